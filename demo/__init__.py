@@ -1,0 +1,1 @@
+"""The whole system composed on one computer."""

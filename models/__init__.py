@@ -1,0 +1,1 @@
+"""Networks, their manifests, and the tools that build and evaluate them."""

@@ -1,0 +1,1 @@
+"""What terminal and fleet share: wire types, signatures, policy and protected references."""
