@@ -1,0 +1,176 @@
+"""What the runner needs from the world, as protocols. Each says what an implementation must do and what it raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from device.vision.frame import Frame
+from protocol.policy import Policy
+from protocol.presence import OutboxCounts
+from protocol.receipts import ReceiptItem
+from protocol.roster import RosterEntry, RosterPage
+from protocol.times import DeviceTime
+
+
+class Lamp(StrEnum):
+    """Colours of the status lamp."""
+
+    IDLE = "idle"
+    WORKING = "working"
+    CERTIFIED = "certified"
+    ATTENTION = "attention"
+    """Not certified, whatever the reason: one colour, so that nobody is shamed by it."""
+    FAULT = "fault"
+
+
+class Button(StrEnum):
+    """Buttons a person can press."""
+
+    START = "start"
+    REPEAT = "repeat"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A signed record that is on the disk."""
+
+    sha256: str
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A signed record that the fleet has not confirmed."""
+
+    sha256: str
+    counter: int
+    envelope: bytes
+
+
+class Camera(Protocol):
+    """A source of frames. `capture` is called from one thread only."""
+
+    def start(self) -> None:
+        """Open the device. Raises `CameraUnavailable`."""
+
+    def capture(self, timeout_s: float) -> Frame | None:
+        """Return the newest frame not yet returned, or None when none came in time. Raises `CameraUnavailable`."""
+
+    def stop(self) -> None:
+        """Close the device; may be called twice."""
+
+
+class Panel(Protocol):
+    """Status lamp and buttons."""
+
+    def start(self, on_press: Callable[[Button], None]) -> None:
+        """Open the board; `on_press` may be called from any thread, once for each debounced press."""
+
+    def show(self, lamp: Lamp) -> None:
+        """Set the status lamp."""
+
+    def stop(self) -> None:
+        """Switch everything off; may be called twice."""
+
+
+class Prompter(Protocol):
+    """Tells the person what to do and what came of it."""
+
+    def say(self, line: str) -> None:
+        """Begin to give the line with this id (`device/lines.toml`), in the languages the terminal is set to; do not wait for its end."""
+
+
+class Outbox(Protocol):
+    """Signed records until the fleet has confirmed them; shared by the terminal and the uplink process.
+
+    Rows go `pending -> published -> acknowledged -> purged`, or `refused`. What `append` returned survives power loss.
+    """
+
+    def append(self, build: Callable[[int, str | None], bytes]) -> StoredRecord:
+        """Give `build` the next counter and the digest of the record before, and store the JWS it returns, in one transaction.
+
+        Raises `OutboxFull` when no room is left and `OutboxUnavailable` when the disk does not take it; nothing is used up then.
+        """
+
+    def unconfirmed(self, limit: int, *, published_before: datetime) -> Sequence[OutboxRow]:
+        """Return the oldest rows that are pending, or were published before that moment and not confirmed since."""
+
+    def mark_published(self, sha256s: Sequence[str], at: datetime) -> None:
+        """Note that the broker took these."""
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt: stored and repeated become acknowledged, refused becomes refused; unknown digests are ignored."""
+
+    def purge(self, keep: int) -> int:
+        """Delete acknowledged rows but the newest `keep`; the chain's end always stays. Return how many went."""
+
+    def counts(self) -> OutboxCounts:
+        """Return the number of rows by state."""
+
+
+class ReferenceStore(Protocol):
+    """The route roster, encrypted at rest; shared by the terminal and the uplink process."""
+
+    def version(self) -> int:
+        """Return the roster version, 0 when there is none."""
+
+    def apply(self, page: RosterPage) -> bool:
+        """Apply a page whole; return False, unchanged, when it does not build upon `version()`."""
+
+    def claim_key(self) -> bytes | None:
+        """Return the key for claim tokens, None when there is no roster or it has expired."""
+
+    def feature_key(self, domain: str) -> bytes | None:
+        """Return the rotation key of a key domain, None when unknown or expired."""
+
+    def find(self, token: str) -> RosterEntry | None:
+        """Return the subject with this claim token."""
+
+    def expire(self, now: datetime) -> None:
+        """Delete everything whose roster has expired at `now`."""
+
+
+class PolicyStore(Protocol):
+    """The policy in force."""
+
+    def current(self) -> Policy | None:
+        """Return it; None when the fleet has not sent one."""
+
+    def apply(self, token: bytes) -> Policy:
+        """Verify a signed policy and keep it if it is newer. Raises `ProtocolError`."""
+
+
+class Signer(Protocol):
+    """The terminal's signing key."""
+
+    @property
+    def key_id(self) -> str:
+        """Thumbprint of the public key."""
+
+    def sign(self, payload: bytes, typ: str) -> bytes:
+        """Return a compact JWS."""
+
+
+class Clock(Protocol):
+    """Time. The only place where the terminal reads a clock."""
+
+    def monotonic_ns(self) -> int:
+        """Return monotonic nanoseconds of this boot."""
+
+    def now(self) -> DeviceTime:
+        """Return the moment with everything known about its worth."""
+
+    def note_fleet_time(self, moment: datetime) -> None:
+        """Remember a moment the fleet signed."""
+
+
+class Entropy(Protocol):
+    """Randomness for ids and nonces."""
+
+    def token(self, size: int) -> bytes:
+        """Return `size` unpredictable bytes."""

@@ -1,0 +1,129 @@
+"""Signing and sealing: what leaves a program is JWS, what only one reader may see is JWE around it.
+
+A signature covers bytes. A message is serialised once, signed, sent, stored and verified as those bytes; a reader verifies
+first and parses afterwards. `typ` is part of the signed header, so that a signature made for one kind of message is
+worth nothing for another. Source: RFC 7515 (JWS, ES256 from RFC 7518 section 3.4), RFC 7516 (JWE, ECDH-ES with A256GCM).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from joserfc import jwe, jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from protocol.errors import Malformed, NotForUs, SignatureInvalid
+from protocol.keys import PrivateKey, PublicJwk
+from protocol.wire import MAX_MESSAGE_BYTES
+
+_SIGN = "ES256"
+_AGREE = "ECDH-ES"
+_ENCRYPT = "A256GCM"
+
+
+class _Signatures(jws.JWSRegistry):
+    # The library's own limit is 128,000 bytes; a roster page may be larger.
+    max_payload_length = MAX_MESSAGE_BYTES * 2
+
+
+class _Seals(jwe.JWERegistry):
+    max_ciphertext_length = MAX_MESSAGE_BYTES * 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Bytes whose signature held."""
+
+    payload: bytes
+    key_id: str
+
+
+def sign(payload: bytes, *, key: PrivateKey, typ: str) -> bytes:
+    """Return the compact JWS over `payload`."""
+    header = {"alg": _SIGN, "kid": key.key_id, "typ": typ}
+    return jws.serialize_compact(
+        header, payload, key.jose(), registry=_Signatures(algorithms=[_SIGN])
+    ).encode()
+
+
+def key_id_of(token: bytes) -> str:
+    """Return the key id a JWS names, without trusting it.
+
+    Raises:
+        Malformed: if the bytes are no compact JWS with a key id.
+    """
+    _check_size(token)
+    try:
+        found = jws.extract_compact(token, registry=_Signatures(algorithms=[_SIGN])).headers().get("kid")
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise Malformed("signed message: not a compact JWS") from error
+    if not isinstance(found, str):
+        raise Malformed("signed message: no key id")
+    return found
+
+
+def verify(token: bytes, *, key_of: Callable[[str], PublicJwk | None], typ: str) -> Verified:
+    """Check a compact JWS and return its payload.
+
+    Args:
+        token: the bytes as they arrived.
+        key_of: gives the public key for a key id, or None.
+        typ: the message type the caller expects in the signed header.
+
+    Raises:
+        Malformed: if the bytes are no JWS.
+        SignatureInvalid: if the key is unknown, the signature does not hold, or the type is another.
+    """
+    key_id = key_id_of(token)
+    public = key_of(key_id)
+    if public is None:
+        raise SignatureInvalid(f"signed message: unknown key {key_id[:8]}")
+    try:
+        found = jws.deserialize_compact(token, public.key(), registry=_Signatures(algorithms=[_SIGN]))
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise SignatureInvalid(f"signed message: signature by key {key_id[:8]} does not hold") from error
+    if found.headers().get("typ") != typ:
+        raise SignatureInvalid(f"signed message: type {found.headers().get('typ')!r}, {typ!r} expected")
+    return Verified(found.payload or b"", key_id)
+
+
+def seal(plain: bytes, *, reader: PublicJwk) -> bytes:
+    """Return a compact JWE only the reader's private key opens."""
+    header = {"alg": _AGREE, "enc": _ENCRYPT, "kid": reader.key_id}
+    registry = _Seals(algorithms=[_AGREE, _ENCRYPT])
+    return jwe.encrypt_compact(header, plain, reader.key(), registry=registry).encode()
+
+
+def unseal(token: bytes, *, key: PrivateKey) -> bytes:
+    """Open a compact JWE.
+
+    Raises:
+        Malformed: if the bytes are no JWE.
+        NotForUs: if it was sealed to another key or was altered.
+    """
+    _check_size(token)
+    registry = _Seals(algorithms=[_AGREE, _ENCRYPT])
+    if token.count(b".") != 4:  # noqa: PLR2004 - a compact JWE has five parts (RFC 7516 section 3.1)
+        raise Malformed("sealed message: not a compact JWE")
+    try:
+        plain = jwe.decrypt_compact(token, _private(key), registry=registry).plaintext
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise NotForUs("sealed message: cannot be opened with this key") from error
+    return plain or b""
+
+
+def sha256_of(token: bytes) -> str:
+    """Return the digest by which receipts and the hash chain name a signed message."""
+    return hashlib.sha256(token).hexdigest()
+
+
+def _private(key: PrivateKey) -> ECKey:
+    return key.jose()
+
+
+def _check_size(token: bytes) -> None:
+    if len(token) > MAX_MESSAGE_BYTES * 2:
+        raise Malformed(f"message: {len(token)} bytes is over the limit")

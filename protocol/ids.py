@@ -1,0 +1,32 @@
+"""Identifiers of the protocol: every id has a type of its own and one place that says what it looks like."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+FleetId = Annotated[str, Field(pattern=_NAME)]
+"""Names one agency's installation; a level of every topic, so no `/`, `+` or `#`."""
+TerminalId = Annotated[str, Field(pattern=_NAME)]
+"""Names one terminal; its MQTT client identifier, topic level and certificate name."""
+SubjectId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""Opaque, random id the fleet gives a subject; says nothing about the person."""
+ClaimToken = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""Keyed hash of an identity document, made by `protocol.documents.claim_token`; base64url of 32 bytes."""
+RecordId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""Random id of one certification record."""
+SessionId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""Random id of one certification session."""
+ReferenceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""Random id of one stored reference."""
+BootId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""The kernel's random boot id without dashes: monotonic times compare only within one."""
+KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""RFC 7638 SHA-256 thumbprint of a public key, base64url."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in lower-case hexadecimal."""
+KeyDomain = Annotated[str, Field(pattern=_NAME)]
+"""Names the secret rotation that protects a set of references."""

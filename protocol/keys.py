@@ -1,0 +1,96 @@
+"""Keys of terminals and fleet: P-256, one to sign and one to open sealed messages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from protocol.errors import Malformed
+from protocol.wire import WirePart
+
+CURVE = "P-256"
+
+
+class PublicJwk(WirePart):
+    """A P-256 public key as JWK (RFC 7517)."""
+
+    kty: str = "EC"
+    crv: str = CURVE
+    x: str
+    y: str
+
+    def key(self) -> ECKey:
+        """Return the key object.
+
+        Raises:
+            Malformed: if the numbers are not a point on P-256.
+        """
+        if self.kty != "EC" or self.crv != CURVE:
+            raise Malformed(f"key: {self.kty} {self.crv}, EC {CURVE} expected")
+        try:
+            key = ECKey.import_key({"kty": self.kty, "crv": self.crv, "x": self.x, "y": self.y})
+            key.raw_value  # noqa: B018 - building the point is what checks it
+        except (JoseError, ValueError, TypeError) as error:
+            raise Malformed("key: not a P-256 public key") from error
+        return key
+
+    @property
+    def key_id(self) -> str:
+        """RFC 7638 thumbprint."""
+        return self.key().thumbprint()
+
+
+class PrivateKey:
+    """A P-256 private key; its repr shows the public thumbprint only."""
+
+    def __init__(self, key: ECKey) -> None:
+        self._key = key
+        self.key_id = key.thumbprint()
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.key_id})"
+
+    @classmethod
+    def generate(cls) -> PrivateKey:
+        """Make a new key from the system's randomness."""
+        return cls(ECKey.generate_key(CURVE))
+
+    @classmethod
+    def load(cls, path: Path) -> PrivateKey:
+        """Read a PEM file.
+
+        Raises:
+            Malformed: if the file cannot be read or is no P-256 private key.
+        """
+        try:
+            key = ECKey.import_key(path.read_bytes())
+        except (OSError, JoseError, ValueError) as error:
+            raise Malformed(f"key file {path.name}: cannot be read as a private key") from error
+        if not key.is_private or key.as_dict(private=False)["crv"] != CURVE:
+            raise Malformed(f"key file {path.name}: not a {CURVE} private key")
+        return cls(key)
+
+    def save(self, path: Path) -> None:
+        """Write a PEM file only its owner can read; an existing file is never replaced.
+
+        Raises:
+            FileExistsError: if there is one.
+        """
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(self._key.as_pem(private=True))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def public(self) -> PublicJwk:
+        """Return the public half."""
+        found: dict[str, Any] = self._key.as_dict(private=False)
+        return PublicJwk(x=found["x"], y=found["y"])
+
+    def jose(self) -> ECKey:
+        """Return the key for `protocol.envelope`; nothing else calls this."""
+        return self._key

@@ -1,0 +1,42 @@
+"""Presence: whether a terminal is connected, and what it says about itself. Retained; the will says `offline`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from protocol.ids import BootId, FleetId, TerminalId
+from protocol.wire import UtcTime, WireMessage, WirePart
+
+PRESENCE_TYP = "lifecert-presence"
+
+
+class OutboxCounts(WirePart):
+    """Rows of the outbox by state."""
+
+    pending: int = Field(ge=0)
+    published: int = Field(ge=0)
+    acknowledged: int = Field(ge=0)
+    refused: int = Field(ge=0)
+
+
+class Presence(WireMessage):
+    """A terminal's own word about itself."""
+
+    TYPE: ClassVar[str] = "presence"
+    VERSION: ClassVar[int] = 1
+
+    type: Literal["presence"] = "presence"
+    version: Literal[1] = 1
+    fleet_id: FleetId
+    terminal_id: TerminalId
+    state: Literal["online", "offline"]
+    boot_id: BootId
+    connection: int = Field(ge=0)
+    """Wall-clock nanoseconds when this connection was made: a will of an older one is out of date."""
+    said_at: UtcTime
+    software: str
+    policy_version: str | None
+    roster_version: int = Field(ge=0)
+    outbox: OutboxCounts

@@ -1,0 +1,71 @@
+"""Rosters: the subjects assigned to a terminal, sealed to it.
+
+The fleet numbers every change of a terminal's roster. A terminal asks for what came after the version it has and gets
+pages of upserts and tombstones in that order; from version 0 that is the whole roster. A page is applied whole or not at all.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from protocol.ids import ClaimToken, FleetId, KeyDomain, SubjectId, TerminalId
+from protocol.references import Reference
+from protocol.wire import UtcTime, WireMessage, WirePart
+
+ROSTER_TYP = "lifecert-roster-page"
+ROSTER_REQUEST_TYP = "lifecert-roster-request"
+PAGE_ENTRIES = 200
+"""Largest number of entries in one page: some 200 KiB as sent, well under the message limit."""
+
+Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$", repr=False)]
+"""32 secret bytes in base64url without padding; only ever inside a seal."""
+
+
+class RosterEntry(WirePart):
+    """One change: a subject with all its references, or a tombstone."""
+
+    roster_version: int = Field(ge=1)
+    subject_id: SubjectId
+    claim_token: ClaimToken
+    removed: bool = False
+    references: tuple[Reference, ...] = ()
+
+
+class RosterPage(WireMessage):
+    """Some consecutive changes of one terminal's roster, with the secrets needed to use them."""
+
+    TYPE: ClassVar[str] = "roster-page"
+    VERSION: ClassVar[int] = 1
+
+    type: Literal["roster-page"] = "roster-page"
+    version: Literal[1] = 1
+    fleet_id: FleetId
+    terminal_id: TerminalId
+    issued_at: UtcTime
+    expires_at: UtcTime
+    """After this moment the terminal deletes what it has of this roster."""
+    after: int = Field(ge=0)
+    """The roster version this page builds upon; a terminal that has another one asks again."""
+    upto: int = Field(ge=0)
+    """The roster version once the page is applied."""
+    complete: bool
+    """Whether nothing newer existed when it was made."""
+    claim_key: Secret
+    feature_keys: dict[KeyDomain, Secret]
+    entries: tuple[RosterEntry, ...] = Field(max_length=PAGE_ENTRIES)
+
+
+class RosterRequest(WireMessage):
+    """A terminal's question for changes."""
+
+    TYPE: ClassVar[str] = "roster-request"
+    VERSION: ClassVar[int] = 1
+
+    type: Literal["roster-request"] = "roster-request"
+    version: Literal[1] = 1
+    fleet_id: FleetId
+    terminal_id: TerminalId
+    have: int = Field(ge=0)
+    asked_at: UtcTime

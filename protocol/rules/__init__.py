@@ -1,0 +1,1 @@
+"""Rule packs and their pure evaluator: dated, versioned data, never code."""

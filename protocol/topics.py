@@ -1,0 +1,134 @@
+"""Every MQTT topic: who writes it, with which QoS and retain flag, what it carries, how large it may be.
+
+A topic is `lifecert/v1/<fleet>/<terminal>/<up|down>/<kind>`. Topics are built and parsed here only. A publishable topic
+(`Topic`) and a topic filter (`TopicFilter`) are different types. Nothing needs more than MQTT 3.1.1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from protocol.errors import Malformed
+from protocol.wire import MAX_MESSAGE_BYTES
+
+ROOT = "lifecert/v1"
+_LEVEL = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
+
+
+class Kind(StrEnum):
+    """The last level of a topic."""
+
+    RECORD = "record"
+    PRESENCE = "presence"
+    ROSTER_REQUEST = "roster-request"
+    RECEIPT = "receipt"
+    ROSTER = "roster"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRule:
+    """One row of the topic table."""
+
+    direction: Literal["up", "down"]
+    qos: Literal[0, 1]
+    retain: bool
+    payload: str
+    """The message type inside, and how it is wrapped."""
+    max_bytes: int
+    purpose: str
+
+
+TABLE: dict[Kind, TopicRule] = {
+    Kind.RECORD: TopicRule("up", 1, False, "JWS of certification-record", 64 * 1024, "one decided session"),
+    Kind.PRESENCE: TopicRule(
+        "up", 1, True, "JWS of presence", 8 * 1024, "online or offline (will), counters, versions"
+    ),
+    Kind.ROSTER_REQUEST: TopicRule(
+        "up", 1, False, "JWS of roster-request", 4 * 1024, "asks for roster changes since a version"
+    ),
+    Kind.RECEIPT: TopicRule(
+        "down", 1, False, "JWS of receipt", 64 * 1024, "these records are in the fleet's database"
+    ),
+    Kind.ROSTER: TopicRule(
+        "down",
+        1,
+        False,
+        "JWE of JWS of roster-page",
+        MAX_MESSAGE_BYTES,
+        "references for this terminal, sealed to it",
+    ),
+    Kind.POLICY: TopicRule(
+        "down", 1, True, "JWS of policy", 64 * 1024, "thresholds, paths and timers in force"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic one can publish to."""
+
+    fleet_id: str
+    terminal_id: str
+    kind: Kind
+
+    def __post_init__(self) -> None:
+        for level in (self.fleet_id, self.terminal_id):
+            if not _LEVEL.match(level):
+                raise Malformed(f"topic level {level!r}: lower-case letters, digits and dashes expected")
+
+    @property
+    def rule(self) -> TopicRule:
+        """The row of the table that holds for this topic."""
+        return TABLE[self.kind]
+
+    def __str__(self) -> str:
+        return f"{ROOT}/{self.fleet_id}/{self.terminal_id}/{self.rule.direction}/{self.kind}"
+
+    @classmethod
+    def parse(cls, text: str) -> Topic:
+        """Read a topic name.
+
+        Raises:
+            Malformed: if it is none of ours.
+        """
+        parts = text.split("/")
+        if len(parts) != 6 or "/".join(parts[:2]) != ROOT:  # noqa: PLR2004 - levels of our topics
+            raise Malformed(f"topic {text[:200]!r}: not under {ROOT}")
+        try:
+            topic = cls(parts[2], parts[3], Kind(parts[5]))
+        except ValueError as error:
+            raise Malformed(f"topic {text[:200]!r}: unknown kind") from error
+        if topic.rule.direction != parts[4]:
+            raise Malformed(f"topic {text[:200]!r}: {topic.kind} goes {topic.rule.direction}")
+        return topic
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFilter:
+    """A filter one can subscribe with; it cannot be published to."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def terminal_inbox(fleet_id: str, terminal_id: str) -> TopicFilter:
+    """Return the one filter a terminal subscribes to: everything sent down to it."""
+    probe = Topic(fleet_id, terminal_id, Kind.RECEIPT)
+    return TopicFilter(str(probe).removesuffix(str(Kind.RECEIPT)) + "#")
+
+
+def fleet_inbox(fleet_id: str, *, shared_group: str | None = None) -> TopicFilter:
+    """Return the filter the fleet's ingest subscribes to.
+
+    Args:
+        fleet_id: the fleet.
+        shared_group: with a name, workers of this group share the messages (`$share`, brokers that offer it).
+    """
+    text = f"{ROOT}/{fleet_id}/+/up/#"
+    return TopicFilter(f"$share/{shared_group}/{text}" if shared_group else text)
