@@ -44,9 +44,7 @@ class Verified:
 def sign(payload: bytes, *, key: PrivateKey, typ: str) -> bytes:
     """Return the compact JWS over `payload`."""
     header = {"alg": _SIGN, "kid": key.key_id, "typ": typ}
-    return jws.serialize_compact(
-        header, payload, key.jose(), registry=_Signatures(algorithms=[_SIGN])
-    ).encode()
+    return jws.serialize_compact(header, payload, key.jose(), registry=_Signatures(algorithms=[_SIGN])).encode()
 
 
 def key_id_of(token: bytes) -> str:
@@ -106,7 +104,8 @@ def unseal(token: bytes, *, key: PrivateKey) -> bytes:
     """
     _check_size(token)
     registry = _Seals(algorithms=[_AGREE, _ENCRYPT])
-    if token.count(b".") != 4:  # noqa: PLR2004 - a compact JWE has five parts (RFC 7516 section 3.1)
+    # A compact JWE has five parts (RFC 7516 section 3.1).
+    if token.count(b".") != 4:
         raise Malformed("sealed message: not a compact JWE")
     try:
         plain = jwe.decrypt_compact(token, _private(key), registry=registry).plaintext

@@ -84,7 +84,8 @@ def protect(features: NDArray[np.float32], key: bytes) -> NDArray[np.int8]:
     peak = float(np.abs(turned).max())
     if not np.isfinite(peak) or peak == 0:
         raise ValueError("features: a finite vector of non-zero length expected")
-    return np.round(turned * (_INT8_MAX / peak)).astype(np.int8)
+    protected: NDArray[np.int8] = np.round(turned * (_INT8_MAX / peak)).astype(np.int8)
+    return protected
 
 
 @lru_cache(maxsize=8)

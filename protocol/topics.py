@@ -50,9 +50,7 @@ TABLE: dict[Kind, TopicRule] = {
     Kind.ROSTER_REQUEST: TopicRule(
         "up", 1, False, "JWS of roster-request", 4 * 1024, "asks for roster changes since a version"
     ),
-    Kind.RECEIPT: TopicRule(
-        "down", 1, False, "JWS of receipt", 64 * 1024, "these records are in the fleet's database"
-    ),
+    Kind.RECEIPT: TopicRule("down", 1, False, "JWS of receipt", 64 * 1024, "these records are in the fleet's database"),
     Kind.ROSTER: TopicRule(
         "down",
         1,
@@ -61,9 +59,7 @@ TABLE: dict[Kind, TopicRule] = {
         MAX_MESSAGE_BYTES,
         "references for this terminal, sealed to it",
     ),
-    Kind.POLICY: TopicRule(
-        "down", 1, True, "JWS of policy", 64 * 1024, "thresholds, paths and timers in force"
-    ),
+    Kind.POLICY: TopicRule("down", 1, True, "JWS of policy", 64 * 1024, "thresholds, paths and timers in force"),
 }
 
 
@@ -96,7 +92,7 @@ class Topic:
             Malformed: if it is none of ours.
         """
         parts = text.split("/")
-        if len(parts) != 6 or "/".join(parts[:2]) != ROOT:  # noqa: PLR2004 - levels of our topics
+        if len(parts) != 6 or "/".join(parts[:2]) != ROOT:
             raise Malformed(f"topic {text[:200]!r}: not under {ROOT}")
         try:
             topic = cls(parts[2], parts[3], Kind(parts[5]))

@@ -59,9 +59,7 @@ class WireMessage(WirePart):
         if not isinstance(found, dict) or found.get("type") != cls.TYPE:
             raise Malformed(f"{cls.TYPE}: another type of message")
         if found.get("version") != cls.VERSION:
-            raise UnsupportedVersion(
-                f"{cls.TYPE}: version {found.get('version')!r}, this program knows {cls.VERSION}"
-            )
+            raise UnsupportedVersion(f"{cls.TYPE}: version {found.get('version')!r}, this program knows {cls.VERSION}")
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
