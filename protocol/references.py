@@ -47,7 +47,7 @@ class Reference(WirePart):
     """One protected reference of one subject."""
 
     reference_id: ReferenceId
-    features: str = Field(max_length=8192)
+    features: str = Field(max_length=8192, repr=False)
     """Protected int8 features, base64."""
     model_sha256: Sha256
     """Digest of the network that made them; nothing else can be compared."""

@@ -19,8 +19,8 @@ ROSTER_REQUEST_TYP = "lifecert-roster-request"
 PAGE_ENTRIES = 200
 """Largest number of entries in one page: some 200 KiB as sent, well under the message limit."""
 
-Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$", repr=False)]
-"""32 secret bytes in base64url without padding; only ever inside a seal."""
+Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""32 secret bytes in base64url without padding; only ever inside a seal, never in a repr."""
 
 
 class RosterEntry(WirePart):
@@ -52,8 +52,8 @@ class RosterPage(WireMessage):
     """The roster version once the page is applied."""
     complete: bool
     """Whether nothing newer existed when it was made."""
-    claim_key: Secret
-    feature_keys: dict[KeyDomain, Secret]
+    claim_key: Secret = Field(repr=False)
+    feature_keys: dict[KeyDomain, Secret] = Field(repr=False)
     entries: tuple[RosterEntry, ...] = Field(max_length=PAGE_ENTRIES)
 
 

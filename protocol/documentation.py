@@ -1,0 +1,218 @@
+"""Writes `docs/protocol.md` from the code: every topic, every message with its JSON Schema and an example.
+
+python -m protocol.documentation > docs/protocol.md
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from protocol.challenge import Action
+from protocol.documents import DocumentKind
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.keys import PublicJwk
+from protocol.outcomes import Outcome
+from protocol.policy import POLICY_TYP, PathName, default_policy
+from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
+from protocol.records import (
+    RECORD_TYP,
+    AskedAction,
+    CertificationRecord,
+    Claim,
+    Comparison,
+    Decision,
+    NetworkUse,
+)
+from protocol.references import CaptureKind, LegalBasis, Reference
+from protocol.registration import REGISTRATION_TYP, FleetIdentity, TerminalRegistration
+from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
+from protocol.selftest import Check, SelftestReport
+from protocol.times import ClockSource, DeviceTime
+from protocol.topics import TABLE, Kind, Topic
+from protocol.wire import WireMessage
+
+_NOON = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
+_DIGEST = "ab" * 32
+_ID = "0123456789abcdef" * 2
+_TOKEN = "A" * 43
+_JWK = PublicJwk(
+    # The public key of RFC 7515, appendix A.3.
+    x="f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    y="x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+)
+
+
+def examples() -> Mapping[str, WireMessage]:
+    """Return one valid example of every message, by its name in the signed header or where it is used."""
+    moment = DeviceTime(
+        boot_id=_ID,
+        monotonic_ns=81_000_000_000,
+        wall_clock=_NOON,
+        source=ClockSource.NETWORK,
+        uncertainty_s=0.5,
+        last_fleet_time=_NOON - timedelta(hours=3),
+    )
+    reference = Reference(
+        reference_id=_ID,
+        features="AAECAwQFBgc=",
+        model_sha256=_DIGEST,
+        runtime="ai-edge-litert 2.3.0",
+        key_domain="domain-1",
+        quality=71.0,
+        capture=CaptureKind.LIVE,
+        legal_basis=LegalBasis.STATUTE,
+        captured_at=_NOON,
+        valid_until=date(2031, 11, 2),
+    )
+    record = CertificationRecord(
+        record_id=_ID,
+        fleet_id="demo",
+        terminal_id="hall-1",
+        counter=48,
+        previous=_DIGEST,
+        session_id=_ID,
+        nonce=_ID,
+        claim=Claim(document=DocumentKind.RESIDENT_ID, token=_TOKEN, subject_id=_ID),
+        decision=Decision(
+            outcome=Outcome.CERTIFIED,
+            reasons=(),
+            policy_version="2026.11.1",
+            path=PathName.STANDARD,
+            certified_until=date(2027, 11, 2),
+            rule_pack="SX-2018",
+        ),
+        comparison=Comparison(
+            reference_id=_ID,
+            capture=CaptureKind.LIVE,
+            score=0.83,
+            zone="match",
+            match_threshold=0.6,
+            grey_threshold=0.452,
+            model_sha256=_DIGEST,
+            samples=5,
+        ),
+        evidence=(
+            EvidenceResult(kind=EvidenceKind.CHALLENGE, status=EvidenceStatus.PASSED, reason="all_performed"),
+            EvidenceResult(
+                kind=EvidenceKind.CONTINUITY,
+                status=EvidenceStatus.PASSED,
+                score=0.88,
+                threshold=0.452,
+                reason="one_face",
+            ),
+            EvidenceResult(kind=EvidenceKind.TEXTURE, status=EvidenceStatus.NOT_RUN, reason="not_installed"),
+        ),
+        challenge=(AskedAction(action=Action.TURN_LEFT, result="performed", seconds=2.4),),
+        quality={"size": 82.0, "sharpness": 64.0},
+        networks=(NetworkUse(name="face_detection", sha256=_DIGEST, runtime="ai-edge-litert 2.3.0"),),
+        software="0.1.0",
+        started=moment,
+        decided=moment,
+    )
+    return {
+        RECORD_TYP: record,
+        PRESENCE_TYP: Presence(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            state="online",
+            boot_id=_ID,
+            connection=1_793_592_000_000_000_000,
+            said_at=_NOON,
+            software="0.1.0",
+            policy_version="2026.11.1",
+            roster_version=31,
+            outbox=OutboxCounts(pending=0, published=2, acknowledged=46, refused=0),
+        ),
+        ROSTER_REQUEST_TYP: RosterRequest(fleet_id="demo", terminal_id="hall-1", have=31, asked_at=_NOON),
+        RECEIPT_TYP: Receipt(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            fleet_time=_NOON,
+            items=(ReceiptItem(sha256=_DIGEST, verdict=Verdict.STORED),),
+        ),
+        ROSTER_TYP: RosterPage(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            issued_at=_NOON,
+            expires_at=_NOON + timedelta(days=14),
+            after=30,
+            upto=32,
+            complete=True,
+            claim_key=_TOKEN,
+            feature_keys={"domain-1": _TOKEN},
+            entries=(
+                RosterEntry(roster_version=31, subject_id=_ID, claim_token=_TOKEN, references=(reference,)),
+                RosterEntry(roster_version=32, subject_id=_ID[::-1], claim_token=_TOKEN, removed=True),
+            ),
+        ),
+        POLICY_TYP: default_policy(),
+        REGISTRATION_TYP: TerminalRegistration(
+            fleet_id="demo", terminal_id="hall-1", signing_key=_JWK, sealing_key=_JWK, made_at=_NOON
+        ),
+        "fleet identity file": FleetIdentity(fleet_id="demo", signing_key=_JWK),
+        "printed by `lifecert-terminal selftest --json`": SelftestReport(
+            software="0.1.0",
+            python="3.11.7",
+            machine="x86_64",
+            checks=(Check(name="camera", status="passed", detail="10 frames, 640x480", seconds=0.6),),
+        ),
+    }
+
+
+def page() -> str:
+    """Return the whole page as Markdown."""
+    lines = [
+        "# Protocol",
+        "",
+        "Generated from the code by `make docs`; do not edit. What terminal and fleet say to each other, version 1.",
+        "",
+        "MQTT 3.1.1 is enough, MQTT 5 brokers serve as well. QoS 1 everywhere, persistent MQTT sessions on both sides.",
+        "A message is UTF-8 JSON with `type` and `version`; the sender serialises it once, signs those bytes as compact JWS (ES256,",
+        "`kid` = RFC 7638 thumbprint, `typ` as below), and the receiver verifies the bytes before it parses them. Rosters are sealed",
+        "around that as compact JWE (ECDH-ES, A256GCM) to the terminal's sealing key. Unknown keys are refused; a change of any",
+        "message raises its version, and `CHANGELOG.md` says which side must be updated first.",
+        "",
+        "A PUBACK proves nothing. A record leaves the terminal's outbox only on the fleet's signed receipt, which is issued after the",
+        "database commit. A record is named by the SHA-256 of its JWS bytes: in receipts, and in the hash chain (`previous`).",
+        "",
+        "## Topics",
+        "",
+        "| topic | direction | QoS | retained | payload | at most | purpose |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind in Kind:
+        rule = TABLE[kind]
+        topic = str(Topic("f", "t", kind)).replace("/f/t/", "/<fleet>/<terminal>/")
+        direction = "terminal → fleet" if rule.direction == "up" else "fleet → terminal"
+        retained = "yes" if rule.retain else "no"
+        size = f"{rule.max_bytes // 1024} KiB"
+        lines.append(
+            f"| `{topic}` | {direction} | {rule.qos} | {retained} | {rule.payload} | {size} | {rule.purpose} |"
+        )
+    for where, message in examples().items():
+        summary = (type(message).__doc__ or "").splitlines()[0]
+        heading = f"`typ`: `{where}`" if where.startswith("lifecert-") else where
+        schema = json.dumps(type(message).model_json_schema(), indent=1, ensure_ascii=False)
+        example = json.dumps(json.loads(message.to_bytes()), indent=1, ensure_ascii=False)
+        lines += ["", f"## {message.TYPE}, version {message.VERSION}", "", f"{summary} ({heading})", ""]
+        lines += [
+            "```json",
+            example,
+            "```",
+            "",
+            "<details><summary>JSON Schema</summary>",
+            "",
+            "```json",
+            schema,
+            "```",
+        ]
+        lines += ["", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

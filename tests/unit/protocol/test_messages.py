@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.documentation import examples, page
+from protocol.envelope import verify
+from protocol.errors import Malformed, ProtocolError, UnsupportedVersion
+from protocol.keys import PublicJwk
+from protocol.wire import MAX_MESSAGE_BYTES, WireMessage
+
+MESSAGES = [pytest.param(message, id=message.TYPE) for message in examples().values()]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def wire_types(base: type[WireMessage] = WireMessage) -> set[type[WireMessage]]:
+    return {base, *(found for sub in base.__subclasses__() for found in wire_types(sub))} - {WireMessage}
+
+
+def test_every_message_but_the_feature_pipe_has_an_example() -> None:
+    assert {t.TYPE for t in wire_types()} - {m.TYPE for m in examples().values()} <= {"feature-report"}
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_message_reads_back(message: WireMessage) -> None:
+    assert type(message).parse(message.to_bytes()) == message
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_example_fits_its_json_schema(message: WireMessage) -> None:
+    jsonschema.validate(json.loads(message.to_bytes()), type(message).model_json_schema())
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_unknown_version_is_named_as_such(message: WireMessage) -> None:
+    data = json.loads(message.to_bytes()) | {"version": 2}
+    with pytest.raises(UnsupportedVersion, match="version 2"):
+        type(message).parse(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_unknown_key_and_other_type_are_refused(message: WireMessage) -> None:
+    data = json.loads(message.to_bytes())
+    with pytest.raises(Malformed, match="extra_forbidden"):
+        type(message).parse(json.dumps(data | {"surprise": 1}).encode())
+    with pytest.raises(Malformed, match="another type"):
+        type(message).parse(json.dumps(data | {"type": "other"}).encode())
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_replaced_value_is_a_valid_message_or_refused(message: WireMessage, data: st.DataObject) -> None:
+    found: Any = json.loads(message.to_bytes())
+    node = found
+    while True:
+        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        inner = node[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            node[key] = data.draw(JSON)
+            break
+        node = inner
+    try:
+        parsed = type(message).parse(json.dumps(found).encode())
+    except ProtocolError:
+        return
+    assert type(message).parse(parsed.to_bytes()) == parsed
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@settings(max_examples=100)
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_refused(message: WireMessage, data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        type(message).parse(data)
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b" " * (MAX_MESSAGE_BYTES + 1), b'{"type": NaN}'])
+def test_hostile_json_is_refused(data: bytes) -> None:
+    for message in examples().values():
+        with pytest.raises(ProtocolError):
+            type(message).parse(data)
+
+
+def test_protocol_page_is_current() -> None:
+    written = Path(__file__).parents[3] / "docs" / "protocol.md"
+    assert written.read_text(encoding="utf-8") == page(), "run `make docs`"
