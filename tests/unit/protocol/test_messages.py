@@ -95,3 +95,15 @@ def test_hostile_json_is_refused(data: bytes) -> None:
 def test_protocol_page_is_current() -> None:
     written = Path(__file__).parents[3] / "docs" / "protocol.md"
     assert written.read_text(encoding="utf-8") == page(), "run `make docs`"
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "protocol"
+
+
+@pytest.mark.parametrize("typ", [typ for typ in examples() if typ.startswith("lifecert-")])
+def test_signed_message_of_version_1_is_still_read(typ: str) -> None:
+    expected = examples()[typ]
+    public = PublicJwk.model_validate_json((GOLDEN / "v1-key.json").read_bytes())
+    token = (GOLDEN / f"v1-{expected.TYPE}.jws").read_bytes()
+    verified = verify(token, key_of={public.key_id: public}.get, typ=typ)
+    assert type(expected).parse(verified.payload) == expected
