@@ -19,7 +19,10 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("moment: outside the years 1 to 9999 in UTC") from error
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
