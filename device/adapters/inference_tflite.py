@@ -1,0 +1,213 @@
+"""Networks on a TFLite interpreter: the only module that imports one.
+
+Two interpreters are supported. `ai-edge-litert` is the successor and hands int8 graphs to XNNPACK; `tflite-runtime` is kept
+for 32-bit ARM and Python 3.11. Results of the two differ by a few quantisation steps, so the choice is part of every record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device.errors import InterpreterUnavailable, ManifestMismatch, ModelDigestMismatch, NetworkRefused
+from device.vision.frame import Pixels
+from device.vision.inference import Network, Networks
+from protocol.errors import ManifestInvalid
+from protocol.manifest import ModelManifest, Tensor, load_manifest
+
+__all__ = ["NetworkRefused", "Runtime", "TfliteNetwork", "open_network", "open_networks"]
+
+Runtime = Literal["auto", "ai-edge-litert", "tflite-runtime"]
+
+_MODULES = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+
+
+class TfliteNetwork:
+    """One network file on one interpreter, its input tensor kept and refilled for every picture."""
+
+    def __init__(self, manifest: ModelManifest, content: bytes, *, interpreter: Any, runtime: str) -> None:
+        self._manifest = manifest
+        self._digest = hashlib.sha256(content).hexdigest()
+        self._runtime = runtime
+        self._interpreter = interpreter
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        _check_tensors(manifest, manifest.inputs, inputs)
+        _check_tensors(manifest, manifest.outputs, outputs)
+        image = manifest.inputs[0]
+        self._size = (manifest.preprocessing.height, manifest.preprocessing.width, 3)
+        if len(manifest.inputs) != 1 or image.shape != (1, *self._size):
+            raise ManifestMismatch(
+                f"network {manifest.name}: input is {image.shape}, expected one of (1, {self._size})"
+            )
+        self._input_index = inputs[0]["index"]
+        index = {detail["name"]: detail["index"] for detail in outputs}
+        self._outputs = tuple((tensor, index[tensor.name]) for tensor in manifest.outputs)
+        self._table = _pixel_table(manifest, image)
+        self._input = np.empty(image.shape, self._table.dtype)
+        self._is_bgr = manifest.preprocessing.colour_order == "BGR"
+        flips_top_bit = np.arange(256, dtype=np.uint8) ^ np.uint8(0x80)
+        self._is_xor = image.dtype == "int8" and bool((self._table.view(np.uint8) == flips_top_bit).all())
+
+    @property
+    def manifest(self) -> ModelManifest:
+        """The manifest the file was checked against."""
+        return self._manifest
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the network file."""
+        return self._digest
+
+    @property
+    def runtime(self) -> str:
+        """The interpreter and its version."""
+        return self._runtime
+
+    def infer(self, image: Pixels) -> Mapping[str, NDArray[np.float32]]:
+        """Run the network on a uint8 RGB picture of the manifest's size; see `device.vision.inference.Network`."""
+        if image.shape != self._size or image.dtype != np.uint8:
+            raise ValueError(
+                f"network {self._manifest.name}: picture is {image.dtype} {image.shape}, expected uint8 {self._size}"
+            )
+        source = image[:, :, ::-1] if self._is_bgr else image
+        if self._is_xor:
+            np.bitwise_xor(source, np.uint8(0x80), out=self._input[0].view(np.uint8))
+        else:
+            np.take(self._table, source, out=self._input[0], mode="clip")
+        self._interpreter.set_tensor(self._input_index, self._input)
+        self._interpreter.invoke()
+        return {tensor.role: _real(self._interpreter.get_tensor(index), tensor) for tensor, index in self._outputs}
+
+
+def open_network(manifest_path: Path, *, runtime: Runtime = "auto", threads: int = 1) -> Network:
+    """Load one network and check it against its manifest.
+
+    Args:
+        manifest_path: the `<name>.toml`; the network file lies beside it.
+        runtime: which interpreter; `auto` takes `ai-edge-litert` where it is installed, else `tflite-runtime`.
+        threads: interpreter threads, 1 or more.
+
+    Raises:
+        ModelDigestMismatch: if the file's SHA-256 is not the manifest's.
+        ManifestMismatch: if the manifest or the file cannot be read, or a tensor's name, shape, dtype or quantisation differs.
+        InterpreterUnavailable: if there is no such interpreter or it cannot load the file.
+    """
+    try:
+        manifest = load_manifest(manifest_path)
+    except ManifestInvalid as error:
+        raise ManifestMismatch(str(error)) from error
+    path = manifest_path.parent / manifest.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ManifestMismatch(f"network {manifest.file}: cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != manifest.sha256:
+        raise ModelDigestMismatch(f"network {manifest.file}: SHA-256 is {found}, manifest says {manifest.sha256}")
+    package, module = _interpreter_module(runtime)
+    try:
+        interpreter = module.Interpreter(model_content=content, num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise InterpreterUnavailable(f"network {manifest.file}: {package} cannot load it: {error}") from error
+    return TfliteNetwork(manifest, content, interpreter=interpreter, runtime=f"{package} {version(package)}")
+
+
+def open_networks(
+    models_dir: Path, *, features: str = "features_mobilefacenet", runtime: Runtime = "auto", threads: int = 1
+) -> Networks:
+    """Load the networks of a terminal from a folder of manifests.
+
+    Detection, landmarks and eyelids are found by their manifest's task, of which the folder must hold exactly one each;
+    the feature network is chosen by name, as the folder may hold several.
+
+    Raises:
+        NetworkRefused: as `open_network`, and if a task is missing or doubled.
+    """
+    by_task: dict[str, list[Path]] = {}
+    for path in sorted(models_dir.glob("*.toml")):
+        try:
+            by_task.setdefault(load_manifest(path).task, []).append(path)
+        except ManifestInvalid as error:
+            raise ManifestMismatch(str(error)) from error
+
+    def only(task: str) -> Network:
+        paths = by_task.get(task, [])
+        if len(paths) != 1:
+            raise ManifestMismatch(f"task {task}: found {len(paths)} manifests in {models_dir.name}, expected 1")
+        return open_network(paths[0], runtime=runtime, threads=threads)
+
+    chosen = open_network(models_dir / f"{features}.toml", runtime=runtime, threads=threads)
+    if chosen.manifest.task != "features":
+        raise ManifestMismatch(f"network {features}: task is {chosen.manifest.task}, expected features")
+    return Networks(
+        detection=only("face_detection"),
+        landmarks=only("face_landmarks"),
+        eyelids=only("eyelids"),
+        features=chosen,
+    )
+
+
+def _interpreter_module(runtime: Runtime) -> tuple[str, Any]:
+    """Import the wanted interpreter; the import is here because it costs a quarter of a second and 35 MB."""
+    packages = list(_MODULES) if runtime == "auto" else [runtime]
+    for package in packages:
+        try:
+            return package, importlib.import_module(_MODULES[package])
+        except ImportError:
+            continue
+    raise InterpreterUnavailable(f"interpreter: none of {', '.join(packages)} is installed")
+
+
+def _check_tensors(manifest: ModelManifest, expected: tuple[Tensor, ...], details: list[dict[str, Any]]) -> None:
+    """Compare tensors by name.
+
+    Raises:
+        ManifestMismatch: names the tensor, what was found and what the manifest says.
+    """
+    found = {detail["name"]: detail for detail in details}
+    if set(found) != {tensor.name for tensor in expected} or len(found) != len(expected):
+        raise ManifestMismatch(
+            f"network {manifest.name}: tensors are {sorted(found)}, manifest says {sorted(t.name for t in expected)}"
+        )
+    for tensor in expected:
+        detail = found[tensor.name]
+        scale, zero_point = detail["quantization"]
+        is_same = (
+            tuple(int(n) for n in detail["shape"]) == tensor.shape
+            and np.dtype(detail["dtype"]).name == tensor.dtype
+            and np.isclose(scale, tensor.scale, rtol=1e-5, atol=0.0)
+            and zero_point == tensor.zero_point
+        )
+        if not is_same:
+            raise ManifestMismatch(
+                f"network {manifest.name}: tensor {tensor.name} is {np.dtype(detail['dtype']).name} "
+                f"{tuple(detail['shape'])} scale {scale} zero point {zero_point}, manifest says {tensor.dtype} "
+                f"{tensor.shape} scale {tensor.scale} zero point {tensor.zero_point}"
+            )
+
+
+def _pixel_table(manifest: ModelManifest, image: Tensor) -> NDArray[Any]:
+    """Return the 256 input values of the 256 pixel values, so that no picture is ever normalised in floating point."""
+    steps = manifest.preprocessing
+    real = np.arange(256, dtype=np.float64) * steps.multiply + steps.add
+    if image.dtype == "float32":
+        return real.astype(np.float32)
+    limits = np.iinfo(image.dtype)
+    stored = np.rint(real / image.scale + image.zero_point)
+    return np.asarray(np.clip(stored, limits.min, limits.max), image.dtype)
+
+
+def _real(stored: NDArray[Any], tensor: Tensor) -> NDArray[np.float32]:
+    if tensor.dtype == "float32":
+        return np.asarray(stored, np.float32)
+    return np.asarray(
+        (stored.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale), np.float32
+    )

@@ -1,0 +1,59 @@
+"""Errors of the terminal, by what the caller can do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DeviceError(Exception):
+    """The root of everything the terminal raises on purpose."""
+
+
+class NetworkRefused(DeviceError):
+    """A network file that must not be used; stop."""
+
+
+class ModelDigestMismatch(NetworkRefused):
+    """A network file whose SHA-256 is not the one its manifest names."""
+
+
+class ManifestMismatch(NetworkRefused):
+    """A network file whose tensors are not those of its manifest, or a set of files with a task missing or doubled."""
+
+
+class InterpreterUnavailable(NetworkRefused):
+    """No interpreter of the wanted kind is installed, or it cannot load the file."""
+
+
+class IncomparableFeatures(DeviceError):
+    """Two feature vectors of different networks, key domains or lengths; their similarity has no meaning."""
+
+
+class SettingsInvalid(DeviceError):
+    """A settings file that cannot be used; stop, with exit code 78 (`EX_CONFIG`)."""
+
+    EXIT_CODE = 78
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class OutboxUnavailable(DeviceError):
+    """The outbox cannot be read or written now; no session may start, try again."""
+
+
+class OutboxFull(OutboxUnavailable):
+    """The outbox has no room left; no session may start until the fleet has confirmed records."""
+
+
+class StoreUnusable(DeviceError):
+    """A database or key file on the disk that this program must not touch: damaged, or made by a newer version; stop."""
+
+
+class ReferencesUnavailable(DeviceError):
+    """The roster on the disk cannot be read or written now; try again."""
+
+
+class KeyUnusable(DeviceError):
+    """A key file that is missing, damaged, or readable by others; stop."""

@@ -1,0 +1,1 @@
+"""Evidence of liveness, one module for each kind that looks at frames."""

@@ -1,0 +1,116 @@
+"""The whole way from a frame to plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device.vision.detection import FaceDetector
+from device.vision.eyelids import EyelidDetector, EyeOpenness
+from device.vision.features import FeatureExtractor, FeatureVector
+from device.vision.frame import Frame, Pixels
+from device.vision.geometry import Box
+from device.vision.inference import Networks
+from device.vision.landmarks import LandmarkDetector
+from device.vision.pose import HeadPose, head_pose, mouth_openness
+from device.vision.quality import QualityAssessment, assess
+from device.vision.tracking import SubjectTracker, TrackedFace
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectObservation:
+    """What a frame shows of the subject."""
+
+    track_id: int
+    """The same number means unbroken presence; see `device.vision.tracking`."""
+    box: Box
+    """Face box in frame pixels."""
+    is_cut_by_border: bool
+    """Whether the box reaches over the frame's border."""
+    detection_score: float
+    """0..1, larger = more surely a face."""
+    presence: float
+    """0..1, the landmark network's word on whether there is a face."""
+    interocular_px: float
+    """Distance between the eyes in pixels."""
+    pose: HeadPose
+    openness: EyeOpenness
+    mouth: float
+    """Lip distance divided by mouth width, 0 closed."""
+    quality: QualityAssessment
+    features: FeatureVector | None = None
+    """Only where asked for; ends in the vision worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameObservation:
+    """What one frame shows."""
+
+    sequence: int
+    monotonic_ns: int
+    face_count: int
+    """All faces, the subject's included."""
+    subject: SubjectObservation | None
+    """None where the subject is not in the picture."""
+
+
+class VisionPipeline:
+    """Detection, tracking, landmarks, eyelids, quality and, where asked, features of each frame.
+
+    It keeps the track of the subject, so it serves one camera, one frame after another, on one thread.
+    """
+
+    def __init__(self, networks: Networks) -> None:
+        self._detector = FaceDetector(networks.detection)
+        self._landmarks = LandmarkDetector(networks.landmarks)
+        self._eyelids = EyelidDetector(networks.eyelids)
+        self._extractor = FeatureExtractor(networks.features)
+        self._tracker = SubjectTracker()
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 of the feature network."""
+        return self._extractor.model_digest
+
+    def process(self, frame: Frame, *, want_features: bool = False, flip_averaging: bool = False) -> FrameObservation:
+        """Observe the next frame.
+
+        Args:
+            frame: the frame; its time must not run backwards.
+            want_features: whether to run the feature network on the subject.
+            flip_averaging: for enrolment, see `FeatureExtractor.extract`.
+        """
+        height, width = frame.pixels.shape[:2]
+        faces = self._detector.detect(frame.pixels)
+        tracked = self._tracker.update(faces, frame_size=(width, height), monotonic_ns=frame.monotonic_ns)
+        subject = None
+        if tracked is not None:
+            subject = self._observe(frame.pixels, tracked, want_features=want_features, flip_averaging=flip_averaging)
+        return FrameObservation(
+            sequence=frame.sequence, monotonic_ns=frame.monotonic_ns, face_count=len(faces), subject=subject
+        )
+
+    def forget_subject(self) -> None:
+        """Let the next frame choose a subject anew, under a new track id; for the start of a certification session."""
+        self._tracker.forget_subject()
+
+    def _observe(
+        self, pixels: Pixels, tracked: TrackedFace, *, want_features: bool, flip_averaging: bool
+    ) -> SubjectObservation:
+        face = tracked.face
+        landmarks = self._landmarks.find(pixels, face)
+        openness = self._eyelids.measure(pixels, landmarks)
+        pose = head_pose(landmarks)
+        crop = self._extractor.aligned(pixels, landmarks)
+        return SubjectObservation(
+            track_id=tracked.track_id,
+            box=face.box,
+            is_cut_by_border=tracked.is_cut_by_border,
+            detection_score=face.score,
+            presence=landmarks.presence,
+            interocular_px=landmarks.interocular_px,
+            pose=pose,
+            openness=openness,
+            mouth=mouth_openness(landmarks),
+            quality=assess(pixels, box=face.box, landmarks=landmarks, pose=pose, openness=openness, crop=crop),
+            features=self._extractor.extract(crop, flip_averaging=flip_averaging) if want_features else None,
+        )
