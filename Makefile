@@ -1,20 +1,55 @@
-# make demo | make test | make check | make lock
+# Lifecert
+#
+#   make demo    the whole system on this computer; console on http://127.0.0.1:8080; ONCE=1 plays the story and exits
+#   make test    the whole test suite
+#   make check   format, lint, types, import contracts
+#   make docs    the generated pages
+#   make lock    the hash-pinned requirement files
+#   make test-trixie   the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check lint lock clean system-packages
+.PHONY: setup system-packages demo test check docs lock test-trixie clean
 
 setup: $(STAMP)
 
 $(STAMP): requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Lifecert needs Python 3.11 or later; call make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Lifecert needs Python 3.11 or later: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages python3-venv
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	touch $@
 
-# The hash-pinned requirement files, without the name of any package index.
+# What the tests need from the operating system; asks for nothing that is there.
+system-packages:
+	.ci/system-packages mosquitto systemd-analyze
+
+demo: setup
+	$(BIN)/python -m demo $(if $(ONCE),--once)
+
+test: setup system-packages
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/python -m protocol.documentation > docs/protocol.md
+
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev -c requirements/constraints.txt --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev -c requirements/constraints.txt \
+	  --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+
+test-trixie:
+	.ci/trixie
+
+clean:
+	rm -rf $(VENV) .build var
