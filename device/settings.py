@@ -1,0 +1,335 @@
+"""Settings of the terminal and of its uplink: one TOML file, read once at start into frozen models.
+
+Every problem of a file is found in one reading and reported with file and key. Relative paths count from the folder of the
+file. A secret is named by a path, or by `credential:NAME` for a file that systemd's `LoadCredential=` handed to the
+service; its content never enters the settings and its path is not shown by `repr`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
+
+from device.errors import SettingsInvalid
+from protocol.ids import FleetId, TerminalId
+
+_CREDENTIAL = "credential:"
+_ONE_MIB: Final = 1024 * 1024
+
+
+class SecretFile:
+    """Where a secret lies; `repr` and `str` do not show it."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return "SecretFile(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretFile) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            cls._parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(repr),
+        )
+
+    @classmethod
+    def _parse(cls, value: Any, info: core_schema.ValidationInfo) -> Self:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str) or not value:
+            raise ValueError("a path or credential:NAME expected")
+        context = _context(info)
+        if not value.startswith(_CREDENTIAL):
+            return cls(context.folder / value)
+        if context.credentials is None:
+            raise ValueError("names a systemd credential, but the program was not started with any")
+        return cls(context.credentials / value.removeprefix(_CREDENTIAL))
+
+
+class _Context:
+    """What the meaning of a path depends on."""
+
+    __slots__ = ("credentials", "folder")
+
+    def __init__(self, folder: Path, credentials: Path | None) -> None:
+        self.folder = folder
+        self.credentials = credentials
+
+
+def _context(info: ValidationInfo | core_schema.ValidationInfo) -> _Context:
+    found: Any = info.context
+    return found if isinstance(found, _Context) else _Context(Path(), None)
+
+
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    return _context(info).folder / path
+
+
+SettingsPath = Annotated[Path, AfterValidator(_from_folder)]
+"""A path; relative ones count from the folder of the settings file."""
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Terminal(Section):
+    """Who this terminal is, where its files are, and which networks it uses."""
+
+    fleet_id: FleetId
+    """The agency's installation, as the fleet names it; a level of every topic."""
+    terminal_id: TerminalId
+    """This terminal, as it was registered with the fleet; also its MQTT client identifier and certificate name."""
+    data_dir: SettingsPath = Path("/var/lib/lifecert")
+    """Folder for outbox, roster, policy and time; on the data partition, because the system partition may be read-only."""
+    models_dir: SettingsPath = Path("/opt/lifecert/models")
+    """Folder with the networks and their manifests."""
+    features: str = "mobilefacenet"
+    """Name of the feature network; references made by another one cannot be compared."""
+    runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
+    """Interpreter; `auto` takes the first that is installed, and the record names it."""
+    languages: tuple[Literal["zh", "en"], ...] = Field(default=("zh",), min_length=1)
+    """Languages of the prompts, in the order in which they are given; Mandarin first, because that is who comes."""
+
+
+class Keys(Section):
+    """Files with the terminal's keys and the fleet's identity; `lifecert-provision identity` makes them."""
+
+    signing: SecretFile = Field(default_factory=lambda: SecretFile(Path("/etc/lifecert/signing.pem")))
+    """Private key (PEM, P-256) that signs records; readable by the service alone."""
+    sealing: SecretFile = Field(default_factory=lambda: SecretFile(Path("/etc/lifecert/sealing.pem")))
+    """Private key (PEM, P-256) that opens sealed rosters; only the uplink needs it."""
+    storage: SecretFile = Field(default_factory=lambda: SecretFile(Path("/etc/lifecert/storage.key")))
+    """32 secret bytes that encrypt the roster on the disk; made at first use where the folder can be written."""
+    fleet: SettingsPath = Path("/etc/lifecert/fleet.json")
+    """The fleet's identity with its public key, as `lifecert-provision accept-fleet` put it there."""
+
+
+class Broker(Section):
+    """The MQTT broker. Without `tls_ca` the connection is plain: for a broker on the same machine only."""
+
+    host: str = Field(default="localhost", min_length=1)
+    """Name or address of the broker; with TLS, the name its certificate must carry."""
+    port: int = Field(default=1883, ge=1, le=65535)
+    """TCP port; 8883 is the registered one for MQTT over TLS."""
+    tls_ca: SettingsPath | None = None
+    """Certificates (PEM) that vouch for the broker; set, the connection is TLS 1.2 or later."""
+    tls_certificate: SettingsPath | None = None
+    """This terminal's client certificate (PEM)."""
+    tls_key: SecretFile | None = None
+    """Private key (PEM) of the client certificate."""
+    keep_alive_s: int = Field(default=30, ge=5, le=600)
+    """MQTT keep alive: a dead link is seen after one and a half of it, and mobile networks drop idle links after a minute or two."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        if self.tls_certificate is not None and self.tls_ca is None:
+            raise ValueError("tls_certificate without tls_ca: a client certificate needs TLS")
+        return self
+
+
+class Camera(Section):
+    """The picture source."""
+
+    kind: Literal["picamera2", "simulated"] = "picamera2"
+    """`simulated` plays the clips named in `[simulated]`; nothing it certifies has any meaning."""
+
+
+class Simulated(Section):
+    """The stand-ins for camera and board, for a laptop, the demo and tests."""
+
+    control_socket: SettingsPath | None = None
+    """Unix socket on which the stand-ins take orders (press, present a claim, change the actor); none means nobody gives any."""
+    actor: SettingsPath | None = None
+    """Clip description of the person, print or screen in front of the simulated camera at start."""
+    speed: Literal["real", "fast"] = "real"
+    """Whether a clip plays at its own rate or as fast as the networks take it."""
+    entropy_seed: int | None = Field(default=None, ge=0)
+    """Makes ids and challenges repeatable; a terminal with it set must not be trusted."""
+
+
+class Panel(Section):
+    """The board: status lamp and buttons, as BCM pin numbers of the 40-pin header."""
+
+    kind: Literal["gpiozero", "simulated"] = "gpiozero"
+    """`simulated` takes its presses from the control socket."""
+    start_pin: int = Field(default=17, ge=0, le=27)
+    """Start button, to ground."""
+    repeat_pin: int = Field(default=27, ge=0, le=27)
+    """Button that gives the last prompt again, to ground."""
+    cancel_pin: int = Field(default=22, ge=0, le=27)
+    """Cancel button, to ground."""
+    red_pin: int = Field(default=12, ge=0, le=27)
+    """Red of the status lamp; 12, 13 and 18 have hardware PWM (12 and 18 share a channel)."""
+    green_pin: int = Field(default=13, ge=0, le=27)
+    """Green of the status lamp."""
+    blue_pin: int = Field(default=19, ge=0, le=27)
+    """Blue of the status lamp."""
+    debounce_s: float = Field(default=0.05, ge=0.001, le=1)
+    """A press counts once the contact was closed this long; push buttons bounce for some milliseconds."""
+
+    @model_validator(mode="after")
+    def _pins_differ(self) -> Self:
+        pins = [self.start_pin, self.repeat_pin, self.cancel_pin, self.red_pin, self.green_pin, self.blue_pin]
+        if len(set(pins)) != len(pins):
+            raise ValueError(f"two functions on one pin: {sorted(pins)}")
+        return self
+
+
+class Uplink(Section):
+    """How the uplink sends: windows and waits."""
+
+    window: int = Field(default=50, ge=1, le=1000)
+    """Records sent and not yet confirmed by the fleet; 50 of about 6 kB fill a slow link without burying it."""
+    poll_s: float = Field(default=0.5, ge=0.05, le=60)
+    """How often the outbox is looked at for new records; the person sees "confirmed" about this much later."""
+    resend_after_s: float = Field(default=30, ge=0.1, le=86400)
+    """A record the fleet has not confirmed after this is sent again; above the time a loaded fleet takes to commit."""
+    resend_cap_s: float = Field(default=900, ge=0.1, le=86400)
+    """Longest random addition to `resend_after_s` after many attempts, so that a fleet that is down is not flooded."""
+    puback_timeout_s: float = Field(default=60, ge=0.5, le=3600)
+    """A broker that takes no message for so long is left and connected to again."""
+    reconnect_base_s: float = Field(default=1, ge=0.01, le=60)
+    """Full-jitter back-off of connection attempts: the first wait is random between 0 and this, then it doubles."""
+    reconnect_cap_s: float = Field(default=120, ge=0.01, le=3600)
+    """Upper end of the random wait between connection attempts: half of this is the mean delay after a long outage."""
+    connect_timeout_s: float = Field(default=10, ge=0.5, le=60)
+    """Longest wait for the broker to answer a connection attempt; below the systemd watchdog."""
+    presence_s: float = Field(default=60, ge=1, le=3600)
+    """How often presence is repeated; the console shows a terminal as late after several of these."""
+    presence_change_s: float = Field(default=5, ge=0, le=3600)
+    """Least time between two presence messages when what they say changes."""
+    roster_retry_s: float = Field(default=30, ge=0.1, le=3600)
+    """A question for roster changes that got no answer is asked again after this, and then ever more rarely."""
+    roster_refresh_s: float = Field(default=3600, ge=1, le=86400)
+    """How often the fleet is asked although nothing was missing; it also prolongs the roster's validity."""
+
+
+class OutboxLimits(Section):
+    """How much the outbox keeps."""
+
+    max_rows: int = Field(default=50_000, ge=1, le=10_000_000)
+    """Records the fleet has not confirmed; 500 sessions a day for a hundred days without a network."""
+    max_bytes: int = Field(default=1024 * _ONE_MIB, ge=_ONE_MIB)
+    """Largest database file; above it new sessions stop, so that a full card does not stop everything else."""
+    keep: int = Field(default=1000, ge=0)
+    """Confirmed records that stay on the terminal, for questions at the counter; older ones are deleted."""
+
+
+class Settings(Section):
+    """The whole file."""
+
+    terminal: Terminal
+    keys: Keys = Keys()
+    broker: Broker = Broker()
+    camera: Camera = Camera()
+    simulated: Simulated = Simulated()
+    panel: Panel = Panel()
+    uplink: Uplink = Uplink()
+    outbox: OutboxLimits = OutboxLimits()
+
+    @property
+    def outbox_path(self) -> Path:
+        """The outbox database."""
+        return self.terminal.data_dir / "outbox.sqlite"
+
+    @property
+    def references_path(self) -> Path:
+        """The roster database."""
+        return self.terminal.data_dir / "references.sqlite"
+
+    @property
+    def policy_path(self) -> Path:
+        """The signed policy in force."""
+        return self.terminal.data_dir / "policy.jws"
+
+    @property
+    def clock_path(self) -> Path:
+        """What is remembered about the time."""
+        return self.terminal.data_dir / "time.json"
+
+
+def load_settings(path: Path, *, credentials: Path | None = None) -> Settings:
+    """Read and check a settings file.
+
+    Args:
+        path: the TOML file.
+        credentials: folder of `credential:NAME` values; by default the one systemd names in `CREDENTIALS_DIRECTORY`.
+
+    Raises:
+        SettingsInvalid: with every problem of the file, one a line, each naming file and key.
+    """
+    if credentials is None and (named := os.environ.get("CREDENTIALS_DIRECTORY")):
+        credentials = Path(named)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsInvalid([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid([f"{path}: not TOML: {error}"]) from error
+    try:
+        return Settings.model_validate(data, context=_Context(path.resolve().parent, credentials))
+    except ValidationError as error:
+        raise SettingsInvalid([f"{path}: {_problem(found)}" for found in error.errors()]) from error
+
+
+def sections() -> Iterator[tuple[str, type[Section]]]:
+    """Give name and model of every section, in the order of the file."""
+    for name, field in Settings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, Section):
+            yield name, model
+
+
+def _problem(error: ErrorDetails) -> str:
+    loc = [str(part) for part in error["loc"]]
+    key = ".".join(loc)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(loc[-1], _known_keys(loc[:-1]), n=1, cutoff=0)
+        return f"{key}: unknown key" + (f", did you mean {'.'.join([*loc[:-1], near[0]])}?" if near else "")
+    if error["type"] == "missing":
+        return f"{key}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[:1].lower()}{message[1:]}" + _found(error)
+
+
+def _found(error: ErrorDetails) -> str:
+    value = error["input"]
+    return f", found {value!r}" if isinstance(value, int | float | str) else ""
+
+
+def _known_keys(loc: list[str]) -> list[str]:
+    models: Mapping[str, type[Section]] = dict(sections())
+    if not loc:
+        return list(models)
+    model = models.get(loc[0])
+    return list(model.model_fields) if model is not None and len(loc) == 1 else []
