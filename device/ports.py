@@ -165,8 +165,12 @@ class Clock(Protocol):
     def now(self) -> DeviceTime:
         """Return the moment with everything known about its worth."""
 
-    def note_fleet_time(self, moment: datetime) -> None:
-        """Remember a moment the fleet signed."""
+    def note_fleet_time(self, moment: datetime, *, after_ns: int | None = None) -> None:
+        """Remember a moment the fleet signed.
+
+        `after_ns` is a monotonic time of this boot that the moment is known to follow (the fleet signed it in answer to something
+        sent then); without it the moment is a lower bound of the true time and nothing more.
+        """
 
 
 class Entropy(Protocol):
