@@ -1,0 +1,139 @@
+"""The outbox as an SQLite database, shared by the terminal and the uplink process.
+
+The next counter, the end of the hash chain and the new row change in one IMMEDIATE transaction, so that two processes can
+never use one counter, and what did not reach the disk has used nothing up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from device.database import Database, Schema
+from device.errors import OutboxFull, OutboxUnavailable
+from device.ports import OutboxRow, StoredRecord
+from protocol.presence import OutboxCounts
+from protocol.receipts import ReceiptItem, Verdict
+
+SCHEMA = Schema(
+    what="outbox",
+    application_id=0x4C634F42,
+    version=1,
+    statements=(
+        """CREATE TABLE record (
+            counter INTEGER PRIMARY KEY,
+            sha256 TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL CHECK (state IN ('pending', 'published', 'acknowledged', 'refused')),
+            published_at INTEGER,
+            reason TEXT,
+            envelope BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX record_by_state ON record (state, counter)",
+        "CREATE TABLE chain (id INTEGER PRIMARY KEY CHECK (id = 1), counter INTEGER NOT NULL, sha256 TEXT) STRICT",
+        "INSERT INTO chain (id, counter, sha256) VALUES (1, 0, NULL)",
+    ),
+    unavailable=OutboxUnavailable,
+    full=OutboxFull,
+)
+"""`published_at` is in microseconds since 1970 (UTC); the state `purged` is the absence of a row."""
+
+_STATE = {
+    Verdict.STORED: "acknowledged",
+    Verdict.REPEATED: "acknowledged",
+    Verdict.REFUSED: "refused",
+}
+
+
+class SqliteOutbox:
+    """See `device.ports.Outbox`. Safe to use from several threads and processes.
+
+    Args:
+        path: the database file; it is made if missing, with its folder.
+        max_rows: records the fleet has not confirmed, at which `append` raises `OutboxFull`.
+        max_bytes: size of the database file above which `append` raises `OutboxFull`; receipts are applied all the same.
+
+    Raises:
+        StoreUnusable: if the file is damaged, is something else, or was made by a newer version.
+        OutboxUnavailable: if the file cannot be opened or made now.
+    """
+
+    def __init__(self, path: Path, *, max_rows: int, max_bytes: int) -> None:
+        self._name = path.name
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._database = Database(path, SCHEMA)
+
+    def append(self, build: Callable[[int, str | None], bytes]) -> StoredRecord:
+        """Store the record that `build` makes for the next counter and the digest of the record before."""
+        with self._database.writing(max_bytes=self._max_bytes) as db:
+            counter, previous = db.execute("SELECT counter, sha256 FROM chain").fetchone()
+            (waiting,) = db.execute(
+                "SELECT count(*) FROM record WHERE state IN ('pending', 'published', 'refused')"
+            ).fetchone()
+            if waiting >= self._max_rows:
+                raise OutboxFull(f"outbox {self._name}: {waiting} records not confirmed, at most {self._max_rows}")
+            envelope = build(counter + 1, previous)
+            digest = hashlib.sha256(envelope).hexdigest()
+            db.execute(
+                "INSERT INTO record (counter, sha256, state, envelope) VALUES (?, ?, 'pending', ?)",
+                (counter + 1, digest, envelope),
+            )
+            db.execute("UPDATE chain SET counter = ?, sha256 = ?", (counter + 1, digest))
+        return StoredRecord(digest, counter + 1)
+
+    def unconfirmed(self, limit: int, *, published_before: datetime) -> Sequence[OutboxRow]:
+        """Return the oldest rows that are pending, or were published before that moment and not confirmed since."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT sha256, counter, envelope FROM record WHERE state = 'pending'"
+                " OR (state = 'published' AND published_at < ?) ORDER BY counter LIMIT ?",
+                (_microseconds(published_before), limit),
+            ).fetchall()
+        return tuple(OutboxRow(sha256, counter, envelope) for sha256, counter, envelope in rows)
+
+    def mark_published(self, sha256s: Sequence[str], at: datetime) -> None:
+        """Note that the broker took these; what the fleet has already settled stays settled."""
+        with self._database.writing() as db:
+            db.executemany(
+                "UPDATE record SET state = 'published', published_at = ?"
+                " WHERE sha256 = ? AND state IN ('pending', 'published')",
+                [(_microseconds(at), sha256) for sha256 in sha256s],
+            )
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt; unknown digests and records that are already acknowledged are left alone."""
+        with self._database.writing() as db:
+            db.executemany(
+                "UPDATE record SET state = ?, reason = ? WHERE sha256 = ? AND state != 'acknowledged'",
+                [(_STATE[item.verdict], item.reason, item.sha256) for item in items],
+            )
+
+    def purge(self, keep: int) -> int:
+        """Delete acknowledged rows but the newest `keep`; the end of the chain is kept apart and stays."""
+        with self._database.writing() as db:
+            return db.execute(
+                "DELETE FROM record WHERE state = 'acknowledged' AND counter <="
+                " (SELECT counter FROM record WHERE state = 'acknowledged' ORDER BY counter DESC LIMIT 1 OFFSET ?)",
+                (keep,),
+            ).rowcount
+
+    def counts(self) -> OutboxCounts:
+        """Return the number of rows by state."""
+        with self._database.reading() as db:
+            found = dict(db.execute("SELECT state, count(*) FROM record GROUP BY state").fetchall())
+        return OutboxCounts(
+            pending=found.get("pending", 0),
+            published=found.get("published", 0),
+            acknowledged=found.get("acknowledged", 0),
+            refused=found.get("refused", 0),
+        )
+
+    def close(self) -> None:
+        """Close the database; may be called twice."""
+        self._database.close()
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
