@@ -57,3 +57,19 @@ class ReferencesUnavailable(DeviceError):
 
 class KeyUnusable(DeviceError):
     """A key file that is missing, damaged, or readable by others; stop."""
+
+
+class CameraUnavailable(DeviceError):
+    """The camera, or the clip that stands in for it, cannot be opened or gives no frames; try again."""
+
+
+class PanelUnavailable(DeviceError):
+    """The board with lamp and buttons cannot be opened; try again."""
+
+
+class ClipInvalid(DeviceError):
+    """A clip description that cannot be used; stop."""
+
+
+class IllegalEvent(DeviceError):
+    """An event that cannot happen in the session's state: a bug of the terminal, never somebody's input."""

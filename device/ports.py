@@ -8,23 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from device.session.commands import Lamp
 from device.vision.frame import Frame
 from protocol.policy import Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem
 from protocol.roster import RosterEntry, RosterPage
 from protocol.times import DeviceTime
-
-
-class Lamp(StrEnum):
-    """Colours of the status lamp."""
-
-    IDLE = "idle"
-    WORKING = "working"
-    CERTIFIED = "certified"
-    ATTENTION = "attention"
-    """Not certified, whatever the reason: one colour, so that nobody is shamed by it."""
-    FAULT = "fault"
 
 
 class Button(StrEnum):

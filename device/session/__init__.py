@@ -1,0 +1,1 @@
+"""The certification session: a pure state machine, events in, commands out."""

@@ -1,0 +1,189 @@
+"""What a certification session asks of the terminal; the runner carries it out and brings the result back as an event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from device.session.decision import Verdict
+from device.session.events import Timer
+from protocol.challenge import Action
+from protocol.evidence import EvidenceResult
+from protocol.policy import ComparisonPolicy, PathName
+
+
+class Line(StrEnum):
+    """Everything the terminal can say; the texts stand in `device/lines.toml`."""
+
+    WELCOME = "welcome"
+    PRESENT_CARD = "present_card"
+    CLAIM_UNREADABLE = "claim_unreadable"
+    NOT_READY = "not_ready"
+    LOOK_HERE = "look_here"
+    NO_FACE = "no_face"
+    NEARER = "nearer"
+    FURTHER = "further"
+    CENTRE = "centre"
+    MORE_LIGHT = "more_light"
+    TOO_BRIGHT = "too_bright"
+    HOLD_STILL = "hold_still"
+    LOOK_AT_CAMERA = "look_at_camera"
+    UNCOVER_FACE = "uncover_face"
+    TURN_LEFT = "turn_left"
+    TURN_RIGHT = "turn_right"
+    LOOK_UP = "look_up"
+    OPEN_MOUTH = "open_mouth"
+    BLINK = "blink"
+    TRY_ANOTHER = "try_another"
+    ONE_MOMENT = "one_moment"
+    CERTIFIED = "certified"
+    REVIEW = "review"
+    NOT_CERTIFIED = "not_certified"
+    NO_REFERENCE = "no_reference"
+    POOR_SAMPLE = "poor_sample"
+    PRESENTATION_ATTACK = "presentation_attack"
+    TIME_UNCERTAIN = "time_uncertain"
+    CANCELLED = "cancelled"
+    NOT_STORED = "not_stored"
+    OUT_OF_ORDER = "out_of_order"
+
+
+class Lamp(StrEnum):
+    """Colours of the status lamp."""
+
+    IDLE = "idle"
+    WORKING = "working"
+    CERTIFIED = "certified"
+    ATTENTION = "attention"
+    """Not certified, whatever the reason: one colour, so that nobody is shamed by it."""
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class StartAcquisition:
+    """Begin to look at frames, with nothing remembered of earlier sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopAcquisition:
+    """Stop looking at frames and forget every sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSample:
+    """Keep the features of a frame that was just assessed."""
+
+    sequence: int
+    phase: str
+    """The part of the session; continuity compares one phase with another. The probe is fused from all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropSamples:
+    """Forget the samples taken so far: they may be of somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFor:
+    """Watch for the answer to a prompt, in place of any prompt before it."""
+
+    prompt: int
+    """1 for the first prompt of a session, then one more each."""
+    action: Action
+    prompted_ns: int
+    """What began before this moment is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Give a line by voice and screen."""
+
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class SetLamp:
+    """Set the status lamp."""
+
+    lamp: Lamp
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Compare the probe with the claimed subject's reference, and the phases with each other."""
+
+    min_continuity: float
+    """Least cosine between any two phases."""
+    has_track_changed: bool
+    """Whether another face took the place of the first one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Start or restart a timer."""
+
+    timer: Timer
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Stop a timer; one that is not running is no error."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One prompt of the challenge and what came of it."""
+
+    action: Action
+    result: Literal["performed", "wrong", "no_answer"]
+    seconds: float
+    """From prompt to result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The comparison behind a decision."""
+
+    similarity: float
+    samples: int
+    thresholds: ComparisonPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecord:
+    """Sign and store what was decided; the runner adds ids, digests and times that the session does not know."""
+
+    session_id: str
+    nonce: str
+    path: PathName
+    policy_version: str
+    verdict: Verdict
+    compared: Compared | None
+    evidence: tuple[EvidenceResult, ...]
+    challenge: tuple[Asked, ...]
+    quality: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Try the parts that failed again and raise `FaultCleared` or `FaultRaised`."""
+
+
+Command = (
+    StartAcquisition
+    | StopAcquisition
+    | TakeSample
+    | DropSamples
+    | WatchFor
+    | Prompt
+    | SetLamp
+    | Compare
+    | StartTimer
+    | CancelTimer
+    | StoreRecord
+    | Recheck
+)

@@ -1,0 +1,146 @@
+"""The decision of a session: denies unless every condition of the policy holds, and gives every reason that speaks against.
+
+A score equal to its threshold belongs to the better side: at the match threshold it is a match, at the grey threshold it is
+grey. A score that is missing or not a number never is a match. The outcome is the first of these that holds:
+
+1. the session was ended: `cancelled`;
+2. nobody to compare with: `no_reference`;
+3. no policy, or one that does not know the path or the network: `not_certified`;
+4. no usable picture: `poor_sample`;
+5. evidence failed that the policy calls an attack: `presentation_attack`;
+6. comparison is a non-match: `not_certified`;
+7. any other evidence failed, required or not: `review`;
+8. required evidence did not run, or there is no comparison: `not_certified`;
+9. comparison is grey, or the reference is provisional: `review`;
+10. nothing bounds the date well enough: `time_uncertain`;
+11. `certified`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from protocol.evidence import EvidenceResult, fuse
+from protocol.outcomes import Outcome, Reason
+from protocol.policy import ComparisonPolicy, PathName, Policy
+from protocol.rules.certification import certified_until
+from protocol.rules.pack import ROLLING_12_MONTHS
+
+NO_POLICY = "none"
+"""Stands in a record for the policy version when no policy was in force."""
+
+_ENDED = (Reason.CANCELLED_BY_PERSON, Reason.LEFT, Reason.FAULT)
+_NOBODY = (Reason.NO_SUBJECT, Reason.NO_USABLE_REFERENCE)
+_NO_PICTURE = (Reason.NO_FACE, Reason.QUALITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a decision rests on."""
+
+    is_subject_known: bool
+    has_reference: bool
+    is_reference_provisional: bool
+    path: PathName
+    network: str
+    policy: Policy | None
+    ended: Reason | None
+    """What ended the session before comparison (cancelled, left, fault, no face, quality); None when nothing did."""
+    similarity: float | None
+    """Cosine -1..1, larger = more alike; None without comparison."""
+    evidence: tuple[EvidenceResult, ...]
+    day: date | None
+    """The day of the decision; None when nobody asked the clock."""
+    clock_uncertainty_s: float | None
+    """Bound on the wall clock's error; None when nothing bounds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome, with every reason that speaks against certification."""
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    certified_until: date | None = None
+    """The last day the certification holds; only with `certified`."""
+    rule_pack: str | None = None
+
+
+def zone(similarity: float, thresholds: ComparisonPolicy) -> str:
+    """Return `match`, `grey` or `non_match`; not-a-number is a non-match."""
+    if similarity >= thresholds.match:
+        return "match"
+    if similarity >= thresholds.grey:
+        return "grey"
+    return "non_match"
+
+
+def decide(facts: Facts) -> Verdict:
+    """Return the verdict over the facts."""
+    reasons = _reasons(facts)
+    outcome = _outcome(facts, reasons)
+    if outcome is Outcome.CERTIFIED and facts.day is not None:
+        until = certified_until(facts.day, ROLLING_12_MONTHS)
+        return Verdict(outcome, (), until, ROLLING_12_MONTHS.pack_id)
+    return Verdict(outcome, reasons)
+
+
+def _reasons(facts: Facts) -> tuple[Reason, ...]:
+    """Return every reason that holds, in the order of `Reason`."""
+    found: set[Reason] = set()
+    if facts.ended is not None:
+        found.add(facts.ended)
+    if not facts.is_subject_known:
+        found.add(Reason.NO_SUBJECT)
+    elif not facts.has_reference:
+        found.add(Reason.NO_USABLE_REFERENCE)
+    elif facts.is_reference_provisional:
+        found.add(Reason.REFERENCE_PROVISIONAL)
+    thresholds = facts.policy.comparison.get(facts.network) if facts.policy else None
+    path = facts.policy.paths.get(facts.path) if facts.policy else None
+    if facts.policy is None or thresholds is None or path is None:
+        found.add(Reason.POLICY_UNKNOWN)
+    if facts.similarity is None:
+        found.add(Reason.COMPARISON_MISSING)
+    elif thresholds is not None:
+        found |= _ZONE_REASONS[zone(facts.similarity, thresholds)]
+    fused = fuse(facts.evidence, path.required if path else ())
+    if fused.failed:
+        found.add(Reason.EVIDENCE_FAILED)
+    if fused.missing:
+        found.add(Reason.EVIDENCE_NOT_RUN)
+    limit = facts.policy.max_clock_uncertainty_s if facts.policy else 0.0
+    # Without a day nobody looked at the clock, because the session ended before it mattered.
+    if facts.day is not None and not (facts.clock_uncertainty_s is not None and facts.clock_uncertainty_s <= limit):
+        found.add(Reason.CLOCK)
+    return tuple(reason for reason in Reason if reason in found)
+
+
+_ZONE_REASONS: dict[str, set[Reason]] = {
+    "match": set(),
+    "grey": {Reason.COMPARISON_GREY},
+    "non_match": {Reason.COMPARISON_NON_MATCH},
+}
+
+
+def _outcome(facts: Facts, reasons: tuple[Reason, ...]) -> Outcome:
+    found = set(reasons)
+    attacks = set(facts.policy.attack_evidence) if facts.policy else set()
+    failed = set(fuse(facts.evidence, ()).failed)
+    ladder: tuple[tuple[bool, Outcome], ...] = (
+        (not found.isdisjoint(_ENDED), Outcome.CANCELLED),
+        (not found.isdisjoint(_NOBODY), Outcome.NO_REFERENCE),
+        (Reason.POLICY_UNKNOWN in found, Outcome.NOT_CERTIFIED),
+        (not found.isdisjoint(_NO_PICTURE), Outcome.POOR_SAMPLE),
+        (not failed.isdisjoint(attacks), Outcome.PRESENTATION_ATTACK),
+        (Reason.COMPARISON_NON_MATCH in found, Outcome.NOT_CERTIFIED),
+        (Reason.EVIDENCE_FAILED in found, Outcome.REVIEW),
+        (Reason.EVIDENCE_NOT_RUN in found or Reason.COMPARISON_MISSING in found, Outcome.NOT_CERTIFIED),
+        (Reason.COMPARISON_GREY in found or Reason.REFERENCE_PROVISIONAL in found, Outcome.REVIEW),
+        (Reason.CLOCK in found or facts.day is None, Outcome.TIME_UNCERTAIN),
+    )
+    for holds, outcome in ladder:
+        if holds:
+            return outcome
+    return Outcome.CERTIFIED if not found else Outcome.NOT_CERTIFIED

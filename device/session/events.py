@@ -1,0 +1,235 @@
+"""What can happen to a certification session; plain values only, every one with the monotonic moment it happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from protocol.evidence import EvidenceResult
+from protocol.policy import PathName, Policy
+
+
+class Timer(StrEnum):
+    """Timers a session can start."""
+
+    ACQUIRE = "acquire"
+    """Bounds the wait for enough acceptable frames."""
+    FACE_LOST = "face_lost"
+    """Bounds how long the face may be out of the picture."""
+    ANSWER = "answer"
+    """Bounds one prompt of the challenge and its answer."""
+    COMPARE = "compare"
+    """Bounds the wait for comparison and evidence."""
+    STORE = "store"
+    """Bounds the wait for the record to be on the disk."""
+    RESULT = "result"
+    """How long the result stays."""
+    RETRY = "retry"
+    """When a faulted terminal looks again."""
+
+
+class Fault(StrEnum):
+    """What is broken."""
+
+    CAMERA = "camera"
+    VISION = "vision"
+    STORAGE = "storage"
+
+
+class ClaimProblem(StrEnum):
+    """Why a claim does not begin a session."""
+
+    UNREADABLE = "unreadable"
+    """No valid document number, e.g. a wrong check digit."""
+    NOT_READY = "not_ready"
+    """The terminal has no roster in force, so it cannot say who anybody is."""
+
+
+class Advice(StrEnum):
+    """What a subject can do for a better sample; the lines of the same names say it."""
+
+    NEARER = "nearer"
+    FURTHER = "further"
+    CENTRE = "centre"
+    MORE_LIGHT = "more_light"
+    TOO_BRIGHT = "too_bright"
+    HOLD_STILL = "hold_still"
+    LOOK_AT_CAMERA = "look_at_camera"
+    UNCOVER_FACE = "uncover_face"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPresented:
+    """A person claims to be a subject."""
+
+    at_ns: int
+    session_id: str
+    """Random, 32 hexadecimal digits."""
+    nonce: str
+    """Random, 32 hexadecimal digits; the challenge is drawn from it."""
+    is_subject_known: bool
+    """Whether the roster has the claim."""
+    has_reference: bool
+    """Whether a reference is there that is valid and was made by the network in use."""
+    is_reference_provisional: bool
+    """Whether that reference is a photograph nobody has confirmed."""
+    path: PathName
+    network: str
+    """Name of the feature network in use; the policy has thresholds by it."""
+    policy: Policy | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRefused:
+    """Something was presented that cannot begin a session."""
+
+    at_ns: int
+    problem: ClaimProblem
+
+
+@dataclass(frozen=True, slots=True)
+class SampleAssessed:
+    """A frame was looked at."""
+
+    at_ns: int
+    sequence: int
+    """The camera's frame number; `TakeSample` names it."""
+    track_id: int | None
+    """The subject's face track; None when there is no face."""
+    quality: tuple[tuple[str, float], ...] = ()
+    """Named components 0..100, larger = better; empty when there is no face."""
+    advice: Advice | None = None
+    """What would help most; None when nothing stands in the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeAnswered:
+    """The subject did something after a prompt."""
+
+    at_ns: int
+    prompt: int
+    """The number that `WatchFor` gave the prompt; an answer to an older one is none."""
+    is_performed: bool
+    """Whether it was what the prompt asked for; if not it was another deliberate action."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRateLow:
+    """Frames come too slowly to see the action that a prompt asks for."""
+
+    at_ns: int
+    prompt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonDone:
+    """Comparison and the evidence that rests on features are there."""
+
+    at_ns: int
+    similarity: float | None
+    """Cosine of probe and reference, -1..1, larger = more alike; None when no comparison was possible."""
+    samples: int
+    """Frames the probe was fused from."""
+    evidence: tuple[EvidenceResult, ...]
+    """Continuity, and every further kind that this terminal has."""
+    quality: tuple[tuple[str, float], ...]
+    """Components of the probe, 0..100."""
+    day: date
+    """The day of the decision where the terminal stands."""
+    clock_uncertainty_s: float | None
+    """Bound on the wall clock's error; None when nothing bounds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartPressed:
+    """The start button."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatPressed:
+    """The button that asks for the prompt again."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPressed:
+    """The cancel button."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerExpired:
+    """A timer started by the session ran out."""
+
+    at_ns: int
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStored:
+    """The signed record is on the disk."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordNotStored:
+    """The record could not be put on the disk: it is full or does not answer."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRaised:
+    """A part of the terminal failed."""
+
+    at_ns: int
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCleared:
+    """Everything a session needs works again."""
+
+    at_ns: int
+
+
+Event = (
+    ClaimPresented
+    | ClaimRefused
+    | SampleAssessed
+    | ChallengeAnswered
+    | FrameRateLow
+    | ComparisonDone
+    | StartPressed
+    | RepeatPressed
+    | CancelPressed
+    | TimerExpired
+    | RecordStored
+    | RecordNotStored
+    | FaultRaised
+    | FaultCleared
+)
+
+EVENTS: tuple[type[Event], ...] = (
+    ClaimPresented,
+    ClaimRefused,
+    SampleAssessed,
+    ChallengeAnswered,
+    FrameRateLow,
+    ComparisonDone,
+    StartPressed,
+    RepeatPressed,
+    CancelPressed,
+    TimerExpired,
+    RecordStored,
+    RecordNotStored,
+    FaultRaised,
+    FaultCleared,
+)
+"""Every kind of event, for the table's completeness."""
