@@ -1,0 +1,47 @@
+"""Errors of the fleet, by what the caller can do about them."""
+
+from __future__ import annotations
+
+
+class FleetError(Exception):
+    """Anything the fleet reports to whoever called it."""
+
+
+class SettingsInvalid(FleetError):
+    """Settings that cannot be used; every problem stands in `problems`."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class KeysMissing(FleetError):
+    """The fleet's keys have not been made or cannot be read; run `lifecert-fleet init`."""
+
+
+class DatabaseUnavailable(FleetError):
+    """The database cannot be reached or cannot work now; try again later."""
+
+
+class BrokerFailed(FleetError):
+    """The embedded broker could not be started."""
+
+
+class NotFound(FleetError):
+    """What was named does not exist."""
+
+
+class Refused(FleetError):
+    """A request that must not be carried out as it stands."""
+
+
+class ImportRefused(FleetError):
+    """A file with bad rows; nothing of it was taken over. Every problem stands in `problems`."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class PictureRefused(FleetError):
+    """A picture from which no reference can be made."""

@@ -1,0 +1,126 @@
+"""The fleet's own keys, as files only its owner can read."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fleet.errors import FleetError, KeysMissing
+from protocol.errors import ProtocolError
+from protocol.keys import PrivateKey
+from protocol.references import KEY_BYTES
+
+_NONCE_BYTES = 12
+_SIGNING = "signing.pem"
+_CLAIM = "claim.key"
+_ENCRYPTION = "encryption.key"
+
+
+class FieldCipher:
+    """Encrypts the few fields that say who a subject is, for storage.
+
+    AES-256-GCM with a random 96-bit nonce before the ciphertext; the subject and the field's name are authenticated with it, so that
+    a stored value cannot be moved to another row. Source: NIST SP 800-38D, as offered by `cryptography`'s AESGCM.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def encrypt(self, text: str, *, subject_id: str, field_name: str) -> bytes:
+        """Return nonce and ciphertext."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, text.encode(), f"{field_name}:{subject_id}".encode())
+
+    def decrypt(self, stored: bytes, *, subject_id: str, field_name: str) -> str:
+        """Return the text.
+
+        Raises:
+            FleetError: if it was stored under another key or altered.
+        """
+        try:
+            plain = self._cipher.decrypt(
+                stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], f"{field_name}:{subject_id}".encode()
+            )
+        except InvalidTag as error:
+            raise FleetError(f"subject {subject_id}: stored {field_name} does not open with this key") from error
+        return plain.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class FleetKeys:
+    """Everything secret the fleet owns; no repr shows any of it."""
+
+    signing: PrivateKey
+    """Signs receipts, rosters and policies."""
+    claim_key: bytes = field(repr=False)
+    """Key of `protocol.documents.claim_token`, 32 bytes."""
+    cipher: FieldCipher = field(repr=False)
+    feature_keys: dict[str, bytes] = field(repr=False)
+    """Rotation secret of each key domain, 32 bytes."""
+
+
+def make_keys(folder: Path, *, key_domain: str) -> None:
+    """Make the keys that are not there yet; existing ones are never replaced."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    if not (folder / _SIGNING).exists():
+        PrivateKey.generate().save(folder / _SIGNING)
+    for name in (_CLAIM, _ENCRYPTION, _feature_file(key_domain)):
+        if not (folder / name).exists():
+            _write_secret(folder / name, os.urandom(KEY_BYTES))
+
+
+def load_keys(folder: Path) -> FleetKeys:
+    """Read the fleet's keys.
+
+    Raises:
+        KeysMissing: if one is absent or unreadable.
+    """
+    try:
+        signing = PrivateKey.load(folder / _SIGNING)
+    except ProtocolError as error:
+        raise KeysMissing(f"{folder / _SIGNING}: cannot be read; run `lifecert-fleet init` first") from error
+    domains = {
+        file.name.removeprefix("feature-").removesuffix(".key"): _read_secret(file)
+        for file in sorted(folder.glob("feature-*.key"))
+    }
+    if not domains:
+        raise KeysMissing(f"{folder}: no feature key; run `lifecert-fleet init` first")
+    return FleetKeys(
+        signing=signing,
+        claim_key=_read_secret(folder / _CLAIM),
+        cipher=FieldCipher(_read_secret(folder / _ENCRYPTION)),
+        feature_keys=domains,
+    )
+
+
+def as_wire_secret(secret: bytes) -> str:
+    """Return 32 secret bytes as the wire writes them: base64url without padding."""
+    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+def _feature_file(domain: str) -> str:
+    return f"feature-{domain}.key"
+
+
+def _write_secret(path: Path, secret: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise KeysMissing(f"{path}: cannot be read; run `lifecert-fleet init` first") from error
+    if len(secret) != KEY_BYTES:
+        raise KeysMissing(f"{path}: {len(secret)} bytes, {KEY_BYTES} expected; restore it from a backup")
+    return secret

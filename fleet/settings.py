@@ -1,0 +1,205 @@
+"""The fleet's settings: one TOML file, read once at start. Nothing else reads files or environment for settings."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+import tomllib
+from datetime import timedelta, timezone, tzinfo
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from fleet.errors import SettingsInvalid
+from protocol.ids import FleetId, KeyDomain
+
+_OFFSET = re.compile(r"^([+-])(\d{2}):(\d{2})$")
+_DATABASE = re.compile(r"^postgresql(\+psycopg)?://")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BrokerSettings(_Part):
+    """Where the MQTT broker is."""
+
+    mode: Literal["embedded", "external"] = "embedded"
+    """`embedded` starts a broker inside `serve`: for a laptop or a single office."""
+    host: str = "127.0.0.1"
+    """Name or address; the embedded broker listens there."""
+    port: int = Field(default=1883, ge=1, le=65535)
+    ca_file: Path | None = None
+    """CA certificates that vouch for the broker; with it the connection is TLS."""
+    certificate_file: Path | None = None
+    """This client's certificate."""
+    key_file: Path | None = None
+    """This client's private key."""
+    client_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,60}$")
+    """MQTT client identifier; workers of one fleet need different ones. Default: `<fleet_id>-ingest`."""
+    shared_group: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,40}$")
+    """Workers that name the same group share the messages; the broker must offer `$share`."""
+    batch_messages: int = Field(default=200, ge=1, le=500)
+    """Most messages that share one database transaction."""
+    batch_wait_s: float = Field(default=0.05, ge=0, le=5)
+    """Longest a message waits for others to share its transaction."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file go together")
+        if self.certificate_file is not None and self.ca_file is None:
+            raise ValueError("certificate_file needs ca_file")
+        if self.mode == "embedded" and self.ca_file is not None:
+            raise ValueError("the embedded broker has no TLS; use an external broker")
+        if self.mode == "embedded" and not _is_loopback(self.host):
+            # Without TLS and without client certificates anybody on the network could read along.
+            raise ValueError("the embedded broker has no TLS and serves this machine only: host 127.0.0.1")
+        return self
+
+
+class WebSettings(_Part):
+    """Where the console and the open interface listen."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+
+    @field_validator("host")
+    @classmethod
+    def _only_loopback(cls, host: str) -> str:
+        if not _is_loopback(host):
+            raise ValueError("the console has no sign-in yet and serves this machine only: 127.0.0.1 expected")
+        return host
+
+
+class ReferenceSettings(_Part):
+    """How references are made."""
+
+    command: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Program that reads a picture from its input and prints a feature report, called with `features - --json` added.
+    Default: `lifecert-terminal` beside this Python."""
+    timeout_s: float = Field(default=60.0, gt=0, le=600)
+    """Longest one picture may take."""
+    key_domain: KeyDomain = "d1"
+    """Names the secret rotation that protects new references."""
+    validity_months: int = Field(default=36, ge=1, le=240)
+    """After so many months a reference must be made anew; three yearly certifications, the agency may choose another."""
+
+    def feature_command(self) -> tuple[str, ...]:
+        """Return the whole command line for one picture on its input."""
+        program = self.command or (str(Path(sys.executable).with_name("lifecert-terminal")),)
+        return (*program, "features", "-", "--json")
+
+
+class Settings(_Part):
+    """All of them."""
+
+    fleet_id: FleetId
+    data_dir: Path
+    """Keys and the embedded database; a relative path starts at the settings file."""
+    database: SecretStr = SecretStr("embedded")
+    """`embedded`, or the URL of a PostgreSQL database; masked because it may hold a password."""
+    time_zone: str = "+08:00"
+    """Decides which day it is: `+HH:MM` or an IANA name."""
+    broker: BrokerSettings = BrokerSettings()
+    web: WebSettings = WebSettings()
+    references: ReferenceSettings = ReferenceSettings()
+
+    @field_validator("database")
+    @classmethod
+    def _known_database(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text != "embedded" and not _DATABASE.match(text):
+            raise ValueError('"embedded" or a URL postgresql://... expected')
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        _zone(value)
+        return value
+
+    def zone(self) -> tzinfo:
+        """Return the time zone that decides which day it is."""
+        return _zone(self.time_zone)
+
+    @property
+    def ingest_client_id(self) -> str:
+        """MQTT client identifier of this ingest worker."""
+        return self.broker.client_id or f"{self.fleet_id}-ingest"
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a settings file.
+
+    Raises:
+        SettingsInvalid: with every problem found, each naming file and key.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsInvalid([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid([f"{path}: not TOML: {error}"]) from error
+    try:
+        settings = Settings.model_validate(found)
+    except ValidationError as error:
+        raise SettingsInvalid([f"{path}: {problem}" for problem in _problems(error)]) from error
+    return _absolute(settings, path.parent.resolve())
+
+
+def _absolute(settings: Settings, start: Path) -> Settings:
+    broker = settings.broker
+    files = {
+        name: start / value
+        for name in ("ca_file", "certificate_file", "key_file")
+        if (value := getattr(broker, name)) is not None
+    }
+    return settings.model_copy(
+        update={"data_dir": start / settings.data_dir, "broker": broker.model_copy(update=files)}
+    )
+
+
+def _problems(error: ValidationError) -> list[str]:
+    return [_problem(found["loc"], found["type"], found["msg"]) for found in error.errors(include_input=False)]
+
+
+def _problem(where: tuple[int | str, ...], kind: str, message: str) -> str:
+    key = ".".join(map(str, where)) or "settings"
+    if kind != "extra_forbidden":
+        return f"{key}: {message.removeprefix('Value error, ')}"
+    known = _keys_of(where[:-1])
+    near = difflib.get_close_matches(str(where[-1]), known, n=1)
+    return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}")
+
+
+def _keys_of(where: tuple[int | str, ...]) -> list[str]:
+    model: Any = Settings
+    for name in where:
+        model = model.model_fields[str(name)].annotation
+    return list(model.model_fields)
+
+
+def _zone(text: str) -> tzinfo:
+    if matched := _OFFSET.match(text):
+        sign = -1 if matched[1] == "-" else 1
+        offset = sign * timedelta(hours=int(matched[2]), minutes=int(matched[3]))
+        if abs(offset) < timedelta(hours=24):
+            return timezone(offset)
+    try:
+        return ZoneInfo(text)
+    except (OSError, ValueError) as error:
+        raise ValueError("unknown time zone: +HH:MM or an IANA name expected") from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The database: schema, migrations, and one module of SQL for each kind of thing stored."""

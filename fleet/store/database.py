@@ -1,0 +1,118 @@
+"""The way to the database: one engine, transactions, and one error for "not now"."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from fleet.errors import DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT_S = 5
+_POOL = 10
+
+
+class Database:
+    """Transactions on one PostgreSQL database."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _psycopg_url(url)
+        self._engine = create_engine(
+            self._url,
+            pool_size=_POOL,
+            max_overflow=_POOL,
+            pool_timeout=_CONNECT_TIMEOUT_S,
+            pool_pre_ping=True,
+            # A statement's parameters can hold names and payloads; they do not belong in an error's text.
+            hide_parameters=True,
+            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "options": "-c timezone=UTC"},
+        )
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Give a connection inside a transaction: committed at the end of the block, rolled back by an error.
+
+        Raises:
+            DatabaseUnavailable: if the server cannot be reached, went away, is out of room, or broke a deadlock by ending this
+                transaction; the whole block may be tried again. Whether a commit that was cut off took effect is
+                not known, so what is tried again must be idempotent.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
+            raise
+
+    @contextmanager
+    def listen(self, *channels: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        """Give a connection of its own that hears notifications on the channels.
+
+        Raises:
+            DatabaseUnavailable: as in `begin`.
+        """
+        target = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            with psycopg.connect(target, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S) as connection:
+                for channel in channels:
+                    connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
+
+    def check(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            DatabaseUnavailable: if there is none.
+        """
+        with self.begin() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close all connections; can be called twice."""
+        self._engine.dispose()
+
+
+def notify(connection: Connection, channel: str, payload: str = "") -> None:
+    """Tell listeners on a channel, once this transaction is committed."""
+    connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
+
+
+class Availability:
+    """Says once that a peer is lost and once that it is back."""
+
+    def __init__(self, peer: str) -> None:
+        self._peer = peer
+        self._lost = False
+
+    def lost(self, why: object) -> None:
+        """Note that the peer did not answer."""
+        if not self._lost:
+            logger.error("%s lost, trying again until it is back: %s", self._peer, why)
+        self._lost = True
+
+    def back(self) -> None:
+        """Note that the peer answered."""
+        if self._lost:
+            logger.warning("%s is back", self._peer)
+        self._lost = False
+
+
+def _psycopg_url(text_url: str) -> URL:
+    return make_url(text_url).set(drivername="postgresql+psycopg")
+
+
+def _first_line(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

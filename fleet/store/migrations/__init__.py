@@ -1,0 +1,1 @@
+"""Schema versions, run by `lifecert-fleet migrate` and at every start of `serve`."""
