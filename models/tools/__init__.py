@@ -1,0 +1,1 @@
+"""Building the network files from registry packages, and measuring them."""
