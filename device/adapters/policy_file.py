@@ -1,0 +1,105 @@
+"""The policy in force, kept as the signed bytes that arrived, and verified again whenever it is read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+
+from device.errors import DeviceError
+from protocol.envelope import verify
+from protocol.errors import ProtocolError
+from protocol.keys import PublicJwk
+from protocol.policy import POLICY_TYP, Policy
+
+logger = logging.getLogger(__name__)
+
+_Stamp = tuple[int, int, int]
+
+
+class PolicyUnavailable(DeviceError):
+    """The policy file cannot be written now; try again."""
+
+
+class FilePolicyStore:
+    """See `device.ports.PolicyStore`: the uplink process writes the file, the terminal sees the change by itself.
+
+    A file that is damaged or was signed by another key counts as no policy, and is reported once.
+
+    Args:
+        path: where the signed policy lies.
+        fleet_key: the fleet's public signing key.
+    """
+
+    def __init__(self, path: Path, fleet_key: PublicJwk) -> None:
+        self._path = path
+        self._fleet_key = fleet_key
+        self._fleet_key_id = fleet_key.key_id
+        self._lock = threading.Lock()
+        self._stamp: _Stamp | None = None
+        self._policy: Policy | None = None
+
+    def current(self) -> Policy | None:
+        """Return the policy in force, None when there is none that holds."""
+        with self._lock:
+            stamp = self._stamp_on_disk()
+            if stamp != self._stamp:
+                self._stamp, self._policy = stamp, None if stamp is None else self._read()
+            return self._policy
+
+    def apply(self, token: bytes) -> Policy:
+        """Verify a signed policy, keep it if it was issued after the one in force, and return the one then in force.
+
+        Raises:
+            ProtocolError: if it does not hold.
+            PolicyUnavailable: if it cannot be written.
+        """
+        policy = self._verified(token)
+        known = self.current()
+        if known is not None and policy.issued_at <= known.issued_at:
+            return known
+        try:
+            _replace(self._path, token)
+        except OSError as error:
+            raise PolicyUnavailable(f"policy {self._path.name}: {error.strerror}") from error
+        logger.info("policy in force version=%s issued_at=%s", policy.policy_version, policy.issued_at.isoformat())
+        return policy
+
+    def _verified(self, token: bytes) -> Policy:
+        found = verify(token, key_of=lambda kid: self._fleet_key if kid == self._fleet_key_id else None, typ=POLICY_TYP)
+        return Policy.parse(found.payload)
+
+    def _read(self) -> Policy | None:
+        try:
+            return self._verified(self._path.read_bytes())
+        except (OSError, ProtocolError) as error:
+            logger.error(  # noqa: TRY400 - what is wrong stands in the message; a trace adds nothing for a technician
+                "policy file cannot be used, there is no policy until the fleet sends one file=%s reason=%s",
+                self._path.name,
+                error,
+            )
+            return None
+
+    def _stamp_on_disk(self) -> _Stamp | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put `data` in place of the file: after a power cut either the old or the new one is there, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
