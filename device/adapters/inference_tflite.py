@@ -16,13 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from device.errors import InterpreterUnavailable, ManifestMismatch, ModelDigestMismatch, NetworkRefused
+from device.errors import InterpreterUnavailable, ManifestMismatch, ModelDigestMismatch
 from device.vision.frame import Pixels
 from device.vision.inference import Network, Networks
 from protocol.errors import ManifestInvalid
 from protocol.manifest import ModelManifest, Tensor, load_manifest
-
-__all__ = ["NetworkRefused", "Runtime", "TfliteNetwork", "open_network", "open_networks"]
 
 Runtime = Literal["auto", "ai-edge-litert", "tflite-runtime"]
 

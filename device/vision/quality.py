@@ -144,23 +144,36 @@ def _face_of(crop: Pixels) -> Pixels:
 
 
 def _detail(luma: NDArray[np.uint8], spread: float) -> float:
-    """Return the energy of the Laplacian per energy of luma, unit-free."""
-    laplacian = cv2.Laplacian(luma, cv2.CV_32F)
-    return float(laplacian.std()) / max(spread, 1.0)
+    """Return the fine detail per contrast in the direction where it is less, so that motion blur shows; unit-free."""
+    values = luma.astype(np.float32)
+    across = float(np.diff(values, n=2, axis=1).std())
+    down = float(np.diff(values, n=2, axis=0).std())
+    return min(across, down) / max(spread, 1.0)
 
 
+# The ramps are (value at 0, value at 100); 50 lies in the middle. Unless another source is named, the middle is where the
+# features of six frames of two rendered people, disturbed step by step, fell to a cosine of 0.9 to the undisturbed frame.
 _MIDDLE_LUMA = 128.0
-_INTEROCULAR_PX = (17.6, 52.8)
-"""Half and one and a half times the 35.2 pixels between the eyes in the crop of the feature network; below 35 the crop is
-an enlargement."""
+_INTEROCULAR_PX = (12.0, 35.2)
+"""At 12 pixels the cosine is .94; with 35.2, the distance in the crop of the feature network, the crop is no enlargement."""
 _FILLING = (1.5, 0.5)
+"""Longer side of the face against the frame: at 1.0 the face fills the frame and chin or forehead is lost."""
 _INSIDE = (0.8, 1.0)
-_DARK = (20.0, 80.0)
-_BRIGHT = (250.0, 190.0)
-_CONTRAST = (4.0, 24.0)
-_SHARPNESS = (0.1, 0.5)
+"""Part of the face box inside the frame: with a tenth outside, an ear, the chin or the forehead is lost."""
+_DARK = (0.0, 60.0)
+"""Mean luma 27 gives .91 (sensor noise of 3 steps)."""
+_BRIGHT = (240.0, 200.0)
+"""Mean luma 208 gives .98, 248 gives .76."""
+_CONTRAST = (0.0, 18.0)
+"""Standard deviation of luma 8.8 gives .91."""
+_SHARPNESS = (0.04, 0.07)
+"""Detail .055 is left by a blur of 3 pixels and by a movement of 15 pixels, which both give .90; noise-free blur ends at .047."""
 _YAW_DEG = (50.0, 10.0)
-_PITCH_DEG = (50.0, 10.0)
+_PITCH_DEG = (40.0, 10.0)
+"""Live rendered heads turned by 25 to 30 degrees keep a cosine of .75 to .85 to the front view."""
 _ROLL_DEG = (60.0, 0.0)
-_OPENNESS = (0.05, 0.25)
-_PRESENCE = (0.0, 1.0)
+"""Turning the region upright makes up for roll; 30 degrees is where lying heads begin."""
+_OPENNESS = (0.10, 0.22)
+"""Closed lids read .10 to .13, open ones .26 and more (rendered and real people)."""
+_PRESENCE = (0.95, 1.0)
+"""A covered mouth gives .97, a covered half of the face .97, an uncovered face .999."""
