@@ -73,3 +73,15 @@ class ClipInvalid(DeviceError):
 
 class IllegalEvent(DeviceError):
     """An event that cannot happen in the session's state: a bug of the terminal, never somebody's input."""
+
+
+class PictureUnsuitable(DeviceError):
+    """A picture that does not show exactly one whole face."""
+
+
+class PolicyUnavailable(DeviceError):
+    """The policy file cannot be written now; try again."""
+
+
+class LinkDown(DeviceError):
+    """The broker cannot be reached, refused the connection, or was lost; try again later."""

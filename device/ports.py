@@ -102,6 +102,9 @@ class Outbox(Protocol):
     def counts(self) -> OutboxCounts:
         """Return the number of rows by state."""
 
+    def check(self) -> None:
+        """Do nothing when a record could be stored now; raise what `append` would raise otherwise. No session starts without."""
+
 
 class ReferenceStore(Protocol):
     """The route roster, encrypted at rest; shared by the terminal and the uplink process."""

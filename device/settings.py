@@ -111,7 +111,7 @@ class Terminal(Section):
     """Folder for outbox, roster, policy and time; on the data partition, because the system partition may be read-only."""
     models_dir: SettingsPath = Path("/opt/lifecert/models")
     """Folder with the networks and their manifests."""
-    features: str = "mobilefacenet"
+    features: str = "features_mobilefacenet"
     """Name of the feature network; references made by another one cannot be compared."""
     runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
     """Interpreter; `auto` takes the first that is installed, and the record names it."""

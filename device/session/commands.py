@@ -77,6 +77,8 @@ class TakeSample:
     sequence: int
     phase: str
     """The part of the session; continuity compares one phase with another. The probe is fused from all of them."""
+    wants_more: bool
+    """Whether another sample is wanted before the next prompt; saves the feature network's time where not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from protocol.evidence import EvidenceResult, fuse
 from protocol.outcomes import Outcome, Reason
@@ -67,7 +68,7 @@ class Verdict:
     rule_pack: str | None = None
 
 
-def zone(similarity: float, thresholds: ComparisonPolicy) -> str:
+def zone(similarity: float, thresholds: ComparisonPolicy) -> Literal["match", "grey", "non_match"]:
     """Return `match`, `grey` or `non_match`; not-a-number is a non-match."""
     if similarity >= thresholds.match:
         return "match"

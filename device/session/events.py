@@ -42,6 +42,8 @@ class ClaimProblem(StrEnum):
 
     UNREADABLE = "unreadable"
     """No valid document number, e.g. a wrong check digit."""
+    BUSY = "busy"
+    """Another session is under way; the person before is still being served."""
     NOT_READY = "not_ready"
     """The terminal has no roster in force, so it cannot say who anybody is."""
 

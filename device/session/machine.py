@@ -204,7 +204,11 @@ def _refuse(session: Session, event: ClaimRefused) -> Step:
     return session, (Prompt(_CLAIM_LINES[event.problem]),)
 
 
-_CLAIM_LINES = {ClaimProblem.UNREADABLE: Line.CLAIM_UNREADABLE, ClaimProblem.NOT_READY: Line.NOT_READY}
+_CLAIM_LINES = {
+    ClaimProblem.UNREADABLE: Line.CLAIM_UNREADABLE,
+    ClaimProblem.BUSY: Line.ONE_MOMENT,
+    ClaimProblem.NOT_READY: Line.NOT_READY,
+}
 
 
 def _invite(session: Session, _: StartPressed) -> Step:
@@ -227,8 +231,9 @@ def _assess(session: Session, event: SampleAssessed) -> Step:
         advice = Line(event.advice.value) if event.advice is not None else Line.HOLD_STILL
         return _advise(session, commands, advice, event.at_ns)
     session = replace(session, samples=session.samples + 1, quality=event.quality)
-    commands += (TakeSample(event.sequence, State.ACQUIRING),)
-    if session.samples < policy.quality.probe_samples:
+    is_enough = session.samples >= policy.quality.probe_samples
+    commands += (TakeSample(event.sequence, State.ACQUIRING, wants_more=not is_enough),)
+    if not is_enough:
         return session, commands
     return _begin_challenge(session, commands, event.at_ns)
 
@@ -305,7 +310,10 @@ def _watch(session: Session, event: SampleAssessed) -> Step:
     if challenge.sampled > challenge.next or not _is_acceptable(event.quality, _policy(session)):
         return session, commands
     session = replace(session, challenge=replace(challenge, sampled=challenge.next + 1))
-    return session, (*commands, TakeSample(event.sequence, f"{State.CHALLENGING}_{challenge.next + 1}"))
+    return session, (
+        *commands,
+        TakeSample(event.sequence, f"{State.CHALLENGING}_{challenge.next + 1}", wants_more=False),
+    )
 
 
 def _answer(session: Session, event: ChallengeAnswered) -> Step:

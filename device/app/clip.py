@@ -1,0 +1,243 @@
+"""One session on a clip, in fast time, with throw-away keys and nothing on the disk; and what the whole clip shows."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from device.adapters.clock_system import read_system
+from device.adapters.entropy_system import SystemEntropy
+from device.app.enrol import reference_of
+from device.runner.lockstep import run_session
+from device.runner.loop import Ports, Runner, Stored
+from device.runner.records import Identity
+from device.runner.worker import VisionWorker
+from device.simulated.actor import open_actor, open_script
+from device.simulated.camera import HeardPrompter, SimulatedCamera
+from device.simulated.clock import SteppedClock
+from device.simulated.panel import SimulatedPanel
+from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
+from device.vision.evidence.actions import ActionDetector, ActionInterval, motion_of
+from device.vision.inference import Networks
+from device.vision.pipeline import VisionPipeline
+from protocol.challenge import Action
+from protocol.documents import claim_token, parse_document
+from protocol.policy import Policy
+from protocol.records import CertificationRecord, NetworkUse
+from protocol.references import CaptureKind
+from protocol.roster import RosterEntry
+
+_DOMAIN = "throw-away"
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePicture:
+    """A picture to enrol on the fly."""
+
+    content: bytes
+    name: str
+    capture: CaptureKind
+
+
+class TrackReport(BaseModel):
+    """How the face was followed over the whole clip."""
+
+    model_config = ConfigDict(frozen=True)
+
+    frames: int
+    """Frames looked at."""
+    seen: int
+    """Frames in which the subject's face was found."""
+    lost: int
+    """Frames in which it was not."""
+    most_faces: int
+    """Largest number of faces in one frame."""
+    track_ids: tuple[int, ...]
+    """Tracks in the order of their appearance; one means that the face was never lost."""
+    frame_rate: float
+
+
+class ClipEvent(BaseModel):
+    """An action found in the clip."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event: Action
+    start_frame: int
+    """0 is the first frame as played."""
+    end_frame: int
+    peak: float
+    """Degrees for turns, mouth ratio, lost part of the eyes' openness."""
+
+
+class ClipResult(BaseModel):
+    """The decision on a clip, and what the whole clip shows."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: str
+    reasons: tuple[str, ...]
+    certified_until: date | None
+    record: CertificationRecord
+    """Everything the terminal would have signed and sent."""
+    said: tuple[str, ...]
+    """Lines the terminal gave, in order."""
+    track: TrackReport
+    events: tuple[ClipEvent, ...]
+
+
+def certify_clip(
+    number: str,
+    frames: Path,
+    *,
+    networks: Networks,
+    policy: Policy,
+    reference: ReferencePicture | None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> ClipResult:
+    """Carry out one session on a clip, then look at the whole of it.
+
+    Args:
+        number: identity number of the claim.
+        frames: a clip, image folder or clip description. One with segments answers the prompts, everything else plays once.
+        networks: the terminal's networks.
+        policy: the policy to decide by.
+        reference: what to compare with; without one the outcome is `no_reference`.
+        on_frame: called for each frame of the second part, for a progress display.
+
+    Raises:
+        Malformed: if the number is none.
+        CameraUnavailable: if clip or picture cannot be read.
+        ClipInvalid: if a clip description cannot be used.
+        PictureUnsuitable: if the reference picture does not show exactly one whole face.
+    """
+    document = parse_document(number)
+    start = read_system().wall_clock
+    clock = SteppedClock(start)
+    claim_key, feature_key = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_KEY_BYTES)
+    entries: tuple[RosterEntry, ...] = ()
+    if reference is not None:
+        enrolled = reference_of(
+            reference.content,
+            networks,
+            name=reference.name,
+            key=feature_key,
+            key_domain=_DOMAIN,
+            capture=reference.capture,
+            now=start,
+        )
+        entry = RosterEntry(
+            roster_version=1,
+            subject_id=secrets.token_hex(16),
+            claim_token=claim_token(document, claim_key),
+            references=(enrolled,),
+        )
+        entries = (entry,)
+    camera = SimulatedCamera(open_actor(frames, is_looped=False), clock)
+    said: list[str] = []
+    stored: list[Stored] = []
+    panel = SimulatedPanel()
+    runner = Runner(
+        Ports(
+            panel=panel,
+            prompter=HeardPrompter(camera.hear, said.append),
+            outbox=MemoryOutbox(),
+            references=MemoryReferences(entries, claim_key=claim_key, feature_keys={_DOMAIN: feature_key}),
+            policies=FixedPolicy(policy),
+            signer=ThrowAwaySigner(),
+            clock=clock,
+            entropy=SystemEntropy(),
+        ),
+        identity=identity_of(networks, fleet_id="none", terminal_id="none"),
+        on_stored=stored.append,
+    )
+    worker = VisionWorker(camera, VisionPipeline(networks), now_ns=clock.monotonic_ns, post=runner.post, is_paced=True)
+    runner.attach(worker)
+    panel.start(runner.press)
+    camera.start()
+    runner.present_claim(number)
+    run_session(runner, worker, clock)
+    camera.stop()
+    panel.stop()
+    record = stored[-1].record
+    track, events = watch(frames, networks, on_frame=on_frame)
+    return ClipResult(
+        outcome=record.decision.outcome,
+        reasons=record.decision.reasons,
+        certified_until=record.decision.certified_until,
+        record=record,
+        said=tuple(str(line) for line in said),
+        track=track,
+        events=events,
+    )
+
+
+def watch(
+    frames: Path, networks: Networks, *, on_frame: Callable[[], None] = lambda: None
+) -> tuple[TrackReport, tuple[ClipEvent, ...]]:
+    """Follow the face through a whole clip as it lies on the disk, and name the actions in it.
+
+    Raises:
+        CameraUnavailable: if the clip cannot be read.
+        ClipInvalid: if a clip description cannot be used.
+    """
+    source = open_script(frames)
+    pipeline = VisionPipeline(networks)
+    detector = ActionDetector()
+    intervals: list[ActionInterval] = []
+    open_at_end: tuple[ActionInterval, ...] = ()
+    seen, most, count = 0, 0, 0
+    tracks: list[int] = []
+    for frame in source.frames():
+        count += 1
+        observation = pipeline.process(frame)
+        most = max(most, observation.face_count)
+        if observation.subject is not None:
+            seen += 1
+            if observation.subject.track_id not in tracks:
+                tracks.append(observation.subject.track_id)
+        report = detector.observe(motion_of(observation), monotonic_ns=frame.monotonic_ns)
+        intervals += report.completed
+        open_at_end = report.active
+        on_frame()
+    intervals += open_at_end
+    events = tuple(
+        ClipEvent(
+            event=interval.action,
+            start_frame=source.original(interval.start_sequence),
+            end_frame=source.original(interval.end_sequence),
+            peak=round(interval.peak, 3),
+        )
+        for interval in sorted(intervals, key=lambda interval: interval.start_sequence)
+    )
+    track = TrackReport(
+        frames=count,
+        seen=seen,
+        lost=count - seen,
+        most_faces=most,
+        track_ids=tuple(tracks),
+        frame_rate=source.rate,
+    )
+    return track, events
+
+
+def identity_of(networks: Networks, *, fleet_id: str, terminal_id: str) -> Identity:
+    """Return what stands in every record made with these networks."""
+    used = (networks.detection, networks.landmarks, networks.eyelids, networks.features)
+    return Identity(
+        fleet_id=fleet_id,
+        terminal_id=terminal_id,
+        software=version("lifecert"),
+        networks=tuple(
+            NetworkUse(name=network.manifest.name, sha256=network.digest, runtime=network.runtime) for network in used
+        ),
+        features_name=networks.features.manifest.name,
+        features_sha256=networks.features.digest,
+    )

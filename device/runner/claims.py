@@ -1,0 +1,77 @@
+"""Who is claimed, and with which of the subject's references the probe can be compared."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from device.ports import ReferenceStore
+from device.vision.features import FeatureVector
+from protocol.documents import DocumentKind, claim_token, parse_document
+from protocol.references import CaptureKind, Reference
+
+_TRUST = {CaptureKind.LIVE: 2, CaptureKind.PHOTO_CONFIRMED: 1, CaptureKind.PHOTO: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claim the terminal could look up."""
+
+    document: DocumentKind
+    token: str
+    subject_id: str | None
+    """None when the roster has no such subject."""
+    reference: Reference | None
+    """None when there is none that can be used."""
+    key: bytes
+    """The secret of the reference's key domain; empty without a reference."""
+
+    def __repr__(self) -> str:
+        return f"Claimed(subject {self.subject_id})"
+
+    def features(self) -> FeatureVector | None:
+        """Return the protected features of the reference."""
+        if self.reference is None:
+            return None
+        return FeatureVector(self.reference.vector().copy(), self.reference.model_sha256, self.reference.key_domain)
+
+
+def look_up(text: str, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed | None:
+    """Return what the roster has for a document number; None when there is no roster in force.
+
+    Raises:
+        Malformed: if it is no valid document number.
+    """
+    document = parse_document(text)
+    claim_key = references.claim_key()
+    if claim_key is None:
+        return None
+    token = claim_token(document, claim_key)
+    entry = references.find(token)
+    if entry is None or entry.removed:
+        return Claimed(document.kind, token, None, None, b"")
+    domains = {reference.key_domain: references.feature_key(reference.key_domain) for reference in entry.references}
+    known = {domain: key for domain, key in domains.items() if key is not None}
+    chosen = choose_reference(entry.references, domains=known, model_sha256=model_sha256, today=today)
+    return Claimed(document.kind, token, entry.subject_id, chosen, known[chosen.key_domain] if chosen else b"")
+
+
+def choose_reference(
+    references: Iterable[Reference], *, domains: Iterable[str], model_sha256: str, today: date
+) -> Reference | None:
+    """Return the reference to compare with: of this network and a known key, not expired; best kind first, then the newest.
+
+    A reference is valid on its last day. A live capture comes before a confirmed photograph, and that before one nobody confirmed.
+    """
+    known = set(domains)
+    usable = [
+        reference
+        for reference in references
+        if reference.model_sha256 == model_sha256
+        and reference.key_domain in known
+        and reference.valid_until >= today
+        and base64.b64decode(reference.features)
+    ]
+    return max(usable, key=lambda reference: (_TRUST[reference.capture], reference.captured_at), default=None)

@@ -1,0 +1,357 @@
+"""The event loop of the terminal: feeds the session with events and carries out its commands."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta, timezone
+
+from device.errors import OutboxUnavailable
+from device.ports import Button, Clock, Entropy, Outbox, Panel, PolicyStore, Prompter, ReferenceStore, Signer
+from device.runner.claims import Claimed, look_up
+from device.runner.records import Identity, build_record
+from device.runner.worker import CompareWith, Findings, News, Reopen, VisionWorker
+from device.session.commands import (
+    CancelTimer,
+    Command,
+    Compare,
+    DropSamples,
+    Prompt,
+    Recheck,
+    SetLamp,
+    StartAcquisition,
+    StartTimer,
+    StopAcquisition,
+    StoreRecord,
+    TakeSample,
+    WatchFor,
+)
+from device.session.events import (
+    CancelPressed,
+    ClaimPresented,
+    ClaimProblem,
+    ClaimRefused,
+    ComparisonDone,
+    Event,
+    Fault,
+    FaultCleared,
+    FaultRaised,
+    RecordNotStored,
+    RecordStored,
+    RepeatPressed,
+    StartPressed,
+    Timer,
+    TimerExpired,
+)
+from device.session.machine import Session, State, advance
+from protocol.errors import Malformed
+from protocol.policy import PathName
+from protocol.records import RECORD_TYP, CertificationRecord
+from protocol.references import CaptureKind
+from protocol.times import DeviceTime
+
+logger = logging.getLogger(__name__)
+
+_CHINA = timezone(timedelta(hours=8))
+"""The terminals stand in one time zone; a day of a benefit rule is a day there."""
+_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The world as the runner sees it; the camera belongs to the vision worker."""
+
+    panel: Panel
+    prompter: Prompter
+    outbox: Outbox
+    references: ReferenceStore
+    policies: PolicyStore
+    signer: Signer
+    clock: Clock
+    entropy: Entropy
+
+
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pressed:
+    button: Button
+
+
+@dataclass(frozen=True, slots=True)
+class _FromWorker:
+    generation: int
+    news: News | RecordStored | RecordNotStored
+
+
+Input = _Presented | _Pressed | _FromWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record that was stored, for whoever watches the terminal."""
+
+    record: CertificationRecord
+    sha256: str
+
+
+@dataclass(slots=True)
+class _Running:
+    """What belongs to the session under way but is none of its business."""
+
+    claimed: Claimed
+    started: DeviceTime
+
+
+class Runner:
+    """Owns the event queue, the timers and the session. `turn` is called from one thread; the rest from any."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        *,
+        identity: Identity,
+        on_stored: Callable[[Stored], None] = lambda _: None,
+        path: PathName = PathName.STANDARD,
+    ) -> None:
+        self._ports = ports
+        self._identity = identity
+        self._on_stored = on_stored
+        self._path = path
+        self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
+        self._timers: dict[Timer, int] = {}
+        self._worker: VisionWorker | None = None
+        self._generation = 0
+        self._running: _Running | None = None
+        self.session = Session()
+
+    def attach(self, worker: VisionWorker) -> None:
+        """Name the worker that carries out orders; it posts to `post`."""
+        self._worker = worker
+
+    def present_claim(self, text: str) -> None:
+        """A document number was read or typed."""
+        self._inputs.put(_Presented(text))
+
+    def press(self, button: Button) -> None:
+        """A button was pressed."""
+        self._inputs.put(_Pressed(button))
+
+    def post(self, generation: int, news: News) -> None:
+        """Take news from the vision worker."""
+        self._inputs.put(_FromWorker(generation, news))
+
+    def post_crash(self) -> None:
+        """The vision worker is no more."""
+        self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.VISION))
+
+    def check_parts(self) -> None:
+        """Try storage and camera, as at start and after a fault."""
+        self._recheck()
+
+    def next_deadline_ns(self) -> int | None:
+        """Return when the next timer runs out, None when none runs."""
+        return min(self._timers.values(), default=None)
+
+    def turn(self, wait_s: float = 0.0) -> bool:
+        """Take one input if there is one, else expire one timer; return whether anything happened.
+
+        Args:
+            wait_s: longest wait for an input; a timer that runs out first ends it.
+        """
+        now = self._ports.clock.monotonic_ns()
+        deadline = self.next_deadline_ns()
+        if deadline is not None:
+            wait_s = max(0.0, min(wait_s, (deadline - now) / 1e9))
+        try:
+            given = self._inputs.get(timeout=wait_s) if wait_s > 0 else self._inputs.get_nowait()
+        except queue.Empty:
+            return self._expire()
+        self._take(given)
+        return True
+
+    def _expire(self) -> bool:
+        now = self._ports.clock.monotonic_ns()
+        due = [(deadline, timer) for timer, deadline in self._timers.items() if deadline <= now]
+        if not due:
+            return False
+        _, timer = min(due)
+        del self._timers[timer]
+        self._feed(TimerExpired(now, timer))
+        return True
+
+    def _take(self, given: Input) -> None:
+        match given:
+            case _Presented(text):
+                self._feed(self._claim(text))
+            case _Pressed(button):
+                at_ns = self._ports.clock.monotonic_ns()
+                pressed: dict[Button, Event] = {
+                    Button.START: StartPressed(at_ns),
+                    Button.REPEAT: RepeatPressed(at_ns),
+                    Button.CANCEL: CancelPressed(at_ns),
+                }
+                self._feed(pressed[button])
+            case _FromWorker(generation, news):
+                # Faults are about the parts, everything else about the session it was seen for.
+                if generation == self._generation or isinstance(news, FaultRaised | FaultCleared):
+                    self._feed(self._done(news) if isinstance(news, Findings) else news)
+
+    def _claim(self, text: str) -> Event:
+        """Turn a presented number into an event; the number itself goes no further than `look_up`."""
+        clock = self._ports.clock
+        if self.session.state is not State.IDLE:
+            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.BUSY)
+        try:
+            self._ports.outbox.check()
+        except OutboxUnavailable as error:
+            logger.error("no session without storage why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+            return FaultRaised(clock.monotonic_ns(), Fault.STORAGE)
+        started = clock.now()
+        try:
+            claimed = look_up(
+                text, self._ports.references, model_sha256=self._identity.features_sha256, today=_day(started)
+            )
+        except Malformed as error:
+            logger.info("claim refused why=%s", error)
+            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.UNREADABLE)
+        if claimed is None:
+            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
+        self._generation += 1
+        self._running = _Running(claimed, started)
+        reference = claimed.reference
+        return ClaimPresented(
+            at_ns=clock.monotonic_ns(),
+            session_id=self._ports.entropy.token(_ID_BYTES).hex(),
+            nonce=self._ports.entropy.token(_ID_BYTES).hex(),
+            is_subject_known=claimed.subject_id is not None,
+            has_reference=reference is not None,
+            is_reference_provisional=reference is not None and reference.capture is CaptureKind.PHOTO,
+            path=self._path,
+            network=self._identity.features_name,
+            policy=self._ports.policies.current(),
+        )
+
+    def _done(self, findings: Findings) -> ComparisonDone:
+        now = self._ports.clock.now()
+        return ComparisonDone(
+            at_ns=findings.at_ns,
+            similarity=findings.similarity,
+            samples=findings.samples,
+            evidence=findings.evidence,
+            quality=findings.quality,
+            day=_day(now),
+            clock_uncertainty_s=now.uncertainty_s,
+        )
+
+    def _feed(self, event: Event) -> None:
+        before = self.session.state
+        self.session, commands = advance(self.session, event)
+        if self.session.state is not before:
+            logger.info("session state=%s after=%s", self.session.state, type(event).__name__)
+        for command in commands:
+            self._carry_out(command)
+        if self.session.state is State.IDLE:
+            self._running = None
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case Prompt(line):
+                self._ports.prompter.say(line)
+            case SetLamp(lamp):
+                self._ports.panel.show(lamp)
+            case StartTimer(timer, seconds):
+                self._timers[timer] = self._ports.clock.monotonic_ns() + round(seconds * 1e9)
+            case CancelTimer(timer):
+                self._timers.pop(timer, None)
+            case StoreRecord():
+                self._store(command)
+            case Recheck():
+                self._recheck()
+            case Compare():
+                self._compare(command)
+            case StartAcquisition() | StopAcquisition() | TakeSample() | DropSamples() | WatchFor():
+                self._order(command)
+
+    def _compare(self, command: Compare) -> None:
+        claimed = self._running.claimed if self._running else None
+        self._order(
+            CompareWith(
+                reference=claimed.features() if claimed else None,
+                key=claimed.key if claimed else b"",
+                min_continuity=command.min_continuity,
+                has_track_changed=command.has_track_changed,
+            )
+        )
+
+    def _order(
+        self, order: StartAcquisition | StopAcquisition | TakeSample | DropSamples | WatchFor | CompareWith | Reopen
+    ) -> None:
+        if self._worker is not None:
+            self._worker.order(self._generation, order)
+
+    def _store(self, draft: StoreRecord) -> None:
+        """Sign and store; the answer comes back as an event like any other."""
+        running = self._running
+        if running is None:
+            return
+        built: list[CertificationRecord] = []
+
+        def build(counter: int, previous: str | None) -> bytes:
+            record = build_record(
+                draft,
+                identity=self._identity,
+                claimed=running.claimed,
+                record_id=self._ports.entropy.token(_ID_BYTES).hex(),
+                counter=counter,
+                previous=previous,
+                started=running.started,
+                decided=self._ports.clock.now(),
+            )
+            built.append(record)
+            return self._ports.signer.sign(record.to_bytes(), RECORD_TYP)
+
+        try:
+            stored = self._ports.outbox.append(build)
+        except OutboxUnavailable as error:
+            logger.error("record not stored why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+            self._inputs.put(_FromWorker(self._generation, RecordNotStored(self._ports.clock.monotonic_ns())))
+            return
+        logger.info("record stored counter=%d outcome=%s", stored.counter, draft.verdict.outcome)
+        self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
+        self._on_stored(Stored(built[-1], stored.sha256))
+
+    def _recheck(self) -> None:
+        try:
+            self._ports.outbox.check()
+        except OutboxUnavailable as error:
+            logger.warning("storage still unavailable why=%s", error)
+            self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.STORAGE))
+            return
+        self._order(Reopen())
+
+
+def run_in_service(
+    runner: Runner, *, stopping: threading.Event, on_turn: Callable[[], None], longest_wait_s: float = 1.0
+) -> None:
+    """Turn the loop in real time until told to stop.
+
+    Args:
+        runner: the loop.
+        stopping: ends it.
+        on_turn: called after every turn, at least once in `longest_wait_s`; feeds the watchdog.
+        longest_wait_s: bounds the wait for an input.
+    """
+    while not stopping.is_set():
+        runner.turn(longest_wait_s)
+        on_turn()
+
+
+def _day(moment: DeviceTime) -> date:
+    return moment.wall_clock.astimezone(_CHINA).date()

@@ -1,0 +1,84 @@
+"""The record of a decided session: what the session knows, completed with ids, digests and times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device.runner.claims import Claimed
+from device.session.commands import StoreRecord
+from device.session.decision import zone
+from protocol.records import AskedAction, CertificationRecord, Claim, Comparison, Decision, NetworkUse
+from protocol.times import DeviceTime
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What stands in every record of this terminal."""
+
+    fleet_id: str
+    terminal_id: str
+    software: str
+    networks: tuple[NetworkUse, ...]
+    features_name: str
+    """Name of the feature network, by which the policy has thresholds."""
+    features_sha256: str
+
+
+def build_record(
+    draft: StoreRecord,
+    *,
+    identity: Identity,
+    claimed: Claimed,
+    record_id: str,
+    counter: int,
+    previous: str | None,
+    started: DeviceTime,
+    decided: DeviceTime,
+) -> CertificationRecord:
+    """Return the complete record."""
+    verdict = draft.verdict
+    return CertificationRecord(
+        record_id=record_id,
+        fleet_id=identity.fleet_id,
+        terminal_id=identity.terminal_id,
+        counter=counter,
+        previous=previous,
+        session_id=draft.session_id,
+        nonce=draft.nonce,
+        claim=Claim(document=claimed.document, token=claimed.token, subject_id=claimed.subject_id),
+        decision=Decision(
+            outcome=verdict.outcome,
+            reasons=verdict.reasons,
+            policy_version=draft.policy_version,
+            path=draft.path,
+            certified_until=verdict.certified_until,
+            rule_pack=verdict.rule_pack,
+        ),
+        comparison=_comparison(draft, claimed, identity),
+        evidence=draft.evidence,
+        challenge=tuple(
+            AskedAction(action=asked.action, result=asked.result, seconds=round(asked.seconds, 3))
+            for asked in draft.challenge
+        ),
+        quality={name: round(value, 1) for name, value in draft.quality},
+        networks=identity.networks,
+        software=identity.software,
+        started=started,
+        decided=decided,
+    )
+
+
+def _comparison(draft: StoreRecord, claimed: Claimed, identity: Identity) -> Comparison | None:
+    if draft.compared is None or claimed.reference is None:
+        return None
+    thresholds = draft.compared.thresholds
+    return Comparison(
+        reference_id=claimed.reference.reference_id,
+        capture=claimed.reference.capture,
+        score=draft.compared.similarity,
+        zone=zone(draft.compared.similarity, thresholds),
+        match_threshold=thresholds.match,
+        grey_threshold=thresholds.grey,
+        model_sha256=identity.features_sha256,
+        samples=draft.compared.samples,
+    )

@@ -1,0 +1,331 @@
+"""Who or what is in front of the simulated camera.
+
+A clip description (TOML) says what a clip is: a `live` one has segments by action and answers prompts by playing the segment that
+was asked for, so that the order really is random; a `recording` runs from its start again and again, heedless of prompts, as
+a print, a mask or a replay on a screen does; `swap` is one person who is replaced by another half way; `empty` is a room with nobody in it.
+
+The shipped clips were rendered at 10 frames/s. They are shown at 20 frames/s with every picture held for `hold` frames, so
+that a movement is slow and deliberate: a blink of six pictures takes 0.9 s instead of 0.6 s, and eye evidence gets
+the 15 frames/s that it needs. Left and right are the subject's own; the subject's left is on the right of the picture.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Literal, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from device.errors import ClipInvalid
+from device.simulated.clips import Clip
+from device.vision.frame import Frame, Pixels
+from protocol.challenge import Action
+
+REACTION_S = 0.8
+"""From prompt to the beginning of the movement; a person hears the line first."""
+_EMPTY_SEED = 7
+
+
+class Actor(Protocol):
+    """A source of pictures that can hear."""
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+
+    def picture(self, at_s: float) -> Pixels | None:
+        """Return what is seen `at_s` seconds after the actor came, uint8 (H, W, 3) RGB; None when a clip has ended.
+
+        Times do not run backwards. Raises `CameraUnavailable`.
+        """
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Hear a line of the terminal."""
+
+
+class _Description(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LiveDescription(_Description):
+    """A person who answers prompts."""
+
+    kind: Literal["live"]
+    clip: str
+    """The clip's file, beside the description."""
+    shown_rate: float = Field(gt=0, le=120)
+    """Frames per second at which it is shown."""
+    hold: int = Field(ge=1, le=30)
+    """How many frames each picture is held."""
+    idle: tuple[int, ...] = Field(min_length=1)
+    """Pictures of the resting face, played back and forth."""
+    segments: dict[Action, tuple[int, ...]]
+    """Pictures of each action, from rest to rest."""
+
+
+class RecordingDescription(_Description):
+    """Something that plays on, whatever is said."""
+
+    kind: Literal["recording"]
+    clip: str
+    shown_rate: float = Field(gt=0, le=120)
+    hold: int = Field(ge=1, le=30)
+
+
+class SwapDescription(_Description):
+    """One actor who is replaced by another."""
+
+    kind: Literal["swap"]
+    first: str
+    """Description of the one who begins."""
+    second: str
+    """Description of the one who takes over."""
+    after_prompts: int = Field(ge=1, le=10)
+    """The exchange happens once so many actions were asked for and done."""
+
+
+class EmptyDescription(_Description):
+    """Nobody."""
+
+    kind: Literal["empty"]
+    shown_rate: float = Field(gt=0, le=120)
+
+
+Description = Annotated[
+    LiveDescription | RecordingDescription | SwapDescription | EmptyDescription, Field(discriminator="kind")
+]
+_DESCRIPTION: TypeAdapter[LiveDescription | RecordingDescription | SwapDescription | EmptyDescription] = TypeAdapter(
+    Description
+)
+
+
+def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
+    """Return the actor of a clip description, or of a bare clip or image folder.
+
+    Args:
+        path: the description; for a clip or folder, the description of the same name beside it is taken if there is one.
+        is_looped: whether a bare clip begins again at its end.
+
+    Raises:
+        ClipInvalid: if a description cannot be used; the message names file and key.
+        CameraUnavailable: if the clip cannot be read.
+    """
+    beside = path if path.suffix == ".toml" else path.with_suffix(".toml")
+    if not beside.is_file() or path.is_dir():
+        if path.suffix == ".toml":
+            raise ClipInvalid(f"clip description {path.name}: no such file")
+        clip = Clip(path)
+        return Recording(clip, rate=clip.rate, hold=1, is_looped=is_looped)
+    description = _read(beside)
+    match description:
+        case LiveDescription():
+            return LiveActor(list(Clip(beside.parent / description.clip).pictures()), description, name=beside.name)
+        case RecordingDescription():
+            clip = Clip(beside.parent / description.clip)
+            return Recording(clip, rate=description.shown_rate, hold=description.hold, is_looped=True)
+        case SwapDescription():
+            return SwapActor(
+                open_actor(beside.parent / description.first),
+                open_actor(beside.parent / description.second),
+                after_prompts=description.after_prompts,
+            )
+        case EmptyDescription():
+            return EmptyRoom(description.shown_rate)
+
+
+def _read(path: Path) -> LiveDescription | RecordingDescription | SwapDescription | EmptyDescription:
+    try:
+        return _DESCRIPTION.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ClipInvalid(f"clip description {path.name}: cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ClipInvalid(f"clip description {path.name}: {where}: {first['msg']}") from error
+
+
+class LiveActor:
+    """A person who rests until asked, then does what was asked."""
+
+    def __init__(self, pictures: list[Pixels], description: LiveDescription, *, name: str) -> None:
+        used = {*description.idle, *(index for segment in description.segments.values() for index in segment)}
+        if max(used) >= len(pictures) or min(used) < 0:
+            raise ClipInvalid(f"clip description {name}: picture {max(used)} named, the clip has {len(pictures)}")
+        self._pictures = pictures
+        self._description = description
+        self._lock = Lock()
+        self._performances: list[tuple[float, tuple[int, ...]]] = []
+        self._back_and_forth = (*description.idle, *description.idle[-2:0:-1])
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+        return self._description.shown_rate
+
+    def picture(self, at_s: float) -> Pixels:
+        """Return the picture of the running movement, or of the resting face."""
+        with self._lock:
+            for begin, segment in reversed(self._performances):
+                step = self._step(at_s - begin)
+                if 0 <= step < len(segment):
+                    return self._pictures[segment[step]]
+        return self._pictures[self._back_and_forth[self._step(at_s) % len(self._back_and_forth)]]
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Begin the action that was asked for, after the one under way."""
+        if line not in set(Action):
+            return
+        segment = self._description.segments.get(Action(line))
+        if segment is None:
+            return
+        with self._lock:
+            begin = at_s + REACTION_S
+            if self._performances:
+                last, running = self._performances[-1]
+                begin = max(begin, last + len(running) * self._picture_s)
+            self._performances.append((begin, segment))
+
+    @property
+    def _picture_s(self) -> float:
+        return self._description.hold / self._description.shown_rate
+
+    def _step(self, since_s: float) -> int:
+        # A rounding error must not show a picture one frame early or late on one machine and not on another.
+        return int((since_s + 1e-6) // self._picture_s)
+
+
+class Recording:
+    """A clip that plays on, heedless of prompts."""
+
+    def __init__(self, clip: Clip, *, rate: float, hold: int, is_looped: bool) -> None:
+        self._clip = clip
+        self._rate = rate
+        self._hold = hold
+        self._is_looped = is_looped
+        self._pictures: Iterator[Pixels] = clip.pictures()
+        self._index = -1
+        self._current: Pixels | None = None
+        self._has_ended = False
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+        return self._rate
+
+    def picture(self, at_s: float) -> Pixels | None:
+        """Return the picture of this moment; read forward only."""
+        wanted = int((at_s * self._rate + 1e-6) // self._hold)
+        while self._index < wanted and not self._has_ended:
+            self._advance()
+        return None if self._has_ended else self._current
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Paper and screens do not listen."""
+
+    def _advance(self) -> None:
+        following = next(self._pictures, None)
+        if following is None and self._is_looped:
+            self._pictures = self._clip.pictures()
+            following = next(self._pictures, None)
+        if following is None:
+            self._has_ended = True
+            return
+        self._current = following
+        self._index += 1
+
+
+class SwapActor:
+    """Somebody who is replaced once the first actions are done."""
+
+    def __init__(self, first: Actor, second: Actor, *, after_prompts: int) -> None:
+        self._first = first
+        self._second = second
+        self._after = after_prompts
+        self._heard = 0
+        self._is_swapped = False
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+        return self._first.rate
+
+    def picture(self, at_s: float) -> Pixels | None:
+        """Return the picture of whoever is there."""
+        return (self._second if self._is_swapped else self._first).picture(at_s)
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Pass the line on; the exchange takes place as the prompt after the last action of the first one is given."""
+        if line in set(Action):
+            self._heard += 1
+            self._is_swapped = self._heard > self._after
+        (self._second if self._is_swapped else self._first).hear(line, at_s)
+
+
+class EmptyRoom:
+    """A grey wall with sensor noise."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+        return self._rate
+
+    def picture(self, at_s: float) -> Pixels:
+        """Return a noisy grey picture, 480 x 640, the same for the same moment."""
+        noise = np.random.default_rng([_EMPTY_SEED, int(at_s * self._rate)])
+        return np.clip(noise.normal(120.0, 4.0, (480, 640, 3)), 0, 255).astype(np.uint8)
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Nobody is there to hear."""
+
+
+class ClipScript:
+    """A clip's own pictures in their order, timed as the clip is shown; for looking at the whole of it."""
+
+    def __init__(self, clip: Clip, *, rate: float, hold: int) -> None:
+        self._clip = clip
+        self._hold = hold
+        self.rate = rate
+        """Frames per second as shown."""
+
+    def frames(self) -> Iterator[Frame]:
+        """Give every frame once, a held picture as many frames as it is held. Raises `CameraUnavailable`."""
+        sequence = 0
+        for pixels in self._clip.pictures():
+            for _ in range(self._hold):
+                yield Frame(pixels=pixels, sequence=sequence, monotonic_ns=round(sequence * 1e9 / self.rate))
+                sequence += 1
+
+    def original(self, sequence: int) -> int:
+        """Return the number of the picture in the clip, from 0, for a frame's sequence number."""
+        return sequence // self._hold
+
+
+def open_script(path: Path) -> ClipScript:
+    """Return the pictures of a clip, image folder or clip description in the clip's own order.
+
+    A description gives rate and hold; of a swap the first person's clip is taken.
+
+    Raises:
+        ClipInvalid: if a description cannot be used, or is of an empty room.
+        CameraUnavailable: if the clip cannot be read.
+    """
+    beside = path if path.suffix == ".toml" else path.with_suffix(".toml")
+    if not beside.is_file() or path.is_dir():
+        clip = Clip(path)
+        return ClipScript(clip, rate=clip.rate, hold=1)
+    description = _read(beside)
+    match description:
+        case LiveDescription() | RecordingDescription():
+            clip = Clip(beside.parent / description.clip)
+            return ClipScript(clip, rate=description.shown_rate, hold=description.hold)
+        case SwapDescription():
+            return open_script(beside.parent / description.first)
+        case EmptyDescription():
+            raise ClipInvalid(f"clip description {beside.name}: an empty room has no clip of its own")

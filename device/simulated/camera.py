@@ -1,0 +1,141 @@
+"""A camera that looks at an actor, in real time or frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Lock
+
+import numpy as np
+
+from device.errors import CameraUnavailable
+from device.ports import Clock
+from device.simulated.actor import Actor
+from device.simulated.clock import SteppedClock
+from device.vision.frame import Frame
+
+_POLL_S = 0.002
+"""How finely a real-time camera waits for its next frame: well under the frame time of 60 frames/s."""
+
+
+class SimulatedCamera:
+    """Plays an actor. What is spoken by the terminal reaches the actor through `hear`.
+
+    With a `SteppedClock` every capture moves the clock by one frame and gives the next one, so no frame is dropped. With any other clock
+    frames come at the actor's rate and a slow caller misses some, as with a real camera.
+    """
+
+    def __init__(self, actor: Actor, clock: Clock) -> None:
+        self._clock = clock
+        self._stepped = clock if isinstance(clock, SteppedClock) else None
+        self._lock = Lock()
+        self._waiting = Event()
+        self._actor = actor
+        self._is_open = False
+        self._is_unplugged = False
+        self._is_covered = False
+        self._begin_ns = 0
+        self._sequence = 0
+        self._last_slot = -1
+
+    def start(self) -> None:
+        """Open the device; the actor begins.
+
+        Raises:
+            CameraUnavailable: if it is unplugged, or open already.
+        """
+        if self._is_unplugged:
+            raise CameraUnavailable("simulated camera: unplugged")
+        if self._is_open:
+            raise CameraUnavailable("simulated camera: in use already")
+        self._is_open = True
+        self.change_actor(self._actor)
+
+    def capture(self, timeout_s: float) -> Frame | None:
+        """Return the newest frame not yet returned, or None when none came in time or the clip has ended.
+
+        Raises:
+            CameraUnavailable: if the device is not open or was unplugged, or the clip cannot be read on.
+        """
+        if not self._is_open or self._is_unplugged:
+            raise CameraUnavailable(
+                "simulated camera: unplugged" if self._is_unplugged else "simulated camera: not open"
+            )
+        return self._capture_stepped(timeout_s) if self._stepped else self._capture_live(timeout_s)
+
+    def stop(self) -> None:
+        """Close the device."""
+        self._is_open = False
+
+    def hear(self, line: str) -> None:
+        """Let the actor hear a line."""
+        with self._lock:
+            self._actor.hear(line, self._since_s(self._clock.monotonic_ns()))
+
+    def change_actor(self, actor: Actor) -> None:
+        """Put somebody else in front of the camera; a clip begins at its start."""
+        with self._lock:
+            self._actor = actor
+            self._begin_ns = self._clock.monotonic_ns()
+            self._last_slot = -1
+
+    def unplug(self) -> None:
+        """Pull the cable."""
+        self._is_unplugged = True
+
+    def plug_in(self) -> None:
+        """Put the cable back; the device must be opened again."""
+        self._is_unplugged = False
+        self._is_open = False
+
+    def cover_lens(self) -> None:
+        """Put something dark before the lens."""
+        self._is_covered = True
+
+    def uncover_lens(self) -> None:
+        """Take it away."""
+        self._is_covered = False
+
+    def _since_s(self, now_ns: int) -> float:
+        return (now_ns - self._begin_ns) / 1e9
+
+    def _capture_stepped(self, timeout_s: float) -> Frame | None:
+        assert self._stepped is not None  # noqa: S101 - only called with one
+        with self._lock:
+            frame = self._take(self._stepped.monotonic_ns())
+            # Time goes on without frames too, or a session would wait for ever at the end of a clip.
+            self._stepped.advance(round(1e9 / self._actor.rate) if frame is not None else round(timeout_s * 1e9))
+        return frame
+
+    def _capture_live(self, timeout_s: float) -> Frame | None:
+        deadline = self._clock.monotonic_ns() + round(timeout_s * 1e9)
+        while True:
+            now = self._clock.monotonic_ns()
+            with self._lock:
+                slot = int(self._since_s(now) * self._actor.rate)
+                if slot > self._last_slot:
+                    self._last_slot = slot
+                    return self._take(now)
+            if now >= deadline:
+                return None
+            self._waiting.wait(_POLL_S)
+
+    def _take(self, now_ns: int) -> Frame | None:
+        pixels = self._actor.picture(self._since_s(now_ns))
+        if pixels is None:
+            return None
+        if self._is_covered:
+            pixels = (pixels // 32).astype(np.uint8)
+        self._sequence += 1
+        return Frame(pixels=pixels, sequence=self._sequence, monotonic_ns=now_ns)
+
+
+class HeardPrompter:
+    """Passes every line to those who listen."""
+
+    def __init__(self, *listeners: Callable[[str], None]) -> None:
+        self._listeners = listeners
+
+    def say(self, line: str) -> None:
+        """Give a line to everybody."""
+        for listener in self._listeners:
+            listener(line)

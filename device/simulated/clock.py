@@ -1,0 +1,67 @@
+"""A clock that only moves when it is told to: fast time, the same on every run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from threading import Lock
+
+from protocol.times import ClockSource, DeviceTime
+
+SIMULATED_BOOT = "00000000000000000000000000000000"
+"""No kernel gives this boot id."""
+
+
+class SteppedClock:
+    """Monotonic and wall time that go on together, by `advance` alone."""
+
+    def __init__(
+        self,
+        start: datetime,
+        *,
+        source: ClockSource = ClockSource.NETWORK,
+        uncertainty_s: float | None = 1.0,
+        boot_id: str = SIMULATED_BOOT,
+    ) -> None:
+        self._start = start
+        self._source = source
+        self._uncertainty_s = uncertainty_s
+        self._boot_id = boot_id
+        self._elapsed_ns = 0
+        self._fleet_time: datetime | None = None
+        self._lock = Lock()
+
+    def advance(self, nanoseconds: int) -> None:
+        """Let time pass; it cannot run backwards."""
+        if nanoseconds < 0:
+            raise ValueError(f"clock: {nanoseconds} ns is backwards")
+        with self._lock:
+            self._elapsed_ns += nanoseconds
+
+    def advance_to(self, monotonic_ns: int) -> None:
+        """Let time pass until a moment; one that is past already changes nothing."""
+        with self._lock:
+            self._elapsed_ns = max(self._elapsed_ns, monotonic_ns)
+
+    def lose_time(self) -> None:
+        """Be as a board whose clock nothing vouches for."""
+        self._source = ClockSource.NONE
+        self._uncertainty_s = None
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds since the clock was made."""
+        return self._elapsed_ns
+
+    def now(self) -> DeviceTime:
+        """Return the moment."""
+        return DeviceTime(
+            boot_id=self._boot_id,
+            monotonic_ns=self._elapsed_ns,
+            wall_clock=self._start + timedelta(microseconds=self._elapsed_ns // 1000),
+            source=self._source,
+            uncertainty_s=self._uncertainty_s,
+            last_fleet_time=self._fleet_time,
+        )
+
+    def note_fleet_time(self, moment: datetime, *, after_ns: int | None = None) -> None:  # noqa: ARG002 - the port's
+        """Remember a moment the fleet signed; this clock's uncertainty is what it was made with."""
+        self._fleet_time = moment if self._fleet_time is None else max(moment, self._fleet_time)

@@ -1,0 +1,162 @@
+"""Stores in memory, for one session on a clip: nothing reaches a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from device.errors import OutboxFull
+from device.ports import OutboxRow, StoredRecord
+from protocol.envelope import sha256_of, sign
+from protocol.errors import NotForUs
+from protocol.keys import PrivateKey
+from protocol.policy import Policy
+from protocol.presence import OutboxCounts
+from protocol.receipts import ReceiptItem, Verdict
+from protocol.roster import RosterEntry, RosterPage
+
+
+class MemoryOutbox:
+    """An outbox that forgets everything when the program ends."""
+
+    def __init__(self, *, max_rows: int = 1000) -> None:
+        self._max_rows = max_rows
+        self._rows: list[tuple[StoredRecord, bytes]] = []
+        self._states: dict[str, str] = {}
+        self._published: dict[str, datetime] = {}
+        self._counter = 0
+        self._previous: str | None = None
+
+    def append(self, build: Callable[[int, str | None], bytes]) -> StoredRecord:
+        """Store the next record.
+
+        Raises:
+            OutboxFull: if no room is left.
+        """
+        self.check()
+        envelope = build(self._counter + 1, self._previous)
+        self._counter += 1
+        self._previous = sha256_of(envelope)
+        stored = StoredRecord(self._previous, self._counter)
+        self._rows.append((stored, envelope))
+        self._states[stored.sha256] = "pending"
+        return stored
+
+    def unconfirmed(self, limit: int, *, published_before: datetime) -> Sequence[OutboxRow]:
+        """Return the oldest unconfirmed rows."""
+        return [
+            OutboxRow(stored.sha256, stored.counter, envelope)
+            for stored, envelope in self._rows
+            if self._states[stored.sha256] == "pending"
+            or (self._states[stored.sha256] == "published" and self._published[stored.sha256] < published_before)
+        ][:limit]
+
+    def mark_published(self, sha256s: Sequence[str], at: datetime) -> None:
+        """Note that the broker took these."""
+        for sha256 in sha256s:
+            if self._states.get(sha256) in {"pending", "published"}:
+                self._states[sha256] = "published"
+                self._published[sha256] = at
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt."""
+        for item in items:
+            if item.sha256 in self._states:
+                self._states[item.sha256] = "refused" if item.verdict is Verdict.REFUSED else "acknowledged"
+
+    def purge(self, keep: int) -> int:
+        """Delete acknowledged rows but the newest `keep`."""
+        done = [stored.sha256 for stored, _ in self._rows if self._states[stored.sha256] == "acknowledged"]
+        gone = set(done[: max(0, len(done) - keep)]) - {self._previous}
+        self._rows = [row for row in self._rows if row[0].sha256 not in gone]
+        for sha256 in gone:
+            del self._states[sha256]
+        return len(gone)
+
+    def counts(self) -> OutboxCounts:
+        """Return the number of rows by state."""
+        found = list(self._states.values())
+        return OutboxCounts(
+            pending=found.count("pending"),
+            published=found.count("published"),
+            acknowledged=found.count("acknowledged"),
+            refused=found.count("refused"),
+        )
+
+    def check(self) -> None:
+        """Raise `OutboxFull` when no room is left."""
+        if len(self._rows) >= self._max_rows:
+            raise OutboxFull(f"outbox: {len(self._rows)} records, room for {self._max_rows}")
+
+
+class MemoryReferences:
+    """A roster of given entries."""
+
+    def __init__(
+        self,
+        entries: Sequence[RosterEntry] = (),
+        *,
+        claim_key: bytes | None,
+        feature_keys: dict[str, bytes] | None = None,
+    ) -> None:
+        self._entries = {entry.claim_token: entry for entry in entries}
+        self._claim_key = claim_key
+        self._feature_keys = feature_keys or {}
+
+    def version(self) -> int:
+        """Return the newest change among the entries."""
+        return max((entry.roster_version for entry in self._entries.values()), default=0)
+
+    def apply(self, page: RosterPage) -> bool:  # noqa: ARG002 - the port's signature
+        """Refuse: this roster is the one it was made with."""
+        return False
+
+    def claim_key(self) -> bytes | None:
+        """Return the key for claim tokens."""
+        return self._claim_key
+
+    def feature_key(self, domain: str) -> bytes | None:
+        """Return the rotation key of a key domain."""
+        return self._feature_keys.get(domain)
+
+    def find(self, token: str) -> RosterEntry | None:
+        """Return the entry with this claim token."""
+        return self._entries.get(token)
+
+    def expire(self, now: datetime) -> None:
+        """Keep everything: the roster lives as long as the program."""
+
+
+class FixedPolicy:
+    """One policy for good."""
+
+    def __init__(self, policy: Policy | None) -> None:
+        self._policy = policy
+
+    def current(self) -> Policy | None:
+        """Return it."""
+        return self._policy
+
+    def apply(self, token: bytes) -> Policy:
+        """Refuse any other.
+
+        Raises:
+            NotForUs: always.
+        """
+        raise NotForUs(f"policy of {len(token)} bytes: this terminal keeps the one it was started with")
+
+
+class ThrowAwaySigner:
+    """A signing key that nobody knows and that is gone with the program."""
+
+    def __init__(self) -> None:
+        self._key = PrivateKey.generate()
+
+    @property
+    def key_id(self) -> str:
+        """Thumbprint of the public key."""
+        return self._key.key_id
+
+    def sign(self, payload: bytes, typ: str) -> bytes:
+        """Return a compact JWS."""
+        return sign(payload, key=self._key, typ=typ)
