@@ -1,0 +1,1 @@
+"""Data that comes from and goes to other systems of the agency."""

@@ -1,0 +1,231 @@
+"""Imports subjects and their benefits from a CSV file: all of it or nothing, and again without harm."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from fleet.errors import ImportRefused
+from fleet.keys import FleetKeys
+from fleet.store import rosters, subjects
+from fleet.store.database import Database
+from fleet.store.subjects import Benefit, StoredSubject
+from fleet.store.terminals import find_terminals
+from protocol.documents import IdentityDocument, claim_token, parse_document
+from protocol.errors import ProtocolError
+
+_COLUMNS = {
+    "document_number": ("document_number", "document number", "证件号码", "身份证号"),
+    "name": ("name", "姓名"),
+    "area": ("area", "地区", "区域"),
+    "scheme": ("scheme", "险种"),
+    "category": ("category", "人员类别", "待遇类别"),
+    "benefit_start": ("benefit_start", "benefit start", "待遇开始日期", "待遇领取日期"),
+}
+"""Our name of each column and the headings it is known by."""
+_MAX_TEXT = 100
+"""Longest name, area, scheme or category in characters: longer than any known name, short enough for one line of a page."""
+_FIRST_YEAR = 1949
+"""No benefit of these schemes began before the state that pays it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """One row that passed all checks."""
+
+    line: int
+    document: IdentityDocument
+    name: str
+    area: str
+    benefit: Benefit
+
+    def __repr__(self) -> str:
+        return f"SubjectRow(line={self.line})"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did."""
+
+    new: int
+    changed: int
+    unchanged: int
+    subject_ids: tuple[str, ...]
+    """One for each row, in order."""
+
+
+def read_rows(path: Path, *, today: date) -> list[SubjectRow]:
+    """Read and check a whole file.
+
+    Args:
+        path: CSV in UTF-8, with or without byte order mark, with a heading line.
+        today: no benefit starts later than a year from here.
+
+    Raises:
+        ImportRefused: with every problem and its line; no message repeats a number or a name.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ImportRefused([f"{path}: not UTF-8 from byte {error.start}; save it as CSV UTF-8"]) from error
+    rows: list[SubjectRow] = []
+    problems: list[str] = []
+    for line, cells in _records(text, problems):
+        row = _row(line, cells, today, problems)
+        if row is not None:
+            rows.append(row)
+    problems += _contradictions(rows)
+    if not rows and not problems:
+        problems.append("the file has a heading and no rows")
+    if problems:
+        raise ImportRefused([f"{path}: {problem}" for problem in problems])
+    return rows
+
+
+def import_rows(database: Database, keys: FleetKeys, rows: Sequence[SubjectRow], *, now: datetime) -> Imported:
+    """Store rows in one transaction and bring the rosters up to date.
+
+    Raises:
+        DatabaseUnavailable: nothing was stored.
+    """
+    tokens = [claim_token(row.document, keys.claim_key) for row in rows]
+    with database.begin() as connection:
+        # Terminals before subjects, the order in which ingest locks them.
+        find_terminals(connection, lock=True)
+        known = subjects.find_by_tokens(connection, tokens)
+        benefits = subjects.benefits_of(connection, [subject.subject_id for subject in known.values()])
+        counts = {"new": 0, "changed": 0, "unchanged": 0}
+        ids: list[str] = []
+        for row, token in zip(rows, tokens, strict=True):
+            what, subject = _save(connection, keys, row, token, known.get(token), benefits, now)
+            known[token] = subject
+            counts[what] += 1
+            ids.append(subject.subject_id)
+        rosters.refresh(connection)
+    return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids))
+
+
+def _save(
+    connection: Connection,
+    keys: FleetKeys,
+    row: SubjectRow,
+    token: str,
+    known: StoredSubject | None,
+    benefits: dict[str, dict[str, Benefit]],
+    now: datetime,
+) -> tuple[str, StoredSubject]:
+    if known is None:
+        subject_id = os.urandom(16).hex()
+        document = keys.cipher.encrypt(row.document.number, subject_id=subject_id, field_name="document")
+        same_person = False
+    else:
+        subject_id, document = known.subject_id, known.document_sealed
+        name = keys.cipher.decrypt(known.name_sealed, subject_id=subject_id, field_name="name")
+        same_person = name == row.name and known.area == row.area
+    subject = known
+    if subject is None or not same_person:
+        sealed = keys.cipher.encrypt(row.name, subject_id=subject_id, field_name="name")
+        subject = StoredSubject(subject_id, token, row.area, sealed, document)
+        subjects.save_subject(connection, subject, now=now)
+    same_benefit = benefits.setdefault(subject_id, {}).get(row.benefit.scheme) == row.benefit
+    if not same_benefit:
+        subjects.save_benefit(connection, subject_id, row.benefit)
+        benefits[subject_id][row.benefit.scheme] = row.benefit
+    if known is None:
+        return "new", subject
+    return ("unchanged" if same_person and same_benefit else "changed"), subject
+
+
+def _records(text: str, problems: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        heading = next(reader, None)
+        columns = _heading(heading, problems)
+        if columns is None or heading is None:
+            return
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(heading):
+                problems.append(f"line {reader.line_num}: {len(cells)} columns, {len(heading)} expected")
+                continue
+            yield reader.line_num, {name: cells[index].strip() for name, index in columns.items()}
+    except csv.Error as error:
+        problems.append(f"line {reader.line_num}: not CSV: {error}")
+
+
+def _heading(heading: list[str] | None, problems: list[str]) -> dict[str, int] | None:
+    if heading is None:
+        problems.append("the file is empty")
+        return None
+    found = {cell.strip().lower(): index for index, cell in enumerate(heading)}
+    columns: dict[str, int] = {}
+    for name, headings in _COLUMNS.items():
+        index = next((found[known] for known in headings if known in found), None)
+        if index is None:
+            problems.append(f"line 1: no column {name}")
+        else:
+            columns[name] = index
+    return columns if len(columns) == len(_COLUMNS) else None
+
+
+def _row(line: int, cells: dict[str, str], today: date, problems: list[str]) -> SubjectRow | None:
+    wrong: list[str] = []
+    document = None
+    try:
+        document = parse_document(cells["document_number"])
+    except ProtocolError as error:
+        wrong.append(f"line {line}: document_number: {error}")
+    for name in ("name", "area", "scheme", "category"):
+        if (problem := _text_problem(cells[name])) is not None:
+            wrong.append(f"line {line}: {name}: {problem}")
+    started = _date(cells["benefit_start"], today)
+    if started is None:
+        wrong.append(f"line {line}: benefit_start: a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year")
+    problems += wrong
+    if wrong or document is None or started is None:
+        return None
+    benefit = Benefit(cells["scheme"], cells["area"], cells["category"], started)
+    return SubjectRow(line, document, cells["name"], cells["area"], benefit)
+
+
+def _contradictions(rows: list[SubjectRow]) -> list[str]:
+    problems: list[str] = []
+    first: dict[str, SubjectRow] = {}
+    benefits: dict[tuple[str, str], int] = {}
+    for row in rows:
+        person = first.setdefault(row.document.number, row)
+        if (person.name, person.area) != (row.name, row.area):
+            problems.append(f"line {row.line}: same document number as line {person.line}, other name or area")
+        line = benefits.setdefault((row.document.number, row.benefit.scheme), row.line)
+        if line != row.line:
+            problems.append(f"line {row.line}: same person and scheme as line {line}")
+    return problems
+
+
+def _text_problem(text: str) -> str | None:
+    if not text:
+        return "empty"
+    if len(text) > _MAX_TEXT:
+        return f"{len(text)} characters, at most {_MAX_TEXT} are taken"
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Cn"} for character in text):
+        return "characters that cannot be shown"
+    return None
+
+
+def _date(text: str, today: date) -> date | None:
+    try:
+        found = date.fromisoformat(text.replace("/", "-"))
+    except ValueError:
+        return None
+    return found if _FIRST_YEAR <= found.year <= today.year + 1 else None

@@ -1,0 +1,1 @@
+"""Takes in what terminals send: verified, admitted, committed, and only then receipted."""

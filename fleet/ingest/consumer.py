@@ -1,0 +1,273 @@
+"""The fleet's MQTT connection: messages in, answers out, and no acknowledgement before the database has committed.
+
+Three threads: the MQTT library's own fills a bounded queue; a worker takes batches from it, has them handled, publishes the answers and
+only then acknowledges the messages to the broker; a listener waits for the database's notifications about new rosters and policies.
+While the database is away the worker keeps its batch, unacknowledged, and tries again. What does not fit the queue is dropped
+unacknowledged: the terminal keeps every record until it has a receipt and sends it again.
+
+The MQTT session is persistent (clean session off, MQTT 3.1.1, QoS 1), so that the broker keeps messages while no worker runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import psycopg
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from fleet.clock import Clock
+from fleet.errors import DatabaseUnavailable
+from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.settings import BrokerSettings
+from fleet.store.database import Availability, Database
+from fleet.store.policies import POLICY_CHANNEL
+from fleet.store.rosters import ROSTER_CHANNEL
+from protocol.topics import fleet_inbox
+
+logger = logging.getLogger(__name__)
+
+_QUEUE_MESSAGES = 5000
+"""Messages waiting in memory: 25 full batches, at most 320 MB of the largest records."""
+_FIRST_RETRY_S = 0.1
+_LONGEST_RETRY_S = 5.0
+_RECONNECT_S = (1, 30)
+_KEEP_ALIVE_S = 30
+_CATCH_UP_S = 30.0
+"""Rosters are looked through this often even without a notification, should one be lost."""
+_NOTICE_WAIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    message: Inbound
+    packet_id: int
+    qos: int
+    connection: int
+    """Which connection it came on: a packet id means nothing on another."""
+
+
+class Consumer:
+    """One ingest worker."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        database: Database,
+        broker: BrokerSettings,
+        *,
+        fleet_id: str,
+        client_id: str,
+        clock: Clock,
+    ) -> None:
+        self._handler = handler
+        self._database = database
+        self._broker = broker
+        self._clock = clock
+        self._filter = str(fleet_inbox(fleet_id, shared_group=broker.shared_group))
+        self._arrivals: queue.Queue[_Arrival] = queue.Queue(_QUEUE_MESSAGES)
+        self._stopping = threading.Event()
+        self._subscribed = threading.Event()
+        self._policy_wanted = threading.Event()
+        self._connections = 0
+        self._database_state = Availability("database")
+        self._listener_state = Availability("database notifications")
+        self._broker_state = Availability("broker")
+        self._overflowing = False
+        self._client = self._make_client(client_id)
+        self._threads = [
+            threading.Thread(target=self._work, name="ingest-worker", daemon=True),
+            threading.Thread(target=self._listen, name="ingest-listener", daemon=True),
+        ]
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether messages can arrive: connected and subscribed."""
+        return self._subscribed.is_set()
+
+    def start(self) -> None:
+        """Start; a broker that is away is tried again until it is there."""
+        self._client.connect_async(self._broker.host, self._broker.port, keepalive=_KEEP_ALIVE_S)
+        self._client.loop_start()
+        for thread in self._threads:
+            thread.start()
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Wait until messages can arrive; return False if the time runs out."""
+        return self._subscribed.wait(timeout_s)
+
+    def stop(self) -> None:
+        """Finish the batch at hand if the database allows it, disconnect and end. Can be called twice."""
+        self._stopping.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _make_client(self, client_id: str) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            protocol=mqtt.MQTTv311,
+            manual_ack=True,
+        )
+        broker = self._broker
+        if broker.ca_file is not None:
+            client.tls_set(
+                ca_certs=str(broker.ca_file),
+                certfile=None if broker.certificate_file is None else str(broker.certificate_file),
+                keyfile=None if broker.key_file is None else str(broker.key_file),
+            )
+        client.reconnect_delay_set(*_RECONNECT_S)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:
+            self._broker_state.lost(f"connection refused: {reason}")
+            return
+        self._broker_state.back()
+        self._connections += 1
+        client.subscribe(self._filter, qos=1)
+
+    def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
+        self._broker_state.lost(f"{self._broker.host}:{self._broker.port} does not answer")
+
+    def _on_disconnect(
+        self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        self._subscribed.clear()
+        # Packet ids of this connection are void from here on.
+        self._connections += 1
+        if not self._stopping.is_set():
+            self._broker_state.lost(reason)
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: Any, _packet: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            logger.error("subscription refused filter=%s", self._filter)
+            return
+        self._subscribed.set()
+        logger.info("ingest connected broker=%s:%d", self._broker.host, self._broker.port)
+        # A broker may have lost its retained messages: the listener puts the policy in force back.
+        self._policy_wanted.set()
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        arrival = _Arrival(
+            Inbound(_topic_text(message), bytes(message.payload), self._clock()),
+            message.mid,
+            message.qos,
+            self._connections,
+        )
+        try:
+            self._arrivals.put_nowait(arrival)
+        except queue.Full:
+            if not self._overflowing:
+                logger.warning("ingest queue full, messages=%d; terminals will send again", _QUEUE_MESSAGES)
+            self._overflowing = True
+        else:
+            self._overflowing = False
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            answers = self._handle(batch)
+            if answers is None:
+                return
+            self._publish(answers)
+            for arrival in batch:
+                if arrival.connection == self._connections:
+                    self._client.ack(arrival.packet_id, arrival.qos)
+
+    def _next_batch(self) -> list[_Arrival]:
+        """Return the next batch, or nothing when it is time to end."""
+        batch: list[_Arrival] = []
+        while not self._stopping.is_set():
+            try:
+                wait_s = self._broker.batch_wait_s if batch else _NOTICE_WAIT_S
+                batch.append(self._arrivals.get(timeout=wait_s))
+            except queue.Empty:
+                if batch:
+                    return batch
+                continue
+            if len(batch) >= self._broker.batch_messages:
+                return batch
+        return batch
+
+    def _handle(self, batch: Sequence[_Arrival]) -> list[Outbound] | None:
+        """Have a batch handled, waiting for the database; None when it is time to end before that."""
+        retry_s = _FIRST_RETRY_S
+        while True:
+            try:
+                answers = self._handler.handle([arrival.message for arrival in batch])
+            except DatabaseUnavailable as error:
+                self._database_state.lost(error)
+                if self._stopping.wait(retry_s):
+                    return None
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+            except Exception:
+                # Top of a thread: whatever this batch holds must not stop the next one. It gets no receipt, so records come again.
+                logger.exception("batch not handled messages=%d", len(batch))
+                return []
+            else:
+                self._database_state.back()
+                return answers
+
+    def _listen(self) -> None:
+        retry_s = _FIRST_RETRY_S
+        while not self._stopping.is_set():
+            try:
+                with self._database.listen(ROSTER_CHANNEL, POLICY_CHANNEL) as connection:
+                    self._listener_state.back()
+                    retry_s = _FIRST_RETRY_S
+                    self._publish([*self._handler.push_policy(), *self._handler.push_rosters()])
+                    self._follow(connection)
+            except DatabaseUnavailable as error:
+                self._listener_state.lost(error)
+                self._stopping.wait(retry_s)
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+            except Exception:
+                # Top of a thread: without it new rosters and policies would wait for the next start.
+                logger.exception("notification not handled")
+                self._stopping.wait(_LONGEST_RETRY_S)
+
+    def _follow(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        waited_s = 0.0
+        while not self._stopping.is_set():
+            noticed = list(connection.notifies(timeout=_NOTICE_WAIT_S, stop_after=1))
+            for notice in noticed:
+                if notice.channel == POLICY_CHANNEL:
+                    self._publish(self._handler.push_policy(notice.payload or None))
+            if self._policy_wanted.is_set():
+                self._policy_wanted.clear()
+                self._publish(self._handler.push_policy())
+            waited_s += _NOTICE_WAIT_S
+            if noticed or waited_s >= _CATCH_UP_S:
+                waited_s = 0.0
+                self._publish(self._handler.push_rosters())
+
+    def _publish(self, answers: Sequence[Outbound]) -> None:
+        for answer in answers:
+            rule = answer.topic.rule
+            sent = self._client.publish(str(answer.topic), answer.payload, qos=rule.qos, retain=rule.retain)
+            if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+                logger.warning("not published topic=%s error=%s", answer.topic, sent.rc)
+
+
+def _topic_text(message: mqtt.MQTTMessage) -> str:
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return ""

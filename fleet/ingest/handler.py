@@ -1,0 +1,314 @@
+"""Verifies, admits and stores what terminals send, and says what to answer. Knows nothing of MQTT connections.
+
+One call handles a batch in one transaction. Answers (receipts, roster pages) are returned only after the commit, so none exists for
+anything the database does not hold. Whatever arrives, a call either takes effect as a whole or raises `DatabaseUnavailable`, and can then
+be made again with the same batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from fleet.admission import Chain, Position, Refusal, admit, chain_of, supersedes
+from fleet.clock import Clock, day_of
+from fleet.errors import DatabaseUnavailable
+from fleet.keys import FleetKeys
+from fleet.references.rosters import RosterIssuer
+from fleet.status.projection import project
+from fleet.store import policies, quarantine, records, rosters, terminals
+from fleet.store.database import Database
+from fleet.store.quarantine import RefusedMessage
+from fleet.store.records import AdmittedRecord, ChainLink
+from fleet.store.terminals import StoredTerminal
+from protocol.envelope import sha256_of, sign, verify
+from protocol.errors import ProtocolError, SignatureInvalid, UnsupportedVersion
+from protocol.presence import PRESENCE_TYP, Presence
+from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
+from protocol.records import RECORD_TYP, CertificationRecord
+from protocol.roster import ROSTER_REQUEST_TYP, RosterRequest
+from protocol.topics import Kind, Topic
+
+logger = logging.getLogger(__name__)
+
+_RECEIPT_ITEMS = 200
+"""Items in one receipt: some 36 KB as sent, under the topic's limit of 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message as it arrived."""
+
+    topic: str
+    payload: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One message to publish, with the QoS and retain flag of its topic."""
+
+    topic: Topic
+    payload: bytes
+
+
+class Handler:
+    """Handles batches for one fleet; holds no state but the database."""
+
+    def __init__(self, database: Database, keys: FleetKeys, *, fleet_id: str, zone: tzinfo, clock: Clock) -> None:
+        self._database = database
+        self._keys = keys
+        self._fleet_id = fleet_id
+        self._zone = zone
+        self._clock = clock
+        self._rosters = RosterIssuer(fleet_id, keys)
+
+    def handle(self, messages: Sequence[Inbound]) -> list[Outbound]:
+        """Take in a batch and return the answers to it.
+
+        Raises:
+            DatabaseUnavailable: nothing may have taken effect; call again with the same messages.
+        """
+        try:
+            return self._handle(messages)
+        except DBAPIError as error:
+            # The database refuses the content of some message, such as a NUL character inside a text.
+            if len(messages) > 1:
+                return [answer for message in messages for answer in self.handle([message])]
+            logger.warning("message not storable topic=%s error=%s", messages[0].topic[:200], type(error.orig).__name__)
+            return self._handle(messages, forced=Refusal.NOT_STORABLE)
+
+    def push_rosters(self) -> list[Outbound]:
+        """Return pages for all terminals whose newest roster version was not sent yet.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        now = self._clock()
+        answers: list[Outbound] = []
+        with self._database.begin() as connection:
+            names = rosters.behind(connection)
+            for terminal in terminals.find_terminals(connection, names, lock=True).values():
+                # Another worker may have sent it while this one waited for the lock.
+                if terminal.roster_pushed < terminal.roster_version:
+                    answers += self._roster(connection, terminal, terminal.roster_pushed, now)
+        return answers
+
+    def push_policy(self, only: str | None = None) -> list[Outbound]:
+        """Return the policy in force for every terminal in service, or for one; empty if there is none.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        with self._database.begin() as connection:
+            newest = policies.newest_policy(connection)
+            known = terminals.find_terminals(connection, None if only is None else [only])
+        if newest is None:
+            return []
+        return [
+            Outbound(Topic(self._fleet_id, terminal.terminal_id, Kind.POLICY), newest.envelope)
+            for terminal in known.values()
+            if terminal.retired_at is None
+        ]
+
+    def _handle(self, messages: Sequence[Inbound], *, forced: Refusal | None = None) -> list[Outbound]:
+        with self._database.begin() as connection:
+            batch = _Batch(connection, self._fleet_id, self._zone, messages)
+            for message in messages:
+                batch.take(message, forced)
+            batch.finish()
+            answers: list[Outbound] = []
+            for terminal_id, have in batch.roster_requests.items():
+                terminal = batch.terminals[terminal_id]
+                answers += self._roster(connection, terminal, have, self._clock())
+        return [*self._receipts(batch.verdicts), *answers]
+
+    def _roster(self, connection: Connection, terminal: StoredTerminal, have: int, now: datetime) -> Iterable[Outbound]:
+        topic = Topic(self._fleet_id, terminal.terminal_id, Kind.ROSTER)
+        pages = self._rosters.pages(connection, terminal, have=have, now=now, today=day_of(now, self._zone))
+        return [Outbound(topic, page) for page in pages]
+
+    def _receipts(self, verdicts: dict[str, list[ReceiptItem]]) -> list[Outbound]:
+        answers: list[Outbound] = []
+        for terminal_id, items in verdicts.items():
+            for start in range(0, len(items), _RECEIPT_ITEMS):
+                receipt = Receipt(
+                    fleet_id=self._fleet_id,
+                    terminal_id=terminal_id,
+                    fleet_time=self._clock(),
+                    items=tuple(items[start : start + _RECEIPT_ITEMS]),
+                )
+                signed = sign(receipt.to_bytes(), key=self._keys.signing, typ=RECEIPT_TYP)
+                answers.append(Outbound(Topic(self._fleet_id, terminal_id, Kind.RECEIPT), signed))
+        return answers
+
+
+class _Batch:
+    """One transaction's work."""
+
+    def __init__(self, connection: Connection, fleet_id: str, zone: tzinfo, messages: Sequence[Inbound]) -> None:
+        self.verdicts: dict[str, list[ReceiptItem]] = {}
+        self.roster_requests: dict[str, int] = {}
+        self._connection = connection
+        self._fleet_id = fleet_id
+        self._zone = zone
+        self._records: list[tuple[CertificationRecord, Inbound, str]] = []
+        names = {topic.terminal_id for message in messages if (topic := _topic(message.topic)) is not None}
+        self.terminals = terminals.find_terminals(connection, sorted(names), lock=True)
+        self._presence = {
+            name: (t.presence_state, t.presence_connection, t.presence_said_at) for name, t in self.terminals.items()
+        }
+
+    def take(self, message: Inbound, forced: Refusal | None) -> None:
+        """Look at one message; records are only collected."""
+        topic = _topic(message.topic)
+        if topic is None or topic.rule.direction != "up" or topic.fleet_id != self._fleet_id:
+            self._refuse(message, "", "topic", Refusal.TOPIC)
+            return
+        terminal = self.terminals.get(topic.terminal_id)
+        if terminal is None:
+            self._refuse(message, topic.terminal_id, topic.kind, Refusal.UNKNOWN_TERMINAL)
+        elif forced is not None:
+            self._refuse(message, topic.terminal_id, topic.kind, forced)
+        elif len(message.payload) > topic.rule.max_bytes:
+            self._refuse(message, topic.terminal_id, topic.kind, Refusal.TOO_LARGE)
+        elif topic.kind is Kind.PRESENCE and not message.payload:
+            logger.debug("retained presence removed terminal=%s", topic.terminal_id)
+        else:
+            self._take_from(terminal, topic.kind, message)
+
+    def finish(self) -> None:
+        """Admit and insert the collected records, mend the chain verdicts around them, and project the statuses."""
+        places = [(record.terminal_id, record.counter) for record, _, _ in self._records]
+        if not places:
+            return
+        links = records.links_around(self._connection, places)
+        digests = records.digests_by_record_id(self._connection, [record.record_id for record, _, _ in self._records])
+        known = policies.find_policies(
+            self._connection, {record.decision.policy_version for record, _, _ in self._records}
+        )
+        fresh: list[AdmittedRecord] = []
+        for record, message, sha256 in self._records:
+            terminal = self.terminals[record.terminal_id]
+            here = links.get((record.terminal_id, record.counter))
+            before = links.get((record.terminal_id, record.counter - 1))
+            admission = admit(
+                record,
+                sha256=sha256,
+                fleet_id=self._fleet_id,
+                terminal_id=terminal.terminal_id,
+                retired=terminal.retired_at is not None,
+                position=Position(
+                    here=here.sha256 if here else None,
+                    before=before.sha256 if before else None,
+                    record_id_sha256=digests.get(record.record_id),
+                ),
+                policy=known.get(record.decision.policy_version),
+                received_at=message.received_at,
+            )
+            if admission.refusal is not None:
+                self._refuse(message, record.terminal_id, Kind.RECORD, admission.refusal)
+            elif admission.repeated:
+                self._answer(record.terminal_id, sha256, Verdict.REPEATED)
+            else:
+                fresh.append(AdmittedRecord(record, admission, sha256, message.payload, message.received_at))
+                self._answer(record.terminal_id, sha256, Verdict.STORED)
+                digests[record.record_id] = sha256
+                links[(record.terminal_id, record.counter)] = ChainLink(
+                    record.counter, sha256, record.previous, admission.chain, record.claim.subject_id
+                )
+        self._store(fresh, links)
+
+    def _store(self, fresh: list[AdmittedRecord], links: dict[tuple[str, int], ChainLink]) -> None:
+        if len(records.insert_records(self._connection, fresh)) != len(fresh):
+            raise DatabaseUnavailable("database: another worker stored one of these records at the same time")
+        changed: dict[tuple[str, int], str] = {}
+        touched = {item.record.claim.subject_id for item in fresh}
+        for item in fresh:
+            for counter in (item.record.counter, item.record.counter + 1):
+                place = (item.record.terminal_id, counter)
+                link = links.get(place)
+                if link is None:
+                    continue
+                before = links.get((place[0], counter - 1))
+                verdict = chain_of(counter, link.previous, before.sha256 if before else None)
+                if verdict != link.chain:
+                    changed[place] = verdict.value
+                    touched.add(link.subject_id)
+                if verdict is Chain.BROKEN:
+                    logger.error("chain broken terminal=%s counter=%d", place[0], counter)
+            terminals.note_records(
+                self._connection, item.record.terminal_id, counter=item.record.counter, now=item.received_at
+            )
+        records.set_chain(self._connection, changed)
+        project(self._connection, [subject for subject in touched if subject is not None], zone=self._zone)
+
+    def _take_from(self, terminal: StoredTerminal, kind: Kind, message: Inbound) -> None:
+        try:
+            if kind is Kind.RECORD:
+                payload = verify(message.payload, key_of=terminal.key_of, typ=RECORD_TYP).payload
+                record = CertificationRecord.parse(payload)
+                if record.terminal_id != terminal.terminal_id:
+                    self._refuse(message, terminal.terminal_id, kind, Refusal.WRONG_TERMINAL)
+                else:
+                    self._records.append((record, message, sha256_of(message.payload)))
+            elif kind is Kind.PRESENCE:
+                payload = verify(message.payload, key_of=terminal.key_of, typ=PRESENCE_TYP).payload
+                self._take_presence(terminal, Presence.parse(payload), message)
+            else:
+                payload = verify(message.payload, key_of=terminal.key_of, typ=ROSTER_REQUEST_TYP).payload
+                self._take_request(terminal, RosterRequest.parse(payload), message)
+        except SignatureInvalid:
+            self._refuse(message, terminal.terminal_id, kind, Refusal.SIGNATURE)
+        except UnsupportedVersion:
+            self._refuse(message, terminal.terminal_id, kind, Refusal.UNSUPPORTED_VERSION)
+        except ProtocolError:
+            self._refuse(message, terminal.terminal_id, kind, Refusal.MALFORMED)
+
+    def _take_presence(self, terminal: StoredTerminal, presence: Presence, message: Inbound) -> None:
+        if (refusal := self._foreign(terminal, presence.fleet_id, presence.terminal_id)) is not None:
+            self._refuse(message, terminal.terminal_id, Kind.PRESENCE, refusal)
+            return
+        state, connection, said_at = self._presence[terminal.terminal_id]
+        if supersedes(presence, state=state, connection=connection, said_at=said_at):
+            terminals.save_presence(self._connection, presence, now=message.received_at)
+            self._presence[terminal.terminal_id] = (presence.state, presence.connection, presence.said_at)
+
+    def _take_request(self, terminal: StoredTerminal, request: RosterRequest, message: Inbound) -> None:
+        if (refusal := self._foreign(terminal, request.fleet_id, request.terminal_id)) is not None:
+            self._refuse(message, terminal.terminal_id, Kind.ROSTER_REQUEST, refusal)
+        else:
+            self.roster_requests[terminal.terminal_id] = request.have
+
+    def _foreign(self, terminal: StoredTerminal, fleet_id: str, terminal_id: str) -> Refusal | None:
+        if fleet_id != self._fleet_id:
+            return Refusal.WRONG_FLEET
+        if terminal_id != terminal.terminal_id:
+            return Refusal.WRONG_TERMINAL
+        return None if terminal.retired_at is None else Refusal.RETIRED_TERMINAL
+
+    def _refuse(self, message: Inbound, terminal_id: str, kind: str, reason: Refusal) -> None:
+        known = terminal_id in self.terminals
+        sha256 = sha256_of(message.payload)
+        kept = quarantine.keep(
+            self._connection,
+            RefusedMessage(terminal_id, known, kind, reason, sha256, message.payload, message.received_at),
+        )
+        logger.warning("message refused terminal=%s kind=%s reason=%s kept=%s", terminal_id, kind, reason.value, kept)
+        if known and kind == Kind.RECORD:
+            self._answer(terminal_id, sha256, Verdict.REFUSED, reason.value)
+
+    def _answer(self, terminal_id: str, sha256: str, verdict: Verdict, reason: str | None = None) -> None:
+        self.verdicts.setdefault(terminal_id, []).append(ReceiptItem(sha256=sha256, verdict=verdict, reason=reason))
+
+
+def _topic(name: str) -> Topic | None:
+    try:
+        return Topic.parse(name)
+    except ProtocolError:
+        return None

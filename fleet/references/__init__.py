@@ -1,0 +1,1 @@
+"""References: made from pictures, issued to terminals, withdrawn."""

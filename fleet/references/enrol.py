@@ -1,0 +1,183 @@
+"""Makes a reference from a picture: the terminal's own program finds the features, the fleet protects and stores them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from fleet.clock import day_of
+from fleet.errors import FleetError, NotFound, PictureRefused, Refused
+from fleet.keys import FleetKeys
+from fleet.store import rosters, subjects
+from fleet.store.database import Database
+from protocol.capture import FeatureReport
+from protocol.documents import claim_token, parse_document
+from protocol.errors import ProtocolError
+from protocol.references import CaptureKind, LegalBasis, Reference, encode_features, protect
+from protocol.rules.certification import add_months
+
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+"""Largest picture taken: ten times the limit agencies set for photos (R1-17, 2 MB), so that a camera's original fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What is to be enrolled."""
+
+    capture: CaptureKind
+    legal_basis: LegalBasis
+    officer: str | None = None
+    """Who confirmed the photograph; needed for `photo_confirmed` and only there."""
+
+    def __post_init__(self) -> None:
+        if (self.capture is CaptureKind.PHOTO_CONFIRMED) != (self.officer is not None):
+            raise Refused("a confirmed photo needs the name of the officer who confirmed it, and only that one does")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What was stored."""
+
+    subject_id: str
+    reference_id: str
+    quality: float
+    terminals: int
+    """On how many terminals' rosters the subject stands."""
+
+
+def read_features(picture: bytes, command: Sequence[str], *, timeout_s: float) -> FeatureReport:
+    """Run the terminal's program on a picture and return what it found; the picture goes through a pipe only.
+
+    Raises:
+        PictureRefused: if the program finds no usable face.
+        FleetError: if the program is missing, hangs or answers nonsense.
+    """
+    if not picture:
+        raise PictureRefused("picture: empty file")
+    if len(picture) > MAX_PICTURE_BYTES:
+        raise PictureRefused(f"picture: {len(picture)} bytes, at most {MAX_PICTURE_BYTES} are taken")
+    try:
+        done = subprocess.run(list(command), input=picture, capture_output=True, timeout=timeout_s, check=False)
+    except OSError as error:
+        raise FleetError(f"{command[0]}: cannot be started: {error.strerror}; set references.command") from error
+    except subprocess.TimeoutExpired as error:
+        raise FleetError(f"{command[0]}: no answer within {timeout_s:g} s") from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise PictureRefused(f"picture: {said[-1] if said else f'refused with exit status {done.returncode}'}")
+    try:
+        return FeatureReport.parse(done.stdout.strip())
+    except ProtocolError as error:
+        raise FleetError(f"{command[0]}: its answer is no feature report: {error}") from error
+
+
+def read_picture(path: Path) -> bytes:
+    """Read a picture file.
+
+    Raises:
+        PictureRefused: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureRefused(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def find_subject(connection: Connection, who: str, keys: FleetKeys) -> str:
+    """Return the id of a subject named by subject id or document number.
+
+    Raises:
+        NotFound: if there is none; the message does not repeat a number.
+    """
+    named = subjects.find_by_id(connection, who)
+    if named is not None:
+        return named.subject_id
+    try:
+        token = claim_token(parse_document(who), keys.claim_key)
+    except ProtocolError as error:
+        raise NotFound(f"no subject with this id, and as a document number: {error}") from error
+    found = subjects.find_by_tokens(connection, [token])
+    if token not in found:
+        raise NotFound("no subject with this document number; import it first")
+    return found[token].subject_id
+
+
+def enrol(
+    database: Database,
+    keys: FleetKeys,
+    who: str,
+    report: FeatureReport,
+    enrolment: Enrolment,
+    *,
+    key_domain: str,
+    validity_months: int,
+    now: datetime,
+    zone: tzinfo,
+) -> Enrolled:
+    """Protect features, store the reference and give the subject's rosters a new version.
+
+    Raises:
+        NotFound: if there is no such subject.
+        FleetError: if the key domain has no key or the features are unusable.
+    """
+    reference = _protected(keys, report, enrolment, key_domain, validity_months, now, zone)
+    with database.begin() as connection:
+        subject_id = find_subject(connection, who, keys)
+        officer = (
+            None
+            if enrolment.officer is None
+            else keys.cipher.encrypt(enrolment.officer, subject_id=subject_id, field_name="officer")
+        )
+        subjects.add_reference(connection, subject_id, reference, officer_sealed=officer)
+        held = rosters.touch(connection, subject_id)
+    return Enrolled(subject_id, reference.reference_id, reference.quality, held)
+
+
+def withdraw(database: Database, reference_id: str, *, now: datetime) -> str:
+    """Erase a reference and tell the terminals that hold it; return its subject.
+
+    Raises:
+        NotFound: if no such reference is in use.
+    """
+    with database.begin() as connection:
+        subject_id = subjects.withdraw_reference(connection, reference_id, now=now)
+        if subject_id is None:
+            raise NotFound(f"reference {reference_id}: not in use")
+        rosters.touch(connection, subject_id)
+    return subject_id
+
+
+def _protected(
+    keys: FleetKeys,
+    report: FeatureReport,
+    enrolment: Enrolment,
+    key_domain: str,
+    validity_months: int,
+    now: datetime,
+    zone: tzinfo,
+) -> Reference:
+    key = keys.feature_keys.get(key_domain)
+    if key is None:
+        raise FleetError(f"key domain {key_domain}: no key; run `lifecert-fleet init`")
+    try:
+        features = encode_features(protect(report.vector(), key))
+    except ValueError as error:
+        raise FleetError(f"features of the picture: {error}") from error
+    return Reference(
+        reference_id=os.urandom(16).hex(),
+        features=features,
+        model_sha256=report.model_sha256,
+        runtime=report.runtime,
+        key_domain=key_domain,
+        quality=report.overall_quality,
+        capture=enrolment.capture,
+        legal_basis=enrolment.legal_basis,
+        captured_at=now,
+        valid_until=add_months(day_of(now, zone), validity_months),
+    )

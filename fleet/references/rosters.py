@@ -1,0 +1,96 @@
+"""Issues rosters: pages of changes, signed by the fleet and sealed to the one terminal that may read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from fleet.admission import ROSTER_VALIDITY
+from fleet.keys import FleetKeys, as_wire_secret
+from fleet.store.rosters import RosterChange, changes_after, set_pushed
+from fleet.store.subjects import usable_references
+from fleet.store.terminals import StoredTerminal
+from protocol.envelope import seal, sign
+from protocol.references import Reference
+from protocol.roster import PAGE_ENTRIES, ROSTER_TYP, RosterEntry, RosterPage
+
+_PAGE_BYTES = 384 * 1024
+"""Aim for the JSON of a page's entries: signing and sealing grow it by 16/9, which stays under the message limit of 1 MiB."""
+
+
+class RosterIssuer:
+    """Makes roster pages for terminals of one fleet."""
+
+    def __init__(self, fleet_id: str, keys: FleetKeys) -> None:
+        self._fleet_id = fleet_id
+        self._keys = keys
+
+    def pages(
+        self, connection: Connection, terminal: StoredTerminal, *, have: int, now: datetime, today: date
+    ) -> list[bytes]:
+        """Return the sealed pages that bring a terminal from the version it has to the newest, at least one.
+
+        A terminal that has everything gets an empty page with a new expiry. One that names a version this fleet never
+        gave gets the whole roster, from version 0.
+        """
+        after = have if have <= terminal.roster_version else 0
+        pages: list[bytes] = []
+        while True:
+            found = changes_after(connection, terminal.terminal_id, after, PAGE_ENTRIES)
+            references = usable_references(connection, [c.subject_id for c in found if not c.removed], today=today)
+            entries = list(_fitting(found, references))
+            complete = len(entries) == len(found) < PAGE_ENTRIES
+            upto = terminal.roster_version if complete else entries[-1].roster_version
+            pages.append(self._sealed(terminal, after=after, upto=upto, complete=complete, entries=entries, now=now))
+            if complete:
+                set_pushed(connection, terminal.terminal_id, upto)
+                return pages
+            after = upto
+
+    def _sealed(
+        self,
+        terminal: StoredTerminal,
+        *,
+        after: int,
+        upto: int,
+        complete: bool,
+        entries: list[RosterEntry],
+        now: datetime,
+    ) -> bytes:
+        page = RosterPage(
+            fleet_id=self._fleet_id,
+            terminal_id=terminal.terminal_id,
+            issued_at=now,
+            expires_at=now + ROSTER_VALIDITY,
+            after=after,
+            upto=upto,
+            complete=complete,
+            claim_key=as_wire_secret(self._keys.claim_key),
+            feature_keys={domain: as_wire_secret(secret) for domain, secret in self._keys.feature_keys.items()},
+            entries=tuple(entries),
+        )
+        signed = sign(page.to_bytes(), key=self._keys.signing, typ=ROSTER_TYP)
+        return seal(signed, reader=terminal.sealing_key)
+
+
+def _fitting(changes: list[RosterChange], references: dict[str, tuple[Reference, ...]]) -> Iterator[RosterEntry]:
+    size = 0
+    for change in changes:
+        entry = RosterEntry(
+            roster_version=change.version,
+            subject_id=change.subject_id,
+            claim_token=change.claim_token or _NOBODY,
+            removed=change.removed,
+            references=() if change.removed else references.get(change.subject_id, ()),
+        )
+        length = len(entry.model_dump_json())
+        if size and size + length > _PAGE_BYTES:
+            return
+        size += length
+        yield entry
+
+
+_NOBODY = "A" * 43
+"""Claim token in the tombstone of a subject that no longer exists: stands for no document (a keyed hash of all zero bits)."""

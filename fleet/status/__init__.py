@@ -1,0 +1,1 @@
+"""Certification status: what follows from the records."""

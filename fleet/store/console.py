@@ -1,0 +1,140 @@
+"""What the console and the open interface show, read a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, text
+
+MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectLine:
+    """One subject with its status; the name is still sealed."""
+
+    subject_id: str
+    area: str
+    name_sealed: bytes
+    last_pass_day: date | None
+    certified_until: date | None
+    last_outcome: str | None
+    last_event_at: datetime | None
+    references: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLine:
+    """One stored record."""
+
+    record_id: str
+    terminal_id: str
+    counter: int
+    chain: str
+    subject_id: str | None
+    name_sealed: bytes | None
+    outcome: str
+    reasons: list[str]
+    earliest: datetime | None
+    latest: datetime
+    received_at: datetime
+    counts: bool
+    """Whether it is a pass."""
+    flags: list[str]
+    software: str
+    policy_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalLine:
+    """One terminal with what it says about itself."""
+
+    terminal_id: str
+    area: str
+    registered_at: datetime
+    retired_at: datetime | None
+    state: str | None
+    presence_received_at: datetime | None
+    software: str | None
+    policy_version: str | None
+    roster_version: int
+    roster_have: int | None
+    outbox_pending: int | None
+    outbox_published: int | None
+    outbox_acknowledged: int | None
+    outbox_refused: int | None
+    last_counter: int
+    last_record_at: datetime | None
+    records: int
+    quarantined: int
+
+
+def subject_lines(connection: Connection, *, after: str, limit: int, area: str | None = None) -> list[SubjectLine]:
+    """Return subjects after an id in order of id."""
+    rows = connection.execute(
+        text(
+            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.last_outcome,"
+            " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
+            " AND r.withdrawn_at IS NULL) AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
+            " WHERE s.subject_id > :after AND (CAST(:area AS text) IS NULL OR s.area = :area)"
+            " ORDER BY s.subject_id LIMIT :limit"
+        ),
+        {"after": after, "limit": min(limit, MAX_PAGE), "area": area},
+    )
+    return [SubjectLine(*row) for row in rows]
+
+
+def latest_subject_lines(connection: Connection, *, limit: int) -> list[SubjectLine]:
+    """Return the subjects with the newest events first, then those without any."""
+    rows = connection.execute(
+        text(
+            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.last_outcome,"
+            " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
+            " AND r.withdrawn_at IS NULL) AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
+            " ORDER BY t.last_event_at DESC NULLS LAST, s.created_at, s.subject_id LIMIT :limit"
+        ),
+        {"limit": min(limit, MAX_PAGE)},
+    )
+    return [SubjectLine(*row) for row in rows]
+
+
+def record_lines(
+    connection: Connection, *, limit: int, subject_id: str | None = None, terminal_id: str | None = None
+) -> list[RecordLine]:
+    """Return the newest records by arrival."""
+    rows = connection.execute(
+        text(
+            "SELECT r.record_id, r.terminal_id, r.counter, r.chain, r.subject_id, s.name_sealed, r.outcome,"
+            " r.payload #> '{decision,reasons}' AS reasons, r.earliest, r.latest, r.received_at,"
+            " r.pass_at IS NOT NULL AND r.chain <> 'broken' AND s.claim_token IS NOT DISTINCT FROM r.claim_token"
+            " AS counts, r.flags, r.payload ->> 'software' AS software,"
+            " r.payload #>> '{decision,policy_version}' AS policy_version"
+            " FROM records r LEFT JOIN subjects s ON s.subject_id = r.subject_id"
+            " WHERE (CAST(:subject AS text) IS NULL OR r.subject_id = :subject)"
+            " AND (CAST(:terminal AS text) IS NULL OR r.terminal_id = :terminal)"
+            " ORDER BY r.received_at DESC, r.terminal_id, r.counter DESC LIMIT :limit"
+        ),
+        {"limit": min(limit, MAX_PAGE), "subject": subject_id, "terminal": terminal_id},
+    )
+    return [RecordLine(*row) for row in rows]
+
+
+def terminal_lines(connection: Connection) -> list[TerminalLine]:
+    """Return all terminals by id."""
+    rows = connection.execute(
+        text(
+            "SELECT t.terminal_id, t.area, t.registered_at, t.retired_at, t.presence_state, t.presence_received_at,"
+            " t.software, t.policy_version, t.roster_version, t.roster_have, t.outbox_pending, t.outbox_published,"
+            " t.outbox_acknowledged, t.outbox_refused, t.last_counter, t.last_record_at,"
+            " (SELECT count(*) FROM records r WHERE r.terminal_id = t.terminal_id) AS records,"
+            " (SELECT count(*) FROM quarantine q WHERE q.known AND q.terminal_id = t.terminal_id) AS quarantined"
+            " FROM terminals t ORDER BY t.terminal_id"
+        )
+    )
+    return [TerminalLine(*row) for row in rows]
+
+
+def unknown_senders(connection: Connection) -> int:
+    """Return how many messages of unregistered senders are in quarantine."""
+    return int(connection.execute(text("SELECT count(*) FROM quarantine WHERE NOT known")).scalar_one())

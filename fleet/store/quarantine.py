@@ -1,0 +1,70 @@
+"""Refused messages, kept for a person to look at, never without bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from fleet.admission import Refusal
+
+MAX_PER_TERMINAL = 500
+"""Messages kept of one registered terminal: enough to see what is wrong with it (a day of a busy terminal), at most 32 MB."""
+MAX_UNKNOWN = 1000
+"""Messages kept of all unregistered senders together: anyone who reaches the broker can invent names."""
+_MAX_ENVELOPE_BYTES = 64 * 1024
+"""Largest message a terminal may send (`protocol.topics.TABLE`); what is larger is kept cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """One message without effect."""
+
+    terminal_id: str
+    """The name on its topic; empty if the topic is none of ours."""
+    known: bool
+    """Whether a terminal of that name is registered."""
+    kind: str
+    reason: Refusal
+    sha256: str
+    envelope: bytes
+    received_at: datetime
+
+
+def keep(connection: Connection, message: RefusedMessage) -> bool:
+    """Keep a refused message; return False if its share of the quarantine is full.
+
+    The same message refused for the same reason again only counts up.
+    """
+    places = {
+        "terminal_id": message.terminal_id,
+        "known": message.known,
+        "kind": message.kind,
+        "reason": message.reason.value,
+        "sha256": message.sha256,
+        "envelope": message.envelope[:_MAX_ENVELOPE_BYTES],
+        "size": len(message.envelope),
+        "now": message.received_at,
+        "limit": MAX_PER_TERMINAL if message.known else MAX_UNKNOWN,
+    }
+    seen = connection.execute(
+        text(
+            "UPDATE quarantine SET times = times + 1, last_at = greatest(last_at, :now)"
+            " WHERE terminal_id = :terminal_id AND sha256 = :sha256 AND reason = :reason RETURNING 1"
+        ),
+        places,
+    ).scalar_one_or_none()
+    if seen is not None:
+        return True
+    stored = connection.execute(
+        text(
+            "INSERT INTO quarantine (terminal_id, known, kind, reason, sha256, envelope, size, first_at, last_at)"
+            " SELECT :terminal_id, :known, :kind, :reason, :sha256, :envelope, :size, :now, :now"
+            " WHERE (SELECT count(*) FROM quarantine WHERE known = :known"
+            " AND (NOT known OR terminal_id = :terminal_id)) < :limit"
+            " ON CONFLICT (terminal_id, sha256, reason) DO NOTHING RETURNING 1"
+        ),
+        places,
+    ).scalar_one_or_none()
+    return stored is not None

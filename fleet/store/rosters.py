@@ -1,0 +1,159 @@
+"""Which subjects a terminal holds, as numbered changes, in SQL.
+
+`assignments` are the standing orders (everybody, an area, one subject); `roster_entries` is what follows from them, one row for each
+subject a terminal ever held, with the version at which it last changed. A version is given once and never again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, text
+
+from fleet.store.database import notify
+
+ROSTER_CHANNEL = "lifecert_roster"
+"""Notified with a terminal's id when its roster got a new version."""
+
+AssignmentKind = Literal["all", "area", "subject"]
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChange:
+    """One change of one terminal's roster."""
+
+    version: int
+    subject_id: str
+    claim_token: str
+    removed: bool
+
+
+def assign(connection: Connection, terminal_id: str, kind: AssignmentKind, value: str) -> None:
+    """Add a standing order; giving it twice changes nothing."""
+    connection.execute(
+        text("INSERT INTO assignments (terminal_id, kind, value) VALUES (:id, :kind, :value) ON CONFLICT DO NOTHING"),
+        {"id": terminal_id, "kind": kind, "value": value},
+    )
+
+
+def unassign(connection: Connection, terminal_id: str, kind: AssignmentKind, value: str) -> bool:
+    """Remove a standing order; return whether there was one."""
+    return (
+        connection.execute(
+            text("DELETE FROM assignments WHERE terminal_id = :id AND kind = :kind AND value = :value RETURNING 1"),
+            {"id": terminal_id, "kind": kind, "value": value},
+        ).scalar_one_or_none()
+        is not None
+    )
+
+
+def refresh(connection: Connection, terminal_ids: Sequence[str] | None = None) -> int:
+    """Work out the rosters anew from the standing orders; return how many entries changed.
+
+    Args:
+        connection: a transaction.
+        terminal_ids: whose rosters; None for all.
+    """
+    where = "" if terminal_ids is None else "WHERE terminal_id = ANY(:ids)"
+    names = connection.execute(
+        text(f"SELECT terminal_id, roster_version FROM terminals {where} ORDER BY terminal_id FOR NO KEY UPDATE"),  # noqa: S608 - fixed fragments
+        {} if terminal_ids is None else {"ids": list(terminal_ids)},
+    ).all()
+    return sum(_refresh_one(connection, name, version) for name, version in names)
+
+
+def touch(connection: Connection, subject_id: str) -> int:
+    """Give a subject's entry a new version wherever it is held; return on how many terminals."""
+    holders = connection.execute(
+        text("SELECT terminal_id FROM roster_entries WHERE subject_id = :subject AND NOT removed ORDER BY terminal_id"),
+        {"subject": subject_id},
+    ).scalars()
+    count = 0
+    for terminal_id in holders.all():
+        version = _next_versions(connection, terminal_id, 1)
+        connection.execute(
+            text("UPDATE roster_entries SET version = :version WHERE terminal_id = :id AND subject_id = :subject"),
+            {"id": terminal_id, "subject": subject_id, "version": version},
+        )
+        notify(connection, ROSTER_CHANNEL, terminal_id)
+        count += 1
+    return count
+
+
+def changes_after(connection: Connection, terminal_id: str, after: int, limit: int) -> list[RosterChange]:
+    """Return changes after a version in order; from version 0 there is nothing to remove, so no tombstones."""
+    rows = connection.execute(
+        text(
+            "SELECT e.version, e.subject_id, coalesce(s.claim_token, '') AS claim_token,"
+            " e.removed OR s.subject_id IS NULL AS removed"
+            " FROM roster_entries e LEFT JOIN subjects s USING (subject_id)"
+            " WHERE e.terminal_id = :id AND e.version > :after AND (:after > 0 OR NOT e.removed)"
+            " ORDER BY e.version LIMIT :limit"
+        ),
+        {"id": terminal_id, "after": after, "limit": limit},
+    )
+    return [RosterChange(*row) for row in rows]
+
+
+def set_pushed(connection: Connection, terminal_id: str, version: int) -> None:
+    """Remember the newest roster version that was sent to a terminal."""
+    connection.execute(
+        text("UPDATE terminals SET roster_pushed = :version WHERE terminal_id = :id"),
+        {"id": terminal_id, "version": version},
+    )
+
+
+def behind(connection: Connection) -> list[str]:
+    """Return the terminals in service whose newest roster version was not sent."""
+    return list(
+        connection.execute(
+            text(
+                "SELECT terminal_id FROM terminals WHERE roster_pushed < roster_version AND retired_at IS NULL"
+                " ORDER BY terminal_id"
+            )
+        ).scalars()
+    )
+
+
+_REFRESH = """
+WITH wanted AS (
+    SELECT s.subject_id FROM subjects s
+    WHERE EXISTS (
+        SELECT 1 FROM assignments a
+        WHERE a.terminal_id = :id
+        AND (a.kind = 'all' OR (a.kind = 'area' AND a.value = s.area) OR (a.kind = 'subject' AND a.value = s.subject_id))
+    )
+), changed AS (
+    SELECT w.subject_id, false AS removed
+    FROM wanted w LEFT JOIN roster_entries e ON e.terminal_id = :id AND e.subject_id = w.subject_id
+    WHERE e.subject_id IS NULL OR e.removed
+    UNION ALL
+    SELECT e.subject_id, true FROM roster_entries e
+    WHERE e.terminal_id = :id AND NOT e.removed AND e.subject_id NOT IN (SELECT subject_id FROM wanted)
+)
+INSERT INTO roster_entries (terminal_id, subject_id, version, removed)
+SELECT :id, subject_id, :base + row_number() OVER (ORDER BY subject_id), removed FROM changed
+ON CONFLICT (terminal_id, subject_id) DO UPDATE SET version = EXCLUDED.version, removed = EXCLUDED.removed
+"""
+
+
+def _refresh_one(connection: Connection, terminal_id: str, version: int) -> int:
+    changed = connection.execute(text(_REFRESH), {"id": terminal_id, "base": version}).rowcount
+    if changed:
+        _next_versions(connection, terminal_id, changed)
+        notify(connection, ROSTER_CHANNEL, terminal_id)
+    return changed
+
+
+def _next_versions(connection: Connection, terminal_id: str, count: int) -> int:
+    return int(
+        connection.execute(
+            text(
+                "UPDATE terminals SET roster_version = roster_version + :count WHERE terminal_id = :id"
+                " RETURNING roster_version"
+            ),
+            {"id": terminal_id, "count": count},
+        ).scalar_one()
+    )

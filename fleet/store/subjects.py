@@ -1,0 +1,187 @@
+"""Subjects, their benefits and their references, as SQL."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, RowMapping, text
+
+from protocol.references import CaptureKind, LegalBasis, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSubject:
+    """One subject; who it is stands encrypted in `name_sealed` and `document_sealed`."""
+
+    subject_id: str
+    claim_token: str
+    area: str
+    name_sealed: bytes
+    document_sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Benefit:
+    """One benefit of one subject."""
+
+    scheme: str
+    region: str
+    category: str
+    started: date
+
+
+def find_by_tokens(connection: Connection, tokens: Sequence[str]) -> dict[str, StoredSubject]:
+    """Return the subjects with these claim tokens, by token."""
+    rows = connection.execute(text(_SUBJECT + " WHERE claim_token = ANY(:tokens)"), {"tokens": list(tokens)})
+    return {row.claim_token: StoredSubject(*row) for row in rows}
+
+
+def find_by_id(connection: Connection, subject_id: str) -> StoredSubject | None:
+    """Return one subject."""
+    row = connection.execute(text(_SUBJECT + " WHERE subject_id = :id"), {"id": subject_id}).one_or_none()
+    return StoredSubject(*row) if row else None
+
+
+def save_subject(connection: Connection, subject: StoredSubject, *, now: datetime) -> None:
+    """Insert or update a subject; its id and claim token never change."""
+    connection.execute(
+        text(
+            "INSERT INTO subjects (subject_id, claim_token, area, name_sealed, document_sealed, created_at)"
+            " VALUES (:subject_id, :claim_token, :area, :name_sealed, :document_sealed, :now)"
+            " ON CONFLICT (subject_id) DO UPDATE SET area = EXCLUDED.area, name_sealed = EXCLUDED.name_sealed"
+        ),
+        {
+            "subject_id": subject.subject_id,
+            "claim_token": subject.claim_token,
+            "area": subject.area,
+            "name_sealed": subject.name_sealed,
+            "document_sealed": subject.document_sealed,
+            "now": now,
+        },
+    )
+
+
+def benefits_of(connection: Connection, subject_ids: Sequence[str]) -> dict[str, dict[str, Benefit]]:
+    """Return benefits by subject and scheme."""
+    rows = connection.execute(
+        text("SELECT subject_id, scheme, region, category, started FROM benefits WHERE subject_id = ANY(:ids)"),
+        {"ids": list(subject_ids)},
+    )
+    found: dict[str, dict[str, Benefit]] = {}
+    for row in rows:
+        found.setdefault(row.subject_id, {})[row.scheme] = Benefit(row.scheme, row.region, row.category, row.started)
+    return found
+
+
+def save_benefit(connection: Connection, subject_id: str, benefit: Benefit) -> None:
+    """Insert or update one benefit."""
+    connection.execute(
+        text(
+            "INSERT INTO benefits (subject_id, scheme, region, category, started)"
+            " VALUES (:subject_id, :scheme, :region, :category, :started)"
+            " ON CONFLICT (subject_id, scheme) DO UPDATE"
+            " SET region = EXCLUDED.region, category = EXCLUDED.category, started = EXCLUDED.started"
+        ),
+        {
+            "subject_id": subject_id,
+            "scheme": benefit.scheme,
+            "region": benefit.region,
+            "category": benefit.category,
+            "started": benefit.started,
+        },
+    )
+
+
+def add_reference(
+    connection: Connection, subject_id: str, reference: Reference, *, officer_sealed: bytes | None
+) -> None:
+    """Store a protected reference."""
+    connection.execute(
+        text(
+            "INSERT INTO references_ (subject_id, reference_id, features, model_sha256, runtime, key_domain, quality,"
+            " capture, legal_basis, captured_at, valid_until, officer_sealed) VALUES (:subject_id, :reference_id,"
+            " :features, :model_sha256, :runtime, :key_domain, :quality, :capture, :legal_basis, :captured_at,"
+            " :valid_until, :officer_sealed)"
+        ),
+        {
+            "subject_id": subject_id,
+            "reference_id": reference.reference_id,
+            "features": base64.b64decode(reference.features, validate=True),
+            "model_sha256": reference.model_sha256,
+            "runtime": reference.runtime,
+            "key_domain": reference.key_domain,
+            "quality": reference.quality,
+            "capture": reference.capture.value,
+            "legal_basis": reference.legal_basis.value,
+            "captured_at": reference.captured_at,
+            "valid_until": reference.valid_until,
+            "officer_sealed": officer_sealed,
+        },
+    )
+
+
+def withdraw_reference(connection: Connection, reference_id: str, *, now: datetime) -> str | None:
+    """Erase a reference's features and mark it withdrawn; return its subject, or None if it is not in use."""
+    found = connection.execute(
+        text(
+            "UPDATE references_ SET withdrawn_at = :now, features = ''::bytea"
+            " WHERE reference_id = :id AND withdrawn_at IS NULL RETURNING subject_id"
+        ),
+        {"id": reference_id, "now": now},
+    ).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def usable_references(
+    connection: Connection, subject_ids: Sequence[str], *, today: date
+) -> dict[str, tuple[Reference, ...]]:
+    """Return the references in use and still valid, by subject, newest first."""
+    rows = connection.execute(
+        text(
+            "SELECT * FROM references_ WHERE subject_id = ANY(:ids) AND withdrawn_at IS NULL AND valid_until >= :today"
+            " ORDER BY subject_id, captured_at DESC, reference_id"
+        ),
+        {"ids": list(subject_ids), "today": today},
+    ).mappings()
+    found: dict[str, tuple[Reference, ...]] = {}
+    for row in rows:
+        found[row["subject_id"]] = (*found.get(row["subject_id"], ()), _reference(row))
+    return found
+
+
+def lock_subjects(connection: Connection, subject_ids: Sequence[str]) -> dict[str, str]:
+    """Lock these subjects for the transaction, in one order for everybody; return their claim tokens."""
+    rows = connection.execute(
+        text(
+            "SELECT subject_id, claim_token FROM subjects WHERE subject_id = ANY(:ids) ORDER BY subject_id"
+            " FOR NO KEY UPDATE"
+        ),
+        {"ids": sorted(set(subject_ids))},
+    )
+    return {row.subject_id: row.claim_token for row in rows}
+
+
+_SUBJECT = "SELECT subject_id, claim_token, area, name_sealed, document_sealed FROM subjects"
+
+
+def _reference(row: RowMapping) -> Reference:
+    features = row["features"]
+    if not isinstance(features, bytes):
+        raise TypeError("references_.features: bytes expected")
+    return Reference.model_validate(
+        {
+            "reference_id": row["reference_id"],
+            "features": base64.b64encode(features).decode(),
+            "model_sha256": row["model_sha256"],
+            "runtime": row["runtime"],
+            "key_domain": row["key_domain"],
+            "quality": row["quality"],
+            "capture": CaptureKind(str(row["capture"])),
+            "legal_basis": LegalBasis(str(row["legal_basis"])),
+            "captured_at": row["captured_at"],
+            "valid_until": row["valid_until"],
+        }
+    )

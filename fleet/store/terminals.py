@@ -1,0 +1,160 @@
+"""Terminals: keys, standing and presence, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, text
+
+from protocol.keys import PublicJwk
+from protocol.presence import Presence
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTerminal:
+    """What ingest must know of a terminal."""
+
+    terminal_id: str
+    area: str
+    signing_key: PublicJwk
+    sealing_key: PublicJwk
+    retired_at: datetime | None
+    last_counter: int
+    roster_version: int
+    roster_pushed: int
+    """Newest roster version that was sent to it."""
+    presence_state: str | None
+    presence_connection: int | None
+    presence_said_at: datetime | None
+
+    def key_of(self, key_id: str) -> PublicJwk | None:
+        """Return the key that may sign for this terminal, for `protocol.envelope.verify`."""
+        return self.signing_key if self.signing_key.key_id == key_id else None
+
+
+def find_terminals(
+    connection: Connection, terminal_ids: Sequence[str] | None = None, *, lock: bool = False
+) -> dict[str, StoredTerminal]:
+    """Return terminals by id.
+
+    Args:
+        connection: where to look.
+        terminal_ids: which; None for all.
+        lock: hold them until the transaction ends, so that records of one terminal are admitted one after the other.
+    """
+    where = "" if terminal_ids is None else "WHERE terminal_id = ANY(:ids)"
+    tail = "FOR NO KEY UPDATE" if lock else ""
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM terminals {where} ORDER BY terminal_id {tail}"),  # noqa: S608 - fixed fragments
+        {} if terminal_ids is None else {"ids": sorted(set(terminal_ids))},
+    )
+    return {row.terminal_id: _terminal(row) for row in rows}
+
+
+def add_terminal(
+    connection: Connection,
+    terminal_id: str,
+    *,
+    area: str,
+    signing_key: PublicJwk,
+    sealing_key: PublicJwk,
+    now: datetime,
+) -> bool:
+    """Register a terminal; return False if the id is taken."""
+    return (
+        connection.execute(
+            text(
+                "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at) VALUES"
+                " (:id, :area, CAST(:signing AS jsonb), CAST(:sealing AS jsonb), :now)"
+                " ON CONFLICT (terminal_id) DO NOTHING RETURNING terminal_id"
+            ),
+            {
+                "id": terminal_id,
+                "area": area,
+                "signing": signing_key.model_dump_json(),
+                "sealing": sealing_key.model_dump_json(),
+                "now": now,
+            },
+        ).scalar_one_or_none()
+        is not None
+    )
+
+
+def set_area(connection: Connection, terminal_id: str, area: str) -> None:
+    """Move a terminal to another area."""
+    connection.execute(
+        text("UPDATE terminals SET area = :area WHERE terminal_id = :id"), {"id": terminal_id, "area": area}
+    )
+
+
+def retire(connection: Connection, terminal_id: str, *, now: datetime) -> bool:
+    """Mark a terminal retired; return False if there is none in service."""
+    return (
+        connection.execute(
+            text("UPDATE terminals SET retired_at = :now WHERE terminal_id = :id AND retired_at IS NULL RETURNING 1"),
+            {"id": terminal_id, "now": now},
+        ).scalar_one_or_none()
+        is not None
+    )
+
+
+def note_records(connection: Connection, terminal_id: str, *, counter: int, now: datetime) -> None:
+    """Remember the highest counter and the newest arrival."""
+    connection.execute(
+        text(
+            "UPDATE terminals SET last_counter = greatest(last_counter, :counter),"
+            " last_record_at = greatest(last_record_at, :now) WHERE terminal_id = :id"
+        ),
+        {"id": terminal_id, "counter": counter, "now": now},
+    )
+
+
+def save_presence(connection: Connection, presence: Presence, *, now: datetime) -> None:
+    """Store what a terminal says about itself."""
+    connection.execute(
+        text(
+            "UPDATE terminals SET presence_state = :state, presence_connection = :connection,"
+            " presence_said_at = :said_at, presence_received_at = :now, software = :software,"
+            " policy_version = :policy_version, roster_have = :roster_have, outbox_pending = :pending,"
+            " outbox_published = :published, outbox_acknowledged = :acknowledged, outbox_refused = :refused"
+            " WHERE terminal_id = :id"
+        ),
+        {
+            "id": presence.terminal_id,
+            "state": presence.state,
+            "connection": presence.connection,
+            "said_at": presence.said_at,
+            "now": now,
+            "software": presence.software,
+            "policy_version": presence.policy_version,
+            "roster_have": presence.roster_version,
+            "pending": presence.outbox.pending,
+            "published": presence.outbox.published,
+            "acknowledged": presence.outbox.acknowledged,
+            "refused": presence.outbox.refused,
+        },
+    )
+
+
+_COLUMNS = (
+    "terminal_id, area, signing_key, sealing_key, retired_at, last_counter, roster_version, roster_pushed,"
+    " presence_state, presence_connection, presence_said_at"
+)
+
+
+def _terminal(row: Row[tuple[object, ...]]) -> StoredTerminal:
+    return StoredTerminal(
+        terminal_id=row.terminal_id,
+        area=row.area,
+        signing_key=PublicJwk.model_validate(row.signing_key),
+        sealing_key=PublicJwk.model_validate(row.sealing_key),
+        retired_at=row.retired_at,
+        last_counter=row.last_counter,
+        roster_version=row.roster_version,
+        roster_pushed=row.roster_pushed,
+        presence_state=row.presence_state,
+        presence_connection=row.presence_connection,
+        presence_said_at=row.presence_said_at,
+    )

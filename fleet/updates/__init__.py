@@ -1,0 +1,1 @@
+"""What the fleet sends to its terminals: policies."""
