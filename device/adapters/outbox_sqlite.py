@@ -6,7 +6,10 @@ never use one counter, and what did not reach the disk has used nothing up.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from device.errors import OutboxFull, OutboxUnavailable
 from device.ports import OutboxRow, StoredRecord
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem, Verdict
+from protocol.topics import TABLE, Kind
 
 SCHEMA = Schema(
     what="outbox",
@@ -39,6 +43,9 @@ SCHEMA = Schema(
 )
 """`published_at` is in microseconds since 1970 (UTC); the state `purged` is the absence of a row."""
 
+_DISK_RESERVE_BYTES = 8 * 1024 * 1024
+"""A write-ahead log grows to about 4 MiB before it is folded into the file (sqlite.org/wal.html, section 2.2); twice that."""
+
 _STATE = {
     Verdict.STORED: "acknowledged",
     Verdict.REPEATED: "acknowledged",
@@ -60,7 +67,7 @@ class SqliteOutbox:
     """
 
     def __init__(self, path: Path, *, max_rows: int, max_bytes: int) -> None:
-        self._name = path.name
+        self._path = path
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._database = Database(path, SCHEMA)
@@ -68,12 +75,8 @@ class SqliteOutbox:
     def append(self, build: Callable[[int, str | None], bytes]) -> StoredRecord:
         """Store the record that `build` makes for the next counter and the digest of the record before."""
         with self._database.writing(max_bytes=self._max_bytes) as db:
+            self._refuse_too_many(db)
             counter, previous = db.execute("SELECT counter, sha256 FROM chain").fetchone()
-            (waiting,) = db.execute(
-                "SELECT count(*) FROM record WHERE state IN ('pending', 'published', 'refused')"
-            ).fetchone()
-            if waiting >= self._max_rows:
-                raise OutboxFull(f"outbox {self._name}: {waiting} records not confirmed, at most {self._max_rows}")
             envelope = build(counter + 1, previous)
             digest = hashlib.sha256(envelope).hexdigest()
             db.execute(
@@ -130,9 +133,34 @@ class SqliteOutbox:
             refused=found.get("refused", 0),
         )
 
+    def check(self) -> None:
+        """Do nothing when a record could be stored now; raise what `append` would raise otherwise."""
+        with contextlib.suppress(_Tried), self._database.writing(max_bytes=self._max_bytes) as db:
+            self._refuse_too_many(db)
+            free = os.statvfs(self._path.parent)
+            if free.f_bavail * free.f_frsize < _DISK_RESERVE_BYTES:
+                raise OutboxFull(f"outbox {self._path.name}: the disk has less than {_DISK_RESERVE_BYTES} bytes left")
+            db.execute(
+                "INSERT INTO record (counter, sha256, state, envelope) VALUES (-1, '', 'pending', zeroblob(?))",
+                (TABLE[Kind.RECORD].max_bytes,),
+            )
+            # Nothing of the trial stays.
+            raise _Tried
+
     def close(self) -> None:
         """Close the database; may be called twice."""
         self._database.close()
+
+    def _refuse_too_many(self, db: sqlite3.Connection) -> None:
+        (waiting,) = db.execute(
+            "SELECT count(*) FROM record WHERE state IN ('pending', 'published', 'refused')"
+        ).fetchone()
+        if waiting >= self._max_rows:
+            raise OutboxFull(f"outbox {self._path.name}: {waiting} records not confirmed, at most {self._max_rows}")
+
+
+class _Tried(Exception):
+    """Takes a trial transaction back."""
 
 
 def _microseconds(moment: datetime) -> int:

@@ -7,7 +7,7 @@ import os
 import threading
 from pathlib import Path
 
-from device.errors import DeviceError
+from device.errors import PolicyUnavailable
 from protocol.envelope import verify
 from protocol.errors import ProtocolError
 from protocol.keys import PublicJwk
@@ -16,10 +16,6 @@ from protocol.policy import POLICY_TYP, Policy
 logger = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int, int]
-
-
-class PolicyUnavailable(DeviceError):
-    """The policy file cannot be written now; try again."""
 
 
 class FilePolicyStore:

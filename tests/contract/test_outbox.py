@@ -145,5 +145,16 @@ def test_a_full_outbox_takes_nothing_until_records_are_confirmed(outbox: Outbox)
     assert outbox.append(envelope).counter == 6
 
 
+def test_check_says_before_a_session_what_append_would_say_after_it(outbox: Outbox) -> None:
+    outbox.check()
+    assert set(outbox.counts().model_dump().values()) == {0}
+    stored = [outbox.append(envelope) for _ in range(5)]
+    with pytest.raises(OutboxFull):
+        outbox.check()
+    outbox.settle([item(stored[0].sha256)])
+    outbox.check()
+    assert outbox.append(envelope).counter == 6
+
+
 def test_counts_of_an_empty_outbox_are_zero(outbox: Outbox) -> None:
     assert set(outbox.counts().model_dump().values()) == {0}

@@ -108,6 +108,8 @@ def test_a_full_file_takes_nothing_uses_nothing_up_and_still_takes_receipts(tmp_
     assert len(stored) > 20
     with pytest.raises(OutboxFull):
         box.append(envelope)
+    with pytest.raises(OutboxFull, match="no room left"):
+        box.check()
     assert box.counts().pending == len(stored)
     box.settle([ReceiptItem(sha256=s.sha256, verdict=Verdict.STORED) for s in stored])
     assert box.purge(0) == len(stored)
@@ -161,6 +163,8 @@ def test_a_full_file_system_is_outbox_full_and_loses_nothing(tmp_path: Path) -> 
         stored: list[StoredRecord] = []
         with pytest.raises(OutboxFull):
             fill(box, stored)
+        with pytest.raises(OutboxFull, match="bytes left"):
+            box.check()
         assert len(stored) > 10
         box.close()
         assert_whole(folder / "outbox.sqlite", len(stored))

@@ -1,0 +1,70 @@
+"""What may arrive from the broker: opened, verified and addressed to this terminal, or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from protocol.envelope import unseal, verify
+from protocol.errors import Malformed, NotForUs
+from protocol.keys import PrivateKey, PublicJwk
+from protocol.receipts import RECEIPT_TYP, Receipt
+from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.topics import Kind, Topic
+
+_Addressed = TypeVar("_Addressed", Receipt, RosterPage)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyToken:
+    """A signed policy, for the policy store to verify."""
+
+    token: bytes
+
+
+class Inbox:
+    """Reads messages of the fleet for one terminal.
+
+    Args:
+        fleet_id: the terminal's fleet.
+        terminal_id: the terminal.
+        fleet_key: the fleet's public signing key.
+        sealing_key: the terminal's key for sealed messages.
+    """
+
+    def __init__(self, *, fleet_id: str, terminal_id: str, fleet_key: PublicJwk, sealing_key: PrivateKey) -> None:
+        self._address = (fleet_id, terminal_id)
+        self._fleet_key = fleet_key
+        self._fleet_key_id = fleet_key.key_id
+        self._sealing_key = sealing_key
+
+    def read(self, topic_name: str, payload: bytes) -> Receipt | RosterPage | PolicyToken:
+        """Return what arrived on a topic.
+
+        Raises:
+            ProtocolError: if it is not a message of the fleet for this terminal, whatever the bytes are.
+        """
+        topic = Topic.parse(topic_name)
+        if (topic.fleet_id, topic.terminal_id) != self._address:
+            raise NotForUs(f"{topic.kind}: topic of another terminal")
+        if len(payload) > topic.rule.max_bytes:
+            raise Malformed(f"{topic.kind}: {len(payload)} bytes, at most {topic.rule.max_bytes} are taken")
+        if topic.kind is Kind.RECEIPT:
+            return self._addressed(Receipt.parse(self._verified(payload, RECEIPT_TYP)))
+        if topic.kind is Kind.ROSTER:
+            signed = unseal(payload, key=self._sealing_key)
+            return self._addressed(RosterPage.parse(self._verified(signed, ROSTER_TYP)))
+        if topic.kind is Kind.POLICY:
+            return PolicyToken(payload)
+        raise Malformed(f"{topic.kind}: is not sent to terminals")
+
+    def _verified(self, token: bytes, typ: str) -> bytes:
+        return verify(token, key_of=self._key_of, typ=typ).payload
+
+    def _key_of(self, key_id: str) -> PublicJwk | None:
+        return self._fleet_key if key_id == self._fleet_key_id else None
+
+    def _addressed(self, message: _Addressed) -> _Addressed:
+        if (message.fleet_id, message.terminal_id) != self._address:
+            raise NotForUs(f"{message.TYPE}: addressed to another terminal")
+        return message

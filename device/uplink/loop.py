@@ -1,0 +1,337 @@
+"""The uplink's loop: connects, sends, applies what arrives, waits; one thread, no state that is not on the disk or replaceable.
+
+A broker's PUBACK marks a record as published; only the fleet's receipt, verified, moves it to acknowledged. Everything here may
+be repeated: records are known to the fleet by their digest, receipts and pages are applied once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from typing import Protocol
+
+from device.errors import DeviceError, LinkDown, OutboxUnavailable, PolicyUnavailable, ReferencesUnavailable
+from device.ports import Clock, Entropy, Outbox, PolicyStore, ReferenceStore, Signer
+from device.settings import Uplink as UplinkSettings
+from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
+from device.uplink.inbox import Inbox, PolicyToken
+from protocol.envelope import sha256_of
+from protocol.errors import ProtocolError
+from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.receipts import Receipt
+from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
+from protocol.topics import Kind, Topic, TopicFilter, terminal_inbox
+
+logger = logging.getLogger(__name__)
+
+_NS = 1_000_000_000
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
+_LAST_WORD_S = 3.0
+"""How long a stopping uplink waits for the broker to take `offline`; systemd waits longer than that."""
+_SLICE_S = 2.0
+"""Longest sleep between two signs of life to the watchdog."""
+_HOUSEKEEPING_S = 60.0
+_QUESTIONS_REMEMBERED = 16
+_LOG_EVERY = 100
+
+_STORES = (OutboxUnavailable, ReferencesUnavailable, PolicyUnavailable)
+
+
+class Link(Protocol):
+    """A connection to a broker, see `device.uplink.mqtt.MqttLink`."""
+
+    def connect(self, will: Topic, will_payload: bytes) -> None:
+        """Connect, with a will. Raises `LinkDown`."""
+
+    def subscribe(self, topics: TopicFilter) -> None:
+        """Ask for messages. Raises `LinkDown`."""
+
+    def publish(self, topic: Topic, payload: bytes) -> int:
+        """Give the link a message and return its token. Raises `LinkDown`."""
+
+    def turn(self, timeout_s: float) -> None:
+        """Send and receive for a while. Raises `LinkDown`."""
+
+    def disconnect(self) -> None:
+        """Take leave of the broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the uplink works with."""
+
+    outbox: Outbox
+    references: ReferenceStore
+    policies: PolicyStore
+    signer: Signer
+    clock: Clock
+    entropy: Entropy
+    inbox: Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who speaks."""
+
+    fleet_id: str
+    terminal_id: str
+    software: str
+
+
+class Uplink:
+    """Runs until it is told to stop.
+
+    Args:
+        identity: who speaks.
+        parts: stores, keys, clock.
+        settings: windows and waits.
+        keep: how many acknowledged records stay in the outbox.
+        make_link: makes the link from the two callbacks, `on_arrived` and `on_taken`.
+        alive: called at least every few seconds while everything is in order.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        parts: Parts,
+        settings: UplinkSettings,
+        *,
+        keep: int,
+        make_link: Callable[[Callable[[str, bytes], None], Callable[[int], None]], Link],
+        alive: Callable[[], None],
+    ) -> None:
+        self._identity = identity
+        self._parts = parts
+        self._settings = settings
+        self._keep = keep
+        self._alive = alive
+        self._link = make_link(self._arrived, self._taken)
+        self._window = SendWindow(resend_after_s=settings.resend_after_s, resend_cap_s=settings.resend_cap_s)
+        self._questions = RosterQuestions(retry_s=settings.roster_retry_s, refresh_s=settings.roster_refresh_s)
+        self._presence = PresenceTimer(every_s=settings.presence_s, change_s=settings.presence_change_s)
+        self._newly_taken: list[str] = []
+        self._asked: dict[str, int] = {}
+        self._connection = 0
+        self._housekept_ns: int | None = None
+        self._goodbye: int | None = None
+        self._is_store_down = False
+        self._is_link_down = False
+        self.dropped: Counter[str] = Counter()
+        """Messages that were refused, by topic kind and error."""
+
+    def run(self, stop: Event) -> None:
+        """Serve until `stop` is set, then say goodbye. Connection attempts go on for ever."""
+        attempt = 0
+        while not stop.is_set():
+            try:
+                self._connect()
+                while not stop.is_set():
+                    self._turn()
+                    attempt = 0
+                self._say_goodbye()
+            except LinkDown as error:
+                self._report_link(error)
+            except _STORES as error:
+                self._report_store(error)
+            if not stop.is_set():
+                self._sleep(attempt, stop)
+                attempt += 1
+
+    def _connect(self) -> None:
+        moment = self._parts.clock.now()
+        self._connection = max(self._connection + 1, int(moment.wall_clock.timestamp() * _NS))
+        self._link.connect(self._topic(Kind.PRESENCE), self._presence_message("offline", self._counts()))
+        self._link.subscribe(terminal_inbox(self._identity.fleet_id, self._identity.terminal_id))
+        now_ns = self._parts.clock.monotonic_ns()
+        self._window.reconnected(now_ns)
+        self._questions.connected(now_ns)
+        self._presence.connected()
+        logger.info("broker connected connection=%d", self._connection)
+        self._is_link_down = False
+
+    def _turn(self) -> None:
+        self._alive()
+        self._link.turn(self._settings.poll_s)
+        now_ns = self._parts.clock.monotonic_ns()
+        with self._stores():
+            self._note_taken()
+            self._send_records(now_ns)
+            self._keep_house(now_ns)
+            self._ask_for_roster(now_ns)
+            self._send_presence(now_ns)
+        waiting_since_ns = self._window.waiting_since_ns()
+        if waiting_since_ns is not None and now_ns - waiting_since_ns > self._settings.puback_timeout_s * _NS:
+            raise LinkDown(f"broker took nothing for {self._settings.puback_timeout_s} s")
+
+    def _send_records(self, now_ns: int) -> None:
+        # All unconfirmed rows are asked for, and the window decides by monotonic time: the wall clock may jump.
+        rows = self._parts.outbox.unconfirmed(self._settings.window, published_before=_ALWAYS)
+        topic = self._topic(Kind.RECORD)
+        for row in self._window.due(rows, limit=self._settings.window, now_ns=now_ns):
+            token = self._link.publish(topic, row.envelope)
+            self._window.sent(row, token, now_ns=now_ns, fraction=self._fraction())
+
+    def _note_taken(self) -> None:
+        if self._newly_taken:
+            self._parts.outbox.mark_published(self._newly_taken, self._parts.clock.now().wall_clock)
+            self._newly_taken.clear()
+
+    def _keep_house(self, now_ns: int) -> None:
+        if self._housekept_ns is not None and now_ns - self._housekept_ns < _HOUSEKEEPING_S * _NS:
+            return
+        self._housekept_ns = now_ns
+        moment = self._parts.clock.now()
+        self._parts.references.expire(max(moment.wall_clock, moment.last_fleet_time or moment.wall_clock))
+        gone = self._parts.outbox.purge(self._keep)
+        if gone:
+            logger.info("confirmed records purged count=%d", gone)
+
+    def _ask_for_roster(self, now_ns: int) -> None:
+        if not self._questions.is_due(now_ns):
+            return
+        request = RosterRequest(
+            fleet_id=self._identity.fleet_id,
+            terminal_id=self._identity.terminal_id,
+            have=self._parts.references.version(),
+            asked_at=self._parts.clock.now().wall_clock,
+        )
+        token = self._parts.signer.sign(request.to_bytes(), ROSTER_REQUEST_TYP)
+        self._link.publish(self._topic(Kind.ROSTER_REQUEST), token)
+        self._questions.asked(now_ns, fraction=self._fraction())
+        self._asked[sha256_of(token)] = now_ns
+        while len(self._asked) > _QUESTIONS_REMEMBERED:
+            del self._asked[next(iter(self._asked))]
+
+    def _send_presence(self, now_ns: int) -> None:
+        counts = self._counts()
+        content = (counts, self._policy_version(), self._parts.references.version())
+        if self._presence.is_due(content, now_ns):
+            self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("online", counts))
+            self._presence.said(content, now_ns)
+
+    def _say_goodbye(self) -> None:
+        token = self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("offline", self._counts()))
+        self._goodbye = token
+        deadline_ns = self._parts.clock.monotonic_ns() + int(_LAST_WORD_S * _NS)
+        while self._goodbye is not None and self._parts.clock.monotonic_ns() < deadline_ns:
+            self._link.turn(0.1)
+        with self._stores():
+            self._note_taken()
+        self._link.disconnect()
+        logger.info("broker left")
+
+    def _arrived(self, topic_name: str, payload: bytes) -> None:
+        try:
+            message = self._parts.inbox.read(topic_name, payload)
+            with self._stores():
+                self._apply(message)
+        except ProtocolError as error:
+            self._drop(topic_name, error)
+
+    def _apply(self, message: Receipt | RosterPage | PolicyToken) -> None:
+        now_ns = self._parts.clock.monotonic_ns()
+        if isinstance(message, Receipt):
+            self._apply_receipt(message)
+        elif isinstance(message, RosterPage):
+            if self._parts.references.apply(message):
+                self._questions.page_applied(now_ns, complete=message.complete)
+                logger.info("roster page applied version=%d entries=%d", message.upto, len(message.entries))
+            else:
+                self._questions.page_unfit(now_ns)
+                logger.info("roster page does not fit, asking again after=%d", message.after)
+        else:
+            self._parts.policies.apply(message.token)
+
+    def _apply_receipt(self, receipt: Receipt) -> None:
+        self._parts.outbox.settle(receipt.items)
+        digests = [item.sha256 for item in receipt.items]
+        known = [self._window.settled(digests), *(self._asked.pop(digest, None) for digest in digests)]
+        after_ns = max((moment for moment in known if moment is not None), default=None)
+        self._parts.clock.note_fleet_time(receipt.fleet_time, after_ns=after_ns)
+        for item in receipt.items:
+            if item.verdict == "refused":
+                logger.error("fleet refuses a record digest=%s reason=%s", item.sha256[:12], item.reason)
+
+    def _drop(self, topic_name: str, error: ProtocolError) -> None:
+        kind = topic_name.rpartition("/")[2]
+        known = kind if kind in {str(k) for k in Kind} else "other"
+        name = f"{known}: {type(error).__name__}"
+        self.dropped[name] += 1
+        # Who can write to the broker must not be able to fill the log.
+        if self.dropped[name] % _LOG_EVERY == 1:
+            logger.warning("message dropped kind=%s error=%s count=%d", known, type(error).__name__, self.dropped[name])
+
+    def _taken(self, token: int) -> None:
+        if token == self._goodbye:
+            self._goodbye = None
+        sha256 = self._window.taken(token)
+        if sha256 is not None:
+            self._newly_taken.append(sha256)
+
+    def _presence_message(self, state: str, counts: OutboxCounts) -> bytes:
+        moment = self._parts.clock.now()
+        presence = Presence(
+            fleet_id=self._identity.fleet_id,
+            terminal_id=self._identity.terminal_id,
+            state="online" if state == "online" else "offline",
+            boot_id=moment.boot_id,
+            connection=self._connection,
+            said_at=moment.wall_clock,
+            software=self._identity.software,
+            policy_version=self._policy_version(),
+            roster_version=self._parts.references.version(),
+            outbox=counts,
+        )
+        return self._parts.signer.sign(presence.to_bytes(), PRESENCE_TYP)
+
+    def _topic(self, kind: Kind) -> Topic:
+        return Topic(self._identity.fleet_id, self._identity.terminal_id, kind)
+
+    def _counts(self) -> OutboxCounts:
+        return self._parts.outbox.counts()
+
+    def _policy_version(self) -> str | None:
+        policy = self._parts.policies.current()
+        return None if policy is None else policy.policy_version
+
+    def _fraction(self) -> float:
+        return int.from_bytes(self._parts.entropy.token(4), "big") / 2.0**32
+
+    def _sleep(self, attempt: int, stop: Event) -> None:
+        wait_s = full_jitter_s(
+            attempt,
+            base_s=self._settings.reconnect_base_s,
+            cap_s=self._settings.reconnect_cap_s,
+            fraction=self._fraction(),
+        )
+        deadline_ns = self._parts.clock.monotonic_ns() + int(wait_s * _NS)
+        while (left_ns := deadline_ns - self._parts.clock.monotonic_ns()) > 0 and not stop.is_set():
+            self._alive()
+            stop.wait(min(left_ns / _NS, _SLICE_S))
+
+    def _report_link(self, error: LinkDown) -> None:
+        if not self._is_link_down:
+            logger.warning("broker lost reason=%s", error)
+        self._is_link_down = True
+
+    def _report_store(self, error: DeviceError) -> None:
+        if not self._is_store_down:
+            logger.error("storage lost reason=%s", error)
+        self._is_store_down = True
+
+    @contextmanager
+    def _stores(self) -> Iterator[None]:
+        """Let the link live on while the disk does not: what could not be stored is sent again by the fleet or asked for."""
+        try:
+            yield
+        except _STORES as error:
+            self._report_store(error)
+        else:
+            if self._is_store_down:
+                logger.info("storage back")
+            self._is_store_down = False

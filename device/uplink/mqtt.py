@@ -1,0 +1,154 @@
+"""The connection to the broker: paho-mqtt, MQTT 3.1.1, a persistent session, in the caller's thread."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessage, error_string
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from device.errors import KeyUnusable, LinkDown
+from device.settings import Broker
+from protocol.topics import Topic, TopicFilter
+
+_TURN_S = 0.1
+
+
+class MqttLink:
+    """One MQTT client whose session the broker keeps while it is away.
+
+    Everything happens in the thread that calls `connect`, `turn` and `disconnect`; the two callbacks run inside those. What the
+    broker had not taken when a connection broke is delivered again on the next one, under the same token.
+
+    Args:
+        client_id: MQTT client identifier.
+        broker: where and how to connect.
+        connect_timeout_s: longest wait for the broker's answer.
+        max_inflight: most messages the broker may owe an answer for.
+        on_arrived: called with topic name and payload of each message.
+        on_taken: called with the token of each message the broker has taken (PUBACK).
+
+    Raises:
+        KeyUnusable: if a certificate or key file of the connection cannot be used.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        broker: Broker,
+        *,
+        connect_timeout_s: float,
+        max_inflight: int,
+        on_arrived: Callable[[str, bytes], None],
+        on_taken: Callable[[int], None],
+    ) -> None:
+        self._broker = broker
+        self._connect_timeout_s = connect_timeout_s
+        self._on_arrived = on_arrived
+        self._on_taken = on_taken
+        self._lost: str | None = None
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = connect_timeout_s
+        client.max_inflight_messages_set(max_inflight)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_subscribe = self._subscribed
+        client.on_message = self._arrived
+        client.on_publish = self._published
+        if broker.tls_ca is not None:
+            client.tls_set_context(_tls_context(broker))
+        self._client = client
+
+    def connect(self, will: Topic, will_payload: bytes) -> None:
+        """Connect, with a will, and wait for the broker's answer.
+
+        Raises:
+            LinkDown: if the broker is not there, does not answer in time, or refuses.
+        """
+        self._lost = None
+        self._client.will_set(str(will), will_payload, qos=will.rule.qos, retain=will.rule.retain)
+        try:
+            self._client.connect(self._broker.host, self._broker.port, self._broker.keep_alive_s)
+        except (OSError, ValueError) as error:
+            raise LinkDown(f"no connection: {error}") from error
+        deadline = time.monotonic() + self._connect_timeout_s
+        while not self._client.is_connected():
+            if time.monotonic() > deadline:
+                raise LinkDown(f"no answer to the connection request within {self._connect_timeout_s} s")
+            self.turn(_TURN_S)
+
+    def subscribe(self, topics: TopicFilter) -> None:
+        """Ask for messages; a refusal is `LinkDown` at a later `turn`."""
+        result, _ = self._client.subscribe(str(topics), qos=1)
+        self._check(result)
+
+    def publish(self, topic: Topic, payload: bytes) -> int:
+        """Give the link a message and return its token.
+
+        Raises:
+            LinkDown: if there is no connection.
+        """
+        info = self._client.publish(str(topic), payload, qos=topic.rule.qos, retain=topic.rule.retain)
+        self._check(info.rc)
+        return info.mid
+
+    def turn(self, timeout_s: float) -> None:
+        """Send and receive what is there, waiting up to `timeout_s` for something to arrive.
+
+        Raises:
+            LinkDown: if the connection is gone.
+        """
+        self._check(self._client.loop(timeout_s))
+
+    def disconnect(self) -> None:
+        """Take leave of the broker, which then forgets the will; may be called without a connection."""
+        self._client.disconnect()
+
+    def _check(self, result: MQTTErrorCode) -> None:
+        if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise LinkDown(self._lost or error_string(result))
+        if self._lost is not None:
+            raise LinkDown(self._lost)
+
+    def _connected(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure:
+            self._lost = f"broker refuses the connection: {reason}"
+
+    def _disconnected(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if self._lost is None:
+            self._lost = f"connection lost: {reason}"
+
+    def _subscribed(self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._lost = "broker refuses the subscription"
+
+    def _arrived(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        self._on_arrived(topic, bytes(message.payload))
+
+    def _published(self, _client: Client, _data: Any, mid: int, _reason: ReasonCode, _properties: Any) -> None:
+        self._on_taken(mid)
+
+
+def _tls_context(broker: Broker) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=broker.tls_ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if broker.tls_certificate is not None and broker.tls_key is not None:
+            context.load_cert_chain(broker.tls_certificate, broker.tls_key.path)
+    except (OSError, ValueError) as error:
+        raise KeyUnusable(f"broker certificates and key: {error}") from error
+    return context

@@ -1,0 +1,89 @@
+"""The uplink as a service: puts the parts together, minds signals and systemd."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from importlib.metadata import version
+from threading import Event
+from types import FrameType
+
+from device.adapters.clock_system import SystemClock
+from device.adapters.entropy_system import SystemEntropy
+from device.adapters.notify_systemd import SystemdNotifier
+from device.adapters.outbox_sqlite import SqliteOutbox
+from device.adapters.policy_file import FilePolicyStore
+from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
+from device.settings import Settings
+from device.uplink.inbox import Inbox
+from device.uplink.loop import Identity, Link, Parts, Uplink
+from device.uplink.mqtt import MqttLink
+
+logger = logging.getLogger(__name__)
+
+_SPARE_INFLIGHT = 8
+"""Room for presence and questions beside a full window of records."""
+
+
+def run(settings: Settings) -> None:
+    """Carry messages between this terminal and its fleet until SIGTERM or SIGINT.
+
+    A broker that cannot be reached is no error: it is tried again for ever. Call it from the main thread.
+
+    Raises:
+        KeyUnusable: if a key, a certificate or the fleet's identity cannot be used.
+        StoreUnusable: if a database must not be touched.
+        DeviceError: if the data folder cannot be used.
+    """
+    identity = Identity(settings.terminal.fleet_id, settings.terminal.terminal_id, f"lifecert {version('lifecert')}")
+    fleet_key = load_fleet_identity(settings.keys.fleet, fleet_id=identity.fleet_id).signing_key
+    inbox = Inbox(
+        fleet_id=identity.fleet_id,
+        terminal_id=identity.terminal_id,
+        fleet_key=fleet_key,
+        sealing_key=load_private_key(settings.keys.sealing.path),
+    )
+    signer = KeyfileSigner(settings.keys.signing.path)
+    clock = SystemClock(settings.clock_path)
+    outbox = SqliteOutbox(settings.outbox_path, max_rows=settings.outbox.max_rows, max_bytes=settings.outbox.max_bytes)
+    references = SqliteReferenceStore(settings.references_path, settings.keys.storage.path, clock)
+
+    def make_link(on_arrived: Callable[[str, bytes], None], on_taken: Callable[[int], None]) -> Link:
+        return MqttLink(
+            identity.terminal_id,
+            settings.broker,
+            connect_timeout_s=settings.uplink.connect_timeout_s,
+            max_inflight=settings.uplink.window + _SPARE_INFLIGHT,
+            on_arrived=on_arrived,
+            on_taken=on_taken,
+        )
+
+    notifier = SystemdNotifier()
+    policies = FilePolicyStore(settings.policy_path, fleet_key)
+    parts = Parts(outbox, references, policies, signer, clock, SystemEntropy(), inbox)
+    uplink = Uplink(
+        identity, parts, settings.uplink, keep=settings.outbox.keep, make_link=make_link, alive=notifier.alive
+    )
+    stop = _stop_on_signals()
+    notifier.ready(f"uplink of {identity.terminal_id} to {settings.broker.host}:{settings.broker.port}")
+    logger.info("uplink started broker=%s:%d", settings.broker.host, settings.broker.port)
+    try:
+        uplink.run(stop)
+    finally:
+        notifier.stopping()
+        references.close()
+        outbox.close()
+    logger.info("uplink stopped")
+
+
+def _stop_on_signals() -> Event:
+    stop = Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
