@@ -186,9 +186,11 @@ def _row(line: int, cells: dict[str, str], today: date, problems: list[str]) -> 
         document = parse_document(cells["document_number"])
     except ProtocolError as error:
         wrong.append(f"line {line}: document_number: {error}")
-    for name in ("name", "area", "scheme", "category"):
-        if (problem := _text_problem(cells[name])) is not None:
-            wrong.append(f"line {line}: {name}: {problem}")
+    wrong += [
+        f"line {line}: {name}: {problem}"
+        for name in ("name", "area", "scheme", "category")
+        if (problem := _text_problem(cells[name])) is not None
+    ]
     started = _date(cells["benefit_start"], today)
     if started is None:
         wrong.append(f"line {line}: benefit_start: a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year")

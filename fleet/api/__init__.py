@@ -1,0 +1,1 @@
+"""The open interface: JSON for other programs, read-only."""

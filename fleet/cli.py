@@ -1,0 +1,390 @@
+"""The command line `lifecert-fleet`: parses, calls, prints. Exit 0 done, 1 failed, 2 usage, 78 settings."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console as Terminal
+
+from fleet.admission import ROSTER_VALIDITY
+from fleet.app import Fleet, Part, Service, open_fleet
+from fleet.clock import day_of
+from fleet.errors import FleetError, ImportRefused, NotFound, Refused, SettingsInvalid
+from fleet.exchange.subjects_csv import import_rows, read_rows
+from fleet.keys import load_keys, make_keys
+from fleet.references import enrol as enrolment
+from fleet.settings import Settings, load_settings
+from fleet.status import projection
+from fleet.store import policies, rosters, terminals
+from fleet.store.database import notify
+from fleet.updates import policy as policy_updates
+from protocol.errors import ProtocolError
+from protocol.references import CaptureKind, LegalBasis
+from protocol.registration import FleetIdentity, read_registration
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SETTINGS = 78
+"""EX_CONFIG of sysexits.h."""
+
+app = typer.Typer(
+    name="lifecert-fleet",
+    help="The fleet server of Lifecert.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+_stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+class Only(StrEnum):
+    """Parts of the service that can run alone."""
+
+    INGEST = "ingest"
+    WEB = "web"
+
+
+class Kind(StrEnum):
+    """Kinds of picture, as typed."""
+
+    PHOTO = "photo"
+    PHOTO_CONFIRMED = "photo-confirmed"
+    LIVE = "live"
+
+
+Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_CONFIG = Path("fleet.toml")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """The fleet server of Lifecert."""
+    if version:
+        typer.echo(package_version("lifecert"))
+        raise typer.Exit
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    # It logs every request of its client and every migration step at INFO.
+    for name in ("alembic", "uvicorn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@app.command()
+def init(
+    config: Config = _CONFIG,
+    fleet_id: Annotated[str | None, typer.Option("--fleet-id", help="Write a settings file for a new fleet.")] = None,
+    identity: Annotated[Path | None, typer.Option("--identity", help="Write the fleet identity here.")] = None,
+) -> None:
+    """Make the fleet's keys, and print the identity that terminals are provisioned with.
+
+    Keys that exist are kept, so that this can be run again. With --fleet-id a missing settings file is written first.
+    """
+    with _reporting():
+        if fleet_id is not None and not config.exists():
+            _write_settings(config, fleet_id)
+        settings = load_settings(config)
+        if fleet_id not in (None, settings.fleet_id):
+            raise Refused(f"{config}: is for fleet {settings.fleet_id}, not {fleet_id}")
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_keys(settings.data_dir / "keys", key_domain=settings.references.key_domain)
+        keys = load_keys(settings.data_dir / "keys")
+        message = FleetIdentity(fleet_id=settings.fleet_id, signing_key=keys.signing.public())
+        if identity is None:
+            typer.echo(message.to_bytes().decode())
+        else:
+            identity.write_bytes(message.to_bytes() + b"\n")
+            _say(f"fleet identity written to {identity}")
+
+
+@app.command()
+def serve(
+    config: Config = _CONFIG,
+    only: Annotated[Only | None, typer.Option("--only", help="Run one part alone.")] = None,
+) -> None:
+    """Run database (if embedded), broker (if embedded), ingest and console until Ctrl-C or SIGTERM."""
+    part: Part = "all" if only is None else "ingest" if only is Only.INGEST else "web"
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            if policies.newest_policy(connection) is None:
+                _say("no policy is in force: terminals certify nobody until `lifecert-fleet publish-policy`")
+        service = Service(fleet, part)
+        service.start()
+        try:
+            web = fleet.settings.web
+            if part != "ingest":
+                typer.echo(f"console on http://{web.host}:{web.port} (this machine only: there is no sign-in yet)")
+            else:
+                typer.echo("ingest runs")
+            sys.stdout.flush()
+            stopped.wait()
+        finally:
+            service.stop()
+
+
+@app.command()
+def migrate(config: Config = _CONFIG) -> None:
+    """Bring the database to the newest schema."""
+    with _open(config):
+        _say("the database has the newest schema")
+
+
+@app.command("register-terminal")
+def register_terminal(
+    file: Annotated[Path, typer.Argument(help="Registration the terminal printed.")],
+    area: Annotated[str, typer.Option("--area", help="Area the terminal serves.")],
+    config: Config = _CONFIG,
+) -> None:
+    """Register a terminal by its self-signed registration; once more only changes its area."""
+    with _open(config) as fleet:
+        try:
+            token = file.read_bytes().strip()
+        except OSError as error:
+            raise Refused(f"{file}: cannot be read: {error.strerror}") from error
+        registration = read_registration(token)
+        if registration.fleet_id != fleet.settings.fleet_id:
+            raise Refused(f"{file}: made for fleet {registration.fleet_id}, this is {fleet.settings.fleet_id}")
+        # A key that is no point on the curve would fail at the first record instead of here.
+        registration.sealing_key.key()
+        with fleet.database.begin() as connection:
+            _register(connection, fleet, registration.terminal_id, area, registration)
+            rosters.refresh(connection, [registration.terminal_id])
+            notify(connection, policies.POLICY_CHANNEL, registration.terminal_id)
+        _say(f"terminal {registration.terminal_id} is registered in area {area}")
+
+
+@app.command("retire-terminal")
+def retire_terminal(terminal: Annotated[str, typer.Argument()], config: Config = _CONFIG) -> None:
+    """Take a terminal out of service: what it sends from now on has no effect, and it gets nothing more."""
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            if not terminals.retire(connection, terminal, now=fleet.clock()):
+                raise NotFound(f"terminal {terminal}: none of this name is in service")
+        _say(f"terminal {terminal} is retired; its roster expires within {ROSTER_VALIDITY.days} days")
+
+
+@app.command()
+def assign(
+    terminal: Annotated[str, typer.Option("--terminal", help="Whose roster.")],
+    everybody: Annotated[bool, typer.Option("--all", help="Everybody, now and later.")] = False,
+    area: Annotated[str | None, typer.Option("--area", help="Everybody of an area, now and later.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="One subject, by id or document number.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the assignment back.")] = False,
+    config: Config = _CONFIG,
+) -> None:
+    """Assign subjects to a terminal: they come on its roster, and stay as people and areas change."""
+    if (everybody, area is not None, subject is not None).count(True) != 1:
+        _fail("give exactly one of --all, --area and --subject", EXIT_USAGE)
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            if terminal not in terminals.find_terminals(connection, [terminal], lock=True):
+                raise NotFound(f"terminal {terminal}: not registered")
+            kind: rosters.AssignmentKind = "all" if everybody else "area" if area is not None else "subject"
+            value = area or ""
+            if subject is not None:
+                value = enrolment.find_subject(connection, subject, fleet.keys)
+            if not remove:
+                rosters.assign(connection, terminal, kind, value)
+            elif not rosters.unassign(connection, terminal, kind, value):
+                raise NotFound(f"terminal {terminal}: has no such assignment")
+            changed = rosters.refresh(connection, [terminal])
+        _say(f"{changed} roster entries of terminal {terminal} changed")
+
+
+@app.command("import-subjects")
+def import_subjects(
+    file: Annotated[Path, typer.Argument(help="CSV in UTF-8 with a heading line.")],
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Import people and benefits: document_number, name, area, scheme, category, benefit_start. All or nothing."""
+    with _open(config) as fleet:
+        now = fleet.clock()
+        rows = read_rows(file, today=day_of(now, fleet.settings.zone()))
+        done = import_rows(fleet.database, fleet.keys, rows, now=now)
+        if as_json:
+            _print_json(
+                {
+                    "new": done.new,
+                    "changed": done.changed,
+                    "unchanged": done.unchanged,
+                    "subjects": [
+                        {"line": row.line, "subject_id": subject}
+                        for row, subject in zip(rows, done.subject_ids, strict=True)
+                    ],
+                }
+            )
+        else:
+            _say(f"{len(rows)} rows: {done.new} new, {done.changed} changed, {done.unchanged} unchanged")
+
+
+@app.command()
+def enrol(
+    picture: Annotated[Path, typer.Argument(help="Picture file with one face.")],
+    subject: Annotated[str, typer.Option("--subject", help="Subject id or document number; - reads it from input.")],
+    kind: Annotated[Kind, typer.Option("--kind", help="How the picture was made.")],
+    legal_basis: Annotated[LegalBasis, typer.Option("--legal-basis", help="Why the reference may be kept.")],
+    officer: Annotated[
+        str | None, typer.Option("--officer", help="Who confirmed the photo; with --kind photo-confirmed.")
+    ] = None,
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Make a reference of a subject from a picture; the picture itself is not kept."""
+    with _open(config) as fleet:
+        what = enrolment.Enrolment(CaptureKind(kind.value.replace("-", "_")), legal_basis, officer)
+        who = sys.stdin.readline().strip() if subject == "-" else subject
+        with fleet.database.begin() as connection:
+            subject_id = enrolment.find_subject(connection, who, fleet.keys)
+        made = fleet.settings.references
+        report = enrolment.read_features(
+            enrolment.read_picture(picture), made.feature_command(), timeout_s=made.timeout_s
+        )
+        done = enrolment.enrol(
+            fleet.database,
+            fleet.keys,
+            subject_id,
+            report,
+            what,
+            key_domain=made.key_domain,
+            validity_months=made.validity_months,
+            now=fleet.clock(),
+            zone=fleet.settings.zone(),
+        )
+        if as_json:
+            _print_json(
+                {
+                    "subject_id": done.subject_id,
+                    "reference_id": done.reference_id,
+                    "quality": done.quality,
+                    "terminals": done.terminals,
+                }
+            )
+        else:
+            _say(f"reference {done.reference_id} stored, quality {done.quality:.0f}, on {done.terminals} rosters")
+
+
+@app.command()
+def withdraw(
+    reference: Annotated[str, typer.Argument(help="Reference id.")],
+    config: Config = _CONFIG,
+) -> None:
+    """Erase a reference and take it from the terminals."""
+    with _open(config) as fleet:
+        subject_id = enrolment.withdraw(fleet.database, reference, now=fleet.clock())
+        _say(f"reference {reference} of subject {subject_id} is withdrawn")
+
+
+@app.command("publish-policy")
+def publish_policy(
+    file: Annotated[Path | None, typer.Argument(help="Policy as TOML; without it the one a new fleet has.")] = None,
+    config: Config = _CONFIG,
+) -> None:
+    """Sign a policy and put it in force on every terminal."""
+    with _open(config) as fleet:
+        policy = policy_updates.read_policy(file)
+        new = policy_updates.publish_policy(fleet.database, fleet.keys, policy, now=fleet.clock())
+        _say(f"policy {policy.policy_version} is in force" + ("" if new else " (it was issued before)"))
+
+
+@app.command("rebuild-status")
+def rebuild_status(config: Config = _CONFIG, as_json: AsJson = False) -> None:
+    """Work out every certification status anew from the records."""
+    with _open(config) as fleet:
+        total = projection.rebuild(fleet.database, zone=fleet.settings.zone())
+        if as_json:
+            _print_json({"statuses": total})
+        else:
+            _say(f"{total} statuses")
+
+
+def _register(connection: Any, fleet: Fleet, terminal_id: str, area: str, registration: Any) -> None:
+    added = terminals.add_terminal(
+        connection,
+        terminal_id,
+        area=area,
+        signing_key=registration.signing_key,
+        sealing_key=registration.sealing_key,
+        now=fleet.clock(),
+    )
+    if added:
+        return
+    known = terminals.find_terminals(connection, [terminal_id], lock=True)[terminal_id]
+    if (known.signing_key, known.sealing_key) != (registration.signing_key, registration.sealing_key):
+        raise Refused(
+            f"terminal {terminal_id}: registered with other keys; retire it and give the new one another name"
+        )
+    if known.retired_at is not None:
+        raise Refused(f"terminal {terminal_id}: was retired; give it new keys and another name")
+    terminals.set_area(connection, terminal_id, area)
+
+
+def _write_settings(path: Path, fleet_id: str) -> None:
+    # Checked before anything is written.
+    try:
+        Settings.model_validate({"fleet_id": fleet_id, "data_dir": "fleet-data"})
+    except ValueError as error:
+        raise SettingsInvalid([f"--fleet-id {fleet_id}: lower-case letters, digits and dashes expected"]) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'fleet_id = "{fleet_id}"\ndata_dir = "fleet-data"\n', encoding="utf-8")
+    _say(f"settings written to {path}")
+
+
+@contextmanager
+def _open(config: Path) -> Iterator[Fleet]:
+    with _reporting(), open_fleet(load_settings(config)) as fleet:
+        yield fleet
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    try:
+        yield
+    except SettingsInvalid as error:
+        for problem in error.problems:
+            _say(problem)
+        raise typer.Exit(EXIT_SETTINGS) from error
+    except ImportRefused as error:
+        for problem in error.problems:
+            _say(problem)
+        raise typer.Exit(EXIT_FAILED) from error
+    except (FleetError, ProtocolError) as error:
+        _fail(str(error), EXIT_FAILED)
+
+
+def _fail(message: str, status: int) -> None:
+    _say(message)
+    raise typer.Exit(status)
+
+
+def _say(message: str) -> None:
+    _stderr.print(message)
+
+
+def _print_json(found: dict[str, Any]) -> None:
+    typer.echo(json.dumps(found))
