@@ -1,0 +1,268 @@
+"""A terminal's folder, its uplink as a process, and a fleet made of paho and the protocol alone."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from device.adapters.outbox_sqlite import SqliteOutbox
+from protocol.envelope import seal, sha256_of, sign, verify
+from protocol.keys import PrivateKey
+from protocol.policy import POLICY_TYP, default_policy
+from protocol.presence import PRESENCE_TYP, Presence
+from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
+from protocol.records import RECORD_TYP
+from protocol.registration import FleetIdentity
+from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
+from protocol.topics import Kind, Topic, fleet_inbox
+
+FLEET, TERMINAL = "north", "t-17"
+SECRET = "A" * 43
+
+
+@dataclass
+class TerminalFolder:
+    """Keys, settings and data of one terminal."""
+
+    folder: Path
+    signing: PrivateKey
+    sealing: PrivateKey
+    fleet_key: PrivateKey
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "terminal.toml"
+
+    def configure(self, port: int, broker: str = "", uplink: str = "") -> None:
+        self.config.write_text(
+            f"""
+[terminal]
+fleet_id = "{FLEET}"
+terminal_id = "{TERMINAL}"
+data_dir = "data"
+[keys]
+signing = "signing.pem"
+sealing = "sealing.pem"
+storage = "storage.key"
+fleet = "fleet.json"
+[broker]
+host = "127.0.0.1"
+port = {port}
+{broker}
+[uplink]
+poll_s = 0.05
+window = 20
+resend_after_s = 1.0
+resend_cap_s = 1.0
+reconnect_base_s = 0.05
+reconnect_cap_s = 0.3
+connect_timeout_s = 3
+presence_change_s = 0.1
+roster_retry_s = 1.0
+{uplink}
+"""
+        )
+
+    def outbox(self) -> SqliteOutbox:
+        return SqliteOutbox(self.folder / "data" / "outbox.sqlite", max_rows=10**6, max_bytes=1 << 30)
+
+    def record(self, count: int) -> list[str]:
+        """Store records as the terminal does, and return their digests."""
+        outbox = self.outbox()
+
+        def build(counter: int, previous: str | None) -> bytes:
+            return sign(f'{{"counter": {counter}}}'.encode().ljust(2000), key=self.signing, typ=RECORD_TYP)
+
+        digests = [outbox.append(build).sha256 for _ in range(count)]
+        outbox.close()
+        return digests
+
+    def counts(self) -> dict[str, int]:
+        outbox = self.outbox()
+        try:
+            return {state: count for state, count in outbox.counts().model_dump().items() if count}
+        finally:
+            outbox.close()
+
+
+class UplinkProcess:
+    """The uplink as systemd starts it, but for the command line."""
+
+    def __init__(self, config: Path) -> None:
+        program = (
+            "import logging, sys; from pathlib import Path; from device.settings import load_settings;"
+            "from device.uplink.service import run; logging.basicConfig(level='INFO', format='%(message)s');"
+            "run(load_settings(Path(sys.argv[1])))"
+        )
+        self._log = config.parent / "uplink.log"
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", program, str(config)], stdout=log, stderr=log
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> int:
+        self.process.terminate()
+        return self.process.wait(15)
+
+
+class FakeFleet:
+    """Verifies what arrives, keeps it, and answers when told to."""
+
+    def __init__(self, terminal: TerminalFolder, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._terminal = terminal
+        self._lock = threading.Lock()
+        self.answers = True
+        self.stored: Counter[str] = Counter()
+        """Digest -> how often it arrived."""
+        self.presences: list[Presence] = []
+        self.requests: list[RosterRequest] = []
+        self.page: Callable[[RosterRequest], RosterPage | None] = lambda _: None
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id="fleet", clean_session=False)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_connect = lambda client, *_: client.subscribe(str(fleet_inbox(FLEET)), qos=1)
+        self.subscribed = threading.Event()
+        self.client.on_subscribe = lambda *_: self.subscribed.set()
+        self.client.on_message = self._arrived
+        if tls is not None:
+            self.client.tls_set_context(tls)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert self.subscribed.wait(10), "the fake fleet cannot subscribe"
+
+    def stop(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def send(self, kind: Kind, payload: bytes, terminal: str = TERMINAL) -> None:
+        topic = Topic(FLEET, terminal, kind)
+        self.client.publish(str(topic), payload, qos=1, retain=topic.rule.retain)
+
+    def receipt(
+        self, digests: list[str], *, key: PrivateKey | None = None, terminal: str = TERMINAL, typ: str = RECEIPT_TYP
+    ) -> bytes:
+        receipt = Receipt(
+            fleet_id=FLEET,
+            terminal_id=terminal,
+            fleet_time=now(),
+            items=tuple(ReceiptItem(sha256=digest, verdict=Verdict.STORED) for digest in digests),
+        )
+        return sign(receipt.to_bytes(), key=key or self._terminal.fleet_key, typ=typ)
+
+    def policy(
+        self, version: str = "2026.1", issued_at: datetime | None = None, key: PrivateKey | None = None
+    ) -> bytes:
+        policy = default_policy().model_copy(update={"policy_version": version, "issued_at": issued_at or now()})
+        return sign(policy.to_bytes(), key=key or self._terminal.fleet_key, typ=POLICY_TYP)
+
+    def sealed(self, page: RosterPage) -> bytes:
+        signed = sign(page.to_bytes(), key=self._terminal.fleet_key, typ=ROSTER_TYP)
+        return seal(signed, reader=self._terminal.sealing.public())
+
+    def _arrived(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        topic = Topic.parse(message.topic)
+        if not message.payload:
+            return
+        public = self._terminal.signing.public()
+
+        def checked(typ: str) -> bytes:
+            return verify(message.payload, key_of=lambda _: public, typ=typ).payload
+
+        with self._lock:
+            if topic.kind is Kind.PRESENCE:
+                self.presences.append(Presence.parse(checked(PRESENCE_TYP)))
+            elif topic.kind is Kind.ROSTER_REQUEST:
+                request = RosterRequest.parse(checked(ROSTER_REQUEST_TYP))
+                self.requests.append(request)
+                if self.answers and (page := self.page(request)) is not None:
+                    self.send(Kind.ROSTER, self.sealed(page))
+            else:
+                checked(RECORD_TYP)
+                digest = sha256_of(message.payload)
+                self.stored[digest] += 1
+                if self.answers:
+                    self.send(Kind.RECEIPT, self.receipt([digest]))
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def roster_page(after: int, upto: int, *, complete: bool = True, entries: tuple[RosterEntry, ...] = ()) -> RosterPage:
+    return RosterPage(
+        fleet_id=FLEET,
+        terminal_id=TERMINAL,
+        issued_at=now(),
+        expires_at=now() + timedelta(days=30),
+        after=after,
+        upto=upto,
+        complete=complete,
+        claim_key=SECRET,
+        feature_keys={"d1": SECRET},
+        entries=entries,
+    )
+
+
+@pytest.fixture
+def make_page() -> Callable[..., RosterPage]:
+    return roster_page
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> TerminalFolder:
+    """A provisioned terminal; call `configure(port)` before starting its uplink."""
+    made = TerminalFolder(tmp_path / "terminal", PrivateKey.generate(), PrivateKey.generate(), PrivateKey.generate())
+    made.folder.mkdir()
+    made.signing.save(made.folder / "signing.pem")
+    made.sealing.save(made.folder / "sealing.pem")
+    identity = FleetIdentity(fleet_id=FLEET, signing_key=made.fleet_key.public())
+    (made.folder / "fleet.json").write_bytes(identity.to_bytes())
+    return made
+
+
+@pytest.fixture
+def start_uplink(terminal: TerminalFolder) -> Iterator[Callable[[], UplinkProcess]]:
+    """Start the terminal's uplink; all are ended with the test."""
+    started: list[UplinkProcess] = []
+
+    def start() -> UplinkProcess:
+        started.append(UplinkProcess(terminal.config))
+        return started[-1]
+
+    yield start
+    for uplink in started:
+        uplink.kill()
+
+
+@pytest.fixture
+def start_fleet(terminal: TerminalFolder) -> Iterator[Callable[..., FakeFleet]]:
+    """Start a fake fleet on a broker's port."""
+    started: list[FakeFleet] = []
+
+    def start(port: int, tls: ssl.SSLContext | None = None) -> FakeFleet:
+        started.append(FakeFleet(terminal, port, tls))
+        return started[-1]
+
+    yield start
+    for fleet in started:
+        fleet.stop()

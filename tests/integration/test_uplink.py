@@ -1,0 +1,385 @@
+"""The uplink as a process, against real brokers and a fleet made of paho and the protocol."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from device.adapters.clock_system import SystemClock
+from device.adapters.policy_file import FilePolicyStore
+from device.adapters.references_sqlite import SqliteReferenceStore
+from protocol.keys import PrivateKey
+from protocol.presence import PRESENCE_TYP
+from protocol.roster import RosterEntry
+from protocol.times import ClockSource
+from protocol.topics import Kind
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(params=["mosquitto", "embedded_broker"])
+def broker(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+def test_a_record_arrives_and_the_receipt_makes_it_acknowledged(
+    broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(broker.port)
+    fleet = start_fleet(broker.port)
+    digests = terminal.record(3)
+    start_uplink()
+    eventually(lambda: terminal.counts() == {"acknowledged": 3}, "three acknowledged records")
+    assert set(fleet.stored) == set(digests)
+    later = terminal.record(60)
+    eventually(lambda: terminal.counts() == {"acknowledged": 63}, "more than a window of records while it runs")
+    assert set(later) < set(fleet.stored)
+
+
+def test_the_brokers_word_alone_does_not_acknowledge_a_record(
+    broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(broker.port)
+    fleet = start_fleet(broker.port)
+    fleet.answers = False
+    digests = terminal.record(2)
+    start_uplink()
+    eventually(lambda: terminal.counts() == {"published": 2}, "both published")
+    eventually(lambda: min(fleet.stored[digest] for digest in digests) >= 2, "both sent again without a receipt")
+    assert terminal.counts() == {"published": 2}
+    fleet.send(Kind.RECEIPT, fleet.receipt(digests))
+    eventually(lambda: terminal.counts() == {"acknowledged": 2}, "acknowledged by the receipt")
+
+
+def test_the_window_holds_back_newer_records_until_the_fleet_answers(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    fleet.answers = False
+    digests = terminal.record(50)
+    start_uplink()
+    eventually(lambda: terminal.counts() == {"published": 20, "pending": 30}, "one window published")
+    assert set(fleet.stored) == set(digests[:20])
+    fleet.answers = True
+    eventually(lambda: terminal.counts() == {"acknowledged": 50}, "all acknowledged")
+
+
+def test_nothing_is_lost_when_the_broker_is_killed_with_messages_in_flight(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    fleet.answers = False
+    uplink = start_uplink()
+    digests = terminal.record(40)
+    eventually(lambda: terminal.counts().get("published", 0) >= 5, "some published")
+    mosquitto.kill()
+    digests += terminal.record(20)
+    eventually(lambda: "broker lost" in uplink.log, "the loss is noticed")
+    fleet.answers = True
+    mosquitto.start()
+    eventually(lambda: terminal.counts() == {"acknowledged": 60}, "all acknowledged", timeout_s=40)
+    assert set(fleet.stored) == set(digests)
+    assert uplink.log.count("broker lost") == 1
+    assert uplink.log.count("broker connected") == 2
+
+
+def test_a_broker_that_is_down_at_start_is_waited_for(
+    make_mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    broker = make_mosquitto()
+    terminal.configure(broker.port)
+    terminal.record(2)
+    uplink = start_uplink()
+    eventually(lambda: "broker lost reason=no connection" in uplink.log, "the missing broker is reported")
+    broker.start()
+    start_fleet(broker.port)
+    eventually(lambda: terminal.counts() == {"acknowledged": 2}, "acknowledged")
+    assert uplink.log.count("broker lost") == 1
+    assert uplink.process.poll() is None
+
+
+def test_an_uplink_killed_in_the_middle_loses_nothing(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    digests = terminal.record(150)
+    for settled in (1, 40, 80):
+        uplink = start_uplink()
+        eventually(lambda settled=settled: terminal.counts().get("acknowledged", 0) >= settled, "some acknowledged")
+        uplink.kill()
+    start_uplink()
+    eventually(lambda: terminal.counts() == {"acknowledged": 150}, "all acknowledged")
+    assert set(fleet.stored) == set(digests)
+    states = [presence.state for presence in fleet.presences]
+    assert "offline" in states, "the broker gives the will of a killed uplink"
+
+
+def test_sigterm_leaves_an_offline_presence_and_exits_0(
+    broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(broker.port)
+    fleet = start_fleet(broker.port)
+    uplink = start_uplink()
+    eventually(lambda: fleet.presences and fleet.presences[-1].state == "online", "online")
+    assert uplink.terminate() == 0
+    eventually(lambda: fleet.presences[-1].state == "offline", "offline")
+    assert fleet.presences[-1].connection == fleet.presences[0].connection
+    assert fleet.presences[-1].boot_id == fleet.presences[0].boot_id
+
+
+def test_presence_follows_the_outbox(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    start_uplink()
+    eventually(lambda: fleet.presences, "online")
+    terminal.record(2)
+    eventually(lambda: fleet.presences[-1].outbox.acknowledged == 2, "two acknowledged in the presence")
+
+
+def test_malformed_and_forged_messages_change_nothing_and_stop_nothing(
+    broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(broker.port)
+    fleet = start_fleet(broker.port)
+    fleet.answers = False
+    digests = terminal.record(2)
+    uplink = start_uplink()
+    eventually(lambda: terminal.counts() == {"published": 2}, "published")
+    stranger = PrivateKey.generate()
+    forged = [
+        (Kind.RECEIPT, b""),
+        (Kind.RECEIPT, b"\xff\x00 not a token"),
+        (Kind.RECEIPT, fleet.receipt(digests, key=stranger)),
+        (Kind.RECEIPT, fleet.receipt(digests, terminal="t-18")),
+        (Kind.RECEIPT, fleet.receipt(digests, typ=PRESENCE_TYP)),
+        (Kind.RECEIPT, fleet.receipt(digests)[:-4] + b"AAAA"),
+        (Kind.RECEIPT, b"x" * 100_000),
+        (Kind.ROSTER, b"a.b.c.d.e"),
+        (Kind.ROSTER, fleet.receipt(digests)),
+        (Kind.POLICY, fleet.policy(key=stranger)),
+        (Kind.POLICY, os.urandom(300)),
+    ]
+    for kind, payload in forged:
+        fleet.send(kind, payload)
+    fleet.send(Kind.POLICY, fleet.policy("2026.7"))
+    eventually(lambda: fleet.presences[-1].policy_version == "2026.7", "the good one after them is applied")
+    assert terminal.counts() == {"published": 2}
+    assert "message dropped kind=receipt error=SignatureInvalid" in uplink.log
+    assert "Traceback" not in uplink.log
+    fleet.send(Kind.RECEIPT, fleet.receipt(digests))
+    eventually(lambda: terminal.counts() == {"acknowledged": 2}, "the true receipt is believed")
+
+
+def test_a_roster_in_several_pages_is_asked_for_and_applied(
+    broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any, make_page: Any
+) -> None:
+    def entry(version: int) -> RosterEntry:
+        return RosterEntry(roster_version=version, subject_id=f"{version:032x}", claim_token=f"{version:043d}")
+
+    def answer(request: Any) -> Any:
+        upto = min(request.have + 2, 5)
+        entries = tuple(entry(version) for version in range(request.have + 1, upto + 1))
+        return make_page(request.have, upto, complete=upto == 5, entries=entries)
+
+    terminal.configure(broker.port)
+    fleet = start_fleet(broker.port)
+    fleet.page = answer
+    start_uplink()
+    eventually(lambda: fleet.presences and fleet.presences[-1].roster_version == 5, "version 5")
+    assert [request.have for request in fleet.requests[:3]] == [0, 2, 4]
+    clock = SystemClock(terminal.folder / "data" / "time.json")
+    store = SqliteReferenceStore(terminal.folder / "data" / "references.sqlite", terminal.folder / "storage.key", clock)
+    try:
+        found = store.find(f"{3:043d}")
+    finally:
+        store.close()
+    assert found is not None
+    assert found.subject_id == f"{3:032x}"
+
+
+def test_a_page_that_does_not_fit_makes_the_terminal_ask_again(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any, make_page: Any
+) -> None:
+    terminal.configure(mosquitto.port, uplink="roster_refresh_s = 3600")
+    fleet = start_fleet(mosquitto.port)
+    fleet.page = lambda request: make_page(request.have, 7)
+    start_uplink()
+    eventually(lambda: fleet.presences and fleet.presences[-1].roster_version == 7, "version 7")
+    asked = len(fleet.requests)
+    fleet.page = lambda request: make_page(request.have, 9)
+    fleet.send(Kind.ROSTER, fleet.sealed(make_page(8, 9)))
+    eventually(lambda: fleet.presences[-1].roster_version == 9, "version 9")
+    assert fleet.requests[asked].have == 7
+
+
+def test_a_retained_policy_is_kept_as_signed_and_an_older_one_does_not_replace_it(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    newer = fleet.policy("2", datetime(2026, 5, 1, tzinfo=UTC))
+    fleet.send(Kind.POLICY, newer)
+    start_uplink()
+    eventually(lambda: fleet.presences and fleet.presences[-1].policy_version == "2", "policy 2")
+    fleet.send(Kind.POLICY, fleet.policy("1", datetime(2026, 4, 1, tzinfo=UTC)))
+    terminal.record(1)
+    eventually(lambda: fleet.presences[-1].outbox.acknowledged == 1, "what was sent after the old policy")
+    assert fleet.presences[-1].policy_version == "2"
+    path = terminal.folder / "data" / "policy.jws"
+    assert path.read_bytes() == newer
+    current = FilePolicyStore(path, terminal.fleet_key.public()).current()
+    assert current is not None
+    assert current.policy_version == "2"
+
+
+def test_a_receipt_for_a_new_record_bounds_the_clock_of_a_terminal_without_time(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    start_uplink()
+    eventually(lambda: fleet.presences, "online")
+    terminal.record(1)
+    eventually(lambda: terminal.counts() == {"acknowledged": 1}, "acknowledged")
+    moment = SystemClock(terminal.folder / "data" / "time.json").now()
+    assert moment.last_fleet_time is not None
+    if moment.source is ClockSource.FLEET:
+        assert moment.uncertainty_s is not None
+        assert moment.uncertainty_s < 20
+
+
+class Authority:
+    """A certificate authority for one test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir()
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
+        self._write("ca", self._certificate(self._name, self._key, is_authority=True), self._key)
+
+    def issue(self, common_name: str) -> None:
+        """Write `<name>.crt` and `<name>.key`, good for 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+        self._write(common_name, self._certificate(name, key, is_authority=False), key)
+
+    def context(self, common_name: str) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self._folder / "ca.crt")
+        context.load_cert_chain(self._folder / f"{common_name}.crt", self._folder / f"{common_name}.key")
+        return context
+
+    def _certificate(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_authority: bool) -> x509.Certificate:
+        start = datetime(2020, 1, 1, tzinfo=UTC)
+        address = x509.IPAddress(ip_address("127.0.0.1"))
+        public = key.public_key()
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=is_authority,
+            crl_sign=is_authority,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + timedelta(days=36500))
+            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def _write(self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        (self._folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (self._folder / f"{name}.key").write_bytes(pem)
+
+
+@pytest.fixture
+def secured(tmp_path: Path, make_mosquitto: Callable[..., Any]) -> tuple[Authority, Any, Path]:
+    folder = tmp_path / "pki"
+    authority = Authority(folder)
+    for name in ("127.0.0.1", "fleet", "t-17", "t-18"):
+        authority.issue(name)
+    (folder / "acl").write_text(
+        "user fleet\ntopic readwrite lifecert/v1/#\n"
+        "pattern write lifecert/v1/+/%u/up/#\npattern read lifecert/v1/+/%u/down/#\n"
+    )
+    broker = make_mosquitto(
+        f"cafile {folder}/ca.crt\ncertfile {folder}/127.0.0.1.crt\nkeyfile {folder}/127.0.0.1.key\n"
+        f"require_certificate true\nuse_identity_as_username true\nacl_file {folder}/acl\n",
+        tls=True,
+    )
+    broker.start()
+    return authority, broker, folder
+
+
+def test_client_certificates_carry_the_connection(
+    secured: tuple[Authority, Any, Path], terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    authority, broker, pki = secured
+    terminal.configure(
+        broker.port, f'tls_ca = "{pki}/ca.crt"\ntls_certificate = "{pki}/t-17.crt"\ntls_key = "{pki}/t-17.key"\n'
+    )
+    fleet = start_fleet(broker.port, authority.context("fleet"))
+    terminal.record(30)
+    start_uplink()
+    eventually(lambda: terminal.counts() == {"acknowledged": 30}, "acknowledged over TLS")
+    assert fleet.presences[-1].state == "online"
+
+
+def test_a_broker_with_another_certificate_authority_gets_nothing(
+    secured: tuple[Authority, Any, Path], terminal: Any, start_uplink: Any, eventually: Any, tmp_path: Path
+) -> None:
+    _, broker, pki = secured
+    other = Authority(tmp_path / "other")
+    assert other is not None
+    terminal.configure(
+        broker.port,
+        f'tls_ca = "{tmp_path}/other/ca.crt"\ntls_certificate = "{pki}/t-17.crt"\ntls_key = "{pki}/t-17.key"\n',
+    )
+    terminal.record(1)
+    uplink = start_uplink()
+    eventually(lambda: "CERTIFICATE_VERIFY_FAILED" in uplink.log, "the stranger is refused")
+    assert terminal.counts() == {"pending": 1}
+    assert uplink.process.poll() is None
+
+
+def test_a_terminal_without_a_certificate_is_kept_out_and_keeps_trying(
+    secured: tuple[Authority, Any, Path], terminal: Any, start_uplink: Any, eventually: Any
+) -> None:
+    _, broker, pki = secured
+    terminal.configure(broker.port, f'tls_ca = "{pki}/ca.crt"\n')
+    terminal.record(1)
+    uplink = start_uplink()
+    eventually(lambda: "broker lost" in uplink.log, "it is kept out")
+    assert terminal.counts() == {"pending": 1}
+    assert uplink.process.poll() is None
