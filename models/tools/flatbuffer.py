@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import flatbuffers
+import flatbuffers  # type: ignore[import-untyped]  # has no type information
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 

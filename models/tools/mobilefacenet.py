@@ -76,7 +76,7 @@ def read_layers(model: Model) -> list[Layer]:
             if slopes is None:
                 raise ValueError("a product of two computed tensors: not the expected network")
             index = owner[values]
-            layers[index] = replace(layers[index], slopes=slopes.reshape(-1) * 2)
+            layers[index] = replace(layers[index], slopes=(slopes.reshape(-1) * 2).astype(np.float32))
             owner[result] = index
         elif code == BUILTIN.ADD:
             first, last = sorted(owner[i] for i in inputs)
@@ -122,6 +122,20 @@ def equalise(layers: list[Layer], ranges: dict[int, NDArray[np.float32]]) -> lis
 def tensor_name(index: int) -> str:
     """Return the name of the tensor before the PReLU of a layer."""
     return f"layer_{index}"
+
+
+def activation_groups(model: Model) -> list[tuple[str, ...]]:
+    """Return the tensors around each PReLU: what it reads, that times the slopes, and the larger of both.
+
+    MAXIMUM compares stored values, so all three need one scale; without it each is rescaled in an operator of its own.
+    """
+    graph = only_graph(model)
+    groups = []
+    for operator in graph.operators:
+        if builtin_code(model, operator) == BUILTIN.MAXIMUM:
+            indices = [*operator.inputs, *operator.outputs]
+            groups.append(tuple(graph.tensors[int(index)].name.decode() for index in indices))
+    return groups
 
 
 def emit(layers: list[Layer]) -> bytes:

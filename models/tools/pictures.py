@@ -6,6 +6,7 @@ the clips is left to OpenCV, whose version the build environment pins. Evaluatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ Matrix = NDArray[np.float64]
 # Of a live clip every third frame, of an attack clip every fifth: faces in all poses, seen straight, printed and replayed.
 _LIVE_STEP = 3
 _ATTACK_STEP = 5
+_PORTRAIT_TIMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def sample(picture: Picture, matrix: Matrix, width: int, height: int) -> Picture
             x = matrix[0, 0] * (columns + dx) + matrix[0, 1] * (rows + dy) + matrix[0, 2]
             y = matrix[1, 0] * (columns + dx) + matrix[1, 1] * (rows + dy) + matrix[1, 2]
             total += _bilinear(picture, x, y)
-    return np.clip(np.rint(total / points**2), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(total / points**2), 0, 255), np.uint8)
 
 
 def letterbox(picture: Picture, size: int) -> tuple[Picture, Matrix]:
@@ -72,11 +74,11 @@ def letterbox(picture: Picture, size: int) -> tuple[Picture, Matrix]:
     return sample(picture, matrix, size, size), matrix
 
 
-def calibration_pictures(clips: Path, portrait: Path, count: int, seed: int) -> list[Picture]:
-    """Return `count` changed pictures, taken in turn from every clip in a folder and from the portrait.
+def calibration_pictures(clips: Sequence[Path], portrait: Path, count: int, seed: int) -> list[Picture]:
+    """Return `count` changed pictures, taken in turn from all clips and the portrait.
 
     Raises:
-        FileNotFoundError: if the folder holds no clip or the portrait is missing.
+        FileNotFoundError: if one of them cannot be read.
     """
     originals = _originals(clips, portrait)
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -96,7 +98,7 @@ def apply(picture: Picture, change: Change, generator: np.random.Generator) -> P
     moved = sample(picture, np.column_stack([turn, shift]), width, height)
     lit = (moved / 255.0) ** change.gamma * 255.0 * change.gain * np.array(change.colour)
     noisy = lit + generator.normal(0.0, change.noise, lit.shape)
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
 def _draw(generator: np.random.Generator) -> Change:
@@ -112,15 +114,13 @@ def _draw(generator: np.random.Generator) -> Change:
     )
 
 
-def _originals(clips: Path, portrait: Path) -> list[Picture]:
-    found = sorted(clips.glob("*.mp4"))
+def _originals(clips: Sequence[Path], portrait: Path) -> list[Picture]:
     image = cv2.imread(str(portrait))
-    if not found or image is None:
-        raise FileNotFoundError(f"calibration needs clips in {clips.name}/ and the picture {portrait.name}")
-    pictures = [_rgb(image)] * 4
-    for clip in found:
-        step = _LIVE_STEP if clip.name.startswith("live") else _ATTACK_STEP
-        pictures += read_clip(clip)[::step]
+    if image is None:
+        raise FileNotFoundError(f"picture {portrait.name} cannot be read")
+    pictures = [_rgb(image)] * _PORTRAIT_TIMES
+    for clip in clips:
+        pictures += read_clip(clip)[:: _LIVE_STEP if clip.name.startswith("live") else _ATTACK_STEP]
     return pictures
 
 
@@ -151,14 +151,14 @@ def _rgb(frame: Any) -> Picture:
 
 def _bilinear(picture: Picture, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     height, width = picture.shape[:2]
-    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    left, top = (np.asarray(np.floor(values), np.int64) for values in (x, y))
     fx, fy = (x - left)[..., None], (y - top)[..., None]
 
     def at(row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.float64]:
         is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         values = picture[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)].astype(np.float64)
-        return values * is_inside[..., None]
+        return np.asarray(np.where(is_inside[..., None], values, 0.0), np.float64)
 
     upper = at(top, left) * (1 - fx) + at(top, left + 1) * fx
     lower = at(top + 1, left) * (1 - fx) + at(top + 1, left + 1) * fx
-    return upper * (1 - fy) + lower * fy
+    return np.asarray(upper * (1 - fy) + lower * fy, np.float64)

