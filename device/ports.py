@@ -68,6 +68,16 @@ class Panel(Protocol):
         """Switch everything off; may be called twice."""
 
 
+class ClaimSource(Protocol):
+    """Where document numbers come from: a card or code reader, a keyboard, the simulated control."""
+
+    def start(self, on_claim: Callable[[str], None]) -> None:
+        """Begin; `on_claim` may be called from any thread, with one document number as it was read, unchecked."""
+
+    def stop(self) -> None:
+        """End; may be called twice."""
+
+
 class Prompter(Protocol):
     """Tells the person what to do and what came of it."""
 

@@ -156,7 +156,7 @@ def certify_clip(
             entropy=SystemEntropy(),
         ),
         identity=identity_of(networks, fleet_id="none", terminal_id="none"),
-        on_stored=stored.append,
+        on_notice=lambda notice: stored.append(notice) if isinstance(notice, Stored) else None,
     )
     worker = VisionWorker(camera, VisionPipeline(networks), now_ns=clock.monotonic_ns, post=runner.post, is_paced=True)
     runner.attach(worker)

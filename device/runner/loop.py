@@ -90,7 +90,12 @@ class _FromWorker:
     news: News | RecordStored | RecordNotStored
 
 
-Input = _Presented | _Pressed | _FromWorker
+@dataclass(frozen=True, slots=True)
+class _Called:
+    function: Callable[[], None]
+
+
+Input = _Presented | _Pressed | _FromWorker | _Called
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,11 @@ class Stored:
     sha256: str
 
 
-@dataclass(slots=True)
+Notice = Stored | ClaimRefused | RecordNotStored | FaultRaised
+"""What became of a claim, for whoever watches the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Running:
     """What belongs to the session under way but is none of its business."""
 
@@ -117,12 +126,12 @@ class Runner:
         ports: Ports,
         *,
         identity: Identity,
-        on_stored: Callable[[Stored], None] = lambda _: None,
+        on_notice: Callable[[Notice], None] = lambda _: None,
         path: PathName = PathName.STANDARD,
     ) -> None:
         self._ports = ports
         self._identity = identity
-        self._on_stored = on_stored
+        self._on_notice = on_notice
         self._path = path
         self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
         self._timers: dict[Timer, int] = {}
@@ -150,6 +159,10 @@ class Runner:
     def post_crash(self) -> None:
         """The vision worker is no more."""
         self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.VISION))
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have a function called between two events, on the loop's thread: stores belong to that thread."""
+        self._inputs.put(_Called(function))
 
     def check_parts(self) -> None:
         """Try storage and camera, as at start and after a fault."""
@@ -190,6 +203,8 @@ class Runner:
         match given:
             case _Presented(text):
                 self._feed(self._claim(text))
+            case _Called(function):
+                function()
             case _Pressed(button):
                 at_ns = self._ports.clock.monotonic_ns()
                 pressed: dict[Button, Event] = {
@@ -257,6 +272,8 @@ class Runner:
             logger.info("session state=%s after=%s", self.session.state, type(event).__name__)
         for command in commands:
             self._carry_out(command)
+        if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
+            self._on_notice(event)
         if self.session.state is State.IDLE:
             self._running = None
 
@@ -325,7 +342,7 @@ class Runner:
             return
         logger.info("record stored counter=%d outcome=%s", stored.counter, draft.verdict.outcome)
         self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
-        self._on_stored(Stored(built[-1], stored.sha256))
+        self._on_notice(Stored(built[-1], stored.sha256))
 
     def _recheck(self) -> None:
         try:

@@ -12,7 +12,7 @@ the 15 frames/s that it needs. Left and right are the subject's own; the subject
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Literal, Protocol
@@ -28,6 +28,9 @@ from protocol.challenge import Action
 REACTION_S = 0.8
 """From prompt to the beginning of the movement; a person hears the line first."""
 _EMPTY_SEED = 7
+_EMPTY_PICTURES = 5
+_EMPTY_S = 3.0
+"""An empty room has no clip; so long is looked at it."""
 
 
 class Actor(Protocol):
@@ -269,7 +272,11 @@ class EmptyRoom:
     """A grey wall with sensor noise."""
 
     def __init__(self, rate: float) -> None:
+        noise = np.random.default_rng(_EMPTY_SEED)
         self._rate = rate
+        self._pictures = [
+            np.clip(noise.normal(120.0, 4.0, (480, 640, 3)), 0, 255).astype(np.uint8) for _ in range(_EMPTY_PICTURES)
+        ]
 
     @property
     def rate(self) -> float:
@@ -278,8 +285,7 @@ class EmptyRoom:
 
     def picture(self, at_s: float) -> Pixels:
         """Return a noisy grey picture, 480 x 640, the same for the same moment."""
-        noise = np.random.default_rng([_EMPTY_SEED, int(at_s * self._rate)])
-        return np.clip(noise.normal(120.0, 4.0, (480, 640, 3)), 0, 255).astype(np.uint8)
+        return self._pictures[int(at_s * self._rate) % len(self._pictures)]
 
     def hear(self, line: str, at_s: float) -> None:
         """Nobody is there to hear."""
@@ -288,8 +294,8 @@ class EmptyRoom:
 class ClipScript:
     """A clip's own pictures in their order, timed as the clip is shown; for looking at the whole of it."""
 
-    def __init__(self, clip: Clip, *, rate: float, hold: int) -> None:
-        self._clip = clip
+    def __init__(self, pictures: Callable[[], Iterator[Pixels]], *, rate: float, hold: int) -> None:
+        self._pictures = pictures
         self._hold = hold
         self.rate = rate
         """Frames per second as shown."""
@@ -297,7 +303,7 @@ class ClipScript:
     def frames(self) -> Iterator[Frame]:
         """Give every frame once, a held picture as many frames as it is held. Raises `CameraUnavailable`."""
         sequence = 0
-        for pixels in self._clip.pictures():
+        for pixels in self._pictures():
             for _ in range(self._hold):
                 yield Frame(pixels=pixels, sequence=sequence, monotonic_ns=round(sequence * 1e9 / self.rate))
                 sequence += 1
@@ -313,19 +319,21 @@ def open_script(path: Path) -> ClipScript:
     A description gives rate and hold; of a swap the first person's clip is taken.
 
     Raises:
-        ClipInvalid: if a description cannot be used, or is of an empty room.
+        ClipInvalid: if a description cannot be used.
         CameraUnavailable: if the clip cannot be read.
     """
     beside = path if path.suffix == ".toml" else path.with_suffix(".toml")
     if not beside.is_file() or path.is_dir():
         clip = Clip(path)
-        return ClipScript(clip, rate=clip.rate, hold=1)
+        return ClipScript(clip.pictures, rate=clip.rate, hold=1)
     description = _read(beside)
     match description:
         case LiveDescription() | RecordingDescription():
             clip = Clip(beside.parent / description.clip)
-            return ClipScript(clip, rate=description.shown_rate, hold=description.hold)
+            return ClipScript(clip.pictures, rate=description.shown_rate, hold=description.hold)
         case SwapDescription():
             return open_script(beside.parent / description.first)
         case EmptyDescription():
-            raise ClipInvalid(f"clip description {beside.name}: an empty room has no clip of its own")
+            room = EmptyRoom(description.shown_rate)
+            times = [step / room.rate for step in range(round(_EMPTY_S * room.rate))]
+            return ClipScript(lambda: (room.picture(time) for time in times), rate=room.rate, hold=1)

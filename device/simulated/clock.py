@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from threading import Lock
 
+from device.ports import Clock
 from protocol.times import ClockSource, DeviceTime
 
 SIMULATED_BOOT = "00000000000000000000000000000000"
@@ -65,3 +66,19 @@ class SteppedClock:
     def note_fleet_time(self, moment: datetime, *, after_ns: int | None = None) -> None:  # noqa: ARG002 - the port's
         """Remember a moment the fleet signed; this clock's uncertainty is what it was made with."""
         self._fleet_time = moment if self._fleet_time is None else max(moment, self._fleet_time)
+
+
+class FastClock(SteppedClock):
+    """Timers run in stepped time, records carry the true moment: for a terminal that plays clips as fast as it can."""
+
+    def __init__(self, real: Clock) -> None:
+        super().__init__(real.now().wall_clock)
+        self._real = real
+
+    def now(self) -> DeviceTime:
+        """Return the true moment."""
+        return self._real.now()
+
+    def note_fleet_time(self, moment: datetime, *, after_ns: int | None = None) -> None:
+        """Pass it on."""
+        self._real.note_fleet_time(moment, after_ns=after_ns)
