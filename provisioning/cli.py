@@ -1,0 +1,140 @@
+"""The command line `lifecert-provision`: parses, calls, prints. Exit 0 done, 1 failed, 2 usage, 78 settings of the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from protocol.selftest import SelftestReport
+from provisioning import identity as identities
+from provisioning.errors import ProvisioningError, SelftestFailed
+from provisioning.selftest import run_selftest
+
+app = typer.Typer(
+    name="lifecert-provision",
+    help="Sets up and checks Lifecert terminals.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+_COLOUR = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+
+
+def main() -> None:
+    """Run the program."""
+    app()
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"lifecert-provision {package_version('lifecert')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Sets up and checks Lifecert terminals."""
+
+
+@app.command()
+def identity(
+    fleet_id: Annotated[str, typer.Option(help="The fleet's name.")],
+    terminal_id: Annotated[str, typer.Option(help="The terminal's name; unique in the fleet.")],
+    out: Annotated[Path, typer.Option(help="Folder for keys and registration.")],
+    as_json: Json = False,
+) -> None:
+    """Make a terminal's keys and the registration file for the fleet. Replaces nothing."""
+    with _errors():
+        made = identities.make_identity(fleet_id, terminal_id, out, moment=_now())
+    path = out / identities.REGISTRATION
+    if as_json:
+        typer.echo(
+            json.dumps({"terminal_id": terminal_id, "key_id": made.signing_key.key_id, "registration": str(path)})
+        )
+        return
+    typer.echo(f"keys of terminal {terminal_id} are in {out}; they never leave it")
+    typer.echo(f"fingerprint {made.signing_key.key_id}")
+    typer.echo(f"next: take {path} to the fleet, and bring its identity back for accept-fleet")
+
+
+@app.command()
+def accept_fleet(
+    file: Annotated[Path, typer.Argument(help="The fleet's identity file.")],
+    out: Annotated[Path, typer.Option(help="Folder of the terminal's keys.")],
+    as_json: Json = False,
+) -> None:
+    """Put the fleet's identity beside the terminal's keys, after checking it."""
+    with _errors():
+        found, is_new = identities.accept_fleet(file, out)
+    if as_json:
+        typer.echo(json.dumps({"fleet_id": found.fleet_id, "key_id": found.signing_key.key_id, "new": is_new}))
+        return
+    typer.echo(f"fleet {found.fleet_id} {'accepted' if is_new else 'was accepted before'}")
+    typer.echo(f"fingerprint {found.signing_key.key_id}; compare it with the one the fleet shows")
+
+
+@app.command()
+def check(
+    config: Annotated[Path | None, typer.Option(help="The terminal's settings file.")] = None,
+    program: Annotated[
+        Path | None, typer.Option(help="The terminal program, if it is not installed beside this one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the terminal's self test and say what to do about what failed. Exit code 1 if anything failed."""
+    with _errors():
+        report = run_selftest(config, program=program)
+    if as_json:
+        typer.echo(report.to_bytes().decode())
+    else:
+        _print(report)
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _print(report: SelftestReport) -> None:
+    table = Table(title=escape(f"{report.software} on {report.machine}, Python {report.python}"), title_justify="left")
+    for heading in ("check", "result", "found, and what to do"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("seconds", justify="right")
+    for found in report.checks:
+        result = f"[{_COLOUR[found.status]}]{found.status}[/]"
+        table.add_row(escape(found.name), result, escape(found.detail), f"{found.seconds:.1f}")
+    console = Console()
+    console.print(table)
+    failed = sum(found.status == "failed" for found in report.checks)
+    console.print(f"{failed} of {len(report.checks)} checks failed" if failed else "this terminal is in order")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except SelftestFailed as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except ProvisioningError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)

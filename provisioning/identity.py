@@ -1,0 +1,153 @@
+"""The identity of a terminal: its keys, its registration, and the fleet it trusts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from protocol.errors import ProtocolError
+from protocol.keys import PrivateKey
+from protocol.registration import FleetIdentity, TerminalRegistration, read_registration, sign_registration
+from provisioning.errors import AlreadyThere, FileUnusable
+
+SIGNING: Final = "signing.pem"
+SEALING: Final = "sealing.pem"
+STORAGE: Final = "storage.key"
+REGISTRATION: Final = "registration.jws"
+FLEET: Final = "fleet.json"
+_STORAGE_KEY_BYTES: Final = 32
+"""What the terminal's roster encryption takes: AES-256."""
+
+
+def make_identity(fleet_id: str, terminal_id: str, folder: Path, *, moment: datetime) -> TerminalRegistration:
+    """Make a terminal's keys (mode 0600) and its self-signed registration in a folder.
+
+    All files appear together or none does, and nothing that exists is ever replaced: a key that was registered and then lost
+    is a terminal that has to be registered again.
+
+    Raises:
+        AlreadyThere: if one of the files exists.
+        FileUnusable: if an id is not a valid one, or the folder cannot be written.
+    """
+    existing = [name for name in (SIGNING, SEALING, STORAGE, REGISTRATION) if (folder / name).exists()]
+    if existing:
+        raise AlreadyThere(
+            f"{folder}: has {', '.join(existing)} already; nothing was changed. Name another folder, or move them away."
+        )
+    signing, sealing = PrivateKey.generate(), PrivateKey.generate()
+    try:
+        registration = TerminalRegistration(
+            fleet_id=fleet_id,
+            terminal_id=terminal_id,
+            signing_key=signing.public(),
+            sealing_key=sealing.public(),
+            made_at=moment,
+        )
+    except ValidationError as error:
+        keys = ", ".join(str(found["loc"][0]) for found in error.errors())
+        raise FileUnusable(f"{keys}: lower-case letters, digits and dashes expected, 63 at most") from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_all(folder, signing, sealing, sign_registration(registration, signing))
+    except FileExistsError as error:
+        raise AlreadyThere(f"{folder}: somebody else is making an identity there; nothing was changed") from error
+    except OSError as error:
+        raise FileUnusable(f"{folder}: {error.strerror}") from error
+    return registration
+
+
+def accept_fleet(source: Path, folder: Path) -> tuple[FleetIdentity, bool]:
+    """Check a fleet's identity and put it beside the terminal's keys.
+
+    Returns:
+        The identity, and whether it was new; the same identity may be accepted again.
+
+    Raises:
+        FileUnusable: if the file is no fleet identity, or is of another fleet than the registration in the folder.
+        AlreadyThere: if the folder holds another fleet's identity, or another key of this fleet.
+    """
+    try:
+        data = source.read_bytes()
+        identity = FleetIdentity.parse(data)
+        identity.signing_key.key()
+        registered = _registered_fleet(folder)
+    except OSError as error:
+        raise FileUnusable(f"{error.filename}: {error.strerror}") from error
+    except ProtocolError as error:
+        raise FileUnusable(
+            f"{source.name}: not a fleet identity: {error}; get it from the fleet with lifecert-fleet"
+        ) from error
+    if registered is not None and registered != identity.fleet_id:
+        raise FileUnusable(
+            f"{source.name}: identity of fleet {identity.fleet_id!r}, this terminal is of {registered!r}"
+        )
+    target = folder / FLEET
+    if target.exists():
+        if _same(target, identity):
+            return identity, False
+        raise AlreadyThere(
+            f"{target}: holds another identity; nothing was changed. Move it away if the fleet's key was really replaced."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_suffix(".new")
+        fresh.write_bytes(identity.to_bytes())
+        _sync(fresh)
+        fresh.rename(target)
+        _sync(folder)
+    except OSError as error:
+        raise FileUnusable(f"{target}: {error.strerror}") from error
+    return identity, True
+
+
+def _write_all(folder: Path, signing: PrivateKey, sealing: PrivateKey, registration: bytes) -> None:
+    # Made in a folder beside and linked in: a link fails where a file exists, a rename would replace it.
+    scratch = Path(tempfile.mkdtemp(prefix=".identity-", dir=folder))
+    try:
+        signing.save(scratch / SIGNING)
+        sealing.save(scratch / SEALING)
+        descriptor = os.open(scratch / STORAGE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(_STORAGE_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        (scratch / REGISTRATION).write_bytes(registration)
+        _sync(scratch / REGISTRATION)
+        made: list[Path] = []
+        try:
+            for name in (SIGNING, SEALING, STORAGE, REGISTRATION):
+                os.link(scratch / name, folder / name)
+                made.append(folder / name)
+        except OSError:
+            for path in made:
+                path.unlink()
+            raise
+        _sync(folder)
+    finally:
+        shutil.rmtree(scratch)
+
+
+def _registered_fleet(folder: Path) -> str | None:
+    path = folder / REGISTRATION
+    return read_registration(path.read_bytes()).fleet_id if path.exists() else None
+
+
+def _same(path: Path, identity: FleetIdentity) -> bool:
+    try:
+        return FleetIdentity.parse(path.read_bytes()) == identity
+    except ProtocolError:
+        return False
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""The technician's tool as the process it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from protocol.keys import PrivateKey
+from protocol.registration import FleetIdentity, read_registration
+from protocol.selftest import Check, SelftestReport
+
+PROGRAM = "from provisioning.cli import main; main()"
+
+
+def provision(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
+    )
+
+
+def make(out: Path, terminal: str = "t-1") -> subprocess.CompletedProcess[str]:
+    return provision("identity", "--fleet-id", "north", "--terminal-id", terminal, "--out", out)
+
+
+def fleet_file(folder: Path, fleet_id: str = "north") -> Path:
+    path = folder / "fleet-identity.json"
+    path.write_bytes(FleetIdentity(fleet_id=fleet_id, signing_key=PrivateKey.generate().public()).to_bytes())
+    return path
+
+
+def terminal_program(folder: Path, stdout: bytes, code: int, stderr: str = "") -> Path:
+    """A program that stands where the terminal's would and prints what its self test would."""
+    folder.joinpath("report").write_bytes(stdout)
+    path = folder / "lifecert-terminal"
+    path.write_text(
+        f"#!/bin/sh\nprintf '%s' \"$*\" > {folder}/arguments\ncat {folder}/report\n"
+        f"printf '%s\\n' '{stderr}' >&2\nexit {code}\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+def report(*checks: Check) -> bytes:
+    return SelftestReport(software="lifecert 0", python="3.11", machine="board", checks=checks).to_bytes()
+
+
+def test_identity_makes_keys_only_the_owner_reads_and_a_registration_the_fleet_can_check(tmp_path: Path) -> None:
+    out = tmp_path / "keys"
+    done = make(out)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "registration.jws",
+        "sealing.pem",
+        "signing.pem",
+        "storage.key",
+    ]
+    for name in ("sealing.pem", "signing.pem", "storage.key"):
+        assert (out / name).stat().st_mode & 0o777 == 0o600
+    registration = read_registration((out / "registration.jws").read_bytes())
+    assert (registration.fleet_id, registration.terminal_id) == ("north", "t-1")
+    assert registration.signing_key == PrivateKey.load(out / "signing.pem").public()
+    assert registration.sealing_key == PrivateKey.load(out / "sealing.pem").public()
+    assert registration.signing_key.key_id in done.stdout
+    assert len((out / "storage.key").read_bytes()) == 32
+
+
+def test_identity_never_replaces_anything(tmp_path: Path) -> None:
+    assert make(tmp_path).returncode == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = make(tmp_path, "t-2")
+    assert done.returncode == 1
+    assert "signing.pem" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["T 1", "", "a/b", "+", "x" * 64])
+def test_a_name_that_is_no_topic_level_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    done = make(tmp_path / "keys", name)
+    assert done.returncode == 1
+    assert "terminal_id: lower-case letters" in done.stderr
+    assert not (tmp_path / "keys").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = make(tmp_path / "file" / "keys")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_option_is_a_usage_error() -> None:
+    assert provision("identity", "--fleet-id", "north").returncode == 2
+
+
+def test_accept_fleet_can_be_repeated_and_shows_the_fingerprint(tmp_path: Path) -> None:
+    out = tmp_path / "keys"
+    make(out)
+    source = fleet_file(tmp_path)
+    key_id = FleetIdentity.parse(source.read_bytes()).signing_key.key_id
+    for _ in range(2):
+        done = provision("accept-fleet", source, "--out", out)
+        assert done.returncode == 0, done.stderr
+        assert key_id in done.stdout
+    assert FleetIdentity.parse((out / "fleet.json").read_bytes()) == FleetIdentity.parse(source.read_bytes())
+
+
+def test_another_fleets_identity_does_not_replace_the_one_that_is_there(tmp_path: Path) -> None:
+    source = fleet_file(tmp_path)
+    provision("accept-fleet", source, "--out", tmp_path / "keys")
+    before = (tmp_path / "keys" / "fleet.json").read_bytes()
+    done = provision("accept-fleet", fleet_file(tmp_path), "--out", tmp_path / "keys")
+    assert done.returncode == 1
+    assert "holds another identity" in done.stderr
+    assert (tmp_path / "keys" / "fleet.json").read_bytes() == before
+
+
+def test_the_identity_of_a_fleet_the_terminal_is_not_registered_for_is_refused(tmp_path: Path) -> None:
+    make(tmp_path / "keys")
+    done = provision("accept-fleet", fleet_file(tmp_path, "south"), "--out", tmp_path / "keys")
+    assert done.returncode == 1
+    assert "this terminal is of 'north'" in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"type": "fleet-identity", "version": 9}'])
+def test_a_file_that_is_no_fleet_identity_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    done = provision("accept-fleet", tmp_path / "x.json", "--out", tmp_path / "keys")
+    assert done.returncode == 1
+    assert "not a fleet identity" in done.stderr
+    assert not (tmp_path / "keys").exists()
+
+
+def test_a_missing_fleet_file_is_one_line(tmp_path: Path) -> None:
+    done = provision("accept-fleet", tmp_path / "none.json", "--out", tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No such file" in done.stderr
+
+
+def test_check_shows_what_to_do_about_a_failed_check_and_exits_1(tmp_path: Path) -> None:
+    checks = (
+        Check(name="networks", status="passed", detail="4 files", seconds=1.2),
+        Check(name="storage", status="failed", detail="read-only; remount the data partition", seconds=0),
+        Check(name="camera", status="skipped", detail="simulated", seconds=0),
+    )
+    program = terminal_program(tmp_path, report(*checks), 1)
+    done = provision("check", "--program", program, "--config", tmp_path / "t.toml")
+    assert done.returncode == 1
+    assert "remount the data partition" in done.stdout
+    assert "1 of 3 checks failed" in done.stdout
+    assert (tmp_path / "arguments").read_text() == f"selftest --json --config {tmp_path}/t.toml"
+
+
+def test_check_of_a_terminal_in_order_exits_0_and_gives_its_report_as_json(tmp_path: Path) -> None:
+    data = report(Check(name="clock", status="passed", detail="network", seconds=0.1))
+    program = terminal_program(tmp_path, data, 0)
+    assert provision("check", "--program", program).returncode == 0
+    done = provision("check", "--program", program, "--json")
+    assert json.loads(done.stdout) == json.loads(data)
+
+
+def test_a_terminal_that_refuses_its_settings_ends_check_with_78_and_its_own_words(tmp_path: Path) -> None:
+    program = terminal_program(tmp_path, b"", 78, "t.toml: broker.port: missing")
+    done = provision("check", "--program", program)
+    assert done.returncode == 78
+    assert "t.toml: broker.port: missing" in done.stderr
+
+
+def test_a_terminal_that_gives_no_report_is_a_failure(tmp_path: Path) -> None:
+    assert provision("check", "--program", terminal_program(tmp_path, b"\xff<html>", 0)).returncode == 1
+    done = provision("check", "--program", tmp_path / "none")
+    assert done.returncode == 1
+    assert "is the terminal program installed?" in done.stderr
+
+
+def test_version() -> None:
+    assert provision("--version").stdout.startswith("lifecert-provision ")
