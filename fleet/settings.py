@@ -105,9 +105,9 @@ class Settings(_Part):
     """`embedded`, or the URL of a PostgreSQL database; masked because it may hold a password."""
     time_zone: str = "+08:00"
     """Decides which day it is: `+HH:MM` or an IANA name."""
-    broker: BrokerSettings = BrokerSettings()
-    web: WebSettings = WebSettings()
-    references: ReferenceSettings = ReferenceSettings()
+    broker: BrokerSettings = Field(default_factory=BrokerSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    references: ReferenceSettings = Field(default_factory=ReferenceSettings)
 
     @field_validator("database")
     @classmethod

@@ -12,20 +12,34 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+import psycopg
 import pytest
 from joserfc.jwk import ECKey
 
 from device.vision.frame import Frame
 from fleet.broker import EmbeddedBroker
+from fleet.store.database import Database
+from fleet.store.embedded import EmbeddedDatabase
+from fleet.store.migrate import migrate
 from protocol.capture import FeatureReport
-from protocol.documents import IdentityDocument
+from protocol.documents import DocumentKind, IdentityDocument
+from protocol.envelope import sha256_of, sign
+from protocol.evidence import EvidenceResult, EvidenceStatus
 from protocol.keys import PrivateKey
-from protocol.references import Reference
+from protocol.outcomes import Outcome
+from protocol.policy import PathName, default_policy
+from protocol.records import RECORD_TYP, CertificationRecord, Claim, Comparison, Decision, NetworkUse
+from protocol.references import CaptureKind, Reference
+from protocol.registration import TerminalRegistration, sign_registration
 from protocol.roster import RosterEntry, RosterPage
+from protocol.times import ClockSource, DeviceTime
+from protocol.topics import Kind, Topic
 
 OURS = ("protocol", "device", "fleet", "provisioning", "models", "demo")
 NEVER_LOGGED = (
@@ -213,3 +227,128 @@ def embedded_broker() -> Iterator[RunningEmbeddedBroker]:
         warnings.simplefilter("ignore", ResourceWarning)
         del broker
         gc.collect()
+
+
+class FleetTerminal:
+    """A terminal as the fleet knows it: keys, a chain, and signed messages, made with the protocol alone."""
+
+    def __init__(self, fleet_id: str = "north", terminal_id: str = "t-1") -> None:
+        self.fleet_id = fleet_id
+        self.terminal_id = terminal_id
+        self.signing = PrivateKey.generate()
+        self.sealing = PrivateKey.generate()
+        self.counter = 0
+        self.previous: str | None = None
+
+    def topic(self, kind: Kind) -> Topic:
+        """The topic of this terminal for a kind of message."""
+        return Topic(self.fleet_id, self.terminal_id, kind)
+
+    def registration(self) -> bytes:
+        """The self-signed registration."""
+        return sign_registration(
+            TerminalRegistration(
+                fleet_id=self.fleet_id,
+                terminal_id=self.terminal_id,
+                signing_key=self.signing.public(),
+                sealing_key=self.sealing.public(),
+                made_at=datetime(2026, 11, 1, tzinfo=UTC),
+            ),
+            self.signing,
+        )
+
+    def record(self, **changes: Any) -> CertificationRecord:
+        """The next record of the chain, a supported `certified` one, with any field changed; does not move the chain on."""
+        at = changes.pop("at", datetime(2026, 11, 20, 8, tzinfo=UTC))
+        moment = DeviceTime(
+            boot_id="b" * 32, monotonic_ns=1, wall_clock=at, source=ClockSource.NETWORK, uncertainty_s=1.0
+        )
+        outcome = changes.pop("outcome", Outcome.CERTIFIED)
+        policy = default_policy()
+        name, thresholds = next(iter(policy.comparison.items()))
+        subject_id, token = changes.pop("subject_id", None), changes.pop("token", "A" * 43)
+        fields: dict[str, Any] = {
+            "record_id": uuid4().hex,
+            "fleet_id": self.fleet_id,
+            "terminal_id": self.terminal_id,
+            "counter": self.counter + 1,
+            "previous": self.previous,
+            "session_id": uuid4().hex,
+            "nonce": "0" * 32,
+            "claim": Claim(document=DocumentKind.RESIDENT_ID, token=token, subject_id=subject_id),
+            "decision": Decision(
+                outcome=outcome, reasons=(), policy_version=policy.policy_version, path=PathName.STANDARD
+            ),
+            "comparison": Comparison(
+                reference_id="c" * 32,
+                capture=CaptureKind.LIVE,
+                score=0.9,
+                zone="match",
+                match_threshold=thresholds.match,
+                grey_threshold=thresholds.grey,
+                model_sha256="d" * 64,
+                samples=5,
+            ),
+            "evidence": tuple(
+                EvidenceResult(kind=kind, status=EvidenceStatus.PASSED, reason="all_right")
+                for kind in policy.paths[PathName.STANDARD].required
+            ),
+            "challenge": (),
+            "quality": {},
+            "networks": (NetworkUse(name=name, sha256="d" * 64, runtime="test"),),
+            "software": "test",
+            "started": moment,
+            "decided": moment,
+        }
+        return CertificationRecord.model_validate({**fields, **changes})
+
+    def signed(self, record: CertificationRecord) -> bytes:
+        """The record as it travels; the chain goes on from it."""
+        envelope = sign(record.to_bytes(), key=self.signing, typ=RECORD_TYP)
+        self.counter, self.previous = record.counter, sha256_of(envelope)
+        return envelope
+
+    def next(self, **changes: Any) -> bytes:
+        """The next record of the chain as it travels."""
+        return self.signed(self.record(**changes))
+
+
+@pytest.fixture
+def make_fleet_terminal() -> Callable[..., FleetTerminal]:
+    """Make a terminal that signs: `make_fleet_terminal(fleet_id, terminal_id)`."""
+    return FleetTerminal
+
+
+@pytest.fixture(scope="session")
+def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One embedded PostgreSQL for the whole run, with a migrated database to copy; gives its URL."""
+    server = EmbeddedDatabase(tmp_path_factory.mktemp("postgres"), database="blank")
+    url = server.start()
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        # The data lives for this run only.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    blank = Database(url)
+    migrate(blank)
+    blank.close()
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def database_url(_postgres: str) -> Iterator[str]:
+    """The URL of a fresh database with the newest schema."""
+    name = f"test_{uuid4().hex}"
+    server = _postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE blank')
+        yield _postgres.replace("/blank?", f"/{name}?")
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database with the newest schema."""
+    found = Database(database_url)
+    yield found
+    found.close()

@@ -15,7 +15,7 @@ from datetime import datetime, tzinfo
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from fleet.admission import Chain, Position, Refusal, admit, chain_of, supersedes
+from fleet.admission import Chain, KnownPresence, Position, Refusal, admit, chain_of, supersedes
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
@@ -160,9 +160,7 @@ class _Batch:
         self._records: list[tuple[CertificationRecord, Inbound, str]] = []
         names = {topic.terminal_id for message in messages if (topic := _topic(message.topic)) is not None}
         self.terminals = terminals.find_terminals(connection, sorted(names), lock=True)
-        self._presence = {
-            name: (t.presence_state, t.presence_connection, t.presence_said_at) for name, t in self.terminals.items()
-        }
+        self._presence = {name: terminal.presence for name, terminal in self.terminals.items()}
 
     def take(self, message: Inbound, forced: Refusal | None) -> None:
         """Look at one message; records are only collected."""
@@ -274,16 +272,19 @@ class _Batch:
         if (refusal := self._foreign(terminal, presence.fleet_id, presence.terminal_id)) is not None:
             self._refuse(message, terminal.terminal_id, Kind.PRESENCE, refusal)
             return
-        state, connection, said_at = self._presence[terminal.terminal_id]
-        if supersedes(presence, state=state, connection=connection, said_at=said_at):
+        if supersedes(presence, self._presence[terminal.terminal_id]):
             terminals.save_presence(self._connection, presence, now=message.received_at)
-            self._presence[terminal.terminal_id] = (presence.state, presence.connection, presence.said_at)
+            self._presence[terminal.terminal_id] = KnownPresence(
+                presence.state, presence.connection, presence.boot_id, presence.said_at
+            )
 
     def _take_request(self, terminal: StoredTerminal, request: RosterRequest, message: Inbound) -> None:
         if (refusal := self._foreign(terminal, request.fleet_id, request.terminal_id)) is not None:
             self._refuse(message, terminal.terminal_id, Kind.ROSTER_REQUEST, refusal)
-        else:
-            self.roster_requests[terminal.terminal_id] = request.have
+            return
+        self.roster_requests[terminal.terminal_id] = request.have
+        # Answered like a record: the signed time in the receipt, bound to the terminal's question, sets the clock of one that has none.
+        self._answer(terminal.terminal_id, sha256_of(message.payload), Verdict.STORED)
 
     def _foreign(self, terminal: StoredTerminal, fleet_id: str, terminal_id: str) -> Refusal | None:
         if fleet_id != self._fleet_id:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, text
 
+from fleet.admission import KnownPresence
 from protocol.keys import PublicJwk
 from protocol.presence import Presence
 
@@ -25,9 +26,7 @@ class StoredTerminal:
     roster_version: int
     roster_pushed: int
     """Newest roster version that was sent to it."""
-    presence_state: str | None
-    presence_connection: int | None
-    presence_said_at: datetime | None
+    presence: KnownPresence
 
     def key_of(self, key_id: str) -> PublicJwk | None:
         """Return the key that may sign for this terminal, for `protocol.envelope.verify`."""
@@ -115,7 +114,7 @@ def save_presence(connection: Connection, presence: Presence, *, now: datetime) 
     """Store what a terminal says about itself."""
     connection.execute(
         text(
-            "UPDATE terminals SET presence_state = :state, presence_connection = :connection,"
+            "UPDATE terminals SET presence_state = :state, presence_connection = :connection, presence_boot_id = :boot_id,"
             " presence_said_at = :said_at, presence_received_at = :now, software = :software,"
             " policy_version = :policy_version, roster_have = :roster_have, outbox_pending = :pending,"
             " outbox_published = :published, outbox_acknowledged = :acknowledged, outbox_refused = :refused"
@@ -125,6 +124,7 @@ def save_presence(connection: Connection, presence: Presence, *, now: datetime) 
             "id": presence.terminal_id,
             "state": presence.state,
             "connection": presence.connection,
+            "boot_id": presence.boot_id,
             "said_at": presence.said_at,
             "now": now,
             "software": presence.software,
@@ -140,7 +140,7 @@ def save_presence(connection: Connection, presence: Presence, *, now: datetime) 
 
 _COLUMNS = (
     "terminal_id, area, signing_key, sealing_key, retired_at, last_counter, roster_version, roster_pushed,"
-    " presence_state, presence_connection, presence_said_at"
+    " presence_state, presence_connection, presence_boot_id, presence_said_at"
 )
 
 
@@ -154,7 +154,5 @@ def _terminal(row: Row[tuple[object, ...]]) -> StoredTerminal:
         last_counter=row.last_counter,
         roster_version=row.roster_version,
         roster_pushed=row.roster_pushed,
-        presence_state=row.presence_state,
-        presence_connection=row.presence_connection,
-        presence_said_at=row.presence_said_at,
+        presence=KnownPresence(row.presence_state, row.presence_connection, row.presence_boot_id, row.presence_said_at),
     )

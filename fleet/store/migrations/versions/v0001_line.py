@@ -59,6 +59,7 @@ CREATE TABLE terminals (
     roster_pushed bigint NOT NULL DEFAULT 0,
     presence_state text,
     presence_connection bigint,
+    presence_boot_id text,
     presence_said_at timestamptz,
     presence_received_at timestamptz,
     software text,
