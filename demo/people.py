@@ -1,0 +1,52 @@
+"""The synthetic people of the demo, with numbers of a region that does not exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from protocol.documents import check_digit
+
+FOLDER = Path(__file__).parent / "people"
+"""Clips and clip descriptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One synthetic beneficiary."""
+
+    name: str
+    first_17: str
+    clip: str
+    """Name of the clips: `live_<clip>`, `print_<clip>`, ..."""
+
+    @property
+    def number(self) -> str:
+        """Identity number with its check digit."""
+        return self.first_17 + check_digit(self.first_17)
+
+    def write_portrait(self, path: Path) -> None:
+        """Write the first picture of the live clip, as an enrolment desk would have taken it."""
+        video = cv2.VideoCapture(str(FOLDER / f"live_{self.clip}.mp4"))
+        is_read, picture = video.read()
+        video.release()
+        if not is_read or not cv2.imwrite(str(path), picture):
+            raise RuntimeError(f"clip live_{self.clip}.mp4: no picture")
+
+
+LIANG = Person("梁守田", "99999919410305001", "om")
+FANG = Person("方桂兰", "99999919440917002", "of")
+NOBODY = Person("未登记", "99999919500101009", "om")
+"""Has a valid number that no benefit list knows."""
+
+
+def write_list(path: Path) -> None:
+    """Write the benefit list of the two people, as an agency's system would export it."""
+    heading = "document_number,name,area,scheme,category,benefit_start"
+    rows = [
+        f"{LIANG.number},{LIANG.name},east-village,resident-pension,retired,2001-04-01",
+        f"{FANG.number},{FANG.name},east-village,work-injury,dependant,2012-10-01",
+    ]
+    path.write_text("\n".join([heading, *rows]) + "\n", encoding="utf-8")
