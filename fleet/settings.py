@@ -192,7 +192,7 @@ def _zone(text: str) -> tzinfo:
             return timezone(offset)
     try:
         return ZoneInfo(text)
-    except (OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise ValueError("unknown time zone: +HH:MM or an IANA name expected") from error
 
 

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.admission import (
+    MAX_COUNTER,
+    MAX_UNCERTAIN_SPAN,
+    Admission,
+    Chain,
+    Flag,
+    KnownPresence,
+    Position,
+    Refusal,
+    admit,
+    bracket_of,
+    chain_of,
+    supersedes,
+)
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.outcomes import Outcome
+from protocol.policy import default_policy
+from protocol.presence import OutboxCounts, Presence
+from protocol.records import CertificationRecord
+from protocol.references import CaptureKind
+from protocol.times import ClockSource, DeviceTime
+
+AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
+RECEIVED = AT + timedelta(minutes=5)
+ALONE = Position(here=None, before=None, record_id_sha256=None)
+
+
+@pytest.fixture
+def terminal(make_fleet_terminal: Callable[..., Any]) -> Any:
+    return make_fleet_terminal()
+
+
+def judge(record: CertificationRecord, **changes: Any) -> Admission:
+    facts: dict[str, Any] = {
+        "sha256": "1" * 64,
+        "fleet_id": "north",
+        "terminal_id": "t-1",
+        "retired": False,
+        "position": ALONE,
+        "policy": default_policy(),
+        "received_at": RECEIVED,
+    }
+    return admit(record, **{**facts, **changes})
+
+
+def moment(**changes: Any) -> DeviceTime:
+    fields: dict[str, Any] = {
+        "boot_id": "b" * 32,
+        "monotonic_ns": 0,
+        "wall_clock": AT,
+        "source": ClockSource.NETWORK,
+        "uncertainty_s": 2.0,
+    }
+    return DeviceTime.model_validate({**fields, **changes})
+
+
+def test_a_certified_record_counts_from_the_earliest_moment_of_its_bracket(terminal: Any) -> None:
+    found = judge(terminal.record(at=AT))
+    assert found.refusal is None
+    assert found.pass_at == AT - timedelta(seconds=1)
+    assert found.flags == ()
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o not in (Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN)])
+def test_no_other_outcome_is_a_pass(terminal: Any, outcome: Outcome) -> None:
+    assert judge(terminal.record(outcome=outcome)).pass_at is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "refusal"),
+    [
+        ({"fleet_id": "south"}, Refusal.WRONG_FLEET),
+        ({"terminal_id": "t-2"}, Refusal.WRONG_TERMINAL),
+        ({"retired": True}, Refusal.RETIRED_TERMINAL),
+        ({"position": Position("9" * 64, None, None)}, Refusal.FORK),
+        ({"position": Position(None, None, "9" * 64)}, Refusal.RECORD_ID_REUSED),
+    ],
+)
+def test_a_refused_record_has_no_effect(terminal: Any, facts: dict[str, Any], refusal: Refusal) -> None:
+    found = judge(terminal.record(), **facts)
+    assert found.refusal is refusal
+    assert found.pass_at is None
+
+
+def test_a_counter_the_database_cannot_hold_is_refused(terminal: Any) -> None:
+    assert judge(terminal.record(counter=MAX_COUNTER + 1, previous="0" * 64)).refusal is Refusal.OUT_OF_RANGE
+
+
+def test_a_repeated_record_is_no_fork_even_of_a_retired_terminal(terminal: Any) -> None:
+    found = judge(terminal.record(), position=Position("1" * 64, None, "1" * 64), retired=True)
+    assert found.repeated
+    assert found.refusal is None
+
+
+@pytest.mark.parametrize(
+    ("counter", "previous", "before", "chain"),
+    [
+        (1, None, None, Chain.LINKED),
+        (1, "a" * 64, None, Chain.BROKEN),
+        (2, "a" * 64, "a" * 64, Chain.LINKED),
+        (2, "a" * 64, "b" * 64, Chain.BROKEN),
+        (2, None, "b" * 64, Chain.BROKEN),
+        (2, "a" * 64, None, Chain.GAP),
+    ],
+)
+def test_chain(counter: int, previous: str | None, before: str | None, chain: Chain) -> None:
+    assert chain_of(counter, previous, before) is chain
+
+
+def unsupported(record: CertificationRecord, change: str) -> dict[str, Any]:
+    comparison = record.comparison
+    assert comparison is not None
+    failed = EvidenceResult(kind=EvidenceKind.TEXTURE, status=EvidenceStatus.FAILED, reason="replay")
+    return {
+        "no comparison": {"comparison": None},
+        "grey": {"comparison": comparison.model_copy(update={"zone": "grey"})},
+        "photo": {"comparison": comparison.model_copy(update={"capture": CaptureKind.PHOTO})},
+        "below its own threshold": {"comparison": comparison.model_copy(update={"match_threshold": 0.95})},
+        "below the policy's": {"comparison": comparison.model_copy(update={"match_threshold": 0.1, "score": 0.2})},
+        "failed evidence": {"evidence": (*record.evidence, failed)},
+        "missing evidence": {"evidence": record.evidence[:1]},
+        "no evidence": {"evidence": ()},
+    }[change]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "no comparison",
+        "grey",
+        "photo",
+        "below its own threshold",
+        "below the policy's",
+        "failed evidence",
+        "missing evidence",
+        "no evidence",
+    ],
+)
+def test_a_pass_that_does_not_follow_from_its_numbers_is_kept_and_not_counted(terminal: Any, change: str) -> None:
+    record = terminal.record()
+    found = judge(record.model_copy(update=unsupported(record, change)))
+    assert found.refusal is None
+    assert Flag.DECISION_UNSUPPORTED in found.flags
+    assert found.pass_at is None
+
+
+def test_a_policy_the_fleet_never_issued_is_shown(terminal: Any) -> None:
+    found = judge(terminal.record(), policy=None)
+    assert found.flags == (Flag.POLICY_UNKNOWN,)
+    assert found.pass_at is not None
+
+
+def test_without_a_clock_the_fleet_brackets_between_its_own_moments() -> None:
+    floor = AT - timedelta(hours=3)
+    bracket = bracket_of(moment(source=ClockSource.NONE, uncertainty_s=None, last_fleet_time=floor), RECEIVED)
+    assert (bracket.earliest, bracket.latest) == (floor, RECEIVED)
+
+
+@pytest.mark.parametrize("source", [ClockSource.NETWORK, ClockSource.RTC, ClockSource.FLEET])
+def test_a_bounded_clock_narrows_the_bracket(source: ClockSource) -> None:
+    bracket = bracket_of(moment(source=source), RECEIVED)
+    assert (bracket.earliest, bracket.latest) == (AT - timedelta(seconds=2), AT + timedelta(seconds=2))
+
+
+def test_the_bracket_never_ends_after_the_arrival() -> None:
+    assert bracket_of(moment(uncertainty_s=3600.0), RECEIVED).latest == RECEIVED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wall_clock": RECEIVED + timedelta(days=2)},
+        {"last_fleet_time": AT + timedelta(minutes=1)},
+        {"last_fleet_time": RECEIVED + timedelta(days=1)},
+        {"wall_clock": datetime(1, 1, 1, tzinfo=UTC), "uncertainty_s": 1e6},
+    ],
+)
+def test_a_clock_that_contradicts_the_fleet_is_set_aside(changes: dict[str, Any]) -> None:
+    bracket = bracket_of(moment(**changes), RECEIVED)
+    assert bracket.contradicted
+    assert bracket.latest == RECEIVED
+
+
+def test_an_endless_uncertainty_bounds_nothing() -> None:
+    assert bracket_of(moment(uncertainty_s=1e300), RECEIVED).earliest is None
+
+
+def test_a_pass_whose_moment_nothing_bounds_does_not_count(terminal: Any) -> None:
+    record = terminal.record(decided=moment(source=ClockSource.NONE, uncertainty_s=None))
+    found = judge(record)
+    assert found.pass_at is None
+    assert Flag.TIME_UNBOUNDED in found.flags
+
+
+@pytest.mark.parametrize(("days", "counts"), [(1, True), (13, True), (14, False), (400, False)])
+def test_time_uncertain_counts_only_within_one_rosters_life(terminal: Any, days: int, counts: bool) -> None:
+    floor = RECEIVED - timedelta(days=days)
+    decided = moment(source=ClockSource.NONE, uncertainty_s=None, last_fleet_time=floor)
+    found = judge(terminal.record(outcome=Outcome.TIME_UNCERTAIN, decided=decided))
+    assert (found.pass_at == floor) is counts
+    assert (timedelta(days=days) < MAX_UNCERTAIN_SPAN) is counts
+
+
+@given(
+    wall=st.datetimes(timezones=st.just(UTC)),
+    floor=st.none() | st.datetimes(timezones=st.just(UTC)),
+    spread=st.none() | st.floats(min_value=0, allow_infinity=False),
+    source=st.sampled_from(ClockSource),
+)
+def test_every_bracket_is_in_order_and_within_what_the_fleet_knows(
+    wall: datetime, floor: datetime | None, spread: float | None, source: ClockSource
+) -> None:
+    decided = moment(wall_clock=wall, last_fleet_time=floor, uncertainty_s=spread, source=source)
+    bracket = bracket_of(decided, RECEIVED)
+    assert bracket.latest <= RECEIVED
+    if bracket.earliest is not None:
+        assert bracket.earliest <= bracket.latest
+        assert floor is None or bracket.earliest >= floor
+
+
+def presence(state: str, connection: int, *, boot: str = "b", at: datetime = AT) -> Presence:
+    return Presence.model_validate(
+        {
+            "fleet_id": "north",
+            "terminal_id": "t-1",
+            "state": state,
+            "boot_id": boot * 32,
+            "connection": connection,
+            "said_at": at,
+            "software": "test",
+            "policy_version": None,
+            "roster_version": 0,
+            "outbox": OutboxCounts(pending=0, published=0, acknowledged=0, refused=0),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (presence("online", 6), True),
+        (presence("offline", 5), True),
+        (presence("offline", 4), False),
+        (presence("online", 4), False),
+        (presence("online", 4, boot="c"), True),
+        (presence("offline", 4, boot="c"), False),
+        (presence("online", 5, at=AT - timedelta(seconds=1)), False),
+        (presence("online", 5, at=AT + timedelta(seconds=1)), True),
+    ],
+)
+def test_presence_order(message: Presence, expected: bool) -> None:
+    assert supersedes(message, KnownPresence("online", 5, "b" * 32, AT)) is expected
+
+
+def test_within_a_connection_offline_is_the_last_word() -> None:
+    known = KnownPresence("offline", 5, "b" * 32, AT)
+    assert not supersedes(presence("online", 5, at=AT + timedelta(seconds=1)), known)
+    assert supersedes(presence("online", 1), KnownPresence(None, None, None, None))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import FleetError, KeysMissing
+from fleet.keys import FieldCipher, as_wire_secret, load_keys, make_keys
+
+
+def test_keys_are_made_once_and_only_the_owner_can_read_them(tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", key_domain="d1")
+    first = load_keys(tmp_path / "keys")
+    make_keys(tmp_path / "keys", key_domain="d1")
+    again = load_keys(tmp_path / "keys")
+    assert first.signing.key_id == again.signing.key_id
+    assert first.claim_key == again.claim_key
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "keys").iterdir()} == {0o600}
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_key_domain_is_added_beside_the_first(tmp_path: Path) -> None:
+    make_keys(tmp_path, key_domain="d1")
+    make_keys(tmp_path, key_domain="d2")
+    assert set(load_keys(tmp_path).feature_keys) == {"d1", "d2"}
+
+
+def test_no_secret_stands_in_a_repr(tmp_path: Path) -> None:
+    make_keys(tmp_path, key_domain="d1")
+    keys = load_keys(tmp_path)
+    assert str(keys.claim_key) not in repr(keys)
+    assert "feature_keys" not in repr(keys)
+
+
+def test_absent_or_cut_keys_are_reported_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(KeysMissing, match="lifecert-fleet init"):
+        load_keys(tmp_path)
+    make_keys(tmp_path, key_domain="d1")
+    (tmp_path / "claim.key").write_bytes(b"short")
+    with pytest.raises(KeysMissing, match="5 bytes, 32 expected"):
+        load_keys(tmp_path)
+
+
+def test_a_stored_field_opens_only_in_its_own_place() -> None:
+    cipher = FieldCipher(os.urandom(32))
+    stored = cipher.encrypt("甲", subject_id="a", field_name="name")
+    assert cipher.decrypt(stored, subject_id="a", field_name="name") == "甲"
+    for subject, name in (("b", "name"), ("a", "document")):
+        with pytest.raises(FleetError, match="does not open"):
+            cipher.decrypt(stored, subject_id=subject, field_name=name)
+
+
+def test_a_wire_secret_has_43_characters() -> None:
+    assert len(as_wire_secret(bytes(32))) == 43

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import ImportRefused
+from fleet.exchange.subjects_csv import read_rows
+from protocol.documents import check_digit
+
+TODAY = date(2026, 11, 20)
+HEADING = "document_number,name,area,scheme,category,benefit_start\n"
+
+
+def number(serial: int) -> str:
+    first = f"99999919400101{serial:03d}"
+    return first + check_digit(first)
+
+
+def row(
+    serial: int = 1, name: str = "甲", area: str = "east", scheme: str = "pension", start: str = "2001-07-01"
+) -> str:
+    return f"{number(serial)},{name},{area},{scheme},retired,{start}\n"
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(ImportRefused) as caught:
+        read_rows(path, today=TODAY)
+    return [problem.removeprefix(f"{path}: ") for problem in caught.value.problems]
+
+
+def written(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / "people.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_utf8_is_read_with_and_without_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    rows = read_rows(written(tmp_path, HEADING + row(1) + "\n" + row(2, start="2015/01/31"), encoding), today=TODAY)
+    assert [r.line for r in rows] == [2, 4]
+    assert rows[1].benefit.started == date(2015, 1, 31)
+
+
+def test_chinese_headings_in_another_order_are_read(tmp_path: Path) -> None:
+    text = f"姓名,身份证号,地区,险种,人员类别,待遇领取日期\n甲,{number(1)},east,pension,retired,2001-07-01\n"
+    assert read_rows(written(tmp_path, text), today=TODAY)[0].name == "甲"
+
+
+def test_every_bad_cell_is_reported_with_its_line(tmp_path: Path) -> None:
+    text = HEADING + row(1) + "123,,east,pension,retired,2001-13-01\n" + "a,b\n" + row(2, start="1200-01-01")
+    found = "\n".join(problems(written(tmp_path, text)))
+    assert "line 3: document_number: identity number: 3 characters" in found
+    assert "line 3: name: empty" in found
+    assert "line 3: benefit_start" in found
+    assert "line 4: 2 columns, 6 expected" in found
+    assert "line 5: benefit_start" in found
+    assert "line 2" not in found
+
+
+def test_no_message_repeats_a_number_or_a_name(tmp_path: Path) -> None:
+    wrong = number(1)[:17] + ("0" if number(1)[17] != "0" else "1")
+    text = HEADING + f"{wrong},秘密,east,pension,retired,2001-07-01\n" + row(2, name="张\x07三")
+    found = "\n".join(problems(written(tmp_path, text)))
+    assert "check digit" in found
+    assert "cannot be shown" in found
+    assert wrong not in found
+    assert "秘密" not in found
+
+
+def test_contradicting_rows_of_one_person_are_refused(tmp_path: Path) -> None:
+    text = HEADING + row(1) + row(1, name="乙", scheme="injury") + row(1)
+    found = "\n".join(problems(written(tmp_path, text)))
+    assert "line 3: same document number as line 2, other name or area" in found
+    assert "line 4: same person and scheme as line 2" in found
+
+
+def test_one_person_may_have_two_schemes(tmp_path: Path) -> None:
+    assert len(read_rows(written(tmp_path, HEADING + row(1) + row(1, scheme="injury")), today=TODAY)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (HEADING.encode(), "no rows"),
+        (b"name,area\n", "no column document_number"),
+        ("姓名".encode("gbk"), "not UTF-8"),
+        (HEADING.encode() + b'"open\n', "not CSV"),
+    ],
+)
+def test_a_file_that_is_no_such_table_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(content)
+    assert message in "\n".join(problems(path))
+
+
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    assert "cannot be read" in problems(tmp_path / "none.csv")[0]
+
+
+def test_a_row_shows_nobody_in_its_repr(tmp_path: Path) -> None:
+    assert repr(read_rows(written(tmp_path, HEADING + row(1)), today=TODAY)[0]) == "SubjectRow(line=2)"
