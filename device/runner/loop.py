@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta, timezone
@@ -19,6 +18,8 @@ from device.session.commands import (
     Command,
     Compare,
     DropSamples,
+    Lamp,
+    Line,
     Prompt,
     Recheck,
     SetLamp,
@@ -164,8 +165,10 @@ class Runner:
         """Have a function called between two events, on the loop's thread: stores belong to that thread."""
         self._inputs.put(_Called(function))
 
-    def check_parts(self) -> None:
-        """Try storage and camera, as at start and after a fault."""
+    def begin(self) -> None:
+        """Greet, and try storage and camera: what does not work at start is a fault like any other."""
+        self._ports.panel.show(Lamp.IDLE)
+        self._ports.prompter.say(Line.WELCOME)
         self._recheck()
 
     def next_deadline_ns(self) -> int | None:
@@ -352,22 +355,6 @@ class Runner:
             self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.STORAGE))
             return
         self._order(Reopen())
-
-
-def run_in_service(
-    runner: Runner, *, stopping: threading.Event, on_turn: Callable[[], None], longest_wait_s: float = 1.0
-) -> None:
-    """Turn the loop in real time until told to stop.
-
-    Args:
-        runner: the loop.
-        stopping: ends it.
-        on_turn: called after every turn, at least once in `longest_wait_s`; feeds the watchdog.
-        longest_wait_s: bounds the wait for an input.
-    """
-    while not stopping.is_set():
-        runner.turn(longest_wait_s)
-        on_turn()
 
 
 def _day(moment: DeviceTime) -> date:

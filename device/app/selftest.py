@@ -1,0 +1,174 @@
+"""The self test: tries every part a session needs, changes nothing, and reports for `lifecert-provision`."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+import numpy as np
+
+from device.adapters.clock_system import SystemClock
+from device.adapters.inference_tflite import open_networks
+from device.adapters.outbox_sqlite import SqliteOutbox
+from device.adapters.policy_file import FilePolicyStore
+from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
+from device.app.service import make_board
+from device.errors import DeviceError
+from device.ports import Camera
+from device.settings import Settings
+from device.vision.inference import Network, Networks
+from protocol.errors import ProtocolError
+from protocol.records import RECORD_TYP
+from protocol.selftest import Check, SelftestReport
+from protocol.times import ClockSource
+
+_FRAMES = 5
+_CAPTURE_TIMEOUT_S = 3.0
+_LEAST_FREE_BYTES = 256 * 1024 * 1024
+"""Some 40,000 records of 6 kB: months of a busy terminal without a network."""
+
+
+class _Skipped(Exception):
+    """A check that has nothing to try."""
+
+
+def selftest(settings: Settings) -> SelftestReport:
+    """Try everything and report; a part that fails does not keep the others from being tried."""
+    checks = [
+        _check("networks", lambda: _networks(settings)),
+        _check("camera", lambda: _camera(settings)),
+        _check("outbox", lambda: _outbox(settings)),
+        _check("signing-key", lambda: _signing_key(settings)),
+        _check("policy", lambda: _policy(settings)),
+        _check("roster", lambda: _roster(settings)),
+        _check("clock", lambda: _clock(settings)),
+        _check("disk", lambda: _disk(settings)),
+    ]
+    return SelftestReport(
+        software=version("lifecert"),
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+        checks=tuple(checks),
+    )
+
+
+def _check(name: str, attempt: Callable[[], str]) -> Check:
+    begin = time.perf_counter()
+    try:
+        status, detail = "passed", attempt()
+    except _Skipped as reason:
+        status, detail = "skipped", str(reason)
+    except (DeviceError, ProtocolError, OSError) as error:
+        status, detail = "failed", str(error)
+    return Check.model_validate(
+        {"name": name, "status": status, "detail": detail, "seconds": round(time.perf_counter() - begin, 3)}
+    )
+
+
+def _networks(settings: Settings) -> str:
+    terminal = settings.terminal
+    networks = open_networks(terminal.models_dir, features=terminal.features, runtime=terminal.runtime)
+    for network in _each(networks):
+        _run_twice(network)
+    return f"{len(_each(networks))} networks on {networks.features.runtime}, features {networks.features.manifest.name}"
+
+
+def _each(networks: Networks) -> tuple[Network, ...]:
+    return networks.detection, networks.landmarks, networks.eyelids, networks.features
+
+
+def _run_twice(network: Network) -> None:
+    """Infer a pattern twice: outputs must be finite, not all alike, and the same both times.
+
+    An interpreter that cannot do a network's quantisation has been seen to give constants without an error.
+
+    Raises:
+        DeviceError: if they are not.
+    """
+    steps = network.manifest.preprocessing
+    size = steps.height * steps.width * 3
+    noise = hashlib.shake_256(b"lifecert selftest").digest(size)
+    picture = np.frombuffer(noise, np.uint8).reshape(steps.height, steps.width, 3)
+    first = {name: value.copy() for name, value in network.infer(picture).items()}
+    second = network.infer(picture)
+    for name, value in first.items():
+        if not np.isfinite(value).all() or not np.array_equal(value, second[name]):
+            raise DeviceError(f"network {network.manifest.name}: output {name} is not finite or not repeatable")
+        if value.size > 1 and float(np.ptp(value)) == 0.0:
+            raise DeviceError(f"network {network.manifest.name}: output {name} is constant; try the other runtime")
+
+
+def _camera(settings: Settings) -> str:
+    camera: Camera = make_board(settings, SystemClock(settings.clock_path)).camera
+    camera.start()
+    try:
+        frames = [camera.capture(_CAPTURE_TIMEOUT_S) for _ in range(_FRAMES)]
+    finally:
+        camera.stop()
+    seen = [frame for frame in frames if frame is not None]
+    if len(seen) < _FRAMES:
+        raise DeviceError(
+            f"camera {settings.camera.kind}: {len(seen)} of {_FRAMES} frames came; check the ribbon cable"
+        )
+    height, width = seen[0].pixels.shape[:2]
+    return f"{settings.camera.kind}: {_FRAMES} frames of {width}x{height}"
+
+
+def _outbox(settings: Settings) -> str:
+    outbox = SqliteOutbox(settings.outbox_path, max_rows=settings.outbox.max_rows, max_bytes=settings.outbox.max_bytes)
+    try:
+        outbox.check()
+        counts = outbox.counts()
+    finally:
+        outbox.close()
+    return f"can be written; {counts.pending + counts.published} records not confirmed"
+
+
+def _signing_key(settings: Settings) -> str:
+    signer = KeyfileSigner(settings.keys.signing.path)
+    signer.sign(b"selftest", RECORD_TYP)
+    load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
+    return f"key {signer.key_id[:8]} signs; the fleet's identity is there"
+
+
+def _policy(settings: Settings) -> str:
+    fleet = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
+    policy = FilePolicyStore(settings.policy_path, fleet.signing_key).current()
+    if policy is None:
+        raise DeviceError("policy: none in force; let the uplink connect to the fleet once")
+    if settings.terminal.features not in policy.comparison:
+        raise DeviceError(
+            f"policy {policy.policy_version}: no thresholds for {settings.terminal.features}, "
+            f"it has {', '.join(policy.comparison)}"
+        )
+    return f"version {policy.policy_version}"
+
+
+def _roster(settings: Settings) -> str:
+    store = SqliteReferenceStore(settings.references_path, settings.keys.storage.path, SystemClock(settings.clock_path))
+    try:
+        if store.claim_key() is None:
+            raise _Skipped("no roster in force yet; the fleet sends it once the terminal is registered")
+        return f"version {store.version()}"
+    finally:
+        store.close()
+
+
+def _clock(settings: Settings) -> str:
+    now = SystemClock(settings.clock_path).now()
+    if now.source is ClockSource.NONE:
+        raise DeviceError("clock: nothing vouches for the date; connect to a network or fit a battery for the clock")
+    bound = "unbounded" if now.uncertainty_s is None else f"within {now.uncertainty_s:.1f} s"
+    return f"set by {now.source}, {bound}"
+
+
+def _disk(settings: Settings) -> str:
+    free = shutil.disk_usage(settings.terminal.data_dir).free
+    if free < _LEAST_FREE_BYTES:
+        raise DeviceError(f"disk: {free // 2**20} MiB free, {_LEAST_FREE_BYTES // 2**20} MiB needed; delete or grow")
+    return f"{free // 2**20} MiB free"

@@ -1,0 +1,292 @@
+"""The terminal as a service: puts the parts together from the settings, minds signals and systemd."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, TextIO
+
+from device.adapters.camera_picamera2 import Picamera2Camera
+from device.adapters.clock_system import SystemClock
+from device.adapters.entropy_system import SystemEntropy
+from device.adapters.inference_tflite import open_networks
+from device.adapters.notify_systemd import SystemdNotifier
+from device.adapters.outbox_sqlite import SqliteOutbox
+from device.adapters.panel_gpiozero import GpiozeroPanel
+from device.adapters.policy_file import FilePolicyStore
+from device.adapters.prompter_text import TextPrompter
+from device.adapters.reader_lines import LineReader
+from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
+from device.app.clip import identity_of
+from device.errors import DeviceError
+from device.ports import Camera, ClaimSource, Clock, Entropy, Panel, Prompter
+from device.runner.lockstep import step
+from device.runner.loop import Notice, Ports, Runner, Stored
+from device.runner.worker import VisionWorker, WorkerThread
+from device.session.events import ClaimRefused, RecordNotStored
+from device.session.machine import State
+from device.settings import Settings
+from device.simulated.actor import EmptyRoom, open_actor
+from device.simulated.camera import HeardPrompter, SimulatedCamera
+from device.simulated.clock import FastClock
+from device.simulated.control import ControlSocket
+from device.simulated.entropy import SeededEntropy
+from device.simulated.panel import SimulatedPanel
+from device.vision.pipeline import VisionPipeline
+from protocol.policy import Policy
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_WAIT_S = 1.0
+"""Bounds a turn of an idle loop, so that the watchdog is fed several times within its period."""
+_EXPIRE_EVERY_NS = 60_000_000_000
+"""A roster's validity is given in days; a minute is early enough to delete it."""
+_EMPTY_RATE = 20.0
+_STATUS_TIMEOUT_S = 10.0
+
+
+class WorkerLost(DeviceError):
+    """The vision worker ended by itself; the service stops, and systemd starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What differs between a Raspberry Pi and a laptop."""
+
+    camera: Camera
+    panel: Panel
+    prompter: Prompter
+    clock: Clock
+    entropy: Entropy
+    fast_clock: FastClock | None
+    """With it the terminal plays clips as fast as it can."""
+    simulated_camera: SimulatedCamera | None
+    simulated_panel: SimulatedPanel | None
+
+
+def run(
+    settings: Settings,
+    *,
+    stopping: threading.Event | None = None,
+    reader: TextIO | None = None,
+    on_turn: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve people until SIGTERM or SIGINT, or until `stopping` is set.
+
+    Args:
+        settings: of the terminal.
+        stopping: ends the service; without it signals do, and it must be called from the main thread.
+        reader: where document numbers are typed or scanned, one a line; standard input by default.
+        on_turn: called after every turn of the loop.
+
+    Raises:
+        DeviceError: if a part that must be there at start cannot be used, or the vision worker is lost.
+    """
+    stop = stopping if stopping is not None else _stop_on_signals()
+    notifier = SystemdNotifier()
+    terminal = Terminal(settings, reader=reader if reader is not None else sys.stdin)
+
+    def after_turn() -> None:
+        notifier.alive()
+        on_turn()
+
+    notifier.ready(f"terminal {settings.terminal.terminal_id}")
+    logger.info("terminal started terminal=%s", settings.terminal.terminal_id)
+    try:
+        terminal.run(stop, on_turn=after_turn)
+    finally:
+        notifier.stopping()
+        terminal.close()
+    logger.info("terminal stopped")
+
+
+class Terminal:
+    """The composed terminal. Everything but `run` and `close` happens inside."""
+
+    def __init__(self, settings: Settings, *, reader: TextIO) -> None:
+        self._settings = settings
+        terminal = settings.terminal
+        networks = open_networks(terminal.models_dir, features=terminal.features, runtime=terminal.runtime)
+        fleet = load_fleet_identity(settings.keys.fleet, fleet_id=terminal.fleet_id)
+        self._system_clock = SystemClock(settings.clock_path)
+        self._board = make_board(settings, self._system_clock)
+        self._outbox = SqliteOutbox(
+            settings.outbox_path, max_rows=settings.outbox.max_rows, max_bytes=settings.outbox.max_bytes
+        )
+        self._references = SqliteReferenceStore(
+            settings.references_path, settings.keys.storage.path, self._system_clock
+        )
+        self._policies = FilePolicyStore(settings.policy_path, fleet.signing_key)
+        ports = Ports(
+            panel=self._board.panel,
+            prompter=self._board.prompter,
+            outbox=self._outbox,
+            references=self._references,
+            policies=self._policies,
+            signer=KeyfileSigner(settings.keys.signing.path),
+            clock=self._board.clock,
+            entropy=self._board.entropy,
+        )
+        identity = identity_of(networks, fleet_id=terminal.fleet_id, terminal_id=terminal.terminal_id)
+        self._runner = Runner(ports, identity=identity, on_notice=self._notice)
+        self._worker = VisionWorker(
+            self._board.camera,
+            VisionPipeline(networks),
+            now_ns=self._board.clock.monotonic_ns,
+            post=self._runner.post,
+            is_paced=self._board.fast_clock is not None,
+        )
+        self._runner.attach(self._worker)
+        self._control = self._make_control()
+        self._sources: list[ClaimSource] = [LineReader(reader), *([self._control] if self._control else [])]
+        self._expired_ns = 0
+
+    def run(self, stopping: threading.Event, *, on_turn: Callable[[], None]) -> None:
+        """Serve until told to stop.
+
+        Raises:
+            PanelUnavailable: if the board cannot be opened.
+            WorkerLost: if the vision worker crashed.
+        """
+        self._board.panel.start(self._runner.press)
+        for source in self._sources:
+            source.start(self._runner.present_claim)
+        self._runner.begin()
+        if self._board.fast_clock is not None:
+            while not stopping.is_set():
+                self._turn_fast(self._board.fast_clock)
+                self._after_turn(on_turn)
+            return
+        thread = WorkerThread(self._worker, on_crash=self._runner.post_crash)
+        thread.start()
+        try:
+            while not stopping.is_set():
+                self._runner.turn(_LONGEST_WAIT_S)
+                self._after_turn(on_turn)
+                if not thread.is_alive:
+                    raise WorkerLost("vision worker: ended by itself, see the log")
+        finally:
+            thread.stop()
+
+    def close(self) -> None:
+        """Give back everything; may be called twice."""
+        for source in self._sources:
+            source.stop()
+        self._board.camera.stop()
+        self._board.panel.stop()
+        self._references.close()
+        self._outbox.close()
+
+    def _turn_fast(self, clock: FastClock) -> None:
+        if self._runner.session.state in {State.IDLE, State.FAULTED} and not self._worker.is_acquiring:
+            # Between sessions no frame moves the clock: wait for an input in real time, and let a faulted terminal retry at once.
+            self._worker.step()
+            if not self._runner.turn(_LONGEST_WAIT_S):
+                clock.advance_to(self._runner.next_deadline_ns() or 0)
+        else:
+            step(self._runner, self._worker, clock)
+
+    def _after_turn(self, on_turn: Callable[[], None]) -> None:
+        now = self._board.clock.monotonic_ns()
+        if now - self._expired_ns > _EXPIRE_EVERY_NS:
+            self._expired_ns = now
+            self._references.expire(self._system_clock.now().wall_clock)
+        on_turn()
+
+    def _make_control(self) -> ControlSocket | None:
+        path, camera, panel = (
+            self._settings.simulated.control_socket,
+            self._board.simulated_camera,
+            self._board.simulated_panel,
+        )
+        if path is None or camera is None or panel is None:
+            return None
+        return ControlSocket(
+            path,
+            camera=camera,
+            panel=panel,
+            is_free=lambda: self._runner.session.state is State.IDLE,
+            ask_status=self._ask_status,
+        )
+
+    def _ask_status(self) -> dict[str, Any]:
+        answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._runner.call(lambda: answers.put(self._status()))
+        try:
+            return answers.get(timeout=_STATUS_TIMEOUT_S)
+        except queue.Empty:
+            raise WorkerLost("terminal: the loop does not answer") from None
+
+    def _status(self) -> dict[str, Any]:
+        policy: Policy | None = self._policies.current()
+        panel = self._board.simulated_panel
+        return {
+            "state": str(self._runner.session.state),
+            "lamp": str(panel.lamp) if panel is not None and panel.lamp is not None else None,
+            "outbox": self._outbox.counts().model_dump(),
+            "policy_version": policy.policy_version if policy else None,
+            "roster_version": self._references.version(),
+        }
+
+    def _notice(self, notice: Notice) -> None:
+        if self._control is None:
+            return
+        match notice:
+            case Stored(record, sha256):
+                until = record.decision.certified_until
+                answer = {
+                    "ok": True,
+                    "outcome": str(record.decision.outcome),
+                    "reasons": [str(reason) for reason in record.decision.reasons],
+                    "session_id": record.session_id,
+                    "record_id": record.record_id,
+                    "counter": record.counter,
+                    "sha256": sha256,
+                    "certified_until": until.isoformat() if until else None,
+                }
+            case ClaimRefused(_, problem):
+                answer = {"ok": False, "error": str(problem)}
+            case RecordNotStored():
+                answer = {"ok": False, "error": "not_stored"}
+            case _:
+                answer = {"ok": False, "error": "fault"}
+        self._control.conclude(answer)
+
+
+def make_board(settings: Settings, system_clock: SystemClock) -> Board:
+    """Return the parts that the settings name; the simulated ones only where the camera is simulated too.
+
+    Raises:
+        DeviceError: if a clip description cannot be used.
+    """
+    spoken = TextPrompter(sys.stdout, settings.terminal.languages)
+    simulated_panel = SimulatedPanel() if settings.panel.kind == "simulated" else None
+    panel: Panel = simulated_panel or GpiozeroPanel(settings.panel)
+    if settings.camera.kind == "picamera2":
+        return Board(Picamera2Camera(), panel, spoken, system_clock, SystemEntropy(), None, None, simulated_panel)
+    chosen = settings.simulated
+    actor = open_actor(chosen.actor) if chosen.actor is not None else EmptyRoom(_EMPTY_RATE)
+    fast_clock = FastClock(system_clock) if chosen.speed == "fast" else None
+    clock: Clock = fast_clock or system_clock
+    camera = SimulatedCamera(actor, clock)
+    entropy: Entropy = SeededEntropy(chosen.entropy_seed) if chosen.entropy_seed is not None else SystemEntropy()
+    prompter = HeardPrompter(camera.hear, spoken.say)
+    return Board(camera, panel, prompter, clock, entropy, fast_clock, camera, simulated_panel)
+
+
+def _stop_on_signals() -> threading.Event:
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping

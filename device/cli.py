@@ -1,0 +1,242 @@
+"""`lifecert-terminal`: the terminal program's command line. Everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from device.app.clip import ClipResult
+    from device.settings import Settings
+
+DONE, CHECK_FAILED, USAGE, BAD_SETTINGS = 0, 1, 2, 78
+
+_DEFAULT_CONFIG = Path("/etc/lifecert/terminal.toml")
+
+app = typer.Typer(
+    name="lifecert-terminal",
+    help="Proof-of-life certification terminal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class ReferenceKind(StrEnum):
+    """How the picture given with --reference was made."""
+
+    LIVE = "live"
+    PHOTO = "photo"
+
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file (TOML).")]
+MaybeConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file; says which networks and runtime. Default: the shipped ones."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"lifecert-terminal {version('lifecert')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log for developers, to stderr.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback prints and ends
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Proof-of-life certification terminal."""
+    # The video libraries write their own lines to stderr, beside the one message that says what is wrong with a file.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+
+
+@app.command()
+def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Serve people until told to stop."""
+    from device.app.service import run as serve
+    from device.errors import DeviceError
+
+    settings = _load(config)
+    try:
+        serve(settings)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+
+
+@app.command()
+def uplink(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Carry records to the fleet, and receipts, roster and policy back, until told to stop."""
+    from device.errors import DeviceError
+    from device.uplink.service import run as carry
+
+    settings = _load(config)
+    try:
+        carry(settings)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+
+
+@app.command()
+def certify(
+    *,
+    subject: Annotated[str, typer.Option("--subject", help="Identity number of the claim.")],
+    frames: Annotated[Path, typer.Option("--frames", help="Video, GIF, image folder or clip description.")],
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", help="Picture to compare with; without it the outcome is no_reference."),
+    ] = None,
+    reference_kind: Annotated[
+        ReferenceKind, typer.Option("--reference-kind", help="A photo enrols but never certifies by itself.")
+    ] = ReferenceKind.LIVE,
+    config: MaybeConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Carry out one session on a clip in fast time and print the decision; nothing is stored or sent."""
+    from device.adapters.inference_tflite import open_networks
+    from device.app.clip import ReferencePicture, certify_clip
+    from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused, PictureUnsuitable
+    from protocol.errors import Malformed
+    from protocol.policy import default_policy
+    from protocol.references import CaptureKind
+
+    _quiet()
+    where, features, runtime = _networks_of(config)
+    try:
+        picture = None
+        if reference is not None:
+            picture = ReferencePicture(_read(reference), reference.name, CaptureKind(reference_kind.value))
+        networks = open_networks(where, features=features, runtime=runtime)
+        result = certify_clip(subject, frames, networks=networks, policy=default_policy(), reference=picture)
+    except (CameraUnavailable, ClipInvalid, PictureUnsuitable, Malformed) as error:
+        _fail(str(error), USAGE)
+    except NetworkRefused as error:
+        _fail(str(error), CHECK_FAILED)
+    typer.echo(result.model_dump_json(indent=2) if as_json else _describe(result))
+
+
+@app.command()
+def features(
+    image: Annotated[str, typer.Argument(help="Picture with one face; - reads it from standard input.")],
+    config: MaybeConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the features of the one face in a picture, for the fleet's enrolment."""
+    from device.adapters.inference_tflite import open_networks
+    from device.app.enrol import feature_report
+    from device.errors import CameraUnavailable, NetworkRefused, PictureUnsuitable
+
+    _quiet()
+    where, name, runtime = _networks_of(config)
+    content = sys.stdin.buffer.read() if image == "-" else _read(Path(image))
+    shown = "(standard input)" if image == "-" else Path(image).name
+    try:
+        report = feature_report(content, open_networks(where, features=name, runtime=runtime), name=shown)
+    except (CameraUnavailable, PictureUnsuitable, NetworkRefused) as error:
+        _fail(str(error), CHECK_FAILED)
+    if as_json:
+        typer.echo(report.model_dump_json())
+    else:
+        typer.echo(f"{report.model_name} on {report.runtime}, quality {report.overall_quality:.0f} of 100")
+        typer.echo("\n".join(f"  {component}: {value:.0f}" for component, value in report.quality.items()))
+
+
+@app.command()
+def selftest(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
+    """Try every part a session needs and report."""
+    from device.app.selftest import selftest as try_everything
+
+    report = try_everything(_load(config))
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        for check in report.checks:
+            typer.echo(f"{check.status:8} {check.name}: {check.detail} ({check.seconds:.1f} s)")
+    raise typer.Exit(DONE if report.passed else CHECK_FAILED)
+
+
+def _describe(result: ClipResult) -> str:
+    record = result.record
+    lines = [f"outcome: {result.outcome}"]
+    if result.certified_until is not None:
+        lines.append(f"certified until: {result.certified_until}")
+    lines += [f"reason: {reason}" for reason in result.reasons]
+    if record.comparison is not None:
+        found = record.comparison
+        lines.append(
+            f"comparison: {found.score:.3f} {found.zone} (match {found.match_threshold}, grey {found.grey_threshold}, "
+            f"{found.samples} samples)"
+        )
+    for evidence in record.evidence:
+        score = "" if evidence.score is None else f" {evidence.score:.3f} against {evidence.threshold}"
+        lines.append(f"evidence {evidence.kind}: {evidence.status}, {evidence.reason}{score}")
+    lines += [f"asked {asked.action}: {asked.result} after {asked.seconds:.1f} s" for asked in record.challenge]
+    track = result.track
+    lines.append(
+        f"track: {track.frames} frames, face in {track.seen}, lost in {track.lost}, tracks {list(track.track_ids)}"
+    )
+    lines += [f"event {event.event}: frames {event.start_frame} to {event.end_frame}" for event in result.events]
+    return "\n".join(lines)
+
+
+def _load(config: Path) -> Settings:
+    from device.errors import SettingsInvalid
+    from device.settings import load_settings
+
+    try:
+        return load_settings(config)
+    except SettingsInvalid as error:
+        _fail(str(error), BAD_SETTINGS)
+
+
+def _networks_of(config: Path | None) -> tuple[Path, str, Literal["auto", "ai-edge-litert", "tflite-runtime"]]:
+    """Return folder, feature network and runtime: the settings', or those shipped beside this package."""
+    if config is None:
+        return Path(__file__).resolve().parent.parent / "models", "features_mobilefacenet", "auto"
+    terminal = _load(config).terminal
+    return terminal.models_dir, terminal.features, terminal.runtime
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        _fail(f"image {path.name}: cannot be read: {error.strerror}", USAGE)
+
+
+def _quiet() -> None:
+    """Keep the log of one-off commands to warnings: their result is what counts."""
+    if not logging.getLogger().isEnabledFor(logging.DEBUG):
+        logging.getLogger().setLevel(logging.WARNING)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"lifecert-terminal: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Run the command line."""
+    with suppress(BrokenPipeError):
+        app()
