@@ -15,12 +15,14 @@ from models.tools.build import CLIPS_FOLDER, Layout, differences, step_count, wr
 from models.tools.build import build as build_networks
 from models.tools.golden import golden_vectors
 from models.tools.golden import write as write_golden
+from models.tools.evaluate import evaluate
 from models.tools.networks import NETWORKS
 
 MODELS = Path(__file__).resolve().parent
 """Where the network files and manifests stand."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Rebuild and measure the networks of the terminal.")
+app.add_typer(evaluate, name="evaluate")
 
 
 @app.callback(invoke_without_command=True)

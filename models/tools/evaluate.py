@@ -1,0 +1,202 @@
+"""`lifecert-models evaluate`: measure the terminal's own vision code on labelled data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import track as progress_over
+from rich.table import Table
+
+from device.adapters.inference_tflite import Runtime, open_networks
+from device.errors import NetworkRefused
+from device.vision.inference import Networks
+from models.tools.evaluate_clips import evaluate_clips, read_events
+from models.tools.evaluate_detection import evaluate_detection, read_boxes
+from models.tools.evaluate_index import IndexInvalid
+from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
+from models.tools.evaluate_pad import evaluate_pad, read_presentations
+from models.tools.evaluate_verification import Paths, evaluate_verification, read_pairs
+
+evaluate = typer.Typer(
+    no_args_is_help=True,
+    help="Measure the terminal's vision code. Paths in INDEX are relative to the folder above its own.",
+)
+
+MODELS = Path(__file__).resolve().parent.parent
+"""Where the network files and manifests stand."""
+
+Row = TypeVar("Row")
+Index = Annotated[Path, typer.Argument(metavar="INDEX.csv", help="The index of the data.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+ModelsDir = Annotated[Path, typer.Option("--models", help="Folder of networks and manifests.")]
+Features = Annotated[str, typer.Option(help="Name of the feature network.")]
+WantedRuntime = Annotated[str, typer.Option(help="auto, ai-edge-litert or tflite-runtime.")]
+
+_DEFAULT_FEATURES = "features_mobilefacenet"
+
+
+@evaluate.command()
+def detection(
+    index: Index,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Recall and precision of face detection by face size; columns file, xmin, ymin, xmax, ymax, name."""
+    rows = _read(read_boxes, index)
+    report = evaluate_detection(rows, _open(models, features, runtime), track=_track("detecting"))
+    sizes = [{"size in pixels": "all", **report}]
+    sizes += [{"size in pixels": size, **rates} for size, rates in report["by_size_px"].items()]
+    shown = (
+        "size in pixels",
+        "labelled_faces",
+        "recall",
+        "recall_interval",
+        "detected_faces",
+        "precision",
+        "precision_interval",
+    )
+    _show(report, as_json, [(shown, sizes)])
+
+
+@evaluate.command()
+def landmarks(
+    index: Index,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Consistency of landmarks; any index with a column file."""
+    rows = _read(read_files, index)
+    report = evaluate_landmarks(rows, _open(models, features, runtime), track=_track("finding landmarks"))
+    _show(report, as_json, [_listing(report)])
+
+
+@evaluate.command()
+def verification(
+    index: Index,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Error rates of one-to-one comparison; columns a, b, same, set, fold."""
+    rows = _read(read_pairs, index)
+    report = evaluate_verification(rows, _open(models, features, runtime), track=_track("extracting features"))
+    points = ("fmr", "fmr_interval", "threshold", "fnmr", "fnmr_interval")
+    _show(report, as_json, [_listing(report), (points, report["operating_points"])])
+
+
+@evaluate.command()
+def pad(
+    index: Index,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Failures to acquire by attack species; columns file, label, kind, subject, clip, source, view, haar_face."""
+    rows = _read(read_presentations, index)
+    report = evaluate_pad(rows, _open(models, features, runtime), track=_track("observing"))
+    shown = ("source", "label", "kind", "presentations", "failures_to_acquire", "failure_to_acquire_interval")
+    _show(report, as_json, [(shown, report["classes"])])
+
+
+@evaluate.command()
+def clips(
+    index: Index,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Labelled events found and missed; columns file, event, start_frame, end_frame."""
+    rows = _read(read_events, index)
+    report = evaluate_clips(rows, _open(models, features, runtime), track=_track("watching"))
+    events = [{"file": clip["file"], **event} for clip in report["clips"] for event in clip["events"]]
+    clip_columns = ("file", "frames", "frames_with_subject", "track_ids")
+    _show(
+        report,
+        as_json,
+        [
+            (clip_columns, report["clips"]),
+            (("file", "event", "start_frame", "end_frame", "is_found"), events),
+            _listing(report),
+        ],
+    )
+
+
+def _read(reader: Callable[[Path], list[Row]], index: Path) -> list[Row]:
+    """Read an index or end with every error on stderr and exit code 2."""
+    try:
+        return reader(index)
+    except IndexInvalid as error:
+        for line in error.errors:
+            typer.echo(line, err=True)
+        raise typer.Exit(2) from error
+
+
+def _open(models: Path, features: str, runtime: str) -> Networks:
+    """Load the networks or end with one line on stderr: exit code 2 for an unknown runtime, 1 for a refused network."""
+    wanted: dict[str, Runtime] = {
+        "auto": "auto",
+        "ai-edge-litert": "ai-edge-litert",
+        "tflite-runtime": "tflite-runtime",
+    }
+    if runtime not in wanted:
+        typer.echo(f"runtime {runtime!r} is unknown, expected one of {', '.join(wanted)}", err=True)
+        raise typer.Exit(2)
+    try:
+        return open_networks(models, features=features, runtime=wanted[runtime])
+    except NetworkRefused as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _track(what: str) -> Paths:
+    def over(paths: Sequence[Path]) -> Iterable[Path]:
+        return progress_over(paths, description=what, console=Console(stderr=True), transient=True)
+
+    return over
+
+
+Rows = tuple[Sequence[str], Sequence[dict[str, Any]]]
+"""The columns of a table and its rows."""
+
+
+def _listing(report: dict[str, Any]) -> Rows:
+    """Return the single figures of a report as a table of two columns."""
+    single: list[dict[str, Any]] = []
+    for name, value in report.items():
+        if isinstance(value, dict):
+            single += [{"figure": f"{name} {part}", "value": figure} for part, figure in value.items()]
+        elif not (isinstance(value, list) and value and isinstance(value[0], dict)):
+            single.append({"figure": name, "value": value})
+    return ("figure", "value"), single
+
+
+def _show(report: dict[str, Any], as_json: bool, tables: Sequence[Rows]) -> None:
+    if as_json:
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    console = Console()
+    for columns, rows in tables:
+        table = Table(*(column.replace("_", " ") for column in columns))
+        for row in rows:
+            table.add_row(*(_cell(row.get(column)) for column in columns))
+        console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple | list):
+        return " to ".join(_cell(item) for item in value)
+    return "-" if value is None else str(value)

@@ -1,0 +1,122 @@
+"""Error rates and their uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float64]
+"""float64 (N,), larger = more alike; -inf and +inf stand for failures that count as errors."""
+Interval = tuple[float, float]
+"""Lower and upper end of a 95 % interval."""
+
+_Z = 1.959963984540054
+"""97.5 % point of the normal distribution."""
+_RESAMPLES = 1000
+
+
+def wilson(successes: int, total: int) -> Interval:
+    """Return the 95 % interval of a proportion; (0, 1) without trials.
+
+    Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22, 1927.
+    """
+    if total == 0:
+        return 0.0, 1.0
+    share = successes / total
+    middle = share + _Z**2 / (2 * total)
+    half = _Z * math.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))
+    scale = 1 + _Z**2 / total
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def false_match_rate(impostor: Scores, threshold: float) -> float:
+    """Return the share of impostor scores at or above a threshold."""
+    return float((impostor >= threshold).mean())
+
+
+def false_non_match_rate(genuine: Scores, threshold: float) -> float:
+    """Return the share of genuine scores below a threshold."""
+    return float((genuine < threshold).mean())
+
+
+def threshold_at_fmr(impostor: Scores, rate: float) -> float:
+    """Return the lowest threshold at which the share of impostor scores at or above it is at most `rate`."""
+    ordered = np.sort(impostor)[::-1]
+    allowed = math.floor(rate * len(ordered) + 1e-9)
+    if allowed >= len(ordered):
+        return float("-inf")
+    return float(np.nextafter(ordered[allowed], np.inf))
+
+
+def fnmr_at_fmr(genuine: Scores, impostor: Scores, rate: float) -> float:
+    """Return the false non-match rate at the threshold of a false match rate."""
+    return false_non_match_rate(genuine, threshold_at_fmr(impostor, rate))
+
+
+def equal_error_rate(genuine: Scores, impostor: Scores) -> float:
+    """Return the mean of both error rates at the threshold where they are closest."""
+    thresholds = np.unique(np.concatenate([genuine, impostor]))
+    misses = np.searchsorted(np.sort(genuine), thresholds, side="left") / len(genuine)
+    false_matches = 1 - np.searchsorted(np.sort(impostor), thresholds, side="left") / len(impostor)
+    closest = int(np.argmin(np.abs(misses - false_matches)))
+    return float((misses[closest] + false_matches[closest]) / 2)
+
+
+def best_threshold(scores: Scores, same: NDArray[np.bool_]) -> float:
+    """Return the threshold with the most right decisions, midway to the next score below."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    right = np.cumsum(same[order]) + (~same).sum() - np.cumsum(~same[order])
+    # Between equal scores there is no place for a threshold.
+    is_last = np.append(ordered[1:] != ordered[:-1], np.array([True]))
+    best = int(np.argmax(np.where(is_last, right, -1)))
+    below = ordered[best + 1] if best + 1 < len(ordered) else ordered[best]
+    return (
+        float((ordered[best] + below) / 2)
+        if np.isfinite(below) and np.isfinite(ordered[best])
+        else float(ordered[best])
+    )
+
+
+def fold_accuracy(
+    scores: Scores, same: NDArray[np.bool_], folds: Sequence[int]
+) -> tuple[dict[int, float], dict[int, float], int]:
+    """Return accuracy and threshold by fold, and the number of right decisions.
+
+    The threshold of a fold is set on the other folds; with one fold alone, on itself. A failure to acquire is an error
+    whatever the threshold: its score is NaN.
+    """
+    numbers = np.asarray(folds)
+    accuracy: dict[int, float] = {}
+    thresholds: dict[int, float] = {}
+    right = 0
+    is_valid = ~np.isnan(scores)
+    for fold in sorted(set(folds)):
+        is_test = numbers == fold
+        is_training = (~is_test if (~is_test).any() else is_test) & is_valid
+        threshold = best_threshold(scores[is_training], same[is_training]) if is_training.any() else 0.0
+        is_right = is_valid[is_test] & ((scores[is_test] >= threshold) == same[is_test])
+        accuracy[fold], thresholds[fold] = float(is_right.mean()), threshold
+        right += int(is_right.sum())
+    return accuracy, thresholds, right
+
+
+def bootstrap(
+    statistic: Callable[[Scores, Scores], float], genuine: Scores, impostor: Scores, *, seed: int = 0
+) -> Interval:
+    """Return the 95 % percentile interval of a statistic over resampled genuine and impostor scores.
+
+    Pairs are resampled as if independent; pictures that stand in several pairs make the true interval somewhat wider.
+
+    Source: Efron and Tibshirani, An introduction to the bootstrap, 1993, chapter 13.
+    """
+    generator = np.random.default_rng(seed)
+    values = [
+        statistic(generator.choice(genuine, len(genuine)), generator.choice(impostor, len(impostor)))
+        for _ in range(_RESAMPLES)
+    ]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
