@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from models.errors import ModelsError
 from models.tools.build import CLIPS_FOLDER, Layout, differences, step_count, write
 from models.tools.build import build as build_networks
+from models.tools.evaluate import evaluate
 from models.tools.golden import golden_vectors
 from models.tools.golden import write as write_golden
-from models.tools.evaluate import evaluate
 from models.tools.networks import NETWORKS
 
 MODELS = Path(__file__).resolve().parent
