@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+UNITS = sorted((ROOT / "systemd").glob("*.service"))
+# In tenths; 100 is a service without any protection. Systemd 252 says: terminal 14, fleet 17, uplink 19.
+MOST_EXPOSED = 25
+
+
+def lines(unit: Path, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", unit.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("systemd-analyze")
+    assert program, "systemd-analyze is not installed: make system-packages"
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def verifiable(unit: Path, folder: Path) -> Path:
+    """Return a copy whose program exists on this machine; verify looks for it."""
+    copy = folder / unit.name
+    copy.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(encoding="utf-8")))
+    return copy
+
+
+def test_the_three_services_are_there() -> None:
+    assert [unit.name for unit in UNITS] == [
+        "lifecert-fleet.service",
+        "lifecert-terminal.service",
+        "lifecert-uplink.service",
+    ]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> None:
+    # It exits 0 on unknown keys, so its words count.
+    found = analyze("verify", "--man=no", verifiable(unit, tmp_path))
+    said = [line for line in (found.stdout + found.stderr).splitlines() if unit.name in line]
+    assert not said, "\n".join(said)
+    assert found.returncode == 0, found.stderr
+
+
+def test_an_unknown_key_would_be_found(tmp_path: Path) -> None:
+    copy = verifiable(UNITS[0], tmp_path)
+    copy.write_text(copy.read_text().replace("[Service]", "[Service]\nProtectEverything=yes"))
+    found = analyze("verify", "--man=no", copy)
+    assert "ProtectEverything" in found.stderr
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_is_well_enclosed(unit: Path, tmp_path: Path) -> None:
+    found = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSED}", verifiable(unit, tmp_path))
+    assert found.returncode == 0, found.stdout[-300:] + found.stderr
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_has_its_own_user_a_state_folder_and_a_limit_to_restarts(unit: Path) -> None:
+    assert lines(unit, "User")[0] not in {"", "root"}
+    assert lines(unit, "StateDirectory")
+    assert lines(unit, "Restart") == ["on-failure"]
+    assert lines(unit, "StartLimitBurst")
+    assert "78" in lines(unit, "RestartPreventExitStatus")[0].split()
+
+
+def test_the_terminal_has_devices_and_no_network_and_the_uplink_the_reverse() -> None:
+    terminal, uplink = (ROOT / "systemd" / f"lifecert-{name}.service" for name in ("terminal", "uplink"))
+    assert lines(terminal, "PrivateNetwork") == ["yes"]
+    assert not {"AF_INET", "AF_INET6"} & set(lines(terminal, "RestrictAddressFamilies")[0].split())
+    assert lines(uplink, "PrivateDevices") == ["yes"]
+    assert not lines(uplink, "DeviceAllow")
+    assert not any("sealing" in found for found in lines(terminal, "LoadCredential"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_starts_a_program_this_project_installs(unit: Path) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    parser = RawConfigParser(strict=False)
+    parser.read(unit)
+    assert Path(parser["Service"]["ExecStart"].split()[0]).name in scripts
