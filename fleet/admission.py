@@ -29,8 +29,8 @@ MAX_UNCERTAIN_SPAN = ROSTER_VALIDITY
 """A `time_uncertain` record counts if its moment is known to within this span. Source: a terminal can compare only while its roster is
 valid, so a longer span says nothing a roster does not; the pass is dated at the span's early end, so doubt never lengthens a
 certification."""
-MAX_COUNTER = 2**63 - 1
-"""Largest counter the database can hold (bigint)."""
+MAX_COUNTER = 2**53
+"""Largest counter taken: the largest integer all readers of JSON agree on (RFC 8259 section 6); a terminal never gets near it."""
 _UNBOUNDED_S = timedelta(days=3650).total_seconds()
 """A clock error bound of ten years or more bounds nothing."""
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import warnings
@@ -320,9 +321,26 @@ def make_fleet_terminal() -> Callable[..., FleetTerminal]:
 
 
 @pytest.fixture(scope="session")
-def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def make_data_dir() -> Iterator[Callable[[], Path]]:
+    """Make a folder for an embedded PostgreSQL, removed after the run.
+
+    Started by root the server runs as a user of its own, and pytest closes its own folders to other users at each start of any pytest.
+    """
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="lifecert-test-")))
+        return made[-1]
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def _postgres(make_data_dir: Callable[[], Path]) -> Iterator[str]:
     """One embedded PostgreSQL for the whole run, with a migrated database to copy; gives its URL."""
-    server = EmbeddedDatabase(tmp_path_factory.mktemp("postgres"), database="blank")
+    server = EmbeddedDatabase(make_data_dir(), database="blank")
     url = server.start()
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         # The data lives for this run only.

@@ -15,7 +15,7 @@ from datetime import datetime, tzinfo
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from fleet.admission import Chain, KnownPresence, Position, Refusal, admit, chain_of, supersedes
+from fleet.admission import MAX_COUNTER, Chain, KnownPresence, Position, Refusal, admit, chain_of, supersedes
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
@@ -253,6 +253,8 @@ class _Batch:
                 record = CertificationRecord.parse(payload)
                 if record.terminal_id != terminal.terminal_id:
                     self._refuse(message, terminal.terminal_id, kind, Refusal.WRONG_TERMINAL)
+                elif record.counter > MAX_COUNTER:
+                    self._refuse(message, terminal.terminal_id, kind, Refusal.OUT_OF_RANGE)
                 else:
                     self._records.append((record, message, sha256_of(message.payload)))
             elif kind is Kind.PRESENCE:

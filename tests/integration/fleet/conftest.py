@@ -1,0 +1,184 @@
+"""A fleet on a fresh database, with terminals and people in it."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from fleet.exchange.subjects_csv import Imported, SubjectRow, import_rows
+from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.keys import FleetKeys, load_keys, make_keys
+from fleet.settings import Settings
+from fleet.store import rosters, terminals
+from fleet.store.database import Database
+from fleet.store.subjects import Benefit
+from fleet.updates.policy import publish_policy
+from protocol.capture import FeatureReport
+from protocol.documents import check_digit, claim_token, parse_document
+from protocol.envelope import unseal, verify
+from protocol.policy import default_policy
+from protocol.receipts import RECEIPT_TYP, Receipt
+from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.topics import Kind
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+
+@dataclass
+class Office:
+    """One fleet: keys, database, handler, and what tests ask of it."""
+
+    settings: Settings
+    keys: FleetKeys
+    database: Database
+    now: datetime = NOW
+    people: dict[str, str] = field(default_factory=dict)
+    """Subject id -> claim token, in order of import."""
+
+    def clock(self) -> datetime:
+        return self.now
+
+    @property
+    def handler(self) -> Handler:
+        return Handler(self.database, self.keys, fleet_id="north", zone=self.settings.zone(), clock=self.clock)
+
+    def import_people(self, count: int = 2, *, area: str = "east", name: str = "甲", first: int = 1) -> Imported:
+        rows = []
+        for serial in range(first, first + count):
+            digits = f"99999919400101{serial:03d}"
+            document = parse_document(digits + check_digit(digits))
+            benefit = Benefit("pension", area, "retired", date(2001, 7, 1))
+            rows.append(SubjectRow(serial + 1, document, f"{name}{serial}", area, benefit))
+        done = import_rows(self.database, self.keys, rows, now=self.now)
+        for row, subject_id in zip(rows, done.subject_ids, strict=True):
+            self.people[subject_id] = claim_token(row.document, self.keys.claim_key)
+        return done
+
+    def register(self, terminal: Any, area: str = "east") -> None:
+        with self.database.begin() as connection:
+            terminals.add_terminal(
+                connection,
+                terminal.terminal_id,
+                area=area,
+                signing_key=terminal.signing.public(),
+                sealing_key=terminal.sealing.public(),
+                now=self.now,
+            )
+
+    def assign_all(self, terminal_id: str) -> None:
+        with self.database.begin() as connection:
+            rosters.assign(connection, terminal_id, "all", "")
+            rosters.refresh(connection, [terminal_id])
+
+    def send(self, terminal: Any, *envelopes: bytes, kind: Kind = Kind.RECORD) -> list[Outbound]:
+        topic = str(terminal.topic(kind))
+        return self.handler.handle([Inbound(topic, envelope, self.now) for envelope in envelopes])
+
+    def verdicts(self, answers: list[Outbound]) -> list[tuple[str, str | None]]:
+        """Verdict and reason of every receipt item, in order."""
+        return [
+            (item.verdict.value, item.reason)
+            for answer in answers
+            if answer.topic.kind is Kind.RECEIPT
+            for item in self.receipt(answer.payload).items
+        ]
+
+    def receipt(self, payload: bytes) -> Receipt:
+        public = self.keys.signing.public()
+        return Receipt.parse(verify(payload, key_of=lambda _: public, typ=RECEIPT_TYP).payload)
+
+    def page(self, payload: bytes, terminal: Any) -> RosterPage:
+        public = self.keys.signing.public()
+        signed = unseal(payload, key=terminal.sealing)
+        return RosterPage.parse(verify(signed, key_of=lambda _: public, typ=ROSTER_TYP).payload)
+
+    def rows(self, statement: str, **values: object) -> list[Any]:
+        with self.database.begin() as connection:
+            return list(connection.execute(text(statement), values).all())
+
+    def statuses(self) -> list[Any]:
+        return self.rows("SELECT * FROM statuses ORDER BY subject_id")
+
+    def quarantine(self) -> list[Any]:
+        return self.rows("SELECT terminal_id, known, reason, times FROM quarantine ORDER BY quarantine_id")
+
+
+@pytest.fixture
+def make_office(tmp_path: Path) -> Callable[..., Office]:
+    """Make a fleet on a database: `make_office(database, broker={...})`."""
+
+    def make(database: Database, **settings: Any) -> Office:
+        folder = tmp_path / "office"
+        make_keys(folder / "keys", key_domain="d1")
+        found = Settings.model_validate({"fleet_id": "north", "data_dir": folder, **settings})
+        office = Office(found, load_keys(folder / "keys"), database)
+        publish_policy(database, office.keys, default_policy(), now=NOW - timedelta(days=1))
+        return office
+
+    return make
+
+
+@pytest.fixture
+def office(database: Database, make_office: Callable[..., Office]) -> Office:
+    """A fleet on a fresh database with the default policy in force, without terminals and people."""
+    return make_office(database)
+
+
+@pytest.fixture
+def terminal(office: Office, make_fleet_terminal: Callable[..., Any]) -> Any:
+    """A registered terminal."""
+    made = make_fleet_terminal()
+    office.register(made)
+    return made
+
+
+@pytest.fixture
+def feature_program(tmp_path: Path) -> tuple[str, ...]:
+    """A program with the contract of `lifecert-terminal features - --json`: features drawn from the bytes of the picture."""
+    script = tmp_path / "features.py"
+    script.write_text(
+        f"""
+import base64, hashlib, sys
+import numpy as np
+from protocol.capture import FeatureReport
+assert sys.argv[1:] == ["features", "-", "--json"], sys.argv
+picture = sys.stdin.buffer.read()
+if not picture.startswith(b"P6"):
+    print("picture: no face found", file=sys.stderr)
+    sys.exit(1)
+seed = int.from_bytes(hashlib.sha256(picture).digest()[:4], "big")
+vector = np.random.default_rng(seed).normal(size=128)
+vector = (vector / np.linalg.norm(vector)).astype("<f4")
+print(FeatureReport(features=base64.b64encode(vector.tobytes()).decode(), model_name="features", model_sha256="d" * 64,
+    runtime="{FeatureReport.TYPE}", quality={{"size": 90.0}}, overall_quality=80.0).to_bytes().decode())
+"""
+    )
+    return (sys.executable, str(script))
+
+
+@pytest.fixture
+def feature_report() -> Callable[[int], FeatureReport]:
+    """Make a feature report of a random unit vector: `feature_report(seed)`."""
+
+    def make(seed: int) -> FeatureReport:
+        vector = np.random.default_rng(seed).normal(size=128)
+        unit = (vector / np.linalg.norm(vector)).astype("<f4")
+        return FeatureReport(
+            features=base64.b64encode(unit.tobytes()).decode(),
+            model_name="features",
+            model_sha256="d" * 64,
+            runtime="test",
+            quality={"size": 90.0},
+            overall_quality=80.0,
+        )
+
+    return make
