@@ -61,13 +61,13 @@ class MemoryOutbox:
     def settle(self, items: Sequence[ReceiptItem]) -> None:
         """Apply a receipt."""
         for item in items:
-            if item.sha256 in self._states:
+            if self._states.get(item.sha256, "acknowledged") != "acknowledged":
                 self._states[item.sha256] = "refused" if item.verdict is Verdict.REFUSED else "acknowledged"
 
     def purge(self, keep: int) -> int:
         """Delete acknowledged rows but the newest `keep`."""
         done = [stored.sha256 for stored, _ in self._rows if self._states[stored.sha256] == "acknowledged"]
-        gone = set(done[: max(0, len(done) - keep)]) - {self._previous}
+        gone = set(done[: max(0, len(done) - keep)])
         self._rows = [row for row in self._rows if row[0].sha256 not in gone]
         for sha256 in gone:
             del self._states[sha256]
@@ -85,8 +85,9 @@ class MemoryOutbox:
 
     def check(self) -> None:
         """Raise `OutboxFull` when no room is left."""
-        if len(self._rows) >= self._max_rows:
-            raise OutboxFull(f"outbox: {len(self._rows)} records, room for {self._max_rows}")
+        waiting = sum(state != "acknowledged" for state in self._states.values())
+        if waiting >= self._max_rows:
+            raise OutboxFull(f"outbox: {waiting} records not confirmed, at most {self._max_rows}")
 
 
 class MemoryReferences:

@@ -12,14 +12,18 @@ import pytest
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.errors import OutboxFull
 from device.ports import Outbox
+from device.simulated.stores import MemoryOutbox
 from protocol.receipts import ReceiptItem, Verdict
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 LATER = T0 + timedelta(days=1)
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
+@pytest.fixture(params=["sqlite", "memory"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Outbox]:
+    if request.param == "memory":
+        yield MemoryOutbox(max_rows=5)
+        return
     box = SqliteOutbox(tmp_path / "outbox.sqlite", max_rows=5, max_bytes=1 << 24)
     yield box
     box.close()

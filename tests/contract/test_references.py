@@ -1,0 +1,178 @@
+"""What every reference store must do."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from device.adapters.references_sqlite import SqliteReferenceStore
+from device.ports import ReferenceStore
+from device.simulated.clock import SteppedClock
+from protocol.references import CaptureKind, LegalBasis, Reference
+from protocol.roster import RosterEntry, RosterPage
+
+T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+CLAIM_KEY = b"c" * 32
+FEATURE_KEY = b"f" * 32
+
+
+def secret(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).rstrip(b"=").decode()
+
+
+def token(number: int) -> str:
+    return f"{number:043d}"
+
+
+def entry(
+    version: int, subject: int | None = None, *, claim: int | None = None, removed: bool = False, references: int = 1
+) -> RosterEntry:
+    number = version if subject is None else subject
+    made = Reference(
+        reference_id=secrets.token_hex(16),
+        features="AAAA",
+        model_sha256="a" * 64,
+        runtime="r 1",
+        key_domain="d1",
+        quality=80,
+        capture=CaptureKind.LIVE,
+        legal_basis=LegalBasis.CONSENT,
+        captured_at=T0,
+        valid_until=date(2030, 1, 1),
+    )
+    return RosterEntry(
+        roster_version=version,
+        subject_id=f"{number:032x}",
+        claim_token=token(number if claim is None else claim),
+        removed=removed,
+        references=() if removed else (made,) * references,
+    )
+
+
+def page(
+    after: int,
+    upto: int,
+    *entries: RosterEntry,
+    expires_at: datetime = T0 + timedelta(days=30),
+    domains: tuple[str, ...] = ("d1",),
+) -> RosterPage:
+    return RosterPage(
+        fleet_id="north",
+        terminal_id="t-1",
+        issued_at=T0,
+        expires_at=expires_at,
+        after=after,
+        upto=upto,
+        complete=True,
+        claim_key=secret(CLAIM_KEY),
+        feature_keys={domain: secret(FEATURE_KEY) for domain in domains},
+        entries=entries,
+    )
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock(T0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: SteppedClock) -> Iterator[ReferenceStore]:
+    made = SqliteReferenceStore(tmp_path / "references.sqlite", tmp_path / "storage.key", clock)
+    yield made
+    made.close()
+
+
+def advance(clock: SteppedClock, span: timedelta) -> None:
+    clock.advance(int(span.total_seconds() * 1e9))
+
+
+def test_an_empty_store_knows_nothing(store: ReferenceStore) -> None:
+    assert store.version() == 0
+    assert store.claim_key() is None
+    assert store.feature_key("d1") is None
+    assert store.find(token(1)) is None
+    store.expire(T0)
+
+
+def test_a_page_gives_subjects_and_keys(store: ReferenceStore) -> None:
+    first = entry(1, references=2)
+    assert store.apply(page(0, 2, first, entry(2)))
+    assert store.version() == 2
+    assert store.claim_key() == CLAIM_KEY
+    assert store.feature_key("d1") == FEATURE_KEY
+    assert store.feature_key("d2") is None
+    assert store.find(token(1)) == first
+    assert store.find(token(3)) is None
+
+
+def test_a_page_that_builds_upon_another_version_changes_nothing(store: ReferenceStore) -> None:
+    assert store.apply(page(0, 1, entry(1)))
+    assert not store.apply(page(3, 4, entry(4)))
+    assert not store.apply(page(0, 1, entry(1)))
+    assert store.version() == 1
+    assert store.find(token(4)) is None
+
+
+def test_pages_follow_one_another_and_an_empty_one_prolongs_the_roster(
+    store: ReferenceStore, clock: SteppedClock
+) -> None:
+    assert store.apply(page(0, 1, entry(1)))
+    assert store.apply(page(1, 2, entry(2), domains=("d2",)))
+    assert store.feature_key("d1") == FEATURE_KEY, "the key of earlier pages is still needed"
+    assert store.apply(page(2, 2, expires_at=T0 + timedelta(days=90)))
+    advance(clock, timedelta(days=60))
+    assert store.version() == 2
+    assert store.find(token(1)) is not None
+
+
+def test_a_later_entry_replaces_the_subject_even_under_another_document(store: ReferenceStore) -> None:
+    assert store.apply(page(0, 1, entry(1, 7)))
+    renewed = entry(2, 7, claim=70, references=3)
+    assert store.apply(page(1, 2, renewed))
+    assert store.find(token(7)) is None
+    assert store.find(token(70)) == renewed
+
+
+def test_a_tombstone_removes_the_subject_and_unknown_ones_do_no_harm(store: ReferenceStore) -> None:
+    assert store.apply(page(0, 2, entry(1), entry(2)))
+    assert store.apply(page(2, 4, entry(3, 1, removed=True), entry(4, 99, removed=True)))
+    assert store.find(token(1)) is None
+    assert store.find(token(2)) is not None
+
+
+def test_an_expired_roster_gives_nothing_even_before_it_is_deleted(store: ReferenceStore, clock: SteppedClock) -> None:
+    assert store.apply(page(0, 1, entry(1)))
+    advance(clock, timedelta(days=30))
+    assert store.version() == 0
+    assert store.claim_key() is None
+    assert store.feature_key("d1") is None
+    assert store.find(token(1)) is None
+
+
+def test_a_terminal_that_wakes_in_the_past_is_told_by_the_fleets_last_word(
+    store: ReferenceStore, clock: SteppedClock
+) -> None:
+    assert store.apply(page(0, 1, entry(1)))
+    clock.note_fleet_time(T0 + timedelta(days=31))
+    assert store.find(token(1)) is None
+
+
+def test_expire_deletes_and_the_whole_roster_can_come_again(store: ReferenceStore, clock: SteppedClock) -> None:
+    assert store.apply(page(0, 5, entry(5)))
+    store.expire(T0 + timedelta(days=29))
+    assert store.version() == 5
+    advance(clock, timedelta(days=31))
+    store.expire(T0 + timedelta(days=31))
+    assert store.apply(page(0, 1, entry(1), expires_at=T0 + timedelta(days=60)))
+    assert store.find(token(5)) is None
+    assert store.find(token(1)) is not None
+
+
+def test_a_page_that_has_expired_is_not_applied(store: ReferenceStore) -> None:
+    assert not store.apply(page(0, 1, entry(1), expires_at=T0))
+    assert store.version() == 0
