@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from device.adapters.entropy_system import SystemEntropy
+from device.adapters.policy_file import FilePolicyStore
+from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.signer_keyfile import KeyfileSigner
+from device.errors import LinkDown, OutboxUnavailable
+from device.ports import OutboxRow
+from device.settings import Uplink as UplinkSettings
+from device.simulated.clock import SteppedClock
+from device.simulated.stores import MemoryOutbox
+from device.uplink.inbox import Inbox
+from device.uplink.loop import Identity, Parts, Uplink
+from protocol.envelope import sha256_of, sign, verify
+from protocol.keys import PrivateKey
+from protocol.presence import PRESENCE_TYP, Presence
+from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
+from protocol.records import RECORD_TYP
+from protocol.topics import Kind, Topic, TopicFilter
+
+S = 1_000_000_000
+T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+FLEET_KEY = PrivateKey.generate()
+
+
+class ScriptedLink:
+    """A broker in memory; each turn does what the test scripted and lets time pass."""
+
+    def __init__(self, clock: SteppedClock) -> None:
+        self.clock = clock
+        self.published: list[tuple[Kind, bytes]] = []
+        self.wills: list[bytes] = []
+        self.subscribed: list[str] = []
+        self.left = False
+        self.takes = True
+        self.turns: list[Callable[[], None]] = []
+        self.refusals = 0
+        self.on_arrived: Callable[[str, bytes], None] = lambda *_: None
+        self.on_taken: Callable[[int], None] = lambda _: None
+        self._untaken: list[int] = []
+
+    def connect(self, will: Topic, will_payload: bytes) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise LinkDown("nobody there")
+        assert will.kind is Kind.PRESENCE
+        self.wills.append(will_payload)
+
+    def subscribe(self, topics: TopicFilter) -> None:
+        self.subscribed.append(str(topics))
+
+    def publish(self, topic: Topic, payload: bytes) -> int:
+        self.published.append((topic.kind, payload))
+        self._untaken.append(len(self.published))
+        return len(self.published)
+
+    def turn(self, timeout_s: float) -> None:
+        self.clock.advance(int(timeout_s * S))
+        if self.takes:
+            for token in self._untaken:
+                self.on_taken(token)
+            self._untaken.clear()
+        if self.turns:
+            self.turns.pop(0)()
+
+    def disconnect(self) -> None:
+        self.left = True
+
+    def sent(self, kind: Kind) -> list[bytes]:
+        return [payload for found, payload in self.published if found is kind]
+
+
+class World:
+    """An uplink on a scripted link; `run` ends when the script does."""
+
+    def __init__(self, folder: Path, outbox: MemoryOutbox | None = None) -> None:
+        self.key = PrivateKey.generate()
+        self.key.save(folder / "k.pem")
+        self.clock = SteppedClock(T0)
+        self.outbox = outbox or MemoryOutbox()
+        self.link = ScriptedLink(self.clock)
+        self.stop = Event()
+        self.alive = 0
+        sealing = PrivateKey.generate()
+        self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
+        parts = Parts(
+            outbox=self.outbox,
+            references=self.references,
+            policies=FilePolicyStore(folder / "p.jws", FLEET_KEY.public()),
+            signer=KeyfileSigner(folder / "k.pem"),
+            clock=self.clock,
+            entropy=SystemEntropy(),
+            inbox=Inbox(fleet_id="north", terminal_id="t-1", fleet_key=FLEET_KEY.public(), sealing_key=sealing),
+        )
+        settings = UplinkSettings(
+            poll_s=1,
+            resend_after_s=10,
+            resend_cap_s=10,
+            puback_timeout_s=30,
+            reconnect_base_s=0.01,
+            reconnect_cap_s=0.01,
+        )
+        self.uplink = Uplink(
+            Identity("north", "t-1", "test"),
+            parts,
+            settings,
+            keep=0,
+            make_link=self._make_link,
+            alive=self._note_alive,
+        )
+
+    def record(self) -> str:
+        return self.outbox.append(lambda c, _: sign(b"%d" % c, key=self.key, typ=RECORD_TYP)).sha256
+
+    def run(self, *turns: Callable[[], None]) -> None:
+        self.link.turns = [*turns, self.stop.set]
+        self.uplink.run(self.stop)
+        self.references.close()
+
+    def receive(self, kind: Kind, payload: bytes) -> None:
+        self.link.on_arrived(str(Topic("north", "t-1", kind)), payload)
+
+    def receipt(self, *sha256s: str, verdict: Verdict = Verdict.STORED) -> bytes:
+        items = tuple(ReceiptItem(sha256=sha256, verdict=verdict, reason="why") for sha256 in sha256s)
+        made = Receipt(fleet_id="north", terminal_id="t-1", fleet_time=T0 + timedelta(days=1), items=items)
+        return sign(made.to_bytes(), key=FLEET_KEY, typ=RECEIPT_TYP)
+
+    def presences(self, payloads: list[bytes]) -> list[Presence]:
+        public = self.key.public()
+        return [Presence.parse(verify(found, key_of=lambda _: public, typ=PRESENCE_TYP).payload) for found in payloads]
+
+    def _make_link(self, on_arrived: Callable[[str, bytes], None], on_taken: Callable[[int], None]) -> ScriptedLink:
+        self.link.on_arrived, self.link.on_taken = on_arrived, on_taken
+        return self.link
+
+    def _note_alive(self) -> None:
+        self.alive += 1
+        # Waiting between attempts passes in the stepped clock, too.
+        self.clock.advance(S // 100)
+
+
+def nothing() -> None:
+    """Let a turn pass."""
+
+
+def test_a_connection_has_a_will_one_subscription_a_question_and_a_presence(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(nothing)
+    assert world.link.subscribed == ["lifecert/v1/north/t-1/down/#"]
+    assert [presence.state for presence in world.presences(world.link.wills)] == ["offline"]
+    assert len(world.link.sent(Kind.ROSTER_REQUEST)) == 1
+    said = world.presences(world.link.sent(Kind.PRESENCE))
+    assert [presence.state for presence in said] == ["online", "offline"]
+    assert world.link.left
+    assert world.alive >= 2
+
+
+def test_a_receipt_settles_and_is_the_fleets_time(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    sha256 = world.record()
+    world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256)))
+    assert world.link.sent(Kind.RECORD)
+    assert world.outbox.counts().acknowledged == 1
+    assert world.clock.now().last_fleet_time == T0 + timedelta(days=1)
+
+
+def test_a_refused_record_is_an_error_in_the_log_and_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(tmp_path)
+    sha256 = world.record()
+    world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=Verdict.REFUSED)))
+    assert world.outbox.counts().refused == 1
+    assert any(
+        record.levelno == logging.ERROR and "fleet refuses a record" in record.message for record in caplog.records
+    )
+
+
+def test_a_broker_that_takes_nothing_is_left_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(tmp_path)
+    world.record()
+    world.link.takes = False
+    world.run(*[nothing] * 35)
+    assert len(world.link.wills) == 2
+    assert "broker took nothing for 30" in caplog.text
+    assert len(world.link.sent(Kind.RECORD)) == 1, "the link itself delivers it again"
+
+
+def test_a_lost_broker_is_reported_once_and_every_connection_is_newer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose() -> None:
+        world.link.refusals = 5
+        raise LinkDown("gone")
+
+    world = World(tmp_path)
+    world.run(nothing, lose, nothing)
+    first, second = world.presences(world.link.wills)
+    assert second.connection > first.connection
+    assert caplog.text.count("broker lost") == 1
+    assert caplog.text.count("broker connected") == 2
+
+
+def test_dropped_messages_are_counted_and_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(tmp_path)
+
+    def flood() -> None:
+        for _ in range(150):
+            world.receive(Kind.RECEIPT, b"nonsense")
+
+    world.run(flood)
+    assert world.uplink.dropped == {"receipt: Malformed": 150}
+    assert caplog.text.count("message dropped") == 2
+
+
+class FailingOutbox(MemoryOutbox):
+    """Its disk can be taken away."""
+
+    is_down = False
+
+    def unconfirmed(self, limit: int, *, published_before: datetime) -> list[OutboxRow]:
+        if self.is_down:
+            raise OutboxUnavailable("disk is gone")
+        return list(super().unconfirmed(limit, published_before=published_before))
+
+
+def test_a_disk_that_fails_for_a_while_is_reported_once_and_the_link_lives_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = FailingOutbox()
+    world = World(tmp_path, outbox)
+
+    def set_down(value: bool) -> Callable[[], None]:
+        def act() -> None:
+            outbox.is_down = value
+
+        return act
+
+    sha256 = world.record()
+    world.run(set_down(True), nothing, nothing, set_down(False), nothing)
+    assert caplog.text.count("storage lost") == 1
+    assert caplog.text.count("storage back") == 1
+    assert len(world.link.wills) == 1
+    assert [sha256_of(token) for token in world.link.sent(Kind.RECORD)] == [sha256]
+
+
+def test_acknowledged_records_are_purged(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    sha256 = world.record()
+    world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256)), *[nothing] * 65)
+    assert world.outbox.counts().acknowledged == 0
