@@ -74,18 +74,22 @@ class SubjectTracker:
         self._subject_id = None
 
     def _assign(self, faces: Sequence[DetectedFace], now_ns: int) -> dict[int, DetectedFace]:
-        """Give every face a track, the best overlaps first, and drop tracks not seen for too long."""
+        """Give every face a track and drop tracks not seen for too long.
+
+        Tracks seen last go first, then the best overlaps: a passer-by seen in the last frame cannot inherit the track of the
+        subject they hide.
+        """
         alive = [track for track in self._tracks if now_ns - track.seen_ns <= self._patience_ns]
         pairs = sorted(
             (
-                (intersection_over_union(track.box, face.box), track.track_id, index)
+                (track.seen_ns, intersection_over_union(track.box, face.box), track.track_id, index)
                 for track in alive
                 for index, face in enumerate(faces)
             ),
             reverse=True,
         )
         track_of_face: dict[int, int] = {}
-        for overlap, track_id, index in pairs:
+        for _, overlap, track_id, index in pairs:
             if overlap >= MINIMUM_OVERLAP and index not in track_of_face and track_id not in track_of_face.values():
                 track_of_face[index] = track_id
         assigned: dict[int, DetectedFace] = {}
