@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
-"""float64 (N,), larger = more alike; -inf and +inf stand for failures that count as errors."""
+"""float64 (N,), larger = more alike; -inf stands for a failure, which is a non-match."""
 Interval = tuple[float, float]
 """Lower and upper end of a 95 % interval."""
 
