@@ -111,11 +111,15 @@ def _reasons(facts: Facts) -> tuple[Reason, ...]:
         found.add(Reason.EVIDENCE_FAILED)
     if fused.missing:
         found.add(Reason.EVIDENCE_NOT_RUN)
-    limit = facts.policy.max_clock_uncertainty_s if facts.policy else 0.0
     # Without a day nobody looked at the clock, because the session ended before it mattered.
-    if facts.day is not None and not (facts.clock_uncertainty_s is not None and facts.clock_uncertainty_s <= limit):
+    if facts.policy is not None and facts.day is not None and not _is_clock_good(facts, facts.policy):
         found.add(Reason.CLOCK)
     return tuple(reason for reason in Reason if reason in found)
+
+
+def _is_clock_good(facts: Facts, policy: Policy) -> bool:
+    uncertainty = facts.clock_uncertainty_s
+    return uncertainty is not None and uncertainty <= policy.max_clock_uncertainty_s
 
 
 _ZONE_REASONS: dict[str, set[Reason]] = {

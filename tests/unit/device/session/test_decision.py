@@ -1,0 +1,145 @@
+"""The decision: which outcome, with which reasons, and that more evidence for a person never harms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.session.decision import Facts, decide, zone
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.outcomes import Outcome, Reason
+from protocol.policy import ComparisonPolicy, PathName, default_policy
+
+POLICY = default_policy()
+NETWORK = "features_mobilefacenet"
+THRESHOLDS = POLICY.comparison[NETWORK]
+
+
+def result(kind: EvidenceKind, status: EvidenceStatus = EvidenceStatus.PASSED) -> EvidenceResult:
+    return EvidenceResult(kind=kind, status=status, reason="for_a_test")
+
+
+FACTS = Facts(
+    is_subject_known=True,
+    has_reference=True,
+    is_reference_provisional=False,
+    path=PathName.STANDARD,
+    network=NETWORK,
+    policy=POLICY,
+    ended=None,
+    similarity=0.9,
+    evidence=(result(EvidenceKind.CHALLENGE), result(EvidenceKind.CONTINUITY)),
+    day=date(2026, 11, 22),
+    clock_uncertainty_s=1.0,
+)
+FAILED, NOT_RUN = EvidenceStatus.FAILED, EvidenceStatus.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "reasons"),
+    [
+        ({}, Outcome.CERTIFIED, ()),
+        ({"similarity": THRESHOLDS.match}, Outcome.CERTIFIED, ()),
+        ({"similarity": THRESHOLDS.match - 1e-9}, Outcome.REVIEW, (Reason.COMPARISON_GREY,)),
+        ({"similarity": THRESHOLDS.grey}, Outcome.REVIEW, (Reason.COMPARISON_GREY,)),
+        ({"similarity": THRESHOLDS.grey - 1e-9}, Outcome.NOT_CERTIFIED, (Reason.COMPARISON_NON_MATCH,)),
+        ({"similarity": float("nan")}, Outcome.NOT_CERTIFIED, (Reason.COMPARISON_NON_MATCH,)),
+        ({"similarity": None}, Outcome.NOT_CERTIFIED, (Reason.COMPARISON_MISSING,)),
+        ({"is_reference_provisional": True}, Outcome.REVIEW, (Reason.REFERENCE_PROVISIONAL,)),
+        ({"clock_uncertainty_s": None}, Outcome.TIME_UNCERTAIN, (Reason.CLOCK,)),
+        ({"clock_uncertainty_s": POLICY.max_clock_uncertainty_s}, Outcome.CERTIFIED, ()),
+        ({"clock_uncertainty_s": POLICY.max_clock_uncertainty_s + 1}, Outcome.TIME_UNCERTAIN, (Reason.CLOCK,)),
+        ({"policy": None}, Outcome.NOT_CERTIFIED, (Reason.POLICY_UNKNOWN,)),
+        (
+            {"evidence": (result(EvidenceKind.CHALLENGE), result(EvidenceKind.CONTINUITY, FAILED))},
+            Outcome.PRESENTATION_ATTACK,
+            (Reason.EVIDENCE_FAILED,),
+        ),
+        (
+            {"evidence": (result(EvidenceKind.CHALLENGE, FAILED), result(EvidenceKind.CONTINUITY))},
+            Outcome.REVIEW,
+            (Reason.EVIDENCE_FAILED,),
+        ),
+        (
+            {"evidence": (*FACTS.evidence, result(EvidenceKind.TEXTURE, FAILED))},
+            Outcome.REVIEW,
+            (Reason.EVIDENCE_FAILED,),
+        ),
+        ({"evidence": (*FACTS.evidence, result(EvidenceKind.TEXTURE, NOT_RUN))}, Outcome.CERTIFIED, ()),
+        (
+            {"evidence": (result(EvidenceKind.CHALLENGE, NOT_RUN), result(EvidenceKind.CONTINUITY))},
+            Outcome.NOT_CERTIFIED,
+            (Reason.EVIDENCE_NOT_RUN,),
+        ),
+        ({"evidence": ()}, Outcome.NOT_CERTIFIED, (Reason.EVIDENCE_NOT_RUN,)),
+        ({"ended": Reason.LEFT}, Outcome.CANCELLED, (Reason.LEFT,)),
+        ({"is_subject_known": False}, Outcome.NO_REFERENCE, (Reason.NO_SUBJECT,)),
+    ],
+)
+def test_each_condition_has_its_outcome_and_reason(changes, outcome, reasons):
+    verdict = decide(replace(FACTS, **changes))
+    assert (verdict.outcome, verdict.reasons) == (outcome, reasons)
+    assert (verdict.certified_until is not None) == (outcome is Outcome.CERTIFIED)
+
+
+def test_a_failed_continuity_is_an_attack_although_the_faces_do_not_match():
+    evidence = (result(EvidenceKind.CHALLENGE), result(EvidenceKind.CONTINUITY, FAILED))
+    verdict = decide(replace(FACTS, evidence=evidence, similarity=0.1))
+    assert verdict.outcome is Outcome.PRESENTATION_ATTACK
+    assert set(verdict.reasons) == {Reason.EVIDENCE_FAILED, Reason.COMPARISON_NON_MATCH}
+
+
+def test_a_non_match_with_a_failed_challenge_is_not_certified():
+    evidence = (result(EvidenceKind.CHALLENGE, FAILED), result(EvidenceKind.CONTINUITY))
+    assert decide(replace(FACTS, evidence=evidence, similarity=0.1)).outcome is Outcome.NOT_CERTIFIED
+
+
+ORDER = {"non_match": 0, "grey": 1, "match": 2}
+SCORES = st.floats(-1, 1)
+
+
+@given(SCORES, SCORES, SCORES, SCORES)
+def test_a_higher_score_is_never_in_a_worse_zone(first, second, one, other):
+    thresholds = ComparisonPolicy(match=max(one, other), grey=min(one, other))
+    low, high = sorted((first, second))
+    assert ORDER[zone(low, thresholds)] <= ORDER[zone(high, thresholds)]
+
+
+@given(SCORES, SCORES, SCORES, st.floats(0, 2))
+def test_lower_thresholds_never_worsen_the_zone(score, one, other, step):
+    thresholds = ComparisonPolicy(match=max(one, other), grey=min(one, other))
+    eased = ComparisonPolicy(match=max(-1.0, thresholds.match - step), grey=max(-1.0, thresholds.grey - step))
+    assert ORDER[zone(score, thresholds)] <= ORDER[zone(score, eased)]
+
+
+STATUS = st.sampled_from(EvidenceStatus)
+FACTS_STRATEGY = st.builds(
+    Facts,
+    is_subject_known=st.booleans(),
+    has_reference=st.booleans(),
+    is_reference_provisional=st.booleans(),
+    path=st.just(PathName.STANDARD),
+    network=st.sampled_from([NETWORK, "other"]),
+    policy=st.sampled_from([POLICY, None]),
+    ended=st.sampled_from([None, None, Reason.LEFT, Reason.QUALITY]),
+    similarity=st.one_of(st.none(), SCORES),
+    evidence=st.lists(st.builds(result, st.sampled_from(EvidenceKind), STATUS), max_size=4).map(tuple),
+    day=st.one_of(st.none(), st.just(date(2026, 2, 28))),
+    clock_uncertainty_s=st.one_of(st.none(), st.floats(0, 1e5)),
+)
+
+
+@given(FACTS_STRATEGY)
+def test_certified_has_no_reason_against_it_and_everything_else_has_one(facts):
+    verdict = decide(facts)
+    assert (verdict.outcome is Outcome.CERTIFIED) == (verdict.reasons == () and facts.day is not None)
+
+
+@given(FACTS_STRATEGY, SCORES)
+def test_raising_the_score_never_takes_a_certification_away(facts, score):
+    if decide(facts).outcome is Outcome.CERTIFIED and score >= facts.similarity:
+        assert decide(replace(facts, similarity=score)).outcome is Outcome.CERTIFIED

@@ -1,0 +1,474 @@
+"""The certification session: every pair of state and event, and what no sequence of events may do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device.errors import IllegalEvent
+from device.session.commands import (
+    CancelTimer,
+    Compare,
+    DropSamples,
+    Lamp,
+    Line,
+    Prompt,
+    SetLamp,
+    StartAcquisition,
+    StartTimer,
+    StopAcquisition,
+    StoreRecord,
+    TakeSample,
+    WatchFor,
+)
+from device.session.events import (
+    EVENTS,
+    Advice,
+    CancelPressed,
+    ChallengeAnswered,
+    ClaimPresented,
+    ClaimProblem,
+    ClaimRefused,
+    ComparisonDone,
+    Event,
+    Fault,
+    FaultCleared,
+    FaultRaised,
+    FrameRateLow,
+    RecordNotStored,
+    RecordStored,
+    RepeatPressed,
+    SampleAssessed,
+    StartPressed,
+    Timer,
+    TimerExpired,
+)
+from device.session.machine import IGNORED, TABLE, Session, State, advance
+from protocol.challenge import draw_actions
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.outcomes import Outcome, Reason
+from protocol.policy import PathName, default_policy
+
+POLICY = default_policy()
+NETWORK = "features_mobilefacenet"
+SECOND = 1_000_000_000
+NONCE = "00112233445566778899aabbccddeeff"
+GOOD = tuple((name, 100.0) for name in POLICY.quality.minimum)
+POOR = tuple((name, 0.0) for name in POLICY.quality.minimum)
+
+
+def claim(**changes) -> ClaimPresented:
+    given_claim = ClaimPresented(
+        at_ns=0,
+        session_id="ab" * 16,
+        nonce=NONCE,
+        is_subject_known=True,
+        has_reference=True,
+        is_reference_provisional=False,
+        path=PathName.STANDARD,
+        network=NETWORK,
+        policy=POLICY,
+    )
+    return replace(given_claim, **changes)
+
+
+def continuity(status: EvidenceStatus = EvidenceStatus.PASSED) -> EvidenceResult:
+    return EvidenceResult(kind=EvidenceKind.CONTINUITY, status=status, reason="same_person")
+
+
+def done(**changes) -> ComparisonDone:
+    event = ComparisonDone(
+        at_ns=20 * SECOND,
+        similarity=0.9,
+        samples=8,
+        evidence=(continuity(),),
+        quality=GOOD,
+        day=date(2026, 11, 22),
+        clock_uncertainty_s=1.0,
+    )
+    return replace(event, **changes)
+
+
+def sample(at_ns: int = 0, sequence: int = 1, track_id: int | None = 1, quality=GOOD, advice=None) -> SampleAssessed:
+    return SampleAssessed(at_ns, sequence, track_id, quality if track_id is not None else (), advice)
+
+
+def play(*events: Event, session: Session | None = None):
+    session = session or Session()
+    commands = []
+    for event in events:
+        session, more = advance(session, event)
+        commands += more
+    return session, commands
+
+
+def acquired() -> tuple[Event, ...]:
+    return (claim(), *(sample(sequence=n) for n in range(1, POLICY.quality.probe_samples + 1)))
+
+
+def performed(prompts=(1, 2, 3)) -> tuple[Event, ...]:
+    return tuple(ChallengeAnswered(n * 3 * SECOND, n, is_performed=True) for n in prompts)
+
+
+def stored(commands) -> StoreRecord:
+    return next(command for command in commands if isinstance(command, StoreRecord))
+
+
+def lines(commands) -> list[Line]:
+    return [command.line for command in commands if isinstance(command, Prompt)]
+
+
+def test_a_live_match_is_certified_for_a_year_and_told_only_once_stored():
+    session, commands = play(*acquired(), *performed(), done())
+    assert session.state is State.DECIDED
+    verdict = stored(commands).verdict
+    assert verdict.outcome is Outcome.CERTIFIED
+    assert verdict.certified_until == date(2027, 11, 22)
+    assert Line.CERTIFIED not in lines(commands)
+    session, told = play(RecordStored(0), session=session)
+    assert lines(told) == [Line.CERTIFIED]
+    assert SetLamp(Lamp.CERTIFIED) in told
+    session, _ = play(TimerExpired(0, Timer.RESULT), session=session)
+    assert session == Session()
+
+
+def test_the_actions_asked_for_are_those_of_the_nonce():
+    _, commands = play(*acquired(), *performed())
+    asked = [command.action for command in commands if isinstance(command, WatchFor)]
+    assert tuple(asked) == draw_actions(bytes.fromhex(NONCE), POLICY.challenge.actions, 5)[:3]
+
+
+def test_nobody_to_compare_with_ends_at_once_and_is_recorded():
+    for changes, reason in (
+        ({"is_subject_known": False, "has_reference": False}, Reason.NO_SUBJECT),
+        ({"has_reference": False}, Reason.NO_USABLE_REFERENCE),
+    ):
+        session, commands = play(claim(**changes))
+        assert session.state is State.DECIDED
+        assert stored(commands).verdict.outcome is Outcome.NO_REFERENCE
+        assert reason in stored(commands).verdict.reasons
+        assert StartAcquisition() not in commands
+
+
+@pytest.mark.parametrize(
+    "changes", [{"policy": None}, {"network": "features_unknown"}, {"policy": POLICY.model_copy(update={"paths": {}})}]
+)
+def test_without_a_policy_for_path_and_network_nobody_is_certified(changes):
+    _, commands = play(claim(**changes))
+    assert stored(commands).verdict.outcome is Outcome.NOT_CERTIFIED
+    assert Reason.POLICY_UNKNOWN in stored(commands).verdict.reasons
+
+
+def test_no_face_and_poor_faces_time_out_as_poor_sample_with_their_reason():
+    _, commands = play(claim(), sample(track_id=None), TimerExpired(0, Timer.ACQUIRE))
+    assert (stored(commands).verdict.outcome, stored(commands).verdict.reasons[0]) == (
+        Outcome.POOR_SAMPLE,
+        Reason.NO_FACE,
+    )
+    _, commands = play(claim(), sample(quality=POOR), TimerExpired(0, Timer.ACQUIRE))
+    assert (stored(commands).verdict.outcome, stored(commands).verdict.reasons[0]) == (
+        Outcome.POOR_SAMPLE,
+        Reason.QUALITY,
+    )
+
+
+def test_advice_is_given_at_most_every_three_seconds():
+    far = {"quality": POOR, "advice": Advice.NEARER}
+    _, commands = play(claim(), sample(0, **far), sample(SECOND, **far), sample(4 * SECOND, **far))
+    assert lines(commands) == [Line.LOOK_HERE, Line.NEARER, Line.NEARER]
+
+
+def test_another_face_while_acquiring_starts_the_count_anew():
+    events = [claim(), *(sample(sequence=n) for n in (1, 2, 3, 4)), sample(sequence=5, track_id=2)]
+    session, commands = play(*events)
+    assert DropSamples() in commands
+    assert (session.state, session.samples) == (State.ACQUIRING, 1)
+
+
+def test_another_face_during_the_challenge_is_a_presentation_attack():
+    session, commands = play(*acquired(), sample(track_id=2))
+    assert session.state is State.COMPARING
+    assert next(command for command in commands if isinstance(command, Compare)).has_track_changed
+    _, commands = play(done(evidence=(continuity(EvidenceStatus.FAILED),)), session=session)
+    assert stored(commands).verdict.outcome is Outcome.PRESENTATION_ATTACK
+
+
+def test_one_wrong_action_costs_one_more_and_two_go_to_review():
+    session, commands = play(*acquired(), ChallengeAnswered(0, 1, is_performed=False))
+    assert Line.TRY_ANOTHER in lines(commands)
+    enough, _ = play(*performed((2, 3, 4)), session=session)
+    assert enough.state is State.CHALLENGING
+    enough, commands = play(*performed((5,)), done(), session=enough)
+    assert stored(commands).verdict.outcome is Outcome.CERTIFIED
+    _, commands = play(ChallengeAnswered(0, 2, is_performed=False), done(), session=session)
+    assert stored(commands).verdict.outcome is Outcome.REVIEW
+    assert [asked.result for asked in stored(commands).challenge] == ["wrong", "wrong"]
+
+
+def test_an_answer_to_an_older_prompt_is_none():
+    session, _ = play(*acquired(), *performed((1,)))
+    again, commands = play(ChallengeAnswered(0, 1, is_performed=True), session=session)
+    assert (again, commands) == (session, [])
+
+
+@pytest.mark.parametrize(("slow", "reason"), [(False, "no_answer"), (True, "frame_rate")])
+def test_no_answer_is_repeated_and_then_not_run(slow, reason):
+    session, commands = play(*acquired(), TimerExpired(0, Timer.ANSWER))
+    assert session.state is State.CHALLENGING
+    late = (FrameRateLow(0, 2),) if slow else ()
+    _, commands = play(*late, TimerExpired(9 * SECOND, Timer.ANSWER), done(), session=session)
+    record = stored(commands)
+    assert record.verdict.outcome is Outcome.NOT_CERTIFIED
+    challenge = next(result for result in record.evidence if result.kind is EvidenceKind.CHALLENGE)
+    assert (challenge.status, challenge.reason) == (EvidenceStatus.NOT_RUN, reason)
+
+
+def test_the_repeat_button_gives_time_only_as_often_as_the_policy_repeats():
+    session, commands = play(*acquired(), RepeatPressed(0))
+    assert any(isinstance(command, StartTimer) and command.timer is Timer.ANSWER for command in commands[-1:])
+    _, commands = play(RepeatPressed(0), session=session)
+    assert [type(command) for command in commands] == [Prompt]
+
+
+def test_a_face_that_leaves_ends_the_session_and_one_that_comes_back_does_not():
+    for begun in ((claim(), sample()), acquired()):
+        session, commands = play(*begun, sample(track_id=None))
+        assert StartTimer(Timer.FACE_LOST, POLICY.timers.face_lost_s) in commands
+        back, commands = play(sample(sequence=9), TimerExpired(0, Timer.FACE_LOST), session=session)
+        assert CancelTimer(Timer.FACE_LOST) in commands
+        assert back.state is not State.DECIDED
+        _, commands = play(TimerExpired(0, Timer.FACE_LOST), session=session)
+        assert stored(commands).verdict.outcome is Outcome.CANCELLED
+        assert Reason.LEFT in stored(commands).verdict.reasons
+
+
+def test_cancel_is_recorded_in_every_phase():
+    for events in ((claim(),), acquired(), (*acquired(), *performed())):
+        session, commands = play(*events, CancelPressed(0))
+        assert session.state is State.DECIDED
+        assert StopAcquisition() in commands
+        assert stored(commands).verdict.outcome is Outcome.CANCELLED
+        assert Reason.CANCELLED_BY_PERSON in stored(commands).verdict.reasons
+
+
+def test_one_sample_is_taken_for_each_action():
+    _, commands = play(*acquired(), sample(sequence=10), sample(sequence=11), *performed((1,)), sample(sequence=12))
+    taken = [command for command in commands if isinstance(command, TakeSample) and command.sequence >= 10]
+    assert [(command.sequence, command.phase) for command in taken] == [(10, "challenging_1"), (12, "challenging_2")]
+
+
+def test_a_full_disk_is_told_and_nothing_says_certified():
+    session, commands = play(*acquired(), *performed(), done(), RecordNotStored(0))
+    assert lines(commands)[-1] is Line.NOT_STORED
+    assert Line.CERTIFIED not in lines(commands)
+    session, _ = play(TimerExpired(0, Timer.RESULT), session=session)
+    assert session.state is State.FAULTED
+
+
+def test_a_fault_ends_the_session_recorded_and_is_repaired():
+    session, commands = play(*acquired(), FaultRaised(0, Fault.CAMERA))
+    assert session.state is State.FAULTED
+    assert stored(commands).verdict.outcome is Outcome.CANCELLED
+    assert Reason.FAULT in stored(commands).verdict.reasons
+    session, commands = play(claim(), TimerExpired(0, Timer.RETRY), FaultCleared(0), session=session)
+    assert session == Session()
+    assert Line.OUT_OF_ORDER in lines(commands)
+
+
+def test_a_fault_after_the_decision_does_not_take_it_back():
+    session, commands = play(*acquired(), *performed(), done(), FaultRaised(0, Fault.CAMERA), RecordStored(0))
+    assert Line.CERTIFIED in lines(commands)
+    session, _ = play(TimerExpired(0, Timer.RESULT), session=session)
+    assert session.state is State.FAULTED
+
+
+def test_a_claim_that_cannot_be_read_begins_no_session():
+    session, commands = play(ClaimRefused(0, ClaimProblem.UNREADABLE))
+    assert session == Session()
+    assert lines(commands) == [Line.CLAIM_UNREADABLE]
+
+
+def an_event(kind: type[Event]) -> Event:
+    return {
+        ClaimPresented: claim(),
+        ClaimRefused: ClaimRefused(0, ClaimProblem.NOT_READY),
+        SampleAssessed: sample(),
+        ChallengeAnswered: ChallengeAnswered(0, 1, is_performed=True),
+        FrameRateLow: FrameRateLow(0, 1),
+        ComparisonDone: done(),
+        StartPressed: StartPressed(0),
+        RepeatPressed: RepeatPressed(0),
+        CancelPressed: CancelPressed(0),
+        TimerExpired: TimerExpired(0, Timer.STORE),
+        RecordStored: RecordStored(0),
+        RecordNotStored: RecordNotStored(0),
+        FaultRaised: FaultRaised(0, Fault.VISION),
+        FaultCleared: FaultCleared(0),
+    }[kind]
+
+
+def in_state(state: State) -> Session:
+    ways: dict[State, tuple[Event, ...]] = {
+        State.IDLE: (),
+        State.ACQUIRING: (claim(),),
+        State.CHALLENGING: acquired(),
+        State.COMPARING: (*acquired(), *performed()),
+        State.DECIDED: (*acquired(), *performed(), done()),
+        State.REPORTING: (*acquired(), *performed(), done(), RecordStored(0)),
+        State.FAULTED: (FaultRaised(0, Fault.CAMERA),),
+    }
+    session, _ = play(*ways[state])
+    assert session.state is state
+    return session
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("kind", EVENTS)
+def test_every_pair_is_in_one_table_or_illegal(state, kind):
+    session = in_state(state)
+    key = (state, kind)
+    assert not (key in TABLE and key in IGNORED)
+    if key in TABLE:
+        after, _ = advance(session, an_event(kind))
+        assert after.state in TABLE[key].to
+    elif key in IGNORED:
+        assert advance(session, an_event(kind)) == (session, ())
+    else:
+        with pytest.raises(IllegalEvent):
+            advance(session, an_event(kind))
+
+
+TIMES = st.integers(0, 10**12)
+STATUSES = st.sampled_from(EvidenceStatus)
+EVENT_STRATEGY = st.one_of(
+    st.builds(
+        claim,
+        is_subject_known=st.booleans(),
+        has_reference=st.booleans(),
+        is_reference_provisional=st.booleans(),
+        policy=st.sampled_from([POLICY, POLICY, POLICY, None]),
+    ),
+    st.builds(
+        sample, TIMES, st.integers(1, 99), st.sampled_from([None, 1, 1, 1, 2]), st.sampled_from([GOOD, GOOD, POOR])
+    ),
+    st.builds(ChallengeAnswered, TIMES, st.integers(1, 5), st.booleans()),
+    st.builds(
+        done,
+        similarity=st.one_of(st.none(), st.floats(-1, 1), st.just(float("nan"))),
+        evidence=st.lists(st.builds(continuity, STATUSES), max_size=2).map(tuple),
+        clock_uncertainty_s=st.one_of(st.none(), st.floats(0, 1e6)),
+    ),
+    st.builds(TimerExpired, TIMES, st.sampled_from(Timer)),
+    st.builds(FaultRaised, TIMES, st.sampled_from(Fault)),
+    st.builds(FrameRateLow, TIMES, st.integers(1, 5)),
+    st.sampled_from(
+        [StartPressed(0), RepeatPressed(0), CancelPressed(0), RecordStored(0), RecordNotStored(0), FaultCleared(0)]
+    ),
+)
+HAPPY = [*acquired(), *performed(), done(), RecordStored(0)]
+
+
+@st.composite
+def sequences(draw):
+    """Events at random, with a successful session's events mixed in so that deep states are reached."""
+    spine = draw(st.sampled_from([0, 1, 6, 9, 10, 11]))
+    extra = draw(st.lists(EVENT_STRATEGY, max_size=12))
+    events = HAPPY[:spine]
+    for event in extra:
+        events.insert(draw(st.integers(0, len(events))), event)
+    return events
+
+
+def follow(events):
+    """Feed events, leaving out what is illegal; give every step."""
+    session = Session()
+    for event in events:
+        try:
+            after, commands = advance(session, event)
+        except IllegalEvent:
+            continue
+        yield session, event, after, commands
+        session = after
+
+
+@settings(max_examples=300, deadline=None)
+@given(sequences())
+def test_nothing_is_certified_without_match_and_all_required_evidence(events):
+    for before, event, _, commands in follow(events):
+        for command in commands:
+            if isinstance(command, StoreRecord) and command.verdict.outcome is Outcome.CERTIFIED:
+                assert isinstance(event, ComparisonDone)
+                thresholds = POLICY.comparison[NETWORK]
+                assert event.similarity is not None
+                assert event.similarity >= thresholds.match
+                assert event.clock_uncertainty_s <= POLICY.max_clock_uncertainty_s
+                assert before.subject.is_subject_known
+                assert before.subject.has_reference
+                assert not before.subject.is_reference_provisional
+                found = {result.kind: result.status for result in command.evidence}
+                assert all(found[kind] is EvidenceStatus.PASSED for kind in POLICY.paths[PathName.STANDARD].required)
+                assert all(result.status is not EvidenceStatus.FAILED for result in command.evidence)
+                assert sum(asked.result == "performed" for asked in command.challenge) >= POLICY.challenge.count
+
+
+@settings(max_examples=300, deadline=None)
+@given(sequences())
+def test_certified_is_said_only_after_such_a_record_was_stored(events):
+    outcome = None
+    for _, event, _, commands in follow(events):
+        for command in commands:
+            if isinstance(command, StoreRecord):
+                outcome = command.verdict.outcome
+            if command in {Prompt(Line.CERTIFIED), SetLamp(Lamp.CERTIFIED)}:
+                assert outcome is Outcome.CERTIFIED
+                assert isinstance(event, RecordStored)
+
+
+@settings(max_examples=300, deadline=None)
+@given(sequences())
+def test_every_session_ends_once_its_timers_run_out(events):
+    session, running = Session(), {}
+    for _, _, session, commands in follow(events):  # noqa: B007 - the last one counts
+        running = keep_time(running, commands)
+    for _ in range(40):
+        if session.state in {State.IDLE, State.FAULTED}:
+            return
+        assert running, f"nothing bounds {session.state}"
+        timer = min(running, key=running.get)
+        del running[timer]
+        session, commands = advance(session, TimerExpired(0, timer))
+        running = keep_time(running, commands)
+    pytest.fail(f"still {session.state}")
+
+
+def keep_time(running, commands):
+    running = dict(running)
+    for command in commands:
+        if isinstance(command, StartTimer):
+            running[command.timer] = command.seconds
+        elif isinstance(command, CancelTimer):
+            running.pop(command.timer, None)
+    return running
+
+
+@settings(max_examples=300, deadline=None)
+@given(sequences())
+def test_the_diagram_shows_every_transition_that_happens(events):
+    for before, event, after, _ in follow(events):
+        key = (before.state, type(event))
+        assert after.state in TABLE[key].to if key in TABLE else after == before
+
+
+@settings(max_examples=200, deadline=None)
+@given(sequences())
+def test_each_session_is_recorded_exactly_once(events):
+    open_sessions = 0
+    for before, event, after, commands in follow(events):
+        if isinstance(event, ClaimPresented) and before.state is State.IDLE:
+            open_sessions += 1
+        open_sessions -= sum(isinstance(command, StoreRecord) for command in commands)
+        assert open_sessions == (after.state in {State.ACQUIRING, State.CHALLENGING, State.COMPARING})
