@@ -182,6 +182,10 @@ class PresenceTimer:
         """Say it again on a new connection."""
         self._said_ns = None
 
+    def may_be_due(self, now_ns: int) -> bool:
+        """Say whether any content could be due now; what presence says need not be gathered before."""
+        return self._said_ns is None or now_ns - self._said_ns >= min(self._change_ns, self._every_ns)
+
     def is_due(self, content: Hashable, now_ns: int) -> bool:
         """Say whether to send presence with this content now."""
         if self._said_ns is None:

@@ -23,7 +23,7 @@ from device.uplink.inbox import Inbox, PolicyToken
 from protocol.envelope import sha256_of
 from protocol.errors import ProtocolError
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
-from protocol.receipts import Receipt
+from protocol.receipts import Receipt, Verdict
 from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
 from protocol.topics import Kind, Topic, TopicFilter, terminal_inbox
 
@@ -36,6 +36,8 @@ _LAST_WORD_S = 3.0
 _SLICE_S = 2.0
 """Longest sleep between two signs of life to the watchdog."""
 _HOUSEKEEPING_S = 60.0
+_MOST_TURNS = 100
+"""However much arrives, records are sent and the watchdog is fed in between."""
 _QUESTIONS_REMEMBERED = 16
 _LOG_EVERY = 100
 
@@ -115,6 +117,8 @@ class Uplink:
         self._questions = RosterQuestions(retry_s=settings.roster_retry_s, refresh_s=settings.roster_refresh_s)
         self._presence = PresenceTimer(every_s=settings.presence_s, change_s=settings.presence_change_s)
         self._newly_taken: list[str] = []
+        self._receipts: list[Receipt] = []
+        self._happened = 0
         self._asked: dict[str, int] = {}
         self._connection = 0
         self._housekept_ns: int | None = None
@@ -156,9 +160,10 @@ class Uplink:
 
     def _turn(self) -> None:
         self._alive()
-        self._link.turn(self._settings.poll_s)
+        self._listen()
         now_ns = self._parts.clock.monotonic_ns()
         with self._stores():
+            self._settle()
             self._note_taken()
             self._send_records(now_ns)
             self._keep_house(now_ns)
@@ -167,6 +172,32 @@ class Uplink:
         waiting_since_ns = self._window.waiting_since_ns()
         if waiting_since_ns is not None and now_ns - waiting_since_ns > self._settings.puback_timeout_s * _NS:
             raise LinkDown(f"broker took nothing for {self._settings.puback_timeout_s} s")
+
+    def _listen(self) -> None:
+        """Wait for something to happen, then take all that is there: what comes together shares one disk write."""
+        self._link.turn(self._settings.poll_s)
+        for _ in range(_MOST_TURNS):
+            before = self._happened
+            self._link.turn(0)
+            if self._happened == before:
+                return
+
+    def _settle(self) -> None:
+        if not self._receipts:
+            return
+        self._parts.outbox.settle([item for receipt in self._receipts for item in receipt.items])
+        for receipt in self._receipts:
+            self._note_receipt(receipt)
+        self._receipts.clear()
+
+    def _note_receipt(self, receipt: Receipt) -> None:
+        digests = [item.sha256 for item in receipt.items]
+        known = [self._window.settled(digests), *(self._asked.pop(digest, None) for digest in digests)]
+        after_ns = max((moment for moment in known if moment is not None), default=None)
+        self._parts.clock.note_fleet_time(receipt.fleet_time, after_ns=after_ns)
+        for item in receipt.items:
+            if item.verdict is Verdict.REFUSED:
+                logger.error("fleet refuses a record digest=%s reason=%s", item.sha256[:12], item.reason)
 
     def _send_records(self, now_ns: int) -> None:
         # All unconfirmed rows are asked for, and the window decides by monotonic time: the wall clock may jump.
@@ -208,6 +239,8 @@ class Uplink:
             del self._asked[next(iter(self._asked))]
 
     def _send_presence(self, now_ns: int) -> None:
+        if not self._presence.may_be_due(now_ns):
+            return
         counts = self._counts()
         content = (counts, self._policy_version(), self._parts.references.version())
         if self._presence.is_due(content, now_ns):
@@ -221,11 +254,13 @@ class Uplink:
         while self._goodbye is not None and self._parts.clock.monotonic_ns() < deadline_ns:
             self._link.turn(0.1)
         with self._stores():
+            self._settle()
             self._note_taken()
         self._link.disconnect()
         logger.info("broker left")
 
     def _arrived(self, topic_name: str, payload: bytes) -> None:
+        self._happened += 1
         try:
             message = self._parts.inbox.read(topic_name, payload)
             with self._stores():
@@ -236,7 +271,7 @@ class Uplink:
     def _apply(self, message: Receipt | RosterPage | PolicyToken) -> None:
         now_ns = self._parts.clock.monotonic_ns()
         if isinstance(message, Receipt):
-            self._apply_receipt(message)
+            self._receipts.append(message)
         elif isinstance(message, RosterPage):
             if self._parts.references.apply(message):
                 self._questions.page_applied(now_ns, complete=message.complete)
@@ -246,16 +281,6 @@ class Uplink:
                 logger.info("roster page does not fit, asking again after=%d", message.after)
         else:
             self._parts.policies.apply(message.token)
-
-    def _apply_receipt(self, receipt: Receipt) -> None:
-        self._parts.outbox.settle(receipt.items)
-        digests = [item.sha256 for item in receipt.items]
-        known = [self._window.settled(digests), *(self._asked.pop(digest, None) for digest in digests)]
-        after_ns = max((moment for moment in known if moment is not None), default=None)
-        self._parts.clock.note_fleet_time(receipt.fleet_time, after_ns=after_ns)
-        for item in receipt.items:
-            if item.verdict == "refused":
-                logger.error("fleet refuses a record digest=%s reason=%s", item.sha256[:12], item.reason)
 
     def _drop(self, topic_name: str, error: ProtocolError) -> None:
         kind = topic_name.rpartition("/")[2]
@@ -267,6 +292,7 @@ class Uplink:
             logger.warning("message dropped kind=%s error=%s count=%d", known, type(error).__name__, self.dropped[name])
 
     def _taken(self, token: int) -> None:
+        self._happened += 1
         if token == self._goodbye:
             self._goodbye = None
         sha256 = self._window.taken(token)

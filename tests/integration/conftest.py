@@ -99,18 +99,17 @@ roster_retry_s = 1.0
 
 
 class UplinkProcess:
-    """The uplink as systemd starts it, but for the command line."""
+    """`lifecert-terminal uplink` as systemd starts it."""
 
     def __init__(self, config: Path) -> None:
-        program = (
-            "import logging, sys; from pathlib import Path; from device.settings import load_settings;"
-            "from device.uplink.service import run; logging.basicConfig(level='INFO', format='%(message)s');"
-            "run(load_settings(Path(sys.argv[1])))"
-        )
+        program = "from device.cli import main; main()"
         self._log = config.parent / "uplink.log"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", program, str(config)], stdout=log, stderr=log
+                [sys.executable, "-W", "error", "-c", program, "uplink", "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     @property

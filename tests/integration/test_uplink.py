@@ -70,7 +70,7 @@ def test_the_window_holds_back_newer_records_until_the_fleet_answers(
     digests = terminal.record(50)
     start_uplink()
     eventually(lambda: terminal.counts() == {"published": 20, "pending": 30}, "one window published")
-    assert set(fleet.stored) == set(digests[:20])
+    eventually(lambda: set(fleet.stored) == set(digests[:20]), "that window, and nothing else, at the fleet")
     fleet.answers = True
     eventually(lambda: terminal.counts() == {"acknowledged": 50}, "all acknowledged")
 
@@ -261,6 +261,27 @@ def test_a_receipt_for_a_new_record_bounds_the_clock_of_a_terminal_without_time(
     if moment.source is ClockSource.FLEET:
         assert moment.uncertainty_s is not None
         assert moment.uncertainty_s < 20
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "said"),
+    [
+        (lambda t: t.config.write_text("[terminal]\nfleet = 1\n"), 78, "terminal.fleet: unknown key"),
+        (lambda t: (t.folder / "fleet.json").unlink(), 1, "accept-fleet"),
+        (lambda t: (t.folder / "signing.pem").write_text("x"), 1, "signing.pem: cannot be read as a private key"),
+        (lambda t: (t.folder / "data").write_text("x"), 1, "File exists"),
+    ],
+    ids=["settings", "fleet", "key", "data folder"],
+)
+def test_what_cannot_be_put_right_by_waiting_ends_the_uplink_with_one_message(
+    terminal: Any, start_uplink: Any, damage: Callable[[Any], None], code: int, said: str
+) -> None:
+    terminal.configure(1)
+    damage(terminal)
+    uplink = start_uplink()
+    assert uplink.process.wait(30) == code
+    assert said in uplink.log
+    assert "Traceback" not in uplink.log
 
 
 class Authority:

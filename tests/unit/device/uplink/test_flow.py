@@ -185,6 +185,8 @@ def test_presence_is_repeated_regularly_and_sooner_when_it_changes() -> None:
     assert not timer.is_due("a", 59 * S)
     assert timer.is_due("a", 60 * S)
     assert not timer.is_due("b", 4 * S)
+    assert not timer.may_be_due(4 * S)
+    assert timer.may_be_due(5 * S)
     assert timer.is_due("b", 5 * S)
     timer.connected()
     assert timer.is_due("a", S)

@@ -68,7 +68,7 @@ class ScriptedLink:
             for token in self._untaken:
                 self.on_taken(token)
             self._untaken.clear()
-        if self.turns:
+        if self.turns and timeout_s:
             self.turns.pop(0)()
 
     def disconnect(self) -> None:

@@ -1,0 +1,295 @@
+"""The command line as processes, with a running `serve` on the same data."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from protocol.documents import check_digit
+from protocol.envelope import unseal, verify
+from protocol.receipts import RECEIPT_TYP, Receipt
+from protocol.registration import FleetIdentity
+from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.topics import Kind, Topic, terminal_inbox
+
+pytestmark = pytest.mark.integration
+PROGRAM = [sys.executable, "-W", "error", "-c", "from fleet.cli import main; main()"]
+HEADING = "document_number,name,area,scheme,category,benefit_start\n"
+
+
+class Office:
+    """A folder with settings, and the program in it."""
+
+    def __init__(self, folder: Path, features: tuple[str, ...], ports: tuple[int, int]) -> None:
+        self.folder = folder
+        self.broker_port, self.web_port = ports
+        (folder / "fleet.toml").write_text(
+            f"""
+fleet_id = "north"
+data_dir = "data"
+[broker]
+port = {self.broker_port}
+[web]
+port = {self.web_port}
+[references]
+command = {json.dumps(list(features))}
+"""
+        )
+
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*PROGRAM, *arguments], cwd=self.folder, input=text, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def done(self, *arguments: str, text: str = "") -> str:
+        found = self.run(*arguments, text=text)
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    def serve(self, *arguments: str) -> subprocess.Popen[str]:
+        with (self.folder / "serve.log").open("a") as log:
+            return subprocess.Popen(
+                [*PROGRAM, "serve", *arguments], cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def healthy(self) -> bool:
+        try:
+            return bool(self.get("/healthz"))
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+
+@pytest.fixture
+def office(make_data_dir: Callable[[], Path], feature_program: tuple[str, ...], free_ports: Any) -> Office:
+    return Office(make_data_dir(), feature_program, (free_ports(), free_ports()))
+
+
+@pytest.fixture
+def start(office: Office) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def serve(*arguments: str) -> subprocess.Popen[str]:
+        started.append(office.serve(*arguments))
+        return started[-1]
+
+    yield serve
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+        if process.stdout:
+            process.stdout.close()
+
+
+def number(serial: int) -> str:
+    digits = f"99999919400101{serial:03d}"
+    return digits + check_digit(digits)
+
+
+def test_the_whole_way_while_serve_runs(
+    office: Office, start: Any, make_fleet_terminal: Callable[..., Any], eventually: Any
+) -> None:
+    identity = FleetIdentity.parse(office.done("init").strip().encode())
+    fleet_key = identity.signing_key
+    serve = start()
+    assert serve.stdout is not None
+    assert serve.stdout.readline().startswith(f"console on http://127.0.0.1:{office.web_port}")
+    eventually(office.healthy, "health")
+
+    terminal = make_fleet_terminal()
+    (office.folder / "t-1.reg").write_bytes(terminal.registration())
+    received: dict[Kind, list[bytes]] = {kind: [] for kind in Kind}
+    client = Client(CallbackAPIVersion.VERSION2, client_id="t-1", clean_session=False)
+    client.on_connect = lambda c, *_: c.subscribe(str(terminal_inbox("north", "t-1")), qos=1)
+    client.on_message = lambda _c, _d, m: received[Topic.parse(m.topic).kind].append(m.payload)
+    client.connect("127.0.0.1", office.broker_port)
+    client.loop_start()
+
+    office.done("publish-policy")
+    office.done("register-terminal", "t-1.reg", "--area", "east")
+    eventually(lambda: received[Kind.POLICY], "the policy of a terminal registered after its publication")
+    (office.folder / "people.csv").write_text(HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n")
+    imported = json.loads(office.done("import-subjects", "people.csv", "--json"))
+    subject_id = imported["subjects"][0]["subject_id"]
+    office.done("assign", "--terminal", "t-1", "--area", "east")
+    (office.folder / "photo.ppm").write_bytes(b"P6 1 1 255 abc")
+    done = json.loads(
+        office.done(
+            "enrol",
+            "photo.ppm",
+            "--subject",
+            "-",
+            "--kind",
+            "live",
+            "--legal-basis",
+            "consent",
+            "--json",
+            text=number(1) + "\n",
+        )
+    )
+    assert (done["subject_id"], done["terminals"]) == (subject_id, 1)
+
+    def pages() -> list[RosterPage]:
+        opened = [unseal(payload, key=terminal.sealing) for payload in received[Kind.ROSTER]]
+        return [RosterPage.parse(verify(o, key_of=lambda _: fleet_key, typ=ROSTER_TYP).payload) for o in opened]
+
+    eventually(lambda: any(entry.references for page in pages() for entry in page.entries), "the reference")
+    token = pages()[-1].entries[0].claim_token
+    client.publish(str(terminal.topic(Kind.RECORD)), terminal.next(subject_id=subject_id, token=token), qos=1)
+    eventually(lambda: received[Kind.RECEIPT], "the receipt")
+    receipt = Receipt.parse(verify(received[Kind.RECEIPT][0], key_of=lambda _: fleet_key, typ=RECEIPT_TYP).payload)
+    assert receipt.items[0].verdict == "stored"
+    client.disconnect()
+    client.loop_stop()
+    (subject,) = office.get("/api/v1/subjects")["subjects"]
+    assert subject["state"] == "certified"
+    assert json.loads(office.done("rebuild-status", "--json")) == {"statuses": 1}
+    office.done("withdraw", done["reference_id"])
+    office.done("retire-terminal", "t-1")
+
+    serve.send_signal(signal.SIGTERM)
+    assert serve.wait(20) == 0
+    assert "Traceback" not in (office.folder / "serve.log").read_text()
+
+
+def test_serve_starts_again_on_the_same_data_after_kill_9(office: Office, start: Any, eventually: Any) -> None:
+    office.done("init")
+    first = start()
+    eventually(office.healthy, "health", timeout_s=40)
+    (office.folder / "people.csv").write_text(HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n")
+    office.done("import-subjects", "people.csv")
+    first.kill()
+    first.wait()
+    start()
+    eventually(office.healthy, "health again", timeout_s=40)
+    assert len(office.get("/api/v1/subjects")["subjects"]) == 1
+
+
+def test_web_and_ingest_run_as_processes_of_their_own(office: Office, start: Any, eventually: Any) -> None:
+    office.done("init")
+    start("--only", "ingest")
+    start("--only", "web")
+    eventually(office.healthy, "health", timeout_s=40)
+    assert office.get("/healthz") == {"database": "ok", "broker": "not run here"}
+
+
+def test_a_taken_port_is_one_clear_line(office: Office, start: Any, eventually: Any) -> None:
+    office.done("init")
+    start()
+    eventually(office.healthy, "health", timeout_s=40)
+    found = office.run("serve")
+    assert found.returncode == 1
+    assert found.stderr.strip().splitlines()[-1].startswith("embedded broker on 127.0.0.1:")
+    found = office.run("serve", "--only", "web")
+    assert found.returncode == 1
+    assert "console on 127.0.0.1" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_bad_rows_are_all_reported_and_nothing_is_imported(office: Office) -> None:
+    office.done("init")
+    (office.folder / "people.csv").write_text(
+        HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n1,乙,east,pension,retired,x\n"
+    )
+    found = office.run("import-subjects", "people.csv")
+    assert found.returncode == 1
+    assert [line.split(": ")[1] for line in found.stderr.strip().splitlines()] == ["line 3", "line 3"]
+    (office.folder / "people.csv").write_text(HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n")
+    assert "1 new" in office.run("import-subjects", "people.csv").stderr
+    assert "1 unchanged" in office.run("import-subjects", "people.csv").stderr
+
+
+def test_exit_status_says_what_kind_of_problem_it_is(office: Office) -> None:
+    assert office.run("migrate").returncode == 1, "keys are missing"
+    office.done("init")
+    assert office.run("enrol", "x.jpg").returncode == 2
+    assert office.run("assign", "--terminal", "t-1").returncode == 2
+    assert office.run("assign", "--terminal", "t-1", "--all").returncode == 1
+    found = office.run("migrate", "--config", "none.toml")
+    assert (found.returncode, len(found.stderr.strip().splitlines())) == (78, 1)
+    (office.folder / "photo.ppm").write_bytes(b"no picture")
+    refused = office.run(
+        "enrol", "photo.ppm", "--subject", number(1), "--kind", "photo-confirmed", "--legal-basis", "statute"
+    )
+    assert refused.returncode == 1
+    assert "officer" in refused.stderr
+
+
+def test_a_database_that_is_down_is_one_clear_line(office: Office) -> None:
+    office.done("init")
+    config = office.folder / "fleet.toml"
+    config.write_text('database = "postgresql://u:hidden@127.0.0.1:1/x"\n' + config.read_text())
+    begun = time.monotonic()
+    found = office.run("serve")
+    assert time.monotonic() - begun < 30
+    assert found.returncode == 1
+    assert len(found.stderr.strip().splitlines()) == 1
+    assert "hidden" not in found.stderr
+
+
+def test_a_registration_of_another_fleet_or_with_other_keys_is_refused(
+    office: Office, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    office.done("init")
+    files = {
+        "foreign.reg": make_fleet_terminal("south").registration(),
+        "first.reg": make_fleet_terminal().registration(),
+        "second.reg": make_fleet_terminal().registration(),
+        "nonsense.reg": os.urandom(100),
+    }
+    for name, content in files.items():
+        (office.folder / name).write_bytes(content)
+    office.done("register-terminal", "first.reg", "--area", "east")
+    office.done("register-terminal", "first.reg", "--area", "west")
+    for name, message in (
+        ("foreign.reg", "fleet south"),
+        ("second.reg", "other keys"),
+        ("nonsense.reg", "signed message"),
+    ):
+        found = office.run("register-terminal", name, "--area", "east")
+        assert found.returncode == 1
+        assert message in found.stderr
+
+
+def test_a_policy_version_cannot_be_issued_with_other_contents(office: Office) -> None:
+    office.done("init")
+    default = Path(sys.modules["protocol.policy"].__file__ or "").with_name("default_policy.toml").read_text()
+    office.done("publish-policy")
+    assert "issued before" in office.run("publish-policy").stderr
+    (office.folder / "other.toml").write_text(
+        default.replace("max_clock_uncertainty_s = 3600.0", "max_clock_uncertainty_s = 60.0")
+    )
+    found = office.run("publish-policy", "other.toml")
+    assert found.returncode == 1
+    assert "another version" in found.stderr
+    (office.folder / "bad.toml").write_text("type = 3")
+    assert office.run("publish-policy", "bad.toml").returncode == 1
+
+
+def test_init_writes_settings_for_a_new_fleet_and_keeps_existing_keys(make_data_dir: Callable[[], Path]) -> None:
+    folder = make_data_dir()
+
+    def init() -> str:
+        return subprocess.run(
+            [*PROGRAM, "init", "--fleet-id", "county"], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert init() == init()
+    assert (folder / "fleet.toml").exists()

@@ -1,0 +1,105 @@
+"""The embedded server, migrations and transactions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DataError
+
+from fleet.errors import DatabaseUnavailable
+from fleet.store.database import Database
+from fleet.store.embedded import EmbeddedDatabase
+from fleet.store.migrate import migrate
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_second_user_joins_and_the_last_one_stops_the_server(make_data_dir: Callable[[], Path]) -> None:
+    folder = make_data_dir()
+    first, second = EmbeddedDatabase(folder), EmbeddedDatabase(folder)
+    url = first.start()
+    assert second.start() == url
+    first.stop()
+    first.stop()
+    database = Database(url)
+    database.check()
+    second.stop()
+    with pytest.raises(DatabaseUnavailable):
+        database.check()
+    database.close()
+
+
+def test_after_kill_9_of_the_user_the_next_one_takes_over_and_can_stop_it(make_data_dir: Callable[[], Path]) -> None:
+    folder = make_data_dir()
+    program = (
+        "import sys; from pathlib import Path; from fleet.store.embedded import EmbeddedDatabase;"
+        "EmbeddedDatabase(Path(sys.argv[1])).start(); print('up', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    server = EmbeddedDatabase(folder)
+    database = Database(server.start())
+    database.check()
+    server.stop()
+    with pytest.raises(DatabaseUnavailable):
+        database.check()
+    database.close()
+
+
+def test_after_kill_9_of_the_server_itself_committed_rows_are_there(make_data_dir: Callable[[], Path]) -> None:
+    folder = make_data_dir()
+    first = EmbeddedDatabase(folder)
+    database = Database(first.start())
+    with database.begin() as connection:
+        connection.execute(text("CREATE TABLE kept (n int)"))
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+    pid = int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGKILL)
+    first.stop()
+    second = EmbeddedDatabase(folder)
+    again = Database(second.start())
+    with again.begin() as connection:
+        assert connection.execute(text("SELECT n FROM kept")).scalar_one() == 1
+    database.close()
+    again.close()
+    second.stop()
+
+
+def test_a_folder_that_is_no_database_is_reported(make_data_dir: Callable[[], Path]) -> None:
+    folder = make_data_dir()
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "PG_VERSION").write_text("18\n")
+    with pytest.raises(DatabaseUnavailable, match="does not start"):
+        EmbeddedDatabase(folder).start()
+
+
+def test_migrations_can_be_run_again_and_undone(database: Database) -> None:
+    migrate(database)
+    with database.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0001"
+
+
+def test_a_database_that_does_not_answer_is_unavailable() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(DatabaseUnavailable):
+        database.check()
+    with pytest.raises(DatabaseUnavailable), database.listen("x"):
+        pass
+    database.close()
+
+
+def test_an_error_does_not_repeat_the_parameters(database: Database) -> None:
+    with pytest.raises(DataError) as caught, database.begin() as connection:
+        connection.execute(text("SELECT CAST(:secret AS int)"), {"secret": "hidden"})
+    assert "[SQL parameters hidden" in str(caught.value)
