@@ -271,7 +271,7 @@ class Installation:
 
     def _enrol(self, person: Person) -> None:
         portrait = self._folder / f"portrait-{person.clip}.png"
-        person.write_portrait(portrait)
+        portrait.write_bytes(person.portrait())
         self._call(
             "enrol", str(portrait), "--subject", "-", "--kind", "live", "--legal-basis", "statute", given=person.number
         )

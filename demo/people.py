@@ -27,13 +27,14 @@ class Person:
         """Identity number with its check digit."""
         return self.first_17 + check_digit(self.first_17)
 
-    def write_portrait(self, path: Path) -> None:
-        """Write the first picture of the live clip, as an enrolment desk would have taken it."""
+    def portrait(self) -> bytes:
+        """Return the first picture of the live clip as PNG, as an enrolment desk would have taken it."""
         video = cv2.VideoCapture(str(FOLDER / f"live_{self.clip}.mp4"))
         is_read, picture = video.read()
         video.release()
-        if not is_read or not cv2.imwrite(str(path), picture):
+        if not is_read:
             raise RuntimeError(f"clip live_{self.clip}.mp4: no picture")
+        return cv2.imencode(".png", picture)[1].tobytes()
 
 
 LIANG = Person("梁守田", "99999919410305001", "om")
