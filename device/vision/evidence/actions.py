@@ -105,8 +105,9 @@ than 0.14 of the openness."""
 _CONFIRM_NS = 60_000_000
 """An action must stay beyond `enter` this long, so that one wrong frame is none: two frames at 10 frames/s, three at 30."""
 _REST_NS = 15_000_000_000
-_EYE_REST_NS = 4_000_000_000
-"""Rest is the median over resting frames of this span; eyes drift faster (light, gaze) than the seat."""
+_EYE_REST_NS = 6_000_000_000
+"""Rest is the median over resting frames of this span. Eyes drift faster (light, gaze) than the seat; their span is longer than
+the longest blink, so that closed eyes become the rest only when they are no blink any more."""
 _SETTLE_NS = 300_000_000
 _SETTLE_FRAMES = 4
 _GAP_NS = 500_000_000
@@ -219,11 +220,11 @@ class _Subject:
 
     def _learn_rest(self, motion: Motion) -> None:
         now = motion.monotonic_ns
-        is_still = not any(channel.is_beyond_enter for channel in self._channels.values())
+        is_still = all(channel.is_at_rest for channel in self._channels.values())
         self._yaw.add(motion.yaw_deg, now, is_resting=is_still)
         self._pitch.add(motion.pitch_deg, now, is_resting=is_still)
         self._mouth.add(motion.mouth, now, is_resting=is_still)
-        self._eyes.add(motion.openness, now, is_resting=is_still and not self._blink.is_beyond_enter)
+        self._eyes.add(motion.openness, now, is_resting=is_still and self._blink.is_at_rest)
 
 
 class _Rest:
@@ -263,9 +264,9 @@ class _Channel:
         self._is_confirmed = False
 
     @property
-    def is_beyond_enter(self) -> bool:
-        """Whether the deviation has gone beyond `enter` since it left the rest."""
-        return self._entered_ns is not None
+    def is_at_rest(self) -> bool:
+        """Whether the deviation is below `release`."""
+        return self._interval is None
 
     @property
     def confirmed(self) -> ActionInterval | None:
