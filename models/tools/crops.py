@@ -83,6 +83,13 @@ def face_crop(picture: Picture, face: Face) -> Picture:
     return sample(picture, face.roi, LANDMARK_SIZE, LANDMARK_SIZE)
 
 
+def close_up(picture: Picture, face: Face, scale: float) -> Picture:
+    """Return what a detector sees of a face that nearly fills the frame: `scale` times the landmark region, 192 x 192."""
+    middle = np.full(2, (DETECTION_SIZE - 1) / 2)
+    turn, centre = face.roi[:, :2] * scale, _moved(middle[None], face.roi)[0]
+    return sample(picture, np.column_stack([turn, centre - turn @ middle]), DETECTION_SIZE, DETECTION_SIZE)
+
+
 def eye_crops(picture: Picture, face: Face) -> tuple[Picture, Picture]:
     """Return both 64 x 64 eye regions, the picture-right one mirrored: the network knows one kind of eye."""
     left, right = (_eye_roi(face.points[list(corners)]) for corners in (_LEFT_EYE_CORNERS, _RIGHT_EYE_CORNERS))

@@ -55,9 +55,9 @@ NETWORKS: dict[str, Description] = {
             multiply=1 / 127.5,
             add=-128 / 127.5,
             region="the whole frame, scaled to fit and centred, the rest black",
-            recipe=f"{_RANGES}; the two head convolutions stay float32",
-            calibration=f"whole pictures: {_PICTURES}",
-            count=96,
+            recipe=f"{_RANGES}; the decoder and both heads (the last 32 operators) stay float32",
+            calibration=f"whole pictures and close-ups: {_PICTURES}",
+            count=190,
         ),
         Description(
             name="face_landmarks",
