@@ -85,7 +85,7 @@ class Service:
         self._fleet = fleet
         self._broker: EmbeddedBroker | None = None
         self._consumer: Consumer | None = None
-        self._web: _WebServer | None = None
+        self._web: WebServer | None = None
         settings = fleet.settings
         if part != "web":
             if settings.broker.mode == "embedded":
@@ -93,7 +93,7 @@ class Service:
             self._consumer = make_consumer(fleet)
         if part != "ingest":
             app = make_web(fleet, broker_state=self._broker_state)
-            self._web = _WebServer(app, settings.web.host, settings.web.port)
+            self._web = WebServer(app, settings.web.host, settings.web.port)
 
     def start(self) -> None:
         """Start all parts.
@@ -145,7 +145,7 @@ def make_consumer(fleet: Fleet) -> Consumer:
     )
 
 
-class _WebServer:
+class WebServer:
     """Uvicorn in a thread, so that signals and order of stopping stay ours."""
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:

@@ -370,3 +370,9 @@ def database(database_url: str) -> Iterator[Database]:
     found = Database(database_url)
     yield found
     found.close()
+
+
+@pytest.fixture
+def free_ports() -> Callable[[], int]:
+    """Find a TCP port of this machine that nobody listens on: `free_ports()`."""
+    return free_port
