@@ -42,7 +42,9 @@ check: setup
 	$(BIN)/lint-imports
 
 docs: setup
-	$(BIN)/python -m protocol.documentation > docs/protocol.md
+	$(BIN)/python docs/build_protocol.py
+	$(BIN)/python docs/build_session.py
+	$(BIN)/python docs/build_settings.py
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev -c requirements/constraints.txt \

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from protocol.documentation import examples
 from protocol.envelope import sign
+from protocol.examples import examples
 from protocol.keys import PrivateKey
 
 HERE = Path(__file__).parent

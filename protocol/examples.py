@@ -5,8 +5,6 @@ python -m protocol.documentation > docs/protocol.md
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
@@ -32,7 +30,6 @@ from protocol.registration import REGISTRATION_TYP, FleetIdentity, TerminalRegis
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
 from protocol.selftest import Check, SelftestReport
 from protocol.times import ClockSource, DeviceTime
-from protocol.topics import TABLE, Kind, Topic
 from protocol.wire import WireMessage
 
 _NOON = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
@@ -161,58 +158,3 @@ def examples() -> Mapping[str, WireMessage]:
             checks=(Check(name="camera", status="passed", detail="10 frames, 640x480", seconds=0.6),),
         ),
     }
-
-
-def page() -> str:
-    """Return the whole page as Markdown."""
-    lines = [
-        "# Protocol",
-        "",
-        "Generated from the code by `make docs`; do not edit. What terminal and fleet say to each other, version 1.",
-        "",
-        "MQTT 3.1.1 is enough, MQTT 5 brokers serve as well. QoS 1 everywhere, persistent MQTT sessions on both sides.",
-        "A message is UTF-8 JSON with `type` and `version`; the sender serialises it once, signs those bytes as compact JWS (ES256,",
-        "`kid` = RFC 7638 thumbprint, `typ` as below), and the receiver verifies the bytes before it parses them. Rosters are sealed",
-        "around that as compact JWE (ECDH-ES, A256GCM) to the terminal's sealing key. Unknown keys are refused; a change of any",
-        "message raises its version, and `CHANGELOG.md` says which side must be updated first.",
-        "",
-        "A PUBACK proves nothing. A record leaves the terminal's outbox only on the fleet's signed receipt, which is issued after the",
-        "database commit. A record is named by the SHA-256 of its JWS bytes: in receipts, and in the hash chain (`previous`).",
-        "",
-        "## Topics",
-        "",
-        "| topic | direction | QoS | retained | payload | at most | purpose |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for kind in Kind:
-        rule = TABLE[kind]
-        topic = str(Topic("f", "t", kind)).replace("/f/t/", "/<fleet>/<terminal>/")
-        direction = "terminal → fleet" if rule.direction == "up" else "fleet → terminal"
-        retained = "yes" if rule.retain else "no"
-        size = f"{rule.max_bytes // 1024} KiB"
-        lines.append(
-            f"| `{topic}` | {direction} | {rule.qos} | {retained} | {rule.payload} | {size} | {rule.purpose} |"
-        )
-    for where, message in examples().items():
-        summary = (type(message).__doc__ or "").splitlines()[0]
-        heading = f"`typ`: `{where}`" if where.startswith("lifecert-") else where
-        schema = json.dumps(type(message).model_json_schema(), indent=1, ensure_ascii=False)
-        example = json.dumps(json.loads(message.to_bytes()), indent=1, ensure_ascii=False)
-        lines += ["", f"## {message.TYPE}, version {message.VERSION}", "", f"{summary} ({heading})", ""]
-        lines += [
-            "```json",
-            example,
-            "```",
-            "",
-            "<details><summary>JSON Schema</summary>",
-            "",
-            "```json",
-            schema,
-            "```",
-        ]
-        lines += ["", "</details>"]
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())
