@@ -108,4 +108,5 @@ def test_signed_message_of_version_1_is_still_read(typ: str) -> None:
     public = PublicJwk.model_validate_json((GOLDEN / "v1-key.json").read_bytes())
     token = (GOLDEN / f"v1-{expected.TYPE}.jws").read_bytes()
     verified = verify(token, key_of={public.key_id: public}.get, typ=typ)
-    assert type(expected).parse(verified.payload) == expected
+    # Nothing is lost or added by reading: what version 1 said is what is understood.
+    assert json.loads(type(expected).parse(verified.payload).to_bytes()) == json.loads(verified.payload)
