@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from device.adapters.clock_system import read_system
 from device.adapters.entropy_system import SystemEntropy
 from device.app.enrol import reference_of
+from device.ports import Entropy
 from device.runner.lockstep import run_session
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
@@ -100,6 +101,7 @@ def certify_clip(
     networks: Networks,
     policy: Policy,
     reference: ReferencePicture | None,
+    entropy: Entropy | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> ClipResult:
     """Carry out one session on a clip, then look at the whole of it.
@@ -110,6 +112,7 @@ def certify_clip(
         networks: the terminal's networks.
         policy: the policy to decide by.
         reference: what to compare with; without one the outcome is `no_reference`.
+        entropy: where the challenge is drawn from; the system's by default.
         on_frame: called for each frame of the second part, for a progress display.
 
     Raises:
@@ -153,7 +156,7 @@ def certify_clip(
             policies=FixedPolicy(policy),
             signer=ThrowAwaySigner(),
             clock=clock,
-            entropy=SystemEntropy(),
+            entropy=entropy or SystemEntropy(),
         ),
         identity=identity_of(networks, fleet_id="none", terminal_id="none"),
         on_notice=lambda notice: stored.append(notice) if isinstance(notice, Stored) else None,

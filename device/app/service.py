@@ -50,6 +50,9 @@ _EXPIRE_EVERY_NS = 60_000_000_000
 """A roster's validity is given in days; a minute is early enough to delete it."""
 _EMPTY_RATE = 20.0
 _STATUS_TIMEOUT_S = 10.0
+_FAULTED_WAIT_S = 0.1
+_FAULTED_STEP_NS = 1_000_000_000
+"""A faulted terminal in fast time: a tenth of a second counts as one."""
 
 
 class WorkerLost(DeviceError):
@@ -185,11 +188,12 @@ class Terminal:
         self._outbox.close()
 
     def _turn_fast(self, clock: FastClock) -> None:
-        if self._runner.session.state in {State.IDLE, State.FAULTED} and not self._worker.is_acquiring:
-            # Between sessions no frame moves the clock: wait for an input in real time, and let a faulted terminal retry at once.
+        state = self._runner.session.state
+        if state in {State.IDLE, State.FAULTED} and not self._worker.is_acquiring:
+            # Between sessions no frame moves the clock: wait for an input in real time; a faulted terminal retries soon.
             self._worker.step()
-            if not self._runner.turn(_LONGEST_WAIT_S):
-                clock.advance_to(self._runner.next_deadline_ns() or 0)
+            self._runner.turn(_FAULTED_WAIT_S if state is State.FAULTED else _LONGEST_WAIT_S)
+            clock.advance(_FAULTED_STEP_NS if state is State.FAULTED else 0)
         else:
             step(self._runner, self._worker, clock)
 

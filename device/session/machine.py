@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import isfinite
 from typing import Literal
 
 from device.errors import IllegalEvent
@@ -408,6 +409,8 @@ def _conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | 
     """Decide and have the record stored; nothing is said before it is."""
     subject = _subject(session)
     policy = subject.policy
+    # A score that is no number is no score; a record could not carry it either.
+    similarity = done.similarity if done and done.similarity is not None and isfinite(done.similarity) else None
     verdict = decide(
         Facts(
             is_subject_known=subject.is_subject_known,
@@ -417,7 +420,7 @@ def _conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | 
             network=subject.network,
             policy=policy,
             ended=ended,
-            similarity=done.similarity if done else None,
+            similarity=similarity,
             evidence=session.evidence,
             day=done.day if done else None,
             clock_uncertainty_s=done.clock_uncertainty_s if done else None,
@@ -425,8 +428,8 @@ def _conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | 
     )
     thresholds = policy.comparison.get(subject.network) if policy else None
     compared = None
-    if done is not None and done.similarity is not None and thresholds is not None:
-        compared = Compared(done.similarity, done.samples, thresholds)
+    if done is not None and similarity is not None and thresholds is not None:
+        compared = Compared(similarity, done.samples, thresholds)
     store = StoreRecord(
         session_id=subject.session_id,
         nonce=subject.nonce,

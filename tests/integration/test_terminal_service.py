@@ -1,0 +1,271 @@
+"""The terminal as a service on simulated hardware: real networks, real stores, orders through the control socket."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import secrets
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cv2
+import pytest
+
+from device.adapters.clock_system import SystemClock
+from device.adapters.inference_tflite import open_networks
+from device.adapters.outbox_sqlite import SqliteOutbox
+from device.adapters.policy_file import FilePolicyStore
+from device.adapters.references_sqlite import SqliteReferenceStore
+from device.app.enrol import reference_of
+from device.app.selftest import selftest
+from device.app.service import run
+from device.settings import Settings, load_settings
+from protocol.documents import check_digit, claim_token, parse_document
+from protocol.envelope import sign, verify
+from protocol.keys import PrivateKey
+from protocol.policy import POLICY_TYP, default_policy
+from protocol.records import RECORD_TYP, CertificationRecord
+from protocol.references import CaptureKind
+from protocol.registration import FleetIdentity
+from protocol.roster import RosterEntry, RosterPage
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+PEOPLE = ROOT / "demo" / "people"
+NUMBER, STRANGER = (stem + check_digit(stem) for stem in ("99999919400101001", "99999919500101002"))
+SETTINGS = """
+[terminal]
+fleet_id = "north"
+terminal_id = "t-1"
+data_dir = "data"
+models_dir = "{models}"
+languages = ["zh", "en"]
+[keys]
+signing = "signing.pem"
+sealing = "sealing.pem"
+storage = "storage.key"
+fleet = "fleet.json"
+[camera]
+kind = "simulated"
+[panel]
+kind = "simulated"
+[simulated]
+control_socket = "control.sock"
+actor = "{actor}"
+speed = "{speed}"
+entropy_seed = 3
+[outbox]
+max_rows = {max_rows}
+"""
+
+
+class World:
+    """A provisioned terminal's files, with one subject on its roster."""
+
+    def __init__(self, folder: Path, *, actor: str = "live_om.toml", speed: str = "fast", max_rows: int = 100) -> None:
+        self.folder = folder
+        self.fleet_key = PrivateKey.generate()
+        self.signing_key = PrivateKey.generate()
+        self.signing_key.save(folder / "signing.pem")
+        PrivateKey.generate().save(folder / "sealing.pem")
+        identity = FleetIdentity(fleet_id="north", signing_key=self.fleet_key.public())
+        (folder / "fleet.json").write_bytes(identity.to_bytes())
+        path = folder / "terminal.toml"
+        path.write_text(SETTINGS.format(models=ROOT / "models", actor=PEOPLE / actor, speed=speed, max_rows=max_rows))
+        self.settings: Settings = load_settings(path)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.errors: list[BaseException] = []
+
+    def send_policy(self, **timers: float) -> None:
+        policy = default_policy()
+        policy = policy.model_copy(update={"timers": policy.timers.model_copy(update=timers)})
+        store = FilePolicyStore(self.settings.policy_path, self.fleet_key.public())
+        store.apply(sign(policy.to_bytes(), key=self.fleet_key, typ=POLICY_TYP))
+
+    def send_roster(self) -> None:
+        now = datetime.now(UTC)  # noqa: TID251 - a test makes its own roster
+        claim_key, feature_key = secrets.token_bytes(32), secrets.token_bytes(32)
+        video = cv2.VideoCapture(str(PEOPLE / "live_om.mp4"))
+        _, picture = video.read()
+        video.release()
+        reference = reference_of(
+            cv2.imencode(".png", picture)[1].tobytes(),
+            open_networks(ROOT / "models"),
+            name="reference",
+            key=feature_key,
+            key_domain="d-1",
+            capture=CaptureKind.LIVE,
+            now=now,
+        )
+        entry = RosterEntry(
+            roster_version=1,
+            subject_id="5" * 32,
+            claim_token=claim_token(parse_document(NUMBER), claim_key),
+            references=(reference,),
+        )
+        page = RosterPage(
+            fleet_id="north",
+            terminal_id="t-1",
+            issued_at=now,
+            expires_at=now + timedelta(days=7),
+            after=0,
+            upto=1,
+            complete=True,
+            claim_key=text_of(claim_key),
+            feature_keys={"d-1": text_of(feature_key)},
+            entries=(entry,),
+        )
+        store = SqliteReferenceStore(
+            self.settings.references_path, self.settings.keys.storage.path, SystemClock(self.settings.clock_path)
+        )
+        assert store.apply(page)
+        store.close()
+
+    def start(self, eventually) -> None:
+        def serve() -> None:
+            try:
+                run(self.settings, stopping=self._stopping, reader=io.StringIO())
+            except BaseException as error:  # noqa: BLE001 - the test looks at it
+                self.errors.append(error)
+
+        self._thread = threading.Thread(target=serve)
+        self._thread.start()
+        eventually(lambda: self.errors or (self.folder / "control.sock").exists(), "the control socket")
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(30)
+            assert not self._thread.is_alive()
+        assert not self.errors
+
+    def tell(self, **order):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(120)
+            client.connect(str(self.folder / "control.sock"))
+            client.sendall(json.dumps(order).encode() + b"\n")
+            with client.makefile("rb") as answers:
+                return json.loads(answers.readline())
+
+    def claim(self, number: str = NUMBER):
+        return self.tell(do="present_claim", number=number)
+
+    def records(self) -> list[CertificationRecord]:
+        outbox = SqliteOutbox(self.settings.outbox_path, max_rows=1000, max_bytes=2**30)
+        rows = outbox.unconfirmed(100, published_before=datetime(2100, 1, 1, tzinfo=UTC))
+        outbox.close()
+        public = self.signing_key.public()
+        return [
+            CertificationRecord.parse(verify(row.envelope, key_of=lambda _: public, typ=RECORD_TYP).payload)
+            for row in rows
+        ]
+
+
+def text_of(secret: bytes) -> str:
+    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def make_world(tmp_path, eventually):
+    made: list[World] = []
+
+    def make(*, is_provisioned: bool = True, **options) -> World:
+        world = World(tmp_path, **options)
+        if is_provisioned:
+            world.send_policy(result_s=0.2)
+            world.send_roster()
+        world.start(eventually)
+        made.append(world)
+        return world
+
+    yield make
+    for world in made:
+        world.stop()
+
+
+def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(make_world, capsys):
+    world = make_world()
+    first = world.claim()
+    # Nothing may vouch for a test machine's clock; everything else speaks for certification.
+    assert first["outcome"] in {"certified", "time_uncertain"}
+    assert world.claim(STRANGER)["outcome"] == "no_reference"
+    assert world.tell(do="set_actor", actor=str(PEOPLE / "live_of.toml")) == {"ok": True}
+    other = world.claim()
+    assert other["outcome"] in {"review", "not_certified"}
+    assert world.claim(NUMBER[:-1] + "?") == {"ok": False, "error": "unreadable"}
+    status = world.tell(do="status")
+    assert status["outbox"]["pending"] == 3
+    assert status["roster_version"] == 1
+    world.stop()
+    records = world.records()
+    assert [record.counter for record in records] == [1, 2, 3]
+    assert [record.decision.outcome for record in records] == [first["outcome"], "no_reference", other["outcome"]]
+    assert records[0].previous is None
+    assert records[1].previous == first["sha256"]
+    assert records[0].claim.subject_id == "5" * 32
+    assert records[1].claim.subject_id is None
+    said = capsys.readouterr().out
+    assert "请看着摄像头" in said
+    assert "Please look at the camera" in said
+
+
+def test_in_real_time_a_live_person_is_served_and_cancel_is_recorded(make_world, eventually):
+    world = make_world(speed="real")
+    assert world.claim()["outcome"] in {"certified", "time_uncertain"}
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(world.claim()))
+    asking.start()
+    eventually(lambda: world.tell(do="status")["state"] in {"acquiring", "challenging"}, "the second session")
+    assert world.tell(do="press", button="cancel") == {"ok": True}
+    asking.join(30)
+    assert answers[0]["outcome"] == "cancelled"
+
+
+def test_an_unplugged_camera_puts_the_terminal_out_of_order_until_it_is_back(make_world, eventually):
+    world = make_world()
+    eventually(lambda: world.tell(do="status")["state"] == "idle", "an idle terminal")
+    world.tell(do="camera", verb="unplug")
+    assert world.claim()["outcome"] == "cancelled"
+    assert world.tell(do="status")["state"] == "faulted"
+    world.tell(do="camera", verb="plug_in")
+    eventually(lambda: world.tell(do="status")["state"] == "idle", "a repaired terminal")
+    assert world.claim()["outcome"] in {"certified", "time_uncertain"}
+
+
+def test_a_full_outbox_stops_sessions_and_says_so(make_world, eventually):
+    world = make_world(max_rows=1)
+    assert world.claim(STRANGER)["outcome"] == "no_reference"
+    assert world.claim(STRANGER) == {"ok": False, "error": "fault"}
+    assert world.tell(do="status")["lamp"] == "fault"
+
+
+def test_a_terminal_without_roster_is_not_ready(make_world):
+    world = make_world(is_provisioned=False)
+    assert world.claim() == {"ok": False, "error": "not_ready"}
+
+
+def test_orders_that_make_no_sense_are_answered_with_what_is_wrong(make_world):
+    world = make_world()
+    assert "do" in world.tell(go="away")["error"]
+    assert "button" in world.tell(do="press", button="self_destruct")["error"]
+    assert "no such file" in world.tell(do="set_actor", actor="nobody.toml")["error"].lower()
+
+
+def test_the_self_test_passes_on_a_provisioned_terminal_and_names_what_is_missing(tmp_path):
+    world = World(tmp_path)
+    before = {check.name: check.status for check in selftest(world.settings).checks}
+    assert before["networks"] == before["camera"] == before["outbox"] == before["signing-key"] == "passed"
+    assert before["policy"] == "failed"
+    assert before["roster"] == "skipped"
+    world.send_policy()
+    world.send_roster()
+    (tmp_path / "signing.pem").unlink()
+    after = {check.name: check for check in selftest(world.settings).checks}
+    assert after["policy"].status == after["roster"].status == "passed"
+    assert after["signing-key"].status == "failed"
+    assert "signing.pem" in after["signing-key"].detail

@@ -1,0 +1,261 @@
+"""The loop: what becomes of inputs, timers and records; the vision worker is played by the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from device.errors import OutboxUnavailable
+from device.ports import Button
+from device.runner.loop import Ports, Runner, Stored
+from device.runner.records import Identity
+from device.runner.worker import CompareWith, Findings, Reopen
+from device.session.commands import Lamp, Line, StartAcquisition, StopAcquisition, WatchFor
+from device.session.events import (
+    ChallengeAnswered,
+    ClaimRefused,
+    Fault,
+    FaultCleared,
+    FaultRaised,
+    RecordNotStored,
+    SampleAssessed,
+)
+from device.session.machine import State
+from device.simulated.clock import SteppedClock
+from device.simulated.entropy import SeededEntropy
+from device.simulated.panel import SimulatedPanel
+from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
+from protocol.documents import check_digit, claim_token, parse_document
+from protocol.envelope import sha256_of
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.outcomes import Outcome
+from protocol.policy import default_policy
+from protocol.records import NetworkUse
+from protocol.references import CaptureKind, LegalBasis, Reference
+from protocol.roster import RosterEntry
+
+POLICY = default_policy()
+NUMBER = "99999919400101001" + check_digit("99999919400101001")
+KEY, MODEL = bytes(32), "a" * 64
+GOOD = tuple((name, 100.0) for name in POLICY.quality.minimum)
+REFERENCE = Reference(
+    reference_id="7" * 32,
+    features="AAECAw==",
+    model_sha256=MODEL,
+    runtime="none",
+    key_domain="d-1",
+    quality=90,
+    capture=CaptureKind.LIVE,
+    legal_basis=LegalBasis.STATUTE,
+    captured_at=datetime(2026, 1, 1, tzinfo=UTC),
+    valid_until=datetime(2030, 1, 1, tzinfo=UTC).date(),
+)
+
+
+class FailingOutbox(MemoryOutbox):
+    """A disk that fails when it is written to."""
+
+    def append(self, build):
+        raise OutboxUnavailable("outbox: input/output error")
+
+
+@dataclass
+class Terminal:
+    outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
+    references: MemoryReferences | None = None
+    policy: object = POLICY
+
+    def __post_init__(self):
+        entry = RosterEntry(
+            roster_version=1,
+            subject_id="5" * 32,
+            claim_token=claim_token(parse_document(NUMBER), KEY),
+            references=(REFERENCE,),
+        )
+        self.clock = SteppedClock(datetime(2026, 11, 22, 16, tzinfo=UTC))
+        self.panel = SimulatedPanel()
+        self.said, self.notices, self.orders = [], [], []
+        ports = Ports(
+            panel=self.panel,
+            prompter=self,
+            outbox=self.outbox,
+            references=self.references or MemoryReferences([entry], claim_key=KEY, feature_keys={"d-1": KEY}),
+            policies=FixedPolicy(self.policy),
+            signer=ThrowAwaySigner(),
+            clock=self.clock,
+            entropy=SeededEntropy(1),
+        )
+        network = NetworkUse(name="features_mobilefacenet", sha256=MODEL, runtime="none")
+        identity = Identity("north", "t-1", "test", (network,), network.name, MODEL)
+        self.runner = Runner(ports, identity=identity, on_notice=self.notices.append)
+        self.runner.attach(self)
+        self.panel.start(self.runner.press)
+        self.generation = 0
+
+    def say(self, line):
+        self.said.append(line)
+
+    def order(self, generation, order):
+        self.generation = generation
+        self.orders.append(order)
+
+    def settle(self):
+        while self.runner.turn():
+            pass
+
+    def tell(self, *news, generation=None):
+        for item in news:
+            self.runner.post(self.generation if generation is None else generation, item)
+        self.settle()
+
+    def claim(self, number=NUMBER):
+        self.runner.present_claim(number)
+        self.settle()
+
+    def acquire(self):
+        self.tell(*(SampleAssessed(0, sequence, 1, GOOD) for sequence in range(POLICY.quality.probe_samples)))
+
+    def answer_all(self):
+        for _ in range(POLICY.challenge.count):
+            prompt = next(order.prompt for order in reversed(self.orders) if isinstance(order, WatchFor))
+            self.tell(ChallengeAnswered(self.clock.monotonic_ns(), prompt, is_performed=True))
+
+    @property
+    def records(self):
+        return [notice.record for notice in self.notices if isinstance(notice, Stored)]
+
+    @property
+    def state(self):
+        return self.runner.session.state
+
+
+def findings(**changes):
+    passed = EvidenceResult(kind=EvidenceKind.CONTINUITY, status=EvidenceStatus.PASSED, reason="same_person")
+    fields = {"at_ns": 0, "similarity": 0.9, "samples": 8, "evidence": (passed,), "quality": GOOD}
+    return Findings(**{**fields, **changes})
+
+
+def test_a_whole_session_leaves_one_complete_signed_record():
+    terminal = Terminal()
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    assert isinstance(terminal.orders[-1], CompareWith)
+    terminal.tell(findings())
+    (record,) = terminal.records
+    assert record.decision.outcome is Outcome.CERTIFIED
+    # 16:00 UTC is the next day where the terminal stands.
+    assert record.decision.certified_until.isoformat() == "2027-11-23"
+    assert record.comparison.zone == "match"
+    assert record.claim.subject_id == "5" * 32
+    assert (record.counter, record.previous) == (1, None)
+    (row,) = terminal.outbox.unconfirmed(9, published_before=datetime(2030, 1, 1, tzinfo=UTC))
+    assert row.sha256 == sha256_of(row.envelope) == terminal.notices[-1].sha256
+    assert terminal.said[-1] is Line.CERTIFIED
+    assert terminal.panel.lamp is Lamp.CERTIFIED
+    terminal.clock.advance(round(POLICY.timers.result_s * 1e9))
+    terminal.settle()
+    assert (terminal.state, terminal.panel.lamp) == (State.IDLE, Lamp.IDLE)
+
+
+def test_the_next_record_names_the_one_before():
+    terminal = Terminal()
+    for _ in range(2):
+        terminal.claim()
+        terminal.runner.press(Button.CANCEL)
+        terminal.settle()
+        terminal.clock.advance(round(POLICY.timers.result_s * 1e9))
+        terminal.settle()
+    first, second = terminal.notices
+    assert second.record.previous == first.sha256
+    assert second.record.counter == 2
+
+
+def test_a_mistyped_number_and_a_missing_roster_begin_no_session():
+    terminal = Terminal()
+    terminal.claim("12")
+    assert [notice.problem for notice in terminal.notices] == ["unreadable"]
+    bare = Terminal(references=MemoryReferences(claim_key=None))
+    bare.claim()
+    assert [notice.problem for notice in bare.notices] == ["not_ready"]
+    assert bare.state is terminal.state is State.IDLE
+
+
+def test_a_second_claim_waits_for_the_first_person():
+    terminal = Terminal()
+    terminal.claim()
+    terminal.claim()
+    assert isinstance(terminal.notices[-1], ClaimRefused)
+    assert terminal.state is State.ACQUIRING
+
+
+def test_without_a_policy_the_record_says_so():
+    terminal = Terminal(policy=None)
+    terminal.claim()
+    (record,) = terminal.records
+    assert (record.decision.outcome, record.decision.policy_version) == (Outcome.NOT_CERTIFIED, "none")
+
+
+def test_a_full_outbox_stops_sessions_until_there_is_room():
+    terminal = Terminal(outbox=MemoryOutbox(max_rows=0))
+    terminal.claim()
+    assert isinstance(terminal.notices[-1], FaultRaised)
+    assert (terminal.state, terminal.panel.lamp) == (State.FAULTED, Lamp.FAULT)
+    terminal.outbox._max_rows = 9
+    terminal.clock.advance(11 * 10**9)
+    terminal.settle()
+    assert isinstance(terminal.orders[-1], Reopen)
+    terminal.tell(FaultCleared(0))
+    assert terminal.state is State.IDLE
+
+
+def test_a_record_that_cannot_be_written_is_never_certified():
+    terminal = Terminal(outbox=FailingOutbox())
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    terminal.tell(findings())
+    assert isinstance(terminal.notices[-1], RecordNotStored)
+    assert terminal.said[-1] is Line.NOT_STORED
+    assert Line.CERTIFIED not in terminal.said
+    assert Lamp.CERTIFIED not in terminal.panel.shown
+
+
+def test_news_of_an_earlier_session_is_dropped_but_a_fault_is_not():
+    terminal = Terminal()
+    terminal.claim()
+    terminal.tell(*(SampleAssessed(0, n, 1, GOOD) for n in range(9)), generation=0)
+    assert terminal.state is State.ACQUIRING
+    terminal.tell(FaultRaised(0, Fault.CAMERA), generation=0)
+    assert terminal.state is State.FAULTED
+
+
+def test_no_face_in_time_is_a_poor_sample():
+    terminal = Terminal()
+    terminal.claim()
+    assert StartAcquisition() in terminal.orders
+    terminal.clock.advance(round(POLICY.timers.acquire_s * 1e9))
+    terminal.settle()
+    assert terminal.records[0].decision.outcome is Outcome.POOR_SAMPLE
+    assert StopAcquisition() in terminal.orders
+
+
+@pytest.mark.parametrize("similarity", [None, float("nan"), -1.0])
+def test_no_usable_score_is_no_certification(similarity):
+    terminal = Terminal()
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    terminal.tell(findings(similarity=similarity))
+    assert terminal.records[0].decision.outcome is Outcome.NOT_CERTIFIED
+
+
+def test_functions_are_called_on_the_loop():
+    terminal = Terminal()
+    called = []
+    terminal.runner.call(lambda: called.append(1))
+    assert called == []
+    terminal.settle()
+    assert called == [1]
