@@ -10,15 +10,16 @@ import logging
 import threading
 
 from amqtt.broker import Broker
-from amqtt.errors import AMQTTError
+from amqtt.errors import AMQTTError, BrokerError, MQTTError
 
 from fleet.errors import BrokerFailed
 
 logger = logging.getLogger(__name__)
-# It writes every packet and session at INFO and below.
+# It writes every packet and session, and a traceback for what it also raises.
 for _name in ("amqtt", "transitions"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
+_BROKEN = (AMQTTError, BrokerError, MQTTError)
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 10.0
 
@@ -43,7 +44,7 @@ class EmbeddedBroker:
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(_START_TIMEOUT_S)
-        except (AMQTTError, OSError, TimeoutError) as error:
+        except (*_BROKEN, OSError, TimeoutError) as error:
             self._broker = None
             self.stop()
             raise BrokerFailed(f"embedded broker on {self._bind} does not start: {error}") from error
@@ -56,7 +57,7 @@ class EmbeddedBroker:
         if self._broker is not None:
             try:
                 asyncio.run_coroutine_threadsafe(self._broker.shutdown(), loop).result(_STOP_TIMEOUT_S)
-            except (AMQTTError, OSError, TimeoutError) as error:
+            except (*_BROKEN, OSError, TimeoutError) as error:
                 logger.warning("embedded broker did not stop in order error=%s", error)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_STOP_TIMEOUT_S)

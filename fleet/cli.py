@@ -18,7 +18,7 @@ import typer
 from rich.console import Console as Terminal
 
 from fleet.admission import ROSTER_VALIDITY
-from fleet.app import Fleet, Part, Service, open_fleet
+from fleet.app import Fleet, open_fleet
 from fleet.clock import day_of
 from fleet.errors import FleetError, ImportRefused, NotFound, Refused, SettingsInvalid
 from fleet.exchange.subjects_csv import import_rows, read_rows
@@ -125,6 +125,9 @@ def serve(
     only: Annotated[Only | None, typer.Option("--only", help="Run one part alone.")] = None,
 ) -> None:
     """Run database (if embedded), broker (if embedded), ingest and console until Ctrl-C or SIGTERM."""
+    # Loaded here, because web and MQTT libraries take longer to load than the other commands to run.
+    from fleet.service import Part, Service
+
     part: Part = "all" if only is None else "ingest" if only is Only.INGEST else "web"
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 import fleet.web
-from fleet.app import Fleet, WebServer, make_web
+from fleet.app import Fleet
+from fleet.service import WebServer, make_web
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate

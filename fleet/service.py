@@ -1,0 +1,146 @@
+"""Composition of the running service: embedded broker, ingest, console and open interface.
+
+Apart from `fleet.app`, so that short commands do not load web and MQTT libraries.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from fleet.api.routes import api_router
+from fleet.app import Fleet
+from fleet.broker import EmbeddedBroker
+from fleet.errors import FleetError
+from fleet.ingest.consumer import Consumer
+from fleet.ingest.handler import Handler
+from fleet.web.pages import Console, add_console
+
+Part = Literal["all", "ingest", "web"]
+_WEB_START_S = 15.0
+
+
+def make_web(fleet: Fleet, *, broker_state: Callable[[], str]) -> FastAPI:
+    """Return the application of the console and the open interface."""
+    # The documentation pages of the framework load scripts from an outside host; the description itself is at /openapi.json.
+    app = FastAPI(title="Lifecert fleet", docs_url=None, redoc_url=None)
+    zone = fleet.settings.zone()
+    app.include_router(api_router(fleet.database, zone=zone, clock=fleet.clock, broker_state=broker_state))
+    console = Console(fleet.database, fleet.keys.cipher, fleet_id=fleet.settings.fleet_id, zone=zone, clock=fleet.clock)
+    add_console(app, console)
+    # A page of another host in the same browser must not reach this one under a name of its own (DNS rebinding).
+    app.add_middleware(
+        TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", fleet.settings.web.host]
+    )
+    return app
+
+
+class Service:
+    """The running fleet: embedded broker, ingest and web, or some of them."""
+
+    def __init__(self, fleet: Fleet, part: Part = "all") -> None:
+        self._fleet = fleet
+        self._broker: EmbeddedBroker | None = None
+        self._consumer: Consumer | None = None
+        self._web: WebServer | None = None
+        settings = fleet.settings
+        if part != "web":
+            if settings.broker.mode == "embedded":
+                self._broker = EmbeddedBroker(settings.broker.host, settings.broker.port)
+            self._consumer = make_consumer(fleet)
+        if part != "ingest":
+            app = make_web(fleet, broker_state=self._broker_state)
+            self._web = WebServer(app, settings.web.host, settings.web.port)
+
+    def start(self) -> None:
+        """Start all parts.
+
+        Raises:
+            FleetError: if one does not start; those that did are stopped again.
+        """
+        try:
+            if self._broker:
+                self._broker.start()
+            if self._web:
+                self._web.start()
+            if self._consumer:
+                self._consumer.start()
+        except FleetError:
+            self.stop()
+            raise
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Wait until ingest can receive; return False if the time runs out."""
+        return self._consumer is None or self._consumer.wait_connected(timeout_s)
+
+    def stop(self) -> None:
+        """Stop all parts, the ones that take work first. Can be called twice."""
+        if self._consumer:
+            self._consumer.stop()
+        if self._web:
+            self._web.stop()
+        if self._broker:
+            self._broker.stop()
+
+    def _broker_state(self) -> str:
+        if self._consumer is None:
+            return "not run here"
+        return "connected" if self._consumer.is_connected else "disconnected"
+
+
+def make_consumer(fleet: Fleet) -> Consumer:
+    """Return an ingest worker."""
+    settings = fleet.settings
+    handler = Handler(fleet.database, fleet.keys, fleet_id=settings.fleet_id, zone=settings.zone(), clock=fleet.clock)
+    return Consumer(
+        handler,
+        fleet.database,
+        settings.broker,
+        fleet_id=settings.fleet_id,
+        client_id=settings.ingest_client_id,
+        clock=fleet.clock,
+    )
+
+
+class WebServer:
+    """Uvicorn in a thread, so that signals and order of stopping stay ours."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none")
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Bind and start; raises FleetError if the address is taken."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((self._host, self._port))
+        except OSError as error:
+            listening.close()
+            raise FleetError(f"console on {self._host}:{self._port} does not start: {error.strerror}") from error
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), name="web", daemon=True)
+        self._thread.start()
+        waited = threading.Event()
+        for _ in range(int(_WEB_START_S / 0.02)):
+            if self._server.started or not self._thread.is_alive():
+                break
+            waited.wait(0.02)
+        if not self._server.started:
+            raise FleetError(f"console on {self._host}:{self._port} does not start")
+
+    def stop(self) -> None:
+        """Answer what is open, then end; can be called twice."""
+        if self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+            self._thread = None
