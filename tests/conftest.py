@@ -42,6 +42,10 @@ from protocol.roster import RosterEntry, RosterPage
 from protocol.times import ClockSource, DeviceTime
 from protocol.topics import Kind, Topic
 
+# No test fails because the machine is busy.
+hypothesis.settings.register_profile("lifecert", deadline=None)
+hypothesis.settings.load_profile("lifecert")
+
 OURS = ("protocol", "device", "fleet", "provisioning", "models", "demo")
 NEVER_LOGGED = (
     bytes,
