@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from device.errors import NetworkRefused
 from device.vision.frame import Pixels
 from device.vision.geometry import Real, Transform, cut, invert
 from device.vision.landmarks import LEFT_EYE, RIGHT_EYE, FaceLandmarks
 from protocol.manifest import Preprocessing
 
 
-class UnknownAlignment(ValueError):
-    """A feature network whose input size belongs to no known alignment; a bug in a manifest."""
+class UnknownAlignment(NetworkRefused):
+    """A feature network whose input size belongs to no known alignment."""
+
+
+def check_alignment(preprocessing: Preprocessing) -> None:
+    """Make sure that there is an alignment for a feature network.
+
+    Raises:
+        UnknownAlignment: if there is none.
+    """
+    size = (preprocessing.width, preprocessing.height)
+    if size not in _TEMPLATES:
+        raise UnknownAlignment(f"alignment: input {size[0]}x{size[1]} is unknown, expected one of {sorted(_TEMPLATES)}")
 
 
 def align(pixels: Pixels, landmarks: FaceLandmarks, preprocessing: Preprocessing) -> Pixels:
@@ -23,17 +35,12 @@ def align(pixels: Pixels, landmarks: FaceLandmarks, preprocessing: Preprocessing
     Args:
         pixels: uint8 (H, W, 3) RGB.
         landmarks: of the face.
-        preprocessing: of the feature network's manifest.
+        preprocessing: of the feature network's manifest, checked by `check_alignment`.
 
     Returns:
         uint8 (height, width, 3) RGB.
-
-    Raises:
-        UnknownAlignment: for another input size.
     """
     size = (preprocessing.width, preprocessing.height)
-    if size not in _TEMPLATES:
-        raise UnknownAlignment(f"alignment: input {size[0]}x{size[1]} is unknown, expected one of {sorted(_TEMPLATES)}")
     template, groups = _TEMPLATES[size]
     found = np.stack([landmarks.points[group, :2].mean(axis=0) for group in groups])
     return cut(pixels, invert(similarity(found, template)), size)

@@ -1,9 +1,8 @@
-"""One-to-one comparison of feature vectors, and the three zones of its score."""
+"""One-to-one comparison of feature vectors; what a score means is said in `device.session.decision`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
@@ -19,38 +18,6 @@ class ComparisonScore:
     """Cosine of the angle between the two vectors, -1..1, larger = more alike."""
     model_digest: str
     """SHA-256 of the feature network; a score has no meaning without it."""
-
-
-class Zone(StrEnum):
-    """What a comparison score says."""
-
-    MATCH = "match"
-    GREY = "grey"
-    NON_MATCH = "non_match"
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneThresholds:
-    """The two borders between the zones, from the signed policy.
-
-    A score equal to a threshold belongs to the zone above it: at or above `match` is a match, below `grey` is a non-match,
-    and everything between is grey and is answered by a human.
-    """
-
-    match: float
-    grey: float
-
-    def __post_init__(self) -> None:
-        if not -1.0 <= self.grey <= self.match <= 1.0:
-            raise ValueError(f"thresholds: grey {self.grey} and match {self.match} must be ordered within -1..1")
-
-    def zone(self, score: ComparisonScore) -> Zone:
-        """Return the zone of a score; a score that is not a number is a non-match."""
-        if score.similarity >= self.match:
-            return Zone.MATCH
-        if score.similarity >= self.grey:
-            return Zone.GREY
-        return Zone.NON_MATCH
 
 
 def compare(probe: FeatureVector, reference: FeatureVector) -> ComparisonScore:

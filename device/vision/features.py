@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.errors import IncomparableFeatures
-from device.vision.alignment import align
+from device.vision.alignment import align, check_alignment
 from device.vision.frame import Pixels
 from device.vision.inference import Network
 from device.vision.landmarks import FaceLandmarks
@@ -38,9 +38,14 @@ class FeatureVector:
 
 
 class FeatureExtractor:
-    """Makes feature vectors with the terminal's feature network."""
+    """Makes feature vectors with the terminal's feature network.
+
+    Raises:
+        UnknownAlignment: if there is no alignment for the network's input size.
+    """
 
     def __init__(self, network: Network) -> None:
+        check_alignment(network.manifest.preprocessing)
         self._network = network
 
     @property

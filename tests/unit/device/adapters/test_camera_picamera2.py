@@ -1,0 +1,133 @@
+"""The camera adapter against a stand-in for picamera2, which installs on a Raspberry Pi only."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from device.adapters.camera_picamera2 import Picamera2Camera
+from device.errors import CameraUnavailable
+
+
+class Request:
+    """A completed request: 2 x 2 pixels, in memory B, G, R."""
+
+    def __init__(self, metadata):
+        self.metadata = metadata
+        self.is_released = False
+
+    def make_array(self, name):
+        assert name == "main"
+        return np.tile(np.array([1, 2, 3], np.uint8), (2, 2, 1))
+
+    def get_metadata(self):
+        return self.metadata
+
+    def release(self):
+        self.is_released = True
+
+
+class Job:
+    """What `capture_request(wait=False)` gives."""
+
+    def __init__(self):
+        self.future = Future()
+
+    def get_result(self, timeout=None):
+        return self.future.result(timeout=timeout)
+
+
+class Sensor:
+    """The part of `Picamera2` that the adapter calls."""
+
+    def __init__(self, index):
+        if index > 0:
+            raise IndexError("list index out of range")
+        self.jobs, self.calls = [], []
+
+    def create_video_configuration(self, **options):
+        assert options["main"]["format"] == "RGB888"
+        assert options["queue"] is False
+        return options
+
+    def configure(self, options):
+        self.calls.append(("configure", options["main"]["size"]))
+
+    def start(self):
+        self.calls.append("start")
+
+    def capture_request(self, wait):
+        assert wait is False
+        self.jobs.append(Job())
+        return self.jobs[-1]
+
+    def stop(self):
+        self.calls.append("stop")
+
+    def close(self):
+        self.calls.append("close")
+        raise RuntimeError("closed already")
+
+
+@pytest.fixture
+def sensors(monkeypatch):
+    made = []
+
+    def make(index):
+        made.append(Sensor(index))
+        return made[-1]
+
+    monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=make))
+    return made
+
+
+def test_frames_are_rgb_with_the_sensor_s_time_and_every_request_is_given_back(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    assert camera.capture(0.001) is None
+    request = Request({"SensorTimestamp": 123})
+    sensors[0].jobs[0].future.set_result(request)
+    frame = camera.capture(1.0)
+    assert len(sensors[0].jobs) == 1
+    assert frame.pixels[0, 0].tolist() == [3, 2, 1]
+    assert (frame.monotonic_ns, frame.sequence) == (123, 1)
+    assert request.is_released
+    camera.stop()
+    camera.stop()
+    assert sensors[0].calls[-2:] == ["stop", "close"]
+
+
+def test_a_frame_without_a_time_is_refused_and_given_back(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    assert camera.capture(0.001) is None
+    request = Request({})
+    sensors[0].jobs[0].future.set_result(request)
+    with pytest.raises(CameraUnavailable, match="SensorTimestamp"):
+        camera.capture(1.0)
+    assert request.is_released
+
+
+def test_a_failing_capture_and_a_missing_camera_are_ours(sensors):
+    camera = Picamera2Camera()
+    with pytest.raises(CameraUnavailable, match="not open"):
+        camera.capture(0.1)
+    camera.start()
+    with pytest.raises(CameraUnavailable, match="in use"):
+        camera.start()
+    assert camera.capture(0.001) is None
+    sensors[0].jobs[0].future.set_exception(RuntimeError("camera frontend has timed out"))
+    with pytest.raises(CameraUnavailable, match="timed out"):
+        camera.capture(0.1)
+    with pytest.raises(CameraUnavailable, match="camera 1: cannot be opened"):
+        Picamera2Camera(1).start()
+
+
+def test_without_the_library_the_message_says_where_it_comes_from(monkeypatch):
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with pytest.raises(CameraUnavailable, match="apt"):
+        Picamera2Camera().start()

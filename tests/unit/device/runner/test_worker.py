@@ -1,0 +1,268 @@
+"""The vision worker: what it tells of frames, what it keeps, and what it forgets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from device.errors import CameraUnavailable
+from device.runner.worker import CompareWith, Findings, Reopen, VisionWorker, WorkerThread
+from device.session.commands import DropSamples, StartAcquisition, StopAcquisition, TakeSample, WatchFor
+from device.session.events import (
+    Advice,
+    ChallengeAnswered,
+    Fault,
+    FaultCleared,
+    FaultRaised,
+    FrameRateLow,
+    SampleAssessed,
+)
+from device.vision.eyelids import EyeOpenness
+from device.vision.features import FeatureVector
+from device.vision.frame import Frame
+from device.vision.pipeline import FrameObservation, SubjectObservation
+from device.vision.pose import HeadPose
+from device.vision.quality import Advice as VisionAdvice
+from device.vision.quality import QualityAssessment
+from protocol.challenge import Action
+from protocol.evidence import EvidenceKind, EvidenceStatus
+from protocol.references import protect
+
+KEY, MODEL = bytes(range(32)), "a" * 64
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+STEP_NS = 50_000_000
+
+
+class Pipeline:
+    """Sees what the test wants it to see."""
+
+    def __init__(self):
+        self.yaw = 0.0
+        self.track_id = 1
+        self.advice = VisionAdvice.NONE
+        self.features = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
+        self.is_empty = False
+        self.given = []
+        self.forgotten = 0
+
+    def process(self, frame, *, want_features=False):
+        subject = None
+        if not self.is_empty:
+            vector = FeatureVector(self.features.copy(), MODEL) if want_features else None
+            self.given.append(vector)
+            parts = dict.fromkeys(
+                ("size", "border", "brightness", "contrast", "sharpness", "pose", "eyes", "visibility"), 90.0
+            )
+            subject = SubjectObservation(
+                track_id=self.track_id,
+                box=(0.0, 0.0, 2.0, 2.0),
+                is_cut_by_border=False,
+                detection_score=0.9,
+                presence=0.9,
+                interocular_px=60.0,
+                pose=HeadPose(self.yaw, 0.0, 0.0),
+                openness=EyeOpenness(0.3, 0.3),
+                mouth=0.0,
+                quality=QualityAssessment(**parts, advice=self.advice),
+                features=vector,
+            )
+        return FrameObservation(frame.sequence, frame.monotonic_ns, 0 if self.is_empty else 1, subject)
+
+    def forget_subject(self):
+        self.forgotten += 1
+
+
+class Camera:
+    """Frames on demand."""
+
+    def __init__(self):
+        self.now = 0
+        self.sequence = 0
+        self.is_broken = False
+        self.is_silent = False
+        self.step_ns = STEP_NS
+
+    def start(self):
+        if self.is_broken:
+            raise CameraUnavailable("camera: broken")
+
+    def capture(self, timeout_s):
+        self.start()
+        self.now += self.step_ns
+        if self.is_silent:
+            self.now += round(timeout_s * 1e9)
+            return None
+        self.sequence += 1
+        return Frame(PIXELS, self.sequence, self.now)
+
+    def stop(self):
+        pass
+
+
+class Rig:
+    def __init__(self):
+        self.camera, self.pipeline, self.news = Camera(), Pipeline(), []
+        self.worker = VisionWorker(
+            self.camera,
+            self.pipeline,
+            now_ns=lambda: self.camera.now,
+            post=lambda generation, news: self.news.append((generation, news)),
+        )
+
+    def order(self, *orders, generation=1):
+        for order in orders:
+            self.worker.order(generation, order)
+
+    def step(self, times=1):
+        begin = len(self.news)
+        for _ in range(times):
+            self.worker.step()
+        return [news for _, news in self.news[begin:]]
+
+    def take(self, phase, wants_more=True):
+        self.step()
+        self.order(TakeSample(self.camera.sequence, phase, wants_more=wants_more))
+
+    def compare(self, features=(1.0, 0.0, 0.0, 0.0), **changes) -> Findings:
+        values = protect(np.array(features, np.float32), KEY)
+        fields = {
+            "reference": FeatureVector(values, MODEL, "d-1"),
+            "key": KEY,
+            "min_continuity": 0.5,
+            "has_track_changed": False,
+        }
+        self.order(CompareWith(**{**fields, **changes}))
+        return next(news for news in self.step() if isinstance(news, Findings))
+
+
+@pytest.fixture
+def rig():
+    made = Rig()
+    made.order(StartAcquisition())
+    return made
+
+
+def continuity(findings):
+    return next(result for result in findings.evidence if result.kind is EvidenceKind.CONTINUITY)
+
+
+def test_nothing_is_looked_at_before_and_after_an_acquisition():
+    rig = Rig()
+    assert rig.step(3) == []
+    rig.order(StartAcquisition(), generation=7)
+    (news,) = rig.step()
+    assert rig.news[-1][0] == 7
+    assert (news.sequence, news.track_id, dict(news.quality)["size"], news.advice) == (1, 1, 90.0, None)
+    rig.order(StopAcquisition())
+    assert rig.step(3) == []
+
+
+def test_advice_and_an_empty_picture_are_told(rig):
+    rig.pipeline.advice = VisionAdvice.NEARER
+    assert rig.step()[0].advice is Advice.NEARER
+    rig.pipeline.is_empty = True
+    assert rig.step() == [SampleAssessed(rig.camera.now, rig.camera.sequence, None)]
+
+
+def test_samples_of_two_phases_are_compared_with_the_reference_and_each_other(rig):
+    rig.take("acquiring")
+    rig.take("challenging_1")
+    findings = rig.compare()
+    assert findings.similarity == pytest.approx(1.0, abs=0.02)
+    assert findings.samples == 2
+    assert continuity(findings).status is EvidenceStatus.PASSED
+    others = [result for result in findings.evidence if result.kind is not EvidenceKind.CONTINUITY]
+    assert {result.kind for result in others} == set(EvidenceKind) - {EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY}
+    assert {(result.status, result.reason) for result in others} == {(EvidenceStatus.NOT_RUN, "not_installed")}
+    assert dict(findings.quality)["pose"] == 90.0
+
+
+def test_another_face_in_a_later_phase_fails_continuity(rig):
+    rig.take("acquiring")
+    rig.pipeline.features = np.array([0.0, 1.0, 0.0, 0.0], np.float32)
+    rig.take("challenging_1")
+    assert continuity(rig.compare()).status is EvidenceStatus.FAILED
+
+
+def test_a_track_that_changed_fails_continuity(rig):
+    rig.take("acquiring")
+    assert continuity(rig.compare(has_track_changed=True)).status is EvidenceStatus.FAILED
+
+
+def test_without_samples_or_reference_there_is_no_score(rig):
+    assert rig.compare().similarity is None
+    rig.take("acquiring")
+    assert rig.compare(reference=None).similarity is None
+
+
+def test_dropped_and_stopped_samples_are_gone_and_their_features_zeroed(rig):
+    rig.take("acquiring")
+    rig.step()
+    kept = [sample.features for sample in rig.worker._samples]
+    rig.order(DropSamples())
+    assert rig.compare().samples == 0
+    assert all(not vector.values.any() for vector in kept)
+    rig.order(StopAcquisition())
+    rig.step()
+    assert all(vector is None or not vector.values.any() for vector in rig.pipeline.given)
+
+
+def test_the_feature_network_rests_when_no_sample_is_wanted(rig):
+    rig.take("acquiring", wants_more=False)
+    rig.step(3)
+    assert [vector is not None for vector in rig.pipeline.given] == [True, False, False, False]
+    rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
+    rig.step()
+    assert rig.pipeline.given[-1] is not None
+
+
+def test_the_asked_action_is_told_once_and_another_one_as_wrong(rig):
+    rig.step(20)
+    rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
+    rig.step()
+    rig.pipeline.yaw = 25.0
+    answers = [news for news in rig.step(10) if isinstance(news, ChallengeAnswered)]
+    assert [(answer.prompt, answer.is_performed) for answer in answers] == [(1, True)]
+    rig.pipeline.yaw = 0.0
+    rig.step(20)
+    rig.order(WatchFor(2, Action.TURN_LEFT, rig.camera.now))
+    rig.step()
+    rig.pipeline.yaw = -25.0
+    rig.step(10)
+    rig.pipeline.yaw = 0.0
+    answers = [news for news in rig.step(10) if isinstance(news, ChallengeAnswered)]
+    assert [(answer.prompt, answer.is_performed) for answer in answers] == [(2, False)]
+
+
+def test_slow_frames_are_told_once_for_a_blink(rig):
+    rig.camera.step_ns = 125_000_000
+    rig.step(10)
+    rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
+    assert not [news for news in rig.step(10) if isinstance(news, FrameRateLow)]
+    rig.order(WatchFor(2, Action.BLINK, rig.camera.now))
+    assert [news.prompt for news in rig.step(10) if isinstance(news, FrameRateLow)] == [2]
+
+
+def test_a_broken_or_silent_camera_is_a_fault_and_a_repaired_one_clears_it(rig):
+    rig.camera.is_broken = True
+    assert rig.step() == [FaultRaised(rig.camera.now, Fault.CAMERA)]
+    assert rig.step() == []
+    rig.order(Reopen())
+    assert rig.step() == [FaultRaised(rig.camera.now, Fault.CAMERA)]
+    rig.camera.is_broken = False
+    rig.order(Reopen())
+    assert rig.step() == [FaultCleared(rig.camera.now)]
+    rig.order(StartAcquisition())
+    rig.camera.is_silent = True
+    assert [type(news) for news in rig.step(12)] == [FaultRaised]
+
+
+def test_a_crash_of_the_worker_is_reported(eventually):
+    rig, crashed = Rig(), []
+    rig.pipeline.process = None
+    rig.order(StartAcquisition())
+    thread = WorkerThread(rig.worker, on_crash=lambda: crashed.append(True))
+    thread.start()
+    eventually(lambda: crashed)
+    eventually(lambda: not thread.is_alive)
+    thread.stop()
