@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError
 
 from fleet.admission import MAX_COUNTER, Chain, KnownPresence, Position, Refusal, admit, chain_of, supersedes
 from fleet.clock import Clock, day_of
@@ -76,11 +76,12 @@ class Handler:
         """
         try:
             return self._handle(messages)
-        except DBAPIError as error:
-            # The database refuses the content of some message, such as a NUL character inside a text.
+        except DataError as error:
+            # The database refuses the content of some message, such as a NUL character inside a text. Any other complaint is
+            # about our own statements: then nothing may be refused to a terminal, which would not send it again.
             if len(messages) > 1:
                 return [answer for message in messages for answer in self.handle([message])]
-            logger.warning("message not storable topic=%s error=%s", messages[0].topic[:200], type(error.orig).__name__)
+            logger.warning("message not storable topic=%r error=%s", messages[0].topic[:200], type(error.orig).__name__)
             return self._handle(messages, forced=Refusal.NOT_STORABLE)
 
     def push_rosters(self) -> list[Outbound]:
@@ -302,7 +303,11 @@ class _Batch:
             self._connection,
             RefusedMessage(terminal_id, known, kind, reason, sha256, message.payload, message.received_at),
         )
-        logger.warning("message refused terminal=%s kind=%s reason=%s kept=%s", terminal_id, kind, reason.value, kept)
+        # Anyone who reaches the broker can invent names; they must not be able to fill the log.
+        level = logging.WARNING if known else logging.DEBUG
+        logger.log(
+            level, "message refused terminal=%s kind=%s reason=%s kept=%s", terminal_id, kind, reason.value, kept
+        )
         if known and kind == Kind.RECORD:
             self._answer(terminal_id, sha256, Verdict.REFUSED, reason.value)
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from fleet.ingest.handler import Inbound
 from fleet.status.projection import rebuild
@@ -193,6 +194,18 @@ def test_what_the_database_cannot_hold_is_refused_and_stops_nothing(
     answers = office.send(terminal, bad, good)
     assert sorted(office.verdicts(answers), key=str) == [("refused", reason), ("stored", None)]
     assert office.statuses()[0].last_outcome == "certified"
+
+
+def test_a_fault_of_the_fleet_itself_refuses_nothing(office: Any, terminal: Any, person: dict[str, str]) -> None:
+    envelope = terminal.next(**person)
+    with office.database.begin() as connection:
+        connection.execute(text("ALTER TABLE records RENAME COLUMN flags TO other"))
+    with pytest.raises(ProgrammingError):
+        office.send(terminal, envelope)
+    assert office.quarantine() == []
+    with office.database.begin() as connection:
+        connection.execute(text("ALTER TABLE records RENAME COLUMN other TO flags"))
+    assert office.verdicts(office.send(terminal, envelope)) == [("stored", None)]
 
 
 def test_nonsense_of_every_kind_is_refused_and_stops_nothing(
