@@ -45,6 +45,7 @@ docs: setup
 	$(BIN)/python docs/build_protocol.py
 	$(BIN)/python docs/build_session.py
 	$(BIN)/python docs/build_settings.py
+	$(BIN)/python docs/build_fleet_settings.py
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev -c requirements/constraints.txt \

@@ -22,7 +22,7 @@ _DATABASE = re.compile(r"^postgresql(\+psycopg)?://")
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class BrokerSettings(_Part):
@@ -33,6 +33,7 @@ class BrokerSettings(_Part):
     host: str = "127.0.0.1"
     """Name or address; the embedded broker listens there."""
     port: int = Field(default=1883, ge=1, le=65535)
+    """TCP port; 8883 is usual with TLS."""
     ca_file: Path | None = None
     """CA certificates that vouch for the broker; with it the connection is TLS."""
     certificate_file: Path | None = None
@@ -66,7 +67,9 @@ class WebSettings(_Part):
     """Where the console and the open interface listen."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; only one of this machine, because there is no sign-in yet."""
     port: int = Field(default=8080, ge=1, le=65535)
+    """TCP port to listen on."""
 
     @field_validator("host")
     @classmethod
@@ -99,6 +102,7 @@ class Settings(_Part):
     """All of them."""
 
     fleet_id: FleetId
+    """Names this agency's installation; a level of every topic, so it cannot change later."""
     data_dir: Path
     """Keys and the embedded database; a relative path starts at the settings file."""
     database: SecretStr = SecretStr("embedded")
@@ -106,8 +110,11 @@ class Settings(_Part):
     time_zone: str = "+08:00"
     """Decides which day it is: `+HH:MM` or an IANA name."""
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
+    """The MQTT broker."""
     web: WebSettings = Field(default_factory=WebSettings)
+    """Console and open interface."""
     references: ReferenceSettings = Field(default_factory=ReferenceSettings)
+    """How references are made."""
 
     @field_validator("database")
     @classmethod

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,3 +95,14 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
 def test_files_of_the_broker_start_at_the_settings_file(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path, f'{LEAST}[broker]\nmode = "external"\nca_file = "ca.pem"\n'))
     assert settings.broker.ca_file == tmp_path / "ca.pem"
+
+
+def test_the_settings_page_is_current_and_every_key_is_explained() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    spec = importlib.util.spec_from_file_location("build_fleet_settings", docs / "build_fleet_settings.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (docs / "settings-fleet.md").read_text(encoding="utf-8") == module.page(), "run docs/build_fleet_settings.py"
+    assert module.undocumented() == []
