@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from device.vision.detection import DetectedFace, FaceDetector
 from device.vision.frame import Pixels
-from device.vision.geometry import area
+from device.vision.geometry import area, intersection_over_union
 from device.vision.inference import Networks
 from device.vision.landmarks import FaceLandmarks, LandmarkDetector
+from models.tools.evaluate_detection import OVERLAP
 from models.tools.evaluate_index import existing_file, read_index, read_picture
 from models.tools.evaluate_stills import names_of
 from models.tools.evaluate_verification import Paths
@@ -48,15 +49,16 @@ def evaluate_landmarks(paths: Sequence[Path], networks: Networks, *, track: Path
         if picture is None:
             unreadable += 1
             continue
-        landmarks = finder.find(picture)
-        if landmarks is None:
+        found = finder.find(picture)
+        if found is None:
             undetected += 1
             continue
+        face, landmarks = found
         presences.append(landmarks.presence)
         if landmarks.presence < PRESENCE:
             absent += 1
             continue
-        difference = finder.mirror_difference(picture, landmarks)
+        difference = finder.mirror_difference(picture, face, landmarks)
         if difference is None:
             unmirrored += 1
         else:
@@ -88,22 +90,27 @@ class _Finder:
         self._detector = FaceDetector(networks.detection)
         self._landmarks = LandmarkDetector(networks.landmarks)
 
-    def find(self, picture: Pixels) -> FaceLandmarks | None:
-        """Return the landmarks of the largest face, None where there is none."""
+    def find(self, picture: Pixels) -> tuple[DetectedFace, FaceLandmarks] | None:
+        """Return the largest face and its landmarks, None where there is none."""
         faces = self._detector.detect(picture)
         if not faces:
             return None
-        largest: DetectedFace = max(faces, key=lambda face: area(face.box))
-        return self._landmarks.find(picture, largest)
+        largest = max(faces, key=lambda face: area(face.box))
+        return largest, self._landmarks.find(picture, largest)
 
-    def mirror_difference(self, picture: Pixels, landmarks: FaceLandmarks) -> float | None:
-        """Return the mean distance to the points of the mirror image, in eye distances."""
-        mirrored = self.find(np.ascontiguousarray(picture[:, ::-1]))
-        if mirrored is None:
-            return None
-        back = mirrored.points[_MIRROR_OF, :2] * np.array([-1, 1]) + np.array([picture.shape[1] - 1, 0])
-        distances = np.linalg.norm(back - landmarks.points[_POINTS, :2], axis=1)
-        return float(distances.mean() / max(landmarks.interocular_px, 1e-6))
+    def mirror_difference(self, picture: Pixels, face: DetectedFace, landmarks: FaceLandmarks) -> float | None:
+        """Return the mean distance to the points of the mirror image in eye distances, None where it has no such face."""
+        edge = picture.shape[1] - 1
+        mirrored = np.ascontiguousarray(picture[:, ::-1])
+        x_min, y_min, x_max, y_max = face.box
+        expected = (edge - x_max, y_min, edge - x_min, y_max)
+        for other in self._detector.detect(mirrored):
+            if intersection_over_union(expected, other.box) >= OVERLAP:
+                found = self._landmarks.find(mirrored, other).points
+                back = found[_MIRROR_OF, :2] * np.array([-1, 1]) + np.array([edge, 0])
+                distances = np.linalg.norm(back - landmarks.points[_POINTS, :2], axis=1)
+                return float(distances.mean() / max(landmarks.interocular_px, 1e-6))
+        return None
 
 
 def _spread(values: Sequence[float]) -> dict[str, float] | None:

@@ -52,6 +52,22 @@ def test_failures_to_acquire_are_counted_and_are_errors(made_up: Path) -> None:
     assert {"accuracy_interval", "eer_interval", "fnmr_at_fmr", "threshold", "pairs"} <= set(report)
 
 
+def test_landmarks_agree_with_those_of_the_mirror_image(made_up: Path) -> None:
+    (made_up.parent / "files.csv").write_text(
+        "file\n" + "".join(f"verification/{name}.png\n" for name in ("om0", "om4", "of0", "of4", "empty", "broken"))
+    )
+    result = CliRunner().invoke(evaluate, ["landmarks", str(made_up.parent / "files.csv"), "--json"])
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert (report["pictures"], report["undetected"], report["unreadable"], report["failures_to_acquire"]) == (
+        6,
+        1,
+        1,
+        2,
+    )
+    assert report["mirror_difference"]["max"] < 0.1
+
+
 def test_tables_are_for_people(made_up: Path) -> None:
     result = CliRunner().invoke(evaluate, ["verification", str(made_up)])
     assert result.exit_code == 0
