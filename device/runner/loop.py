@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta, timezone
 
-from device.errors import OutboxUnavailable
+from device.errors import DeviceError, OutboxUnavailable
 from device.ports import Button, Clock, Entropy, Outbox, Panel, PolicyStore, Prompter, ReferenceStore, Signer
 from device.runner.claims import Claimed, look_up
 from device.runner.records import Identity, build_record
@@ -226,19 +226,19 @@ class Runner:
         clock = self._ports.clock
         if self.session.state is not State.IDLE:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.BUSY)
-        try:
-            self._ports.outbox.check()
-        except OutboxUnavailable as error:
-            logger.error("no session without storage why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
-            return FaultRaised(clock.monotonic_ns(), Fault.STORAGE)
         started = clock.now()
         try:
+            self._ports.outbox.check()
+            policy = self._ports.policies.current()
             claimed = look_up(
                 text, self._ports.references, model_sha256=self._identity.features_sha256, today=_day(started)
             )
         except Malformed as error:
             logger.info("claim refused why=%s", error)
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.UNREADABLE)
+        except DeviceError as error:
+            logger.error("no session without the stores why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+            return FaultRaised(clock.monotonic_ns(), Fault.STORAGE)
         if claimed is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
         self._generation += 1
@@ -253,7 +253,7 @@ class Runner:
             is_reference_provisional=reference is not None and reference.capture is CaptureKind.PHOTO,
             path=self._path,
             network=self._identity.features_name,
-            policy=self._ports.policies.current(),
+            policy=policy,
         )
 
     def _done(self, findings: Findings) -> ComparisonDone:

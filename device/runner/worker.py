@@ -187,6 +187,8 @@ class VisionWorker:
                 self.is_acquiring = False
             case DropSamples():
                 self._drop_samples()
+                self._monitor = None
+                self._wants_features = True
             case TakeSample():
                 self._take(order)
             case WatchFor():

@@ -83,7 +83,7 @@ class TakeSample:
 
 @dataclass(frozen=True, slots=True)
 class DropSamples:
-    """Forget the samples taken so far: they may be of somebody else."""
+    """Forget the samples taken so far, which may be of somebody else, and want new ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ States, what each waits for, and the timer that bounds it:
   session's nonce. A wrong action costs one more: a fresh one is asked and the number of actions to perform grows by one, so that a
   recording gains nothing by being wrong; one wrong action above the policy's allowance fails the challenge. No answer: the prompt is
   given again, as often as the policy says; then the challenge counts as not run, because an old person who did not hear is no
-  attack. From here on another face (another track) fails continuity at once.
+  attack. Another face (another track) in place of the one that was just seen fails continuity at once. A face that had gone from
+  the picture and came back is nobody's proof of anything: an old person bends down for a stick. Once in a session everything
+  begins anew with it, samples and challenge, with the actions that the nonce gives next; a second time fails continuity.
 - COMPARING waits for comparison and evidence (`compare`).
 - DECIDED waits until the record is on the disk (`store`). Nothing is said before it is.
 - REPORTING shows the result (`result`).
@@ -152,6 +154,8 @@ class Session:
     evidence: tuple[EvidenceResult, ...] = ()
     quality: tuple[tuple[str, float], ...] = ()
     verdict: Verdict | None = None
+    has_begun_anew: bool = False
+    """Whether the face went away during the challenge and everything began anew with the one that came."""
     is_faulty: bool = False
     """Something failed after the decision; the terminal is out of order once the result was shown."""
 
@@ -280,9 +284,9 @@ def _expire_face(session: Session, event: TimerExpired) -> Step:
 def _begin_challenge(session: Session, commands: tuple[Command, ...], at_ns: int) -> Step:
     rules = _policy(session).challenge
     nonce = bytes.fromhex(_subject(session).nonce)
-    challenge = Challenge(
-        drawn=draw_actions(nonce, rules.actions, rules.count + 2 * rules.wrong_actions_allowed), needed=rules.count
-    )
+    # Each wrong action costs itself and one more; all of it may come twice, with one interrupted prompt between.
+    most = 2 * (rules.count + 2 * rules.wrong_actions_allowed) + 1
+    challenge = session.challenge or Challenge(drawn=draw_actions(nonce, rules.actions, most), needed=rules.count)
     session = replace(session, state=State.CHALLENGING, challenge=challenge)
     return _ask(session, (*commands, CancelTimer(Timer.ACQUIRE)), at_ns)
 
@@ -301,9 +305,12 @@ def _ask(session: Session, commands: tuple[Command, ...], at_ns: int) -> Step:
 
 def _watch(session: Session, event: SampleAssessed) -> Step:
     """Follow the face and take one acceptable sample for each prompt."""
+    has_been_away = session.is_face_lost
     session, commands = _follow_face(session, event)
     if event.track_id is None:
         return session, commands
+    if event.track_id != session.track_id and has_been_away and not session.has_begun_anew:
+        return _begin_anew(session, commands, event)
     if event.track_id != session.track_id:
         interrupted = _evidence(EvidenceKind.CHALLENGE, EvidenceStatus.NOT_RUN, "interrupted")
         return _compare(session, commands, interrupted, has_track_changed=True)
@@ -314,6 +321,27 @@ def _watch(session: Session, event: SampleAssessed) -> Step:
     return session, (
         *commands,
         TakeSample(event.sequence, f"{State.CHALLENGING}_{challenge.next + 1}", wants_more=False),
+    )
+
+
+def _begin_anew(session: Session, commands: tuple[Command, ...], event: SampleAssessed) -> Step:
+    policy = _policy(session)
+    interrupted = _next(_note(_challenge(session), "no_answer", event.at_ns))
+    challenge = replace(interrupted, performed=0, needed=policy.challenge.count, sampled=interrupted.next)
+    session = replace(
+        session,
+        state=State.ACQUIRING,
+        track_id=event.track_id,
+        samples=0,
+        challenge=challenge,
+        has_begun_anew=True,
+    )
+    return session, (
+        *commands,
+        CancelTimer(Timer.ANSWER),
+        DropSamples(),
+        Prompt(Line.LOOK_HERE),
+        StartTimer(Timer.ACQUIRE, policy.timers.acquire_s),
     )
 
 
@@ -580,7 +608,9 @@ TABLE: Mapping[tuple[State, type[Event]], Row] = {
     (State.IDLE, FaultRaised): Row(_fail_idle, (State.FAULTED,), "fault"),
     (State.ACQUIRING, SampleAssessed): Row(_assess, (State.ACQUIRING, State.CHALLENGING), "enough samples"),
     (State.ACQUIRING, TimerExpired): Row(_expire_acquiring, (State.ACQUIRING, State.DECIDED), "no sample, or left"),
-    (State.CHALLENGING, SampleAssessed): Row(_watch, (State.CHALLENGING, State.COMPARING), "another face"),
+    (State.CHALLENGING, SampleAssessed): Row(
+        _watch, (State.CHALLENGING, State.COMPARING, State.ACQUIRING), "another face"
+    ),
     (State.CHALLENGING, ChallengeAnswered): Row(
         _answer, (State.CHALLENGING, State.COMPARING), "all performed, or too many wrong"
     ),

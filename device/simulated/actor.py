@@ -190,7 +190,7 @@ class LiveActor:
             if self._performances:
                 last, running = self._performances[-1]
                 begin = max(begin, last + len(running) * self._picture_s)
-            self._performances.append((begin, segment))
+            self._performances = [*self._performances[-1:], (begin, segment)]
 
     @property
     def _picture_s(self) -> float:

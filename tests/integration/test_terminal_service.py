@@ -6,7 +6,10 @@ import base64
 import io
 import json
 import secrets
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -254,6 +257,29 @@ def test_orders_that_make_no_sense_are_answered_with_what_is_wrong(make_world):
     assert "do" in world.tell(go="away")["error"]
     assert "button" in world.tell(do="press", button="self_destruct")["error"]
     assert "no such file" in world.tell(do="set_actor", actor="nobody.toml")["error"].lower()
+
+
+def test_a_killed_terminal_keeps_its_record_and_goes_on_with_the_chain(tmp_path, eventually):
+    world = World(tmp_path)
+    world.send_policy(result_s=0.2)
+    world.send_roster()
+    command = [sys.executable, "-c", "from device.cli import main; main()", "run", "--config"]
+    for expected_code, number in ((-signal.SIGKILL, signal.SIGKILL), (0, signal.SIGTERM)):
+        with subprocess.Popen([*command, str(tmp_path / "terminal.toml")], stdin=subprocess.DEVNULL) as process:
+            eventually(lambda: can_connect(world), "the control socket")
+            assert world.claim(STRANGER)["outcome"] == "no_reference"
+            process.send_signal(number)
+            assert process.wait(30) == expected_code
+    first, second = world.records()
+    assert (first.counter, second.counter) == (1, 2)
+    assert second.previous is not None
+
+
+def can_connect(world: World) -> bool:
+    try:
+        return bool(world.tell(do="status")["ok"])
+    except OSError:
+        return False
 
 
 def test_the_self_test_passes_on_a_provisioned_terminal_and_names_what_is_missing(tmp_path):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from device.errors import OutboxUnavailable
+from device.errors import OutboxUnavailable, ReferencesUnavailable
 from device.ports import Button
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
@@ -259,3 +259,17 @@ def test_functions_are_called_on_the_loop():
     assert called == []
     terminal.settle()
     assert called == [1]
+
+
+class LostRoster(MemoryReferences):
+    """A roster whose disk does not answer."""
+
+    def find(self, token):
+        raise ReferencesUnavailable("roster: input/output error")
+
+
+def test_a_roster_that_cannot_be_read_is_a_fault_and_no_refusal_of_the_person():
+    terminal = Terminal(references=LostRoster(claim_key=KEY))
+    terminal.claim()
+    assert [notice.fault for notice in terminal.notices] == [Fault.STORAGE]
+    assert terminal.records == []

@@ -197,6 +197,23 @@ def test_another_face_during_the_challenge_is_a_presentation_attack():
     assert stored(commands).verdict.outcome is Outcome.PRESENTATION_ATTACK
 
 
+def test_a_face_that_went_and_came_back_begins_anew_once_with_other_actions():
+    drawn = draw_actions(bytes.fromhex(NONCE), POLICY.challenge.actions, 11)
+    away, back = sample(track_id=None), sample(track_id=2)
+    session, commands = play(*acquired(), *performed((1,)), away, back)
+    assert (session.state, session.samples, session.track_id) == (State.ACQUIRING, 0, 2)
+    assert DropSamples() in commands
+    again = [sample(sequence=n, track_id=2) for n in range(POLICY.quality.probe_samples)]
+    session, commands = play(*again, session=session)
+    asked = [command for command in commands if isinstance(command, WatchFor)]
+    assert [(command.prompt, command.action) for command in asked] == [(3, drawn[2])]
+    _, commands = play(*performed((3, 4, 5)), done(), session=session)
+    assert stored(commands).verdict.outcome is Outcome.CERTIFIED
+    assert [asked.result for asked in stored(commands).challenge] == ["performed", "no_answer", *["performed"] * 3]
+    session, _ = play(away, sample(track_id=3), session=session)
+    assert session.state is State.COMPARING
+
+
 def test_one_wrong_action_costs_one_more_and_two_go_to_review():
     session, commands = play(*acquired(), ChallengeAnswered(0, 1, is_performed=False))
     assert Line.TRY_ANOTHER in lines(commands)
