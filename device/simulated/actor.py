@@ -28,6 +28,8 @@ from protocol.challenge import Action
 REACTION_S = 0.8
 """From prompt to the beginning of the movement; a person hears the line first."""
 _EMPTY_SEED = 7
+_MOST_SKIPPED = 100
+"""Pictures that are decoded only to be passed over; a terminal idle for hours would decode for minutes."""
 _EMPTY_PICTURES = 5
 _EMPTY_S = 3.0
 """An empty room has no clip; so long is looked at it."""
@@ -220,8 +222,10 @@ class Recording:
         return self._rate
 
     def picture(self, at_s: float) -> Pixels | None:
-        """Return the picture of this moment; read forward only."""
+        """Return the picture of this moment; read forward only, and while nobody looks for long the clip stands still."""
         wanted = int((at_s * self._rate + 1e-6) // self._hold)
+        if wanted - self._index > _MOST_SKIPPED:
+            self._index = wanted - 1
         while self._index < wanted and not self._has_ended:
             self._advance()
         return None if self._has_ended else self._current

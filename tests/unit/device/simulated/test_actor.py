@@ -93,6 +93,11 @@ def test_an_image_folder_plays_once_or_again_and_again(folder):
     assert shown(open_actor(folder), times) == [0, 40, 80, 0, 40]
 
 
+def test_a_recording_nobody_looked_at_for_hours_goes_on_where_it_was(folder):
+    actor = open_actor(folder)
+    assert shown(actor, [0.0, 3600.0, 3600.0 + 1 / FOLDER_RATE]) == [0, 40, 80]
+
+
 def test_the_script_of_a_clip_counts_held_pictures_as_one():
     script = open_script(PEOPLE / "print_om.mp4")
     frames = list(script.frames())
