@@ -241,8 +241,13 @@ class _Batch:
                     touched.add(link.subject_id)
                 if verdict is Chain.BROKEN:
                     logger.error("chain broken terminal=%s counter=%d", place[0], counter)
+        for terminal_id in {item.record.terminal_id for item in fresh}:
+            own = [item for item in fresh if item.record.terminal_id == terminal_id]
             terminals.note_records(
-                self._connection, item.record.terminal_id, counter=item.record.counter, now=item.received_at
+                self._connection,
+                terminal_id,
+                counter=max(item.record.counter for item in own),
+                now=max(item.received_at for item in own),
             )
         records.set_chain(self._connection, changed)
         project(self._connection, [subject for subject in touched if subject is not None], zone=self._zone)

@@ -20,6 +20,8 @@ class StoredTerminal:
     terminal_id: str
     area: str
     signing_key: PublicJwk
+    signing_key_id: str
+    """Its thumbprint, worked out once and not for every message."""
     sealing_key: PublicJwk
     retired_at: datetime | None
     last_counter: int
@@ -30,7 +32,7 @@ class StoredTerminal:
 
     def key_of(self, key_id: str) -> PublicJwk | None:
         """Return the key that may sign for this terminal, for `protocol.envelope.verify`."""
-        return self.signing_key if self.signing_key.key_id == key_id else None
+        return self.signing_key if self.signing_key_id == key_id else None
 
 
 def find_terminals(
@@ -145,10 +147,12 @@ _COLUMNS = (
 
 
 def _terminal(row: Row[tuple[object, ...]]) -> StoredTerminal:
+    signing_key = PublicJwk.model_validate(row.signing_key)
     return StoredTerminal(
         terminal_id=row.terminal_id,
         area=row.area,
-        signing_key=PublicJwk.model_validate(row.signing_key),
+        signing_key=signing_key,
+        signing_key_id=signing_key.key_id,
         sealing_key=PublicJwk.model_validate(row.sealing_key),
         retired_at=row.retired_at,
         last_counter=row.last_counter,
