@@ -1,4 +1,4 @@
-"""Makes `docs/console.png`: the demo's console after its story, in a real browser.
+"""Makes `docs/console.webp`: the demo's console after its story, in a real browser.
 
 python -m demo.screenshot            (needs Debian's chromium and fonts-wqy-microhei)
 """
@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 from playwright.sync_api import sync_playwright
 
 from demo.installation import Installation
@@ -16,7 +18,7 @@ from demo.processes import free_port
 from demo.story import play
 
 CHROMIUM = "/usr/bin/chromium"
-TARGET = Path(__file__).parents[1] / "docs" / "console.png"
+TARGET = Path(__file__).parents[1] / "docs" / "console.webp"
 
 
 def main() -> None:
@@ -34,7 +36,8 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": 1180, "height": 860}, locale="en-GB")
                 page.goto(installation.console + "/?lang=en")
                 page.wait_for_load_state("networkidle")
-                page.screenshot(path=str(TARGET), full_page=True)
+                picture = cv2.imdecode(np.frombuffer(page.screenshot(full_page=True), np.uint8), cv2.IMREAD_COLOR)
+                TARGET.write_bytes(cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 80])[1].tobytes())
                 browser.close()
         finally:
             installation.stop()
