@@ -29,8 +29,16 @@ from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
 from protocol.topics import Kind, Topic, fleet_inbox
 
+# As pyproject.toml installs them: tflite-runtime has no build for Python 3.12 and later.
+RUNTIMES = ("ai-edge-litert", "tflite-runtime") if sys.version_info < (3, 12) else ("ai-edge-litert",)
 FLEET, TERMINAL = "north", "t-17"
 SECRET = "A" * 43
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Each interpreter in turn."""
+    return str(request.param)
 
 
 @dataclass

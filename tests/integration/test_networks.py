@@ -15,7 +15,6 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = sorted((ROOT / "models").glob("*.toml"))
-RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 # Largest mean |difference| by role, in the output's own unit, about three times what was found between the two runtimes
 # on one processor (boxes .33 and points .16 of 192 px, contour .16 and iris .14 of 64 px, logits .10): kernels round differently.
 MEAN_TOLERANCE = {"boxes": 1.0, "scores": 0.4, "points": 0.5, "presence": 0.5, "contour": 0.5, "iris": 0.5}
@@ -45,7 +44,6 @@ def test_manifest_names_its_file_and_its_source(path: Path) -> None:
     assert manifest.calibration.count > 0
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
 def test_outputs_are_the_golden_ones(path: Path, runtime: str) -> None:
     # Opening compares every tensor's name, shape, dtype and quantisation with the manifest.
@@ -63,7 +61,6 @@ def test_outputs_are_the_golden_ones(path: Path, runtime: str) -> None:
             assert np.abs(values - expected).mean() <= MEAN_TOLERANCE[role]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_detector_finds_the_golden_face_where_float_does(runtime: str) -> None:
     golden = _golden("face_detection")
     found = open_network(ROOT / "models" / "face_detection.toml", runtime=runtime).infer(golden["image"])  # type: ignore[arg-type]  # one of the two literals
@@ -74,7 +71,6 @@ def test_detector_finds_the_golden_face_where_float_does(runtime: str) -> None:
     assert np.abs(difference).max() <= 2.5
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
 def test_output_follows_the_picture(path: Path, runtime: str) -> None:
     # Some quantised files give one constant on tflite-runtime without any error.

@@ -12,7 +12,6 @@ from device.adapters.inference_tflite import Runtime, open_network, open_network
 from device.errors import InterpreterUnavailable, ManifestMismatch, ModelDigestMismatch
 
 pytestmark = pytest.mark.integration
-RUNTIMES: list[Runtime] = ["ai-edge-litert", "tflite-runtime"]
 NAMES = ["face_detection", "face_landmarks", "eyelids", "features_mobilefacenet", "features_dlib"]
 
 
@@ -23,7 +22,6 @@ def models_copy(models_dir: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("name", NAMES)
 def test_network_loads_and_answers_by_role(models_dir: Path, name: str, runtime: Runtime) -> None:
     network = open_network(models_dir / f"{name}.toml", runtime=runtime)
