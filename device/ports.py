@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +40,16 @@ class OutboxRow:
     sha256: str
     counter: int
     envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A signed record that the fleet has refused."""
+
+    sha256: str
+    counter: int
+    reason: str | None
+    """The fleet's code, see `fleet.admission.Refusal`; None when it gave none."""
 
 
 class Camera(Protocol):
@@ -88,19 +98,30 @@ class Prompter(Protocol):
 class Outbox(Protocol):
     """Signed records until the fleet has confirmed them; shared by the terminal and the uplink process.
 
-    Rows go `pending -> published -> acknowledged -> purged`, or `refused`. What `append` returned survives power loss.
+    Rows go `pending -> published -> acknowledged -> purged`, or to `refused` and from there back to `pending`. What `append`
+    returned survives power loss.
     """
 
     def append(self, build: Callable[[int, str | None], bytes]) -> StoredRecord:
         """Give `build` the next counter and the digest of the record before, and store the JWS it returns, in one transaction.
 
         Raises `OutboxFull` when no room is left and `OutboxUnavailable` when the disk does not take it; nothing is used up then.
+        Refused records do not count: what the fleet will never take must not keep people from being certified.
         """
 
-    def unconfirmed(self, limit: int, *, published_before: datetime) -> Sequence[OutboxRow]:
-        """Return the oldest rows that are pending, or were published before that moment and not confirmed since."""
+    def unconfirmed(self, limit: int) -> Sequence[OutboxRow]:
+        """Return the oldest rows that are pending or published."""
 
-    def mark_published(self, sha256s: Sequence[str], at: datetime) -> None:
+    def refused(self, limit: int) -> Sequence[RefusedRow]:
+        """Return the oldest refused rows."""
+
+    def retry_refused(self, limit: int, *, reasons: Collection[str] | None = None) -> int:
+        """Set the oldest refused rows pending again and return how many: those refused for one of `reasons`, None for any.
+
+        The reason stays with the row until the fleet gives its verdict anew.
+        """
+
+    def mark_published(self, sha256s: Sequence[str]) -> None:
         """Note that the broker took these."""
 
     def settle(self, items: Sequence[ReceiptItem]) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from device.database import Database, Schema
 from device.errors import OutboxFull, OutboxUnavailable
-from device.ports import OutboxRow, StoredRecord
+from device.ports import OutboxRow, RefusedRow, StoredRecord
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.topics import TABLE, Kind
@@ -30,7 +30,6 @@ SCHEMA = Schema(
             counter INTEGER PRIMARY KEY,
             sha256 TEXT NOT NULL UNIQUE,
             state TEXT NOT NULL CHECK (state IN ('pending', 'published', 'acknowledged', 'refused')),
-            published_at INTEGER,
             reason TEXT,
             envelope BLOB NOT NULL
         ) STRICT""",
@@ -41,7 +40,7 @@ SCHEMA = Schema(
     unavailable=OutboxUnavailable,
     full=OutboxFull,
 )
-"""`published_at` is in microseconds since 1970 (UTC); the state `purged` is the absence of a row."""
+"""`reason` is the fleet's last one, kept while a refused record is sent again; the state `purged` is the absence of a row."""
 
 _DISK_RESERVE_BYTES = 8 * 1024 * 1024
 """A write-ahead log grows to about 4 MiB before it is folded into the file (sqlite.org/wal.html, section 2.2); twice that."""
@@ -58,7 +57,7 @@ class SqliteOutbox:
 
     Args:
         path: the database file; it is made if missing, with its folder.
-        max_rows: records the fleet has not confirmed, at which `append` raises `OutboxFull`.
+        max_rows: records without a verdict of the fleet, at which `append` raises `OutboxFull`.
         max_bytes: size of the database file above which `append` raises `OutboxFull`; receipts are applied all the same.
 
     Raises:
@@ -86,23 +85,39 @@ class SqliteOutbox:
             db.execute("UPDATE chain SET counter = ?, sha256 = ?", (counter + 1, digest))
         return StoredRecord(digest, counter + 1)
 
-    def unconfirmed(self, limit: int, *, published_before: datetime) -> Sequence[OutboxRow]:
-        """Return the oldest rows that are pending, or were published before that moment and not confirmed since."""
+    def unconfirmed(self, limit: int) -> Sequence[OutboxRow]:
+        """Return the oldest rows that are pending or published."""
         with self._database.reading() as db:
             rows = db.execute(
-                "SELECT sha256, counter, envelope FROM record WHERE state = 'pending'"
-                " OR (state = 'published' AND published_at < ?) ORDER BY counter LIMIT ?",
-                (_microseconds(published_before), limit),
+                "SELECT sha256, counter, envelope FROM record WHERE state IN ('pending', 'published')"
+                " ORDER BY counter LIMIT ?",
+                (limit,),
             ).fetchall()
         return tuple(OutboxRow(sha256, counter, envelope) for sha256, counter, envelope in rows)
 
-    def mark_published(self, sha256s: Sequence[str], at: datetime) -> None:
+    def refused(self, limit: int) -> Sequence[RefusedRow]:
+        """Return the oldest refused rows."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT sha256, counter, reason FROM record WHERE state = 'refused' ORDER BY counter LIMIT ?", (limit,)
+            ).fetchall()
+        return tuple(RefusedRow(sha256, counter, reason) for sha256, counter, reason in rows)
+
+    def retry_refused(self, limit: int, *, reasons: Collection[str] | None = None) -> int:
+        """Set the oldest refused rows pending again and return how many: those refused for one of `reasons`, None for any."""
+        with self._database.writing() as db:
+            return db.execute(
+                "UPDATE record SET state = 'pending' WHERE counter IN (SELECT counter FROM record WHERE state = 'refused'"
+                " AND (?1 IS NULL OR reason IN (SELECT value FROM json_each(?1))) ORDER BY counter LIMIT ?2)",
+                (None if reasons is None else json.dumps(sorted(reasons)), limit),
+            ).rowcount
+
+    def mark_published(self, sha256s: Sequence[str]) -> None:
         """Note that the broker took these; what the fleet has already settled stays settled."""
         with self._database.writing() as db:
             db.executemany(
-                "UPDATE record SET state = 'published', published_at = ?"
-                " WHERE sha256 = ? AND state IN ('pending', 'published')",
-                [(_microseconds(at), sha256) for sha256 in sha256s],
+                "UPDATE record SET state = 'published' WHERE sha256 = ? AND state = 'pending'",
+                [(sha256,) for sha256 in sha256s],
             )
 
     def settle(self, items: Sequence[ReceiptItem]) -> None:
@@ -152,16 +167,10 @@ class SqliteOutbox:
         self._database.close()
 
     def _refuse_too_many(self, db: sqlite3.Connection) -> None:
-        (waiting,) = db.execute(
-            "SELECT count(*) FROM record WHERE state IN ('pending', 'published', 'refused')"
-        ).fetchone()
+        (waiting,) = db.execute("SELECT count(*) FROM record WHERE state IN ('pending', 'published')").fetchone()
         if waiting >= self._max_rows:
             raise OutboxFull(f"outbox {self._path.name}: {waiting} records not confirmed, at most {self._max_rows}")
 
 
 class _Tried(Exception):
     """Takes a trial transaction back."""
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)

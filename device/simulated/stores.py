@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from device.errors import OutboxFull
-from device.ports import OutboxRow, StoredRecord
+from device.ports import OutboxRow, RefusedRow, StoredRecord
 from protocol.envelope import sha256_of, sign
 from protocol.errors import NotForUs
 from protocol.keys import PrivateKey
@@ -23,7 +23,7 @@ class MemoryOutbox:
         self._max_rows = max_rows
         self._rows: list[tuple[StoredRecord, bytes]] = []
         self._states: dict[str, str] = {}
-        self._published: dict[str, datetime] = {}
+        self._reasons: dict[str, str | None] = {}
         self._counter = 0
         self._previous: str | None = None
 
@@ -42,27 +42,41 @@ class MemoryOutbox:
         self._states[stored.sha256] = "pending"
         return stored
 
-    def unconfirmed(self, limit: int, *, published_before: datetime) -> Sequence[OutboxRow]:
+    def unconfirmed(self, limit: int) -> Sequence[OutboxRow]:
         """Return the oldest unconfirmed rows."""
         return [
             OutboxRow(stored.sha256, stored.counter, envelope)
             for stored, envelope in self._rows
-            if self._states[stored.sha256] == "pending"
-            or (self._states[stored.sha256] == "published" and self._published[stored.sha256] < published_before)
+            if self._states[stored.sha256] in {"pending", "published"}
         ][:limit]
 
-    def mark_published(self, sha256s: Sequence[str], at: datetime) -> None:
+    def refused(self, limit: int) -> Sequence[RefusedRow]:
+        """Return the oldest refused rows."""
+        return [
+            RefusedRow(stored.sha256, stored.counter, self._reasons[stored.sha256])
+            for stored, _ in self._rows
+            if self._states[stored.sha256] == "refused"
+        ][:limit]
+
+    def retry_refused(self, limit: int, *, reasons: Collection[str] | None = None) -> int:
+        """Set the oldest refused rows of these reasons pending again."""
+        found = [row for row in self.refused(len(self._rows)) if reasons is None or row.reason in reasons][:limit]
+        for row in found:
+            self._states[row.sha256] = "pending"
+        return len(found)
+
+    def mark_published(self, sha256s: Sequence[str]) -> None:
         """Note that the broker took these."""
         for sha256 in sha256s:
-            if self._states.get(sha256) in {"pending", "published"}:
+            if self._states.get(sha256) == "pending":
                 self._states[sha256] = "published"
-                self._published[sha256] = at
 
     def settle(self, items: Sequence[ReceiptItem]) -> None:
         """Apply a receipt."""
         for item in items:
             if self._states.get(item.sha256, "acknowledged") != "acknowledged":
                 self._states[item.sha256] = "refused" if item.verdict is Verdict.REFUSED else "acknowledged"
+                self._reasons[item.sha256] = item.reason
 
     def purge(self, keep: int) -> int:
         """Delete acknowledged rows but the newest `keep`."""
@@ -85,7 +99,7 @@ class MemoryOutbox:
 
     def check(self) -> None:
         """Raise `OutboxFull` when no room is left."""
-        waiting = sum(state != "acknowledged" for state in self._states.values())
+        waiting = sum(state in {"pending", "published"} for state in self._states.values())
         if waiting >= self._max_rows:
             raise OutboxFull(f"outbox: {waiting} records not confirmed, at most {self._max_rows}")
 

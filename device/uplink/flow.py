@@ -56,6 +56,7 @@ class SendWindow:
         self._sending: dict[str, _Sending] = {}
         self._by_token: dict[int, str] = {}
         self._new_above: int | None = None
+        self._highest = 0
 
     def due(self, rows: Sequence[OutboxRow], *, limit: int, now_ns: int) -> tuple[OutboxRow, ...]:
         """Return the rows to send now, oldest first.
@@ -76,6 +77,10 @@ class SendWindow:
     def sent(self, row: OutboxRow, token: int, *, now_ns: int, fraction: float) -> None:
         """Note that the link was given a row; `token` names it in `taken`."""
         known = self._sending.get(row.sha256)
+        if known is None and row.counter <= self._highest and self._new_above is not None:
+            # Sent before, refused, and now sent again: the answer that comes may be the one to the first sending.
+            self._new_above = max(self._new_above, row.counter)
+        self._highest = max(self._highest, row.counter)
         attempts = known.attempts if known else 0
         wait_s = self._resend_after_s + full_jitter_s(
             attempts, base_s=self._resend_after_s, cap_s=self._resend_cap_s, fraction=fraction

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from threading import Event
 from typing import Protocol
 
@@ -30,7 +29,6 @@ from protocol.topics import Kind, Topic, TopicFilter, terminal_inbox
 logger = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
-_ALWAYS = datetime.max.replace(tzinfo=UTC)
 _LAST_WORD_S = 3.0
 """How long a stopping uplink waits for the broker to take `offline`; systemd waits longer than that."""
 _SLICE_S = 2.0
@@ -39,6 +37,13 @@ _HOUSEKEEPING_S = 60.0
 _MOST_TURNS = 100
 """However much arrives, records are sent and the watchdog is fed in between."""
 _QUESTIONS_REMEMBERED = 16
+CURABLE = frozenset(
+    {"unknown_terminal", "signature", "malformed", "unsupported_version", "retired_terminal", "not_storable"}
+)
+"""Reasons of a refusal that registering this terminal or updating the fleet takes away. Source: `fleet.admission.Refusal`; the others
+say something about the record itself that stays true."""
+_MOST_RETRIED = 1000
+"""Refused records sent again on one connection."""
 _LOG_EVERY = 100
 
 _STORES = (OutboxUnavailable, ReferencesUnavailable, PolicyUnavailable)
@@ -157,6 +162,9 @@ class Uplink:
         self._presence.connected()
         logger.info("broker connected connection=%d", self._connection)
         self._is_link_down = False
+        retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
+        if retried:
+            logger.info("refused records are sent again count=%d", retried)
 
     def _turn(self) -> None:
         self._alive()
@@ -201,7 +209,7 @@ class Uplink:
 
     def _send_records(self, now_ns: int) -> None:
         # All unconfirmed rows are asked for, and the window decides by monotonic time: the wall clock may jump.
-        rows = self._parts.outbox.unconfirmed(self._settings.window, published_before=_ALWAYS)
+        rows = self._parts.outbox.unconfirmed(self._settings.window)
         topic = self._topic(Kind.RECORD)
         for row in self._window.due(rows, limit=self._settings.window, now_ns=now_ns):
             token = self._link.publish(topic, row.envelope)
@@ -209,7 +217,7 @@ class Uplink:
 
     def _note_taken(self) -> None:
         if self._newly_taken:
-            self._parts.outbox.mark_published(self._newly_taken, self._parts.clock.now().wall_clock)
+            self._parts.outbox.mark_published(self._newly_taken)
             self._newly_taken.clear()
 
     def _keep_house(self, now_ns: int) -> None:

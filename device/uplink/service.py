@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
         StoreUnusable: if a database must not be touched.
         DeviceError: if the data folder cannot be used.
     """
-    identity = Identity(settings.terminal.fleet_id, settings.terminal.terminal_id, f"lifecert {version('lifecert')}")
+    identity = Identity(settings.terminal.fleet_id, settings.terminal.terminal_id, version("lifecert"))
     fleet_key = load_fleet_identity(settings.keys.fleet, fleet_id=identity.fleet_id).signing_key
     inbox = Inbox(
         fleet_id=identity.fleet_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,6 @@ from device.errors import OutboxFull
 from device.ports import Outbox
 from device.simulated.stores import MemoryOutbox
 from protocol.receipts import ReceiptItem, Verdict
-
-T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-LATER = T0 + timedelta(days=1)
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -33,8 +29,12 @@ def envelope(counter: int, previous: str | None) -> bytes:
     return f"record {counter} after {previous}".encode()
 
 
-def item(sha256: str, verdict: Verdict = Verdict.STORED) -> ReceiptItem:
-    return ReceiptItem(sha256=sha256, verdict=verdict)
+def item(sha256: str, verdict: Verdict = Verdict.STORED, reason: str | None = None) -> ReceiptItem:
+    return ReceiptItem(sha256=sha256, verdict=verdict, reason=reason)
+
+
+def refusal(sha256: str, reason: str) -> ReceiptItem:
+    return item(sha256, Verdict.REFUSED, reason)
 
 
 def test_counters_are_consecutive_and_every_record_names_the_one_before(outbox: Outbox) -> None:
@@ -60,27 +60,26 @@ def test_a_build_that_fails_uses_nothing_up(outbox: Outbox) -> None:
         outbox.append(broken)
     second = outbox.append(envelope)
     assert second.counter == 2
-    rows = outbox.unconfirmed(10, published_before=LATER)
+    rows = outbox.unconfirmed(10)
     assert [row.envelope for row in rows] == [envelope(1, None), envelope(2, first.sha256)]
 
 
 def test_unconfirmed_gives_the_oldest_first_and_no_more_than_asked(outbox: Outbox) -> None:
     stored = [outbox.append(envelope) for _ in range(4)]
-    assert [r.sha256 for r in outbox.unconfirmed(2, published_before=LATER)] == [s.sha256 for s in stored[:2]]
+    assert [r.sha256 for r in outbox.unconfirmed(2)] == [s.sha256 for s in stored[:2]]
 
 
-def test_published_rows_come_back_only_when_published_before_the_moment(outbox: Outbox) -> None:
+def test_published_rows_are_unconfirmed_until_the_receipt(outbox: Outbox) -> None:
     stored = [outbox.append(envelope) for _ in range(3)]
-    outbox.mark_published([stored[0].sha256], T0)
-    outbox.mark_published([stored[1].sha256], T0 + timedelta(seconds=10))
-    found = outbox.unconfirmed(10, published_before=T0 + timedelta(seconds=5))
-    assert [r.counter for r in found] == [1, 3]
-    assert [r.counter for r in outbox.unconfirmed(10, published_before=T0)] == [3]
+    outbox.mark_published([stored[0].sha256, stored[1].sha256])
+    assert [row.counter for row in outbox.unconfirmed(10)] == [1, 2, 3]
+    outbox.settle([item(stored[1].sha256)])
+    assert [row.counter for row in outbox.unconfirmed(10)] == [1, 3]
 
 
 def test_a_broker_that_took_a_record_does_not_make_it_acknowledged(outbox: Outbox) -> None:
     stored = outbox.append(envelope)
-    outbox.mark_published([stored.sha256], T0)
+    outbox.mark_published([stored.sha256])
     counts = outbox.counts()
     assert (counts.pending, counts.published, counts.acknowledged) == (0, 1, 0)
 
@@ -93,13 +92,13 @@ def test_a_receipt_settles_a_record(outbox: Outbox, verdict: Verdict, acknowledg
     outbox.settle([item(stored.sha256, verdict)])
     counts = outbox.counts()
     assert (counts.acknowledged, counts.refused, counts.pending) == (acknowledged, refused, 0)
-    assert not outbox.unconfirmed(10, published_before=LATER)
+    assert not outbox.unconfirmed(10)
 
 
 def test_a_puback_after_the_receipt_does_not_take_the_receipt_back(outbox: Outbox) -> None:
     stored = outbox.append(envelope)
     outbox.settle([item(stored.sha256)])
-    outbox.mark_published([stored.sha256], T0)
+    outbox.mark_published([stored.sha256])
     assert outbox.counts().acknowledged == 1
 
 
@@ -108,6 +107,34 @@ def test_an_acknowledged_record_cannot_be_refused_later_but_a_refused_one_can_be
     outbox.settle([item(kept.sha256), item(healed.sha256, Verdict.REFUSED)])
     outbox.settle([item(kept.sha256, Verdict.REFUSED), item(healed.sha256)])
     assert outbox.counts().acknowledged == 2
+
+
+def test_refused_records_are_listed_with_the_fleets_reason(outbox: Outbox) -> None:
+    first, second = outbox.append(envelope), outbox.append(envelope)
+    outbox.settle([refusal(second.sha256, "fork"), refusal(first.sha256, "signature")])
+    assert [(row.counter, row.reason) for row in outbox.refused(9)] == [(1, "signature"), (2, "fork")]
+    assert [row.sha256 for row in outbox.refused(1)] == [first.sha256]
+
+
+def test_refused_records_are_sent_again_by_reason_and_up_to_a_number(outbox: Outbox) -> None:
+    stored = [outbox.append(envelope) for _ in range(4)]
+    outbox.settle([refusal(s.sha256, "fork" if s.counter == 2 else "signature") for s in stored])
+    assert outbox.retry_refused(2, reasons={"signature"}) == 2
+    assert [row.counter for row in outbox.unconfirmed(9)] == [1, 3]
+    assert outbox.retry_refused(9, reasons={"signature"}) == 1
+    assert outbox.retry_refused(9, reasons=()) == 0
+    assert [(row.counter, row.reason) for row in outbox.refused(9)] == [(2, "fork")]
+    assert outbox.retry_refused(9) == 1
+    outbox.settle([item(stored[0].sha256), refusal(stored[1].sha256, "fork")])
+    assert [row.counter for row in outbox.unconfirmed(9)] == [3, 4]
+    assert [(row.counter, row.reason) for row in outbox.refused(9)] == [(2, "fork")]
+
+
+def test_refused_records_do_not_fill_the_outbox(outbox: Outbox) -> None:
+    stored = [outbox.append(envelope) for _ in range(5)]
+    outbox.settle([refusal(s.sha256, "fork") for s in stored])
+    outbox.check()
+    assert outbox.append(envelope).counter == 6
 
 
 def test_unknown_digests_in_a_receipt_are_ignored(outbox: Outbox) -> None:

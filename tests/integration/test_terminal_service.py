@@ -160,7 +160,7 @@ class World:
 
     def records(self) -> list[CertificationRecord]:
         outbox = SqliteOutbox(self.settings.outbox_path, max_rows=1000, max_bytes=2**30)
-        rows = outbox.unconfirmed(100, published_before=datetime(2100, 1, 1, tzinfo=UTC))
+        rows = outbox.unconfirmed(100)
         outbox.close()
         public = self.signing_key.public()
         return [

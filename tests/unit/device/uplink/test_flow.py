@@ -97,6 +97,16 @@ def test_records_of_a_backlog_that_was_never_seen_whole_bound_nothing() -> None:
     assert sending.settled(row.sha256 for row in rows(1, 2)) is None
 
 
+def test_the_answer_to_a_record_that_was_sent_again_after_a_refusal_says_nothing_about_the_time() -> None:
+    sending = window()
+    assert not sending.due([], limit=5, now_ns=0)
+    (row,) = rows(1)
+    sending.sent(row, 1, now_ns=S, fraction=0)
+    assert sending.settled([row.sha256]) == S
+    sending.sent(row, 2, now_ns=50 * S, fraction=0)
+    assert sending.settled([row.sha256]) is None, "the first answer may have come twice"
+
+
 def test_after_a_reconnection_the_broker_has_its_time_again() -> None:
     sending = window()
     send(sending, rows(1), 0)

@@ -128,8 +128,8 @@ class World:
     def receive(self, kind: Kind, payload: bytes) -> None:
         self.link.on_arrived(str(Topic("north", "t-1", kind)), payload)
 
-    def receipt(self, *sha256s: str, verdict: Verdict = Verdict.STORED) -> bytes:
-        items = tuple(ReceiptItem(sha256=sha256, verdict=verdict, reason="why") for sha256 in sha256s)
+    def receipt(self, *sha256s: str, verdict: Verdict = Verdict.STORED, reason: str = "why") -> bytes:
+        items = tuple(ReceiptItem(sha256=sha256, verdict=verdict, reason=reason) for sha256 in sha256s)
         made = Receipt(fleet_id="north", terminal_id="t-1", fleet_time=T0 + timedelta(days=1), items=items)
         return sign(made.to_bytes(), key=FLEET_KEY, typ=RECEIPT_TYP)
 
@@ -182,6 +182,23 @@ def test_a_refused_record_is_an_error_in_the_log_and_stays(tmp_path: Path, caplo
     )
 
 
+@pytest.mark.parametrize(("reason", "sendings"), [("signature", 2), ("retired_terminal", 2), ("fork", 1), ("why", 1)])
+def test_a_refusal_that_may_be_cured_is_sent_again_once_on_the_next_connection(
+    tmp_path: Path, reason: str, sendings: int
+) -> None:
+    def lose() -> None:
+        raise LinkDown("gone")
+
+    def refuse() -> None:
+        world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=Verdict.REFUSED, reason=reason))
+
+    world = World(tmp_path)
+    sha256 = world.record()
+    world.run(nothing, refuse, *[nothing] * 30, lose, nothing, refuse, *[nothing] * 30)
+    assert [sha256_of(token) for token in world.link.sent(Kind.RECORD)] == [sha256] * sendings
+    assert [row.reason for row in world.outbox.refused(9)] == [reason]
+
+
 def test_a_broker_that_takes_nothing_is_left_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     world = World(tmp_path)
     world.record()
@@ -224,10 +241,10 @@ class FailingOutbox(MemoryOutbox):
 
     is_down = False
 
-    def unconfirmed(self, limit: int, *, published_before: datetime) -> list[OutboxRow]:
+    def unconfirmed(self, limit: int) -> list[OutboxRow]:
         if self.is_down:
             raise OutboxUnavailable("disk is gone")
-        return list(super().unconfirmed(limit, published_before=published_before))
+        return list(super().unconfirmed(limit))
 
 
 def test_a_disk_that_fails_for_a_while_is_reported_once_and_the_link_lives_on(
