@@ -138,13 +138,23 @@ class Outbox(Protocol):
 
 
 class ReferenceStore(Protocol):
-    """The route roster, encrypted at rest; shared by the terminal and the uplink process."""
+    """The route roster, encrypted at rest; shared by the terminal and the uplink process.
+
+    A roster that begins anew, from version 0, is gathered beside the one in force and takes its place once it is complete.
+    """
 
     def version(self) -> int:
-        """Return the roster version, 0 when there is none."""
+        """Return the version of the roster in force, 0 when there is none."""
+
+    def received(self) -> int:
+        """Return the version the next page is to build upon: that of the roster being gathered, else `version()`."""
 
     def apply(self, page: RosterPage) -> bool:
-        """Apply a page whole; return False, unchanged, when it does not build upon `version()`."""
+        """Apply a page whole; return False, unchanged, when it fits nothing that is here.
+
+        It fits when it builds upon `received()` or `version()`, or when it begins a roster anew that was issued after the one in
+        force and the one being gathered: so does a fleet that was put back to an older state.
+        """
 
     def claim_key(self) -> bytes | None:
         """Return the key for claim tokens, None when there is no roster or it has expired."""
@@ -155,8 +165,12 @@ class ReferenceStore(Protocol):
     def find(self, token: str) -> RosterEntry | None:
         """Return the subject with this claim token."""
 
-    def expire(self, now: datetime) -> None:
-        """Delete everything whose roster has expired at `now`."""
+    def expire(self, now: DeviceTime) -> None:
+        """Delete everything whose roster has certainly expired at `now`.
+
+        What the wall clock alone calls expired is not given out, but stays on the disk: a date that nothing vouches for may be
+        years ahead, and the roster of a terminal without a network could not come again.
+        """
 
 
 class PolicyStore(Protocol):

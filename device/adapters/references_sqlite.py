@@ -13,6 +13,7 @@ import os
 import sqlite3
 import tempfile
 from base64 import urlsafe_b64decode
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from device.database import Database, Schema
 from device.errors import KeyUnusable, ReferencesUnavailable, StoreUnusable
 from device.ports import Clock
 from protocol.roster import RosterEntry, RosterPage
+from protocol.times import ClockSource, DeviceTime
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -39,24 +41,29 @@ SCHEMA = Schema(
     application_id=0x4C635246,
     version=1,
     statements=(
-        """CREATE TABLE subject (
-            subject BLOB PRIMARY KEY,
-            claim BLOB NOT NULL UNIQUE,
+        """CREATE TABLE roster (
+            id INTEGER PRIMARY KEY,
+            in_force INTEGER NOT NULL UNIQUE CHECK (in_force IN (0, 1)),
+            version INTEGER NOT NULL,
+            issued_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
             sealed BLOB NOT NULL
         ) STRICT""",
-        """CREATE TABLE roster (
-            id INTEGER PRIMARY KEY CHECK (id = 1),
-            version INTEGER NOT NULL,
-            expires_at INTEGER,
-            sealed BLOB
+        """CREATE TABLE subject (
+            roster INTEGER NOT NULL,
+            subject BLOB NOT NULL,
+            claim BLOB NOT NULL,
+            sealed BLOB NOT NULL,
+            PRIMARY KEY (roster, subject),
+            UNIQUE (roster, claim)
         ) STRICT""",
-        "INSERT INTO roster (id, version) VALUES (1, 0)",
         "CREATE TABLE key_check (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL) STRICT",
     ),
     unavailable=ReferencesUnavailable,
     full=ReferencesUnavailable,
 )
-"""`subject` and `claim` are keyed hashes; `expires_at` is in seconds since 1970 (UTC)."""
+"""`subject` and `claim` are keyed hashes; `issued_at` and `expires_at` are in microseconds since 1970 (UTC). Of the two rosters there can
+be, one is in force and the other is being gathered until it is complete."""
 
 
 class _Secrets(BaseModel):
@@ -64,6 +71,16 @@ class _Secrets(BaseModel):
 
     claim_key: str
     feature_keys: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """One of the two rosters."""
+
+    number: int
+    version: int
+    issued_at: int
+    sealed: bytes
 
 
 class SqliteReferenceStore:
@@ -94,98 +111,131 @@ class SqliteReferenceStore:
             raise
 
     def version(self) -> int:
-        """Return the roster version, 0 when there is none or it has expired."""
+        """Return the version of the roster in force, 0 when there is none or it has expired."""
         with self._database.reading() as db:
-            return self._valid_version(db)
+            head = self._head(db, in_force=True)
+        return 0 if head is None else head.version
+
+    def received(self) -> int:
+        """Return the version the next page is to build upon: that of the roster being gathered, else `version()`."""
+        with self._database.reading() as db:
+            head = self._head(db, in_force=False) or self._head(db, in_force=True)
+        return 0 if head is None else head.version
 
     def apply(self, page: RosterPage) -> bool:
-        """Apply a page whole; return False, unchanged, when it does not build upon `version()` or has expired itself."""
+        """Apply a page whole; return False, unchanged, when it fits nothing that is here or has expired itself."""
         if page.expires_at <= self._moment():
             return False
         with self._database.writing() as db:
-            if self._valid_version(db) != page.after:
-                return False
+            gathered, in_force = self._head(db, in_force=False), self._head(db, in_force=True)
             if page.after == 0:
-                db.execute("DELETE FROM subject")
-            secrets = self._secrets(db) if page.after else None
-            self._write_head(db, page, secrets)
-            for entry in page.entries:
-                self._write_entry(db, entry)
+                newest = max((head.issued_at for head in (gathered, in_force) if head is not None), default=None)
+                if newest is not None and _microseconds(page.issued_at) <= newest:
+                    return False
+                self._gather(db, page, None)
+            elif gathered is not None and page.after == gathered.version:
+                self._gather(db, page, gathered)
+            elif in_force is not None and page.after == in_force.version:
+                _drop(db, in_force=False)
+                self._write(db, page, in_force.number, in_force=True, known=self._secrets(in_force))
+            else:
+                return False
         return True
 
     def claim_key(self) -> bytes | None:
-        """Return the key for claim tokens, None when there is no roster or it has expired."""
+        """Return the key for claim tokens, None when there is no roster, no complete one yet, or it has expired."""
         with self._database.reading() as db:
-            secrets = self._secrets(db)
-        return None if secrets is None else _secret(secrets.claim_key)
+            head = self._head(db, in_force=True)
+        return None if head is None else _secret(self._secrets(head).claim_key)
 
     def feature_key(self, domain: str) -> bytes | None:
         """Return the rotation key of a key domain, None when unknown or expired."""
         with self._database.reading() as db:
-            secrets = self._secrets(db)
-        text = None if secrets is None else secrets.feature_keys.get(domain)
+            head = self._head(db, in_force=True)
+        text = None if head is None else self._secrets(head).feature_keys.get(domain)
         return None if text is None else _secret(text)
 
     def find(self, token: str) -> RosterEntry | None:
         """Return the subject with this claim token, None when unknown or expired."""
+        claim = self._hashed("claim", token)
         with self._database.reading() as db:
-            if not self._valid_version(db):
+            head = self._head(db, in_force=True)
+            if head is None:
                 return None
-            claim = self._hashed("claim", token)
-            row = db.execute("SELECT subject, sealed FROM subject WHERE claim = ?", (claim,)).fetchone()
-        if row is None:
-            return None
-        return RosterEntry.model_validate_json(self._open(row[1], row[0] + claim))
+            row = db.execute(
+                "SELECT subject, sealed FROM subject WHERE roster = ? AND claim = ?", (head.number, claim)
+            ).fetchone()
+        return None if row is None else RosterEntry.model_validate_json(self._open(row[1], row[0] + claim))
 
-    def expire(self, now: datetime) -> None:
-        """Delete everything whose roster has expired at `now`; the freed pages are overwritten."""
-        with self._database.reading() as db:
-            (expires_at,) = db.execute("SELECT expires_at FROM roster").fetchone()
-        if expires_at is None or now.timestamp() < expires_at:
+    def expire(self, now: DeviceTime) -> None:
+        """Delete everything whose roster has certainly expired at `now`; the freed pages are overwritten."""
+        moment = _not_before(now)
+        if moment is None:
             return
+        expired = (_microseconds(moment),)
+        with self._database.reading() as db:
+            if db.execute("SELECT 1 FROM roster WHERE expires_at <= ?", expired).fetchone() is None:
+                return
         with self._database.writing() as db:
             # Asked again inside the transaction: the other process may have applied a newer page in between.
-            (expires_at,) = db.execute("SELECT expires_at FROM roster").fetchone()
-            if expires_at is not None and now.timestamp() >= expires_at:
-                db.execute("DELETE FROM subject")
-                db.execute("UPDATE roster SET version = 0, expires_at = NULL, sealed = NULL")
+            for (in_force,) in db.execute("SELECT in_force FROM roster WHERE expires_at <= ?", expired).fetchall():
+                _drop(db, in_force=bool(in_force))
 
     def close(self) -> None:
         """Close the database; may be called twice."""
         self._database.close()
 
-    def _valid_version(self, db: sqlite3.Connection) -> int:
-        version, expires_at = db.execute("SELECT version, expires_at FROM roster").fetchone()
-        if expires_at is None or self._moment().timestamp() >= expires_at:
-            return 0
-        return int(version)
-
     def _moment(self) -> datetime:
         now = self._clock.now()
         # A terminal without a clock wakes up in the past; the fleet's last word keeps a roster from living longer by that.
-        return max(now.wall_clock, now.last_fleet_time or now.wall_clock).astimezone(UTC)
+        return max(now.wall_clock, now.last_fleet_time or now.wall_clock)
 
-    def _secrets(self, db: sqlite3.Connection) -> _Secrets | None:
-        if not self._valid_version(db):
-            return None
-        (sealed,) = db.execute("SELECT sealed FROM roster").fetchone()
-        return _Secrets.model_validate_json(self._open(sealed, _HEAD))
+    def _head(self, db: sqlite3.Connection, *, in_force: bool) -> _Head | None:
+        """Return one of the two rosters, None when it is not there or has expired."""
+        row = db.execute(
+            "SELECT id, version, issued_at, sealed FROM roster WHERE in_force = ? AND expires_at > ?",
+            (in_force, _microseconds(self._moment())),
+        ).fetchone()
+        return None if row is None else _Head(*row)
 
-    def _write_head(self, db: sqlite3.Connection, page: RosterPage, known: _Secrets | None) -> None:
+    def _secrets(self, head: _Head) -> _Secrets:
+        return _Secrets.model_validate_json(self._open(head.sealed, _HEAD))
+
+    def _gather(self, db: sqlite3.Connection, page: RosterPage, gathered: _Head | None) -> None:
+        """Begin a roster beside the one in force, or go on with it; put it in force once it is complete."""
+        if gathered is None:
+            _drop(db, in_force=False)
+            (number,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM roster").fetchone()
+        else:
+            number = gathered.number
+        if page.complete:
+            _drop(db, in_force=True)
+        known = None if gathered is None else self._secrets(gathered)
+        self._write(db, page, number, in_force=page.complete, known=known)
+
+    def _write(
+        self, db: sqlite3.Connection, page: RosterPage, number: int, *, in_force: bool, known: _Secrets | None
+    ) -> None:
         # Pages name the key domains of their own entries; those of earlier pages are still needed.
         domains = (known.feature_keys if known else {}) | page.feature_keys
         secrets = _Secrets(claim_key=page.claim_key, feature_keys=domains)
+        sealed = self._seal(secrets.model_dump_json().encode(), _HEAD)
         db.execute(
-            "UPDATE roster SET version = ?, expires_at = ?, sealed = ?",
-            (page.upto, int(page.expires_at.timestamp()), self._seal(secrets.model_dump_json().encode(), _HEAD)),
+            "INSERT OR REPLACE INTO roster (id, in_force, version, issued_at, expires_at, sealed) VALUES (?, ?, ?, ?, ?, ?)",
+            (number, in_force, page.upto, _microseconds(page.issued_at), _microseconds(page.expires_at), sealed),
         )
+        for entry in page.entries:
+            self._write_entry(db, number, entry)
 
-    def _write_entry(self, db: sqlite3.Connection, entry: RosterEntry) -> None:
+    def _write_entry(self, db: sqlite3.Connection, number: int, entry: RosterEntry) -> None:
         subject, claim = self._hashed("subject", entry.subject_id), self._hashed("claim", entry.claim_token)
-        db.execute("DELETE FROM subject WHERE subject = ? OR claim = ?", (subject, claim))
+        db.execute("DELETE FROM subject WHERE roster = ? AND (subject = ? OR claim = ?)", (number, subject, claim))
         if not entry.removed:
             sealed = self._seal(entry.model_dump_json().encode(), subject + claim)
-            db.execute("INSERT INTO subject (subject, claim, sealed) VALUES (?, ?, ?)", (subject, claim, sealed))
+            db.execute(
+                "INSERT INTO subject (roster, subject, claim, sealed) VALUES (?, ?, ?, ?)",
+                (number, subject, claim, sealed),
+            )
 
     def _hashed(self, purpose: str, text: str) -> bytes:
         return hmac.new(self._hash_key, f"{purpose}:{text}".encode(), hashlib.sha256).digest()
@@ -215,6 +265,25 @@ class SqliteReferenceStore:
                 f"key file {key_path.name}: not the key of roster {self._path};"
                 " put the right key back, or delete the roster and the fleet sends it anew"
             ) from error
+
+
+def _drop(db: sqlite3.Connection, *, in_force: bool) -> None:
+    db.execute("DELETE FROM subject WHERE roster = (SELECT id FROM roster WHERE in_force = ?)", (in_force,))
+    db.execute("DELETE FROM roster WHERE in_force = ?", (in_force,))
+
+
+def _not_before(now: DeviceTime) -> datetime | None:
+    """Return the latest moment that has certainly passed, None when nothing vouches for any."""
+    known = [] if now.last_fleet_time is None else [now.last_fleet_time]
+    if now.source is not ClockSource.NONE and now.uncertainty_s is not None:
+        # A bound may be longer than the calendar.
+        since_1970_s = max(0.0, now.wall_clock.timestamp() - now.uncertainty_s)
+        known.append(datetime.fromtimestamp(since_1970_s, UTC))
+    return max(known, default=None)
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
 
 
 def load_or_make_key(path: Path) -> bytes:

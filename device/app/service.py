@@ -201,7 +201,7 @@ class Terminal:
         now = self._board.clock.monotonic_ns()
         if now - self._expired_ns > _EXPIRE_EVERY_NS:
             self._expired_ns = now
-            self._references.expire(self._system_clock.now().wall_clock)
+            self._references.expire(self._system_clock.now())
         on_turn()
 
     def _make_control(self) -> ControlSocket | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 
 from device.errors import OutboxFull
 from device.ports import OutboxRow, RefusedRow, StoredRecord
@@ -14,6 +13,7 @@ from protocol.policy import Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.roster import RosterEntry, RosterPage
+from protocol.times import DeviceTime
 
 
 class MemoryOutbox:
@@ -122,6 +122,10 @@ class MemoryReferences:
         """Return the newest change among the entries."""
         return max((entry.roster_version for entry in self._entries.values()), default=0)
 
+    def received(self) -> int:
+        """Return the same: nothing is ever gathered."""
+        return self.version()
+
     def apply(self, page: RosterPage) -> bool:  # noqa: ARG002 - the port's signature
         """Refuse: this roster is the one it was made with."""
         return False
@@ -138,7 +142,7 @@ class MemoryReferences:
         """Return the entry with this claim token."""
         return self._entries.get(token)
 
-    def expire(self, now: datetime) -> None:
+    def expire(self, now: DeviceTime) -> None:
         """Keep everything: the roster lives as long as the program."""
 
 

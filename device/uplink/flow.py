@@ -13,7 +13,8 @@ from device.ports import OutboxRow
 
 _NS = 1_000_000_000
 _ASK_AGAIN_S = 1.0
-"""Least time between two questions for the roster, whatever arrives: a page that does not fit must not start a storm."""
+"""Least time between two questions for the roster after a page that did not fit; doubled by every further one, so that a fleet which
+goes on sending such pages is not asked for ever."""
 
 
 def full_jitter_s(attempt: int, *, base_s: float, cap_s: float, fraction: float) -> float:
@@ -142,6 +143,8 @@ class RosterQuestions:
         self._retry_s = retry_s
         self._refresh_s = refresh_s
         self._attempts = 0
+        self._unfit = 0
+        self._is_unfit_counted = False
         self._asked_ns: int | None = None
         self._due_ns = 0
 
@@ -151,7 +154,7 @@ class RosterQuestions:
 
     def connected(self, now_ns: int) -> None:
         """Ask on every connection: what was pushed while there was none may have been lost."""
-        self._attempts = 0
+        self._attempts = self._unfit = 0
         self._due_ns = now_ns
 
     def asked(self, now_ns: int, *, fraction: float) -> None:
@@ -160,18 +163,25 @@ class RosterQuestions:
             self._attempts, base_s=self._retry_s, cap_s=self._refresh_s, fraction=fraction
         )
         self._attempts += 1
+        self._is_unfit_counted = False
         self._asked_ns = now_ns
         self._due_ns = now_ns + int(wait_s * _NS)
 
     def page_applied(self, now_ns: int, *, complete: bool) -> None:
         """Note a page that was applied; an incomplete one is followed by the next question at once."""
-        self._attempts = 0
+        self._attempts = self._unfit = 0
         self._due_ns = now_ns + int(self._refresh_s * _NS) if complete else now_ns
 
     def page_unfit(self, now_ns: int) -> None:
-        """Note a page that did not build upon what is there: ask again, but never faster than once a second."""
-        earliest = now_ns if self._asked_ns is None else self._asked_ns + int(_ASK_AGAIN_S * _NS)
-        self._due_ns = min(self._due_ns, max(now_ns, earliest))
+        """Note a page that did not fit: ask again, after a second, and after ever longer while the answers do not fit either."""
+        if self._asked_ns is None:
+            self._due_ns = min(self._due_ns, now_ns)
+            return
+        if not self._is_unfit_counted:
+            self._is_unfit_counted = True
+            self._unfit += 1
+        wait_s = min(self._refresh_s, _ASK_AGAIN_S * 2.0 ** min(self._unfit - 1, 62))
+        self._due_ns = min(self._due_ns, max(now_ns, self._asked_ns + int(wait_s * _NS)))
 
 
 class PresenceTimer:

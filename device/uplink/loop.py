@@ -224,8 +224,7 @@ class Uplink:
         if self._housekept_ns is not None and now_ns - self._housekept_ns < _HOUSEKEEPING_S * _NS:
             return
         self._housekept_ns = now_ns
-        moment = self._parts.clock.now()
-        self._parts.references.expire(max(moment.wall_clock, moment.last_fleet_time or moment.wall_clock))
+        self._parts.references.expire(self._parts.clock.now())
         gone = self._parts.outbox.purge(self._keep)
         if gone:
             logger.info("confirmed records purged count=%d", gone)
@@ -236,7 +235,7 @@ class Uplink:
         request = RosterRequest(
             fleet_id=self._identity.fleet_id,
             terminal_id=self._identity.terminal_id,
-            have=self._parts.references.version(),
+            have=self._parts.references.received(),
             asked_at=self._parts.clock.now().wall_clock,
         )
         token = self._parts.signer.sign(request.to_bytes(), ROSTER_REQUEST_TYP)

@@ -59,16 +59,18 @@ def page(
     upto: int,
     *entries: RosterEntry,
     expires_at: datetime = T0 + timedelta(days=30),
+    issued_at: datetime = T0,
+    complete: bool = True,
     domains: tuple[str, ...] = ("d1",),
 ) -> RosterPage:
     return RosterPage(
         fleet_id="north",
         terminal_id="t-1",
-        issued_at=T0,
+        issued_at=issued_at,
         expires_at=expires_at,
         after=after,
         upto=upto,
-        complete=True,
+        complete=complete,
         claim_key=secret(CLAIM_KEY),
         feature_keys={domain: secret(FEATURE_KEY) for domain in domains},
         entries=entries,
@@ -91,12 +93,12 @@ def advance(clock: SteppedClock, span: timedelta) -> None:
     clock.advance(int(span.total_seconds() * 1e9))
 
 
-def test_an_empty_store_knows_nothing(store: ReferenceStore) -> None:
-    assert store.version() == 0
+def test_an_empty_store_knows_nothing(store: ReferenceStore, clock: SteppedClock) -> None:
+    assert store.version() == store.received() == 0
     assert store.claim_key() is None
     assert store.feature_key("d1") is None
     assert store.find(token(1)) is None
-    store.expire(T0)
+    store.expire(clock.now())
 
 
 def test_a_page_gives_subjects_and_keys(store: ReferenceStore) -> None:
@@ -164,10 +166,11 @@ def test_a_terminal_that_wakes_in_the_past_is_told_by_the_fleets_last_word(
 
 def test_expire_deletes_and_the_whole_roster_can_come_again(store: ReferenceStore, clock: SteppedClock) -> None:
     assert store.apply(page(0, 5, entry(5)))
-    store.expire(T0 + timedelta(days=29))
+    advance(clock, timedelta(days=29))
+    store.expire(clock.now())
     assert store.version() == 5
-    advance(clock, timedelta(days=31))
-    store.expire(T0 + timedelta(days=31))
+    advance(clock, timedelta(days=2))
+    store.expire(clock.now())
     assert store.apply(page(0, 1, entry(1), expires_at=T0 + timedelta(days=60)))
     assert store.find(token(5)) is None
     assert store.find(token(1)) is not None
@@ -175,4 +178,77 @@ def test_expire_deletes_and_the_whole_roster_can_come_again(store: ReferenceStor
 
 def test_a_page_that_has_expired_is_not_applied(store: ReferenceStore) -> None:
     assert not store.apply(page(0, 1, entry(1), expires_at=T0))
+    assert store.version() == 0
+
+
+def test_a_first_roster_is_in_force_when_its_last_page_has_come(store: ReferenceStore) -> None:
+    assert store.apply(page(0, 1, entry(1), complete=False))
+    assert store.apply(page(1, 2, entry(2), complete=False, domains=("d2",)))
+    assert (store.version(), store.received()) == (0, 2)
+    assert store.claim_key() is None
+    assert store.feature_key("d1") is None
+    assert store.find(token(1)) is None, "somebody on a later page would be told that there is no reference"
+    assert store.apply(page(2, 3, entry(3)))
+    assert (store.version(), store.received()) == (3, 3)
+    assert store.claim_key() == CLAIM_KEY
+    assert store.feature_key("d1") == store.feature_key("d2") == FEATURE_KEY
+    assert all(store.find(token(number)) is not None for number in (1, 2, 3))
+
+
+def test_a_roster_begun_anew_takes_the_place_of_the_one_in_force_when_it_is_complete(store: ReferenceStore) -> None:
+    later = T0 + timedelta(days=1)
+    assert store.apply(page(0, 5, entry(4), entry(5)))
+    assert store.apply(page(0, 1, entry(1), complete=False, issued_at=later))
+    assert (store.version(), store.received()) == (5, 1)
+    assert store.find(token(4)) is not None
+    assert store.find(token(1)) is None
+    assert store.apply(page(1, 3, entry(3, 4, claim=44), issued_at=later))
+    assert (store.version(), store.received()) == (3, 3)
+    assert [number for number in (1, 4, 5, 44) if store.find(token(number)) is not None] == [1, 44]
+
+
+def test_a_change_to_the_roster_in_force_ends_the_gathering_of_another(store: ReferenceStore) -> None:
+    assert store.apply(page(0, 5, entry(5)))
+    assert store.apply(page(0, 1, entry(1), complete=False, issued_at=T0 + timedelta(days=1)))
+    assert store.apply(page(5, 6, entry(6), issued_at=T0 + timedelta(days=2)))
+    assert (store.version(), store.received()) == (6, 6)
+    assert store.find(token(5)) is not None
+
+
+def test_a_gathering_begins_again_with_a_newer_first_page_only(store: ReferenceStore) -> None:
+    assert store.apply(page(0, 1, entry(1), complete=False, issued_at=T0 + timedelta(days=1)))
+    assert not store.apply(page(0, 1, entry(1), complete=False, issued_at=T0 + timedelta(days=1)))
+    assert not store.apply(page(0, 1, entry(1)))
+    assert store.apply(page(0, 2, entry(2), issued_at=T0 + timedelta(days=2)))
+    assert store.version() == 2
+    assert store.find(token(1)) is None
+
+
+def test_a_date_that_nothing_vouches_for_hides_the_roster_and_does_not_delete_it(
+    store: ReferenceStore, clock: SteppedClock
+) -> None:
+    assert store.apply(page(0, 1, entry(1)))
+    wrong = SteppedClock(T0 + timedelta(days=3650))
+    wrong.lose_time()
+    store.expire(wrong.now())
+    assert store.find(token(1)) is not None
+    advance(clock, timedelta(days=3650))
+    assert store.find(token(1)) is None
+
+
+@pytest.mark.parametrize(("uncertainty_s", "is_gone"), [(3600.0, True), (90_000.0, False)])
+def test_a_bounded_clock_deletes_when_even_its_early_end_is_past(
+    store: ReferenceStore, uncertainty_s: float, *, is_gone: bool
+) -> None:
+    assert store.apply(page(0, 1, entry(1)))
+    store.expire(SteppedClock(T0 + timedelta(days=31), uncertainty_s=uncertainty_s).now())
+    assert (store.version() == 0) is is_gone
+
+
+def test_the_fleets_signed_time_deletes_on_a_terminal_without_a_clock(store: ReferenceStore) -> None:
+    assert store.apply(page(0, 1, entry(1)))
+    lost = SteppedClock(T0)
+    lost.lose_time()
+    lost.note_fleet_time(T0 + timedelta(days=31))
+    store.expire(lost.now())
     assert store.version() == 0

@@ -65,7 +65,7 @@ def test_what_has_expired_is_gone_from_the_disk(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "references.sqlite") as db:
         sealed = [row[0] for row in db.execute("SELECT sealed FROM subject")]
     db.close()
-    store.expire(T0 + timedelta(days=31))
+    store.expire(SteppedClock(T0 + timedelta(days=31)).now())
     store.close()
     data = bytes_on_disk(tmp_path)
     assert len(sealed) == 20

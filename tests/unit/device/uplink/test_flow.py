@@ -188,6 +188,23 @@ def test_pages_that_do_not_fit_make_one_question_a_second_at_most(questions: Ros
     assert questions.is_due(S)
 
 
+def test_a_fleet_whose_pages_never_fit_is_asked_ever_more_rarely(questions: RosterQuestions) -> None:
+    waits, now = [], 0
+    for _ in range(5):
+        questions.asked(now, fraction=0)
+        questions.page_unfit(now)
+        questions.page_unfit(now)
+        start = now
+        while not questions.is_due(now):
+            now += S
+        waits.append((now - start) // S)
+    assert waits == [1, 2, 4, 8, 10], "never more rarely than without an answer"
+    questions.page_applied(now, complete=False)
+    questions.asked(now, fraction=0)
+    questions.page_unfit(now)
+    assert questions.is_due(now + S)
+
+
 def test_presence_is_repeated_regularly_and_sooner_when_it_changes() -> None:
     timer = PresenceTimer(every_s=60, change_s=5)
     assert timer.is_due("a", 0)
