@@ -1,6 +1,6 @@
 # Lifecert
 #
-#   make demo    the whole system on this computer; console on http://127.0.0.1:8080; ONCE=1 plays the story and exits
+#   make demo    the whole system on this computer; console on http://127.0.0.1:8080 (PORT=...); ONCE=1 plays the story and exits
 #   make test    the whole test suite
 #   make check   format, lint, types, import contracts
 #   make docs    the generated pages
@@ -20,7 +20,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Lifecert needs Python 3.11 or later: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/system-packages python3-venv
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what Lifecert needs into $(VENV): a minute or two"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	touch $@
@@ -30,7 +31,7 @@ system-packages:
 	.ci/system-packages mosquitto systemd-analyze
 
 demo: setup
-	$(BIN)/python -m demo $(if $(ONCE),--once)
+	$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: setup system-packages
 	$(BIN)/python -m pytest

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from demo.installation import Installation
 from demo.people import FANG, LIANG
-from demo.processes import DemoError, free_port
+from demo.processes import DemoError, free_port, is_free
 from demo.story import outcome_of, play
 
 WEB_PORT = 8080
@@ -24,13 +24,18 @@ _PAUSE_S = 10.0
 def main() -> int:
     """Run the demo; return 0 if every case ended as expected."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="play the story in fast time and exit")
-    once: bool = parser.parse_args().once
+    parser.add_argument("--once", action="store_true", help="play the story and exit")
+    parser.add_argument("--port", type=int, default=WEB_PORT, help="port of the console (not with --once)")
+    arguments = parser.parse_args()
+    once: bool = arguments.once
+    web_port = free_port() if once else arguments.port
+    if not is_free(web_port):
+        _say(f"port {web_port} is taken: end the program that uses it (another demo?), or call PORT=8081 make demo")
+        return 1
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: _interrupt(ended))
     folder = Path(tempfile.mkdtemp(prefix="lifecert-demo-"))
-    web_port = free_port() if once else WEB_PORT
-    installation = Installation(folder, web_port=web_port, speed="fast" if once else "real")
+    installation = Installation(folder, web_port=web_port)
     try:
         _say("starting database, broker, fleet and two terminals ...")
         installation.start()

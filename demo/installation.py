@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from demo.link import Link
 from demo.people import FANG, FOLDER, LIANG, Person, write_list
@@ -26,13 +26,10 @@ _MODELS = Path(__file__).parents[1] / "models"
 class Terminal:
     """A simulated terminal: its two services, and the link between it and the broker."""
 
-    def __init__(
-        self, folder: Path, terminal_id: str, *, speed: Literal["real", "fast"], seed: int, link: Cable
-    ) -> None:
+    def __init__(self, folder: Path, terminal_id: str, *, seed: int, link: Cable) -> None:
         self.terminal_id = terminal_id
         self.link = link
         self._folder = folder
-        self._speed = speed
         self._seed = seed
         self._starts = 0
         self._settings = folder / "terminal.toml"
@@ -130,7 +127,8 @@ kind = "simulated"
 [simulated]
 control_socket = {text(str(self._control))}
 actor = {text(str(FOLDER / "empty.toml"))}
-speed = {text(self._speed)}
+# In lockstep with the networks: the same on a slow or busy computer as on a fast one.
+speed = "fast"
 # The same story every time, and never the same ids twice.
 entropy_seed = {self._seed + 1000 * (self._starts - 1)}
 
@@ -172,10 +170,9 @@ class Installation:
     Args:
         folder: for everything they write; made anew by the caller.
         web_port: of the console.
-        speed: whether the simulated cameras play in real time or as fast as the networks take it.
     """
 
-    def __init__(self, folder: Path, *, web_port: int, speed: Literal["real", "fast"]) -> None:
+    def __init__(self, folder: Path, *, web_port: int) -> None:
         self._folder = folder
         self.console = f"http://127.0.0.1:{web_port}"
         self._loop = asyncio.new_event_loop()
@@ -185,7 +182,18 @@ class Installation:
         fleet.mkdir(parents=True)
         self._config = fleet / "fleet.toml"
         self._config.write_text(
-            f'fleet_id = "{FLEET_ID}"\ndata_dir = "data"\n\n[broker]\nport = {broker_port}\n\n[web]\nport = {web_port}\n',
+            f"""\
+fleet_id = "{FLEET_ID}"
+data_dir = "data"
+# Both terminals are simulated; a real fleet counts nothing such a terminal says.
+accept_simulated = true
+
+[broker]
+port = {broker_port}
+
+[web]
+port = {web_port}
+""",
             encoding="utf-8",
         )
         self._fleet = Program(fleet / "fleet.log", "lifecert-fleet", "serve", "--config", str(self._config))
@@ -194,7 +202,7 @@ class Installation:
             place = folder / "terminals" / terminal_id
             place.mkdir(parents=True)
             cable = Cable(self._loop, broker_port)
-            self.terminals.append(Terminal(place, terminal_id, speed=speed, seed=seed, link=cable))
+            self.terminals.append(Terminal(place, terminal_id, seed=seed, link=cable))
         self.subject_ids: dict[str, str] = {}
         """The fleet's id of each person, by identity number."""
 
@@ -276,6 +284,16 @@ class Installation:
         portrait = self._folder / f"portrait-{person.clip}.png"
         portrait.write_bytes(person.portrait())
         self._call(
-            "enrol", str(portrait), "--subject", "-", "--kind", "live", "--legal-basis", "statute", given=person.number
+            "enrol",
+            str(portrait),
+            "--subject",
+            "-",
+            "--kind",
+            "photo-confirmed",
+            "--officer",
+            "demo",
+            "--legal-basis",
+            "statute",
+            given=person.number,
         )
         portrait.unlink()

@@ -24,7 +24,7 @@ TARGET = Path(__file__).parents[1] / "docs" / "console.webp"
 def main() -> None:
     """Play the story and take the picture."""
     with tempfile.TemporaryDirectory(prefix="lifecert-picture-") as folder:
-        installation = Installation(Path(folder), web_port=free_port(), speed="fast")
+        installation = Installation(Path(folder), web_port=free_port())
         try:
             installation.start()
             for result in play(installation):
