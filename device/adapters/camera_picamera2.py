@@ -67,12 +67,14 @@ class Picamera2Camera:
         if self._device is None:
             raise CameraUnavailable(f"camera {self._index}: not open")
         try:
-            # A request that timed out stays asked for: the next call takes it, and no buffer is lost.
+            self._drop_old_frame()
+            # A request that timed out stays asked for: the next call takes it over, and no buffer is lost.
             self._pending = self._pending or self._device.capture_request(wait=False)
             request = self._pending.get_result(timeout=timeout_s)
         except TimeoutError:
             return None
         except (RuntimeError, OSError) as error:
+            self._pending = None
             raise CameraUnavailable(f"camera {self._index}: capture failed: {error}") from error
         self._pending = None
         try:
@@ -92,6 +94,17 @@ class Picamera2Camera:
         device, self._device, self._pending = self._device, None, None
         if device is not None:
             _close(device)
+
+    def _drop_old_frame(self) -> None:
+        """Give back what came for a request of an earlier call: it may show who stood here a session ago."""
+        if self._pending is None:
+            return
+        try:
+            request = self._pending.get_result(timeout=0)
+        except TimeoutError:
+            return
+        self._pending = None
+        request.release()
 
 
 def _close(device: Any) -> None:

@@ -49,9 +49,14 @@ class GpiozeroPanel:
         """Open the pins.
 
         Raises:
-            PanelUnavailable: if the board cannot be opened or a pin is in use.
+            PanelUnavailable: if the library is missing, the board cannot be opened or a pin is in use.
         """
-        library = importlib.import_module("gpiozero")
+        try:
+            library = importlib.import_module("gpiozero")
+        except ImportError as error:
+            raise PanelUnavailable(
+                f"gpiozero cannot be imported: {error}; on Raspberry Pi OS it comes with apt"
+            ) from error
         try:
             self._factory = self._given_factory or library.Device._default_pin_factory()  # noqa: SLF001 - no public way gives a factory without making it the default
             self._lamp = library.RGBLED(
@@ -60,7 +65,9 @@ class GpiozeroPanel:
             self._devices.append(self._lamp)
             for button, pin in self._buttons().items():
                 self._devices.append(self._connect(library, button, pin, on_press))
-        except (library.GPIOZeroError, OSError, RuntimeError) as error:
+        except (
+            Exception
+        ) as error:  # every pin factory has errors of its own; those of lgpio derive from Exception alone
             self.stop()
             raise PanelUnavailable(f"panel: cannot be opened: {error}") from error
 
@@ -68,24 +75,30 @@ class GpiozeroPanel:
         """Set the lamp.
 
         Raises:
-            PanelUnavailable: if the board is not open.
+            PanelUnavailable: if the board is not open or does not answer.
         """
         if self._lamp is None:
             raise PanelUnavailable("panel: not started")
-        self._lamp.color = _COLOURS[lamp]
+        try:
+            self._lamp.color = _COLOURS[lamp]
+        except Exception as error:  # as in `start`
+            raise PanelUnavailable(f"panel: lamp cannot be set: {error}") from error
 
     def stop(self) -> None:
         """Switch everything off and give the pins back."""
         for contact in self._contacts:
             contact.opened()
-        for device in self._devices:
-            device.close()
+        open_parts = list(self._devices)
+        if self._factory is not None and self._given_factory is None:
+            open_parts.append(self._factory)
         self._contacts.clear()
         self._devices.clear()
-        self._lamp = None
-        if self._factory is not None and self._given_factory is None:
-            self._factory.close()
-        self._factory = None
+        self._lamp = self._factory = None
+        for part in open_parts:
+            try:
+                part.close()
+            except Exception as error:  # noqa: BLE001 - as in `start`; the other parts must be closed all the same
+                logger.warning("panel did not close cleanly why=%s", error)
 
     def _buttons(self) -> dict[Button, int]:
         return {

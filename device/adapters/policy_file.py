@@ -21,7 +21,8 @@ _Stamp = tuple[int, int, int]
 class FilePolicyStore:
     """See `device.ports.PolicyStore`: the uplink process writes the file, the terminal sees the change by itself.
 
-    A file that is damaged or was signed by another key counts as no policy, and is reported once.
+    A file that is damaged or was signed by another key counts as no policy, and is reported once. While the file cannot be read, the
+    policy that was read last stays in force, and reading is tried again every time.
 
     Args:
         path: where the signed policy lies.
@@ -35,13 +36,21 @@ class FilePolicyStore:
         self._lock = threading.Lock()
         self._stamp: _Stamp | None = None
         self._policy: Policy | None = None
+        self._is_unreadable = False
 
     def current(self) -> Policy | None:
         """Return the policy in force, None when there is none that holds."""
         with self._lock:
-            stamp = self._stamp_on_disk()
-            if stamp != self._stamp:
-                self._stamp, self._policy = stamp, None if stamp is None else self._read()
+            try:
+                stamp = self._stamp_on_disk()
+                if stamp != self._stamp:
+                    # The stamp is noted last: what could not be read now is tried again, and what was read before holds until then.
+                    self._policy = None if stamp is None else self._read()
+                    self._stamp = stamp
+            except OSError as error:
+                self._report_unreadable(error)
+            else:
+                self._is_unreadable = False
             return self._policy
 
     def apply(self, token: bytes) -> Policy:
@@ -69,7 +78,7 @@ class FilePolicyStore:
     def _read(self) -> Policy | None:
         try:
             return self._verified(self._path.read_bytes())
-        except (OSError, ProtocolError) as error:
+        except ProtocolError as error:
             logger.error(  # noqa: TRY400 - what is wrong stands in the message; a trace adds nothing for a technician
                 "policy file cannot be used, there is no policy until the fleet sends one file=%s reason=%s",
                 self._path.name,
@@ -77,10 +86,15 @@ class FilePolicyStore:
             )
             return None
 
+    def _report_unreadable(self, error: OSError) -> None:
+        if not self._is_unreadable:
+            logger.error("policy file cannot be read now file=%s reason=%s", self._path.name, error.strerror)
+        self._is_unreadable = True
+
     def _stamp_on_disk(self) -> _Stamp | None:
         try:
             found = self._path.stat()
-        except OSError:
+        except FileNotFoundError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import queue
+import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import TextIO
 
 from device.errors import SettingsInvalid
+
+logger = logging.getLogger(__name__)
+
+_MOST_WAITING = 32
+"""Lines kept while nobody reads the stream: some sessions' worth; older ones help nobody any more."""
 
 
 def load_lines() -> Mapping[str, Mapping[str, str]]:
@@ -17,7 +26,13 @@ def load_lines() -> Mapping[str, Mapping[str, str]]:
 
 
 class TextPrompter:
-    """Writes each line in the languages of the terminal.
+    """Writes each line in the languages of the terminal, from a thread of its own.
+
+    A session neither waits for whoever reads the stream nor ends because nobody does: what cannot be written is dropped.
+
+    Args:
+        stream: a stream with a file descriptor.
+        languages: which texts, in this order.
 
     Raises:
         SettingsInvalid: if a language has no texts.
@@ -30,9 +45,40 @@ class TextPrompter:
         lacking = [language for language in languages if any(language not in texts for texts in self._lines.values())]
         if lacking:
             raise SettingsInvalid([f"terminal.languages: no texts in {', '.join(lacking)}"])
+        self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
+        self._thread = threading.Thread(target=self._write_all, name="prompter", daemon=True)
+        self._has_failed = False
 
     def say(self, line: str) -> None:
-        """Write the line with this id."""
-        for language in self._languages:
-            self._stream.write(f"{self._lines[line][language]}\n")
-        self._stream.flush()
+        """Begin to write the line with this id; never waits."""
+        if self._thread.ident is None:
+            self._thread.start()
+        text = "".join(f"{self._lines[line][language]}\n" for language in self._languages)
+        while True:
+            try:
+                self._waiting.put_nowait(text)
+            except queue.Full:
+                self._drop_oldest()
+            else:
+                return
+
+    def _drop_oldest(self) -> None:
+        try:
+            self._waiting.get_nowait()
+        except queue.Empty:
+            return
+
+    def _write_all(self) -> None:
+        while True:
+            text = self._waiting.get()
+            try:
+                # Past the stream's own buffer: a thread that hangs inside it would hold its lock when the program ends.
+                left = text.encode(self._stream.encoding or "utf-8", errors="replace")
+                while left:
+                    left = left[os.write(self._stream.fileno(), left) :]
+            except (OSError, ValueError) as error:
+                if not self._has_failed:
+                    logger.warning("prompts cannot be written why=%s", error)
+                self._has_failed = True
+            else:
+                self._has_failed = False

@@ -47,7 +47,7 @@ class Sensor:
     def __init__(self, index):
         if index > 0:
             raise IndexError("list index out of range")
-        self.jobs, self.calls = [], []
+        self.jobs, self.calls, self.next_request = [], [], None
 
     def create_video_configuration(self, **options):
         assert options["main"]["format"] == "RGB888"
@@ -63,6 +63,8 @@ class Sensor:
     def capture_request(self, wait):
         assert wait is False
         self.jobs.append(Job())
+        if self.next_request is not None:
+            self.jobs[-1].future.set_result(self.next_request)
         return self.jobs[-1]
 
     def stop(self):
@@ -88,11 +90,8 @@ def sensors(monkeypatch):
 def test_frames_are_rgb_with_the_sensor_s_time_and_every_request_is_given_back(sensors):
     camera = Picamera2Camera()
     camera.start()
-    assert camera.capture(0.001) is None
-    request = Request({"SensorTimestamp": 123})
-    sensors[0].jobs[0].future.set_result(request)
+    request = sensors[0].next_request = Request({"SensorTimestamp": 123})
     frame = camera.capture(1.0)
-    assert len(sensors[0].jobs) == 1
     assert frame.pixels[0, 0].tolist() == [3, 2, 1]
     assert (frame.monotonic_ns, frame.sequence) == (123, 1)
     assert request.is_released
@@ -104,12 +103,30 @@ def test_frames_are_rgb_with_the_sensor_s_time_and_every_request_is_given_back(s
 def test_a_frame_without_a_time_is_refused_and_given_back(sensors):
     camera = Picamera2Camera()
     camera.start()
-    assert camera.capture(0.001) is None
-    request = Request({})
-    sensors[0].jobs[0].future.set_result(request)
+    request = sensors[0].next_request = Request({})
     with pytest.raises(CameraUnavailable, match="SensorTimestamp"):
         camera.capture(1.0)
     assert request.is_released
+
+
+def test_a_request_that_timed_out_is_waited_for_again(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    assert camera.capture(0.001) is None
+    assert camera.capture(0.001) is None
+    assert len(sensors[0].jobs) == 1
+
+
+def test_a_frame_that_came_after_a_time_out_is_given_back_unseen(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    assert camera.capture(0.001) is None
+    old = Request({"SensorTimestamp": 1})
+    sensors[0].jobs[0].future.set_result(old)
+    sensors[0].next_request = Request({"SensorTimestamp": 2})
+    frame = camera.capture(1.0)
+    assert (frame.monotonic_ns, frame.sequence) == (2, 1)
+    assert old.is_released
 
 
 def test_a_failing_capture_and_a_missing_camera_are_ours(sensors):
@@ -123,6 +140,7 @@ def test_a_failing_capture_and_a_missing_camera_are_ours(sensors):
     sensors[0].jobs[0].future.set_exception(RuntimeError("camera frontend has timed out"))
     with pytest.raises(CameraUnavailable, match="timed out"):
         camera.capture(0.1)
+    assert camera.capture(0.001) is None, "a capture that failed is not what the next one gets"
     with pytest.raises(CameraUnavailable, match="camera 1: cannot be opened"):
         Picamera2Camera(1).start()
 

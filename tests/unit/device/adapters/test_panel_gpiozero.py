@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -61,6 +62,39 @@ def test_a_pin_in_use_is_reported_and_everything_given_back(board):
     first.stop()
     second.start(lambda _: None)
     second.stop()
+
+
+class VendorError(Exception):
+    """Derives from nothing in particular, as lgpio's does."""
+
+
+class BrokenFactory(MockFactory):
+    """Gives no pin."""
+
+    def pin(self, name):
+        raise VendorError(f"no pin {name}")
+
+
+def test_whatever_a_vendor_raises_is_ours(board, monkeypatch):
+    with pytest.raises(PanelUnavailable, match="cannot be opened"):
+        GpiozeroPanel(Panel(), pin_factory=BrokenFactory()).start(lambda _: None)
+    panel = open_panel(board, lambda _: None)
+
+    def fail(pin, value):
+        raise VendorError("bus gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MockPWMPin, "_set_state", fail)
+        with pytest.raises(PanelUnavailable, match="bus gone"):
+            panel.show(Lamp.FAULT)
+    panel.show(Lamp.IDLE)
+    panel.stop()
+
+
+def test_without_the_library_the_message_says_where_it_comes_from(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gpiozero", None)
+    with pytest.raises(PanelUnavailable, match="apt"):
+        GpiozeroPanel(Panel()).start(lambda _: None)
 
 
 def test_a_contact_that_bounces_counts_once_it_has_stayed_closed():

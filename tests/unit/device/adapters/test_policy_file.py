@@ -84,6 +84,26 @@ def test_a_damaged_file_counts_as_no_policy_is_reported_once_and_can_be_replaced
     assert policies.apply(signed("1")).policy_version == "1"
 
 
+def test_a_file_that_cannot_be_read_for_a_while_changes_nothing_and_is_read_as_soon_as_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    terminal, uplink = store(tmp_path), store(tmp_path)
+    uplink.apply(signed("1"))
+    assert version(terminal) == "1"
+    uplink.apply(signed("2", T0 + timedelta(days=1)))
+
+    def fail(_path: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fail)
+        assert version(terminal) == "1"
+        assert version(terminal) == "1"
+        assert store(tmp_path).current() is None
+    assert version(terminal) == "2"
+    assert caplog.text.count("cannot be read now") == 2
+
+
 def test_a_folder_that_takes_no_file_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(PolicyUnavailable):

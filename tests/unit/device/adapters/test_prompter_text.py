@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from contextlib import suppress
 
 import pytest
 
@@ -28,10 +30,53 @@ def test_every_outcome_action_and_advice_can_be_said():
     assert {*Outcome, *Action, *Advice} <= set(Line)
 
 
-def test_lines_are_written_in_the_languages_of_the_terminal():
-    stream = io.StringIO()
-    TextPrompter(stream, ["zh", "en"]).say(Line.OPEN_MOUTH)
-    assert stream.getvalue() == "请张开嘴。\nPlease open your mouth.\n"
+@pytest.fixture
+def pipe():
+    reader, descriptor = os.pipe()
+    writer = os.fdopen(descriptor, "w")
+    yield reader, writer
+    writer.close()
+    with suppress(OSError):
+        os.close(reader)
+
+
+def test_lines_are_written_in_the_languages_of_the_terminal(tmp_path, eventually):
+    said = tmp_path / "said"
+    with said.open("w", encoding="utf-8") as stream:
+        prompter = TextPrompter(stream, ["zh", "en"])
+        prompter.say(Line.OPEN_MOUTH)
+        prompter.say(Line.CERTIFIED)
+        eventually(lambda: said.read_text(encoding="utf-8").count("\n") == 4)
+    assert said.read_text(encoding="utf-8").startswith("请张开嘴。\nPlease open your mouth.\n")
+
+
+def test_a_stream_that_nobody_reads_holds_nothing_up(pipe):
+    reader, writer = pipe
+    os.set_blocking(writer.fileno(), False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer.fileno(), b"x" * 4096)
+    os.set_blocking(writer.fileno(), True)
+    prompter = TextPrompter(writer, ["zh", "en"])
+    for _ in range(1000):
+        prompter.say(Line.OPEN_MOUTH)
+    prompter.say(Line.CERTIFIED)
+    last, got = load_lines()[Line.CERTIFIED]["en"].encode(), b""
+    while last not in got:
+        got = got[-1000:] + os.read(reader, 65536)
+
+
+def test_a_stream_that_is_closed_is_reported_once_and_ends_nothing(pipe, eventually, caplog):
+    reader, writer = pipe
+    prompter = TextPrompter(writer, ["en"])
+    os.close(reader)
+    prompter.say(Line.OPEN_MOUTH)
+    eventually(lambda: "prompts cannot be written" in caplog.text)
+    prompter.say(Line.OPEN_MOUTH)
+    writer.close()
+    prompter.say(Line.OPEN_MOUTH)
+    eventually(prompter._waiting.empty)
+    assert caplog.text.count("prompts cannot be written") == 1
 
 
 def test_a_language_without_texts_is_a_bad_setting():
