@@ -64,7 +64,13 @@ def _values(schema: dict[str, Any]) -> str:
     return ", ".join([kind, *bounds, *pattern])
 
 
-_KINDS = {"string": "text", "integer": "whole number", "number": "number", "array": "list of text"}
+_KINDS = {
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "whole number",
+    "number": "number",
+    "array": "list of text",
+}
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
@@ -73,6 +79,8 @@ def _default(field: Any) -> str:
         return "must be given"
     if field.default is None:
         return "none"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     value = field.default.get_secret_value() if hasattr(field.default, "get_secret_value") else field.default
     return f"`{value}`"
 

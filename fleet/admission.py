@@ -1,24 +1,27 @@
 """Is this record to be believed? Pure functions over what is known when a record arrives.
 
 A record whose signature holds is either stored or refused. Refused records (fork, retired terminal, wrong fleet or terminal) have no
-effect and wait in quarantine for a person. A stored record says what was seen; whether it counts as a pass is decided here from three
-things: the decision must agree with its own evidence and with the policy it names, its moment must be known well enough, and the chain
-must not be broken.
+effect and wait in quarantine for a person. A stored record says what was seen; whether it counts as a pass is decided here from four
+things: the decision must follow from the record's own numbers by the policy it names, which this fleet issued; the reference it compared
+with must be one of this fleet; its moment must be known well enough; and the chain must not be broken.
 
-Order of arrival does not matter: what is derived from neighbours in the chain (`Chain`) is a function of the set of stored records.
+Order of arrival does not matter: what is derived from neighbours in the chain (`Chain`) is a function of the set of stored records, and
+`judge` can be asked again when the fleet knows more (a policy put back, a setting changed).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from protocol.evidence import EvidenceStatus, PadOutcome, fuse
-from protocol.outcomes import Outcome
+from protocol.challenge import Action, draw_actions
+from protocol.evidence import EvidenceKind, EvidenceStatus, PadOutcome, fuse
+from protocol.outcomes import Outcome, Reason
 from protocol.policy import Policy
 from protocol.presence import Presence
-from protocol.records import CertificationRecord
+from protocol.records import AskedAction, CertificationRecord
 from protocol.references import CaptureKind
 from protocol.times import ClockSource, DeviceTime
 
@@ -31,6 +34,14 @@ valid, so a longer span says nothing a roster does not; the pass is dated at the
 certification."""
 MAX_COUNTER = 2**53
 """Largest counter taken: the largest integer all readers of JSON agree on (RFC 8259 section 6); a terminal never gets near it."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the fleet's own clock may have fallen back. Source: the fleet's hosts keep time by NTP, whose steps after a restart and
+differences between two hosts are seconds; five minutes leave room for a host that waits for its time server, and a certification is
+counted in days, so that so much doubt can move it by one day at most."""
+SIMULATED_CAPTURE = "simulated"
+"""Reason code of capture-path evidence from a terminal without a camera."""
+QUALITY_ROUNDING = 0.05
+"""Terminals write quality components rounded to a tenth."""
 _UNBOUNDED_S = timedelta(days=3650).total_seconds()
 """A clock error bound of ten years or more bounds nothing."""
 
@@ -53,6 +64,8 @@ class Refusal(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     NOT_STORABLE = "not_storable"
     """The database does not take its text (a NUL character, for one)."""
+    NOT_HANDLED = "not_handled"
+    """A fault of the fleet's own programs with this one message; it got no receipt, so the terminal sends it again."""
 
 
 class Flag(StrEnum):
@@ -63,9 +76,13 @@ class Flag(StrEnum):
     TIME_UNBOUNDED = "time_unbounded"
     """No lower bound of the moment is known."""
     DECISION_UNSUPPORTED = "decision_unsupported"
-    """The outcome does not follow from the record's own comparison and evidence, or from the policy it names."""
+    """The outcome does not follow from the record's own comparison, evidence and challenge by the policy it names."""
     POLICY_UNKNOWN = "policy_unknown"
-    """The fleet never issued the policy it names."""
+    """The fleet never issued the policy it names; a pass does not count."""
+    REFERENCE_UNFIT = "reference_unfit"
+    """The reference it compared with is not the subject's, of another kind or network, withdrawn or out of date; it does not count."""
+    SIMULATED = "simulated"
+    """No camera saw it; it counts only where the settings accept that."""
 
 
 class Chain(StrEnum):
@@ -91,6 +108,17 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownReference:
+    """What the fleet holds of the reference a record names, under the subject the record names."""
+
+    capture: CaptureKind
+    model_sha256: str
+    expires_at: datetime
+    """The end of its last day of validity."""
+    withdrawn_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Bracket:
     """Between which moments something happened, by the fleet's own clock."""
 
@@ -102,18 +130,28 @@ class Bracket:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a stored record is worth."""
+
+    bracket: Bracket
+    pass_at: datetime | None
+    """The moment from which it certifies, if its chain is not broken; None when it does not."""
+    flags: tuple[Flag, ...]
+
+    @property
+    def event_at(self) -> datetime:
+        """The moment it is listed under: the early end of the bracket, or the late one where there is none."""
+        return self.bracket.earliest or self.bracket.latest
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """What becomes of one record."""
 
     refusal: Refusal | None
     repeated: bool
     chain: Chain
-    bracket: Bracket
-    event_at: datetime
-    """The moment it is listed under: the early end of the bracket, or the late one where there is none."""
-    pass_at: datetime | None
-    """The moment from which it certifies, if its chain is not broken; None when it does not."""
-    flags: tuple[Flag, ...]
+    judgement: Judgement
 
 
 def admit(
@@ -122,35 +160,61 @@ def admit(
     sha256: str,
     fleet_id: str,
     terminal_id: str,
-    retired: bool,
+    retired_at: datetime | None,
     position: Position,
     policy: Policy | None,
+    reference: KnownReference | None,
+    accept_simulated: bool,
     received_at: datetime,
 ) -> Admission:
-    """Judge a record whose signature holds.
+    """Say what becomes of a record whose signature holds.
 
     Args:
         record: the parsed record.
         sha256: digest of the signed bytes.
         fleet_id: this fleet.
         terminal_id: whose key signed it and on whose topic it came.
-        retired: whether that terminal was retired before it arrived.
+        retired_at: when that terminal was retired, if it was; what it certainly decided before still counts.
         position: what is stored around it.
         policy: the policy the record names, if this fleet issued it.
+        reference: the reference the record names, if this fleet holds it for the subject the record names.
+        accept_simulated: whether a record that no camera saw may count.
         received_at: when it arrived, by the fleet's clock.
     """
-    bracket = bracket_of(record.decided, received_at)
-    flags = _flags(record, bracket, policy)
-    refusal, repeated = _refusal(record, sha256, fleet_id, terminal_id, retired, position)
-    return Admission(
-        refusal=refusal,
-        repeated=repeated,
-        chain=chain_of(record.counter, record.previous, position.before),
-        bracket=bracket,
-        event_at=bracket.earliest or bracket.latest,
-        pass_at=None if refusal else _pass_at(record, bracket, flags),
-        flags=flags,
+    judgement = judge(
+        record, policy=policy, reference=reference, accept_simulated=accept_simulated, received_at=received_at
     )
+    is_retired = retired_at is not None and judgement.bracket.latest >= retired_at
+    refusal, repeated = _refusal(record, sha256, fleet_id, terminal_id, is_retired, position)
+    chain = chain_of(record.counter, record.previous, position.before)
+    return Admission(refusal=refusal, repeated=repeated, chain=chain, judgement=judgement)
+
+
+def judge(
+    record: CertificationRecord,
+    *,
+    policy: Policy | None,
+    reference: KnownReference | None,
+    accept_simulated: bool,
+    received_at: datetime,
+) -> Judgement:
+    """Say what a record is worth; arguments as in `admit`."""
+    bracket = bracket_of(record.decided, received_at)
+    flags: list[Flag] = []
+    if bracket.contradicted:
+        flags.append(Flag.CLOCK_CONTRADICTED)
+    if bracket.earliest is None:
+        flags.append(Flag.TIME_UNBOUNDED)
+    if policy is None:
+        flags.append(Flag.POLICY_UNKNOWN)
+    if _is_simulated(record) and not accept_simulated:
+        flags.append(Flag.SIMULATED)
+    if _claims_pass(record):
+        if policy is not None and not supports_decision(record, policy):
+            flags.append(Flag.DECISION_UNSUPPORTED)
+        if not _is_reference_fit(record, reference, bracket):
+            flags.append(Flag.REFERENCE_UNFIT)
+    return Judgement(bracket, _pass_at(record, bracket, flags), tuple(flags))
 
 
 def chain_of(counter: int, previous: str | None, before: str | None) -> Chain:
@@ -175,45 +239,108 @@ def bracket_of(moment: DeviceTime, received_at: datetime) -> Bracket:
 
     The fleet itself knows two bounds: not before the newest time it had signed for the terminal, not after the arrival. The terminal's wall
     clock, with its stated bound, narrows them; where it contradicts them it is set aside. Without a source or a bound it says nothing.
+    A moment ahead of the arrival by no more than `CLOCK_TOLERANCE` means that the fleet's clock fell back: it is taken as the arrival. A
+    signed time further ahead bounds nothing.
     """
     floor = moment.last_fleet_time
-    if floor is not None and floor > received_at:
-        # A time this fleet has not reached yet: no bound at all.
-        return Bracket(None, received_at, contradicted=True)
+    is_floor_wrong = floor is not None and floor - received_at > CLOCK_TOLERANCE
+    floor = None if floor is None or is_floor_wrong else min(floor, received_at)
     spread = moment.uncertainty_s
     if moment.source is ClockSource.NONE or spread is None or spread >= _UNBOUNDED_S:
-        return Bracket(floor, received_at)
+        return Bracket(floor, received_at, contradicted=is_floor_wrong)
     doubt = timedelta(seconds=spread)
     try:
         low, high = moment.wall_clock - doubt, moment.wall_clock + doubt
     except OverflowError:
         return Bracket(floor, received_at, contradicted=True)
-    if low > received_at or (floor is not None and high < floor):
+    if low - received_at > CLOCK_TOLERANCE or (floor is not None and high < floor):
         return Bracket(floor, received_at, contradicted=True)
-    return Bracket(low if floor is None else max(low, floor), min(high, received_at))
+    low, high = min(low, received_at), min(high, received_at)
+    return Bracket(low if floor is None else max(low, floor), high, contradicted=is_floor_wrong)
 
 
-def supports_decision(record: CertificationRecord, policy: Policy | None) -> bool:
-    """Return whether a pass follows from the record's own numbers, and from the policy it names where that is known."""
+def supports_decision(record: CertificationRecord, policy: Policy) -> bool:
+    """Return whether a pass follows from the record's own numbers by the policy it names.
+
+    Everything a pass needs must stand in the record: no reason against it but the clock's where the moment is left to the fleet, a
+    match by the policy's own thresholds for the one network that compared, required evidence at the policy's thresholds, the
+    challenge the nonce draws, and a probe of the policy's size and quality.
+    """
+    allowed = {Reason.CLOCK} if record.decision.outcome is Outcome.TIME_UNCERTAIN else set()
+    path = policy.paths.get(record.decision.path)
+    if path is None or not allowed.issuperset(record.decision.reasons):
+        return False
+    if fuse(record.evidence, path.required).outcome is not PadOutcome.BONA_FIDE:
+        return False
+    if not _is_match(record, policy) or not _is_probe_good(record, policy):
+        return False
+    if EvidenceKind.CONTINUITY in path.required and not _is_continuous(record, policy):
+        return False
+    return EvidenceKind.CHALLENGE not in path.required or _is_challenge_met(record, policy)
+
+
+def _is_match(record: CertificationRecord, policy: Policy) -> bool:
     comparison = record.comparison
     if comparison is None or comparison.zone != "match" or comparison.capture is CaptureKind.PHOTO:
         return False
-    thresholds = [comparison.match_threshold]
-    if policy is not None:
-        thresholds += [
-            policy.comparison[network.name].match
-            for network in record.networks
-            if network.sha256 == comparison.model_sha256 and network.name in policy.comparison
-        ]
-    if comparison.score < max(thresholds):
+    compared = [network.name for network in record.networks if network.sha256 == comparison.model_sha256]
+    thresholds = policy.comparison.get(compared[0]) if len(compared) == 1 else None
+    if thresholds is None:
         return False
-    path = policy.paths.get(record.decision.path) if policy is not None else None
-    if policy is not None and path is None:
+    if (comparison.match_threshold, comparison.grey_threshold) != (thresholds.match, thresholds.grey):
         return False
-    required = (
-        path.required if path is not None else [e.kind for e in record.evidence if e.status is EvidenceStatus.PASSED]
+    return comparison.score >= thresholds.match
+
+
+def _is_probe_good(record: CertificationRecord, policy: Policy) -> bool:
+    if record.comparison is None or record.comparison.samples < policy.quality.probe_samples:
+        return False
+    minimum = policy.quality.minimum
+    return all(record.quality.get(name, -1.0) >= least - QUALITY_ROUNDING for name, least in minimum.items())
+
+
+def _is_continuous(record: CertificationRecord, policy: Policy) -> bool:
+    """Each result must have reached what the policy asks; that it reached its own threshold the record's type has checked."""
+    least = policy.continuity.min_similarity
+    return all(
+        result.score is not None and result.threshold is not None and result.threshold >= least
+        for result in record.evidence
+        if result.kind is EvidenceKind.CONTINUITY and result.status is EvidenceStatus.PASSED
     )
-    return fuse(record.evidence, required).outcome is PadOutcome.BONA_FIDE
+
+
+def _is_challenge_met(record: CertificationRecord, policy: Policy) -> bool:
+    """Enough actions were performed, and those asked for are the first the nonce draws, each asked once or again until it was done."""
+    performed = sum(asked.result == "performed" for asked in record.challenge)
+    if performed < policy.challenge.count:
+        return False
+    in_turn: list[Action] = []
+    before: AskedAction | None = None
+    for asked in record.challenge:
+        # The draw never gives one action twice in a row, so the same one twice in a row is the same prompt given again.
+        if before is None or asked.action is not before.action:
+            in_turn.append(asked.action)
+        elif before.result == "performed":
+            return False
+        before = asked
+    return tuple(in_turn) == draw_actions(bytes.fromhex(record.nonce), policy.challenge.actions, len(in_turn))
+
+
+def _is_reference_fit(record: CertificationRecord, reference: KnownReference | None, bracket: Bracket) -> bool:
+    comparison = record.comparison
+    if comparison is None or reference is None:
+        return False
+    if reference.capture is not comparison.capture or reference.model_sha256 != comparison.model_sha256:
+        return False
+    if reference.withdrawn_at is not None and reference.withdrawn_at <= bracket.latest:
+        return False
+    return (bracket.earliest or bracket.latest) < reference.expires_at
+
+
+def _is_simulated(record: CertificationRecord) -> bool:
+    return any(
+        result.kind is EvidenceKind.CAPTURE_PATH and result.reason == SIMULATED_CAPTURE for result in record.evidence
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +375,7 @@ def _refusal(
     sha256: str,
     fleet_id: str,
     terminal_id: str,
-    retired: bool,
+    is_retired: bool,
     position: Position,
 ) -> tuple[Refusal | None, bool]:
     if record.fleet_id != fleet_id:
@@ -259,7 +386,7 @@ def _refusal(
         return Refusal.OUT_OF_RANGE, False
     if position.here == sha256:
         return None, True
-    if retired:
+    if is_retired:
         return Refusal.RETIRED_TERMINAL, False
     if position.here is not None:
         return Refusal.FORK, False
@@ -268,26 +395,16 @@ def _refusal(
     return None, False
 
 
-def _flags(record: CertificationRecord, bracket: Bracket, policy: Policy | None) -> tuple[Flag, ...]:
-    flags: list[Flag] = []
-    if bracket.contradicted:
-        flags.append(Flag.CLOCK_CONTRADICTED)
-    if bracket.earliest is None:
-        flags.append(Flag.TIME_UNBOUNDED)
-    if policy is None:
-        flags.append(Flag.POLICY_UNKNOWN)
-    if _claims_pass(record) and not supports_decision(record, policy):
-        flags.append(Flag.DECISION_UNSUPPORTED)
-    return tuple(flags)
-
-
 def _claims_pass(record: CertificationRecord) -> bool:
     return record.decision.outcome in (Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN)
 
 
-def _pass_at(record: CertificationRecord, bracket: Bracket, flags: tuple[Flag, ...]) -> datetime | None:
-    if not _claims_pass(record) or Flag.DECISION_UNSUPPORTED in flags or bracket.earliest is None:
+def _pass_at(record: CertificationRecord, bracket: Bracket, flags: Sequence[Flag]) -> datetime | None:
+    if not _claims_pass(record) or bracket.earliest is None or not _NOT_COUNTED.isdisjoint(flags):
         return None
     if record.decision.outcome is Outcome.CERTIFIED:
         return bracket.earliest
     return bracket.earliest if bracket.latest - bracket.earliest < MAX_UNCERTAIN_SPAN else None
+
+
+_NOT_COUNTED = frozenset({Flag.POLICY_UNKNOWN, Flag.DECISION_UNSUPPORTED, Flag.REFERENCE_UNFIT, Flag.SIMULATED})

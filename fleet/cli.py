@@ -56,11 +56,10 @@ class Only(StrEnum):
 
 
 class Kind(StrEnum):
-    """Kinds of picture, as typed."""
+    """Kinds of picture, as typed; a live reference comes from a terminal's own session, never from a file."""
 
     PHOTO = "photo"
     PHOTO_CONFIRMED = "photo-confirmed"
-    LIVE = "live"
 
 
 Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
@@ -319,7 +318,9 @@ def publish_policy(
 def rebuild_status(config: Config = _CONFIG, as_json: AsJson = False) -> None:
     """Work out every certification status anew from the records."""
     with _open(config) as fleet:
-        total = projection.rebuild(fleet.database, zone=fleet.settings.zone())
+        total = projection.rebuild(
+            fleet.database, zone=fleet.settings.zone(), accept_simulated=fleet.settings.accept_simulated
+        )
         if as_json:
             _print_json({"statuses": total})
         else:

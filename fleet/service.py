@@ -97,7 +97,14 @@ class Service:
 def make_consumer(fleet: Fleet) -> Consumer:
     """Return an ingest worker."""
     settings = fleet.settings
-    handler = Handler(fleet.database, fleet.keys, fleet_id=settings.fleet_id, zone=settings.zone(), clock=fleet.clock)
+    handler = Handler(
+        fleet.database,
+        fleet.keys,
+        fleet_id=settings.fleet_id,
+        zone=settings.zone(),
+        accept_simulated=settings.accept_simulated,
+        clock=fleet.clock,
+    )
     return Consumer(
         handler,
         fleet.database,

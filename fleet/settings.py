@@ -109,6 +109,8 @@ class Settings(_Part):
     """`embedded`, or the URL of a PostgreSQL database; masked because it may hold a password."""
     time_zone: str = "+08:00"
     """Decides which day it is: `+HH:MM` or an IANA name."""
+    accept_simulated: bool = False
+    """Whether records of terminals without a camera count: for demonstrations and training only."""
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     """The MQTT broker."""
     web: WebSettings = Field(default_factory=WebSettings)

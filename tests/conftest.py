@@ -30,13 +30,14 @@ from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 from protocol.capture import FeatureReport
+from protocol.challenge import draw_actions
 from protocol.documents import DocumentKind, IdentityDocument
 from protocol.envelope import sha256_of, sign
 from protocol.evidence import EvidenceResult, EvidenceStatus
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome
 from protocol.policy import PathName, default_policy
-from protocol.records import RECORD_TYP, CertificationRecord, Claim, Comparison, Decision, NetworkUse
+from protocol.records import RECORD_TYP, AskedAction, CertificationRecord, Claim, Comparison, Decision, NetworkUse
 from protocol.references import CaptureKind, Reference
 from protocol.registration import TerminalRegistration, sign_registration
 from protocol.roster import RosterEntry, RosterPage
@@ -296,11 +297,14 @@ class FleetTerminal:
                 samples=5,
             ),
             "evidence": tuple(
-                EvidenceResult(kind=kind, status=EvidenceStatus.PASSED, reason="all_right")
+                EvidenceResult(kind=kind, status=EvidenceStatus.PASSED, score=0.9, threshold=0.8, reason="all_right")
                 for kind in policy.paths[PathName.STANDARD].required
             ),
-            "challenge": (),
-            "quality": {},
+            "challenge": tuple(
+                AskedAction(action=action, result="performed", seconds=1.0)
+                for action in draw_actions(bytes(16), policy.challenge.actions, policy.challenge.count)
+            ),
+            "quality": policy.quality.minimum,
             "networks": (NetworkUse(name=name, sha256="d" * 64, runtime="test"),),
             "software": "test",
             "started": moment,

@@ -20,6 +20,7 @@ from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
 from fleet.references.rosters import RosterIssuer
+from fleet.status.background import background_of
 from fleet.status.projection import project
 from fleet.store import policies, quarantine, records, rosters, terminals
 from fleet.store.database import Database
@@ -60,11 +61,21 @@ class Outbound:
 class Handler:
     """Handles batches for one fleet; holds no state but the database."""
 
-    def __init__(self, database: Database, keys: FleetKeys, *, fleet_id: str, zone: tzinfo, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: FleetKeys,
+        *,
+        fleet_id: str,
+        zone: tzinfo,
+        accept_simulated: bool,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._keys = keys
         self._fleet_id = fleet_id
         self._zone = zone
+        self._accept_simulated = accept_simulated
         self._clock = clock
         self._rosters = RosterIssuer(fleet_id, keys)
 
@@ -119,7 +130,7 @@ class Handler:
 
     def _handle(self, messages: Sequence[Inbound], *, forced: Refusal | None = None) -> list[Outbound]:
         with self._database.begin() as connection:
-            batch = _Batch(connection, self._fleet_id, self._zone, messages)
+            batch = _Batch(connection, self._fleet_id, self._zone, self._accept_simulated, messages)
             for message in messages:
                 batch.take(message, forced)
             batch.finish()
@@ -152,12 +163,20 @@ class Handler:
 class _Batch:
     """One transaction's work."""
 
-    def __init__(self, connection: Connection, fleet_id: str, zone: tzinfo, messages: Sequence[Inbound]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        fleet_id: str,
+        zone: tzinfo,
+        accept_simulated: bool,
+        messages: Sequence[Inbound],
+    ) -> None:
         self.verdicts: dict[str, list[ReceiptItem]] = {}
         self.roster_requests: dict[str, int] = {}
         self._connection = connection
         self._fleet_id = fleet_id
         self._zone = zone
+        self._accept_simulated = accept_simulated
         self._records: list[tuple[CertificationRecord, Inbound, str]] = []
         names = {topic.terminal_id for message in messages if (topic := _topic(message.topic)) is not None}
         self.terminals = terminals.find_terminals(connection, sorted(names), lock=True)
@@ -188,9 +207,7 @@ class _Batch:
             return
         links = records.links_around(self._connection, places)
         digests = records.digests_by_record_id(self._connection, [record.record_id for record, _, _ in self._records])
-        known = policies.find_policies(
-            self._connection, {record.decision.policy_version for record, _, _ in self._records}
-        )
+        background = background_of(self._connection, [record for record, _, _ in self._records], zone=self._zone)
         fresh: list[AdmittedRecord] = []
         for record, message, sha256 in self._records:
             terminal = self.terminals[record.terminal_id]
@@ -201,13 +218,15 @@ class _Batch:
                 sha256=sha256,
                 fleet_id=self._fleet_id,
                 terminal_id=terminal.terminal_id,
-                retired=terminal.retired_at is not None,
+                retired_at=terminal.retired_at,
                 position=Position(
                     here=here.sha256 if here else None,
                     before=before.sha256 if before else None,
                     record_id_sha256=digests.get(record.record_id),
                 ),
-                policy=known.get(record.decision.policy_version),
+                policy=background.policy_of(record),
+                reference=background.reference_of(record),
+                accept_simulated=self._accept_simulated,
                 received_at=message.received_at,
             )
             if admission.refusal is not None:

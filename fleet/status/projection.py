@@ -1,8 +1,9 @@
 """Projects records on certification statuses, by one rule: twelve months since the last pass (R2-5).
 
-A status is a function of the stored records alone. Ingest projects the subjects of a batch inside the batch's transaction; `rebuild`
-projects everybody by the same function and gives the same rows. Which state a person is in on a day is not stored: it follows from
-`certified_until` by `state_on`.
+A status is a function of the stored records and of what each is worth (`fleet.admission.judge`). Ingest judges a record when it arrives
+and projects the subjects of a batch inside the batch's transaction; `rebuild` judges and projects everybody by the same functions,
+and gives the same rows unless the fleet knows more than then: a policy that was put back, a setting that was changed. Which state a
+person is in on a day is not stored: it follows from the day of the last pass by `state_on`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from datetime import date, tzinfo
 
 from sqlalchemy import Connection, Row, text
 
+from fleet.admission import judge
 from fleet.clock import day_of
+from fleet.status.background import background_of
 from fleet.store.database import Database
+from fleet.store.records import claimed_passes, set_judgements
 from fleet.store.subjects import lock_subjects
 from protocol.rules.certification import CertificationState, certification_state, certified_until
 from protocol.rules.pack import ROLLING_12_MONTHS, RulePack
@@ -45,8 +49,8 @@ def project(
     return len(rows)
 
 
-def rebuild(database: Database, *, zone: tzinfo) -> int:
-    """Work out every status anew, some subjects at a time, while ingest goes on; return how many there are.
+def rebuild(database: Database, *, zone: tzinfo, accept_simulated: bool) -> int:
+    """Judge every pass and work out every status anew, some subjects at a time, while ingest goes on; return how many there are.
 
     Raises:
         DatabaseUnavailable: as any transaction.
@@ -54,8 +58,28 @@ def rebuild(database: Database, *, zone: tzinfo) -> int:
     total = 0
     for chunk in _chunks(database):
         with database.begin() as connection:
+            # Records before subjects, the order in which ingest locks them.
+            _judge_anew(connection, chunk, zone=zone, accept_simulated=accept_simulated)
             total += project(connection, chunk, zone=zone)
     return total
+
+
+def _judge_anew(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, accept_simulated: bool) -> None:
+    stored = claimed_passes(connection, subject_ids)
+    background = background_of(connection, [record for record, _ in stored.values()], zone=zone)
+    set_judgements(
+        connection,
+        {
+            record_id: judge(
+                record,
+                policy=background.policy_of(record),
+                reference=background.reference_of(record),
+                accept_simulated=accept_simulated,
+                received_at=received_at,
+            )
+            for record_id, (record, received_at) in stored.items()
+        },
+    )
 
 
 def state_on(last_pass_day: date | None, today: date, pack: RulePack = ROLLING_12_MONTHS) -> CertificationState:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from fleet.admission import Admission
+from fleet.admission import Admission, Judgement
+from protocol.outcomes import Outcome
 from protocol.records import CertificationRecord
 
 
@@ -100,6 +102,42 @@ def set_chain(connection: Connection, verdicts: dict[tuple[str, int], str]) -> N
         )
 
 
+def claimed_passes(
+    connection: Connection, subject_ids: Sequence[str]
+) -> dict[str, tuple[CertificationRecord, datetime]]:
+    """Return the stored records of these subjects that say they are passes, with their arrival, by record id."""
+    rows = connection.execute(
+        text(
+            "SELECT record_id, payload, received_at FROM records WHERE subject_id = ANY(:ids) AND outcome = ANY(:outcomes)"
+        ),
+        {"ids": list(subject_ids), "outcomes": [Outcome.CERTIFIED.value, Outcome.TIME_UNCERTAIN.value]},
+    )
+    return {row.record_id: (CertificationRecord.model_validate(row.payload), row.received_at) for row in rows}
+
+
+def set_judgements(connection: Connection, judgements: Mapping[str, Judgement]) -> None:
+    """Store what records are worth, by record id; rows that say so already are left alone."""
+    found = judgements.values()
+    connection.execute(
+        text(
+            "UPDATE records r SET earliest = p.earliest, latest = p.latest, event_at = p.event_at, pass_at = p.pass_at,"
+            " flags = p.flags FROM unnest(CAST(:ids AS text[]), CAST(:earliest AS timestamptz[]),"
+            " CAST(:latest AS timestamptz[]), CAST(:event_at AS timestamptz[]), CAST(:pass_at AS timestamptz[]),"
+            " CAST(:flags AS jsonb[])) AS p (record_id, earliest, latest, event_at, pass_at, flags)"
+            " WHERE r.record_id = p.record_id AND (r.earliest, r.latest, r.event_at, r.pass_at, r.flags)"
+            " IS DISTINCT FROM (p.earliest, p.latest, p.event_at, p.pass_at, p.flags)"
+        ),
+        {
+            "ids": list(judgements),
+            "earliest": [judgement.bracket.earliest for judgement in found],
+            "latest": [judgement.bracket.latest for judgement in found],
+            "event_at": [judgement.event_at for judgement in found],
+            "pass_at": [judgement.pass_at for judgement in found],
+            "flags": [_flags_text(judgement) for judgement in found],
+        },
+    )
+
+
 def gaps(connection: Connection) -> list[Gap]:
     """Return all gaps of all chains, by terminal and counter."""
     rows = connection.execute(
@@ -138,7 +176,7 @@ _COLUMNS = (
 
 def _values(item: AdmittedRecord) -> dict[str, object]:
     record, admission = item.record, item.admission
-    flags = ", ".join(f'"{flag}"' for flag in admission.flags)
+    judgement = admission.judgement
     return {
         "record_id": record.record_id,
         "sha256": item.sha256,
@@ -153,9 +191,13 @@ def _values(item: AdmittedRecord) -> dict[str, object]:
         "payload": record.to_bytes().decode(),
         "envelope": item.envelope,
         "received_at": item.received_at,
-        "earliest": admission.bracket.earliest,
-        "latest": admission.bracket.latest,
-        "event_at": admission.event_at,
-        "pass_at": admission.pass_at,
-        "flags": f"[{flags}]",
+        "earliest": judgement.bracket.earliest,
+        "latest": judgement.bracket.latest,
+        "event_at": judgement.event_at,
+        "pass_at": judgement.pass_at,
+        "flags": _flags_text(judgement),
     }
+
+
+def _flags_text(judgement: Judgement) -> str:
+    return json.dumps([flag.value for flag in judgement.flags])

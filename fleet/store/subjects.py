@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from sqlalchemy import Connection, RowMapping, text
 
+from fleet.admission import KnownReference
 from protocol.references import CaptureKind, LegalBasis, Reference
 
 
@@ -150,6 +151,35 @@ def usable_references(
     for row in rows:
         found[row["subject_id"]] = (*found.get(row["subject_id"], ()), _reference(row))
     return found
+
+
+def known_references(
+    connection: Connection, names: Collection[tuple[str, str]], *, zone: tzinfo
+) -> dict[tuple[str, str], KnownReference]:
+    """Return what is held of these references, in use or not, by (subject id, reference id).
+
+    Args:
+        connection: where to look.
+        names: subject id and reference id of each.
+        zone: where the last day of validity ends.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT r.subject_id, r.reference_id, r.capture, r.model_sha256, r.valid_until, r.withdrawn_at"
+            " FROM unnest(CAST(:subjects AS text[]), CAST(:references AS text[])) AS p (subject_id, reference_id)"
+            " JOIN references_ r USING (subject_id, reference_id)"
+        ),
+        {"subjects": [subject for subject, _ in names], "references": [reference for _, reference in names]},
+    )
+    return {
+        (row.subject_id, row.reference_id): KnownReference(
+            capture=CaptureKind(row.capture),
+            model_sha256=row.model_sha256,
+            expires_at=datetime.combine(row.valid_until + timedelta(days=1), time(), zone),
+            withdrawn_at=row.withdrawn_at,
+        )
+        for row in rows
+    }
 
 
 def lock_subjects(connection: Connection, subject_ids: Sequence[str]) -> dict[str, str]:

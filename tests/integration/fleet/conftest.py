@@ -49,7 +49,14 @@ class Office:
 
     @property
     def handler(self) -> Handler:
-        return Handler(self.database, self.keys, fleet_id="north", zone=self.settings.zone(), clock=self.clock)
+        return Handler(
+            self.database,
+            self.keys,
+            fleet_id="north",
+            zone=self.settings.zone(),
+            accept_simulated=self.settings.accept_simulated,
+            clock=self.clock,
+        )
 
     def import_people(self, count: int = 2, *, area: str = "east", name: str = "甲", first: int = 1) -> Imported:
         rows = []
@@ -62,6 +69,17 @@ class Office:
         for row, subject_id in zip(rows, done.subject_ids, strict=True):
             self.people[subject_id] = claim_token(row.document, self.keys.claim_key)
         return done
+
+    def hold_references(self) -> None:
+        """Give everybody the reference that records of `make_fleet_terminal` name."""
+        with self.database.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO references_ SELECT subject_id, repeat('c', 32), 'f', repeat('d', 64), 'test', 'd1', 80,"
+                    " 'live', 'consent', :at, '2029-11-20' FROM subjects ON CONFLICT DO NOTHING"
+                ),
+                {"at": self.now - timedelta(days=600)},
+            )
 
     def register(self, terminal: Any, area: str = "east") -> None:
         with self.database.begin() as connection:

@@ -24,6 +24,7 @@ from fleet.cli import app
 from protocol.documents import check_digit
 from protocol.envelope import unseal, verify
 from protocol.receipts import RECEIPT_TYP, Receipt
+from protocol.references import CaptureKind
 from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.topics import Kind, Topic, terminal_inbox
@@ -144,7 +145,9 @@ def test_the_whole_way_while_serve_runs(
             "--subject",
             "-",
             "--kind",
-            "live",
+            "photo-confirmed",
+            "--officer",
+            "clerk",
             "--legal-basis",
             "consent",
             "--json",
@@ -159,7 +162,11 @@ def test_the_whole_way_while_serve_runs(
 
     eventually(lambda: any(entry.references for page in pages() for entry in page.entries), "the reference")
     token = pages()[-1].entries[0].claim_token
-    client.publish(str(terminal.topic(Kind.RECORD)), terminal.next(subject_id=subject_id, token=token), qos=1)
+    compared = terminal.record().comparison.model_copy(
+        update={"reference_id": done["reference_id"], "capture": CaptureKind.PHOTO_CONFIRMED}
+    )
+    envelope = terminal.next(subject_id=subject_id, token=token, comparison=compared)
+    client.publish(str(terminal.topic(Kind.RECORD)), envelope, qos=1)
     eventually(lambda: received[Kind.RECEIPT], "the receipt")
     receipt = Receipt.parse(verify(received[Kind.RECEIPT][0], key_of=lambda _: fleet_key, typ=RECEIPT_TYP).payload)
     assert receipt.items[0].verdict == "stored"

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.integration
 def person(office: Any) -> dict[str, str]:
     """The claim of one imported person."""
     office.import_people(1)
+    office.hold_references()
     subject_id, token = next(iter(office.people.items()))
     return {"subject_id": subject_id, "token": token}
 
@@ -115,7 +116,7 @@ def test_a_retired_terminal_has_no_effect_but_its_old_records_stay_confirmed(
     with office.database.begin() as connection:
         assert terminals.retire(connection, "t-1", now=office.now)
     before = office.statuses()
-    answers = office.send(terminal, terminal.next(**person), old)
+    answers = office.send(terminal, terminal.next(**person, at=office.now), old)
     assert sorted(office.verdicts(answers)) == [("refused", "retired_terminal"), ("repeated", None)]
     assert office.statuses() == before
 
@@ -166,6 +167,7 @@ def test_a_broken_chain_does_not_certify_in_whatever_order_it_arrives(
 
 def test_a_record_with_another_persons_claim_does_not_certify(office: Any, terminal: Any) -> None:
     office.import_people(2)
+    office.hold_references()
     (first, _), (_, other_token) = office.people.items()
     assert office.verdicts(office.send(terminal, terminal.next(subject_id=first, token=other_token))) == [
         ("stored", None)
@@ -300,6 +302,39 @@ def test_presence_numbers_beyond_the_database_are_refused(office: Any, terminal:
     assert office.quarantine() == [("t-1", True, "not_storable", 1)]
 
 
+def test_a_record_decided_before_its_terminal_was_retired_still_counts(
+    office: Any, terminal: Any, person: dict[str, str]
+) -> None:
+    with office.database.begin() as connection:
+        assert terminals.retire(connection, "t-1", now=office.now - timedelta(minutes=30))
+    assert office.verdicts(office.send(terminal, terminal.next(**person))) == [("stored", None)]
+    assert office.statuses()[0].last_pass_day is not None
+
+
+def test_a_pass_under_a_policy_that_was_never_issued_counts_once_the_policy_is_known(
+    office: Any, terminal: Any, person: dict[str, str]
+) -> None:
+    with office.database.begin() as connection:
+        connection.execute(text("CREATE TABLE lost AS TABLE policies"))
+        connection.execute(text("TRUNCATE policies"))
+    assert office.verdicts(office.send(terminal, terminal.next(**person))) == [("stored", None)]
+    assert office.statuses()[0].last_pass_day is None
+    assert office.rows("SELECT flags FROM records") == [(["policy_unknown"],)]
+    with office.database.begin() as connection:
+        connection.execute(text("INSERT INTO policies SELECT * FROM lost"))
+    rebuild(office.database, zone=office.settings.zone(), accept_simulated=False)
+    assert str(office.statuses()[0].last_pass_day) == "2026-11-20"
+    assert office.rows("SELECT flags FROM records") == [([],)]
+
+
+def test_a_pass_by_a_reference_the_fleet_does_not_hold_does_not_count(office: Any, terminal: Any) -> None:
+    office.import_people(1)
+    (claim,) = office.people.items()
+    office.send(terminal, terminal.next(subject_id=claim[0], token=claim[1]))
+    assert office.statuses()[0].last_pass_day is None
+    assert office.rows("SELECT flags FROM records") == [(["reference_unfit"],)]
+
+
 OUTCOMES = st.sampled_from([Outcome.CERTIFIED, Outcome.REVIEW, Outcome.TIME_UNCERTAIN, Outcome.CANCELLED])
 _STORY = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 1), OUTCOMES, st.integers(0, 400)), min_size=1, max_size=8
@@ -315,6 +350,7 @@ def test_ingest_is_idempotent_and_blind_to_order(
         connection.execute(text("TRUNCATE records, statuses, terminals, subjects CASCADE"))
     office.people.clear()
     office.import_people(2)
+    office.hold_references()
     two = [make_fleet_terminal(terminal_id="t-1"), make_fleet_terminal(terminal_id="t-2")]
     for terminal in two:
         office.register(terminal)
@@ -345,6 +381,7 @@ def test_ingest_is_idempotent_and_blind_to_order(
 
 def test_a_rebuild_gives_what_ingest_projected(office: Any, terminal: Any) -> None:
     office.import_people(5)
+    office.hold_references()
     chance = random.Random(3)
     for _ in range(30):
         subject_id, token = chance.choice(list(office.people.items()))
@@ -355,5 +392,5 @@ def test_a_rebuild_gives_what_ingest_projected(office: Any, terminal: Any) -> No
     assert any(status.last_pass_day for status in before)
     with office.database.begin() as connection:
         connection.execute(text("UPDATE statuses SET last_outcome = 'cancelled', certified_until = NULL"))
-    assert rebuild(office.database, zone=office.settings.zone()) == len(before)
+    assert rebuild(office.database, zone=office.settings.zone(), accept_simulated=False) == len(before)
     assert office.statuses() == before

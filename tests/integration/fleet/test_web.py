@@ -55,6 +55,7 @@ def web(office: Any, open_web: Callable[..., httpx.Client]) -> httpx.Client:
 def busy(office: Any, terminal: Any) -> Any:
     """A fleet with people in every state, a gap and a refused message."""
     office.import_people(3, name="王")
+    office.hold_references()
     ids = list(office.people.items())
     passed = {"subject_id": ids[0][0], "token": ids[0][1]}
     late = {"subject_id": ids[1][0], "token": ids[1][1]}

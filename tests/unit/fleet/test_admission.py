@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.admission import (
+    CLOCK_TOLERANCE,
     MAX_COUNTER,
     MAX_UNCERTAIN_SPAN,
     Admission,
     Chain,
     Flag,
     KnownPresence,
+    KnownReference,
     Position,
     Refusal,
     admit,
@@ -22,16 +25,18 @@ from fleet.admission import (
     chain_of,
     supersedes,
 )
+from protocol.challenge import draw_actions
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
-from protocol.outcomes import Outcome
+from protocol.outcomes import Outcome, Reason
 from protocol.policy import default_policy
 from protocol.presence import OutboxCounts, Presence
-from protocol.records import CertificationRecord
+from protocol.records import AskedAction, CertificationRecord
 from protocol.references import CaptureKind
 from protocol.times import ClockSource, DeviceTime
 
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
 RECEIVED = AT + timedelta(minutes=5)
+REFERENCE = KnownReference(CaptureKind.LIVE, "d" * 64, expires_at=AT + timedelta(days=300), withdrawn_at=None)
 ALONE = Position(here=None, before=None, record_id_sha256=None)
 
 
@@ -45,9 +50,11 @@ def judge(record: CertificationRecord, **changes: Any) -> Admission:
         "sha256": "1" * 64,
         "fleet_id": "north",
         "terminal_id": "t-1",
-        "retired": False,
+        "retired_at": None,
         "position": ALONE,
         "policy": default_policy(),
+        "reference": REFERENCE,
+        "accept_simulated": False,
         "received_at": RECEIVED,
     }
     return admit(record, **{**facts, **changes})
@@ -67,13 +74,13 @@ def moment(**changes: Any) -> DeviceTime:
 def test_a_certified_record_counts_from_the_earliest_moment_of_its_bracket(terminal: Any) -> None:
     found = judge(terminal.record(at=AT))
     assert found.refusal is None
-    assert found.pass_at == AT - timedelta(seconds=1)
-    assert found.flags == ()
+    assert found.judgement.pass_at == AT - timedelta(seconds=1)
+    assert found.judgement.flags == ()
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o not in (Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN)])
 def test_no_other_outcome_is_a_pass(terminal: Any, outcome: Outcome) -> None:
-    assert judge(terminal.record(outcome=outcome)).pass_at is None
+    assert judge(terminal.record(outcome=outcome)).judgement.pass_at is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,8 @@ def test_no_other_outcome_is_a_pass(terminal: Any, outcome: Outcome) -> None:
     [
         ({"fleet_id": "south"}, Refusal.WRONG_FLEET),
         ({"terminal_id": "t-2"}, Refusal.WRONG_TERMINAL),
-        ({"retired": True}, Refusal.RETIRED_TERMINAL),
+        ({"retired_at": AT - timedelta(days=1)}, Refusal.RETIRED_TERMINAL),
+        ({"retired_at": AT}, Refusal.RETIRED_TERMINAL),
         ({"position": Position("9" * 64, None, None)}, Refusal.FORK),
         ({"position": Position(None, None, "9" * 64)}, Refusal.RECORD_ID_REUSED),
     ],
@@ -89,7 +97,13 @@ def test_no_other_outcome_is_a_pass(terminal: Any, outcome: Outcome) -> None:
 def test_a_refused_record_has_no_effect(terminal: Any, facts: dict[str, Any], refusal: Refusal) -> None:
     found = judge(terminal.record(), **facts)
     assert found.refusal is refusal
-    assert found.pass_at is None
+    assert found.chain is Chain.LINKED
+
+
+def test_what_a_terminal_certainly_decided_before_it_was_retired_counts(terminal: Any) -> None:
+    found = judge(terminal.record(at=AT), retired_at=AT + timedelta(minutes=1))
+    assert found.refusal is None
+    assert found.judgement.pass_at is not None
 
 
 def test_a_counter_the_database_cannot_hold_is_refused(terminal: Any) -> None:
@@ -97,7 +111,7 @@ def test_a_counter_the_database_cannot_hold_is_refused(terminal: Any) -> None:
 
 
 def test_a_repeated_record_is_no_fork_even_of_a_retired_terminal(terminal: Any) -> None:
-    found = judge(terminal.record(), position=Position("1" * 64, None, "1" * 64), retired=True)
+    found = judge(terminal.record(), position=Position("1" * 64, None, "1" * 64), retired_at=AT)
     assert found.repeated
     assert found.refusal is None
 
@@ -117,47 +131,115 @@ def test_chain(counter: int, previous: str | None, before: str | None, chain: Ch
     assert chain_of(counter, previous, before) is chain
 
 
-def unsupported(record: CertificationRecord, change: str) -> dict[str, Any]:
-    comparison = record.comparison
+def evidence_of(record: CertificationRecord, **changes: Any) -> tuple[EvidenceResult, ...]:
+    """The record's evidence with its continuity result changed."""
+    return tuple(
+        EvidenceResult.model_validate({**e.model_dump(), **changes}) if e.kind is EvidenceKind.CONTINUITY else e
+        for e in record.evidence
+    )
+
+
+def unsupported(record: CertificationRecord) -> dict[str, dict[str, Any]]:
+    comparison, decision, challenge = record.comparison, record.decision, record.challenge
     assert comparison is not None
     failed = EvidenceResult(kind=EvidenceKind.TEXTURE, status=EvidenceStatus.FAILED, reason="replay")
+    network = record.networks[0]
+    missed = AskedAction(action=challenge[0].action, result="no_answer", seconds=9)
     return {
+        "a reason against it": {"decision": decision.model_copy(update={"reasons": (Reason.COMPARISON_GREY,)})},
+        "the clock's reason": {"decision": decision.model_copy(update={"reasons": (Reason.CLOCK,)})},
         "no comparison": {"comparison": None},
         "grey": {"comparison": comparison.model_copy(update={"zone": "grey"})},
         "photo": {"comparison": comparison.model_copy(update={"capture": CaptureKind.PHOTO})},
-        "below its own threshold": {"comparison": comparison.model_copy(update={"match_threshold": 0.95})},
-        "below the policy's": {"comparison": comparison.model_copy(update={"match_threshold": 0.1, "score": 0.2})},
+        "higher threshold of its own": {"comparison": comparison.model_copy(update={"match_threshold": 0.95})},
+        "lower threshold of its own": {"comparison": comparison.model_copy(update={"match_threshold": 0.1})},
+        "lower grey threshold": {"comparison": comparison.model_copy(update={"grey_threshold": 0.1})},
+        "below the policy's": {"comparison": comparison.model_copy(update={"score": 0.59})},
+        "no network": {"networks": ()},
+        "another network": {"networks": (network.model_copy(update={"sha256": "e" * 64}),)},
+        "a network the policy does not know": {"networks": (network.model_copy(update={"name": "other"}),)},
+        "two networks of one digest": {"networks": (network, network.model_copy(update={"name": "features_dlib"}))},
+        "too few samples": {"comparison": comparison.model_copy(update={"samples": 4})},
+        "poor quality": {"quality": {**record.quality, "eyes": 10.0}},
+        "no quality": {"quality": {}},
         "failed evidence": {"evidence": (*record.evidence, failed)},
         "missing evidence": {"evidence": record.evidence[:1]},
         "no evidence": {"evidence": ()},
-    }[change]
+        "lower continuity threshold": {"evidence": evidence_of(record, threshold=0.1)},
+        "continuity without a score": {"evidence": evidence_of(record, score=None)},
+        "no challenge": {"challenge": ()},
+        "an action too few": {"challenge": challenge[:-1]},
+        "an action not performed": {"challenge": (*challenge[:-1], missed)},
+        "actions in another order": {"challenge": challenge[::-1]},
+        "one action counted twice": {"challenge": (challenge[0], challenge[0], *challenge[1:-1])},
+        "actions of another nonce": {"nonce": "1" * 32},
+    }
+
+
+def test_a_pass_that_does_not_follow_from_its_numbers_is_kept_and_not_counted(
+    terminal: Any, subtests: pytest.Subtests
+) -> None:
+    record = terminal.record()
+    for change, fields in unsupported(record).items():
+        with subtests.test(change):
+            found = judge(record.model_copy(update=fields))
+            assert found.refusal is None
+            assert Flag.DECISION_UNSUPPORTED in found.judgement.flags
+            assert found.judgement.pass_at is None
+
+
+def test_a_prompt_given_again_and_one_more_action_after_a_wrong_one_are_a_challenge_met(terminal: Any) -> None:
+    policy = default_policy().challenge
+    first, second, third, fourth = draw_actions(bytes(16), policy.actions, 4)
+    asked = [(first, "no_answer"), (first, "performed"), (second, "wrong"), (third, "performed"), (fourth, "performed")]
+    challenge = tuple(AskedAction.model_validate({"action": a, "result": r, "seconds": 1}) for a, r in asked)
+    assert judge(terminal.record(challenge=challenge)).judgement.pass_at is not None
+
+
+def test_quality_rounded_to_a_tenth_still_reaches_its_minimum(terminal: Any) -> None:
+    policy = default_policy()
+    minimum = {name: least + 0.04 for name, least in policy.quality.minimum.items()}
+    exact = policy.model_copy(update={"quality": policy.quality.model_copy(update={"minimum": minimum})})
+    assert judge(terminal.record(), policy=exact).judgement.pass_at is not None
+
+
+def test_a_policy_the_fleet_never_issued_is_shown_and_does_not_count(terminal: Any) -> None:
+    found = judge(terminal.record(), policy=None)
+    assert found.judgement.flags == (Flag.POLICY_UNKNOWN,)
+    assert found.judgement.pass_at is None
 
 
 @pytest.mark.parametrize(
-    "change",
+    "reference",
     [
-        "no comparison",
-        "grey",
-        "photo",
-        "below its own threshold",
-        "below the policy's",
-        "failed evidence",
-        "missing evidence",
-        "no evidence",
+        None,
+        replace(REFERENCE, capture=CaptureKind.PHOTO),
+        replace(REFERENCE, capture=CaptureKind.PHOTO_CONFIRMED),
+        replace(REFERENCE, model_sha256="e" * 64),
+        replace(REFERENCE, withdrawn_at=AT - timedelta(days=1)),
+        replace(REFERENCE, expires_at=AT - timedelta(minutes=1)),
     ],
 )
-def test_a_pass_that_does_not_follow_from_its_numbers_is_kept_and_not_counted(terminal: Any, change: str) -> None:
+def test_a_pass_by_an_unfit_reference_does_not_count(terminal: Any, reference: KnownReference | None) -> None:
+    found = judge(terminal.record(at=AT), reference=reference)
+    assert found.judgement.flags == (Flag.REFERENCE_UNFIT,)
+    assert found.judgement.pass_at is None
+
+
+def test_a_reference_withdrawn_later_takes_nothing_back(terminal: Any) -> None:
+    later = replace(REFERENCE, withdrawn_at=AT + timedelta(minutes=1))
+    assert judge(terminal.record(at=AT), reference=later).judgement.pass_at is not None
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_what_no_camera_saw_counts_only_where_that_is_accepted(terminal: Any, accepted: bool) -> None:
+    simulated = EvidenceResult(kind=EvidenceKind.CAPTURE_PATH, status=EvidenceStatus.NOT_RUN, reason="simulated")
     record = terminal.record()
-    found = judge(record.model_copy(update=unsupported(record, change)))
-    assert found.refusal is None
-    assert Flag.DECISION_UNSUPPORTED in found.flags
-    assert found.pass_at is None
-
-
-def test_a_policy_the_fleet_never_issued_is_shown(terminal: Any) -> None:
-    found = judge(terminal.record(), policy=None)
-    assert found.flags == (Flag.POLICY_UNKNOWN,)
-    assert found.pass_at is not None
+    found = judge(
+        record.model_copy(update={"evidence": (*record.evidence, simulated)}), accept_simulated=accepted
+    ).judgement
+    assert (found.pass_at is not None) is accepted
+    assert (Flag.SIMULATED in found.flags) is not accepted
 
 
 def test_without_a_clock_the_fleet_brackets_between_its_own_moments() -> None:
@@ -181,7 +263,6 @@ def test_the_bracket_never_ends_after_the_arrival() -> None:
     [
         {"wall_clock": RECEIVED + timedelta(days=2)},
         {"last_fleet_time": AT + timedelta(minutes=1)},
-        {"last_fleet_time": RECEIVED + timedelta(days=1)},
         {"wall_clock": datetime(1, 1, 1, tzinfo=UTC), "uncertainty_s": 1e6},
     ],
 )
@@ -191,6 +272,20 @@ def test_a_clock_that_contradicts_the_fleet_is_set_aside(changes: dict[str, Any]
     assert bracket.latest == RECEIVED
 
 
+def test_a_signed_time_the_fleet_has_not_reached_bounds_nothing_and_the_terminals_clock_still_does() -> None:
+    bracket = bracket_of(moment(last_fleet_time=RECEIVED + timedelta(days=1)), RECEIVED)
+    assert bracket.contradicted
+    assert (bracket.earliest, bracket.latest) == (AT - timedelta(seconds=2), AT + timedelta(seconds=2))
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=1), CLOCK_TOLERANCE])
+def test_a_fleet_clock_that_fell_back_a_little_takes_no_pass(terminal: Any, ahead: timedelta) -> None:
+    decided = moment(wall_clock=RECEIVED + ahead, uncertainty_s=0.0, last_fleet_time=RECEIVED + ahead)
+    found = judge(terminal.record(decided=decided)).judgement
+    assert found.pass_at == RECEIVED
+    assert found.flags == ()
+
+
 def test_an_endless_uncertainty_bounds_nothing() -> None:
     assert bracket_of(moment(uncertainty_s=1e300), RECEIVED).earliest is None
 
@@ -198,8 +293,8 @@ def test_an_endless_uncertainty_bounds_nothing() -> None:
 def test_a_pass_whose_moment_nothing_bounds_does_not_count(terminal: Any) -> None:
     record = terminal.record(decided=moment(source=ClockSource.NONE, uncertainty_s=None))
     found = judge(record)
-    assert found.pass_at is None
-    assert Flag.TIME_UNBOUNDED in found.flags
+    assert found.judgement.pass_at is None
+    assert Flag.TIME_UNBOUNDED in found.judgement.flags
 
 
 @pytest.mark.parametrize(("days", "counts"), [(1, True), (13, True), (14, False), (400, False)])
@@ -207,7 +302,7 @@ def test_time_uncertain_counts_only_within_one_rosters_life(terminal: Any, days:
     floor = RECEIVED - timedelta(days=days)
     decided = moment(source=ClockSource.NONE, uncertainty_s=None, last_fleet_time=floor)
     found = judge(terminal.record(outcome=Outcome.TIME_UNCERTAIN, decided=decided))
-    assert (found.pass_at == floor) is counts
+    assert (found.judgement.pass_at == floor) is counts
     assert (timedelta(days=days) < MAX_UNCERTAIN_SPAN) is counts
 
 
@@ -225,7 +320,7 @@ def test_every_bracket_is_in_order_and_within_what_the_fleet_knows(
     assert bracket.latest <= RECEIVED
     if bracket.earliest is not None:
         assert bracket.earliest <= bracket.latest
-        assert floor is None or bracket.earliest >= floor
+        assert floor is None or floor > RECEIVED or bracket.earliest >= floor
 
 
 def presence(state: str, connection: int, *, boot: str = "b", at: datetime = AT) -> Presence:
