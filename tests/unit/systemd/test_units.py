@@ -86,3 +86,51 @@ def test_a_unit_starts_a_program_this_project_installs(unit: Path) -> None:
     parser = RawConfigParser(strict=False)
     parser.read(unit)
     assert Path(parser["Service"]["ExecStart"].split()[0]).name in scripts
+
+
+def made(program: str, folder: Path, content: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Have one of systemd's two makers read a file, in a root folder of its own."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    (folder / "etc").mkdir(exist_ok=True)
+    command = [found, f"--root={folder}", *options, "-"]
+    return subprocess.run(command, input=content, capture_output=True, text=True, check=False)
+
+
+def entries(path: Path) -> list[list[str]]:
+    return [
+        line.split()
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_user_of_a_unit_is_made(unit: Path, tmp_path: Path) -> None:
+    (user,) = lines(unit, "User")
+    file = ROOT / "systemd" / f"{user}.sysusers"
+    assert [entry[:2] for entry in entries(file)] == [["u", user]]
+    assert f"/usr/lib/sysusers.d/{user}.conf" in file.read_text(encoding="utf-8")
+    found = made("systemd-sysusers", tmp_path, file.read_text(encoding="utf-8"), "--dry-run")
+    assert found.returncode == 0, found.stderr
+    assert f"Would create user '{user}'" in found.stderr or f"Creating user '{user}'" in found.stderr
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_settings_folder_of_a_unit_is_made_and_its_keys_are_roots(unit: Path, tmp_path: Path) -> None:
+    (user,) = lines(unit, "User")
+    file = ROOT / "systemd" / f"{user}.tmpfiles"
+    found = entries(file)
+    assert ["d", "/etc/lifecert", "0755", "root", "root", "-"] in found
+    assert {entry[4] for entry in found} == {"root", user}
+    for credential in lines(unit, "LoadCredential"):
+        assert ["z", credential.partition(":")[2], "0600", "root", "root", "-"] in found
+    (config,) = re.findall(r"--config (\S+)", unit.read_text(encoding="utf-8"))
+    assert ["z", config, "0640", "root", user, "-"] in found
+    assert f"/usr/lib/tmpfiles.d/{user}.conf" in file.read_text(encoding="utf-8")
+    # Every line is read, none is carried out: no path begins so.
+    parsed = made("systemd-tmpfiles", tmp_path, file.read_text(encoding="utf-8"), "--create", "--prefix=/nowhere")
+    assert parsed.returncode == 0, parsed.stderr
+    wrong = made("systemd-tmpfiles", tmp_path, "zz /etc 0755\n", "--create", "--prefix=/nowhere")
+    assert wrong.returncode != 0, "a mistake would be found"
