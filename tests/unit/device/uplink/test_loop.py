@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -79,7 +79,7 @@ class ScriptedLink:
 
 
 class World:
-    """An uplink on a scripted link; `run` ends when the script does."""
+    """An uplink on a scripted link; `run` ends when the script does, `close` must follow however it ended."""
 
     def __init__(self, folder: Path, outbox: MemoryOutbox | None = None) -> None:
         self.key = PrivateKey.generate()
@@ -123,6 +123,8 @@ class World:
     def run(self, *turns: Callable[[], None]) -> None:
         self.link.turns = [*turns, self.stop.set]
         self.uplink.run(self.stop)
+
+    def close(self) -> None:
         self.references.close()
 
     def receive(self, kind: Kind, payload: bytes) -> None:
@@ -147,12 +149,18 @@ class World:
         self.clock.advance(S // 100)
 
 
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
 def nothing() -> None:
     """Let a turn pass."""
 
 
-def test_a_connection_has_a_will_one_subscription_a_question_and_a_presence(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_a_connection_has_a_will_one_subscription_a_question_and_a_presence(world: World) -> None:
     world.run(nothing)
     assert world.link.subscribed == ["lifecert/v1/north/t-1/down/#"]
     assert [presence.state for presence in world.presences(world.link.wills)] == ["offline"]
@@ -163,8 +171,7 @@ def test_a_connection_has_a_will_one_subscription_a_question_and_a_presence(tmp_
     assert world.alive >= 2
 
 
-def test_a_receipt_settles_and_is_the_fleets_time(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_a_receipt_settles_and_is_the_fleets_time(world: World) -> None:
     sha256 = world.record()
     world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256)))
     assert world.link.sent(Kind.RECORD)
@@ -172,8 +179,7 @@ def test_a_receipt_settles_and_is_the_fleets_time(tmp_path: Path) -> None:
     assert world.clock.now().last_fleet_time == T0 + timedelta(days=1)
 
 
-def test_a_refused_record_is_an_error_in_the_log_and_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    world = World(tmp_path)
+def test_a_refused_record_is_an_error_in_the_log_and_stays(world: World, caplog: pytest.LogCaptureFixture) -> None:
     sha256 = world.record()
     world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=Verdict.REFUSED)))
     assert world.outbox.counts().refused == 1
@@ -184,7 +190,7 @@ def test_a_refused_record_is_an_error_in_the_log_and_stays(tmp_path: Path, caplo
 
 @pytest.mark.parametrize(("reason", "sendings"), [("signature", 2), ("retired_terminal", 2), ("fork", 1), ("why", 1)])
 def test_a_refusal_that_may_be_cured_is_sent_again_once_on_the_next_connection(
-    tmp_path: Path, reason: str, sendings: int
+    world: World, reason: str, sendings: int
 ) -> None:
     def lose() -> None:
         raise LinkDown("gone")
@@ -192,15 +198,13 @@ def test_a_refusal_that_may_be_cured_is_sent_again_once_on_the_next_connection(
     def refuse() -> None:
         world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=Verdict.REFUSED, reason=reason))
 
-    world = World(tmp_path)
     sha256 = world.record()
     world.run(nothing, refuse, *[nothing] * 30, lose, nothing, refuse, *[nothing] * 30)
     assert [sha256_of(token) for token in world.link.sent(Kind.RECORD)] == [sha256] * sendings
     assert [row.reason for row in world.outbox.refused(9)] == [reason]
 
 
-def test_a_broker_that_takes_nothing_is_left_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    world = World(tmp_path)
+def test_a_broker_that_takes_nothing_is_left_and_tried_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.record()
     world.link.takes = False
     world.run(*[nothing] * 35)
@@ -210,13 +214,12 @@ def test_a_broker_that_takes_nothing_is_left_and_tried_again(tmp_path: Path, cap
 
 
 def test_a_lost_broker_is_reported_once_and_every_connection_is_newer(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     def lose() -> None:
         world.link.refusals = 5
         raise LinkDown("gone")
 
-    world = World(tmp_path)
     world.run(nothing, lose, nothing)
     first, second = world.presences(world.link.wills)
     assert second.connection > first.connection
@@ -224,8 +227,7 @@ def test_a_lost_broker_is_reported_once_and_every_connection_is_newer(
     assert caplog.text.count("broker connected") == 2
 
 
-def test_dropped_messages_are_counted_and_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    world = World(tmp_path)
+def test_dropped_messages_are_counted_and_do_not_fill_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
 
     def flood() -> None:
         for _ in range(150):
@@ -248,10 +250,11 @@ class FailingOutbox(MemoryOutbox):
 
 
 def test_a_disk_that_fails_for_a_while_is_reported_once_and_the_link_lives_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox = FailingOutbox()
     world = World(tmp_path, outbox)
+    request.addfinalizer(world.close)
 
     def set_down(value: bool) -> Callable[[], None]:
         def act() -> None:
@@ -267,8 +270,7 @@ def test_a_disk_that_fails_for_a_while_is_reported_once_and_the_link_lives_on(
     assert [sha256_of(token) for token in world.link.sent(Kind.RECORD)] == [sha256]
 
 
-def test_acknowledged_records_are_purged(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_acknowledged_records_are_purged(world: World) -> None:
     sha256 = world.record()
     world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256)), *[nothing] * 65)
     assert world.outbox.counts().acknowledged == 0

@@ -1,0 +1,192 @@
+"""What every camera and every panel must do; the real ones on a stand-in for their library or its own fake pins."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from device.adapters.camera_picamera2 import Picamera2Camera
+from device.adapters.panel_gpiozero import GpiozeroPanel
+from device.errors import CameraUnavailable, PanelUnavailable
+from device.ports import Button, Camera, Panel
+from device.session.commands import Lamp
+from device.settings import Panel as PanelSettings
+from device.simulated.actor import EmptyRoom
+from device.simulated.camera import SimulatedCamera
+from device.simulated.clock import SteppedClock
+from device.simulated.panel import SimulatedPanel
+
+FRAME_NS = 50_000_000
+
+
+class StandInRequest:
+    """A completed request of picamera2."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def make_array(self, _name: str) -> Any:
+        return np.full((48, 64, 3), self._number, np.uint8)
+
+    def get_metadata(self) -> dict[str, int]:
+        return {"SensorTimestamp": self._number * FRAME_NS}
+
+    def release(self) -> None:
+        """Nothing to give back."""
+
+
+class StandInJob:
+    def __init__(self, request: StandInRequest) -> None:
+        self._future: Future[StandInRequest] = Future()
+        self._future.set_result(request)
+
+    def get_result(self, timeout: float) -> StandInRequest:
+        return self._future.result(timeout)
+
+
+class StandInSensor:
+    """Gives a frame whenever one is asked for."""
+
+    def __init__(self, _index: int) -> None:
+        self._number = 0
+
+    def create_video_configuration(self, **options: object) -> dict[str, object]:
+        return options
+
+    def configure(self, _options: dict[str, object]) -> None:
+        """Any size will do."""
+
+    def start(self) -> None:
+        """Nothing to open."""
+
+    def capture_request(self, *, wait: bool) -> StandInJob:
+        assert not wait
+        self._number += 1
+        return StandInJob(StandInRequest(self._number))
+
+    def stop(self) -> None:
+        """Nothing to close."""
+
+    close = stop
+
+
+@pytest.fixture(params=["picamera2", "simulated"])
+def camera(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Camera:
+    if request.param == "simulated":
+        return SimulatedCamera(EmptyRoom(20.0), SteppedClock(datetime(2026, 3, 1, tzinfo=UTC)))
+    monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=StandInSensor))
+    return Picamera2Camera()
+
+
+def test_frames_are_numbered_and_timed_in_order(camera: Camera) -> None:
+    camera.start()
+    frames = [camera.capture(1.0) for _ in range(4)]
+    camera.stop()
+    taken = [frame for frame in frames if frame is not None]
+    assert [frame.sequence for frame in taken] == [1, 2, 3, 4]
+    assert {after.monotonic_ns - before.monotonic_ns for before, after in pairwise(taken)} == {FRAME_NS}
+    for frame in taken:
+        assert frame.pixels.dtype == np.uint8
+        assert frame.pixels.shape[2] == 3
+        assert frame.pixels.flags.c_contiguous
+
+
+def test_a_camera_gives_frames_between_start_and_stop_only(camera: Camera) -> None:
+    with pytest.raises(CameraUnavailable):
+        camera.capture(0.1)
+    camera.stop()
+    camera.start()
+    with pytest.raises(CameraUnavailable):
+        camera.start()
+    camera.stop()
+    camera.stop()
+    with pytest.raises(CameraUnavailable):
+        camera.capture(0.1)
+
+
+def test_a_camera_can_be_opened_again(camera: Camera) -> None:
+    for _ in range(2):
+        camera.start()
+        assert camera.capture(1.0) is not None
+        camera.stop()
+
+
+@dataclass
+class Board:
+    """A panel with somebody who presses its buttons."""
+
+    panel: Panel
+    press: Callable[[Button], None]
+    lamp: Callable[[], object]
+    """Anything that is the same for the same light."""
+
+
+@pytest.fixture(params=["gpiozero", "simulated"])
+def board(request: pytest.FixtureRequest) -> Iterator[Board]:
+    if request.param == "simulated":
+        simulated = SimulatedPanel()
+        yield Board(simulated, simulated.press, lambda: simulated.lamp)
+        return
+    pins = PanelSettings(debounce_s=0.001)
+    factory = MockFactory(pin_class=MockPWMPin)
+    numbers = {Button.START: pins.start_pin, Button.REPEAT: pins.repeat_pin, Button.CANCEL: pins.cancel_pin}
+
+    def press(button: Button) -> None:
+        factory.pin(numbers[button]).drive_low()
+
+    yield Board(
+        GpiozeroPanel(pins, pin_factory=factory),
+        press,
+        lambda: tuple(factory.pin(pin).state for pin in (pins.red_pin, pins.green_pin, pins.blue_pin)),
+    )
+    factory.close()
+
+
+@pytest.mark.parametrize("button", Button)
+def test_a_press_is_heard_once(board: Board, button: Button) -> None:
+    heard: list[Button] = []
+    arrived = threading.Event()
+
+    def hear(pressed: Button) -> None:
+        heard.append(pressed)
+        arrived.set()
+
+    board.panel.start(hear)
+    board.press(button)
+    assert arrived.wait(20)
+    board.panel.stop()
+    assert heard == [button]
+
+
+def test_every_lamp_state_looks_different(board: Board) -> None:
+    board.panel.start(lambda _: None)
+    seen = set()
+    for lamp in Lamp:
+        board.panel.show(lamp)
+        seen.add(board.lamp())
+    board.panel.stop()
+    assert len(seen) == len(Lamp)
+
+
+def test_a_panel_shows_between_start_and_stop_only(board: Board) -> None:
+    with pytest.raises(PanelUnavailable):
+        board.panel.show(Lamp.IDLE)
+    board.panel.stop()
+    for _ in range(2):
+        board.panel.start(lambda _: None)
+        board.panel.show(Lamp.IDLE)
+        board.panel.stop()
+        board.panel.stop()
+    with pytest.raises(PanelUnavailable):
+        board.panel.show(Lamp.IDLE)
