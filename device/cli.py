@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -14,6 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from device.app.clip import ClipResult
+    from device.ports import Outbox
     from device.settings import Settings
 
 DONE, CHECK_FAILED, USAGE, BAD_SETTINGS = 0, 1, 2, 78
@@ -28,6 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+outbox_app = typer.Typer(help="Look at the records that wait on this terminal.", no_args_is_help=True)
+app.add_typer(outbox_app, name="outbox")
+
+_MOST_LISTED = 1000
 
 
 class ReferenceKind(StrEnum):
@@ -174,6 +182,53 @@ def selftest(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = Fa
         for check in report.checks:
             typer.echo(f"{check.status:8} {check.name}: {check.detail} ({check.seconds:.1f} s)")
     raise typer.Exit(DONE if report.passed else CHECK_FAILED)
+
+
+@outbox_app.command("list")
+def list_outbox(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
+    """Count the records by state and list those the fleet has refused, with its reasons."""
+    with _outbox(config) as outbox:
+        counts = outbox.counts()
+        refused = outbox.refused(_MOST_LISTED)
+    if as_json:
+        rows = [{"sha256": row.sha256, "counter": row.counter, "reason": row.reason} for row in refused]
+        typer.echo(json.dumps({"counts": counts.model_dump(), "refused": rows}, indent=2))
+        return
+    for state, number in counts.model_dump().items():
+        typer.echo(f"{state:12} {number}")
+    for row in refused:
+        typer.echo(f"refused      {row.sha256} counter {row.counter}: {row.reason or 'no reason given'}")
+    if counts.refused > len(refused):
+        typer.echo(f"refused      {counts.refused - len(refused)} more")
+
+
+@outbox_app.command("retry")
+def retry_outbox(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Send all refused records again: after the fleet or this terminal's registration was put right."""
+    with _outbox(config) as outbox:
+        number = outbox.retry_refused(outbox.counts().refused)
+    typer.echo(f"{number} records will be sent again")
+
+
+@contextmanager
+def _outbox(config: Path) -> Iterator[Outbox]:
+    """Open the outbox of a terminal that has one; a mistaken path must not make an empty one."""
+    from device.adapters.outbox_sqlite import SqliteOutbox
+    from device.errors import DeviceError
+
+    settings = _load(config)
+    if not settings.outbox_path.exists():
+        _fail(f"outbox {settings.outbox_path}: there is none yet", CHECK_FAILED)
+    try:
+        outbox = SqliteOutbox(
+            settings.outbox_path, max_rows=settings.outbox.max_rows, max_bytes=settings.outbox.max_bytes
+        )
+        try:
+            yield outbox
+        finally:
+            outbox.close()
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
 
 
 def _describe(result: ClipResult) -> str:

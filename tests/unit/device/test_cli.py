@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from device.adapters.outbox_sqlite import SqliteOutbox
 from device.cli import app
+from device.settings import load_settings
+from protocol.receipts import ReceiptItem, Verdict
 
 
 def call(*arguments):
@@ -18,7 +22,7 @@ def call(*arguments):
 def test_version_and_help_answer():
     assert call("--version").stdout.startswith("lifecert-terminal ")
     help_text = call("--help").stdout
-    for command in ("run", "uplink", "certify", "features", "selftest"):
+    for command in ("run", "uplink", "certify", "features", "selftest", "outbox"):
         assert command in help_text
 
 
@@ -36,6 +40,40 @@ def test_bad_settings_end_with_78_and_every_problem(tmp_path, command):
 def test_wrong_usage_ends_with_2():
     assert call("certify").exit_code == 2
     assert call("features", "/nowhere/picture.png").exit_code == 2
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "terminal.toml"
+    path.write_text(
+        f"[terminal]\nfleet_id = 'north'\nterminal_id = 't-1'\ndata_dir = '{tmp_path / 'data'}'\n"
+        "[broker]\nhost = 'localhost'\n[camera]\nkind = 'simulated'\n[panel]\nkind = 'simulated'\n"
+    )
+    return path
+
+
+def test_refused_records_are_listed_with_reasons_and_sent_again(config):
+    path = load_settings(config).outbox_path
+    outbox = SqliteOutbox(path, max_rows=9, max_bytes=1 << 24)
+    first, _ = (outbox.append(lambda counter, _: b"%d" % counter) for _ in range(2))
+    outbox.settle([ReceiptItem(sha256=first.sha256, verdict=Verdict.REFUSED, reason="fork")])
+    outbox.close()
+    told = call("outbox", "list", "--config", str(config)).stdout
+    assert f"{first.sha256} counter 1: fork" in told
+    found = json.loads(call("outbox", "list", "--json", "--config", str(config)).stdout)
+    assert found["counts"] == {"pending": 1, "published": 0, "acknowledged": 0, "refused": 1}
+    assert found["refused"] == [{"sha256": first.sha256, "counter": 1, "reason": "fork"}]
+    assert call("outbox", "retry", "--config", str(config)).stdout == "1 records will be sent again\n"
+    found = json.loads(call("outbox", "list", "--json", "--config", str(config)).stdout)
+    assert (found["counts"]["pending"], found["refused"]) == (2, [])
+
+
+@pytest.mark.parametrize("command", ["list", "retry"])
+def test_looking_into_an_outbox_makes_none(config, command):
+    result = call("outbox", command, "--config", str(config))
+    assert result.exit_code == 1
+    assert "there is none yet" in result.stderr
+    assert not (config.parent / "data").exists()
 
 
 def test_starting_up_loads_nothing_heavy():
