@@ -51,11 +51,32 @@ def draw_actions(nonce: bytes, allowed: Sequence[Action], count: int) -> tuple[A
     return tuple(drawn)
 
 
-class _Numbers:
-    """Uniform integers from a keyed counter."""
+def draw_pauses(nonce: bytes, count: int, *, shortest_s: float, longest_s: float) -> tuple[float, ...]:
+    """Draw how long the subject must be at rest before each prompt, in seconds, the same for the same nonce.
 
-    def __init__(self, nonce: bytes) -> None:
+    Each pause is uniform over whole milliseconds from `shortest_s` to `longest_s`, both included. A recording cannot know when it
+    is asked; the numbers are independent of the actions' ones.
+
+    Raises:
+        ValueError: if the nonce is too short, `count` is below 1, or the limits are negative or in the wrong order.
+    """
+    if len(nonce) < MINIMUM_NONCE_BYTES:
+        raise ValueError(f"nonce has {len(nonce)} bytes, at least {MINIMUM_NONCE_BYTES} are needed")
+    if count < 1:
+        raise ValueError(f"count is {count}, at least 1 is needed")
+    if not 0 <= shortest_s <= longest_s:
+        raise ValueError(f"pauses from {shortest_s} to {longest_s} s are impossible")
+    shortest, longest = round(shortest_s * 1000), round(longest_s * 1000)
+    numbers = _Numbers(nonce, b"lifecert pause")
+    return tuple((shortest + numbers.below(longest - shortest + 1)) / 1000 for _ in range(count))
+
+
+class _Numbers:
+    """Uniform integers from a keyed counter; a label keeps one use apart from another."""
+
+    def __init__(self, nonce: bytes, label: bytes = b"lifecert challenge") -> None:
         self._nonce = nonce
+        self._label = label
         self._counter = 0
 
     def below(self, limit: int) -> int:
@@ -63,7 +84,7 @@ class _Numbers:
         span = 1 << 64
         unbiased = span - span % limit
         while True:
-            block = hmac.digest(self._nonce, b"lifecert challenge" + self._counter.to_bytes(8, "big"), hashlib.sha256)
+            block = hmac.digest(self._nonce, self._label + self._counter.to_bytes(8, "big"), hashlib.sha256)
             self._counter += 1
             value = int.from_bytes(block[:8], "big")
             if value < unbiased:

@@ -43,12 +43,26 @@ class ChallengePolicy(WirePart):
     """Actions that must be performed in one session."""
     answer_timeout_s: float = Field(gt=0, le=60)
     """From the end of the prompt to the completed action."""
+    rest_shortest_s: float = Field(default=0.8, ge=0, le=5)
+    """Least time that head and mouth must be at rest before a prompt is given."""
+    rest_longest_s: float = Field(default=2.4, ge=0, le=5)
+    """Most of it; each pause is drawn from the nonce between the two."""
+    rest_timeout_s: float = Field(default=30.0, gt=0, le=120)
+    """How long is waited for such a rest before the challenge counts as not run."""
+    reaction_s: float = Field(default=0.4, ge=0, le=1)
+    """An action that begins sooner after the prompt is no answer to it."""
     prompt_s: float = Field(ge=0, le=20)
     """How long a prompt takes to speak; an action during it counts."""
     wrong_actions_allowed: int = Field(ge=0, le=3)
     """After so many wrong actions a fresh one is drawn and the prompt is given again; one more fails the challenge."""
     repeats: int = Field(ge=0, le=3)
     """How often an unanswered prompt is given again before the challenge counts as not answered."""
+
+    @model_validator(mode="after")
+    def _pauses_ordered(self) -> Self:
+        if self.rest_shortest_s > self.rest_longest_s:
+            raise ValueError("shortest rest above longest rest")
+        return self
 
 
 class ContinuityPolicy(WirePart):

@@ -14,6 +14,7 @@ from device.runner.claims import Claimed, look_up
 from device.runner.records import Identity, build_record
 from device.runner.worker import CompareWith, Findings, News, Reopen, VisionWorker
 from device.session.commands import (
+    AwaitRest,
     CancelTimer,
     Command,
     Compare,
@@ -296,7 +297,7 @@ class Runner:
                 self._recheck()
             case Compare():
                 self._compare(command)
-            case StartAcquisition() | StopAcquisition() | TakeSample() | DropSamples() | WatchFor():
+            case StartAcquisition() | StopAcquisition() | TakeSample() | DropSamples() | AwaitRest() | WatchFor():
                 self._order(command)
 
     def _compare(self, command: Compare) -> None:
@@ -306,12 +307,21 @@ class Runner:
                 reference=claimed.features() if claimed else None,
                 key=claimed.key if claimed else b"",
                 min_continuity=command.min_continuity,
+                phases=command.phases,
                 has_track_changed=command.has_track_changed,
             )
         )
 
     def _order(
-        self, order: StartAcquisition | StopAcquisition | TakeSample | DropSamples | WatchFor | CompareWith | Reopen
+        self,
+        order: StartAcquisition
+        | StopAcquisition
+        | TakeSample
+        | DropSamples
+        | AwaitRest
+        | WatchFor
+        | CompareWith
+        | Reopen,
     ) -> None:
         if self._worker is not None:
             self._worker.order(self._generation, order)

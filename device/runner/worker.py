@@ -11,11 +11,12 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from device.errors import CameraUnavailable
+from device.errors import CameraUnavailable, IncomparableFeatures
 from device.ports import Camera
 from device.session.commands import (
+    AwaitRest,
     DropSamples,
     StartAcquisition,
     StopAcquisition,
@@ -46,6 +47,11 @@ logger = logging.getLogger(__name__)
 
 _RECENT = 16
 """Observations kept for a `TakeSample` that comes some frames late: half a second at 30 frames/s."""
+_MOST_MOVING = 300
+"""Frames kept of the actions after one prompt: ten seconds at 30 frames/s, as long as a prompt is open."""
+_FEATURES_YAW_DEG = 35.0
+"""Further turned, features are not asked for: live heads turned by 25 to 30 degrees keep a cosine of .75 to .85 to the front view,
+and profiles do not."""
 _CAPTURE_TIMEOUT_S = 0.5
 """How long one step waits for a frame; bounds how late an order is seen."""
 _SILENCE_S = 5.0
@@ -61,7 +67,11 @@ class CompareWith:
     key: bytes
     """The reference's key domain secret."""
     min_continuity: float
+    phases: tuple[str, ...]
     has_track_changed: bool
+
+    def __repr__(self) -> str:
+        return f"CompareWith({self.reference!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class Findings:
     quality: tuple[tuple[str, float], ...]
 
 
-Order = StartAcquisition | StopAcquisition | TakeSample | DropSamples | WatchFor | CompareWith | Reopen
+Order = StartAcquisition | StopAcquisition | TakeSample | DropSamples | AwaitRest | WatchFor | CompareWith | Reopen
 News = SampleAssessed | ChallengeAnswered | FrameRateLow | Findings | FaultRaised | FaultCleared
 
 _INSTALLED = (EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY)
@@ -93,6 +103,7 @@ class _Sample:
     track_id: int
     features: FeatureVector
     quality: dict[str, float]
+    is_moving: bool
 
 
 class VisionWorker:
@@ -106,6 +117,7 @@ class VisionWorker:
         now_ns: Callable[[], int],
         post: Callable[[int, News], None],
         is_paced: bool = False,
+        is_simulated: bool = False,
     ) -> None:
         """Prepare a worker.
 
@@ -114,6 +126,7 @@ class VisionWorker:
             pipeline: the face processing.
             now_ns: reads the monotonic clock of the frames.
             post: takes the number of the acquisition and the news.
+            is_simulated: whether the frames come from no camera; the evidence says so.
             is_paced: whether the caller of `step` moves the clock; an empty camera then is a clip's end and no fault.
         """
         self._camera = camera
@@ -121,6 +134,7 @@ class VisionWorker:
         self._now_ns = now_ns
         self._post = post
         self._is_paced = is_paced
+        self._is_simulated = is_simulated
         self._orders: queue.SimpleQueue[tuple[int, Order]] = queue.SimpleQueue()
         self._generation = 0
         self.is_acquiring = False
@@ -130,8 +144,12 @@ class VisionWorker:
         self._has_told_slow = False
         self._wants_features = False
         self._recent: OrderedDict[int, SubjectObservation] = OrderedDict()
+        self._moving: OrderedDict[int, SubjectObservation] = OrderedDict()
         self._samples: list[_Sample] = []
         self._last_frame_ns = 0
+        self._began_ns = 0
+        self.beat_ns = now_ns()
+        """When the worker last began or ended a step; one that hangs in a camera or a network does neither."""
 
     def order(self, generation: int, order: Order) -> None:
         """Give an order; it is carried out before the next frame. May be called from any thread."""
@@ -143,9 +161,13 @@ class VisionWorker:
         Args:
             wait_s: how long to wait for an order while no frames are wanted.
         """
+        self.beat_ns = self._now_ns()
         self._take_orders(wait_s)
-        if not self.is_acquiring:
-            return
+        if self.is_acquiring:
+            self._look()
+        self.beat_ns = self._now_ns()
+
+    def _look(self) -> None:
         try:
             frame = self._camera.capture(_CAPTURE_TIMEOUT_S)
         except CameraUnavailable as error:
@@ -157,9 +179,13 @@ class VisionWorker:
                 self._fail(Fault.CAMERA, f"no frame for {_SILENCE_S} s")
             return
         self._last_frame_ns = now
+        if frame.monotonic_ns < self._began_ns:
+            # It was taken before this session and may show whoever was there then.
+            return
         observation = self._pipeline.process(frame, want_features=self._wants_features)
-        self._tell_sample(observation)
-        self._tell_actions(self._actions.observe(motion_of(observation), monotonic_ns=observation.monotonic_ns))
+        report = self._actions.observe(motion_of(observation), monotonic_ns=observation.monotonic_ns)
+        self._tell_sample(observation, report)
+        self._tell_actions(report)
 
     def _take_orders(self, wait_s: float) -> None:
         try:
@@ -180,7 +206,7 @@ class VisionWorker:
                 self._pipeline.forget_subject()
                 self._actions = ActionDetector()
                 self._wants_features = True
-                self._last_frame_ns = self._now_ns()
+                self._last_frame_ns = self._began_ns = self._now_ns()
                 self.is_acquiring = True
             case StopAcquisition():
                 self._forget()
@@ -191,21 +217,26 @@ class VisionWorker:
                 self._wants_features = True
             case TakeSample():
                 self._take(order)
+            case AwaitRest():
+                self._monitor = None
+                self._drop_moving()
+                self._wants_features = True
             case WatchFor():
                 self._watch(order)
             case CompareWith():
                 self._post(self._generation, self._compare(order))
+                self._drop_samples()
+                if order.reference is not None:
+                    order.reference.erase()
             case Reopen():
                 self._reopen()
 
-    def _tell_sample(self, observation: FrameObservation) -> None:
+    def _tell_sample(self, observation: FrameObservation, report: ActionReport) -> None:
         subject = observation.subject
         if subject is None:
             news = SampleAssessed(observation.monotonic_ns, observation.sequence, None)
         else:
-            self._recent[observation.sequence] = subject
-            while len(self._recent) > _RECENT:
-                _erase(self._recent.popitem(last=False)[1].features)
+            is_kept = self._keep(observation.sequence, subject, report)
             found = subject.quality
             news = SampleAssessed(
                 at_ns=observation.monotonic_ns,
@@ -213,17 +244,42 @@ class VisionWorker:
                 track_id=subject.track_id,
                 quality=tuple(found.components().items()),
                 advice=None if found.advice is quality.Advice.NONE else Advice(found.advice.value),
+                has_features=is_kept,
+                is_at_rest=report.is_at_rest,
             )
         self._post(self._generation, news)
+
+    def _keep(self, sequence: int, subject: SubjectObservation, report: ActionReport) -> bool:
+        """Keep what a sample may be taken of; return whether it is one of the resting face.
+
+        While a prompt is open every frame in which something moves is kept with its features: which of them shows the answer is known
+        only when the action has been seen.
+        """
+        if self._monitor is None:
+            return _put(self._recent, sequence, replace(subject, crop=None), most=_RECENT)
+        if report.is_moving and abs(subject.pose.yaw_deg) <= _FEATURES_YAW_DEG:
+            features = subject.features if subject.features is not None else self._pipeline.features_of(subject)
+            _put(self._moving, sequence, replace(subject, crop=None, features=features), most=_MOST_MOVING)
+        else:
+            _erase(subject.features)
+        return False
 
     def _tell_actions(self, report: ActionReport) -> None:
         if self._monitor is None or self._prompt is None:
             return
-        verdict = self._monitor.observe(report).verdict
-        if verdict is not ChallengeVerdict.PENDING:
-            is_performed = verdict is ChallengeVerdict.PERFORMED
+        progress = self._monitor.observe(report)
+        if progress.verdict is not ChallengeVerdict.PENDING:
+            shown = progress.interval.shown_sequence if progress.interval is not None else None
             self._monitor = None
-            self._post(self._generation, ChallengeAnswered(report.monotonic_ns, self._prompt.prompt, is_performed))
+            self._post(
+                self._generation,
+                ChallengeAnswered(
+                    report.monotonic_ns,
+                    self._prompt.prompt,
+                    is_performed=progress.verdict is ChallengeVerdict.PERFORMED,
+                    sequence=shown if shown in self._moving else None,
+                ),
+            )
         elif (
             self._prompt.action is Action.BLINK
             and report.frame_rate is not None
@@ -235,51 +291,46 @@ class VisionWorker:
 
     def _watch(self, order: WatchFor) -> None:
         self._prompt = order
-        self._monitor = ChallengeMonitor(order.action, prompted_ns=order.prompted_ns)
+        self._monitor = ChallengeMonitor(
+            order.action, prompted_ns=order.prompted_ns, reaction_ns=round(order.reaction_s * 1e9)
+        )
+        self._drop_moving()
         self._has_told_slow = False
-        self._wants_features = True
+        self._wants_features = False
 
     def _take(self, order: TakeSample) -> None:
         self._wants_features = order.wants_more
-        subject = self._recent.get(order.sequence)
+        subject = (self._moving if order.is_moving else self._recent).get(order.sequence)
         if subject is None or subject.features is None:
             logger.debug("sample no longer there phase=%s", order.phase)
             return
         own = FeatureVector(subject.features.values.copy(), subject.features.model_digest)
-        self._samples.append(_Sample(order.phase, subject.track_id, own, subject.quality.components()))
+        self._samples.append(_Sample(order.phase, subject.track_id, own, subject.quality.components(), order.is_moving))
 
     def _compare(self, order: CompareWith) -> Findings:
-        similarity = None
-        if self._samples and order.reference is not None:
-            probe = mean_features([sample.features for sample in self._samples])
-            values = protect(probe.values.astype("float32"), order.key)
-            protected = FeatureVector(values, probe.model_digest, order.reference.key_domain)
-            similarity = compare(protected, order.reference).similarity
-            probe.erase()
-            protected.erase()
-        phases = [PhaseSample(sample.phase, sample.track_id, sample.features) for sample in self._samples]
+        resting = [sample for sample in self._samples if not sample.is_moving]
+        phases = [
+            PhaseSample(sample.phase, sample.track_id, sample.features, sample.is_moving) for sample in self._samples
+        ]
         if order.has_track_changed:
             # Another track took over; it has no samples, its existence is the evidence.
             phases.append(PhaseSample("another_track", -1, None))
         absent = tuple(
-            EvidenceResult(kind=kind, status=EvidenceStatus.NOT_RUN, reason="not_installed")
+            EvidenceResult(kind=kind, status=EvidenceStatus.NOT_RUN, reason=self._why_absent(kind))
             for kind in EvidenceKind
             if kind not in _INSTALLED
         )
+        continuity = assess_continuity(phases, threshold=order.min_continuity, phases=order.phases)
         return Findings(
             at_ns=self._now_ns(),
-            similarity=similarity,
-            samples=len(self._samples),
-            evidence=(assess_continuity(phases, threshold=order.min_continuity), *absent),
-            quality=self._mean_quality(),
+            similarity=_similarity([sample.features for sample in resting], order),
+            samples=len(resting),
+            evidence=(continuity, *absent),
+            quality=_mean_quality(resting),
         )
 
-    def _mean_quality(self) -> tuple[tuple[str, float], ...]:
-        if not self._samples:
-            return ()
-        names = self._samples[0].quality
-        count = len(self._samples)
-        return tuple((name, sum(sample.quality[name] for sample in self._samples) / count) for name in names)
+    def _why_absent(self, kind: EvidenceKind) -> str:
+        return "simulated" if self._is_simulated and kind is EvidenceKind.CAPTURE_PATH else "not_installed"
 
     def _reopen(self) -> None:
         self.is_acquiring = False
@@ -313,6 +364,12 @@ class VisionWorker:
         for sample in self._samples:
             sample.features.erase()
         self._samples.clear()
+        self._drop_moving()
+
+    def _drop_moving(self) -> None:
+        for subject in self._moving.values():
+            _erase(subject.features)
+        self._moving.clear()
 
 
 class WorkerThread:
@@ -350,3 +407,35 @@ class WorkerThread:
 def _erase(features: FeatureVector | None) -> None:
     if features is not None:
         features.erase()
+
+
+def _put(kept: OrderedDict[int, SubjectObservation], sequence: int, subject: SubjectObservation, *, most: int) -> bool:
+    """Keep an observation in place of the oldest one; return whether it has features."""
+    kept[sequence] = subject
+    while len(kept) > most:
+        _erase(kept.popitem(last=False)[1].features)
+    return subject.features is not None
+
+
+def _similarity(vectors: list[FeatureVector], order: CompareWith) -> float | None:
+    """Return the score of the fused probe against the reference; None where the two cannot be compared."""
+    if not vectors or order.reference is None:
+        return None
+    try:
+        probe = mean_features(vectors)
+        values = probe.values.astype("float32")
+        probe.erase()
+        protected = FeatureVector(protect(values, order.key), probe.model_digest, order.reference.key_domain)
+        values[...] = 0
+        score = compare(protected, order.reference).similarity
+        protected.erase()
+    except (IncomparableFeatures, ValueError) as error:
+        logger.warning("no comparison why=%s", type(error).__name__)
+        return None
+    return score
+
+
+def _mean_quality(samples: list[_Sample]) -> tuple[tuple[str, float], ...]:
+    if not samples:
+        return ()
+    return tuple((name, sum(sample.quality[name] for sample in samples) / len(samples)) for name in samples[0].quality)

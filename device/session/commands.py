@@ -79,11 +79,18 @@ class TakeSample:
     """The part of the session; continuity compares one phase with another. The probe is fused from all of them."""
     wants_more: bool
     """Whether another sample is wanted before the next prompt; saves the feature network's time where not."""
+    is_moving: bool = False
+    """Whether it shows an action: good for continuity, but no part of the probe."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropSamples:
     """Forget the samples taken so far, which may be of somebody else, and want new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitRest:
+    """No prompt is open; want samples of the resting face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,8 @@ class WatchFor:
     action: Action
     prompted_ns: int
     """What began before this moment is no answer."""
+    reaction_s: float = 0.0
+    """Nor is what began sooner after it than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,8 @@ class Compare:
 
     min_continuity: float
     """Least cosine between any two phases."""
+    phases: tuple[str, ...]
+    """Every phase that a sample was taken of or should have been; continuity does not pass without each."""
     has_track_changed: bool
     """Whether another face took the place of the first one."""
 
@@ -180,6 +191,7 @@ Command = (
     | StopAcquisition
     | TakeSample
     | DropSamples
+    | AwaitRest
     | WatchFor
     | Prompt
     | SetLamp

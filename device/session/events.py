@@ -17,6 +17,8 @@ class Timer(StrEnum):
     """Bounds the wait for enough acceptable frames."""
     FACE_LOST = "face_lost"
     """Bounds how long the face may be out of the picture."""
+    REST = "rest"
+    """Bounds the wait for a face at rest, before a prompt and after the last action."""
     ANSWER = "answer"
     """Bounds one prompt of the challenge and its answer."""
     COMPARE = "compare"
@@ -103,6 +105,10 @@ class SampleAssessed:
     """Named components 0..100, larger = better; empty when there is no face."""
     advice: Advice | None = None
     """What would help most; None when nothing stands in the way."""
+    has_features: bool = False
+    """Whether the frame's features are there, so that a sample can be taken of it."""
+    is_at_rest: bool = False
+    """Whether head and mouth are near their rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,9 @@ class ChallengeAnswered:
     prompt: int
     """The number that `WatchFor` gave the prompt; an answer to an older one is none."""
     is_performed: bool
-    """Whether it was what the prompt asked for; if not it was another deliberate action."""
+    """Whether it was what the prompt asked for; if not it was another action."""
+    sequence: int | None = None
+    """The frame, with features, that shows the action; None when there is none that can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ class ComparisonDone:
     similarity: float | None
     """Cosine of probe and reference, -1..1, larger = more alike; None when no comparison was possible."""
     samples: int
-    """Frames the probe was fused from."""
+    """Frames the probe was fused from; fewer than the policy asks for make no comparison."""
     evidence: tuple[EvidenceResult, ...]
     """Continuity, and every further kind that this terminal has."""
     quality: tuple[tuple[str, float], ...]

@@ -5,13 +5,16 @@ States, what each waits for, and the timer that bounds it:
 - IDLE waits for a claim. Nothing bounds it: nobody is waiting.
 - ACQUIRING waits for the policy's number of acceptable frames of one face (`acquire`, and `face_lost` while a face that was
   there is gone). Whoever takes the place of the first face starts this state's count anew: nothing has been shown yet.
-- CHALLENGING waits for the action that was asked for (`answer`, for the prompt and its answer). The actions are drawn from the
-  session's nonce. A wrong action costs one more: a fresh one is asked and the number of actions to perform grows by one, so that a
-  recording gains nothing by being wrong; one wrong action above the policy's allowance fails the challenge. No answer: the prompt is
-  given again, as often as the policy says; then the challenge counts as not run, because an old person who did not hear is no
-  attack. Another face (another track) in place of the one that was just seen fails continuity at once. A face that had gone from
-  the picture and came back is nobody's proof of anything: an old person bends down for a stick. Once in a session everything
-  begins anew with it, samples and challenge, with the actions that the nonce gives next; a second time fails continuity.
+- CHALLENGING waits, in turn, for a face at rest (`rest`) and for the action that was asked for (`answer`, for the prompt and its
+  answer). Actions and the lengths of the rests are drawn from the session's nonce. A sample is taken of each rest, of each
+  action while it is performed, and of the rest after the last one, so that nobody else can do what is asked. A rest that does
+  not come leaves the challenge not run. A wrong action costs one more: a fresh one is asked and the number of actions to perform
+  grows by one, so that a recording gains nothing by being wrong; one wrong action above the policy's allowance fails the
+  challenge. No answer: the prompt is given again, as often as the policy says; then the challenge counts as not run, because an
+  old person who did not hear is no attack. Another face (another track) in place of the one that was just seen fails continuity at
+  once. A face that had gone from the picture and came back is nobody's proof of anything: an old person bends down for a stick.
+  Once in a session everything begins anew with it, samples and challenge, with the actions that the nonce gives next; a second time
+  fails continuity.
 - COMPARING waits for comparison and evidence (`compare`).
 - DECIDED waits until the record is on the disk (`store`). Nothing is said before it is.
 - REPORTING shows the result (`result`).
@@ -32,6 +35,7 @@ from typing import Literal
 from device.errors import IllegalEvent
 from device.session.commands import (
     Asked,
+    AwaitRest,
     CancelTimer,
     Command,
     Compare,
@@ -69,7 +73,7 @@ from device.session.events import (
     Timer,
     TimerExpired,
 )
-from protocol.challenge import Action, draw_actions
+from protocol.challenge import Action, draw_actions, draw_pauses
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, Policy
@@ -108,12 +112,32 @@ class Subject:
     policy: Policy | None
 
 
+class Stage(StrEnum):
+    """What a challenge waits for."""
+
+    REST = "rest"
+    """A face at rest, for as long as the nonce says; then a prompt is given."""
+    ANSWER = "answer"
+    """The answer to a prompt."""
+    LAST_REST = "last_rest"
+    """One more sample of the face at rest; then comparison begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """How far the challenge has come."""
 
     drawn: tuple[Action, ...]
     """All actions the session may come to ask, in the order of the nonce."""
+    pauses: tuple[float, ...]
+    """Seconds of rest before each prompt, in the order of the nonce."""
+    stage: Stage = Stage.REST
+    rest_since_ns: int | None = None
+    """Since when the face has been at rest without a break; None while it is not."""
+    is_sampled: bool = False
+    """Whether a sample of the present rest was taken."""
+    phases: tuple[str, ...] = ()
+    """Phases that there must be a sample of."""
     next: int = 0
     """Index of the action now asked for."""
     needed: int = 0
@@ -127,8 +151,6 @@ class Challenge:
     """Prompts given, repeated ones included."""
     is_slow: bool = False
     """Whether frames came too slowly to see the answer to the present prompt."""
-    sampled: int = 0
-    """For how many actions a sample for continuity was taken."""
     asked: tuple[Asked, ...] = ()
 
     @property
@@ -235,6 +257,8 @@ def _assess(session: Session, event: SampleAssessed) -> Step:
     if not _is_acceptable(event.quality, policy):
         advice = Line(event.advice.value) if event.advice is not None else Line.HOLD_STILL
         return _advise(session, commands, advice, event.at_ns)
+    if not event.has_features:
+        return session, commands
     session = replace(session, samples=session.samples + 1, quality=event.quality)
     is_enough = session.samples >= policy.quality.probe_samples
     commands += (TakeSample(event.sequence, State.ACQUIRING, wants_more=not is_enough),)
@@ -286,48 +310,92 @@ def _begin_challenge(session: Session, commands: tuple[Command, ...], at_ns: int
     nonce = bytes.fromhex(_subject(session).nonce)
     # Each wrong action costs itself and one more; all of it may come twice, with one interrupted prompt between.
     most = 2 * (rules.count + 2 * rules.wrong_actions_allowed) + 1
-    challenge = session.challenge or Challenge(drawn=draw_actions(nonce, rules.actions, most), needed=rules.count)
+    challenge = session.challenge or Challenge(
+        drawn=draw_actions(nonce, rules.actions, most),
+        pauses=draw_pauses(
+            nonce, most * (1 + rules.repeats), shortest_s=rules.rest_shortest_s, longest_s=rules.rest_longest_s
+        ),
+        needed=rules.count,
+    )
     session = replace(session, state=State.CHALLENGING, challenge=challenge)
-    return _ask(session, (*commands, CancelTimer(Timer.ACQUIRE)), at_ns)
+    return _await_rest(session, (*commands, CancelTimer(Timer.ACQUIRE)), Stage.REST, at_ns)
+
+
+def _await_rest(session: Session, commands: tuple[Command, ...], stage: Stage, at_ns: int) -> Step:
+    challenge = replace(_challenge(session), stage=stage, rest_since_ns=None, is_sampled=False)
+    # Advice is given to whoever does not come to rest, not to whoever is just doing so.
+    session = replace(session, challenge=challenge, advised=Line.LOOK_AT_CAMERA, advised_ns=at_ns)
+    return session, (
+        *commands,
+        CancelTimer(Timer.ANSWER),
+        AwaitRest(),
+        StartTimer(Timer.REST, _policy(session).challenge.rest_timeout_s),
+    )
 
 
 def _ask(session: Session, commands: tuple[Command, ...], at_ns: int) -> Step:
     challenge = _challenge(session)
-    challenge = replace(challenge, prompted_ns=at_ns, prompts=challenge.prompts + 1, is_slow=False)
+    challenge = replace(challenge, stage=Stage.ANSWER, prompted_ns=at_ns, prompts=challenge.prompts + 1, is_slow=False)
     rules = _policy(session).challenge
     return replace(session, challenge=challenge), (
         *commands,
+        CancelTimer(Timer.REST),
         Prompt(Line(challenge.action.value)),
-        WatchFor(challenge.prompts, challenge.action, at_ns),
+        WatchFor(challenge.prompts, challenge.action, at_ns, rules.reaction_s),
         StartTimer(Timer.ANSWER, rules.prompt_s + rules.answer_timeout_s),
     )
 
 
 def _watch(session: Session, event: SampleAssessed) -> Step:
-    """Follow the face and take one acceptable sample for each prompt."""
+    """Follow the face; take a sample of it at rest, and go on once it has rested long enough."""
     has_been_away = session.is_face_lost
     session, commands = _follow_face(session, event)
     if event.track_id is None:
-        return session, commands
+        return _unrest(session), commands
     if event.track_id != session.track_id and has_been_away and not session.has_begun_anew:
         return _begin_anew(session, commands, event)
     if event.track_id != session.track_id:
         interrupted = _evidence(EvidenceKind.CHALLENGE, EvidenceStatus.NOT_RUN, "interrupted")
         return _compare(session, commands, interrupted, has_track_changed=True)
-    challenge = _challenge(session)
-    if challenge.sampled > challenge.next or not _is_acceptable(event.quality, _policy(session)):
+    if _challenge(session).stage is Stage.ANSWER:
         return session, commands
-    session = replace(session, challenge=replace(challenge, sampled=challenge.next + 1))
-    return session, (
-        *commands,
-        TakeSample(event.sequence, f"{State.CHALLENGING}_{challenge.next + 1}", wants_more=False),
-    )
+    if not event.is_at_rest:
+        return _advise(_unrest(session), commands, Line.LOOK_AT_CAMERA, event.at_ns)
+    return _rest(session, commands, event)
+
+
+def _unrest(session: Session) -> Session:
+    return replace(session, challenge=replace(_challenge(session), rest_since_ns=None))
+
+
+def _rest(session: Session, commands: tuple[Command, ...], event: SampleAssessed) -> Step:
+    challenge = _challenge(session)
+    since_ns = event.at_ns if challenge.rest_since_ns is None else challenge.rest_since_ns
+    challenge = replace(challenge, rest_since_ns=since_ns)
+    if not challenge.is_sampled:
+        if not _is_acceptable(event.quality, _policy(session)):
+            advice = Line(event.advice.value) if event.advice is not None else Line.HOLD_STILL
+            return _advise(replace(session, challenge=challenge), commands, advice, event.at_ns)
+        if event.has_features:
+            phase = f"{challenge.stage}_{challenge.prompts + 1}"
+            challenge = replace(challenge, is_sampled=True, phases=(*challenge.phases, phase))
+            commands += (TakeSample(event.sequence, phase, wants_more=False),)
+    session = replace(session, challenge=challenge)
+    if not challenge.is_sampled:
+        return session, commands
+    if challenge.stage is Stage.LAST_REST:
+        return _compare(session, commands, _evidence(EvidenceKind.CHALLENGE, EvidenceStatus.PASSED, "all_performed"))
+    if event.at_ns - since_ns >= challenge.pauses[challenge.prompts] * 1e9:
+        return _ask(session, commands, event.at_ns)
+    return session, commands
 
 
 def _begin_anew(session: Session, commands: tuple[Command, ...], event: SampleAssessed) -> Step:
     policy = _policy(session)
-    interrupted = _next(_note(_challenge(session), "no_answer", event.at_ns))
-    challenge = replace(interrupted, performed=0, needed=policy.challenge.count, sampled=interrupted.next)
+    challenge = _challenge(session)
+    if challenge.stage is Stage.ANSWER:
+        challenge = _next(_note(challenge, "no_answer", event.at_ns))
+    challenge = replace(challenge, performed=0, needed=policy.challenge.count, repeats=0, phases=())
     session = replace(
         session,
         state=State.ACQUIRING,
@@ -339,6 +407,7 @@ def _begin_anew(session: Session, commands: tuple[Command, ...], event: SampleAs
     return session, (
         *commands,
         CancelTimer(Timer.ANSWER),
+        CancelTimer(Timer.REST),
         DropSamples(),
         Prompt(Line.LOOK_HERE),
         StartTimer(Timer.ACQUIRE, policy.timers.acquire_s),
@@ -347,21 +416,24 @@ def _begin_anew(session: Session, commands: tuple[Command, ...], event: SampleAs
 
 def _answer(session: Session, event: ChallengeAnswered) -> Step:
     challenge = _challenge(session)
-    rules = _policy(session).challenge
-    if event.prompt != challenge.prompts:
+    if challenge.stage is not Stage.ANSWER or event.prompt != challenge.prompts:
         return session, ()
+    rules = _policy(session).challenge
     if event.is_performed:
-        challenge = replace(_note(challenge, "performed", event.at_ns), performed=challenge.performed + 1)
-        if challenge.performed == challenge.needed:
-            passed = _evidence(EvidenceKind.CHALLENGE, EvidenceStatus.PASSED, "all_performed")
-            return _compare(replace(session, challenge=challenge), (), passed)
-        return _ask(replace(session, challenge=_next(challenge)), (), event.at_ns)
+        phase = f"action_{challenge.prompts}"
+        taken: tuple[Command, ...] = ()
+        if event.sequence is not None:
+            taken = (TakeSample(event.sequence, phase, wants_more=True, is_moving=True),)
+        challenge = _next(_note(challenge, "performed", event.at_ns))
+        challenge = replace(challenge, performed=challenge.performed + 1, phases=(*challenge.phases, phase))
+        stage = Stage.LAST_REST if challenge.performed == challenge.needed else Stage.REST
+        return _await_rest(replace(session, challenge=challenge), taken, stage, event.at_ns)
     challenge = replace(_note(challenge, "wrong", event.at_ns), wrong=challenge.wrong + 1)
     if challenge.wrong > rules.wrong_actions_allowed:
         failed = _evidence(EvidenceKind.CHALLENGE, EvidenceStatus.FAILED, "wrong_action")
         return _compare(replace(session, challenge=challenge), (), failed)
     challenge = replace(_next(challenge), needed=challenge.needed + 1)
-    return _ask(replace(session, challenge=challenge), (Prompt(Line.TRY_ANOTHER),), event.at_ns)
+    return _await_rest(replace(session, challenge=challenge), (Prompt(Line.TRY_ANOTHER),), Stage.REST, event.at_ns)
 
 
 def _next(challenge: Challenge) -> Challenge:
@@ -374,19 +446,29 @@ def _note(challenge: Challenge, result: Literal["performed", "wrong", "no_answer
 
 
 def _repeat(session: Session, event: RepeatPressed) -> Step:
-    """Give the prompt again; as long as the policy has repeats left, the time to answer begins anew."""
+    """Give the prompt again; as long as the policy has repeats left, after a new rest and with the whole time to answer."""
     challenge = _challenge(session)
+    if challenge.stage is not Stage.ANSWER:
+        return session, (Prompt(Line.LOOK_AT_CAMERA),)
     if challenge.repeats >= _policy(session).challenge.repeats:
         return session, (Prompt(Line(challenge.action.value)),)
-    return _ask(replace(session, challenge=replace(challenge, repeats=challenge.repeats + 1)), (), event.at_ns)
+    return _again(session, event.at_ns)
+
+
+def _again(session: Session, at_ns: int) -> Step:
+    challenge = _challenge(session)
+    session = replace(session, challenge=replace(challenge, repeats=challenge.repeats + 1))
+    return _await_rest(session, (), Stage.REST, at_ns)
 
 
 def _expire_challenging(session: Session, event: TimerExpired) -> Step:
-    if event.timer is not Timer.ANSWER:
-        return _expire_face(session, event)
     challenge = _challenge(session)
+    if event.timer is Timer.REST and challenge.stage is not Stage.ANSWER:
+        return _compare(session, (), _evidence(EvidenceKind.CHALLENGE, EvidenceStatus.NOT_RUN, "no_rest"))
+    if event.timer is not Timer.ANSWER or challenge.stage is not Stage.ANSWER:
+        return _expire_face(session, event)
     if challenge.repeats < _policy(session).challenge.repeats:
-        return _ask(replace(session, challenge=replace(challenge, repeats=challenge.repeats + 1)), (), event.at_ns)
+        return _again(session, event.at_ns)
     reason = "frame_rate" if challenge.is_slow else "no_answer"
     unanswered = _evidence(EvidenceKind.CHALLENGE, EvidenceStatus.NOT_RUN, reason)
     session = replace(session, challenge=_note(challenge, "no_answer", event.at_ns))
@@ -411,16 +493,23 @@ def _compare(
     session = replace(session, state=State.COMPARING, evidence=(challenge,))
     return session, (
         *commands,
+        CancelTimer(Timer.REST),
         CancelTimer(Timer.ANSWER),
         CancelTimer(Timer.FACE_LOST),
         Prompt(Line.ONE_MOMENT),
-        Compare(min_continuity=policy.continuity.min_similarity, has_track_changed=has_track_changed),
+        Compare(
+            min_continuity=policy.continuity.min_similarity,
+            phases=(State.ACQUIRING.value, *_challenge(session).phases),
+            has_track_changed=has_track_changed,
+        ),
         StartTimer(Timer.COMPARE, policy.timers.compare_s),
     )
 
 
 def _finish(session: Session, event: ComparisonDone) -> Step:
     session = replace(session, evidence=(*session.evidence, *event.evidence), quality=event.quality or session.quality)
+    if event.samples < _policy(session).quality.probe_samples:
+        event = replace(event, similarity=None)
     return _conclude(session, ended=None, done=event)
 
 
@@ -469,7 +558,9 @@ def _conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | 
         challenge=session.challenge.asked if session.challenge else (),
         quality=session.quality,
     )
-    stops = tuple(CancelTimer(timer) for timer in (Timer.ACQUIRE, Timer.FACE_LOST, Timer.ANSWER, Timer.COMPARE))
+    stops = tuple(
+        CancelTimer(timer) for timer in (Timer.ACQUIRE, Timer.FACE_LOST, Timer.REST, Timer.ANSWER, Timer.COMPARE)
+    )
     return replace(session, state=State.DECIDED, verdict=verdict), (
         *stops,
         StopAcquisition(),
@@ -609,20 +700,19 @@ TABLE: Mapping[tuple[State, type[Event]], Row] = {
     (State.ACQUIRING, SampleAssessed): Row(_assess, (State.ACQUIRING, State.CHALLENGING), "enough samples"),
     (State.ACQUIRING, TimerExpired): Row(_expire_acquiring, (State.ACQUIRING, State.DECIDED), "no sample, or left"),
     (State.CHALLENGING, SampleAssessed): Row(
-        _watch, (State.CHALLENGING, State.COMPARING, State.ACQUIRING), "another face"
+        _watch, (State.CHALLENGING, State.COMPARING, State.ACQUIRING), "all performed, or another face"
     ),
-    (State.CHALLENGING, ChallengeAnswered): Row(
-        _answer, (State.CHALLENGING, State.COMPARING), "all performed, or too many wrong"
-    ),
+    (State.CHALLENGING, ChallengeAnswered): Row(_answer, (State.CHALLENGING, State.COMPARING), "too many wrong"),
     (State.CHALLENGING, RepeatPressed): Row(_repeat, (State.CHALLENGING,), ""),
     (State.CHALLENGING, FrameRateLow): Row(_note_slow, (State.CHALLENGING,), ""),
     (State.CHALLENGING, TimerExpired): Row(
-        _expire_challenging, (State.CHALLENGING, State.COMPARING, State.DECIDED), "no answer, or left"
+        _expire_challenging, (State.CHALLENGING, State.COMPARING, State.DECIDED), "no answer, no rest, or left"
     ),
     (State.COMPARING, ComparisonDone): Row(_finish, (State.DECIDED,), "compared"),
     (State.COMPARING, TimerExpired): Row(_expire_comparing, (State.COMPARING, State.DECIDED), "no comparison in time"),
     **{(state, CancelPressed): Row(_cancel, (State.DECIDED,), "cancel") for state in _UNDER_WAY},
     **{(state, FaultRaised): Row(_fail, (State.FAULTED,), "fault") for state in _UNDER_WAY},
+    **{(state, ClaimRefused): Row(_refuse, (state,), "") for state in _BUSY},
     (State.DECIDED, RecordStored): Row(_report, (State.REPORTING,), "stored"),
     (State.DECIDED, RecordNotStored): Row(_report_unstored, (State.REPORTING,), "not stored"),
     (State.DECIDED, TimerExpired): Row(_expire_decided, (State.DECIDED, State.REPORTING), "not stored in time"),
@@ -655,7 +745,6 @@ IGNORED: Mapping[tuple[State, type[Event]], str] = {
     (State.ACQUIRING, ChallengeAnswered): "nothing has been asked yet",
     (State.ACQUIRING, FrameRateLow): "samples are good at any frame rate",
     **{(s, ClaimPresented): _ONE_AT_A_TIME for s in _BUSY},
-    **{(s, ClaimRefused): _ONE_AT_A_TIME for s in _BUSY},
     **{(s, StartPressed): _ONE_AT_A_TIME for s in _BUSY},
     **{(s, RepeatPressed): _NOTHING_TO_REPEAT for s in State if s is not State.CHALLENGING},
     (State.IDLE, CancelPressed): "there is nothing to cancel",

@@ -2,7 +2,8 @@
 
 A clip description (TOML) says what a clip is: a `live` one has segments by action and answers prompts by playing the segment that
 was asked for, so that the order really is random; a `recording` runs from its start again and again, heedless of prompts, as
-a print, a mask or a replay on a screen does; `swap` is one person who is replaced by another half way; `empty` is a room with nobody in it.
+a print, a mask or a replay on a screen does; `swap` is one person who is replaced by another half way; `stand_in` is one person
+who rests and another who does every action; `empty` is a room with nobody in it.
 
 The shipped clips were rendered at 10 frames/s. They are shown at 20 frames/s with every picture held for `hold` frames, so
 that a movement is slow and deliberate: a blink of six pictures takes 0.9 s instead of 0.6 s, and eye evidence gets
@@ -93,6 +94,16 @@ class SwapDescription(_Description):
     """The exchange happens once so many actions were asked for and done."""
 
 
+class StandInDescription(_Description):
+    """One live actor at rest, in whose place another does every action."""
+
+    kind: Literal["stand_in"]
+    rests: str
+    """Description of the live one who rests."""
+    acts: str
+    """Description of the live one who acts."""
+
+
 class EmptyDescription(_Description):
     """Nobody."""
 
@@ -100,12 +111,8 @@ class EmptyDescription(_Description):
     shown_rate: float = Field(gt=0, le=120)
 
 
-Description = Annotated[
-    LiveDescription | RecordingDescription | SwapDescription | EmptyDescription, Field(discriminator="kind")
-]
-_DESCRIPTION: TypeAdapter[LiveDescription | RecordingDescription | SwapDescription | EmptyDescription] = TypeAdapter(
-    Description
-)
+AnyDescription = LiveDescription | RecordingDescription | SwapDescription | StandInDescription | EmptyDescription
+_DESCRIPTION: TypeAdapter[AnyDescription] = TypeAdapter(Annotated[AnyDescription, Field(discriminator="kind")])
 
 
 def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
@@ -128,7 +135,7 @@ def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
     description = _read(beside)
     match description:
         case LiveDescription():
-            return LiveActor(list(Clip(beside.parent / description.clip).pictures()), description, name=beside.name)
+            return _live(beside, description)
         case RecordingDescription():
             clip = Clip(beside.parent / description.clip)
             return Recording(clip, rate=description.shown_rate, hold=description.hold, is_looped=True)
@@ -138,11 +145,20 @@ def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
                 open_actor(beside.parent / description.second),
                 after_prompts=description.after_prompts,
             )
+        case StandInDescription():
+            rests, acts = beside.parent / description.rests, beside.parent / description.acts
+            return StandInActor(_live(rests, _read(rests)), _live(acts, _read(acts)))
         case EmptyDescription():
             return EmptyRoom(description.shown_rate)
 
 
-def _read(path: Path) -> LiveDescription | RecordingDescription | SwapDescription | EmptyDescription:
+def _live(path: Path, description: AnyDescription) -> LiveActor:
+    if not isinstance(description, LiveDescription):
+        raise ClipInvalid(f"clip description {path.name}: kind: live expected")
+    return LiveActor(list(Clip(path.parent / description.clip).pictures()), description, name=path.name)
+
+
+def _read(path: Path) -> AnyDescription:
     try:
         return _DESCRIPTION.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -173,11 +189,19 @@ class LiveActor:
 
     def picture(self, at_s: float) -> Pixels:
         """Return the picture of the running movement, or of the resting face."""
+        performed = self.performance(at_s)
+        return performed if performed is not None else self._resting(at_s)
+
+    def performance(self, at_s: float) -> Pixels | None:
+        """Return the picture of the running movement, None at rest."""
         with self._lock:
             for begin, segment in reversed(self._performances):
                 step = self._step(at_s - begin)
                 if 0 <= step < len(segment):
                     return self._pictures[segment[step]]
+        return None
+
+    def _resting(self, at_s: float) -> Pixels:
         return self._pictures[self._back_and_forth[self._step(at_s) % len(self._back_and_forth)]]
 
     def hear(self, line: str, at_s: float) -> None:
@@ -272,6 +296,28 @@ class SwapActor:
         (self._second if self._is_swapped else self._first).hear(line, at_s)
 
 
+class StandInActor:
+    """One who rests, and another who comes for every action, at the same place."""
+
+    def __init__(self, rests: LiveActor, acts: LiveActor) -> None:
+        self._rests = rests
+        self._acts = acts
+
+    @property
+    def rate(self) -> float:
+        """Pictures per second."""
+        return self._rests.rate
+
+    def picture(self, at_s: float) -> Pixels:
+        """Return the picture of whoever is there."""
+        performed = self._acts.performance(at_s)
+        return performed if performed is not None else self._rests.picture(at_s)
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Only the one who acts listens."""
+        self._acts.hear(line, at_s)
+
+
 class EmptyRoom:
     """A grey wall with sensor noise."""
 
@@ -337,6 +383,8 @@ def open_script(path: Path) -> ClipScript:
             return ClipScript(clip.pictures, rate=description.shown_rate, hold=description.hold)
         case SwapDescription():
             return open_script(beside.parent / description.first)
+        case StandInDescription():
+            return open_script(beside.parent / description.rests)
         case EmptyDescription():
             room = EmptyRoom(description.shown_rate)
             times = [step / room.rate for step in range(round(_EMPTY_S * room.rate))]

@@ -27,7 +27,7 @@ def compare(probe: FeatureVector, reference: FeatureVector) -> ComparisonScore:
     vectors compare alike.
 
     Raises:
-        IncomparableFeatures: if networks, key domains or lengths differ, or a vector is zero.
+        IncomparableFeatures: if networks, key domains or lengths differ, or a vector is zero or not finite.
     """
     if probe.model_digest != reference.model_digest:
         raise IncomparableFeatures(
@@ -38,6 +38,9 @@ def compare(probe: FeatureVector, reference: FeatureVector) -> ComparisonScore:
     if probe.values.shape != reference.values.shape or probe.values.ndim != 1:
         raise IncomparableFeatures(f"probe is {probe.values.shape}, reference {reference.values.shape}")
     a, b = probe.values.astype(np.float64), reference.values.astype(np.float64)
+    # A number that is none would come out of `min` and `max` below as the best score there is.
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise IncomparableFeatures("a feature vector is not finite")
     lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
     if lengths == 0.0:
         raise IncomparableFeatures("a feature vector is zero")

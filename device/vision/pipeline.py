@@ -37,6 +37,8 @@ class SubjectObservation:
     mouth: float
     """Lip distance divided by mouth width, 0 closed."""
     quality: QualityAssessment
+    crop: Pixels | None = None
+    """The aligned face, uint8 (h, w, 3), from which features can still be made; never kept."""
     features: FeatureVector | None = None
     """Only where asked for; ends in the vision worker."""
 
@@ -89,6 +91,10 @@ class VisionPipeline:
             sequence=frame.sequence, monotonic_ns=frame.monotonic_ns, face_count=len(faces), subject=subject
         )
 
+    def features_of(self, subject: SubjectObservation) -> FeatureVector | None:
+        """Return the features of a subject that was observed without; None when its crop was not kept."""
+        return None if subject.crop is None else self._extractor.extract(subject.crop)
+
     def forget_subject(self) -> None:
         """Let the next frame choose a subject anew, under a new track id; for the start of a certification session."""
         self._tracker.forget_subject()
@@ -112,5 +118,6 @@ class VisionPipeline:
             openness=openness,
             mouth=mouth_openness(landmarks),
             quality=assess(pixels, box=face.box, landmarks=landmarks, pose=pose, openness=openness, crop=crop),
+            crop=crop,
             features=self._extractor.extract(crop, flip_averaging=flip_averaging) if want_features else None,
         )

@@ -60,14 +60,14 @@ def impatient_policy():
     return policy.model_copy(update={"challenge": challenge, "timers": timers})
 
 
-def certify(networks, clip: str, given: ReferencePicture | None):
+def certify(networks, clip: str, given: ReferencePicture | None, *, seed: int = SEED):
     return certify_clip(
         NUMBER,
         PEOPLE / clip,
         networks=networks,
         policy=impatient_policy(),
         reference=given,
-        entropy=SeededEntropy(SEED),
+        entropy=SeededEntropy(seed),
     )
 
 
@@ -77,6 +77,8 @@ def test_a_live_person_is_certified_and_followed_throughout(networks, person):
     assert result.outcome == Outcome.CERTIFIED
     assert result.certified_until is not None
     assert [asked.result for asked in result.record.challenge] == ["performed"] * 3
+    continuity = next(found for found in result.record.evidence if found.kind is EvidenceKind.CONTINUITY)
+    assert continuity.score >= continuity.threshold + 0.05
     assert (result.track.lost, result.track.track_ids) == (0, (1,))
     found = {event.event: (event.start_frame, event.end_frame) for event in result.events}
     rendered = {"blink": (8, 13), "open_mouth": (14, 18), "turn_left": (19, 24), "turn_right": (26, 30)}
@@ -104,6 +106,14 @@ def test_another_living_person_under_the_same_number_is_not_certified(networks):
 def test_a_person_replaced_half_way_is_a_presentation_attack(networks):
     result = certify(networks, "swap_om_of.toml", reference("om"))
     assert result.outcome == Outcome.PRESENTATION_ATTACK
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_person_in_whose_place_another_does_every_action_is_a_presentation_attack(networks, seed):
+    result = certify(networks, "stand_in_om_of.toml", reference("om"), seed=seed)
+    assert result.outcome == Outcome.PRESENTATION_ATTACK
+    continuity = next(found for found in result.record.evidence if found.kind is EvidenceKind.CONTINUITY)
+    assert (continuity.status, continuity.reason) == (EvidenceStatus.FAILED, "features_differ")
 
 
 def test_an_empty_room_is_a_poor_sample(networks):

@@ -43,6 +43,11 @@ class ActionInterval:
     end_ns: int
     peak: float
     """Largest deviation from the rest: degrees for turns and looking up, mouth ratio, lost part of the eyes' openness."""
+    shown_sequence: int | None = None
+    """The frame that shows the action with the least deviation beyond `enter`: of the one who acts, and as near to the rest
+    as the action allows. None before there is one."""
+    shown_deviation: float = 0.0
+    """The deviation of that frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,10 @@ class ActionReport:
     """Actions that have been seen and still go on. A blink is never among them: it counts when the eyes are open again."""
     completed: tuple[ActionInterval, ...]
     """Actions that ended with this frame."""
+    is_at_rest: bool = False
+    """Whether the subject is seen and head and mouth are near their rest. Eyes do not count: everybody blinks."""
+    is_moving: bool = False
+    """Whether any signal, the eyes' included, has left its rest."""
 
     @property
     def is_blink_possible(self) -> bool:
@@ -151,6 +160,7 @@ class ActionDetector:
             self._times.popleft()
         rate = self._rate()
         completed: tuple[ActionInterval, ...] = ()
+        is_seen = motion is not None
         if motion is not None:
             if motion.track_id != self._track_id or monotonic_ns - self._seen_ns > _GAP_NS:
                 self._subject = _Subject()
@@ -162,6 +172,8 @@ class ActionDetector:
             is_settled=self._subject.is_settled,
             active=self._subject.active,
             completed=completed,
+            is_at_rest=is_seen and self._subject.is_settled and self._subject.is_still,
+            is_moving=is_seen and self._subject.is_moving,
         )
 
     def _rate(self) -> float:
@@ -192,6 +204,16 @@ class _Subject:
         return self._yaw.is_settled
 
     @property
+    def is_still(self) -> bool:
+        """Whether head and mouth are near their rest."""
+        return all(channel.is_at_rest for channel in self._channels.values())
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether any signal has left its rest."""
+        return not (self.is_still and self._blink.is_at_rest)
+
+    @property
     def active(self) -> tuple[ActionInterval, ...]:
         """The confirmed actions that go on."""
         return tuple(interval for channel in self._channels.values() if (interval := channel.confirmed) is not None)
@@ -220,7 +242,7 @@ class _Subject:
 
     def _learn_rest(self, motion: Motion) -> None:
         now = motion.monotonic_ns
-        is_still = all(channel.is_at_rest for channel in self._channels.values())
+        is_still = self.is_still
         self._yaw.add(motion.yaw_deg, now, is_resting=is_still)
         self._pitch.add(motion.pitch_deg, now, is_resting=is_still)
         self._mouth.add(motion.mouth, now, is_resting=is_still)
@@ -294,6 +316,9 @@ class _Channel:
 
     def _extend(self, deviation: float, motion: Motion) -> None:
         start = self._interval
+        shown, shown_deviation = (start.shown_sequence, start.shown_deviation) if start else (None, 0.0)
+        if deviation >= self._limits.enter and (shown is None or deviation < shown_deviation):
+            shown, shown_deviation = motion.sequence, deviation
         self._interval = ActionInterval(
             action=self._action,
             start_sequence=start.start_sequence if start else motion.sequence,
@@ -301,4 +326,6 @@ class _Channel:
             start_ns=start.start_ns if start else motion.monotonic_ns,
             end_ns=motion.monotonic_ns,
             peak=max(start.peak, deviation) if start else deviation,
+            shown_sequence=shown,
+            shown_deviation=shown_deviation,
         )

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from device.vision.evidence.actions import MOUTH, PITCH, YAW, ActionInterval, ActionReport
+from device.vision.evidence.actions import ActionInterval, ActionReport
 from protocol.challenge import Action
-
-WRONG_FACTOR = 1.25
-"""A wrong action counts only if its peak is this many times the level at which an action is seen."""
-WRONG_SHORTEST_NS = 300_000_000
-"""And only if it lasted this long: a nod or a spoken word is no answer to a prompt."""
 
 
 class ChallengeVerdict(StrEnum):
@@ -33,13 +28,15 @@ class ChallengeProgress:
 class ChallengeMonitor:
     """Watches for the answer to one prompt. The first verdict stays.
 
-    The action is performed once it is seen, however slowly; a blink once the eyes are open again. Another large action that is
-    completed first is a wrong one; blinks never are, as everybody blinks. What began before the prompt does not count.
+    The action is performed once it is seen, however slowly; a blink once the eyes are open again. It must begin after the prompt
+    and no sooner than anybody can react to it. Any other action that begins after the prompt and is completed first is a wrong
+    one, however small: a recording shows its actions in its own order. Blinks never are, as everybody blinks.
     """
 
-    def __init__(self, action: Action, *, prompted_ns: int) -> None:
+    def __init__(self, action: Action, *, prompted_ns: int, reaction_ns: int = 0) -> None:
         self._action = action
         self._prompted_ns = prompted_ns
+        self._answered_ns = prompted_ns + reaction_ns
         self._progress = ChallengeProgress(ChallengeVerdict.PENDING)
 
     def observe(self, report: ActionReport) -> ChallengeProgress:
@@ -49,27 +46,11 @@ class ChallengeMonitor:
         return self._progress
 
     def _judge(self, report: ActionReport) -> ChallengeProgress:
-        answers = [
-            interval for interval in (*report.completed, *report.active) if interval.start_ns >= self._prompted_ns
-        ]
-        for interval in answers:
-            if interval.action is self._action:
+        for interval in (*report.completed, *report.active):
+            if interval.action is self._action and interval.start_ns >= self._answered_ns:
                 return ChallengeProgress(ChallengeVerdict.PERFORMED, interval)
         for interval in report.completed:
-            if interval in answers and _is_large(interval):
+            is_other = interval.action not in {self._action, Action.BLINK}
+            if is_other and interval.start_ns >= self._prompted_ns:
                 return ChallengeProgress(ChallengeVerdict.WRONG_ACTION, interval)
         return self._progress
-
-
-def _is_large(interval: ActionInterval) -> bool:
-    level = _LEVELS.get(interval.action)
-    is_long = interval.end_ns - interval.start_ns >= WRONG_SHORTEST_NS
-    return level is not None and is_long and interval.peak >= WRONG_FACTOR * level
-
-
-_LEVELS = {
-    Action.TURN_LEFT: YAW.enter,
-    Action.TURN_RIGHT: YAW.enter,
-    Action.LOOK_UP: PITCH.enter,
-    Action.OPEN_MOUTH: MOUTH.enter,
-}

@@ -6,39 +6,40 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from device.errors import IncomparableFeatures
 from device.vision.comparison import compare
 from device.vision.features import FeatureVector
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 
-SIMILARITY_THRESHOLD = 0.55
-"""Least similarity between any two phases. Source: single frames of one person within one clip, whatever they do: 1st percentile
-.58 to .77 over four real clips, least .50 in mid-speech with the head turned; the best frames of a phase are more alike. On LFW,
-different people reach .533 once in 10,000 pairs."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhaseSample:
-    """One sample of a phase of the certification session (acquisition, each prompt, comparison)."""
+    """One sample of a phase of the certification session (acquisition, the rest before each prompt, each action, the end)."""
 
     phase: str
     track_id: int
     features: FeatureVector | None
     """None where the phase gave no sample good enough."""
+    is_moving: bool = False
+    """Whether it shows an action. Faces turned to opposite sides look less alike than either does to the face at rest."""
 
 
-def assess_continuity(samples: Sequence[PhaseSample], *, threshold: float = SIMILARITY_THRESHOLD) -> EvidenceResult:
+def assess_continuity(
+    samples: Sequence[PhaseSample], *, threshold: float, phases: Sequence[str] = ()
+) -> EvidenceResult:
     """Judge whether one person was there in all phases.
 
+    Every two samples are compared except two that both show an action: each of those is compared with every sample at rest.
+
     Args:
-        samples: at least one of each phase.
-        threshold: least similarity; equal passes.
+        samples: what there is of each phase.
+        threshold: least similarity; equal passes. The policy's, which names its source.
+        phases: which phases there must be; one without features is never passed over.
 
     Returns:
         Failed with `track_broken` if the track ids differ and `features_differ` if two samples are less alike than the
-        threshold. Not run with `one_phase` or `no_features` if there is nothing to compare. The score is the least similarity.
-
-    Raises:
-        IncomparableFeatures: if the samples are of different networks; a bug of the caller.
+        threshold. Not run with `no_features` if a phase is without features or they cannot be compared, and `one_phase` if there
+        is nothing to compare. The score is the least similarity.
     """
 
     def result(status: EvidenceStatus, reason: str, score: float | None = None) -> EvidenceResult:
@@ -48,12 +49,20 @@ def assess_continuity(samples: Sequence[PhaseSample], *, threshold: float = SIMI
 
     if len({sample.track_id for sample in samples}) > 1:
         return result(EvidenceStatus.FAILED, "track_broken")
-    if len({sample.phase for sample in samples}) < 2:
+    named = {sample.phase for sample in samples} | set(phases)
+    if len(named) < 2:
         return result(EvidenceStatus.NOT_RUN, "one_phase")
-    vectors = [sample.features for sample in samples if sample.features is not None]
-    if {sample.phase for sample in samples} != {sample.phase for sample in samples if sample.features is not None}:
+    try:
+        scores = [
+            compare(a.features, b.features).similarity
+            for a, b in itertools.combinations(samples, 2)
+            if a.features is not None and b.features is not None and not (a.is_moving and b.is_moving)
+        ]
+    except IncomparableFeatures:
         return result(EvidenceStatus.NOT_RUN, "no_features")
-    least = min(compare(a, b).similarity for a, b in itertools.combinations(vectors, 2))
-    if least < threshold:
+    least = min(scores, default=None)
+    if least is not None and not least >= threshold:
         return result(EvidenceStatus.FAILED, "features_differ", least)
+    if least is None or named != {sample.phase for sample in samples if sample.features is not None}:
+        return result(EvidenceStatus.NOT_RUN, "no_features")
     return result(EvidenceStatus.PASSED, "same_person", least)

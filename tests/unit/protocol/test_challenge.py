@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.challenge import Action, draw_actions
+from protocol.challenge import Action, draw_actions, draw_pauses
 
 NONCES = st.binary(min_size=16, max_size=64)
 ALLOWED = st.lists(st.sampled_from(list(Action)), min_size=2, unique=True)
@@ -51,3 +51,20 @@ def test_one_action_can_be_drawn_from_one() -> None:
 def test_impossible_draw_is_refused(nonce: bytes, allowed: list[Action], count: int) -> None:
     with pytest.raises(ValueError, match=r"nonce|count|allowed"):
         draw_actions(nonce, allowed, count)
+
+
+@given(NONCES, st.integers(1, 9))
+def test_pauses_are_repeatable_and_within_their_limits(nonce: bytes, count: int) -> None:
+    pauses = draw_pauses(nonce, count, shortest_s=0.8, longest_s=2.4)
+    assert pauses == draw_pauses(nonce, count, shortest_s=0.8, longest_s=2.4)
+    assert len(pauses) == count
+    assert all(0.8 <= pause <= 2.4 for pause in pauses)
+
+
+@pytest.mark.parametrize(
+    ("nonce", "count", "shortest_s", "longest_s"),
+    [(bytes(15), 1, 0.0, 1.0), (bytes(16), 0, 0.0, 1.0), (bytes(16), 1, 2.0, 1.0), (bytes(16), 1, -1.0, 1.0)],
+)
+def test_impossible_pauses_are_refused(nonce: bytes, count: int, shortest_s: float, longest_s: float) -> None:
+    with pytest.raises(ValueError, match=r"nonce|count|pauses"):
+        draw_pauses(nonce, count, shortest_s=shortest_s, longest_s=longest_s)

@@ -129,6 +129,7 @@ class Rig:
             "reference": FeatureVector(values, MODEL, "d-1"),
             "key": KEY,
             "min_continuity": 0.5,
+            "phases": (),
             "has_track_changed": False,
         }
         self.order(CompareWith(**{**fields, **changes}))

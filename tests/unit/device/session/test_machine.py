@@ -48,7 +48,7 @@ from device.session.events import (
     TimerExpired,
 )
 from device.session.machine import IGNORED, TABLE, Session, State, advance
-from protocol.challenge import draw_actions
+from protocol.challenge import draw_actions, draw_pauses
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, default_policy
@@ -93,8 +93,23 @@ def done(**changes) -> ComparisonDone:
     return replace(event, **changes)
 
 
-def sample(at_ns: int = 0, sequence: int = 1, track_id: int | None = 1, quality=GOOD, advice=None) -> SampleAssessed:
-    return SampleAssessed(at_ns, sequence, track_id, quality if track_id is not None else (), advice)
+def sample(
+    at_ns: int = 0,
+    sequence: int = 1,
+    track_id: int | None = 1,
+    quality=GOOD,
+    advice=None,
+    has_features=True,
+    is_at_rest=True,
+) -> SampleAssessed:
+    if track_id is None:
+        return SampleAssessed(at_ns, sequence, None)
+    return SampleAssessed(at_ns, sequence, track_id, quality, advice, has_features, is_at_rest)
+
+
+def rest(begin_ns: int = 0, track_id: int = 1) -> tuple[Event, ...]:
+    """A face at rest for longer than any pause."""
+    return (sample(begin_ns, 20, track_id), sample(begin_ns + 3 * SECOND, 21, track_id))
 
 
 def play(*events: Event, session: Session | None = None):
@@ -110,8 +125,20 @@ def acquired() -> tuple[Event, ...]:
     return (claim(), *(sample(sequence=n) for n in range(1, POLICY.quality.probe_samples + 1)))
 
 
-def performed(prompts=(1, 2, 3)) -> tuple[Event, ...]:
-    return tuple(ChallengeAnswered(n * 3 * SECOND, n, is_performed=True) for n in prompts)
+def prompted() -> tuple[Event, ...]:
+    """Up to the first prompt."""
+    return (*acquired(), *rest())
+
+
+def performed(prompts=(1, 2, 3), track_id: int = 1) -> tuple[Event, ...]:
+    """Each answer with the rest after it, which leads to the next prompt or to comparison."""
+    events: list[Event] = []
+    for n in prompts:
+        events += [
+            ChallengeAnswered(n * 4 * SECOND, n, is_performed=True, sequence=30 + n),
+            *rest(n * 4 * SECOND, track_id),
+        ]
+    return tuple(events)
 
 
 def stored(commands) -> StoreRecord:
@@ -123,7 +150,7 @@ def lines(commands) -> list[Line]:
 
 
 def test_a_live_match_is_certified_for_a_year_and_told_only_once_stored():
-    session, commands = play(*acquired(), *performed(), done())
+    session, commands = play(*prompted(), *performed(), done())
     assert session.state is State.DECIDED
     verdict = stored(commands).verdict
     assert verdict.outcome is Outcome.CERTIFIED
@@ -137,7 +164,7 @@ def test_a_live_match_is_certified_for_a_year_and_told_only_once_stored():
 
 
 def test_the_actions_asked_for_are_those_of_the_nonce():
-    _, commands = play(*acquired(), *performed())
+    _, commands = play(*prompted(), *performed())
     asked = [command.action for command in commands if isinstance(command, WatchFor)]
     assert tuple(asked) == draw_actions(bytes.fromhex(NONCE), POLICY.challenge.actions, 5)[:3]
 
@@ -200,14 +227,14 @@ def test_another_face_during_the_challenge_is_a_presentation_attack():
 def test_a_face_that_went_and_came_back_begins_anew_once_with_other_actions():
     drawn = draw_actions(bytes.fromhex(NONCE), POLICY.challenge.actions, 11)
     away, back = sample(track_id=None), sample(track_id=2)
-    session, commands = play(*acquired(), *performed((1,)), away, back)
+    session, commands = play(*prompted(), *performed((1,)), away, back)
     assert (session.state, session.samples, session.track_id) == (State.ACQUIRING, 0, 2)
     assert DropSamples() in commands
-    again = [sample(sequence=n, track_id=2) for n in range(POLICY.quality.probe_samples)]
+    again = [*(sample(sequence=n, track_id=2) for n in range(POLICY.quality.probe_samples)), *rest(track_id=2)]
     session, commands = play(*again, session=session)
     asked = [command for command in commands if isinstance(command, WatchFor)]
     assert [(command.prompt, command.action) for command in asked] == [(3, drawn[2])]
-    _, commands = play(*performed((3, 4, 5)), done(), session=session)
+    _, commands = play(*performed((3, 4, 5), track_id=2), done(), session=session)
     assert stored(commands).verdict.outcome is Outcome.CERTIFIED
     assert [asked.result for asked in stored(commands).challenge] == ["performed", "no_answer", *["performed"] * 3]
     session, _ = play(away, sample(track_id=3), session=session)
@@ -215,8 +242,9 @@ def test_a_face_that_went_and_came_back_begins_anew_once_with_other_actions():
 
 
 def test_one_wrong_action_costs_one_more_and_two_go_to_review():
-    session, commands = play(*acquired(), ChallengeAnswered(0, 1, is_performed=False))
+    session, commands = play(*prompted(), ChallengeAnswered(0, 1, is_performed=False))
     assert Line.TRY_ANOTHER in lines(commands)
+    session, _ = play(*rest(), session=session)
     enough, _ = play(*performed((2, 3, 4)), session=session)
     assert enough.state is State.CHALLENGING
     enough, commands = play(*performed((5,)), done(), session=enough)
@@ -227,14 +255,14 @@ def test_one_wrong_action_costs_one_more_and_two_go_to_review():
 
 
 def test_an_answer_to_an_older_prompt_is_none():
-    session, _ = play(*acquired(), *performed((1,)))
+    session, _ = play(*prompted(), *performed((1,)))
     again, commands = play(ChallengeAnswered(0, 1, is_performed=True), session=session)
     assert (again, commands) == (session, [])
 
 
 @pytest.mark.parametrize(("slow", "reason"), [(False, "no_answer"), (True, "frame_rate")])
 def test_no_answer_is_repeated_and_then_not_run(slow, reason):
-    session, commands = play(*acquired(), TimerExpired(0, Timer.ANSWER))
+    session, commands = play(*prompted(), TimerExpired(9 * SECOND, Timer.ANSWER), *rest(9 * SECOND))
     assert session.state is State.CHALLENGING
     late = (FrameRateLow(0, 2),) if slow else ()
     _, commands = play(*late, TimerExpired(9 * SECOND, Timer.ANSWER), done(), session=session)
@@ -245,8 +273,8 @@ def test_no_answer_is_repeated_and_then_not_run(slow, reason):
 
 
 def test_the_repeat_button_gives_time_only_as_often_as_the_policy_repeats():
-    session, commands = play(*acquired(), RepeatPressed(0))
-    assert any(isinstance(command, StartTimer) and command.timer is Timer.ANSWER for command in commands[-1:])
+    session, commands = play(*prompted(), RepeatPressed(0), *rest())
+    assert StartTimer(Timer.ANSWER, POLICY.challenge.prompt_s + POLICY.challenge.answer_timeout_s) in commands[-1:]
     _, commands = play(RepeatPressed(0), session=session)
     assert [type(command) for command in commands] == [Prompt]
 
@@ -264,7 +292,7 @@ def test_a_face_that_leaves_ends_the_session_and_one_that_comes_back_does_not():
 
 
 def test_cancel_is_recorded_in_every_phase():
-    for events in ((claim(),), acquired(), (*acquired(), *performed())):
+    for events in ((claim(),), acquired(), (*prompted(), *performed())):
         session, commands = play(*events, CancelPressed(0))
         assert session.state is State.DECIDED
         assert StopAcquisition() in commands
@@ -272,14 +300,67 @@ def test_cancel_is_recorded_in_every_phase():
         assert Reason.CANCELLED_BY_PERSON in stored(commands).verdict.reasons
 
 
-def test_one_sample_is_taken_for_each_action():
-    _, commands = play(*acquired(), sample(sequence=10), sample(sequence=11), *performed((1,)), sample(sequence=12))
-    taken = [command for command in commands if isinstance(command, TakeSample) and command.sequence >= 10]
-    assert [(command.sequence, command.phase) for command in taken] == [(10, "challenging_1"), (12, "challenging_2")]
+def test_a_sample_is_taken_of_every_rest_and_every_action_and_all_of_them_are_expected():
+    _, commands = play(*prompted(), *performed())
+    taken = [command for command in commands if isinstance(command, TakeSample) and command.phase != "acquiring"]
+    phases = ("rest_1", "action_1", "rest_2", "action_2", "rest_3", "action_3", "last_rest_4")
+    assert tuple(command.phase for command in taken) == phases
+    assert [command.is_moving for command in taken] == [False, True, False, True, False, True, False]
+    assert next(command for command in commands if isinstance(command, Compare)).phases == ("acquiring", *phases)
+
+
+def test_an_action_without_a_frame_of_it_is_expected_all_the_same():
+    _, commands = play(
+        *prompted(), ChallengeAnswered(0, 1, is_performed=True), *rest(), *performed((2, 3)), session=Session()
+    )
+    assert "action_1" not in [command.phase for command in commands if isinstance(command, TakeSample)]
+    assert "action_1" in next(command for command in commands if isinstance(command, Compare)).phases
+
+
+def test_frames_without_features_are_no_samples():
+    session, commands = play(claim(), *(sample(sequence=n, has_features=False) for n in range(9)))
+    assert session.state is State.ACQUIRING
+    assert not [command for command in commands if isinstance(command, TakeSample)]
+    session, commands = play(*acquired(), *(sample(n * SECOND, has_features=False) for n in range(9)))
+    assert not [command for command in commands if isinstance(command, WatchFor)]
+
+
+def test_a_prompt_waits_for_an_unbroken_rest_as_long_as_the_nonce_says():
+    rules = POLICY.challenge
+    pause = draw_pauses(bytes.fromhex(NONCE), 1, shortest_s=rules.rest_shortest_s, longest_s=rules.rest_longest_s)[0]
+    short = round(pause * 1e9) - 1
+    broken = (sample(0), sample(short), sample(short + 1, is_at_rest=False), sample(short + 2), sample(2 * short + 2))
+    session, commands = play(*acquired(), *broken)
+    assert not [command for command in commands if isinstance(command, WatchFor)]
+    _, commands = play(sample(2 * short + 3), session=session)
+    assert [type(command) for command in commands if isinstance(command, WatchFor)] == [WatchFor]
+
+
+def test_a_rest_that_never_comes_leaves_the_challenge_not_run():
+    for events in (
+        acquired(),
+        (*prompted(), *performed((1, 2)), ChallengeAnswered(0, 3, is_performed=True, sequence=9)),
+    ):
+        _, commands = play(*events, sample(is_at_rest=False), TimerExpired(0, Timer.REST), done())
+        challenge = next(found for found in stored(commands).evidence if found.kind is EvidenceKind.CHALLENGE)
+        assert (challenge.status, challenge.reason) == (EvidenceStatus.NOT_RUN, "no_rest")
+        assert stored(commands).verdict.outcome is Outcome.NOT_CERTIFIED
+
+
+def test_a_probe_of_too_few_samples_is_no_comparison():
+    _, commands = play(*prompted(), *performed(), done(samples=POLICY.quality.probe_samples - 1))
+    assert stored(commands).compared is None
+    assert stored(commands).verdict.outcome is Outcome.NOT_CERTIFIED
+
+
+def test_a_claim_while_another_is_served_hears_to_wait():
+    session, commands = play(*prompted(), ClaimRefused(0, ClaimProblem.BUSY))
+    assert session.state is State.CHALLENGING
+    assert lines(commands)[-1] is Line.ONE_MOMENT
 
 
 def test_a_full_disk_is_told_and_nothing_says_certified():
-    session, commands = play(*acquired(), *performed(), done(), RecordNotStored(0))
+    session, commands = play(*prompted(), *performed(), done(), RecordNotStored(0))
     assert lines(commands)[-1] is Line.NOT_STORED
     assert Line.CERTIFIED not in lines(commands)
     session, _ = play(TimerExpired(0, Timer.RESULT), session=session)
@@ -297,7 +378,7 @@ def test_a_fault_ends_the_session_recorded_and_is_repaired():
 
 
 def test_a_fault_after_the_decision_does_not_take_it_back():
-    session, commands = play(*acquired(), *performed(), done(), FaultRaised(0, Fault.CAMERA), RecordStored(0))
+    session, commands = play(*prompted(), *performed(), done(), FaultRaised(0, Fault.CAMERA), RecordStored(0))
     assert Line.CERTIFIED in lines(commands)
     session, _ = play(TimerExpired(0, Timer.RESULT), session=session)
     assert session.state is State.FAULTED
@@ -332,10 +413,10 @@ def in_state(state: State) -> Session:
     ways: dict[State, tuple[Event, ...]] = {
         State.IDLE: (),
         State.ACQUIRING: (claim(),),
-        State.CHALLENGING: acquired(),
-        State.COMPARING: (*acquired(), *performed()),
-        State.DECIDED: (*acquired(), *performed(), done()),
-        State.REPORTING: (*acquired(), *performed(), done(), RecordStored(0)),
+        State.CHALLENGING: prompted(),
+        State.COMPARING: (*prompted(), *performed()),
+        State.DECIDED: (*prompted(), *performed(), done()),
+        State.REPORTING: (*prompted(), *performed(), done(), RecordStored(0)),
         State.FAULTED: (FaultRaised(0, Fault.CAMERA),),
     }
     session, _ = play(*ways[state])
@@ -370,7 +451,13 @@ EVENT_STRATEGY = st.one_of(
         policy=st.sampled_from([POLICY, POLICY, POLICY, None]),
     ),
     st.builds(
-        sample, TIMES, st.integers(1, 99), st.sampled_from([None, 1, 1, 1, 2]), st.sampled_from([GOOD, GOOD, POOR])
+        sample,
+        TIMES,
+        st.integers(1, 99),
+        st.sampled_from([None, 1, 1, 1, 2]),
+        st.sampled_from([GOOD, GOOD, POOR]),
+        has_features=st.booleans(),
+        is_at_rest=st.booleans(),
     ),
     st.builds(ChallengeAnswered, TIMES, st.integers(1, 5), st.booleans()),
     st.builds(
@@ -386,13 +473,13 @@ EVENT_STRATEGY = st.one_of(
         [StartPressed(0), RepeatPressed(0), CancelPressed(0), RecordStored(0), RecordNotStored(0), FaultCleared(0)]
     ),
 )
-HAPPY = [*acquired(), *performed(), done(), RecordStored(0)]
+HAPPY = [*prompted(), *performed(), done(), RecordStored(0)]
 
 
 @st.composite
 def sequences(draw):
     """Events at random, with a successful session's events mixed in so that deep states are reached."""
-    spine = draw(st.sampled_from([0, 1, 6, 9, 10, 11]))
+    spine = draw(st.sampled_from([0, 1, 6, 8, 11, 14, 17, 18, 19]))
     extra = draw(st.lists(EVENT_STRATEGY, max_size=12))
     events = HAPPY[:spine]
     for event in extra:

@@ -43,6 +43,8 @@ def test_similarity_does_not_depend_on_length(a: np.ndarray, factor: float) -> N
         (vector(np.ones(4), key_domain="x"), vector(np.ones(4))),
         (vector(np.ones(4), key_domain="x"), vector(np.ones(4), key_domain="y")),
         (vector(np.zeros(4)), vector(np.ones(4))),
+        (vector(np.array([1.0, np.nan, 0, 0])), vector(np.ones(4))),
+        (vector(np.ones(4)), vector(np.array([1.0, np.inf, 0, 0]))),
     ],
 )
 def test_vectors_without_a_common_meaning_are_refused(probe: FeatureVector, reference: FeatureVector) -> None:

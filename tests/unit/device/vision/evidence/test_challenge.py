@@ -71,10 +71,28 @@ def test_other_action_that_is_not_completed_is_not_wrong(play: Play) -> None:
 
 @pytest.mark.parametrize(
     "movement",
-    [BLINK, BLINK * 10, [{"mouth": 0.6}] * 5, [{"mouth": 0.36}] * 30, [{"yaw_deg": -12.0}] * 30],
-    ids=["a blink", "closed eyes", "a word", "a mouth half open", "a glance"],
+    [[{"mouth": 0.6}] * 5, [{"mouth": 0.36}] * 30, [{"yaw_deg": -12.0}] * 30],
+    ids=["a word", "a mouth half open", "a glance"],
 )
-def test_blinks_words_and_glances_are_no_wrong_answer(play: Play, movement: list[dict[str, float]]) -> None:
+def test_every_other_completed_action_is_wrong(play: Play, movement: list[dict[str, float]]) -> None:
+    assert answer(play([*REST, *movement, *REST]), Action.TURN_LEFT)[-1].verdict is ChallengeVerdict.WRONG_ACTION
+
+
+@pytest.mark.parametrize("movement", [BLINK, BLINK * 10], ids=["a blink", "closed eyes"])
+def test_blinks_are_no_wrong_answer(play: Play, movement: list[dict[str, float]]) -> None:
     progress = answer(play([*REST, *movement, *REST, *LEFT]), Action.TURN_LEFT)
     assert all(item.verdict is not ChallengeVerdict.WRONG_ACTION for item in progress)
     assert progress[-1].verdict is ChallengeVerdict.PERFORMED
+
+
+def test_an_action_that_begins_before_anybody_can_react_is_no_answer(play: Play) -> None:
+    reports = play([*REST, *LEFT, *REST])
+    monitor = ChallengeMonitor(Action.TURN_LEFT, prompted_ns=PROMPT_NS, reaction_ns=400_000_000)
+    assert [monitor.observe(report) for report in reports][-1].verdict is ChallengeVerdict.PENDING
+
+
+def test_the_frame_that_shows_an_action_is_the_one_nearest_to_rest(play: Play) -> None:
+    turn = [{"yaw_deg": yaw} for yaw in (8.0, 14.0, 20.0, 25.0)]
+    interval = answer(play([*REST, *turn]), Action.TURN_LEFT)[-1].interval
+    assert interval is not None
+    assert interval.shown_sequence == len(REST) + 1

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device.errors import IncomparableFeatures
 from device.vision.evidence.continuity import PhaseSample, assess_continuity
 from device.vision.features import FeatureVector
 from protocol.evidence import EvidenceStatus
@@ -34,7 +33,7 @@ def test_person_swapped_in_the_middle_fails() -> None:
 
 
 def test_broken_track_fails_whatever_the_features_say() -> None:
-    result = assess_continuity([sample("start", 0), sample("end", 0, track_id=2)])
+    result = assess_continuity([sample("start", 0), sample("end", 0, track_id=2)], threshold=0.5)
     assert (result.status, result.reason) == (EvidenceStatus.FAILED, "track_broken")
 
 
@@ -47,10 +46,31 @@ def test_broken_track_fails_whatever_the_features_say() -> None:
     ],
 )
 def test_nothing_to_compare_is_not_run(samples: list[PhaseSample], reason: str) -> None:
-    result = assess_continuity(samples)
+    result = assess_continuity(samples, threshold=0.5)
     assert (result.status, result.reason, result.score) == (EvidenceStatus.NOT_RUN, reason, None)
 
 
-def test_samples_of_two_networks_are_a_bug() -> None:
-    with pytest.raises(IncomparableFeatures):
-        assess_continuity([sample("start", 0), sample("end", 0, digest="b")])
+def test_a_phase_that_was_asked_for_and_is_missing_never_passes() -> None:
+    samples = [sample("start", 0), sample("end", 0)]
+    result = assess_continuity(samples, threshold=0.5, phases=("start", "action_1", "end"))
+    assert (result.status, result.reason) == (EvidenceStatus.NOT_RUN, "no_features")
+
+
+def test_an_action_is_compared_with_every_rest_but_not_with_another_action() -> None:
+    acts = [sample("left", 40), sample("right", -40)]
+    moving = [PhaseSample(act.phase, 1, act.features, is_moving=True) for act in acts]
+    assert assess_continuity([sample("start", 0), *acts], threshold=0.7).status is EvidenceStatus.FAILED
+    assert assess_continuity([sample("start", 0), *moving], threshold=0.7).status is EvidenceStatus.PASSED
+    assert assess_continuity([sample("start", 10), *moving], threshold=0.7).status is EvidenceStatus.FAILED
+
+
+@pytest.mark.parametrize("worth", [float("nan"), float("inf"), 0.0])
+def test_features_that_are_no_numbers_never_pass(worth: float) -> None:
+    broken = PhaseSample("end", 1, FeatureVector(np.full(2, worth, np.float32), "a"))
+    result = assess_continuity([sample("start", 0), broken], threshold=-1.0)
+    assert (result.status, result.reason) == (EvidenceStatus.NOT_RUN, "no_features")
+
+
+def test_samples_of_two_networks_never_pass() -> None:
+    result = assess_continuity([sample("start", 0), sample("end", 0, digest="b")], threshold=0.5)
+    assert result.status is EvidenceStatus.NOT_RUN
