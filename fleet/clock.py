@@ -15,6 +15,11 @@ def system_clock() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
 
 
+def monotonic_s() -> float:
+    """Return seconds since some moment, for deadlines; never goes back."""
+    return time.monotonic()
+
+
 def day_of(moment: datetime, zone: tzinfo) -> date:
     """Return the calendar day of a moment where the agency is."""
     return moment.astimezone(zone).date()

@@ -26,12 +26,14 @@ Part = Literal["all", "ingest", "web"]
 _WEB_START_S = 15.0
 
 
-def make_web(fleet: Fleet, *, broker_state: Callable[[], str]) -> FastAPI:
+def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Callable[[], str]) -> FastAPI:
     """Return the application of the console and the open interface."""
     # The documentation pages of the framework load scripts from an outside host; the description itself is at /openapi.json.
     app = FastAPI(title="Lifecert fleet", docs_url=None, redoc_url=None)
     zone = fleet.settings.zone()
-    app.include_router(api_router(fleet.database, zone=zone, clock=fleet.clock, broker_state=broker_state))
+    app.include_router(
+        api_router(fleet.database, zone=zone, clock=fleet.clock, broker_state=broker_state, ingest_state=ingest_state)
+    )
     console = Console(fleet.database, fleet.keys.cipher, fleet_id=fleet.settings.fleet_id, zone=zone, clock=fleet.clock)
     add_console(app, console)
     # A page of another host in the same browser must not reach this one under a name of its own (DNS rebinding).
@@ -55,7 +57,7 @@ class Service:
                 self._broker = EmbeddedBroker(settings.broker.host, settings.broker.port)
             self._consumer = make_consumer(fleet)
         if part != "ingest":
-            app = make_web(fleet, broker_state=self._broker_state)
+            app = make_web(fleet, broker_state=self._broker_state, ingest_state=self._ingest_state)
             self._web = WebServer(app, settings.web.host, settings.web.port)
 
     def start(self) -> None:
@@ -92,6 +94,11 @@ class Service:
         if self._consumer is None:
             return "not run here"
         return "connected" if self._consumer.is_connected else "disconnected"
+
+    def _ingest_state(self) -> str:
+        if self._consumer is None:
+            return "not run here"
+        return "faulty" if self._consumer.is_faulty else "ok"
 
 
 def make_consumer(fleet: Fleet) -> Consumer:

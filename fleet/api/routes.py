@@ -21,6 +21,10 @@ Limit = Annotated[int, Query(ge=1, le=console.MAX_PAGE)]
 Id = Annotated[str | None, Query(max_length=64, pattern=r"^[a-z0-9-]+$")]
 
 
+Area = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
+"""The database takes no NUL character."""
+
+
 class _View(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
@@ -94,9 +98,12 @@ class Health(_View):
 
     database: str
     broker: str
+    ingest: str
 
 
-def api_router(database: Database, *, zone: tzinfo, clock: Clock, broker_state: Callable[[], str]) -> APIRouter:
+def api_router(
+    database: Database, *, zone: tzinfo, clock: Clock, broker_state: Callable[[], str], ingest_state: Callable[[], str]
+) -> APIRouter:
     """Return the routes of the open interface.
 
     Args:
@@ -104,15 +111,16 @@ def api_router(database: Database, *, zone: tzinfo, clock: Clock, broker_state: 
         zone: decides which day it is.
         clock: the fleet's clock.
         broker_state: says `connected`, `disconnected` or `not run here`.
+        ingest_state: says `ok`, `faulty` (what arrives meets a fault of our own) or `not run here`.
     """
     router = APIRouter()
 
     @router.get("/api/v1/subjects")
-    def subjects(after: str = "", limit: Limit = 100, area: str | None = None) -> SubjectPage:
+    def subjects(after: Id = None, limit: Limit = 100, area: Area = None) -> SubjectPage:
         """Return subjects in order of id; ask again with `after=<next>` for more."""
         today = day_of(clock(), zone)
         with database.begin() as connection:
-            lines = console.subject_lines(connection, after=after, limit=limit, area=area)
+            lines = console.subject_lines(connection, after=after or "", limit=limit, area=area)
         views = [
             SubjectView(
                 subject_id=line.subject_id,
@@ -158,8 +166,9 @@ def api_router(database: Database, *, zone: tzinfo, clock: Clock, broker_state: 
         except DatabaseUnavailable:
             state = "unavailable"
         broker = broker_state()
-        if state != "ok" or broker == "disconnected":
+        ingest = ingest_state()
+        if state != "ok" or broker == "disconnected" or ingest == "faulty":
             response.status_code = 503
-        return Health(database=state, broker=broker)
+        return Health(database=state, broker=broker, ingest=ingest)
 
     return router

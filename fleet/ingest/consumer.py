@@ -2,8 +2,10 @@
 
 Three threads: the MQTT library's own fills a bounded queue; a worker takes batches from it, has them handled, publishes the answers and
 only then acknowledges the messages to the broker; a listener waits for the database's notifications about new rosters and policies.
-While the database is away the worker keeps its batch, unacknowledged, and tries again. What does not fit the queue is dropped
-unacknowledged: the terminal keeps every record until it has a receipt and sends it again.
+While the database is away, or a fault of our own stops a batch, the worker keeps it, unacknowledged, and tries again. A fault that
+stays is narrowed down to single messages; one that fails alone is set aside in the quarantine without a receipt, so that the terminal sends
+it again. A full queue makes the MQTT thread wait, so the broker keeps what comes meanwhile; should it give this client up,
+it delivers everything unacknowledged again.
 
 The MQTT session is persistent (clean session off, MQTT 3.1.1, QoS 1), so that the broker keeps messages while no worker runs.
 """
@@ -22,19 +24,23 @@ import psycopg
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from fleet.clock import Clock
+from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
 from fleet.ingest.handler import Handler, Inbound, Outbound
 from fleet.settings import BrokerSettings
 from fleet.store.database import Availability, Database
 from fleet.store.policies import POLICY_CHANNEL
 from fleet.store.rosters import ROSTER_CHANNEL
-from protocol.topics import fleet_inbox
+from protocol.errors import ProtocolError
+from protocol.topics import TABLE, Topic, fleet_inbox
 
 logger = logging.getLogger(__name__)
 
 _QUEUE_MESSAGES = 5000
 """Messages waiting in memory: 25 full batches, at most 320 MB of the largest records."""
+_TRIES = 5
+"""So often a batch is tried that fails by a fault of our own before its messages are tried one by one."""
+_LARGEST_UP = max(rule.max_bytes for rule in TABLE.values() if rule.direction == "up")
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 5.0
 _RECONNECT_S = (1, 30)
@@ -79,6 +85,7 @@ class Consumer:
         self._database_state = Availability("database")
         self._listener_state = Availability("database notifications")
         self._broker_state = Availability("broker")
+        self._faulty = threading.Event()
         self._overflowing = False
         self._client = self._make_client(client_id)
         self._threads = [
@@ -90,6 +97,11 @@ class Consumer:
     def is_connected(self) -> bool:
         """Whether messages can arrive: connected and subscribed."""
         return self._subscribed.is_set()
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether the last batch failed by a fault of our own."""
+        return self._faulty.is_set()
 
     def start(self) -> None:
         """Start; a broker that is away is tried again until it is there."""
@@ -165,20 +177,29 @@ class Consumer:
         # A broker may have lost its retained messages: the listener puts the policy in force back.
         self._policy_wanted.set()
 
-    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        topic = _topic_text(message)
+        if len(message.payload) > _limit(topic):
+            # No terminal of ours sends such a message, and the queue must not fill the memory.
+            logger.warning("message dropped topic=%r bytes=%d", topic[:200], len(message.payload))
+            client.ack(message.mid, message.qos)
+            return
         arrival = _Arrival(
-            Inbound(_topic_text(message), bytes(message.payload), self._clock()),
+            Inbound(topic, bytes(message.payload), self._clock()),
             message.mid,
             message.qos,
             self._connections,
         )
-        try:
-            self._arrivals.put_nowait(arrival)
-        except queue.Full:
-            if not self._overflowing:
-                logger.warning("ingest queue full, messages=%d; terminals will send again", _QUEUE_MESSAGES)
-            self._overflowing = True
-        else:
+        while not self._stopping.is_set():
+            try:
+                self._arrivals.put(arrival, timeout=_NOTICE_WAIT_S)
+            except queue.Full:
+                if not self._overflowing:
+                    logger.warning("ingest queue full messages=%d", self._arrivals.maxsize)
+                self._overflowing = True
+            else:
+                break
+        if self._arrivals.empty():
             self._overflowing = False
 
     def _work(self) -> None:
@@ -194,36 +215,74 @@ class Consumer:
     def _next_batch(self) -> list[_Arrival]:
         """Return the next batch, or nothing when it is time to end."""
         batch: list[_Arrival] = []
+        deadline_s = 0.0
         while not self._stopping.is_set():
             try:
-                wait_s = self._broker.batch_wait_s if batch else _NOTICE_WAIT_S
+                wait_s = max(0.0, deadline_s - monotonic_s()) if batch else _NOTICE_WAIT_S
                 batch.append(self._arrivals.get(timeout=wait_s))
             except queue.Empty:
                 if batch:
                     return batch
                 continue
+            if len(batch) == 1:
+                deadline_s = monotonic_s() + self._broker.batch_wait_s
             if len(batch) >= self._broker.batch_messages:
                 return batch
         return batch
 
     def _handle(self, batch: Sequence[_Arrival]) -> list[Outbound] | None:
-        """Have a batch handled, waiting for the database; None when it is time to end before that."""
+        """Have a batch handled, waiting for the database and for faults of our own to pass; None when it is time to end before that."""
         retry_s = _FIRST_RETRY_S
+        tries = 0
         while True:
             try:
                 answers = self._handler.handle([arrival.message for arrival in batch])
             except DatabaseUnavailable as error:
                 self._database_state.lost(error)
-                if self._stopping.wait(retry_s):
-                    return None
-                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
             except Exception:
-                # Top of a thread: whatever this batch holds must not stop the next one. It gets no receipt, so records come again.
-                logger.exception("batch not handled messages=%d", len(batch))
-                return []
+                # Top of a thread: no fault may end it, and none may cost a message.
+                tries += 1
+                self._faulty.set()
+                if tries == 1:
+                    logger.exception("batch not handled messages=%d", len(batch))
+                if tries == _TRIES:
+                    return self._handle_singly(batch)
             else:
                 self._database_state.back()
+                self._faulty.clear()
                 return answers
+            if self._stopping.wait(retry_s):
+                return None
+            retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+
+    def _handle_singly(self, batch: Sequence[_Arrival]) -> list[Outbound] | None:
+        answers: list[Outbound] = []
+        for arrival in batch:
+            while not self._stopping.is_set():
+                try:
+                    answers += self._handle_or_set_aside(arrival.message)
+                    break
+                except DatabaseUnavailable as error:
+                    self._database_state.lost(error)
+                    self._stopping.wait(_LONGEST_RETRY_S)
+                except Exception:
+                    # Top of a thread, and not even the quarantine takes it: it stays unacknowledged until a person has looked.
+                    logger.exception("message not set aside")
+                    self._stopping.wait(_LONGEST_RETRY_S)
+            else:
+                return None
+        return answers
+
+    def _handle_or_set_aside(self, message: Inbound) -> list[Outbound]:
+        try:
+            return self._handler.handle([message])
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # Top of a thread, as in `_handle`.
+            logger.exception("message set aside topic=%r", message.topic[:200])
+            self._handler.set_aside(message)
+            return []
 
     def _listen(self) -> None:
         retry_s = _FIRST_RETRY_S
@@ -264,6 +323,13 @@ class Consumer:
             sent = self._client.publish(str(answer.topic), answer.payload, qos=rule.qos, retain=rule.retain)
             if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
                 logger.warning("not published topic=%s error=%s", answer.topic, sent.rc)
+
+
+def _limit(topic: str) -> int:
+    try:
+        return Topic.parse(topic).rule.max_bytes
+    except ProtocolError:
+        return _LARGEST_UP
 
 
 def _topic_text(message: mqtt.MQTTMessage) -> str:

@@ -1,8 +1,8 @@
 """Verifies, admits and stores what terminals send, and says what to answer. Knows nothing of MQTT connections.
 
-One call handles a batch in one transaction. Answers (receipts, roster pages) are returned only after the commit, so none exists for
-anything the database does not hold. Whatever arrives, a call either takes effect as a whole or raises `DatabaseUnavailable`, and can then
-be made again with the same batch.
+One call handles a batch in one transaction, or each message in its own where the database refuses the content of one. Answers (receipts,
+roster pages) are returned only after the commit, so none exists for anything the database does not hold. A call that raises may be made
+again with the same batch: what took effect then counts as repeated.
 """
 
 from __future__ import annotations
@@ -94,6 +94,28 @@ class Handler:
                 return [answer for message in messages for answer in self.handle([message])]
             logger.warning("message not storable topic=%r error=%s", messages[0].topic[:200], type(error.orig).__name__)
             return self._handle(messages, forced=Refusal.NOT_STORABLE)
+
+    def set_aside(self, message: Inbound) -> None:
+        """Keep a message that the fleet's own programs fail on, without an answer: the terminal sends it again.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        topic = _topic(message.topic)
+        name, kind = ("", "topic") if topic is None else (topic.terminal_id, topic.kind.value)
+        with self._database.begin() as connection:
+            quarantine.keep(
+                connection,
+                RefusedMessage(
+                    name,
+                    bool(terminals.find_terminals(connection, [name])),
+                    kind,
+                    Refusal.NOT_HANDLED,
+                    sha256_of(message.payload),
+                    message.payload,
+                    message.received_at,
+                ),
+            )
 
     def push_rosters(self) -> list[Outbound]:
         """Return pages for all terminals whose newest roster version was not sent yet.

@@ -16,6 +16,7 @@ from fleet.errors import FleetError, NotFound, PictureRefused, Refused
 from fleet.keys import FleetKeys
 from fleet.store import rosters, subjects
 from fleet.store.database import Database
+from fleet.store.terminals import find_terminals
 from protocol.capture import FeatureReport
 from protocol.documents import claim_token, parse_document
 from protocol.errors import ProtocolError
@@ -128,6 +129,8 @@ def enrol(
     """
     reference = _protected(keys, report, enrolment, key_domain, validity_months, now, zone)
     with database.begin() as connection:
+        # Before anything else, as everything that changes rosters: an assignment going on is then either seen or sees this.
+        find_terminals(connection, lock=True)
         subject_id = find_subject(connection, who, keys)
         officer = (
             None
@@ -146,6 +149,7 @@ def withdraw(database: Database, reference_id: str, *, now: datetime) -> str:
         NotFound: if no such reference is in use.
     """
     with database.begin() as connection:
+        find_terminals(connection, lock=True)
         subject_id = subjects.withdraw_reference(connection, reference_id, now=now)
         if subject_id is None:
             raise NotFound(f"reference {reference_id}: not in use")

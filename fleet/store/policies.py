@@ -23,7 +23,7 @@ class StoredPolicy:
 
 
 def add_policy(connection: Connection, policy: Policy, *, sha256: str, envelope: bytes, now: datetime) -> None:
-    """Store a new policy and make it the newest."""
+    """Store a new policy."""
     connection.execute(
         text(
             "INSERT INTO policies (policy_version, payload, sha256, envelope, issued_at, published_at)"
@@ -41,15 +41,6 @@ def add_policy(connection: Connection, policy: Policy, *, sha256: str, envelope:
     notify(connection, POLICY_CHANNEL)
 
 
-def make_newest(connection: Connection, policy_version: str, *, now: datetime) -> None:
-    """Put a stored policy in force again."""
-    connection.execute(
-        text("UPDATE policies SET published_at = :now WHERE policy_version = :version"),
-        {"version": policy_version, "now": now},
-    )
-    notify(connection, POLICY_CHANNEL)
-
-
 def find_policies(connection: Connection, versions: set[str]) -> dict[str, Policy]:
     """Return the policies with these versions."""
     rows = connection.execute(
@@ -60,8 +51,8 @@ def find_policies(connection: Connection, versions: set[str]) -> dict[str, Polic
 
 
 def newest_policy(connection: Connection) -> StoredPolicy | None:
-    """Return the policy in force."""
+    """Return the policy in force: the one issued last."""
     row = connection.execute(
-        text("SELECT payload, envelope FROM policies ORDER BY published_at DESC, policy_version DESC LIMIT 1")
+        text("SELECT payload, envelope FROM policies ORDER BY issued_at DESC, policy_version DESC LIMIT 1")
     ).one_or_none()
     return StoredPolicy(Policy.model_validate(row.payload), bytes(row.envelope)) if row else None

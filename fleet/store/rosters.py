@@ -65,7 +65,10 @@ def refresh(connection: Connection, terminal_ids: Sequence[str] | None = None) -
 
 
 def touch(connection: Connection, subject_id: str) -> int:
-    """Give a subject's entry a new version wherever it is held; return on how many terminals."""
+    """Give a subject's entry a new version wherever it is held; return on how many terminals.
+
+    The caller has locked all terminals first: whoever assigns this subject meanwhile would otherwise miss the change.
+    """
     holders = connection.execute(
         text("SELECT terminal_id FROM roster_entries WHERE subject_id = :subject AND NOT removed ORDER BY terminal_id"),
         {"subject": subject_id},

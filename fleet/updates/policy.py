@@ -12,7 +12,7 @@ from sqlalchemy import text
 from fleet.errors import Refused
 from fleet.keys import FleetKeys
 from fleet.store import policies
-from fleet.store.database import Database
+from fleet.store.database import Database, notify
 from protocol.envelope import sha256_of, sign
 from protocol.policy import POLICY_TYP, Policy, default_policy
 
@@ -37,21 +37,34 @@ def read_policy(path: Path | None) -> Policy:
 
 
 def publish_policy(database: Database, keys: FleetKeys, policy: Policy, *, now: datetime) -> bool:
-    """Store a signed policy and have it sent to every terminal; return False if it was stored before and is only sent again.
+    """Sign a policy as issued now, store it and have it sent to every terminal; return False if it is in force and only sent again.
+
+    The fleet alone says when a policy was issued, at the moment it signs: terminals take the one issued last, so a date from a file
+    could lock out every later policy.
 
     Raises:
-        Refused: if this version was issued with other contents: records name a policy by its version alone.
+        Refused: if this version was issued with other contents, because records name a policy by its version alone; if it was issued
+            and replaced since; or if the clock stands before the issue of the policy in force.
     """
     with database.begin() as connection:
         connection.execute(text("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE"))
+        newest = policies.newest_policy(connection)
         known = policies.find_policies(connection, {policy.policy_version}).get(policy.policy_version)
         if known is not None:
-            if known != policy:
+            if known.model_copy(update={"issued_at": policy.issued_at}) != policy:
                 raise Refused(
                     f"policy {policy.policy_version}: was issued with other contents; give this one another version"
                 )
-            policies.make_newest(connection, policy.policy_version, now=now)
+            if newest is None or newest.policy.policy_version != policy.policy_version:
+                raise Refused(f"policy {policy.policy_version}: was replaced since; give this one another version")
+            notify(connection, policies.POLICY_CHANNEL)
             return False
+        if newest is not None and newest.policy.issued_at >= now:
+            raise Refused(
+                f"policy {policy.policy_version}: the one in force was issued at {newest.policy.issued_at:%Y-%m-%d %H:%M} UTC,"
+                f" after this computer's time; set the clock"
+            )
+        policy = policy.model_copy(update={"issued_at": now})
         envelope = sign(policy.to_bytes(), key=keys.signing, typ=POLICY_TYP)
         policies.add_policy(connection, policy, sha256=sha256_of(envelope), envelope=envelope, now=now)
     return True

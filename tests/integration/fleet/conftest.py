@@ -25,7 +25,7 @@ from fleet.updates.policy import publish_policy
 from protocol.capture import FeatureReport
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import unseal, verify
-from protocol.policy import default_policy
+from protocol.policy import Policy, default_policy
 from protocol.receipts import RECEIPT_TYP, Receipt
 from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.topics import Kind
@@ -47,9 +47,15 @@ class Office:
     def clock(self) -> datetime:
         return self.now
 
+    def publish(self, policy: Policy, now: datetime) -> bool:
+        return publish_policy(self.database, self.keys, policy, now=now)
+
     @property
     def handler(self) -> Handler:
-        return Handler(
+        return self.make_handler(Handler)
+
+    def make_handler(self, kind: type[Handler]) -> Handler:
+        return kind(
             self.database,
             self.keys,
             fleet_id="north",

@@ -201,7 +201,7 @@ def test_web_and_ingest_run_as_processes_of_their_own(office: Office, start: Any
     start("--only", "ingest")
     start("--only", "web")
     eventually(office.healthy, "health", timeout_s=40)
-    assert office.get("/healthz") == {"database": "ok", "broker": "not run here"}
+    assert office.get("/healthz") == {"database": "ok", "broker": "not run here", "ingest": "not run here"}
 
 
 def test_a_taken_port_is_one_clear_line(office: Office, start: Any, eventually: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fleet.clock import system_clock
+from fleet.ingest import consumer as consuming
 from fleet.ingest.consumer import Consumer
+from fleet.ingest.handler import Handler, Inbound, Outbound
 from fleet.settings import BrokerSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
@@ -81,10 +83,10 @@ def start_wire(office: Any) -> Iterator[Callable[..., Wire]]:
 def start_ingest(office: Any) -> Iterator[Callable[..., Consumer]]:
     started: list[Consumer] = []
 
-    def start(port: int, client_id: str = "ingest", of: Any = office, **broker: Any) -> Consumer:
+    def start(port: int, client_id: str = "ingest", of: Any = office, handler: Any = None, **broker: Any) -> Consumer:
         settings = BrokerSettings.model_validate({"mode": "external", "port": port, **broker})
         consumer = Consumer(
-            of.handler, of.database, settings, fleet_id="north", client_id=client_id, clock=system_clock
+            handler or of.handler, of.database, settings, fleet_id="north", client_id=client_id, clock=system_clock
         )
         started.append(consumer)
         consumer.start()
@@ -194,6 +196,85 @@ def test_a_broker_that_is_away_at_start_is_waited_for_and_reported_once(
     eventually(lambda: wire.verdicts, "a receipt")
     assert caplog.text.count("broker lost") == 1
     assert caplog.text.count("broker is back") == 1
+
+
+class FaultyHandler(Handler):
+    """A handler with a fault of our own: with every batch while `is_broken`, and with messages that hold `poison`."""
+
+    is_broken = False
+    poison = b"nothing"
+
+    def handle(self, messages: Sequence[Inbound]) -> list[Outbound]:
+        if self.is_broken or any(self.poison in message.payload for message in messages):
+            raise RuntimeError("a fault of our own")
+        return super().handle(messages)
+
+
+def test_a_fault_that_passes_costs_no_message_and_is_shown_meanwhile(
+    mosquitto: Any, office: Any, terminal: Any, start_wire: Any, start_ingest: Any, eventually: Any
+) -> None:
+    handler = office.make_handler(FaultyHandler)
+    handler.is_broken = True
+    consumer = start_ingest(mosquitto.port, handler=handler)
+    assert consumer.wait_connected(10)
+    wire = start_wire(terminal, mosquitto.port)
+    wire.send(*[terminal.next() for _ in range(3)])
+    eventually(lambda: consumer.is_faulty, "the fault")
+    handler.is_broken = False
+    eventually(lambda: len(wire.verdicts) == 3, "receipts once the fault is gone")
+    eventually(lambda: not consumer.is_faulty, "health")
+    assert office.quarantine() == []
+
+
+def test_a_message_that_fails_alone_is_set_aside_without_a_receipt(
+    mosquitto: Any, office: Any, terminal: Any, start_wire: Any, start_ingest: Any, eventually: Any
+) -> None:
+    handler = office.make_handler(FaultyHandler)
+    good, bad, more = (terminal.next() for _ in range(3))
+    handler.poison = bad
+    assert start_ingest(mosquitto.port, handler=handler, batch_wait_s=0.5).wait_connected(10)
+    wire = start_wire(terminal, mosquitto.port)
+    wire.send(good, bad, more)
+    eventually(lambda: set(wire.verdicts) == {sha256_of(good), sha256_of(more)}, "the others' receipts")
+    eventually(lambda: office.quarantine() == [("t-1", True, "not_handled", 1)], "the quarantine")
+
+
+def test_a_full_queue_waits_and_loses_nothing(
+    mosquitto: Any,
+    office: Any,
+    terminal: Any,
+    start_wire: Any,
+    start_ingest: Any,
+    eventually: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(consuming, "_QUEUE_MESSAGES", 2)
+    handler = office.make_handler(FaultyHandler)
+    handler.is_broken = True
+    assert start_ingest(mosquitto.port, handler=handler, batch_messages=2).wait_connected(10)
+    wire = start_wire(terminal, mosquitto.port)
+    wire.send(*[terminal.next() for _ in range(40)])
+    eventually(lambda: "ingest queue full" in caplog.text, "the queue is full")
+    handler.is_broken = False
+    eventually(lambda: len(wire.verdicts) == 40, "all receipts, nothing sent twice by the terminal")
+
+
+def test_a_message_larger_than_its_topic_allows_is_dropped_and_stops_nothing(
+    mosquitto: Any,
+    office: Any,
+    terminal: Any,
+    start_wire: Any,
+    start_ingest: Any,
+    eventually: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert start_ingest(mosquitto.port).wait_connected(10)
+    wire = start_wire(terminal, mosquitto.port)
+    wire.send(b"x" * 70_000, terminal.next())
+    eventually(lambda: len(wire.verdicts) == 1, "the record's receipt")
+    assert "message dropped" in caplog.text
+    assert office.quarantine() == []
 
 
 def test_nothing_is_lost_and_no_receipt_is_given_while_the_database_is_away(

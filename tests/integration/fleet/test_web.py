@@ -34,7 +34,7 @@ def open_web(free_ports: Callable[[], int]) -> Iterator[Callable[..., httpx.Clie
     def serve(office: Any, broker: str = "connected") -> httpx.Client:
         port = free_ports()
         whole = Fleet(office.settings, office.keys, office.database, office.clock)
-        server = WebServer(make_web(whole, broker_state=lambda: broker), "127.0.0.1", port)
+        server = WebServer(make_web(whole, broker_state=lambda: broker, ingest_state=lambda: "ok"), "127.0.0.1", port)
         server.start()
         opened.append((server, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)))
         return opened[-1][1]
@@ -172,6 +172,11 @@ def test_subjects_are_served_by_pages_without_names(busy: Any, web: httpx.Client
     assert "王" not in json.dumps(subjects, ensure_ascii=False)
 
 
+@pytest.mark.parametrize("name", ["after", "area"])
+def test_what_the_database_cannot_take_is_answered_as_wrong(web: httpx.Client, name: str) -> None:
+    assert web.get("/api/v1/subjects?" + name + "=%00").status_code == 422
+
+
 def test_records_and_terminals_are_served(busy: Any, web: httpx.Client) -> None:
     records = web.get("/api/v1/records", params={"terminal_id": "t-1"}).json()
     assert [record["counter"] for record in records] == [5, 3, 2, 1]
@@ -193,7 +198,7 @@ def test_unusable_questions_are_refused(web: httpx.Client, query: str) -> None:
 def test_health_tells_of_the_broker(office: Any, open_web: Any, broker: str, status: int) -> None:
     answer = open_web(office, broker).get("/healthz")
     assert answer.status_code == status
-    assert answer.json() == {"database": "ok", "broker": broker}
+    assert answer.json() == {"database": "ok", "broker": broker, "ingest": "ok"}
 
 
 def test_without_a_database_there_is_a_page_that_says_so_once_in_the_log(
