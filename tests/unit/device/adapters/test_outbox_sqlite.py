@@ -213,8 +213,10 @@ def test_damage_in_the_middle_is_found_when_it_is_met(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[4096:] = os.urandom(len(data) - 4096)
     path.write_bytes(bytes(data))
+    box = open_box(path)
     with pytest.raises(StoreUnusable, match="damaged"):
-        open_box(path).append(envelope)
+        box.append(envelope)
+    box.close()
     assert path.read_bytes()[4096:] == data[4096:]
 
 
