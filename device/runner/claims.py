@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+
+import numpy as np
 
 from device.ports import ReferenceStore
 from device.vision.features import FeatureVector
@@ -72,6 +74,14 @@ def choose_reference(
         if reference.model_sha256 == model_sha256
         and reference.key_domain in known
         and reference.valid_until >= today
-        and base64.b64decode(reference.features)
+        and _is_usable(reference)
     ]
     return max(usable, key=lambda reference: (_TRUST[reference.capture], reference.captured_at), default=None)
+
+
+def _is_usable(reference: Reference) -> bool:
+    """Say whether the features can be read and are not zero; a page with broken ones must not stop a terminal."""
+    try:
+        return bool(np.any(reference.vector()))
+    except (binascii.Error, ValueError):
+        return False

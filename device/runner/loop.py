@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta, timezone
 
-from device.errors import DeviceError, OutboxUnavailable
+from pydantic import ValidationError
+
+from device.errors import DeviceError
 from device.ports import Button, Clock, Entropy, Outbox, Panel, PolicyStore, Prompter, ReferenceStore, Signer
 from device.runner.claims import Claimed, look_up
 from device.runner.records import Identity, build_record
@@ -49,7 +51,7 @@ from device.session.events import (
     TimerExpired,
 )
 from device.session.machine import Session, State, advance
-from protocol.errors import Malformed
+from protocol.errors import Malformed, ProtocolError
 from protocol.policy import PathName
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.references import CaptureKind
@@ -161,6 +163,16 @@ class Runner:
     def post_crash(self) -> None:
         """The vision worker is no more."""
         self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.VISION))
+
+    def post_fault(self, fault: Fault) -> None:
+        """A part of the terminal failed."""
+        self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), fault))
+
+    def end(self) -> None:
+        """The terminal is about to stop: take in what is waiting, and end and record a session under way."""
+        self.post_fault(Fault.SHUTDOWN)
+        while self.turn():
+            pass
 
     def call(self, function: Callable[[], None]) -> None:
         """Have a function called between two events, on the loop's thread: stores belong to that thread."""
@@ -278,7 +290,7 @@ class Runner:
             self._carry_out(command)
         if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
             self._on_notice(event)
-        if self.session.state is State.IDLE:
+        if self.session.state in {State.IDLE, State.FAULTED}:
             self._running = None
 
     def _carry_out(self, command: Command) -> None:
@@ -349,7 +361,12 @@ class Runner:
 
         try:
             stored = self._ports.outbox.append(build)
-        except OutboxUnavailable as error:
+        except ValidationError as error:
+            # Its message repeats the values, which are personal.
+            logger.error("record not stored why=invalid in %d places", error.error_count())  # noqa: TRY400 - likewise a trace
+            self._inputs.put(_FromWorker(self._generation, RecordNotStored(self._ports.clock.monotonic_ns())))
+            return
+        except (DeviceError, ProtocolError) as error:
             logger.error("record not stored why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
             self._inputs.put(_FromWorker(self._generation, RecordNotStored(self._ports.clock.monotonic_ns())))
             return
@@ -360,7 +377,7 @@ class Runner:
     def _recheck(self) -> None:
         try:
             self._ports.outbox.check()
-        except OutboxUnavailable as error:
+        except DeviceError as error:
             logger.warning("storage still unavailable why=%s", error)
             self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.STORAGE))
             return

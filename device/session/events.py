@@ -37,6 +37,8 @@ class Fault(StrEnum):
     CAMERA = "camera"
     VISION = "vision"
     STORAGE = "storage"
+    SHUTDOWN = "shutdown"
+    """Nothing is broken; the terminal is being stopped."""
 
 
 class ClaimProblem(StrEnum):

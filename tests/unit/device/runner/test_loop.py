@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
 
-from device.errors import OutboxUnavailable, ReferencesUnavailable
+from device.errors import DeviceError, OutboxUnavailable, ReferencesUnavailable
 from device.ports import Button
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
@@ -30,7 +30,7 @@ from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences,
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sha256_of
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
-from protocol.outcomes import Outcome
+from protocol.outcomes import Outcome, Reason
 from protocol.policy import default_policy
 from protocol.records import NetworkUse
 from protocol.references import CaptureKind, LegalBasis, Reference
@@ -114,13 +114,25 @@ class Terminal:
         self.runner.present_claim(number)
         self.settle()
 
+    def see(self, sequence):
+        now = self.clock.monotonic_ns()
+        self.tell(SampleAssessed(now, sequence, 1, GOOD, has_features=True, is_at_rest=True))
+
     def acquire(self):
-        self.tell(*(SampleAssessed(0, sequence, 1, GOOD) for sequence in range(POLICY.quality.probe_samples)))
+        for sequence in range(POLICY.quality.probe_samples):
+            self.see(sequence)
+
+    def rest(self):
+        self.see(20)
+        self.clock.advance(3 * 10**9)
+        self.see(21)
 
     def answer_all(self):
+        self.rest()
         for _ in range(POLICY.challenge.count):
             prompt = next(order.prompt for order in reversed(self.orders) if isinstance(order, WatchFor))
-            self.tell(ChallengeAnswered(self.clock.monotonic_ns(), prompt, is_performed=True))
+            self.tell(ChallengeAnswered(self.clock.monotonic_ns(), prompt, is_performed=True, sequence=30))
+            self.rest()
 
     @property
     def records(self):
@@ -226,7 +238,7 @@ def test_a_record_that_cannot_be_written_is_never_certified():
 def test_news_of_an_earlier_session_is_dropped_but_a_fault_is_not():
     terminal = Terminal()
     terminal.claim()
-    terminal.tell(*(SampleAssessed(0, n, 1, GOOD) for n in range(9)), generation=0)
+    terminal.tell(*(SampleAssessed(0, n, 1, GOOD, has_features=True) for n in range(9)), generation=0)
     assert terminal.state is State.ACQUIRING
     terminal.tell(FaultRaised(0, Fault.CAMERA), generation=0)
     assert terminal.state is State.FAULTED
@@ -273,3 +285,31 @@ def test_a_roster_that_cannot_be_read_is_a_fault_and_no_refusal_of_the_person():
     terminal.claim()
     assert [notice.fault for notice in terminal.notices] == [Fault.STORAGE]
     assert terminal.records == []
+
+
+class BrokenSigner(ThrowAwaySigner):
+    """A key file that went away."""
+
+    def sign(self, payload, typ):
+        raise DeviceError("signing key: no such file")
+
+
+def test_any_failure_to_sign_or_store_is_told_and_never_certified():
+    terminal = Terminal()
+    terminal.runner._ports = replace(terminal.runner._ports, signer=BrokenSigner())
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    terminal.tell(findings())
+    assert isinstance(terminal.notices[-1], RecordNotStored)
+    assert terminal.said[-1] is Line.NOT_STORED
+
+
+def test_a_terminal_that_is_stopped_records_the_session_under_way():
+    terminal = Terminal()
+    terminal.claim()
+    terminal.acquire()
+    terminal.runner.end()
+    assert terminal.records[0].decision.outcome is Outcome.CANCELLED
+    assert Reason.FAULT in terminal.records[0].decision.reasons
+    assert terminal.runner._running is None

@@ -7,7 +7,7 @@ import pytest
 
 from device.errors import CameraUnavailable
 from device.runner.worker import CompareWith, Findings, Reopen, VisionWorker, WorkerThread
-from device.session.commands import DropSamples, StartAcquisition, StopAcquisition, TakeSample, WatchFor
+from device.session.commands import AwaitRest, DropSamples, StartAcquisition, StopAcquisition, TakeSample, WatchFor
 from device.session.events import (
     Advice,
     ChallengeAnswered,
@@ -67,6 +67,11 @@ class Pipeline:
                 features=vector,
             )
         return FrameObservation(frame.sequence, frame.monotonic_ns, 0 if self.is_empty else 1, subject)
+
+    def features_of(self, subject):
+        vector = FeatureVector(self.features.copy(), MODEL)
+        self.given.append(vector)
+        return vector
 
     def forget_subject(self):
         self.forgotten += 1
@@ -185,6 +190,81 @@ def test_another_face_in_a_later_phase_fails_continuity(rig):
     assert continuity(rig.compare()).status is EvidenceStatus.FAILED
 
 
+def test_somebody_else_in_an_action_fails_continuity_and_is_no_part_of_the_probe(rig):
+    rig.take("acquiring")
+    rig.step(20)
+    rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
+    rig.step()
+    rig.pipeline.features = np.array([0.0, 1.0, 0.0, 0.0], np.float32)
+    rig.pipeline.yaw = 25.0
+    answer = next(news for news in rig.step(10) if isinstance(news, ChallengeAnswered))
+    rig.order(TakeSample(answer.sequence, "action_1", wants_more=True, is_moving=True))
+    findings = rig.compare(phases=("acquiring", "action_1"))
+    assert continuity(findings).status is EvidenceStatus.FAILED
+    assert (findings.samples, findings.similarity) == (1, pytest.approx(1.0, abs=0.02))
+
+
+def test_an_answer_in_profile_only_names_no_frame_and_leaves_continuity_not_run(rig):
+    rig.take("acquiring")
+    rig.step(20)
+    rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
+    rig.step()
+    rig.pipeline.yaw = 60.0
+    answer = next(news for news in rig.step(10) if isinstance(news, ChallengeAnswered))
+    assert answer.sequence is None
+    assert continuity(rig.compare(phases=("acquiring", "action_1"))).status is EvidenceStatus.NOT_RUN
+
+
+def test_a_sample_that_is_gone_leaves_continuity_not_run(rig):
+    rig.take("acquiring")
+    rig.order(TakeSample(999, "rest_1", wants_more=False))
+    rig.take("rest_2")
+    assert continuity(rig.compare(phases=("acquiring", "rest_1", "rest_2"))).status is EvidenceStatus.NOT_RUN
+
+
+def test_frames_from_before_the_session_are_passed_over():
+    rig = Rig()
+    rig.camera.now = 10**9
+    rig.order(StartAcquisition())
+    stale = Frame(PIXELS, 1, 10**9 - 1)
+    rig.camera.capture = lambda _timeout_s: stale
+    assert rig.step(3) == []
+
+
+@pytest.mark.parametrize(
+    "features",
+    [np.zeros(4, np.int8), np.ones(3, np.int8), np.full(4, np.nan, np.float32)],
+    ids=["zero", "short", "nan"],
+)
+def test_a_reference_that_cannot_be_compared_gives_no_score(rig, features):
+    rig.take("acquiring")
+    assert rig.compare(reference=FeatureVector(features, MODEL, "d-1")).similarity is None
+
+
+def test_samples_and_reference_are_zeroed_once_compared(rig):
+    rig.take("acquiring")
+    rig.step()
+    kept = [sample.features for sample in rig.worker._samples]
+    reference = FeatureVector(protect(np.array([1.0, 0, 0, 0], np.float32), KEY), MODEL, "d-1")
+    rig.compare(reference=reference)
+    assert not any(vector.values.any() for vector in [*kept, reference])
+
+
+def test_a_simulated_camera_is_named_in_the_evidence():
+    rig = Rig()
+    rig.worker = VisionWorker(
+        rig.camera,
+        rig.pipeline,
+        now_ns=lambda: rig.camera.now,
+        post=lambda generation, news: rig.news.append((generation, news)),
+        is_simulated=True,
+    )
+    rig.order(StartAcquisition())
+    found = {result.kind: result.reason for result in rig.compare().evidence}
+    assert found[EvidenceKind.CAPTURE_PATH] == "simulated"
+    assert found[EvidenceKind.PULSE] == "not_installed"
+
+
 def test_a_track_that_changed_fails_continuity(rig):
     rig.take("acquiring")
     assert continuity(rig.compare(has_track_changed=True)).status is EvidenceStatus.FAILED
@@ -212,7 +292,7 @@ def test_the_feature_network_rests_when_no_sample_is_wanted(rig):
     rig.take("acquiring", wants_more=False)
     rig.step(3)
     assert [vector is not None for vector in rig.pipeline.given] == [True, False, False, False]
-    rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
+    rig.order(AwaitRest())
     rig.step()
     assert rig.pipeline.given[-1] is not None
 
@@ -224,6 +304,10 @@ def test_the_asked_action_is_told_once_and_another_one_as_wrong(rig):
     rig.pipeline.yaw = 25.0
     answers = [news for news in rig.step(10) if isinstance(news, ChallengeAnswered)]
     assert [(answer.prompt, answer.is_performed) for answer in answers] == [(1, True)]
+    assert answers[0].sequence is not None
+    rig.order(TakeSample(answers[0].sequence, "action_1", wants_more=True, is_moving=True))
+    rig.step()
+    assert [sample.phase for sample in rig.worker._samples] == ["action_1"]
     rig.pipeline.yaw = 0.0
     rig.step(20)
     rig.order(WatchFor(2, Action.TURN_LEFT, rig.camera.now))
