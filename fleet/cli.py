@@ -195,7 +195,9 @@ def assign(
     terminal: Annotated[str, typer.Option("--terminal", help="Whose roster.")],
     everybody: Annotated[bool, typer.Option("--all", help="Everybody, now and later.")] = False,
     area: Annotated[str | None, typer.Option("--area", help="Everybody of an area, now and later.")] = None,
-    subject: Annotated[str | None, typer.Option("--subject", help="One subject, by id or document number.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="One subject, by id or document number; - reads it from input.")
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the assignment back.")] = False,
     config: Config = _CONFIG,
 ) -> None:
@@ -209,7 +211,7 @@ def assign(
             kind: rosters.AssignmentKind = "all" if everybody else "area" if area is not None else "subject"
             value = area or ""
             if subject is not None:
-                value = enrolment.find_subject(connection, subject, fleet.keys)
+                value = enrolment.find_subject(connection, _named(subject), fleet.keys)
             if not remove:
                 rosters.assign(connection, terminal, kind, value)
             elif not rosters.unassign(connection, terminal, kind, value):
@@ -260,7 +262,7 @@ def enrol(
     """Make a reference of a subject from a picture; the picture itself is not kept."""
     with _open(config) as fleet:
         what = enrolment.Enrolment(CaptureKind(kind.value.replace("-", "_")), legal_basis, officer)
-        who = sys.stdin.readline().strip() if subject == "-" else subject
+        who = _named(subject)
         with fleet.database.begin() as connection:
             subject_id = enrolment.find_subject(connection, who, fleet.keys)
         made = fleet.settings.references
@@ -379,6 +381,11 @@ def _reporting() -> Iterator[None]:
         raise typer.Exit(EXIT_FAILED) from error
     except (FleetError, ProtocolError) as error:
         _fail(str(error), EXIT_FAILED)
+
+
+def _named(subject: str) -> str:
+    """Return whom an option names; a number given by input stands in no list of processes."""
+    return sys.stdin.readline().strip() if subject == "-" else subject
 
 
 def _fail(message: str, status: int) -> None:

@@ -6,6 +6,7 @@ import base64
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,6 +20,7 @@ _NONCE_BYTES = 12
 _SIGNING = "signing.pem"
 _CLAIM = "claim.key"
 _ENCRYPTION = "encryption.key"
+_OWN = (_SIGNING, _CLAIM, _ENCRYPTION)
 
 
 class FieldCipher:
@@ -46,7 +48,7 @@ class FieldCipher:
             plain = self._cipher.decrypt(
                 stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], f"{field_name}:{subject_id}".encode()
             )
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise FleetError(f"subject {subject_id}: stored {field_name} does not open with this key") from error
         return plain.decode()
 
@@ -65,7 +67,16 @@ class FleetKeys:
 
 
 def make_keys(folder: Path, *, key_domain: str) -> None:
-    """Make the keys that are not there yet; existing ones are never replaced."""
+    """Make all keys in an empty folder, or the key of a new domain beside the others; existing ones are never replaced.
+
+    Raises:
+        KeysMissing: if only some of the fleet's own keys are there: new ones would not open what is stored and sent.
+    """
+    present = [name for name in _OWN if (folder / name).exists()]
+    if present and len(present) < len(_OWN):
+        _refuse_half(folder)
+    if not present and any(folder.glob("feature-*.key")):
+        _refuse_half(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     if not (folder / _SIGNING).exists():
@@ -81,6 +92,9 @@ def load_keys(folder: Path) -> FleetKeys:
     Raises:
         KeysMissing: if one is absent or unreadable.
     """
+    present = [name for name in _OWN if (folder / name).exists()]
+    if present and len(present) < len(_OWN):
+        _refuse_half(folder)
     try:
         signing = PrivateKey.load(folder / _SIGNING)
     except ProtocolError as error:
@@ -102,6 +116,11 @@ def load_keys(folder: Path) -> FleetKeys:
 def as_wire_secret(secret: bytes) -> str:
     """Return 32 secret bytes as the wire writes them: base64url without padding."""
     return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+def _refuse_half(folder: Path) -> NoReturn:
+    missing = ", ".join(name for name in _OWN if not (folder / name).exists())
+    raise KeysMissing(f"{folder}: {missing} missing beside other keys; restore the folder from a backup")
 
 
 def _feature_file(domain: str) -> str:

@@ -55,6 +55,8 @@ class BrokerSettings(_Part):
             raise ValueError("certificate_file and key_file go together")
         if self.certificate_file is not None and self.ca_file is None:
             raise ValueError("certificate_file needs ca_file")
+        if self.mode == "external" and self.ca_file is None and not _is_loopback(self.host):
+            raise ValueError("an external broker on another machine needs TLS: set ca_file")
         if self.mode == "embedded" and self.ca_file is not None:
             raise ValueError("the embedded broker has no TLS; use an external broker")
         if self.mode == "embedded" and not _is_loopback(self.host):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from joserfc import jwe, jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
 from protocol.errors import Malformed, NotForUs, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
@@ -108,7 +107,7 @@ def unseal(token: bytes, *, key: PrivateKey) -> bytes:
     if token.count(b".") != 4:
         raise Malformed("sealed message: not a compact JWE")
     try:
-        plain = jwe.decrypt_compact(token, _private(key), registry=registry).plaintext
+        plain = jwe.decrypt_compact(token, key.jose(), registry=registry).plaintext
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise NotForUs("sealed message: cannot be opened with this key") from error
     return plain or b""
@@ -117,10 +116,6 @@ def unseal(token: bytes, *, key: PrivateKey) -> bytes:
 def sha256_of(token: bytes) -> str:
     """Return the digest by which receipts and the hash chain name a signed message."""
     return hashlib.sha256(token).hexdigest()
-
-
-def _private(key: PrivateKey) -> ECKey:
-    return key.jose()
 
 
 def _check_size(token: bytes) -> None:

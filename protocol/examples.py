@@ -1,13 +1,11 @@
-"""Writes `docs/protocol.md` from the code: every topic, every message with its JSON Schema and an example.
-
-python -m protocol.documentation > docs/protocol.md
-"""
+"""One valid example of every message, for the protocol page and the tests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
+from protocol.capture import FeatureReport
 from protocol.challenge import Action
 from protocol.documents import DocumentKind
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
@@ -151,6 +149,14 @@ def examples() -> Mapping[str, WireMessage]:
             fleet_id="demo", terminal_id="hall-1", signing_key=_JWK, sealing_key=_JWK, made_at=_NOON
         ),
         "fleet identity file": FleetIdentity(fleet_id="demo", signing_key=_JWK),
+        "printed by `lifecert-terminal features - --json`": FeatureReport(
+            features="AACAPwAAAAA=",
+            model_name="features_mobilefacenet",
+            model_sha256=_DIGEST,
+            runtime="ai-edge-litert 2.3.0",
+            quality={"size": 82.0, "sharpness": 64.0},
+            overall_quality=71.0,
+        ),
         "printed by `lifecert-terminal selftest --json`": SelftestReport(
             software="0.1.0",
             python="3.11.7",

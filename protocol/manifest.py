@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocol.errors import ManifestInvalid
+from protocol.ids import Sha256
 
 Task = Literal["face_detection", "face_landmarks", "eyelids", "features", "pad"]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Part(BaseModel):

@@ -15,7 +15,7 @@ from protocol.errors import Malformed
 from protocol.wire import MAX_MESSAGE_BYTES
 
 ROOT = "lifecert/v1"
-_LEVEL = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
+_LEVEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Kind(StrEnum):
@@ -73,7 +73,7 @@ class Topic:
 
     def __post_init__(self) -> None:
         for level in (self.fleet_id, self.terminal_id):
-            if not _LEVEL.match(level):
+            if not _LEVEL.fullmatch(level):
                 raise Malformed(f"topic level {level!r}: lower-case letters, digits and dashes expected")
 
     @property

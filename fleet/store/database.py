@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,6 +18,21 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 5
 _POOL = 10
+_CONNECT_ARGS: dict[str, int] = {
+    "connect_timeout": _CONNECT_TIMEOUT_S,
+    # A server that vanished without a word is noticed within half a minute, idle or in the middle of a statement.
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+_OPTIONS = (
+    # Longest statements: a rebuild's chunk of 1000 people and the import of a province; a lock is held for one batch.
+    "-c timezone=UTC -c statement_timeout=120s -c lock_timeout=30s -c idle_in_transaction_session_timeout=300s"
+    # A receipt says that the record is on the disk, whatever the server's own setting.
+    " -c synchronous_commit=on"
+)
 
 
 class Database:
@@ -32,7 +48,8 @@ class Database:
             pool_pre_ping=True,
             # A statement's parameters can hold names and payloads; they do not belong in an error's text.
             hide_parameters=True,
-            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "options": "-c timezone=UTC"},
+            isolation_level="READ COMMITTED",
+            connect_args={**_CONNECT_ARGS, "options": _OPTIONS},
         )
 
     @contextmanager
@@ -63,7 +80,7 @@ class Database:
         """
         target = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         try:
-            with psycopg.connect(target, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S) as connection:
+            with psycopg.connect(make_conninfo(target, **_CONNECT_ARGS), autocommit=True) as connection:
                 for channel in channels:
                     connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
                 yield connection

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -20,6 +21,8 @@ from fleet.store.database import Availability, Database
 from fleet.store.records import gaps
 from fleet.web.texts import LANGUAGES, Texts, load_texts
 from fleet.web.views import SYMBOLS, person_row, record_row, terminal_row
+
+logger = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _PEOPLE = 200
@@ -125,7 +128,12 @@ def add_console(app: FastAPI, pages: Console) -> None:
 
     @app.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
+        try:
+            response = await call_next(request)
+        except Exception:
+            # Top of a request: without an answer of ours the server would send one without these headers.
+            logger.exception("page not made path=%r", request.url.path)
+            response = PlainTextResponse("Internal Server Error", status_code=500)
         response.headers.update(_HEADERS)
         if response.status_code == 200 and request.url.path in ("/", "/fragment"):
             state.back()

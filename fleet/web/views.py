@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
+from fleet.errors import FleetError
 from fleet.keys import FieldCipher
 from fleet.status.projection import state_on
 from fleet.store.console import RecordLine, SubjectLine, TerminalLine
@@ -30,6 +31,8 @@ _OUTCOME_KINDS = {
     Outcome.TIME_UNCERTAIN: "warn",
     Outcome.CANCELLED: "plain",
 }
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+"""Stands for a name that was stored under another key or altered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def person_row(line: SubjectLine, *, cipher: FieldCipher, today: date, zone: tzi
     """Return what is shown of one subject."""
     state = state_on(line.last_pass_day, today)
     return PersonRow(
-        name=cipher.decrypt(line.name_sealed, subject_id=line.subject_id, field_name="name"),
+        name=_name(cipher, line.name_sealed, line.subject_id),
         area=line.area,
         state=state.value,
         state_kind=_STATE_KINDS[state],
@@ -103,7 +106,7 @@ def record_row(line: RecordLine, *, cipher: FieldCipher, zone: tzinfo) -> Record
     """Return what is shown of one record; a pass that does not count is not shown in green."""
     name = None
     if line.name_sealed is not None and line.subject_id is not None:
-        name = cipher.decrypt(line.name_sealed, subject_id=line.subject_id, field_name="name")
+        name = _name(cipher, line.name_sealed, line.subject_id)
     kind = _outcome_kind(line.outcome)
     return RecordRow(
         time=_moment(line.earliest or line.latest, zone),
@@ -143,6 +146,14 @@ def terminal_row(line: TerminalLine, gaps: Sequence[Gap], *, zone: tzinfo) -> Te
         policy_version=line.policy_version,
         software=line.software,
     )
+
+
+def _name(cipher: FieldCipher, sealed: bytes, subject_id: str) -> str:
+    """Return a name, or a mark in its place: one row that does not open must not take the page away."""
+    try:
+        return cipher.decrypt(sealed, subject_id=subject_id, field_name="name")
+    except FleetError:
+        return _UNREADABLE
 
 
 def _outcome_kind(outcome: str | None) -> str:

@@ -99,6 +99,21 @@ def test_a_database_that_does_not_answer_is_unavailable() -> None:
     database.close()
 
 
+def test_every_transaction_is_bounded_and_its_commit_is_on_the_disk(database: Database) -> None:
+    with database.begin() as connection:
+        found = {
+            name: connection.execute(text(f"SHOW {name}")).scalar_one()
+            for name in ("statement_timeout", "lock_timeout", "synchronous_commit", "transaction_isolation", "TimeZone")
+        }
+    assert found == {
+        "statement_timeout": "2min",
+        "lock_timeout": "30s",
+        "synchronous_commit": "on",
+        "transaction_isolation": "read committed",
+        "TimeZone": "UTC",
+    }
+
+
 def test_an_error_does_not_repeat_the_parameters(database: Database) -> None:
     with pytest.raises(DataError) as caught, database.begin() as connection:
         connection.execute(text("SELECT CAST(:secret AS int)"), {"secret": "hidden"})

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 import fleet.web
 from fleet.app import Fleet
@@ -175,6 +176,24 @@ def test_subjects_are_served_by_pages_without_names(busy: Any, web: httpx.Client
 @pytest.mark.parametrize("name", ["after", "area"])
 def test_what_the_database_cannot_take_is_answered_as_wrong(web: httpx.Client, name: str) -> None:
     assert web.get("/api/v1/subjects?" + name + "=%00").status_code == 422
+
+
+def test_a_name_that_does_not_open_takes_no_page_away(busy: Any, web: httpx.Client) -> None:
+    with busy.database.begin() as connection:
+        connection.execute(
+            text("UPDATE subjects SET name_sealed = 'x' WHERE subject_id = (SELECT min(subject_id) FROM subjects)")
+        )
+    page = web.get("/")
+    assert page.status_code == 200
+    assert "\N{REPLACEMENT CHARACTER}" in page.text
+
+
+def test_a_fault_of_our_own_has_the_headers_too(office: Any, web: httpx.Client) -> None:
+    with office.database.begin() as connection:
+        connection.execute(text("DROP TABLE statuses"))
+    answer = web.get("/")
+    assert answer.status_code == 500
+    assert "Content-Security-Policy" in answer.headers
 
 
 def test_records_and_terminals_are_served(busy: Any, web: httpx.Client) -> None:

@@ -53,3 +53,14 @@ def test_a_stored_field_opens_only_in_its_own_place() -> None:
 
 def test_a_wire_secret_has_43_characters() -> None:
     assert len(as_wire_secret(bytes(32))) == 43
+
+
+@pytest.mark.parametrize("lost", ["signing.pem", "claim.key", "encryption.key"])
+def test_half_a_key_folder_is_neither_used_nor_filled_up(tmp_path: Path, lost: str) -> None:
+    make_keys(tmp_path, key_domain="d1")
+    (tmp_path / lost).unlink()
+    with pytest.raises(KeysMissing, match="backup"):
+        load_keys(tmp_path)
+    with pytest.raises(KeysMissing, match="backup"):
+        make_keys(tmp_path, key_domain="d1")
+    assert not (tmp_path / lost).exists()
