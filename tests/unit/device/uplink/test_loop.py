@@ -18,7 +18,8 @@ from device.settings import Uplink as UplinkSettings
 from device.simulated.clock import SteppedClock
 from device.simulated.stores import MemoryOutbox
 from device.uplink.inbox import Inbox
-from device.uplink.loop import Identity, Parts, Uplink
+from device.uplink.loop import CURABLE, Identity, Parts, Uplink
+from fleet.admission import Refusal
 from protocol.envelope import sha256_of, sign, verify
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP, Presence
@@ -186,6 +187,10 @@ def test_a_refused_record_is_an_error_in_the_log_and_stays(world: World, caplog:
     assert any(
         record.levelno == logging.ERROR and "fleet refuses a record" in record.message for record in caplog.records
     )
+
+
+def test_the_reasons_that_may_be_cured_are_the_fleets() -> None:
+    assert set(Refusal) >= CURABLE
 
 
 @pytest.mark.parametrize(("reason", "sendings"), [("signature", 2), ("retired_terminal", 2), ("fork", 1), ("why", 1)])
