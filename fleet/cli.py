@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
+from rich.markup import escape
+from rich.table import Table
 
 from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, open_fleet
@@ -26,7 +29,7 @@ from fleet.keys import load_keys, make_keys
 from fleet.references import enrol as enrolment
 from fleet.settings import Settings, load_settings
 from fleet.status import projection
-from fleet.store import policies, rosters, terminals
+from fleet.store import policies, quarantine, rosters, terminals
 from fleet.store.database import notify
 from fleet.updates import policy as policy_updates
 from protocol.errors import ProtocolError
@@ -327,6 +330,36 @@ def rebuild_status(config: Config = _CONFIG, as_json: AsJson = False) -> None:
             _print_json({"statuses": total})
         else:
             _say(f"{total} statuses")
+
+
+@app.command("quarantine")
+def show_quarantine(config: Config = _CONFIG, as_json: AsJson = False) -> None:
+    """List what was refused and kept, by sender, kind and reason."""
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            found = quarantine.counts(connection)
+        if as_json:
+            # The JSON writer knows no datetime; ISO 8601 is what it writes in its place.
+            typer.echo(json.dumps([asdict(line) for line in found], default=lambda moment: moment.isoformat()))
+            return
+        table = Table("terminal", "registered", "kind", "reason", "messages", "arrivals", "first", "last")
+        for line in found:
+            first, last = (
+                f"{at.astimezone(fleet.settings.zone()):%Y-%m-%d %H:%M}" for at in (line.first_at, line.last_at)
+            )
+            registered = "yes" if line.known else "no"
+            # Senders choose their names: shown as they are, never as markup.
+            table.add_row(
+                escape(line.terminal_id),
+                registered,
+                line.kind,
+                line.reason,
+                str(line.messages),
+                str(line.times),
+                first,
+                last,
+            )
+        Terminal().print(table)
 
 
 def _register(connection: Any, fleet: Fleet, terminal_id: str, area: str, registration: Any) -> None:

@@ -32,6 +32,33 @@ class RefusedMessage:
     received_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineCount:
+    """How many different messages of one sender were refused for one reason."""
+
+    terminal_id: str
+    known: bool
+    kind: str
+    reason: str
+    messages: int
+    times: int
+    """Arrivals of these messages, repeated ones included."""
+    first_at: datetime
+    last_at: datetime
+
+
+def counts(connection: Connection) -> list[QuarantineCount]:
+    """Return what is kept, by sender, kind and reason."""
+    rows = connection.execute(
+        text(
+            "SELECT terminal_id, known, kind, reason, count(*) AS messages, CAST(sum(times) AS bigint) AS times,"
+            " min(first_at) AS first_at, max(last_at) AS last_at FROM quarantine"
+            " GROUP BY terminal_id, known, kind, reason ORDER BY known DESC, terminal_id, kind, reason"
+        )
+    )
+    return [QuarantineCount(*row) for row in rows]
+
+
 def keep(connection: Connection, message: RefusedMessage) -> bool:
     """Keep a refused message; return False if its share of the quarantine is full.
 

@@ -69,6 +69,10 @@ class Console:
         """Return the page that stands in while the database is away."""
         return self._templates.get_template("unavailable.html").render(texts=self.texts(language))
 
+    def time_text(self) -> str:
+        """Return the agency's time of day, to the second."""
+        return self._clock().astimezone(self._zone).strftime("%H:%M:%S")
+
     def texts(self, language: str) -> Texts:
         """Return the texts of a language, or of the default one."""
         return self._texts.get(language) or next(iter(self._texts.values()))
@@ -87,7 +91,7 @@ class Console:
             "languages": LANGUAGES,
             "symbols": SYMBOLS,
             "fleet_id": self._fleet_id,
-            "now": now.astimezone(self._zone),
+            "now": self.time_text(),
             "people": [person_row(p, cipher=self._cipher, today=today, zone=self._zone) for p in people],
             "records": [record_row(r, cipher=self._cipher, zone=self._zone) for r in records],
             "terminals": [terminal_row(t, missing, zone=self._zone) for t in terminals],
@@ -107,7 +111,7 @@ def console_router(pages: Console) -> APIRouter:
     @router.get("/fragment")
     def fragment(lang: str = "") -> HTMLResponse:
         """Return the live part, fetched again and again by the page."""
-        return HTMLResponse(pages.render("fragment.html", lang))
+        return HTMLResponse(pages.render("fragment.html", lang), headers={"Lifecert-Time": pages.time_text()})
 
     return router
 

@@ -1,6 +1,7 @@
 // Fetches the live part of the page every two seconds and puts it in place if it changed.
 const PERIOD_MS = 2000;
 const live = document.getElementById("live");
+const updated = document.getElementById("updated");
 const lost = document.getElementById("lost");
 let shown = "";
 
@@ -15,6 +16,8 @@ async function refresh() {
       live.replaceChildren(...parsed.body.childNodes);
       shown = text;
     }
+    // The time stands outside the part that is compared, so that a page at rest keeps its focus and selection.
+    updated.textContent = answer.headers.get("Lifecert-Time");
     lost.hidden = true;
   } catch {
     lost.hidden = false;

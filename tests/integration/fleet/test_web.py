@@ -196,6 +196,14 @@ def test_a_fault_of_our_own_has_the_headers_too(office: Any, web: httpx.Client) 
     assert "Content-Security-Policy" in answer.headers
 
 
+def test_a_fragment_is_the_same_as_long_as_nothing_happened(busy: Any, web: httpx.Client) -> None:
+    first = web.get("/fragment")
+    busy.now += timedelta(seconds=5)
+    second = web.get("/fragment")
+    assert first.text == second.text
+    assert first.headers["Lifecert-Time"]
+
+
 def test_records_and_terminals_are_served(busy: Any, web: httpx.Client) -> None:
     records = web.get("/api/v1/records", params={"terminal_id": "t-1"}).json()
     assert [record["counter"] for record in records] == [5, 3, 2, 1]

@@ -108,5 +108,6 @@ def test_signed_message_of_version_1_is_still_read(typ: str) -> None:
     public = PublicJwk.model_validate_json((GOLDEN / "v1-key.json").read_bytes())
     token = (GOLDEN / f"v1-{expected.TYPE}.jws").read_bytes()
     verified = verify(token, key_of={public.key_id: public}.get, typ=typ)
-    # Nothing is lost or added by reading: what version 1 said is what is understood.
-    assert json.loads(type(expected).parse(verified.payload).to_bytes()) == json.loads(verified.payload)
+    # Nothing is lost by reading: what version 1 said is what is understood. Fields it did not have get their defaults.
+    read = type(expected).parse(verified.payload).model_dump_json(exclude_unset=True)
+    assert json.loads(read) == json.loads(verified.payload)
