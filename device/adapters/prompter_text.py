@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import queue
@@ -31,7 +32,7 @@ class TextPrompter:
     A session neither waits for whoever reads the stream nor ends because nobody does: what cannot be written is dropped.
 
     Args:
-        stream: a stream with a file descriptor.
+        stream: where to.
         languages: which texts, in this order.
 
     Raises:
@@ -72,13 +73,22 @@ class TextPrompter:
         while True:
             text = self._waiting.get()
             try:
-                # Past the stream's own buffer: a thread that hangs inside it would hold its lock when the program ends.
-                left = text.encode(self._stream.encoding or "utf-8", errors="replace")
-                while left:
-                    left = left[os.write(self._stream.fileno(), left) :]
+                self._write(text)
             except (OSError, ValueError) as error:
                 if not self._has_failed:
                     logger.warning("prompts cannot be written why=%s", error)
                 self._has_failed = True
             else:
                 self._has_failed = False
+
+    def _write(self, text: str) -> None:
+        try:
+            descriptor = self._stream.fileno()
+        except io.UnsupportedOperation:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        # Past the stream's own buffer: a thread that hangs inside it would hold its lock when the program ends.
+        left = text.encode(self._stream.encoding or "utf-8", errors="replace")
+        while left:
+            left = left[os.write(descriptor, left) :]

@@ -50,6 +50,12 @@ def test_lines_are_written_in_the_languages_of_the_terminal(tmp_path, eventually
     assert said.read_text(encoding="utf-8").startswith("请张开嘴。\nPlease open your mouth.\n")
 
 
+def test_a_stream_in_memory_will_do(eventually):
+    stream = io.StringIO()
+    TextPrompter(stream, ["en"]).say(Line.OPEN_MOUTH)
+    eventually(lambda: stream.getvalue() == "Please open your mouth.\n")
+
+
 def test_a_stream_that_nobody_reads_holds_nothing_up(pipe):
     reader, writer = pipe
     os.set_blocking(writer.fileno(), False)
