@@ -13,32 +13,18 @@ import collections
 import json
 import secrets
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from demo.people import FOLDER, LIANG
-from device.adapters.entropy_system import SystemEntropy
 from device.adapters.inference_tflite import open_networks
-from device.app.clip import identity_of
-from device.app.enrol import reference_of
-from device.runner.lockstep import run_session
-from device.runner.loop import Ports, Runner, Stored
-from device.runner.worker import VisionWorker
+from device.app.clip import ReferencePicture, play_session
 from device.simulated.actor import Actor, open_actor
-from device.simulated.camera import HeardPrompter, SimulatedCamera
-from device.simulated.clock import SteppedClock
-from device.simulated.panel import SimulatedPanel
-from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
 from device.vision.frame import Pixels
 from device.vision.inference import Networks
-from device.vision.pipeline import VisionPipeline
-from protocol.documents import claim_token, parse_document
 from protocol.policy import default_policy
 from protocol.records import CertificationRecord
 from protocol.references import CaptureKind
-from protocol.roster import RosterEntry
 
-_START = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
 _LONGEST_LOOP_S = 20.0
 
 
@@ -62,43 +48,13 @@ class _Delayed:
 
 def attempt(networks: Networks, actor: Path, portrait: bytes, *, delay_s: float) -> CertificationRecord:
     """Carry out one session and return its record."""
-    clock = SteppedClock(_START)
-    claim_key, feature_key = secrets.token_bytes(32), secrets.token_bytes(32)
-    reference = reference_of(
-        portrait, networks, name="portrait", key=feature_key, key_domain="d1", capture=CaptureKind.LIVE, now=_START
+    return play_session(
+        LIANG.number,
+        _Delayed(open_actor(actor), delay_s),
+        networks=networks,
+        policy=default_policy(),
+        reference=ReferencePicture(portrait, "portrait", CaptureKind.LIVE),
     )
-    entry = RosterEntry(
-        roster_version=1,
-        subject_id=secrets.token_hex(16),
-        claim_token=claim_token(parse_document(LIANG.number), claim_key),
-        references=(reference,),
-    )
-    camera = SimulatedCamera(_Delayed(open_actor(actor), delay_s), clock)
-    panel = SimulatedPanel()
-    stored: list[CertificationRecord] = []
-    runner = Runner(
-        Ports(
-            panel=panel,
-            prompter=HeardPrompter(camera.hear, lambda _: None),
-            outbox=MemoryOutbox(),
-            references=MemoryReferences((entry,), claim_key=claim_key, feature_keys={"d1": feature_key}),
-            policies=FixedPolicy(default_policy()),
-            signer=ThrowAwaySigner(),
-            clock=clock,
-            entropy=SystemEntropy(),
-        ),
-        identity=identity_of(networks, fleet_id="none", terminal_id="none"),
-        on_notice=lambda notice: stored.append(notice.record) if isinstance(notice, Stored) else None,
-    )
-    worker = VisionWorker(camera, VisionPipeline(networks), now_ns=clock.monotonic_ns, post=runner.post, is_paced=True)
-    runner.attach(worker)
-    panel.start(runner.press)
-    camera.start()
-    runner.present_claim(LIANG.number)
-    run_session(runner, worker, clock)
-    camera.stop()
-    panel.stop()
-    return stored[-1]
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from device.runner.lockstep import run_session
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
 from device.runner.worker import VisionWorker
-from device.simulated.actor import open_actor, open_script
+from device.simulated.actor import Actor, open_actor, open_script
 from device.simulated.camera import HeardPrompter, SimulatedCamera
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
@@ -121,6 +121,54 @@ def certify_clip(
         ClipInvalid: if a clip description cannot be used.
         PictureUnsuitable: if the reference picture does not show exactly one whole face.
     """
+    said: list[str] = []
+    record = play_session(
+        number,
+        open_actor(frames, is_looped=False),
+        networks=networks,
+        policy=policy,
+        reference=reference,
+        entropy=entropy,
+        on_line=said.append,
+    )
+    track, events = watch(frames, networks, on_frame=on_frame)
+    return ClipResult(
+        outcome=record.decision.outcome,
+        reasons=record.decision.reasons,
+        certified_until=record.decision.certified_until,
+        record=record,
+        said=tuple(str(line) for line in said),
+        track=track,
+        events=events,
+    )
+
+
+def play_session(
+    number: str,
+    actor: Actor,
+    *,
+    networks: Networks,
+    policy: Policy,
+    reference: ReferencePicture | None,
+    entropy: Entropy | None = None,
+    on_line: Callable[[str], None] = lambda _: None,
+) -> CertificationRecord:
+    """Carry out one session in front of an actor, in stepped time and with throw-away keys, and return its record.
+
+    Args:
+        number: identity number of the claim.
+        actor: who is seen.
+        networks: the terminal's networks.
+        policy: the policy to decide by.
+        reference: what to compare with.
+        entropy: where the challenge is drawn from; the system's by default.
+        on_line: takes every line the terminal gives.
+
+    Raises:
+        Malformed: if the number is none.
+        CameraUnavailable: if the picture cannot be read.
+        PictureUnsuitable: if the reference picture does not show exactly one whole face.
+    """
     document = parse_document(number)
     start = read_system().wall_clock
     clock = SteppedClock(start)
@@ -143,14 +191,13 @@ def certify_clip(
             references=(enrolled,),
         )
         entries = (entry,)
-    camera = SimulatedCamera(open_actor(frames, is_looped=False), clock)
-    said: list[str] = []
+    camera = SimulatedCamera(actor, clock)
     stored: list[Stored] = []
     panel = SimulatedPanel()
     runner = Runner(
         Ports(
             panel=panel,
-            prompter=HeardPrompter(camera.hear, said.append),
+            prompter=HeardPrompter(camera.hear, on_line),
             outbox=MemoryOutbox(),
             references=MemoryReferences(entries, claim_key=claim_key, feature_keys={_DOMAIN: feature_key}),
             policies=FixedPolicy(policy),
@@ -161,7 +208,9 @@ def certify_clip(
         identity=identity_of(networks, fleet_id="none", terminal_id="none"),
         on_notice=lambda notice: stored.append(notice) if isinstance(notice, Stored) else None,
     )
-    worker = VisionWorker(camera, VisionPipeline(networks), now_ns=clock.monotonic_ns, post=runner.post, is_paced=True)
+    worker = VisionWorker(
+        camera, VisionPipeline(networks), now_ns=clock.monotonic_ns, post=runner.post, is_paced=True, is_simulated=True
+    )
     runner.attach(worker)
     panel.start(runner.press)
     camera.start()
@@ -169,17 +218,7 @@ def certify_clip(
     run_session(runner, worker, clock)
     camera.stop()
     panel.stop()
-    record = stored[-1].record
-    track, events = watch(frames, networks, on_frame=on_frame)
-    return ClipResult(
-        outcome=record.decision.outcome,
-        reasons=record.decision.reasons,
-        certified_until=record.decision.certified_until,
-        record=record,
-        said=tuple(str(line) for line in said),
-        track=track,
-        events=events,
-    )
+    return stored[-1].record
 
 
 def watch(

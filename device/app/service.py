@@ -30,7 +30,7 @@ from device.ports import Camera, ClaimSource, Clock, Entropy, Panel, Prompter
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.worker import VisionWorker, WorkerThread
-from device.session.events import ClaimRefused, RecordNotStored
+from device.session.events import ClaimRefused, Fault, RecordNotStored
 from device.session.machine import State
 from device.settings import Settings
 from device.simulated.actor import EmptyRoom, open_actor
@@ -49,6 +49,8 @@ _LONGEST_WAIT_S = 1.0
 _EXPIRE_EVERY_NS = 60_000_000_000
 """A roster's validity is given in days; a minute is early enough to delete it."""
 _EMPTY_RATE = 20.0
+_HUNG_NS = 15_000_000_000
+"""A vision worker that neither begins nor ends a step for so long hangs: a frame is waited for half a second, and 5 s on opening."""
 _STATUS_TIMEOUT_S = 10.0
 _FAULTED_WAIT_S = 0.1
 _FAULTED_STEP_NS = 1_000_000_000
@@ -145,37 +147,39 @@ class Terminal:
             now_ns=self._board.clock.monotonic_ns,
             post=self._runner.post,
             is_paced=self._board.fast_clock is not None,
+            is_simulated=self._board.simulated_camera is not None,
         )
         self._runner.attach(self._worker)
         self._control = self._make_control()
         self._sources: list[ClaimSource] = [LineReader(reader), *([self._control] if self._control else [])]
         self._expired_ns = 0
+        self._is_open = False
 
     def run(self, stopping: threading.Event, *, on_turn: Callable[[], None]) -> None:
-        """Serve until told to stop.
+        """Serve until told to stop; a session under way is recorded before.
 
         Raises:
             PanelUnavailable: if the board cannot be opened.
-            WorkerLost: if the vision worker crashed.
+            WorkerLost: if the vision worker crashed or hangs.
         """
         self._board.panel.start(self._runner.press)
-        for source in self._sources:
-            source.start(self._runner.present_claim)
         self._runner.begin()
         if self._board.fast_clock is not None:
             while not stopping.is_set():
                 self._turn_fast(self._board.fast_clock)
                 self._after_turn(on_turn)
+            self._runner.end()
             return
         thread = WorkerThread(self._worker, on_crash=self._runner.post_crash)
         thread.start()
         try:
             while not stopping.is_set():
                 self._runner.turn(_LONGEST_WAIT_S)
+                self._check_worker(thread)
                 self._after_turn(on_turn)
-                if not thread.is_alive:
-                    raise WorkerLost("vision worker: ended by itself, see the log")
         finally:
+            # What the worker said last, and a session under way, are recorded before anything is given back.
+            self._runner.end()
             thread.stop()
 
     def close(self) -> None:
@@ -186,6 +190,12 @@ class Terminal:
         self._board.panel.stop()
         self._references.close()
         self._outbox.close()
+
+    def _check_worker(self, thread: WorkerThread) -> None:
+        if not thread.is_alive:
+            raise WorkerLost("vision worker: ended by itself, see the log")
+        if self._board.clock.monotonic_ns() - self._worker.beat_ns > _HUNG_NS:
+            raise WorkerLost("vision worker: hangs in the camera or a network")
 
     def _turn_fast(self, clock: FastClock) -> None:
         state = self._runner.session.state
@@ -199,9 +209,17 @@ class Terminal:
 
     def _after_turn(self, on_turn: Callable[[], None]) -> None:
         now = self._board.clock.monotonic_ns()
-        if now - self._expired_ns > _EXPIRE_EVERY_NS:
+        if not self._is_open and self._runner.has_started:
+            self._is_open = True
+            for source in self._sources:
+                source.start(self._runner.present_claim)
+        if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
             self._expired_ns = now
-            self._references.expire(self._system_clock.now())
+            try:
+                self._references.expire(self._system_clock.now())
+            except DeviceError as error:
+                logger.error("roster not expired why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+                self._runner.post_fault(Fault.STORAGE)
         on_turn()
 
     def _make_control(self) -> ControlSocket | None:

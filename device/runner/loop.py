@@ -22,7 +22,6 @@ from device.session.commands import (
     Compare,
     DropSamples,
     Lamp,
-    Line,
     Prompt,
     Recheck,
     SetLamp,
@@ -50,7 +49,7 @@ from device.session.events import (
     Timer,
     TimerExpired,
 )
-from device.session.machine import Session, State, advance
+from device.session.machine import RETRY_S, Session, State, advance
 from protocol.errors import Malformed, ProtocolError
 from protocol.policy import PathName
 from protocol.records import RECORD_TYP, CertificationRecord
@@ -143,6 +142,8 @@ class Runner:
         self._generation = 0
         self._running: _Running | None = None
         self.session = Session()
+        self.has_started = False
+        """Whether storage and camera have been tried since the start, with whatever result; before that no claim is taken."""
 
     def attach(self, worker: VisionWorker) -> None:
         """Name the worker that carries out orders; it posts to `post`."""
@@ -170,18 +171,20 @@ class Runner:
 
     def end(self) -> None:
         """The terminal is about to stop: take in what is waiting, and end and record a session under way."""
-        self.post_fault(Fault.SHUTDOWN)
         while self.turn():
             pass
+        if self.session.state in {State.ACQUIRING, State.CHALLENGING, State.COMPARING}:
+            self._feed(FaultRaised(self._ports.clock.monotonic_ns(), Fault.SHUTDOWN))
 
     def call(self, function: Callable[[], None]) -> None:
         """Have a function called between two events, on the loop's thread: stores belong to that thread."""
         self._inputs.put(_Called(function))
 
     def begin(self) -> None:
-        """Greet, and try storage and camera: what does not work at start is a fault like any other."""
-        self._ports.panel.show(Lamp.IDLE)
-        self._ports.prompter.say(Line.WELCOME)
+        """Be out of order until storage answers and the camera has given a frame; then greet."""
+        self.session = Session(state=State.FAULTED)
+        self._ports.panel.show(Lamp.WORKING)
+        self._carry_out(StartTimer(Timer.RETRY, RETRY_S))
         self._recheck()
 
     def next_deadline_ns(self) -> int | None:
@@ -288,6 +291,8 @@ class Runner:
             logger.info("session state=%s after=%s", self.session.state, type(event).__name__)
         for command in commands:
             self._carry_out(command)
+        if isinstance(event, FaultRaised | FaultCleared):
+            self.has_started = True
         if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
             self._on_notice(event)
         if self.session.state in {State.IDLE, State.FAULTED}:

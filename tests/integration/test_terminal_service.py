@@ -191,7 +191,7 @@ def make_world(tmp_path, eventually):
         world.stop()
 
 
-def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(make_world, capsys):
+def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(make_world, capfd):
     world = make_world()
     first = world.claim()
     # Nothing may vouch for a test machine's clock; everything else speaks for certification.
@@ -212,7 +212,7 @@ def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(
     assert records[1].previous == first["sha256"]
     assert records[0].claim.subject_id == "5" * 32
     assert records[1].claim.subject_id is None
-    said = capsys.readouterr().out
+    said = capfd.readouterr().out
     assert "请看着摄像头" in said
     assert "Please look at the camera" in said
 
