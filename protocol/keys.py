@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,23 @@ class PublicJwk(WirePart):
         """
         if self.kty != "EC" or self.crv != CURVE:
             raise Malformed(f"key: {self.kty} {self.crv}, EC {CURVE} expected")
-        try:
-            key = ECKey.import_key({"kty": self.kty, "crv": self.crv, "x": self.x, "y": self.y})
-            key.raw_value  # noqa: B018 - building the point is what checks it
-        except (JoseError, ValueError, TypeError) as error:
-            raise Malformed("key: not a P-256 public key") from error
-        return key
+        return _public_key(self.x, self.y)
 
     @property
     def key_id(self) -> str:
         """RFC 7638 thumbprint."""
         return self.key().thumbprint()
+
+
+@lru_cache(maxsize=4096)
+def _public_key(x: str, y: str) -> ECKey:
+    """Build a key object once for all the messages of one terminal; it is never changed."""
+    try:
+        key = ECKey.import_key({"kty": "EC", "crv": CURVE, "x": x, "y": y})
+        key.raw_value  # noqa: B018 - building the point is what checks it
+    except (JoseError, ValueError, TypeError) as error:
+        raise Malformed("key: not a P-256 public key") from error
+    return key
 
 
 class PrivateKey:

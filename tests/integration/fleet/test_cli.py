@@ -307,3 +307,9 @@ def test_init_writes_settings_for_a_new_fleet_and_keeps_existing_keys(make_data_
 
     assert init() == init()
     assert (folder / "fleet.toml").exists()
+
+
+def test_the_quarantine_is_listed(office: Office) -> None:
+    office.done("init")
+    assert json.loads(office.done("quarantine", "--json")) == []
+    assert office.run("quarantine").exit_code == 0
