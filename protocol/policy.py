@@ -47,7 +47,7 @@ class ChallengePolicy(WirePart):
     """Least time that head and mouth must be at rest before a prompt is given."""
     rest_longest_s: float = Field(default=2.4, ge=0, le=5)
     """Most of it; each pause is drawn from the nonce between the two."""
-    rest_timeout_s: float = Field(default=30.0, gt=0, le=120)
+    rest_timeout_s: float = Field(default=20.0, gt=0, le=120)
     """How long is waited for such a rest before the challenge counts as not run."""
     reaction_s: float = Field(default=0.4, ge=0, le=1)
     """An action that begins sooner after the prompt is no answer to it."""
