@@ -17,8 +17,8 @@ from demo.processes import Program, ask, call, free_port, wait_for
 
 FLEET_ID = "demo"
 SEEDS = {"hall-1": 10, "van-2": 52}
-"""Terminals, and what their challenges are drawn from. A looped recording guesses the order about once in ten sessions
-(decision 2, `demo.replay_odds`); the first eight challenges of these seeds it cannot guess, whenever it starts."""
+"""Terminals, and what their challenges are drawn from, so that the story is the same every time. How often a recording gets
+past the challenge when nobody chooses the numbers: decision 2, measured with `demo.replay_odds`."""
 _START_S = 60.0
 _MODELS = Path(__file__).parents[1] / "models"
 

@@ -59,7 +59,9 @@ class ChallengePolicy(WirePart):
     """How often an unanswered prompt is given again before the challenge counts as not answered."""
 
     @model_validator(mode="after")
-    def _pauses_ordered(self) -> Self:
+    def _drawable(self) -> Self:
+        if len(set(self.actions)) != len(self.actions):
+            raise ValueError("an action is named twice")
         if self.rest_shortest_s > self.rest_longest_s:
             raise ValueError("shortest rest above longest rest")
         return self
