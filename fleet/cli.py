@@ -82,7 +82,7 @@ def root(
 ) -> None:
     """The fleet server of Lifecert."""
     if version:
-        typer.echo(package_version("lifecert"))
+        typer.echo(f"lifecert-fleet {package_version('lifecert')}")
         raise typer.Exit
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,

@@ -152,6 +152,8 @@ def load_settings(path: Path) -> Settings:
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsInvalid([f"{path}: no such file; `lifecert-fleet init --fleet-id NAME` writes one"]) from error
     except OSError as error:
         raise SettingsInvalid([f"{path}: cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -31,7 +31,7 @@ def options(
 ) -> None:
     """Rebuild and measure the networks of the terminal."""
     if show_version:
-        typer.echo(version("lifecert"))
+        typer.echo(f"lifecert-models {version('lifecert')}")
         raise typer.Exit
 
 

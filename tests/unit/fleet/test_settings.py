@@ -88,7 +88,7 @@ def test_a_file_that_is_not_toml_is_reported(tmp_path: Path, content: bytes) -> 
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(SettingsInvalid, match="cannot be read"):
+    with pytest.raises(SettingsInvalid, match="init --fleet-id"):
         load_settings(tmp_path / "none.toml")
 
 
