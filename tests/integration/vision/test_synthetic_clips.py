@@ -20,6 +20,7 @@ from device.vision.pipeline import VisionPipeline
 from device.vision.quality import Advice
 from protocol.challenge import Action
 from protocol.evidence import EvidenceStatus
+from protocol.policy import default_policy
 
 pytestmark = pytest.mark.integration
 PEOPLE = ["om", "of"]
@@ -97,7 +98,8 @@ def test_continuity_holds_over_all_phases_of_a_live_clip(watch: Callable, who: s
     seen = watch(f"live_{who}")
     phases = {"start": range(8), "mouth": range(14, 19), "left": range(19, 22), "right": range(28, 31)}
     track_id = seen.observations[0].subject.track_id
-    result = assess_continuity([PhaseSample(n, track_id, features(seen, frames)) for n, frames in phases.items()])
+    samples = [PhaseSample(n, track_id, features(seen, frames)) for n, frames in phases.items()]
+    result = assess_continuity(samples, threshold=default_policy().continuity.min_similarity)
     assert result.status is EvidenceStatus.PASSED
 
 
