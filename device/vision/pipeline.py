@@ -10,7 +10,7 @@ from device.vision.features import FeatureExtractor, FeatureVector
 from device.vision.frame import Frame, Pixels
 from device.vision.geometry import Box
 from device.vision.inference import Networks
-from device.vision.landmarks import LandmarkDetector
+from device.vision.landmarks import FaceLandmarks, LandmarkDetector
 from device.vision.pose import HeadPose, head_pose, mouth_openness
 from device.vision.quality import QualityAssessment, assess
 from device.vision.tracking import SubjectTracker, TrackedFace
@@ -37,6 +37,8 @@ class SubjectObservation:
     mouth: float
     """Lip distance divided by mouth width, 0 closed."""
     quality: QualityAssessment
+    landmarks: FaceLandmarks
+    """Of the face, in frame pixels; for evidence that follows single places of it."""
     crop: Pixels | None = None
     """The aligned face, uint8 (h, w, 3), from which features can still be made; never kept."""
     features: FeatureVector | None = None
@@ -118,6 +120,7 @@ class VisionPipeline:
             openness=openness,
             mouth=mouth_openness(landmarks),
             quality=assess(pixels, box=face.box, landmarks=landmarks, pose=pose, openness=openness, crop=crop),
+            landmarks=landmarks,
             crop=crop,
             features=self._extractor.extract(crop, flip_averaging=flip_averaging) if want_features else None,
         )

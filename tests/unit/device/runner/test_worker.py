@@ -20,6 +20,7 @@ from device.session.events import (
 from device.vision.eyelids import EyeOpenness
 from device.vision.features import FeatureVector
 from device.vision.frame import Frame
+from device.vision.landmarks import FaceLandmarks
 from device.vision.pipeline import FrameObservation, SubjectObservation
 from device.vision.pose import HeadPose
 from device.vision.quality import Advice as VisionAdvice
@@ -64,6 +65,7 @@ class Pipeline:
                 openness=EyeOpenness(0.3, 0.3),
                 mouth=0.0,
                 quality=QualityAssessment(**parts, advice=self.advice),
+                landmarks=FaceLandmarks(np.zeros((468, 3), np.float32), 0.9),
                 features=vector,
             )
         return FrameObservation(frame.sequence, frame.monotonic_ns, 0 if self.is_empty else 1, subject)
