@@ -61,8 +61,30 @@ class Camera(Protocol):
     def capture(self, timeout_s: float) -> Frame | None:
         """Return the newest frame not yet returned, or None when none came in time. Raises `CameraUnavailable`."""
 
+    def lock_exposure(self, factor: float) -> None:
+        """Hold exposure, gain and white balance as they were when first locked, with `factor` on the exposure time.
+
+        Takes effect some frames later; the frames' metadata say when. Raises `CameraUnavailable`.
+        """
+
+    def release_exposure(self) -> None:
+        """Let exposure, gain and white balance be automatic again; without a lock before, nothing happens."""
+
     def stop(self) -> None:
         """Close the device; may be called twice."""
+
+
+class RingLight(Protocol):
+    """The white light around the lens, in two halves. Called from the thread of the camera."""
+
+    def start(self) -> None:
+        """Open it, dark."""
+
+    def set(self, left: float, right: float) -> None:
+        """Set the brightness of both halves at once, 0..1; left and right are the subject's own."""
+
+    def stop(self) -> None:
+        """Switch it off; may be called twice."""
 
 
 class Panel(Protocol):

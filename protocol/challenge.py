@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 MINIMUM_NONCE_BYTES = 16
@@ -19,6 +20,18 @@ class Action(StrEnum):
     LOOK_UP = "look_up"
     OPEN_MOUTH = "open_mouth"
     BLINK = "blink"
+
+
+@dataclass(frozen=True, slots=True)
+class LightChip:
+    """One step of the light code."""
+
+    left: float
+    """Brightness of the ring's half on the subject's left, 0..1."""
+    right: float
+    """Brightness of the half on the subject's right, 0..1."""
+    exposure: float
+    """Factor on the locked exposure."""
 
 
 def draw_actions(nonce: bytes, allowed: Sequence[Action], count: int) -> tuple[Action, ...]:

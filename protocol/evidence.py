@@ -47,6 +47,8 @@ class EvidenceResult(BaseModel):
     """What the score was compared with; a score equal to it passes."""
     reason: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
     """Reason code, e.g. `all_performed`, `wrong_action`, `no_answer`, `frame_rate`, `not_installed`."""
+    measures: dict[str, Finite] = Field(default_factory=dict)
+    """What stands behind the score, by name; `protocol.explain` says each in a sentence."""
 
     @model_validator(mode="after")
     def _status_fits_score(self) -> Self:

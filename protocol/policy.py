@@ -23,6 +23,12 @@ class PathName(StrEnum):
     """A way through the session, for people who cannot go the standard one."""
 
     STANDARD = "standard"
+    NO_MOVEMENT = "no_movement"
+    """For people who cannot move: nothing is asked of them, a worker is the named witness."""
+    NO_FLASH = "no_flash"
+    """For photosensitive people: the light fades and never steps."""
+    HELPER = "helper"
+    """Standard, with another person in the picture."""
 
 
 class PathPolicy(WirePart):
@@ -32,6 +38,10 @@ class PathPolicy(WirePart):
     """Each of these must have passed."""
     advisory: tuple[EvidenceKind, ...] = ()
     """Recorded; one that failed stops certification all the same, one that was not run does not."""
+    needs_witness: bool = False
+    """Whether a named worker must vouch for the presentation; without one the outcome is `review` at best."""
+    most_faces: int = Field(default=1, ge=1, le=4)
+    """How many faces of a size to be taken for the subject's may be in the picture."""
 
 
 class ChallengePolicy(WirePart):
@@ -72,6 +82,76 @@ class ContinuityPolicy(WirePart):
 
     min_similarity: float = Field(ge=-1, le=1)
     """Least cosine between the features of any two phases."""
+
+
+class LightPolicy(WirePart):
+    """The code that the light ring plays, and the exposure that goes with it."""
+
+    chips: int = Field(ge=6, le=40)
+    """Steps of the code."""
+    chip_s: float = Field(ge=0.35, le=5)
+    """Length of a step. From 0.35 s on there are at most three flashes in any second (WCAG 2.2, 2.3.1)."""
+    ramp_s: float = Field(default=0.0, ge=0, le=5)
+    """How long the light takes from one step to the next; 0 is at once."""
+    lowest: float = Field(default=0.0, ge=0, le=1)
+    """Brightness of a half of the ring that is off, 1 = full."""
+    exposures: tuple[float, ...] = (1.0,)
+    """Factors on the locked exposure that a step may ask for."""
+
+
+class IlluminationPolicy(WirePart):
+    """What the light on the face must show. All measures: `device/vision/evidence/illumination.py`."""
+
+    min_code_correlation: float = Field(ge=-1, le=1)
+    """Least correlation of the face's brightness with the code."""
+    min_gain: float = Field(ge=0, le=10)
+    """Least gain of the face by the lamp, as a part of its brightness without; below it the evidence did not run."""
+    min_relief: float = Field(ge=0)
+    """Least relief: how far the gain over the face is from that of a flat or evenly bent sheet."""
+    max_highlight: float = Field(gt=0)
+    """Most highlight: peak over median of the gain; glass goes beyond it."""
+    min_albedo_correlation: float = Field(ge=-1, le=1)
+    """Least correlation of the light that the lamp adds with the face's own light and dark."""
+
+
+class PlanarityPolicy(WirePart):
+    """What a turning head must show that a sheet cannot."""
+
+    min_residual: float = Field(ge=0, le=1)
+    """Least residual of the best homography, in distances between the eyes."""
+    min_yaw_deg: float = Field(ge=0, le=45)
+    """How far the head must be turned for a frame to count."""
+    min_frames: int = Field(ge=1, le=100)
+
+
+class TexturePolicy(WirePart):
+    """The passive network; for the network of that name in `texture`."""
+
+    min_score: float = Field(ge=0, le=1)
+    """Least median score, larger = more likely bona fide."""
+    min_frames: int = Field(ge=1, le=100)
+
+
+class PulsePolicy(WirePart):
+    """The blood-volume pulse in the skin."""
+
+    window_s: float = Field(ge=5, le=30)
+    """How long the face is watched at rest."""
+    min_snr_db: float = Field(ge=-30, le=30)
+    """Least signal-to-noise ratio of the pulse."""
+    min_rate_bpm: float = Field(ge=20, le=100)
+    max_rate_bpm: float = Field(ge=60, le=240)
+
+
+class CapturePathPolicy(WirePart):
+    """What shows that frames come from the sensor, now."""
+
+    max_exposure_error: float = Field(gt=0, le=1)
+    """Largest relative difference between commanded and reported exposure."""
+    min_exposure_response: float = Field(ge=0, le=1)
+    """Least part of a commanded change of exposure that the picture must show."""
+    max_repeated_frames: int = Field(ge=0, le=100)
+    """So many frames may equal the one before, bit by bit; a sensor's noise never repeats."""
 
 
 class QualityPolicy(WirePart):
@@ -127,6 +207,15 @@ class Policy(WireMessage):
     paths: dict[PathName, PathPolicy]
     challenge: ChallengePolicy
     continuity: ContinuityPolicy
+    light: dict[PathName, LightPolicy] = Field(default_factory=dict)
+    """By path; a path without one plays no code."""
+    illumination: IlluminationPolicy | None = None
+    """Without one this kind of evidence does not run, and so with the four below."""
+    planarity: PlanarityPolicy | None = None
+    texture: dict[str, TexturePolicy] = Field(default_factory=dict)
+    """By name of the network."""
+    pulse: PulsePolicy | None = None
+    capture_path: CapturePathPolicy | None = None
     quality: QualityPolicy
     comparison: dict[str, ComparisonPolicy]
     """By name of the feature network."""

@@ -1,4 +1,4 @@
-"""One picture from the camera, with the only two facts about it that the rest of the terminal may rely on."""
+"""One picture from the camera, with the few facts about it that the rest of the terminal may rely on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 """uint8, shape (H, W, 3), RGB, 0..255; x runs to the right, y runs down, (0, 0) is the centre of the top left pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureMetadata:
+    """What the sensor says about a frame."""
+
+    sensor_id: str
+    """The driver's name of the sensor, e.g. `imx708`."""
+    sensor_ns: int
+    """The sensor's own time of the frame, in nanoseconds."""
+    exposure_us: float
+    """Exposure time."""
+    analogue_gain: float
+    """Amplification, 1 = none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +39,8 @@ class Frame:
     """The camera's frame counter; grows by one with each captured frame, so gaps show dropped frames."""
     monotonic_ns: int
     """Time of exposure on the monotonic clock, in nanoseconds."""
+    metadata: CaptureMetadata | None = None
+    """None where the frames come from no sensor."""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or not self.pixels.size:
