@@ -62,6 +62,12 @@ class SimulatedCamera:
             )
         return self._capture_stepped(timeout_s) if self._stepped else self._capture_live(timeout_s)
 
+    def lock_exposure(self, factor: float) -> None:
+        """Hold the exposure; pictures of actors are as bright as they were taken."""
+
+    def release_exposure(self) -> None:
+        """Let it be automatic again."""
+
     def stop(self) -> None:
         """Close the device."""
         self._is_open = False

@@ -39,8 +39,8 @@ class StandInRequest:
     def make_array(self, _name: str) -> Any:
         return np.full((48, 64, 3), self._number, np.uint8)
 
-    def get_metadata(self) -> dict[str, int]:
-        return {"SensorTimestamp": self._number * FRAME_NS}
+    def get_metadata(self) -> dict[str, Any]:
+        return {"SensorTimestamp": self._number * FRAME_NS, "ExposureTime": 20000, "AnalogueGain": 1.0}
 
     def release(self) -> None:
         """Nothing to give back."""
@@ -60,6 +60,7 @@ class StandInSensor:
 
     def __init__(self, _index: int) -> None:
         self._number = 0
+        self.camera_properties = {"Model": "stand-in"}
 
     def create_video_configuration(self, **options: object) -> dict[str, object]:
         return options
@@ -69,6 +70,9 @@ class StandInSensor:
 
     def start(self) -> None:
         """Nothing to open."""
+
+    def set_controls(self, _controls: dict[str, object]) -> None:
+        """Nothing to set."""
 
     def capture_request(self, *, wait: bool) -> StandInJob:
         assert not wait

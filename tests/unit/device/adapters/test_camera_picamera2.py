@@ -11,6 +11,7 @@ import pytest
 
 from device.adapters.camera_picamera2 import Picamera2Camera
 from device.errors import CameraUnavailable
+from device.vision.frame import CaptureMetadata
 
 
 class Request:
@@ -47,7 +48,8 @@ class Sensor:
     def __init__(self, index):
         if index > 0:
             raise IndexError("list index out of range")
-        self.jobs, self.calls, self.next_request = [], [], None
+        self.jobs, self.calls, self.next_request, self.controls = [], [], None, []
+        self.camera_properties = {"Model": "imx708"}
 
     def create_video_configuration(self, **options):
         assert options["main"]["format"] == "RGB888"
@@ -66,6 +68,9 @@ class Sensor:
         if self.next_request is not None:
             self.jobs[-1].future.set_result(self.next_request)
         return self.jobs[-1]
+
+    def set_controls(self, controls):
+        self.controls.append(controls)
 
     def stop(self):
         self.calls.append("stop")
@@ -149,3 +154,64 @@ def test_without_the_library_the_message_says_where_it_comes_from(monkeypatch):
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(CameraUnavailable, match="apt"):
         Picamera2Camera().start()
+
+
+SETTLED = {"SensorTimestamp": 7, "ExposureTime": 20000, "AnalogueGain": 2.0, "ColourGains": (1.5, 1.75)}
+
+
+def test_a_frame_says_which_sensor_took_it_when_and_how(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    sensors[0].next_request = Request(SETTLED)
+    assert camera.capture(1.0).metadata == CaptureMetadata("imx708", 7, 20000.0, 2.0)
+    sensors[0].next_request = Request({"SensorTimestamp": 8})
+    assert camera.capture(1.0).metadata is None
+
+
+def test_exposure_gain_and_white_balance_are_held_as_they_were_when_first_locked(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    camera.release_exposure()
+    with pytest.raises(CameraUnavailable, match="exposure"):
+        camera.lock_exposure(1.0)
+    sensors[0].next_request = Request(SETTLED)
+    camera.capture(1.0)
+    camera.lock_exposure(1.0)
+    sensors[0].next_request = Request(SETTLED | {"ExposureTime": 19990, "ColourGains": (1.0, 1.0)})
+    camera.capture(1.0)
+    camera.lock_exposure(0.5)
+    camera.release_exposure()
+    camera.release_exposure()
+    held = {"AeEnable": False, "AwbEnable": False, "AnalogueGain": 2.0, "ColourGains": (1.5, 1.75)}
+    assert sensors[0].controls == [
+        held | {"ExposureTime": 20000},
+        held | {"ExposureTime": 10000},
+        {"AeEnable": True, "AwbEnable": True},
+    ]
+
+
+def test_a_sensor_without_colours_has_no_white_balance_to_hold(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    sensors[0].next_request = Request({key: SETTLED[key] for key in SETTLED if key != "ColourGains"})
+    camera.capture(1.0)
+    camera.lock_exposure(1.0)
+    camera.release_exposure()
+    assert sensors[0].controls == [
+        {"AeEnable": False, "ExposureTime": 20000, "AnalogueGain": 2.0},
+        {"AeEnable": True},
+    ]
+
+
+def test_a_lock_does_not_outlive_the_device(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    sensors[0].next_request = Request(SETTLED)
+    camera.capture(1.0)
+    camera.lock_exposure(1.0)
+    camera.stop()
+    camera.start()
+    camera.release_exposure()
+    assert sensors[1].controls == []
+    with pytest.raises(CameraUnavailable, match="exposure"):
+        camera.lock_exposure(1.0)
