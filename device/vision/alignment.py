@@ -54,15 +54,15 @@ def similarity(source: Real, target: Real) -> Transform:
         target: (N, 2).
 
     Source: Umeyama, Least-squares estimation of transformation parameters between two point patterns, IEEE TPAMI 13(4),
-    1991, equations 38 to 43.
+    1991, equations 38 to 43, whose rotation has this closed form in the plane.
     """
     source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
-    from_mean, to_mean = source - source_mean, target - target_mean
-    left, singular, right = np.linalg.svd(to_mean.T @ from_mean / len(source))
-    sign = np.array([1.0, 1.0 if np.linalg.det(left) * np.linalg.det(right) > 0 else -1.0])
-    variance = float((from_mean**2).sum() / len(source))
-    linear = float(singular @ sign) / variance * (left @ np.diag(sign) @ right)
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    (from_x, from_y), (to_x, to_y) = (source - source_mean).T, (target - target_mean).T
+    extent = float((from_x * from_x + from_y * from_y).sum())
+    cos = float((from_x * to_x + from_y * to_y).sum()) / extent
+    sin = float((from_x * to_y - from_y * to_x).sum()) / extent
+    (x, y), (to_mean_x, to_mean_y) = source_mean.tolist(), target_mean.tolist()
+    return np.array(((cos, -sin, to_mean_x - cos * x + sin * y), (sin, cos, to_mean_y - sin * x - cos * y)))
 
 
 _ARCFACE_112 = np.array(

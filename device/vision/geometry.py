@@ -49,22 +49,44 @@ def square_to_frame(
     """
     scale = side / size
     cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
-    x_axis = np.array([cos, sin]) * (-1.0 if mirror else 1.0)
-    y_axis = np.array([-sin, cos])
+    across_x, across_y = (-cos, -sin) if mirror else (cos, sin)
     middle = (size - 1) / 2
-    origin = np.array(centre) - (x_axis + y_axis) * middle
-    return np.column_stack([x_axis, y_axis, origin])
+    return np.array(
+        (
+            (across_x, -sin, centre[0] - (across_x - sin) * middle),
+            (across_y, cos, centre[1] - (across_y + cos) * middle),
+        )
+    )
+
+
+# Two by two is too small for a linear algebra library: a call costs more than the sum, and its threads spin.
 
 
 def apply(transform: Transform, points: Real) -> Points:
     """Map points (N, 2) through a transform."""
-    return np.asarray(points @ transform[:, :2].T + transform[:, 2], np.float32)
+    (a, b, x), (c, d, y) = transform.tolist()
+    mapped = np.empty((len(points), 2), np.float32)
+    mapped[:, 0] = points[:, 0] * a + points[:, 1] * b + x
+    mapped[:, 1] = points[:, 0] * c + points[:, 1] * d + y
+    return mapped
 
 
 def invert(transform: Transform) -> Transform:
-    """Return the inverse of a transform."""
-    linear = np.linalg.inv(transform[:, :2])
-    return np.column_stack([linear, -linear @ transform[:, 2]])
+    """Return the inverse of a transform.
+
+    Raises:
+        ZeroDivisionError: if it has none.
+    """
+    (a, b, x), (c, d, y) = transform.tolist()
+    determinant = a * d - b * c
+    a, b, c, d = d / determinant, -b / determinant, -c / determinant, a / determinant
+    return np.array(((a, b, -a * x - b * y), (c, d, -c * x - d * y)))
+
+
+def scale_of(transform: Transform) -> float:
+    """Return by how much a transform enlarges lengths: the root of how much it enlarges areas."""
+    (a, b, _), (c, d, _) = transform.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def cut(pixels: Pixels, to_frame: Transform, size: tuple[int, int]) -> Pixels:
@@ -81,8 +103,8 @@ def cut(pixels: Pixels, to_frame: Transform, size: tuple[int, int]) -> Pixels:
     Returns:
         uint8 (height, width, 3).
     """
-    transform = to_frame.astype(np.float64)
-    scale = math.sqrt(abs(float(np.linalg.det(transform[:, :2]))))
+    transform = to_frame
+    scale = scale_of(transform)
     if scale >= 2.0:
         pixels, transform = _reduced(pixels, transform, size, halvings=int(math.log2(scale)))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
