@@ -113,6 +113,8 @@ class Terminal(Section):
     """Folder with the networks and their manifests."""
     features: str = "features_mobilefacenet"
     """Name of the feature network; references made by another one cannot be compared."""
+    texture: SettingsPath | None = None
+    """Manifest of the texture network; without it the one in `models_dir`, and where there is none that evidence is not run."""
     runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = "auto"
     """Interpreter; `auto` takes the first that is installed, and the record names it."""
     languages: tuple[Literal["zh", "en"], ...] = Field(default=("zh",), min_length=1)

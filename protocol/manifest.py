@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from protocol.errors import ManifestInvalid
 from protocol.ids import Sha256
 
-Task = Literal["face_detection", "face_landmarks", "eyelids", "features", "pad"]
+Task = Literal["face_detection", "face_landmarks", "eyelids", "features", "texture"]
 
 
 class _Part(BaseModel):
@@ -30,7 +30,7 @@ class Tensor(_Part):
     name: str
     """The tensor's name inside the file."""
     role: str
-    """What the code asks for: `image`, `boxes`, `scores`, `points`, `presence`, `contour`, `iris`, `features`."""
+    """What the code asks for: `image`, `boxes`, `scores`, `points`, `presence`, `contour`, `iris`, `features`, `bona_fide`."""
     shape: tuple[int, ...]
     dtype: Literal["float32", "int8", "uint8"]
     scale: float = 0.0
@@ -46,6 +46,8 @@ class Preprocessing(_Part):
     colour_order: Literal["RGB", "BGR"] = "RGB"
     multiply: float
     add: float
+    box_scale: float | None = Field(default=None, ge=0.5, le=8.0)
+    """For texture networks: how many times the face box the region is, about the box's centre; moved and reduced to lie in the frame."""
     region: str
     """In words: which part of the frame is cut out, and how it is turned and scaled."""
 
@@ -98,6 +100,15 @@ class ModelManifest(_Part):
     provenance: Provenance
     calibration: Calibration
     thresholds: dict[str, Threshold] = {}
+
+    @model_validator(mode="after")
+    def _texture_has_a_region(self) -> Self:
+        if self.task == "texture" and (self.preprocessing.box_scale is None or "bona_fide" not in self._roles()):
+            raise ValueError("a texture network needs preprocessing.box_scale and an output with role bona_fide")
+        return self
+
+    def _roles(self) -> set[str]:
+        return {tensor.role for tensor in self.outputs}
 
     def output(self, role: str) -> Tensor:
         """Return the output tensor with this role.

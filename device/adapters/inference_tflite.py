@@ -128,15 +128,21 @@ def open_network(manifest_path: Path, *, runtime: Runtime = "auto", threads: int
 
 
 def open_networks(
-    models_dir: Path, *, features: str = "features_mobilefacenet", runtime: Runtime = "auto", threads: int = 1
+    models_dir: Path,
+    *,
+    features: str = "features_mobilefacenet",
+    texture: Path | None = None,
+    runtime: Runtime = "auto",
+    threads: int = 1,
 ) -> Networks:
     """Load the networks of a terminal from a folder of manifests.
 
     Detection, landmarks and eyelids are found by their manifest's task, of which the folder must hold exactly one each;
-    the feature network is chosen by name, as the folder may hold several.
+    the feature network is chosen by name, as the folder may hold several. The texture network is optional: the manifest
+    named, which may lie elsewhere, or else the only one of the folder.
 
     Raises:
-        NetworkRefused: as `open_network`, and if a task is missing or doubled.
+        NetworkRefused: as `open_network`, and if a task is missing or doubled, or a network named is of another task.
     """
     by_task: dict[str, list[Path]] = {}
     for path in sorted(models_dir.glob("*.toml")):
@@ -154,11 +160,18 @@ def open_networks(
     chosen = open_network(models_dir / f"{features}.toml", runtime=runtime, threads=threads)
     if chosen.manifest.task != "features":
         raise ManifestMismatch(f"network {features}: task is {chosen.manifest.task}, expected features")
+    if texture is not None:
+        passive: Network | None = open_network(texture, runtime=runtime, threads=threads)
+    else:
+        passive = only("texture") if by_task.get("texture") else None
+    if passive is not None and passive.manifest.task != "texture":
+        raise ManifestMismatch(f"network {passive.manifest.name}: task is {passive.manifest.task}, expected texture")
     return Networks(
         detection=only("face_detection"),
         landmarks=only("face_landmarks"),
         eyelids=only("eyelids"),
         features=chosen,
+        texture=passive,
     )
 
 

@@ -72,7 +72,9 @@ def _check(name: str, attempt: Callable[[], str]) -> Check:
 
 def _networks(settings: Settings) -> str:
     terminal = settings.terminal
-    networks = open_networks(terminal.models_dir, features=terminal.features, runtime=terminal.runtime)
+    networks = open_networks(
+        terminal.models_dir, features=terminal.features, texture=terminal.texture, runtime=terminal.runtime
+    )
     for network in _each(networks):
         _run_twice(network)
     return f"{len(_each(networks))} networks on {networks.features.runtime}, features {networks.features.manifest.name}"

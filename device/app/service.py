@@ -118,7 +118,9 @@ class Terminal:
     def __init__(self, settings: Settings, *, reader: TextIO) -> None:
         self._settings = settings
         terminal = settings.terminal
-        networks = open_networks(terminal.models_dir, features=terminal.features, runtime=terminal.runtime)
+        networks = open_networks(
+            terminal.models_dir, features=terminal.features, texture=terminal.texture, runtime=terminal.runtime
+        )
         fleet = load_fleet_identity(settings.keys.fleet, fleet_id=terminal.fleet_id)
         self._system_clock = SystemClock(settings.clock_path)
         self._board = make_board(settings, self._system_clock)

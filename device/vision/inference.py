@@ -50,3 +50,5 @@ class Networks:
     landmarks: Network
     eyelids: Network
     features: Network
+    texture: Network | None = None
+    """Passive PAD; without it that evidence is not run."""

@@ -56,7 +56,7 @@ def describe(item: Description, data: bytes) -> ModelManifest:
 
 def to_toml(manifest: ModelManifest) -> str:
     """Return the manifest as TOML: plain keys first, then one table or array of tables for each part."""
-    values = manifest.model_dump(mode="json")
+    values = manifest.model_dump(mode="json", exclude_none=True)
     plain = {key: value for key, value in values.items() if not isinstance(value, (dict, list))}
     blocks = [_table(plain)]
     for key, value in values.items():
