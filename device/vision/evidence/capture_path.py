@@ -1,0 +1,209 @@
+"""Whether the frames come from the sensor, now: its name, its clock, its noise, and its answer to commanded exposure.
+
+What is injected behind the camera has no sensor's clock, repeats itself, or does not know which exposure is asked for next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device.vision.evidence.results import Writer
+from device.vision.evidence.stimulus import StimulusLog
+from device.vision.frame import Frame, Pixels
+from protocol.evidence import EvidenceKind, EvidenceResult
+from protocol.policy import CapturePathPolicy
+
+DELAYS_MS = tuple(range(0, 301, 10))
+"""How long after the command a new exposure may show. Source: libcamera's Raspberry Pi pipeline applies exposure two to three frames
+after the request that asks for it, 200 ms at 15 frames/s, plus one frame under way."""
+_STEP_MS = 40
+"""Frames this near to a command, on either side of the delay, may show a mixture and are left out."""
+_MOST_FRAMES = 3000
+"""Frames kept as plain numbers: 100 s at 30 frames/s, the longest session."""
+_LEAST_FRAMES = 10
+_REGULAR_WITHIN = 0.25
+_LEAST_REGULAR = 0.8
+"""A sensor's clock ticks: intervals are whole multiples of the frame's duration (dropped frames make them longer). At least this part
+must be so within this part of a duration. Generous on purpose: timestamps of the sensor stray by far less than a millisecond, and a
+change of the frame duration makes a few odd ones."""
+_GRID = 8
+"""Every so many pixels enter digest and brightness: 4,800 of a picture of 640x480, enough noise that no two are equal."""
+_SATURATED = 250
+_DARK = 5
+_LEAST_USABLE = 0.2
+"""Part of the pixels that must be neither saturated nor black for the brightness to be believed."""
+_GAMMA = 2.2
+"""Of sRGB, approximately; see IEC 61966-2-1."""
+_LEAST_COMMANDED = 0.05
+"""Standard deviation of the logarithm of the commanded factor below which there was no command to obey."""
+_LINEAR = ((np.arange(256) / 255.0) ** _GAMMA).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is kept of a frame; no pixels."""
+
+    monotonic_ns: int
+    sensor_id: str | None
+    sensor_ns: int
+    exposure: float
+    """Exposure time times gain, in microseconds."""
+    digest: bytes
+    brightness: float
+    """Mean linear brightness of the usable pixels, NaN if too few."""
+
+
+class CapturePathRecorder:
+    """Collects sensor metadata, digests and brightness of all frames of a session."""
+
+    def __init__(self, expected_sensor_id: str | None = None) -> None:
+        """Prepare a recorder.
+
+        Args:
+            expected_sensor_id: which sensor this terminal was commissioned with; None if that is not known.
+        """
+        self._expected = expected_sensor_id
+        self._seen: deque[_Seen] = deque(maxlen=_MOST_FRAMES)
+
+    def observe(self, frame: Frame) -> None:
+        """Take in the next frame, whether or not a face is in it."""
+        sampled = np.ascontiguousarray(frame.pixels[::_GRID, ::_GRID])
+        metadata = frame.metadata
+        self._seen.append(
+            _Seen(
+                monotonic_ns=frame.monotonic_ns,
+                sensor_id=metadata.sensor_id if metadata else None,
+                sensor_ns=metadata.sensor_ns if metadata else 0,
+                exposure=metadata.exposure_us * metadata.analogue_gain if metadata else math.nan,
+                digest=hashlib.blake2b(sampled.data, digest_size=16).digest(),
+                brightness=_brightness(sampled),
+            )
+        )
+
+    def forget(self) -> None:
+        """Drop everything kept of the frames."""
+        self._seen.clear()
+
+    def assess(self, rules: CapturePathPolicy | None, stimulus: StimulusLog) -> EvidenceResult:
+        """Judge what was seen so far.
+
+        Args:
+            rules: the policy's thresholds.
+            stimulus: what was commanded; frames taken while the exposure was not locked count for sensor and clock only.
+
+        Returns:
+            The score is the part of the commanded change of exposure that the picture shows, 1 = all of it. Passed with
+            `sensor_answers`. Failed with `sensor_changed`, `unexpected_sensor`, `time_backwards`, `irregular_time`, `repeated`,
+            `exposure_disobeyed` (metadata) or `picture_disobeyed` (brightness). Not run with `not_in_policy`, `no_metadata`,
+            `too_few_frames`, `not_commanded` if the exposure was never varied, or `no_brightness` if the picture is saturated.
+        """
+        write = Writer(EvidenceKind.CAPTURE_PATH)
+        if rules is None:
+            return write.not_run("not_in_policy")
+        seen = tuple(self._seen)
+        measures = {"frames": float(len(seen)), "repeated": float(_repeated(seen))}
+        if len(seen) >= _LEAST_FRAMES and measures["repeated"] > rules.max_repeated_frames:
+            return write.failed("repeated", measures=measures)
+        sensors = {frame.sensor_id for frame in seen}
+        if not seen or sensors == {None}:
+            return write.not_run("no_metadata", measures)
+        if len(sensors) > 1:
+            return write.failed("sensor_changed", measures=measures)
+        if self._expected is not None and sensors != {self._expected}:
+            return write.failed("unexpected_sensor", measures=measures)
+        steps = np.diff(np.array([frame.sensor_ns for frame in seen], np.int64))
+        if (steps <= 0).any():
+            return write.failed("time_backwards", measures=measures)
+        if len(seen) < _LEAST_FRAMES:
+            return write.not_run("too_few_frames", measures)
+        measures["regular"] = _regular(steps)
+        if not measures["regular"] >= _LEAST_REGULAR:
+            return write.failed("irregular_time", measures=measures)
+        return _assess_exposure(seen, rules, stimulus, measures)
+
+
+def _assess_exposure(
+    seen: tuple[_Seen, ...], rules: CapturePathPolicy, stimulus: StimulusLog, measures: dict[str, float]
+) -> EvidenceResult:
+    """Judge metadata and brightness against what was commanded, at the delay at which the metadata fit best."""
+    write = Writer(EvidenceKind.CAPTURE_PATH)
+    times = np.array([frame.monotonic_ns for frame in seen], np.int64)
+    reported = np.array([frame.exposure for frame in seen])
+    fits = [
+        (_exposure_error(reported, factors), delay, factors)
+        for delay in DELAYS_MS
+        if (factors := _commanded(stimulus, times, delay)) is not None
+    ]
+    if not fits:
+        return write.not_run("not_commanded", measures)
+    error, delay, factors = min(fits, key=lambda fit: (not math.isfinite(fit[0]), fit[0]))
+    measures |= {"exposure_error": error, "exposure_delay_ms": float(delay)}
+    if not error <= rules.max_exposure_error:
+        return write.failed("exposure_disobeyed", measures=measures)
+    brightness = np.array([frame.brightness for frame in seen])
+    response = _response(brightness, factors, stimulus.light_at(times))
+    if not math.isfinite(response):
+        return write.not_run("no_brightness", measures)
+    measures["exposure_response"] = response
+    return write.judged(
+        response, rules.min_exposure_response, reasons=("sensor_answers", "picture_disobeyed"), measures=measures
+    )
+
+
+def _brightness(sampled: Pixels) -> float:
+    """Return the mean linear brightness of the pixels that are neither saturated nor black, NaN if they are few."""
+    usable = (sampled.max(axis=2) < _SATURATED) & (sampled.max(axis=2) > _DARK)
+    return float(_LINEAR[sampled[usable]].mean()) if usable.mean() >= _LEAST_USABLE else math.nan
+
+
+def _repeated(seen: tuple[_Seen, ...]) -> int:
+    """Return how many frames equal an earlier one bit by bit, next to it or not."""
+    return len(seen) - len({frame.digest for frame in seen})
+
+
+def _regular(steps: NDArray[np.int64]) -> float:
+    """Return the part of intervals that are whole multiples of the usual one."""
+    multiple = steps / float(np.median(steps))
+    nearest = np.maximum(np.round(multiple), 1.0)
+    return float((np.abs(multiple - nearest) <= _REGULAR_WITHIN).mean())
+
+
+def _commanded(stimulus: StimulusLog, times: NDArray[np.int64], delay_ms: int) -> NDArray[np.float64] | None:
+    """Return the factor each frame was to be taken with, NaN where none or two may apply; None if it never varied."""
+    near = [stimulus.exposure_at(times - (delay_ms + shift) * 1_000_000) for shift in (-_STEP_MS, 0, _STEP_MS)]
+    factors = np.where((near[0] == near[1]) & (near[1] == near[2]), near[1], np.nan)
+    known = factors[np.isfinite(factors)]
+    if len(known) < _LEAST_FRAMES or not (known > 0).all() or np.log(known).std() < _LEAST_COMMANDED:
+        return None
+    return factors
+
+
+def _exposure_error(reported: NDArray[np.float64], factors: NDArray[np.float64]) -> float:
+    """Return the relative difference of reported and commanded exposure that nine frames of ten stay within."""
+    usable = np.isfinite(factors)
+    if not (np.isfinite(reported[usable]).all() and (reported[usable] > 0).all()):
+        return math.inf
+    base = reported[usable] / factors[usable]
+    return float(np.quantile(np.abs(base / np.median(base) - 1.0), 0.9))
+
+
+def _response(brightness: NDArray[np.float64], factors: NDArray[np.float64], light: NDArray[np.float64]) -> float:
+    """Return the slope of log brightness over log commanded exposure, with the ring's light and slow change accounted for."""
+    usable = np.isfinite(factors) & np.isfinite(brightness) & (brightness > 0)
+    if usable.sum() < _LEAST_FRAMES:
+        return math.nan
+    ring = np.nan_to_num(light[usable])
+    design = np.column_stack(
+        [np.ones(usable.sum()), np.log(factors[usable]), ring, np.linspace(-1.0, 1.0, int(usable.sum()))]
+    )
+    # Without a varied exposure among the usable frames the slope would be anything.
+    if design[:, 1].std() < _LEAST_COMMANDED:
+        return math.nan
+    slope = np.linalg.lstsq(design, np.log(brightness[usable]), rcond=None)[0][1]
+    return float(slope)

@@ -1,0 +1,175 @@
+"""A small picture of the face in linear light, moved onto the first frame's so that a place stays a place.
+
+It serves what compares the light on a place of the face over time. Patches never leave the vision worker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from device.vision.evidence.planarity import RIGID_POINTS
+from device.vision.frame import Frame, Pixels
+from device.vision.landmarks import FaceLandmarks
+
+Plane = NDArray[np.float32]
+"""float32 (PATCH_HEIGHT, PATCH_WIDTH): something at each place of the face."""
+Mask = NDArray[np.bool_]
+"""bool (PATCH_HEIGHT, PATCH_WIDTH)."""
+
+PATCH_WIDTH, PATCH_HEIGHT = 64, 72
+PATCH_SCALE = 28.0
+"""Pixels of the patch for one distance between the eyes: 2.3 mm each. Finer holds no relief and more noise."""
+_EYES_AT = (31.5, 22.0)
+"""Where the middle of the eyes lies in the patch: forehead to chin and ear to ear are inside."""
+_GAMMA = 2.2
+"""Of sRGB, approximately; see IEC 61966-2-1."""
+SATURATED = 250
+LINEAR = ((np.arange(256) / 255.0) ** _GAMMA).astype(np.float32)
+"""float32 (256,): linear light of an 8-bit value, 0..1."""
+_EYE_SOCKETS = (70, 46, 124, 111, 119, 188, 412, 348, 340, 353, 276, 300, 336, 9, 107)
+"""Landmarks around both eyes, as far as spectacles reach."""
+_OUTLINE_MARGIN_PX = 4
+"""By how much the face's outline is drawn in: at the edge landmarks are least sure and skin is seen askew."""
+_BACKGROUND = ((-3.0, -1.5, -1.9, 0.9), (1.5, -1.5, 3.0, 0.9), (-1.4, -3.0, 1.4, -2.1))
+"""Left of, right of and above the head: x and y from, x and y to, from the middle of the eyes in distances between them."""
+_GRID = 4
+"""Every so many pixels of the background count."""
+_LEAST_BACKGROUND = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FacePatch:
+    """One frame of the face."""
+
+    monotonic_ns: int
+    brightness: Plane
+    """Linear brightness divided by the exposure."""
+    saturated: Plane
+    """Part of each place that was saturated, 0..1."""
+    background: float
+    """Linear brightness beside and above the head, divided by the exposure; NaN where too little of it is in the picture."""
+    shift: tuple[float, float]
+    """Of the face from the first frame, in distances between the eyes."""
+    turn: tuple[float, float]
+    """Width and height of the face as parts of those in the first frame."""
+
+
+class PatchCutter:
+    """Cuts the patch of one face out of frames; the first frame fixes where it lies on the face."""
+
+    def __init__(self, landmarks: FaceLandmarks, size: tuple[int, int]) -> None:
+        """Prepare a cutter.
+
+        Args:
+            landmarks: of the first frame.
+            size: height and width of the frames.
+        """
+        self._points = landmarks.points[list(RIGID_POINTS), :2].astype(np.float64)
+        self._unit = landmarks.interocular_px
+        right, left = (eye.astype(np.float64) for eye in landmarks.eye_centres)
+        axis = (left - right) / np.linalg.norm(left - right) * (self._unit / PATCH_SCALE)
+        linear = np.column_stack([axis, [-axis[1], axis[0]]])
+        middle = (left + right) / 2
+        self._to_frame = np.column_stack([linear, middle - linear @ np.array(_EYES_AT)])
+        """Patch to the first frame, float64 (2, 3)."""
+        placed = (landmarks.points[:, :2] - self._to_frame[:, 2]) @ np.linalg.inv(linear).T
+        self.face = _hull(placed, _OUTLINE_MARGIN_PX)
+        """Where the face is, bool."""
+        self.sockets = _hull(placed[list(_EYE_SOCKETS)], 0)
+        """Where eyes and spectacles are, bool."""
+        self._background = _background_mask(size, middle, self._unit)
+        self._exposure: float | None = None
+
+    def cut(self, frame: Frame, landmarks: FaceLandmarks) -> FacePatch | None:
+        """Return the patch of a frame, None if no map from the first frame's landmarks can be found."""
+        points = landmarks.points[list(RIGID_POINTS), :2].astype(np.float64)
+        design = np.column_stack([self._points, np.ones(len(points))])
+        moved = np.linalg.lstsq(design, points, rcond=None)[0].T
+        linear = moved[:, :2]
+        if not np.isfinite(moved).all() or not 0.2 < np.linalg.det(linear) < 5.0:
+            return None
+        to_frame = np.column_stack([linear @ self._to_frame[:, :2], linear @ self._to_frame[:, 2] + moved[:, 2]])
+        brightness, saturated = _warp(frame.pixels, to_frame)
+        exposure = self._relative_exposure(frame)
+        shift = (points - self._points).mean(axis=0) / self._unit
+        return FacePatch(
+            monotonic_ns=frame.monotonic_ns,
+            brightness=brightness / np.float32(exposure),
+            saturated=saturated,
+            background=self._background_of(frame.pixels) / exposure,
+            shift=(float(shift[0]), float(shift[1])),
+            turn=(float(np.linalg.norm(linear[:, 0])), float(np.linalg.norm(linear[:, 1]))),
+        )
+
+    def _relative_exposure(self, frame: Frame) -> float:
+        """Return the frame's exposure as a part of the first frame's."""
+        if frame.metadata is None:
+            return 1.0
+        exposure = max(frame.metadata.exposure_us * frame.metadata.analogue_gain, 1e-6)
+        if self._exposure is None:
+            self._exposure = exposure
+        return exposure / self._exposure
+
+    def _background_of(self, pixels: Pixels) -> float:
+        sampled = pixels[::_GRID, ::_GRID]
+        if sampled.shape[:2] != self._background.shape:
+            return float("nan")
+        chosen = sampled[self._background]
+        usable = chosen[chosen.max(axis=1) < SATURATED] if len(chosen) else chosen
+        return float(LINEAR[usable].mean()) if len(usable) >= _LEAST_BACKGROUND else float("nan")
+
+
+def _warp(pixels: Pixels, to_frame: NDArray[np.float64]) -> tuple[Plane, Plane]:
+    """Return linear brightness and saturated part of the patch; light is averaged before it is sampled, and outside is saturated."""
+    corners = np.array([[0, 0, 1], [PATCH_WIDTH, 0, 1], [PATCH_WIDTH, PATCH_HEIGHT, 1], [0, PATCH_HEIGHT, 1]], float)
+    corners = corners @ to_frame.T
+    height, width = pixels.shape[:2]
+    scale = float(np.sqrt(abs(np.linalg.det(to_frame[:, :2]))))
+    margin = int(3 * scale) + 2
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - margin, 0, [width - 1, height - 1])
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + margin, low + 1, [width, height])
+    part = np.ascontiguousarray(pixels[low[1] : high[1], low[0] : high[0]])
+    light = cv2.LUT(part, LINEAR).mean(axis=2, dtype=np.float32)
+    full = (part.max(axis=2) >= SATURATED).astype(np.float32)
+    moved = to_frame.copy()
+    moved[:, 2] -= low
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    planes = []
+    for plane, outside in ((light, 0.0), (full, 1.0)):
+        smooth = cv2.GaussianBlur(plane, (0, 0), 0.5 * scale) if scale > 1.0 else plane
+        planes.append(
+            cv2.warpAffine(
+                smooth,
+                moved,
+                (PATCH_WIDTH, PATCH_HEIGHT),
+                flags=flags,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=(outside,),
+            ).astype(np.float32)
+        )
+    return planes[0], planes[1]
+
+
+def _hull(points: NDArray[np.float64], margin_px: int) -> Mask:
+    mask = np.zeros((PATCH_HEIGHT, PATCH_WIDTH), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points).astype(np.int32)), (1,))
+    if margin_px:
+        # The border of the patch is a border of the face too where the hull reaches over it.
+        mask = cv2.erode(
+            mask, np.ones((2 * margin_px + 1,) * 2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(0,)
+        )
+    return mask > 0
+
+
+def _background_mask(size: tuple[int, int], middle: NDArray[np.float64], unit: float) -> NDArray[np.bool_]:
+    """Return which pixels of the grid are background, bool (ceil(H / grid), ceil(W / grid))."""
+    rows, columns = np.mgrid[0 : size[0] : _GRID, 0 : size[1] : _GRID]
+    x, y = (columns - middle[0]) / unit, (rows - middle[1]) / unit
+    mask = np.zeros(x.shape, bool)
+    for x_from, y_from, x_to, y_to in _BACKGROUND:
+        mask |= (x >= x_from) & (x <= x_to) & (y >= y_from) & (y <= y_to)
+    return mask

@@ -1,0 +1,148 @@
+"""Whether the ring's light falls on a living face: it follows the session's code, and its shape is that of a face.
+
+Brightening alone proves nothing, paper brightens more than skin. For each place of the face the part of its light that comes from
+the left and from the right half of the ring is measured. On a face these gains have relief (nose, sockets, cheeks) and carry brows and
+lips, as skin reflects the ring like any other light. On paper they are as smooth as the sheet; on a screen they know nothing of the
+picture shown and have the bright spot of glass; a film follows the code of another session.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from device.vision.evidence.face_patch import FacePatch, PatchCutter
+from device.vision.evidence.light_fit import LEAST_FRAMES, CodeFit, LightShape, follow_code, measure_shape
+from device.vision.evidence.results import Writer
+from device.vision.evidence.stimulus import StimulusLog
+from device.vision.frame import Frame
+from device.vision.landmarks import FaceLandmarks
+from protocol.evidence import EvidenceKind, EvidenceResult
+from protocol.policy import IlluminationPolicy
+
+MOST_MOTION = 0.6
+MOST_TURN = 0.12
+"""How far a face may have moved (in distances between the eyes) and changed in width or height (as a part) against the median of all
+frames to be used; beyond it other skin is seen under another angle."""
+_MOST_FRAMES = 900
+_SMALLEST_PX = 8.0
+"""Distance between the eyes below which a face has no shape to speak of."""
+_MOST_SATURATED = 0.05
+_LEAST_FACE = 0.5
+"""Part of the face that must not be saturated."""
+_LEAST_SPREAD = 0.15
+"""Brightness that changes by less than this part of the least gain follows no code at all, not a wrong one."""
+
+
+class IlluminationRecorder:
+    """Collects small pictures of the face while the code is played. They are forgotten with `forget`."""
+
+    def __init__(self) -> None:
+        self._patches: deque[FacePatch] = deque(maxlen=_MOST_FRAMES)
+        self._cutter: PatchCutter | None = None
+
+    def observe(self, frame: Frame, landmarks: FaceLandmarks) -> None:
+        """Take in one frame of the subject during the code.
+
+        Exposure is taken from the frame's metadata; without metadata it counts as constant.
+        """
+        if not np.isfinite(landmarks.points).all() or landmarks.interocular_px < _SMALLEST_PX:
+            return
+        if self._cutter is None:
+            height, width = frame.pixels.shape[:2]
+            self._cutter = PatchCutter(landmarks, (height, width))
+        patch = self._cutter.cut(frame, landmarks)
+        if patch is not None:
+            self._patches.append(patch)
+
+    def forget(self) -> None:
+        """Drop all pictures."""
+        self._patches.clear()
+        self._cutter = None
+
+    def assess(self, rules: IlluminationPolicy | None, stimulus: StimulusLog) -> EvidenceResult:
+        """Judge what was seen so far.
+
+        Args:
+            rules: the policy's thresholds.
+            stimulus: the light that was set.
+
+        Returns:
+            The score is the least of what was measured divided by what the policy asks for (code correlation, relief, albedo
+            correlation, and the inverse for the highlight): 1 passes, larger = more surely a face under this light. Passed with
+            `follows_light`. Failed with `wrong_code`, `flat`, `highlight` or `not_skin`. Not run with `not_in_policy`,
+            `too_few_frames`, `moved`, or `too_bright` (the room outshines the ring, or the face is saturated).
+        """
+        write = Writer(EvidenceKind.ILLUMINATION)
+        if rules is None:
+            return write.not_run("not_in_policy")
+        steady = _steady(tuple(self._patches))
+        measures = {"frames": float(len(steady))}
+        if self._cutter is None or len(steady) < LEAST_FRAMES:
+            return write.not_run("moved" if len(self._patches) >= 2 * LEAST_FRAMES else "too_few_frames", measures)
+        face = self._cutter.face & (np.mean([patch.saturated for patch in steady], axis=0) < _MOST_SATURATED)
+        if face.sum() < max(_LEAST_FACE * self._cutter.face.sum(), 1):
+            return write.not_run("too_bright", measures)
+        fit = follow_code(steady, face, stimulus)
+        if fit is None:
+            return write.not_run("too_few_frames", measures)
+        measures |= _measures_of(fit)
+        follows = fit.correlation >= rules.min_code_correlation and fit.margin > 0.0
+        if not follows and fit.spread >= _LEAST_SPREAD * rules.min_gain:
+            score = min(_part(fit.correlation, rules.min_code_correlation), 1.0 + min(fit.margin, -1e-4))
+            return write.failed("wrong_code", score, 1.0, measures)
+        if not (follows and fit.gain >= rules.min_gain):
+            return write.not_run("too_bright", measures)
+        return _judge_shape(fit, measure_shape(steady, fit, face, self._cutter.sockets), rules, measures)
+
+
+def _judge_shape(
+    fit: CodeFit, shape: LightShape, rules: IlluminationPolicy, measures: dict[str, float]
+) -> EvidenceResult:
+    """Judge a face that follows the code by the shape of the light on it."""
+    write = Writer(EvidenceKind.ILLUMINATION)
+    measures = measures | {
+        "relief_left": shape.relief_left,
+        "relief_right": shape.relief_right,
+        "relief_sides": shape.relief_sides,
+        "highlight": shape.highlight,
+        "albedo_correlation": shape.albedo_correlation,
+    }
+    parts = {
+        "follows_light": _part(fit.correlation, rules.min_code_correlation),
+        "not_skin": _part(shape.albedo_correlation, rules.min_albedo_correlation),
+        "highlight": rules.max_highlight / shape.highlight if shape.highlight > 0 else math.nan,
+        "flat": _part(shape.relief, rules.min_relief),
+    }
+    if not all(math.isfinite(part) for part in parts.values()):
+        return write.not_run("no_measurement", measures)
+    reason, score = min(parts.items(), key=lambda item: item[1])
+    return write.judged(score, 1.0, reasons=("follows_light", reason), measures=measures)
+
+
+def _steady(patches: tuple[FacePatch, ...]) -> tuple[FacePatch, ...]:
+    """Return the frames in which the face is about where and how it usually is."""
+    if not patches:
+        return ()
+    shifts = np.array([patch.shift for patch in patches])
+    turns = np.array([patch.turn for patch in patches])
+    near = (np.abs(shifts - np.median(shifts, axis=0)) <= MOST_MOTION).all(axis=1)
+    near &= (np.abs(turns / np.median(turns, axis=0) - 1.0) <= MOST_TURN).all(axis=1)
+    return tuple(patch for patch, is_near in zip(patches, near, strict=True) if is_near)
+
+
+def _measures_of(fit: CodeFit) -> dict[str, float]:
+    return {
+        "code_correlation": fit.correlation,
+        "code_margin": fit.margin,
+        "gain": fit.gain,
+        "background_gain": fit.background_gain,
+        "latency_ms": float(fit.latency_ms),
+    }
+
+
+def _part(value: float, least: float) -> float:
+    """Return a measure as a part of what is asked for; what asks for nothing is satisfied by anything."""
+    return value / least if least > 0 else math.inf if math.isfinite(value) else math.nan

@@ -1,0 +1,251 @@
+"""The arithmetic of the light code: does the face follow it, and what does each half of the ring add to each place of the face?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from device.vision.evidence.face_patch import FacePatch, Mask, Plane
+from device.vision.evidence.stimulus import StimulusLog, Times
+
+Series = NDArray[np.float64]
+"""float64 (N,), one value for each frame."""
+
+LATENCIES_MS = tuple(range(-40, 151, 10))
+"""How much later than commanded the ring may show in a frame's time: lamp driver, timestamps of the end of the exposure, rolling
+shutter; earlier if timestamps are of its beginning. None was measured on a board, so the estimate is free within these."""
+_EDGE_NS = 25_000_000
+"""Frames this near to a step of the light show a mixture: half of the 50 ms that exposure and rolling shutter can take together."""
+_STEP = 0.2
+"""A change of light within the edge that is called a step; slower ones are a fade and are followed."""
+LEAST_FRAMES = 12
+"""Four parameters for each place, three frames for each."""
+_LEAST_LEVELS = 0.1
+"""Standard deviation that the code of each half must have among the frames used."""
+_ALTERNATIVES = 15
+_SMOOTH_PX = 1.5
+_FINE_PX = 4.0
+"""Albedo is compared in what is finer than this: brows, eyes, nostrils, lips, and not the shading of the head."""
+_LEAST_PART = 0.1
+"""Places where a gain is less than this part of the median are in a cast shadow and have no logarithm worth having."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodeFit:
+    """How the brightness of the face as a whole follows the code, at the latency at which it does so best."""
+
+    latency_ms: int
+    correlation: float
+    """Of measured and predicted brightness, at most 1; 0 if the ring only darkens the face."""
+    margin: float
+    """The correlation less that of the best alternative: the same code shifted in time, at its own best latency."""
+    gain: float
+    """What both halves add at full brightness, as a part of the face's brightness without them."""
+    background_gain: float
+    """The same of the background; NaN where none is seen."""
+    spread: float
+    """Standard deviation of the face's brightness over time, as a part of its mean, whatever it follows."""
+    used: NDArray[np.bool_]
+    """bool (N,): the frames away from steps."""
+    light: NDArray[np.float64]
+    """float64 (N, 2): left and right as they fell on each frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LightGains:
+    """What the halves of the ring add to each place of the face."""
+
+    base: Plane
+    """Linear brightness without the ring."""
+    left: Plane
+    """Added by the half on the subject's left at full brightness."""
+    right: Plane
+
+
+@dataclass(frozen=True, slots=True)
+class LightShape:
+    """What the gains look like over the face. Repeated measurements are compared, so noise adds to none of it."""
+
+    relief_left: float
+    """Relief of the left half's gain over the face's own brightness: root mean square of what is left of its logarithm after the
+    best plane and bend (a quadratic in x and y) is taken away, as any sheet under one lamp is that smooth."""
+    relief_right: float
+    relief_sides: float
+    """The same of the left gain over the right one: free of skin, print and room light, but small with a small ring."""
+    highlight: float
+    """Brightest hundredth over median of the added light, eye sockets left out."""
+    albedo_correlation: float
+    """Correlation of the fine structure of the added light with that of the face, -1..1."""
+
+    @property
+    def relief(self) -> float:
+        """The lesser of the two halves' reliefs."""
+        return min(self.relief_left, self.relief_right)
+
+
+def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog) -> CodeFit | None:
+    """Fit the brightness of the face to the code; None if too few frames or levels of light were seen."""
+    times = np.array([patch.monotonic_ns for patch in patches], np.int64)
+    brightness = np.array([float(patch.brightness[face].mean()) for patch in patches])
+    background = np.array([patch.background for patch in patches])
+    if not (np.isfinite(brightness).all() and (brightness > 0).all()):
+        return None
+    fits = [
+        (light, used, latency, _correlation(brightness, background, light, used))
+        for latency in LATENCIES_MS
+        for light, used in [_light_on(times, stimulus, latency)]
+        if _is_enough(light, used)
+    ]
+    if not fits:
+        return None
+    light, used, latency, correlation = max(fits, key=lambda fit: fit[3])
+    others = [
+        _correlation(brightness, background, np.roll(light, round(len(light) * k / (_ALTERNATIVES + 1)), axis=0), used)
+        for k in range(1, _ALTERNATIVES + 1)
+    ]
+    design = _design(light[used])
+    gains = _solve(design, brightness[used, None])[:, 0]
+    is_seen = np.isfinite(background[used]).all()
+    behind = _solve(design, background[used, None])[:, 0] if is_seen else np.full(4, np.nan)
+    return CodeFit(
+        latency_ms=latency,
+        correlation=correlation,
+        margin=correlation - max(others),
+        gain=float((gains[1] + gains[2]) / max(gains[0], 1e-4)),
+        background_gain=float((behind[1] + behind[2]) / max(behind[0], 1e-4)),
+        spread=float(brightness[used].std() / brightness[used].mean()),
+        used=used,
+        light=light,
+    )
+
+
+def fit_gains(patches: Sequence[FacePatch], light: NDArray[np.float64]) -> LightGains:
+    """Fit base and gains at each place by least squares.
+
+    Args:
+        patches: the frames.
+        light: float64 (N, 2), left and right on each of them.
+    """
+    stack = np.array([cv2.GaussianBlur(patch.brightness, (0, 0), _SMOOTH_PX) for patch in patches], np.float64)
+    solved = _solve(_design(light), stack.reshape(len(stack), -1)).reshape(4, *stack.shape[1:])
+    base, left, right = solved[:3].astype(np.float32)
+    return LightGains(base, left, right)
+
+
+def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, sockets: Mask) -> LightShape:
+    """Measure relief, highlight and albedo correlation of the gains.
+
+    Every measure but the highlight comes from two sets of frames, every other one of those used, and is the agreement of both.
+    """
+    indices = np.flatnonzero(fit.used)
+    halves = [fit_gains([patches[index] for index in part], fit.light[part]) for part in (indices[0::2], indices[1::2])]
+    whole = fit_gains([patches[index] for index in indices], fit.light[indices])
+    added = whole.left + whole.right
+    skin = face & ~sockets
+    return LightShape(
+        relief_left=_relief([(half.left, half.base) for half in halves], face),
+        relief_right=_relief([(half.right, half.base) for half in halves], face),
+        relief_sides=_relief([(half.left, half.right) for half in halves], face),
+        highlight=float(np.quantile(added[skin], 0.99) / max(float(np.median(added[skin])), 1e-6)),
+        albedo_correlation=_albedo_correlation(halves[0], halves[1], face),
+    )
+
+
+def _light_on(times: Times, stimulus: StimulusLog, latency_ms: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the light on each frame, and which frames are away from steps."""
+    shown = times - latency_ms * 1_000_000
+    light = stimulus.light_at(shown)
+    used = np.isfinite(light).all(axis=1) & (stimulus.light_moves(shown - _EDGE_NS, shown + _EDGE_NS) < _STEP)
+    return np.nan_to_num(light), used
+
+
+def _is_enough(light: NDArray[np.float64], used: NDArray[np.bool_]) -> bool:
+    """Return whether both gains can be told apart from each other and from a trend, in each half of the frames."""
+    if used.sum() < LEAST_FRAMES:
+        return False
+    chosen = light[used]
+    return all(
+        bool((part.std(axis=0) >= _LEAST_LEVELS).all()) and np.linalg.cond(_design(part)) < 100.0
+        for part in (chosen[0::2], chosen[1::2])
+    )
+
+
+def _design(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the regressors, float64 (N, 4): constant, left, right, slow change of the room."""
+    trend = np.linspace(-1.0, 1.0, len(light))
+    return np.column_stack([np.ones(len(light)), light, trend])
+
+
+def _solve(design: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.lstsq(design, values, rcond=None)[0], np.float64)
+
+
+def _correlation(brightness: Series, background: Series, light: NDArray[np.float64], used: NDArray[np.bool_]) -> float:
+    """Return the correlation of the face's brightness with what the code predicts.
+
+    Slow change, and what the background does apart from the code, are taken away first: a cloud or a flickering lamp is on both.
+    A half of the ring cannot darken the face, so a negative gain counts as none.
+    """
+    face, codes = brightness[used], light[used]
+    room = _room(background[used], codes)
+    nuisance = np.column_stack([np.ones(len(face)), np.linspace(-1.0, 1.0, len(face)), *room])
+    face = face - nuisance @ _solve(nuisance, face[:, None])[:, 0]
+    codes = codes - nuisance @ _solve(nuisance, codes)
+    best = 0.0
+    for columns in ((0, 1), (0,), (1,)):
+        chosen = codes[:, columns]
+        gains = _solve(chosen, face[:, None])[:, 0]
+        predicted = chosen @ gains
+        size = float(np.linalg.norm(predicted) * np.linalg.norm(face))
+        if (gains >= 0).all() and size > 1e-12:
+            best = max(best, float(predicted @ face) / size)
+    return best
+
+
+def _room(background: Series, codes: NDArray[np.float64]) -> list[Series]:
+    """Return what the background does apart from the code, as a list of none or one regressor."""
+    if not np.isfinite(background).all():
+        return []
+    design = _design(codes)
+    rest = background - design @ _solve(design, background[:, None])[:, 0]
+    return [rest / rest.std()] if rest.std() > 1e-4 * abs(background.mean()) else []
+
+
+def _relief(pairs: Sequence[tuple[Plane, Plane]], face: Mask) -> float:
+    """Return the root mean square of the part of log(numerator / denominator) that no sheet explains and both measurements share."""
+    usable = face.copy()
+    for pair in pairs:
+        for plane in pair:
+            usable &= plane > _LEAST_PART * max(float(np.median(plane[face])), 1e-6)
+    if usable.sum() < 0.4 * face.sum():
+        return math.nan
+    rows, columns = np.nonzero(usable)
+    x, y = columns / usable.shape[1] - 0.5, rows / usable.shape[0] - 0.5
+    sheet = np.column_stack([np.ones(len(x)), x, y, x * x, x * y, y * y])
+    rest = []
+    for numerator, denominator in pairs:
+        values = np.log(numerator[usable].astype(np.float64)) - np.log(denominator[usable].astype(np.float64))
+        rest.append(values - sheet @ _solve(sheet, values[:, None])[:, 0])
+    return math.sqrt(max(0.0, float((rest[0] * rest[1]).mean())))
+
+
+def _albedo_correlation(one: LightGains, other: LightGains, face: Mask) -> float:
+    """Return how the fine structure of the added light goes with that of the face, each measured in other frames."""
+    found = []
+    for base, gains in ((one.base, other), (other.base, one)):
+        own, added = _fine(base)[face], _fine(gains.left + gains.right)[face]
+        if own.std() < 1e-9 or added.std() < 1e-9:
+            return math.nan
+        found.append(float(np.corrcoef(own, added)[0, 1]))
+    return float(np.mean(found))
+
+
+def _fine(plane: Plane) -> Plane:
+    """Return the fine structure relative to the coarse one."""
+    coarse = cv2.GaussianBlur(plane, (0, 0), _FINE_PX)
+    return np.asarray((plane - coarse) / np.maximum(coarse, 1e-4), np.float32)
