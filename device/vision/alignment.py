@@ -42,7 +42,7 @@ def align(pixels: Pixels, landmarks: FaceLandmarks, preprocessing: Preprocessing
     """
     size = (preprocessing.width, preprocessing.height)
     template, groups = _TEMPLATES[size]
-    found = np.stack([landmarks.points[group, :2].mean(axis=0) for group in groups])
+    found = np.array([_middle(landmarks.points[group, :2].tolist()) for group in groups])
     return cut(pixels, invert(similarity(found, template)), size)
 
 
@@ -56,13 +56,20 @@ def similarity(source: Real, target: Real) -> Transform:
     Source: Umeyama, Least-squares estimation of transformation parameters between two point patterns, IEEE TPAMI 13(4),
     1991, equations 38 to 43, whose rotation has this closed form in the plane.
     """
-    source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
-    (from_x, from_y), (to_x, to_y) = (source - source_mean).T, (target - target_mean).T
-    extent = float((from_x * from_x + from_y * from_y).sum())
-    cos = float((from_x * to_x + from_y * to_y).sum()) / extent
-    sin = float((from_x * to_y - from_y * to_x).sum()) / extent
-    (x, y), (to_mean_x, to_mean_y) = source_mean.tolist(), target_mean.tolist()
-    return np.array(((cos, -sin, to_mean_x - cos * x + sin * y), (sin, cos, to_mean_y - sin * x - cos * y)))
+    pairs = list(zip(source.tolist(), target.tolist(), strict=True))
+    (from_x, from_y), (to_x, to_y) = _middle([place for place, _ in pairs]), _middle([place for _, place in pairs])
+    extent = cos = sin = 0.0
+    for (source_x, source_y), (target_x, target_y) in pairs:
+        x, y, u, v = source_x - from_x, source_y - from_y, target_x - to_x, target_y - to_y
+        extent += x * x + y * y
+        cos += x * u + y * v
+        sin += x * v - y * u
+    cos, sin = cos / extent, sin / extent
+    return np.array(((cos, -sin, to_x - cos * from_x + sin * from_y), (sin, cos, to_y - sin * from_x - cos * from_y)))
+
+
+def _middle(places: list[list[float]]) -> tuple[float, float]:
+    return sum(x for x, _ in places) / len(places), sum(y for _, y in places) / len(places)
 
 
 _ARCFACE_112 = np.array(

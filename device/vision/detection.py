@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -41,7 +42,7 @@ class FaceDetector:
         cells = round(network.manifest.output("scores").shape[1] ** 0.5)
         self._anchors = _anchors(cells)
         threshold = network.manifest.thresholds.get("score")
-        self._threshold = threshold.value if threshold else SCORE_THRESHOLD
+        self._least_logit = _logit(threshold.value if threshold else SCORE_THRESHOLD)
 
     def detect(self, pixels: Pixels) -> tuple[DetectedFace, ...]:
         """Return the faces of a frame, best score first.
@@ -51,8 +52,8 @@ class FaceDetector:
         """
         picture, scale, offset = letterbox(pixels, self._size)
         outputs = self._network.infer(picture)
-        scores = _sigmoid(outputs["scores"].reshape(-1))
-        kept = np.flatnonzero(scores >= self._threshold)
+        logits = outputs["scores"].reshape(-1)
+        kept = np.flatnonzero(logits >= self._least_logit)
         if not kept.size:
             return ()
         values = outputs["boxes"].reshape(-1, 16)[kept] / self._size
@@ -68,7 +69,7 @@ class FaceDetector:
                 keypoints=((points * self._size - shift) / scale).astype(np.float32),
                 score=score,
             )
-            for box, points, score in weighted_suppression(boxes, keypoints, scores[kept])
+            for box, points, score in weighted_suppression(boxes, keypoints, _sigmoid(logits[kept]))
         )
 
 
@@ -85,10 +86,10 @@ def letterbox(pixels: Pixels, size: int) -> tuple[Pixels, float, tuple[int, int]
     while max(part.shape[0] / inner[1], part.shape[1] / inner[0]) >= 2.0:
         half = (max(inner[0], part.shape[1] // 2), max(inner[1], part.shape[0] // 2))
         part = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_LINEAR), np.uint8)
-    part = np.asarray(cv2.resize(part, inner, interpolation=cv2.INTER_LINEAR), np.uint8)
     offset = ((size - inner[0]) // 2, (size - inner[1]) // 2)
     square = np.zeros((size, size, 3), np.uint8)
-    square[offset[1] : offset[1] + inner[1], offset[0] : offset[0] + inner[0]] = part
+    within = square[offset[1] : offset[1] + inner[1], offset[0] : offset[0] + inner[0]]
+    cv2.resize(part, inner, dst=within, interpolation=cv2.INTER_LINEAR)
     return square, scale, offset
 
 
@@ -141,6 +142,11 @@ def _anchors(cells: int) -> NDArray[np.float32]:
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0))), np.float32)
+
+
+def _logit(score: float) -> float:
+    """Return what the sigmoid maps to a score, 0 < score < 1."""
+    return math.log(score / (1.0 - score))
 
 
 def _as_box(values: Real) -> Box:

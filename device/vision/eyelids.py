@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from device.vision.frame import Pixels
 from device.vision.geometry import cut, square_to_frame
 from device.vision.inference import Network
@@ -18,11 +16,13 @@ from device.vision.landmarks import FaceLandmarks
 REGION_SCALE = 2.3
 """Side of the region against the distance of the eye corners.
 Source: the region step of the MediaPipe iris graph that the network was trained for (`scale_x: 2.3`)."""
-_CORNERS = ((33, 133), (362, 263))
+_CORNERS = ([33, 133], [362, 263])
 """Landmarks of the corners from left to right in the picture: the subject's right eye, then the left."""
 _LOWER_LID = [3, 4, 5]
 _UPPER_LID = [11, 12, 13]
 _OUTER, _INNER = 0, 8
+_PAIRS = len(_UPPER_LID)
+_PLACES = [*_UPPER_LID, *_LOWER_LID, _OUTER, _INNER]
 """Places in the contour of 71 points, whose first 16 go along the lower lid from the outer to the inner corner, then along
 the upper lid from the outer corner on."""
 
@@ -60,18 +60,15 @@ class EyelidDetector:
         return EyeOpenness(right=right, left=left)
 
     def _openness(self, pixels: Pixels, landmarks: FaceLandmarks, index: int) -> float:
-        first, second = landmarks.points[list(_CORNERS[index]), :2]
-        along = second - first
-        width = float(np.hypot(*along))
-        centre = (first + second) / 2
+        (x, y, _), (to_x, to_y, _) = landmarks.points[_CORNERS[index]].tolist()
         to_frame = square_to_frame(
-            (float(centre[0]), float(centre[1])),
-            max(width, 1.0) * REGION_SCALE,
-            math.atan2(float(along[1]), float(along[0])),
+            ((x + to_x) / 2, (y + to_y) / 2),
+            max(math.hypot(to_x - x, to_y - y), 1.0) * REGION_SCALE,
+            math.atan2(to_y - y, to_x - x),
             self._size,
             mirror=index == 1,  # the network knows right eyes only
         )
-        contour = self._network.infer(cut(pixels, to_frame, (self._size, self._size)))["contour"].reshape(-1, 3)[:, :2]
-        gaps = np.linalg.norm(contour[_UPPER_LID] - contour[_LOWER_LID], axis=1)
-        eye_width = float(np.linalg.norm(contour[_INNER] - contour[_OUTER]))
-        return float(gaps.mean()) / max(eye_width, 1e-3)
+        found = self._network.infer(cut(pixels, to_frame, (self._size, self._size)))["contour"]
+        places = [place[:2] for place in found.reshape(-1, 3)[_PLACES].tolist()]
+        gap = sum(math.dist(places[index], places[index + _PAIRS]) for index in range(_PAIRS)) / _PAIRS
+        return gap / max(math.dist(places[-2], places[-1]), 1e-3)

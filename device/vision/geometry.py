@@ -63,7 +63,7 @@ def square_to_frame(
 
 
 def apply(transform: Transform, points: Real) -> Points:
-    """Map points (N, 2) through a transform."""
+    """Map the first two columns of points, (N, 2) or wider, through a transform."""
     (a, b, x), (c, d, y) = transform.tolist()
     mapped = np.empty((len(points), 2), np.float32)
     mapped[:, 0] = points[:, 0] * a + points[:, 1] * b + x

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from device.vision.detection import DetectedFace
 from device.vision.frame import Pixels
-from device.vision.geometry import Points, apply, cut, square_to_frame
+from device.vision.geometry import Points, apply, cut, scale_of, square_to_frame
 from device.vision.inference import Network
 
 REGION_SCALE = 1.5
@@ -30,8 +30,8 @@ class FaceLandmarks:
     @property
     def interocular_px(self) -> float:
         """Distance between the centres of the eyes in the picture plane, in pixels."""
-        right, left = self.eye_centres
-        return float(np.linalg.norm(left - right))
+        (right_x, right_y), (left_x, left_y) = (centre.tolist() for centre in self.eye_centres)
+        return math.hypot(left_x - right_x, left_y - right_y)
 
     @property
     def eye_centres(self) -> tuple[Points, Points]:
@@ -69,7 +69,8 @@ class LandmarkDetector:
         )
         outputs = self._network.infer(cut(pixels, to_frame, (self._size, self._size)))
         raw = outputs["points"].reshape(468, 3)
-        scale = float(np.hypot(*to_frame[:, 0]))
-        points = np.column_stack([apply(to_frame, raw[:, :2]), raw[:, 2] * scale]).astype(np.float32)
+        points = np.empty((468, 3), np.float32)
+        points[:, :2] = apply(to_frame, raw)
+        np.multiply(raw[:, 2], scale_of(to_frame), out=points[:, 2])
         logit = float(outputs["presence"].reshape(-1)[0])
         return FaceLandmarks(points=points, presence=1.0 / (1.0 + math.exp(-max(-80.0, min(80.0, logit)))))

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from device.vision.landmarks import FaceLandmarks
 
 
@@ -29,34 +27,38 @@ class HeadPose:
 
 def head_pose(landmarks: FaceLandmarks) -> HeadPose:
     """Return the pose of a face from the plane through its sides, forehead and chin."""
-    points = landmarks.points
-    across = np.mean([points[left] - points[right] for right, left in _SIDES], axis=0)
-    down = points[_CHIN] - points[_FOREHEAD]
-    back = np.cross(across, down)
-    length = float(np.linalg.norm(back))
+    *sides, (top_x, top_y, top_z), (chin_x, chin_y, chin_z) = landmarks.points[_PLANE].tolist()
+    half = len(sides) // 2
+    across_x, across_y, across_z = (
+        sum(side[axis] for side in sides[half:]) - sum(side[axis] for side in sides[:half]) for axis in range(3)
+    )
+    down_x, down_y, down_z = chin_x - top_x, chin_y - top_y, chin_z - top_z
+    forward_x = across_z * down_y - across_y * down_z
+    forward_y = across_x * down_z - across_z * down_x
+    forward_z = across_y * down_x - across_x * down_y
+    length = math.hypot(forward_x, forward_y, forward_z)
     if length == 0.0:
         return HeadPose(0.0, 0.0, 0.0)
-    forward_x, forward_y, forward_z = (float(value) for value in -back / length)
     return HeadPose(
         yaw_deg=math.degrees(math.atan2(forward_x, -forward_z)),
-        pitch_deg=math.degrees(math.asin(max(-1.0, min(1.0, -forward_y)))) - _REST_PITCH_DEG,
-        roll_deg=math.degrees(math.atan2(float(across[1]), float(across[0]))),
+        pitch_deg=math.degrees(math.asin(max(-1.0, min(1.0, -forward_y / length)))) - _REST_PITCH_DEG,
+        roll_deg=math.degrees(math.atan2(across_y, across_x)),
     )
 
 
 def mouth_openness(landmarks: FaceLandmarks) -> float:
     """Return the distance of the inner lips divided by the width of the mouth, 0 closed; both measured in space."""
-    points = landmarks.points
-    gap = float(np.linalg.norm(points[_UPPER_LIP] - points[_LOWER_LIP]))
-    width = float(np.linalg.norm(points[_MOUTH_LEFT] - points[_MOUTH_RIGHT]))
-    return gap / max(width, 1e-3)
+    upper, lower, right, left = landmarks.points[_MOUTH].tolist()
+    return math.dist(upper, lower) / max(math.dist(right, left), 1e-3)
 
 
-_SIDES = ((234, 454), (127, 356), (93, 323))
+_RIGHT_SIDE, _LEFT_SIDE = (234, 127, 93), (454, 356, 323)
 """Pairs at the ears: the subject's right, left."""
 _FOREHEAD, _CHIN = 10, 152
+_PLANE = [*_RIGHT_SIDE, *_LEFT_SIDE, _FOREHEAD, _CHIN]
 _REST_PITCH_DEG = -8.0
 """Pitch of the plane through ears, forehead and chin when the eyes look straight ahead: the chin stands back.
 Source: median over clips of four real and two rendered people facing the camera: -5, -8, -12, (+10, turning), -7, -13."""
 _UPPER_LIP, _LOWER_LIP = 13, 14
 _MOUTH_RIGHT, _MOUTH_LEFT = 61, 291
+_MOUTH = [_UPPER_LIP, _LOWER_LIP, _MOUTH_RIGHT, _MOUTH_LEFT]
