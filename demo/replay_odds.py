@@ -19,7 +19,7 @@ from demo.people import FOLDER, LIANG
 from device.adapters.inference_tflite import open_networks
 from device.app.clip import ReferencePicture, play_session
 from device.simulated.actor import Actor, open_actor
-from device.vision.frame import Pixels
+from device.simulated.presenting import Seen
 from device.vision.inference import Networks
 from protocol.policy import default_policy
 from protocol.records import CertificationRecord
@@ -39,7 +39,7 @@ class _Delayed:
     def rate(self) -> float:
         return self._actor.rate
 
-    def picture(self, at_s: float) -> Pixels | None:
+    def picture(self, at_s: float) -> Seen | None:
         return self._actor.picture(at_s + self._delay_s)
 
     def hear(self, line: str, at_s: float) -> None:

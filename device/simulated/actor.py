@@ -8,6 +8,9 @@ who rests and another who does every action; `empty` is a room with nobody in it
 The shipped clips were rendered at 10 frames/s. They are shown at 20 frames/s with every picture held for `hold` frames, so
 that a movement is slow and deliberate: a blink of six pictures takes 0.9 s instead of 0.6 s, and eye evidence gets
 the 15 frames/s that it needs. Left and right are the subject's own; the subject's left is on the right of the picture.
+
+A `layered` clip (`device.simulated.layered`) is a person or a sheet rendered by lamp: it answers prompts, as far as it has the pictures,
+and is seen by a sensor under the terminal's own light.
 """
 
 from __future__ import annotations
@@ -23,15 +26,22 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from device.errors import ClipInvalid
 from device.simulated.clips import Clip
+from device.simulated.layered import LayeredClip, LayeredDescription, describe, open_layered
+from device.simulated.performers import REACTION_S, Answering, Still
+from device.simulated.presenting import Present, Pulse, Seen
+from device.simulated.scene import DARK
+from device.simulated.sensor import Sensor
 from device.vision.frame import Frame, Pixels
 from protocol.challenge import Action
 
-REACTION_S = 0.8
-"""From prompt to the beginning of the movement; a person hears the line first."""
+_PULSE = Pulse(72.0, 0.008)
+"""Of a layered person: an ordinary rate at rest, and the middle of what faces show."""
 _EMPTY_SEED = 7
 _MOST_SKIPPED = 100
 """Pictures that are decoded only to be passed over; a terminal idle for hours would decode for minutes."""
 _EMPTY_PICTURES = 5
+_SETTLE_FRAMES = 25
+"""Frames that the exposure needs to settle."""
 _EMPTY_S = 3.0
 """An empty room has no clip; so long is looked at it."""
 
@@ -43,8 +53,10 @@ class Actor(Protocol):
     def rate(self) -> float:
         """Pictures per second."""
 
-    def picture(self, at_s: float) -> Pixels | None:
-        """Return what is seen `at_s` seconds after the actor came, uint8 (H, W, 3) RGB; None when a clip has ended.
+    def picture(self, at_s: float) -> Seen | None:
+        """Return what is seen `at_s` seconds after the actor came; None when a clip has ended.
+
+        Plain pixels are those of a file: no light and no exposure changes them.
 
         Times do not run backwards. Raises `CameraUnavailable`.
         """
@@ -132,6 +144,10 @@ def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
             raise ClipInvalid(f"clip description {path.name}: no such file")
         clip = Clip(path)
         return Recording(clip, rate=clip.rate, hold=1, is_looped=is_looped)
+    if isinstance(describe(beside), LayeredDescription):
+        layered = open_layered(beside)
+        is_person = layered.description.attack is None
+        return Present(layered, Answering(layered.description), pulse=_PULSE if is_person else None)
     description = _read(beside)
     match description:
         case LiveDescription():
@@ -284,7 +300,7 @@ class SwapActor:
         """Pictures per second."""
         return self._first.rate
 
-    def picture(self, at_s: float) -> Pixels | None:
+    def picture(self, at_s: float) -> Seen | None:
         """Return the picture of whoever is there."""
         return (self._second if self._is_swapped else self._first).picture(at_s)
 
@@ -376,6 +392,9 @@ def open_script(path: Path) -> ClipScript:
     if not beside.is_file() or path.is_dir():
         clip = Clip(path)
         return ClipScript(clip.pictures, rate=clip.rate, hold=1)
+    if isinstance(describe(beside), LayeredDescription):
+        layered = open_layered(beside)
+        return ClipScript(lambda: _in_room_light(layered), rate=layered.description.shown_rate, hold=1)
     description = _read(beside)
     match description:
         case LiveDescription() | RecordingDescription():
@@ -389,3 +408,12 @@ def open_script(path: Path) -> ClipScript:
             room = EmptyRoom(description.shown_rate)
             times = [step / room.rate for step in range(round(_EMPTY_S * room.rate))]
             return ClipScript(lambda: (room.picture(time) for time in times), rate=room.rate, hold=1)
+
+
+def _in_room_light(clip: LayeredClip) -> Iterator[Pixels]:
+    """Give every picture of a layered clip as the sensor sees it while the ring is dark."""
+    sensor = Sensor()
+    for _ in range(_SETTLE_FRAMES):
+        sensor.expose(Present(clip, Still(0)).picture(0.0), DARK)
+    for index in range(len(clip.moments)):
+        yield sensor.expose(Present(clip, Still(index)).picture(0.0), DARK).pixels

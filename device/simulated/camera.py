@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Lock
 
+import cv2
 import numpy as np
 
 from device.errors import CameraUnavailable
 from device.ports import Clock
 from device.simulated.actor import Actor
 from device.simulated.clock import SteppedClock
-from device.vision.frame import Frame
+from device.simulated.presenting import Injected, Says, Seen, Stuck
+from device.simulated.scene import DARK, LAYER_GAMMA, RingState, View
+from device.simulated.sensor import SENSOR_ID, Exposure, Sensor
+from device.vision.frame import CaptureMetadata, Frame, Pixels
 
 _POLL_S = 0.002
 """How finely a real-time camera waits for its next frame: well under the frame time of 60 frames/s."""
@@ -22,10 +26,23 @@ class SimulatedCamera:
 
     With a `SteppedClock` every capture moves the clock by one frame and gives the next one, so no frame is dropped. With any other clock
     frames come at the actor's rate and a slow caller misses some, as with a real camera.
+
+    Exposure and light matter to actors that are lit. The pictures of a plain clip are what they are: an injected file is no different.
     """
 
-    def __init__(self, actor: Actor, clock: Clock) -> None:
+    def __init__(self, actor: Actor, clock: Clock, *, seed: int = 0) -> None:
+        """Prepare.
+
+        Args:
+            actor: who is seen.
+            clock: the terminal's.
+            seed: of the sensor's noise.
+        """
         self._clock = clock
+        self._sensor = Sensor(seed)
+        self._ring = self._ring_next = DARK
+        self._exposure = Exposure(0.0, 1.0)
+        self._last: Frame | None = None
         self._stepped = clock if isinstance(clock, SteppedClock) else None
         self._lock = Lock()
         self._waiting = Event()
@@ -62,15 +79,27 @@ class SimulatedCamera:
             )
         return self._capture_stepped(timeout_s) if self._stepped else self._capture_live(timeout_s)
 
-    def lock_exposure(self, factor: float) -> None:
-        """Hold the exposure; pictures of actors are as bright as they were taken."""
-
-    def release_exposure(self) -> None:
-        """Let it be automatic again."""
-
     def stop(self) -> None:
         """Close the device."""
         self._is_open = False
+
+    def lock_exposure(self, factor: float) -> None:
+        """Hold exposure and white balance; see `device.ports.Camera`.
+
+        Raises:
+            CameraUnavailable: if the device is not open or was unplugged.
+        """
+        if not self._is_open or self._is_unplugged:
+            raise CameraUnavailable("simulated camera: not open")
+        self._sensor.lock(factor)
+
+    def release_exposure(self) -> None:
+        """Let them be automatic again."""
+        self._sensor.release()
+
+    def shine(self, ring: RingState) -> None:
+        """Let the light of the ring fall on the scene: in the frame after the next, as the next is being exposed already."""
+        self._ring_next = ring
 
     def hear(self, line: str) -> None:
         """Let the actor hear a line."""
@@ -126,13 +155,80 @@ class SimulatedCamera:
             self._waiting.wait(_POLL_S)
 
     def _take(self, now_ns: int) -> Frame | None:
-        pixels = self._actor.picture(self._since_s(now_ns))
-        if pixels is None:
+        seen = self._actor.picture(self._since_s(now_ns))
+        if seen is None:
             return None
+        ring, self._ring = self._ring, self._ring_next
+        pixels, says = self._pixels(seen, ring)
         if self._is_covered:
             pixels = (pixels // 32).astype(np.uint8)
         self._sequence += 1
-        return Frame(pixels=pixels, sequence=self._sequence, monotonic_ns=now_ns)
+        metadata = None
+        if says is Says.OBEYS:
+            metadata = CaptureMetadata(SENSOR_ID, now_ns, self._exposure.time_us, self._exposure.gain)
+        elif says is Says.STUCK and self._last is not None:
+            metadata = self._last.metadata
+        self._last = Frame(pixels=pixels, sequence=self._sequence, monotonic_ns=now_ns, metadata=metadata)
+        return self._last
+
+    def _pixels(self, seen: Seen, ring: RingState) -> tuple[Pixels, Says]:
+        """Return the picture and what is said about it; the sensor goes on unseen where its frames are not the ones that are given."""
+        if isinstance(seen, View):
+            exposed = self._sensor.expose(seen, ring)
+            self._exposure = exposed.exposure
+            return exposed.pixels, Says.OBEYS
+        if not isinstance(seen, Injected | Stuck):
+            return seen, Says.NOTHING
+        before, self._exposure = self._exposure, self._sensor.idle()
+        if isinstance(seen, Injected):
+            return self._brightened(seen), seen.says
+        if self._last is None:
+            raise CameraUnavailable("simulated camera: stuck before its first frame")
+        self._exposure = self._exposure if seen.says is Says.OBEYS else before
+        return self._last.pixels, seen.says
+
+    def _brightened(self, seen: Injected) -> Pixels:
+        factor = self._sensor.factor_of(self._exposure)
+        if not seen.follows_exposure or factor == 1.0:
+            return seen.pixels
+        return np.asarray(cv2.LUT(seen.pixels, _brighter(factor)), np.uint8)
+
+
+def _brighter(factor: float) -> Pixels:
+    """Return the table that makes a picture so much brighter in linear light."""
+    return np.asarray(
+        np.round(255 * np.minimum((np.arange(256) / 255) ** LAYER_GAMMA * factor, 1) ** (1 / LAYER_GAMMA)), np.uint8
+    )
+
+
+class SimulatedRingLight:
+    """The ring around the simulated camera's lens; it lights what the camera sees."""
+
+    def __init__(self, camera: SimulatedCamera) -> None:
+        self._camera = camera
+        self._is_open = False
+
+    def start(self) -> None:
+        """Open it, dark."""
+        self._is_open = True
+        self._camera.shine(DARK)
+
+    def set(self, left: float, right: float) -> None:
+        """Set the brightness of both halves.
+
+        Raises:
+            ValueError: if one is not within 0..1, or the ring is not open.
+        """
+        if not self._is_open:
+            raise ValueError("simulated ring light: not open")
+        if not (0 <= left <= 1 and 0 <= right <= 1):
+            raise ValueError(f"simulated ring light: {left} and {right} are not within 0..1")
+        self._camera.shine(RingState(left, right))
+
+    def stop(self) -> None:
+        """Switch it off."""
+        self._is_open = False
+        self._camera.shine(DARK)
 
 
 class HeardPrompter:
