@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from protocol.challenge import Action, draw_actions
+from protocol.challenge import ChallengeDraws
 from protocol.evidence import EvidenceKind, EvidenceStatus, PadOutcome, fuse
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import Policy
+from protocol.policy import PathPolicy, Policy
 from protocol.presence import Presence
 from protocol.records import AskedAction, CertificationRecord
 from protocol.references import CaptureKind
@@ -264,19 +264,21 @@ def supports_decision(record: CertificationRecord, policy: Policy) -> bool:
 
     Everything a pass needs must stand in the record: no reason against it but the clock's where the moment is left to the fleet, a
     match by the policy's own thresholds for the one network that compared, required evidence at the policy's thresholds, the
-    challenge the nonce draws, and a probe of the policy's size and quality.
+    challenge the nonce draws, a probe of the policy's size and quality, and a witness where the path asks for one.
     """
     allowed = {Reason.CLOCK} if record.decision.outcome is Outcome.TIME_UNCERTAIN else set()
     path = policy.paths.get(record.decision.path)
     if path is None or not allowed.issuperset(record.decision.reasons):
         return False
-    if fuse(record.evidence, path.required).outcome is not PadOutcome.BONA_FIDE:
+    if path.needs_witness and record.witness is None:
+        return False
+    if fuse(record.evidence, path.required, path.advisory).outcome is not PadOutcome.BONA_FIDE:
         return False
     if not _is_match(record, policy) or not _is_probe_good(record, policy):
         return False
     if EvidenceKind.CONTINUITY in path.required and not _is_continuous(record, policy):
         return False
-    return EvidenceKind.CHALLENGE not in path.required or _is_challenge_met(record, policy)
+    return EvidenceKind.CHALLENGE not in path.required or _is_challenge_met(record, policy, path)
 
 
 def _is_match(record: CertificationRecord, policy: Policy) -> bool:
@@ -309,21 +311,12 @@ def _is_continuous(record: CertificationRecord, policy: Policy) -> bool:
     )
 
 
-def _is_challenge_met(record: CertificationRecord, policy: Policy) -> bool:
-    """Enough actions were performed, and those asked for are the first the nonce draws, each asked once or again until it was done."""
-    performed = sum(asked.result == "performed" for asked in record.challenge)
-    if performed < policy.challenge.count:
-        return False
-    in_turn: list[Action] = []
-    before: AskedAction | None = None
-    for asked in record.challenge:
-        # The draw never gives one action twice in a row, so the same one twice in a row is the same prompt given again.
-        if before is None or asked.action is not before.action:
-            in_turn.append(asked.action)
-        elif before.result == "performed":
-            return False
-        before = asked
-    return tuple(in_turn) == draw_actions(bytes.fromhex(record.nonce), policy.challenge.actions, len(in_turn))
+def _is_challenge_met(record: CertificationRecord, policy: Policy, path: PathPolicy) -> bool:
+    """Enough actions were performed, and those asked for are the ones the nonce draws."""
+    draws = ChallengeDraws(
+        bytes.fromhex(record.nonce), policy.challenge, needs_turn=EvidenceKind.PLANARITY in path.required
+    )
+    return draws.are_met([(asked.action, asked.result) for asked in record.challenge])
 
 
 def _is_reference_fit(record: CertificationRecord, reference: KnownReference | None, bracket: Bracket) -> bool:

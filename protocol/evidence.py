@@ -5,7 +5,7 @@ The fusion is here and not on the terminal alone, so that the fleet can repeat i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -79,31 +79,75 @@ class PadDecision(BaseModel):
     """Every required kind that did not run or was not handed in, in the order of `EvidenceKind`."""
 
 
-def fuse(results: Iterable[EvidenceResult], required: Collection[EvidenceKind]) -> PadDecision:
-    """Fuse evidence by the required kinds of a path; fails closed.
+class Role(StrEnum):
+    """What a path says of a kind of evidence."""
 
-    Any failed result, required or not, gives `attack_suspected`. Otherwise a required kind that did not run or is absent
-    gives `incomplete`, and so does an empty set of required kinds: a path that asks for nothing shows nothing. Of several
-    results of one kind the worst counts (failed, then not run).
+    REQUIRED = "required"
+    ADVISORY = "advisory"
+    UNNAMED = "unnamed"
+
+
+class Effect(StrEnum):
+    """What one kind of evidence does to the decision."""
+
+    SUPPORTS = "supports"
+    """Needed and there."""
+    NOTHING = "nothing"
+    MISSING = "missing"
+    """Needed and not there: `incomplete`."""
+    STOPS = "stops"
+    """Speaks against: `attack_suspected`, whatever the others say."""
+
+
+FUSION: Mapping[tuple[Role, EvidenceStatus], Effect] = {
+    (Role.REQUIRED, EvidenceStatus.PASSED): Effect.SUPPORTS,
+    (Role.REQUIRED, EvidenceStatus.NOT_RUN): Effect.MISSING,
+    (Role.REQUIRED, EvidenceStatus.FAILED): Effect.STOPS,
+    (Role.ADVISORY, EvidenceStatus.PASSED): Effect.NOTHING,
+    (Role.ADVISORY, EvidenceStatus.NOT_RUN): Effect.NOTHING,
+    (Role.ADVISORY, EvidenceStatus.FAILED): Effect.STOPS,
+    (Role.UNNAMED, EvidenceStatus.PASSED): Effect.NOTHING,
+    (Role.UNNAMED, EvidenceStatus.NOT_RUN): Effect.NOTHING,
+    (Role.UNNAMED, EvidenceStatus.FAILED): Effect.STOPS,
+}
+"""The whole decision table. Evidence that is not handed in did not run; of several results of one kind the worst counts (failed,
+then not run)."""
+
+
+def fuse(
+    results: Iterable[EvidenceResult],
+    required: Collection[EvidenceKind],
+    advisory: Collection[EvidenceKind] = (),
+) -> PadDecision:
+    """Fuse evidence by `FUSION` for the kinds that a path names; fails closed.
+
+    `attack_suspected` if any kind stops; else `incomplete` if any is missing, or if nothing supports: a path that asks for nothing
+    shows nothing. A kind that is named as both required and advisory is required.
     """
-    worst: dict[EvidenceKind, EvidenceStatus] = {}
+    status = dict.fromkeys(EvidenceKind, EvidenceStatus.NOT_RUN)
+    seen: set[EvidenceKind] = set()
     for result in results:
-        known = worst.get(result.kind)
-        if known is None or _SEVERITY[result.status] > _SEVERITY[known]:
-            worst[result.kind] = result.status
-    failed = tuple(kind for kind in EvidenceKind if worst.get(kind) is EvidenceStatus.FAILED)
-    missing = tuple(
-        kind
-        for kind in EvidenceKind
-        if kind in required and worst.get(kind, EvidenceStatus.NOT_RUN) is EvidenceStatus.NOT_RUN
-    )
-    if failed:
+        if result.kind not in seen or _SEVERITY[result.status] > _SEVERITY[status[result.kind]]:
+            status[result.kind] = result.status
+        seen.add(result.kind)
+    effects = {kind: FUSION[_role(kind, required, advisory), found] for kind, found in status.items()}
+    if Effect.STOPS in effects.values():
         outcome = PadOutcome.ATTACK_SUSPECTED
-    elif missing or not required:
+    elif Effect.MISSING in effects.values() or Effect.SUPPORTS not in effects.values():
         outcome = PadOutcome.INCOMPLETE
     else:
         outcome = PadOutcome.BONA_FIDE
-    return PadDecision(outcome=outcome, failed=failed, missing=missing)
+    return PadDecision(
+        outcome=outcome,
+        failed=tuple(kind for kind, effect in effects.items() if effect is Effect.STOPS),
+        missing=tuple(kind for kind, effect in effects.items() if effect is Effect.MISSING),
+    )
+
+
+def _role(kind: EvidenceKind, required: Collection[EvidenceKind], advisory: Collection[EvidenceKind]) -> Role:
+    if kind in required:
+        return Role.REQUIRED
+    return Role.ADVISORY if kind in advisory else Role.UNNAMED
 
 
 _SEVERITY = {EvidenceStatus.PASSED: 0, EvidenceStatus.NOT_RUN: 1, EvidenceStatus.FAILED: 2}

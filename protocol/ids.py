@@ -30,3 +30,5 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
 KeyDomain = Annotated[str, Field(pattern=_NAME)]
 """Names the secret rotation that protects a set of references."""
+Witness = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$")]
+"""Opaque id of a worker who vouches for a presentation; the agency alone knows whose."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import tomllib
 from enum import StrEnum
 from importlib.resources import files
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from protocol.challenge import Action
+from protocol.challenge import Action, is_drawable
 from protocol.evidence import EvidenceKind
 from protocol.wire import UtcTime, WireMessage, WirePart
 
@@ -43,6 +43,12 @@ class PathPolicy(WirePart):
     most_faces: int = Field(default=1, ge=1, le=4)
     """How many faces of a size to be taken for the subject's may be in the picture."""
 
+    @model_validator(mode="after")
+    def _unambiguous(self) -> Self:
+        if twice := set(self.required) & set(self.advisory):
+            raise ValueError(f"both required and advisory: {', '.join(sorted(twice))}")
+        return self
+
 
 class ChallengePolicy(WirePart):
     """The challenge: what is asked and how long is waited."""
@@ -50,7 +56,7 @@ class ChallengePolicy(WirePart):
     actions: tuple[Action, ...] = Field(min_length=2)
     """What may be asked; drawn at random, never the same twice in a row."""
     count: int = Field(ge=2, le=5)
-    """Actions that must be performed in one session."""
+    """Actions that must be performed in one session; one at least moves the head, one the face alone."""
     answer_timeout_s: float = Field(gt=0, le=60)
     """From the end of the prompt to the completed action."""
     rest_shortest_s: float = Field(default=0.8, ge=0, le=5)
@@ -72,6 +78,8 @@ class ChallengePolicy(WirePart):
     def _drawable(self) -> Self:
         if len(set(self.actions)) != len(self.actions):
             raise ValueError("an action is named twice")
+        if not is_drawable(self.actions, self.count):
+            raise ValueError("no action moves the head, or none the face alone")
         if self.rest_shortest_s > self.rest_longest_s:
             raise ValueError("shortest rest above longest rest")
         return self
@@ -95,8 +103,15 @@ class LightPolicy(WirePart):
     """How long the light takes from one step to the next; 0 is at once."""
     lowest: float = Field(default=0.0, ge=0, le=1)
     """Brightness of a half of the ring that is off, 1 = full."""
-    exposures: tuple[float, ...] = (1.0,)
+    exposures: tuple[Annotated[float, Field(ge=0.1, le=4)], ...] = Field(default=(1.0,), min_length=1, max_length=4)
     """Factors on the locked exposure that a step may ask for."""
+    repeats: int = Field(default=1, ge=0, le=3)
+    """How often the stage is gone through again, with a fresh code, because the person moved."""
+
+    @property
+    def stage_s(self) -> float:
+        """How long the whole code takes."""
+        return self.chips * (self.chip_s + self.ramp_s)
 
 
 class IlluminationPolicy(WirePart):
@@ -139,6 +154,8 @@ class PulsePolicy(WirePart):
     """How long the face is watched at rest."""
     min_snr_db: float = Field(ge=-30, le=30)
     """Least signal-to-noise ratio of the pulse."""
+    repeats: int = Field(default=1, ge=0, le=3)
+    """How often the stage is gone through again because the person moved."""
     min_rate_bpm: float = Field(ge=20, le=100)
     max_rate_bpm: float = Field(ge=60, le=240)
 
@@ -161,6 +178,8 @@ class QualityPolicy(WirePart):
     """Per named component of the terminal's quality assessment."""
     probe_samples: int = Field(ge=1, le=20)
     """Acceptable frames that are fused into a probe."""
+    capture_s: float = Field(default=0.0, ge=0, le=10)
+    """For so long after the first acceptable frame more of them are gathered; the best `probe_samples` are taken."""
 
 
 class ComparisonPolicy(WirePart):
@@ -190,6 +209,8 @@ class TimerPolicy(WirePart):
     """Until the record is on the disk."""
     face_lost_s: float = Field(gt=0, le=60)
     """How long the face may be out of the picture."""
+    stage_slack_s: float = Field(default=5.0, gt=0, le=60)
+    """How much longer than it plays a stage of light or watching may take."""
     result_s: float = Field(gt=0, le=60)
     """How long the result stays before the terminal is idle again."""
 
@@ -224,6 +245,31 @@ class Policy(WireMessage):
     """Kinds whose failure alone is reported as `presentation_attack`; a failure of any other kind goes to review."""
     max_clock_uncertainty_s: float = Field(gt=0)
     """Above this (or with no bound at all) a session that would certify ends as `time_uncertain`."""
+
+    @model_validator(mode="after")
+    def _paths_can_be_gone(self) -> Self:
+        has = {
+            EvidenceKind.ILLUMINATION: self.illumination is not None,
+            EvidenceKind.PLANARITY: self.planarity is not None,
+            EvidenceKind.TEXTURE: bool(self.texture),
+            EvidenceKind.PULSE: self.pulse is not None,
+            EvidenceKind.CAPTURE_PATH: self.capture_path is not None,
+        }
+        for name, path in self.paths.items():
+            required = set(path.required)
+            if missing := [kind for kind in EvidenceKind if kind in required and not has.get(kind, True)]:
+                raise ValueError(f"path {name} requires what has no thresholds: {', '.join(missing)}")
+            if not required.isdisjoint(LIT) and name not in self.light:
+                raise ValueError(f"path {name} needs light and has none")
+            if EvidenceKind.PLANARITY in required and not is_drawable(
+                self.challenge.actions, self.challenge.count, needs_turn=True
+            ):
+                raise ValueError(f"path {name} requires planarity, and no action is a turn")
+        return self
+
+
+LIT = frozenset({EvidenceKind.ILLUMINATION, EvidenceKind.CAPTURE_PATH})
+"""Kinds that are judged while the light code is played: the second by the exposure that goes with it."""
 
 
 def default_policy() -> Policy:

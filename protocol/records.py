@@ -14,7 +14,7 @@ from pydantic import Field
 from protocol.challenge import Action
 from protocol.documents import DocumentKind
 from protocol.evidence import EvidenceResult
-from protocol.ids import ClaimToken, FleetId, RecordId, ReferenceId, SessionId, Sha256, SubjectId, TerminalId
+from protocol.ids import ClaimToken, FleetId, RecordId, ReferenceId, SessionId, Sha256, SubjectId, TerminalId, Witness
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName
 from protocol.references import CaptureKind
@@ -95,12 +95,14 @@ class CertificationRecord(WireMessage):
     """Digest of the JWS of the record with the counter before this one; None with counter 1."""
     session_id: SessionId
     nonce: str = Field(pattern=r"^[0-9a-f]{32}$")
-    """The random number from which the challenge was drawn; anyone can draw it again."""
+    """The random number from which challenge and light code were drawn; anyone can draw it again."""
     claim: Claim
     decision: Decision
     comparison: Comparison | None
     evidence: tuple[EvidenceResult, ...]
     challenge: tuple[AskedAction, ...]
+    witness: Witness | None = None
+    """The worker who vouches for the presentation, where the path asks for one; an id without meaning outside the agency."""
     quality: dict[str, float]
     """Named quality components 0..100 of the probe, larger = better."""
     networks: tuple[NetworkUse, ...]

@@ -25,7 +25,7 @@ from fleet.admission import (
     chain_of,
     supersedes,
 )
-from protocol.challenge import draw_actions
+from protocol.challenge import ChallengeDraws
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import default_policy
@@ -189,9 +189,11 @@ def test_a_pass_that_does_not_follow_from_its_numbers_is_kept_and_not_counted(
 
 
 def test_a_prompt_given_again_and_one_more_action_after_a_wrong_one_are_a_challenge_met(terminal: Any) -> None:
-    policy = default_policy().challenge
-    first, second, third, fourth = draw_actions(bytes(16), policy.actions, 4)
-    asked = [(first, "no_answer"), (first, "performed"), (second, "wrong"), (third, "performed"), (fourth, "performed")]
+    draws = ChallengeDraws(bytes(16), default_policy().challenge)
+    begun = draws.first().after_performed()
+    first, wrong = draws.first().left[:2]
+    rest = [(action, "performed") for action in draws.after_wrong(begun).left]
+    asked = [(first, "no_answer"), (first, "performed"), (wrong, "wrong"), *rest]
     challenge = tuple(AskedAction.model_validate({"action": a, "result": r, "seconds": 1}) for a, r in asked)
     assert judge(terminal.record(challenge=challenge)).judgement.pass_at is not None
 

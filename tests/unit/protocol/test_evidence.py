@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus, PadOutcome, fuse
+from protocol.evidence import (
+    FUSION,
+    EvidenceKind,
+    EvidenceResult,
+    EvidenceStatus,
+    PadDecision,
+    PadOutcome,
+    Role,
+    fuse,
+)
 
 KINDS = list(EvidenceKind)
 STATUSES = [None, *EvidenceStatus]
@@ -17,25 +26,66 @@ def result(kind: EvidenceKind, status: EvidenceStatus) -> EvidenceResult:
     return EvidenceResult(kind=kind, status=status, reason="test")
 
 
-@pytest.mark.parametrize("are_required", list(itertools.product([False, True], repeat=3)))
-@pytest.mark.parametrize("statuses", list(itertools.product(STATUSES, repeat=3)))
-def test_decision_table(statuses: tuple[EvidenceStatus | None, ...], are_required: tuple[bool, ...]) -> None:
-    kinds = KINDS[:3]
-    required = {kind for kind, is_required in zip(kinds, are_required, strict=True) if is_required}
-    results = [result(kind, status) for kind, status in zip(kinds, statuses, strict=True) if status is not None]
-    if EvidenceStatus.FAILED in statuses:
-        expected = PadOutcome.ATTACK_SUSPECTED
-    elif required and all(
-        status is EvidenceStatus.PASSED
-        for status, is_required in zip(statuses, are_required, strict=True)
-        if is_required
-    ):
-        expected = PadOutcome.BONA_FIDE
-    else:
-        expected = PadOutcome.INCOMPLETE
-    decision = fuse(results, required)
-    assert decision.outcome is expected
-    assert set(decision.failed) == {kinds[i] for i in range(3) if statuses[i] is EvidenceStatus.FAILED}
+EXPECTED = {
+    "required": {None: "missing", "passed": "supports", "not_run": "missing", "failed": "stops"},
+    "advisory": {None: "nothing", "passed": "nothing", "not_run": "nothing", "failed": "stops"},
+    "unnamed": {None: "nothing", "passed": "nothing", "not_run": "nothing", "failed": "stops"},
+}
+"""What the design says of one kind, by what a path says of it and what came of it."""
+
+
+def expected_outcome(roles: tuple[Role, ...], statuses: tuple[EvidenceStatus | None, ...]) -> PadOutcome:
+    effects = [EXPECTED[role][status] for role, status in zip(roles, statuses, strict=True)]
+    if "stops" in effects:
+        return PadOutcome.ATTACK_SUSPECTED
+    return PadOutcome.INCOMPLETE if "missing" in effects or "supports" not in effects else PadOutcome.BONA_FIDE
+
+
+def fused(
+    kinds: list[EvidenceKind], roles: tuple[Role, ...], statuses: tuple[EvidenceStatus | None, ...]
+) -> PadDecision:
+    return fuse(
+        [result(kind, status) for kind, status in zip(kinds, statuses, strict=True) if status is not None],
+        [kind for kind, role in zip(kinds, roles, strict=True) if role is Role.REQUIRED],
+        [kind for kind, role in zip(kinds, roles, strict=True) if role is Role.ADVISORY],
+    )
+
+
+def test_the_table_has_every_role_and_status_and_no_more() -> None:
+    assert set(FUSION) == set(itertools.product(Role, EvidenceStatus))
+    assert {key: str(effect) for key, effect in FUSION.items()} == {
+        (role, status): EXPECTED[role][status] for role in Role for status in EvidenceStatus
+    }
+
+
+@pytest.mark.parametrize("roles", list(itertools.product(Role, repeat=3)))
+@pytest.mark.parametrize("kinds", list(itertools.combinations(KINDS, 3)), ids=lambda kinds: "-".join(kinds))
+def test_three_kinds_in_every_role_with_every_status(kinds: tuple[EvidenceKind, ...], roles: tuple[Role, ...]) -> None:
+    for statuses in itertools.product(STATUSES, repeat=3):
+        decision = fused(list(kinds), roles, statuses)
+        assert decision.outcome is expected_outcome(roles, statuses)
+        assert set(decision.failed) == {
+            kind for kind, status in zip(kinds, statuses, strict=True) if status is EvidenceStatus.FAILED
+        }
+
+
+@given(
+    st.tuples(*[st.sampled_from(Role) for _ in KINDS]),
+    st.tuples(*[st.sampled_from(STATUSES) for _ in KINDS]),
+)
+def test_all_kinds_in_any_role_with_any_status(
+    roles: tuple[Role, ...], statuses: tuple[EvidenceStatus | None, ...]
+) -> None:
+    assert fused(KINDS, roles, statuses).outcome is expected_outcome(roles, statuses)
+
+
+@pytest.mark.parametrize("required_bits", range(1, 2 ** len(KINDS)))
+def test_one_gap_or_failure_in_otherwise_passed_evidence_is_enough(required_bits: int) -> None:
+    required = [kind for place, kind in enumerate(KINDS) if required_bits >> place & 1]
+    for kind, status in itertools.product(KINDS, STATUSES):
+        statuses = tuple(status if known is kind else EvidenceStatus.PASSED for known in KINDS)
+        roles = tuple(Role.REQUIRED if known in required else Role.UNNAMED for known in KINDS)
+        assert fused(KINDS, roles, statuses).outcome is expected_outcome(roles, statuses)
 
 
 def test_path_that_requires_nothing_shows_nothing() -> None:
