@@ -21,6 +21,7 @@ from protocol.evidence import EvidenceKind, EvidenceStatus, PadOutcome, fuse
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathPolicy, Policy
 from protocol.presence import Presence
+from protocol.quality import is_acceptable
 from protocol.records import AskedAction, CertificationRecord
 from protocol.references import CaptureKind
 from protocol.times import ClockSource, DeviceTime
@@ -297,8 +298,7 @@ def _is_match(record: CertificationRecord, policy: Policy) -> bool:
 def _is_probe_good(record: CertificationRecord, policy: Policy) -> bool:
     if record.comparison is None or record.comparison.samples < policy.quality.probe_samples:
         return False
-    minimum = policy.quality.minimum
-    return all(record.quality.get(name, -1.0) >= least - QUALITY_ROUNDING for name, least in minimum.items())
+    return is_acceptable(record.quality, policy.quality.minimum, rounding=QUALITY_ROUNDING)
 
 
 def _is_continuous(record: CertificationRecord, policy: Policy) -> bool:

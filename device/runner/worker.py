@@ -24,7 +24,6 @@ from device.session.commands import (
     WatchFor,
 )
 from device.session.events import (
-    Advice,
     ChallengeAnswered,
     Fault,
     FaultCleared,
@@ -32,7 +31,6 @@ from device.session.events import (
     FrameRateLow,
     SampleAssessed,
 )
-from device.vision import quality
 from device.vision.comparison import compare
 from device.vision.evidence.actions import ActionDetector, ActionReport, motion_of
 from device.vision.evidence.challenge import ChallengeMonitor, ChallengeVerdict
@@ -237,13 +235,11 @@ class VisionWorker:
             news = SampleAssessed(observation.monotonic_ns, observation.sequence, None)
         else:
             is_kept = self._keep(observation.sequence, subject, report)
-            found = subject.quality
             news = SampleAssessed(
                 at_ns=observation.monotonic_ns,
                 sequence=observation.sequence,
                 track_id=subject.track_id,
-                quality=tuple(found.components().items()),
-                advice=None if found.advice is quality.Advice.NONE else Advice(found.advice.value),
+                quality=tuple(subject.quality.components().items()),
                 has_features=is_kept,
                 is_at_rest=report.is_at_rest,
             )

@@ -52,19 +52,6 @@ class ClaimProblem(StrEnum):
     """The terminal has no roster in force, so it cannot say who anybody is."""
 
 
-class Advice(StrEnum):
-    """What a subject can do for a better sample; the lines of the same names say it."""
-
-    NEARER = "nearer"
-    FURTHER = "further"
-    CENTRE = "centre"
-    MORE_LIGHT = "more_light"
-    TOO_BRIGHT = "too_bright"
-    HOLD_STILL = "hold_still"
-    LOOK_AT_CAMERA = "look_at_camera"
-    UNCOVER_FACE = "uncover_face"
-
-
 @dataclass(frozen=True, slots=True)
 class ClaimPresented:
     """A person claims to be a subject."""
@@ -105,8 +92,6 @@ class SampleAssessed:
     """The subject's face track; None when there is no face."""
     quality: tuple[tuple[str, float], ...] = ()
     """Named components 0..100, larger = better; empty when there is no face."""
-    advice: Advice | None = None
-    """What would help most; None when nothing stands in the way."""
     has_features: bool = False
     """Whether the frame's features are there, so that a sample can be taken of it."""
     is_at_rest: bool = False

@@ -77,6 +77,7 @@ from protocol.challenge import Action, draw_actions, draw_pauses
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, Policy
+from protocol.quality import unified_score, weakest
 
 ADVICE_PAUSE_NS = 3_000_000_000
 """Between two pieces of advice: a spoken line takes two to three seconds, and a person needs to hear its end."""
@@ -250,13 +251,14 @@ def _assess(session: Session, event: SampleAssessed) -> Step:
     if event.track_id is None:
         return _advise(session, commands, Line.NO_FACE, event.at_ns)
     if session.track_id not in {None, event.track_id}:
-        session = replace(session, samples=0)
+        session = replace(session, samples=0, quality=())
         commands += (DropSamples(),)
     session = replace(session, track_id=event.track_id)
     policy = _policy(session)
-    if not _is_acceptable(event.quality, policy):
-        advice = Line(event.advice.value) if event.advice is not None else Line.HOLD_STILL
-        return _advise(session, commands, advice, event.at_ns)
+    lacking = weakest(dict(event.quality), policy.quality.minimum)
+    if lacking is not None:
+        session = _remember_best(session, event)
+        return _advise(session, commands, _advice_for(lacking), event.at_ns)
     if not event.has_features:
         return session, commands
     session = replace(session, samples=session.samples + 1, quality=event.quality)
@@ -284,10 +286,16 @@ def _advise(session: Session, commands: tuple[Command, ...], line: Line, at_ns: 
     return replace(session, advised=line, advised_ns=at_ns), (*commands, Prompt(line))
 
 
-def _is_acceptable(quality: tuple[tuple[str, float], ...], policy: Policy) -> bool:
-    """Say whether every component the policy names is there and reaches its minimum; one equal to it does."""
-    found = dict(quality)
-    return all(found.get(name, -1.0) >= minimum for name, minimum in policy.quality.minimum.items())
+def _remember_best(session: Session, event: SampleAssessed) -> Session:
+    """Keep the best quality seen: should nothing be good enough, the record shows what stood in the way."""
+    minimum = _policy(session).quality.minimum
+    is_better = unified_score(dict(event.quality), minimum) > unified_score(dict(session.quality), minimum)
+    return replace(session, quality=event.quality) if is_better else session
+
+
+def _advice_for(component: str) -> Line:
+    """Return what to say about a component of quality; a policy may name one that this terminal does not know."""
+    return Line(component) if component in frozenset(Line) else Line.LOOK_AT_CAMERA
 
 
 def _expire_acquiring(session: Session, event: TimerExpired) -> Step:
@@ -373,9 +381,9 @@ def _rest(session: Session, commands: tuple[Command, ...], event: SampleAssessed
     since_ns = event.at_ns if challenge.rest_since_ns is None else challenge.rest_since_ns
     challenge = replace(challenge, rest_since_ns=since_ns)
     if not challenge.is_sampled:
-        if not _is_acceptable(event.quality, _policy(session)):
-            advice = Line(event.advice.value) if event.advice is not None else Line.HOLD_STILL
-            return _advise(replace(session, challenge=challenge), commands, advice, event.at_ns)
+        lacking = weakest(dict(event.quality), _policy(session).quality.minimum)
+        if lacking is not None:
+            return _advise(replace(session, challenge=challenge), commands, _advice_for(lacking), event.at_ns)
         if event.has_features:
             phase = f"{challenge.stage}_{challenge.prompts + 1}"
             challenge = replace(challenge, is_sampled=True, phases=(*challenge.phases, phase))
@@ -401,6 +409,7 @@ def _begin_anew(session: Session, commands: tuple[Command, ...], event: SampleAs
         state=State.ACQUIRING,
         track_id=event.track_id,
         samples=0,
+        quality=(),
         challenge=challenge,
         has_begun_anew=True,
     )

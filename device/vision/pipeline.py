@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device.vision.detection import FaceDetector
@@ -88,7 +89,10 @@ class VisionPipeline:
         tracked = self._tracker.update(faces, frame_size=(width, height), monotonic_ns=frame.monotonic_ns)
         subject = None
         if tracked is not None:
-            subject = self._observe(frame.pixels, tracked, want_features=want_features, flip_averaging=flip_averaging)
+            others = [face.box for face in faces if face is not tracked.face]
+            subject = self._observe(
+                frame.pixels, tracked, others, want_features=want_features, flip_averaging=flip_averaging
+            )
         return FrameObservation(
             sequence=frame.sequence, monotonic_ns=frame.monotonic_ns, face_count=len(faces), subject=subject
         )
@@ -102,12 +106,18 @@ class VisionPipeline:
         self._tracker.forget_subject()
 
     def _observe(
-        self, pixels: Pixels, tracked: TrackedFace, *, want_features: bool, flip_averaging: bool
+        self,
+        pixels: Pixels,
+        tracked: TrackedFace,
+        others: Sequence[Box],
+        *,
+        want_features: bool,
+        flip_averaging: bool,
     ) -> SubjectObservation:
         face = tracked.face
         landmarks = self._landmarks.find(pixels, face)
         openness = self._eyelids.measure(pixels, landmarks)
-        pose = head_pose(landmarks)
+        pose, mouth = head_pose(landmarks), mouth_openness(landmarks)
         crop = self._extractor.aligned(pixels, landmarks)
         return SubjectObservation(
             track_id=tracked.track_id,
@@ -118,8 +128,17 @@ class VisionPipeline:
             interocular_px=landmarks.interocular_px,
             pose=pose,
             openness=openness,
-            mouth=mouth_openness(landmarks),
-            quality=assess(pixels, box=face.box, landmarks=landmarks, pose=pose, openness=openness, crop=crop),
+            mouth=mouth,
+            quality=assess(
+                pixels,
+                box=face.box,
+                others=others,
+                landmarks=landmarks,
+                pose=pose,
+                openness=openness,
+                mouth=mouth,
+                crop=crop,
+            ),
             landmarks=landmarks,
             crop=crop,
             features=self._extractor.extract(crop, flip_averaging=flip_averaging) if want_features else None,
