@@ -160,7 +160,7 @@ def unsupported(record: CertificationRecord) -> dict[str, dict[str, Any]]:
         "a network the policy does not know": {"networks": (network.model_copy(update={"name": "other"}),)},
         "two networks of one digest": {"networks": (network, network.model_copy(update={"name": "features_dlib"}))},
         "too few samples": {"comparison": comparison.model_copy(update={"samples": 4})},
-        "poor quality": {"quality": {**record.quality, "eyes": 10.0}},
+        "poor quality": {"quality": {**record.quality, "eyes_open": 10.0}},
         "no quality": {"quality": {}},
         "failed evidence": {"evidence": (*record.evidence, failed)},
         "missing evidence": {"evidence": record.evidence[:1]},

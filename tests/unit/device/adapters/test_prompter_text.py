@@ -12,9 +12,10 @@ from device.adapters.prompter_text import TextPrompter, load_lines
 from device.adapters.reader_lines import LineReader
 from device.errors import SettingsInvalid
 from device.session.commands import Line
-from device.session.events import Advice
+from device.vision.quality import COMPONENTS
 from protocol.challenge import Action
 from protocol.outcomes import Outcome
+from protocol.policy import default_policy
 
 
 def test_every_line_of_the_session_has_a_text_in_both_languages_and_no_text_is_idle():
@@ -26,8 +27,16 @@ def test_every_line_of_the_session_has_a_text_in_both_languages_and_no_text_is_i
         assert texts["zh"] != texts["en"]
 
 
-def test_every_outcome_action_and_advice_can_be_said():
-    assert {*Outcome, *Action, *Advice} <= set(Line)
+def test_every_outcome_action_and_component_of_quality_can_be_said():
+    assert {*Outcome, *Action, *COMPONENTS, *default_policy().quality.minimum} <= set(Line)
+
+
+def test_what_to_do_about_a_component_is_one_short_sentence_of_its_own():
+    said = {name: load_lines()[name] for name in COMPONENTS}
+    for language, most in (("zh", 22), ("en", 90)):
+        texts = [texts[language] for texts in said.values()]
+        assert len(set(texts)) == len(texts)
+        assert max(map(len, texts)) <= most
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from device.errors import CameraUnavailable
 from device.runner.worker import CompareWith, Findings, Reopen, VisionWorker, WorkerThread
 from device.session.commands import AwaitRest, DropSamples, StartAcquisition, StopAcquisition, TakeSample, WatchFor
 from device.session.events import (
-    Advice,
     ChallengeAnswered,
     Fault,
     FaultCleared,
@@ -23,8 +22,7 @@ from device.vision.frame import Frame
 from device.vision.landmarks import FaceLandmarks
 from device.vision.pipeline import FrameObservation, SubjectObservation
 from device.vision.pose import HeadPose
-from device.vision.quality import Advice as VisionAdvice
-from device.vision.quality import QualityAssessment
+from device.vision.quality import COMPONENTS, QualityAssessment
 from protocol.challenge import Action
 from protocol.evidence import EvidenceKind, EvidenceStatus
 from protocol.references import protect
@@ -40,7 +38,6 @@ class Pipeline:
     def __init__(self):
         self.yaw = 0.0
         self.track_id = 1
-        self.advice = VisionAdvice.NONE
         self.features = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
         self.is_empty = False
         self.given = []
@@ -51,9 +48,6 @@ class Pipeline:
         if not self.is_empty:
             vector = FeatureVector(self.features.copy(), MODEL) if want_features else None
             self.given.append(vector)
-            parts = dict.fromkeys(
-                ("size", "border", "brightness", "contrast", "sharpness", "pose", "eyes", "visibility"), 90.0
-            )
             subject = SubjectObservation(
                 track_id=self.track_id,
                 box=(0.0, 0.0, 2.0, 2.0),
@@ -64,7 +58,7 @@ class Pipeline:
                 pose=HeadPose(self.yaw, 0.0, 0.0),
                 openness=EyeOpenness(0.3, 0.3),
                 mouth=0.0,
-                quality=QualityAssessment(**parts, advice=self.advice),
+                quality=QualityAssessment(**dict.fromkeys(COMPONENTS, 90.0)),
                 landmarks=FaceLandmarks(np.zeros((468, 3), np.float32), 0.9),
                 features=vector,
             )
@@ -160,14 +154,12 @@ def test_nothing_is_looked_at_before_and_after_an_acquisition():
     rig.order(StartAcquisition(), generation=7)
     (news,) = rig.step()
     assert rig.news[-1][0] == 7
-    assert (news.sequence, news.track_id, dict(news.quality)["size"], news.advice) == (1, 1, 90.0, None)
+    assert (news.sequence, news.track_id, dict(news.quality)) == (1, 1, dict.fromkeys(COMPONENTS, 90.0))
     rig.order(StopAcquisition())
     assert rig.step(3) == []
 
 
-def test_advice_and_an_empty_picture_are_told(rig):
-    rig.pipeline.advice = VisionAdvice.NEARER
-    assert rig.step()[0].advice is Advice.NEARER
+def test_an_empty_picture_is_told(rig):
     rig.pipeline.is_empty = True
     assert rig.step() == [SampleAssessed(rig.camera.now, rig.camera.sequence, None)]
 
@@ -182,7 +174,7 @@ def test_samples_of_two_phases_are_compared_with_the_reference_and_each_other(ri
     others = [result for result in findings.evidence if result.kind is not EvidenceKind.CONTINUITY]
     assert {result.kind for result in others} == set(EvidenceKind) - {EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY}
     assert {(result.status, result.reason) for result in others} == {(EvidenceStatus.NOT_RUN, "not_installed")}
-    assert dict(findings.quality)["pose"] == 90.0
+    assert dict(findings.quality)["head_pose_yaw"] == 90.0
 
 
 def test_another_face_in_a_later_phase_fails_continuity(rig):

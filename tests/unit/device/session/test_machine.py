@@ -27,7 +27,6 @@ from device.session.commands import (
 )
 from device.session.events import (
     EVENTS,
-    Advice,
     CancelPressed,
     ChallengeAnswered,
     ClaimPresented,
@@ -98,13 +97,12 @@ def sample(
     sequence: int = 1,
     track_id: int | None = 1,
     quality=GOOD,
-    advice=None,
     has_features=True,
     is_at_rest=True,
 ) -> SampleAssessed:
     if track_id is None:
         return SampleAssessed(at_ns, sequence, None)
-    return SampleAssessed(at_ns, sequence, track_id, quality, advice, has_features, is_at_rest)
+    return SampleAssessed(at_ns, sequence, track_id, quality, has_features, is_at_rest)
 
 
 def rest(begin_ns: int = 0, track_id: int = 1) -> tuple[Event, ...]:
@@ -203,10 +201,45 @@ def test_no_face_and_poor_faces_time_out_as_poor_sample_with_their_reason():
     )
 
 
+def lacking(**components: float) -> tuple[tuple[str, float], ...]:
+    return tuple({**dict(GOOD), **components}.items())
+
+
 def test_advice_is_given_at_most_every_three_seconds():
-    far = {"quality": POOR, "advice": Advice.NEARER}
+    far = {"quality": lacking(inter_eye_distance=10.0)}
     _, commands = play(claim(), sample(0, **far), sample(SECOND, **far), sample(4 * SECOND, **far))
-    assert lines(commands) == [Line.LOOK_HERE, Line.NEARER, Line.NEARER]
+    assert lines(commands) == [Line.LOOK_HERE, Line.INTER_EYE_DISTANCE, Line.INTER_EYE_DISTANCE]
+
+
+def test_advice_is_about_the_component_furthest_below_the_policys_own_minimum():
+    minimum = {**POLICY.quality.minimum, "sharpness": 90.0}
+    strict = POLICY.model_copy(update={"quality": POLICY.quality.model_copy(update={"minimum": minimum})})
+    quality = lacking(sharpness=60.0, head_pose_yaw=40.0)
+    for policy, line in ((POLICY, Line.HEAD_POSE_YAW), (strict, Line.SHARPNESS)):
+        _, commands = play(claim(policy=policy), sample(quality=quality))
+        assert lines(commands) == [Line.LOOK_HERE, line]
+
+
+def test_a_minimum_for_a_component_this_terminal_does_not_know_is_never_reached():
+    minimum = {**POLICY.quality.minimum, "natural_beauty": 1.0}
+    policy = POLICY.model_copy(update={"quality": POLICY.quality.model_copy(update={"minimum": minimum})})
+    session, commands = play(claim(policy=policy), sample())
+    assert (session.samples, lines(commands)) == (0, [Line.LOOK_HERE, Line.LOOK_AT_CAMERA])
+
+
+def test_the_record_of_a_session_in_which_nothing_was_good_enough_has_the_best_quality_seen():
+    best = lacking(sharpness=39.0)
+    poor = (lacking(sharpness=10.0), best, lacking(sharpness=20.0, eyes_open=0.0))
+    _, commands = play(claim(), *(sample(quality=quality) for quality in poor), TimerExpired(0, Timer.ACQUIRE))
+    assert stored(commands).quality == best
+    assert stored(commands).verdict.reasons[0] is Reason.QUALITY
+
+
+def test_the_best_quality_seen_of_a_face_that_another_one_replaced_is_forgotten():
+    quality = lacking(sharpness=10.0)
+    events = [sample(quality=lacking(sharpness=39.0)), sample(quality=quality, track_id=2)]
+    _, commands = play(claim(), *events, TimerExpired(0, Timer.ACQUIRE))
+    assert stored(commands).quality == quality
 
 
 def test_another_face_while_acquiring_starts_the_count_anew():
