@@ -271,6 +271,7 @@ Source: the middle, 50, is where the cosine of the features to those of the same
 
 - single_face_present: OFIQ's scale; another face does not change the features of this one.
 - eyes_open: closed lids read .10 to .13, open ones .26 and more (rendered and real people).
+- face_occlusion_prevention: at 8 a cloth has reached the mouth (cosine .88); people who act and turn stay at 9 and above.
 - inter_eye_distance: at 12 pixels the face is about to be lost (cosine .96, at worst .72); with 35.2, the distance in the crop of the
   feature network, the crop is no enlargement.
 - head_size: at 1.0 the face fills the frame; above it detection begins to fail, at a cosine of .95.

@@ -20,6 +20,7 @@ from models.tools.evaluate_detection import evaluate_detection, read_boxes
 from models.tools.evaluate_index import IndexInvalid
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
+from models.tools.evaluate_quality import evaluate_quality
 from models.tools.evaluate_verification import Paths, evaluate_verification, read_pairs
 
 evaluate = typer.Typer(
@@ -131,6 +132,26 @@ def clips(
             _listing(report),
         ],
     )
+
+
+@evaluate.command()
+def quality(
+    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Clips that begin with a person at rest.")],
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Quality components and features of pictures that are spoilt step by step; the source of the components' scales."""
+    try:
+        report = evaluate_quality(clips, _open(models, features, runtime), track=_track("spoiling"))
+    except IndexInvalid as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    ways = report["degradations"]
+    levels = [{"way": way["name"], "component": way["component"], **level} for way in ways for level in way["levels"]]
+    shown = ("way", "level", "component", "value", "score", "cosine", "lowest_cosine", "found", "also_below_50")
+    _show(report, as_json, [(shown, levels), (("name", "component", "middle", "is_monotone"), ways)])
 
 
 def _read(reader: Callable[[Path], list[Row]], index: Path) -> list[Row]:
