@@ -34,6 +34,12 @@ class FaceLandmarks:
         return math.hypot(left_x - right_x, left_y - right_y)
 
     @property
+    def keypoints(self) -> Points:
+        """The six points a detection has, float32 (6, 2): eyes, nose tip, mouth centre and ears."""
+        right, left = self.eye_centres
+        return np.concatenate([[right, left], self.points[_NOSE_MOUTH_EARS, :2]])
+
+    @property
     def eye_centres(self) -> tuple[Points, Points]:
         """Centres of the subject's right and left eye, float32 (2,) each."""
         return self.points[RIGHT_EYE, :2].mean(axis=0), self.points[LEFT_EYE, :2].mean(axis=0)
@@ -43,10 +49,11 @@ RIGHT_EYE = [33, 133, 159, 145]
 """The subject's right eye: outer corner, inner corner, upper lid, lower lid."""
 LEFT_EYE = [263, 362, 386, 374]
 """The subject's left eye, likewise."""
+_NOSE_MOUTH_EARS = [1, 13, 234, 454]
 
 
 class LandmarkDetector:
-    """Finds the landmarks of a detected face. Every frame starts from its own detection, so that an error cannot drift."""
+    """Finds the landmarks of a face. Where it starts from is the caller's concern; only detections do not drift."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -56,8 +63,9 @@ class LandmarkDetector:
         """Return the landmarks of a face.
 
         Args:
-            pixels: uint8 (H, W, 3) RGB, the frame the face was detected in.
-            face: where to look; its eyes give the angle by which the region is turned upright.
+            pixels: uint8 (H, W, 3) RGB.
+            face: where to look, detected in this frame or found in the one before; its eyes give the angle by which the region is
+                turned upright.
         """
         x_min, y_min, x_max, y_max = face.box
         eyes = face.keypoints[1] - face.keypoints[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from device.vision.detection import FaceDetector
+from device.vision.detection import DetectedFace, FaceDetector
 from device.vision.eyelids import EyelidDetector, EyeOpenness
 from device.vision.features import FeatureExtractor, FeatureVector
 from device.vision.frame import Frame, Pixels
@@ -14,7 +14,7 @@ from device.vision.inference import Networks
 from device.vision.landmarks import FaceLandmarks, LandmarkDetector
 from device.vision.pose import HeadPose, head_pose, mouth_openness
 from device.vision.quality import QualityAssessment, assess
-from device.vision.tracking import SubjectTracker, TrackedFace
+from device.vision.tracking import FOLLOWED_PRESENCE, SubjectTracker, TrackedFace, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,12 @@ class FrameObservation:
     """All faces, the subject's included."""
     subject: SubjectObservation | None
     """None where the subject is not in the picture."""
+    is_late: bool = False
+    """Whether the frame is not newer than the one before: repeated or out of order. Nothing was looked for in it."""
 
 
 class VisionPipeline:
-    """Detection, tracking, landmarks, eyelids, quality and, where asked, features of each frame.
+    """Tracking, landmarks, eyelids, quality and, where asked, features of each frame; detection as often as the track needs it.
 
     It keeps the track of the subject, so it serves one camera, one frame after another, on one thread.
     """
@@ -70,6 +72,8 @@ class VisionPipeline:
         self._eyelids = EyelidDetector(networks.eyelids)
         self._extractor = FeatureExtractor(networks.features)
         self._tracker = SubjectTracker()
+        self._before: FaceLandmarks | None = None
+        self._last_ns: int | None = None
 
     @property
     def model_digest(self) -> str:
@@ -80,18 +84,20 @@ class VisionPipeline:
         """Observe the next frame.
 
         Args:
-            frame: the frame; its time must not run backwards.
+            frame: the frame; one that is not newer than the last is not looked at.
             want_features: whether to run the feature network on the subject.
             flip_averaging: for enrolment, see `FeatureExtractor.extract`.
         """
-        height, width = frame.pixels.shape[:2]
-        faces = self._detector.detect(frame.pixels)
-        tracked = self._tracker.update(faces, frame_size=(width, height), monotonic_ns=frame.monotonic_ns)
+        if self._last_ns is not None and frame.monotonic_ns <= self._last_ns:
+            return FrameObservation(frame.sequence, frame.monotonic_ns, face_count=0, subject=None, is_late=True)
+        self._last_ns = frame.monotonic_ns
+        faces, seen = self._see(frame)
         subject = None
-        if tracked is not None:
+        if seen is not None:
+            tracked, landmarks = seen
             others = [face.box for face in faces if face is not tracked.face]
             subject = self._observe(
-                frame.pixels, tracked, others, want_features=want_features, flip_averaging=flip_averaging
+                frame.pixels, tracked, landmarks, others, want_features=want_features, flip_averaging=flip_averaging
             )
         return FrameObservation(
             sequence=frame.sequence, monotonic_ns=frame.monotonic_ns, face_count=len(faces), subject=subject
@@ -104,18 +110,38 @@ class VisionPipeline:
     def forget_subject(self) -> None:
         """Let the next frame choose a subject anew, under a new track id; for the start of a certification session."""
         self._tracker.forget_subject()
+        self._last_ns = None
+
+    def _see(self, frame: Frame) -> tuple[tuple[DetectedFace, ...], tuple[TrackedFace, FaceLandmarks] | None]:
+        """Return all faces and the subject's with its landmarks: followed from the last frame if it may be, detected if not."""
+        height, width = frame.pixels.shape[:2]
+        expected = self._tracker.expected(frame.monotonic_ns)
+        if expected is not None and self._before is not None:
+            landmarks = self._landmarks.find(frame.pixels, expected)
+            if landmarks.presence >= FOLLOWED_PRESENCE:
+                face = moved(expected, self._before, landmarks)
+                tracked = self._tracker.follow(face, frame_size=(width, height), monotonic_ns=frame.monotonic_ns)
+                if tracked is not None:
+                    self._before = landmarks
+                    return (face,), (tracked, landmarks)
+        faces = self._detector.detect(frame.pixels)
+        tracked = self._tracker.update(faces, frame_size=(width, height), monotonic_ns=frame.monotonic_ns)
+        if tracked is None:
+            return faces, None
+        self._before = self._landmarks.find(frame.pixels, tracked.face)
+        return faces, (tracked, self._before)
 
     def _observe(
         self,
         pixels: Pixels,
         tracked: TrackedFace,
+        landmarks: FaceLandmarks,
         others: Sequence[Box],
         *,
         want_features: bool,
         flip_averaging: bool,
     ) -> SubjectObservation:
         face = tracked.face
-        landmarks = self._landmarks.find(pixels, face)
         openness = self._eyelids.measure(pixels, landmarks)
         pose, mouth = head_pose(landmarks), mouth_openness(landmarks)
         crop = self._extractor.aligned(pixels, landmarks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device.vision.pipeline import FrameObservation
 from protocol.challenge import Action
@@ -147,14 +147,18 @@ class ActionDetector:
         self._track_id: int | None = None
         self._seen_ns = 0
         self._subject = _Subject()
+        self._report: ActionReport | None = None
 
     def observe(self, motion: Motion | None, *, monotonic_ns: int) -> ActionReport:
         """Take in the next frame.
 
         Args:
             motion: its signals, None where the subject is not seen. A new track id starts over with a new rest.
-            monotonic_ns: the frame's time; must not run backwards.
+            monotonic_ns: the frame's time. A frame that is not newer than the last changes nothing: the report is the last one,
+                less the actions that it already said were completed.
         """
+        if self._report is not None and monotonic_ns <= self._report.monotonic_ns:
+            return replace(self._report, completed=())
         self._times.append(monotonic_ns)
         while monotonic_ns - self._times[0] > 1_000_000_000:
             self._times.popleft()
@@ -166,7 +170,7 @@ class ActionDetector:
                 self._subject = _Subject()
             self._track_id, self._seen_ns = motion.track_id, monotonic_ns
             completed = self._subject.take(motion, is_fast_enough=rate >= BLINK_MINIMUM_RATE)
-        return ActionReport(
+        self._report = ActionReport(
             monotonic_ns=monotonic_ns,
             frame_rate=rate if rate > 0 else None,
             is_settled=self._subject.is_settled,
@@ -175,6 +179,7 @@ class ActionDetector:
             is_at_rest=is_seen and self._subject.is_settled and self._subject.is_still,
             is_moving=is_seen and self._subject.is_moving,
         )
+        return self._report
 
     def _rate(self) -> float:
         """Return frames per second over the last second, 0 while that is unknown."""

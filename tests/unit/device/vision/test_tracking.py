@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.vision.detection import DetectedFace
-from device.vision.tracking import PATIENCE_NS, SubjectTracker, TrackedFace
+from device.vision.landmarks import FaceLandmarks
+from device.vision.tracking import DETECTION_PERIOD_NS, PATIENCE_NS, SubjectTracker, TrackedFace, moved
 
 SIZE = (640, 480)
 STEP = 50_000_000
@@ -100,3 +101,91 @@ def test_track_ids_never_come_back_once_lost(frames: list[list[tuple[float, floa
     changes = [b for a, b in itertools.pairwise(ids) if a != b]
     assert len(changes) == len(set(changes))
     assert ids[:1] == [] or ids[0] not in changes
+
+
+def test_lone_face_is_expected_where_it_was_until_the_detector_must_look_again() -> None:
+    tracker = SubjectTracker()
+    assert tracker.expected(0) is None
+    follow(tracker, [[face(320)]])
+    assert tracker.expected(STEP) is not None
+    assert tracker.follow(face(330), frame_size=SIZE, monotonic_ns=STEP) is not None
+    expected = tracker.expected(2 * STEP)
+    assert expected is not None
+    assert expected.box == face(330).box
+    assert tracker.expected(DETECTION_PERIOD_NS) is None
+
+
+def test_followed_face_keeps_its_track() -> None:
+    tracker = SubjectTracker()
+    (first,) = follow(tracker, [[face(320)]])
+    ids = [first.track_id] if first else []
+    for index in range(1, 100):
+        x = 320 + 4 * index
+        tracked = (
+            tracker.follow(face(x), frame_size=SIZE, monotonic_ns=index * STEP)
+            if tracker.expected(index * STEP)
+            else tracker.update([face(x)], frame_size=SIZE, monotonic_ns=index * STEP)
+        )
+        assert tracked is not None
+        assert tracked.is_cut_by_border == (x + 60 > SIZE[0])
+        ids.append(tracked.track_id)
+    assert len(ids) == 100
+    assert len(set(ids)) == 1
+
+
+def test_no_face_is_followed_while_there_are_two() -> None:
+    tracker = SubjectTracker()
+    follow(tracker, [[face(200), face(450)]])
+    assert tracker.expected(STEP) is None
+
+
+def test_face_that_jumps_is_not_followed() -> None:
+    tracker = SubjectTracker()
+    follow(tracker, [[face(200)]])
+    assert tracker.follow(face(270), frame_size=SIZE, monotonic_ns=STEP) is None
+    assert tracker.follow(face(200, side=240), frame_size=SIZE, monotonic_ns=STEP) is None
+    assert tracker.follow(face(215), frame_size=SIZE, monotonic_ns=STEP) is not None
+
+
+def test_following_ends_with_a_detection_that_disagrees() -> None:
+    tracker = SubjectTracker()
+    follow(tracker, [[face(200)]])
+    assert tracker.follow(face(205), frame_size=SIZE, monotonic_ns=STEP) is not None
+    assert tracker.update([face(500)], frame_size=SIZE, monotonic_ns=2 * STEP) is None
+    assert tracker.expected(3 * STEP) is None
+    assert tracker.update([], frame_size=SIZE, monotonic_ns=3 * STEP) is None
+    assert tracker.expected(4 * STEP) is None
+
+
+def test_followed_face_that_no_detection_confirms_is_lost() -> None:
+    tracker = SubjectTracker()
+    (first,) = follow(tracker, [[face(200)]])
+    assert tracker.follow(face(200), frame_size=SIZE, monotonic_ns=STEP) is not None
+    now = STEP
+    while now <= STEP + PATIENCE_NS:
+        now += STEP
+        assert tracker.expected(now) is None or now < DETECTION_PERIOD_NS
+        assert tracker.update([], frame_size=SIZE, monotonic_ns=now) is None
+    again = tracker.update([face(200)], frame_size=SIZE, monotonic_ns=now + STEP)
+    assert first is not None
+    assert again is not None
+    assert again.track_id != first.track_id
+
+
+def test_forgotten_face_is_not_expected() -> None:
+    tracker = SubjectTracker()
+    follow(tracker, [[face(200)]])
+    tracker.forget_subject()
+    assert tracker.expected(STEP) is None
+    assert tracker.follow(face(200), frame_size=SIZE, monotonic_ns=STEP) is None
+
+
+@given(st.floats(-60, 60), st.floats(-60, 60), st.floats(0.7, 1.4))
+def test_box_goes_where_the_landmarks_go(x: float, y: float, scale: float) -> None:
+    places = np.random.default_rng(0).uniform(100, 300, (468, 3)).astype(np.float32)
+    before = FaceLandmarks(places, 1.0)
+    after = FaceLandmarks((places * scale + [x, y, 0]).astype(np.float32), 1.0)
+    found = moved(face(200, 200), before, after)
+    expected = [value * scale + shift for value, shift in zip(face(200, 200).box, (x, y, x, y), strict=True)]
+    assert np.allclose(found.box, expected, atol=0.01)
+    assert found.keypoints.shape == (6, 2)

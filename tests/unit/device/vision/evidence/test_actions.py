@@ -137,3 +137,30 @@ def test_noise_within_the_range_around_a_known_rest_is_never_a_turn(values: list
         report = detector.observe(motion, monotonic_ns=now)
         assert not report.active
         assert not report.completed
+
+
+def test_frames_that_repeat_or_come_too_late_change_nothing(play: Play) -> None:
+    motions = [*REST, *there_and_back("yaw_deg", 0, 25, 30), *REST]
+    in_order, disturbed = ActionDetector(), ActionDetector()
+    (expected,) = completed(play(motions, detector=in_order))
+    reports: list[ActionReport] = []
+    for index, signals in enumerate(motions):
+        reports += play([signals], detector=disturbed, start=index)
+        reports += play([signals, {"yaw_deg": -40.0}], detector=disturbed, start=index - 1)
+        assert reports[-1].monotonic_ns == reports[-3].monotonic_ns
+    assert completed(reports) == [expected]
+
+
+@pytest.mark.parametrize("rate", [5, 10, 30])
+def test_dropped_frames_and_low_rates_still_show_a_turn(play: Play, rate: int) -> None:
+    detector = ActionDetector()
+    turn = [*REST, *there_and_back("yaw_deg", 0, 25, 2 * rate), *REST]
+    reports = [
+        report
+        for index, signals in enumerate(turn)
+        if index % 7  # one in seven is lost
+        for report in play([signals], rate=rate, detector=detector, start=index)
+    ]
+    (interval,) = completed(reports)
+    assert interval.action is Action.TURN_LEFT
+    assert reports[-1].is_blink_possible == (rate == 30)
