@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from device.adapters.clock_system import read_system
 from device.adapters.entropy_system import SystemEntropy
 from device.app.enrol import reference_of
-from device.ports import Entropy
+from device.ports import Camera, Entropy
 from device.runner.lockstep import run_session
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
@@ -29,7 +29,7 @@ from device.vision.inference import Networks
 from device.vision.pipeline import VisionPipeline
 from protocol.challenge import Action
 from protocol.documents import claim_token, parse_document
-from protocol.policy import Policy
+from protocol.policy import PathName, Policy
 from protocol.records import CertificationRecord, NetworkUse
 from protocol.references import CaptureKind
 from protocol.roster import RosterEntry
@@ -150,7 +150,10 @@ def play_session(
     networks: Networks,
     policy: Policy,
     reference: ReferencePicture | None,
+    path: PathName = PathName.STANDARD,
     entropy: Entropy | None = None,
+    seed: int = 0,
+    wire: Callable[[Camera], Camera] = lambda camera: camera,
     on_line: Callable[[str], None] = lambda _: None,
 ) -> CertificationRecord:
     """Carry out one session in front of an actor, in stepped time and with throw-away keys, and return its record.
@@ -161,7 +164,10 @@ def play_session(
         networks: the terminal's networks.
         policy: the policy to decide by.
         reference: what to compare with.
+        path: the path through the session.
         entropy: where the challenge is drawn from; the system's by default.
+        seed: of the sensor's noise.
+        wire: what stands between camera and terminal, e.g. a bus that loses frames; nothing by default.
         on_line: takes every line the terminal gives.
 
     Raises:
@@ -191,7 +197,7 @@ def play_session(
             references=(enrolled,),
         )
         entries = (entry,)
-    camera = SimulatedCamera(actor, clock)
+    camera = SimulatedCamera(actor, clock, seed=seed)
     stored: list[Stored] = []
     panel = SimulatedPanel()
     runner = Runner(
@@ -207,9 +213,15 @@ def play_session(
         ),
         identity=identity_of(networks, fleet_id="none", terminal_id="none"),
         on_notice=lambda notice: stored.append(notice) if isinstance(notice, Stored) else None,
+        path=path,
     )
     worker = VisionWorker(
-        camera, VisionPipeline(networks), now_ns=clock.monotonic_ns, post=runner.post, is_paced=True, is_simulated=True
+        wire(camera),
+        VisionPipeline(networks),
+        now_ns=clock.monotonic_ns,
+        post=runner.post,
+        is_paced=True,
+        is_simulated=True,
     )
     runner.attach(worker)
     panel.start(runner.press)

@@ -32,6 +32,39 @@ def wilson(successes: int, total: int) -> Interval:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
+def clopper_pearson(successes: int, total: int) -> Interval:
+    """Return the exact 95 % interval of a proportion; (0, 1) without trials. With no success its upper end is 1 - 0.025 ** (1 / total).
+
+    Source: Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the binomial, Biometrika 26, 1934.
+    """
+    if total == 0:
+        return 0.0, 1.0
+    low = 0.0 if successes == 0 else _bisect(lambda share: 1 - _binomial_cdf(successes - 1, total, share), 0.025)
+    high = 1.0 if successes == total else _bisect(lambda share: -_binomial_cdf(successes, total, share), -0.025)
+    return low, high
+
+
+def _bisect(rising: Callable[[float], float], wanted: float) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < wanted else (low, middle)
+    return (low + high) / 2
+
+
+def _binomial_cdf(most: int, total: int, share: float) -> float:
+    """Return the probability of at most so many successes, for 0 < share < 1."""
+    logs = [
+        math.lgamma(total + 1)
+        - math.lgamma(count + 1)
+        - math.lgamma(total - count + 1)
+        + count * math.log(share)
+        + (total - count) * math.log1p(-share)
+        for count in range(most + 1)
+    ]
+    return math.fsum(math.exp(value) for value in logs)
+
+
 def false_match_rate(impostor: Scores, threshold: float) -> float:
     """Return the share of impostor scores at or above a threshold."""
     return float((impostor >= threshold).mean())

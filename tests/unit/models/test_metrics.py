@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from models.tools.metrics import (
     best_threshold,
     bootstrap,
+    clopper_pearson,
     equal_error_rate,
     false_match_rate,
     false_non_match_rate,
@@ -25,6 +26,14 @@ def test_wilson_interval_of_known_proportions() -> None:
     assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert wilson(0, 0) == (0, 1)
+
+
+def test_exact_interval_of_known_proportions() -> None:
+    assert clopper_pearson(0, 500) == pytest.approx((0, 1 - 0.025 ** (1 / 500)), abs=1e-9)
+    assert clopper_pearson(1, 20) == pytest.approx((0.001265, 0.248733), abs=1e-6)
+    assert clopper_pearson(10, 100) == pytest.approx((0.049005, 0.176223), abs=1e-6)
+    assert clopper_pearson(5, 5) == pytest.approx((0.025 ** (1 / 5), 1), abs=1e-9)
+    assert clopper_pearson(0, 0) == (0, 1)
 
 
 @given(st.integers(0, 500), st.integers(1, 500))
