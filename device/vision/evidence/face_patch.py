@@ -30,6 +30,7 @@ _GAMMA = 2.2
 SATURATED = 250
 LINEAR = ((np.arange(256) / 255.0) ** _GAMMA).astype(np.float32)
 """float32 (256,): linear light of an 8-bit value, 0..1."""
+_MEAN = np.full((1, 3), 1 / 3, np.float32)
 _EYE_SOCKETS = (70, 46, 124, 111, 119, 188, 412, 348, 340, 353, 276, 300, 336, 9, 107)
 """Landmarks around both eyes, as far as spectacles reach."""
 _OUTLINE_MARGIN_PX = 4
@@ -133,8 +134,9 @@ def _warp(pixels: Pixels, to_frame: NDArray[np.float64]) -> tuple[Plane, Plane]:
     low = np.clip(np.floor(corners.min(axis=0)).astype(int) - margin, 0, [width - 1, height - 1])
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + margin, low + 1, [width, height])
     part = np.ascontiguousarray(pixels[low[1] : high[1], low[0] : high[0]])
-    light = cv2.LUT(part, LINEAR).mean(axis=2, dtype=np.float32)
-    full = (part.max(axis=2) >= SATURATED).astype(np.float32)
+    light = cv2.transform(cv2.LUT(part, LINEAR), _MEAN)
+    red, green, blue = cv2.split(part)
+    full = (cv2.max(cv2.max(red, green), blue) >= SATURATED).astype(np.float32)
     moved = to_frame.copy()
     moved[:, 2] -= low
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -155,14 +157,12 @@ def _warp(pixels: Pixels, to_frame: NDArray[np.float64]) -> tuple[Plane, Plane]:
 
 
 def _hull(points: NDArray[np.float64], margin_px: int) -> Mask:
+    """Return what is inside the points, drawn in by a margin; the border of the patch is a border too."""
     mask = np.zeros((PATCH_HEIGHT, PATCH_WIDTH), np.uint8)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.round(points).astype(np.int32)), (1,))
-    if margin_px:
-        # The border of the patch is a border of the face too where the hull reaches over it.
-        mask = cv2.erode(
-            mask, np.ones((2 * margin_px + 1,) * 2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(0,)
-        )
-    return mask > 0
+    kernel = np.ones((2 * margin_px + 1, 2 * margin_px + 1), np.uint8)
+    inside = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(0,))
+    return np.asarray(inside, np.uint8) > 0
 
 
 def _background_mask(size: tuple[int, int], middle: NDArray[np.float64], unit: float) -> NDArray[np.bool_]:

@@ -32,6 +32,7 @@ _SMALLEST_PX = 8.0
 _MOST_SATURATED = 0.05
 _LEAST_FACE = 0.5
 """Part of the face that must not be saturated."""
+_MOST_PART = 100.0
 _LEAST_SPREAD = 0.15
 """Brightness that changes by less than this part of the least gain follows no code at all, not a wrong one."""
 
@@ -91,7 +92,7 @@ class IlluminationRecorder:
         measures |= _measures_of(fit)
         follows = fit.correlation >= rules.min_code_correlation and fit.margin > 0.0
         if not follows and fit.spread >= _LEAST_SPREAD * rules.min_gain:
-            score = min(_part(fit.correlation, rules.min_code_correlation), 1.0 + min(fit.margin, -1e-4))
+            score = min(_part(fit.correlation, rules.min_code_correlation), 1.0 + min(fit.margin, 0.0))
             return write.failed("wrong_code", score, 1.0, measures)
         if not (follows and fit.gain >= rules.min_gain):
             return write.not_run("too_bright", measures)
@@ -113,7 +114,7 @@ def _judge_shape(
     parts = {
         "follows_light": _part(fit.correlation, rules.min_code_correlation),
         "not_skin": _part(shape.albedo_correlation, rules.min_albedo_correlation),
-        "highlight": rules.max_highlight / shape.highlight if shape.highlight > 0 else math.nan,
+        "highlight": _part(1.0 / shape.highlight, 1.0 / rules.max_highlight) if shape.highlight > 0 else math.nan,
         "flat": _part(shape.relief, rules.min_relief),
     }
     if not all(math.isfinite(part) for part in parts.values()):
@@ -144,5 +145,7 @@ def _measures_of(fit: CodeFit) -> dict[str, float]:
 
 
 def _part(value: float, least: float) -> float:
-    """Return a measure as a part of what is asked for; what asks for nothing is satisfied by anything."""
-    return value / least if least > 0 else math.inf if math.isfinite(value) else math.nan
+    """Return a measure as a part of what is asked for, at most 100; what asks for nothing is satisfied by any number."""
+    if math.isnan(value):
+        return math.nan
+    return min(value / least, _MOST_PART) if least > 0 else _MOST_PART

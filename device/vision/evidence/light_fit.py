@@ -27,6 +27,8 @@ LEAST_FRAMES = 12
 """Four parameters for each place, three frames for each."""
 _LEAST_LEVELS = 0.1
 """Standard deviation that the code of each half must have among the frames used."""
+_LATENCY_TIE = 0.002
+"""Correlations this near to each other are the same; then the latency nearest to none is taken."""
 _ALTERNATIVES = 15
 _SMOOTH_PX = 1.5
 _FINE_PX = 4.0
@@ -84,8 +86,8 @@ class LightShape:
 
     @property
     def relief(self) -> float:
-        """The lesser of the two halves' reliefs."""
-        return min(self.relief_left, self.relief_right)
+        """The lesser of the two halves' reliefs; NaN if either could not be measured."""
+        return float(np.minimum(self.relief_left, self.relief_right))
 
 
 def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog) -> CodeFit | None:
@@ -103,7 +105,10 @@ def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog)
     ]
     if not fits:
         return None
-    light, used, latency, correlation = max(fits, key=lambda fit: fit[3])
+    best = max(fit[3] for fit in fits)
+    light, used, latency, correlation = min(
+        (fit for fit in fits if fit[3] >= best - _LATENCY_TIE), key=lambda fit: abs(fit[2])
+    )
     others = [
         _correlation(brightness, background, np.roll(light, round(len(light) * k / (_ALTERNATIVES + 1)), axis=0), used)
         for k in range(1, _ALTERNATIVES + 1)
@@ -124,28 +129,22 @@ def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog)
     )
 
 
-def fit_gains(patches: Sequence[FacePatch], light: NDArray[np.float64]) -> LightGains:
-    """Fit base and gains at each place by least squares.
-
-    Args:
-        patches: the frames.
-        light: float64 (N, 2), left and right on each of them.
-    """
-    stack = np.array([cv2.GaussianBlur(patch.brightness, (0, 0), _SMOOTH_PX) for patch in patches], np.float64)
-    solved = _solve(_design(light), stack.reshape(len(stack), -1)).reshape(4, *stack.shape[1:])
-    base, left, right = solved[:3].astype(np.float32)
-    return LightGains(base, left, right)
-
-
 def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, sockets: Mask) -> LightShape:
     """Measure relief, highlight and albedo correlation of the gains.
 
     Every measure but the highlight comes from two sets of frames, every other one of those used, and is the agreement of both.
+
+    Args:
+        patches: all frames of the fit.
+        fit: which of them are used and what light fell on them.
+        face: places that belong to the face.
+        sockets: places where eyes and spectacles are.
     """
-    indices = np.flatnonzero(fit.used)
-    halves = [fit_gains([patches[index] for index in part], fit.light[part]) for part in (indices[0::2], indices[1::2])]
-    whole = fit_gains([patches[index] for index in indices], fit.light[indices])
-    added = whole.left + whole.right
+    chosen = [patch for patch, is_used in zip(patches, fit.used, strict=True) if is_used]
+    stack = np.array([cv2.GaussianBlur(patch.brightness, (0, 0), _SMOOTH_PX) for patch in chosen], np.float32)
+    light = fit.light[fit.used]
+    halves = [fit_gains(stack[start::2], light[start::2]) for start in (0, 1)]
+    added = np.mean([half.left + half.right for half in halves], axis=0)
     skin = face & ~sockets
     return LightShape(
         relief_left=_relief([(half.left, half.base) for half in halves], face),
@@ -154,6 +153,18 @@ def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, socket
         highlight=float(np.quantile(added[skin], 0.99) / max(float(np.median(added[skin])), 1e-6)),
         albedo_correlation=_albedo_correlation(halves[0], halves[1], face),
     )
+
+
+def fit_gains(stack: NDArray[np.float32], light: NDArray[np.float64]) -> LightGains:
+    """Fit base and gains at each place by least squares.
+
+    Args:
+        stack: float32 (N, PATCH_HEIGHT, PATCH_WIDTH), linear brightness.
+        light: float64 (N, 2), left and right on each frame.
+    """
+    solver = np.linalg.pinv(_design(light)).astype(np.float32)
+    base, left, right = (solver[:3] @ stack.reshape(len(stack), -1)).reshape(3, *stack.shape[1:])
+    return LightGains(base, left, right)
 
 
 def _light_on(times: Times, stimulus: StimulusLog, latency_ms: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -188,14 +199,14 @@ def _solve(design: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[
 def _correlation(brightness: Series, background: Series, light: NDArray[np.float64], used: NDArray[np.bool_]) -> float:
     """Return the correlation of the face's brightness with what the code predicts.
 
-    Slow change, and what the background does apart from the code, are taken away first: a cloud or a flickering lamp is on both.
-    A half of the ring cannot darken the face, so a negative gain counts as none.
+    Slow change is taken away first, and so is what the background does apart from the code: a cloud or a flickering lamp changes
+    both by the same part. A half of the ring cannot darken the face, so a negative gain counts as none.
     """
-    face, codes = brightness[used], light[used]
-    room = _room(background[used], codes)
-    nuisance = np.column_stack([np.ones(len(face)), np.linspace(-1.0, 1.0, len(face)), *room])
-    face = face - nuisance @ _solve(nuisance, face[:, None])[:, 0]
-    codes = codes - nuisance @ _solve(nuisance, codes)
+    codes = light[used]
+    face = brightness[used] / brightness[used].mean() - _room(background[used], codes)
+    trend = np.column_stack([np.ones(len(face)), np.linspace(-1.0, 1.0, len(face))])
+    face = face - trend @ _solve(trend, face[:, None])[:, 0]
+    codes = codes - trend @ _solve(trend, codes)
     best = 0.0
     for columns in ((0, 1), (0,), (1,)):
         chosen = codes[:, columns]
@@ -207,13 +218,13 @@ def _correlation(brightness: Series, background: Series, light: NDArray[np.float
     return best
 
 
-def _room(background: Series, codes: NDArray[np.float64]) -> list[Series]:
-    """Return what the background does apart from the code, as a list of none or one regressor."""
-    if not np.isfinite(background).all():
-        return []
+def _room(background: Series, codes: NDArray[np.float64]) -> Series:
+    """Return by what part the background changes apart from the code; zeros where none is seen."""
+    if not np.isfinite(background).all() or not background.mean() > 0:
+        return np.zeros(len(background))
     design = _design(codes)
     rest = background - design @ _solve(design, background[:, None])[:, 0]
-    return [rest / rest.std()] if rest.std() > 1e-4 * abs(background.mean()) else []
+    return np.asarray(rest / background.mean(), np.float64)
 
 
 def _relief(pairs: Sequence[tuple[Plane, Plane]], face: Mask) -> float:
