@@ -8,7 +8,7 @@ from threading import Event, Lock
 import cv2
 import numpy as np
 
-from device.errors import CameraUnavailable
+from device.errors import CameraUnavailable, RingLightUnavailable
 from device.ports import Clock
 from device.simulated.actor import Actor
 from device.simulated.clock import SteppedClock
@@ -217,10 +217,11 @@ class SimulatedRingLight:
         """Set the brightness of both halves.
 
         Raises:
-            ValueError: if one is not within 0..1, or the ring is not open.
+            RingLightUnavailable: if the ring is not open.
+            ValueError: if one is not within 0..1.
         """
         if not self._is_open:
-            raise ValueError("simulated ring light: not open")
+            raise RingLightUnavailable("simulated ring light: not open")
         if not (0 <= left <= 1 and 0 <= right <= 1):
             raise ValueError(f"simulated ring light: {left} and {right} are not within 0..1")
         self._camera.shine(RingState(left, right))

@@ -139,7 +139,7 @@ class Sensor:
     def _developed(self, root: Linear, amount: float, gain: float) -> Pixels:
         """Return uint8 square-root codes with noise. Shot noise of N electrons is 1/2 of one in the root of N (Anscombe, 1948)."""
         height, width = root.shape[:2]
-        pool = _noise(height + _NOISE_PIXELS, width + _NOISE_PIXELS)
+        pool = _noise(max(height, 480) + _NOISE_PIXELS, max(width, 640) + _NOISE_PIXELS)
         y, x = self._random.integers(0, _NOISE_PIXELS, 2)
         sigma = 255 * 0.5 * np.sqrt(gain / _FULL_WELL_E)
         noise = pool[y : y + height, x : x + width]

@@ -9,11 +9,12 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.progress import track as progress_over
 from rich.table import Table
 
 from device.adapters.inference_tflite import Runtime, open_networks
-from device.errors import NetworkRefused
+from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused
 from device.vision.inference import Networks
 from models.tools.evaluate_clips import evaluate_clips, read_events
 from models.tools.evaluate_detection import evaluate_detection, read_boxes
@@ -21,6 +22,7 @@ from models.tools.evaluate_index import IndexInvalid
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
 from models.tools.evaluate_quality import evaluate_quality
+from models.tools.evaluate_scenes import Opened, evaluate_scenes, scene_tables
 from models.tools.evaluate_verification import Paths, evaluate_verification, read_pairs
 
 evaluate = typer.Typer(
@@ -30,6 +32,8 @@ evaluate = typer.Typer(
 
 MODELS = Path(__file__).resolve().parent.parent
 """Where the network files and manifests stand."""
+PEOPLE = MODELS.parent / "demo" / "people"
+"""Where the rendered people stand."""
 
 Row = TypeVar("Row")
 Index = Annotated[Path, typer.Argument(metavar="INDEX.csv", help="The index of the data.")]
@@ -135,6 +139,42 @@ def clips(
 
 
 @evaluate.command()
+def scenes(
+    people: Annotated[Path, typer.Option(help="Folder of clips by lamp: people, sheets, screens.")] = PEOPLE,
+    presentations: Annotated[int, typer.Option(min=1, help="Attack presentations.")] = 520,
+    bona_fide: Annotated[
+        int | None, typer.Option(min=0, help="Of living people; two fifths as many by default.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Certified attacks and refused people: rendered scenes, played through the terminal's own session on every path."""
+    opened = Opened(models, features, _runtime(runtime))
+    _open(models, features, runtime)
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
+        task = progress.add_task("playing sessions", total=None)
+        try:
+            report = evaluate_scenes(
+                people,
+                opened,
+                presentations=presentations,
+                bona_fide=2 * presentations // 5 if bona_fide is None else bona_fide,
+                jobs=jobs,
+                seed=seed,
+                on_played=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        except (ClipInvalid, CameraUnavailable) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from error
+    _show(report, as_json, scene_tables(report))
+
+
+@evaluate.command()
 def quality(
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Clips that begin with a person at rest.")],
     as_json: AsJson = False,
@@ -166,6 +206,14 @@ def _read(reader: Callable[[Path], list[Row]], index: Path) -> list[Row]:
 
 def _open(models: Path, features: str, runtime: str) -> Networks:
     """Load the networks or end with one line on stderr: exit code 2 for an unknown runtime, 1 for a refused network."""
+    try:
+        return open_networks(models, features=features, runtime=_runtime(runtime))
+    except NetworkRefused as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _runtime(runtime: str) -> Runtime:
     wanted: dict[str, Runtime] = {
         "auto": "auto",
         "ai-edge-litert": "ai-edge-litert",
@@ -174,11 +222,7 @@ def _open(models: Path, features: str, runtime: str) -> Networks:
     if runtime not in wanted:
         typer.echo(f"runtime {runtime!r} is unknown, expected one of {', '.join(wanted)}", err=True)
         raise typer.Exit(2)
-    try:
-        return open_networks(models, features=features, runtime=wanted[runtime])
-    except NetworkRefused as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    return wanted[runtime]
 
 
 def _track(what: str) -> Paths:

@@ -1,0 +1,321 @@
+"""Rendered scenes: whom does the terminal certify, and which evidence stops the others, on each path?
+
+Every presentation is played through the terminal's own session, so an error of any part counts. Attack: the presentation is certified
+(APCER). Living person: it is not, for whatever reason, the comparison included (BPCER of the whole session). Source of the terms:
+ISO/IEC 30107-3:2023, 3.2.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+
+from device.adapters.inference_tflite import Runtime, open_networks
+from device.app.clip import ReferencePicture, play_session
+from device.simulated.entropy import SeededEntropy
+from device.simulated.presenting import Filming
+from device.vision.inference import Networks
+from models.tools.evaluate_stills import names_of
+from models.tools.metrics import clopper_pearson
+from models.tools.scene_presentations import (
+    BONA_FIDE,
+    SPECIES,
+    People,
+    Presentation,
+    build,
+    by_person,
+    find_people,
+    plan,
+    portrait_actor,
+)
+from protocol.documents import check_digit
+from protocol.evidence import EvidenceStatus
+from protocol.outcomes import Outcome
+from protocol.policy import PathName, default_policy
+from protocol.records import CertificationRecord
+from protocol.references import CaptureKind
+
+Key = TypeVar("Key", bound=str)
+
+_NUMBER = "99999919400101001"
+"""Of a region that does not exist."""
+_CAN_SHOW = "rendered people, sheets and screens under simulated light and sensor: control flow, and that each evidence points the right way"
+_CANNOT_SHOW = (
+    "how often real people, prints and screens are taken for one another; texture networks see no real skin here"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How networks are opened; goes to every process."""
+
+    models: Path
+    features: str
+    runtime: Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of one presentation."""
+
+    presentation: Presentation
+    outcome: str
+    reasons: tuple[str, ...]
+    failed: tuple[str, ...]
+    """`kind: reason` of the evidence that failed."""
+    not_run: tuple[str, ...]
+    zone: str | None
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether the terminal certified it."""
+        return self.outcome == Outcome.CERTIFIED
+
+
+def evaluate_scenes(
+    folder: Path,
+    opened: Opened,
+    *,
+    presentations: int,
+    bona_fide: int,
+    jobs: int,
+    seed: int,
+    on_played: Callable[[int, int], None] = lambda _done, _total: None,
+) -> dict[str, Any]:
+    """Play all presentations and return the figures.
+
+    Args:
+        folder: descriptions of people, sheets and screens.
+        opened: the networks.
+        presentations: number of attack presentations.
+        bona_fide: number of presentations of living people.
+        jobs: processes.
+        seed: the same seed, people and networks give the same figures.
+        on_played: called with the number played and of all, for a progress display.
+
+    Raises:
+        ClipInvalid: if a description cannot be used.
+        CameraUnavailable: if a clip cannot be read.
+    """
+    policy = default_policy()
+    people = find_people(folder)
+    planned = plan(people, policy, attacks=presentations, bona_fide=bona_fide, seed=seed)
+    rows: list[Played] = []
+    for row in _play_all(planned, folder, opened, jobs):
+        rows.append(row)
+        on_played(len(rows), len(planned))
+    rows.sort(key=lambda row: row.presentation.number)
+    return {
+        **_figures(rows),
+        "groups": {group: _figures(found) for group, found in _split(rows, lambda row: row.presentation.group)},
+        "seed": seed,
+        "people": people.group_of,
+        "policy": policy.policy_version,
+        "networks": asdict(names_of(_networks(opened))),
+        "can_show": _CAN_SHOW,
+        "cannot_show": _CANNOT_SHOW,
+        "presentations": [_row(row) for row in rows],
+    }
+
+
+Columns = Sequence[str]
+
+
+def scene_tables(report: dict[str, Any]) -> list[tuple[Columns, list[dict[str, Any]]]]:
+    """Return the report's tables as columns and rows: errors by group, and what stopped the attacks."""
+    errors: list[dict[str, Any]] = []
+    for group, figures in report["groups"].items():
+        total = {"presentations": figures["attacks"], "errors": figures["attacks_certified"]}
+        errors.append(
+            {"group": group, "what": "all attacks", **total, "interval": figures["attacks_certified_interval"]}
+        )
+        for species, found in figures["apcer"].items():
+            errors.append(
+                {
+                    "group": group,
+                    "what": species,
+                    "errors": found["certified"],
+                    "rate": found["apcer"],
+                    **_counted(found),
+                }
+            )
+        for path, found in figures["bpcer"].items():
+            what = f"bona fide, {path}"
+            errors.append(
+                {"group": group, "what": what, "errors": found["refused"], "rate": found["bpcer"], **_counted(found)}
+            )
+    stops = [
+        {
+            "species": species,
+            "path": path,
+            "presentations": cell["presentations"],
+            "failed evidence": ", ".join(f"{what} {count}" for what, count in cell["failed"].items()),
+            "outcomes": ", ".join(f"{what} {count}" for what, count in cell["outcomes"].items()),
+        }
+        for species, found in report["apcer"].items()
+        for path, cell in found["paths"].items()
+    ]
+    return [
+        (("group", "what", "presentations", "errors", "rate", "interval"), errors),
+        (("species", "path", "presentations", "failed evidence", "outcomes"), stops),
+    ]
+
+
+def _counted(found: dict[str, Any]) -> dict[str, Any]:
+    return {"presentations": found["presentations"], "interval": found["interval"]}
+
+
+def _play_all(planned: Sequence[Presentation], folder: Path, opened: Opened, jobs: int) -> Iterator[Played]:
+    ordered = by_person(planned)
+    if jobs == 1:
+        yield from (_play(presentation, folder, opened) for presentation in ordered)
+        return
+    # One piece for each process, cut between persons as far as can be: decoded clips are large and are kept by the process.
+    with _pool(jobs) as pool:
+        size = max(1, min(8, len(ordered) // (4 * jobs)))
+        yield from pool.map(_play, ordered, itertools.repeat(folder), itertools.repeat(opened), chunksize=size)
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    # Spawned, as the interpreter's threads do not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def _play(presentation: Presentation, folder: Path, opened: Opened) -> Played:
+    networks, policy, people = _networks(opened), default_policy(), _people(folder)
+    record = play_session(
+        _NUMBER + check_digit(_NUMBER),
+        build(presentation, people, policy),
+        networks=networks,
+        policy=policy,
+        reference=ReferencePicture(_portrait(presentation.person, folder), "portrait", CaptureKind.LIVE),
+        path=presentation.path,
+        entropy=SeededEntropy(presentation.seed),
+        seed=presentation.seed,
+    )
+    return _judged(presentation, record)
+
+
+def _judged(presentation: Presentation, record: CertificationRecord) -> Played:
+    def of(status: EvidenceStatus) -> tuple[str, ...]:
+        return tuple(f"{found.kind.value}: {found.reason}" for found in record.evidence if found.status is status)
+
+    return Played(
+        presentation=presentation,
+        outcome=record.decision.outcome.value,
+        reasons=tuple(reason.value for reason in record.decision.reasons),
+        failed=of(EvidenceStatus.FAILED),
+        not_run=of(EvidenceStatus.NOT_RUN),
+        zone=record.comparison.zone if record.comparison else None,
+    )
+
+
+@lru_cache(maxsize=1)
+def _networks(opened: Opened) -> Networks:
+    cv2.setNumThreads(1)
+    return open_networks(opened.models, features=opened.features, runtime=opened.runtime)
+
+
+@lru_cache(maxsize=1)
+def _people(folder: Path) -> People:
+    return find_people(folder)
+
+
+@lru_cache(maxsize=16)
+def _portrait(person: str, folder: Path) -> bytes:
+    pixels = Filming(portrait_actor(person, _people(folder))).frame(0.0)[1]
+    return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
+
+
+def _figures(rows: Sequence[Played]) -> dict[str, Any]:
+    attacks = [row for row in rows if row.presentation.species != BONA_FIDE]
+    living = [row for row in rows if row.presentation.species == BONA_FIDE]
+    certified = sum(row.is_certified for row in attacks)
+    by_species = dict(_split(attacks, lambda row: row.presentation.species))
+    return {
+        "attacks": len(attacks),
+        "attacks_certified": certified,
+        "attacks_certified_interval": clopper_pearson(certified, len(attacks)),
+        "apcer": {species: _apcer(by_species[species]) for species in SPECIES if species in by_species},
+        "bona_fide": len(living),
+        "bona_fide_refused": sum(not row.is_certified for row in living),
+        "bpcer": {path: _bpcer(found) for path, found in _by_path(living)},
+    }
+
+
+def _apcer(rows: Sequence[Played]) -> dict[str, Any]:
+    certified = sum(row.is_certified for row in rows)
+    return {
+        "presentations": len(rows),
+        "certified": certified,
+        "apcer": certified / len(rows),
+        "interval": clopper_pearson(certified, len(rows)),
+        "paths": {
+            path: {
+                "presentations": len(found),
+                "certified": sum(row.is_certified for row in found),
+                "outcomes": _counts(row.outcome for row in found),
+                "failed": _counts(what for row in found for what in row.failed),
+                "not_run": _counts(what for row in found for what in row.not_run),
+                "failed_kinds": _counts(
+                    what for row in found for what in {item.partition(":")[0] for item in row.failed}
+                ),
+            }
+            for path, found in _by_path(rows)
+        },
+    }
+
+
+def _bpcer(rows: Sequence[Played]) -> dict[str, Any]:
+    refused = [row for row in rows if not row.is_certified]
+    return {
+        "presentations": len(rows),
+        "refused": len(refused),
+        "bpcer": len(refused) / len(rows),
+        "interval": clopper_pearson(len(refused), len(rows)),
+        "outcomes": _counts(row.outcome for row in rows),
+        "reasons": _counts(reason for row in refused for reason in row.reasons),
+        "failed": _counts(what for row in refused for what in row.failed),
+        "not_run": _counts(what for row in rows for what in row.not_run),
+    }
+
+
+def _by_path(rows: Sequence[Played]) -> Iterator[tuple[PathName, list[Played]]]:
+    return _split(rows, lambda row: row.presentation.path)
+
+
+def _split(rows: Sequence[Played], key: Callable[[Played], Key]) -> Iterator[tuple[Key, list[Played]]]:
+    """Give the rows by key, in the order of the keys' names."""
+    for value in sorted({key(row) for row in rows}, key=str):
+        yield value, [row for row in rows if key(row) == value]
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _row(row: Played) -> dict[str, Any]:
+    shown = row.presentation
+    return {
+        "number": shown.number,
+        "species": shown.species,
+        "variant": shown.variant,
+        "person": shown.person,
+        "path": shown.path.value,
+        "outcome": row.outcome,
+        "reasons": row.reasons,
+        "failed": row.failed,
+        "not_run": row.not_run,
+    }

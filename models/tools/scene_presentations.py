@@ -1,0 +1,405 @@
+"""What `evaluate scenes` shows to the terminal: living people and every species of attack, no two presentations alike.
+
+Each presentation has a seed of its own; the room, the place, the pulse, the tempo, the hand and, for recordings, the session that was
+recorded are drawn from it. So a presentation is the same whoever plays it, in whatever order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from device.errors import ClipInvalid
+from device.simulated.actor import Actor, SwapActor
+from device.simulated.layered import (
+    LayeredClip,
+    LayeredDescription,
+    ScreenDescription,
+    describe,
+    open_layered,
+    open_screen,
+)
+from device.simulated.performers import Answering, Heedless, Pausing, Performer, Still
+from device.simulated.presenting import (
+    Filming,
+    Frozen,
+    Injection,
+    OnScreen,
+    Present,
+    Pulse,
+    Says,
+    StandIn,
+    Tremor,
+)
+from device.simulated.scene import DARK, Place, RingState, Room, View
+from protocol.challenge import Action, draw_light_code
+from protocol.policy import PathName, Policy
+
+BONA_FIDE = "bona_fide"
+SHEETS = ("print_flat", "print_bent", "cut_out", "mask")
+SPECIES: dict[str, tuple[str, ...]] = {
+    **{sheet: ("imitating", "heedless") for sheet in SHEETS},
+    "screen_still": ("dark_room", "lit_room"),
+    "screen_earlier_session": ("heedless", "paused"),
+    "screen_right_actions": ("plain", "constant_light", "earlier_code"),
+    "injected_earlier_session": ("silent", "obeying", "obeying_paused"),
+    "injected_right_actions": ("silent", "obeying", "obeying_bright", "earlier_code"),
+    "frozen_sensor": ("stuck", "obeying"),
+    "swap": ("after_first_action", "after_second_action"),
+    "stand_in": ("acts",),
+}
+"""Attack species and the ways each is played. Source of the list: what such terminals have met; ISO/IEC 30107-1 calls both artefacts and
+human characteristics (swap, stand-in) presentation attack instruments."""
+
+_CODE_BEGINS_S = 1.5
+"""When the code began in a recorded session: a thief who knows the terminal plays the recording from the start."""
+_STILL_PATHS = frozenset({PathName.NO_MOVEMENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """One thing to show to the terminal."""
+
+    number: int
+    species: str
+    """`bona_fide` or an attack species."""
+    variant: str
+    person: str
+    """Whom it claims to be."""
+    other: str | None
+    """The second person of a swap or stand-in."""
+    group: str
+    path: PathName
+    seed: int
+    """Of everything that varies."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The rendered people of a folder, with the sheets and screens that go with them."""
+
+    folder: Path
+    group_of: dict[str, str]
+    """Development or held out, by name."""
+    sheets: dict[tuple[str, str], str]
+    """Name of the sheet's clip by person and species."""
+    screens: tuple[str, ...]
+
+    def clip(self, name: str) -> LayeredClip:
+        """Return a decoded clip."""
+        return open_layered(self.folder / f"{name}.toml")
+
+    def others(self, person: str) -> tuple[str, ...]:
+        """Return everybody else of the same group."""
+        return tuple(name for name, group in self.group_of.items() if name != person and group == self.group_of[person])
+
+
+def find_people(folder: Path) -> People:
+    """Read all clip descriptions of a folder.
+
+    Raises:
+        ClipInvalid: if one cannot be used, or nobody is in it.
+    """
+    people: dict[str, str] = {}
+    sheets: dict[tuple[str, str], str] = {}
+    screens: list[str] = []
+    for path in sorted(folder.glob("*.toml")):
+        found = describe(path)
+        if isinstance(found, ScreenDescription):
+            screens.append(path.stem)
+        elif isinstance(found, LayeredDescription) and found.attack is None:
+            people[path.stem] = found.group
+        elif isinstance(found, LayeredDescription) and found.attack is not None:
+            sheets[found.attack.of, found.attack.species] = path.stem
+    if not people:
+        raise ClipInvalid(f"folder {folder.name}: no layered clip of a person in it")
+    return People(folder, people, sheets, tuple(screens))
+
+
+def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: int) -> tuple[Presentation, ...]:
+    """Lay out the presentations: each species on each path of the policy in turn, with persons and variants in turn.
+
+    Args:
+        people: who there is.
+        policy: its paths are gone.
+        attacks: number of attack presentations.
+        bona_fide: number of presentations of living people, spread over the paths.
+        seed: of everything.
+    """
+    paths = tuple(path for path in PathName if path in policy.paths)
+    chosen: list[tuple[str, str, str, PathName]] = []
+    cells = [
+        (species, path, _pairs(people, species, path))
+        for path, species in itertools.product(paths, SPECIES)
+        if _pairs(people, species, path)
+    ]
+    cells = sorted(cells, key=lambda cell: _draw(seed, f"{cell[0]} {cell[1]}"))
+    for turn in itertools.count():
+        if len(chosen) >= attacks or not cells:
+            break
+        for species, path, pairs in cells:
+            person, variant = pairs[turn % len(pairs)]
+            chosen.append((species, variant, person, path))
+    living = [(BONA_FIDE, "answers", person, path) for person, path in itertools.product(people.group_of, paths)]
+    living = sorted(living, key=lambda row: _draw(seed, f"{row[2]} {row[3]}"))
+    rows = [*chosen[:attacks], *itertools.islice(itertools.cycle(living), bona_fide)]
+    return tuple(
+        Presentation(
+            number=number,
+            species=species,
+            variant=variant,
+            person=person,
+            other=_other(people, person, seed + number) if species in {"swap", "stand_in"} else None,
+            group=people.group_of[person],
+            path=path,
+            seed=_draw(seed, f"presentation {number}"),
+        )
+        for number, (species, variant, person, path) in enumerate(rows)
+    )
+
+
+def build(presentation: Presentation, people: People, policy: Policy) -> Actor:
+    """Return the actor of a presentation."""
+    return _BUILDERS[presentation.species](_Making(presentation, people, policy))
+
+
+def portrait_actor(person: str, people: People) -> Present:
+    """Return a person at rest in the room's own light, as an enrolment desk sees them."""
+    clip = people.clip(person)
+    return Present(clip, Still(clip.description.segments.idle[0]))
+
+
+def _pairs(people: People, species: str, path: PathName) -> tuple[tuple[str, str], ...]:
+    """Return persons and variants that a species can be played with on a path."""
+    persons = [
+        person
+        for person in people.group_of
+        if (species not in SHEETS or (person, species) in people.sheets)
+        and (not species.startswith("screen") or people.screens)
+        and (species not in {"swap", "stand_in"} or people.others(person))
+    ]
+    if species == "stand_in" and path in _STILL_PATHS:
+        return ()
+    variants = SPECIES[species][:1] if species in {"swap"} and path in _STILL_PATHS else SPECIES[species]
+    # Persons and variants both change with each turn, so that a short run already sees many.
+    count = len(persons) * len(variants)
+    return tuple((persons[n % len(persons)], variants[(n + n // len(persons)) % len(variants)]) for n in range(count))
+
+
+def _other(people: People, person: str, seed: int) -> str:
+    others = people.others(person)
+    return others[seed % len(others)]
+
+
+def _draw(seed: int, what: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {what}".encode()).digest()[:6], "big")
+
+
+class _Making:
+    """What the builders of one presentation share; everything random comes from its seed."""
+
+    def __init__(self, presentation: Presentation, people: People, policy: Policy) -> None:
+        self.of = presentation
+        self.people = people
+        self.policy = policy
+        self.random = np.random.default_rng(presentation.seed)
+        self.room = Room(light=float(self.random.uniform(0.7, 1.6)), tint=self._tint())
+        self.tremor = Tremor(float(self.random.uniform(0.4, 1.6)), float(self.random.uniform(0, 6)))
+        self.clip = people.clip(presentation.person)
+
+    def person(self, clip: LayeredClip, performer: Performer | None = None) -> Present:
+        """Return somebody alive at a place of their own."""
+        return Present(
+            clip,
+            performer or self.answering(clip),
+            room=self.room,
+            place=Place(
+                float(self.random.uniform(0.92, 1.08)),
+                int(self.random.integers(-15, 16)),
+                int(self.random.integers(-10, 11)),
+            ),
+            pulse=Pulse(float(self.random.uniform(55, 95)), float(self.random.uniform(0.006, 0.010))),
+        )
+
+    def answering(self, clip: LayeredClip) -> Answering:
+        """Return a performer who does what is asked, in a tempo of their own."""
+        return Answering(
+            clip.description,
+            reaction_s=float(self.random.uniform(0.6, 1.4)),
+            pace=float(self.random.uniform(0.85, 1.1)),
+        )
+
+    def recorded(self, *, is_paused: bool) -> Performer:
+        """Return the performer of an earlier session: actions of its own, in its own order."""
+        count = self.policy.challenge.count
+        actions: list[Action] = []
+        while len(actions) < count:
+            action = self.policy.challenge.actions[int(self.random.integers(len(self.policy.challenge.actions)))]
+            if not actions or action is not actions[-1]:
+                actions.append(action)
+        if is_paused:
+            return Pausing(self.clip.description, actions, reaction_s=float(self.random.uniform(0.5, 1.2)))
+        return Heedless(self.clip.description, actions, rest_s=float(self.random.uniform(1.5, 3.0)))
+
+    def earlier_code(self) -> Callable[[float], RingState]:
+        """Return the light of an earlier session on the same path, by its time; dark where the path has none."""
+        rules = self.policy.light.get(self.of.path)
+        if rules is None:
+            return lambda _: DARK
+        nonce = self.random.bytes(16)
+        chips = draw_light_code(nonce, rules)
+        step_s = rules.chip_s + rules.ramp_s
+
+        def ring(at_s: float) -> RingState:
+            number = int((at_s - _CODE_BEGINS_S) // step_s)
+            if not 0 <= number < len(chips):
+                return DARK
+            chip, before = chips[number], chips[max(0, number - 1)]
+            part = 1.0 if not rules.ramp_s else min(1.0, (at_s - _CODE_BEGINS_S - number * step_s) / rules.ramp_s)
+            # Whole percents, so that like moments of a fade are kept.
+            return RingState(
+                round(before.left + part * (chip.left - before.left), 2),
+                round(before.right + part * (chip.right - before.right), 2),
+            )
+
+        return ring
+
+    def filming(self, performer: Performer, ring: Callable[[float], RingState], *, is_clean: bool) -> Filming:
+        """Return a film of the person."""
+        pulse = None if is_clean else Pulse(float(self.random.uniform(55, 95)), 0.008)
+        scene = Present(self.clip, performer, pulse=pulse)
+        return Filming(scene, ring=ring, seed=self.of.seed, is_clean=is_clean)
+
+    def on_screen(self, content: Filming, *, room: Room | None = None) -> OnScreen:
+        """Return a display in somebody's hand that shows a film."""
+        name = self.people.screens[int(self.random.integers(len(self.people.screens)))]
+        return OnScreen(
+            open_screen(self.people.folder / f"{name}.toml"),
+            content,
+            crop=float(self.random.uniform(0.6, 0.9)),
+            brightness=float(self.random.uniform(0.5, 1.0)),
+            room=room or self.room,
+            tremor=self.tremor,
+        )
+
+    def _tint(self) -> tuple[float, float, float]:
+        warm = float(self.random.uniform(-0.12, 0.12))
+        return round(1 + warm, 3), 1.0, round(1 - warm, 3)
+
+
+def _bona_fide(making: _Making) -> Actor:
+    return making.person(making.clip)
+
+
+def _sheet(making: _Making) -> Actor:
+    sheet = making.people.clip(making.people.sheets[making.of.person, making.of.species])
+    segments = sheet.description.segments
+    can = [action for action in Action if segments.of(action)]
+    performer: Performer = making.answering(sheet)
+    if making.of.variant == "heedless":
+        performer = Heedless(sheet.description, can, rest_s=float(making.random.uniform(1.0, 3.0)))
+    return Present(sheet, performer, room=making.room, tremor=making.tremor)
+
+
+def _screen_still(making: _Making) -> Actor:
+    still = Still(making.clip.description.segments.idle[0])
+    room = making.room if making.of.variant == "lit_room" else Room(light=0.15)
+    return making.on_screen(making.filming(still, lambda _: DARK, is_clean=True), room=room)
+
+
+def _screen_earlier(making: _Making) -> Actor:
+    performer = making.recorded(is_paused=making.of.variant == "paused")
+    return making.on_screen(making.filming(performer, making.earlier_code(), is_clean=True))
+
+
+def _screen_right(making: _Making) -> Actor:
+    lights: dict[str, Callable[[float], RingState]] = {
+        "plain": lambda _: DARK,
+        "constant_light": lambda _: RingState(0.5, 0.5),
+        "earlier_code": making.earlier_code(),
+    }
+    film = making.filming(making.answering(making.clip), lights[making.of.variant], is_clean=True)
+    return making.on_screen(film)
+
+
+def _injected_earlier(making: _Making) -> Actor:
+    performer = making.recorded(is_paused=making.of.variant == "obeying_paused")
+    film = making.filming(performer, making.earlier_code(), is_clean=False)
+    return Injection(film, says=Says.NOTHING if making.of.variant == "silent" else Says.OBEYS)
+
+
+def _injected_right(making: _Making) -> Actor:
+    ring = making.earlier_code() if making.of.variant == "earlier_code" else lambda _: DARK
+    film = making.filming(making.answering(making.clip), ring, is_clean=False)
+    says = Says.NOTHING if making.of.variant == "silent" else Says.OBEYS
+    return Injection(film, says=says, follows_exposure=making.of.variant in {"obeying_bright", "earlier_code"})
+
+
+def _frozen(making: _Making) -> Actor:
+    says = Says.STUCK if making.of.variant == "stuck" else Says.OBEYS
+    return Frozen(making.person(making.clip), after_s=float(making.random.uniform(1.0, 8.0)), says=says)
+
+
+def _swap(making: _Making) -> Actor:
+    first, second = making.person(making.clip), making.person(_second(making))
+    if making.of.path in _STILL_PATHS:
+        return _Exchange(first, second, after_s=float(making.random.uniform(2.0, 8.0)))
+    return SwapActor(first, second, after_prompts=1 if making.of.variant == "after_first_action" else 2)
+
+
+def _stand_in(making: _Making) -> Actor:
+    return StandIn(rests=making.person(making.clip), acts=making.person(_second(making)))
+
+
+def _second(making: _Making) -> LayeredClip:
+    assert making.of.other is not None, "planned with another person"  # noqa: S101 - an invariant of `plan`
+    return making.people.clip(making.of.other)
+
+
+class _Exchange:
+    """One person in whose place another sits down after a while."""
+
+    def __init__(self, first: Present, second: Present, *, after_s: float) -> None:
+        self._first = first
+        self._second = second
+        self._after_s = after_s
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self._first.rate
+
+    def picture(self, at_s: float) -> View:
+        """Return whoever is there."""
+        return self._who(at_s).picture(at_s)
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Let whoever is there hear."""
+        self._who(at_s).hear(line, at_s)
+
+    def _who(self, at_s: float) -> Present:
+        return self._first if at_s < self._after_s else self._second
+
+
+_BUILDERS: dict[str, Callable[[_Making], Actor]] = {
+    BONA_FIDE: _bona_fide,
+    **{sheet: _sheet for sheet in SHEETS},
+    "screen_still": _screen_still,
+    "screen_earlier_session": _screen_earlier,
+    "screen_right_actions": _screen_right,
+    "injected_earlier_session": _injected_earlier,
+    "injected_right_actions": _injected_right,
+    "frozen_sensor": _frozen,
+    "swap": _swap,
+    "stand_in": _stand_in,
+}
+
+
+def by_person(presentations: Sequence[Presentation]) -> tuple[Presentation, ...]:
+    """Return them in an order in which a clip that is open is used again."""
+    return tuple(sorted(presentations, key=lambda one: (one.person, one.species, one.other or "", one.number)))
