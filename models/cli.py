@@ -16,6 +16,8 @@ from models.tools.build import build as build_networks
 from models.tools.evaluate import evaluate
 from models.tools.golden import golden_vectors
 from models.tools.golden import write as write_golden
+from models.tools.import_pad import box_scale_of
+from models.tools.import_pad import import_pad as import_weights
 from models.tools.networks import NETWORKS
 
 MODELS = Path(__file__).resolve().parent
@@ -70,6 +72,38 @@ def golden(
     floats = _build(list(NETWORKS), layout, is_float=True)
     write_golden(golden_vectors(layout.root / CLIPS_FOLDER, MODELS, floats, layout.workdir), out)
     typer.echo(f"{len(floats)} golden vectors written")
+
+
+@app.command("import-pad")
+def import_pad(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS.pth", help="MiniFASNet state dict, PyTorch.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Gets texture_operator.tflite and .toml.")],
+    box_scale: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=8.0, help="Region in face boxes; without it the number the file name begins with."),
+    ] = None,
+    keep_float: Annotated[bool, typer.Option("--float", help="Do not quantise.")] = False,
+    workdir: Annotated[Path, typer.Option(help="Build environment of the quantiser.")] = Path(".build"),
+) -> None:
+    """Convert an operator's own MiniFASNet weights into a texture network for `texture` in the terminal's settings."""
+    scale = box_scale if box_scale is not None else box_scale_of(weights)
+    if scale is None:
+        _say(f"{weights.name}: the file name begins with no box scale; name it with --box-scale")
+        raise typer.Exit(2)
+    layout = Layout(root=MODELS.parent, workdir=workdir.resolve(), destination=MODELS)
+    try:
+        with Console(stderr=True).status("converting"):
+            made = import_weights(weights, out, layout, box_scale=scale, keep_float=keep_float)
+    except ModelsError as error:
+        _say(str(error))
+        raise typer.Exit(1) from error
+    typer.echo(f"{made.network}: {'int8' if made.is_int8 else 'float32'}, region {scale:g} face boxes")
+    if made.differences is not None:
+        mean, largest = made.differences
+        typer.echo(
+            f"int8 against float on unseen rendered faces: mean difference of the score {mean:.3f}, largest {largest:.3f}"
+        )
+    typer.echo(f'settings of the terminal: texture = "{made.manifest.resolve()}"')
 
 
 def _build(names: list[str], layout: Layout, *, is_float: bool = False) -> dict[str, bytes]:

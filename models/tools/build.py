@@ -39,7 +39,7 @@ _CODE = (
     "rewrites",
     "sources",
 )
-_REQUIREMENTS = Path("requirements") / "models-build.txt"
+REQUIREMENTS = Path("requirements") / "models-build.txt"
 CLIPS_FOLDER = Path("demo") / "people"
 
 
@@ -78,7 +78,7 @@ def build(
         SourceUnavailable: if a package cannot be had.
         BuildFailed: if the source tree is incomplete or a step ends with an error.
     """
-    requirements, clips = layout.root / _REQUIREMENTS, [layout.root / CLIPS_FOLDER / name for name in sorted(CLIPS)]
+    requirements, clips = layout.root / REQUIREMENTS, [layout.root / CLIPS_FOLDER / name for name in sorted(CLIPS)]
     for path in (requirements, *clips):
         if not path.exists():
             raise BuildFailed(f"{path.relative_to(layout.root)} is missing; the build wants a whole source tree")
@@ -92,7 +92,7 @@ def build(
     for source in ALL_SOURCES:
         extract(source, archives[source.package], sources)
     report("preparing the build environment")
-    python = _environment(requirements, layout.workdir)
+    python = prepare_environment(requirements, layout.workdir)
     key = _key([requirements, *clips, *(layout.root / "models" / "tools" / f"{name}.py" for name in _CODE)])
     steps = layout.workdir / "steps" / key
     report("cutting calibration faces")
@@ -140,14 +140,18 @@ def _manifest_text(name: str, data: bytes, layout: Layout) -> str:
     return to_toml(manifest.model_copy(update={"thresholds": thresholds}))
 
 
-def _environment(requirements: Path, workdir: Path) -> Path:
-    """Return the interpreter of a virtual environment that holds exactly the pinned requirements."""
+def prepare_environment(requirements: Path, workdir: Path) -> Path:
+    """Return the interpreter of a virtual environment that holds exactly the pinned requirements.
+
+    Raises:
+        BuildFailed: if it cannot be made.
+    """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = workdir / f"venv-{_key([requirements])}-py{version}"
     python, finished = folder / "bin" / "python", folder / "finished"
     if not finished.exists():
         venv.EnvBuilder(with_pip=True, clear=True).create(folder)
-        _run([str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(requirements)], workdir)
+        run([str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(requirements)], workdir)
         finished.touch()
     return python
 
@@ -159,13 +163,18 @@ def _step(python: Path, root: Path, result: Path, arguments: list[str]) -> Path:
         return result
     result.parent.mkdir(parents=True, exist_ok=True)
     part = result.with_name(result.name + ".part")
-    _run([str(python), "-m", "models.tools.convert", *arguments, "--out", str(part)], root)
+    run([str(python), "-m", "models.tools.convert", *arguments, "--out", str(part)], root)
     part.replace(result)
     seal.write_text(digest(result), encoding="ascii")
     return result
 
 
-def _run(command: list[str], folder: Path) -> None:
+def run(command: list[str], folder: Path) -> None:
+    """Run a command with the source tree's own modules.
+
+    Raises:
+        BuildFailed: if it ends with an error; holds its last line.
+    """
     # Imports come from the source tree alone; the quantiser's own progress bars would tear ours.
     settings = os.environ | {"PYTHONPATH": str(folder), "TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)

@@ -70,13 +70,13 @@ class GraphBuilder:
         options.strideH = options.strideW = stride
         options.filterHeight = options.filterWidth = size
         options.padding = _PADDING["VALID"]
-        shape = self._window(x, (size, size), stride, "VALID", self._shape(x)[3])
+        shape = self._window(x, (size, size), stride, "VALID", self.shape(x)[3])
         code = BUILTIN.MAX_POOL_2D if kind == "max" else BUILTIN.AVERAGE_POOL_2D
         return self._operator(code, "Pool2DOptions", options, [x], name, shape)
 
     def pad(self, x: int, name: str, amounts: list[tuple[int, int]]) -> int:
         """Put zeros before and after along each of the four axes."""
-        shape = tuple(n + before + after for n, (before, after) in zip(self._shape(x), amounts, strict=True))
+        shape = tuple(n + before + after for n, (before, after) in zip(self.shape(x), amounts, strict=True))
         inputs = [x, self._constant(f"{name}/amounts", np.array(amounts, np.int32))]
         return self._operator(BUILTIN.PAD, "PadOptions", schema.PadOptionsT(), inputs, name, shape)
 
@@ -84,7 +84,32 @@ class GraphBuilder:
         """Add two tensors of one shape."""
         options = schema.AddOptionsT()
         options.fusedActivationFunction = ACTIVATION.RELU if relu else ACTIVATION.NONE
-        return self._operator(BUILTIN.ADD, "AddOptions", options, [x, y], name, self._shape(x))
+        return self._operator(BUILTIN.ADD, "AddOptions", options, [x, y], name, self.shape(x))
+
+    def multiply(self, x: int, y: int, name: str) -> int:
+        """Multiply x by y, whose axes of length 1 are repeated to x's."""
+        return self._operator(BUILTIN.MUL, "MulOptions", schema.MulOptionsT(), [x, y], name, self.shape(x))
+
+    def sigmoid(self, x: int, name: str) -> int:
+        """Return 1 / (1 + exp(-x)) of every value."""
+        return self._operator(BUILTIN.LOGISTIC, None, None, [x], name, self.shape(x))
+
+    def softmax(self, x: int, name: str) -> int:
+        """Return the softmax over the last axis."""
+        options = schema.SoftmaxOptionsT()
+        options.beta = 1.0
+        return self._operator(BUILTIN.SOFTMAX, "SoftmaxOptions", options, [x], name, self.shape(x))
+
+    def slice(self, x: int, name: str, *, begin: tuple[int, ...], size: tuple[int, ...]) -> int:
+        """Cut a block out; its first index and its length on each axis."""
+        inputs = [
+            x,
+            *(
+                self._constant(f"{name}/{part}", np.array(values, np.int32))
+                for part, values in (("begin", begin), ("size", size))
+            ),
+        ]
+        return self._operator(BUILTIN.SLICE, "SliceOptions", schema.SliceOptionsT(), inputs, name, size)
 
     def prelu(self, x: int, name: str, slopes: Weights) -> int:
         """Return max(x, slopes * x), which is PReLU where every slope is at most 1; slopes (channels,).
@@ -98,10 +123,10 @@ class GraphBuilder:
             raise ValueError(f"{name}: slope {float(slopes.max())} is above 1")
         inputs = [x, self._constant(f"{name}/slopes", slopes.reshape(1, 1, 1, -1))]
         scaled = self._operator(
-            BUILTIN.MUL, "MulOptions", schema.MulOptionsT(), inputs, f"{name}/scaled", self._shape(x)
+            BUILTIN.MUL, "MulOptions", schema.MulOptionsT(), inputs, f"{name}/scaled", self.shape(x)
         )
         options = schema.MaximumMinimumOptionsT()
-        return self._operator(BUILTIN.MAXIMUM, "MaximumMinimumOptions", options, [x, scaled], name, self._shape(x))
+        return self._operator(BUILTIN.MAXIMUM, "MaximumMinimumOptions", options, [x, scaled], name, self.shape(x))
 
     def reshape(self, x: int, name: str, shape: tuple[int, ...]) -> int:
         """Give the values another shape."""
@@ -111,12 +136,13 @@ class GraphBuilder:
         return self._operator(BUILTIN.RESHAPE, "ReshapeOptions", options, inputs, name, shape)
 
     def _window(self, x: int, size: tuple[int, ...], stride: int, padding: Padding, channels: int) -> tuple[int, ...]:
-        batch, height, width, _ = self._shape(x)
+        batch, height, width, _ = self.shape(x)
         if padding == "SAME":
             return batch, -(-height // stride), -(-width // stride), channels
         return batch, (height - size[0]) // stride + 1, (width - size[1]) // stride + 1, channels
 
-    def _shape(self, x: int) -> tuple[int, ...]:
+    def shape(self, x: int) -> tuple[int, ...]:
+        """Return the shape of a tensor."""
         return tuple(int(n) for n in self._graph.tensors[x].shape)
 
     def _tensor(self, name: str, shape: tuple[int, ...], values: NDArray[Any] | None = None) -> int:
@@ -138,7 +164,7 @@ class GraphBuilder:
         return self._tensor(name, stored.shape, stored)
 
     def _operator(
-        self, code: int, options_name: str, options: Any, inputs: list[int], name: str, shape: tuple[int, ...]
+        self, code: int, options_name: str | None, options: Any, inputs: list[int], name: str, shape: tuple[int, ...]
     ) -> int:
         known = [item.builtinCode for item in self._model.operatorCodes]
         if code not in known:
@@ -148,8 +174,9 @@ class GraphBuilder:
             known.append(code)
         operator = schema.OperatorT()
         operator.opcodeIndex = known.index(code)
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, options_name)
-        operator.builtinOptions = options
+        if options_name is not None:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, options_name)
+            operator.builtinOptions = options
         operator.inputs, operator.outputs = inputs, [self._tensor(name, shape)]
         self._graph.operators.append(operator)
         return int(operator.outputs[0])

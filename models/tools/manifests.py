@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -20,13 +21,7 @@ def describe(item: Description, data: bytes) -> ModelManifest:
     Raises:
         ValueError: if the file has another number of inputs or outputs than its description.
     """
-    graph = only_graph(read_model(data))
-    inputs = tuple(
-        _tensor(graph.tensors[int(index)], role) for index, role in zip(graph.inputs, ("image",), strict=True)
-    )
-    outputs = tuple(
-        _tensor(graph.tensors[int(index)], role) for index, role in zip(graph.outputs, item.roles, strict=True)
-    )
+    inputs, outputs = read_tensors(data, item.roles)
     _, height, width, _ = inputs[0].shape
     package = item.source.package
     return ModelManifest(
@@ -52,6 +47,20 @@ def describe(item: Description, data: bytes) -> ModelManifest:
         ),
         calibration=Calibration(recipe=item.recipe, faces=item.calibration, count=item.count),
     )
+
+
+def read_tensors(data: bytes, roles: Sequence[str]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return the input, which is the picture, and the outputs of a network file, given the outputs' roles in its order.
+
+    Raises:
+        ValueError: if the file has another number of them.
+    """
+    graph = only_graph(read_model(data))
+    inputs, outputs = (
+        tuple(_tensor(graph.tensors[int(index)], role) for index, role in zip(found, names, strict=True))
+        for found, names in ((graph.inputs, ("image",)), (graph.outputs, roles))
+    )
+    return inputs, outputs
 
 
 def to_toml(manifest: ModelManifest) -> str:

@@ -83,7 +83,7 @@ def calibration_pictures(clips: Sequence[Path], portrait: Path, count: int, seed
     originals = _originals(clips, portrait)
     generator = np.random.Generator(np.random.PCG64(seed))
     order = generator.permutation(len(originals))
-    return [apply(originals[order[k % len(order)]], _draw(generator), generator) for k in range(count)]
+    return [apply(originals[order[k % len(order)]], draw_change(generator), generator) for k in range(count)]
 
 
 def apply(picture: Picture, change: Change, generator: np.random.Generator) -> Picture:
@@ -101,7 +101,8 @@ def apply(picture: Picture, change: Change, generator: np.random.Generator) -> P
     return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
-def _draw(generator: np.random.Generator) -> Change:
+def draw_change(generator: np.random.Generator) -> Change:
+    """Return a change from the ranges that `Change` names."""
     red, green, blue = generator.uniform(0.85, 1.15, 3)
     return Change(
         gain=float(generator.uniform(0.45, 1.5)),
