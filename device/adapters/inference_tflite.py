@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -61,6 +62,13 @@ class TfliteNetwork:
         self._is_bgr = manifest.preprocessing.colour_order == "BGR"
         is_flipped = image.dtype == "int8" and bool((self._table.view(np.uint8) == _PIXEL_VALUES ^ _FLIPPED_BIT).all())
         self._is_flipped = is_flipped
+        self._count = 0
+        self._invoke_ns = 0
+
+    @property
+    def usage(self) -> tuple[int, int]:
+        """How often the interpreter ran, and the processor time of the calling thread it took in all, in nanoseconds."""
+        return self._count, self._invoke_ns
 
     @property
     def manifest(self) -> ModelManifest:
@@ -89,7 +97,10 @@ class TfliteNetwork:
             np.bitwise_xor(source, _FLIPPED_BIT, out=self._input_view()[0].view(np.uint8))
         else:
             np.take(self._table, source, out=self._input_view()[0], mode="clip")
+        begin_ns = time.thread_time_ns()
         self._interpreter.invoke()
+        self._invoke_ns += time.thread_time_ns() - begin_ns
+        self._count += 1
         return {role: _real(view(), table) for role, view, table in self._outputs}
 
 

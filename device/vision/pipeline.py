@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from device.vision.detection import DetectedFace, FaceDetector
 from device.vision.eyelids import EyelidDetector, EyeOpenness
 from device.vision.features import FeatureExtractor, FeatureVector
+from device.vision.following import FaceFollower
 from device.vision.frame import Frame, Pixels
 from device.vision.geometry import Box
 from device.vision.inference import Networks
-from device.vision.landmarks import FaceLandmarks, LandmarkDetector
+from device.vision.landmarks import FaceLandmarks
 from device.vision.pose import HeadPose, head_pose, mouth_openness
 from device.vision.quality import QualityAssessment, assess
-from device.vision.tracking import FOLLOWED_PRESENCE, SubjectTracker, TrackedFace, moved
+from device.vision.tracking import TrackedFace
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,9 @@ class VisionPipeline:
     """
 
     def __init__(self, networks: Networks) -> None:
-        self._detector = FaceDetector(networks.detection)
-        self._landmarks = LandmarkDetector(networks.landmarks)
+        self._follower = FaceFollower(networks.detection, networks.landmarks)
         self._eyelids = EyelidDetector(networks.eyelids)
         self._extractor = FeatureExtractor(networks.features)
-        self._tracker = SubjectTracker()
-        self._before: FaceLandmarks | None = None
         self._last_ns: int | None = None
 
     @property
@@ -91,16 +88,20 @@ class VisionPipeline:
         if self._last_ns is not None and frame.monotonic_ns <= self._last_ns:
             return FrameObservation(frame.sequence, frame.monotonic_ns, face_count=0, subject=None, is_late=True)
         self._last_ns = frame.monotonic_ns
-        faces, seen = self._see(frame)
+        seen = self._follower.see(frame)
         subject = None
-        if seen is not None:
-            tracked, landmarks = seen
-            others = [face.box for face in faces if face is not tracked.face]
+        if seen.subject is not None and seen.landmarks is not None:
+            others = [face.box for face in seen.faces if face is not seen.subject.face]
             subject = self._observe(
-                frame.pixels, tracked, landmarks, others, want_features=want_features, flip_averaging=flip_averaging
+                frame.pixels,
+                seen.subject,
+                seen.landmarks,
+                others,
+                want_features=want_features,
+                flip_averaging=flip_averaging,
             )
         return FrameObservation(
-            sequence=frame.sequence, monotonic_ns=frame.monotonic_ns, face_count=len(faces), subject=subject
+            sequence=frame.sequence, monotonic_ns=frame.monotonic_ns, face_count=len(seen.faces), subject=subject
         )
 
     def features_of(self, subject: SubjectObservation) -> FeatureVector | None:
@@ -109,27 +110,8 @@ class VisionPipeline:
 
     def forget_subject(self) -> None:
         """Let the next frame choose a subject anew, under a new track id; for the start of a certification session."""
-        self._tracker.forget_subject()
+        self._follower.forget_subject()
         self._last_ns = None
-
-    def _see(self, frame: Frame) -> tuple[tuple[DetectedFace, ...], tuple[TrackedFace, FaceLandmarks] | None]:
-        """Return all faces and the subject's with its landmarks: followed from the last frame if it may be, detected if not."""
-        height, width = frame.pixels.shape[:2]
-        expected = self._tracker.expected(frame.monotonic_ns)
-        if expected is not None and self._before is not None:
-            landmarks = self._landmarks.find(frame.pixels, expected)
-            if landmarks.presence >= FOLLOWED_PRESENCE:
-                face = moved(expected, self._before, landmarks)
-                tracked = self._tracker.follow(face, frame_size=(width, height), monotonic_ns=frame.monotonic_ns)
-                if tracked is not None:
-                    self._before = landmarks
-                    return (face,), (tracked, landmarks)
-        faces = self._detector.detect(frame.pixels)
-        tracked = self._tracker.update(faces, frame_size=(width, height), monotonic_ns=frame.monotonic_ns)
-        if tracked is None:
-            return faces, None
-        self._before = self._landmarks.find(frame.pixels, tracked.face)
-        return faces, (tracked, self._before)
 
     def _observe(
         self,
