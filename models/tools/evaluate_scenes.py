@@ -49,7 +49,9 @@ Key = TypeVar("Key", bound=str)
 
 _NUMBER = "99999919400101001"
 """Of a region that does not exist."""
-_CAN_SHOW = "rendered people, sheets and screens under simulated light and sensor: control flow, and that each evidence points the right way"
+_CAN_SHOW = (
+    "control flow and the direction of each evidence: people, sheets and screens, light and sensor are simulated"
+)
 _CANNOT_SHOW = (
     "how often real people, prints and screens are taken for one another; texture networks see no real skin here"
 )

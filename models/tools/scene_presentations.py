@@ -43,7 +43,7 @@ from protocol.policy import PathName, Policy
 BONA_FIDE = "bona_fide"
 SHEETS = ("print_flat", "print_bent", "cut_out", "mask")
 SPECIES: dict[str, tuple[str, ...]] = {
-    **{sheet: ("imitating", "heedless") for sheet in SHEETS},
+    **dict.fromkeys(SHEETS, ("imitating", "heedless")),
     "screen_still": ("dark_room", "lit_room"),
     "screen_earlier_session": ("heedless", "paused"),
     "screen_right_actions": ("plain", "constant_light", "earlier_code"),
@@ -143,7 +143,8 @@ def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: 
         if len(chosen) >= attacks or not cells:
             break
         for species, path, pairs in cells:
-            person, variant = pairs[turn % len(pairs)]
+            # Each cell begins somewhere else, so that a short run already sees several persons.
+            person, variant = pairs[(turn + _draw(seed, f"{path} {species}")) % len(pairs)]
             chosen.append((species, variant, person, path))
     living = [(BONA_FIDE, "answers", person, path) for person, path in itertools.product(people.group_of, paths)]
     living = sorted(living, key=lambda row: _draw(seed, f"{row[2]} {row[3]}"))
@@ -388,7 +389,7 @@ class _Exchange:
 
 _BUILDERS: dict[str, Callable[[_Making], Actor]] = {
     BONA_FIDE: _bona_fide,
-    **{sheet: _sheet for sheet in SHEETS},
+    **dict.fromkeys(SHEETS, _sheet),
     "screen_still": _screen_still,
     "screen_earlier_session": _screen_earlier,
     "screen_right_actions": _screen_right,
