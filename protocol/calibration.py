@@ -16,7 +16,7 @@ Scores may be raw or normalised (`protocol.cohort`), larger = more alike.
 
 Source: Coles, An Introduction to Statistical Modeling of Extreme Values, 2001, chapter 4; Zhang and Stephens, A new and efficient
 estimation method for the generalized Pareto distribution, Technometrics 51(3), 2009; Efron and Tibshirani, An introduction to the
-bootstrap, 1993, chapter 13.
+bootstrap, 1993, chapters 6 and 12.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ _SHAPE_LIMIT = 0.5
 """A fitted shape beyond it either way is an accident of few values: similarities have neither infinite variance nor a wall."""
 _LEAST_ERRORS = 0.1
 """Least number of false matches to be expected among the pairs at the rate wanted: beyond ten times the count nothing is extrapolated."""
-_CONFIDENCE = 0.95
+_ONE_SIDED, _TWO_SIDED = NormalDist().inv_cdf(0.95), NormalDist().inv_cdf(0.975)
+"""In standard errors. The ends are the estimate and so many bootstrap standard errors, not percentiles of the resamples: a
+person drawn twice has no score with themselves, so resamples lie a little low."""
 _RESAMPLES = 200
 MOST_PEOPLE = 1000
 """More add minutes and hardly any certainty: half a million pairs."""
@@ -121,7 +123,7 @@ class CalibratedThreshold:
     estimate: float
     """The best estimate."""
     interval: tuple[float, float]
-    """Two-sided 95 % interval by resampling people; it leans to the safe side, so its lower end may be above the true value."""
+    """Two-sided 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,9 @@ def calibrate(impostor: ImpostorScores, rates: Sequence[float], *, seed: int = 0
         blended[resample] = [_blend(one, other, weight).threshold(rate) for rate in rates]
         fits[resample] = [one.threshold(rate) for rate in rates]
     return Calibration(
-        thresholds=tuple(_summary(rate, tail, blended[:, place], fits[:, place]) for place, rate in enumerate(rates)),
+        thresholds=tuple(
+            _summary(rate, tail, blended[:, place], fitted, fits[:, place]) for place, rate in enumerate(rates)
+        ),
         tail=tail,
         people=present,
         pairs=sample.pairs,
@@ -185,12 +189,13 @@ def calibrate(impostor: ImpostorScores, rates: Sequence[float], *, seed: int = 0
     )
 
 
-def _summary(rate: float, tail: Tail, blended: Real, fits: Real) -> CalibratedThreshold:
-    low, upper, high = (float(value) for value in np.quantile(blended, [0.025, _CONFIDENCE, 0.975]))
+def _summary(rate: float, tail: Tail, blended: Real, fitted: Tail, fits: Real) -> CalibratedThreshold:
+    estimate, error = tail.threshold(rate), float(blended.std())
     # Of the two tails the normal one is usually the heavier; the lower end allows for its being wrong.
-    low = min(low, float(np.quantile(fits, 0.025)))
-    estimate = tail.threshold(rate)
-    return CalibratedThreshold(rate, max(upper, estimate), estimate, (min(low, estimate), max(high, estimate)))
+    low = min(estimate - _TWO_SIDED * error, fitted.threshold(rate) - _TWO_SIDED * float(fits.std()))
+    return CalibratedThreshold(
+        rate, estimate + _ONE_SIDED * error, estimate, (min(low, estimate), estimate + _TWO_SIDED * error)
+    )
 
 
 def _blend(fitted: Tail, normal: Tail, weight: float) -> Tail:

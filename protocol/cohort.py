@@ -67,7 +67,8 @@ def levels(similarities: Real, own: NDArray[np.intp], share: float) -> Real:
         share: see `level`.
 
     Returns:
-        float64 (N, P); [i, p] is the level of sample i over the cohort without its own person and without person p.
+        float64 (N, P + 1); [i, p] is the level of sample i over the cohort without its own person and without person p,
+        [i, P] that over the cohort without its own person alone.
 
     Raises:
         ValueError: if there are too few people.
@@ -85,7 +86,7 @@ def levels(similarities: Real, own: NDArray[np.intp], share: float) -> Real:
     values = np.take_along_axis(others, columns, axis=1)
     order = np.argsort(-values, axis=1)
     columns, values = np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)
-    found = np.empty_like(others)
+    found = np.empty((samples, people + 1))
     for in_cohort in (False, True):
         chosen = rows[is_in == in_cohort]
         left = people - int(in_cohort)
@@ -94,6 +95,7 @@ def levels(similarities: Real, own: NDArray[np.intp], share: float) -> Real:
         for place in range(near):
             without = (values[chosen, : near + 1].sum(axis=1) - values[chosen, place]) / near
             found[chosen, columns[chosen, place]] = without
+        found[chosen, people] = values[chosen, :all_near].mean(axis=1)
         if in_cohort:
-            found[chosen, own[chosen]] = values[chosen, :all_near].mean(axis=1)
+            found[chosen, own[chosen]] = found[chosen, people]
     return found

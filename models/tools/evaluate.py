@@ -13,11 +13,12 @@ from rich.progress import Progress
 from rich.progress import track as progress_over
 from rich.table import Table
 
-from device.adapters.inference_tflite import Runtime, open_networks
+from device.adapters.inference_tflite import Runtime, open_network, open_networks
 from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused
-from device.vision.inference import Networks
+from device.vision.inference import Network, Networks
 from models.tools.evaluate_clips import evaluate_clips, read_events
 from models.tools.evaluate_detection import evaluate_detection, read_boxes
+from models.tools.evaluate_groups import read_groups
 from models.tools.evaluate_index import IndexInvalid
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
@@ -91,12 +92,35 @@ def verification(
     models: ModelsDir = MODELS,
     features: Features = _DEFAULT_FEATURES,
     runtime: WantedRuntime = "auto",
+    groups: Annotated[
+        Path | None, typer.Option("--groups", help="Index of groups of people: columns file, group.")
+    ] = None,
+    float_network: Annotated[
+        Path | None,
+        typer.Option(
+            "--float", help="Float feature network with its manifest beside it, as `build --float-to` writes it."
+        ),
+    ] = None,
 ) -> None:
-    """Error rates of one-to-one comparison; columns a, b, same, set, fold."""
+    """Error rates of one-to-one comparison, overall and in groups; columns a, b, same, set, fold."""
     rows = _read(read_pairs, index)
-    report = evaluate_verification(rows, _open(models, features, runtime), track=_track("extracting features"))
+    members = [] if groups is None else _read(read_groups, groups)
+    networks = _open(models, features, runtime)
+    floating = None if float_network is None else _open_float(float_network, runtime)
+    report = evaluate_verification(
+        rows, networks, members=members, float_features=floating, track=_track("extracting features")
+    )
     points = ("fmr", "fmr_interval", "threshold", "fnmr", "fnmr_interval")
-    _show(report, as_json, [_listing(report), (points, report["operating_points"])])
+    single = {name: value for name, value in report.items() if name not in ("all_pairs", "groups")}
+    tables = [_listing(single), (points, report["operating_points"])]
+    if "all_pairs" in report:
+        rates = [{"scores": kind, **row} for kind in ("raw", "normalised") for row in report["all_pairs"][kind]]
+        tables.append((("scores", "fmr", "threshold", "fnmr", "fnmr_interval"), rates))
+    for name, group in report.get("groups", {}).items():
+        kinds = ("global", "normalised", "self_calibrated", "self_calibrated_raw")
+        lines = [{"group": name, "thresholds": kind, **group[kind]} for kind in kinds]
+        tables.append((("group", "thresholds", "threshold", "fmr", "fmr_over_nominal", "fnmr"), lines))
+    _show(report, as_json, tables)
 
 
 @evaluate.command()
@@ -208,6 +232,15 @@ def _open(models: Path, features: str, runtime: str) -> Networks:
     """Load the networks or end with one line on stderr: exit code 2 for an unknown runtime, 1 for a refused network."""
     try:
         return open_networks(models, features=features, runtime=_runtime(runtime))
+    except NetworkRefused as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _open_float(path: Path, runtime: str) -> Network:
+    """Load a float feature network by its file or its manifest, or end as `_open`."""
+    try:
+        return open_network(path.with_suffix(".toml"), runtime=_runtime(runtime))
     except NetworkRefused as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

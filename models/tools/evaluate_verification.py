@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from device.vision.comparison import compare
-from device.vision.features import FeatureVector
-from device.vision.inference import Networks
+from device.vision.features import FeatureExtractor, FeatureVector, mean_features
+from device.vision.inference import Network, Networks
+from models.tools.evaluate_groups import Member, Pictures, evaluate_all_pairs, evaluate_groups, identity_of
 from models.tools.evaluate_index import existing_file, one_of, read_index, read_picture, whole_number
 from models.tools.evaluate_stills import StillObserver, names_of, padded
 from models.tools.metrics import (
@@ -31,6 +32,8 @@ COLUMNS = ("a", "b", "same", "set", "fold")
 FMR = 0.001
 """The false match rate of the headline figure; `operating_points` has others."""
 _OTHER_FMR = (0.1, 0.01, 0.001)
+_LEAST_IDENTITIES = 5
+"""For a comparison of all pairs with a cohort of others."""
 
 Paths = Callable[[Sequence[Path]], Iterable[Path]]
 """Passes paths through, e.g. while showing progress."""
@@ -55,45 +58,112 @@ def read_pairs(index: Path) -> list[Pair]:
     return read_index(index, COLUMNS, _pair)
 
 
-def evaluate_verification(pairs: Sequence[Pair], networks: Networks, *, track: Paths = iter) -> dict[str, Any]:
+def evaluate_verification(
+    pairs: Sequence[Pair],
+    networks: Networks,
+    *,
+    members: Sequence[Member] = (),
+    float_features: Network | None = None,
+    track: Paths = iter,
+) -> dict[str, Any]:
     """Return the figures of the comparison on pairs of tight face crops.
 
     A pair with a failure to acquire is an error in the accuracy. In the error rates it is a non-match, as at the terminal: it
-    raises FNMR and cannot raise FMR.
+    raises FNMR and cannot raise FMR. Where file names carry identities, all pairs of all pictures are compared as well.
+
+    Args:
+        pairs: the labelled pairs.
+        networks: the terminal's.
+        members: pictures counted to groups; each group is reported.
+        float_features: the float network that the int8 one was made from, to compare with it in this run.
+        track: shows progress.
     """
-    pictures = sorted({path for pair in pairs for path in (pair.a, pair.b)})
-    observer = StillObserver(networks)
-    features: dict[Path, FeatureVector | None] = {}
+    pictures = sorted({path for pair in pairs for path in (pair.a, pair.b)} | {member.picture for member in members})
+    extracted = _extract(pictures, networks, float_features, track)
+    report = _labelled(pairs, extracted.plain)
+    failures = sum(vector is None for vector in extracted.plain.values())
+    used = names_of(networks)
+    report |= {
+        "failures_to_acquire": failures,
+        "failure_to_acquire_rate": failures / len(pictures),
+        "failure_to_acquire_interval": wilson(failures, len(pictures)),
+        "pictures": len(pictures),
+        "networks": used.digests,
+        "runtime": used.runtime,
+        "method": "accuracy: threshold of each fold set on the others; intervals 95 %: Wilson for accuracy and failures, "
+        "bootstrap over pairs (1,000 resamples) for error rates; failures to acquire are errors in the accuracy and non-matches "
+        "in the error rates",
+    }
+    if float_features is not None:
+        report["float"] = _against_float(report, _labelled(pairs, extracted.float_plain), float_features)
+    if all(identity_of(path) is not None for path in pictures) and failures < len(pictures):
+        mirrored = Pictures(extracted.mirrored)
+        if mirrored.people_count >= _LEAST_IDENTITIES:
+            report["all_pairs"] = evaluate_all_pairs(mirrored)
+            if members:
+                report["groups"] = evaluate_groups(mirrored, members)
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Extracted:
+    """Features by picture, None where there is no face."""
+
+    plain: dict[Path, FeatureVector | None]
+    """As the terminal makes them of a probe."""
+    mirrored: dict[Path, FeatureVector | None]
+    """Averaged with those of the mirrored crop, as references are."""
+    float_plain: dict[Path, FeatureVector | None]
+    """Of the float network; empty without one."""
+
+
+def _extract(pictures: Sequence[Path], networks: Networks, float_features: Network | None, track: Paths) -> _Extracted:
+    observer, extractor = StillObserver(networks), FeatureExtractor(networks.features)
+    other = None if float_features is None else FeatureExtractor(float_features)
+    found = _Extracted({}, {}, {})
     for path in track(pictures):
         picture = read_picture(path)
-        features[path] = None if picture is None else observer.features(padded(picture))
+        subject = None if picture is None else observer.subject(padded(picture))
+        crop = None if subject is None else subject.crop
+        if crop is None:
+            found.plain[path] = found.mirrored[path] = found.float_plain[path] = None
+            continue
+        plain = extractor.extract(crop)
+        found.plain[path] = plain
+        found.mirrored[path] = mean_features([plain, extractor.extract(np.ascontiguousarray(crop[:, ::-1]))])
+        if other is not None:
+            found.float_plain[path] = other.extract(crop)
+    return found
+
+
+def _labelled(pairs: Sequence[Pair], features: Mapping[Path, FeatureVector | None]) -> dict[str, Any]:
+    """Return accuracy and error rates on the labelled pairs."""
     scores = np.array([_similarity(features[pair.a], features[pair.b]) for pair in pairs])
     same = np.array([pair.is_same for pair in pairs])
     accuracy, thresholds, right = fold_accuracy(scores, same, [pair.fold for pair in pairs])
     genuine = np.where(np.isnan(scores[same]), -np.inf, scores[same])
     impostor = np.where(np.isnan(scores[~same]), -np.inf, scores[~same])
-    failures = sum(vector is None for vector in features.values())
-    failed_pairs = int(np.isnan(scores).sum())
-    used = names_of(networks)
     return {
         "accuracy": float(np.mean(list(accuracy.values()))),
         "accuracy_interval": wilson(right, len(pairs)),
         "accuracy_by_fold": {str(fold): value for fold, value in accuracy.items()},
         "accuracy_threshold": float(np.mean(list(thresholds.values()))),
         **_error_rates(genuine, impostor),
-        "failures_to_acquire": failures,
-        "failure_to_acquire_rate": failures / len(pictures),
-        "failure_to_acquire_interval": wilson(failures, len(pictures)),
-        "pairs_with_failure": failed_pairs,
-        "pictures": len(pictures),
+        "pairs_with_failure": int(np.isnan(scores).sum()),
         "pairs": len(pairs),
         "genuine_pairs": int(same.sum()),
         "impostor_pairs": int((~same).sum()),
-        "networks": used.digests,
-        "runtime": used.runtime,
-        "method": "accuracy: threshold of each fold set on the others; intervals 95 %: Wilson for accuracy and failures, "
-        "bootstrap over pairs (1,000 resamples) for error rates; failures to acquire are errors in the accuracy and non-matches "
-        "in the error rates",
+    }
+
+
+def _against_float(int8: Mapping[str, Any], floating: Mapping[str, Any], network: Network) -> dict[str, Any]:
+    names = ("accuracy", "accuracy_interval", "eer", "fnmr_at_fmr", "fnmr_at_fmr_interval", "fmr", "threshold")
+    mine, other = int8["fnmr_at_fmr"], floating["fnmr_at_fmr"]
+    return {
+        **{name: floating.get(name) for name in names},
+        "int8_minus_float_fnmr": None if mine is None or other is None else mine - other,
+        "int8_minus_float_accuracy": int8["accuracy"] - floating["accuracy"],
+        "sha256": network.digest,
     }
 
 

@@ -46,10 +46,7 @@ def golden_vectors(clips: Path, models: Path, floats: Mapping[str, bytes], workd
         workdir: where the float files are written with manifests of their own.
     """
     folder = workdir / "floats"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in floats.items():
-        (folder / f"{name}.tflite").write_bytes(data)
-        (folder / f"{name}.toml").write_text(to_toml(describe(NETWORKS[name], data)), encoding="utf-8")
+    write_floats(floats, folder)
     vectors: dict[str, Arrays] = {}
     for name, image in _images(read_clip(clips / CLIP)[FRAME], folder).items():
         arrays: Arrays = {"image": image}
@@ -58,6 +55,14 @@ def golden_vectors(clips: Path, models: Path, floats: Mapping[str, bytes], workd
             arrays |= {f"{kind}_{role}": values for role, values in network.infer(image).items()}
         vectors[name] = arrays
     return vectors
+
+
+def write_floats(floats: Mapping[str, bytes], folder: Path) -> None:
+    """Write float networks, each with a manifest beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in floats.items():
+        (folder / f"{name}.tflite").write_bytes(data)
+        (folder / f"{name}.toml").write_text(to_toml(describe(NETWORKS[name], data)), encoding="utf-8")
 
 
 def write(vectors: Mapping[str, Arrays], folder: Path) -> None:
