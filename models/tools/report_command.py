@@ -1,0 +1,118 @@
+"""`lifecert-models report`: measure, keep the figures, write the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track as progress_over
+
+from device.adapters.inference_tflite import open_networks
+from device.errors import DeviceError
+from models.errors import ModelsError
+from models.tools.evaluate import MODELS, PEOPLE
+from models.tools.evaluate_scenes import Opened
+from models.tools.evaluate_verification import Paths
+from models.tools.report import (
+    Figures,
+    Measured,
+    ReportInvalid,
+    Results,
+    Sources,
+    evaluate_section,
+    read_results,
+    without_names,
+    write_page,
+    write_results,
+)
+from models.tools.report_page import PAGE
+from models.tools.report_sections import SECTIONS
+
+_DOCS = MODELS.parent / "docs"
+
+
+def report(
+    evaluation: Annotated[
+        Path | None,
+        typer.Option("--eval", metavar="FOLDER", help="Private test data, laid out as its SOURCES.md says."),
+    ] = None,
+    sections: Annotated[
+        str,
+        typer.Option(help=f"What to measure, with commas between: {', '.join(SECTIONS)}; 'none' only writes the page."),
+    ] = ",".join(SECTIONS),
+    take: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SECTION=FILE.json", help="Take what `evaluate SECTION --json` printed in place of measuring."
+        ),
+    ] = None,
+    known: Annotated[Path, typer.Option("--from", help="Figures measured before; kept where nothing newer is.")] = _DOCS
+    / f"{PAGE}.json",
+    save: Annotated[Path, typer.Option(help="Where all figures are kept.")] = _DOCS / f"{PAGE}.json",
+    out: Annotated[Path, typer.Option(help="Folder for the page and its plots.")] = _DOCS,
+    people: Annotated[Path, typer.Option(help="Folder of the rendered people.")] = PEOPLE,
+) -> None:
+    """Measure everything there is data for and write the evaluation page with its plots."""
+    wanted = [] if sections == "none" else [name.strip() for name in sections.split(",")]
+    taken = dict(item.partition("=")[::2] for item in take or ())
+    if unknown := sorted({*wanted, *taken} - set(SECTIONS)):
+        _fail(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}", code=2)
+    try:
+        results = read_results(known) if known.is_file() else Results()
+        for name, file in taken.items():
+            results = _with(results, name, _figures_of(Path(file)))
+        measuring = [name for name in SECTIONS if name in wanted and name not in taken]
+        if measuring:
+            opened = Opened(MODELS, "features_mobilefacenet", "auto")
+            networks = open_networks(opened.models, features=opened.features, runtime=opened.runtime)
+            sources = Sources(evaluation, people, networks, opened, _track)
+            for name in measuring:
+                found = evaluate_section(name, sources)
+                if found is None:
+                    typer.echo(f"{name}: no data given", err=True)
+                else:
+                    results = _with(results, name, found)
+                    # A later section that fails must not cost what this one took.
+                    write_results(results, save)
+    except (ModelsError, DeviceError) as error:
+        _fail(str(error), code=1)
+    write_results(results, save)
+    write_page(results, out)
+    typer.echo(f"{out / PAGE}.md: {len(results.sections)} of {len(SECTIONS)} sections have figures")
+
+
+def _with(results: Results, name: str, figures: Figures) -> Results:
+    measured = Measured(
+        measured_on=datetime.now(UTC).date(),  # noqa: TID251 - a day to be shown, nothing depends on it
+        software=version("lifecert"),
+        figures=without_names(figures),
+    )
+    return results.with_section(name, measured)
+
+
+def _figures_of(path: Path) -> Figures:
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportInvalid(f"{path.name}: no figures: {error}") from error
+    if not isinstance(figures, dict):
+        raise ReportInvalid(f"{path.name}: expected an object of figures")
+    return figures
+
+
+def _track(what: str) -> Paths:
+    def over(paths: Sequence[Path]) -> Iterable[Path]:
+        return progress_over(paths, description=what, console=Console(stderr=True), transient=True)
+
+    return over
+
+
+def _fail(message: str, *, code: int) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

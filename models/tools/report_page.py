@@ -1,0 +1,411 @@
+"""The page of the evaluation report, and its plots: text from figures, the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from models.tools.plots import Axis, Rate, Series, line_plot, rate_plot
+from models.tools.report_sections import SECTIONS
+
+PAGE = "evaluation"
+"""Name of the page, of its folder of plots and of the file of figures."""
+
+Figures = Mapping[str, Any]
+MeasuredFigures = tuple[date, str, Figures]
+"""Day, version, figures."""
+
+
+_HEAD = """# Evaluation
+
+How often the terminal's own vision code and sessions are right, data set by data set. Written by `lifecert-models report` from
+`docs/evaluation.json`; do not edit. Intervals are 95 %. Every section says when it was measured, how to measure it again, and what its
+data cannot show. `EVAL` is a folder of private test data: pictures of real people, for tests alone, in no repository.
+
+For all of it holds: no picture was taken by a Raspberry Pi camera or under a terminal's lamp, and none shows one of the old people served,
+a year after enrolment. A pilot must measure that.
+"""
+
+
+def page_of(measured: Mapping[str, MeasuredFigures]) -> str:
+    """Return the page as Markdown; a section without figures says so."""
+    parts = [_HEAD]
+    for name, section in SECTIONS.items():
+        parts.append(f"## {section.title}\n")
+        found = measured.get(name)
+        if found is None:
+            parts.append(f"Not evaluated here: the data was not given. `{section.command}`\n")
+            continue
+        day, software, figures = found
+        parts.append(f"Data: {section.data}. Measured on {day} with version {software}: `{section.command}`\n")
+        parts.append(f"{section.can_show} {section.cannot_show}\n")
+        parts += _BODIES[name](figures)
+        parts += [f"![{_caption(plot)}]({PAGE}/{plot})\n" for plot in _PLOTS[name](figures)]
+        if method := figures.get("method"):
+            parts.append(f"How: {method}.\n")
+    parts += ["## Networks\n", _networks(measured)]
+    return "\n".join(parts)
+
+
+def plots_of(measured: Mapping[str, MeasuredFigures]) -> dict[str, str]:
+    """Return the plots as SVG by file name."""
+    plots: dict[str, str] = {}
+    for name in SECTIONS:
+        if name in measured:
+            plots |= _PLOTS[name](measured[name][2])
+    return plots
+
+
+# --- sections ------------------------------------------------------------------------------------------------------
+
+
+def _verification(figures: Figures) -> list[str]:
+    parts = [
+        _table(
+            ("pairs of the protocol", "value"),
+            [
+                ("pictures, without a face", f"{figures['pictures']:,}, {figures['failures_to_acquire']}"),
+                ("genuine, impostor pairs", f"{figures['genuine_pairs']:,}, {figures['impostor_pairs']:,}"),
+                ("accuracy", _rate(figures["accuracy"], figures["accuracy_interval"])),
+                ("EER", _rate(figures["eer"], figures["eer_interval"])),
+                *(
+                    (f"FNMR at FMR {point['fmr']:g}", _rate(point["fnmr"], point["fnmr_interval"]))
+                    for point in figures["operating_points"]
+                ),
+            ],
+        )
+    ]
+    if every := figures.get("all_pairs"):
+        parts.append(
+            f"All pairs of {every['pictures']:,} pictures of {every['identities']:,} people, {every['genuine_pairs']:,} genuine and "
+            f"{every['impostor_pairs']:,} impostor:\n"
+        )
+        rows = []
+        for kind in ("raw", "normalised"):
+            for point in every[kind]:
+                counted = f"{point['false_non_matches']:,} of {every['genuine_pairs']:,}"
+                rate = _rate(point["fnmr"], point["fnmr_interval"])
+                rows.append((kind, f"{point['fmr']:g}", _score(point["threshold"]), counted, rate))
+        parts.append(_table(("scores", "FMR", "threshold", "false non-matches", "FNMR"), rows))
+    for group, found in figures.get("groups", {}).items():
+        parts.append(
+            f"Group `{group}`: {found['pictures']:,} pictures of {found['identities']:,} people, {found['genuine_pairs']:,} genuine and "
+            f"{found['impostor_pairs']:,} impostor pairs, threshold meant for FMR {found['nominal_fmr']:g}:\n"
+        )
+        kinds = ("global", "normalised", "self_calibrated", "self_calibrated_raw")
+        parts.append(
+            _table(
+                ("threshold", "value", "FMR", "times nominal", "FNMR"),
+                [
+                    (
+                        kind.replace("_", " "),
+                        _score(found[kind]["threshold"]),
+                        _rate(found[kind]["fmr"], found[kind].get("fmr_interval") or found[kind].get("fmr_range")),
+                        _plain(found[kind]["fmr_over_nominal"]),
+                        _rate(found[kind]["fnmr"], found[kind].get("fnmr_interval") or found[kind].get("fnmr_range")),
+                    )
+                    for kind in kinds
+                    if kind in found
+                ],
+            )
+        )
+    return parts
+
+
+def _verification_plots(figures: Figures) -> dict[str, str]:
+    curves = figures.get("curves", {})
+    if not curves:
+        return {}
+    det = [
+        Series(f"{_people(group)}, {kind}", [(x, max(y, 1e-4)) for x, y in scores["det"]])
+        for group, kinds in curves.items()
+        for kind, scores in kinds.items()
+        if scores["det"]
+    ]
+    lowest = min(x for line in det for x, _ in line.points)
+    plots = {
+        "verification-det.svg": line_plot(
+            "False non-matches against false matches",
+            Axis("false match rate", _power_below(lowest), 0.5, is_log=True),
+            Axis("false non-match rate", 1e-3, 1.0, is_log=True),
+            det,
+        )
+    }
+    for kind in ("raw", "normalised"):
+        lines = [
+            Series(f"{_people(group)}, {side}", kinds[kind][side])
+            for group, kinds in curves.items()
+            for side in ("genuine", "impostor")
+        ]
+        x = [point[0] for line in lines for point in line.points]
+        top = max(point[1] for line in lines for point in line.points)
+        plots[f"verification-scores-{kind}.svg"] = line_plot(
+            f"Scores, {kind}", Axis("score", min(x), max(x)), Axis("density", 0.0, top * 1.05), lines
+        )
+    return plots
+
+
+def _scenes(figures: Figures) -> list[str]:
+    rows = []
+    for group, found in figures.get("groups", {"all": figures}).items():
+        rows.append(
+            (
+                group,
+                "all attacks",
+                f"{found['attacks_certified']} of {found['attacks']}",
+                _span(found["attacks_certified_interval"]),
+            )
+        )
+        for species, item in found["apcer"].items():
+            counted = f"{item['certified']} of {item['presentations']}"
+            rows.append((group, f"certified: {species}", counted, _rate(item["apcer"], item["interval"])))
+        for path, item in found["bpcer"].items():
+            counted = f"{item['refused']} of {item['presentations']}"
+            rows.append((group, f"living people refused, {path}", counted, _rate(item["bpcer"], item["interval"])))
+    stops = [
+        (
+            species,
+            path,
+            str(cell["presentations"]),
+            _counts(cell.get("failed_kinds", cell["failed"])),
+            _counts(cell["outcomes"]),
+        )
+        for species, item in figures["apcer"].items()
+        for path, cell in item["paths"].items()
+    ]
+    refusals = [
+        (path, f"{item['refused']} of {item['presentations']}", _counts(item["reasons"]), _counts(item["failed"]))
+        for path, item in figures["bpcer"].items()
+    ]
+    return [
+        _table(("people", "what", "errors", "rate"), rows),
+        "What failed in the attacks, over all people:\n",
+        _table(("species", "path", "presentations", "evidence that failed", "outcomes"), stops),
+        "Why living people were refused:\n",
+        _table(("path", "refused", "reasons", "evidence that failed"), refusals),
+    ]
+
+
+def _scenes_plots(figures: Figures) -> dict[str, str]:
+    attacks = [Rate(species, item["apcer"], tuple(item["interval"])) for species, item in figures["apcer"].items()]
+    living = [Rate(f"{path} path", item["bpcer"], tuple(item["interval"])) for path, item in figures["bpcer"].items()]
+    return {
+        "scenes-apcer.svg": rate_plot("Attacks certified (APCER), all paths", attacks),
+        "scenes-bpcer.svg": rate_plot("Living people not certified (BPCER)", living),
+    }
+
+
+def _pad(figures: Figures) -> list[str]:
+    rows = []
+    for item in figures["classes"]:
+        who = f"{item['label']}, {item['kind']}" if item["kind"] not in ("", item["label"]) else item["label"]
+        failed = f"{item['failures_to_acquire']} of {item['presentations']}"
+        share = _rate(item["failure_to_acquire_rate"], item["failure_to_acquire_interval"])
+        rows.append((item["source"], who, failed, share))
+    parts = [_table(("source", "presentations", "no face found", "rate"), rows)]
+    if not figures.get("sources"):
+        parts.append("No passive network was installed: there are no error rates.\n")
+    return parts
+
+
+def _evidence(figures: Figures) -> list[str]:
+    return [_table(("figure", "value"), _flat(figures))]
+
+
+def _quality(figures: Figures) -> list[str]:
+    rows = []
+    for way in figures["degradations"]:
+        seen = [level for level in way["levels"] if level["found"]]
+        rows.append(
+            (
+                way["name"],
+                f"`{way['component']}`",
+                f"{seen[0]['level']:g} to {seen[-1]['level']:g} {way['unit']}",
+                f"{seen[0]['score']:.0f} to {seen[-1]['score']:.0f}",
+                f"{seen[0]['cosine']:.2f} to {seen[-1]['cosine']:.2f}",
+                _plain(way["middle"]),
+                "yes" if way["is_monotone"] else "no",
+            )
+        )
+    columns = (
+        "spoilt by",
+        "component",
+        "levels at which the face is found",
+        "component",
+        "cosine",
+        "cosine .9 at",
+        "falls steadily",
+    )
+    return [_table(columns, rows)]
+
+
+def _quality_plots(figures: Figures) -> dict[str, str]:
+    lines = [
+        Series(way["name"], [(level["score"], level["cosine"]) for level in way["levels"] if level["found"]])
+        for way in figures["degradations"]
+        if way["name"] in _TELLING_WAYS
+    ]
+    x, y = Axis("component that is about it", 0.0, 100.0), Axis("cosine to the unspoilt picture", 0.3, 1.0)
+    return {"quality-cosine.svg": line_plot("What the comparison makes of each component", x, y, lines)}
+
+
+def _detection(figures: Figures) -> list[str]:
+    sizes = {"all": figures, **figures["by_size_px"]}
+    rows = [
+        (
+            size,
+            f"{item['labelled_faces']:,}",
+            _rate(item["recall"], item["recall_interval"]),
+            _rate(item["precision"], item["precision_interval"]),
+        )
+        for size, item in sizes.items()
+    ]
+    return [_table(("size in pixels", "labelled faces", "recall", "precision"), rows)]
+
+
+def _detection_plots(figures: Figures) -> dict[str, str]:
+    rates = [
+        Rate(f"{size} pixels ({item['labelled_faces']})", item["recall"], tuple(item["recall_interval"]))
+        for size, item in figures["by_size_px"].items()
+        if item["labelled_faces"]
+    ]
+    return {"detection-recall.svg": rate_plot("Recall by size of the face", rates)}
+
+
+def _landmarks(figures: Figures) -> list[str]:
+    rows = [
+        ("pictures", str(figures["pictures"])),
+        (
+            "no landmarks",
+            f"{figures['failures_to_acquire']}: {_rate(figures['failure_to_acquire_rate'], figures['failure_to_acquire_interval'])}",
+        ),
+    ]
+    if spread := figures["mirror_difference"]:
+        rows.append(
+            ("difference to the mirror image, in eye distances", ", ".join(f"{k} {v:.3f}" for k, v in spread.items()))
+        )
+    return [_table(("figure", "value"), rows)]
+
+
+def _clips(figures: Figures) -> list[str]:
+    rows = [
+        (
+            clip["file"],
+            f"{clip['frames_with_subject']} of {clip['frames']}",
+            str(clip["track_ids"]),
+            ", ".join(
+                f"{event['event'].replace('_', ' ')} {'seen' if event['is_found'] else 'missed'}"
+                for event in clip["events"]
+            ),
+            ", ".join(action["action"].replace("_", " ") for action in clip["unlabelled_actions"]) or "none",
+        )
+        for clip in figures["clips"]
+    ]
+    found = f"{figures['found']} of {figures['events']} events seen ({_span(figures['found_interval'])}).\n"
+    return [found, _table(("clip", "frames with a face", "tracks", "events", "actions without a label"), rows)]
+
+
+def _no_plots(_: Figures) -> dict[str, str]:
+    return {}
+
+
+_BODIES: Mapping[str, Callable[[Figures], list[str]]] = {
+    "verification": _verification,
+    "scenes": _scenes,
+    "pad": _pad,
+    "evidence": _evidence,
+    "quality": _quality,
+    "detection": _detection,
+    "landmarks": _landmarks,
+    "clips": _clips,
+}
+_PLOTS: Mapping[str, Callable[[Figures], dict[str, str]]] = {
+    **dict.fromkeys(SECTIONS, _no_plots),
+    "verification": _verification_plots,
+    "scenes": _scenes_plots,
+    "quality": _quality_plots,
+    "detection": _detection_plots,
+}
+_TELLING_WAYS = ("shade on one side", "dim light", "over-exposure", "fog", "blur", "cloth from the chin up")
+
+
+# --- text ----------------------------------------------------------------------------------------------------------
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _rate(rate: float | None, interval: Sequence[float] | None) -> str:
+    if rate is None:
+        return "–"
+    return f"{_percent(rate)} %" if interval is None else f"{_percent(rate)} % ({_span(interval)})"
+
+
+def _span(interval: Sequence[float]) -> str:
+    return f"{_percent(interval[0])} to {_percent(interval[1])} %"
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, with two digits that count where it is small."""
+    value = 100 * share
+    return f"{value:.1f}" if value == 0 or value >= 1 else f"{value:.2g}"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in counts.items()) or "none"
+
+
+def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in figures.items():
+        if key in ("networks", "runtime", "method"):
+            continue
+        name = f"{before}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{name}, ")
+        elif isinstance(value, float):
+            rows.append((name, f"{value:.4g}"))
+        elif isinstance(value, str | int):
+            rows.append((name, str(value)))
+    return rows
+
+
+def _networks(measured: Mapping[str, MeasuredFigures]) -> str:
+    """Return which network files gave the figures of which sections."""
+    used: dict[tuple[str, str], list[str]] = {}
+    for name in SECTIONS:
+        networks: Figures = measured[name][2].get("networks", {}) if name in measured else {}
+        digests: Mapping[str, str] = networks.get("digests", networks)
+        for network, digest in digests.items():
+            used.setdefault((network, digest), []).append(SECTIONS[name].title.lower())
+    rows = [
+        (f"`{network}`", f"`{digest[:16]}`", "; ".join(titles)) for (network, digest), titles in sorted(used.items())
+    ]
+    return _table(("network", "SHA-256 begins with", "sections"), rows)
+
+
+def _people(group: str) -> str:
+    return "everybody" if group == "all" else group.replace("_", " ")
+
+
+def _caption(plot: str) -> str:
+    return plot.removesuffix(".svg").replace("-", ", ", 1).replace("-", " ")
+
+
+def _power_below(value: float) -> float:
+    power = 1.0
+    while power > value:
+        power /= 10
+    return power
