@@ -5,7 +5,10 @@ Thresholds are not settings of a device. Values and the source of each stand in 
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from typing import Annotated, ClassVar, Literal, Self
@@ -108,11 +111,6 @@ class LightPolicy(WirePart):
     repeats: int = Field(default=1, ge=0, le=3)
     """How often the stage is gone through again, with a fresh code, because the person moved."""
 
-    @property
-    def stage_s(self) -> float:
-        """How long the whole code takes."""
-        return self.chips * (self.chip_s + self.ramp_s)
-
 
 class IlluminationPolicy(WirePart):
     """What the light on the face must show. All measures: `device/vision/evidence/illumination.py`."""
@@ -182,6 +180,58 @@ class QualityPolicy(WirePart):
     """For so long after the first acceptable frame more of them are gathered; the best `probe_samples` are taken."""
 
 
+class ThresholdSource(WirePart):
+    """How the population served gave thresholds; see `protocol.calibration`."""
+
+    calibration_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    """Of the proposal that two persons approved; the fleet keeps who they were and what it rested on."""
+    population: str = Field(min_length=1, max_length=100)
+    """`fleet`, or `area` and its name."""
+    fmr: float = Field(gt=0, le=0.1)
+    """False match rate that `match` keeps with 95 % confidence."""
+    grey_fmr: float = Field(gt=0, le=0.1)
+    """False match rate expected at `grey`."""
+    match_estimate: float
+    """The best estimate of the score with that false match rate; `match` is the upper end of its one-sided 95 % interval."""
+    match_interval: tuple[float, float]
+    """Two-sided 95 % interval of the estimate."""
+    people: int = Field(ge=2)
+    pairs: int = Field(ge=1)
+    """Of different people, whose scores were used."""
+
+
+class NormalisedThresholds(WirePart):
+    """Thresholds on cohort-normalised scores (`protocol.cohort`), -2..2, larger = more alike."""
+
+    match: float = Field(ge=-2, le=2)
+    grey: float = Field(ge=-2, le=2)
+    nearest_share: float = Field(gt=0, le=1)
+    """Of the cohort that counts as near."""
+    least_people: int = Field(ge=1)
+    """Others of the same key domain and network that a terminal must know; with fewer the raw score is judged."""
+    source: ThresholdSource
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.grey > self.match:
+            raise ValueError("grey threshold above match threshold")
+        return self
+
+
+Zone = Literal["match", "grey", "non_match"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The zone of a comparison and what it was judged by."""
+
+    zone: Zone
+    kind: Literal["raw", "normalised"]
+    """Which score the thresholds were applied to."""
+    match: float
+    grey: float
+
+
 class ComparisonPolicy(WirePart):
     """The three zones for one feature network; scores are cosines, larger = more alike.
 
@@ -189,13 +239,39 @@ class ComparisonPolicy(WirePart):
     """
 
     match: float = Field(ge=-1, le=1)
+    """Judges the raw score, wherever there is no normalised one."""
     grey: float = Field(ge=-1, le=1)
+    source: ThresholdSource | None = None
+    """None for values that were not found in the population served; their source stands beside them in `default_policy.toml`."""
+    normalised: NormalisedThresholds | None = None
+    """Judges the normalised score where the terminal has a cohort; None: raw scores only."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.grey > self.match:
             raise ValueError("grey threshold above match threshold")
         return self
+
+    def judge(self, score: float, *, normalised: float | None = None, cohort_people: int = 0) -> Judged:
+        """Return the zone of a comparison; a score that is not a number is a non-match.
+
+        Args:
+            score: cosine, -1..1, larger = more alike.
+            normalised: the normalised score, -2..2; None without one.
+            cohort_people: how many people the cohort had.
+        """
+        limits = self.normalised
+        if limits is not None and normalised is not None and cohort_people >= limits.least_people:
+            # Of a raw score that is no number there is no normalised one.
+            found = score if math.isnan(score) else normalised
+            return Judged(_zone(found, limits.match, limits.grey), "normalised", limits.match, limits.grey)
+        return Judged(_zone(score, self.match, self.grey), "raw", self.match, self.grey)
+
+
+def _zone(score: float, match: float, grey: float) -> Zone:
+    if score >= match:
+        return "match"
+    return "grey" if score >= grey else "non_match"
 
 
 class TimerPolicy(WirePart):
@@ -229,7 +305,7 @@ class Policy(WireMessage):
     challenge: ChallengePolicy
     continuity: ContinuityPolicy
     light: dict[PathName, LightPolicy] = Field(default_factory=dict)
-    """By path; a path without one plays no code."""
+    """By path; one is needed where illumination or capture path is required, and played there only."""
     illumination: IlluminationPolicy | None = None
     """Without one this kind of evidence does not run, and so with the four below."""
     planarity: PlanarityPolicy | None = None
@@ -245,6 +321,12 @@ class Policy(WireMessage):
     """Kinds whose failure alone is reported as `presentation_attack`; a failure of any other kind goes to review."""
     max_clock_uncertainty_s: float = Field(gt=0)
     """Above this (or with no bound at all) a session that would certify ends as `time_uncertain`."""
+
+    def minimum_quality(self, path: PathName) -> Mapping[str, float]:
+        """Return what a sample must reach on a path: where another person may be in the picture, that the subject is alone is no part."""
+        if self.paths[path].most_faces == 1:
+            return self.quality.minimum
+        return {name: least for name, least in self.quality.minimum.items() if name != _ALONE}
 
     @model_validator(mode="after")
     def _paths_can_be_gone(self) -> Self:
@@ -268,6 +350,8 @@ class Policy(WireMessage):
         return self
 
 
+_ALONE = "single_face_present"
+"""The component of quality that says so; see `device.vision.quality`."""
 LIT = frozenset({EvidenceKind.ILLUMINATION, EvidenceKind.CAPTURE_PATH})
 """Kinds that are judged while the light code is played: the second by the exposure that goes with it."""
 

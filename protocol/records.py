@@ -35,7 +35,11 @@ class Claim(WirePart):
 
 
 class Comparison(WirePart):
-    """The comparison behind a decision; score and thresholds are cosines in -1..1, larger = more alike."""
+    """The comparison behind a decision; larger scores = more alike.
+
+    `score` is a cosine. Zone and thresholds are those of the score that was judged: the raw one, or the normalised one
+    (`protocol.cohort`) where the terminal had a cohort and the policy has thresholds for it.
+    """
 
     reference_id: ReferenceId
     capture: CaptureKind
@@ -46,6 +50,12 @@ class Comparison(WirePart):
     model_sha256: Sha256
     samples: int = Field(ge=1)
     """How many frames the probe was fused from."""
+    judged: Literal["raw", "normalised"] = "raw"
+    """Which score zone and thresholds belong to."""
+    normalised_score: float | None = Field(default=None, ge=-2.0002, le=2.0002)
+    """None where the terminal knew too few others."""
+    cohort_people: int = Field(default=0, ge=0)
+    """How many others the cohort was made of."""
 
 
 class AskedAction(WirePart):
@@ -108,5 +118,7 @@ class CertificationRecord(WireMessage):
     networks: tuple[NetworkUse, ...]
     software: str
     """Version of the terminal program."""
+    simulated: bool = False
+    """Whether no camera saw what is recorded: a terminal for demonstration or tests."""
     started: DeviceTime
     decided: DeviceTime

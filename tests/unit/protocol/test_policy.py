@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from protocol.challenge import Action
@@ -10,11 +13,14 @@ from protocol.errors import Malformed
 from protocol.evidence import EvidenceKind
 from protocol.policy import (
     CapturePathPolicy,
+    ComparisonPolicy,
     LightPolicy,
+    NormalisedThresholds,
     PathName,
     PathPolicy,
     PlanarityPolicy,
     Policy,
+    ThresholdSource,
     default_policy,
 )
 
@@ -89,3 +95,75 @@ def test_planarity_is_not_required_where_nobody_is_asked_to_turn() -> None:
 def test_a_kind_both_required_and_advisory_is_refused() -> None:
     with pytest.raises(ValidationError, match="pulse"):
         PathPolicy(required=(EvidenceKind.PULSE,), advisory=(EvidenceKind.PULSE,))
+
+
+SOURCE = ThresholdSource(
+    calibration_id="0" * 32,
+    population="fleet",
+    fmr=1e-3,
+    grey_fmr=1e-2,
+    match_estimate=0.25,
+    match_interval=(0.2, 0.3),
+    people=300,
+    pairs=44_850,
+)
+NORMALISED = ComparisonPolicy(
+    match=0.6,
+    grey=0.45,
+    normalised=NormalisedThresholds(match=0.3, grey=0.1, nearest_share=0.04, least_people=200, source=SOURCE),
+)
+SCORES = st.floats(-1, 1)
+LIFTED = st.floats(-2, 2)
+
+
+@given(SCORES, LIFTED, st.integers(0, 199))
+def test_a_cohort_too_small_leaves_the_raw_score_at_the_raw_thresholds(
+    score: float, normalised: float, people: int
+) -> None:
+    for judged in (
+        NORMALISED.judge(score),
+        NORMALISED.judge(score, normalised=normalised, cohort_people=people),
+        NORMALISED.judge(score, cohort_people=1000),
+    ):
+        assert judged.kind == "raw"
+        assert (judged.zone == "match") == (score >= 0.6)
+        assert (judged.match, judged.grey) == (0.6, 0.45)
+
+
+@given(SCORES, LIFTED, st.integers(200, 5000), st.floats(0, 1))
+def test_with_a_cohort_the_normalised_score_is_judged_and_a_higher_one_is_no_worse(
+    score: float, normalised: float, people: int, more: float
+) -> None:
+    order = ("non_match", "grey", "match")
+    judged = NORMALISED.judge(score, normalised=normalised, cohort_people=people)
+    better = NORMALISED.judge(score, normalised=normalised + more, cohort_people=people)
+    assert judged.kind == "normalised"
+    assert (judged.zone == "match") == (normalised >= 0.3)
+    assert order.index(better.zone) >= order.index(judged.zone)
+
+
+@given(SCORES, LIFTED, st.integers(0, 5000))
+def test_a_policy_without_normalised_thresholds_judges_raw_scores(score: float, normalised: float, people: int) -> None:
+    policy = ComparisonPolicy(match=0.6, grey=0.45)
+    assert policy.judge(score, normalised=normalised, cohort_people=people) == policy.judge(score)
+
+
+def test_a_score_equal_to_its_threshold_belongs_to_the_better_zone_and_no_number_is_a_non_match() -> None:
+    policy = ComparisonPolicy(match=0.6, grey=0.45)
+    assert [policy.judge(score).zone for score in (0.6, 0.45, 0.44, math.nan)] == [
+        "match",
+        "grey",
+        "non_match",
+        "non_match",
+    ]
+    assert NORMALISED.judge(math.nan, normalised=0.9, cohort_people=300).zone == "non_match"
+    assert NORMALISED.judge(0.9, normalised=math.nan, cohort_people=300).zone == "non_match"
+
+
+def test_thresholds_out_of_order_are_refused() -> None:
+    with pytest.raises(ValidationError, match="grey threshold above"):
+        NormalisedThresholds(match=0.1, grey=0.3, nearest_share=0.04, least_people=200, source=SOURCE)
+
+
+def test_a_policy_from_before_normalised_thresholds_is_read() -> None:
+    assert ComparisonPolicy.model_validate({"match": 0.6, "grey": 0.45}) == ComparisonPolicy(match=0.6, grey=0.45)
