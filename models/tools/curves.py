@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from models.tools.evaluate_groups import Member, Pictures
 from models.tools.metrics import Scores
 
 _POINTS_PER_DECADE = 8
 _BINS = 50
 _DIGITS = 5
+_RAW_RANGE = (-0.3, 1.0)
+_NORMALISED_RANGE = (-0.6, 0.7)
+"""Where the histograms begin and end."""
 
 
 def det_curve(genuine: Scores, impostor: Scores) -> list[tuple[float, float]]:
@@ -39,15 +46,23 @@ def histogram(scores: Scores, *, low: float, high: float) -> list[tuple[float, f
     return [(_short(x), _short(y)) for x, y in zip(middles, density, strict=True)]
 
 
-def score_curves(scores: Scores, is_same: Any, *, low: float, high: float) -> dict[str, Any]:
-    """Return the DET curve and both histograms of scores.
+def curves_of(pictures: Pictures, members: Sequence[Member]) -> dict[str, Any]:
+    """Return curves over all pairs of all pictures (`all`) and of each group, raw and normalised."""
+    groups: dict[str, set[Path]] = {}
+    for member in members:
+        groups.setdefault(member.group, set()).add(member.picture)
+    chosen = {"all": None, **{name: pictures.only(paths) for name, paths in sorted(groups.items())}}
+    curves: dict[str, Any] = {}
+    for name, numbers in chosen.items():
+        pairs = pictures.pairs(numbers)
+        curves[name] = {
+            "raw": _curves(pictures.raw(pairs), pairs.is_same, *_RAW_RANGE),
+            "normalised": _curves(pictures.normalised(pairs), pairs.is_same, *_NORMALISED_RANGE),
+        }
+    return curves
 
-    Args:
-        scores: float64 (N,), larger = more alike.
-        is_same: bool (N,), whether a score is genuine.
-        low: where the histograms begin.
-        high: where they end.
-    """
+
+def _curves(scores: Scores, is_same: NDArray[np.bool_], low: float, high: float) -> dict[str, Any]:
     genuine, impostor = scores[is_same], scores[~is_same]
     return {
         "det": det_curve(genuine, impostor),

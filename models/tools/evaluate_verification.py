@@ -13,6 +13,7 @@ import numpy as np
 from device.vision.comparison import compare
 from device.vision.features import FeatureExtractor, FeatureVector, mean_features
 from device.vision.inference import Network, Networks
+from models.tools.curves import curves_of
 from models.tools.evaluate_groups import Member, Pictures, evaluate_all_pairs, evaluate_groups, identity_of
 from models.tools.evaluate_index import existing_file, one_of, read_index, read_picture, whole_number
 from models.tools.evaluate_stills import StillObserver, names_of, padded
@@ -64,6 +65,7 @@ def evaluate_verification(
     *,
     members: Sequence[Member] = (),
     float_features: Network | None = None,
+    with_curves: bool = False,
     track: Paths = iter,
 ) -> dict[str, Any]:
     """Return the figures of the comparison on pairs of tight face crops.
@@ -76,6 +78,7 @@ def evaluate_verification(
         networks: the terminal's.
         members: pictures counted to groups; each group is reported.
         float_features: the float network that the int8 one was made from, to compare with it in this run.
+        with_curves: whether to give DET curves and score histograms of all pairs, too.
         track: shows progress.
     """
     pictures = sorted({path for pair in pairs for path in (pair.a, pair.b)} | {member.picture for member in members})
@@ -102,6 +105,8 @@ def evaluate_verification(
             report["all_pairs"] = evaluate_all_pairs(mirrored)
             if members:
                 report["groups"] = evaluate_groups(mirrored, members)
+            if with_curves:
+                report["curves"] = curves_of(mirrored, members)
     return report
 
 

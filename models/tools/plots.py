@@ -9,8 +9,9 @@ from html import escape
 
 from models.tools.metrics import Interval
 
-_WIDTH, _HEIGHT = 640.0, 400.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70.0, 16.0, 34.0, 48.0
+_WIDTH, _HEIGHT = 780.0, 400.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70.0, 226.0, 34.0, 48.0
+"""The legend stands to the right of the frame."""
 _COLOURS = ("#2f81f7", "#e5734f", "#3fa45b", "#a371f7", "#c69026", "#8b949e")
 """Middling ones, so that they stand out from white and from black."""
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "1 5", "12 4")
@@ -73,16 +74,16 @@ def line_plot(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> str:
         points = " ".join(f"{_across(x.place(a)):.1f},{_up(y.place(b)):.1f}" for a, b in line.points)
         parts.append(f'<polyline points="{points}" {_pen(number)}/>')
         height = _TOP + 16 + 17 * number
-        parts.append(f'<path d="M{_WIDTH - 210} {height - 4}h28" {_pen(number)}/>')
-        parts.append(f'<text x="{_WIDTH - 176}" y="{height}">{escape(line.name)}</text>')
+        parts.append(f'<path d="M{_WIDTH - _RIGHT + 10} {height - 4}h28" {_pen(number)}/>')
+        parts.append(f'<text x="{_WIDTH - _RIGHT + 44}" y="{height}">{escape(line.name)}</text>')
     return _drawing(title, _HEIGHT, parts)
 
 
 def rate_plot(title: str, rates: Sequence[Rate], *, high: float = 1.0) -> str:
     """Return one row for each rate: a dot, and a line over its 95 % interval, from 0 to `high`."""
     axis = Axis("rate, 95 % interval", 0.0, high)
-    left, height = 230.0, _TOP + _ROW * len(rates) + _BOTTOM
-    width = _WIDTH - left - _RIGHT
+    left, right, height = 260.0, 24.0, _TOP + _ROW * len(rates) + _BOTTOM
+    width = _WIDTH - left - right
     base = height - _BOTTOM
     parts = []
     for tick in axis.ticks():

@@ -14,19 +14,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from device.vision.features import FeatureVector
 from device.vision.inference import Networks
 from models.errors import ModelsError
-from models.tools.curves import score_curves
 from models.tools.evaluate_clips import evaluate_clips, read_events
 from models.tools.evaluate_detection import evaluate_detection, read_boxes
-from models.tools.evaluate_groups import Pictures, read_groups
-from models.tools.evaluate_index import read_picture
+from models.tools.evaluate_groups import read_groups
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
 from models.tools.evaluate_quality import evaluate_quality
 from models.tools.evaluate_scenes import Opened, evaluate_scenes
-from models.tools.evaluate_stills import StillObserver, padded
 from models.tools.evaluate_verification import Paths, evaluate_verification, read_pairs
 from models.tools.report_page import PAGE, page_of, plots_of
 from models.tools.report_sections import SECTIONS
@@ -128,29 +124,13 @@ def _verification(sources: Sources) -> Figures | None:
     if sources.evaluation is None:
         return None
     folder = sources.evaluation / "verification"
-    pairs = read_pairs(folder / "pairs.csv")
-    members = read_groups(folder / "groups.csv")
-    report = evaluate_verification(pairs, sources.networks, track=sources.track("verification"))
-    observer = StillObserver(sources.networks)
-    features: dict[Path, FeatureVector | None] = {}
-    for path in sources.track("features")(sorted({path for pair in pairs for path in (pair.a, pair.b)})):
-        picture = read_picture(path)
-        features[path] = None if picture is None else observer.features(padded(picture))
-    pictures = Pictures(features)
-    groups = {group: {item.picture for item in members if item.group == group} for group in {m.group for m in members}}
-    return {**report, "curves": _curves(pictures, groups)}
-
-
-def _curves(pictures: Pictures, groups: Mapping[str, set[Path]]) -> Figures:
-    """Return DET curves and histograms, raw and normalised, of everybody and of each group."""
-    curves: Figures = {}
-    for name, chosen in {"all": None, **dict(sorted(groups.items()))}.items():
-        pairs = pictures.pairs(None if chosen is None else pictures.only(chosen))
-        curves[name] = {
-            "raw": score_curves(pictures.raw(pairs), pairs.is_same, low=-0.3, high=1.0),
-            "normalised": score_curves(pictures.normalised(pairs), pairs.is_same, low=-0.6, high=0.7),
-        }
-    return curves
+    return evaluate_verification(
+        read_pairs(folder / "pairs.csv"),
+        sources.networks,
+        members=read_groups(folder / "groups.csv"),
+        with_curves=True,
+        track=sources.track("comparison"),
+    )
 
 
 def _pad(sources: Sources) -> Figures | None:
