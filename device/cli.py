@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from device.app.clip import ClipResult
     from device.ports import Outbox
     from device.settings import Settings
@@ -182,6 +184,52 @@ def selftest(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = Fa
         for check in report.checks:
             typer.echo(f"{check.status:8} {check.name}: {check.detail} ({check.seconds:.1f} s)")
     raise typer.Exit(DONE if report.passed else CHECK_FAILED)
+
+
+@app.command()
+def measure(
+    *,
+    frames: Annotated[
+        Path, typer.Option("--frames", help="Video, GIF, image folder; or, with --subject, a clip description.")
+    ],
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Identity number: measure a whole session instead of the start.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="Picture to compare with in the session.")
+    ] = None,
+    config: MaybeConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a start or a session costs this computer: seconds, memory, and how much of it is our own code."""
+    from device.adapters.inference_tflite import open_networks
+    from device.app import service  # noqa: F401 - what is measured is the terminal's process, with all it imports
+    from device.app.clip import ReferencePicture
+    from device.app.measure import measure_session, measure_start
+    from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused, PictureUnsuitable
+    from protocol.errors import Malformed
+    from protocol.policy import default_policy
+    from protocol.references import CaptureKind
+
+    _quiet()
+    where, features, runtime = _networks_of(config)
+    try:
+        if subject is None:
+            cost: BaseModel = measure_start(frames, models_dir=where, features=features, runtime=runtime)
+        else:
+            picture = None
+            if reference is not None:
+                picture = ReferencePicture(_read(reference), reference.name, CaptureKind.LIVE)
+            networks = open_networks(where, features=features, runtime=runtime)
+            cost = measure_session(subject, frames, networks=networks, policy=default_policy(), reference=picture)
+    except (CameraUnavailable, ClipInvalid, PictureUnsuitable, Malformed) as error:
+        _fail(str(error), USAGE)
+    except NetworkRefused as error:
+        _fail(str(error), CHECK_FAILED)
+    if as_json:
+        typer.echo(cost.model_dump_json(indent=2))
+    else:
+        typer.echo("\n".join(f"{name}: {value}" for name, value in cost.model_dump().items()))
 
 
 @outbox_app.command("list")

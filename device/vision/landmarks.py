@@ -30,19 +30,27 @@ class FaceLandmarks:
     @property
     def interocular_px(self) -> float:
         """Distance between the centres of the eyes in the picture plane, in pixels."""
-        (right_x, right_y), (left_x, left_y) = (centre.tolist() for centre in self.eye_centres)
-        return math.hypot(left_x - right_x, left_y - right_y)
+        right, left = self._eyes()
+        return math.dist(right, left)
 
     @property
     def keypoints(self) -> Points:
         """The six points a detection has, float32 (6, 2): eyes, nose tip, mouth centre and ears."""
-        right, left = self.eye_centres
-        return np.concatenate([[right, left], self.points[_NOSE_MOUTH_EARS, :2]])
+        return np.array((*self._eyes(), *self.points[_NOSE_MOUTH_EARS, :2].tolist()), np.float32)
 
     @property
     def eye_centres(self) -> tuple[Points, Points]:
         """Centres of the subject's right and left eye, float32 (2,) each."""
-        return self.points[RIGHT_EYE, :2].mean(axis=0), self.points[LEFT_EYE, :2].mean(axis=0)
+        right, left = self._eyes()
+        return np.array(right, np.float32), np.array(left, np.float32)
+
+    def _eyes(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        places = self.points[[*RIGHT_EYE, *LEFT_EYE], :2].tolist()
+        return _middle(places[:4]), _middle(places[4:])
+
+
+def _middle(places: list[list[float]]) -> tuple[float, float]:
+    return sum(x for x, _ in places) / len(places), sum(y for _, y in places) / len(places)
 
 
 RIGHT_EYE = [33, 133, 159, 145]

@@ -7,7 +7,7 @@ signal leaves the rest (`release`), is seen once it has stayed beyond `enter` fo
 
 from __future__ import annotations
 
-import statistics
+import bisect
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -261,6 +261,7 @@ class _Rest:
         self._span_ns = span_ns
         self._limit = limit
         self._samples: deque[tuple[int, float]] = deque()
+        self._in_order: list[float] = []
         self._first_ns: int | None = None
         self.is_settled = False
         self.value = 0.0
@@ -268,12 +269,15 @@ class _Rest:
     def add(self, value: float, now: int, *, is_resting: bool) -> None:
         """Take in the next frame; once no resting frame is left within the span, any frame counts again."""
         while self._samples and now - self._samples[0][0] > self._span_ns:
-            self._samples.popleft()
+            _, oldest = self._samples.popleft()
+            del self._in_order[bisect.bisect_left(self._in_order, oldest)]
         if not is_resting and len(self._samples) >= _SETTLE_FRAMES:
             return
         self._samples.append((now, value))
+        bisect.insort(self._in_order, value)
         self._first_ns = now if self._first_ns is None else self._first_ns
-        median = statistics.median(sample for _, sample in self._samples)
+        count = len(self._in_order)
+        median = (self._in_order[(count - 1) // 2] + self._in_order[count // 2]) / 2
         self.value = median if self._limit is None else max(-self._limit, min(self._limit, median))
         if len(self._samples) >= _SETTLE_FRAMES and now - self._first_ns >= _SETTLE_NS:
             self.is_settled = True
