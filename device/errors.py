@@ -67,6 +67,10 @@ class PanelUnavailable(DeviceError):
     """The board with lamp and buttons cannot be opened; try again."""
 
 
+class RingLightUnavailable(DeviceError):
+    """The light around the lens cannot be opened or set; try again."""
+
+
 class ClipInvalid(DeviceError):
     """A clip description that cannot be used; stop."""
 

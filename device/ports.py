@@ -10,7 +10,7 @@ from typing import Protocol
 
 from device.session.commands import Lamp
 from device.vision.frame import Frame
-from protocol.policy import Policy
+from protocol.policy import PathName, Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem
 from protocol.roster import RosterEntry, RosterPage
@@ -78,10 +78,10 @@ class RingLight(Protocol):
     """The white light around the lens, in two halves. Called from the thread of the camera."""
 
     def start(self) -> None:
-        """Open it, dark."""
+        """Open it, dark. Raises `RingLightUnavailable`."""
 
     def set(self, left: float, right: float) -> None:
-        """Set the brightness of both halves at once, 0..1; left and right are the subject's own."""
+        """Set the brightness of both halves at once, 0..1; left and right are the subject's own. Raises `RingLightUnavailable`."""
 
     def stop(self) -> None:
         """Switch it off; may be called twice."""
@@ -100,10 +100,17 @@ class Panel(Protocol):
         """Switch everything off; may be called twice."""
 
 
+class OnClaim(Protocol):
+    """Takes a claim."""
+
+    def __call__(self, text: str, path: PathName | None = None, witness: str | None = None) -> None:
+        """Take a document number, and where they are known the path through the session and the worker who vouches for it."""
+
+
 class ClaimSource(Protocol):
     """Where document numbers come from: a card or code reader, a keyboard, the simulated control."""
 
-    def start(self, on_claim: Callable[[str], None]) -> None:
+    def start(self, on_claim: OnClaim) -> None:
         """Begin; `on_claim` may be called from any thread, with one document number as it was read, unchecked."""
 
     def stop(self) -> None:

@@ -164,6 +164,9 @@ class Camera(Section):
 
     kind: Literal["picamera2", "simulated"] = "picamera2"
     """`simulated` plays the clips named in `[simulated]`; nothing it certifies has any meaning."""
+    sensor: str | None = None
+    """The driver's name of the sensor this terminal was commissioned with, e.g. `imx708`; frames of another one fail the evidence of the
+    capture path. None means any, as long as it stays the same."""
 
 
 class Simulated(Section):
@@ -204,6 +207,25 @@ class Panel(Section):
         pins = [self.start_pin, self.repeat_pin, self.cancel_pin, self.red_pin, self.green_pin, self.blue_pin]
         if len(set(pins)) != len(pins):
             raise ValueError(f"two functions on one pin: {sorted(pins)}")
+        return self
+
+
+class RingLight(Section):
+    """The white light around the lens, in two halves, as BCM pin numbers of the 40-pin header."""
+
+    kind: Literal["gpiozero", "simulated", "none"] = "none"
+    """`none` leaves the evidence of illumination not run; `simulated` lights what the simulated camera sees."""
+    left_pin: int = Field(default=18, ge=0, le=27)
+    """Half on the subject's own left."""
+    right_pin: int = Field(default=26, ge=0, le=27)
+    """Half on the subject's own right."""
+    frequency_hz: int = Field(default=200, ge=100, le=20000)
+    """Of the dimming. From 100 Hz on nobody sees it flicker; software cannot time more than a few hundred, a driver board can."""
+
+    @model_validator(mode="after")
+    def _pins_differ(self) -> Self:
+        if self.left_pin == self.right_pin:
+            raise ValueError(f"two functions on one pin: {self.left_pin}")
         return self
 
 
@@ -256,8 +278,19 @@ class Settings(Section):
     camera: Camera = Camera()
     simulated: Simulated = Simulated()
     panel: Panel = Panel()
+    ring_light: RingLight = RingLight()
     uplink: Uplink = Uplink()
     outbox: OutboxLimits = OutboxLimits()
+
+    @model_validator(mode="after")
+    def _board_fits(self) -> Self:
+        if self.ring_light.kind == "simulated" and self.camera.kind != "simulated":
+            raise ValueError("ring_light: a simulated light needs a simulated camera")
+        board, ring = self.panel, self.ring_light
+        taken = [board.start_pin, board.repeat_pin, board.cancel_pin, board.red_pin, board.green_pin, board.blue_pin]
+        if board.kind == ring.kind == "gpiozero" and (both := {ring.left_pin, ring.right_pin} & set(taken)):
+            raise ValueError(f"panel and ring_light on one pin: {sorted(both)}")
+        return self
 
     @property
     def outbox_path(self) -> Path:

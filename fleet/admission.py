@@ -22,7 +22,7 @@ from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathPolicy, Policy
 from protocol.presence import Presence
 from protocol.quality import is_acceptable
-from protocol.records import AskedAction, CertificationRecord
+from protocol.records import CertificationRecord
 from protocol.references import CaptureKind
 from protocol.times import ClockSource, DeviceTime
 
@@ -39,8 +39,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the fleet's own clock may have fallen back. Source: the fleet's hosts keep time by NTP, whose steps after a restart and
 differences between two hosts are seconds; five minutes leave room for a host that waits for its time server, and a certification is
 counted in days, so that so much doubt can move it by one day at most."""
-SIMULATED_CAPTURE = "simulated"
-"""Reason code of capture-path evidence from a terminal without a camera."""
 QUALITY_ROUNDING = 0.05
 """Terminals write quality components rounded to a tenth."""
 _UNBOUNDED_S = timedelta(days=3650).total_seconds()
@@ -298,7 +296,7 @@ def _is_match(record: CertificationRecord, policy: Policy) -> bool:
 def _is_probe_good(record: CertificationRecord, policy: Policy) -> bool:
     if record.comparison is None or record.comparison.samples < policy.quality.probe_samples:
         return False
-    return is_acceptable(record.quality, policy.quality.minimum, rounding=QUALITY_ROUNDING)
+    return is_acceptable(record.quality, policy.minimum_quality(record.decision.path), rounding=QUALITY_ROUNDING)
 
 
 def _is_continuous(record: CertificationRecord, policy: Policy) -> bool:
@@ -331,9 +329,7 @@ def _is_reference_fit(record: CertificationRecord, reference: KnownReference | N
 
 
 def _is_simulated(record: CertificationRecord) -> bool:
-    return any(
-        result.kind is EvidenceKind.CAPTURE_PATH and result.reason == SIMULATED_CAPTURE for result in record.evidence
-    )
+    return record.simulated
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import TextIO
+
+from device.ports import OnClaim
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ class LineReader:
         self._stream = stream
         self._stopped = threading.Event()
 
-    def start(self, on_claim: Callable[[str], None]) -> None:
+    def start(self, on_claim: OnClaim) -> None:
         """Begin to read on a thread of its own."""
         threading.Thread(target=self._read, args=(on_claim,), name="reader", daemon=True).start()
 
@@ -28,7 +29,7 @@ class LineReader:
         """Take no further line; a read that waits ends with the program."""
         self._stopped.set()
 
-    def _read(self, on_claim: Callable[[str], None]) -> None:
+    def _read(self, on_claim: OnClaim) -> None:
         while not self._stopped.is_set():
             line = self._stream.readline(_LONGEST)
             if not line:

@@ -20,7 +20,7 @@ from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
 from device.runner.worker import VisionWorker
 from device.simulated.actor import Actor, open_actor, open_script
-from device.simulated.camera import HeardPrompter, SimulatedCamera
+from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRingLight
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
 from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
@@ -151,6 +151,7 @@ def play_session(
     policy: Policy,
     reference: ReferencePicture | None,
     path: PathName = PathName.STANDARD,
+    witness: str | None = None,
     entropy: Entropy | None = None,
     seed: int = 0,
     wire: Callable[[Camera], Camera] = lambda camera: camera,
@@ -165,6 +166,7 @@ def play_session(
         policy: the policy to decide by.
         reference: what to compare with.
         path: the path through the session.
+        witness: who vouches for the presentation, where the path asks for somebody.
         entropy: where the challenge is drawn from; the system's by default.
         seed: of the sensor's noise.
         wire: what stands between camera and terminal, e.g. a bus that loses frames; nothing by default.
@@ -211,23 +213,26 @@ def play_session(
             clock=clock,
             entropy=entropy or SystemEntropy(),
         ),
-        identity=identity_of(networks, fleet_id="none", terminal_id="none"),
+        identity=identity_of(networks, fleet_id="none", terminal_id="none", is_simulated=True),
         on_notice=lambda notice: stored.append(notice) if isinstance(notice, Stored) else None,
-        path=path,
     )
+    ring = SimulatedRingLight(camera)
     worker = VisionWorker(
         wire(camera),
         VisionPipeline(networks),
         now_ns=clock.monotonic_ns,
         post=runner.post,
         is_paced=True,
-        is_simulated=True,
+        ring=ring,
+        texture=networks.texture,
     )
     runner.attach(worker)
     panel.start(runner.press)
     camera.start()
-    runner.present_claim(number)
+    ring.start()
+    runner.present_claim(number, path, witness)
     run_session(runner, worker, clock)
+    worker.close()
     camera.stop()
     panel.stop()
     return stored[-1].record
@@ -282,9 +287,11 @@ def watch(
     return track, events
 
 
-def identity_of(networks: Networks, *, fleet_id: str, terminal_id: str) -> Identity:
+def identity_of(networks: Networks, *, fleet_id: str, terminal_id: str, is_simulated: bool) -> Identity:
     """Return what stands in every record made with these networks."""
-    used = (networks.detection, networks.landmarks, networks.eyelids, networks.features)
+    used = [networks.detection, networks.landmarks, networks.eyelids, networks.features]
+    if networks.texture is not None:
+        used.append(networks.texture)
     return Identity(
         fleet_id=fleet_id,
         terminal_id=terminal_id,
@@ -294,4 +301,5 @@ def identity_of(networks: Networks, *, fleet_id: str, terminal_id: str) -> Ident
         ),
         features_name=networks.features.manifest.name,
         features_sha256=networks.features.digest,
+        is_simulated=is_simulated,
     )

@@ -42,6 +42,7 @@ def selftest(settings: Settings) -> SelftestReport:
     checks = [
         _check("networks", lambda: _networks(settings)),
         _check("camera", lambda: _camera(settings)),
+        _check("ring-light", lambda: _ring_light(settings)),
         _check("outbox", lambda: _outbox(settings)),
         _check("signing-key", lambda: _signing_key(settings)),
         _check("policy", lambda: _policy(settings)),
@@ -81,7 +82,8 @@ def _networks(settings: Settings) -> str:
 
 
 def _each(networks: Networks) -> tuple[Network, ...]:
-    return networks.detection, networks.landmarks, networks.eyelids, networks.features
+    texture = (networks.texture,) if networks.texture is not None else ()
+    return (networks.detection, networks.landmarks, networks.eyelids, networks.features, *texture)
 
 
 def _run_twice(network: Network) -> None:
@@ -119,6 +121,19 @@ def _camera(settings: Settings) -> str:
         )
     height, width = seen[0].pixels.shape[:2]
     return f"{settings.camera.kind}: {_FRAMES} frames of {width}x{height}"
+
+
+def _ring_light(settings: Settings) -> str:
+    ring = make_board(settings, SystemClock(settings.clock_path)).ring
+    if ring is None:
+        raise _Skipped("none: the evidence of illumination does not run")
+    ring.start()
+    try:
+        for left, right in ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0)):
+            ring.set(left, right)
+    finally:
+        ring.stop()
+    return f"{settings.ring_light.kind}: both halves were set; whether they shine only a person can see"
 
 
 def _outbox(settings: Settings) -> str:

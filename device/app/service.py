@@ -23,10 +23,11 @@ from device.adapters.policy_file import FilePolicyStore
 from device.adapters.prompter_text import TextPrompter
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.ring_light_gpiozero import GpiozeroRingLight
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.app.clip import identity_of
 from device.errors import DeviceError
-from device.ports import Camera, ClaimSource, Clock, Entropy, Panel, Prompter
+from device.ports import Camera, ClaimSource, Clock, Entropy, Panel, Prompter, RingLight
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.worker import VisionWorker, WorkerThread
@@ -34,7 +35,7 @@ from device.session.events import ClaimRefused, Fault, RecordNotStored
 from device.session.machine import State
 from device.settings import Settings
 from device.simulated.actor import EmptyRoom, open_actor
-from device.simulated.camera import HeardPrompter, SimulatedCamera
+from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRingLight
 from device.simulated.clock import FastClock
 from device.simulated.control import ControlSocket
 from device.simulated.entropy import SeededEntropy
@@ -66,6 +67,7 @@ class Board:
     """What differs between a Raspberry Pi and a laptop."""
 
     camera: Camera
+    ring: RingLight | None
     panel: Panel
     prompter: Prompter
     clock: Clock
@@ -141,7 +143,12 @@ class Terminal:
             clock=self._board.clock,
             entropy=self._board.entropy,
         )
-        identity = identity_of(networks, fleet_id=terminal.fleet_id, terminal_id=terminal.terminal_id)
+        identity = identity_of(
+            networks,
+            fleet_id=terminal.fleet_id,
+            terminal_id=terminal.terminal_id,
+            is_simulated=self._board.simulated_camera is not None,
+        )
         self._runner = Runner(ports, identity=identity, on_notice=self._notice)
         self._worker = VisionWorker(
             self._board.camera,
@@ -149,7 +156,9 @@ class Terminal:
             now_ns=self._board.clock.monotonic_ns,
             post=self._runner.post,
             is_paced=self._board.fast_clock is not None,
-            is_simulated=self._board.simulated_camera is not None,
+            ring=self._board.ring,
+            texture=networks.texture,
+            sensor_id=settings.camera.sensor,
         )
         self._runner.attach(self._worker)
         self._control = self._make_control()
@@ -188,6 +197,8 @@ class Terminal:
         """Give back everything; may be called twice."""
         for source in self._sources:
             source.stop()
+        if self._board.ring is not None:
+            self._board.ring.stop()
         self._board.camera.stop()
         self._board.panel.stop()
         self._references.close()
@@ -294,7 +305,8 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
     simulated_panel = SimulatedPanel() if settings.panel.kind == "simulated" else None
     panel: Panel = simulated_panel or GpiozeroPanel(settings.panel)
     if settings.camera.kind == "picamera2":
-        return Board(Picamera2Camera(), panel, spoken, system_clock, SystemEntropy(), None, None, simulated_panel)
+        ring = GpiozeroRingLight(settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
+        return Board(Picamera2Camera(), ring, panel, spoken, system_clock, SystemEntropy(), None, None, simulated_panel)
     chosen = settings.simulated
     actor = open_actor(chosen.actor) if chosen.actor is not None else EmptyRoom(_EMPTY_RATE)
     fast_clock = FastClock(system_clock) if chosen.speed == "fast" else None
@@ -302,7 +314,14 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
     camera = SimulatedCamera(actor, clock)
     entropy: Entropy = SeededEntropy(chosen.entropy_seed) if chosen.entropy_seed is not None else SystemEntropy()
     prompter = HeardPrompter(camera.hear, spoken.say)
-    return Board(camera, panel, prompter, clock, entropy, fast_clock, camera, simulated_panel)
+    light = _ring_beside(camera, settings)
+    return Board(camera, light, panel, prompter, clock, entropy, fast_clock, camera, simulated_panel)
+
+
+def _ring_beside(camera: SimulatedCamera, settings: Settings) -> RingLight | None:
+    if settings.ring_light.kind == "simulated":
+        return SimulatedRingLight(camera)
+    return GpiozeroRingLight(settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
 
 
 def _stop_on_signals() -> threading.Event:

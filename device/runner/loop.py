@@ -14,23 +14,17 @@ from device.errors import DeviceError
 from device.ports import Button, Clock, Entropy, Outbox, Panel, PolicyStore, Prompter, ReferenceStore, Signer
 from device.runner.claims import Claimed, look_up
 from device.runner.records import Identity, build_record
-from device.runner.worker import CompareWith, Findings, News, Reopen, VisionWorker
+from device.runner.worker import CompareWith, Findings, News, Order, Reopen, VisionWorker
 from device.session.commands import (
-    AwaitRest,
     CancelTimer,
     Command,
     Compare,
-    DropSamples,
     Lamp,
     Prompt,
     Recheck,
     SetLamp,
-    StartAcquisition,
     StartTimer,
-    StopAcquisition,
     StoreRecord,
-    TakeSample,
-    WatchFor,
 )
 from device.session.events import (
     CancelPressed,
@@ -49,7 +43,7 @@ from device.session.events import (
     Timer,
     TimerExpired,
 )
-from device.session.machine import RETRY_S, Session, State, advance
+from device.session.machine import RETRY_S, UNDER_WAY, Session, State, advance
 from protocol.errors import Malformed, ProtocolError
 from protocol.policy import PathName
 from protocol.records import RECORD_TYP, CertificationRecord
@@ -80,6 +74,8 @@ class Ports:
 @dataclass(frozen=True, slots=True)
 class _Presented:
     text: str
+    path: PathName
+    witness: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +145,15 @@ class Runner:
         """Name the worker that carries out orders; it posts to `post`."""
         self._worker = worker
 
-    def present_claim(self, text: str) -> None:
-        """A document number was read or typed."""
-        self._inputs.put(_Presented(text))
+    def present_claim(self, text: str, path: PathName | None = None, witness: str | None = None) -> None:
+        """A document number was read or typed.
+
+        Args:
+            text: the number, unchecked.
+            path: the path through the session; the terminal's usual one by default.
+            witness: opaque id of the worker who vouches for the presentation.
+        """
+        self._inputs.put(_Presented(text, path if path is not None else self._path, witness))
 
     def press(self, button: Button) -> None:
         """A button was pressed."""
@@ -173,7 +175,7 @@ class Runner:
         """The terminal is about to stop: take in what is waiting, and end and record a session under way."""
         while self.turn():
             pass
-        if self.session.state in {State.ACQUIRING, State.CHALLENGING, State.COMPARING}:
+        if self.session.state in UNDER_WAY:
             self._feed(FaultRaised(self._ports.clock.monotonic_ns(), Fault.SHUTDOWN))
 
     def call(self, function: Callable[[], None]) -> None:
@@ -220,8 +222,8 @@ class Runner:
 
     def _take(self, given: Input) -> None:
         match given:
-            case _Presented(text):
-                self._feed(self._claim(text))
+            case _Presented():
+                self._feed(self._claim(given))
             case _Called(function):
                 function()
             case _Pressed(button):
@@ -237,7 +239,7 @@ class Runner:
                 if generation == self._generation or isinstance(news, FaultRaised | FaultCleared):
                     self._feed(self._done(news) if isinstance(news, Findings) else news)
 
-    def _claim(self, text: str) -> Event:
+    def _claim(self, presented: _Presented) -> Event:
         """Turn a presented number into an event; the number itself goes no further than `look_up`."""
         clock = self._ports.clock
         if self.session.state is not State.IDLE:
@@ -247,7 +249,7 @@ class Runner:
             self._ports.outbox.check()
             policy = self._ports.policies.current()
             claimed = look_up(
-                text, self._ports.references, model_sha256=self._identity.features_sha256, today=_day(started)
+                presented.text, self._ports.references, model_sha256=self._identity.features_sha256, today=_day(started)
             )
         except Malformed as error:
             logger.info("claim refused why=%s", error)
@@ -267,7 +269,8 @@ class Runner:
             is_subject_known=claimed.subject_id is not None,
             has_reference=reference is not None,
             is_reference_provisional=reference is not None and reference.capture is CaptureKind.PHOTO,
-            path=self._path,
+            path=presented.path,
+            witness=presented.witness,
             network=self._identity.features_name,
             policy=policy,
         )
@@ -314,7 +317,7 @@ class Runner:
                 self._recheck()
             case Compare():
                 self._compare(command)
-            case StartAcquisition() | StopAcquisition() | TakeSample() | DropSamples() | AwaitRest() | WatchFor():
+            case _:
                 self._order(command)
 
     def _compare(self, command: Compare) -> None:
@@ -323,23 +326,14 @@ class Runner:
             CompareWith(
                 reference=claimed.features() if claimed else None,
                 key=claimed.key if claimed else b"",
-                min_continuity=command.min_continuity,
+                policy=command.policy,
+                path=command.path,
                 phases=command.phases,
                 has_track_changed=command.has_track_changed,
             )
         )
 
-    def _order(
-        self,
-        order: StartAcquisition
-        | StopAcquisition
-        | TakeSample
-        | DropSamples
-        | AwaitRest
-        | WatchFor
-        | CompareWith
-        | Reopen,
-    ) -> None:
+    def _order(self, order: Order) -> None:
         if self._worker is not None:
             self._worker.order(self._generation, order)
 

@@ -22,6 +22,8 @@ class Identity:
     features_name: str
     """Name of the feature network, by which the policy has thresholds."""
     features_sha256: str
+    is_simulated: bool = False
+    """Whether no camera sees what it records."""
 
 
 def build_record(
@@ -60,9 +62,11 @@ def build_record(
             AskedAction(action=asked.action, result=asked.result, seconds=round(asked.seconds, 3))
             for asked in draft.challenge
         ),
+        witness=draft.witness,
         quality={name: round(value, 1) for name, value in draft.quality},
         networks=identity.networks,
         software=identity.software,
+        simulated=identity.is_simulated,
         started=started,
         decided=decided,
     )

@@ -2,6 +2,8 @@
 
 It takes orders between frames. In service a thread runs `step` for ever; on a simulated clock the runner calls it, one
 frame at a time, so that nothing is dropped and every run is the same. Old frames are never queued: the camera port gives the newest.
+
+The light belongs to it, too: it is played between the frames, and dark whenever no code is played, whatever happens.
 """
 
 from __future__ import annotations
@@ -9,18 +11,24 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from device.errors import CameraUnavailable, IncomparableFeatures
-from device.ports import Camera
+from device.errors import CameraUnavailable, RingLightUnavailable
+from device.ports import Camera, RingLight
+from device.runner.evidence import EvidenceCollector
+from device.runner.light import LightPlayer
+from device.runner.samples import SampleKeeper, erase, mean_quality, similarity_of
 from device.session.commands import (
     AwaitRest,
     DropSamples,
+    PlayLight,
     StartAcquisition,
     StopAcquisition,
+    StopPlay,
     TakeSample,
+    WantSample,
+    WatchFace,
     WatchFor,
 )
 from device.session.events import (
@@ -30,23 +38,20 @@ from device.session.events import (
     FaultRaised,
     FrameRateLow,
     SampleAssessed,
+    StagePlayed,
 )
-from device.vision.comparison import compare
 from device.vision.evidence.actions import ActionDetector, ActionReport, motion_of
 from device.vision.evidence.challenge import ChallengeMonitor, ChallengeVerdict
-from device.vision.evidence.continuity import PhaseSample, assess_continuity
-from device.vision.features import FeatureVector, mean_features
+from device.vision.features import FeatureVector
+from device.vision.frame import Frame
+from device.vision.inference import Network
 from device.vision.pipeline import FrameObservation, SubjectObservation, VisionPipeline
 from protocol.challenge import Action
-from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
-from protocol.references import protect
+from protocol.evidence import EvidenceResult
+from protocol.policy import PathName, Policy
 
 logger = logging.getLogger(__name__)
 
-_RECENT = 16
-"""Observations kept for a `TakeSample` that comes some frames late: half a second at 30 frames/s."""
-_MOST_MOVING = 300
-"""Frames kept of the actions after one prompt: ten seconds at 30 frames/s, as long as a prompt is open."""
 _FEATURES_YAW_DEG = 35.0
 """Further turned, features are not asked for: live heads turned by 25 to 30 degrees keep a cosine of .75 to .85 to the front view,
 and profiles do not."""
@@ -58,13 +63,14 @@ _SILENCE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class CompareWith:
-    """Order: compare the probe with a reference, and the phases with each other."""
+    """Order: compare the probe with a reference and the phases with each other, and judge all evidence."""
 
     reference: FeatureVector | None
     """Protected features, int8 (D,)."""
     key: bytes
     """The reference's key domain secret."""
-    min_continuity: float
+    policy: Policy
+    path: PathName
     phases: tuple[str, ...]
     has_track_changed: bool
 
@@ -74,7 +80,7 @@ class CompareWith:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """Order: close the camera, open it again and see whether a frame comes."""
+    """Order: close camera and ring light, open them again and see whether a frame comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +94,21 @@ class Findings:
     quality: tuple[tuple[str, float], ...]
 
 
-Order = StartAcquisition | StopAcquisition | TakeSample | DropSamples | AwaitRest | WatchFor | CompareWith | Reopen
-News = SampleAssessed | ChallengeAnswered | FrameRateLow | Findings | FaultRaised | FaultCleared
-
-_INSTALLED = (EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY)
-"""Kinds of evidence this terminal has; the others are reported as not run."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    phase: str
-    track_id: int
-    features: FeatureVector
-    quality: dict[str, float]
-    is_moving: bool
+Order = (
+    StartAcquisition
+    | StopAcquisition
+    | TakeSample
+    | DropSamples
+    | AwaitRest
+    | WantSample
+    | PlayLight
+    | WatchFace
+    | StopPlay
+    | WatchFor
+    | CompareWith
+    | Reopen
+)
+News = SampleAssessed | ChallengeAnswered | FrameRateLow | StagePlayed | Findings | FaultRaised | FaultCleared
 
 
 class VisionWorker:
@@ -115,7 +122,9 @@ class VisionWorker:
         now_ns: Callable[[], int],
         post: Callable[[int, News], None],
         is_paced: bool = False,
-        is_simulated: bool = False,
+        ring: RingLight | None = None,
+        texture: Network | None = None,
+        sensor_id: str | None = None,
     ) -> None:
         """Prepare a worker.
 
@@ -124,15 +133,16 @@ class VisionWorker:
             pipeline: the face processing.
             now_ns: reads the monotonic clock of the frames.
             post: takes the number of the acquisition and the news.
-            is_simulated: whether the frames come from no camera; the evidence says so.
             is_paced: whether the caller of `step` moves the clock; an empty camera then is a clip's end and no fault.
+            ring: the light around the lens; None where there is none.
+            texture: the passive PAD network; None where there is none.
+            sensor_id: the sensor the terminal was commissioned with; None where that is not known.
         """
         self._camera = camera
         self._pipeline = pipeline
         self._now_ns = now_ns
         self._post = post
         self._is_paced = is_paced
-        self._is_simulated = is_simulated
         self._orders: queue.SimpleQueue[tuple[int, Order]] = queue.SimpleQueue()
         self._generation = 0
         self.is_acquiring = False
@@ -141,9 +151,13 @@ class VisionWorker:
         self._prompt: WatchFor | None = None
         self._has_told_slow = False
         self._wants_features = False
-        self._recent: OrderedDict[int, SubjectObservation] = OrderedDict()
-        self._moving: OrderedDict[int, SubjectObservation] = OrderedDict()
-        self._samples: list[_Sample] = []
+        self._samples = SampleKeeper()
+        self._light = LightPlayer(camera, ring)
+        self._evidence = EvidenceCollector(
+            self._light.stimulus, has_ring=ring is not None, texture=texture, sensor_id=sensor_id
+        )
+        self._played: PlayLight | WatchFace | None = None
+        self._play_began_ns = 0
         self._last_frame_ns = 0
         self._began_ns = 0
         self.beat_ns = now_ns()
@@ -160,17 +174,25 @@ class VisionWorker:
             wait_s: how long to wait for an order while no frames are wanted.
         """
         self.beat_ns = self._now_ns()
-        self._take_orders(wait_s)
-        if self.is_acquiring:
-            self._look()
-        self.beat_ns = self._now_ns()
-
-    def _look(self) -> None:
         try:
-            frame = self._camera.capture(_CAPTURE_TIMEOUT_S)
+            self._take_orders(wait_s)
+            if self.is_acquiring:
+                self._look()
         except CameraUnavailable as error:
             self._fail(Fault.CAMERA, str(error))
-            return
+        except RingLightUnavailable as error:
+            self._fail(Fault.LIGHT, str(error))
+        self.beat_ns = self._now_ns()
+
+    def close(self) -> None:
+        """Leave nothing alight: for the end of the worker, however it comes; may be called twice."""
+        self._stop_play()
+        self._light.close()
+
+    def _look(self) -> None:
+        if isinstance(self._played, PlayLight) and self._light.play(self._now_ns()):
+            self._tell_played(is_usable=self._evidence.is_light_usable(self._played.rules))
+        frame = self._camera.capture(_CAPTURE_TIMEOUT_S)
         now = self._now_ns()
         if frame is None:
             if not self._is_paced and now - self._last_frame_ns > _SILENCE_S * 1e9:
@@ -180,10 +202,29 @@ class VisionWorker:
         if frame.monotonic_ns < self._began_ns:
             # It was taken before this session and may show whoever was there then.
             return
+        self._evidence.see_frame(frame)
         observation = self._pipeline.process(frame, want_features=self._wants_features)
+        if observation.is_late:
+            return
         report = self._actions.observe(motion_of(observation), monotonic_ns=observation.monotonic_ns)
+        self._collect(frame, observation, report)
         self._tell_sample(observation, report)
         self._tell_actions(report)
+        played = self._played
+        if isinstance(played, WatchFace) and now - self._play_began_ns >= played.rules.window_s * 1e9:
+            self._tell_played(is_usable=self._evidence.is_watch_usable(played.rules))
+
+    def _collect(self, frame: Frame, observation: FrameObservation, report: ActionReport) -> None:
+        subject = observation.subject
+        if subject is None:
+            return
+        match self._played:
+            case PlayLight():
+                self._evidence.see_lit(frame, subject)
+            case WatchFace():
+                self._evidence.see_watched(frame, subject)
+            case None:
+                self._evidence.see_subject(frame, subject, report)
 
     def _take_orders(self, wait_s: float) -> None:
         try:
@@ -200,34 +241,66 @@ class VisionWorker:
         self._generation = generation
         match order:
             case StartAcquisition():
-                self._forget()
-                self._pipeline.forget_subject()
-                self._actions = ActionDetector()
-                self._wants_features = True
-                self._last_frame_ns = self._began_ns = self._now_ns()
-                self.is_acquiring = True
+                self._begin()
             case StopAcquisition():
                 self._forget()
                 self.is_acquiring = False
             case DropSamples():
-                self._drop_samples()
+                self._samples.drop_samples()
+                self._evidence.forget()
                 self._monitor = None
                 self._wants_features = True
             case TakeSample():
-                self._take(order)
+                self._wants_features = order.wants_more
+                self._samples.take(order)
             case AwaitRest():
                 self._monitor = None
-                self._drop_moving()
+                self._samples.drop_moving()
                 self._wants_features = True
+            case WantSample():
+                self._wants_features = True
+            case PlayLight() | WatchFace():
+                self._play(order)
+            case StopPlay():
+                self._stop_play()
             case WatchFor():
                 self._watch(order)
             case CompareWith():
                 self._post(self._generation, self._compare(order))
-                self._drop_samples()
+                self._samples.drop_samples()
                 if order.reference is not None:
                     order.reference.erase()
             case Reopen():
                 self._reopen()
+
+    def _begin(self) -> None:
+        self._forget()
+        self._pipeline.forget_subject()
+        self._actions = ActionDetector()
+        self._wants_features = True
+        self._last_frame_ns = self._began_ns = self._now_ns()
+        self.is_acquiring = True
+
+    def _play(self, order: PlayLight | WatchFace) -> None:
+        self._stop_play()
+        self._played, self._play_began_ns = order, self._now_ns()
+        self._wants_features = False
+        if isinstance(order, PlayLight):
+            self._evidence.begin_light()
+            self._light.begin(order, self._play_began_ns)
+        else:
+            self._evidence.begin_watch()
+            self._light.hold()
+
+    def _stop_play(self) -> None:
+        self._played = None
+        self._light.end(self._now_ns())
+
+    def _tell_played(self, *, is_usable: bool) -> None:
+        played = self._played
+        self._stop_play()
+        if played is not None:
+            self._post(self._generation, StagePlayed(self._now_ns(), played.play, is_usable=is_usable))
 
     def _tell_sample(self, observation: FrameObservation, report: ActionReport) -> None:
         subject = observation.subject
@@ -239,6 +312,7 @@ class VisionWorker:
                 at_ns=observation.monotonic_ns,
                 sequence=observation.sequence,
                 track_id=subject.track_id,
+                faces=subject.similar_faces,
                 quality=tuple(subject.quality.components().items()),
                 has_features=is_kept,
                 is_at_rest=report.is_at_rest,
@@ -252,12 +326,12 @@ class VisionWorker:
         only when the action has been seen.
         """
         if self._monitor is None:
-            return _put(self._recent, sequence, replace(subject, crop=None), most=_RECENT)
+            return self._samples.keep_resting(sequence, subject)
         if report.is_moving and abs(subject.pose.yaw_deg) <= _FEATURES_YAW_DEG:
             features = subject.features if subject.features is not None else self._pipeline.features_of(subject)
-            _put(self._moving, sequence, replace(subject, crop=None, features=features), most=_MOST_MOVING)
+            self._samples.keep_moving(sequence, replace(subject, features=features))
         else:
-            _erase(subject.features)
+            erase(subject.features)
         return False
 
     def _tell_actions(self, report: ActionReport) -> None:
@@ -273,7 +347,7 @@ class VisionWorker:
                     report.monotonic_ns,
                     self._prompt.prompt,
                     is_performed=progress.verdict is ChallengeVerdict.PERFORMED,
-                    sequence=shown if shown in self._moving else None,
+                    sequence=shown if self._samples.has_moving(shown) else None,
                 ),
             )
         elif (
@@ -290,82 +364,51 @@ class VisionWorker:
         self._monitor = ChallengeMonitor(
             order.action, prompted_ns=order.prompted_ns, reaction_ns=round(order.reaction_s * 1e9)
         )
-        self._drop_moving()
+        self._samples.drop_moving()
         self._has_told_slow = False
         self._wants_features = False
 
-    def _take(self, order: TakeSample) -> None:
-        self._wants_features = order.wants_more
-        subject = (self._moving if order.is_moving else self._recent).get(order.sequence)
-        if subject is None or subject.features is None:
-            logger.debug("sample no longer there phase=%s", order.phase)
-            return
-        own = FeatureVector(subject.features.values.copy(), subject.features.model_digest)
-        self._samples.append(_Sample(order.phase, subject.track_id, own, subject.quality.components(), order.is_moving))
-
     def _compare(self, order: CompareWith) -> Findings:
-        resting = [sample for sample in self._samples if not sample.is_moving]
-        phases = [
-            PhaseSample(sample.phase, sample.track_id, sample.features, sample.is_moving) for sample in self._samples
-        ]
-        if order.has_track_changed:
-            # Another track took over; it has no samples, its existence is the evidence.
-            phases.append(PhaseSample("another_track", -1, None))
-        absent = tuple(
-            EvidenceResult(kind=kind, status=EvidenceStatus.NOT_RUN, reason=self._why_absent(kind))
-            for kind in EvidenceKind
-            if kind not in _INSTALLED
+        rules = order.policy.quality
+        probe = self._samples.probe(best=rules.probe_samples, minimum=order.policy.minimum_quality(order.path))
+        continuity = self._samples.continuity(
+            threshold=order.policy.continuity.min_similarity,
+            phases=order.phases,
+            has_track_changed=order.has_track_changed,
         )
-        continuity = assess_continuity(phases, threshold=order.min_continuity, phases=order.phases)
         return Findings(
             at_ns=self._now_ns(),
-            similarity=_similarity([sample.features for sample in resting], order),
-            samples=len(resting),
-            evidence=(continuity, *absent),
-            quality=_mean_quality(resting),
+            similarity=similarity_of(probe, order.reference, order.key),
+            samples=len(probe),
+            evidence=(continuity, *self._evidence.assess(order.policy, order.path)),
+            quality=mean_quality(probe),
         )
-
-    def _why_absent(self, kind: EvidenceKind) -> str:
-        return "simulated" if self._is_simulated and kind is EvidenceKind.CAPTURE_PATH else "not_installed"
 
     def _reopen(self) -> None:
         self.is_acquiring = False
-        try:
-            self._camera.stop()
-            self._camera.start()
-            frame = self._camera.capture(_SILENCE_S)
-        except CameraUnavailable as error:
-            self._fail(Fault.CAMERA, str(error))
-            return
+        self._stop_play()
+        self._camera.stop()
+        self._camera.start()
+        frame = self._camera.capture(_SILENCE_S)
         if frame is None:
             self._fail(Fault.CAMERA, f"no frame for {_SILENCE_S} s")
-        else:
-            self._post(self._generation, FaultCleared(self._now_ns()))
+            return
+        self._light.open()
+        self._post(self._generation, FaultCleared(self._now_ns()))
 
     def _fail(self, fault: Fault, why: str) -> None:
         logger.warning("vision worker stopped fault=%s why=%s", fault, why)
         self.is_acquiring = False
+        self._stop_play()
         self._post(self._generation, FaultRaised(self._now_ns(), fault))
 
     def _forget(self) -> None:
-        self._drop_samples()
-        for subject in self._recent.values():
-            _erase(subject.features)
-        self._recent.clear()
+        self._stop_play()
+        self._samples.forget()
+        self._evidence.forget()
         self._monitor = None
         self._prompt = None
         self._wants_features = False
-
-    def _drop_samples(self) -> None:
-        for sample in self._samples:
-            sample.features.erase()
-        self._samples.clear()
-        self._drop_moving()
-
-    def _drop_moving(self) -> None:
-        for subject in self._moving.values():
-            _erase(subject.features)
-        self._moving.clear()
 
 
 class WorkerThread:
@@ -398,40 +441,5 @@ class WorkerThread:
         except Exception:
             logger.exception("vision worker crashed")
             self._on_crash()
-
-
-def _erase(features: FeatureVector | None) -> None:
-    if features is not None:
-        features.erase()
-
-
-def _put(kept: OrderedDict[int, SubjectObservation], sequence: int, subject: SubjectObservation, *, most: int) -> bool:
-    """Keep an observation in place of the oldest one; return whether it has features."""
-    kept[sequence] = subject
-    while len(kept) > most:
-        _erase(kept.popitem(last=False)[1].features)
-    return subject.features is not None
-
-
-def _similarity(vectors: list[FeatureVector], order: CompareWith) -> float | None:
-    """Return the score of the fused probe against the reference; None where the two cannot be compared."""
-    if not vectors or order.reference is None:
-        return None
-    try:
-        probe = mean_features(vectors)
-        values = probe.values.astype("float32")
-        probe.erase()
-        protected = FeatureVector(protect(values, order.key), probe.model_digest, order.reference.key_domain)
-        values[...] = 0
-        score = compare(protected, order.reference).similarity
-        protected.erase()
-    except (IncomparableFeatures, ValueError) as error:
-        logger.warning("no comparison why=%s", type(error).__name__)
-        return None
-    return score
-
-
-def _mean_quality(samples: list[_Sample]) -> tuple[tuple[str, float], ...]:
-    if not samples:
-        return ()
-    return tuple((name, sum(sample.quality[name] for sample in samples) / len(samples)) for name in samples[0].quality)
+        finally:
+            self._worker.close()

@@ -8,9 +8,9 @@ from typing import Literal
 
 from device.session.decision import Verdict
 from device.session.events import Timer
-from protocol.challenge import Action
+from protocol.challenge import Action, LightChip
 from protocol.evidence import EvidenceResult
-from protocol.policy import ComparisonPolicy, PathName
+from protocol.policy import ComparisonPolicy, IlluminationPolicy, PathName, Policy, PulsePolicy
 
 
 class Line(StrEnum):
@@ -43,6 +43,10 @@ class Line(StrEnum):
     HEAD_POSE_PITCH = "head_pose_pitch"
     HEAD_POSE_ROLL = "head_pose_roll"
     """From `illumination_uniformity` on: what to do about a component of quality; the names are those of `device.vision.quality`."""
+    LIGHT = "light"
+    WATCH = "watch"
+    AGAIN = "again"
+    """A stage is gone through once more, because the face moved."""
     TURN_LEFT = "turn_left"
     TURN_RIGHT = "turn_right"
     LOOK_UP = "look_up"
@@ -107,6 +111,49 @@ class AwaitRest:
 
 
 @dataclass(frozen=True, slots=True)
+class WantSample:
+    """Want features of the coming frames, for a `TakeSample`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayLight:
+    """Lock the exposure, play a light code and say when it is over."""
+
+    play: int
+    """Names it; `StagePlayed` repeats it."""
+    code: tuple[LightChip, ...]
+    chip_s: float
+    """How long a step is held."""
+    ramp_s: float
+    """How long the light takes to it; 0 is at once."""
+    rules: IlluminationPolicy | None
+    """Whether it could be used is asked by them."""
+
+    @property
+    def step_s(self) -> float:
+        """From one step to the next."""
+        return self.chip_s + self.ramp_s
+
+    @property
+    def seconds(self) -> float:
+        """How long all of it takes, with the way back to dark."""
+        return len(self.code) * self.step_s + self.ramp_s
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFace:
+    """Watch the resting face under constant light and exposure, and say when it is over."""
+
+    play: int
+    rules: PulsePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlay:
+    """Switch the light off and release the exposure, whatever is played."""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchFor:
     """Watch for the answer to a prompt, in place of any prompt before it."""
 
@@ -135,10 +182,10 @@ class SetLamp:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """Compare the probe with the claimed subject's reference, and the phases with each other."""
+    """Compare the probe with the claimed subject's reference and the phases with each other, and judge all evidence."""
 
-    min_continuity: float
-    """Least cosine between any two phases."""
+    policy: Policy
+    path: PathName
     phases: tuple[str, ...]
     """Every phase that a sample was taken of or should have been; continuity does not pass without each."""
     has_track_changed: bool
@@ -186,6 +233,7 @@ class StoreRecord:
     session_id: str
     nonce: str
     path: PathName
+    witness: str | None
     policy_version: str
     verdict: Verdict
     compared: Compared | None
@@ -205,6 +253,10 @@ Command = (
     | TakeSample
     | DropSamples
     | AwaitRest
+    | WantSample
+    | PlayLight
+    | WatchFace
+    | StopPlay
     | WatchFor
     | Prompt
     | SetLamp

@@ -11,7 +11,7 @@ grey. A score that is missing or not a number never is a match. The outcome is t
 6. comparison is a non-match: `not_certified`;
 7. any other evidence failed, required or not: `review`;
 8. required evidence did not run, or there is no comparison: `not_certified`;
-9. comparison is grey, or the reference is provisional: `review`;
+9. comparison is grey, the reference is provisional, or the path needs a witness and none is named: `review`;
 10. nothing bounds the date well enough: `time_uncertain`;
 11. `certified`.
 """
@@ -33,7 +33,8 @@ NO_POLICY = "none"
 
 _ENDED = (Reason.CANCELLED_BY_PERSON, Reason.LEFT, Reason.FAULT)
 _NOBODY = (Reason.NO_SUBJECT, Reason.NO_USABLE_REFERENCE)
-_NO_PICTURE = (Reason.NO_FACE, Reason.QUALITY)
+_NO_PICTURE = (Reason.NO_FACE, Reason.QUALITY, Reason.TOO_MANY_FACES)
+_FOR_A_PERSON = (Reason.COMPARISON_GREY, Reason.REFERENCE_PROVISIONAL, Reason.WITNESS_MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,12 @@ class Facts:
     has_reference: bool
     is_reference_provisional: bool
     path: PathName
+    witness: str | None
+    """Opaque id of the worker who vouches for the presentation."""
     network: str
     policy: Policy | None
     ended: Reason | None
-    """What ended the session before comparison (cancelled, left, fault, no face, quality); None when nothing did."""
+    """What ended the session before comparison (cancelled, left, fault, no face, quality, too many faces); None when nothing did."""
     similarity: float | None
     """Cosine -1..1, larger = more alike; None without comparison."""
     evidence: tuple[EvidenceResult, ...]
@@ -106,7 +109,9 @@ def _reasons(facts: Facts) -> tuple[Reason, ...]:
         found.add(Reason.COMPARISON_MISSING)
     elif thresholds is not None:
         found |= _ZONE_REASONS[zone(facts.similarity, thresholds)]
-    fused = fuse(facts.evidence, path.required if path else ())
+    if path is not None and path.needs_witness and facts.witness is None:
+        found.add(Reason.WITNESS_MISSING)
+    fused = fuse(facts.evidence, path.required if path else (), path.advisory if path else ())
     if fused.failed:
         found.add(Reason.EVIDENCE_FAILED)
     if fused.missing:
@@ -142,7 +147,7 @@ def _outcome(facts: Facts, reasons: tuple[Reason, ...]) -> Outcome:
         (Reason.COMPARISON_NON_MATCH in found, Outcome.NOT_CERTIFIED),
         (Reason.EVIDENCE_FAILED in found, Outcome.REVIEW),
         (Reason.EVIDENCE_NOT_RUN in found or Reason.COMPARISON_MISSING in found, Outcome.NOT_CERTIFIED),
-        (Reason.COMPARISON_GREY in found or Reason.REFERENCE_PROVISIONAL in found, Outcome.REVIEW),
+        (not found.isdisjoint(_FOR_A_PERSON), Outcome.REVIEW),
         (Reason.CLOCK in found or facts.day is None, Outcome.TIME_UNCERTAIN),
     )
     for holds, outcome in ladder:

@@ -21,6 +21,8 @@ class Timer(StrEnum):
     """Bounds the wait for a face at rest, before a prompt and after the last action."""
     ANSWER = "answer"
     """Bounds one prompt of the challenge and its answer."""
+    STAGE = "stage"
+    """Bounds a light code, and watching the face."""
     COMPARE = "compare"
     """Bounds the wait for comparison and evidence."""
     STORE = "store"
@@ -35,6 +37,7 @@ class Fault(StrEnum):
     """What is broken."""
 
     CAMERA = "camera"
+    LIGHT = "light"
     VISION = "vision"
     STORAGE = "storage"
     SHUTDOWN = "shutdown"
@@ -60,7 +63,7 @@ class ClaimPresented:
     session_id: str
     """Random, 32 hexadecimal digits."""
     nonce: str
-    """Random, 32 hexadecimal digits; the challenge is drawn from it."""
+    """Random, 32 hexadecimal digits; challenge and light are drawn from it."""
     is_subject_known: bool
     """Whether the roster has the claim."""
     has_reference: bool
@@ -68,6 +71,8 @@ class ClaimPresented:
     is_reference_provisional: bool
     """Whether that reference is a photograph nobody has confirmed."""
     path: PathName
+    witness: str | None
+    """Opaque id of the worker who vouches for the presentation; None when nobody does."""
     network: str
     """Name of the feature network in use; the policy has thresholds by it."""
     policy: Policy | None
@@ -96,6 +101,8 @@ class SampleAssessed:
     """Whether the frame's features are there, so that a sample can be taken of it."""
     is_at_rest: bool = False
     """Whether head and mouth are near their rest."""
+    faces: int = 1
+    """Faces of a size to be taken for the subject's, the subject's own included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,17 @@ class FrameRateLow:
 
     at_ns: int
     prompt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlayed:
+    """The light code was played to its end, or the face was watched for long enough."""
+
+    at_ns: int
+    play: int
+    """The number that `PlayLight` or `WatchFace` gave it."""
+    is_usable: bool
+    """Whether the face stayed and held still enough to be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +220,7 @@ Event = (
     | SampleAssessed
     | ChallengeAnswered
     | FrameRateLow
+    | StagePlayed
     | ComparisonDone
     | StartPressed
     | RepeatPressed
@@ -219,6 +238,7 @@ EVENTS: tuple[type[Event], ...] = (
     SampleAssessed,
     ChallengeAnswered,
     FrameRateLow,
+    StagePlayed,
     ComparisonDone,
     StartPressed,
     RepeatPressed,

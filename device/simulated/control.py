@@ -2,10 +2,10 @@
 
 A Unix socket; each line is one JSON object, answered by one line. Orders:
 
-- `{"do": "present_claim", "number": "..."}` waits until the terminal is free, presents the number and answers when the session's
-  record is stored: `{"ok": true, "outcome": "...", "reasons": [...], "session_id": "...", "record_id": "...", "counter": n,
-  "sha256": "...", "certified_until": "YYYY-MM-DD" or null}`. A claim that began no session or was not stored:
-  `{"ok": false, "error": "unreadable" | "busy" | "not_ready" | "not_stored" | "fault"}`.
+- `{"do": "present_claim", "number": "...", "path": "standard", "witness": "..."}` (path and witness may be left out) waits until the
+  terminal is free, presents the number and answers when the session's record is stored: `{"ok": true, "outcome": "...", "reasons":
+  [...], "session_id": "...", "record_id": "...", "counter": n, "sha256": "...", "certified_until": "YYYY-MM-DD" or null}`. A claim
+  that began no session or was not stored: `{"ok": false, "error": "unreadable" | "busy" | "not_ready" | "not_stored" | "fault"}`.
 - `{"do": "set_actor", "actor": "PATH"}` puts somebody else before the camera (clip, folder or clip description).
 - `{"do": "press", "button": "start" | "repeat" | "cancel"}` presses a button.
 - `{"do": "camera", "verb": "unplug" | "plug_in" | "cover_lens" | "uncover_lens"}` does that to the camera.
@@ -28,10 +28,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from device.errors import DeviceError
-from device.ports import Button
+from device.ports import Button, OnClaim
 from device.simulated.actor import Actor, open_actor
 from device.simulated.camera import SimulatedCamera
 from device.simulated.panel import SimulatedPanel
+from protocol.ids import Witness
+from protocol.policy import PathName
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,9 @@ class PresentClaim(_Order):
 
     do: Literal["present_claim"]
     number: str = Field(repr=False)
+    path: PathName | None = None
+    """The terminal's usual one by default."""
+    witness: Witness | None = None
 
 
 class SetActor(_Order):
@@ -114,13 +119,13 @@ class ControlSocket:
         self._is_free = is_free
         self._ask_status = ask_status
         self._open_somebody = open_somebody
-        self._on_claim: Callable[[str], None] | None = None
+        self._on_claim: OnClaim | None = None
         self._claiming = threading.Lock()
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._waiting = threading.Event()
         self._server: socketserver.ThreadingUnixStreamServer | None = None
 
-    def start(self, on_claim: Callable[[str], None]) -> None:
+    def start(self, on_claim: OnClaim) -> None:
         """Listen."""
         self._on_claim = on_claim
         self._path.unlink(missing_ok=True)
@@ -167,7 +172,7 @@ class ControlSocket:
     def _carry_out(self, order: PresentClaim | SetActor | Press | HandleCamera | AskStatus) -> dict[str, Any]:
         match order:
             case PresentClaim():
-                return self._present(order.number)
+                return self._present(order)
             case SetActor():
                 self._camera.change_actor(self._open_somebody(order.actor))
             case Press():
@@ -184,7 +189,7 @@ class ControlSocket:
                 return {"ok": True, **self._ask_status()}
         return {"ok": True}
 
-    def _present(self, number: str) -> dict[str, Any]:
+    def _present(self, order: PresentClaim) -> dict[str, Any]:
         with self._claiming:
             waited = 0.0
             while not self._is_free():
@@ -195,7 +200,7 @@ class ControlSocket:
                 self._answers.get_nowait()
             if self._on_claim is None:
                 return _refusal("not_ready")
-            self._on_claim(number)
+            self._on_claim(order.number, order.path, order.witness)
             try:
                 return self._answers.get(timeout=_ANSWER_TIMEOUT_S)
             except queue.Empty:

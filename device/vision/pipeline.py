@@ -40,6 +40,9 @@ class SubjectObservation:
     quality: QualityAssessment
     landmarks: FaceLandmarks
     """Of the face, in frame pixels; for evidence that follows single places of it."""
+    similar_faces: int = 1
+    """Faces at least half as wide as the subject's, the subject's own included: a head at twice the distance is half as wide, and who
+    stands nearer than that is in the picture with the subject."""
     crop: Pixels | None = None
     """The aligned face, uint8 (h, w, 3), from which features can still be made; never kept."""
     features: FeatureVector | None = None
@@ -148,6 +151,7 @@ class VisionPipeline:
                 crop=crop,
             ),
             landmarks=landmarks,
+            similar_faces=1 + sum(2 * (other[2] - other[0]) >= face.box[2] - face.box[0] for other in others),
             crop=crop,
             features=self._extractor.extract(crop, flip_averaging=flip_averaging) if want_features else None,
         )

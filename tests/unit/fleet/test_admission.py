@@ -235,11 +235,8 @@ def test_a_reference_withdrawn_later_takes_nothing_back(terminal: Any) -> None:
 
 @pytest.mark.parametrize("accepted", [False, True])
 def test_what_no_camera_saw_counts_only_where_that_is_accepted(terminal: Any, accepted: bool) -> None:
-    simulated = EvidenceResult(kind=EvidenceKind.CAPTURE_PATH, status=EvidenceStatus.NOT_RUN, reason="simulated")
-    record = terminal.record()
-    found = judge(
-        record.model_copy(update={"evidence": (*record.evidence, simulated)}), accept_simulated=accepted
-    ).judgement
+    record = terminal.record(simulated=True)
+    found = judge(record, accept_simulated=accepted).judgement
     assert (found.pass_at is not None) is accepted
     assert (Flag.SIMULATED in found.flags) is not accepted
 

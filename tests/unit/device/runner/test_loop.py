@@ -31,12 +31,13 @@ from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sha256_of
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import default_policy
+from protocol.policy import PathName, PathPolicy, default_policy
 from protocol.records import NetworkUse
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry
 
-POLICY = default_policy()
+BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
+POLICY = default_policy().model_copy(update={"paths": dict.fromkeys(PathName, BARE)})
 NUMBER = "99999919400101001" + check_digit("99999919400101001")
 KEY, MODEL = bytes(32), "a" * 64
 GOOD = tuple((name, 100.0) for name in POLICY.quality.minimum)

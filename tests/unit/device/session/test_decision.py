@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from device.session.decision import Facts, decide, zone
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import ComparisonPolicy, PathName, default_policy
+from protocol.policy import ComparisonPolicy, PathName, PathPolicy, default_policy
 
-POLICY = default_policy()
+BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY), advisory=(EvidenceKind.TEXTURE,))
+WITNESSED = PathPolicy(required=(EvidenceKind.CONTINUITY,), needs_witness=True)
+POLICY = default_policy().model_copy(update={"paths": {PathName.STANDARD: BARE, PathName.NO_MOVEMENT: WITNESSED}})
 NETWORK = "features_mobilefacenet"
 THRESHOLDS = POLICY.comparison[NETWORK]
 
@@ -28,6 +30,7 @@ FACTS = Facts(
     has_reference=True,
     is_reference_provisional=False,
     path=PathName.STANDARD,
+    witness=None,
     network=NETWORK,
     policy=POLICY,
     ended=None,
@@ -77,6 +80,10 @@ FAILED, NOT_RUN = EvidenceStatus.FAILED, EvidenceStatus.NOT_RUN
         ),
         ({"evidence": ()}, Outcome.NOT_CERTIFIED, (Reason.EVIDENCE_NOT_RUN,)),
         ({"ended": Reason.LEFT}, Outcome.CANCELLED, (Reason.LEFT,)),
+        ({"ended": Reason.TOO_MANY_FACES}, Outcome.POOR_SAMPLE, (Reason.TOO_MANY_FACES,)),
+        ({"path": PathName.NO_MOVEMENT}, Outcome.REVIEW, (Reason.WITNESS_MISSING,)),
+        ({"path": PathName.NO_MOVEMENT, "witness": "w-1"}, Outcome.CERTIFIED, ()),
+        ({"path": PathName.HELPER}, Outcome.NOT_CERTIFIED, (Reason.POLICY_UNKNOWN,)),
         ({"is_subject_known": False}, Outcome.NO_REFERENCE, (Reason.NO_SUBJECT,)),
     ],
 )
@@ -122,7 +129,8 @@ FACTS_STRATEGY = st.builds(
     is_subject_known=st.booleans(),
     has_reference=st.booleans(),
     is_reference_provisional=st.booleans(),
-    path=st.just(PathName.STANDARD),
+    path=st.sampled_from([PathName.STANDARD, PathName.STANDARD, PathName.NO_MOVEMENT, PathName.HELPER]),
+    witness=st.sampled_from([None, "w-1"]),
     network=st.sampled_from([NETWORK, "other"]),
     policy=st.sampled_from([POLICY, None]),
     ended=st.sampled_from([None, None, Reason.LEFT, Reason.QUALITY]),

@@ -42,20 +42,25 @@ from device.session.events import (
     RecordStored,
     RepeatPressed,
     SampleAssessed,
+    StagePlayed,
     StartPressed,
     Timer,
     TimerExpired,
 )
 from device.session.machine import IGNORED, TABLE, Session, State, advance
-from protocol.challenge import draw_actions, draw_pauses
+from protocol.challenge import ChallengeDraws, draw_pauses
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import PathName, default_policy
+from protocol.policy import PathName, PathPolicy, default_policy
 
-POLICY = default_policy()
+BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY), advisory=(EvidenceKind.TEXTURE,))
+STILL = PathPolicy(required=(EvidenceKind.ILLUMINATION, EvidenceKind.PULSE, EvidenceKind.CONTINUITY))
+POLICY = default_policy().model_copy(update={"paths": {PathName.STANDARD: BARE, PathName.NO_MOVEMENT: STILL}})
+"""The challenge alone; light and watching are looked at in `test_stages.py`."""
 NETWORK = "features_mobilefacenet"
 SECOND = 1_000_000_000
 NONCE = "00112233445566778899aabbccddeeff"
+DRAWS = ChallengeDraws(bytes.fromhex(NONCE), POLICY.challenge)
 GOOD = tuple((name, 100.0) for name in POLICY.quality.minimum)
 POOR = tuple((name, 0.0) for name in POLICY.quality.minimum)
 
@@ -69,6 +74,7 @@ def claim(**changes) -> ClaimPresented:
         has_reference=True,
         is_reference_provisional=False,
         path=PathName.STANDARD,
+        witness=None,
         network=NETWORK,
         policy=POLICY,
     )
@@ -164,7 +170,7 @@ def test_a_live_match_is_certified_for_a_year_and_told_only_once_stored():
 def test_the_actions_asked_for_are_those_of_the_nonce():
     _, commands = play(*prompted(), *performed())
     asked = [command.action for command in commands if isinstance(command, WatchFor)]
-    assert tuple(asked) == draw_actions(bytes.fromhex(NONCE), POLICY.challenge.actions, 5)[:3]
+    assert tuple(asked) == DRAWS.first().left
 
 
 def test_nobody_to_compare_with_ends_at_once_and_is_recorded():
@@ -258,7 +264,8 @@ def test_another_face_during_the_challenge_is_a_presentation_attack():
 
 
 def test_a_face_that_went_and_came_back_begins_anew_once_with_other_actions():
-    drawn = draw_actions(bytes.fromhex(NONCE), POLICY.challenge.actions, 11)
+    begun = DRAWS.first().after_performed()
+    drawn = DRAWS.anew(begun, begun.left[0]).left
     away, back = sample(track_id=None), sample(track_id=2)
     session, commands = play(*prompted(), *performed((1,)), away, back)
     assert (session.state, session.samples, session.track_id) == (State.ACQUIRING, 0, 2)
@@ -266,7 +273,7 @@ def test_a_face_that_went_and_came_back_begins_anew_once_with_other_actions():
     again = [*(sample(sequence=n, track_id=2) for n in range(POLICY.quality.probe_samples)), *rest(track_id=2)]
     session, commands = play(*again, session=session)
     asked = [command for command in commands if isinstance(command, WatchFor)]
-    assert [(command.prompt, command.action) for command in asked] == [(3, drawn[2])]
+    assert [(command.prompt, command.action) for command in asked] == [(3, drawn[0])]
     _, commands = play(*performed((3, 4, 5), track_id=2), done(), session=session)
     assert stored(commands).verdict.outcome is Outcome.CERTIFIED
     assert [asked.result for asked in stored(commands).challenge] == ["performed", "no_answer", *["performed"] * 3]
@@ -430,6 +437,7 @@ def an_event(kind: type[Event]) -> Event:
         SampleAssessed: sample(),
         ChallengeAnswered: ChallengeAnswered(0, 1, is_performed=True),
         FrameRateLow: FrameRateLow(0, 1),
+        StagePlayed: StagePlayed(0, 0, is_usable=True),
         ComparisonDone: done(),
         StartPressed: StartPressed(0),
         RepeatPressed: RepeatPressed(0),
@@ -443,8 +451,11 @@ def an_event(kind: type[Event]) -> Event:
 
 
 def in_state(state: State) -> Session:
+    still = (claim(path=PathName.NO_MOVEMENT), *acquired()[1:])
     ways: dict[State, tuple[Event, ...]] = {
         State.IDLE: (),
+        State.ILLUMINATING: still,
+        State.OBSERVING: (*still, StagePlayed(0, 0, is_usable=True)),
         State.ACQUIRING: (claim(),),
         State.CHALLENGING: prompted(),
         State.COMPARING: (*prompted(), *performed()),
@@ -560,7 +571,7 @@ def test_certified_is_said_only_after_such_a_record_was_stored(events):
         for command in commands:
             if isinstance(command, StoreRecord):
                 outcome = command.verdict.outcome
-            if command in {Prompt(Line.CERTIFIED), SetLamp(Lamp.CERTIFIED)}:
+            if command in (Prompt(Line.CERTIFIED), SetLamp(Lamp.CERTIFIED)):
                 assert outcome is Outcome.CERTIFIED
                 assert isinstance(event, RecordStored)
 

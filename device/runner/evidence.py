@@ -1,0 +1,141 @@
+"""Feeds the recorders of evidence with what the frames of a session show, and has them judge it by the session's policy."""
+
+from __future__ import annotations
+
+from device.vision.evidence.actions import ActionReport
+from device.vision.evidence.capture_path import CapturePathRecorder
+from device.vision.evidence.illumination import IlluminationRecorder
+from device.vision.evidence.planarity import PlanarityRecorder
+from device.vision.evidence.pulse import PulseRecorder
+from device.vision.evidence.results import Writer
+from device.vision.evidence.stimulus import StimulusLog
+from device.vision.evidence.texture import TextureRecorder
+from device.vision.frame import Frame
+from device.vision.inference import Network
+from device.vision.pipeline import SubjectObservation
+from device.vision.texture import TextureScorer
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.policy import IlluminationPolicy, PathName, Policy, PulsePolicy
+
+_TEXTURE_EVERY_NS = 200_000_000
+"""Between two frames that the texture network scores: five in a second are more than the median of a session of twenty seconds needs,
+and neighbouring frames say the same."""
+_NOT_STILL = frozenset({"moved", "too_few_frames", "too_short"})
+"""Reasons for which going through a stage again may help."""
+
+
+class EvidenceCollector:
+    """Everything but challenge and continuity, which belong to the session and to the samples."""
+
+    def __init__(
+        self,
+        stimulus: StimulusLog,
+        *,
+        has_ring: bool,
+        texture: Network | None = None,
+        sensor_id: str | None = None,
+    ) -> None:
+        """Prepare a collector.
+
+        Args:
+            stimulus: what light and exposure were set to.
+            has_ring: whether the terminal has a light ring.
+            texture: the passive PAD network; None where there is none.
+            sensor_id: the sensor the terminal was commissioned with; None where that is not known.
+        """
+        self._stimulus = stimulus
+        self._has_ring = has_ring
+        self._scorer = TextureScorer(texture) if texture is not None else None
+        self._texture_name = texture.manifest.name if texture is not None else ""
+        self._planarity = PlanarityRecorder()
+        self._illumination = IlluminationRecorder()
+        self._pulse = PulseRecorder()
+        self._texture = TextureRecorder()
+        self._capture_path = CapturePathRecorder(sensor_id)
+        self._scored_ns: int | None = None
+        self._is_lit = False
+        self._is_watched = False
+
+    def begin_light(self) -> None:
+        """A light code begins; what an earlier one showed no longer counts."""
+        self._illumination.forget()
+        self._is_lit = True
+
+    def begin_watch(self) -> None:
+        """The face is watched from now on."""
+        self._pulse.forget()
+        self._is_watched = True
+
+    def see_frame(self, frame: Frame) -> None:
+        """Take in a frame, whatever it shows."""
+        self._capture_path.observe(frame)
+
+    def see_subject(self, frame: Frame, subject: SubjectObservation, report: ActionReport) -> None:
+        """Take in a frame of the subject outside the stages."""
+        self._planarity.observe(subject.landmarks, subject.pose, is_at_rest=report.is_at_rest)
+        if self._scorer is None or not report.is_at_rest:
+            return
+        if self._scored_ns is None or frame.monotonic_ns - self._scored_ns >= _TEXTURE_EVERY_NS:
+            self._scored_ns = frame.monotonic_ns
+            self._texture.observe(self._scorer.score(frame.pixels, subject.box), is_at_rest=True)
+
+    def see_lit(self, frame: Frame, subject: SubjectObservation) -> None:
+        """Take in a frame of the subject while a light code is played."""
+        self._illumination.observe(frame, subject.landmarks)
+
+    def see_watched(self, frame: Frame, subject: SubjectObservation) -> None:
+        """Take in a frame of the subject while it is watched."""
+        self._pulse.observe(frame, subject.landmarks)
+
+    def is_light_usable(self, rules: IlluminationPolicy | None) -> bool:
+        """Say whether the face held still enough under the code."""
+        if rules is None or not self._has_ring:
+            return True
+        return _is_usable(self._illumination.assess(rules, self._stimulus))
+
+    def is_watch_usable(self, rules: PulsePolicy) -> bool:
+        """Say whether the face held still enough to be watched."""
+        return _is_usable(self._pulse.assess(rules))
+
+    def assess(self, policy: Policy, path: PathName) -> tuple[EvidenceResult, ...]:
+        """Return a result for every kind; what the path does not name, or had no stage for, did not run."""
+        rules = policy.paths[path]
+        named = {*rules.required, *rules.advisory}
+        return tuple(
+            self._assess(kind, policy) if kind in named else Writer(kind).not_run("not_asked") for kind in _KINDS
+        )
+
+    def _assess(self, kind: EvidenceKind, policy: Policy) -> EvidenceResult:
+        write = Writer(kind)
+        match kind:
+            case EvidenceKind.PLANARITY:
+                return self._planarity.assess(policy.planarity)
+            case EvidenceKind.ILLUMINATION if not self._has_ring:
+                return write.not_run("not_installed")
+            case EvidenceKind.ILLUMINATION if self._is_lit:
+                return self._illumination.assess(policy.illumination, self._stimulus)
+            case EvidenceKind.TEXTURE if self._scorer is None:
+                return write.not_run("not_installed")
+            case EvidenceKind.TEXTURE:
+                return self._texture.assess(policy.texture.get(self._texture_name))
+            case EvidenceKind.PULSE if self._is_watched:
+                return self._pulse.assess(policy.pulse)
+            case EvidenceKind.CAPTURE_PATH if self._is_lit:
+                return self._capture_path.assess(policy.capture_path, self._stimulus)
+            case _:
+                return write.not_run("no_stage")
+
+    def forget(self) -> None:
+        """Drop everything that was seen."""
+        for recorder in (self._planarity, self._illumination, self._pulse, self._texture, self._capture_path):
+            recorder.forget()
+        self._stimulus.forget()
+        self._scored_ns = None
+        self._is_lit = self._is_watched = False
+
+
+_KINDS = tuple(kind for kind in EvidenceKind if kind not in {EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY})
+
+
+def _is_usable(result: EvidenceResult) -> bool:
+    return result.status is not EvidenceStatus.NOT_RUN or result.reason not in _NOT_STILL

@@ -1,0 +1,150 @@
+"""The samples of a session: features that may be compared, until they are, and the comparison itself."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from device.errors import IncomparableFeatures
+from device.session.commands import TakeSample
+from device.session.state import State
+from device.vision.comparison import compare
+from device.vision.evidence.continuity import PhaseSample, assess_continuity
+from device.vision.features import FeatureVector, mean_features
+from device.vision.pipeline import SubjectObservation
+from protocol.evidence import EvidenceResult
+from protocol.quality import unified_score
+from protocol.references import protect
+
+logger = logging.getLogger(__name__)
+
+_RECENT = 16
+"""Observations kept for a `TakeSample` that comes some frames late: half a second at 30 frames/s."""
+_MOST_MOVING = 300
+"""Frames kept of the actions after one prompt: ten seconds at 30 frames/s, as long as a prompt is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One frame that was taken as a sample."""
+
+    phase: str
+    track_id: int
+    features: FeatureVector
+    quality: dict[str, float]
+    is_moving: bool
+
+
+class SampleKeeper:
+    """Keeps features and zeroes them when they are no longer wanted."""
+
+    def __init__(self) -> None:
+        self._recent: OrderedDict[int, SubjectObservation] = OrderedDict()
+        self._moving: OrderedDict[int, SubjectObservation] = OrderedDict()
+        self._samples: list[Sample] = []
+
+    def keep_resting(self, sequence: int, subject: SubjectObservation) -> bool:
+        """Keep a frame of the resting face; return whether it has features."""
+        return _put(self._recent, sequence, replace(subject, crop=None), most=_RECENT)
+
+    def keep_moving(self, sequence: int, subject: SubjectObservation) -> None:
+        """Keep a frame, with features, that may show the answer to the open prompt."""
+        _put(self._moving, sequence, replace(subject, crop=None), most=_MOST_MOVING)
+
+    def has_moving(self, sequence: int | None) -> bool:
+        """Say whether a frame of an action is kept."""
+        return sequence in self._moving
+
+    def take(self, order: TakeSample) -> None:
+        """Make a kept frame a sample; one that is gone makes none, and continuity will miss it."""
+        subject = (self._moving if order.is_moving else self._recent).get(order.sequence)
+        if subject is None or subject.features is None:
+            logger.debug("sample no longer there phase=%s", order.phase)
+            return
+        own = FeatureVector(subject.features.values.copy(), subject.features.model_digest)
+        self._samples.append(Sample(order.phase, subject.track_id, own, subject.quality.components(), order.is_moving))
+
+    def probe(self, *, best: int, minimum: Mapping[str, float]) -> list[Sample]:
+        """Return what the probe is fused from: the best samples of the acquisition, and those of every rest and stage after it.
+
+        Args:
+            best: how many of the acquisition.
+            minimum: quality by component; which sample is better follows from it.
+        """
+        resting = [sample for sample in self._samples if not sample.is_moving]
+        first = [sample for sample in resting if sample.phase == State.ACQUIRING]
+        first.sort(key=lambda sample: unified_score(sample.quality, minimum), reverse=True)
+        return first[:best] + [sample for sample in resting if sample.phase != State.ACQUIRING]
+
+    def continuity(self, *, threshold: float, phases: Sequence[str], has_track_changed: bool) -> EvidenceResult:
+        """Judge whether all samples show one face."""
+        seen = [
+            PhaseSample(sample.phase, sample.track_id, sample.features, sample.is_moving) for sample in self._samples
+        ]
+        if has_track_changed:
+            # Another track took over; it has no samples, its existence is the evidence.
+            seen.append(PhaseSample("another_track", -1, None))
+        return assess_continuity(seen, threshold=threshold, phases=phases)
+
+    def drop_moving(self) -> None:
+        """Forget the frames of an action."""
+        _empty(self._moving)
+
+    def drop_samples(self) -> None:
+        """Forget the samples, and the frames of an action."""
+        for sample in self._samples:
+            sample.features.erase()
+        self._samples.clear()
+        self.drop_moving()
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self.drop_samples()
+        _empty(self._recent)
+
+
+def similarity_of(probe: Sequence[Sample], reference: FeatureVector | None, key: bytes) -> float | None:
+    """Return the score of the fused probe against the protected reference; None where the two cannot be compared."""
+    if not probe or reference is None:
+        return None
+    try:
+        fused = mean_features([sample.features for sample in probe])
+        values = fused.values.astype("float32")
+        fused.erase()
+        protected = FeatureVector(protect(values, key), fused.model_digest, reference.key_domain)
+        values[...] = 0
+        score = compare(protected, reference).similarity
+        protected.erase()
+    except (IncomparableFeatures, ValueError) as error:
+        logger.warning("no comparison why=%s", type(error).__name__)
+        return None
+    return score
+
+
+def mean_quality(samples: Sequence[Sample]) -> tuple[tuple[str, float], ...]:
+    """Return each component's mean; nothing without samples."""
+    if not samples:
+        return ()
+    return tuple((name, sum(sample.quality[name] for sample in samples) / len(samples)) for name in samples[0].quality)
+
+
+def erase(features: FeatureVector | None) -> None:
+    """Zero features, where there are any."""
+    if features is not None:
+        features.erase()
+
+
+def _empty(kept: OrderedDict[int, SubjectObservation]) -> None:
+    for subject in kept.values():
+        erase(subject.features)
+    kept.clear()
+
+
+def _put(kept: OrderedDict[int, SubjectObservation], sequence: int, subject: SubjectObservation, *, most: int) -> bool:
+    """Keep an observation in place of the oldest one; return whether it has features."""
+    kept[sequence] = subject
+    while len(kept) > most:
+        erase(kept.popitem(last=False)[1].features)
+    return subject.features is not None
