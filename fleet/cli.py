@@ -68,6 +68,8 @@ class Kind(StrEnum):
 Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _CONFIG = Path("fleet.toml")
+_FEATURES = "features_mobilefacenet"
+"""The feature network a terminal has unless its settings name another."""
 
 
 def main() -> None:
@@ -317,6 +319,83 @@ def publish_policy(
         policy = policy_updates.read_policy(file)
         new = policy_updates.publish_policy(fleet.database, fleet.keys, policy, now=fleet.clock())
         _say(f"policy {policy.policy_version} is in force" + ("" if new else " (it was issued before)"))
+
+
+@app.command()
+def calibrate(
+    by: Annotated[str, typer.Option("--as", help="Your name, recorded as you give it.")],
+    network: Annotated[
+        str, typer.Option("--network", help="Under which name the policy has the thresholds.")
+    ] = _FEATURES,
+    fmr: Annotated[float, typer.Option("--fmr", help="False match rate that a match is to keep.")] = 1e-3,
+    grey_fmr: Annotated[
+        float, typer.Option("--grey-fmr", help="False match rate down to which a person looks at it.")
+    ] = 1e-2,
+    area: Annotated[str | None, typer.Option("--area", help="Only the people of this area.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Beginning of the network's SHA-256, where there are several.")
+    ] = None,
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Propose comparison thresholds from scores between different people of the fleet; two persons approve them."""
+    # Loaded here, because the other commands need no numpy.
+    from fleet.updates import calibration
+
+    with _open(config) as fleet:
+        now = fleet.clock()
+        wanted = calibration.Wanted(network, fmr, grey_fmr, area, model)
+        found = calibration.propose(
+            fleet.database, fleet.keys, wanted, by=by, now=now, today=day_of(now, fleet.settings.zone())
+        )
+        if as_json:
+            typer.echo(found.model_dump_json())
+            return
+        table = Table("scores", "match", "estimate", "95 % interval", "grey", "highest", "tail shape")
+        for kind, figures in (("raw", found.raw), ("normalised", found.normalised)):
+            if figures is not None:
+                low, high = figures.match_interval
+                table.add_row(
+                    kind,
+                    f"{figures.match:.3f}",
+                    f"{figures.match_estimate:.3f}",
+                    f"{low:.3f} to {high:.3f}",
+                    f"{figures.grey:.3f}",
+                    f"{figures.highest:.3f}",
+                    f"{figures.tail.shape:+.2f}",
+                )
+        Terminal().print(table)
+        _say(
+            f"{found.population}: {found.people} people, {found.pairs} pairs, false match rate {fmr:g}, grey {grey_fmr:g}"
+        )
+        _say(f"in force: match {found.before.match:g}, grey {found.before.grey:g}")
+        if found.why_not_normalised is not None:
+            _say(f"no normalised thresholds: {found.why_not_normalised}")
+        if found.people_left_out:
+            _say(f"{found.people_left_out} people have references of another network or key domain only")
+        if found.doubles:
+            _say(f"{found.doubles} pairs are alike enough to be one person enrolled twice: look at them first")
+        _say(f"two persons approve: lifecert-fleet approve-calibration {found.calibration_id[:12]} --as NAME")
+
+
+@app.command("approve-calibration")
+def approve_calibration(
+    calibration_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the proposal, or its beginning.")],
+    by: Annotated[str, typer.Option("--as", help="Your name, recorded as you give it.")],
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Approve proposed thresholds; the second person's approval signs them into a new policy for every terminal."""
+    from fleet.updates import calibration
+
+    with _open(config) as fleet:
+        done = calibration.approve(fleet.database, fleet.keys, calibration_id, by=by, now=fleet.clock())
+        if as_json:
+            _print_json(asdict(done))
+        elif done.policy_version is None:
+            _say(f"calibration {done.calibration_id}: approved by one, another person must approve it")
+        else:
+            _say(f"policy {done.policy_version} is in force")
 
 
 @app.command("rebuild-status")

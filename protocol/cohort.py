@@ -18,11 +18,14 @@ terminal that knows fewer people.
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Real = NDArray[np.float64]
+Scores = TypeVar("Scores", float, NDArray[np.float64])
+"""One score or an array of them."""
 
 NEAREST_SHARE = 0.04
 """Of the cohort. Source: 50 to 100 of some 2,000 people is the range in which LFW's error rates hardly change
@@ -53,7 +56,7 @@ def level(similarities: Real, share: float) -> float:
     return float(np.sort(similarities)[-count:].mean())
 
 
-def normalised(similarity: float, first: float, second: float) -> float:
+def normalised(similarity: Scores, first: Scores, second: Scores) -> Scores:
     """Return the normalised score of a cosine, given the levels of both samples; larger = more alike."""
     return similarity - (first + second) / 2
 

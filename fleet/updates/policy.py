@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from fleet.errors import Refused
 from fleet.keys import FleetKeys
@@ -47,24 +47,34 @@ def publish_policy(database: Database, keys: FleetKeys, policy: Policy, *, now: 
             and replaced since; or if the clock stands before the issue of the policy in force.
     """
     with database.begin() as connection:
-        connection.execute(text("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE"))
-        newest = policies.newest_policy(connection)
-        known = policies.find_policies(connection, {policy.policy_version}).get(policy.policy_version)
-        if known is not None:
-            if known.model_copy(update={"issued_at": policy.issued_at}) != policy:
-                raise Refused(
-                    f"policy {policy.policy_version}: was issued with other contents; give this one another version"
-                )
-            if newest is None or newest.policy.policy_version != policy.policy_version:
-                raise Refused(f"policy {policy.policy_version}: was replaced since; give this one another version")
-            notify(connection, policies.POLICY_CHANNEL)
-            return False
-        if newest is not None and newest.policy.issued_at >= now:
+        return issue(connection, keys, policy, now=now)
+
+
+def issue(connection: Connection, keys: FleetKeys, policy: Policy, *, now: datetime) -> bool:
+    """Do what `publish_policy` does, inside a transaction."""
+    lock_policies(connection)
+    newest = policies.newest_policy(connection)
+    known = policies.find_policies(connection, {policy.policy_version}).get(policy.policy_version)
+    if known is not None:
+        if known.model_copy(update={"issued_at": policy.issued_at}) != policy:
             raise Refused(
-                f"policy {policy.policy_version}: the one in force was issued at {newest.policy.issued_at:%Y-%m-%d %H:%M} UTC,"
-                f" after this computer's time; set the clock"
+                f"policy {policy.policy_version}: was issued with other contents; give this one another version"
             )
-        policy = policy.model_copy(update={"issued_at": now})
-        envelope = sign(policy.to_bytes(), key=keys.signing, typ=POLICY_TYP)
-        policies.add_policy(connection, policy, sha256=sha256_of(envelope), envelope=envelope, now=now)
+        if newest is None or newest.policy.policy_version != policy.policy_version:
+            raise Refused(f"policy {policy.policy_version}: was replaced since; give this one another version")
+        notify(connection, policies.POLICY_CHANNEL)
+        return False
+    if newest is not None and newest.policy.issued_at >= now:
+        raise Refused(
+            f"policy {policy.policy_version}: the one in force was issued at {newest.policy.issued_at:%Y-%m-%d %H:%M} UTC,"
+            f" after this computer's time; set the clock"
+        )
+    policy = policy.model_copy(update={"issued_at": now})
+    envelope = sign(policy.to_bytes(), key=keys.signing, typ=POLICY_TYP)
+    policies.add_policy(connection, policy, sha256=sha256_of(envelope), envelope=envelope, now=now)
     return True
+
+
+def lock_policies(connection: Connection) -> None:
+    """Keep everybody else from issuing a policy until this transaction ends."""
+    connection.execute(text("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE"))

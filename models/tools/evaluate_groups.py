@@ -20,7 +20,7 @@ from device.vision.features import FeatureVector
 from models.tools.evaluate_index import BadRow, existing_file, read_index
 from models.tools.metrics import Interval, threshold_at_fmr, wilson
 from protocol.calibration import CalibrationImpossible, ImpostorScores, calibrate
-from protocol.cohort import LEAST_PEOPLE, NEAREST_SHARE, levels
+from protocol.cohort import LEAST_PEOPLE, NEAREST_SHARE, levels, normalised
 
 GROUP_COLUMNS = ("file", "group")
 RATES = (1e-3, 1e-4)
@@ -116,7 +116,7 @@ class Pictures:
         one, other = np.split(places, 2)
         first = found[one, columns[pairs.second_person]]
         second = found[other, columns[pairs.first_person]]
-        return np.asarray(self.raw(pairs) - (first + second) / 2, np.float64)
+        return normalised(self.raw(pairs), first, second)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

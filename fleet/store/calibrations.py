@@ -1,0 +1,128 @@
+"""Proposed thresholds, their approvals, and the references they are found from, as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, text
+
+AS_GIVEN = "as_given"
+"""Source of a name that somebody typed and nobody verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """References that can be compared with one another."""
+
+    model_sha256: str
+    key_domain: str
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCalibration:
+    """A proposal as it was stored."""
+
+    calibration_id: str
+    proposed_at: datetime
+    proposal: dict[str, object]
+    policy_version: str | None
+    """The policy it was signed into; None as long as approvals are missing."""
+
+
+def populations(connection: Connection, *, area: str | None, today: date) -> list[Population]:
+    """Return how many people have usable references, by network and key domain, most people first."""
+    rows = connection.execute(
+        text(
+            f"SELECT r.model_sha256, r.key_domain, count(DISTINCT r.subject_id) AS people {_USABLE}"
+            " GROUP BY r.model_sha256, r.key_domain ORDER BY people DESC, r.model_sha256, r.key_domain"
+        ),
+        {"area": area, "today": today},
+    )
+    return [Population(*row) for row in rows]
+
+
+def features_of(
+    connection: Connection, population: Population, *, area: str | None, today: date, limit: int
+) -> list[bytes]:
+    """Return the protected features of the newest reference of each person, of so many people at most.
+
+    Who is taken follows from the random reference ids: no order of enrolment, no area comes first.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT features FROM ("  # noqa: S608 - fixed fragments
+            f"SELECT DISTINCT ON (r.subject_id) r.features, r.reference_id {_USABLE}"
+            " AND r.model_sha256 = :model AND r.key_domain = :domain"
+            " ORDER BY r.subject_id, r.captured_at DESC, r.reference_id) newest ORDER BY reference_id LIMIT :limit"
+        ),
+        {
+            "area": area,
+            "today": today,
+            "model": population.model_sha256,
+            "domain": population.key_domain,
+            "limit": limit,
+        },
+    )
+    return [bytes(features) for features in rows.scalars()]
+
+
+def add_calibration(
+    connection: Connection, calibration_id: str, proposal: str, *, proposer_sealed: bytes, now: datetime
+) -> None:
+    """Store a proposal, JSON."""
+    connection.execute(
+        text(
+            "INSERT INTO calibrations (calibration_id, proposed_at, proposer_sealed, proposal)"
+            " VALUES (:id, :now, :proposer, CAST(:proposal AS jsonb))"
+        ),
+        {"id": calibration_id, "now": now, "proposer": proposer_sealed, "proposal": proposal},
+    )
+
+
+def find_calibrations(connection: Connection, beginning: str, *, lock: bool = False) -> list[StoredCalibration]:
+    """Return the proposals whose id begins so, two at most."""
+    rows = connection.execute(
+        text(
+            "SELECT calibration_id, proposed_at, proposal, policy_version FROM calibrations"  # noqa: S608 - fixed fragments
+            " WHERE starts_with(calibration_id, :beginning) ORDER BY calibration_id LIMIT 2"
+            + (" FOR UPDATE" if lock else "")
+        ),
+        {"beginning": beginning},
+    )
+    return [StoredCalibration(*row) for row in rows]
+
+
+def approvers(connection: Connection, calibration_id: str) -> list[bytes]:
+    """Return the sealed names of those who approved, in order."""
+    rows = connection.execute(
+        text("SELECT name_sealed FROM calibration_approvals WHERE calibration_id = :id ORDER BY place"),
+        {"id": calibration_id},
+    )
+    return [bytes(name) for name in rows.scalars()]
+
+
+def add_approval(connection: Connection, calibration_id: str, *, place: int, name_sealed: bytes, now: datetime) -> None:
+    """Store one approval."""
+    connection.execute(
+        text(
+            "INSERT INTO calibration_approvals (calibration_id, place, name_sealed, name_source, approved_at)"
+            " VALUES (:id, :place, :name, :source, :now)"
+        ),
+        {"id": calibration_id, "place": place, "name": name_sealed, "source": AS_GIVEN, "now": now},
+    )
+
+
+def set_policy(connection: Connection, calibration_id: str, policy_version: str) -> None:
+    """Note the policy a proposal was signed into."""
+    connection.execute(
+        text("UPDATE calibrations SET policy_version = :version WHERE calibration_id = :id"),
+        {"id": calibration_id, "version": policy_version},
+    )
+
+
+_USABLE = (
+    "FROM references_ r JOIN subjects s USING (subject_id)"
+    " WHERE r.withdrawn_at IS NULL AND r.valid_until >= :today AND (CAST(:area AS text) IS NULL OR s.area = :area)"
+)
