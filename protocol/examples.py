@@ -97,7 +97,7 @@ def examples() -> Mapping[str, WireMessage]:
                 status=EvidenceStatus.PASSED,
                 score=0.88,
                 threshold=0.452,
-                reason="one_face",
+                reason="same_person",
             ),
             EvidenceResult(kind=EvidenceKind.TEXTURE, status=EvidenceStatus.NOT_RUN, reason="not_installed"),
         ),

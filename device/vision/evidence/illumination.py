@@ -111,16 +111,15 @@ def _judge_shape(
         "highlight": shape.highlight,
         "albedo_correlation": shape.albedo_correlation,
     }
-    parts = {
-        "follows_light": _part(fit.correlation, rules.min_code_correlation),
-        "not_skin": _part(shape.albedo_correlation, rules.min_albedo_correlation),
-        "highlight": _part(1.0 / shape.highlight, 1.0 / rules.max_highlight) if shape.highlight > 0 else math.nan,
-        "flat": _part(shape.relief, rules.min_relief),
-    }
-    if not all(math.isfinite(part) for part in parts.values()):
+    skin = _part(shape.albedo_correlation, rules.min_albedo_correlation)
+    matt = _part(1.0 / shape.highlight, 1.0 / rules.max_highlight) if shape.highlight > 0 else math.nan
+    solid = _part(shape.relief, rules.min_relief)
+    parts = (_part(fit.correlation, rules.min_code_correlation), skin, matt, solid)
+    if not all(math.isfinite(part) for part in parts):
         return write.not_run("no_measurement", measures)
-    reason, score = min(parts.items(), key=lambda item: item[1])
-    return write.judged(score, 1.0, reasons=("follows_light", reason), measures=measures)
+    score = min(parts)
+    doubt = "not_skin" if score == skin else "highlight" if score == matt else "flat"
+    return write.judged(score, 1.0, reasons=("follows_light", doubt), measures=measures)
 
 
 def _steady(patches: tuple[FacePatch, ...]) -> tuple[FacePatch, ...]:
