@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,9 +23,11 @@ from models.tools.evaluate_groups import read_groups
 from models.tools.evaluate_index import IndexInvalid
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
+from models.tools.evaluate_pictures import evaluate_pictures
 from models.tools.evaluate_quality import evaluate_quality
-from models.tools.evaluate_scenes import Opened, evaluate_scenes, scene_tables
+from models.tools.evaluate_scenes import evaluate_scenes, scene_tables
 from models.tools.evaluate_verification import Paths, evaluate_verification, read_pairs
+from models.tools.sessions import Opened
 
 evaluate = typer.Typer(
     no_args_is_help=True,
@@ -126,16 +129,23 @@ def verification(
 @evaluate.command()
 def pad(
     index: Index,
+    network: Annotated[
+        Path | None, typer.Option(metavar="MANIFEST.toml", help="Texture network; else the one among the models.")
+    ] = None,
     as_json: AsJson = False,
     models: ModelsDir = MODELS,
     features: Features = _DEFAULT_FEATURES,
     runtime: WantedRuntime = "auto",
 ) -> None:
-    """Failures to acquire by attack species; columns file, label, kind, subject, clip, source, view, haar_face."""
+    """Texture by source and attack species; columns file, label, kind, subject, clip, source, view, haar_face."""
     rows = _read(read_presentations, index)
-    report = evaluate_pad(rows, _open(models, features, runtime), track=_track("observing"))
-    shown = ("source", "label", "kind", "presentations", "failures_to_acquire", "failure_to_acquire_interval")
-    _show(report, as_json, [(shown, report["classes"])])
+    report = evaluate_pad(rows, _open(models, features, runtime, texture=network), track=_track("observing"))
+    counts = ("source", "label", "kind", "presentations", "failures_to_acquire", "failure_to_acquire_interval")
+    quality = ("source", "kind", "bona_fide", "attacks", "auc", "auc_interval", "bpcer_at_apcer_10")
+    rates = ("source", "kind", "apcer", "apcer_interval", "bpcer", "bpcer_interval")
+    tables: list[Rows] = [(quality, report["rates"])] if report["rates"] else []
+    tables += [(rates, report["rates"])] if report["rates"] and report["threshold"] is not None else []
+    _show(report, as_json, [(counts, report["classes"]), *tables])
 
 
 @evaluate.command()
@@ -179,23 +189,48 @@ def scenes(
     """Certified attacks and refused people: rendered scenes, played through the terminal's own session on every path."""
     opened = Opened(models, features, _runtime(runtime))
     _open(models, features, runtime)
-    console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
+    with _sessions() as on_played:
+        report = evaluate_scenes(
+            people,
+            opened,
+            presentations=presentations,
+            bona_fide=2 * presentations // 5 if bona_fide is None else bona_fide,
+            jobs=jobs,
+            seed=seed,
+            on_played=on_played,
+        )
+    _show(report, as_json, scene_tables(report))
+
+
+@evaluate.command()
+def pictures(
+    index: Index,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Attack pictures held before the standard path as still sheets; columns as `pad`."""
+    rows = _read(read_presentations, index)
+    opened = Opened(models, features, _runtime(runtime))
+    _open(models, features, runtime)
+    with _sessions() as on_played:
+        report = evaluate_pictures(rows, opened, jobs=jobs, on_played=on_played)
+    shown = ("source", "kind", "presentations", "certified", "interval", "outcomes", "failed")
+    _show(report, as_json, [(shown, report["classes"])])
+
+
+@contextmanager
+def _sessions() -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar; end with one line on stderr and exit code 2 when clips cannot be used."""
+    with Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("playing sessions", total=None)
         try:
-            report = evaluate_scenes(
-                people,
-                opened,
-                presentations=presentations,
-                bona_fide=2 * presentations // 5 if bona_fide is None else bona_fide,
-                jobs=jobs,
-                seed=seed,
-                on_played=lambda done, total: progress.update(task, completed=done, total=total),
-            )
+            yield lambda done, total: progress.update(task, completed=done, total=total)
         except (ClipInvalid, CameraUnavailable) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from error
-    _show(report, as_json, scene_tables(report))
 
 
 @evaluate.command()
@@ -228,10 +263,10 @@ def _read(reader: Callable[[Path], list[Row]], index: Path) -> list[Row]:
         raise typer.Exit(2) from error
 
 
-def _open(models: Path, features: str, runtime: str) -> Networks:
+def _open(models: Path, features: str, runtime: str, *, texture: Path | None = None) -> Networks:
     """Load the networks or end with one line on stderr: exit code 2 for an unknown runtime, 1 for a refused network."""
     try:
-        return open_networks(models, features=features, runtime=_runtime(runtime))
+        return open_networks(models, features=features, texture=texture, runtime=_runtime(runtime))
     except NetworkRefused as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -295,6 +330,8 @@ def _show(report: dict[str, Any], as_json: bool, tables: Sequence[Rows]) -> None
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_cell(part)}" for name, part in value.items())
     if isinstance(value, tuple | list):
         return " to ".join(_cell(item) for item in value)
     return "-" if value is None else str(value)

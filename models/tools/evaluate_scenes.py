@@ -7,24 +7,18 @@ ISO/IEC 30107-3:2023, 3.2.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
 
-from device.adapters.inference_tflite import Runtime, open_networks
 from device.app.clip import ReferencePicture, play_session
 from device.simulated.entropy import SeededEntropy
 from device.simulated.presenting import Filming
-from device.vision.inference import Networks
 from models.tools.evaluate_stills import names_of
 from models.tools.metrics import clopper_pearson
 from models.tools.scene_presentations import (
@@ -38,6 +32,7 @@ from models.tools.scene_presentations import (
     plan,
     portrait_actor,
 )
+from models.tools.sessions import Opened, networks_of, spread
 from protocol.documents import check_digit
 from protocol.evidence import EvidenceStatus
 from protocol.outcomes import Outcome
@@ -49,21 +44,14 @@ Key = TypeVar("Key", bound=str)
 
 _NUMBER = "99999919400101001"
 """Of a region that does not exist."""
+_WITNESS = "scene-witness"
+"""Vouches for whatever is shown: what then stops an attack is the machine."""
 _CAN_SHOW = (
     "control flow and the direction of each evidence: people, sheets and screens, light and sensor are simulated"
 )
 _CANNOT_SHOW = (
     "how often real people, prints and screens are taken for one another; texture networks see no real skin here"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """How networks are opened; goes to every process."""
-
-    models: Path
-    features: str
-    runtime: Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +101,7 @@ def evaluate_scenes(
     people = find_people(folder)
     planned = plan(people, policy, attacks=presentations, bona_fide=bona_fide, seed=seed)
     rows: list[Played] = []
-    for row in _play_all(planned, folder, opened, jobs):
+    for row in spread(_play, by_person(planned), folder, opened, jobs=jobs):
         rows.append(row)
         on_played(len(rows), len(planned))
     rows.sort(key=lambda row: row.presentation.number)
@@ -123,7 +111,7 @@ def evaluate_scenes(
         "seed": seed,
         "people": people.group_of,
         "policy": policy.policy_version,
-        "networks": asdict(names_of(_networks(opened))),
+        "networks": asdict(names_of(networks_of(opened))),
         "can_show": _CAN_SHOW,
         "cannot_show": _CANNOT_SHOW,
         "presentations": [_row(row) for row in rows],
@@ -161,8 +149,8 @@ def scene_tables(report: dict[str, Any]) -> list[tuple[Columns, list[dict[str, A
             "species": species,
             "path": path,
             "presentations": cell["presentations"],
-            "failed evidence": ", ".join(f"{what} {count}" for what, count in cell["failed"].items()),
-            "outcomes": ", ".join(f"{what} {count}" for what, count in cell["outcomes"].items()),
+            "failed evidence": cell["failed"],
+            "outcomes": cell["outcomes"],
         }
         for species, found in report["apcer"].items()
         for path, cell in found["paths"].items()
@@ -177,26 +165,8 @@ def _counted(found: dict[str, Any]) -> dict[str, Any]:
     return {"presentations": found["presentations"], "interval": found["interval"]}
 
 
-def _play_all(planned: Sequence[Presentation], folder: Path, opened: Opened, jobs: int) -> Iterator[Played]:
-    ordered = by_person(planned)
-    if jobs == 1:
-        yield from (_play(presentation, folder, opened) for presentation in ordered)
-        return
-    # One piece for each process, cut between persons as far as can be: decoded clips are large and are kept by the process.
-    with _pool(jobs) as pool:
-        size = max(1, min(8, len(ordered) // (4 * jobs)))
-        yield from pool.map(_play, ordered, itertools.repeat(folder), itertools.repeat(opened), chunksize=size)
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    # Spawned, as the interpreter's threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield pool
-
-
 def _play(presentation: Presentation, folder: Path, opened: Opened) -> Played:
-    networks, policy, people = _networks(opened), default_policy(), _people(folder)
+    networks, policy, people = networks_of(opened), default_policy(), _people(folder)
     record = play_session(
         _NUMBER + check_digit(_NUMBER),
         build(presentation, people, policy),
@@ -204,6 +174,7 @@ def _play(presentation: Presentation, folder: Path, opened: Opened) -> Played:
         policy=policy,
         reference=ReferencePicture(_portrait(presentation.person, folder), "portrait", CaptureKind.LIVE),
         path=presentation.path,
+        witness=_WITNESS if policy.paths[presentation.path].needs_witness else None,
         entropy=SeededEntropy(presentation.seed),
         seed=presentation.seed,
     )
@@ -222,12 +193,6 @@ def _judged(presentation: Presentation, record: CertificationRecord) -> Played:
         not_run=of(EvidenceStatus.NOT_RUN),
         zone=record.comparison.zone if record.comparison else None,
     )
-
-
-@lru_cache(maxsize=1)
-def _networks(opened: Opened) -> Networks:
-    cv2.setNumThreads(1)
-    return open_networks(opened.models, features=opened.features, runtime=opened.runtime)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,64 @@
+"""Many sessions, on several processes: each opens the networks once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+
+from device.adapters.inference_tflite import Runtime, open_networks
+from device.vision.inference import Networks
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_LARGEST_PIECE = 8
+"""Tasks handed to a process at once: neighbours share decoded clips, and the display should move all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How networks are opened; goes to every process."""
+
+    models: Path
+    features: str
+    runtime: Runtime
+
+
+@lru_cache(maxsize=1)
+def networks_of(opened: Opened) -> Networks:
+    """Return the networks of this process.
+
+    Raises:
+        NetworkRefused: if one cannot be used.
+    """
+    cv2.setNumThreads(1)
+    return open_networks(opened.models, features=opened.features, runtime=opened.runtime)
+
+
+def spread(
+    play: Callable[[Task, Path, Opened], Result], tasks: Sequence[Task], folder: Path, opened: Opened, *, jobs: int
+) -> Iterator[Result]:
+    """Give the results in the order of the tasks.
+
+    Args:
+        play: a function of a module: it goes to the processes by name.
+        tasks: what it is called with.
+        folder: where clips or pictures lie.
+        opened: the networks.
+        jobs: processes; 1 is this one.
+    """
+    if jobs == 1:
+        yield from (play(task, folder, opened) for task in tasks)
+        return
+    size = max(1, min(_LARGEST_PIECE, len(tasks) // (4 * jobs)))
+    # Spawned, as the interpreter's threads do not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(play, tasks, itertools.repeat(folder), itertools.repeat(opened), chunksize=size)
