@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
 from models.tools.plots import Axis, Rate, Series, line_plot, rate_plot
 from models.tools.report_sections import SECTIONS
+from models.tools.report_text import area_text, counts_text, flat, plain, rate_text, score_text, span_text, table
 
 PAGE = "evaluation"
 """Name of the page, of its folder of plots and of the file of figures."""
@@ -62,15 +63,15 @@ def plots_of(measured: Mapping[str, MeasuredFigures]) -> dict[str, str]:
 
 def _verification(figures: Figures) -> list[str]:
     parts = [
-        _table(
+        table(
             ("pairs of the protocol", "value"),
             [
                 ("pictures, without a face", f"{figures['pictures']:,}, {figures['failures_to_acquire']}"),
                 ("genuine, impostor pairs", f"{figures['genuine_pairs']:,}, {figures['impostor_pairs']:,}"),
-                ("accuracy", _rate(figures["accuracy"], figures["accuracy_interval"])),
-                ("EER", _rate(figures["eer"], figures["eer_interval"])),
+                ("accuracy", rate_text(figures["accuracy"], figures["accuracy_interval"])),
+                ("EER", rate_text(figures["eer"], figures["eer_interval"])),
                 *(
-                    (f"FNMR at FMR {point['fmr']:g}", _rate(point["fnmr"], point["fnmr_interval"]))
+                    (f"FNMR at FMR {point['fmr']:g}", rate_text(point["fnmr"], point["fnmr_interval"]))
                     for point in figures["operating_points"]
                 ),
             ],
@@ -85,9 +86,9 @@ def _verification(figures: Figures) -> list[str]:
         for kind in ("raw", "normalised"):
             for point in every[kind]:
                 counted = f"{point['false_non_matches']:,} of {every['genuine_pairs']:,}"
-                rate = _rate(point["fnmr"], point["fnmr_interval"])
-                rows.append((kind, f"{point['fmr']:g}", _score(point["threshold"]), counted, rate))
-        parts.append(_table(("scores", "FMR", "threshold", "false non-matches", "FNMR"), rows))
+                rate = rate_text(point["fnmr"], point["fnmr_interval"])
+                rows.append((kind, f"{point['fmr']:g}", score_text(point["threshold"]), counted, rate))
+        parts.append(table(("scores", "FMR", "threshold", "false non-matches", "FNMR"), rows))
     for group, found in figures.get("groups", {}).items():
         parts.append(
             f"Group `{group}`: {found['pictures']:,} pictures of {found['identities']:,} people, {found['genuine_pairs']:,} genuine and "
@@ -95,15 +96,17 @@ def _verification(figures: Figures) -> list[str]:
         )
         kinds = ("global", "normalised", "self_calibrated", "self_calibrated_raw")
         parts.append(
-            _table(
+            table(
                 ("threshold", "value", "FMR", "times nominal", "FNMR"),
                 [
                     (
                         kind.replace("_", " "),
-                        _score(found[kind]["threshold"]),
-                        _rate(found[kind]["fmr"], found[kind].get("fmr_interval") or found[kind].get("fmr_range")),
-                        _plain(found[kind]["fmr_over_nominal"]),
-                        _rate(found[kind]["fnmr"], found[kind].get("fnmr_interval") or found[kind].get("fnmr_range")),
+                        score_text(found[kind]["threshold"]),
+                        rate_text(found[kind]["fmr"], found[kind].get("fmr_interval") or found[kind].get("fmr_range")),
+                        plain(found[kind]["fmr_over_nominal"]),
+                        rate_text(
+                            found[kind]["fnmr"], found[kind].get("fnmr_interval") or found[kind].get("fnmr_range")
+                        ),
                     )
                     for kind in kinds
                     if kind in found
@@ -154,36 +157,41 @@ def _scenes(figures: Figures) -> list[str]:
                 group,
                 "all attacks",
                 f"{found['attacks_certified']} of {found['attacks']}",
-                _span(found["attacks_certified_interval"]),
+                span_text(found["attacks_certified_interval"]),
             )
         )
         for species, item in found["apcer"].items():
             counted = f"{item['certified']} of {item['presentations']}"
-            rows.append((group, f"certified: {species}", counted, _rate(item["apcer"], item["interval"])))
+            rows.append((group, f"certified: {species}", counted, rate_text(item["apcer"], item["interval"])))
         for path, item in found["bpcer"].items():
             counted = f"{item['refused']} of {item['presentations']}"
-            rows.append((group, f"living people refused, {path}", counted, _rate(item["bpcer"], item["interval"])))
+            rows.append((group, f"living people refused, {path}", counted, rate_text(item["bpcer"], item["interval"])))
     stops = [
         (
             species,
             path,
             str(cell["presentations"]),
-            _counts(cell.get("failed_kinds", cell["failed"])),
-            _counts(cell["outcomes"]),
+            counts_text(cell.get("failed_kinds", cell["failed"])),
+            counts_text(cell["outcomes"]),
         )
         for species, item in figures["apcer"].items()
         for path, cell in item["paths"].items()
     ]
     refusals = [
-        (path, f"{item['refused']} of {item['presentations']}", _counts(item["reasons"]), _counts(item["failed"]))
+        (
+            path,
+            f"{item['refused']} of {item['presentations']}",
+            counts_text(item["reasons"]),
+            counts_text(item["failed"]),
+        )
         for path, item in figures["bpcer"].items()
     ]
     return [
-        _table(("people", "what", "errors", "rate"), rows),
+        table(("people", "what", "errors", "rate"), rows),
         "What failed in the attacks, over all people:\n",
-        _table(("species", "path", "presentations", "evidence that failed", "outcomes"), stops),
+        table(("species", "path", "presentations", "evidence that failed", "outcomes"), stops),
         "Why living people were refused:\n",
-        _table(("path", "refused", "reasons", "evidence that failed"), refusals),
+        table(("path", "refused", "reasons", "evidence that failed"), refusals),
     ]
 
 
@@ -201,16 +209,57 @@ def _pad(figures: Figures) -> list[str]:
     for item in figures["classes"]:
         who = f"{item['label']}, {item['kind']}" if item["kind"] not in ("", item["label"]) else item["label"]
         failed = f"{item['failures_to_acquire']} of {item['presentations']}"
-        share = _rate(item["failure_to_acquire_rate"], item["failure_to_acquire_interval"])
+        share = rate_text(item["failure_to_acquire_rate"], item["failure_to_acquire_interval"])
         rows.append((item["source"], who, failed, share))
-    parts = [_table(("source", "presentations", "no face found", "rate"), rows)]
-    if not figures.get("sources"):
-        parts.append("No passive network was installed: there are no error rates.\n")
-    return parts
+    parts = [table(("source", "presentations", "no face found", "rate"), rows)]
+    if not figures.get("rates"):
+        return [*parts, "No passive network was installed: there are no error rates.\n"]
+    rates = [
+        (
+            item["source"],
+            item["kind"],
+            f"{item['bona_fide']}, {item['attacks']}",
+            area_text(item["auc"], item["auc_interval"]),
+            rate_text(item["bpcer_at_apcer_10"], None),
+            rate_text(item["apcer"], item["apcer_interval"]),
+            rate_text(item["bpcer"], item["bpcer_interval"]),
+        )
+        for item in figures["rates"]
+    ]
+    columns = ("source", "species", "bona fide, attacks", "AUC", "BPCER at APCER 10 %", "APCER", "BPCER")
+    threshold = figures["threshold"]
+    at = "The network has no threshold" if threshold is None else f"APCER and BPCER at a threshold of {threshold:g}"
+    return [*parts, f"{at}; scores are of single pictures, larger = more likely bona fide.\n", table(columns, rates)]
+
+
+def _pad_plots(figures: Figures) -> dict[str, str]:
+    areas = [
+        Rate(f"{item['source']}, {item['kind']}", item["auc"], tuple(item["auc_interval"]))
+        for item in figures.get("rates", ())
+        if item["auc"] is not None
+    ]
+    return {"pad-auc.svg": rate_plot("AUC of the passive network (0.5 = chance)", areas)} if areas else {}
+
+
+def _pictures(figures: Figures) -> list[str]:
+    rows = [
+        (
+            item["source"],
+            item["kind"],
+            f"{item['certified']} of {item['presentations']}",
+            span_text(item["interval"]),
+            counts_text(item["outcomes"]),
+            counts_text(item["failed"]),
+        )
+        for item in figures["classes"]
+    ]
+    counted = f"Certified: {figures['attacks_certified']} of {figures['attacks']} ({span_text(figures['attacks_certified_interval'])})."
+    columns = ("source", "species", "certified", "interval", "outcomes", "evidence that failed")
+    return [f"{counted}\n", table(columns, rows)]
 
 
 def _evidence(figures: Figures) -> list[str]:
-    return [_table(("figure", "value"), _flat(figures))]
+    return [table(("figure", "value"), flat(figures))]
 
 
 def _quality(figures: Figures) -> list[str]:
@@ -224,7 +273,7 @@ def _quality(figures: Figures) -> list[str]:
                 f"{seen[0]['level']:g} to {seen[-1]['level']:g} {way['unit']}",
                 f"{seen[0]['score']:.0f} to {seen[-1]['score']:.0f}",
                 f"{seen[0]['cosine']:.2f} to {seen[-1]['cosine']:.2f}",
-                _plain(way["middle"]),
+                plain(way["middle"]),
                 "yes" if way["is_monotone"] else "no",
             )
         )
@@ -237,7 +286,7 @@ def _quality(figures: Figures) -> list[str]:
         "cosine .9 at",
         "falls steadily",
     )
-    return [_table(columns, rows)]
+    return [table(columns, rows)]
 
 
 def _quality_plots(figures: Figures) -> dict[str, str]:
@@ -256,12 +305,12 @@ def _detection(figures: Figures) -> list[str]:
         (
             size,
             f"{item['labelled_faces']:,}",
-            _rate(item["recall"], item["recall_interval"]),
-            _rate(item["precision"], item["precision_interval"]),
+            rate_text(item["recall"], item["recall_interval"]),
+            rate_text(item["precision"], item["precision_interval"]),
         )
         for size, item in sizes.items()
     ]
-    return [_table(("size in pixels", "labelled faces", "recall", "precision"), rows)]
+    return [table(("size in pixels", "labelled faces", "recall", "precision"), rows)]
 
 
 def _detection_plots(figures: Figures) -> dict[str, str]:
@@ -278,14 +327,14 @@ def _landmarks(figures: Figures) -> list[str]:
         ("pictures", str(figures["pictures"])),
         (
             "no landmarks",
-            f"{figures['failures_to_acquire']}: {_rate(figures['failure_to_acquire_rate'], figures['failure_to_acquire_interval'])}",
+            f"{figures['failures_to_acquire']}: {rate_text(figures['failure_to_acquire_rate'], figures['failure_to_acquire_interval'])}",
         ),
     ]
     if spread := figures["mirror_difference"]:
         rows.append(
             ("difference to the mirror image, in eye distances", ", ".join(f"{k} {v:.3f}" for k, v in spread.items()))
         )
-    return [_table(("figure", "value"), rows)]
+    return [table(("figure", "value"), rows)]
 
 
 def _clips(figures: Figures) -> list[str]:
@@ -302,8 +351,8 @@ def _clips(figures: Figures) -> list[str]:
         )
         for clip in figures["clips"]
     ]
-    found = f"{figures['found']} of {figures['events']} events seen ({_span(figures['found_interval'])}).\n"
-    return [found, _table(("clip", "frames with a face", "tracks", "events", "actions without a label"), rows)]
+    found = f"{figures['found']} of {figures['events']} events seen ({span_text(figures['found_interval'])}).\n"
+    return [found, table(("clip", "frames with a face", "tracks", "events", "actions without a label"), rows)]
 
 
 def _no_plots(_: Figures) -> dict[str, str]:
@@ -314,6 +363,7 @@ _BODIES: Mapping[str, Callable[[Figures], list[str]]] = {
     "verification": _verification,
     "scenes": _scenes,
     "pad": _pad,
+    "pictures": _pictures,
     "evidence": _evidence,
     "quality": _quality,
     "detection": _detection,
@@ -324,62 +374,11 @@ _PLOTS: Mapping[str, Callable[[Figures], dict[str, str]]] = {
     **dict.fromkeys(SECTIONS, _no_plots),
     "verification": _verification_plots,
     "scenes": _scenes_plots,
+    "pad": _pad_plots,
     "quality": _quality_plots,
     "detection": _detection_plots,
 }
 _TELLING_WAYS = ("shade on one side", "dim light", "over-exposure", "fog", "blur", "cloth from the chin up")
-
-
-# --- text ----------------------------------------------------------------------------------------------------------
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _rate(rate: float | None, interval: Sequence[float] | None) -> str:
-    if rate is None:
-        return "–"
-    return f"{_percent(rate)} %" if interval is None else f"{_percent(rate)} % ({_span(interval)})"
-
-
-def _span(interval: Sequence[float]) -> str:
-    return f"{_percent(interval[0])} to {_percent(interval[1])} %"
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent, with two digits that count where it is small."""
-    value = 100 * share
-    return f"{value:.1f}" if value == 0 or value >= 1 else f"{value:.2g}"
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in counts.items()) or "none"
-
-
-def _flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in figures.items():
-        if key in ("networks", "runtime", "method"):
-            continue
-        name = f"{before}{key.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{name}, ")
-        elif isinstance(value, float):
-            rows.append((name, f"{value:.4g}"))
-        elif isinstance(value, str | int):
-            rows.append((name, str(value)))
-    return rows
 
 
 def _networks(measured: Mapping[str, MeasuredFigures]) -> str:
@@ -393,7 +392,7 @@ def _networks(measured: Mapping[str, MeasuredFigures]) -> str:
     rows = [
         (f"`{network}`", f"`{digest[:16]}`", "; ".join(titles)) for (network, digest), titles in sorted(used.items())
     ]
-    return _table(("network", "SHA-256 begins with", "sections"), rows)
+    return table(("network", "SHA-256 begins with", "sections"), rows)
 
 
 def _people(group: str) -> str:

@@ -47,6 +47,15 @@ SECTIONS: Mapping[str, Section] = {
         "They are tight, rescaled crops of a few people without bezel, lamp or movement, so they say nothing about the other "
         "evidence, and the sources must not be pooled.",
     ),
+    "pictures": Section(
+        "Real attack pictures before the terminal",
+        "the attack pictures of the sets above, each hung as a still sheet before a wall, in a moving hand, under the simulated lamp",
+        "lifecert-models evaluate pictures EVAL/pad/index.csv --json",
+        "The sessions show whether a still of any of these pictures is certified on the standard path, where the reference is "
+        "made of the picture itself.",
+        "A still cannot do what is asked, so they say little about the passive evidence; how paper and screens answer the lamp is "
+        "simulated here, not filmed.",
+    ),
     "evidence": Section(
         "Evidence on rendered people",
         "rendered people and attacks, development people for thresholds, held-out people for what is shown here",
