@@ -194,6 +194,12 @@ class ReferenceStore(Protocol):
     def find(self, token: str) -> RosterEntry | None:
         """Return the subject with this claim token."""
 
+    def others(self, token: str, limit: int) -> Sequence[RosterEntry]:
+        """Return other subjects than the one with this claim token, so many at most; the same ones as long as the roster is the same.
+
+        Which ones has nothing to do with when they came on the roster.
+        """
+
     def expire(self, now: DeviceTime) -> None:
         """Delete everything whose roster has certainly expired at `now`.
 

@@ -288,9 +288,12 @@ def _is_match(record: CertificationRecord, policy: Policy) -> bool:
     thresholds = policy.comparison.get(compared[0]) if len(compared) == 1 else None
     if thresholds is None:
         return False
-    if (comparison.match_threshold, comparison.grey_threshold) != (thresholds.match, thresholds.grey):
+    judged = thresholds.judge(
+        comparison.score, normalised=comparison.normalised_score, cohort_people=comparison.cohort_people
+    )
+    if (comparison.match_threshold, comparison.grey_threshold) != (judged.match, judged.grey):
         return False
-    return comparison.score >= thresholds.match
+    return judged.kind == comparison.judged and judged.zone == "match"
 
 
 def _is_probe_good(record: CertificationRecord, policy: Policy) -> bool:

@@ -167,6 +167,20 @@ class SqliteReferenceStore:
             ).fetchone()
         return None if row is None else RosterEntry.model_validate_json(self._open(row[1], row[0] + claim))
 
+    def others(self, token: str, limit: int) -> list[RosterEntry]:
+        """Return other subjects than the one with this claim token, so many at most."""
+        claim = self._hashed("claim", token)
+        with self._database.reading() as db:
+            head = self._head(db, in_force=True)
+            if head is None:
+                return []
+            # A keyed hash is an order of its own.
+            rows = db.execute(
+                "SELECT subject, claim, sealed FROM subject WHERE roster = ? AND claim <> ? ORDER BY subject LIMIT ?",
+                (head.number, claim, limit),
+            ).fetchall()
+        return [RosterEntry.model_validate_json(self._open(sealed, subject + other)) for subject, other, sealed in rows]
+
     def expire(self, now: DeviceTime) -> None:
         """Delete everything whose roster has certainly expired at `now`; the freed pages are overwritten."""
         moment = _not_before(now)

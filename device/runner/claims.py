@@ -11,9 +11,12 @@ import numpy as np
 
 from device.ports import ReferenceStore
 from device.vision.features import FeatureVector
+from device.vision.normalisation import CohortMember
 from protocol.documents import DocumentKind, claim_token, parse_document
 from protocol.references import CaptureKind, Reference
 
+COHORT_MOST = 1000
+"""Others at most. Source: with LFW's identities the gain grows little from 1,000 on (`protocol.cohort`), and each is a row to decrypt."""
 _TRUST = {CaptureKind.LIVE: 2, CaptureKind.PHOTO_CONFIRMED: 1, CaptureKind.PHOTO: 0}
 
 
@@ -58,6 +61,25 @@ def look_up(text: str, references: ReferenceStore, *, model_sha256: str, today: 
     known = {domain: key for domain, key in domains.items() if key is not None}
     chosen = choose_reference(entry.references, domains=known, model_sha256=model_sha256, today=today)
     return Claimed(document.kind, token, entry.subject_id, chosen, known[chosen.key_domain] if chosen else b"")
+
+
+def cohort_of(
+    claimed: Claimed, references: ReferenceStore, *, model_sha256: str, today: date
+) -> tuple[CohortMember, ...]:
+    """Return one reference of each of other people on the roster, of the claimed reference's key domain and this network.
+
+    A photograph that nobody has confirmed may show anybody, the claimed subject too, and is left out.
+    """
+    if claimed.reference is None:
+        return ()
+    domain = claimed.reference.key_domain
+    found = []
+    for entry in references.others(claimed.token, COHORT_MOST):
+        chosen = choose_reference(entry.references, domains=(domain,), model_sha256=model_sha256, today=today)
+        if chosen is not None and chosen.capture is not CaptureKind.PHOTO and entry.subject_id != claimed.subject_id:
+            vector = FeatureVector(chosen.vector().copy(), chosen.model_sha256, chosen.key_domain)
+            found.append(CohortMember(entry.subject_id, vector))
+    return tuple(found)
 
 
 def choose_reference(

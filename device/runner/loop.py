@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from device.errors import DeviceError
 from device.ports import Button, Clock, Entropy, Outbox, Panel, PolicyStore, Prompter, ReferenceStore, Signer
-from device.runner.claims import Claimed, look_up
+from device.runner.claims import Claimed, cohort_of, look_up
 from device.runner.records import Identity, build_record
 from device.runner.worker import CompareWith, Findings, News, Order, Reopen, VisionWorker
 from device.session.commands import (
@@ -44,8 +44,9 @@ from device.session.events import (
     TimerExpired,
 )
 from device.session.machine import RETRY_S, UNDER_WAY, Session, State, advance
+from device.vision.normalisation import CohortMember, CohortRules
 from protocol.errors import Malformed, ProtocolError
-from protocol.policy import PathName
+from protocol.policy import PathName, Policy
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.references import CaptureKind
 from protocol.times import DeviceTime
@@ -280,6 +281,8 @@ class Runner:
         return ComparisonDone(
             at_ns=findings.at_ns,
             similarity=findings.similarity,
+            normalised=findings.normalised,
+            cohort_people=findings.cohort_people,
             samples=findings.samples,
             evidence=findings.evidence,
             quality=findings.quality,
@@ -322,6 +325,7 @@ class Runner:
 
     def _compare(self, command: Compare) -> None:
         claimed = self._running.claimed if self._running else None
+        rules, cohort = self._cohort(claimed, command.policy)
         self._order(
             CompareWith(
                 reference=claimed.features() if claimed else None,
@@ -330,8 +334,32 @@ class Runner:
                 path=command.path,
                 phases=command.phases,
                 has_track_changed=command.has_track_changed,
+                subject_id=(claimed.subject_id or "") if claimed else "",
+                cohort=cohort,
+                rules=rules,
             )
         )
+
+    def _cohort(self, claimed: Claimed | None, policy: Policy) -> tuple[CohortRules | None, tuple[CohortMember, ...]]:
+        """Return how scores are normalised and with whom; nothing where the policy judges raw scores.
+
+        A roster that cannot be read now leaves the score raw, which the policy's raw thresholds judge.
+        """
+        thresholds = policy.comparison.get(self._identity.features_name)
+        limits = thresholds.normalised if thresholds else None
+        if limits is None or claimed is None:
+            return None, ()
+        try:
+            found = cohort_of(
+                claimed,
+                self._ports.references,
+                model_sha256=self._identity.features_sha256,
+                today=_day(self._ports.clock.now()),
+            )
+        except DeviceError as error:
+            logger.warning("no cohort why=%s", error)
+            return None, ()
+        return CohortRules(limits.nearest_share, limits.least_people), found
 
     def _order(self, order: Order) -> None:
         if self._worker is not None:

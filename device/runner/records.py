@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from device.runner.claims import Claimed
 from device.session.commands import StoreRecord
-from device.session.decision import zone
 from protocol.records import AskedAction, CertificationRecord, Claim, Comparison, Decision, NetworkUse
 from protocol.times import DeviceTime
 
@@ -75,14 +74,20 @@ def build_record(
 def _comparison(draft: StoreRecord, claimed: Claimed, identity: Identity) -> Comparison | None:
     if draft.compared is None or claimed.reference is None:
         return None
-    thresholds = draft.compared.thresholds
+    compared = draft.compared
+    judged = compared.thresholds.judge(
+        compared.similarity, normalised=compared.normalised, cohort_people=compared.cohort_people
+    )
     return Comparison(
         reference_id=claimed.reference.reference_id,
         capture=claimed.reference.capture,
-        score=draft.compared.similarity,
-        zone=zone(draft.compared.similarity, thresholds),
-        match_threshold=thresholds.match,
-        grey_threshold=thresholds.grey,
+        score=compared.similarity,
+        zone=judged.zone,
+        match_threshold=judged.match,
+        grey_threshold=judged.grey,
         model_sha256=identity.features_sha256,
-        samples=draft.compared.samples,
+        samples=compared.samples,
+        judged=judged.kind,
+        normalised_score=compared.normalised,
+        cohort_people=compared.cohort_people,
     )

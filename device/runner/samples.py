@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from device.errors import IncomparableFeatures
 from device.session.commands import TakeSample
 from device.session.state import State
-from device.vision.comparison import compare
 from device.vision.evidence.continuity import PhaseSample, assess_continuity
 from device.vision.features import FeatureVector, mean_features
+from device.vision.normalisation import CohortMember, CohortRules, CohortScore, compare_with_cohort
 from device.vision.pipeline import SubjectObservation
 from protocol.evidence import EvidenceResult
 from protocol.quality import unified_score
@@ -105,7 +105,15 @@ class SampleKeeper:
         _empty(self._recent)
 
 
-def similarity_of(probe: Sequence[Sample], reference: FeatureVector | None, key: bytes) -> float | None:
+def score_of(
+    probe: Sequence[Sample],
+    reference: FeatureVector | None,
+    key: bytes,
+    *,
+    cohort: Sequence[CohortMember] = (),
+    rules: CohortRules | None = None,
+    subject_id: str = "",
+) -> CohortScore | None:
     """Return the score of the fused probe against the protected reference; None where the two cannot be compared."""
     if not probe or reference is None:
         return None
@@ -115,7 +123,7 @@ def similarity_of(probe: Sequence[Sample], reference: FeatureVector | None, key:
         fused.erase()
         protected = FeatureVector(protect(values, key), fused.model_digest, reference.key_domain)
         values[...] = 0
-        score = compare(protected, reference).similarity
+        score = compare_with_cohort(protected, reference, cohort, rules, subject_id=subject_id)
         protected.erase()
     except (IncomparableFeatures, ValueError) as error:
         logger.warning("no comparison why=%s", type(error).__name__)

@@ -18,7 +18,7 @@ from device.errors import CameraUnavailable, RingLightUnavailable
 from device.ports import Camera, RingLight
 from device.runner.evidence import EvidenceCollector
 from device.runner.light import LightPlayer
-from device.runner.samples import SampleKeeper, erase, mean_quality, similarity_of
+from device.runner.samples import SampleKeeper, erase, mean_quality, score_of
 from device.session.commands import (
     AwaitRest,
     DropSamples,
@@ -45,6 +45,7 @@ from device.vision.evidence.challenge import ChallengeMonitor, ChallengeVerdict
 from device.vision.features import FeatureVector
 from device.vision.frame import Frame
 from device.vision.inference import Network
+from device.vision.normalisation import CohortMember, CohortRules
 from device.vision.pipeline import FrameObservation, SubjectObservation, VisionPipeline
 from protocol.challenge import Action
 from protocol.evidence import EvidenceResult
@@ -73,9 +74,20 @@ class CompareWith:
     path: PathName
     phases: tuple[str, ...]
     has_track_changed: bool
+    subject_id: str = ""
+    cohort: tuple[CohortMember, ...] = ()
+    """Other people's references, for a policy that judges normalised scores."""
+    rules: CohortRules | None = None
 
     def __repr__(self) -> str:
         return f"CompareWith({self.reference!r})"
+
+    def erase(self) -> None:
+        """Zero all features that came with the order."""
+        if self.reference is not None:
+            self.reference.erase()
+        for member in self.cohort:
+            member.features.erase()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,8 @@ class Findings:
     samples: int
     evidence: tuple[EvidenceResult, ...]
     quality: tuple[tuple[str, float], ...]
+    normalised: float | None = None
+    cohort_people: int = 0
 
 
 Order = (
@@ -268,8 +282,7 @@ class VisionWorker:
             case CompareWith():
                 self._post(self._generation, self._compare(order))
                 self._samples.drop_samples()
-                if order.reference is not None:
-                    order.reference.erase()
+                order.erase()
             case Reopen():
                 self._reopen()
 
@@ -376,9 +389,19 @@ class VisionWorker:
             phases=order.phases,
             has_track_changed=order.has_track_changed,
         )
+        score = score_of(
+            probe,
+            order.reference,
+            order.key,
+            cohort=order.cohort,
+            rules=order.rules,
+            subject_id=order.subject_id,
+        )
         return Findings(
             at_ns=self._now_ns(),
-            similarity=similarity_of(probe, order.reference, order.key),
+            similarity=None if score is None else score.raw.similarity,
+            normalised=None if score is None else score.normalised,
+            cohort_people=0 if score is None else score.cohort_people,
             samples=len(probe),
             evidence=(continuity, *self._evidence.assess(order.policy, order.path)),
             quality=mean_quality(probe),

@@ -224,6 +224,8 @@ class Compared:
     similarity: float
     samples: int
     thresholds: ComparisonPolicy
+    normalised: float | None = None
+    cohort_people: int = 0
 
 
 @dataclass(frozen=True, slots=True)

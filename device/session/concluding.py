@@ -80,6 +80,7 @@ def conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | N
     policy = subject.policy
     # A score that is no number is no score; a record could not carry it either.
     similarity = done.similarity if done and done.similarity is not None and isfinite(done.similarity) else None
+    normalised = done.normalised if done and done.normalised is not None and isfinite(done.normalised) else None
     verdict = decide(
         Facts(
             is_subject_known=subject.is_subject_known,
@@ -91,6 +92,8 @@ def conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | N
             policy=policy,
             ended=ended,
             similarity=similarity,
+            normalised=normalised,
+            cohort_people=done.cohort_people if done else 0,
             evidence=session.evidence,
             day=done.day if done else None,
             clock_uncertainty_s=done.clock_uncertainty_s if done else None,
@@ -99,7 +102,7 @@ def conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | N
     thresholds = policy.comparison.get(subject.network) if policy else None
     compared = None
     if done is not None and similarity is not None and thresholds is not None:
-        compared = Compared(similarity, done.samples, thresholds)
+        compared = Compared(similarity, done.samples, thresholds, normalised, done.cohort_people)
     store = StoreRecord(
         session_id=subject.session_id,
         nonce=subject.nonce,

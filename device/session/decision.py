@@ -20,11 +20,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 from protocol.evidence import EvidenceResult, fuse
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import ComparisonPolicy, PathName, Policy
+from protocol.policy import PathName, Policy
 from protocol.rules.certification import certified_until
 from protocol.rules.pack import ROLLING_12_MONTHS
 
@@ -58,6 +57,10 @@ class Facts:
     """The day of the decision; None when nobody asked the clock."""
     clock_uncertainty_s: float | None
     """Bound on the wall clock's error; None when nothing bounds it."""
+    normalised: float | None = None
+    """The normalised score, -2..2, larger = more alike; None where there was no cohort for one."""
+    cohort_people: int = 0
+    """How many others the cohort was made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +72,6 @@ class Verdict:
     certified_until: date | None = None
     """The last day the certification holds; only with `certified`."""
     rule_pack: str | None = None
-
-
-def zone(similarity: float, thresholds: ComparisonPolicy) -> Literal["match", "grey", "non_match"]:
-    """Return `match`, `grey` or `non_match`; not-a-number is a non-match."""
-    if similarity >= thresholds.match:
-        return "match"
-    if similarity >= thresholds.grey:
-        return "grey"
-    return "non_match"
 
 
 def decide(facts: Facts) -> Verdict:
@@ -108,7 +102,8 @@ def _reasons(facts: Facts) -> tuple[Reason, ...]:
     if facts.similarity is None:
         found.add(Reason.COMPARISON_MISSING)
     elif thresholds is not None:
-        found |= _ZONE_REASONS[zone(facts.similarity, thresholds)]
+        judged = thresholds.judge(facts.similarity, normalised=facts.normalised, cohort_people=facts.cohort_people)
+        found |= _ZONE_REASONS[judged.zone]
     if path is not None and path.needs_witness and facts.witness is None:
         found.add(Reason.WITNESS_MISSING)
     fused = fuse(facts.evidence, path.required if path else (), path.advisory if path else ())

@@ -154,6 +154,10 @@ class ComparisonDone:
     """The day of the decision where the terminal stands."""
     clock_uncertainty_s: float | None
     """Bound on the wall clock's error; None when nothing bounds it."""
+    normalised: float | None = None
+    """The normalised score, -2..2, larger = more alike; None where there was no cohort for one."""
+    cohort_people: int = 0
+    """How many others the cohort was made of."""
 
 
 @dataclass(frozen=True, slots=True)

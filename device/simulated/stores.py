@@ -142,6 +142,11 @@ class MemoryReferences:
         """Return the entry with this claim token."""
         return self._entries.get(token)
 
+    def others(self, token: str, limit: int) -> list[RosterEntry]:
+        """Return other entries than the one with this claim token, so many at most."""
+        found = [entry for entry in self._entries.values() if entry.claim_token != token and not entry.removed]
+        return sorted(found, key=lambda entry: entry.claim_token)[:limit]
+
     def expire(self, now: DeviceTime) -> None:
         """Keep everything: the roster lives as long as the program."""
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.session.decision import Facts, decide, zone
+from device.session.decision import Facts, decide
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import ComparisonPolicy, PathName, PathPolicy, default_policy
@@ -113,14 +113,14 @@ SCORES = st.floats(-1, 1)
 def test_a_higher_score_is_never_in_a_worse_zone(first, second, one, other):
     thresholds = ComparisonPolicy(match=max(one, other), grey=min(one, other))
     low, high = sorted((first, second))
-    assert ORDER[zone(low, thresholds)] <= ORDER[zone(high, thresholds)]
+    assert ORDER[thresholds.judge(low).zone] <= ORDER[thresholds.judge(high).zone]
 
 
 @given(SCORES, SCORES, SCORES, st.floats(0, 2))
 def test_lower_thresholds_never_worsen_the_zone(score, one, other, step):
     thresholds = ComparisonPolicy(match=max(one, other), grey=min(one, other))
     eased = ComparisonPolicy(match=max(-1.0, thresholds.match - step), grey=max(-1.0, thresholds.grey - step))
-    assert ORDER[zone(score, thresholds)] <= ORDER[zone(score, eased)]
+    assert ORDER[thresholds.judge(score).zone] <= ORDER[eased.judge(score).zone]
 
 
 STATUS = st.sampled_from(EvidenceStatus)
