@@ -1,4 +1,4 @@
-"""What every camera and every panel must do; the real ones on a stand-in for their library or its own fake pins."""
+"""What every camera, every panel and every ring light must do; the real ones on a stand-in for their library or its own fake pins."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from device.adapters.camera_picamera2 import Picamera2Camera
 from device.adapters.panel_gpiozero import GpiozeroPanel
-from device.errors import CameraUnavailable, PanelUnavailable
-from device.ports import Button, Camera, Panel
+from device.adapters.ring_light_gpiozero import GpiozeroRingLight
+from device.errors import CameraUnavailable, PanelUnavailable, RingLightUnavailable
+from device.ports import Button, Camera, Panel, RingLight
 from device.session.commands import Lamp
 from device.settings import Panel as PanelSettings
+from device.settings import RingLight as RingSettings
 from device.simulated.actor import EmptyRoom
-from device.simulated.camera import SimulatedCamera
+from device.simulated.camera import SimulatedCamera, SimulatedRingLight
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
+from device.simulated.scene import RingState
 
 FRAME_NS = 50_000_000
 
@@ -126,6 +129,21 @@ def test_a_camera_can_be_opened_again(camera: Camera) -> None:
         camera.stop()
 
 
+def test_exposure_is_held_once_frames_say_it_and_given_back(camera: Camera) -> None:
+    with pytest.raises(CameraUnavailable):
+        camera.lock_exposure(1.0)
+    camera.start()
+    assert camera.capture(1.0) is not None
+    camera.lock_exposure(1.0)
+    camera.lock_exposure(0.5)
+    camera.release_exposure()
+    camera.release_exposure()
+    camera.stop()
+    with pytest.raises(CameraUnavailable):
+        camera.lock_exposure(1.0)
+    camera.release_exposure()
+
+
 @dataclass
 class Board:
     """A panel with somebody who presses its buttons."""
@@ -194,3 +212,55 @@ def test_a_panel_shows_between_start_and_stop_only(board: Board) -> None:
         board.panel.stop()
     with pytest.raises(PanelUnavailable):
         board.panel.show(Lamp.IDLE)
+
+
+@dataclass
+class Ring:
+    """A ring light, and how bright its halves are."""
+
+    light: RingLight
+    seen: Callable[[], tuple[float, float]]
+
+
+@pytest.fixture(params=["gpiozero", "simulated"])
+def ring(request: pytest.FixtureRequest) -> Iterator[Ring]:
+    if request.param == "simulated":
+        shone: list[RingState] = []
+        camera = SimulatedCamera(EmptyRoom(20.0), SteppedClock(datetime(2026, 3, 1, tzinfo=UTC)))
+        camera.shine = shone.append  # type: ignore[method-assign,assignment]  # looks over the camera's shoulder
+        yield Ring(SimulatedRingLight(camera), lambda: (shone[-1].left, shone[-1].right) if shone else (0.0, 0.0))
+        return
+    pins = RingSettings()
+    factory = MockFactory(pin_class=MockPWMPin)
+    numbers = (pins.left_pin, pins.right_pin)
+    yield Ring(
+        GpiozeroRingLight(pins, pin_factory=factory),
+        lambda: (factory.pin(numbers[0]).state, factory.pin(numbers[1]).state),
+    )
+    factory.close()
+
+
+def test_each_half_shines_as_it_is_told_between_start_and_stop(ring: Ring) -> None:
+    with pytest.raises(RingLightUnavailable):
+        ring.light.set(1.0, 1.0)
+    ring.light.stop()
+    for _ in range(2):
+        ring.light.start()
+        assert ring.seen() == (0.0, 0.0)
+        for levels in ((1.0, 0.0), (0.0, 1.0), (0.25, 0.75)):
+            ring.light.set(*levels)
+            assert ring.seen() == levels
+        ring.light.stop()
+        assert ring.seen() == (0.0, 0.0)
+        ring.light.stop()
+    with pytest.raises(RingLightUnavailable):
+        ring.light.set(1.0, 1.0)
+
+
+@pytest.mark.parametrize("levels", [(-0.1, 0.0), (0.0, 1.1), (float("nan"), 0.0)])
+def test_no_other_brightness_than_from_dark_to_full_is_set(ring: Ring, levels: tuple[float, float]) -> None:
+    ring.light.start()
+    with pytest.raises(ValueError, match="within"):
+        ring.light.set(*levels)
+    assert ring.seen() == (0.0, 0.0)
+    ring.light.stop()

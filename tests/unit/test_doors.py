@@ -14,7 +14,7 @@ PACKAGES = ("demo", "device", "fleet", "models", "protocol", "provisioning")
 DOORS = {
     "picamera2": {"device/adapters/camera_picamera2.py"},
     "libcamera": {"device/adapters/camera_picamera2.py"},
-    "gpiozero": {"device/adapters/panel_gpiozero.py"},
+    "gpiozero": {"device/adapters/panel_gpiozero.py", "device/adapters/ring_light_gpiozero.py"},
     "lgpio": {"device/adapters/panel_gpiozero.py"},
     "tflite_runtime": {"device/adapters/inference_tflite.py"},
     # Build steps use its flatbuffer schema, see `.importlinter`.
