@@ -21,11 +21,13 @@ from models.tools.evaluate_detection import evaluate_detection, read_boxes
 from models.tools.evaluate_groups import read_groups
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
+from models.tools.evaluate_pictures import evaluate_pictures
 from models.tools.evaluate_quality import evaluate_quality
-from models.tools.evaluate_scenes import Opened, evaluate_scenes
+from models.tools.evaluate_scenes import evaluate_scenes
 from models.tools.evaluate_verification import Paths, evaluate_verification, read_pairs
 from models.tools.report_page import PAGE, page_of, plots_of
 from models.tools.report_sections import SECTIONS
+from models.tools.sessions import Opened
 
 Figures = dict[str, Any]
 
@@ -140,6 +142,13 @@ def _pad(sources: Sources) -> Figures | None:
     return evaluate_pad(rows, sources.networks, track=sources.track("presentation attacks"))
 
 
+def _pictures(sources: Sources) -> Figures | None:
+    if sources.evaluation is None:
+        return None
+    rows = read_presentations(sources.evaluation / "pad" / "index.csv")
+    return evaluate_pictures(rows, sources.opened, jobs=_JOBS)
+
+
 def _detection(sources: Sources) -> Figures | None:
     if sources.evaluation is None:
         return None
@@ -180,6 +189,7 @@ _EVALUATIONS: Mapping[str, Callable[[Sources], Figures | None]] = {
     "verification": _verification,
     "scenes": _scenes,
     "pad": _pad,
+    "pictures": _pictures,
     "detection": _detection,
     "landmarks": _landmarks,
     "clips": _clips,

@@ -17,7 +17,6 @@ from device.adapters.inference_tflite import open_networks
 from device.errors import DeviceError
 from models.errors import ModelsError
 from models.tools.evaluate import MODELS, PEOPLE
-from models.tools.evaluate_scenes import Opened
 from models.tools.evaluate_verification import Paths
 from models.tools.report import (
     Figures,
@@ -33,6 +32,7 @@ from models.tools.report import (
 )
 from models.tools.report_page import PAGE
 from models.tools.report_sections import SECTIONS
+from models.tools.sessions import Opened
 
 _DOCS = MODELS.parent / "docs"
 
