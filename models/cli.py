@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.errors import ModelsError
+from models.tools.bench_command import bench
 from models.tools.build import CLIPS_FOLDER, Layout, differences, step_count, write
 from models.tools.build import build as build_networks
 from models.tools.evaluate import evaluate
@@ -27,6 +28,7 @@ MODELS = Path(__file__).resolve().parent
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Rebuild and measure the networks of the terminal.")
 app.add_typer(evaluate, name="evaluate")
 app.command()(report)
+app.command()(bench)
 
 
 @app.callback(invoke_without_command=True)

@@ -17,3 +17,7 @@ class SourceUnavailable(ModelsError):
 
 class BuildFailed(ModelsError):
     """A build step stopped, or its result is not what the repository holds."""
+
+
+class BenchFailed(ModelsError):
+    """A side of the bench could not be started or stopped before its end."""

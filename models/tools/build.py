@@ -141,7 +141,7 @@ def _manifest_text(name: str, data: bytes, layout: Layout) -> str:
 
 
 def prepare_environment(requirements: Path, workdir: Path) -> Path:
-    """Return the interpreter of a virtual environment that holds exactly the pinned requirements.
+    """Return the interpreter of a virtual environment that holds exactly the pinned requirements, with or without what they ask for.
 
     Raises:
         BuildFailed: if it cannot be made.
@@ -151,7 +151,8 @@ def prepare_environment(requirements: Path, workdir: Path) -> Path:
     python, finished = folder / "bin" / "python", folder / "finished"
     if not finished.exists():
         venv.EnvBuilder(with_pip=True, clear=True).create(folder)
-        run([str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(requirements)], workdir)
+        install = [str(python), "-m", "pip", "install", "-q", "--require-hashes", "--no-deps"]
+        run([*install, "-r", str(requirements)], workdir)
         finished.touch()
     return python
 
