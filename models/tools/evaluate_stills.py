@@ -24,7 +24,8 @@ class NetworkNames:
 
 def names_of(networks: Networks) -> NetworkNames:
     """Return names, digests and runtime of the networks."""
-    used = (networks.detection, networks.landmarks, networks.eyelids, networks.features)
+    used = [networks.detection, networks.landmarks, networks.eyelids, networks.features]
+    used += [networks.texture] if networks.texture is not None else []
     return NetworkNames(digests={n.manifest.name: n.digest for n in used}, runtime=networks.features.runtime)
 
 

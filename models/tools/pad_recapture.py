@@ -279,9 +279,10 @@ def _with_edge(light: Light, random: Random) -> Light:
     side = light.shape[0]
     depth = int(side * random.uniform(0.04, 0.2))
     shade = (random.uniform(0.02, 0.9) * (1 + random.normal(0, 0.05, 3))).astype(np.float32)
-    turned = np.rot90(light, int(random.integers(4))).copy()
+    turns = int(random.integers(4))
+    turned = np.rot90(light, turns).copy()
     turned[:, :depth] = shade * (1 + 0.05 * _clouds(side, 0.02, random)[:, :depth, None])
-    return np.asarray(np.rot90(turned, int(random.integers(4))), np.float32)
+    return np.asarray(np.rot90(turned, -turns), np.float32)
 
 
 def _room_light(light: Light, random: Random, strength: float) -> Light:

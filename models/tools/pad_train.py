@@ -160,7 +160,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description="training of the texture network")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1800)
     options = parser.parse_args(arguments)
     with np.load(options.data) as stored:
         data = {name: stored[name] for name in stored.files}
