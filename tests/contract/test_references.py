@@ -112,6 +112,17 @@ def test_a_page_gives_subjects_and_keys(store: ReferenceStore) -> None:
     assert store.find(token(3)) is None
 
 
+def test_others_are_everybody_else_the_same_ones_each_time_and_no_more_than_asked_for(store: ReferenceStore) -> None:
+    assert list(store.others(token(1), 10)) == []
+    entries = [entry(number) for number in range(1, 8)]
+    assert store.apply(page(0, 9, *entries, entry(8), entry(9, 8, removed=True)))
+    found = store.others(token(3), 10)
+    assert sorted(other.subject_id for other in found) == [e.subject_id for e in entries if e.claim_token != token(3)]
+    assert list(store.others(token(3), 4)) == list(found[:4])
+    assert list(store.others(token(3), 4)) == list(store.others(token(3), 4))
+    assert len(store.others(token(99), 10)) == 7
+
+
 def test_a_page_that_builds_upon_another_version_changes_nothing(store: ReferenceStore) -> None:
     assert store.apply(page(0, 1, entry(1)))
     assert not store.apply(page(3, 4, entry(4)))

@@ -28,7 +28,7 @@ from fleet.admission import (
 from protocol.challenge import ChallengeDraws
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import default_policy
+from protocol.policy import NormalisedThresholds, ThresholdSource, default_policy
 from protocol.presence import OutboxCounts, Presence
 from protocol.records import AskedAction, CertificationRecord
 from protocol.references import CaptureKind
@@ -186,6 +186,61 @@ def test_a_pass_that_does_not_follow_from_its_numbers_is_kept_and_not_counted(
             assert found.refusal is None
             assert Flag.DECISION_UNSUPPORTED in found.judgement.flags
             assert found.judgement.pass_at is None
+
+
+def test_a_pass_by_its_normalised_score_counts_by_the_policys_normalised_thresholds(
+    terminal: Any, subtests: pytest.Subtests
+) -> None:
+    record = terminal.record()
+    network = next(n.name for n in record.networks if n.sha256 == record.comparison.model_sha256)
+    policy = default_policy()
+    source = ThresholdSource(
+        calibration_id="0" * 32,
+        population="fleet",
+        fmr=1e-3,
+        grey_fmr=1e-2,
+        match_estimate=0.25,
+        match_interval=(0.2, 0.3),
+        people=300,
+        pairs=44_850,
+    )
+    limits = NormalisedThresholds(match=0.3, grey=0.1, nearest_share=0.04, least_people=200, source=source)
+    thresholds = policy.comparison[network].model_copy(update={"normalised": limits})
+    calibrated = policy.model_copy(update={"comparison": {network: thresholds}})
+    lifted = {
+        "score": 0.5,
+        "judged": "normalised",
+        "normalised_score": 0.35,
+        "cohort_people": 250,
+        "match_threshold": 0.3,
+        "grey_threshold": 0.1,
+    }
+    cases: dict[str, tuple[dict[str, Any], bool]] = {
+        "as it should be": ({}, True),
+        "below the normalised threshold": ({"normalised_score": 0.29}, False),
+        "a cohort too small": ({"cohort_people": 199}, False),
+        "no normalised score": ({"normalised_score": None}, False),
+        "judged raw in spite of a cohort": (
+            {"judged": "raw", "score": 0.9, "match_threshold": 0.6, "grey_threshold": 0.452},
+            False,
+        ),
+        "raw without a cohort": (
+            {
+                "judged": "raw",
+                "score": 0.9,
+                "normalised_score": None,
+                "cohort_people": 3,
+                "match_threshold": 0.6,
+                "grey_threshold": 0.452,
+            },
+            True,
+        ),
+    }
+    for case, (changes, counts) in cases.items():
+        with subtests.test(case):
+            compared = record.comparison.model_copy(update={**lifted, **changes})
+            found = judge(record.model_copy(update={"comparison": compared}), policy=calibrated)
+            assert (found.judgement.pass_at is not None) == counts
 
 
 def test_a_prompt_given_again_and_one_more_action_after_a_wrong_one_are_a_challenge_met(terminal: Any) -> None:

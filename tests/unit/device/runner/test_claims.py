@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from device.runner.claims import choose_reference, look_up
+from device.runner.claims import choose_reference, cohort_of, look_up
 from device.simulated.stores import MemoryReferences
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.errors import Malformed
@@ -95,3 +95,36 @@ def test_a_tombstone_a_stranger_and_no_roster():
 def test_a_number_with_a_wrong_check_digit_is_refused():
     with pytest.raises(Malformed, match="check digit"):
         look_up(WRONG, roster(), model_sha256=MODEL, today=TODAY)
+
+
+def crowd(*references: Reference) -> MemoryReferences:
+    """The claimed subject, then one other person for each reference."""
+    token = claim_token(parse_document(NUMBER), KEY)
+    own = RosterEntry(roster_version=1, subject_id="5" * 32, claim_token=token, references=(reference(1),))
+    others = [
+        RosterEntry(roster_version=2 + n, subject_id=f"{n:032x}", claim_token=f"{n:043d}", references=(other,))
+        for n, other in enumerate(references)
+    ]
+    return MemoryReferences([own, *others], claim_key=KEY, feature_keys={"d-1": KEY, "d-2": KEY})
+
+
+def test_the_cohort_is_one_reference_of_each_of_the_others_that_can_be_compared():
+    store = crowd(
+        reference(2),
+        reference(3, key_domain="d-2"),
+        reference(4, model_sha256=OTHER),
+        reference(5, valid_until=date(2026, 11, 21)),
+        reference(6, capture=CaptureKind.PHOTO),
+        reference(7, capture=CaptureKind.PHOTO_CONFIRMED),
+    )
+    claimed = look_up(NUMBER, store, model_sha256=MODEL, today=TODAY)
+    assert claimed is not None
+    found = cohort_of(claimed, store, model_sha256=MODEL, today=TODAY)
+    assert [member.subject_id for member in found] == [f"{0:032x}", f"{5:032x}"]
+    assert all(member.features.key_domain == "d-1" for member in found)
+
+
+def test_without_a_reference_there_is_no_cohort():
+    claimed = look_up(NUMBER, crowd(reference(2)), model_sha256=OTHER, today=TODAY)
+    assert claimed is not None
+    assert cohort_of(claimed, crowd(reference(2)), model_sha256=OTHER, today=TODAY) == ()

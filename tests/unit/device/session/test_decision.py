@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from device.session.decision import Facts, decide
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import ComparisonPolicy, PathName, PathPolicy, default_policy
+from protocol.policy import (
+    ComparisonPolicy,
+    NormalisedThresholds,
+    PathName,
+    PathPolicy,
+    ThresholdSource,
+    default_policy,
+)
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY), advisory=(EvidenceKind.TEXTURE,))
 WITNESSED = PathPolicy(required=(EvidenceKind.CONTINUITY,), needs_witness=True)
@@ -121,6 +128,46 @@ def test_lower_thresholds_never_worsen_the_zone(score, one, other, step):
     thresholds = ComparisonPolicy(match=max(one, other), grey=min(one, other))
     eased = ComparisonPolicy(match=max(-1.0, thresholds.match - step), grey=max(-1.0, thresholds.grey - step))
     assert ORDER[thresholds.judge(score).zone] <= ORDER[eased.judge(score).zone]
+
+
+NORMALISED = THRESHOLDS.model_copy(
+    update={
+        "normalised": NormalisedThresholds(
+            match=0.3,
+            grey=0.1,
+            nearest_share=0.04,
+            least_people=200,
+            source=ThresholdSource(
+                calibration_id="0" * 32,
+                population="fleet",
+                fmr=1e-3,
+                grey_fmr=1e-2,
+                match_estimate=0.25,
+                match_interval=(0.2, 0.3),
+                people=300,
+                pairs=44_850,
+            ),
+        )
+    }
+)
+CALIBRATED = POLICY.model_copy(update={"comparison": {NETWORK: NORMALISED}})
+
+
+@pytest.mark.parametrize(
+    ("similarity", "normalised", "people", "outcome"),
+    [
+        (0.5, 0.3, 200, Outcome.CERTIFIED),
+        (0.5, 0.29, 200, Outcome.REVIEW),
+        (0.9, 0.09, 200, Outcome.NOT_CERTIFIED),
+        (0.5, 0.9, 199, Outcome.REVIEW),
+        (0.5, None, 200, Outcome.REVIEW),
+        (0.9, None, 0, Outcome.CERTIFIED),
+        (None, 0.9, 200, Outcome.NOT_CERTIFIED),
+    ],
+)
+def test_normalised_scores_decide_where_there_is_a_cohort(similarity, normalised, people, outcome):
+    facts = replace(FACTS, policy=CALIBRATED, similarity=similarity, normalised=normalised, cohort_people=people)
+    assert decide(facts).outcome is outcome
 
 
 STATUS = st.sampled_from(EvidenceStatus)
