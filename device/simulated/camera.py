@@ -161,7 +161,7 @@ class SimulatedCamera:
         ring, self._ring = self._ring, self._ring_next
         pixels, says = self._pixels(seen, ring)
         if self._is_covered:
-            pixels = (pixels // 32).astype(np.uint8)
+            pixels = (pixels // 64).astype(np.uint8)
         self._sequence += 1
         metadata = None
         if says is Says.OBEYS:

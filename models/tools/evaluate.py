@@ -44,6 +44,9 @@ Index = Annotated[Path, typer.Argument(metavar="INDEX.csv", help="The index of t
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 ModelsDir = Annotated[Path, typer.Option("--models", help="Folder of networks and manifests.")]
 Features = Annotated[str, typer.Option(help="Name of the feature network.")]
+WantedPolicy = Annotated[
+    Path | None, typer.Option(help="A policy as TOML; the one a new fleet starts with by default.")
+]
 WantedRuntime = Annotated[str, typer.Option(help="auto, ai-edge-litert or tflite-runtime.")]
 
 _DEFAULT_FEATURES = "features_mobilefacenet"
@@ -181,13 +184,14 @@ def scenes(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
+    policy: WantedPolicy = None,
     as_json: AsJson = False,
     models: ModelsDir = MODELS,
     features: Features = _DEFAULT_FEATURES,
     runtime: WantedRuntime = "auto",
 ) -> None:
     """Certified attacks and refused people: rendered scenes, played through the terminal's own session on every path."""
-    opened = Opened(models, features, _runtime(runtime))
+    opened = Opened(models, features, _runtime(runtime), policy)
     _open(models, features, runtime)
     with _sessions() as on_played:
         report = evaluate_scenes(
@@ -206,6 +210,7 @@ def scenes(
 def pictures(
     index: Index,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    policy: WantedPolicy = None,
     as_json: AsJson = False,
     models: ModelsDir = MODELS,
     features: Features = _DEFAULT_FEATURES,
@@ -213,7 +218,7 @@ def pictures(
 ) -> None:
     """Attack pictures held before the standard path as still sheets; columns as `pad`."""
     rows = _read(read_presentations, index)
-    opened = Opened(models, features, _runtime(runtime))
+    opened = Opened(models, features, _runtime(runtime), policy)
     _open(models, features, runtime)
     with _sessions() as on_played:
         report = evaluate_pictures(rows, opened, jobs=jobs, on_played=on_played)
@@ -223,12 +228,12 @@ def pictures(
 
 @contextmanager
 def _sessions() -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar; end with one line on stderr and exit code 2 when clips cannot be used."""
+    """Show a progress bar; end with one line on stderr and exit code 2 when clips or the policy cannot be used."""
     with Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("playing sessions", total=None)
         try:
             yield lambda done, total: progress.update(task, completed=done, total=total)
-        except (ClipInvalid, CameraUnavailable) as error:
+        except (ClipInvalid, CameraUnavailable, ValueError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from error
 

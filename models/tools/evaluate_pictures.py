@@ -26,11 +26,10 @@ from models.tools.evaluate_index import read_picture
 from models.tools.evaluate_pad import Presentation
 from models.tools.evaluate_stills import names_of
 from models.tools.metrics import clopper_pearson
-from models.tools.sessions import Opened, networks_of, spread
+from models.tools.sessions import Opened, networks_of, policy_of, spread
 from protocol.documents import check_digit
 from protocol.evidence import EvidenceStatus
 from protocol.outcomes import Outcome
-from protocol.policy import default_policy
 from protocol.references import CaptureKind
 
 _NUMBER = "99999919400101001"
@@ -85,7 +84,7 @@ def evaluate_pictures(
             _class(source, kind, [result for result in results if (result.source, result.kind) == (source, kind)])
             for source, kind in sorted({(result.source, result.kind) for result in results})
         ],
-        "policy": default_policy().policy_version,
+        "policy": policy_of(opened).policy_version,
         **asdict(used),
         "method": "the reference is the picture itself; unreadable: no reference could be made of it; intervals: 95 % Clopper-Pearson",
     }
@@ -101,7 +100,7 @@ def _show(item: Presentation, _: Path, opened: Opened) -> _Result:
             _NUMBER + check_digit(_NUMBER),
             sheet,
             networks=networks,
-            policy=default_policy(),
+            policy=policy_of(opened),
             reference=ReferencePicture(sheet.portrait(), "sheet", CaptureKind.LIVE),
             entropy=SeededEntropy(zlib.crc32(item.path.name.encode())),
         )

@@ -32,11 +32,11 @@ from models.tools.scene_presentations import (
     plan,
     portrait_actor,
 )
-from models.tools.sessions import Opened, networks_of, spread
+from models.tools.sessions import Opened, networks_of, policy_of, spread
 from protocol.documents import check_digit
 from protocol.evidence import EvidenceStatus
 from protocol.outcomes import Outcome
-from protocol.policy import PathName, default_policy
+from protocol.policy import PathName
 from protocol.records import CertificationRecord
 from protocol.references import CaptureKind
 
@@ -96,8 +96,9 @@ def evaluate_scenes(
     Raises:
         ClipInvalid: if a description cannot be used.
         CameraUnavailable: if a clip cannot be read.
+        ValueError: if the policy is none.
     """
-    policy = default_policy()
+    policy = policy_of(opened)
     people = find_people(folder)
     planned = plan(people, policy, attacks=presentations, bona_fide=bona_fide, seed=seed)
     rows: list[Played] = []
@@ -166,7 +167,7 @@ def _counted(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _play(presentation: Presentation, folder: Path, opened: Opened) -> Played:
-    networks, policy, people = networks_of(opened), default_policy(), _people(folder)
+    networks, policy, people = networks_of(opened), policy_of(opened), _people(folder)
     record = play_session(
         _NUMBER + check_digit(_NUMBER),
         build(presentation, people, policy),

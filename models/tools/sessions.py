@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
+from pydantic import ValidationError
 
 from device.adapters.inference_tflite import Runtime, open_networks
 from device.vision.inference import Networks
+from protocol.policy import Policy, default_policy
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -25,11 +28,13 @@ _LARGEST_PIECE = 8
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """How networks are opened; goes to every process."""
+    """With which networks and policy is played; goes to every process."""
 
     models: Path
     features: str
     runtime: Runtime
+    policy: Path | None = None
+    """A policy as TOML; None is the one a new fleet starts with."""
 
 
 @lru_cache(maxsize=1)
@@ -41,6 +46,25 @@ def networks_of(opened: Opened) -> Networks:
     """
     cv2.setNumThreads(1)
     return open_networks(opened.models, features=opened.features, runtime=opened.runtime)
+
+
+@lru_cache(maxsize=1)
+def policy_of(opened: Opened) -> Policy:
+    """Return the policy.
+
+    Raises:
+        ValueError: if the file is none; the message names the first key.
+    """
+    if opened.policy is None:
+        return default_policy()
+    try:
+        return Policy.model_validate(tomllib.loads(opened.policy.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"policy {opened.policy.name}: {where}: {first['msg']}") from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"policy {opened.policy.name}: cannot be read: {error}") from error
 
 
 def spread(
