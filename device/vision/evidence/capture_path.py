@@ -24,6 +24,7 @@ DELAYS_MS = tuple(range(0, 301, 10))
 after the request that asks for it, 200 ms at 15 frames/s, plus one frame under way."""
 _STEP_MS = 40
 """Frames this near to a command, on either side of the delay, may show a mixture and are left out."""
+_DELAY_TIE = 1e-3
 _MOST_FRAMES = 3000
 """Frames kept as plain numbers: 100 s at 30 frames/s, the longest session."""
 _LEAST_FRAMES = 10
@@ -135,14 +136,16 @@ def _assess_exposure(
     write = Writer(EvidenceKind.CAPTURE_PATH)
     times = np.array([frame.monotonic_ns for frame in seen], np.int64)
     reported = np.array([frame.exposure for frame in seen])
-    fits = [
-        (_exposure_error(reported, factors), delay, factors)
-        for delay in DELAYS_MS
-        if (factors := _commanded(stimulus, times, delay)) is not None
-    ]
-    if not fits:
+    commanded = [(delay, factors) for delay in DELAYS_MS if (factors := _commanded(stimulus, times, delay)) is not None]
+    if not commanded:
         return write.not_run("not_commanded", measures)
-    error, delay, factors = min(fits, key=lambda fit: (not math.isfinite(fit[0]), fit[0]))
+    errors = [_exposure_errors(reported, factors) for _, factors in commanded]
+    means = np.array([float(error.mean()) for error in errors])
+    # Several delays fit equally where frames are far apart; the middle one has the most room on either side.
+    equal = np.flatnonzero(means <= means.min() + _DELAY_TIE) if np.isfinite(means).any() else np.array([0])
+    best = int(equal[len(equal) // 2])
+    delay, factors = commanded[best]
+    error = float(np.quantile(errors[best], 0.9)) if np.isfinite(means[best]) else math.inf
     measures |= {"exposure_error": error, "exposure_delay_ms": float(delay)}
     if not error <= rules.max_exposure_error:
         return write.failed("exposure_disobeyed", measures=measures)
@@ -163,8 +166,12 @@ def _brightness(sampled: Pixels) -> float:
 
 
 def _repeated(seen: tuple[_Seen, ...]) -> int:
-    """Return how many frames equal an earlier one bit by bit, next to it or not."""
-    return len(seen) - len({frame.digest for frame in seen})
+    """Return how many frames equal an earlier one bit by bit, next to it or not.
+
+    Where nearly all is black or saturated there is no noise to tell frames apart, so such frames do not count.
+    """
+    digests = [frame.digest for frame in seen if math.isfinite(frame.brightness)]
+    return len(digests) - len(set(digests))
 
 
 def _regular(steps: NDArray[np.int64]) -> float:
@@ -184,13 +191,13 @@ def _commanded(stimulus: StimulusLog, times: NDArray[np.int64], delay_ms: int) -
     return factors
 
 
-def _exposure_error(reported: NDArray[np.float64], factors: NDArray[np.float64]) -> float:
-    """Return the relative difference of reported and commanded exposure that nine frames of ten stay within."""
+def _exposure_errors(reported: NDArray[np.float64], factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the relative difference of reported and commanded exposure, frame by frame; infinite if one is no exposure."""
     usable = np.isfinite(factors)
     if not (np.isfinite(reported[usable]).all() and (reported[usable] > 0).all()):
-        return math.inf
+        return np.full(1, np.inf)
     base = reported[usable] / factors[usable]
-    return float(np.quantile(np.abs(base / np.median(base) - 1.0), 0.9))
+    return np.asarray(np.abs(base / np.median(base) - 1.0), np.float64)
 
 
 def _response(brightness: NDArray[np.float64], factors: NDArray[np.float64], light: NDArray[np.float64]) -> float:
