@@ -1,0 +1,147 @@
+"""The collector of evidence: what is fed where, what does not run and why. What each kind judges is tested with it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from device.runner.evidence import EvidenceCollector
+from device.vision.evidence.actions import ActionReport
+from device.vision.evidence.stimulus import StimulusLog
+from device.vision.frame import CaptureMetadata, Frame
+from device.vision.landmarks import FaceLandmarks
+from device.vision.pose import HeadPose
+from protocol.evidence import EvidenceKind, EvidenceStatus
+from protocol.policy import PathName, PathPolicy, TexturePolicy, default_policy
+
+EVERYTHING = PathPolicy(
+    required=(EvidenceKind.CONTINUITY,), advisory=tuple(set(EvidenceKind) - {EvidenceKind.CONTINUITY})
+)
+POLICY = default_policy().model_copy(
+    update={
+        "paths": {PathName.STANDARD: EVERYTHING, PathName.HELPER: PathPolicy(required=(EvidenceKind.CONTINUITY,))},
+        "texture": {"pad": TexturePolicy(min_score=0.5, min_frames=3)},
+    }
+)
+STEP_NS = 50_000_000
+
+
+class TextureNetwork:
+    """Says the same of every picture."""
+
+    def __init__(self, score):
+        self.scored = 0
+        steps = SimpleNamespace(box_scale=2.0, width=8, height=8)
+        self.manifest = SimpleNamespace(name="pad", preprocessing=steps)
+        self.digest = "b" * 64
+        self._score = score
+
+    def infer(self, _crop):
+        self.scored += 1
+        return {"bona_fide": np.array([[self._score]], np.float32)}
+
+
+def frame(number: int) -> Frame:
+    noise = np.random.default_rng(number).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    now = number * STEP_NS
+    return Frame(noise, number, now, CaptureMetadata("sensor", now, 10_000.0, 1.0))
+
+
+def report(*, is_at_rest: bool = True) -> ActionReport:
+    return ActionReport(0, 20.0, is_settled=True, active=(), completed=(), is_at_rest=is_at_rest)
+
+
+SUBJECT = SimpleNamespace(
+    landmarks=FaceLandmarks(np.random.default_rng(0).uniform(10, 40, (468, 3)).astype(np.float32), 0.9),
+    pose=HeadPose(0.0, 0.0, 0.0),
+    box=(10.0, 10.0, 40.0, 40.0),
+)
+
+
+def found(collector: EvidenceCollector, path=PathName.STANDARD):
+    return {result.kind: result for result in collector.assess(POLICY, path)}
+
+
+def reasons(collector: EvidenceCollector, path=PathName.STANDARD):
+    return {str(kind): result.reason for kind, result in found(collector, path).items()}
+
+
+def test_everything_has_a_result_and_what_had_no_stage_did_not_run():
+    assert reasons(EvidenceCollector(StimulusLog(), has_ring=True)) == {
+        "planarity": "no_rest",
+        "illumination": "no_stage",
+        "texture": "not_installed",
+        "pulse": "no_stage",
+        "capture_path": "no_stage",
+    }
+
+
+def test_what_a_path_does_not_name_is_not_asked_for():
+    results = found(EvidenceCollector(StimulusLog(), has_ring=True), PathName.HELPER)
+    assert {(result.status, result.reason) for result in results.values()} == {(EvidenceStatus.NOT_RUN, "not_asked")}
+
+
+def test_without_a_ring_illumination_is_not_installed_and_the_stage_is_not_repeated_for_it():
+    collector = EvidenceCollector(StimulusLog(), has_ring=False)
+    collector.begin_light()
+    assert reasons(collector)["illumination"] == "not_installed"
+    assert collector.is_light_usable(POLICY.illumination)
+
+
+def test_a_stage_in_which_nobody_was_seen_cannot_be_used():
+    collector = EvidenceCollector(StimulusLog(), has_ring=True)
+    collector.begin_light()
+    collector.begin_watch()
+    assert not collector.is_light_usable(POLICY.illumination)
+    assert not collector.is_watch_usable(POLICY.pulse)
+    assert collector.is_light_usable(None)
+    assert reasons(collector)["illumination"] == "too_few_frames"
+    assert reasons(collector)["pulse"] == "too_short"
+
+
+@pytest.mark.parametrize(("score", "status"), [(0.9, EvidenceStatus.PASSED), (0.1, EvidenceStatus.FAILED)])
+def test_the_texture_of_a_face_at_rest_is_scored_five_times_a_second(score, status):
+    network = TextureNetwork(score)
+    collector = EvidenceCollector(StimulusLog(), has_ring=True, texture=network)
+    for number in range(40):
+        collector.see_subject(frame(number), SUBJECT, report(is_at_rest=number >= 20))
+    assert network.scored == 5
+    assert found(collector)[EvidenceKind.TEXTURE].status is status
+    assert found(collector)[EvidenceKind.TEXTURE].measures["frames"] == 5
+
+
+def test_frames_of_the_light_go_to_the_light_alone():
+    network = TextureNetwork(0.9)
+    collector = EvidenceCollector(StimulusLog(), has_ring=True, texture=network)
+    collector.begin_light()
+    for number in range(10):
+        collector.see_lit(frame(number), SUBJECT)
+        collector.see_watched(frame(number), SUBJECT)
+    assert network.scored == 0
+    assert reasons(collector)["planarity"] == "no_rest"
+
+
+def test_another_sensor_than_the_terminal_was_commissioned_with_fails_the_capture_path():
+    for expected, reason in ((None, "not_commanded"), ("sensor", "not_commanded"), ("imx708", "unexpected_sensor")):
+        collector = EvidenceCollector(StimulusLog(), has_ring=True, sensor_id=expected)
+        collector.begin_light()
+        for number in range(1, 20):
+            collector.see_frame(frame(number))
+        assert reasons(collector)["capture_path"] == reason
+
+
+def test_everything_can_be_forgotten():
+    stimulus = StimulusLog()
+    collector = EvidenceCollector(stimulus, has_ring=True, texture=TextureNetwork(0.1))
+    fresh = reasons(collector)
+    collector.begin_light()
+    collector.begin_watch()
+    stimulus.light_set(1.0, 1.0, monotonic_ns=0)
+    for number in range(30):
+        collector.see_frame(frame(number))
+        collector.see_subject(frame(number), SUBJECT, report())
+    collector.forget()
+    assert reasons(collector) == fresh
+    assert np.isnan(stimulus.light_at(np.array([10], np.int64))).all()
