@@ -89,10 +89,18 @@ def _verification(figures: Figures) -> list[str]:
                 rate = rate_text(point["fnmr"], point["fnmr_interval"])
                 rows.append((kind, f"{point['fmr']:g}", score_text(point["threshold"]), counted, rate))
         parts.append(table(("scores", "FMR", "threshold", "false non-matches", "FNMR"), rows))
+        changes = "; ".join(
+            f"at FMR {item['fmr']:g} {_change(item['fnmr_relative'])} "
+            f"({_change(item['fnmr_relative_interval'][0])} to {_change(item['fnmr_relative_interval'][1])})"
+            for item in every["change"]
+            if item["fnmr_relative"] is not None
+        )
+        parts.append(f"FNMR of normalised against raw scores: {changes}. How: {every['method']}.\n")
     for group, found in figures.get("groups", {}).items():
         parts.append(
             f"Group `{group}`: {found['pictures']:,} pictures of {found['identities']:,} people, {found['genuine_pairs']:,} genuine and "
-            f"{found['impostor_pairs']:,} impostor pairs, threshold meant for FMR {found['nominal_fmr']:g}:\n"
+            f"{found['impostor_pairs']:,} impostor pairs, threshold meant for FMR {found['nominal_fmr']:g}. Counted by name only; it says "
+            "nothing certain about any person.\n"
         )
         kinds = ("global", "normalised", "self_calibrated", "self_calibrated_raw")
         parts.append(
@@ -112,6 +120,9 @@ def _verification(figures: Figures) -> list[str]:
                     if kind in found
                 ],
             )
+        )
+        parts.append(
+            f"How, self calibrated: {found['self_calibrated'].get('method', found['self_calibrated'].get('reason'))}.\n"
         )
     return parts
 
@@ -303,19 +314,19 @@ def _detection(figures: Figures) -> list[str]:
     sizes = {"all": figures, **figures["by_size_px"]}
     rows = [
         (
-            size,
+            _size(size),
             f"{item['labelled_faces']:,}",
             rate_text(item["recall"], item["recall_interval"]),
             rate_text(item["precision"], item["precision_interval"]),
         )
         for size, item in sizes.items()
     ]
-    return [table(("size in pixels", "labelled faces", "recall", "precision"), rows)]
+    return [table(("size", "labelled faces", "recall", "precision"), rows)]
 
 
 def _detection_plots(figures: Figures) -> dict[str, str]:
     rates = [
-        Rate(f"{size} pixels ({item['labelled_faces']})", item["recall"], tuple(item["recall_interval"]))
+        Rate(f"{_size(size)} ({item['labelled_faces']})", item["recall"], tuple(item["recall_interval"]))
         for size, item in figures["by_size_px"].items()
         if item["labelled_faces"]
     ]
@@ -393,6 +404,14 @@ def _networks(measured: Mapping[str, MeasuredFigures]) -> str:
         (f"`{network}`", f"`{digest[:16]}`", "; ".join(titles)) for (network, digest), titles in sorted(used.items())
     ]
     return table(("network", "SHA-256 begins with", "sections"), rows)
+
+
+def _change(relative: float) -> str:
+    return f"{100 * relative:+.1f} %"
+
+
+def _size(pixels: str) -> str:
+    return "all sizes" if pixels == "all" else f"{pixels.replace('-inf', ' and more').replace('-', ' to ')} pixels"
 
 
 def _people(group: str) -> str:
