@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device.errors import CameraUnavailable
+from device.errors import CameraUnavailable, RingLightUnavailable
 from device.runner.worker import CompareWith, Findings, Reopen, VisionWorker, WorkerThread
-from device.session.commands import AwaitRest, DropSamples, StartAcquisition, StopAcquisition, TakeSample, WatchFor
+from device.session.commands import (
+    AwaitRest,
+    DropSamples,
+    PlayLight,
+    StartAcquisition,
+    StopAcquisition,
+    StopPlay,
+    TakeSample,
+    WantSample,
+    WatchFace,
+    WatchFor,
+)
 from device.session.events import (
     ChallengeAnswered,
     Fault,
@@ -15,6 +26,7 @@ from device.session.events import (
     FaultRaised,
     FrameRateLow,
     SampleAssessed,
+    StagePlayed,
 )
 from device.vision.eyelids import EyeOpenness
 from device.vision.features import FeatureVector
@@ -23,7 +35,7 @@ from device.vision.landmarks import FaceLandmarks
 from device.vision.pipeline import FrameObservation, SubjectObservation
 from device.vision.pose import HeadPose
 from device.vision.quality import COMPONENTS, QualityAssessment
-from protocol.challenge import Action
+from protocol.challenge import Action, LightChip
 from protocol.evidence import EvidenceKind, EvidenceStatus
 from protocol.policy import PathName, default_policy
 from protocol.references import protect
@@ -41,7 +53,9 @@ class Pipeline:
         self.yaw = 0.0
         self.track_id = 1
         self.features = np.array([1.0, 0.0, 0.0, 0.0], np.float32)
-        self.is_empty = False
+        self.is_empty = self.is_late = False
+        self.similar_faces = 1
+        self.quality = 90.0
         self.given = []
         self.forgotten = 0
 
@@ -60,11 +74,14 @@ class Pipeline:
                 pose=HeadPose(self.yaw, 0.0, 0.0),
                 openness=EyeOpenness(0.3, 0.3),
                 mouth=0.0,
-                quality=QualityAssessment(**dict.fromkeys(COMPONENTS, 90.0)),
+                quality=QualityAssessment(**dict.fromkeys(COMPONENTS, self.quality)),
                 landmarks=FaceLandmarks(np.zeros((468, 3), np.float32), 0.9),
+                similar_faces=self.similar_faces,
                 features=vector,
             )
-        return FrameObservation(frame.sequence, frame.monotonic_ns, 0 if self.is_empty else 1, subject)
+        return FrameObservation(
+            frame.sequence, frame.monotonic_ns, 0 if self.is_empty else 1, subject, is_late=self.is_late
+        )
 
     def features_of(self, subject):
         vector = FeatureVector(self.features.copy(), MODEL)
@@ -84,6 +101,14 @@ class Camera:
         self.is_broken = False
         self.is_silent = False
         self.step_ns = STEP_NS
+        self.exposures = []
+
+    def lock_exposure(self, factor):
+        self.start()
+        self.exposures.append(factor)
+
+    def release_exposure(self):
+        self.exposures.append("free")
 
     def start(self):
         if self.is_broken:
@@ -102,14 +127,36 @@ class Camera:
         pass
 
 
+class Ring:
+    """Notes how bright it was set."""
+
+    def __init__(self):
+        self.levels = []
+        self.is_broken = False
+
+    def start(self):
+        if self.is_broken:
+            raise RingLightUnavailable("ring: broken")
+        self.levels.append("on")
+
+    def set(self, left, right):
+        if self.is_broken:
+            raise RingLightUnavailable("ring: broken")
+        self.levels.append((left, right))
+
+    def stop(self):
+        self.levels.append("off")
+
+
 class Rig:
     def __init__(self):
-        self.camera, self.pipeline, self.news = Camera(), Pipeline(), []
+        self.camera, self.pipeline, self.ring, self.news = Camera(), Pipeline(), Ring(), []
         self.worker = VisionWorker(
             self.camera,
             self.pipeline,
             now_ns=lambda: self.camera.now,
             post=lambda generation, news: self.news.append((generation, news)),
+            ring=self.ring,
         )
 
     def order(self, *orders, generation=1):
@@ -333,3 +380,125 @@ def test_a_crash_of_the_worker_is_reported(eventually):
     eventually(lambda: crashed)
     eventually(lambda: not thread.is_alive)
     thread.stop()
+
+
+CODE = (LightChip(1.0, 0.0, 1.0), LightChip(0.0, 1.0, 0.6))
+LIGHT = PlayLight(4, CODE, chip_s=0.4, ramp_s=0.0, rules=None)
+DARK = (0.0, 0.0)
+
+
+def played(news):
+    return [found for found in news if isinstance(found, StagePlayed)]
+
+
+def test_a_light_code_is_played_between_frames_to_its_end_which_is_told(rig):
+    rig.order(LIGHT)
+    assert played(rig.step(16)) == []
+    assert (rig.ring.levels, rig.camera.exposures) == ([(1.0, 0.0), (0.0, 1.0)], [1.0, 0.6])
+    assert [(found.play, found.is_usable) for found in played(rig.step())] == [(4, True)]
+    assert (rig.ring.levels[-1], rig.camera.exposures[-1]) == (DARK, "free")
+    assert played(rig.step(40)) == []
+
+
+def test_a_code_under_which_nobody_was_seen_cannot_be_used(rig):
+    rig.pipeline.is_empty = True
+    rig.order(PlayLight(1, CODE, chip_s=0.4, ramp_s=0.0, rules=POLICY.illumination))
+    assert [found.is_usable for found in played(rig.step(20))] == [False]
+
+
+def test_a_face_is_watched_under_a_held_exposure_for_as_long_as_the_policy_says(rig):
+    rig.order(WatchFace(2, POLICY.pulse))
+    assert played(rig.step(199)) == []
+    assert rig.camera.exposures == [1.0]
+    # The face of this pipeline has no skin to measure.
+    assert [(found.play, found.is_usable) for found in played(rig.step(2))] == [(2, False)]
+    assert rig.camera.exposures == [1.0, "free"]
+    assert rig.ring.levels == []
+
+
+@pytest.mark.parametrize(
+    "end", [StopPlay(), StopAcquisition(), StartAcquisition(), Reopen(), WatchFace(5, POLICY.pulse)]
+)
+def test_every_order_that_ends_a_code_leaves_it_dark(rig, end):
+    rig.order(LIGHT)
+    rig.step(3)
+    rig.order(end)
+    news = rig.step(20)
+    assert not played(news)
+    assert [level for level in rig.ring.levels if isinstance(level, tuple)][-1] == DARK
+    assert "free" in rig.camera.exposures
+
+
+@pytest.mark.parametrize("broken", ["camera", "ring", "silence"])
+def test_a_fault_while_a_code_is_played_leaves_it_dark(rig, broken):
+    rig.order(LIGHT)
+    rig.step(3)
+    rig.camera.is_broken = broken == "camera"
+    rig.ring.is_broken = broken == "ring"
+    rig.camera.is_silent = broken == "silence"
+    faults = [news.fault for news in rig.step(20) if isinstance(news, FaultRaised)]
+    assert faults == [Fault.LIGHT if broken == "ring" else Fault.CAMERA]
+    assert rig.ring.levels[-1] in (DARK, "off")
+    assert not rig.worker.is_acquiring
+
+
+def test_a_ring_that_cannot_be_opened_keeps_the_terminal_out_of_order(rig):
+    rig.ring.is_broken = True
+    rig.order(Reopen())
+    assert [news.fault for news in rig.step()] == [Fault.LIGHT]
+    rig.ring.is_broken = False
+    rig.order(Reopen())
+    assert [type(news) for news in rig.step()] == [FaultCleared]
+    assert rig.ring.levels[-1] == "on"
+
+
+def test_a_crash_and_a_stop_of_the_thread_leave_it_dark(eventually):
+    for crash in (True, False):
+        rig = Rig()
+        rig.order(StartAcquisition(), LIGHT)
+        rig.step(3)
+        thread = WorkerThread(rig.worker, on_crash=lambda: None)
+        if crash:
+            rig.pipeline.process = None
+        thread.start()
+        if crash:
+            eventually(lambda thread=thread: not thread.is_alive)
+        thread.stop()
+        assert rig.ring.levels[-2:] == [DARK, "off"]
+        assert rig.camera.exposures[-1] == "free"
+
+
+def test_frames_out_of_order_are_told_to_nobody(rig):
+    rig.step()
+    rig.pipeline.is_late = True
+    assert rig.step(5) == []
+
+
+def test_other_faces_of_the_subjects_size_are_told(rig):
+    rig.pipeline.similar_faces = 3
+    assert [news.faces for news in rig.step()] == [3]
+
+
+def test_a_sample_is_wanted_in_a_stage_only_when_it_is_asked_for(rig):
+    rig.order(LIGHT)
+    rig.step(2)
+    assert rig.pipeline.given[-1] is None
+    rig.order(WantSample())
+    assert rig.step()[-1].has_features
+    rig.order(TakeSample(rig.camera.sequence, "illuminating_0", wants_more=False))
+    rig.step()
+    assert [sample.phase for sample in rig.worker._samples._samples] == ["illuminating_0"]
+    assert rig.pipeline.given[-1] is None
+
+
+def test_the_probe_is_made_of_the_best_frames_of_the_acquisition_and_all_rests(rig):
+    best = POLICY.quality.probe_samples
+    for number in range(best + 3):
+        rig.pipeline.quality = 60.0 + number
+        rig.take("acquiring")
+    rig.pipeline.quality = 55.0
+    rig.take("rest_1")
+    findings = rig.compare()
+    assert findings.samples == best + 1
+    mean = (sum(60.0 + number for number in range(3, best + 3)) + 55.0) / (best + 1)
+    assert dict(findings.quality)["sharpness"] == pytest.approx(mean)
