@@ -204,7 +204,6 @@ def measure(
     """Say what a start or a session costs this computer: seconds, memory, and how much of it is our own code."""
     from device.adapters.inference_tflite import open_networks
     from device.app import service  # noqa: F401 - what is measured is the terminal's process, with all it imports
-    from device.app.clip import ReferencePicture
     from device.app.measure import measure_session, measure_start
     from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused, PictureUnsuitable
     from protocol.errors import Malformed
@@ -217,6 +216,8 @@ def measure(
         if subject is None:
             cost: BaseModel = measure_start(frames, models_dir=where, features=features, runtime=runtime)
         else:
+            from device.app.clip import ReferencePicture
+
             picture = None
             if reference is not None:
                 picture = ReferencePicture(_read(reference), reference.name, CaptureKind.LIVE)

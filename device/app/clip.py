@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -14,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from device.adapters.clock_system import read_system
 from device.adapters.entropy_system import SystemEntropy
 from device.app.enrol import reference_of
+from device.app.identity import identity_of
 from device.ports import Camera, Entropy
 from device.runner.lockstep import run_session
 from device.runner.loop import Ports, Runner, Stored
-from device.runner.records import Identity
 from device.runner.worker import VisionWorker
 from device.simulated.actor import Actor, open_actor, open_script
 from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRingLight
@@ -30,7 +29,7 @@ from device.vision.pipeline import VisionPipeline
 from protocol.challenge import Action
 from protocol.documents import claim_token, parse_document
 from protocol.policy import PathName, Policy
-from protocol.records import CertificationRecord, NetworkUse
+from protocol.records import CertificationRecord
 from protocol.references import CaptureKind
 from protocol.roster import RosterEntry
 
@@ -285,21 +284,3 @@ def watch(
         frame_rate=source.rate,
     )
     return track, events
-
-
-def identity_of(networks: Networks, *, fleet_id: str, terminal_id: str, is_simulated: bool) -> Identity:
-    """Return what stands in every record made with these networks."""
-    used = [networks.detection, networks.landmarks, networks.eyelids, networks.features]
-    if networks.texture is not None:
-        used.append(networks.texture)
-    return Identity(
-        fleet_id=fleet_id,
-        terminal_id=terminal_id,
-        software=version("lifecert"),
-        networks=tuple(
-            NetworkUse(name=network.manifest.name, sha256=network.digest, runtime=network.runtime) for network in used
-        ),
-        features_name=networks.features.manifest.name,
-        features_sha256=networks.features.digest,
-        is_simulated=is_simulated,
-    )

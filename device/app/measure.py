@@ -11,16 +11,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from device.adapters.inference_tflite import Runtime, TfliteNetwork, open_networks
-from device.app.clip import ReferencePicture, play_session
 from device.errors import PictureUnsuitable
 from device.ports import Camera
-from device.simulated.actor import open_actor
 from device.simulated.clips import Clip
 from device.vision.comparison import compare
 from device.vision.features import FeatureVector
@@ -30,6 +29,9 @@ from device.vision.pipeline import VisionPipeline
 from protocol.manifest import ModelManifest
 from protocol.policy import Policy
 from protocol.references import protect
+
+if TYPE_CHECKING:
+    from device.app.clip import ReferencePicture
 
 
 class StartCost(BaseModel):
@@ -179,6 +181,9 @@ def measure_session(
         CameraUnavailable: if the clip cannot be read.
         ClipInvalid: if a clip description cannot be used.
     """
+    from device.app.clip import play_session
+    from device.simulated.actor import open_actor
+
     watched = {name: _Watched(network) for name, network in _all(networks).items()}
     cameras: list[_WatchedCamera] = []
     begun: list[tuple[int, dict[str, tuple[int, int]], dict[str, int]]] = []

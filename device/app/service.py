@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from device.adapters.camera_picamera2 import Picamera2Camera
 from device.adapters.clock_system import SystemClock
@@ -25,7 +25,7 @@ from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.ring_light_gpiozero import GpiozeroRingLight
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
-from device.app.clip import identity_of
+from device.app.identity import identity_of
 from device.errors import DeviceError
 from device.ports import Camera, ClaimSource, Clock, Entropy, Panel, Prompter, RingLight
 from device.runner.lockstep import step
@@ -34,14 +34,15 @@ from device.runner.worker import VisionWorker, WorkerThread
 from device.session.events import ClaimRefused, Fault, RecordNotStored
 from device.session.machine import State
 from device.settings import Settings
-from device.simulated.actor import EmptyRoom, open_actor
-from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRingLight
-from device.simulated.clock import FastClock
-from device.simulated.control import ControlSocket
-from device.simulated.entropy import SeededEntropy
-from device.simulated.panel import SimulatedPanel
 from device.vision.pipeline import VisionPipeline
 from protocol.policy import Policy
+
+if TYPE_CHECKING:
+    # Imported where a simulated part is made: a terminal with a camera never pays for them at its start.
+    from device.simulated.camera import SimulatedCamera
+    from device.simulated.clock import FastClock
+    from device.simulated.control import ControlSocket
+    from device.simulated.panel import SimulatedPanel
 
 logger = logging.getLogger(__name__)
 
@@ -243,6 +244,8 @@ class Terminal:
         )
         if path is None or camera is None or panel is None:
             return None
+        from device.simulated.control import ControlSocket
+
         return ControlSocket(
             path,
             camera=camera,
@@ -302,11 +305,32 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
         DeviceError: if a clip description cannot be used.
     """
     spoken = TextPrompter(sys.stdout, settings.terminal.languages)
-    simulated_panel = SimulatedPanel() if settings.panel.kind == "simulated" else None
+    simulated_panel = _simulated_panel() if settings.panel.kind == "simulated" else None
     panel: Panel = simulated_panel or GpiozeroPanel(settings.panel)
     if settings.camera.kind == "picamera2":
         ring = GpiozeroRingLight(settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
         return Board(Picamera2Camera(), ring, panel, spoken, system_clock, SystemEntropy(), None, None, simulated_panel)
+    return _simulated_board(settings, system_clock, spoken, panel, simulated_panel)
+
+
+def _simulated_panel() -> SimulatedPanel:
+    from device.simulated.panel import SimulatedPanel
+
+    return SimulatedPanel()
+
+
+def _simulated_board(
+    settings: Settings,
+    system_clock: SystemClock,
+    spoken: TextPrompter,
+    panel: Panel,
+    simulated_panel: SimulatedPanel | None,
+) -> Board:
+    from device.simulated.actor import EmptyRoom, open_actor
+    from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRingLight
+    from device.simulated.clock import FastClock
+    from device.simulated.entropy import SeededEntropy
+
     chosen = settings.simulated
     actor = open_actor(chosen.actor) if chosen.actor is not None else EmptyRoom(_EMPTY_RATE)
     fast_clock = FastClock(system_clock) if chosen.speed == "fast" else None
@@ -314,14 +338,12 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
     camera = SimulatedCamera(actor, clock)
     entropy: Entropy = SeededEntropy(chosen.entropy_seed) if chosen.entropy_seed is not None else SystemEntropy()
     prompter = HeardPrompter(camera.hear, spoken.say)
-    light = _ring_beside(camera, settings)
-    return Board(camera, light, panel, prompter, clock, entropy, fast_clock, camera, simulated_panel)
-
-
-def _ring_beside(camera: SimulatedCamera, settings: Settings) -> RingLight | None:
+    ring: RingLight | None = None
     if settings.ring_light.kind == "simulated":
-        return SimulatedRingLight(camera)
-    return GpiozeroRingLight(settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
+        ring = SimulatedRingLight(camera)
+    elif settings.ring_light.kind == "gpiozero":
+        ring = GpiozeroRingLight(settings.ring_light)
+    return Board(camera, ring, panel, prompter, clock, entropy, fast_clock, camera, simulated_panel)
 
 
 def _stop_on_signals() -> threading.Event:
