@@ -25,7 +25,8 @@ from models.tools.evaluate_pictures import evaluate_pictures
 from models.tools.evaluate_quality import evaluate_quality
 from models.tools.evaluate_scenes import evaluate_scenes
 from models.tools.evaluate_verification import Paths, evaluate_verification, read_pairs
-from models.tools.report_page import PAGE, page_of, plots_of
+from models.tools.report_page import PAGE, page_of
+from models.tools.report_plots import plots_of
 from models.tools.report_sections import SECTIONS
 from models.tools.sessions import Opened
 
@@ -97,7 +98,7 @@ def write_page(results: Results, folder: Path) -> None:
     measured = {
         name: (section.measured_on, section.software, section.figures) for name, section in results.sections.items()
     }
-    plots = plots_of(measured)
+    plots = {plot: text for name in measured for plot, text in plots_of(name, measured[name][2]).items()}
     plots_folder = folder / PAGE
     plots_folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{PAGE}.md").write_text(page_of(measured), encoding="utf-8")

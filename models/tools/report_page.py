@@ -1,4 +1,4 @@
-"""The page of the evaluation report, and its plots: text from figures, the same every time."""
+"""The page of the evaluation report: text from figures, the same every time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from models.tools.plots import Axis, Rate, Series, line_plot, rate_plot
+from models.tools.report_plots import plots_of
 from models.tools.report_sections import SECTIONS
-from models.tools.report_text import area_text, counts_text, flat, plain, rate_text, score_text, span_text, table
+from models.tools.report_text import (
+    area_text,
+    counts_text,
+    flat,
+    plain,
+    rate_text,
+    score_text,
+    size_text,
+    span_text,
+    table,
+)
 
 PAGE = "evaluation"
 """Name of the page, of its folder of plots and of the file of figures."""
@@ -42,20 +52,11 @@ def page_of(measured: Mapping[str, MeasuredFigures]) -> str:
         parts.append(f"Data: {section.data}. Measured on {day} with version {software}: `{section.command}`\n")
         parts.append(f"{section.can_show} {section.cannot_show}\n")
         parts += _BODIES[name](figures)
-        parts += [f"![{_caption(plot)}]({PAGE}/{plot})\n" for plot in _PLOTS[name](figures)]
+        parts += [f"![{_caption(plot)}]({PAGE}/{plot})\n" for plot in plots_of(name, figures)]
         if method := figures.get("method"):
             parts.append(f"How: {method}.\n")
     parts += ["## Networks\n", _networks(measured)]
     return "\n".join(parts)
-
-
-def plots_of(measured: Mapping[str, MeasuredFigures]) -> dict[str, str]:
-    """Return the plots as SVG by file name."""
-    plots: dict[str, str] = {}
-    for name in SECTIONS:
-        if name in measured:
-            plots |= _PLOTS[name](measured[name][2])
-    return plots
 
 
 # --- sections ------------------------------------------------------------------------------------------------------
@@ -127,39 +128,6 @@ def _verification(figures: Figures) -> list[str]:
     return parts
 
 
-def _verification_plots(figures: Figures) -> dict[str, str]:
-    curves = figures.get("curves", {})
-    if not curves:
-        return {}
-    det = [
-        Series(f"{_people(group)}, {kind}", [(x, max(y, 1e-4)) for x, y in scores["det"]])
-        for group, kinds in curves.items()
-        for kind, scores in kinds.items()
-        if scores["det"]
-    ]
-    lowest = min(x for line in det for x, _ in line.points)
-    plots = {
-        "verification-det.svg": line_plot(
-            "False non-matches against false matches",
-            Axis("false match rate", _power_below(lowest), 0.5, is_log=True),
-            Axis("false non-match rate", 1e-3, 1.0, is_log=True),
-            det,
-        )
-    }
-    for kind in ("raw", "normalised"):
-        lines = [
-            Series(f"{_people(group)}, {side}", kinds[kind][side])
-            for group, kinds in curves.items()
-            for side in ("genuine", "impostor")
-        ]
-        x = [point[0] for line in lines for point in line.points]
-        top = max(point[1] for line in lines for point in line.points)
-        plots[f"verification-scores-{kind}.svg"] = line_plot(
-            f"Scores, {kind}", Axis("score", min(x), max(x)), Axis("density", 0.0, top * 1.05), lines
-        )
-    return plots
-
-
 def _scenes(figures: Figures) -> list[str]:
     rows = []
     for group, found in figures.get("groups", {"all": figures}).items():
@@ -206,15 +174,6 @@ def _scenes(figures: Figures) -> list[str]:
     ]
 
 
-def _scenes_plots(figures: Figures) -> dict[str, str]:
-    attacks = [Rate(species, item["apcer"], tuple(item["interval"])) for species, item in figures["apcer"].items()]
-    living = [Rate(f"{path} path", item["bpcer"], tuple(item["interval"])) for path, item in figures["bpcer"].items()]
-    return {
-        "scenes-apcer.svg": rate_plot("Attacks certified (APCER), all paths", attacks),
-        "scenes-bpcer.svg": rate_plot("Living people not certified (BPCER)", living),
-    }
-
-
 def _pad(figures: Figures) -> list[str]:
     rows = []
     for item in figures["classes"]:
@@ -241,15 +200,6 @@ def _pad(figures: Figures) -> list[str]:
     threshold = figures["threshold"]
     at = "The network has no threshold" if threshold is None else f"APCER and BPCER at a threshold of {threshold:g}"
     return [*parts, f"{at}; scores are of single pictures, larger = more likely bona fide.\n", table(columns, rates)]
-
-
-def _pad_plots(figures: Figures) -> dict[str, str]:
-    areas = [
-        Rate(f"{item['source']}, {item['kind']}", item["auc"], tuple(item["auc_interval"]))
-        for item in figures.get("rates", ())
-        if item["auc"] is not None
-    ]
-    return {"pad-auc.svg": rate_plot("AUC of the passive network (0.5 = chance)", areas)} if areas else {}
 
 
 def _pictures(figures: Figures) -> list[str]:
@@ -300,21 +250,11 @@ def _quality(figures: Figures) -> list[str]:
     return [table(columns, rows)]
 
 
-def _quality_plots(figures: Figures) -> dict[str, str]:
-    lines = [
-        Series(way["name"], [(level["score"], level["cosine"]) for level in way["levels"] if level["found"]])
-        for way in figures["degradations"]
-        if way["name"] in _TELLING_WAYS
-    ]
-    x, y = Axis("component that is about it", 0.0, 100.0), Axis("cosine to the unspoilt picture", 0.3, 1.0)
-    return {"quality-cosine.svg": line_plot("What the comparison makes of each component", x, y, lines)}
-
-
 def _detection(figures: Figures) -> list[str]:
     sizes = {"all": figures, **figures["by_size_px"]}
     rows = [
         (
-            _size(size),
+            size_text(size),
             f"{item['labelled_faces']:,}",
             rate_text(item["recall"], item["recall_interval"]),
             rate_text(item["precision"], item["precision_interval"]),
@@ -322,15 +262,6 @@ def _detection(figures: Figures) -> list[str]:
         for size, item in sizes.items()
     ]
     return [table(("size", "labelled faces", "recall", "precision"), rows)]
-
-
-def _detection_plots(figures: Figures) -> dict[str, str]:
-    rates = [
-        Rate(f"{_size(size)} ({item['labelled_faces']})", item["recall"], tuple(item["recall_interval"]))
-        for size, item in figures["by_size_px"].items()
-        if item["labelled_faces"]
-    ]
-    return {"detection-recall.svg": rate_plot("Recall by size of the face", rates)}
 
 
 def _landmarks(figures: Figures) -> list[str]:
@@ -366,10 +297,6 @@ def _clips(figures: Figures) -> list[str]:
     return [found, table(("clip", "frames with a face", "tracks", "events", "actions without a label"), rows)]
 
 
-def _no_plots(_: Figures) -> dict[str, str]:
-    return {}
-
-
 _BODIES: Mapping[str, Callable[[Figures], list[str]]] = {
     "verification": _verification,
     "scenes": _scenes,
@@ -381,15 +308,6 @@ _BODIES: Mapping[str, Callable[[Figures], list[str]]] = {
     "landmarks": _landmarks,
     "clips": _clips,
 }
-_PLOTS: Mapping[str, Callable[[Figures], dict[str, str]]] = {
-    **dict.fromkeys(SECTIONS, _no_plots),
-    "verification": _verification_plots,
-    "scenes": _scenes_plots,
-    "pad": _pad_plots,
-    "quality": _quality_plots,
-    "detection": _detection_plots,
-}
-_TELLING_WAYS = ("shade on one side", "dim light", "over-exposure", "fog", "blur", "cloth from the chin up")
 
 
 def _networks(measured: Mapping[str, MeasuredFigures]) -> str:
@@ -410,20 +328,5 @@ def _change(relative: float) -> str:
     return f"{100 * relative:+.1f} %"
 
 
-def _size(pixels: str) -> str:
-    return "all sizes" if pixels == "all" else f"{pixels.replace('-inf', ' and more').replace('-', ' to ')} pixels"
-
-
-def _people(group: str) -> str:
-    return "everybody" if group == "all" else group.replace("_", " ")
-
-
 def _caption(plot: str) -> str:
     return plot.removesuffix(".svg").replace("-", ", ", 1).replace("-", " ")
-
-
-def _power_below(value: float) -> float:
-    power = 1.0
-    while power > value:
-        power /= 10
-    return power

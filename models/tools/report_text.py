@@ -67,3 +67,8 @@ def flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, str | int):
             rows.append((name, str(value)))
     return rows
+
+
+def size_text(pixels: str) -> str:
+    """Return a range of face sizes."""
+    return "all sizes" if pixels == "all" else f"{pixels.replace('-inf', ' and more').replace('-', ' to ')} pixels"
