@@ -125,6 +125,9 @@ kind = "simulated"
 [panel]
 kind = "simulated"
 
+[ring_light]
+kind = "simulated"
+
 [simulated]
 control_socket = {text(str(self._control))}
 actor = {text(str(FOLDER / "empty.toml"))}
