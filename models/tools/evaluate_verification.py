@@ -99,14 +99,18 @@ def evaluate_verification(
     }
     if float_features is not None:
         report["float"] = _against_float(report, _labelled(pairs, extracted.float_plain), float_features)
-    if all(identity_of(path) is not None for path in pictures) and failures < len(pictures):
-        mirrored = Pictures(extracted.mirrored)
-        if mirrored.people_count >= _LEAST_IDENTITIES:
-            report["all_pairs"] = evaluate_all_pairs(mirrored)
-            if members:
-                report["groups"] = evaluate_groups(mirrored, members)
-            if with_curves:
-                report["curves"] = curves_of(mirrored, members)
+    seen = {identity_of(path) for path, vector in extracted.mirrored.items() if vector is not None}
+    if None in {identity_of(path) for path in pictures} or len(seen) < _LEAST_IDENTITIES:
+        report["all_pairs_not_run"] = (
+            f"{len(seen - {None})} identities with a face; {_LEAST_IDENTITIES} needed, each file name as NAME_NUMBER"
+        )
+        return report
+    mirrored = Pictures(extracted.mirrored)
+    report["all_pairs"] = evaluate_all_pairs(mirrored)
+    if members:
+        report["groups"] = evaluate_groups(mirrored, members)
+    if with_curves:
+        report["curves"] = curves_of(mirrored, members)
     return report
 
 

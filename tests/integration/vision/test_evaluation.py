@@ -49,8 +49,52 @@ def test_failures_to_acquire_are_counted_and_are_errors(made_up: Path) -> None:
     assert report["failures_to_acquire"] == 2
     assert report["pairs_with_failure"] == 2
     assert report["accuracy"] == pytest.approx(4 / 6)
+    assert "identities" in report["all_pairs_not_run"]
     assert report["eer"] == pytest.approx(1 / 3)
     assert {"accuracy_interval", "eer_interval", "fnmr_at_fmr", "threshold", "pairs"} <= set(report)
+
+
+@pytest.fixture
+def named(tmp_path: Path, pictures: Callable[[str], list[np.ndarray]]) -> Path:
+    """Pictures whose file names carry identities; the faces behind the six names are of two synthetic people."""
+    folder = tmp_path / "named"
+    folder.mkdir()
+    names = [f"{who}_{number}" for who in "abcdef" for number in (1, 2)]
+    for place, name in enumerate(names):
+        clip = pictures("live_om" if place % 4 < 2 else "live_of")
+        cv2.imwrite(str(folder / f"{name}.png"), clip[place % 2][:, :, ::-1])
+    rows = [(first, second) for i, first in enumerate(names) for second in names[i + 1 :]]
+    text = "".join(f"named/{a}.png,named/{b}.png,{int(a[0] == b[0])},made,{i % 2}\n" for i, (a, b) in enumerate(rows))
+    (folder / "pairs.csv").write_text("a,b,same,set,fold\n" + text)
+    (folder / "groups.csv").write_text("file,group\n" + "".join(f"named/{name}.png,made\n" for name in names))
+    return folder
+
+
+def test_groups_are_reported_raw_normalised_and_self_calibrated(named: Path, models_dir: Path) -> None:
+    arguments = ["verification", str(named / "pairs.csv"), "--groups", str(named / "groups.csv"), "--json"]
+    result = CliRunner().invoke(evaluate, [*arguments, "--float", str(models_dir / "features_mobilefacenet.tflite")])
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    group = report["groups"]["made"]
+    for kind in ("global", "normalised", "self_calibrated", "self_calibrated_raw"):
+        assert {"threshold", "fmr", "fmr_over_nominal", "fnmr"} <= set(group[kind])
+    assert (group["identities"], group["genuine_pairs"], group["impostor_pairs"]) == (6, 6, 60)
+    assert "15 needed" in group["self_calibrated"]["reason"]
+    assert (report["all_pairs"]["genuine_pairs"], report["all_pairs"]["impostor_pairs"]) == (6, 60)
+    assert report["float"]["int8_minus_float_fnmr"] == 0
+    assert report["float"]["int8_minus_float_accuracy"] == 0
+
+
+def test_a_group_index_without_identities_is_refused_and_a_float_network_without_manifest_too(
+    made_up: Path, named: Path
+) -> None:
+    (named / "portrait.png").write_bytes(b"")
+    (named / "groups.csv").write_text("file,group\nnamed/portrait.png,made\n")
+    result = CliRunner().invoke(evaluate, ["verification", str(made_up), "--groups", str(named / "groups.csv")])
+    assert result.exit_code == 2
+    assert "identity" in result.stderr
+    result = CliRunner().invoke(evaluate, ["verification", str(made_up), "--float", str(named / "none.tflite")])
+    assert result.exit_code == 1
 
 
 def test_landmarks_agree_with_those_of_the_mirror_image(made_up: Path) -> None:

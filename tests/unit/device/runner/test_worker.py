@@ -32,6 +32,7 @@ from device.vision.eyelids import EyeOpenness
 from device.vision.features import FeatureVector
 from device.vision.frame import Frame
 from device.vision.landmarks import FaceLandmarks
+from device.vision.normalisation import CohortMember, CohortRules
 from device.vision.pipeline import FrameObservation, SubjectObservation
 from device.vision.pose import HeadPose
 from device.vision.quality import COMPONENTS, QualityAssessment
@@ -292,6 +293,36 @@ def test_samples_and_reference_are_zeroed_once_compared(rig):
     reference = FeatureVector(protect(np.array([1.0, 0, 0, 0], np.float32), KEY), MODEL, "d-1")
     rig.compare(reference=reference)
     assert not any(vector.values.any() for vector in [*kept, reference])
+
+
+def others(count: int) -> tuple[CohortMember, ...]:
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(count, 4)).astype(np.float32)
+    return tuple(
+        CohortMember(f"{number:032x}", FeatureVector(protect(values / np.linalg.norm(values), KEY), MODEL, "d-1"))
+        for number, values in enumerate(drawn)
+    )
+
+
+def test_with_a_cohort_the_score_is_normalised_too_and_the_cohort_zeroed(rig):
+    rig.take("acquiring")
+    cohort = others(20)
+    found = rig.compare(cohort=cohort, rules=CohortRules(0.1, 20), subject_id="s")
+    assert found.similarity == pytest.approx(1.0, abs=0.02)
+    assert found.normalised is not None
+    assert found.normalised < found.similarity
+    assert found.cohort_people == 20
+    assert not any(member.features.values.any() for member in cohort)
+
+
+def test_too_small_a_cohort_leaves_the_score_raw_and_one_with_the_subject_gives_none(rig):
+    rig.take("acquiring")
+    found = rig.compare(cohort=others(19), rules=CohortRules(0.1, 20), subject_id="s")
+    assert (found.normalised, found.cohort_people) == (None, 19)
+    rig.take("acquiring")
+    cohort = others(20)
+    found = rig.compare(cohort=cohort, rules=CohortRules(0.1, 20), subject_id=cohort[0].subject_id)
+    assert found.similarity is None
 
 
 def test_a_track_that_changed_fails_continuity(rig):
