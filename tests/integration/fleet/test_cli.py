@@ -14,17 +14,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import Result
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import text
 from typer.testing import CliRunner
 
+from fleet.app import open_fleet
 from fleet.cli import app
+from fleet.settings import load_settings
 from protocol.documents import check_digit
 from protocol.envelope import unseal, verify
 from protocol.receipts import RECEIPT_TYP, Receipt
-from protocol.references import CaptureKind
+from protocol.references import CaptureKind, protect
 from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.topics import Kind, Topic, terminal_inbox
@@ -307,6 +311,44 @@ def test_init_writes_settings_for_a_new_fleet_and_keeps_existing_keys(make_data_
 
     assert init() == init()
     assert (folder / "fleet.toml").exists()
+
+
+def test_thresholds_are_proposed_approved_by_two_and_put_in_force(office: Office) -> None:
+    office.done("init")
+    office.done("publish-policy")
+    rows = "".join(f"{number(serial)},甲{serial},east,pension,retired,2001-07-01\n" for serial in range(1, 17))
+    (office.folder / "people.csv").write_text(HEADING + rows)
+    office.done("import-subjects", "people.csv")
+    refused = office.run("calibrate", "--as", "Zhao")
+    assert refused.exit_code == 1
+    assert "stay" in refused.stderr
+    rng = np.random.default_rng(0)
+    with open_fleet(load_settings(office.folder / "fleet.toml")) as fleet, fleet.database.begin() as connection:
+        for subject_id in list(connection.execute(text("SELECT subject_id FROM subjects")).scalars()):
+            values = rng.normal(size=128)
+            features = protect((values / np.linalg.norm(values)).astype("float32"), fleet.keys.feature_keys["d1"])
+            connection.execute(
+                text(
+                    "INSERT INTO references_ SELECT :subject, :reference, :features, repeat('d', 64), 'test', 'd1', 80,"
+                    " 'live', 'consent', now(), '2999-01-01'"
+                ),
+                {"subject": subject_id, "reference": rng.bytes(16).hex(), "features": features.tobytes()},
+            )
+    shown = office.run("calibrate", "--as", "Zhao", "--fmr", "0.01", "--grey-fmr", "0.05")
+    assert shown.exit_code == 0, shown.stderr
+    assert "raw" in shown.stdout
+    assert "16 people, 120 pairs" in shown.stderr
+    assert "no normalised thresholds: 16 people" in shown.stderr
+    found = json.loads(office.done("calibrate", "--as", "Zhao", "--json"))
+    assert found["raw"]["match_interval"][0] < found["raw"]["match"]
+    assert found["before"]["match"] == 0.6
+    approve = ("approve-calibration", found["calibration_id"][:12], "--as")
+    assert "another person" in office.run(*approve, "Qian").stderr
+    assert office.run(*approve, "qian").exit_code == 1
+    done = json.loads(office.done(*approve, "Sun", "--json"))
+    assert done["policy_version"].endswith(f".cal-{found['calibration_id'][:8]}")
+    assert office.run("approve-calibration", "ffff", "--as", "Li").exit_code == 1
+    assert office.run("calibrate", "--as", "Zhao", "--fmr", "0.5").exit_code == 1
 
 
 def test_the_quarantine_is_listed(office: Office) -> None:
