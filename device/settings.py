@@ -354,7 +354,7 @@ def _problem(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{key}: missing"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[:1].lower()}{message[1:]}" + _found(error)
+    return (f"{key}: " if key else "") + f"{message[:1].lower()}{message[1:]}" + _found(error)
 
 
 def _found(error: ErrorDetails) -> str:

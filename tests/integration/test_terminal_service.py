@@ -56,6 +56,8 @@ fleet = "fleet.json"
 kind = "simulated"
 [panel]
 kind = "simulated"
+[ring_light]
+kind = "simulated"
 [simulated]
 control_socket = "control.sock"
 actor = "{actor}"
@@ -155,8 +157,8 @@ class World:
             with client.makefile("rb") as answers:
                 return json.loads(answers.readline())
 
-    def claim(self, number: str = NUMBER):
-        return self.tell(do="present_claim", number=number)
+    def claim(self, number: str = NUMBER, **how):
+        return self.tell(do="present_claim", number=number, **how)
 
     def records(self) -> list[CertificationRecord]:
         outbox = SqliteOutbox(self.settings.outbox_path, max_rows=1000, max_bytes=2**30)
@@ -215,6 +217,20 @@ def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(
     said = capfd.readouterr().out
     assert "请看着摄像头" in said
     assert "Please look at the camera" in said
+
+
+def test_a_path_and_a_witness_come_with_the_claim_and_stand_in_the_record(make_world):
+    world = make_world(actor="cedar.toml")
+    world.tell(do="present_claim", number=NUMBER, path="no_movement", witness="worker-7")
+    assert world.tell(do="present_claim", number=NUMBER, path="sideways")["ok"] is False
+    world.stop()
+    (record,) = world.records()
+    assert (record.decision.path, record.witness, record.simulated) == ("no_movement", "worker-7", True)
+    found = {result.kind: (result.status, result.reason) for result in record.evidence}
+    assert found["illumination"] == ("passed", "follows_light")
+    assert found["capture_path"] == ("passed", "sensor_answers")
+    assert found["pulse"] == ("passed", "pulse")
+    assert found["challenge"] == ("not_run", "not_asked")
 
 
 def test_in_real_time_a_live_person_is_served_and_cancel_is_recorded(make_world, eventually):
