@@ -7,10 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+from demo.render.attacks import Portrait, render_attack, take_portrait
 from demo.render.description import read_cast
 from demo.render.gpu import Painter
 from demo.render.mesh import ShapeData
 from demo.render.people import render_person
+from demo.render.screens import render_screen
 
 
 def main() -> None:
@@ -37,6 +39,15 @@ def main() -> None:
         start = time.monotonic()
         render_person(name, cast.people[name], painter, data, options.output)
         sys.stderr.write(f"{name}: {time.monotonic() - start:.0f} s\n")
+    portraits: dict[str, Portrait] = {}
+    for name in chosen("attacks", list(cast.attacks)):
+        start, attack = time.monotonic(), cast.attacks[name]
+        if attack.of not in portraits:
+            portraits[attack.of] = take_portrait(cast.people[attack.of], painter, data)
+        render_attack(name, attack, cast.people, portraits[attack.of], painter, data, options.output)
+        sys.stderr.write(f"{name}: {time.monotonic() - start:.0f} s\n")
+    for name in chosen("screens", list(cast.screens)):
+        render_screen(name, cast.screens[name], painter, options.output)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ the lens), y up, z towards the viewer, so that a subject stands at negative z an
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,6 +34,14 @@ def projection() -> Floats:
     return np.array([[across, 0, 0, 0], [0, up, 0, 0], [0, 0, depth, offset], [0, 0, -1, 0]], np.float32)
 
 
+def zoomed(factor: float) -> Floats:
+    """Return the (4, 4) matrix of the same camera with its focal length multiplied."""
+    matrix = projection()
+    matrix[0, 0] *= factor
+    matrix[1, 1] *= factor
+    return matrix
+
+
 def to_pixels(points: Floats) -> Floats:
     """Return the pixels (N, 2), x right and y down from the top left corner, at which scene points (N, 3) are seen."""
     scale = focal_px() / -points[:, 2]
@@ -56,14 +63,6 @@ def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Floats:
     about_x = [[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]]
     about_z = [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]]
     return (np.array(about_y) @ np.array(about_x) @ np.array(about_z)).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Light:
-    """A view from a light, for its shadow map."""
-
-    matrix: Floats
-    """(4, 4), scene to clip space of the light."""
 
 
 def look_from(eye: Floats, target: Floats, *, extent: float, is_far: bool) -> Floats:

@@ -53,7 +53,7 @@ class Skin(_Description):
 class Hair(_Description):
     """Strands on the scalp."""
 
-    style: Literal["short", "side", "back", "bob", "curls", "fringe", "bald"]
+    style: Literal["short", "side", "back", "bob", "curls", "bald"]
     colour: Colour
     recede: float = 0.0
     """How far the hairline stands back, mesh units (decimetres); negative comes forward."""
@@ -61,7 +61,7 @@ class Hair(_Description):
     """Height over the scalp, mesh units."""
     length: float = 0.5
     """Length of a strand, mesh units."""
-    strands: int = 12000
+    strands: int = 3800
 
 
 class Wear(_Description):
@@ -79,7 +79,7 @@ class Wear(_Description):
 class Place(_Description):
     """Where the person is and how it is lit."""
 
-    distance: Annotated[float, Field(ge=0.35, le=1.2)] = 0.55
+    distance: Annotated[float, Field(ge=0.15, le=1.2)] = 0.55
     """From the lens to the face, metres."""
     right: float = 0.0
     """Of the face from the middle of the picture, metres; positive to the right of the picture."""

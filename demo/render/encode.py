@@ -51,7 +51,12 @@ class ClipWriter:
         self._stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         self._stream.width, self._stream.height = WIDTH, HEIGHT * len(LAYERS)
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"crf": _QUALITY, "preset": "slow", "threads": "1", "x264-params": "keyint=60:aq-mode=3"}
+        self._stream.options = {
+            "crf": _QUALITY,
+            "preset": "medium",
+            "threads": "1",
+            "x264-params": "keyint=60:aq-mode=3",
+        }
 
     def add(self, picture: NDArray[np.uint8]) -> None:
         """Append a picture (3H, W, 3), RGB."""

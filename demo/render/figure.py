@@ -47,7 +47,7 @@ class Figure:
         self._middle = (self._eyes[0].mean(0) + self._eyes[1].mean(0)) / 2
         self._pivot = (self._rest[base.vertices_of("joint-neck")].mean(0) + (0, 0.15, 0)).astype(np.float32)
         skin_faces = _faces(base, ("body",), self._rest, bottom=_HEAD_BOTTOM, widest=_SHOULDERS)
-        surface = Surface(base, skin_faces, 1)
+        surface = Surface(base, skin_faces, 0)
         points, normals = surface.corners(self._rest)
         mouth = base.vertices_of("joint-mouth")
         self._reference = reference_of(
@@ -60,7 +60,14 @@ class Figure:
         self._eyeballs = [self._eyeball(eye) for eye in self._eyes]
         self._glasses = self._make_glasses()
         self._strands = self._hair(base)
+        self.head: Floats = np.eye(4, dtype=np.float32)
+        """(4, 4), from the head's own metres (origin between the eyes) to the scene, as last posed."""
         self._set_openness(skin, surface)
+
+    def eye_centres(self) -> Floats:
+        """Return where the eyes are as last posed, (2, 3) in the scene, own left eye first."""
+        centres = self._metres(np.stack([eye.mean(0) for eye in self._eyes]))
+        return (centres @ self.head[:3, :3].T + self.head[:3, 3]).astype(np.float32)
 
     def scene(self, pose: Pose) -> Scene:
         """Return the parts of the person in this pose."""
@@ -79,6 +86,7 @@ class Figure:
         head[:3, :3] = turn
         pivot = self._metres(self._pivot)
         head[:3, 3] = pivot - turn @ pivot + offset
+        self.head = head
         self._place_eyes(pose, head)
         for part in (*self._strands, *self._glasses):
             part.to_scene = head
@@ -134,13 +142,15 @@ class Figure:
 
     def _clothes(self, base: BaseMesh) -> list[_Worn]:
         wear = self._person.wear
-        surface = Surface(base, _faces(base, ("helper-tights",), self._rest, bottom=2.0, widest=9.0), 1)
+        surface = Surface(base, _faces(base, ("helper-tights",), self._rest, bottom=2.0, widest=9.0), 0)
         neck = self._metres(self._pivot)[1]
         cut = {"round": (neck - 0.030, 3.0), "v": (neck - 0.085, 14.0), "high": (neck + 0.015, 0.0)}[wear.collar]
+        rest = self._metres(surface.corners(self._rest)[0])
+        is_cloth = rest[:, 1] < cut[0] + cut[1] * rest[:, 0] ** 2 + 0.004
         solid = Solid(
             self._painter,
             surface.texture,
-            surface.triangles,
+            surface.triangles[is_cloth[surface.triangles].any(axis=1)],
             Kind.CLOTH,
             colour=wear.shirt,
             roughness=0.85,
@@ -233,10 +243,10 @@ class Figure:
             is_out = tips[:, 1] < 6.55 + 0.55 * np.clip(tips[:, 2], 0, 1.1) - 0.06
             lines, shades = lines[is_out], shades[is_out]
         if len(lines):
-            grown.append((lines, shades, person.hair.colour, 0.00042))
+            grown.append((lines, shades, person.hair.colour, 0.00085))
         if person.wear.beard > 0:
             beard = beard_strands(person.wear.beard, self._rest, quads, self._reference, person.shape.seed)
-            grown.append((*beard, person.hair.colour, 0.00030))
+            grown.append((*beard, person.hair.colour, 0.00050))
         strands = []
         for lines, shades, colour, width in grown:
             hair = Strands(self._painter, self._metres(lines), shades, colour=colour, width=width)

@@ -22,7 +22,7 @@ class Form:
 
 def sphere(radius: float, *, bulge: float = 0.0) -> Form:
     """Return a sphere around the origin whose pole looks along positive z; `bulge` raises a cornea there, as a share."""
-    rings, sectors = 64, 72
+    rings, sectors = 36, 40
     polar, around = np.meshgrid(np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, sectors + 1), indexing="ij")
     way = np.stack([np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], -1)
     raised = 1 + bulge * np.clip(1 - (np.degrees(polar) / 32) ** 2, 0, 1)

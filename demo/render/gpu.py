@@ -19,6 +19,8 @@ _SUPERSAMPLING = 1
 _SAMPLES = 4
 _SHADOW_SIZE = 1024
 _LAYERS = 3
+_RING_TOP = 0.2
+"""Metres. Hair casts shadows under lights higher than that; the ring looks under it."""
 
 Value = float | Sequence[float] | Floats
 
@@ -140,9 +142,10 @@ class Painter:
         light = _shader("light.glsl")
         head = "#version 330\n" + light
         self.solids = self._program(_shader("shape.vert"), head + _shader("shape.frag"))
-        self.strands = self._program(head + _shader("strand.vert"), _shader("strand.frag"))
+        strand_head = "#version 330\n#define ONE_TAP\n" + light
+        self.strands = self._program(strand_head + _shader("strand.vert"), _shader("strand.frag"))
         self.depth = self._program(_shader("depth.vert"), _shader("depth.frag"))
-        self.strand_depth = self._program(head + _shader("strand.vert"), _shader("depth.frag"))
+        self.strand_depth = self._program(strand_head + _shader("strand.vert"), _shader("depth.frag"))
         self._bake = self._program(_shader("bake.vert"), _shader("bake.frag"))
         size = (WIDTH * _SUPERSAMPLING, HEIGHT * _SUPERSAMPLING)
         self._many = self.context.framebuffer(
@@ -179,7 +182,7 @@ class Painter:
         return data.reshape(size, size, 4)[::-1].copy()
 
     def openness(
-        self, scene: Scene, points: Floats, normals: Floats, *, reach: float = 0.4, directions: int = 72
+        self, scene: Scene, points: Floats, normals: Floats, *, reach: float = 0.4, directions: int = 48
     ) -> Floats:
         """Return which share of the surroundings, weighted by the cosine, reaches points (N, 3) past the scene's solids: (N,)."""
         step = np.arange(directions) + 0.5
@@ -200,8 +203,15 @@ class Painter:
             all_light += weight
         return (seen / np.maximum(all_light, 1e-6)).astype(np.float32)
 
-    def shoot(self, scene: Scene, lighting: Lighting) -> Floats:
-        """Return what the camera sees of the scene: (3, HEIGHT, WIDTH, 4), room, left, right; linear, premultiplied by alpha."""
+    def shoot(self, scene: Scene, lighting: Lighting, *, lens: Floats | None = None) -> Floats:
+        """Return what the camera sees of the scene: (3, HEIGHT, WIDTH, 4), room, left, right; linear, premultiplied by alpha.
+
+        Args:
+            scene: what is seen.
+            lighting: by which light.
+            lens: another matrix to clip space than the terminal camera's.
+        """
+        lens = projection() if lens is None else lens
         views = self._cast_shadows(scene, lighting)
         context = self.context
         self._many.use()
@@ -210,8 +220,8 @@ class Painter:
         self._many.clear()
         for program in (self.solids, self.strands):
             self._light(program, lighting, views)
-            _set(program, "to_clip", projection())
-        self._lay_depth(scene)
+            _set(program, "to_clip", lens)
+        self._lay_depth(scene, lens)
         see_through = [solid for solid in scene.solids if solid.kind in (Kind.LASH, Kind.GLASS)]
         for solid in scene.solids:
             if solid not in see_through:
@@ -228,12 +238,12 @@ class Painter:
         context.copy_framebuffer(self._one, self._many)
         return np.stack([self._read(layer) for layer in range(_LAYERS)])
 
-    def _lay_depth(self, scene: Scene) -> None:
+    def _lay_depth(self, scene: Scene, lens: Floats) -> None:
         """Draw depth alone, so that nothing hidden is lit; paper and cloth, which end where their shader says, stay out."""
         context = self.context
         context.depth_func = "<"
         self._many.color_mask = ((False,) * 4,) * _LAYERS
-        _set(self.depth, "to_clip", projection())
+        _set(self.depth, "to_clip", lens)
         for solid in scene.solids:
             if solid.casts_shadow and solid.kind not in (Kind.PAPER, Kind.CLOTH):
                 _set(self.depth, "to_scene", solid.to_scene)
@@ -274,7 +284,8 @@ class Painter:
         eyes = [lighting.lamp_left[1], lighting.lamp_right[1], *(target + way * 1.2 for way in lighting.key_direction)]
         for (picture, _), view, eye in zip(self._shadows, views, eyes, strict=True):
             self._fill(picture, scene, view)
-            self._fill_strands(scene, view, eye)
+            if eye[1] > _RING_TOP:
+                self._fill_strands(scene, view, eye)
         return views
 
     def _fill(self, picture: Any, scene: Scene, view: Floats) -> None:

@@ -10,7 +10,7 @@ from demo.render.description import Hair
 from demo.render.mesh import Floats, Ints
 from demo.render.skin import Reference, hairline
 
-_POINTS = 7
+_POINTS = 5
 _ROWS, _COLUMNS = 90, 180
 
 
@@ -28,6 +28,7 @@ class HeadForm:
         for _ in range(12):
             grown = cv2.dilate(wide, np.ones((3, 3), np.uint8))
             wide = np.where(wide > 0, wide, grown)
+        wide[:6] = wide[6].mean()
         self._grid = cv2.blur(wide, (5, 5))[:, _COLUMNS : 2 * _COLUMNS].astype(np.float32)
 
     def distance(self, ways: Floats) -> Floats:
@@ -59,7 +60,8 @@ def scalp_strands(hair: Hair, points: Floats, quads: Ints, reference: Reference,
     random = np.random.default_rng(seed)
     middles = points[quads].mean(axis=1)
     places = reference.apply(middles)
-    chosen = quads[(hairline(places, hair) > 0) & (places[:, 1] > 5.9)]
+    lowest = 5.9 if hair.style == "bob" else 6.25
+    chosen = quads[(hairline(places, hair) > 0) & (places[:, 1] > lowest)]
     roots, normals = _scatter(points, chosen, hair.strands, random)
     is_on_head = reference.apply(points)[:, 1] > 5.2
     crown = middles[places[:, 1] > 6.2]
@@ -79,7 +81,7 @@ def beard_strands(length: float, points: Floats, quads: Ints, reference: Referen
     is_side = (x > 0.42) & (x < 0.72) & (y < 6.25 + (x - 0.42) * 0.9) & (y > 5.6) & (z > 0.25) & (z < 1.0)
     is_lip = (x < 0.26) & (y < 6.22 - 0.1 * x) & (y > 6.12 - 0.28 * x) & (z > 1.0)
     chosen = quads[is_chin | is_side | is_lip]
-    roots, normals = _scatter(points, chosen, int(2500 + 3500 * length), random)
+    roots, normals = _scatter(points, chosen, int(1500 + 1500 * length), random)
     step = (0.04 + 0.28 * length) / (_POINTS - 1)
     step = step * np.where(reference.apply(roots)[:, 1:2] > 6.04, 0.45, 1.0) * random.uniform(0.6, 1.3, (len(roots), 1))
     way = normals * 0.8 + np.array([0, -0.75, 0.1]) + random.normal(size=roots.shape) * 0.22
@@ -109,7 +111,7 @@ def _grow(hair: Hair, roots: Floats, normals: Floats, form: HeadForm, random: Ge
     lift = hair.volume * random.uniform(0.35, 1.0, (count, 1))
     locks = random.normal(size=(500, 3)).astype(np.float32)
     lock = locks[random.integers(0, 500, count)]
-    curl = {"curls": 0.85, "short": 0.22, "bob": 0.06, "fringe": 0.06}.get(hair.style, 0.14)
+    curl = {"curls": 0.85, "short": 0.22, "bob": 0.06}.get(hair.style, 0.14)
     lines = [roots - 0.02 * normals]
     phase = random.uniform(0, 2 * np.pi, (count, 1))
     for k in range(1, _POINTS):
@@ -123,7 +125,8 @@ def _grow(hair: Hair, roots: Floats, normals: Floats, form: HeadForm, random: Ge
             side = np.cross(out, [0.3, 1.0, 0.2])
             way = way + curl * 1.6 * (np.cos(turn) * side + np.sin(turn) * np.cross(out, side))
         way = way + random.normal(size=way.shape) * curl * 0.35
-        way -= (way * out).sum(1, keepdims=True) * out
+        hangs = (at[:, 1:2] < form.centre[1] - 0.1) & (hair.style == "bob")
+        way -= np.where(hangs, 0.0, (way * out).sum(1, keepdims=True)) * out
         way /= np.linalg.norm(way, axis=1, keepdims=True) + 1e-6
         moved = at + way * length / (_POINTS - 1)
         rel = moved - form.centre
@@ -132,7 +135,6 @@ def _grow(hair: Hair, roots: Floats, normals: Floats, form: HeadForm, random: Ge
         t = k / (_POINTS - 1)
         height = lift * (np.sin(np.pi * min(0.5 + 0.25 * t, t * 1.6)) if hair.style != "curls" else t**0.5) + 0.02
         skin = form.distance(rel.astype(np.float32))[:, None]
-        hangs = (moved[:, 1:2] < form.centre[1] - 0.1) & (hair.style in ("bob", "fringe"))
         lines.append(
             np.where(
                 hangs, form.centre + rel * np.maximum(rel_distance, skin + 0.04), form.centre + rel * (skin + height)
@@ -153,12 +155,9 @@ def _flow(hair: Hair, at: Floats, roots: Floats, centre: Floats) -> Floats:
         return np.concatenate([1.2 * side, np.zeros_like(side), -0.35 + 0 * side], 1) + 0.9 * down * (
             np.abs(rel[:, 0:1]) > 0.5
         )
-    if hair.style in ("bob", "fringe"):
-        outward = np.concatenate([1.3 * side, -0.9 + 0 * side, -0.30 * front], 1)
-        if hair.style == "fringe":
-            is_front = (roots[:, 2:3] - centre[2] > 0.35) & (np.abs(roots[:, 0:1]) < 0.45)
-            outward = np.where(is_front, np.array([[0.0, -0.4, 1.0]]), outward)
-        return outward
+    if hair.style == "bob":
+        falling = np.clip((rel[:, 1:2] + 0.5) / 0.6, -0.12, 1)
+        return np.concatenate([1.3 * side * falling, -0.9 + 0 * side, -0.30 * front * falling], 1)
     crown = np.array([[0.05, 0.9, -0.5]])
     away = rel - crown
     return away / (np.linalg.norm(away, axis=1, keepdims=True) + 1e-6) + 0.25 * down

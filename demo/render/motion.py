@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 RATE = 20.0
 """Pictures per second."""
-_IDLE = 40
+_IDLE = 16
+_SHOWN = 2
+"""Times each picture of a slow movement is shown: ten different ones in a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +51,24 @@ def live_acts(
     """Return the acts of a person who follows prompts; what differs between people is drawn."""
     random = np.random.default_rng(seed)
     poses = list(_idle(random))
-    segments: dict[str, list[int]] = {"idle": list(range(_IDLE))}
+    segments: dict[str, list[int]] = {"idle": _slow(range(_IDLE))}
     rest = poses[0]
     reach, side_pitch = random.uniform(26, 30), random.uniform(-3, 2)
+    reach_up = random.uniform(24, 26)
     ways: dict[str, list[Pose]] = {
-        "blink": [replace(rest, lids=value) for value in (0.25, 0.6, 0.88, 1.0)],
-        "open_mouth": [_opened(rest, value) for value in _ease(8)],
-        "turn_left": [_turned(rest, value * reach, value * side_pitch) for value in _ease(15)],
-        "turn_right": [_turned(rest, -value * reach, value * side_pitch) for value in _ease(15)],
-        "look_up": [_raised(rest, value * random.uniform(22, 24)) for value in _ease(13)],
+        "blink": [replace(rest, lids=value) for value in (0.3, 0.75, 1.0)],
+        "open_mouth": [_opened(rest, value) for value in _ease(4)],
+        "turn_left": [_turned(rest, value * reach, value * side_pitch) for value in _ease(8)],
+        "turn_right": [_turned(rest, -value * reach, value * side_pitch) for value in _ease(8)],
+        "look_up": [_raised(rest, value * reach_up) for value in _ease(7)],
     }
     holds = {"blink": 4, "open_mouth": 5, "turn_left": 4, "turn_right": 4, "look_up": 5}
     for name in names:
         first = len(poses)
         poses += ways[name]
         out = [0, *range(first, len(poses))]
-        segments[name] = out + [out[-1]] * holds[name] + out[::-1]
+        whole = out + [out[-1]] * (holds[name] // _SHOWN) + out[::-1]
+        segments[name] = whole if name == "blink" else _slow(whole)
     return Acts(tuple(poses), segments)
 
 
@@ -82,20 +87,20 @@ def held_acts(seed: int, *, turn_deg: float = 27.0) -> Acts:
         )
         for k in range(_IDLE)
     ]
-    segments: dict[str, list[int]] = {"idle": list(range(_IDLE))}
+    segments: dict[str, list[int]] = {"idle": _slow(range(_IDLE))}
     rest = poses[0]
     ways = {
-        "turn_left": [replace(rest, yaw_deg=rest.yaw_deg + value * turn_deg) for value in _ease(12)],
-        "turn_right": [replace(rest, yaw_deg=rest.yaw_deg - value * turn_deg) for value in _ease(12)],
+        "turn_left": [replace(rest, yaw_deg=rest.yaw_deg + value * turn_deg) for value in _ease(8)],
+        "turn_right": [replace(rest, yaw_deg=rest.yaw_deg - value * turn_deg) for value in _ease(8)],
         "look_up": [
-            replace(rest, pitch_deg=rest.pitch_deg + value * turn_deg, up=rest.up + value * 0.01) for value in _ease(12)
+            replace(rest, pitch_deg=rest.pitch_deg + value * turn_deg, up=rest.up + value * 0.01) for value in _ease(8)
         ],
     }
     for name, way in ways.items():
         first = len(poses)
         poses += way
         out = [0, *range(first, len(poses))]
-        segments[name] = out + [out[-1]] * 4 + out[::-1]
+        segments[name] = _slow(out + [out[-1]] * 2 + out[::-1])
     return Acts(tuple(poses), segments)
 
 
@@ -103,11 +108,11 @@ def _idle(random: np.random.Generator) -> list[Pose]:
     """Return small movement: sway, breath, a wandering gaze; it begins near the middle of the sway."""
     a, b, c = random.uniform(0, 2 * math.pi, 3)
     sway = random.uniform(0.6, 1.2)
-    gaze = np.repeat(random.normal(0, 1.6, (5, 2)), _IDLE // 5, axis=0)
+    gaze = np.repeat(random.normal(0, 1.6, (4, 2)), _IDLE // 4, axis=0)
     return [
         Pose(
-            yaw_deg=sway * math.sin(k * 0.16 + a),
-            pitch_deg=0.7 * sway * math.sin(k * 0.13 + b),
+            yaw_deg=sway * math.sin(k * 0.36 + a),
+            pitch_deg=0.7 * sway * math.sin(k * 0.30 + b),
             roll_deg=0.5 * math.sin(k * 0.11 + c),
             smile=0.06 + 0.03 * math.sin(k * 0.09 + c),
             lids=0.03 + 0.02 * math.sin(k * 0.2 + b),
@@ -119,6 +124,10 @@ def _idle(random: np.random.Generator) -> list[Pose]:
         )
         for k in range(_IDLE)
     ]
+
+
+def _slow(indices: Iterable[int]) -> list[int]:
+    return [index for index in indices for _ in range(_SHOWN)]
 
 
 def _ease(steps: int) -> list[float]:

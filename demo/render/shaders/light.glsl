@@ -18,11 +18,11 @@ uniform mat4 shadow_view[4];
 uniform float shadow_blur[4];             // in texture coordinates
 uniform float shadow_bias[4];
 
-const int TAPS = 7;
+const int TAPS = 5;
 const vec2 DISC[TAPS] = vec2[TAPS](
-    vec2(0.0, 0.0), vec2(0.80, 0.12), vec2(0.32, 0.76), vec2(-0.45, 0.68), vec2(-0.80, -0.10), vec2(-0.30, -0.76),
-    vec2(0.47, -0.68));
+    vec2(0.60, 0.20), vec2(-0.05, 0.63), vec2(-0.63, 0.10), vec2(-0.25, -0.58), vec2(0.45, -0.45));
 
+#define TAPS_USED TAPS
 // How much of a light reaches a point, 0..1. One function for each map: an index chosen at run time would read them all.
 #define LIT(name, which) \
     float name(vec3 point) \
@@ -31,10 +31,14 @@ const vec2 DISC[TAPS] = vec2[TAPS](
         vec3 at = place.xyz / place.w * 0.5 + 0.5; \
         if (any(lessThan(at.xy, vec2(0.0))) || any(greaterThan(at.xy, vec2(1.0)))) return 1.0; \
         float sum = 0.0; \
-        for (int i = 0; i < TAPS; ++i) \
+        for (int i = 0; i < TAPS_USED; ++i) \
             sum += texture(shadow[which], vec3(at.xy + DISC[i] * shadow_blur[which], at.z - shadow_bias[which])); \
-        return sum / float(TAPS); \
+        return sum / float(TAPS_USED); \
     }
+#ifdef ONE_TAP
+#undef TAPS_USED
+#define TAPS_USED 1
+#endif
 LIT(lit_left, 0)
 LIT(lit_right, 1)
 LIT(lit_first, 2)
@@ -53,18 +57,13 @@ float spread(float cosine, float roughness)
     return a2 / (PI * d * d);
 }
 
-// GGX with Smith's height-correlated visibility and Schlick's Fresnel term.
-// Source: B. Walter et al., "Microfacet models for refraction through rough surfaces", 2007; B. Karis, SIGGRAPH course 2013.
-float gloss(vec3 n, vec3 v, vec3 l, float roughness, float f0)
+// GGX with Schlick's Fresnel term; the visibility is the rational form of Smith's.
+// Source: B. Walter et al., "Microfacet models for refraction through rough surfaces", 2007; E. Hammon, "PBR diffuse lighting for
+// GGX+Smith microsurfaces", GDC 2017.
+float gloss(float nl, float nv, float nh, float vh, float roughness, float f0)
 {
-    float nl = dot(n, l);
-    if (nl <= 0.0) return 0.0;
-    vec3 h = normalize(v + l);
-    float nv = max(dot(n, v), 0.02), nh = max(dot(n, h), 0.0), vh = max(dot(v, h), 0.0);
-    float a = roughness * roughness, a2 = a * a;
-    float visible = 0.5 / (nl * sqrt(nv * nv * (1.0 - a2) + a2) + nv * sqrt(nl * nl * (1.0 - a2) + a2));
-    float fresnel = f0 + (1.0 - f0) * fifth(vh);
-    return spread(nh, roughness) * visible * fresnel * nl * PI;
+    float visible = 0.5 / mix(2.0 * nl * nv, nl + nv, roughness * roughness);
+    return spread(nh, roughness) * visible * (f0 + (1.0 - f0) * fifth(vh)) * nl * PI;
 }
 
 // Diffuse light with a soft terminator; `wrap` is how far light bleeds past it, per colour.
@@ -93,7 +92,11 @@ struct Surface {
 
 float two_lobes(Surface s, vec3 v, vec3 l)
 {
-    return 0.72 * gloss(s.normal, v, l, s.roughness, s.f0) + 0.28 * gloss(s.normal, v, l, s.second_roughness, s.f0);
+    float nl = dot(s.normal, l);
+    if (nl <= 0.0) return 0.0;
+    vec3 h = normalize(v + l);
+    float nv = max(dot(s.normal, v), 0.02), nh = max(dot(s.normal, h), 0.0), vh = max(dot(v, h), 0.0);
+    return 0.72 * gloss(nl, nv, nh, vh, s.roughness, s.f0) + 0.28 * gloss(nl, nv, nh, vh, s.second_roughness, s.f0);
 }
 
 vec3 falling(Surface s, vec3 l, float shade)
@@ -106,15 +109,12 @@ vec3 falling(Surface s, vec3 l, float shade)
 
 vec3 under_lamp(Surface s, vec3 v, vec3 lamps[LAMP_POINTS], float shade)
 {
-    vec3 sum = vec3(0.0);
-    for (int i = 0; i < LAMP_POINTS; ++i) {
-        vec3 way = lamps[i] - s.point;
-        float near = 0.55 * 0.55 / dot(way, way);
-        vec3 l = normalize(way);
-        float beam = max(l.z, 0.0);       // the ring shines forwards
-        sum += near * beam * (falling(s, l, shade) + vec3(two_lobes(s, v, l) * shade));
-    }
-    return sum * lamp_strength / float(LAMP_POINTS);
+    vec3 way = lamps[1] - s.point;
+    vec3 middle = normalize(way);
+    float near = 0.55 * 0.55 / dot(way, way) * max(middle.z, 0.0);
+    float bright = 0.0;
+    for (int i = 0; i < LAMP_POINTS; ++i) bright += two_lobes(s, v, normalize(lamps[i] - s.point));
+    return lamp_strength * near * (falling(s, middle, shade) + vec3(bright * shade / float(LAMP_POINTS)));
 }
 
 vec3 under_key(Surface s, vec3 v, int key, float reached)
