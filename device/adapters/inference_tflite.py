@@ -246,4 +246,4 @@ def _value_table(tensor: Tensor) -> NDArray[np.float32] | None:
 
 def _real(stored: NDArray[Any], table: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Return an output tensor's values in memory of their own."""
-    return stored.copy() if table is None else table[stored.view(np.uint8)]
+    return stored.copy() if table is None else table.take(stored.view(np.uint8))

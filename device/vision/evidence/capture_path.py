@@ -10,6 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -161,8 +162,13 @@ def _assess_exposure(
 
 def _brightness(sampled: Pixels) -> float:
     """Return the mean linear brightness of the pixels that are neither saturated nor black, NaN if they are few."""
-    usable = (sampled.max(axis=2) < _SATURATED) & (sampled.max(axis=2) > _DARK)
-    return float(_LINEAR[sampled[usable]].mean()) if usable.mean() >= _LEAST_USABLE else math.nan
+    red, green, blue = cv2.split(sampled)
+    brightest = np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+    usable = ((brightest < _SATURATED) & (brightest > _DARK)).astype(np.uint8)
+    if usable.mean() < _LEAST_USABLE:
+        return math.nan
+    counts = sum(cv2.calcHist([sampled], [channel], usable, [256], [0, 256]).ravel() for channel in range(3))
+    return float(np.dot(counts, _LINEAR) / np.sum(counts))
 
 
 def _repeated(seen: tuple[_Seen, ...]) -> int:
