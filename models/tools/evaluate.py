@@ -19,9 +19,11 @@ from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused
 from device.vision.inference import Network, Networks
 from models.tools.evaluate_clips import evaluate_clips, read_events
 from models.tools.evaluate_detection import evaluate_detection, read_boxes
+from models.tools.evaluate_evidence import evaluate_evidence
 from models.tools.evaluate_groups import read_groups
 from models.tools.evaluate_index import IndexInvalid
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
+from models.tools.evaluate_minima import evaluate_minima
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
 from models.tools.evaluate_pictures import evaluate_pictures
 from models.tools.evaluate_quality import evaluate_quality
@@ -239,6 +241,36 @@ def _sessions() -> Iterator[Callable[[int, int], None]]:
 
 
 @evaluate.command()
+def evidence(
+    people: Annotated[Path, typer.Option(help="Folder of clips by lamp: people, sheets, screens.")] = PEOPLE,
+    presentations: Annotated[int, typer.Option(min=0, help="Attack presentations with each light code.")] = 120,
+    bona_fide: Annotated[int, typer.Option(min=1, help="Of living people, likewise.")] = 40,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
+    policy: WantedPolicy = None,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Planarity, illumination, pulse and capture path, each by itself, on rendered people and every species of attack."""
+    opened = Opened(models, features, _runtime(runtime), policy)
+    _open(models, features, runtime)
+    with _sessions() as on_played:
+        report = evaluate_evidence(
+            people,
+            opened,
+            attacks=presentations,
+            bona_fide=bona_fide,
+            jobs=jobs,
+            seed=seed,
+            on_played=on_played,
+        )
+    shown = ("kind", "light", "group", "species", "presentations", "passed", "failed", "not_run", "scores", "reasons")
+    _show(report, as_json, [(shown, report["rows"])])
+
+
+@evaluate.command()
 def quality(
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Clips that begin with a person at rest.")],
     as_json: AsJson = False,
@@ -256,6 +288,22 @@ def quality(
     levels = [{"way": way["name"], "component": way["component"], **level} for way in ways for level in way["levels"]]
     shown = ("way", "level", "component", "value", "score", "cosine", "lowest_cosine", "found", "also_below_50")
     _show(report, as_json, [(shown, levels), (("name", "component", "middle", "is_monotone"), ways)])
+
+
+@evaluate.command()
+def minima(
+    index: Index,
+    as_json: AsJson = False,
+    models: ModelsDir = MODELS,
+    features: Features = _DEFAULT_FEATURES,
+    runtime: WantedRuntime = "auto",
+) -> None:
+    """Pictures of real faces below the policy's quality minima; columns as `verification`."""
+    rows = _read(read_pairs, index)
+    pictures = sorted({path for pair in rows for path in (pair.a, pair.b)})
+    report = evaluate_minima(pictures, _open(models, features, runtime), track=_track("observing"))
+    components = [{"component": name, **found} for name, found in report["components"].items()]
+    _show(report, as_json, [(("component", "minimum", "below", "rate", "interval"), components)])
 
 
 def _read(reader: Callable[[Path], list[Row]], index: Path) -> list[Row]:
