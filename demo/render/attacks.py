@@ -12,12 +12,13 @@ from numpy.random import Generator
 
 from demo.render import forms
 from demo.render.camera import HEIGHT, WIDTH, focal_px, rotation, to_pixels, zoomed
+from demo.render.coding import LAYERS, scale_of, to_code, write_description
 from demo.render.description import Attack, Person, Place
-from demo.render.encode import LAYERS, ClipWriter, scale_of, to_code, write_description
+from demo.render.encode import ClipWriter
 from demo.render.figure import Figure
 from demo.render.gpu import Kind, Painter, Scene, Solid
 from demo.render.mesh import Floats, ShapeData
-from demo.render.motion import RATE, Acts, Pose, held_acts, live_acts
+from demo.render.motion import RATE, Pose, held_acts, live_acts
 from demo.render.people import person_facts, truth_of
 from demo.render.scenes import composed, lighting_of, room_picture, solid_of
 
@@ -77,7 +78,7 @@ def printed(picture: Floats, random: Generator) -> Floats:
     inked = 0.72 * large + 0.28 * dots
     paper = np.array(_PAPER_WHITE, np.float32)
     grain = 1 + 0.015 * random.normal(size=(height, width, 1)).astype(np.float32)
-    return ((_INK_BLACK + inked * (paper - _INK_BLACK)) * grain).clip(0, 1).astype(np.float32)
+    return np.asarray(((_INK_BLACK + inked * (paper - _INK_BLACK)) * grain).clip(0, 1), np.float32)
 
 
 def render_attack(
@@ -125,7 +126,7 @@ class _Held:
     def __init__(self, attack: Attack, place: Place, portrait: Portrait, painter: Painter) -> None:
         random = np.random.default_rng(attack.seed)
         width, height = _SHEET
-        middle = portrait.eyes_px.mean(axis=0) + (0, 0.035 / portrait.metres_per_px)
+        middle = portrait.eyes_px.mean(axis=0) + np.array([0, 0.035 / portrait.metres_per_px])
         picture = _cut(portrait, middle, width, height)
         alpha = np.ones((*picture.shape[:2], 1), np.float32)
         self._sheet = _paper(painter, picture, alpha, random, _SHEET, _BENDS[attack.species])
@@ -163,7 +164,7 @@ class _Worn:
         wide = float(np.linalg.norm(eyes[0] - eyes[1]))
         fit = wide / (float(np.linalg.norm(portrait.eyes_px[0] - portrait.eyes_px[1])) * portrait.metres_per_px)
         width, height = _MASK
-        middle = portrait.eyes_px.mean(axis=0) + (0, 0.030 / portrait.metres_per_px / fit)
+        middle = portrait.eyes_px.mean(axis=0) + np.array([0, 0.030 / portrait.metres_per_px / fit])
         picture = _cut(portrait, middle, width / fit, height / fit)
         alpha = _outline(picture.shape[:2], width, height, wide)
         self._sheet = _paper(painter, picture, alpha, random, _MASK, _BENDS["cut_out"])
@@ -172,7 +173,7 @@ class _Worn:
         """Return the person behind, moving as in this pose, and the cut-out before the face."""
         scene = self._figure.scene(pose)
         matrix = np.eye(4, dtype=np.float32)
-        matrix[:3, 3] = (0.0, -0.030, 0.034)
+        matrix[:3, 3] = (0.0, -0.030, 0.041)
         self._sheet.to_scene = self._figure.head @ matrix
         return Scene([*scene.solids, self._sheet], scene.strands)
 
@@ -205,7 +206,11 @@ def _paper(
     ink = printed(picture, random)
     cover = cv2.resize(alpha, ink.shape[1::-1])[..., None]
     pixels = np.concatenate([np.sqrt(ink), cover], -1)[::-1]
-    sheet = solid_of(painter, forms.sheet(*size, bend=bend), Kind.PAPER, roughness=0.5, f0=0.022)
+    form = forms.sheet(*size, bend=bend)
+    place = (form.texture * (alpha.shape[1] - 1, alpha.shape[0] - 1)).round().astype(int)
+    is_solid = alpha[alpha.shape[0] - 1 - place[:, 1], place[:, 0], 0] > 0.5
+    casting = form.triangles[is_solid[form.triangles].all(axis=1)]
+    sheet = solid_of(painter, form, Kind.PAPER, casting=casting, roughness=0.5, f0=0.022)
     sheet.maps = {"albedo_map": painter.map_of(np.ascontiguousarray(pixels))}
     return sheet
 
@@ -221,7 +226,7 @@ def _outline(shape: tuple[int, ...], width: float, height: float, eye_distance: 
     for side in (-1, 1):
         hole = np.hypot((x - side * eye_distance / 2) / 0.0185, (y - 0.030) / 0.0095)
         alpha[hole < 1] = 0.0
-    return cv2.GaussianBlur(alpha, (0, 0), 0.8)[..., None].astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(alpha, (0, 0), 0.8)[..., None], np.float32)
 
 
 def _thumbs(painter: Painter, width: float, bend: float) -> list[Solid]:

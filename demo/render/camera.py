@@ -45,7 +45,8 @@ def zoomed(factor: float) -> Floats:
 def to_pixels(points: Floats) -> Floats:
     """Return the pixels (N, 2), x right and y down from the top left corner, at which scene points (N, 3) are seen."""
     scale = focal_px() / -points[:, 2]
-    return np.stack([WIDTH / 2 + points[:, 0] * scale, HEIGHT / 2 - points[:, 1] * scale], -1).astype(np.float32)
+    pixels = [WIDTH / 2 + points[:, 0] * scale, HEIGHT / 2 - points[:, 1] * scale]
+    return np.asarray(np.stack(pixels, -1), np.float32)
 
 
 def rays() -> Floats:
@@ -62,7 +63,7 @@ def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Floats:
     about_y = [[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]]
     about_x = [[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]]
     about_z = [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]]
-    return (np.array(about_y) @ np.array(about_x) @ np.array(about_z)).astype(np.float32)
+    return np.asarray(np.array(about_y) @ np.array(about_x) @ np.array(about_z), np.float32)
 
 
 def look_from(eye: Floats, target: Floats, *, extent: float, is_far: bool) -> Floats:

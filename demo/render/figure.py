@@ -19,7 +19,7 @@ from demo.render.skin import SIZE, hairline, paint, reference_of
 
 _METRES = 0.1
 """Metres in a mesh unit."""
-_HEAD_BOTTOM, _SHOULDERS = 3.6, 3.2
+_HEAD_BOTTOM, _SHOULDERS = 4.3, 1.35
 """The skin is drawn above and between these, mesh units."""
 _GAZE_LIMIT = 25.0
 _EYE_SHARE = 0.985
@@ -45,7 +45,7 @@ class Figure:
         self._rest = _arms_down(person_vertices(data, person.shape))
         self._eyes = [self._rest[base.vertices_of(f"helper-{side}-eye")] for side in ("l", "r")]
         self._middle = (self._eyes[0].mean(0) + self._eyes[1].mean(0)) / 2
-        self._pivot = (self._rest[base.vertices_of("joint-neck")].mean(0) + (0, 0.15, 0)).astype(np.float32)
+        self._pivot = self._rest[base.vertices_of("joint-neck")].mean(0) + np.array([0, 0.15, 0], np.float32)
         skin_faces = _faces(base, ("body",), self._rest, bottom=_HEAD_BOTTOM, widest=_SHOULDERS)
         surface = Surface(base, skin_faces, 0)
         points, normals = surface.corners(self._rest)
@@ -67,7 +67,7 @@ class Figure:
     def eye_centres(self) -> Floats:
         """Return where the eyes are as last posed, (2, 3) in the scene, own left eye first."""
         centres = self._metres(np.stack([eye.mean(0) for eye in self._eyes]))
-        return (centres @ self.head[:3, :3].T + self.head[:3, 3]).astype(np.float32)
+        return np.asarray(centres @ self.head[:3, :3].T + self.head[:3, 3], np.float32)
 
     def scene(self, pose: Pose) -> Scene:
         """Return the parts of the person in this pose."""
@@ -88,14 +88,16 @@ class Figure:
         head[:3, 3] = pivot - turn @ pivot + offset
         self.head = head
         self._place_eyes(pose, head)
-        for part in (*self._strands, *self._glasses):
-            part.to_scene = head
+        for strands in self._strands:
+            strands.to_scene = head
+        for solid in self._glasses:
+            solid.to_scene = head
         solids = [worn.solid for worn in self._worn] + self._eyeballs + self._glasses
         return Scene(solids, self._strands)
 
     def _metres(self, points: Floats) -> Floats:
         """Return points relative to the middle between the eyes, in metres."""
-        return ((points - self._middle) * _METRES).astype(np.float32)
+        return np.asarray((points - self._middle) * _METRES, np.float32)
 
     def _bent(self, vertices: Floats, turn: Floats) -> Floats:
         """Turn the head about the neck; the neck follows gradually."""
@@ -103,7 +105,7 @@ class Figure:
         share = np.clip((vertices[:, 1] - low) / (high - low), 0, 1)
         share = (share * share * (3 - 2 * share))[:, None]
         turned = (vertices - self._pivot) @ turn.T + self._pivot
-        return (vertices * (1 - share) + turned * share).astype(np.float32)
+        return np.asarray(vertices * (1 - share) + turned * share, np.float32)
 
     def _mouth_height(self, surface: Surface, points: Floats, fallback: Ints) -> float:
         lips = self._data.mask("lips", SIZE)
@@ -221,7 +223,7 @@ class Figure:
             lens = forms.sphere(0.09)
             keep = np.hypot(lens.positions[:, 0] / width, lens.positions[:, 1] / height) < 0.97
             inside = keep[lens.triangles].all(axis=1) & (lens.positions[lens.triangles][:, :, 2].min(axis=1) > 0)
-            shifted = lens.positions + (side * (eye_x + 0.001), -0.004, front - 0.09)
+            shifted = lens.positions + np.array([side * (eye_x + 0.001), -0.004, front - 0.09])
             glass = forms.Form(shifted.astype(np.float32), lens.normals, lens.texture, lens.triangles[inside])
             parts.append(solid_of(self._painter, glass, Kind.GLASS, roughness=0.08, f0=0.04))
         gap = eye_x - width
@@ -285,9 +287,8 @@ def _faces(base: BaseMesh, groups: tuple[str, ...], vertices: Floats, *, bottom:
     faces = base.faces_of(*groups)
     corners = vertices[base.quads[faces]]
     middles = corners.mean(axis=1)
-    return faces[
-        (corners[:, :, 1].min(axis=1) > min(bottom, 2.0)) & (middles[:, 1] > bottom) & (np.abs(middles[:, 0]) < widest)
-    ]
+    is_high = (corners[:, :, 1].min(axis=1) > min(bottom, 2.0)) & (middles[:, 1] > bottom)
+    return np.asarray(faces[is_high & (np.abs(middles[:, 0]) < widest)], np.int32)
 
 
 def _arms_down(vertices: Floats) -> Floats:

@@ -68,7 +68,7 @@ def capsule(start: Sequence[float], end: Sequence[float], radius: float) -> Form
 
 def sheet(width: float, height: float, *, bend: float = 0.0) -> Form:
     """Return a sheet around the origin that faces positive z; `bend` curves it about the upright axis, 1 / metres."""
-    columns, rows = 48, 32
+    columns, rows = 64, 64
     s, t = np.meshgrid(np.linspace(-0.5, 0.5, columns + 1), np.linspace(-0.5, 0.5, rows + 1))
     if bend:
         turn = s * width * bend

@@ -65,7 +65,26 @@ class Lighting:
 class Solid:
     """A part of a scene made of triangles. Its place and shape may change from picture to picture."""
 
-    def __init__(self, painter: Painter, texture: Floats, triangles: Ints, kind: Kind, **material: Value) -> None:
+    def __init__(
+        self,
+        painter: Painter,
+        texture: Floats,
+        triangles: Ints,
+        kind: Kind,
+        *,
+        casting: Ints | None = None,
+        **material: Value,
+    ) -> None:
+        """Make a part.
+
+        Args:
+            painter: who draws it.
+            texture: (N, 2), texture coordinates of its corners.
+            triangles: (M, 3), rows of the corners.
+            kind: what it is made of.
+            casting: the triangles that cast shadows, where some do not: holes.
+            material: uniforms of the shader.
+        """
         context = painter.context
         self.kind, self.material = kind, material
         self.maps: dict[str, Any] = {}
@@ -84,7 +103,8 @@ class Solid:
             (self._open, "1f", "openness"),
         ]
         self.seen = context.vertex_array(painter.solids, layout, indices)
-        self.cast = context.vertex_array(painter.depth, layout[:1], indices)
+        casting_indices = indices if casting is None else context.buffer(casting.astype(np.int32).tobytes())
+        self.cast = context.vertex_array(painter.depth, layout[:1], casting_indices)
 
     def place(self, positions: Floats, normals: Floats) -> None:
         """Set positions, (N, 3) metres, and unit normals, (N, 3)."""
@@ -201,7 +221,7 @@ class Painter:
             weight = np.maximum(normals @ way, 0.0)
             seen += weight * visible
             all_light += weight
-        return (seen / np.maximum(all_light, 1e-6)).astype(np.float32)
+        return np.asarray(seen / np.maximum(all_light, 1e-6), np.float32)
 
     def shoot(self, scene: Scene, lighting: Lighting, *, lens: Floats | None = None) -> Floats:
         """Return what the camera sees of the scene: (3, HEIGHT, WIDTH, 4), room, left, right; linear, premultiplied by alpha.

@@ -82,8 +82,10 @@ def beard_strands(length: float, points: Floats, quads: Ints, reference: Referen
     is_lip = (x < 0.26) & (y < 6.22 - 0.1 * x) & (y > 6.12 - 0.28 * x) & (z > 1.0)
     chosen = quads[is_chin | is_side | is_lip]
     roots, normals = _scatter(points, chosen, int(1500 + 1500 * length), random)
-    step = (0.04 + 0.28 * length) / (_POINTS - 1)
-    step = step * np.where(reference.apply(roots)[:, 1:2] > 6.04, 0.45, 1.0) * random.uniform(0.6, 1.3, (len(roots), 1))
+    longest = (0.04 + 0.28 * length) / (_POINTS - 1)
+    step = (
+        longest * np.where(reference.apply(roots)[:, 1:2] > 6.04, 0.45, 1.0) * random.uniform(0.6, 1.3, (len(roots), 1))
+    )
     way = normals * 0.8 + np.array([0, -0.75, 0.1]) + random.normal(size=roots.shape) * 0.22
     lines = [roots - 0.01 * normals]
     for _ in range(_POINTS - 1):
@@ -150,14 +152,13 @@ def _flow(hair: Hair, at: Floats, roots: Floats, centre: Floats) -> Floats:
     down = np.array([[0.0, -1.0, 0.0]])
     front = (rel[:, 2:3] > 0.25).astype(np.float32)
     if hair.style in ("back", "bald"):
-        return np.array([[0.0, 0.25, -1.0]]) + 0.5 * down * (rel[:, 1:2] < 0.3)
+        return np.asarray(np.array([[0.0, 0.25, -1.0]]) + 0.5 * down * (rel[:, 1:2] < 0.3), np.float32)
     if hair.style == "side":
-        return np.concatenate([1.2 * side, np.zeros_like(side), -0.35 + 0 * side], 1) + 0.9 * down * (
-            np.abs(rel[:, 0:1]) > 0.5
-        )
+        over = np.concatenate([1.2 * side, np.zeros_like(side), -0.35 + 0 * side], 1)
+        return np.asarray(over + 0.9 * down * (np.abs(rel[:, 0:1]) > 0.5), np.float32)
     if hair.style == "bob":
         falling = np.clip((rel[:, 1:2] + 0.5) / 0.6, -0.12, 1)
         return np.concatenate([1.3 * side * falling, -0.9 + 0 * side, -0.30 * front * falling], 1)
     crown = np.array([[0.05, 0.9, -0.5]])
     away = rel - crown
-    return away / (np.linalg.norm(away, axis=1, keepdims=True) + 1e-6) + 0.25 * down
+    return np.asarray(away / (np.linalg.norm(away, axis=1, keepdims=True) + 1e-6) + 0.25 * down, np.float32)

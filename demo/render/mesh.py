@@ -45,7 +45,7 @@ class BaseMesh:
 
     def vertices_of(self, *names: str) -> Ints:
         """Return the rows of the vertices of these groups."""
-        return np.unique(self.quads[self.faces_of(*names)])
+        return np.asarray(np.unique(self.quads[self.faces_of(*names)]), np.int32)
 
 
 class ShapeData:
@@ -226,4 +226,4 @@ def quad_normals(points: Floats, quads: Ints) -> Floats:
     normals = np.zeros_like(points)
     np.add.at(normals, quads.ravel(), np.repeat(flat, 4, axis=0))
     length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return (normals / np.maximum(length, 1e-9)).astype(np.float32)
+    return np.asarray(normals / np.maximum(length, 1e-9), np.float32)

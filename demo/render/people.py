@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from demo.render.coding import LAYERS, scale_of, to_code, write_description
 from demo.render.description import Person
-from demo.render.encode import LAYERS, ClipWriter, scale_of, to_code, write_description
+from demo.render.encode import ClipWriter
 from demo.render.figure import Figure
 from demo.render.gpu import Painter
 from demo.render.mesh import ShapeData

@@ -11,7 +11,7 @@ from demo.render import forms
 from demo.render.description import Place
 from demo.render.forms import Form
 from demo.render.gpu import Kind, Lighting, Painter, Scene, Solid
-from demo.render.mesh import Floats
+from demo.render.mesh import Floats, Ints
 
 RING_RADIUS = 0.075
 """Metres from the lens to the ring's diodes."""
@@ -55,7 +55,7 @@ def room_picture(painter: Painter, place: Place, lighting: Lighting) -> Floats:
     """Return the empty room, (3, H, W, 3), linear, a little out of focus."""
     scene = Scene(_room(painter, place))
     seen = painter.shoot(scene, lighting)[..., :3]
-    return np.stack([cv2.GaussianBlur(layer, (0, 0), 1.4) for layer in seen]).astype(np.float32)
+    return np.asarray([cv2.GaussianBlur(layer, (0, 0), 1.4) for layer in seen], np.float32)
 
 
 def composed(front: Floats, room: Floats) -> Floats:
@@ -63,9 +63,9 @@ def composed(front: Floats, room: Floats) -> Floats:
     return front[..., :3] + room * (1 - np.clip(front[..., 3:], 0, 1))
 
 
-def solid_of(painter: Painter, form: Form, kind: Kind, **material: object) -> Solid:
+def solid_of(painter: Painter, form: Form, kind: Kind, *, casting: Ints | None = None, **material: object) -> Solid:
     """Make a form a part of a scene."""
-    solid = Solid(painter, form.texture, form.triangles, kind, **material)  # type: ignore[arg-type]  # values of uniforms
+    solid = Solid(painter, form.texture, form.triangles, kind, casting=casting, **material)  # type: ignore[arg-type]  # values of uniforms
     solid.place(form.positions, form.normals)
     return solid
 

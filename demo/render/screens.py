@@ -9,8 +9,8 @@ import numpy as np
 
 from demo.render import forms
 from demo.render.camera import rotation, to_pixels
+from demo.render.coding import LAYERS, scale_of, to_code, write_description
 from demo.render.description import Screen
-from demo.render.encode import LAYERS, scale_of, to_code, write_description
 from demo.render.gpu import Kind, Painter, Scene, Solid
 from demo.render.mesh import Floats
 from demo.render.scenes import composed, lighting_of, room_picture, solid_of

@@ -82,16 +82,16 @@ def paint(data: ShapeData, person: Person, places: Floats, normals: Floats, cove
         normals: (SIZE, SIZE, 3), its normal.
         covered: (SIZE, SIZE), 1 where the texel belongs to the head.
     """
-    return _Painting(data, person, places, normals, covered > 0.5).paint()
+    return _Painting(data, person, places, normals, covered).paint()
 
 
 class _Painting:
     def __init__(self, data: ShapeData, person: Person, places: Floats, normals: Floats, covered: Floats) -> None:
-        self._person, self._places, self._covered = person, places, covered
+        self._person, self._places, self._covered = person, places, covered > 0.5
         self._random = np.random.default_rng(person.shape.seed)
         self._front = _ramp(0.05, 0.35, normals[..., 2]) * (places[..., 2] > 0.4)
         self._masks = {name: data.mask(name, SIZE) for name in ("lips", "eyelids", "ears", "inside-mouth")}
-        self._inside = np.flatnonzero(covered)
+        self._inside = np.flatnonzero(self._covered)
         self._flat = places.reshape(-1, 3)[self._inside]
 
     def paint(self) -> SkinMaps:
@@ -99,7 +99,7 @@ class _Painting:
         brows, wrinkles, spots = self._from_front(
             self._brows(), _wrinkles(self._random, age), _spots(self._random, age)
         )
-        lips = cv2.GaussianBlur(self._masks["lips"], (0, 0), 2.5)
+        lips = np.asarray(cv2.GaussianBlur(self._masks["lips"], (0, 0), 2.5), np.float32)
         tone = np.array(skin.tone, np.float32) ** 2.2
         colour = np.ones((SIZE, SIZE, 3), np.float32) * tone
         colour *= 1 + _cover(0.09 * self._noise(3, 3) + 0.07 * self._noise(14, 2) + 0.05 * self._noise(60, 2))
@@ -143,7 +143,7 @@ class _Painting:
                 dx, dy = math.cos(turn) * length, math.sin(turn) * length * 0.8
                 x = side * (0.10 + t * reach)
                 ends = _dot(x, y - dy / 2), _dot(x + side * dx, y + dy / 2)
-                cv2.line(canvas, *ends, float(random.uniform(0.45, 0.85)), 1, cv2.LINE_AA, 3)
+                cv2.line(canvas, *ends, [float(random.uniform(0.45, 0.85))], 1, cv2.LINE_AA, 3)
         sharp = cv2.GaussianBlur(canvas, (0, 0), 1.6) * 1.25
         return np.clip(sharp + cv2.GaussianBlur(sharp, (0, 0), 9) * 0.6, 0, 0.92).astype(np.float32)
 
@@ -151,19 +151,18 @@ class _Painting:
         """Return where blood shows: cheeks, nose, ears, chin."""
         red = 0.55 * self._blob(0.42, 6.25, 0.16) + 0.7 * self._blob(0, 6.25, 0.10) + 0.2 * self._blob(0, 5.75, 0.15)
         red += 0.5 * cv2.GaussianBlur(self._masks["ears"], (0, 0), 8) + 0.25 * self._noise(5, 2)
-        return np.clip(red, -0.3, 1.2).astype(np.float32)
+        return np.asarray(np.clip(red, -0.3, 1.2), np.float32)
 
     def _hollows(self, age: float) -> Floats:
         lids = cv2.GaussianBlur(self._masks["eyelids"], (0, 0), 5)
         dark = 0.8 * self._blob(0.275, 6.56, 0.09) + 0.5 * self._blob(0.14, 6.72, 0.06) + 0.35 * lids
-        return (dark * (0.18 + 0.14 * age)).astype(np.float32)
+        return np.asarray(dark * (0.18 + 0.14 * age), np.float32)
 
     def _stubble(self, lips: Floats) -> Floats:
         where = self._blob(0.2, 5.75, 0.26) + 0.8 * self._blob(0, 6.02, 0.12) + 0.5 * self._blob(0.55, 6.0, 0.2)
         grain = self._noise(110, 1) * 0.5 + 0.6
-        return (np.clip(_ramp(0.0, 0.5, where) * grain * (1 - lips), 0, 1) * self._person.skin.stubble).astype(
-            np.float32
-        )
+        cover = np.clip(_ramp(0.0, 0.5, where) * grain * (1 - lips), 0, 1)
+        return np.asarray(cover * self._person.skin.stubble, np.float32)
 
     def _scalp(self) -> Floats:
         above = hairline(self._places, self._person.hair) + 0.05 * self._noise(9, 2)
@@ -173,7 +172,7 @@ class _Painting:
     def _oily(self) -> Floats:
         """Return where the skin shines: forehead, nose, cheekbones, chin."""
         oily = self._blob(0, 7.0, 0.2) + self._blob(0, 6.35, 0.12) + 0.7 * self._blob(0.42, 6.42, 0.1)
-        return (oily + 0.5 * self._blob(0, 5.75, 0.1)).astype(np.float32)
+        return np.asarray(oily + 0.5 * self._blob(0, 5.75, 0.1), np.float32)
 
     def _blob(self, x: float, y: float, size: float) -> Floats:
         across, up = np.abs(self._flat[:, 0]) - x, self._flat[:, 1] - y
@@ -210,7 +209,7 @@ def _wrinkles(random: Generator, age: float) -> Floats:
     def line(points: list[tuple[float, float]], width: float, depth: float) -> None:
         stroke = _canvas()
         dots = np.array([_dot(*point) for point in points], np.int32)
-        cv2.polylines(stroke, [dots], False, 1.0, max(1, int(width * _DOTS * 0.02)), cv2.LINE_AA, 3)
+        cv2.polylines(stroke, [dots], False, [1.0], max(1, int(width * _DOTS * 0.02)), cv2.LINE_AA, 3)
         soft = cv2.GaussianBlur(stroke, (0, 0), width * _DOTS * 0.008)
         np.maximum(canvas, soft / (soft.max() + 1e-6) * depth, out=canvas)
 
@@ -250,7 +249,7 @@ def _spots(random: Generator, age: float) -> Floats:
         centre = _dot(random.uniform(-0.8, 0.8), random.uniform(5.6, 7.5))
         axes = [int(_DOTS * 8 * random.uniform(0.004, 0.012 + 0.018 * age)) for _ in range(2)]
         strength = float(random.uniform(0.1, 0.35))
-        cv2.ellipse(canvas, centre, axes, random.uniform(0, 180), 0, 360, strength, -1, cv2.LINE_AA, 3)
+        cv2.ellipse(canvas, centre, axes, random.uniform(0, 180), 0, 360, [strength], -1, cv2.LINE_AA, 3)
     return cv2.GaussianBlur(canvas, (0, 0), 4).astype(np.float32)
 
 
