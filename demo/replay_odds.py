@@ -21,7 +21,8 @@ from device.app.clip import ReferencePicture, play_session
 from device.simulated.actor import Actor, open_actor
 from device.simulated.presenting import Seen
 from device.vision.inference import Networks
-from protocol.policy import default_policy
+from protocol.evidence import EvidenceKind
+from protocol.policy import PathName, PathPolicy, default_policy
 from protocol.records import CertificationRecord
 from protocol.references import CaptureKind
 
@@ -46,13 +47,21 @@ class _Delayed:
         self._actor.hear(line, at_s + self._delay_s)
 
 
+_UNLIT = default_policy().model_copy(
+    update={
+        "paths": {PathName.STANDARD: PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))},
+    }
+)
+"""No light falls on these clips, and what is asked is what challenge and continuity are worth alone."""
+
+
 def attempt(networks: Networks, actor: Path, portrait: bytes, *, delay_s: float) -> CertificationRecord:
     """Carry out one session and return its record."""
     return play_session(
         LIANG.number,
         _Delayed(open_actor(actor), delay_s),
         networks=networks,
-        policy=default_policy(),
+        policy=_UNLIT,
         reference=ReferencePicture(portrait, "portrait", CaptureKind.LIVE),
     )
 

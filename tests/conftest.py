@@ -30,13 +30,13 @@ from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 from protocol.capture import FeatureReport
-from protocol.challenge import draw_actions
+from protocol.challenge import ChallengeDraws
 from protocol.documents import DocumentKind, IdentityDocument
 from protocol.envelope import sha256_of, sign
-from protocol.evidence import EvidenceResult, EvidenceStatus
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome
-from protocol.policy import PathName, default_policy
+from protocol.policy import PathName, Policy, default_policy
 from protocol.records import RECORD_TYP, AskedAction, CertificationRecord, Claim, Comparison, Decision, NetworkUse
 from protocol.references import CaptureKind, Reference
 from protocol.registration import TerminalRegistration, sign_registration
@@ -236,6 +236,12 @@ def embedded_broker() -> Iterator[RunningEmbeddedBroker]:
         gc.collect()
 
 
+def _draws(policy: Policy) -> ChallengeDraws:
+    """Every draw of a session with a nonce of zeros."""
+    needs_turn = EvidenceKind.PLANARITY in policy.paths[PathName.STANDARD].required
+    return ChallengeDraws(bytes(16), policy.challenge, needs_turn=needs_turn)
+
+
 class FleetTerminal:
     """A terminal as the fleet knows it: keys, a chain, and signed messages, made with the protocol alone."""
 
@@ -301,8 +307,7 @@ class FleetTerminal:
                 for kind in policy.paths[PathName.STANDARD].required
             ),
             "challenge": tuple(
-                AskedAction(action=action, result="performed", seconds=1.0)
-                for action in draw_actions(bytes(16), policy.challenge.actions, policy.challenge.count)
+                AskedAction(action=action, result="performed", seconds=1.0) for action in _draws(policy).first().left
             ),
             "quality": policy.quality.minimum,
             "networks": (NetworkUse(name=name, sha256="d" * 64, runtime="test"),),

@@ -18,7 +18,7 @@ from protocol.capture import FeatureReport
 from protocol.documents import check_digit
 from protocol.evidence import EvidenceKind, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import default_policy
+from protocol.policy import PathName, PathPolicy, default_policy
 from protocol.references import CaptureKind
 
 pytestmark = pytest.mark.integration
@@ -52,9 +52,13 @@ def reference(person: str, capture: CaptureKind = CaptureKind.LIVE) -> Reference
     return ReferencePicture(png(first_picture(f"live_{person}.mp4")), "reference.png", capture)
 
 
+UNLIT = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
+"""No light falls on a file, so these clips show what challenge and continuity do alone."""
+
+
 def impatient_policy():
     """Shorter waits than the default: what does not come within these does not come from paper or an empty room."""
-    policy = default_policy()
+    policy = default_policy().model_copy(update={"paths": {PathName.STANDARD: UNLIT}})
     challenge = policy.challenge.model_copy(update={"answer_timeout_s": 4.0, "rest_timeout_s": 5.0})
     timers = policy.timers.model_copy(update={"acquire_s": 5.0})
     return policy.model_copy(update={"challenge": challenge, "timers": timers})

@@ -28,8 +28,9 @@ from device.app.service import run
 from device.settings import Settings, load_settings
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sign, verify
+from protocol.evidence import EvidenceKind
 from protocol.keys import PrivateKey
-from protocol.policy import POLICY_TYP, default_policy
+from protocol.policy import POLICY_TYP, PathName, PathPolicy, default_policy
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.references import CaptureKind
 from protocol.registration import FleetIdentity
@@ -88,7 +89,14 @@ class World:
 
     def send_policy(self, **timers: float) -> None:
         policy = default_policy()
-        policy = policy.model_copy(update={"timers": policy.timers.model_copy(update=timers)})
+        # No light falls on the clips that play on the standard path here.
+        unlit = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
+        policy = policy.model_copy(
+            update={
+                "timers": policy.timers.model_copy(update=timers),
+                "paths": policy.paths | {PathName.STANDARD: unlit},
+            }
+        )
         store = FilePolicyStore(self.settings.policy_path, self.fleet_key.public())
         store.apply(sign(policy.to_bytes(), key=self.fleet_key, typ=POLICY_TYP))
 

@@ -28,7 +28,7 @@ from fleet.admission import (
 from protocol.challenge import ChallengeDraws
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import NormalisedThresholds, ThresholdSource, default_policy
+from protocol.policy import NormalisedThresholds, PathName, ThresholdSource, default_policy
 from protocol.presence import OutboxCounts, Presence
 from protocol.records import AskedAction, CertificationRecord
 from protocol.references import CaptureKind
@@ -244,7 +244,9 @@ def test_a_pass_by_its_normalised_score_counts_by_the_policys_normalised_thresho
 
 
 def test_a_prompt_given_again_and_one_more_action_after_a_wrong_one_are_a_challenge_met(terminal: Any) -> None:
-    draws = ChallengeDraws(bytes(16), default_policy().challenge)
+    policy = default_policy()
+    needs_turn = EvidenceKind.PLANARITY in policy.paths[PathName.STANDARD].required
+    draws = ChallengeDraws(bytes(16), policy.challenge, needs_turn=needs_turn)
     begun = draws.first().after_performed()
     first, wrong = draws.first().left[:2]
     rest = [(action, "performed") for action in draws.after_wrong(begun).left]
