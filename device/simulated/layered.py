@@ -52,6 +52,8 @@ class Attack(_Part):
     species: Literal["print_flat", "print_bent", "cut_out", "mask"]
     of: str
     """Name of the person on it."""
+    behind: str | None = None
+    """Name of the person who looks through its holes."""
 
 
 class LayeredDescription(_Part):
