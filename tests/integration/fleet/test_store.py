@@ -84,10 +84,21 @@ def test_a_folder_that_is_no_database_is_reported(make_data_dir: Callable[[], Pa
         EmbeddedDatabase(folder).start()
 
 
-def test_migrations_can_be_run_again_and_undone(database: Database) -> None:
+def test_migrations_can_be_run_again(database: Database) -> None:
     migrate(database)
     with database.begin() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0001"
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0002"
+
+
+def test_a_database_of_the_first_version_is_brought_to_the_newest_with_what_it_holds(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute(text("DROP TABLE calibration_approvals, calibrations"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("INSERT INTO policies VALUES ('kept', '{}', 'x', 'x', now(), now())"))
+    migrate(database)
+    with database.begin() as connection:
+        assert connection.execute(text("SELECT policy_version FROM policies")).scalar_one() == "kept"
+        assert connection.execute(text("SELECT count(*) FROM calibrations")).scalar_one() == 0
 
 
 def test_a_database_that_does_not_answer_is_unavailable() -> None:
