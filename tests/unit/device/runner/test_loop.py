@@ -37,7 +37,8 @@ from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
-POLICY = default_policy().model_copy(update={"paths": dict.fromkeys(PathName, BARE)})
+HASTY = default_policy().quality.model_copy(update={"capture_s": 0.0})
+POLICY = default_policy().model_copy(update={"paths": dict.fromkeys(PathName, BARE), "quality": HASTY})
 NUMBER = "99999919400101001" + check_digit("99999919400101001")
 KEY, MODEL = bytes(32), "a" * 64
 GOOD = tuple((name, 100.0) for name in POLICY.quality.minimum)

@@ -55,8 +55,11 @@ from protocol.policy import PathName, PathPolicy, default_policy
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY), advisory=(EvidenceKind.TEXTURE,))
 STILL = PathPolicy(required=(EvidenceKind.ILLUMINATION, EvidenceKind.PULSE, EvidenceKind.CONTINUITY))
-POLICY = default_policy().model_copy(update={"paths": {PathName.STANDARD: BARE, PathName.NO_MOVEMENT: STILL}})
-"""The challenge alone; light and watching are looked at in `test_stages.py`."""
+HASTY = default_policy().quality.model_copy(update={"capture_s": 0.0})
+POLICY = default_policy().model_copy(
+    update={"paths": {PathName.STANDARD: BARE, PathName.NO_MOVEMENT: STILL}, "quality": HASTY}
+)
+"""The challenge alone, without waiting for better frames; light and watching are looked at in `test_stages.py`."""
 NETWORK = "features_mobilefacenet"
 SECOND = 1_000_000_000
 NONCE = "00112233445566778899aabbccddeeff"
