@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 from device.errors import CameraUnavailable, ClipInvalid
 from device.simulated.actor import REACTION_S, EmptyRoom, LiveActor, LiveDescription, SwapActor, open_actor, open_script
 from device.simulated.clips import FOLDER_RATE
+from device.simulated.scene import View
 from protocol.challenge import Action
 
 PEOPLE = Path(__file__).resolve().parents[4] / "demo" / "people"
@@ -106,13 +108,26 @@ def test_the_script_of_a_clip_counts_held_pictures_as_one():
     assert frames[2].monotonic_ns == 100_000_000
 
 
-@pytest.mark.parametrize("path", sorted(PEOPLE.glob("*.toml")), ids=lambda path: path.stem)
+def kind_of(path):
+    return tomllib.loads(path.read_text(encoding="utf-8"))["kind"]
+
+
+FILMED = [path for path in sorted(PEOPLE.glob("*.toml")) if kind_of(path) not in {"layered", "screen"}]
+LAYERED = [path for path in sorted(PEOPLE.glob("*.toml")) if kind_of(path) == "layered"]
+
+
+@pytest.mark.parametrize("path", FILMED, ids=lambda path: path.stem)
 def test_every_shipped_description_opens_and_shows_a_picture(path):
     picture = open_actor(path).picture(0.0)
     assert picture.shape == (480, 640, 3)
     assert picture.dtype == np.uint8
     # Two seconds and more: enough to learn how a face looks at rest.
     assert sum(1 for _ in open_script(path).frames()) >= 2 * open_actor(path).rate
+
+
+@pytest.mark.parametrize("path", LAYERED, ids=lambda path: path.stem)
+def test_every_shipped_layered_description_opens_and_shows_a_scene_by_lamp(path):
+    assert isinstance(open_actor(path).picture(0.0), View)
 
 
 @pytest.mark.parametrize(
