@@ -17,7 +17,7 @@ import numpy as np
 
 from device.simulated.layered import LayeredClip, Screen
 from device.simulated.performers import Performer
-from device.simulated.scene import DARK, LAYER_GAMMA, Glow, Linear, Place, RingState, Room, View
+from device.simulated.scene import DARK, LAYER_GAMMA, Glow, Linear, Place, RingState, Room, View, skin
 from device.simulated.sensor import Sensor
 from device.vision.frame import Pixels
 
@@ -25,6 +25,7 @@ _SETTLE_FRAMES = 25
 """Frames that a camera needs until its exposure has settled."""
 _GRID_CONTRAST = 0.06
 """Of the dark between a display's pixels, what is left after the lens: an assumption, no lens was measured."""
+_SURELY_SKIN = 0.5
 _KEPT = 40
 
 
@@ -203,6 +204,12 @@ class Filming:
                 self._kept.popitem(last=False)
         return key, pixels
 
+    def centre(self) -> tuple[float, float]:
+        """Return where the face is, x and y in pixels; the middle of the picture where no skin is seen."""
+        height, width = self._scene.picture(0.0).layers.ambient.shape[:2]
+        rows, columns = np.nonzero(skin(self._scene.picture(0.0).layers) > _SURELY_SKIN)
+        return (float(columns.mean()), float(rows.mean())) if len(rows) else (width / 2, height / 2)
+
     def hear(self, line: str, at_s: float) -> None:
         """Pass a line on to whoever is filmed: a puppet answers."""
         self._scene.hear(line, at_s)
@@ -248,9 +255,8 @@ class OnScreen:
         """Return the display with what it shows now."""
         key, pixels = self._content.frame(at_s)
         if self._projection is None:
-            self._projection = _Projection(
-                self._screen, (pixels.shape[0], pixels.shape[1]), self._crop, self._brightness
-            )
+            shown = _Shown(pixels.shape[1], pixels.shape[0], self._content.centre(), self._crop)
+            self._projection = _Projection(self._screen, shown, self._brightness)
         return View(
             key=(self._screen.name, self._crop, self._brightness, self._room, key),
             layers=self._screen.layers,
@@ -264,10 +270,20 @@ class OnScreen:
         self._content.hear(line, at_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What of a film is shown."""
+
+    width: int
+    height: int
+    centre: tuple[float, float]
+    crop: float
+
+
 class _Projection:
     """From a filmed picture to the light of a display in the camera's picture."""
 
-    def __init__(self, screen: Screen, filmed: tuple[int, int], crop: float, brightness: float) -> None:
+    def __init__(self, screen: Screen, filmed: _Shown, brightness: float) -> None:
         description = screen.description
         quad = np.array(description.quad, np.float32)
         height, width = screen.layers.ambient.shape[:2]
@@ -276,9 +292,11 @@ class _Projection:
         self._size = (right - self._left, bottom - self._top)
         across = (np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])) / 2
         down = (np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
-        tall = min(filmed[0] * crop, filmed[1] * crop * float(down / across))
+        tall = min(filmed.height * filmed.crop, filmed.width * filmed.crop * float(down / across))
         wide = tall * float(across / down)
-        x, y = (filmed[1] - wide) / 2, (filmed[0] - tall) / 2
+        # The face is in the middle, as far as the film reaches.
+        x = min(max(filmed.centre[0] - wide / 2, 0.0), filmed.width - wide)
+        y = min(max(filmed.centre[1] - tall / 2, 0.0), filmed.height - tall)
         shown = np.array([[x, y], [x + wide, y], [x + wide, y + tall], [x, y + tall]], np.float32)
         self._matrix = cv2.getPerspectiveTransform(shown, quad - np.array([self._left, self._top], np.float32))
         levels = (np.arange(256) / 255) ** LAYER_GAMMA * description.emission * brightness

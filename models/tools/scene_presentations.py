@@ -283,7 +283,7 @@ class _Making:
             open_screen(self.people.folder / f"{name}.toml"),
             content,
             crop=float(self.random.uniform(0.6, 0.9)),
-            brightness=float(self.random.uniform(0.5, 1.0)),
+            brightness=float(self.random.uniform(0.7, 1.0)),
             room=room or self.room,
             tremor=self.tremor,
         )
