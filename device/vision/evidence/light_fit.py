@@ -75,7 +75,8 @@ class LightShape:
 
     relief_left: float
     """Relief of the left half's gain over the face's own brightness: root mean square of what is left of its logarithm after the
-    best plane and bend (a quadratic in x and y) is taken away, as any sheet under one lamp is that smooth."""
+    best plane and bend (a quadratic in x and y) is taken away, as any sheet under one lamp is that smooth. Eye sockets are left out:
+    holes are cut into masks there, and prints are darkest and so least certain."""
     relief_right: float
     relief_sides: float
     """The same of the left gain over the right one: free of skin, print and room light, but small with a small ring."""
@@ -147,9 +148,9 @@ def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, socket
     added = np.mean([half.left + half.right for half in halves], axis=0)
     skin = face & ~sockets
     return LightShape(
-        relief_left=_relief([(half.left, half.base) for half in halves], face),
-        relief_right=_relief([(half.right, half.base) for half in halves], face),
-        relief_sides=_relief([(half.left, half.right) for half in halves], face),
+        relief_left=_relief([(half.left, half.base) for half in halves], skin),
+        relief_right=_relief([(half.right, half.base) for half in halves], skin),
+        relief_sides=_relief([(half.left, half.right) for half in halves], skin),
         highlight=float(np.quantile(added[skin], 0.99) / max(float(np.median(added[skin])), 1e-6)),
         albedo_correlation=_albedo_correlation(halves[0], halves[1], face),
     )
