@@ -20,6 +20,7 @@ from models.tools.evaluate_clips import evaluate_clips, read_events
 from models.tools.evaluate_detection import evaluate_detection, read_boxes
 from models.tools.evaluate_groups import read_groups
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
+from models.tools.evaluate_minima import evaluate_minima
 from models.tools.evaluate_pad import evaluate_pad, read_presentations
 from models.tools.evaluate_pictures import evaluate_pictures
 from models.tools.evaluate_quality import evaluate_quality
@@ -173,6 +174,14 @@ def _clips(sources: Sources) -> Figures | None:
     return {**report, "clips": numbered}
 
 
+def _minima(sources: Sources) -> Figures | None:
+    if sources.evaluation is None:
+        return None
+    pairs = read_pairs(sources.evaluation / "verification" / "pairs.csv")
+    pictures = sorted({path for pair in pairs for path in (pair.a, pair.b)})
+    return evaluate_minima(pictures, sources.networks, track=sources.track("quality minima"))
+
+
 def _quality(sources: Sources) -> Figures | None:
     clips: Sequence[Path] = sorted(sources.people.glob("live_*.mp4"))
     return evaluate_quality(clips, sources.networks, track=sources.track("quality")) if clips else None
@@ -195,4 +204,5 @@ _EVALUATIONS: Mapping[str, Callable[[Sources], Figures | None]] = {
     "landmarks": _landmarks,
     "clips": _clips,
     "quality": _quality,
+    "minima": _minima,
 }

@@ -250,6 +250,21 @@ def _quality(figures: Figures) -> list[str]:
     return [table(columns, rows)]
 
 
+def _minima(figures: Figures) -> list[str]:
+    acquired = figures["pictures"] - figures["failures_to_acquire"]
+    rows = [
+        (
+            f"`{name}`",
+            f"{item['minimum']:g}",
+            f"{item['below']:,} of {acquired:,}",
+            rate_text(item["rate"], item["interval"]),
+        )
+        for name, item in figures["components"].items()
+    ]
+    every = f"{figures['below_any']:,} of {acquired:,} are below at least one minimum ({span_text(figures['below_any_interval'])})."
+    return [f"{every}\n", table(("component", "minimum", "below", "rate"), rows)]
+
+
 def _detection(figures: Figures) -> list[str]:
     sizes = {"all": figures, **figures["by_size_px"]}
     rows = [
@@ -304,6 +319,7 @@ _BODIES: Mapping[str, Callable[[Figures], list[str]]] = {
     "pictures": _pictures,
     "evidence": _evidence,
     "quality": _quality,
+    "minima": _minima,
     "detection": _detection,
     "landmarks": _landmarks,
     "clips": _clips,
