@@ -84,7 +84,7 @@ def beard_strands(length: float, points: Floats, quads: Ints, reference: Referen
     roots, normals = _scatter(points, chosen, int(1500 + 1500 * length), random)
     longest = (0.04 + 0.28 * length) / (_POINTS - 1)
     step = (
-        longest * np.where(reference.apply(roots)[:, 1:2] > 6.04, 0.45, 1.0) * random.uniform(0.6, 1.3, (len(roots), 1))
+        longest * np.where(reference.apply(roots)[:, 1:2] > 6.04, 0.25, 1.0) * random.uniform(0.6, 1.3, (len(roots), 1))
     )
     way = normals * 0.8 + np.array([0, -0.75, 0.1]) + random.normal(size=roots.shape) * 0.22
     lines = [roots - 0.01 * normals]

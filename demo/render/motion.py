@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+ACTIONS = ("blink", "open_mouth", "turn_left", "turn_right", "look_up")
 RATE = 20.0
 """Pictures per second."""
 _IDLE = 16
@@ -45,16 +46,20 @@ class Acts:
     """Indices from rest to rest, each shown for 1 / RATE seconds."""
 
 
-def live_acts(
-    seed: int, *, names: tuple[str, ...] = ("blink", "open_mouth", "turn_left", "turn_right", "look_up")
-) -> Acts:
-    """Return the acts of a person who follows prompts; what differs between people is drawn."""
+def live_acts(seed: int, *, names: tuple[str, ...] = ACTIONS, look_up_deg: float = 25.0) -> Acts:
+    """Return the acts of a person who follows prompts; what differs between people is drawn.
+
+    Args:
+        seed: what is drawn.
+        names: which actions.
+        look_up_deg: how far the person looks up.
+    """
     random = np.random.default_rng(seed)
     poses = list(_idle(random))
     segments: dict[str, list[int]] = {"idle": _slow(range(_IDLE))}
     rest = poses[0]
     reach, side_pitch = random.uniform(26, 30), random.uniform(-3, 2)
-    reach_up = random.uniform(24, 26)
+    reach_up = look_up_deg + random.uniform(-1, 1)
     ways: dict[str, list[Pose]] = {
         "blink": [replace(rest, lids=value) for value in (0.3, 0.75, 1.0)],
         "open_mouth": [_opened(rest, value) for value in _ease(4)],
