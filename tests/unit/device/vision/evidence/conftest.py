@@ -1,8 +1,8 @@
-"""Faces made of numbers: a head with a nose and its landmarks, and its picture under the two halves of the ring."""
+"""Faces made of numbers: a head with a nose and its landmarks, its picture under the two halves of the ring, and signals frame by frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from device.vision.evidence.actions import ActionDetector, ActionReport, Motion
 from device.vision.evidence.face_patch import PATCH_HEIGHT, PATCH_SCALE, PATCH_WIDTH
 from device.vision.landmarks import LEFT_EYE, RIGHT_EYE, FaceLandmarks
 
 Array = NDArray[np.float64]
+Signals = dict[str, float]
 EYE_RIGHT, EYE_LEFT = (31.5 - PATCH_SCALE / 2, 22.0), (31.5 + PATCH_SCALE / 2, 22.0)
 _SPREAD = {10: (31.5, 1.0), 2: (31.5, 44.0), 4: (31.5, 38.0), 152: (31.5, 70.0)}
 _SOCKETS = (70, 46, 124, 111, 119, 188, 412, 348, 340, 353, 276, 300, 336, 9, 107)
@@ -143,3 +145,24 @@ def face_mesh() -> Array:
 def place_landmarks() -> Callable[..., FaceLandmarks]:
     """Make landmarks from patch places."""
     return landmarks_at
+
+
+@pytest.fixture
+def play() -> Callable[..., list[ActionReport]]:
+    """Run signals through a detector; what a frame does not name is at rest."""
+
+    def run(
+        frames: Iterable[Signals | None], *, rate: float = 30, detector: ActionDetector | None = None, start: int = 0
+    ) -> list[ActionReport]:
+        detector = detector or ActionDetector()
+        reports = []
+        for index, signals in enumerate(frames, start):
+            now = round(index * 1e9 / rate)
+            motion = None
+            if signals is not None:
+                rest = {"yaw_deg": 0.0, "pitch_deg": 0.0, "mouth": 0.02, "openness": 0.3, "track_id": 1}
+                motion = Motion(sequence=index, monotonic_ns=now, **{**rest, **signals})
+            reports.append(detector.observe(motion, monotonic_ns=now))
+        return reports
+
+    return run
