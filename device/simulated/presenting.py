@@ -17,7 +17,7 @@ import numpy as np
 
 from device.simulated.layered import LayeredClip, Screen
 from device.simulated.performers import Performer
-from device.simulated.scene import DARK, LAYER_GAMMA, Glow, Linear, Place, RingState, Room, View, skin
+from device.simulated.scene import DARK, LAYER_GAMMA, Glow, Layers, Linear, Place, RingState, Room, View, beside, skin
 from device.simulated.sensor import Sensor
 from device.vision.frame import Pixels
 
@@ -103,8 +103,21 @@ class Present:
         place: Place | None = None,
         pulse: Pulse | None = None,
         tremor: Tremor = _STEADY,
+        helper: Layers | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            clip: the person or sheet.
+            performer: what they do.
+            room: the room.
+            place: where they are.
+            pulse: of living people.
+            tremor: of the hand that holds a sheet.
+            helper: somebody who stands beside them, at rest.
+        """
         self._clip = clip
+        self._helper = helper
         self._performer = performer
         self._room = room or Room()
         self._place = place or Place()
@@ -119,9 +132,10 @@ class Present:
     def picture(self, at_s: float) -> View:
         """Return what is seen."""
         index = self._performer.index(at_s)
+        layers = self._clip.moments[index]
         return View(
             key=(self._clip.name, index, self._room, self._place),
-            layers=self._clip.moments[index],
+            layers=layers if self._helper is None else beside(layers, self._helper),
             room=self._room,
             place=self._place,
             tremor=self._tremor.at(at_s),

@@ -24,6 +24,10 @@ LAYER_GAMMA = 2.2
 _LINEAR = (np.arange(256, dtype=np.float64) / 255) ** LAYER_GAMMA
 _REFLECTS_LEAST = 0.25
 """Of the lamp's gain on the nearest thing, the part from which on something is near and no background."""
+_BESIDE = 0.26
+"""Part of the picture's width that somebody beside the subject takes."""
+_BESIDE_SIZE = 0.8
+"""Their size against the subject's: they stand half a step back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,38 @@ def mix(view: View, ring: RingState) -> Linear:
         height, width = view.glow.light.shape[:2]
         total[view.glow.top : view.glow.top + height, view.glow.left : view.glow.left + width] += view.glow.light
     return total
+
+
+def beside(layers: Layers, other: Layers) -> Layers:
+    """Return the scene with somebody else of another one at its right side, smaller and further back.
+
+    The seam is a straight line: walls differ, faces are whole.
+    """
+    height, width = layers.ambient.shape[:2]
+    wide = round(width * _BESIDE)
+    taken = round(wide / _BESIDE_SIZE)
+    begin = (width - taken) // 2
+
+    def join(own: Pixels, theirs: Pixels, factor: float) -> Pixels:
+        table = np.minimum(np.arange(256) * factor ** (1 / LAYER_GAMMA), 255).astype(np.uint8)
+        strip = cv2.resize(
+            theirs[:, begin : begin + taken], (wide, round(height * _BESIDE_SIZE)), interpolation=cv2.INTER_AREA
+        )
+        joined = own.copy()
+        joined[height - strip.shape[0] :, width - wide :] = cv2.LUT(strip, table)
+        return joined
+
+    ambient, left, right = (
+        join(own, theirs, theirs_scale / own_scale)
+        for own, theirs, own_scale, theirs_scale in zip(
+            (layers.ambient, layers.left, layers.right),
+            (other.ambient, other.left, other.right),
+            layers.scale,
+            other.scale,
+            strict=True,
+        )
+    )
+    return Layers(ambient, left, right, layers.scale)
 
 
 def nearness(layers: Layers) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ from device.simulated.presenting import (
     StandIn,
     Tremor,
 )
-from device.simulated.scene import DARK, Place, RingState, Room, View
+from device.simulated.scene import DARK, Layers, Place, RingState, Room, View
 from protocol.challenge import Action, draw_light_code
 from protocol.policy import PathName, Policy
 
@@ -58,6 +58,7 @@ human characteristics (swap, stand-in) presentation attack instruments."""
 
 _CODE_BEGINS_S = 1.5
 """When the code began in a recorded session: a thief who knows the terminal plays the recording from the start."""
+_OF_TWO = frozenset({"swap", "stand_in"})
 _STILL_PATHS = frozenset({PathName.NO_MOVEMENT})
 
 
@@ -72,7 +73,7 @@ class Presentation:
     person: str
     """Whom it claims to be."""
     other: str | None
-    """The second person of a swap or stand-in."""
+    """The second person of a swap or stand-in; the helper on the helper's path."""
     group: str
     path: PathName
     seed: int
@@ -155,7 +156,7 @@ def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: 
             species=species,
             variant=variant,
             person=person,
-            other=_other(people, person, seed + number) if species in {"swap", "stand_in"} else None,
+            other=_other(people, person, seed + number) if species in _OF_TWO or path is PathName.HELPER else None,
             group=people.group_of[person],
             path=path,
             seed=_draw(seed, f"presentation {number}"),
@@ -182,19 +183,19 @@ def _pairs(people: People, species: str, path: PathName) -> tuple[tuple[str, str
         for person in people.group_of
         if (species not in SHEETS or (person, species) in people.sheets)
         and (not species.startswith("screen") or people.screens)
-        and (species not in {"swap", "stand_in"} or people.others(person))
+        and (species not in _OF_TWO or people.others(person))
     ]
     if species == "stand_in" and path in _STILL_PATHS:
         return ()
-    variants = SPECIES[species][:1] if species in {"swap"} and path in _STILL_PATHS else SPECIES[species]
+    variants = SPECIES[species][:1] if species == "swap" and path in _STILL_PATHS else SPECIES[species]
     # Persons and variants both change with each turn, so that a short run already sees many.
     count = len(persons) * len(variants)
     return tuple((persons[n % len(persons)], variants[(n + n // len(persons)) % len(variants)]) for n in range(count))
 
 
-def _other(people: People, person: str, seed: int) -> str:
+def _other(people: People, person: str, seed: int) -> str | None:
     others = people.others(person)
-    return others[seed % len(others)]
+    return others[seed % len(others)] if others else None
 
 
 def _draw(seed: int, what: str) -> int:
@@ -213,11 +214,12 @@ class _Making:
         self.tremor = Tremor(float(self.random.uniform(0.4, 1.6)), float(self.random.uniform(0, 6)))
         self.clip = people.clip(presentation.person)
 
-    def person(self, clip: LayeredClip, performer: Performer | None = None) -> Present:
-        """Return somebody alive at a place of their own."""
+    def person(self, clip: LayeredClip, *, helper: Layers | None = None) -> Present:
+        """Return somebody alive at a place of their own, with a helper beside them where there is one."""
         return Present(
             clip,
-            performer or self.answering(clip),
+            self.answering(clip),
+            helper=helper,
             room=self.room,
             place=Place(
                 float(self.random.uniform(0.92, 1.08)),
@@ -294,7 +296,10 @@ class _Making:
 
 
 def _bona_fide(making: _Making) -> Actor:
-    return making.person(making.clip)
+    if making.of.path is not PathName.HELPER or making.of.other is None:
+        return making.person(making.clip)
+    helper = _second(making)
+    return making.person(making.clip, helper=helper.moments[helper.description.segments.idle[0]])
 
 
 def _sheet(making: _Making) -> Actor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device.simulated.scene import DARK, Glow, Layers, Place, RingState, Room, View, mix, moved, nearness, skin
+from device.simulated.scene import DARK, Glow, Layers, Place, RingState, Room, View, beside, mix, moved, nearness, skin
 from device.simulated.sensor import DELAY, Sensor
 
 SIZE = (96, 128)
@@ -52,6 +52,14 @@ def test_back_light_falls_on_the_background_alone():
     plain, backlit = (mix(View("a", layers(), room=Room(back_light=amount)), DARK) for amount in (0.0, 4.0))
     assert backlit[48, 64] == pytest.approx(plain[48, 64], rel=0.02)
     assert backlit[4, 4] == pytest.approx(5 * plain[4, 4], rel=0.02)
+
+
+def test_a_helper_stands_at_the_right_side_in_the_same_light():
+    both = beside(layers(), Layers(*[np.full((*SIZE, 3), 100, np.uint8)] * 3, (2.0, 1.0, 1.0)))
+    alone, seen = (mix(View("a", scene), RingState(1.0, 0.0)) for scene in (layers(), both))
+    assert np.array_equal(seen[:, :90], alone[:, :90])
+    assert seen[90, 120, 0] == pytest.approx(linear(100, 3.0), rel=0.05)
+    assert np.array_equal(seen[:10], alone[:10])
 
 
 def test_near_skin_is_found_and_the_wall_is_none():
