@@ -88,14 +88,18 @@ def page(rows: list[Row], *, rate: float) -> str:
     """Return the page about speed."""
     lines = [f"| {' | '.join(cells)} |" for cells in [_HEADINGS, ["---"] * len(_HEADINGS), *map(_cells, rows)]]
     processor = _processor()
-    return _PAGE.format(table="\n".join(lines), machine=processor, cores=os.cpu_count(), rate=f"{rate:g}", block=BLOCK)
+    load = os.getloadavg()[1]
+    return _PAGE.format(
+        table="\n".join(lines), machine=processor, cores=os.cpu_count(), load=load, rate=f"{rate:g}", block=BLOCK
+    )
 
 
 _HEADINGS = ["what", "ours", "peer", "peer's", "ratio", "bar", "holds", "face found: ours / peer's / pictures"]
 _PAGE = """# Speed
 
 Written by `lifecert-models bench --write docs/bench.md`; run it on the machine that matters. These figures: {machine}, {cores} cores
-that others used at the same time, one thread. **Nothing here was measured on a Raspberry Pi.**
+shared with others, one thread, load average {load:.0f}. Contention empties the caches between two calls and so makes everything dearer,
+Python more than networks. **Nothing here was measured on a Raspberry Pi.**
 
 {table}
 
