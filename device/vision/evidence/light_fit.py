@@ -16,9 +16,10 @@ from device.vision.evidence.stimulus import StimulusLog, Times
 Series = NDArray[np.float64]
 """float64 (N,), one value for each frame."""
 
-LATENCIES_MS = tuple(range(-40, 151, 10))
-"""How much later than commanded the ring may show in a frame's time: lamp driver, timestamps of the end of the exposure, rolling
-shutter; earlier if timestamps are of its beginning. None was measured on a board, so the estimate is free within these."""
+_EARLIEST_MS, _LATEST_MS, _LATENCY_STEP_MS = -40, 150, 10
+"""How much later than commanded the ring may show in a frame's time, a frame's interval apart: lamp driver, timestamps of the end of the
+exposure, rolling shutter; earlier if timestamps are of its beginning. None was measured on a board, so the estimate is free within
+these; the interval comes on top, as a command between two frames may miss the next."""
 _EDGE_NS = 25_000_000
 """Frames this near to a step of the light show a mixture: half of the 50 ms that exposure and rolling shutter can take together."""
 _STEP = 0.2
@@ -100,7 +101,7 @@ def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog)
         return None
     fits = [
         (light, used, latency, _correlation(brightness, background, light, used))
-        for latency in LATENCIES_MS
+        for latency in _latencies(times)
         for light, used in [_light_on(times, stimulus, latency)]
         if _is_enough(light, used)
     ]
@@ -166,6 +167,12 @@ def fit_gains(stack: NDArray[np.float32], light: NDArray[np.float64]) -> LightGa
     solver = np.linalg.pinv(_design(light)).astype(np.float32)
     base, left, right = (solver[:3] @ stack.reshape(len(stack), -1)).reshape(3, *stack.shape[1:])
     return LightGains(base, left, right)
+
+
+def _latencies(times: Times) -> range:
+    """Return the latencies that are tried, in milliseconds."""
+    interval_ms = int(np.median(np.diff(times))) // 1_000_000 if len(times) > 1 else 0
+    return range(_EARLIEST_MS, _LATEST_MS + interval_ms + 1, _LATENCY_STEP_MS)
 
 
 def _light_on(times: Times, stimulus: StimulusLog, latency_ms: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
