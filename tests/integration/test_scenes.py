@@ -21,7 +21,7 @@ from device.simulated.layered import LayeredDescription, describe, open_layered
 from device.simulated.performers import Answering, Still
 from device.simulated.presenting import Filming, Present, Pulse
 from device.simulated.scene import Layers, Place, Room
-from models.cli import app
+from models.tools.evaluate import evaluate
 from protocol.challenge import Action, draw_actions
 from protocol.documents import check_digit
 from protocol.evidence import EvidenceKind, EvidenceStatus
@@ -282,7 +282,7 @@ def test_the_evaluation_certifies_no_attack_and_gives_the_same_figures_again(tmp
             "--policy",
             str(policy),
         ]
-        result = CliRunner().invoke(app, ["evaluate", "scenes", *arguments, "--json"])
+        result = CliRunner().invoke(evaluate, ["scenes", *arguments, "--json"])
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
@@ -298,6 +298,21 @@ def test_the_evaluation_certifies_no_attack_and_gives_the_same_figures_again(tmp
     assert again["presentations"][0] == found["presentations"][0]
 
 
+def test_an_attack_picture_held_up_as_a_still_is_never_certified(tmp_path):
+    folder = tmp_path / "pad"
+    folder.mkdir()
+    (folder / "print.png").write_bytes(portrait())
+    (folder / "live.png").write_bytes(portrait())
+    columns = "file,label,kind,subject,clip,source,view,haar_face\n"
+    rows = "pad/print.png,attack,print,a,,made,whole,1\npad/live.png,bonafide,live,a,,made,whole,1\n"
+    (folder / "index.csv").write_text(columns + rows)
+    result = CliRunner().invoke(evaluate, ["pictures", str(folder / "index.csv"), "--jobs", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["attacks"], found["attacks_certified"]) == (1, 0)
+    assert set(found["classes"][0]["outcomes"]) <= {"not_certified", "review", "poor_sample", "presentation_attack"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--people", "empty"], "no layered clip"), (["--policy", "broken.toml"], "broken.toml")],
@@ -306,6 +321,6 @@ def test_the_evaluation_refuses_in_one_line_what_it_cannot_play(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.toml").write_text("version = 3\n")
-    result = CliRunner().invoke(app, ["evaluate", "scenes", *arguments, "--presentations", "1"])
+    result = CliRunner().invoke(evaluate, ["scenes", *arguments, "--presentations", "1"])
     assert result.exit_code == 2
     assert message in result.stderr
