@@ -98,13 +98,6 @@ class Place(_Description):
     """Whether the person leans on a pillow."""
 
 
-class Reach(_Description):
-    """How far a person moves."""
-
-    look_up_deg: float = 25.0
-    """Stiff necks and full beards: who goes further is lost by the detector."""
-
-
 class Person(_Description):
     """A synthetic person."""
 
@@ -118,7 +111,6 @@ class Person(_Description):
     hair: Hair
     wear: Wear = Wear()
     place: Place = Place()
-    reach: Reach = Reach()
 
 
 class Attack(_Description):

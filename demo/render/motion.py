@@ -46,20 +46,19 @@ class Acts:
     """Indices from rest to rest, each shown for 1 / RATE seconds."""
 
 
-def live_acts(seed: int, *, names: tuple[str, ...] = ACTIONS, look_up_deg: float = 25.0) -> Acts:
+def live_acts(seed: int, *, names: tuple[str, ...] = ACTIONS) -> Acts:
     """Return the acts of a person who follows prompts; what differs between people is drawn.
 
     Args:
         seed: what is drawn.
         names: which actions.
-        look_up_deg: how far the person looks up.
     """
     random = np.random.default_rng(seed)
     poses = list(_idle(random))
     segments: dict[str, list[int]] = {"idle": _slow(range(_IDLE))}
     rest = poses[0]
     reach, side_pitch = random.uniform(26, 30), random.uniform(-3, 2)
-    reach_up = look_up_deg + random.uniform(-1, 1)
+    reach_up = random.uniform(24, 26)
     ways: dict[str, list[Pose]] = {
         "blink": [replace(rest, lids=value) for value in (0.3, 0.75, 1.0)],
         "open_mouth": [_opened(rest, value) for value in _ease(4)],

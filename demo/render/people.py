@@ -19,7 +19,7 @@ def render_person(name: str, person: Person, painter: Painter, data: ShapeData, 
     figure = Figure(painter, data, person)
     lighting = lighting_of(person.place)
     room = room_picture(painter, person.place, lighting)
-    acts = live_acts(person.shape.seed, look_up_deg=person.reach.look_up_deg)
+    acts = live_acts(person.shape.seed)
     extremes = [acts.poses[0]] + [acts.poses[max(indices)] for indices in acts.segments.values()]
     scale = scale_of(composed(painter.shoot(figure.scene(pose), lighting), room) for pose in extremes)
     writer = ClipWriter(folder / f"{name}.mp4", RATE)
