@@ -18,6 +18,7 @@ from device.vision.inference import Networks
 from models.errors import ModelsError
 from models.tools.evaluate_clips import evaluate_clips, read_events
 from models.tools.evaluate_detection import evaluate_detection, read_boxes
+from models.tools.evaluate_evidence import evaluate_evidence
 from models.tools.evaluate_groups import read_groups
 from models.tools.evaluate_landmarks import evaluate_landmarks, read_files
 from models.tools.evaluate_minima import evaluate_minima
@@ -151,6 +152,12 @@ def _pictures(sources: Sources) -> Figures | None:
     return evaluate_pictures(rows, sources.opened, jobs=_JOBS)
 
 
+def _evidence(sources: Sources) -> Figures:
+    return evaluate_evidence(
+        sources.people, sources.opened, attacks=_EVIDENCE_ATTACKS, bona_fide=_EVIDENCE_ATTACKS // 3, jobs=_JOBS, seed=1
+    )
+
+
 def _detection(sources: Sources) -> Figures | None:
     if sources.evaluation is None:
         return None
@@ -194,12 +201,14 @@ def _scenes(sources: Sources) -> Figures:
 
 
 _ATTACKS = 520
+_EVIDENCE_ATTACKS = 120
 _JOBS = 2
 _EVALUATIONS: Mapping[str, Callable[[Sources], Figures | None]] = {
     "verification": _verification,
     "scenes": _scenes,
     "pad": _pad,
     "pictures": _pictures,
+    "evidence": _evidence,
     "detection": _detection,
     "landmarks": _landmarks,
     "clips": _clips,

@@ -11,7 +11,6 @@ from models.tools.report_sections import SECTIONS
 from models.tools.report_text import (
     area_text,
     counts_text,
-    flat,
     plain,
     rate_text,
     score_text,
@@ -220,7 +219,30 @@ def _pictures(figures: Figures) -> list[str]:
 
 
 def _evidence(figures: Figures) -> list[str]:
-    return [table(("figure", "value"), flat(figures))]
+    rows = [
+        (
+            item["kind"],
+            item["light"],
+            item["group"],
+            item["species"],
+            str(item["presentations"]),
+            f"{item['passed']}, {item['failed']}, {item['not_run']}",
+            " / ".join(f"{score:g}" for score in item["scores"]) or "–",
+            counts_text(item["reasons"]),
+        )
+        for item in figures["rows"]
+    ]
+    columns = (
+        "kind",
+        "light",
+        "people",
+        "species",
+        "presentations",
+        "passed, failed, not run",
+        "score: least, 5 %, median, 95 %, most",
+        "reasons",
+    )
+    return [table(columns, rows)]
 
 
 def _quality(figures: Figures) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -51,22 +50,6 @@ def plain(value: float | None) -> str:
 def counts_text(counts: Mapping[str, int]) -> str:
     """Return counts by name, as they come."""
     return ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in counts.items()) or "none"
-
-
-def flat(figures: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Return single figures as rows of a name and a value."""
-    rows: list[tuple[str, str]] = []
-    for key, value in figures.items():
-        if key in ("networks", "runtime", "method"):
-            continue
-        name = f"{before}{key.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            rows += flat(value, f"{name}, ")
-        elif isinstance(value, float):
-            rows.append((name, f"{value:.4g}"))
-        elif isinstance(value, str | int):
-            rows.append((name, str(value)))
-    return rows
 
 
 def size_text(pixels: str) -> str:
