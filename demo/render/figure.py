@@ -22,6 +22,7 @@ _METRES = 0.1
 _HEAD_BOTTOM, _SHOULDERS = 4.3, 1.35
 """The skin is drawn above and between these, mesh units."""
 _GAZE_LIMIT = 25.0
+"""Degrees of the eyes against the head."""
 _EYE_SHARE = 0.985
 """Of the mesh's eye, so that the lids cover the eyeball."""
 

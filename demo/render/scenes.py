@@ -16,8 +16,8 @@ from demo.render.mesh import Floats, Ints
 RING_RADIUS = 0.075
 """Metres from the lens to the ring's diodes."""
 LAMP_STRENGTH = 0.30
-"""Radiance of white paper at 0.55 m under one half, where 1 is white paper in a lit room. Source: some 100 lx of a ring of 2 W
-on the face, against 300 lx in the room (EN 12464-1 asks for 300 lx where forms are filled in at a desk's edge)."""
+"""Radiance of white paper at 0.55 m under one half, where 1 is white paper in a lit room. Source: an assumption, a small ring
+against a lit office; whoever plays a clip may scale the lamp layers."""
 _WALL = 1.15
 """Metres from the face to the wall."""
 
