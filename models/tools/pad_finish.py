@@ -31,7 +31,7 @@ from models.tools.fetch import digest
 from models.tools.golden import Arrays
 from models.tools.golden import write as write_golden
 from models.tools.manifests import read_tensors, to_toml
-from models.tools.pad_metrics import apcer, area_under_curve, bpcer
+from models.tools.pad_metrics import apcer, area_under_curve
 from models.tools.pad_network import FLOAT_TAIL, SIZE, emit, read_layers
 from models.tools.pictures import Picture, read_clip
 from protocol.manifest import Calibration, ModelManifest, Preprocessing, Provenance, Threshold
@@ -41,8 +41,8 @@ BOX_SCALE = 1.3
 """The middle of the regions in training, 0.9 to 1.7 face boxes."""
 _ROOT = Path(__file__).resolve().parents[2]
 _CALIBRATION_PICTURES = 64
-_BPCER = 0.005
 _LAYERS = 3
+_BPCER = 0.005
 _SPECIES = {1: "print", 2: "screen"}
 
 
@@ -103,39 +103,42 @@ def _finish(options: argparse.Namespace) -> None:
             scores[kind] = network_scores(network, held_out)
             golden |= {f"{kind}_{role}": values for role, values in network.infer(shown).items()}
         rendered = clip_medians(network, people_clips(options.clips))
+    is_face = are_faces[are_held_out]
     live = scores["int8"][held_labels == 0]
+    attacks = {name: scores["int8"][held_labels == label] for label, name in _SPECIES.items()}
     lowest = min([float(np.quantile(live, _BPCER)), *rendered.values()])
     threshold = max(0.0, math.floor(lowest * 100 - 1) / 100)
+    failed = int((live < threshold).sum())
+    stopped = {name: 1 - apcer(found, threshold) for name, found in attacks.items()}
     figures = {
-        "held_out_bona_fide": len(live),
         "auc": {
             kind: {
-                species: area_under_curve(found[held_labels == 0], found[held_labels == label])
-                for label, species in _SPECIES.items()
+                what: {
+                    name: area_under_curve(found[chosen & (held_labels == 0)], found[chosen & (held_labels == label)])
+                    for label, name in _SPECIES.items()
+                }
+                for what, chosen in (("all", is_face | ~is_face), ("faces", is_face), ("photographs", ~is_face))
             }
             for kind, found in scores.items()
         },
         "threshold": threshold,
-        "bpcer": bpcer(live, threshold),
-        "apcer": {name: apcer(scores["int8"][held_labels == label], threshold) for label, name in _SPECIES.items()},
+        "held_out_bona_fide": len(live),
+        "failed": failed,
+        "stopped": stopped,
         "rendered_medians": rendered,
     }
     source = (
-        f"Lowest of the {_BPCER:.1%} point of {len(live)} held-out simulated bona fide presentations and the medians of "
-        f"{len(rendered)} rendered people, less .01, rounded down. There BPCER {figures['bpcer']:.2%} and APCER "
-        + ", ".join(f"{name} {rate:.0%}" for name, rate in apcer_text(figures))
-        + " of single simulated pictures."
+        f"Lower of the {_BPCER:.1%} point of {len(live)} held-out simulated bona fide presentations and the medians of "
+        f"{len(rendered)} rendered people of the development group, less .01, rounded down: {failed} of the simulated ones fail, "
+        "and of the simulated attacks it stops "
+        + ", ".join(f"{share:.0%} of {len(attacks[name])} {name}" for name, share in stopped.items())
+        + " presentations, single pictures. A higher one that no held-out face failed (.08) failed 3 of 28 bona fide pictures of a real "
+        "source and was not taken."
     )
     entry = Threshold(value=threshold, direction="accept_at_or_above", source=source)
     _write(int8_file, _manifest(int8_file, options.weights, {"min_score": entry}), options.out)
     write_golden({NAME: golden}, options.golden)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
-
-
-def apcer_text(figures: dict[str, object]) -> list[tuple[str, float]]:
-    """Return species and APCER in order."""
-    found = figures["apcer"]
-    return sorted(found.items()) if isinstance(found, dict) else []
 
 
 def _write(data: bytes, manifest: ModelManifest, folder: Path) -> None:
@@ -161,8 +164,10 @@ def _manifest(data: bytes, weights: Path, thresholds: dict[str, Threshold]) -> M
         file=f"{NAME}.tflite",
         sha256=hashlib.sha256(data).hexdigest(),
         description=(
-            "Seven convolutions and a mean: a score of a bona fide presentation against prints and screens, softmax over bona fide, print, "
-            "screen. It judges texture and colour of single pictures and is weak on its own; see the evaluation."
+            "Seven convolutions and a mean: a score of a bona fide presentation against prints and screens, softmax over bona fide, "
+            "print, screen. It judges texture and colour and is weak on its own: on single real pictures AUC .81 (95 % interval .76 "
+            "to .85; 219 bona fide, 281 attacks of CelebA-Spoof) and .58 (.30 to .85; 28 and 67 pictures of another source), phone "
+            "replays no better than chance."
         ),
         inputs=inputs,
         outputs=outputs,
@@ -186,7 +191,8 @@ def _manifest(data: bytes, weights: Path, thresholds: dict[str, Threshold]) -> M
                 "Trained on simulated recapture of freely licensed photographs in Debian packages (GPL-2.0-or-later, CC-BY-4.0, CC-BY-SA, "
                 "CC0; listed in pad_data.py), one portrait in the public domain and rendered people; no picture of a real attack and no "
                 "evaluation data. package_sha256 is of pad_recapture.py, file_sha256 of the trained weights. Training is seeded, but "
-                "another processor may end at other weights: this file itself is kept and is not rebuilt by `lifecert-models build`."
+                "another processor may end at other weights, and the presentations were of this recipe's kind, not its bytes (scenes with "
+                "an edge had lain turned and were put upright): this file itself is kept and is not rebuilt by `lifecert-models build`."
             ),
         ),
         calibration=Calibration(
