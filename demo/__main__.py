@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def _go_on(installation: Installation, ended: threading.Event) -> None:
-    visits = itertools.cycle([(LIANG, "live_om"), (FANG, "live_of"), (FANG, "print_of"), (LIANG, "empty")])
+    visits = itertools.cycle([(LIANG, "cedar"), (FANG, "peony"), (FANG, "print_flat_peony"), (LIANG, "empty")])
     for terminal, (person, actor) in zip(itertools.cycle(installation.terminals), visits, strict=False):
         if ended.wait(_PAUSE_S):
             return

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 
+from device.simulated.actor import portrait
 from protocol.documents import check_digit
 
 FOLDER = Path(__file__).parent / "people"
@@ -20,7 +21,7 @@ class Person:
     name: str
     first_17: str
     clip: str
-    """Name of the clips: `live_<clip>`, `print_<clip>`, ..."""
+    """Name of the rendered person."""
 
     @property
     def number(self) -> str:
@@ -28,18 +29,13 @@ class Person:
         return self.first_17 + check_digit(self.first_17)
 
     def portrait(self) -> bytes:
-        """Return the first picture of the live clip as PNG, as an enrolment desk would have taken it."""
-        video = cv2.VideoCapture(str(FOLDER / f"live_{self.clip}.mp4"))
-        is_read, picture = video.read()
-        video.release()
-        if not is_read:
-            raise RuntimeError(f"clip live_{self.clip}.mp4: no picture")
-        return cv2.imencode(".png", picture)[1].tobytes()
+        """Return a picture of the person as PNG, as an enrolment desk would have taken it."""
+        return cv2.imencode(".png", portrait(FOLDER / f"{self.clip}.toml")[:, :, ::-1])[1].tobytes()
 
 
-LIANG = Person("梁守田", "99999919410305001", "om")
-FANG = Person("方桂兰", "99999919440917002", "of")
-NOBODY = Person("未登记", "99999919500101009", "om")
+LIANG = Person("梁守田", "99999919410305001", "cedar")
+FANG = Person("方桂兰", "99999919440917002", "peony")
+NOBODY = Person("未登记", "99999919500101009", "cedar")
 """Has a valid number that no benefit list knows."""
 
 

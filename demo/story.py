@@ -47,22 +47,21 @@ def play(installation: Installation) -> Iterator[Result]:
         return lambda: outcome_of(terminal.claim(number, actor))
 
     at_hall: list[Case] = [
-        ("live person", "certified", session(hall, LIANG.number, "live_om")),
+        ("live person", "certified", session(hall, LIANG.number, "cedar")),
         ("status at the fleet", "certified", lambda: arrived_state(installation, LIANG.number, "certified")),
-        ("printed photo", "not_certified", session(hall, LIANG.number, "print_om")),
-        # Rendered people are more alike than real ones (cosine about .5): the other one lands in the grey zone, where no machine refuses.
-        ("other person under the same number", "review", session(hall, LIANG.number, "live_of")),
+        ("printed photo", "review", session(hall, FANG.number, "print_flat_peony")),
+        ("other person under the same number", "not_certified", session(hall, LIANG.number, "maple")),
     ]
     at_van: list[Case] = [
-        ("replay of an earlier clip", "not_certified", session(van, LIANG.number, "screen_om")),
-        ("another takes over half way", "presentation_attack", session(van, LIANG.number, "swap_om_of")),
+        ("screen that shows an earlier session", "review", session(van, LIANG.number, "replay_cedar")),
+        ("another takes over half way", "presentation_attack", session(van, LIANG.number, "swap_cedar_maple")),
         (
             "another acts for the one in the picture",
             "presentation_attack",
-            session(van, LIANG.number, "stand_in_om_of"),
+            session(van, LIANG.number, "stand_in_cedar_maple"),
         ),
         ("nobody in front of the camera", "poor_sample", session(van, LIANG.number, "empty")),
-        ("unknown number", "no_reference", session(van, NOBODY.number, "live_om")),
+        ("unknown number", "no_reference", session(van, NOBODY.number, "cedar")),
     ]
     done: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
 
@@ -121,7 +120,7 @@ def cut_off(installation: Installation, van: Terminal) -> str:
     """Certify somebody while the link is cut."""
     before = settled_records(installation, van)
     van.link.cut()
-    outcome = outcome_of(van.claim(FANG.number, "live_of"))
+    outcome = outcome_of(van.claim(FANG.number, "peony"))
     return f"{outcome}, {len(installation.records(van)) - before} more at the fleet"
 
 
@@ -136,7 +135,7 @@ def power_cut(installation: Installation, van: Terminal) -> str:
     """Kill the terminal with a record in its outbox, start it again, and see the record arrive once, without a gap."""
     before = settled_records(installation, van)
     van.link.cut()
-    answer = van.claim(FANG.number, "live_of")
+    answer = van.claim(FANG.number, "peony")
     van.kill()
     van.link.restore()
     van.start()

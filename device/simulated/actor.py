@@ -2,8 +2,9 @@
 
 A clip description (TOML) says what a clip is: a `live` one has segments by action and answers prompts by playing the segment that
 was asked for, so that the order really is random; a `recording` runs from its start again and again, heedless of prompts, as
-a print, a mask or a replay on a screen does; `swap` is one person who is replaced by another half way; `stand_in` is one person
-who rests and another who does every action; `empty` is a room with nobody in it.
+a print, a mask or a replay on a screen does; `replay` is a screen that shows a layered person's earlier session; `swap` is one person
+who is replaced by another half way; `stand_in` is one person who rests and another who does every action; `empty` is a room with
+nobody in it.
 
 The shipped clips were rendered at 10 frames/s. They are shown at 20 frames/s with every picture held for `hold` frames, so
 that a movement is slow and deliberate: a blink of six pictures takes 0.9 s instead of 0.6 s, and eye evidence gets
@@ -26,9 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from device.errors import ClipInvalid
 from device.simulated.clips import Clip
-from device.simulated.layered import LayeredClip, LayeredDescription, describe, open_layered
-from device.simulated.performers import REACTION_S, Answering, Still
-from device.simulated.presenting import Present, Pulse, Seen
+from device.simulated.layered import LayeredClip, LayeredDescription, describe, open_layered, open_screen
+from device.simulated.performers import REACTION_S, Answering, Heedless, Still
+from device.simulated.presenting import Filming, OnScreen, Present, Pulse, Seen, StandIn
 from device.simulated.scene import DARK
 from device.simulated.sensor import Sensor
 from device.vision.frame import Frame, Pixels
@@ -94,6 +95,18 @@ class RecordingDescription(_Description):
     hold: int = Field(ge=1, le=30)
 
 
+class ReplayDescription(_Description):
+    """A screen that shows an earlier session of a layered person again and again, heedless of prompts."""
+
+    kind: Literal["replay"]
+    of: str
+    """Description of the person."""
+    screen: str
+    """Description of the screen."""
+    actions: tuple[Action, ...] = Field(min_length=1)
+    """What was done in the recorded session, in its order."""
+
+
 class SwapDescription(_Description):
     """One actor who is replaced by another."""
 
@@ -107,13 +120,13 @@ class SwapDescription(_Description):
 
 
 class StandInDescription(_Description):
-    """One live actor at rest, in whose place another does every action."""
+    """One person at rest, in whose place another does every action; both layered, or both live."""
 
     kind: Literal["stand_in"]
     rests: str
-    """Description of the live one who rests."""
+    """Description of the one who rests."""
     acts: str
-    """Description of the live one who acts."""
+    """Description of the one who acts."""
 
 
 class EmptyDescription(_Description):
@@ -123,7 +136,9 @@ class EmptyDescription(_Description):
     shown_rate: float = Field(gt=0, le=120)
 
 
-AnyDescription = LiveDescription | RecordingDescription | SwapDescription | StandInDescription | EmptyDescription
+AnyDescription = (
+    LiveDescription | RecordingDescription | ReplayDescription | SwapDescription | StandInDescription | EmptyDescription
+)
 _DESCRIPTION: TypeAdapter[AnyDescription] = TypeAdapter(Annotated[AnyDescription, Field(discriminator="kind")])
 
 
@@ -145,9 +160,7 @@ def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
         clip = Clip(path)
         return Recording(clip, rate=clip.rate, hold=1, is_looped=is_looped)
     if isinstance(describe(beside), LayeredDescription):
-        layered = open_layered(beside)
-        is_person = layered.description.attack is None
-        return Present(layered, Answering(layered.description), pulse=_PULSE if is_person else None)
+        return _layered(beside)
     description = _read(beside)
     match description:
         case LiveDescription():
@@ -155,6 +168,10 @@ def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
         case RecordingDescription():
             clip = Clip(beside.parent / description.clip)
             return Recording(clip, rate=description.shown_rate, hold=description.hold, is_looped=True)
+        case ReplayDescription():
+            person = open_layered(beside.parent / description.of)
+            session = Filming(Present(person, Heedless(person.description, description.actions)), is_clean=True)
+            return OnScreen(open_screen(beside.parent / description.screen), session)
         case SwapDescription():
             return SwapActor(
                 open_actor(beside.parent / description.first),
@@ -163,9 +180,27 @@ def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
             )
         case StandInDescription():
             rests, acts = beside.parent / description.rests, beside.parent / description.acts
+            if isinstance(describe(rests), LayeredDescription):
+                return StandIn(_layered(rests), _layered(acts))
             return StandInActor(_live(rests, _read(rests)), _live(acts, _read(acts)))
         case EmptyDescription():
             return EmptyRoom(description.shown_rate)
+
+
+def _layered(path: Path) -> Present:
+    clip = open_layered(path)
+    return Present(clip, Answering(clip.description), pulse=_PULSE if clip.description.attack is None else None)
+
+
+def portrait(path: Path) -> Pixels:
+    """Return a layered person at rest in the room's own light, uint8 (H, W, 3) RGB, as an enrolment desk takes them.
+
+    Raises:
+        ClipInvalid: if the description cannot be used.
+        CameraUnavailable: if the clip cannot be read.
+    """
+    clip = open_layered(path)
+    return Filming(Present(clip, Still(clip.description.segments.idle[0]))).frame(0.0)[1]
 
 
 def _live(path: Path, description: AnyDescription) -> LiveActor:
@@ -400,6 +435,8 @@ def open_script(path: Path) -> ClipScript:
         case LiveDescription() | RecordingDescription():
             clip = Clip(beside.parent / description.clip)
             return ClipScript(clip.pictures, rate=description.shown_rate, hold=description.hold)
+        case ReplayDescription():
+            return open_script(beside.parent / description.of)
         case SwapDescription():
             return open_script(beside.parent / description.first)
         case StandInDescription():
