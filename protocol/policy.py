@@ -123,8 +123,8 @@ class IlluminationPolicy(WirePart):
     """Least relief: how far the gain over the face is from that of a flat or evenly bent sheet."""
     max_highlight: float = Field(gt=0)
     """Most highlight: peak over median of the gain; glass goes beyond it."""
-    min_albedo_correlation: float = Field(ge=-1, le=1)
-    """Least correlation of the light that the lamp adds with the face's own light and dark."""
+    min_albedo_share: float = Field(ge=-1, le=1)
+    """How dark brows, eyes and lips must at least be in the light that the lamp adds, as a part of how dark they are in the room's."""
 
 
 class PlanarityPolicy(WirePart):

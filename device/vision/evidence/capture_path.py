@@ -38,6 +38,7 @@ _GRID = 8
 """Every so many pixels enter digest and brightness: 4,800 of a picture of 640x480, enough noise that no two are equal."""
 _SATURATED = 250
 _DARK = 5
+_LEAST, _MOST = (np.full(1, float(value)) for value in (_DARK + 1, _SATURATED - 1))
 _LEAST_USABLE = 0.2
 """Part of the pixels that must be neither saturated nor black for the brightness to be believed."""
 _GAMMA = 2.2
@@ -163,11 +164,11 @@ def _assess_exposure(
 def _brightness(sampled: Pixels) -> float:
     """Return the mean linear brightness of the pixels that are neither saturated nor black, NaN if they are few."""
     red, green, blue = cv2.split(sampled)
-    brightest = np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
-    usable = ((brightest < _SATURATED) & (brightest > _DARK)).astype(np.uint8)
-    if usable.mean() < _LEAST_USABLE:
+    usable = cv2.inRange(cv2.max(cv2.max(red, green), blue), _LEAST, _MOST)
+    if cv2.countNonZero(usable) < _LEAST_USABLE * red.size:
         return math.nan
-    counts = sum(cv2.calcHist([sampled], [channel], usable, [256], [0, 256]).ravel() for channel in range(3))
+    first, second, third = (cv2.calcHist([plane], [0], usable, [256], [0, 256]) for plane in (red, green, blue))
+    counts = (first + second + third).ravel()
     return float(np.dot(counts, _LINEAR) / np.sum(counts))
 
 

@@ -72,7 +72,7 @@ class IlluminationRecorder:
 
         Returns:
             The score is the least of what was measured divided by what the policy asks for (code correlation, relief, albedo
-            correlation, and the inverse for the highlight): 1 passes, larger = more surely a face under this light. Passed with
+            share, and the inverse for the highlight): 1 passes, larger = more surely a face under this light. Passed with
             `follows_light`. Failed with `wrong_code`, `flat`, `highlight` or `not_skin`. Not run with `not_in_policy`,
             `too_few_frames`, `moved`, or `too_bright` (the room outshines the ring, or the face is saturated).
         """
@@ -109,9 +109,9 @@ def _judge_shape(
         "relief_right": shape.relief_right,
         "relief_sides": shape.relief_sides,
         "highlight": shape.highlight,
-        "albedo_correlation": shape.albedo_correlation,
+        "albedo_share": shape.albedo_share,
     }
-    skin = _part(shape.albedo_correlation, rules.min_albedo_correlation)
+    skin = _part(shape.albedo_share, rules.min_albedo_share)
     matt = _part(1.0 / shape.highlight, 1.0 / rules.max_highlight) if shape.highlight > 0 else math.nan
     solid = _part(shape.relief, rules.min_relief)
     parts = (_part(fit.correlation, rules.min_code_correlation), skin, matt, solid)

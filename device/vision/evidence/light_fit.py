@@ -32,8 +32,16 @@ _LATENCY_TIE = 0.002
 """Correlations this near to each other are the same; then the latency nearest to none is taken."""
 _ALTERNATIVES = 15
 _SMOOTH_PX = 1.5
+"""For relief, which is coarse."""
+_DETAIL_PX = 0.8
+"""For brows, lids and lips, which are not."""
 _FINE_PX = 4.0
 """Albedo is compared in what is finer than this: brows, eyes, nostrils, lips, and not the shading of the head."""
+_DARKEST = 0.1
+"""Part of the face that counts as dark in its fine structure: where little light comes back, shine is least, so wet, oily and dark skin
+and spectacles do not hide it."""
+_LEAST_LIGHT = 0.05
+"""Light below this part of the median counts as this much: its logarithm is noise."""
 _LEAST_PART = 0.1
 """Places where a gain is less than this part of the median are in a cast shadow and have no logarithm worth having."""
 
@@ -69,6 +77,10 @@ class LightGains:
     """Added by the half on the subject's left at full brightness."""
     right: Plane
 
+    def smooth(self, sigma_px: float) -> LightGains:
+        """Return the same, smoothed; as all is linear, this is what smoothed frames would have given."""
+        return LightGains(*(cv2.GaussianBlur(plane, (0, 0), sigma_px) for plane in (self.base, self.left, self.right)))
+
 
 @dataclass(frozen=True, slots=True)
 class LightShape:
@@ -83,8 +95,9 @@ class LightShape:
     """The same of the left gain over the right one: free of skin, print and room light, but small with a small ring."""
     highlight: float
     """Brightest hundredth over median of the added light, eye sockets left out."""
-    albedo_correlation: float
-    """Correlation of the fine structure of the added light with that of the face, -1..1."""
+    albedo_share: float
+    """How dark brows, eyes, nostrils and lips are in the added light, as a part of how dark they are in the face's own: about 1 if the
+    same surface reflects both, 0 if the lamp lies on them as a veil. Logarithms of the fine structure, median of the darkest tenth."""
 
     @property
     def relief(self) -> float:
@@ -132,7 +145,7 @@ def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog)
 
 
 def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, sockets: Mask) -> LightShape:
-    """Measure relief, highlight and albedo correlation of the gains.
+    """Measure relief, highlight and albedo share of the gains.
 
     Every measure but the highlight comes from two sets of frames, every other one of those used, and is the agreement of both.
 
@@ -143,9 +156,10 @@ def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, socket
         sockets: places where eyes and spectacles are.
     """
     chosen = [patch for patch, is_used in zip(patches, fit.used, strict=True) if is_used]
-    stack = np.array([cv2.GaussianBlur(patch.brightness, (0, 0), _SMOOTH_PX) for patch in chosen], np.float32)
+    stack = np.array([patch.brightness for patch in chosen], np.float32)
     light = fit.light[fit.used]
-    halves = [fit_gains(stack[start::2], light[start::2]) for start in (0, 1)]
+    sharp = [fit_gains(stack[start::2], light[start::2]) for start in (0, 1)]
+    halves = [half.smooth(_SMOOTH_PX) for half in sharp]
     added = np.mean([half.left + half.right for half in halves], axis=0)
     skin = face & ~sockets
     return LightShape(
@@ -153,7 +167,7 @@ def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, socket
         relief_right=_relief([(half.right, half.base) for half in halves], skin),
         relief_sides=_relief([(half.left, half.right) for half in halves], skin),
         highlight=float(np.quantile(added[skin], 0.99) / max(float(np.median(added[skin])), 1e-6)),
-        albedo_correlation=_albedo_correlation(halves[0], halves[1], face),
+        albedo_share=_albedo_share(*(half.smooth(_DETAIL_PX) for half in sharp), face),
     )
 
 
@@ -253,18 +267,25 @@ def _relief(pairs: Sequence[tuple[Plane, Plane]], face: Mask) -> float:
     return math.sqrt(max(0.0, float((rest[0] * rest[1]).mean())))
 
 
-def _albedo_correlation(one: LightGains, other: LightGains, face: Mask) -> float:
-    """Return how the fine structure of the added light goes with that of the face, each measured in other frames."""
-    found = []
+def _albedo_share(one: LightGains, other: LightGains, face: Mask) -> float:
+    """Return how dark the added light is where the face is dark, each measured in other frames; NaN without a face of light and dark."""
+    shares = []
     for base, gains in ((one.base, other), (other.base, one)):
-        own, added = _fine(base)[face], _fine(gains.left + gains.right)[face]
-        if own.std() < 1e-9 or added.std() < 1e-9:
+        own, added = _fine(base, face), _fine(gains.left + gains.right, face)
+        dark = own <= np.quantile(own, _DARKEST)
+        depth = float(np.median(own[dark]))
+        if depth > -1e-6:
             return math.nan
-        found.append(float(np.corrcoef(own, added)[0, 1]))
-    return float(np.mean(found))
+        shares.append(float(np.median(added[dark])) / depth)
+    return float(np.mean(shares))
 
 
-def _fine(plane: Plane) -> Plane:
-    """Return the fine structure relative to the coarse one."""
-    coarse = cv2.GaussianBlur(plane, (0, 0), _FINE_PX)
-    return np.asarray((plane - coarse) / np.maximum(coarse, 1e-4), np.float32)
+def _fine(plane: Plane, face: Mask) -> Series:
+    """Return the logarithm of the fine structure relative to the coarse one at the places of the face; nothing outside enters."""
+    least = _LEAST_LIGHT * max(float(np.median(plane[face])), 1e-6)
+    light = np.log(np.maximum(plane, least)).astype(np.float32)
+    inside = face.astype(np.float32)
+    coarse = cv2.GaussianBlur(light * inside, (0, 0), _FINE_PX) / np.maximum(
+        cv2.GaussianBlur(inside, (0, 0), _FINE_PX), np.float32(1e-3)
+    )
+    return np.asarray((light - coarse)[face], np.float64)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.vision.evidence.results import Writer
-from device.vision.landmarks import LEFT_EYE, RIGHT_EYE, FaceLandmarks
+from device.vision.landmarks import FaceLandmarks
 from device.vision.pose import HeadPose
 from protocol.evidence import EvidenceKind, EvidenceResult
 from protocol.policy import PlanarityPolicy
@@ -32,7 +32,8 @@ evenly; lips, lids, brows and chin are left out, as a face that only talks or wi
 _MOST_FRAMES = 600
 """Frames kept: twenty seconds at 30 frames/s, of the rest and of turns each."""
 _LEAST_REST_FRAMES = 3
-_FOREHEAD, _NOSE_BASE = 10, 2
+_RIGID = np.array(RIGID_POINTS)
+_FOREHEAD_PLACE, _NOSE_BASE_PLACE = RIGID_POINTS.index(10), RIGID_POINTS.index(2)
 """Their distance is a length that a turn to the side does not shorten and a mouth does not stretch."""
 
 
@@ -118,12 +119,12 @@ def homography_residual(rest: _Pose, turned: _Pose) -> float:
 
 
 def _pose_of(landmarks: FaceLandmarks, pose: HeadPose) -> _Pose | None:
-    flat = landmarks.points[:, :2].astype(np.float64)
-    interocular = float(np.linalg.norm(flat[LEFT_EYE].mean(axis=0) - flat[RIGHT_EYE].mean(axis=0)))
-    height = float(np.linalg.norm(flat[_FOREHEAD] - flat[_NOSE_BASE]))
-    if not (np.isfinite(flat).all() and math.isfinite(pose.yaw_deg) and interocular > 1.0 and height > 1.0):
+    points = landmarks.points[_RIGID, :2].astype(np.float64)
+    interocular = landmarks.interocular_px
+    height = math.dist(points[_FOREHEAD_PLACE].tolist(), points[_NOSE_BASE_PLACE].tolist())
+    if not (np.isfinite(points).all() and math.isfinite(pose.yaw_deg) and interocular > 1.0 and height > 1.0):
         return None
-    return _Pose(flat[list(RIGID_POINTS)], interocular, height, pose.yaw_deg, pose.pitch_deg)
+    return _Pose(points, interocular, height, pose.yaw_deg, pose.pitch_deg)
 
 
 def _median_pose(poses: tuple[_Pose, ...]) -> _Pose:

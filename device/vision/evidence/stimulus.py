@@ -54,13 +54,13 @@ class StimulusLog:
         """Return by how much the brighter moving half changes within each span [begin, end]: float64 (N,), 0..1."""
         at = np.array([entry[0] for entry in self._light], np.int64)
         levels = np.array([entry[1:] for entry in self._light], np.float64).reshape(-1, 2)
-        moves = np.zeros(len(begin))
-        for index, (first, last) in enumerate(
-            zip(np.searchsorted(at, begin, "right"), np.searchsorted(at, end, "right"), strict=True)
-        ):
+        firsts, lasts = np.searchsorted(at, begin, "right").tolist(), np.searchsorted(at, end, "right").tolist()
+        # Frames come more often than levels, so most spans hold the same levels as the one before.
+        known: dict[tuple[int, int], float] = {}
+        for first, last in set(zip(firsts, lasts, strict=True)):
             span = levels[max(first - 1, 0) : last]
-            moves[index] = float(np.ptp(span, axis=0).max()) if len(span) else 0.0
-        return moves
+            known[first, last] = float(np.ptp(span, axis=0).max()) if len(span) else 0.0
+        return np.array([known[place] for place in zip(firsts, lasts, strict=True)], np.float64)
 
 
 def _held(entries: list[tuple[int, tuple[float, ...]]], times: Times, width: int) -> NDArray[np.float64]:
