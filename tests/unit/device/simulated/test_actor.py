@@ -112,8 +112,16 @@ def kind_of(path):
     return tomllib.loads(path.read_text(encoding="utf-8"))["kind"]
 
 
-FILMED = [path for path in sorted(PEOPLE.glob("*.toml")) if kind_of(path) not in {"layered", "screen"}]
-LAYERED = [path for path in sorted(PEOPLE.glob("*.toml")) if kind_of(path) == "layered"]
+def is_by_lamp(path):
+    """Say whether a description is of a layered clip, or of a scene made of such."""
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    made_of = next((content[key] for key in ("of", "first", "rests") if key in content), None)
+    return content["kind"] == "layered" or (made_of is not None and is_by_lamp(PEOPLE / made_of))
+
+
+SCENES = [path for path in sorted(PEOPLE.glob("*.toml")) if kind_of(path) != "screen"]
+FILMED = [path for path in SCENES if not is_by_lamp(path)]
+LAYERED = [path for path in SCENES if is_by_lamp(path)]
 
 
 @pytest.mark.parametrize("path", FILMED, ids=lambda path: path.stem)
