@@ -6,6 +6,7 @@ for 32-bit ARM and Python 3.11. Results of the two differ by a few quantisation 
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib
 import time
@@ -36,7 +37,8 @@ class TfliteNetwork:
     """One network file on one interpreter.
 
     Pictures are written into the interpreter's own input tensor and answers read from its output tensors, without a copy
-    between. The views are taken anew for each picture: the interpreter refuses to run while anybody holds one.
+    between. Where those lie is asked once. They stay there until tensors are resized or allocated again, which nothing here does,
+    and the interpreter lives as long as this object.
     """
 
     def __init__(self, manifest: ModelManifest, content: bytes, *, interpreter: Any, runtime: str) -> None:
@@ -54,14 +56,16 @@ class TfliteNetwork:
                 f"network {manifest.name}: input is {image.shape}, expected one of (1, {self._size})"
             )
         index = {detail["name"]: detail["index"] for detail in outputs}
-        self._input_view = interpreter.tensor(inputs[0]["index"])
+        stored = _memory_of(interpreter, inputs[0]["index"])[0]
         self._outputs = tuple(
-            (tensor.role, interpreter.tensor(index[tensor.name]), _value_table(tensor)) for tensor in manifest.outputs
+            (tensor.role, _bytes_of(_memory_of(interpreter, index[tensor.name])), _value_table(tensor))
+            for tensor in manifest.outputs
         )
         self._table = _pixel_table(manifest, image)
         self._is_bgr = manifest.preprocessing.colour_order == "BGR"
         is_flipped = image.dtype == "int8" and bool((self._table.view(np.uint8) == _PIXEL_VALUES ^ _FLIPPED_BIT).all())
         self._is_flipped = is_flipped
+        self._input = stored.view(np.uint8) if is_flipped else stored
         self._count = 0
         self._invoke_ns = 0
 
@@ -94,14 +98,14 @@ class TfliteNetwork:
         source = image[:, :, ::-1] if self._is_bgr else image
         if self._is_flipped:
             # int8 is uint8 less 128, which is one bit: a seventh of the time of a table, let alone of floating point.
-            np.bitwise_xor(source, _FLIPPED_BIT, out=self._input_view()[0].view(np.uint8))
+            np.bitwise_xor(source, _FLIPPED_BIT, out=self._input)
         else:
-            np.take(self._table, source, out=self._input_view()[0], mode="clip")
+            np.take(self._table, source, out=self._input, mode="clip")
         begin_ns = time.thread_time_ns()
         self._interpreter.invoke()
         self._invoke_ns += time.thread_time_ns() - begin_ns
         self._count += 1
-        return {role: _real(view(), table) for role, view, table in self._outputs}
+        return {role: _real(stored, table) for role, stored, table in self._outputs}
 
 
 def open_network(manifest_path: Path, *, runtime: Runtime = "auto", threads: int = 1) -> Network:
@@ -244,6 +248,22 @@ def _value_table(tensor: Tensor) -> NDArray[np.float32] | None:
     return np.asarray((stored - np.float32(tensor.zero_point)) * np.float32(tensor.scale), np.float32)
 
 
+def _memory_of(interpreter: Any, index: int) -> NDArray[Any]:
+    """Return a tensor of the interpreter as an array that does not keep the interpreter from running.
+
+    An interpreter refuses to run while anybody holds one of its own arrays, as it might move its tensors: it cannot know that it is
+    never asked to.
+    """
+    own = interpreter.tensor(index)()
+    memory = (ctypes.c_uint8 * own.nbytes).from_address(own.ctypes.data)
+    return np.frombuffer(memory, own.dtype).reshape(own.shape)
+
+
+def _bytes_of(stored: NDArray[Any]) -> NDArray[Any]:
+    """Return a tensor of 8-bit values as its bytes, which a table of values is read by; any other as it is."""
+    return stored.view(np.uint8) if stored.itemsize == 1 else stored
+
+
 def _real(stored: NDArray[Any], table: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Return an output tensor's values in memory of their own."""
-    return stored.copy() if table is None else table.take(stored.view(np.uint8))
+    return stored.copy() if table is None else table[stored]
