@@ -79,7 +79,11 @@ class LightGains:
 
     def smooth(self, sigma_px: float) -> LightGains:
         """Return the same, smoothed; as all is linear, this is what smoothed frames would have given."""
-        return LightGains(*(cv2.GaussianBlur(plane, (0, 0), sigma_px) for plane in (self.base, self.left, self.right)))
+        base, left, right = (
+            np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px), np.float32)
+            for plane in (self.base, self.left, self.right)
+        )
+        return LightGains(base, left, right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, socket
         relief_right=_relief([(half.right, half.base) for half in halves], skin),
         relief_sides=_relief([(half.left, half.right) for half in halves], skin),
         highlight=float(np.quantile(added[skin], 0.99) / max(float(np.median(added[skin])), 1e-6)),
-        albedo_share=_albedo_share(*(half.smooth(_DETAIL_PX) for half in sharp), face),
+        albedo_share=_albedo_share(sharp[0].smooth(_DETAIL_PX), sharp[1].smooth(_DETAIL_PX), face),
     )
 
 
