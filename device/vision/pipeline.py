@@ -34,17 +34,19 @@ class SubjectObservation:
     interocular_px: float
     """Distance between the eyes in pixels."""
     pose: HeadPose
-    openness: EyeOpenness
+    openness: EyeOpenness | None
+    """None where the eyes were not looked at."""
     mouth: float
     """Lip distance divided by mouth width, 0 closed."""
-    quality: QualityAssessment
+    quality: QualityAssessment | None
+    """None where no sample is to be taken of the frame."""
     landmarks: FaceLandmarks
     """Of the face, in frame pixels; for evidence that follows single places of it."""
     similar_faces: int = 1
     """Faces at least half as wide as the subject's, the subject's own included: a head at twice the distance is half as wide, and who
     stands nearer than that is in the picture with the subject."""
     crop: Pixels | None = None
-    """The aligned face, uint8 (h, w, 3), from which features can still be made; never kept."""
+    """The aligned face, uint8 (h, w, 3), that quality and features were made from; never kept."""
     features: FeatureVector | None = None
     """Only where asked for; ends in the vision worker."""
 
@@ -80,12 +82,22 @@ class VisionPipeline:
         """SHA-256 of the feature network."""
         return self._extractor.model_digest
 
-    def process(self, frame: Frame, *, want_features: bool = False, flip_averaging: bool = False) -> FrameObservation:
+    def process(
+        self,
+        frame: Frame,
+        *,
+        want_features: bool = False,
+        want_quality: bool = True,
+        want_eyes: bool = True,
+        flip_averaging: bool = False,
+    ) -> FrameObservation:
         """Observe the next frame.
 
         Args:
             frame: the frame; one that is not newer than the last is not looked at.
             want_features: whether to run the feature network on the subject.
+            want_quality: whether to assess the quality of the frame as a sample; always done where features are wanted.
+            want_eyes: whether to look how far the eyes are open, a third of the work of a frame; always done for quality.
             flip_averaging: for enrolment, see `FeatureExtractor.extract`.
         """
         if self._last_ns is not None and frame.monotonic_ns <= self._last_ns:
@@ -101,15 +113,17 @@ class VisionPipeline:
                 seen.landmarks,
                 others,
                 want_features=want_features,
+                want_quality=want_quality or want_features,
+                want_eyes=want_eyes,
                 flip_averaging=flip_averaging,
             )
         return FrameObservation(
             sequence=frame.sequence, monotonic_ns=frame.monotonic_ns, face_count=len(seen.faces), subject=subject
         )
 
-    def features_of(self, subject: SubjectObservation) -> FeatureVector | None:
-        """Return the features of a subject that was observed without; None when its crop was not kept."""
-        return None if subject.crop is None else self._extractor.extract(subject.crop)
+    def features_of(self, frame: Frame, subject: SubjectObservation) -> FeatureVector:
+        """Return the features of a subject that was observed without, in the frame that shows it."""
+        return self._extractor.extract(self._extractor.aligned(frame.pixels, subject.landmarks))
 
     def forget_subject(self) -> None:
         """Let the next frame choose a subject anew, under a new track id; for the start of a certification session."""
@@ -124,12 +138,29 @@ class VisionPipeline:
         others: Sequence[Box],
         *,
         want_features: bool,
+        want_quality: bool,
+        want_eyes: bool,
         flip_averaging: bool,
     ) -> SubjectObservation:
         face = tracked.face
-        openness = self._eyelids.measure(pixels, landmarks)
+        openness = self._eyelids.measure(pixels, landmarks) if want_eyes or want_quality else None
         pose, mouth = head_pose(landmarks), mouth_openness(landmarks)
-        crop = self._extractor.aligned(pixels, landmarks)
+        crop = quality = None
+        if want_quality and openness is not None:
+            crop = self._extractor.aligned(pixels, landmarks)
+            quality = assess(
+                pixels,
+                box=face.box,
+                others=others,
+                landmarks=landmarks,
+                pose=pose,
+                openness=openness,
+                mouth=mouth,
+                crop=crop,
+            )
+        features = None
+        if want_features and crop is not None:
+            features = self._extractor.extract(crop, flip_averaging=flip_averaging)
         return SubjectObservation(
             track_id=tracked.track_id,
             box=face.box,
@@ -140,18 +171,9 @@ class VisionPipeline:
             pose=pose,
             openness=openness,
             mouth=mouth,
-            quality=assess(
-                pixels,
-                box=face.box,
-                others=others,
-                landmarks=landmarks,
-                pose=pose,
-                openness=openness,
-                mouth=mouth,
-                crop=crop,
-            ),
+            quality=quality,
             landmarks=landmarks,
             similar_faces=1 + sum(2 * (other[2] - other[0]) >= face.box[2] - face.box[0] for other in others),
             crop=crop,
-            features=self._extractor.extract(crop, flip_averaging=flip_averaging) if want_features else None,
+            features=features,
         )

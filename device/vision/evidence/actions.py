@@ -28,8 +28,8 @@ class Motion:
     """Positive up."""
     mouth: float
     """Lip distance divided by mouth width."""
-    openness: float
-    """Lid distance divided by eye width, mean of both eyes."""
+    openness: float | None
+    """Lid distance divided by eye width, mean of both eyes; None where the eyes were not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class ActionReport:
     is_at_rest: bool = False
     """Whether the subject is seen and head and mouth are near their rest. Eyes do not count: everybody blinks."""
     is_moving: bool = False
-    """Whether any signal, the eyes' included, has left its rest."""
+    """Whether any signal, the eyes' included where they were looked at, has left its rest."""
 
     @property
     def is_blink_possible(self) -> bool:
@@ -135,7 +135,7 @@ def motion_of(observation: FrameObservation) -> Motion | None:
         yaw_deg=subject.pose.yaw_deg,
         pitch_deg=subject.pose.pitch_deg,
         mouth=subject.mouth,
-        openness=subject.openness.mean,
+        openness=None if subject.openness is None else subject.openness.mean,
     )
 
 
@@ -236,7 +236,7 @@ class _Subject:
             }
             for action, deviation in deviations.items():
                 completed += self._channels[action].take(deviation, motion)
-            if is_fast_enough and abs(yaw) < _BLINK_YAW_LIMIT:
+            if motion.openness is not None and is_fast_enough and abs(yaw) < _BLINK_YAW_LIMIT:
                 lost = 1.0 - motion.openness / max(self._eyes.value, 1e-3)
                 blinks = self._blink.take(lost, motion)
                 completed += [blink for blink in blinks if blink.end_ns - blink.start_ns <= _BLINK_LONGEST_NS]
@@ -251,7 +251,8 @@ class _Subject:
         self._yaw.add(motion.yaw_deg, now, is_resting=is_still)
         self._pitch.add(motion.pitch_deg, now, is_resting=is_still)
         self._mouth.add(motion.mouth, now, is_resting=is_still)
-        self._eyes.add(motion.openness, now, is_resting=is_still and self._blink.is_at_rest)
+        if motion.openness is not None:
+            self._eyes.add(motion.openness, now, is_resting=is_still and self._blink.is_at_rest)
 
 
 class _Rest:

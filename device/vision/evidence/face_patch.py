@@ -33,8 +33,14 @@ LINEAR = ((np.arange(256) / 255.0) ** _GAMMA).astype(np.float32)
 _MEAN = np.full((1, 3), 1 / 3, np.float32)
 _EYE_SOCKETS = (70, 46, 124, 111, 119, 188, 412, 348, 340, 353, 276, 300, 336, 9, 107)
 """Landmarks around both eyes, as far as spectacles reach."""
+_MOUTH = (0, 61, 291, 17, 185, 409, 146, 375)
+"""Landmarks around the lips."""
 _OUTLINE_MARGIN_PX = 4
 """By how much the face's outline is drawn in: at the edge landmarks are least sure and skin is seen askew."""
+_LEAST_SATURATED = 0.05
+"""A place of which more is saturated has no colour."""
+_LEAST_SKIN = 0.8
+"""Part of the skin that must have a colour."""
 _BACKGROUND = ((-3.0, -1.5, -1.9, 0.9), (1.5, -1.5, 3.0, 0.9), (-1.4, -3.0, 1.4, -2.1))
 """Left of, right of and above the head: x and y from, x and y to, from the middle of the eyes in distances between them."""
 _GRID = 4
@@ -82,21 +88,21 @@ class PatchCutter:
         """Where the face is, bool."""
         self.sockets = _hull(placed[list(_EYE_SOCKETS)], 0)
         """Where eyes and spectacles are, bool."""
+        self.skin = self.face & ~self.sockets & ~_hull(placed[list(_MOUTH)], 0)
+        """What neither blinks nor speaks, bool."""
         self._background = _background_mask(size, middle, self._unit)
         self._exposure: float | None = None
 
     def cut(self, frame: Frame, landmarks: FaceLandmarks) -> FacePatch | None:
         """Return the patch of a frame, None if no map from the first frame's landmarks can be found."""
-        points = landmarks.points[list(RIGID_POINTS), :2].astype(np.float64)
-        design = np.column_stack([self._points, np.ones(len(points))])
-        moved = np.linalg.lstsq(design, points, rcond=None)[0].T
-        linear = moved[:, :2]
-        if not np.isfinite(moved).all() or not 0.2 < np.linalg.det(linear) < 5.0:
+        to_frame = self._follow(landmarks)
+        if to_frame is None:
             return None
-        to_frame = np.column_stack([linear @ self._to_frame[:, :2], linear @ self._to_frame[:, 2] + moved[:, 2]])
-        brightness, saturated = _warp(frame.pixels, to_frame)
+        brightness, saturated = _warp(frame.pixels, to_frame, is_grey=True)
         exposure = self._relative_exposure(frame)
+        points = landmarks.points[list(RIGID_POINTS), :2].astype(np.float64)
         shift = (points - self._points).mean(axis=0) / self._unit
+        linear = to_frame[:, :2] @ np.linalg.inv(self._to_frame[:, :2])
         return FacePatch(
             monotonic_ns=frame.monotonic_ns,
             brightness=brightness / np.float32(exposure),
@@ -105,6 +111,33 @@ class PatchCutter:
             shift=(float(shift[0]), float(shift[1])),
             turn=(float(np.linalg.norm(linear[:, 0])), float(np.linalg.norm(linear[:, 1]))),
         )
+
+    def colour(self, pixels: Pixels, landmarks: FaceLandmarks) -> NDArray[np.float64] | None:
+        """Return the mean colour of the skin, float64 (3,), linear light of R, G, B; None if much of it is saturated or not seen.
+
+        All of the skin, and places that are fixed by many landmarks together: where one landmark moves by a part of a pixel, the shade of
+        a cheek changes more than by a heartbeat.
+        """
+        to_frame = self._follow(landmarks)
+        if to_frame is None:
+            return None
+        light, saturated = _warp(pixels, to_frame, is_grey=False)
+        used = self.skin & (saturated < _LEAST_SATURATED)
+        if used.sum() < max(_LEAST_SKIN * self.skin.sum(), 1):
+            return None
+        return np.asarray(light[used].mean(axis=0), np.float64)
+
+    def _follow(self, landmarks: FaceLandmarks) -> NDArray[np.float64] | None:
+        """Return the map from the patch to this frame, float64 (2, 3); None if there is no sensible one."""
+        points = landmarks.points[list(RIGID_POINTS), :2].astype(np.float64)
+        if not np.isfinite(points).all():
+            return None
+        design = np.column_stack([self._points, np.ones(len(points))])
+        moved = np.linalg.lstsq(design, points, rcond=None)[0].T
+        linear = moved[:, :2]
+        if not np.isfinite(moved).all() or not 0.2 < np.linalg.det(linear) < 5.0:
+            return None
+        return np.column_stack([linear @ self._to_frame[:, :2], linear @ self._to_frame[:, 2] + moved[:, 2]])
 
     def _relative_exposure(self, frame: Frame) -> float:
         """Return the frame's exposure as a part of the first frame's."""
@@ -124,8 +157,11 @@ class PatchCutter:
         return float(LINEAR[usable].mean()) if len(usable) >= _LEAST_BACKGROUND else float("nan")
 
 
-def _warp(pixels: Pixels, to_frame: NDArray[np.float64]) -> tuple[Plane, Plane]:
-    """Return linear brightness and saturated part of the patch; light is averaged before it is sampled, and outside is saturated."""
+def _warp(pixels: Pixels, to_frame: NDArray[np.float64], *, is_grey: bool) -> tuple[Plane, Plane]:
+    """Return linear light (brightness, or three colours) and saturated part of the patch.
+
+    Light is averaged before it is sampled, and outside is saturated.
+    """
     corners = np.array([[0, 0, 1], [PATCH_WIDTH, 0, 1], [PATCH_WIDTH, PATCH_HEIGHT, 1], [0, PATCH_HEIGHT, 1]], float)
     corners = corners @ to_frame.T
     height, width = pixels.shape[:2]
@@ -134,7 +170,9 @@ def _warp(pixels: Pixels, to_frame: NDArray[np.float64]) -> tuple[Plane, Plane]:
     low = np.clip(np.floor(corners.min(axis=0)).astype(int) - margin, 0, [width - 1, height - 1])
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + margin, low + 1, [width, height])
     part = np.ascontiguousarray(pixels[low[1] : high[1], low[0] : high[0]])
-    light = cv2.transform(cv2.LUT(part, LINEAR), _MEAN)
+    light = cv2.LUT(part, LINEAR)
+    if is_grey:
+        light = cv2.transform(light, _MEAN)
     red, green, blue = cv2.split(part)
     full = (cv2.max(cv2.max(red, green), blue) >= SATURATED).astype(np.float32)
     moved = to_frame.copy()
@@ -150,7 +188,7 @@ def _warp(pixels: Pixels, to_frame: NDArray[np.float64]) -> tuple[Plane, Plane]:
                 (PATCH_WIDTH, PATCH_HEIGHT),
                 flags=flags,
                 borderMode=cv2.BORDER_CONSTANT,
-                borderValue=(outside,),
+                borderValue=(outside, outside, outside),
             ).astype(np.float32)
         )
     return planes[0], planes[1]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from device.vision.evidence.face_patch import PatchCutter
 from device.vision.evidence.results import Writer
 from device.vision.frame import Frame
 from device.vision.landmarks import FaceLandmarks
@@ -20,33 +20,38 @@ from protocol.policy import PulsePolicy
 
 MINIMUM_RATE = 12.0
 """Frames per second. Source: a rate of 3 Hz with its first harmonic needs 12 samples a second (Nyquist)."""
-PROJECTION_WINDOW_S = 1.6
-"""Source: Wang et al. 2017, Algorithm 1: 32 frames at 20 frames/s."""
+_SIGNATURE = np.array([0.33, 0.77, 0.53])
+"""Relative strength of the pulse in R, G, B. Source: de Haan and van Leest 2014, for white light."""
+_LEAST_VARIANCE = 1e-16
+"""Relative variance below which nothing but rounding is seen."""
+_SMALLEST_PX = 8.0
+"""Distance between the eyes below which a face has no skin to speak of."""
+_RIDGE = 1e-3
+"""Part of the mean variance that is added to each channel, so that colours that always change together can be told apart."""
 MOST_MOTION = 0.35
 """Range of the eyes' middle within the window, in distances between the eyes, beyond which what is measured is motion."""
-_PATCHES = (
-    (109, 10, 338, 337, 151, 108),
-    (50, 101, 36, 205, 187, 123),
-    (280, 330, 266, 425, 411, 352),
-)
-"""Forehead and both cheeks: skin without brows, lids, lips and beard line. Landmark numbers, around each patch."""
 _MOST_FRAMES = 1800
 _NEIGHBOURHOOD_HZ = 0.1
 """Half width of the band around rate and harmonic that counts as signal; widened to one line of the spectrum in short windows."""
-_SATURATED = 250
 
 
 class PulseRecorder:
-    """Collects the mean colour of skin patches while the subject is watched at rest under constant light."""
+    """Collects the mean colour of the skin while the subject is watched at rest under constant light."""
 
     def __init__(self) -> None:
         self._times: deque[int] = deque(maxlen=_MOST_FRAMES)
         self._colours: deque[NDArray[np.float64]] = deque(maxlen=_MOST_FRAMES)
         self._middles: deque[NDArray[np.float64]] = deque(maxlen=_MOST_FRAMES)
+        self._cutter: PatchCutter | None = None
 
     def observe(self, frame: Frame, landmarks: FaceLandmarks) -> None:
         """Take in one frame of the subject; its pixels are not kept."""
-        colour = _skin_colour(frame, landmarks)
+        if not np.isfinite(landmarks.points).all() or landmarks.interocular_px < _SMALLEST_PX:
+            return
+        if self._cutter is None:
+            height, width = frame.pixels.shape[:2]
+            self._cutter = PatchCutter(landmarks, (height, width))
+        colour = self._cutter.colour(frame.pixels, landmarks)
         if colour is None or (self._times and frame.monotonic_ns <= self._times[-1]):
             return
         right, left = landmarks.eye_centres
@@ -59,6 +64,7 @@ class PulseRecorder:
         self._times.clear()
         self._colours.clear()
         self._middles.clear()
+        self._cutter = None
 
     def assess(self, rules: PulsePolicy | None) -> EvidenceResult:
         """Judge the last `window_s` of what was seen.
@@ -89,38 +95,35 @@ class PulseRecorder:
         colours = np.array(self._colours)[inside]
         resampled = np.column_stack([np.interp(even, times, colours[:, channel]) for channel in range(3)])
         score = pulse_snr_db(
-            plane_orthogonal_to_skin(resampled, rate),
+            blood_volume_pulse(resampled),
             rate,
             band_hz=(rules.min_rate_bpm / 60.0, rules.max_rate_bpm / 60.0),
         )
         return write.judged(score, rules.min_snr_db, reasons=("pulse", "no_pulse"), measures=measures)
 
 
-def plane_orthogonal_to_skin(colours: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
-    """Return the pulse signal of a series of colours by POS.
+def blood_volume_pulse(colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the pulse signal of a series of colours.
 
     Args:
-        colours: float64 (N, 3), mean R, G, B of the skin, at even times.
-        rate: frames per second.
+        colours: float64 (N, 3), mean R, G, B of the skin, linear, at even times.
 
     Returns:
-        float64 (N,), zero mean in each window; constant colours give zeros.
+        float64 (N,), relative change; constant colours give zeros.
 
-    Source: Wang, den Brinker, Stuijk, de Haan: Algorithmic Principles of Remote PPG, IEEE Trans. Biomed. Eng. 64(7), 2017,
-    Algorithm 1: normalise each window by its mean, project on the plane orthogonal to the skin's tone, tune by the ratio of
-    standard deviations, overlap-add.
+    Source: de Haan and van Leest: Improved motion robustness of remote-PPG by using the blood volume pulse signature, Physiological
+    Measurement 35(9), 2014: of all mixtures of the normalised colours the one in whose changes each colour has the part that blood
+    gives it, which is the signature divided by the colours' covariance. Here over the whole window, free of slow change (a parabola).
     """
-    length = math.ceil(PROJECTION_WINDOW_S * rate)
-    signal = np.zeros(len(colours))
-    for start in range(len(colours) - length + 1):
-        window = colours[start : start + length]
-        normal = window / np.maximum(window.mean(axis=0), 1e-9)
-        first = normal[:, 1] - normal[:, 2]
-        second = normal[:, 1] + normal[:, 2] - 2.0 * normal[:, 0]
-        spread = float(second.std())
-        pulse = first + (float(first.std()) / spread if spread > 1e-12 else 0.0) * second
-        signal[start : start + length] += pulse - pulse.mean()
-    return signal
+    normal = colours / np.maximum(colours.mean(axis=0), 1e-9) - 1.0
+    slow = np.vander(np.linspace(-1.0, 1.0, len(normal)), 3)
+    normal = normal - slow @ np.linalg.lstsq(slow, normal, rcond=None)[0]
+    covariance = normal.T @ normal / len(normal)
+    variance = float(np.trace(covariance)) / 3
+    if variance < _LEAST_VARIANCE:
+        return np.zeros(len(normal))
+    mixture = np.linalg.solve(covariance + _RIDGE * variance * np.eye(3), _SIGNATURE)
+    return np.asarray(normal @ (mixture / np.linalg.norm(mixture)), np.float64)
 
 
 def pulse_snr_db(signal: NDArray[np.float64], rate: float, *, band_hz: tuple[float, float]) -> float:
@@ -154,23 +157,3 @@ def pulse_snr_db(signal: NDArray[np.float64], rate: float, *, band_hz: tuple[flo
     near = (np.abs(frequency - peak) <= width) | (np.abs(frequency - 2.0 * peak) <= width)
     noise = float(energy[judged & ~near].sum())
     return 10.0 * math.log10(float(energy[judged & near].sum()) / max(noise, 1e-20))
-
-
-def _skin_colour(frame: Frame, landmarks: FaceLandmarks) -> NDArray[np.float64] | None:
-    """Return the mean colour of the skin patches, None where they are out of the picture or saturated."""
-    height, width = frame.pixels.shape[:2]
-    polygons = [landmarks.points[list(patch), :2] for patch in _PATCHES]
-    every = np.concatenate(polygons)
-    if not np.isfinite(every).all():
-        return None
-    low, high = np.floor(every.min(axis=0)).astype(int), np.ceil(every.max(axis=0)).astype(int) + 1
-    if (low < 0).any() or high[0] > width or high[1] > height:
-        return None
-    part = frame.pixels[low[1] : high[1], low[0] : high[0]]
-    mask = np.zeros(part.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [np.round(polygon - low).astype(np.int32) for polygon in polygons], (1,))
-    skin = part[mask > 0]
-    usable = skin[skin.max(axis=1) < _SATURATED]
-    if len(usable) < 50 or len(usable) < 0.8 * len(skin):
-        return None
-    return np.asarray(usable.mean(axis=0), np.float64)

@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 Signals = dict[str, float]
 EYE_RIGHT, EYE_LEFT = (31.5 - PATCH_SCALE / 2, 22.0), (31.5 + PATCH_SCALE / 2, 22.0)
 _SPREAD = {10: (31.5, 1.0), 2: (31.5, 44.0), 4: (31.5, 38.0), 152: (31.5, 70.0)}
+_MOUTH = (0, 409, 291, 375, 17, 146, 61, 185)
 _SOCKETS = (70, 46, 124, 111, 119, 188, 412, 348, 340, 353, 276, 300, 336, 9, 107)
 
 
@@ -30,6 +31,8 @@ def mesh() -> Array:
         points[indices] = np.array(eye) + np.array([[-4, 0], [4, 0], [0, -1.5], [0, 1.5]])
     for index, turn_by in zip(_SOCKETS, np.linspace(0, 2 * np.pi, len(_SOCKETS), endpoint=False), strict=True):
         points[index] = [31.5 + 22 * np.cos(turn_by), 22 + 8 * np.sin(turn_by)]
+    for index, turn_by in zip(_MOUTH, np.linspace(0, 2 * np.pi, len(_MOUTH), endpoint=False), strict=True):
+        points[index] = [31.5 + 10 * np.sin(turn_by), 57 - 4 * np.cos(turn_by)]
     for index, place in _SPREAD.items():
         points[index] = place
     return points

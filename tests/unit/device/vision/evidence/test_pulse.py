@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device.vision.evidence.pulse import PulseRecorder, plane_orthogonal_to_skin, pulse_snr_db
+from device.vision.evidence.pulse import PulseRecorder, blood_volume_pulse, pulse_snr_db
 from device.vision.frame import Frame
 from device.vision.landmarks import FaceLandmarks
 from protocol.evidence import EvidenceResult, EvidenceStatus
@@ -43,7 +43,7 @@ def colours(
 
 
 def snr_db(series: Array, rate: float) -> float:
-    return pulse_snr_db(plane_orthogonal_to_skin(series, rate), rate, band_hz=BAND)
+    return pulse_snr_db(blood_volume_pulse(series), rate, band_hz=BAND)
 
 
 @pytest.mark.parametrize("rate", [15.0, 30.0])
@@ -70,7 +70,7 @@ def test_the_noise_of_a_hundred_faces_without_a_pulse_rarely_looks_like_one() ->
 
 def test_a_constant_colour_has_no_signal() -> None:
     series = np.tile(SKIN, (200, 1))
-    assert not plane_orthogonal_to_skin(series, 25.0).any()
+    assert not blood_volume_pulse(series).any()
     assert math.isnan(snr_db(series, 25.0))
 
 
