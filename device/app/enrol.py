@@ -11,7 +11,8 @@ from device.simulated.clips import decode_image
 from device.vision.features import FeatureVector
 from device.vision.frame import Frame, Pixels
 from device.vision.inference import Networks
-from device.vision.pipeline import SubjectObservation, VisionPipeline
+from device.vision.pipeline import VisionPipeline
+from device.vision.quality import QualityAssessment
 from protocol.capture import FeatureReport
 from protocol.references import CaptureKind, LegalBasis, Reference, encode_features, protect
 
@@ -19,7 +20,7 @@ _VALIDITY = timedelta(days=366)
 """Of a reference that lives as long as one run of `certify`; any day from tomorrow on would do."""
 
 
-def observe_picture(pixels: Pixels, networks: Networks, *, name: str) -> tuple[SubjectObservation, FeatureVector]:
+def observe_picture(pixels: Pixels, networks: Networks, *, name: str) -> tuple[QualityAssessment, FeatureVector]:
     """Find the one face of a picture and its flip-averaged features.
 
     Args:
@@ -33,13 +34,13 @@ def observe_picture(pixels: Pixels, networks: Networks, *, name: str) -> tuple[S
     frame = Frame(pixels=pixels, sequence=1, monotonic_ns=0)
     observation = VisionPipeline(networks).process(frame, want_features=True, flip_averaging=True)
     subject = observation.subject
-    if subject is None or subject.features is None:
+    if subject is None or subject.features is None or subject.quality is None:
         raise PictureUnsuitable(f"picture {name}: no face found, one expected")
     if observation.face_count > 1:
         raise PictureUnsuitable(f"picture {name}: {observation.face_count} faces found, one expected")
     if subject.is_cut_by_border:
         raise PictureUnsuitable(f"picture {name}: the face is cut by the border; the whole face is needed")
-    return subject, subject.features
+    return subject.quality, subject.features
 
 
 def feature_report(content: bytes, networks: Networks, *, name: str) -> FeatureReport:
@@ -49,14 +50,14 @@ def feature_report(content: bytes, networks: Networks, *, name: str) -> FeatureR
         CameraUnavailable: if the bytes are no picture.
         PictureUnsuitable: if they do not show exactly one whole face.
     """
-    subject, features = observe_picture(decode_image(content, name=name), networks, name=name)
+    quality, features = observe_picture(decode_image(content, name=name), networks, name=name)
     report = FeatureReport(
         features=base64.b64encode(features.values.astype("<f4").tobytes()).decode(),
         model_name=networks.features.manifest.name,
         model_sha256=features.model_digest,
         runtime=networks.features.runtime,
-        quality={key: round(value, 1) for key, value in subject.quality.components().items()},
-        overall_quality=round(subject.quality.overall, 1),
+        quality={key: round(value, 1) for key, value in quality.components().items()},
+        overall_quality=round(quality.overall, 1),
     )
     features.erase()
     return report
@@ -71,7 +72,7 @@ def reference_of(
         CameraUnavailable: if the bytes are no picture.
         PictureUnsuitable: if they do not show exactly one whole face.
     """
-    subject, features = observe_picture(decode_image(content, name=name), networks, name=name)
+    quality, features = observe_picture(decode_image(content, name=name), networks, name=name)
     protected = protect(features.values.astype("float32"), key)
     features.erase()
     return Reference(
@@ -80,7 +81,7 @@ def reference_of(
         model_sha256=networks.features.digest,
         runtime=networks.features.runtime,
         key_domain=key_domain,
-        quality=round(subject.quality.overall, 1),
+        quality=round(quality.overall, 1),
         capture=capture,
         legal_basis=LegalBasis.CONSENT,
         captured_at=now,

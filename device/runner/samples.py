@@ -34,6 +34,7 @@ class Sample:
     track_id: int
     features: FeatureVector
     quality: dict[str, float]
+    """Empty for an action: what shows one is not chosen by quality."""
     is_moving: bool
 
 
@@ -64,7 +65,8 @@ class SampleKeeper:
             logger.debug("sample no longer there phase=%s", order.phase)
             return
         own = FeatureVector(subject.features.values.copy(), subject.features.model_digest)
-        self._samples.append(Sample(order.phase, subject.track_id, own, subject.quality.components(), order.is_moving))
+        quality = {} if subject.quality is None else subject.quality.components()
+        self._samples.append(Sample(order.phase, subject.track_id, own, quality, order.is_moving))
 
     def probe(self, *, best: int, minimum: Mapping[str, float]) -> list[Sample]:
         """Return what the probe is fused from: the best samples of the acquisition, and those of every rest and stage after it.

@@ -56,6 +56,9 @@ logger = logging.getLogger(__name__)
 _FEATURES_YAW_DEG = 35.0
 """Further turned, features are not asked for: live heads turned by 25 to 30 degrees keep a cosine of .75 to .85 to the front view,
 and profiles do not."""
+_EYES_EVERY = 3
+"""While a light is played, the face is watched or another action than a blink is asked for, the eyes of every third frame are looked
+at, so that their rest stays known (the median over six seconds): five samples a second at 15 frames/s."""
 _CAPTURE_TIMEOUT_S = 0.5
 """How long one step waits for a frame; bounds how late an order is seen."""
 _SILENCE_S = 5.0
@@ -165,6 +168,7 @@ class VisionWorker:
         self._prompt: WatchFor | None = None
         self._has_told_slow = False
         self._wants_features = False
+        self._frames_without_eyes = 0
         self._samples = SampleKeeper()
         self._light = LightPlayer(camera, ring)
         self._evidence = EvidenceCollector(
@@ -217,16 +221,30 @@ class VisionWorker:
             # It was taken before this session and may show whoever was there then.
             return
         self._evidence.see_frame(frame)
-        observation = self._pipeline.process(frame, want_features=self._wants_features)
+        observation = self._pipeline.process(
+            frame,
+            want_features=self._wants_features,
+            want_quality=self._wants_features,
+            want_eyes=self._wants_eyes(),
+        )
         if observation.is_late:
             return
         report = self._actions.observe(motion_of(observation), monotonic_ns=observation.monotonic_ns)
         self._collect(frame, observation, report)
-        self._tell_sample(observation, report)
+        self._tell_sample(frame, observation, report)
         self._tell_actions(report)
         played = self._played
         if isinstance(played, WatchFace) and now - self._play_began_ns >= played.rules.window_s * 1e9:
             self._tell_played(is_usable=self._evidence.is_watch_usable(played.rules))
+
+    def _wants_eyes(self) -> bool:
+        """Say whether to look at the eyes of the next frame: at all but some where nothing is asked of them."""
+        is_other_prompt = self._prompt is not None and self._prompt.action is not Action.BLINK
+        if self._played is None and not (self._monitor is not None and is_other_prompt):
+            self._frames_without_eyes = 0
+            return True
+        self._frames_without_eyes = (self._frames_without_eyes + 1) % _EYES_EVERY
+        return self._frames_without_eyes == 0
 
     def _collect(self, frame: Frame, observation: FrameObservation, report: ActionReport) -> None:
         subject = observation.subject
@@ -315,34 +333,34 @@ class VisionWorker:
         if played is not None:
             self._post(self._generation, StagePlayed(self._now_ns(), played.play, is_usable=is_usable))
 
-    def _tell_sample(self, observation: FrameObservation, report: ActionReport) -> None:
+    def _tell_sample(self, frame: Frame, observation: FrameObservation, report: ActionReport) -> None:
         subject = observation.subject
         if subject is None:
             news = SampleAssessed(observation.monotonic_ns, observation.sequence, None)
         else:
-            is_kept = self._keep(observation.sequence, subject, report)
+            is_kept = self._keep(frame, subject, report)
             news = SampleAssessed(
                 at_ns=observation.monotonic_ns,
                 sequence=observation.sequence,
                 track_id=subject.track_id,
                 faces=subject.similar_faces,
-                quality=tuple(subject.quality.components().items()),
+                quality=() if subject.quality is None else tuple(subject.quality.components().items()),
                 has_features=is_kept,
                 is_at_rest=report.is_at_rest,
             )
         self._post(self._generation, news)
 
-    def _keep(self, sequence: int, subject: SubjectObservation, report: ActionReport) -> bool:
+    def _keep(self, frame: Frame, subject: SubjectObservation, report: ActionReport) -> bool:
         """Keep what a sample may be taken of; return whether it is one of the resting face.
 
         While a prompt is open every frame in which something moves is kept with its features: which of them shows the answer is known
         only when the action has been seen.
         """
         if self._monitor is None:
-            return self._samples.keep_resting(sequence, subject)
+            return self._samples.keep_resting(frame.sequence, subject)
         if report.is_moving and abs(subject.pose.yaw_deg) <= _FEATURES_YAW_DEG:
-            features = subject.features if subject.features is not None else self._pipeline.features_of(subject)
-            self._samples.keep_moving(sequence, replace(subject, features=features))
+            features = subject.features if subject.features is not None else self._pipeline.features_of(frame, subject)
+            self._samples.keep_moving(frame.sequence, replace(subject, features=features))
         else:
             erase(subject.features)
         return False

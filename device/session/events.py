@@ -96,7 +96,7 @@ class SampleAssessed:
     track_id: int | None
     """The subject's face track; None when there is no face."""
     quality: tuple[tuple[str, float], ...] = ()
-    """Named components 0..100, larger = better; empty when there is no face."""
+    """Named components 0..100, larger = better; empty when there is no face or no sample was wanted of the frame."""
     has_features: bool = False
     """Whether the frame's features are there, so that a sample can be taken of it."""
     is_at_rest: bool = False

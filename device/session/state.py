@@ -210,6 +210,9 @@ def lacking(session: Session, event: SampleAssessed) -> Line | None:
     """Return what to say about a frame that no sample may be taken of; None for an acceptable one."""
     if session.is_crowded:
         return Line.SINGLE_FACE_PRESENT
+    if not event.quality:
+        # It was looked at before the worker knew that a sample is wanted; a later one will say.
+        return None
     component = weakest(dict(event.quality), minimum_of(session))
     if component is None:
         return None

@@ -32,7 +32,7 @@ def evaluate_minima(paths: Sequence[Path], networks: Networks, *, track: Paths =
     for path in track(paths):
         picture = read_picture(path)
         subject = None if picture is None else observer.subject(padded(picture))
-        if subject is not None:
+        if subject is not None and subject.quality is not None:
             found.append(subject.quality.components())
     below = {name: sum(components[name] < least for components in found) for name, least in minimum.items()}
     short = sum(not is_acceptable(components, minimum) for components in found)

@@ -82,14 +82,14 @@ def _look(
     observer: StillObserver, picture: Pixels, degradation: Degradation, features: FeatureVector
 ) -> Iterable[_Spoilt]:
     subject = observer.subject(picture, want_features=True)
-    if subject is not None and subject.features is not None:
+    if subject is not None and subject.features is not None and subject.quality is not None:
         value = _measured(picture, subject)[degradation.component]
         yield _Spoilt(value, subject.quality.components(), compare(features, subject.features).similarity)
 
 
 def _measured(picture: Pixels, subject: SubjectObservation) -> dict[str, float]:
-    if subject.crop is None:
-        raise IndexInvalid(["observation without a crop"])
+    if subject.crop is None or subject.openness is None or subject.quality is None:
+        raise IndexInvalid(["observation without quality"])
     measured = measure(
         picture,
         box=subject.box,

@@ -58,9 +58,11 @@ class Pipeline:
         self.similar_faces = 1
         self.quality = 90.0
         self.given = []
+        self.looked_at_eyes = []
         self.forgotten = 0
 
-    def process(self, frame, *, want_features=False):
+    def process(self, frame, *, want_features=False, want_quality=True, want_eyes=True):
+        self.looked_at_eyes.append(want_eyes)
         subject = None
         if not self.is_empty:
             vector = FeatureVector(self.features.copy(), MODEL) if want_features else None
@@ -73,9 +75,9 @@ class Pipeline:
                 presence=0.9,
                 interocular_px=60.0,
                 pose=HeadPose(self.yaw, 0.0, 0.0),
-                openness=EyeOpenness(0.3, 0.3),
+                openness=EyeOpenness(0.3, 0.3) if want_eyes else None,
                 mouth=0.0,
-                quality=QualityAssessment(**dict.fromkeys(COMPONENTS, self.quality)),
+                quality=QualityAssessment(**dict.fromkeys(COMPONENTS, self.quality)) if want_quality else None,
                 landmarks=FaceLandmarks(np.zeros((468, 3), np.float32), 0.9),
                 similar_faces=self.similar_faces,
                 features=vector,
@@ -84,7 +86,7 @@ class Pipeline:
             frame.sequence, frame.monotonic_ns, 0 if self.is_empty else 1, subject, is_late=self.is_late
         )
 
-    def features_of(self, subject):
+    def features_of(self, frame, subject):
         vector = FeatureVector(self.features.copy(), MODEL)
         self.given.append(vector)
         return vector
