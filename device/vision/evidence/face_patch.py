@@ -92,6 +92,7 @@ class PatchCutter:
         """What neither blinks nor speaks, bool."""
         self._background = _background_mask(size, middle, self._unit)
         self._exposure: float | None = None
+        self._even: Mask | None = None
 
     def cut(self, frame: Frame, landmarks: FaceLandmarks) -> FacePatch | None:
         """Return the patch of a frame, None if no map from the first frame's landmarks can be found."""
@@ -115,15 +116,17 @@ class PatchCutter:
     def colour(self, pixels: Pixels, landmarks: FaceLandmarks) -> NDArray[np.float64] | None:
         """Return the mean colour of the skin, float64 (3,), linear light of R, G, B; None if much of it is saturated or not seen.
 
-        All of the skin, and places that are fixed by many landmarks together: where one landmark moves by a part of a pixel, the shade of
-        a cheek changes more than by a heartbeat.
+        Much of the skin, the half that was most even when first asked, at places that are fixed by many landmarks together: where a
+        landmark moves by a part of a pixel, the shade of a cheek changes more than by a heartbeat.
         """
         to_frame = self._follow(landmarks)
         if to_frame is None:
             return None
         light, saturated = _warp(pixels, to_frame, is_grey=False)
-        used = self.skin & (saturated < _LEAST_SATURATED)
-        if used.sum() < max(_LEAST_SKIN * self.skin.sum(), 1):
+        if self._even is None:
+            self._even = self.skin & _most_even(light.mean(axis=2), self.skin)
+        used = self._even & (saturated < _LEAST_SATURATED)
+        if used.sum() < max(_LEAST_SKIN * self._even.sum(), 1):
             return None
         return np.asarray(light[used].mean(axis=0), np.float64)
 
@@ -192,6 +195,14 @@ def _warp(pixels: Pixels, to_frame: NDArray[np.float64], *, is_grey: bool) -> tu
             ).astype(np.float32)
         )
     return planes[0], planes[1]
+
+
+def _most_even(light: Plane, skin: Mask) -> Mask:
+    """Return the half of the skin where the light changes least from place to place."""
+    least = 0.05 * max(float(np.median(light[skin])), 1e-6) if skin.any() else 1.0
+    smooth = cv2.GaussianBlur(np.log(np.maximum(light, least)), (0, 0), 1.0)
+    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    return np.asarray(slope <= (np.median(slope[skin]) if skin.any() else 0.0), np.bool_)
 
 
 def _hull(points: NDArray[np.float64], margin_px: int) -> Mask:
