@@ -359,6 +359,28 @@ def test_the_feature_network_rests_when_no_sample_is_wanted(rig):
     assert rig.pipeline.given[-1] is not None
 
 
+def test_frames_of_which_no_sample_is_wanted_are_not_assessed(rig):
+    rig.order(AwaitRest())
+    assert [len(news.quality) for news in rig.step(2)] == [len(COMPONENTS)] * 2
+    rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
+    assert [news.quality for news in rig.step(2)] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("order", "looked_at"),
+    [
+        (AwaitRest(), [True] * 6),
+        (WatchFor(1, Action.BLINK, 0), [True] * 6),
+        (WatchFor(1, Action.OPEN_MOUTH, 0), [False, False, True] * 2),
+        (WatchFace(1, POLICY.pulse), [False, False, True] * 2),
+    ],
+)
+def test_eyes_are_looked_at_less_often_where_nothing_is_asked_of_them(rig, order, looked_at):
+    rig.order(order)
+    rig.step(6)
+    assert rig.pipeline.looked_at_eyes[-6:] == looked_at
+
+
 def test_the_asked_action_is_told_once_and_another_one_as_wrong(rig):
     rig.step(20)
     rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
@@ -441,7 +463,7 @@ def test_a_code_under_which_nobody_was_seen_cannot_be_used(rig):
 
 def test_a_face_is_watched_under_a_held_exposure_for_as_long_as_the_policy_says(rig):
     rig.order(WatchFace(2, POLICY.pulse))
-    assert played(rig.step(199)) == []
+    assert played(rig.step(round(POLICY.pulse.window_s * 1e9) // STEP_NS - 1)) == []
     assert rig.camera.exposures == [1.0]
     # The face of this pipeline has no skin to measure.
     assert [(found.play, found.is_usable) for found in played(rig.step(2))] == [(2, False)]

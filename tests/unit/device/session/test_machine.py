@@ -220,6 +220,15 @@ def test_advice_is_given_at_most_every_three_seconds():
     assert lines(commands) == [Line.LOOK_HERE, Line.INTER_EYE_DISTANCE, Line.INTER_EYE_DISTANCE]
 
 
+def test_a_frame_whose_quality_nobody_looked_at_leads_to_no_advice_and_no_sample():
+    unseen = sample(at_ns=10 * SECOND, quality=(), has_features=False)
+    session, commands = play(claim(), unseen)
+    assert (session.state, session.samples, lines(commands)) == (State.ACQUIRING, 0, [Line.LOOK_HERE])
+    session, commands = play(*acquired(), unseen)
+    assert Line.LOOK_AT_CAMERA not in lines(commands)
+    assert not [command for command in commands if command == TakeSample(1, "rest_1", wants_more=False)]
+
+
 def test_advice_is_about_the_component_furthest_below_the_policys_own_minimum():
     minimum = {**POLICY.quality.minimum, "sharpness": 90.0}
     strict = POLICY.model_copy(update={"quality": POLICY.quality.model_copy(update={"minimum": minimum})})

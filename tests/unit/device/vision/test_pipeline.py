@@ -61,6 +61,7 @@ def test_frame_with_a_face_gives_numbers(networks: Networks) -> None:
     assert subject is not None
     assert subject.presence > 0.99
     assert subject.pose.yaw_deg == pytest.approx(0, abs=0.5)
+    assert subject.openness is not None
     assert subject.openness.mean == pytest.approx(1 / 3, abs=0.01)
     assert subject.features is None
     assert not networks.features.seen  # type: ignore[attr-defined]  # the fake counts what it is asked
@@ -72,6 +73,34 @@ def test_features_are_made_only_when_asked_for(networks: Networks) -> None:
     assert subject.features is not None
     assert subject.features.values == pytest.approx([0.5] * 4)
     assert subject.features.model_digest == networks.features.digest
+
+
+def test_eyes_and_quality_are_looked_at_unless_nobody_wants_them(networks: Networks) -> None:
+    pipeline = VisionPipeline(networks)
+    eyelids = networks.eyelids.seen  # type: ignore[attr-defined]  # the fake counts what it is asked
+    neither = pipeline.process(frame(1), want_quality=False, want_eyes=False).subject
+    assert neither is not None
+    assert (neither.openness, neither.quality, neither.crop, len(eyelids)) == (None, None, None, 0)
+    eyes = pipeline.process(frame(2), want_quality=False).subject
+    assert eyes is not None
+    assert eyes.openness is not None
+    assert (eyes.quality, len(eyelids)) == (None, 2)
+    features = pipeline.process(frame(3), want_features=True, want_quality=False, want_eyes=False).subject
+    assert features is not None
+    assert features.quality is not None
+    assert features.features is not None
+
+
+def test_features_made_afterwards_are_those_made_at_once(networks: Networks) -> None:
+    pipeline = VisionPipeline(networks)
+    subject = pipeline.process(frame(1), want_quality=False, want_eyes=False).subject
+    at_once = pipeline.process(frame(2), want_features=True).subject
+    assert subject is not None
+    assert at_once is not None
+    assert at_once.features is not None
+    assert (pipeline.features_of(frame(1), subject).values == at_once.features.values).all()
+    first, second = networks.features.seen  # type: ignore[attr-defined]  # the fake keeps what it is asked
+    assert np.array_equal(first, second)
 
 
 def test_frame_without_a_face_gives_no_subject(networks: Networks) -> None:

@@ -15,7 +15,7 @@ from device.vision.evidence.face_patch import PATCH_HEIGHT, PATCH_SCALE, PATCH_W
 from device.vision.landmarks import LEFT_EYE, RIGHT_EYE, FaceLandmarks
 
 Array = NDArray[np.float64]
-Signals = dict[str, float]
+Signals = dict[str, float | None]
 EYE_RIGHT, EYE_LEFT = (31.5 - PATCH_SCALE / 2, 22.0), (31.5 + PATCH_SCALE / 2, 22.0)
 _SPREAD = {10: (31.5, 1.0), 2: (31.5, 44.0), 4: (31.5, 38.0), 152: (31.5, 70.0)}
 _MOUTH = (0, 409, 291, 375, 17, 146, 61, 185)

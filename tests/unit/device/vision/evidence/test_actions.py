@@ -164,3 +164,22 @@ def test_dropped_frames_and_low_rates_still_show_a_turn(play: Play, rate: int) -
     (interval,) = completed(reports)
     assert interval.action is Action.TURN_LEFT
     assert reports[-1].is_blink_possible == (rate == 30)
+
+
+def test_eyes_seen_in_every_third_frame_keep_their_rest_known(play: Play) -> None:
+    detector = ActionDetector()
+    sparse: list[dict[str, float | None]] = [{"openness": 0.2 if index % 3 == 0 else None} for index in range(300)]
+    reports = play(sparse, detector=detector)
+    assert not any(report.is_moving or report.completed for report in reports)
+    blink = [{"openness": value} for value in (*[0.2] * 10, *[0.08] * 8, *[0.2] * 10)]
+    (found,) = completed(play(blink, detector=detector, start=300))
+    assert found.action is Action.BLINK
+    assert found.peak == pytest.approx(0.6)
+
+
+def test_a_turn_is_seen_without_looking_at_the_eyes(play: Play) -> None:
+    unseen: list[dict[str, float | None]] = [
+        {**signals, "openness": None} for signals in (*REST, *there_and_back("yaw_deg", 0, 25, 30), *REST)
+    ]
+    (found,) = completed(play(unseen))
+    assert found.action is Action.TURN_LEFT
