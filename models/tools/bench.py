@@ -262,6 +262,11 @@ def session_rows(sessions: Sequence[dict[str, Any]]) -> list[Row]:
             comparisons=len(sessions),
         )
     )
+    total = statistics.median(session["processor_s"] * each for session, each in zip(sessions, per_frame, strict=True))
+    rows.append(
+        Row("whole session, each frame, all processor time", round(total, 4), None, None, None, None, None,
+            comparisons=len(sessions))
+    )  # fmt: skip
     return rows
 
 

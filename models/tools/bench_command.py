@@ -113,7 +113,8 @@ How to read it:
 - *Full decision*: one picture against a protected reference. The terminal's texture network is part of it where one is installed.
 - *Our code around `invoke()`* for one network is everything between having the picture in the network's size and having its answers as
   real numbers. For a whole session it is all the processor time but the interpreters' and the simulated camera's, relative to the
-  interpreters' time: cutting, decoding, tracking, quality, evidence, state machine, record.
+  interpreters' time: cutting, decoding, tracking, quality, evidence, state machine, record. A network that is not run where nothing
+  depends on it (eyelids, features) makes this ratio worse and the session cheaper; what the terminal pays is the row below it.
 - *Start* is processor time from the start of `lifecert-terminal` to the first comparison score on a picture, files in the page cache, with
   everything imported that the service imports; *memory* is what the process holds in RAM then.
 - Faces found are of the shipped, rendered people; whether two stacks find the same faces elsewhere has to be seen on other clips
@@ -127,9 +128,11 @@ def _cells(row: Row) -> list[str]:
     if row.ours_mb is not None:
         ours, bar = f"{row.ours_mb:.0f} MB", f"{row.bar:g} MB"
     elif row.ours_ms is not None and row.peer is None:
-        ours, bar = f"{row.ours_ms:.0f} ms", f"{row.bar:g} ms"
+        ours = f"{row.ours_ms:.3g} ms" if row.ours_ms < 100 else f"{row.ours_ms:.0f} ms"
+        bar = "" if row.bar is None else f"{row.bar:g} ms"
     else:
-        ours, bar = f"{row.ours_ms:.3g} ms", "" if row.bar is None else f"{row.bar:g}"
+        ours = f"{row.ours_ms:.3g} ms"
+        bar = "" if row.bar is None else f"{row.bar:g}"
     return [
         row.what,
         ours,

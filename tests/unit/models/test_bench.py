@@ -66,12 +66,13 @@ def test_sides_that_read_other_pictures_are_not_compared(tmp_path: Path) -> None
 
 
 def test_code_around_networks_and_sessions_is_relative_to_the_interpreter() -> None:
-    network, whole = session_rows([session(0.02, 1.0), session(0.04, 1.0), session(0.03, 1.0)])
+    network, whole, total = session_rows([session(0.02, 1.0), session(0.04, 1.0), session(0.03, 1.0)])
     assert (network.ratio, network.bar, network.holds) == (0.03, 0.03, True)
     assert whole.ratio == pytest.approx(0.2)
     assert whole.ours_ms == pytest.approx(2.0)
     assert whole.peer_ms == pytest.approx(10.0)
     assert whole.holds is False
+    assert (total.ours_ms, total.bar, total.holds) == (pytest.approx(12.0), None, None)
 
 
 def test_start_and_memory_are_medians_of_their_runs() -> None:
