@@ -5,19 +5,21 @@ effect and wait in quarantine for a person. A stored record says what was seen; 
 things: the decision must follow from the record's own numbers by the policy it names, which this fleet issued; the reference it compared
 with must be one of this fleet; its moment must be known well enough; and the chain must not be broken.
 
+What the fleet cannot know is who a witness is: terminals name one by an opaque operator id, and any id counts where a path needs a witness.
+
 Order of arrival does not matter: what is derived from neighbours in the chain (`Chain`) is a function of the set of stored records, and
 `judge` can be asked again when the fleet knows more (a policy put back, a setting changed).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from protocol.challenge import ChallengeDraws
-from protocol.evidence import EvidenceKind, EvidenceStatus, PadOutcome, fuse
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus, PadOutcome, fuse
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathPolicy, Policy
 from protocol.presence import Presence
@@ -41,6 +43,10 @@ differences between two hosts are seconds; five minutes leave room for a host th
 counted in days, so that so much doubt can move it by one day at most."""
 QUALITY_ROUNDING = 0.05
 """Terminals write quality components rounded to a tenth."""
+MEASURE_ROUNDING = 0.00005
+"""Terminals write the measures behind evidence rounded to four places; scores as they are."""
+_ALL_OF_IT = 1.0
+"""What the light's score, the least of its measures as a part of what is asked, must reach."""
 _UNBOUNDED_S = timedelta(days=3650).total_seconds()
 """A clock error bound of ten years or more bounds nothing."""
 
@@ -262,8 +268,9 @@ def supports_decision(record: CertificationRecord, policy: Policy) -> bool:
     """Return whether a pass follows from the record's own numbers by the policy it names.
 
     Everything a pass needs must stand in the record: no reason against it but the clock's where the moment is left to the fleet, a
-    match by the policy's own thresholds for the one network that compared, required evidence at the policy's thresholds, the
-    challenge the nonce draws, a probe of the policy's size and quality, and a witness where the path asks for one.
+    match by the policy's own thresholds for the one network that compared, required evidence whose scores and measures reach what the
+    policy asks (advisory evidence that says it passed, too), the challenge the nonce draws, a probe of the policy's size and quality, and
+    the name of a witness, whoever that is, where the path asks for one.
     """
     allowed = {Reason.CLOCK} if record.decision.outcome is Outcome.TIME_UNCERTAIN else set()
     path = policy.paths.get(record.decision.path)
@@ -275,7 +282,9 @@ def supports_decision(record: CertificationRecord, policy: Policy) -> bool:
         return False
     if not _is_match(record, policy) or not _is_probe_good(record, policy):
         return False
-    if EvidenceKind.CONTINUITY in path.required and not _is_continuous(record, policy):
+    named = {*path.required, *path.advisory}
+    passed = [result for result in record.evidence if result.status is EvidenceStatus.PASSED and result.kind in named]
+    if not all(_is_reached(result, record, policy) for result in passed):
         return False
     return EvidenceKind.CHALLENGE not in path.required or _is_challenge_met(record, policy, path)
 
@@ -302,14 +311,63 @@ def _is_probe_good(record: CertificationRecord, policy: Policy) -> bool:
     return is_acceptable(record.quality, policy.minimum_quality(record.decision.path), rounding=QUALITY_ROUNDING)
 
 
-def _is_continuous(record: CertificationRecord, policy: Policy) -> bool:
-    """Each result must have reached what the policy asks; that it reached its own threshold the record's type has checked."""
-    least = policy.continuity.min_similarity
-    return all(
-        result.score is not None and result.threshold is not None and result.threshold >= least
-        for result in record.evidence
-        if result.kind is EvidenceKind.CONTINUITY and result.status is EvidenceStatus.PASSED
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a policy asks of a result that passed."""
+
+    score: float
+    """The least score, and the least threshold the terminal may have compared it with."""
+    least: Mapping[str, float] = field(default_factory=dict)
+    """By measure; one that is not in the record reaches nothing."""
+    most: Mapping[str, float] = field(default_factory=dict)
+
+
+def _is_reached(result: EvidenceResult, record: CertificationRecord, policy: Policy) -> bool:
+    """Return whether a result that passed shows all that the policy asks of its kind."""
+    if result.kind is EvidenceKind.CHALLENGE:
+        # It has no score; what was asked and answered stands in the record and is judged there.
+        return True
+    asked = _asked_of(result.kind, record, policy)
+    if asked is None or result.score is None or result.threshold is None:
+        return False
+    found = result.measures
+    return (
+        result.score >= asked.score
+        and result.threshold >= asked.score
+        and all(name in found and found[name] >= value - MEASURE_ROUNDING for name, value in asked.least.items())
+        and all(name in found and found[name] <= value + MEASURE_ROUNDING for name, value in asked.most.items())
     )
+
+
+def _asked_of(kind: EvidenceKind, record: CertificationRecord, policy: Policy) -> _Asked | None:
+    """Return what the policy asks of a kind with a score; None where it says nothing of it, so that nothing reaches it."""
+    match kind:
+        case EvidenceKind.CONTINUITY:
+            return _Asked(policy.continuity.min_similarity)
+        case EvidenceKind.PLANARITY if (depth := policy.planarity) is not None:
+            return _Asked(depth.min_residual, {"turned_frames": depth.min_frames, "largest_yaw_deg": depth.min_yaw_deg})
+        case EvidenceKind.ILLUMINATION if (light := policy.illumination) is not None:
+            least = {
+                "code_correlation": light.min_code_correlation,
+                "gain": light.min_gain,
+                "relief_left": light.min_relief,
+                "relief_right": light.min_relief,
+                "albedo_share": light.min_albedo_share,
+            }
+            return _Asked(_ALL_OF_IT, least, {"highlight": light.max_highlight})
+        case EvidenceKind.CAPTURE_PATH if (sensor := policy.capture_path) is not None:
+            most = {"exposure_error": sensor.max_exposure_error, "repeated": sensor.max_repeated_frames}
+            return _Asked(sensor.min_exposure_response, {"exposure_response": sensor.min_exposure_response}, most)
+        case EvidenceKind.PULSE if policy.pulse is not None:
+            return _Asked(policy.pulse.min_snr_db)
+        case EvidenceKind.TEXTURE:
+            used = [network.name for network in record.networks if network.name in policy.texture]
+            if len(used) != 1:
+                return None
+            skin = policy.texture[used[0]]
+            return _Asked(skin.min_score, {"frames": skin.min_frames})
+        case _:
+            return None
 
 
 def _is_challenge_met(record: CertificationRecord, policy: Policy, path: PathPolicy) -> bool:

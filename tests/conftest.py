@@ -242,6 +242,50 @@ def _draws(policy: Policy) -> ChallengeDraws:
     return ChallengeDraws(bytes(16), policy.challenge, needs_turn=needs_turn)
 
 
+def passed_evidence(kind: EvidenceKind) -> EvidenceResult:
+    """What a terminal writes of a kind that just passed by the default policy."""
+    policy = default_policy()
+    light, depth, sensor, pulse = policy.illumination, policy.planarity, policy.capture_path, policy.pulse
+    assert light is not None
+    assert depth is not None
+    assert sensor is not None
+    assert pulse is not None
+    skin = next(iter(policy.texture.values()))
+    least: dict[EvidenceKind, tuple[float | None, dict[str, float]]] = {
+        EvidenceKind.CHALLENGE: (None, {}),
+        EvidenceKind.CONTINUITY: (policy.continuity.min_similarity, {}),
+        EvidenceKind.PLANARITY: (
+            depth.min_residual,
+            {"turned_frames": depth.min_frames, "largest_yaw_deg": depth.min_yaw_deg},
+        ),
+        EvidenceKind.ILLUMINATION: (
+            1.0,
+            {
+                "code_correlation": light.min_code_correlation,
+                "gain": light.min_gain,
+                "relief_left": light.min_relief,
+                "relief_right": light.min_relief,
+                "albedo_share": light.min_albedo_share,
+                "highlight": light.max_highlight,
+            },
+        ),
+        EvidenceKind.TEXTURE: (skin.min_score, {"frames": skin.min_frames}),
+        EvidenceKind.PULSE: (pulse.min_snr_db, {}),
+        EvidenceKind.CAPTURE_PATH: (
+            sensor.min_exposure_response,
+            {
+                "exposure_response": sensor.min_exposure_response,
+                "exposure_error": sensor.max_exposure_error,
+                "repeated": sensor.max_repeated_frames,
+            },
+        ),
+    }
+    score, measures = least[kind]
+    return EvidenceResult(
+        kind=kind, status=EvidenceStatus.PASSED, score=score, threshold=score, reason="all_right", measures=measures
+    )
+
+
 class FleetTerminal:
     """A terminal as the fleet knows it: keys, a chain, and signed messages, made with the protocol alone."""
 
@@ -302,10 +346,7 @@ class FleetTerminal:
                 model_sha256="d" * 64,
                 samples=5,
             ),
-            "evidence": tuple(
-                EvidenceResult(kind=kind, status=EvidenceStatus.PASSED, score=0.9, threshold=0.8, reason="all_right")
-                for kind in policy.paths[PathName.STANDARD].required
-            ),
+            "evidence": tuple(passed_evidence(kind) for kind in policy.paths[PathName.STANDARD].required),
             "challenge": tuple(
                 AskedAction(action=action, result="performed", seconds=1.0) for action in _draws(policy).first().left
             ),
@@ -326,6 +367,11 @@ class FleetTerminal:
     def next(self, **changes: Any) -> bytes:
         """The next record of the chain as it travels."""
         return self.signed(self.record(**changes))
+
+    @staticmethod
+    def passed(kind: EvidenceKind) -> EvidenceResult:
+        """Evidence that just passed."""
+        return passed_evidence(kind)
 
 
 @pytest.fixture

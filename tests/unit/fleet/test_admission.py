@@ -28,9 +28,9 @@ from fleet.admission import (
 from protocol.challenge import ChallengeDraws
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import NormalisedThresholds, PathName, ThresholdSource, default_policy
+from protocol.policy import NormalisedThresholds, PathName, PathPolicy, Policy, ThresholdSource, default_policy
 from protocol.presence import OutboxCounts, Presence
-from protocol.records import AskedAction, CertificationRecord
+from protocol.records import AskedAction, CertificationRecord, NetworkUse
 from protocol.references import CaptureKind
 from protocol.times import ClockSource, DeviceTime
 
@@ -131,11 +131,12 @@ def test_chain(counter: int, previous: str | None, before: str | None, chain: Ch
     assert chain_of(counter, previous, before) is chain
 
 
-def evidence_of(record: CertificationRecord, **changes: Any) -> tuple[EvidenceResult, ...]:
-    """The record's evidence with its continuity result changed."""
+def evidence_of(
+    record: CertificationRecord, kind: EvidenceKind = EvidenceKind.CONTINUITY, **changes: Any
+) -> tuple[EvidenceResult, ...]:
+    """The record's evidence with the result of one kind changed."""
     return tuple(
-        EvidenceResult.model_validate({**e.model_dump(), **changes}) if e.kind is EvidenceKind.CONTINUITY else e
-        for e in record.evidence
+        EvidenceResult.model_validate({**e.model_dump(), **changes}) if e.kind is kind else e for e in record.evidence
     )
 
 
@@ -186,6 +187,111 @@ def test_a_pass_that_does_not_follow_from_its_numbers_is_kept_and_not_counted(
             assert found.refusal is None
             assert Flag.DECISION_UNSUPPORTED in found.judgement.flags
             assert found.judgement.pass_at is None
+
+
+SCORED = [kind for kind in EvidenceKind if kind is not EvidenceKind.CHALLENGE]
+MEASURED = {
+    EvidenceKind.PLANARITY: {"turned_frames": -1, "largest_yaw_deg": -1},
+    EvidenceKind.ILLUMINATION: {
+        "code_correlation": -1,
+        "gain": -1,
+        "relief_left": -1,
+        "relief_right": -1,
+        "albedo_share": -1,
+        "highlight": 1,
+    },
+    EvidenceKind.TEXTURE: {"frames": -1},
+    EvidenceKind.CAPTURE_PATH: {"exposure_response": -1, "exposure_error": 1, "repeated": 1},
+}
+"""Which way a measure gets worse."""
+
+
+def on_a_path_of_everything(terminal: Any) -> tuple[CertificationRecord, Policy]:
+    """A record in which every kind of evidence just passed, and a policy that requires each."""
+    policy = default_policy()
+    texture = NetworkUse(name=next(iter(policy.texture)), sha256="7" * 64, runtime="test")
+    record = terminal.record()
+    record = record.model_copy(
+        update={
+            "evidence": tuple(terminal.passed(kind) for kind in EvidenceKind),
+            "networks": (*record.networks, texture),
+        }
+    )
+    everything = PathPolicy(required=tuple(EvidenceKind))
+    return record, policy.model_copy(update={"paths": {PathName.STANDARD: everything}})
+
+
+def is_counted(record: CertificationRecord, policy: Policy, kind: EvidenceKind, **changes: Any) -> bool:
+    changed = record.model_copy(update={"evidence": evidence_of(record, kind, **changes)})
+    found = judge(changed, policy=policy).judgement
+    assert (found.pass_at is None) == (Flag.DECISION_UNSUPPORTED in found.flags)
+    return found.pass_at is not None
+
+
+def test_evidence_that_just_reaches_everything_the_policy_asks_counts(terminal: Any) -> None:
+    record, policy = on_a_path_of_everything(terminal)
+    assert judge(record, policy=policy).judgement.pass_at is not None
+
+
+@pytest.mark.parametrize("kind", SCORED)
+def test_evidence_that_says_it_passed_and_did_not_reach_the_policys_threshold_does_not_count(
+    terminal: Any, kind: EvidenceKind
+) -> None:
+    record, policy = on_a_path_of_everything(terminal)
+    score = next(e.score for e in record.evidence if e.kind is kind)
+    assert score is not None
+    lower = score - 0.001
+    assert is_counted(record, policy, kind, score=score + 0.001)
+    assert not is_counted(record, policy, kind, score=lower, threshold=lower)
+    assert not is_counted(record, policy, kind, threshold=lower)
+    assert not is_counted(record, policy, kind, score=None)
+    assert not is_counted(record, policy, kind, threshold=None)
+    advisory = PathPolicy(required=tuple(set(EvidenceKind) - {kind}), advisory=(kind,))
+    advised = policy.model_copy(update={"paths": {PathName.STANDARD: advisory}})
+    assert not is_counted(record, advised, kind, score=lower, threshold=lower)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in MEASURED.items() for name in names])
+def test_evidence_counts_by_the_measures_that_the_policy_names(terminal: Any, kind: EvidenceKind, name: str) -> None:
+    record, policy = on_a_path_of_everything(terminal)
+    measures = next(e.measures for e in record.evidence if e.kind is kind)
+    rounded = measures[name] + 0.00004 * MEASURED[kind][name]
+    worse = measures[name] + 0.001 * MEASURED[kind][name]
+    assert is_counted(record, policy, kind, measures={**measures, name: rounded})
+    assert not is_counted(record, policy, kind, measures={**measures, name: worse})
+    assert not is_counted(record, policy, kind, measures={n: v for n, v in measures.items() if n != name})
+
+
+@pytest.mark.parametrize(
+    ("kind", "absent"),
+    [
+        (EvidenceKind.PLANARITY, {"planarity": None}),
+        (EvidenceKind.ILLUMINATION, {"illumination": None}),
+        (EvidenceKind.TEXTURE, {"texture": {}}),
+        (EvidenceKind.PULSE, {"pulse": None}),
+        (EvidenceKind.CAPTURE_PATH, {"capture_path": None}),
+    ],
+)
+def test_evidence_of_which_the_policy_says_nothing_does_not_count(
+    terminal: Any, kind: EvidenceKind, absent: dict[str, Any]
+) -> None:
+    record, policy = on_a_path_of_everything(terminal)
+    assert not is_counted(record, policy.model_copy(update=absent), kind)
+
+
+def test_texture_counts_only_from_the_network_the_policy_names(terminal: Any) -> None:
+    record, policy = on_a_path_of_everything(terminal)
+    without = record.model_copy(update={"networks": record.networks[:-1]})
+    assert judge(without, policy=policy).judgement.flags == (Flag.DECISION_UNSUPPORTED,)
+
+
+def test_a_path_that_needs_a_witness_counts_with_a_witness_of_any_name(terminal: Any) -> None:
+    record, policy = on_a_path_of_everything(terminal)
+    path = PathPolicy(required=tuple(EvidenceKind), needs_witness=True)
+    witnessed = policy.model_copy(update={"paths": {PathName.STANDARD: path}})
+    assert judge(record, policy=witnessed).judgement.pass_at is None
+    named = record.model_copy(update={"witness": "whoever"})
+    assert judge(named, policy=witnessed).judgement.pass_at is not None
 
 
 def test_a_pass_by_its_normalised_score_counts_by_the_policys_normalised_thresholds(
