@@ -21,7 +21,7 @@ from protocol.policy import IlluminationPolicy, LightPolicy
 
 Array = NDArray[np.float64]
 RULES = IlluminationPolicy(
-    min_code_correlation=0.85, min_gain=0.02, min_relief=0.06, max_highlight=4.0, min_albedo_share=0.25
+    min_code_correlation=0.95, min_gain=0.02, min_relief=0.07, max_highlight=4.0, min_albedo_share=0.40
 )
 STEPS = LightPolicy(chips=12, chip_s=0.4, exposures=(1.0, 0.6))
 FADES = LightPolicy(chips=8, chip_s=0.35, ramp_s=1.5)
