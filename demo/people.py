@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
 from device.simulated.actor import portrait
+from device.simulated.clips import encode_png
 from protocol.documents import check_digit
 
 FOLDER = Path(__file__).parent / "people"
@@ -30,7 +29,7 @@ class Person:
 
     def portrait(self) -> bytes:
         """Return a picture of the person as PNG, as an enrolment desk would have taken it."""
-        return cv2.imencode(".png", portrait(FOLDER / f"{self.clip}.toml")[:, :, ::-1])[1].tobytes()
+        return encode_png(portrait(FOLDER / f"{self.clip}.toml"))
 
 
 LIANG = Person("梁守田", "99999919410305001", "cedar")

@@ -115,30 +115,45 @@ def certify(
     frames: Annotated[Path, typer.Option("--frames", help="Video, GIF, image folder or clip description.")],
     reference: Annotated[
         Path | None,
-        typer.Option("--reference", help="Picture to compare with; without it the outcome is no_reference."),
+        typer.Option(
+            "--reference",
+            help="Picture to compare with, or description of a layered clip; without it the outcome is no_reference.",
+        ),
     ] = None,
     reference_kind: Annotated[
         ReferenceKind, typer.Option("--reference-kind", help="A photo enrols but never certifies by itself.")
     ] = ReferenceKind.LIVE,
+    path: Annotated[str, typer.Option("--path", help="Way through the session, as the policy names it.")] = "standard",
+    witness: Annotated[str | None, typer.Option("--witness", help="Operator id of whoever vouches.")] = None,
     config: MaybeConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Carry out one session on a clip in fast time and print the decision; nothing is stored or sent."""
     from device.adapters.inference_tflite import open_networks
-    from device.app.clip import ReferencePicture, certify_clip
+    from device.app.clip import certify_clip, reference_picture
     from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused, PictureUnsuitable
     from protocol.errors import Malformed
-    from protocol.policy import default_policy
+    from protocol.policy import PathName, default_policy
     from protocol.references import CaptureKind
 
     _quiet()
+    if path not in set(PathName):
+        _fail(f"path {path}: expected one of {', '.join(PathName)}", USAGE)
     where, features, runtime = _networks_of(config)
     try:
         picture = None
         if reference is not None:
-            picture = ReferencePicture(_read(reference), reference.name, CaptureKind(reference_kind.value))
+            picture = reference_picture(reference, CaptureKind(reference_kind.value))
         networks = open_networks(where, features=features, runtime=runtime)
-        result = certify_clip(subject, frames, networks=networks, policy=default_policy(), reference=picture)
+        result = certify_clip(
+            subject,
+            frames,
+            networks=networks,
+            policy=default_policy(),
+            reference=picture,
+            path=PathName(path),
+            witness=witness,
+        )
     except (CameraUnavailable, ClipInvalid, PictureUnsuitable, Malformed) as error:
         _fail(str(error), USAGE)
     except NetworkRefused as error:
@@ -216,11 +231,11 @@ def measure(
         if subject is None:
             cost: BaseModel = measure_start(frames, models_dir=where, features=features, runtime=runtime)
         else:
-            from device.app.clip import ReferencePicture
+            from device.app.clip import reference_picture
 
             picture = None
             if reference is not None:
-                picture = ReferencePicture(_read(reference), reference.name, CaptureKind.LIVE)
+                picture = reference_picture(reference, CaptureKind.LIVE)
             networks = open_networks(where, features=features, runtime=runtime)
             cost = measure_session(subject, frames, networks=networks, policy=default_policy(), reference=picture)
     except (CameraUnavailable, ClipInvalid, PictureUnsuitable, Malformed) as error:

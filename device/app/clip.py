@@ -14,12 +14,14 @@ from device.adapters.clock_system import read_system
 from device.adapters.entropy_system import SystemEntropy
 from device.app.enrol import reference_of
 from device.app.identity import identity_of
+from device.errors import CameraUnavailable
 from device.ports import Camera, Entropy
 from device.runner.lockstep import run_session
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.worker import VisionWorker
-from device.simulated.actor import Actor, open_actor, open_script
+from device.simulated.actor import Actor, open_actor, open_script, portrait
 from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRingLight
+from device.simulated.clips import encode_png
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
 from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
@@ -44,6 +46,21 @@ class ReferencePicture:
     content: bytes
     name: str
     capture: CaptureKind
+
+
+def reference_picture(path: Path, capture: CaptureKind) -> ReferencePicture:
+    """Read a picture file, or take a layered clip's person at rest in the room's own light.
+
+    Raises:
+        CameraUnavailable: if the file cannot be read.
+        ClipInvalid: if a clip description cannot be used.
+    """
+    if path.suffix == ".toml":
+        return ReferencePicture(encode_png(portrait(path)), path.name, capture)
+    try:
+        return ReferencePicture(path.read_bytes(), path.name, capture)
+    except OSError as error:
+        raise CameraUnavailable(f"image {path.name}: cannot be read: {error.strerror}") from error
 
 
 class TrackReport(BaseModel):
@@ -100,6 +117,8 @@ def certify_clip(
     networks: Networks,
     policy: Policy,
     reference: ReferencePicture | None,
+    path: PathName = PathName.STANDARD,
+    witness: str | None = None,
     entropy: Entropy | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> ClipResult:
@@ -111,6 +130,8 @@ def certify_clip(
         networks: the terminal's networks.
         policy: the policy to decide by.
         reference: what to compare with; without one the outcome is `no_reference`.
+        path: the way through the session.
+        witness: who vouches for the presentation.
         entropy: where the challenge is drawn from; the system's by default.
         on_frame: called for each frame of the second part, for a progress display.
 
@@ -127,6 +148,8 @@ def certify_clip(
         networks=networks,
         policy=policy,
         reference=reference,
+        path=path,
+        witness=witness,
         entropy=entropy,
         on_line=said.append,
     )

@@ -97,6 +97,11 @@ def decode_image(content: bytes, *, name: str) -> Pixels:
     return np.ascontiguousarray(picture[:, :, ::-1], dtype=np.uint8)
 
 
+def encode_png(pixels: Pixels) -> bytes:
+    """Return a picture, uint8 (H, W, 3) RGB, as a PNG file."""
+    return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
+
+
 def _probe_rate(path: Path) -> float:
     video = _open(path)
     rate = float(video.get(cv2.CAP_PROP_FPS))
