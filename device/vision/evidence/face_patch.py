@@ -52,6 +52,8 @@ _LEAST_BACKGROUND = 200
 class FacePatch:
     """One frame of the face."""
 
+    sequence: int
+    """Number of the frame."""
     monotonic_ns: int
     brightness: Plane
     """Linear brightness divided by the exposure."""
@@ -105,6 +107,7 @@ class PatchCutter:
         shift = (points - self._points).mean(axis=0) / self._unit
         linear = to_frame[:, :2] @ np.linalg.inv(self._to_frame[:, :2])
         return FacePatch(
+            sequence=frame.sequence,
             monotonic_ns=frame.monotonic_ns,
             brightness=brightness / np.float32(exposure),
             saturated=saturated,

@@ -26,7 +26,16 @@ MOST_MOTION = 0.6
 MOST_TURN = 0.12
 """How far a face may have moved (in distances between the eyes) and changed in width or height (as a part) against the median of all
 frames to be used; beyond it other skin is seen under another angle."""
+LEAST_STEADY = 0.85
+"""Part of the frames of a code that must show the face where and how it usually is: a nod or a cough of half a second in five. Whoever
+is away for longer could be somebody else."""
+LONGEST_GAP_S = 0.35
+"""The shortest step that a policy may ask for: with no longer time unseen none is passed over."""
+MOST_DEVIATION = 0.25
+"""How far the face may be from the code anywhere, as a part of what both halves of the ring add. One half more or less is 0.5, of which
+the fit hides a third and more. Source: pairs of drawn codes, counted in the default policy."""
 _MOST_FRAMES = 900
+"""Thirty seconds at 30 frames/s, longer than any code of the default policy."""
 _SMALLEST_PX = 8.0
 """Distance between the eyes below which a face has no shape to speak of."""
 _MOST_SATURATED = 0.05
@@ -43,12 +52,15 @@ class IlluminationRecorder:
     def __init__(self) -> None:
         self._patches: deque[FacePatch] = deque(maxlen=_MOST_FRAMES)
         self._cutter: PatchCutter | None = None
+        self._observed = 0
+        self._sampled: set[int] = set()
 
     def observe(self, frame: Frame, landmarks: FaceLandmarks) -> None:
         """Take in one frame of the subject during the code.
 
         Exposure is taken from the frame's metadata; without metadata it counts as constant.
         """
+        self._observed += 1
         if not np.isfinite(landmarks.points).all() or landmarks.interocular_px < _SMALLEST_PX:
             return
         if self._cutter is None:
@@ -58,10 +70,16 @@ class IlluminationRecorder:
         if patch is not None:
             self._patches.append(patch)
 
+    def sampled(self, sequence: int) -> None:
+        """Note that the face in a frame is compared with the rest of the session: that frame must be one of those judged."""
+        self._sampled.add(sequence)
+
     def forget(self) -> None:
         """Drop all pictures."""
         self._patches.clear()
         self._cutter = None
+        self._observed = 0
+        self._sampled.clear()
 
     def assess(self, rules: IlluminationPolicy | None, stimulus: StimulusLog) -> EvidenceResult:
         """Judge what was seen so far.
@@ -74,7 +92,8 @@ class IlluminationRecorder:
             The score is the least of what was measured divided by what the policy asks for (code correlation, relief, albedo
             share, and the inverse for the highlight): 1 passes, larger = more surely a face under this light. Passed with
             `follows_light`. Failed with `wrong_code`, `flat`, `highlight` or `not_skin`. Not run with `not_in_policy`,
-            `too_few_frames`, `moved`, or `too_bright` (the room outshines the ring, or the face is saturated).
+            `too_few_frames` or `moved` (parts of the code, or a frame that was sampled, cannot be judged), or `too_bright` (the room
+            outshines the ring, or the face is saturated).
         """
         write = Writer(EvidenceKind.ILLUMINATION)
         if rules is None:
@@ -83,6 +102,8 @@ class IlluminationRecorder:
         measures = {"frames": float(len(steady))}
         if self._cutter is None or len(steady) < LEAST_FRAMES:
             return write.not_run("moved" if len(self._patches) >= 2 * LEAST_FRAMES else "too_few_frames", measures)
+        if len(steady) < LEAST_STEADY * self._observed or not self._sampled <= {patch.sequence for patch in steady}:
+            return write.not_run("moved", measures)
         face = self._cutter.face & (np.mean([patch.saturated for patch in steady], axis=0) < _MOST_SATURATED)
         if face.sum() < max(_LEAST_FACE * self._cutter.face.sum(), 1):
             return write.not_run("too_bright", measures)
@@ -90,9 +111,15 @@ class IlluminationRecorder:
         if fit is None:
             return write.not_run("too_few_frames", measures)
         measures |= _measures_of(fit)
-        follows = fit.correlation >= rules.min_code_correlation and fit.margin > 0.0
+        if fit.longest_gap_s > LONGEST_GAP_S:
+            return write.not_run("moved" if len(steady) < self._observed else "too_few_frames", measures)
+        follows = fit.correlation >= rules.min_code_correlation and fit.margin > 0.0 and fit.deviation <= MOST_DEVIATION
         if not follows and fit.spread >= _LEAST_SPREAD * rules.min_gain:
-            score = min(_part(fit.correlation, rules.min_code_correlation), 1.0 + min(fit.margin, 0.0))
+            score = min(
+                _part(fit.correlation, rules.min_code_correlation),
+                1.0 + min(fit.margin, 0.0),
+                _part(MOST_DEVIATION, max(fit.deviation, 1e-6)),
+            )
             return write.failed("wrong_code", score, 1.0, measures)
         if not (follows and fit.gain >= rules.min_gain):
             return write.not_run("too_bright", measures)
@@ -137,6 +164,8 @@ def _measures_of(fit: CodeFit) -> dict[str, float]:
     return {
         "code_correlation": fit.correlation,
         "code_margin": fit.margin,
+        "code_deviation": fit.deviation,
+        "longest_gap_s": fit.longest_gap_s,
         "gain": fit.gain,
         "background_gain": fit.background_gain,
         "latency_ms": float(fit.latency_ms),

@@ -31,6 +31,8 @@ _LEAST_LEVELS = 0.1
 _LATENCY_TIE = 0.002
 """Correlations this near to each other are the same; then the latency nearest to none is taken."""
 _ALTERNATIVES = 15
+_TOGETHER = 3
+"""Frames on end whose deviation is one: a step of the code has more than two of them, a wink or a wrong landmark fewer."""
 _SMOOTH_PX = 1.5
 """For relief, which is coarse."""
 _DETAIL_PX = 0.8
@@ -59,6 +61,11 @@ class CodeFit:
     """What both halves add at full brightness, as a part of the face's brightness without them."""
     background_gain: float
     """The same of the background; NaN where none is seen."""
+    deviation: float
+    """How far the face is from the code where it is furthest: the largest mean of what the fit leaves in three frames on end, as a
+    part of what both halves add; infinite if they add nothing."""
+    longest_gap_s: float
+    """The longest time in the code without a frame that is used, its beginning and its end included."""
     spread: float
     """Standard deviation of the face's brightness over time, as a part of its mean, whatever it follows."""
     used: NDArray[np.bool_]
@@ -140,6 +147,8 @@ def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog)
         latency_ms=latency,
         correlation=correlation,
         margin=correlation - max(others),
+        deviation=_deviation(brightness, background, light, used),
+        longest_gap_s=_longest_gap_s(times[used] - latency * 1_000_000, stimulus),
         gain=float((gains[1] + gains[2]) / max(gains[0], 1e-4)),
         background_gain=float((behind[1] + behind[2]) / max(behind[0], 1e-4)),
         spread=float(brightness[used].std() / brightness[used].mean()),
@@ -242,6 +251,24 @@ def _correlation(brightness: Series, background: Series, light: NDArray[np.float
         if (gains >= 0).all() and size > 1e-12:
             best = max(best, float(predicted @ face) / size)
     return best
+
+
+def _deviation(brightness: Series, background: Series, light: NDArray[np.float64], used: NDArray[np.bool_]) -> float:
+    """Return how far the brightness is at most from what the code predicts, over some frames on end; see `CodeFit.deviation`."""
+    codes = light[used]
+    face = brightness[used] / brightness[used].mean() - _room(background[used], codes)
+    design = _design(codes)
+    gains = _solve(design, face[:, None])[:, 0]
+    if not gains[1] + gains[2] > 0:
+        return math.inf
+    left_over = np.convolve(face - design @ gains, np.full(_TOGETHER, 1 / _TOGETHER), "valid")
+    return float(np.abs(left_over).max() / (gains[1] + gains[2]))
+
+
+def _longest_gap_s(shown: Times, stimulus: StimulusLog) -> float:
+    """Return the longest time between two of the times, or from one to the beginning or the end of the code, in seconds."""
+    begin_ns, end_ns = stimulus.span_ns
+    return float(np.diff(np.concatenate([[begin_ns], shown, [end_ns]])).max() / 1e9)
 
 
 def _room(background: Series, codes: NDArray[np.float64]) -> Series:

@@ -42,6 +42,12 @@ class StimulusLog:
         self._light.clear()
         self._exposure.clear()
 
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """When the first and the last command of light or exposure was given; both 0 if there was none."""
+        times = [entry[0] for entry in (*self._light[:1], *self._light[-1:], *self._exposure[:1], *self._exposure[-1:])]
+        return (min(times), max(times)) if times else (0, 0)
+
     def light_at(self, times: Times) -> NDArray[np.float64]:
         """Return the light at some times: float64 (N, 2), left and right, 0..1, NaN before the first command."""
         return _held([(at, (left, right)) for at, left, right in self._light], times, 2)

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from device.vision.evidence.illumination import IlluminationRecorder
+from device.vision.evidence.face_patch import FacePatch
+from device.vision.evidence.illumination import MOST_DEVIATION, IlluminationRecorder
+from device.vision.evidence.light_fit import follow_code
 from device.vision.evidence.stimulus import StimulusLog
 from device.vision.frame import CaptureMetadata, Frame
 from device.vision.landmarks import FaceLandmarks
@@ -49,8 +51,10 @@ class Stage:
         sway: Callable[[float], tuple[float, float]] = lambda _: (0.0, 0.0),
         has_metadata: bool = True,
         rate: int = RATE,
+        is_seen: Callable[[float], bool] = lambda _: True,
+        sampled_s: float | None = None,
     ) -> EvidenceResult:
-        """Play a code and judge; `shown` is what falls on the face instead of it."""
+        """Play a code and judge; `shown` is what falls on the face instead of it, `sampled_s` when it is sampled."""
         code = draw_light_code(b"n" * 16, rules)
         step_s = rules.chip_s + rules.ramp_s
         levels = [(chip.left, chip.right) for chip in code]
@@ -59,6 +63,10 @@ class Stage:
             now = round(at_s * 1e9)
             chip = code[min(int(at_s / step_s + 1e-9), len(code) - 1)]
             self.log.light_set(*light_at(levels, rules, at_s), monotonic_ns=now)
+            if sampled_s is not None and abs(at_s - sampled_s) < 0.5 / rate:
+                self.recorder.sampled(index)
+            if not is_seen(at_s):
+                continue
             left, right = light_at(shown or levels, rules, at_s - delay_s)
             exposure = chip.exposure * (1 + flicker * math.sin(7 * at_s)) * brightness
             shift = sway(at_s)
@@ -181,6 +189,75 @@ def test_a_swaying_face_is_followed(stage: Callable[..., Stage]) -> None:
 def test_a_face_that_is_never_where_it_was_is_not_judged(stage: Callable[..., Stage]) -> None:
     result = stage("face").play(sway=lambda at_s: (37 * round(RATE * at_s) % 251 - 125, 0.0))
     assert (result.status, result.reason) == (EvidenceStatus.NOT_RUN, "moved")
+
+
+@pytest.mark.parametrize("begin_s", [0.0, 1.2, 3.2])
+@pytest.mark.parametrize("is_seen", [False, True], ids=["away", "elsewhere"])
+def test_whoever_is_away_for_a_third_of_the_code_is_not_judged(
+    stage: Callable[..., Stage], begin_s: float, is_seen: bool
+) -> None:
+    def is_away(at_s: float) -> bool:
+        return begin_s <= at_s < begin_s + 1.6
+
+    result = stage("face").play(
+        sway=lambda at_s: (20.0 if is_away(at_s) else 0.0, 0.0), is_seen=lambda at_s: is_seen or not is_away(at_s)
+    )
+    assert result.status is EvidenceStatus.NOT_RUN
+    assert result.reason in {"moved", "too_few_frames"}
+
+
+def test_no_step_of_the_code_may_pass_unseen(stage: Callable[..., Stage]) -> None:
+    result = stage("face").play(is_seen=lambda at_s: not 1.95 < at_s < 2.45)
+    assert (result.status, result.reason) == (EvidenceStatus.NOT_RUN, "too_few_frames")
+    assert result.measures["longest_gap_s"] > 0.4
+
+
+def test_a_short_movement_spoils_nothing_unless_it_is_what_was_sampled(stage: Callable[..., Stage]) -> None:
+    def sway(at_s: float) -> tuple[float, float]:
+        return (20.0 if 2.0 <= at_s < 2.15 else 0.0, 0.0)
+
+    assert stage("face").play(sway=sway).status is EvidenceStatus.PASSED
+    assert stage("face").play(sway=sway, sampled_s=1.5).status is EvidenceStatus.PASSED
+    result = stage("face").play(sway=sway, sampled_s=2.0834)
+    assert (result.status, result.reason) == (EvidenceStatus.NOT_RUN, "moved")
+
+
+@pytest.mark.parametrize("rules", [STEPS, FADES], ids=["steps", "fades"])
+def test_no_other_code_is_right_by_chance(rules: LightPolicy) -> None:
+    """Twenty pairs of codes each; the default policy says how many were tried in all."""
+    rng = np.random.default_rng(5)
+    nonce, sides, rate = b"the code that is played", np.array([0.5, 0.5]), 8
+    played = [(chip.left, chip.right) for chip in draw_light_code(nonce, rules)]
+    times = np.arange(0, len(played) * (rules.chip_s + rules.ramp_s), 1 / rate)
+    log = StimulusLog()
+    for at_s in times:
+        log.light_set(*light_at(played, rules, at_s), monotonic_ns=round(at_s * 1e9))
+    face, dark = np.ones((1, 1), np.bool_), np.zeros((1, 1), np.float32)
+    for _ in range(20):
+        shown = [(chip.left, chip.right) for chip in draw_light_code(rng.bytes(16), rules)]
+        patches = [
+            FacePatch(
+                index,
+                round(at_s * 1e9) + 20_000_000,
+                np.full((1, 1), 1 + sides @ light_at(shown, rules, at_s), np.float32),
+                dark,
+                math.nan,
+                (0.0, 0.0),
+                (1.0, 1.0),
+            )
+            for index, at_s in enumerate(times)
+        ]
+        fit = follow_code(patches, face, log)
+        assert fit is not None
+        assert fit.correlation < RULES.min_code_correlation or fit.deviation > MOST_DEVIATION
+
+
+def test_one_wrong_step_of_twelve_is_a_wrong_code(stage: Callable[..., Stage]) -> None:
+    shown = [(chip.left, chip.right) for chip in draw_light_code(b"n" * 16, STEPS)]
+    shown[5] = (1 - shown[5][0], shown[5][1])
+    result = stage("face").play(shown=shown)
+    assert (result.status, result.reason) == (EvidenceStatus.FAILED, "wrong_code")
+    assert result.measures["code_deviation"] > MOST_DEVIATION
 
 
 def test_too_few_frames_are_not_judged(stage: Callable[..., Stage]) -> None:
