@@ -28,20 +28,28 @@ def see(session: Session, event: SampleAssessed) -> Step:
 
 
 def take_played(session: Session, event: StagePlayed) -> Step:
-    """Go on, or go through the stage again where the face moved too much."""
+    """Go on, or go through the stage again where the face moved too much or no sample of it was taken."""
     play = play_of(session)
     if event.play != play.number:
         return session, ()
-    if not event.is_usable and play.repeats < _repeats(session):
-        return begin_play(session, (StopPlay(),), session.state, event.at_ns, repeats=play.repeats + 1)
-    return go_on(*end_play(session), event.at_ns)
+    if event.is_usable and play.is_sampled:
+        return go_on(*end_play(session), event.at_ns)
+    return _go_through_again(session, event.at_ns)
 
 
 def expire(session: Session, event: TimerExpired) -> Step:
-    """Go on without what did not come: the evidence will say so itself."""
+    """Go through a stage again that did not end in time."""
     if event.timer is Timer.STAGE:
-        return go_on(*end_play(session), event.at_ns)
+        return _go_through_again(session, event.at_ns)
     return expire_face(session, event)
+
+
+def _go_through_again(session: Session, at_ns: int) -> Step:
+    """Begin the stage again, or go on without what did not come once that was done often enough: the evidence will say so itself."""
+    play = play_of(session)
+    if play.repeats < _repeats(session):
+        return begin_play(session, (StopPlay(),), session.state, at_ns, repeats=play.repeats + 1)
+    return go_on(*end_play(session), at_ns)
 
 
 def _repeats(session: Session) -> int:

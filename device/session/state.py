@@ -211,8 +211,8 @@ def lacking(session: Session, event: SampleAssessed) -> Line | None:
     if session.is_crowded:
         return Line.SINGLE_FACE_PRESENT
     if not event.quality:
-        # It was looked at before the worker knew that a sample is wanted; a later one will say.
-        return None
+        # Without features it was looked at before the worker knew that a sample is wanted; a later one will say.
+        return Line.LOOK_AT_CAMERA if event.has_features else None
     component = weakest(dict(event.quality), minimum_of(session))
     if component is None:
         return None

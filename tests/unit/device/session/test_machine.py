@@ -467,7 +467,7 @@ def in_state(state: State) -> Session:
     ways: dict[State, tuple[Event, ...]] = {
         State.IDLE: (),
         State.ILLUMINATING: still,
-        State.OBSERVING: (*still, StagePlayed(0, 0, is_usable=True)),
+        State.OBSERVING: (*still, sample(30 * SECOND, 8), sample(30 * SECOND, 9), StagePlayed(0, 0, is_usable=True)),
         State.ACQUIRING: (claim(),),
         State.CHALLENGING: prompted(),
         State.COMPARING: (*prompted(), *performed()),

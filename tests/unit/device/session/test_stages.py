@@ -238,11 +238,43 @@ def test_watching_is_repeated_too_and_then_left_to_the_evidence():
 
 
 @pytest.mark.parametrize("path", [PathName.STANDARD, PathName.NO_MOVEMENT])
-def test_a_stage_that_does_not_end_is_left_when_its_time_is_up(path):
+def test_a_stage_that_does_not_end_is_gone_through_again_and_then_left_when_its_time_is_up(path):
     session, commands = play(*acquired(path), TimerExpired(40 * SECOND, Timer.STAGE))
     assert StopPlay() in commands
+    assert session.state is State.ILLUMINATING
+    assert session.phases == ()
+    session, commands = play(TimerExpired(80 * SECOND, Timer.STAGE), session=session)
+    assert StopPlay() in commands
     assert session.state is (State.CHALLENGING if path is PathName.STANDARD else State.OBSERVING)
-    assert session.phases == ("illuminating_0",), "the sample nobody took is missed"
+    assert session.phases == ("illuminating_1",), "the sample nobody took is missed"
+
+
+@pytest.mark.parametrize(
+    ("path", "state"), [(PathName.STANDARD, State.ILLUMINATING), (PathName.NO_MOVEMENT, State.OBSERVING)]
+)
+def test_a_stage_without_a_sample_is_gone_through_again_though_it_could_be_used(path, state):
+    session, _ = play(*acquired(path))
+    if state is State.OBSERVING:
+        session, _ = play(*played(0), session=session)
+    number = session.play.number
+    session, commands = play(StagePlayed(SECOND, number, is_usable=True), session=session)
+    assert (session.state, session.play.number) == (state, number + 1)
+    assert lines(commands) == [Line.AGAIN]
+    session, _ = play(*played(number + 1, 90 * SECOND), session=session)
+    assert session.state is not state
+    assert f"{state}_{number}" not in session.phases, "the one without a sample is not missed"
+    assert f"{state}_{number + 1}" in session.phases
+
+
+def test_no_sample_is_taken_of_a_frame_that_has_features_and_whose_quality_nobody_measured():
+    session, commands = play(*acquired())
+    moment = session.play.sample_ns
+    session, _ = play(sample(moment, 8), session=session)
+    session, commands = play(sample(moment + 1, 9, quality=()), session=session)
+    assert not of(TakeSample, commands)
+    session, commands = play(claim(), sample(quality=()))
+    assert not of(TakeSample, commands)
+    assert Line.LOOK_AT_CAMERA in lines(commands)
 
 
 def test_one_sample_is_taken_in_a_stage_at_a_moment_that_the_nonce_says():
