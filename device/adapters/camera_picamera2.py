@@ -134,10 +134,12 @@ class Picamera2Camera:
 
     def release_exposure(self) -> None:
         """Let the library's own control run again."""
-        locked, self._locked = self._locked, None
+        locked = self._locked
         if self._device is None or locked is None:
             return
         self._set({"AeEnable": True} | ({"AwbEnable": True} if locked.colour_gains is not None else {}))
+        # Not before: after a release that failed the next one must try again.
+        self._locked = None
 
     def stop(self) -> None:
         """Close the sensor."""

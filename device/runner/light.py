@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 class LightPlayer:
     """Belongs to the thread of the camera. Without a ring it plays the exposures alone, which the capture path is judged by.
 
-    Once a code has ended, or was ended, the ring is dark and the exposure free, whatever happened.
+    Once a code has ended, or was ended, the ring is dark and the exposure free, whatever happened; where one of them did not answer, the
+    ring was switched off for good and whoever ended the code is told.
     """
 
     def __init__(self, camera: Camera, ring: RingLight | None) -> None:
@@ -28,11 +29,6 @@ class LightPlayer:
         self._is_locked = False
         self.stimulus = StimulusLog()
         """What was set since `begin`."""
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether there is a ring."""
-        return self._ring is not None
 
     def open(self) -> None:
         """Open the ring, dark, closing it before if it is open. Raises `RingLightUnavailable`."""
@@ -48,7 +44,7 @@ class LightPlayer:
 
     def begin(self, order: PlayLight, now_ns: int) -> None:
         """Begin a code. Raises `RingLightUnavailable` and `CameraUnavailable`."""
-        self.end(now_ns)
+        self._end_well(now_ns)
         self.stimulus.forget()
         self._order, self._begin_ns, self._step, self._levels = order, now_ns, None, None
         self.play(now_ns)
@@ -70,7 +66,7 @@ class LightPlayer:
         since_s = (now_ns - self._begin_ns + 1) / 1e9
         step = int(since_s / order.step_s)
         if step >= len(order.code) and since_s >= order.seconds:
-            self.end(now_ns)
+            self._end_well(now_ns)
             return True
         if step < len(order.code) and step != self._step:
             self._step = step
@@ -78,22 +74,34 @@ class LightPlayer:
         self._shine(_levels(order, step, since_s - step * order.step_s), now_ns)
         return False
 
-    def end(self, now_ns: int) -> None:
-        """Be dark and let the exposure be automatic, at once; without a code nothing happens."""
+    def end(self, now_ns: int) -> CameraUnavailable | RingLightUnavailable | None:
+        """Be dark and let the exposure be automatic, at once; without a code nothing happens.
+
+        Returns:
+            What did not answer; None if all is as it should be. Nothing is raised, because this comes at the end of everything.
+        """
         self._order = None
+        failure: CameraUnavailable | RingLightUnavailable | None = None
         try:
             self._shine((0.0, 0.0), now_ns)
         except RingLightUnavailable as error:
             logger.warning("ring light not set, switched off why=%s", error)
             self.close()
             self._levels = (0.0, 0.0)
+            failure = error
         if self._is_locked:
-            self._is_locked = False
             self.stimulus.exposure_released(monotonic_ns=now_ns)
             try:
                 self._camera.release_exposure()
+                self._is_locked = False
             except CameraUnavailable as error:
                 logger.warning("exposure not released why=%s", error)
+                failure = failure or error
+        return failure
+
+    def _end_well(self, now_ns: int) -> None:
+        if (failure := self.end(now_ns)) is not None:
+            raise failure
 
     def _shine(self, levels: tuple[float, float], now_ns: int) -> None:
         if self._ring is None or levels == self._levels:

@@ -174,6 +174,8 @@ class VisionWorker:
         self._evidence = EvidenceCollector(
             self._light.stimulus, has_ring=ring is not None, texture=texture, sensor_id=sensor_id
         )
+        self._unended: CameraUnavailable | RingLightUnavailable | None = None
+        """What did not answer when a light was ended, until it is told."""
         self._played: PlayLight | WatchFace | None = None
         self._play_began_ns = 0
         self._last_frame_ns = 0
@@ -196,6 +198,9 @@ class VisionWorker:
             self._take_orders(wait_s)
             if self.is_acquiring:
                 self._look()
+            if self._unended is not None:
+                # Nobody waits for a light that is over, so nobody would hear of it before the next person needs it.
+                raise self._unended
         except CameraUnavailable as error:
             self._fail(Fault.CAMERA, str(error))
         except RingLightUnavailable as error:
@@ -325,7 +330,7 @@ class VisionWorker:
 
     def _stop_play(self) -> None:
         self._played = None
-        self._light.end(self._now_ns())
+        self._unended = self._light.end(self._now_ns()) or self._unended
 
     def _tell_played(self, *, is_usable: bool) -> None:
         played = self._played
@@ -435,12 +440,14 @@ class VisionWorker:
             self._fail(Fault.CAMERA, f"no frame for {_SILENCE_S} s")
             return
         self._light.open()
+        self._unended = None
         self._post(self._generation, FaultCleared(self._now_ns()))
 
     def _fail(self, fault: Fault, why: str) -> None:
         logger.warning("vision worker stopped fault=%s why=%s", fault, why)
         self.is_acquiring = False
         self._stop_play()
+        self._unended = None
         self._post(self._generation, FaultRaised(self._now_ns(), fault))
 
     def _forget(self) -> None:

@@ -190,6 +190,25 @@ def test_exposure_gain_and_white_balance_are_held_as_they_were_when_first_locked
     ]
 
 
+def test_a_release_that_failed_is_made_up_for_by_the_next_one(sensors, monkeypatch):
+    camera = Picamera2Camera()
+    camera.start()
+    sensors[0].next_request = Request(SETTLED)
+    camera.capture(1.0)
+    camera.lock_exposure(1.0)
+
+    def fail(controls):
+        raise RuntimeError("busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sensors[0], "set_controls", fail)
+        with pytest.raises(CameraUnavailable, match="busy"):
+            camera.release_exposure()
+    camera.release_exposure()
+    camera.release_exposure()
+    assert sensors[0].controls[1:] == [{"AeEnable": True, "AwbEnable": True}]
+
+
 def test_a_sensor_without_colours_has_no_white_balance_to_hold(sensors):
     camera = Picamera2Camera()
     camera.start()

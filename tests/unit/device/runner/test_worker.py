@@ -103,6 +103,7 @@ class Camera:
         self.sequence = 0
         self.is_broken = False
         self.is_silent = False
+        self.is_released_badly = False
         self.step_ns = STEP_NS
         self.exposures = []
 
@@ -111,6 +112,8 @@ class Camera:
         self.exposures.append(factor)
 
     def release_exposure(self):
+        if self.is_released_badly:
+            raise CameraUnavailable("camera: busy")
         self.exposures.append("free")
 
     def start(self):
@@ -495,6 +498,22 @@ def test_a_fault_while_a_code_is_played_leaves_it_dark(rig, broken):
     assert faults == [Fault.LIGHT if broken == "ring" else Fault.CAMERA]
     assert rig.ring.levels[-1] in (DARK, "off")
     assert not rig.worker.is_acquiring
+
+
+@pytest.mark.parametrize("end", [StopPlay(), StopAcquisition()])
+@pytest.mark.parametrize("broken", ["ring", "camera"])
+def test_a_light_that_fails_as_it_is_ended_is_told_at_once_and_once_and_can_be_repaired(rig, end, broken):
+    rig.order(LIGHT)
+    rig.step(3)
+    rig.ring.is_broken = broken == "ring"
+    rig.camera.is_released_badly = broken == "camera"
+    rig.order(end)
+    faults = [news.fault for news in rig.step(5) if isinstance(news, FaultRaised)]
+    assert faults == [Fault.LIGHT if broken == "ring" else Fault.CAMERA]
+    assert not rig.worker.is_acquiring
+    rig.ring.is_broken = rig.camera.is_released_badly = False
+    rig.order(Reopen())
+    assert [type(news) for news in rig.step(3)] == [FaultCleared]
 
 
 def test_a_ring_that_cannot_be_opened_keeps_the_terminal_out_of_order(rig):
