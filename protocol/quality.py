@@ -1,11 +1,12 @@
 """A quality vector against the policy's minima: is it enough, what lacks most, which of two is better.
 
-Vectors are components by name, 0..100, larger = better. A component that a vector does not have is below every minimum: what
-was not measured is not good enough.
+Vectors are components by name, 0..100, larger = better. A component that a vector does not have, or has as what is no number, is below
+every minimum: what was not measured is not good enough.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 _ABSENT = -1.0
@@ -19,14 +20,14 @@ def is_acceptable(components: Mapping[str, float], minimum: Mapping[str, float],
         minimum: by component.
         rounding: by how much a component may have been rounded down.
     """
-    return all(components.get(name, _ABSENT) >= least - rounding for name, least in minimum.items())
+    return all(_measured(components, name) >= least - rounding for name, least in minimum.items())
 
 
 def weakest(components: Mapping[str, float], minimum: Mapping[str, float]) -> str | None:
     """Return the component furthest below its minimum, the first one of equals; None where none is below."""
-    margins = {name: components.get(name, _ABSENT) - least for name, least in minimum.items()}
-    name = min(margins, key=lambda name: margins[name], default=None)
-    return name if name is not None and margins[name] < 0 else None
+    margins = {name: _measured(components, name) - least for name, least in minimum.items()}
+    below = [name for name, margin in margins.items() if not margin >= 0]
+    return min(below, key=lambda name: margins[name], default=None)
 
 
 def unified_score(components: Mapping[str, float], minimum: Mapping[str, float]) -> float:
@@ -41,6 +42,11 @@ def unified_score(components: Mapping[str, float], minimum: Mapping[str, float])
     """
     lacking = weakest(components, minimum)
     if lacking is not None:
-        return components.get(lacking, _ABSENT) - minimum[lacking]
+        return _measured(components, lacking) - minimum[lacking]
     ways = [(components[name] - least) / (100.0 - least) for name, least in minimum.items() if least < 100.0]
     return 100.0 * sum(ways) / len(ways) if ways else 100.0
+
+
+def _measured(components: Mapping[str, float], name: str) -> float:
+    value = components.get(name, _ABSENT)
+    return _ABSENT if math.isnan(value) else value

@@ -21,6 +21,15 @@ def test_a_component_that_was_not_measured_reaches_no_minimum():
     assert weakest({"eyes_open": 0.0}, {"sharpness": 0.0}) == "sharpness"
 
 
+def test_what_is_no_number_reaches_no_minimum_and_outranks_nothing():
+    minimum = {"sharpness": 40.0, "eyes_open": 30.0}
+    odd = {"sharpness": float("nan"), "eyes_open": 90.0}
+    assert not is_acceptable(odd, minimum)
+    assert weakest(odd, minimum) == "sharpness"
+    assert unified_score(odd, minimum) < 0.0
+    assert unified_score(odd, minimum) == unified_score({"eyes_open": 90.0}, minimum)
+
+
 def test_rounding_is_made_up_for():
     assert is_acceptable({"sharpness": 39.96}, {"sharpness": 40.0}, rounding=0.05)
     assert not is_acceptable({"sharpness": 39.94}, {"sharpness": 40.0}, rounding=0.05)
