@@ -155,10 +155,68 @@ def test_prepared_file_is_refused_and_runs_nothing(tmp_path: Path, *, is_archive
     assert not made.exists()
 
 
-def test_pickle_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+STORAGE = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ"
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
+TENSOR = REBUILD + b"(" + STORAGE + b"K\0K\x04\x85K\x01\x85tR"
+
+
+def prepared(path: Path, operations: bytes, *, storage: bytes = b"\0" * 16) -> Path:
+    """An archive whose pickle was written by hand."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/data.pkl", b"\x80\x02" + operations + b".")
+        archive.writestr("net/data/0", storage)
+    return path
+
+
+def test_pickle_written_by_hand_is_read(tmp_path: Path) -> None:
+    path = prepared(tmp_path / "net.pth", b"}X\x01\0\0\0a" + TENSOR + b"s")
+    np.testing.assert_array_equal(read_state_dict(path)["a"], np.zeros(4, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("operations", "why"),
+    [
+        pytest.param(b"}" + b")" + b"\x85" * 100_000 + b"K\0s", "nested deeper", id="nested_tuple_as_key"),
+        pytest.param(b"})" + b"q\x01h\x01\x86" * 60 + b"K\0s", "nested deeper", id="tuple_that_doubles"),
+        pytest.param(b"})" + b"2\x86" * 60 + b"K\0s", "operation DUP", id="tuple_that_doubles_by_dup"),
+        pytest.param(b"}K\x01K\0s", "no names", id="number_as_key"),
+        pytest.param(STORAGE + b"N}X\x05\0\0\0dtypectorch\nDoubleStorage\ns\x86b", "no dictionary", id="build_on_storage"),
+        pytest.param(REBUILD + b"N}X\x01\0\0\0aK\x01s\x86b", "no dictionary", id="build_on_name"),
+        pytest.param(REBUILD + b"}X\x01\0\0\0aK\x01sb", "no dictionary", id="build_on_name_with_dictionary"),
+        pytest.param(b"ccollections\nOrderedDict\n)\x81", "operation NEWOBJ", id="new_object"),
+        pytest.param(b"cposix\nmkdir\n", "nothing of it was run", id="foreign_name"),
+        pytest.param(b"N" * ((1 << 20) + 1), "more operations", id="more_operations_than_a_network_has"),
+    ],
+)  # fmt: skip
+def test_operations_that_no_state_dict_has_are_refused(tmp_path: Path, operations: bytes, why: str) -> None:
+    with pytest.raises(WeightsInvalid, match=why):
+        read_state_dict(prepared(tmp_path / "net.pth", operations))
+
+
+def test_many_arrays_over_one_storage_are_refused_before_any_is_copied(tmp_path: Path) -> None:
+    count = 1 << 20
+    storage = STORAGE.replace(b"K\x04", b"J" + struct.pack("<i", count))
+    shape = b"J" + struct.pack("<i", count) + b"\x85"
+    tensor = REBUILD + b"(" + storage + b"K\0" + shape + b"K\x01\x85tRq\x01"
+    names = b"".join(b"X\x03\0\0\0%03dh\x01" % number for number in range(200))
+    path = prepared(tmp_path / "net.pth", b"}X\x03\0\0\0one" + tensor + b"s(" + names + b"u", storage=bytes(4 * count))
+    with pytest.raises(WeightsInvalid, match="more memory"):
+        read_state_dict(path)
+
+
+def test_key_of_a_storage_is_a_name(tmp_path: Path) -> None:
+    row = old_layout({"a": np.zeros(4, np.float32)})
+    keys = pickle.dumps(["0"], 2)
+    path = tmp_path / "net.pth"
+    path.write_bytes(row.replace(keys, b"\x80\x02](K\0e."))
+    with pytest.raises(WeightsInvalid, match="something else"):
+        read_state_dict(path)
+
+
+def test_high_memo_place_takes_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     path.write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
-    with pytest.raises(WeightsInvalid, match="more memory"):
+    with pytest.raises(WeightsInvalid, match="no PyTorch file"):
         read_state_dict(path)
 
 
