@@ -23,15 +23,26 @@ class DemoError(Exception):
     """The demo cannot go on; the message says which program did what."""
 
 
+_CALL_S = 180
+
+
 def call(program: str, *arguments: str, given: str | None = None) -> str:
     """Run a program of ours to its end and return what it printed.
 
     Raises:
-        DemoError: if it did not exit with 0; carries what it said.
+        DemoError: if it did not exit with 0, which carries what it said, or not at all.
     """
-    done = subprocess.run(
-        [str(_BIN / program), *arguments], input=given, capture_output=True, text=True, check=False, timeout=180
-    )
+    try:
+        done = subprocess.run(
+            [str(_BIN / program), *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_CALL_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DemoError(f"{program} {arguments[0]}: no answer in {_CALL_S} s; is the computer very busy?") from error
     if done.returncode != 0:
         raise DemoError(f"{program} {arguments[0]}: exit {done.returncode}: {done.stderr.strip()[-2000:]}")
     return done.stdout

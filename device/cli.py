@@ -132,6 +132,7 @@ def certify(
     from device.adapters.inference_tflite import open_networks
     from device.app.clip import certify_clip, reference_picture
     from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused, PictureUnsuitable
+    from protocol.documents import parse_document
     from protocol.errors import Malformed
     from protocol.policy import PathName, default_policy
     from protocol.references import CaptureKind
@@ -141,6 +142,10 @@ def certify(
         _fail(f"path {path}: expected one of {', '.join(PathName)}", USAGE)
     where, features, runtime = _networks_of(config)
     try:
+        # What can be wrong with the arguments is told before the networks are loaded.
+        parse_document(subject)
+        if not frames.exists():
+            _fail(f"clip {frames.name}: no such file", USAGE)
         picture = None
         if reference is not None:
             picture = reference_picture(reference, CaptureKind(reference_kind.value))

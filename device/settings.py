@@ -165,8 +165,7 @@ class Camera(Section):
     kind: Literal["picamera2", "simulated"] = "picamera2"
     """`simulated` plays the clips named in `[simulated]`; nothing it certifies has any meaning."""
     sensor: str | None = None
-    """The driver's name of the sensor this terminal was commissioned with, e.g. `imx708`; frames of another one fail the evidence of the
-    capture path. None means any, as long as it stays the same."""
+    """Name of the sensor as the driver gives it, e.g. `imx708`; frames of another fail the capture path. None: any, as long as it stays."""
 
 
 class Simulated(Section):
