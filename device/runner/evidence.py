@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device.vision.evidence.actions import ActionReport
+from device.vision.evidence.actions import ActionInterval, ActionReport
 from device.vision.evidence.capture_path import CapturePathRecorder
 from device.vision.evidence.illumination import IlluminationRecorder
 from device.vision.evidence.planarity import PlanarityRecorder
@@ -14,6 +14,7 @@ from device.vision.frame import Frame
 from device.vision.inference import Network
 from device.vision.pipeline import SubjectObservation
 from device.vision.texture import TextureScorer
+from protocol.challenge import TURNS, Action
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.policy import IlluminationPolicy, PathName, Policy, PulsePolicy
 
@@ -55,6 +56,10 @@ class EvidenceCollector:
         self._scored_ns: int | None = None
         self._is_lit = False
         self._is_watched = False
+        self._is_challenged = False
+        self._is_turn_open = False
+        self._answer: ActionInterval | None = None
+        self._track_id: int | None = None
 
     def begin_light(self) -> None:
         """A light code begins; what an earlier one showed no longer counts."""
@@ -66,26 +71,85 @@ class EvidenceCollector:
         self._pulse.forget()
         self._is_watched = True
 
+    def await_rest(self) -> None:
+        """No prompt is open; from the first time on the subject at rest is what turns are compared with."""
+        self._is_challenged = True
+        self._close_prompt()
+
+    def begin_prompt(self, action: Action) -> None:
+        """A prompt is open; if it asks for a turn, its answer is judged for planarity."""
+        self._is_challenged = True
+        self._close_prompt()
+        self._answer = None
+        self._is_turn_open = action in TURNS
+
+    def end_prompt(self, answer: ActionInterval | None) -> None:
+        """A prompt was answered.
+
+        Args:
+            answer: the action that performed it, which may still go on; None if another one came.
+        """
+        if self._is_turn_open and answer is not None:
+            self._answer = answer
+            self._planarity.keep(answer.start_sequence)
+        self._close_prompt()
+
+    def _close_prompt(self) -> None:
+        self._is_turn_open = False
+        self._planarity.drop()
+
     def see_frame(self, frame: Frame) -> None:
         """Take in a frame, whatever it shows."""
         self._capture_path.observe(frame)
 
     def see_subject(self, frame: Frame, subject: SubjectObservation, report: ActionReport) -> None:
         """Take in a frame of the subject outside the stages."""
-        self._planarity.observe(subject.landmarks, subject.pose, is_at_rest=report.is_at_rest)
+        if not self._is_session_of(subject):
+            return
+        self._see_turn(frame, subject, report)
         if self._scorer is None or not report.is_at_rest:
             return
         if self._scored_ns is None or frame.monotonic_ns - self._scored_ns >= _TEXTURE_EVERY_NS:
             self._scored_ns = frame.monotonic_ns
             self._texture.observe(self._scorer.score(frame.pixels, subject.box), is_at_rest=True)
 
+    def _see_turn(self, frame: Frame, subject: SubjectObservation, report: ActionReport) -> None:
+        """Take in a frame for planarity: of the rest, of what may be the answer, or of the answer that goes on."""
+        if report.is_at_rest:
+            self._answer = None
+            self._planarity.drop()
+            if self._is_challenged:
+                self._planarity.observe_rest(subject.landmarks, subject.pose)
+        elif self._is_turn_open or self._goes_on(report):
+            self._planarity.observe_movement(frame.sequence, subject.landmarks, subject.pose)
+            if not self._is_turn_open:
+                self._planarity.keep(frame.sequence)
+
+    def _goes_on(self, report: ActionReport) -> bool:
+        """Say whether the action that answered the last prompt still goes on."""
+        answer = self._answer
+        if answer is not None and not any(
+            (interval.action, interval.start_sequence) == (answer.action, answer.start_sequence)
+            for interval in report.active
+        ):
+            self._answer = None
+        return self._answer is not None
+
+    def _is_session_of(self, subject: SubjectObservation) -> bool:
+        """Say whether it is the face seen first; who comes later is no part of this until everything is forgotten."""
+        if self._track_id is None:
+            self._track_id = subject.track_id
+        return subject.track_id == self._track_id
+
     def see_lit(self, frame: Frame, subject: SubjectObservation) -> None:
         """Take in a frame of the subject while a light code is played."""
-        self._illumination.observe(frame, subject.landmarks)
+        if self._is_session_of(subject):
+            self._illumination.observe(frame, subject.landmarks)
 
     def see_watched(self, frame: Frame, subject: SubjectObservation) -> None:
         """Take in a frame of the subject while it is watched."""
-        self._pulse.observe(frame, subject.landmarks)
+        if self._is_session_of(subject):
+            self._pulse.observe(frame, subject.landmarks)
 
     def is_light_usable(self, rules: IlluminationPolicy | None) -> bool:
         """Say whether the face held still enough under the code."""
@@ -131,7 +195,8 @@ class EvidenceCollector:
             recorder.forget()
         self._stimulus.forget()
         self._scored_ns = None
-        self._is_lit = self._is_watched = False
+        self._is_lit = self._is_watched = self._is_challenged = self._is_turn_open = False
+        self._answer = self._track_id = None
 
 
 _KINDS = tuple(kind for kind in EvidenceKind if kind not in {EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY})

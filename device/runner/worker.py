@@ -293,6 +293,7 @@ class VisionWorker:
             case AwaitRest():
                 self._monitor = None
                 self._samples.drop_moving()
+                self._evidence.await_rest()
                 self._wants_features = True
             case WantSample():
                 self._wants_features = True
@@ -376,13 +377,15 @@ class VisionWorker:
         progress = self._monitor.observe(report)
         if progress.verdict is not ChallengeVerdict.PENDING:
             shown = progress.interval.shown_sequence if progress.interval is not None else None
+            is_performed = progress.verdict is ChallengeVerdict.PERFORMED
             self._monitor = None
+            self._evidence.end_prompt(progress.interval if is_performed else None)
             self._post(
                 self._generation,
                 ChallengeAnswered(
                     report.monotonic_ns,
                     self._prompt.prompt,
-                    is_performed=progress.verdict is ChallengeVerdict.PERFORMED,
+                    is_performed=is_performed,
                     sequence=shown if self._samples.has_moving(shown) else None,
                 ),
             )
@@ -397,6 +400,7 @@ class VisionWorker:
 
     def _watch(self, order: WatchFor) -> None:
         self._prompt = order
+        self._evidence.begin_prompt(order.action)
         self._monitor = ChallengeMonitor(
             order.action, prompted_ns=order.prompted_ns, reaction_ns=round(order.reaction_s * 1e9)
         )

@@ -156,10 +156,12 @@ class _Watch:
         self._stimulus.exposure_released(monotonic_ns=self._clock.monotonic_ns())
 
     def ask(self, action: Action) -> None:
-        """Ask for a movement and watch it."""
+        """Ask for a movement and watch it; whatever moves meanwhile is judged, whether or not it is the answer."""
         self._camera.hear(action.value)
+        self._planarity.drop()
         for _ in self._frames(_TURN_S):
             pass
+        self._planarity.keep(0)
 
     def watch(self, seconds: float) -> None:
         """Watch the face at rest, with the exposure held."""
@@ -191,11 +193,12 @@ class _Watch:
         self._capture_path.observe(frame)
         observation = self._pipeline.process(frame)
         report = self._actions.observe(motion_of(observation), monotonic_ns=observation.monotonic_ns)
-        if observation.subject is not None:
-            self._planarity.observe(
-                observation.subject.landmarks, observation.subject.pose, is_at_rest=report.is_at_rest
-            )
-        return frame, observation.subject
+        subject = observation.subject
+        if subject is not None and report.is_at_rest:
+            self._planarity.observe_rest(subject.landmarks, subject.pose)
+        elif subject is not None:
+            self._planarity.observe_movement(frame.sequence, subject.landmarks, subject.pose)
+        return frame, subject
 
 
 def _rows(kind: EvidenceKind, judged: Sequence[Judged]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ RIGID_POINTS = (
 evenly; lips, lids, brows and chin are left out, as a face that only talks or winks must not look solid."""
 
 _MOST_FRAMES = 600
-"""Frames kept: twenty seconds at 30 frames/s, of the rest and of turns each."""
+"""Frames kept: twenty seconds at 30 frames/s, of the rest, of turns and of the present movement each."""
 _LEAST_REST_FRAMES = 3
 _RIGID = np.array(RIGID_POINTS)
 _FOREHEAD_PLACE, _NOSE_BASE_PLACE = RIGID_POINTS.index(10), RIGID_POINTS.index(2)
@@ -50,27 +50,47 @@ class _Pose:
 
 
 class PlanarityRecorder:
-    """Collects landmarks at rest and turned away, from the whole session. Landmarks are forgotten with `forget`."""
+    """Collects landmarks at rest, and of the turns that answered a prompt. Landmarks are forgotten with `forget`.
+
+    Whoever turns when nobody asked, or otherwise than asked, need not be the one who answers: a movement is judged once it is known
+    to be the answer, and the rest of it as it goes on.
+    """
 
     def __init__(self) -> None:
         self._rest: deque[_Pose] = deque(maxlen=_MOST_FRAMES)
+        self._pending: deque[tuple[int, _Pose]] = deque(maxlen=_MOST_FRAMES)
         self._others: deque[_Pose] = deque(maxlen=_MOST_FRAMES)
 
-    def observe(self, landmarks: FaceLandmarks, pose: HeadPose, *, is_at_rest: bool) -> None:
-        """Take in one frame of the subject.
+    def observe_rest(self, landmarks: FaceLandmarks, pose: HeadPose) -> None:
+        """Take in one frame of the subject at rest (`ActionReport.is_at_rest`).
 
         Args:
             landmarks: of the subject, in frame pixels.
             pose: the head's pose in that frame.
-            is_at_rest: whether head and mouth are near the subject's rest (`ActionReport.is_at_rest`).
         """
         seen = _pose_of(landmarks, pose)
         if seen is not None:
-            (self._rest if is_at_rest else self._others).append(seen)
+            self._rest.append(seen)
+
+    def observe_movement(self, sequence: int, landmarks: FaceLandmarks, pose: HeadPose) -> None:
+        """Take in one frame, by its number, of a movement that may be the answer to the open prompt; it counts after `keep`."""
+        seen = _pose_of(landmarks, pose)
+        if seen is not None:
+            self._pending.append((sequence, seen))
+
+    def keep(self, first: int) -> None:
+        """Let the frames of the present movement count, from the one with this number on: it answers the prompt."""
+        self._others.extend(seen for sequence, seen in self._pending if sequence >= first)
+        self._pending.clear()
+
+    def drop(self) -> None:
+        """Forget the present movement: it answered nothing."""
+        self._pending.clear()
 
     def forget(self) -> None:
         """Drop all landmarks."""
         self._rest.clear()
+        self._pending.clear()
         self._others.clear()
 
     def assess(self, rules: PlanarityPolicy | None) -> EvidenceResult:

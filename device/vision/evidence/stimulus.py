@@ -45,7 +45,8 @@ class StimulusLog:
     @property
     def span_ns(self) -> tuple[int, int]:
         """When the first and the last command of light or exposure was given; both 0 if there was none."""
-        times = [entry[0] for entry in (*self._light[:1], *self._light[-1:], *self._exposure[:1], *self._exposure[-1:])]
+        times = [at for at, *_ in (*self._light[:1], *self._light[-1:])]
+        times += [at for at, _ in (*self._exposure[:1], *self._exposure[-1:])]
         return (min(times), max(times)) if times else (0, 0)
 
     def light_at(self, times: Times) -> NDArray[np.float64]:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from device.runner.evidence import EvidenceCollector
-from device.vision.evidence.actions import ActionReport
+from device.vision.evidence.actions import ActionInterval, ActionReport
 from device.vision.evidence.stimulus import StimulusLog
 from device.vision.frame import CaptureMetadata, Frame
 from device.vision.landmarks import FaceLandmarks
 from device.vision.pose import HeadPose
+from protocol.challenge import Action
 from protocol.evidence import EvidenceKind, EvidenceStatus
 from protocol.policy import PathName, PathPolicy, TexturePolicy, default_policy
 
@@ -49,11 +50,12 @@ def frame(number: int) -> Frame:
     return Frame(noise, number, now, CaptureMetadata("sensor", now, 10_000.0, 1.0))
 
 
-def report(*, is_at_rest: bool = True) -> ActionReport:
-    return ActionReport(0, 20.0, is_settled=True, active=(), completed=(), is_at_rest=is_at_rest)
+def report(*, is_at_rest: bool = True, active: tuple[ActionInterval, ...] = ()) -> ActionReport:
+    return ActionReport(0, 20.0, is_settled=True, active=active, completed=(), is_at_rest=is_at_rest)
 
 
 SUBJECT = SimpleNamespace(
+    track_id=1,
     landmarks=FaceLandmarks(np.random.default_rng(0).uniform(10, 40, (468, 3)).astype(np.float32), 0.9),
     pose=HeadPose(0.0, 0.0, 0.0),
     box=(10.0, 10.0, 40.0, 40.0),
@@ -110,6 +112,78 @@ def test_the_texture_of_a_face_at_rest_is_scored_five_times_a_second(score, stat
     assert network.scored == 5
     assert found(collector)[EvidenceKind.TEXTURE].status is status
     assert found(collector)[EvidenceKind.TEXTURE].measures["frames"] == 5
+
+
+def turned(yaw_deg: float) -> SimpleNamespace:
+    return SimpleNamespace(**{**vars(SUBJECT), "pose": HeadPose(yaw_deg, 0.0, 0.0)})
+
+
+def turn(first: int) -> ActionInterval:
+    return ActionInterval(Action.TURN_LEFT, first, first + 2, 0, 0, 25.0)
+
+
+def turned_frames(collector: EvidenceCollector) -> float:
+    return found(collector)[EvidenceKind.PLANARITY].measures.get("turned_frames", 0.0)
+
+
+def rest(collector: EvidenceCollector, begin: int = 0) -> None:
+    for number in range(begin, begin + 5):
+        collector.see_subject(frame(number), SUBJECT, report())
+
+
+def test_only_the_turn_that_answers_a_prompt_is_judged_for_planarity_to_its_end():
+    collector = EvidenceCollector(StimulusLog(), has_ring=True)
+    collector.await_rest()
+    rest(collector)
+    collector.see_subject(frame(5), turned(25.0), report(is_at_rest=False, active=(turn(5),)))
+    collector.begin_prompt(Action.TURN_LEFT)
+    for number in range(10, 13):
+        collector.see_subject(frame(number), turned(25.0), report(is_at_rest=False, active=(turn(11),)))
+    assert turned_frames(collector) == 0
+    collector.end_prompt(turn(11))
+    collector.await_rest()
+    assert turned_frames(collector) == 2
+    collector.see_subject(frame(13), turned(25.0), report(is_at_rest=False, active=(turn(11),)))
+    assert turned_frames(collector) == 3
+    collector.see_subject(frame(14), turned(25.0), report(is_at_rest=False, active=(turn(14),)))
+    collector.see_subject(frame(15), turned(25.0), report(is_at_rest=False, active=(turn(11),)))
+    assert turned_frames(collector) == 3
+
+
+@pytest.mark.parametrize(
+    ("action", "answer"), [(Action.TURN_LEFT, None), (Action.OPEN_MOUTH, turn(5))], ids=["wrong", "no turn"]
+)
+def test_a_turn_that_answers_nothing_is_not_judged_for_planarity(action, answer):
+    collector = EvidenceCollector(StimulusLog(), has_ring=True)
+    collector.await_rest()
+    rest(collector)
+    collector.begin_prompt(action)
+    for number in range(5, 10):
+        collector.see_subject(frame(number), turned(25.0), report(is_at_rest=False, active=(turn(5),)))
+    collector.end_prompt(answer)
+    collector.see_subject(frame(10), turned(25.0), report(is_at_rest=False, active=(turn(5),)))
+    assert turned_frames(collector) == 0
+
+
+def test_turning_before_the_challenge_is_no_rest_and_no_turn():
+    collector = EvidenceCollector(StimulusLog(), has_ring=True)
+    rest(collector)
+    for number in range(5, 10):
+        collector.see_subject(frame(number), turned(25.0), report(is_at_rest=False, active=(turn(5),)))
+    assert reasons(collector)["planarity"] == "no_rest"
+
+
+def test_another_face_than_the_first_adds_nothing():
+    network = TextureNetwork(0.1)
+    collector = EvidenceCollector(StimulusLog(), has_ring=True, texture=network)
+    collector.see_subject(frame(0), SUBJECT, report())
+    other = SimpleNamespace(**{**vars(SUBJECT), "track_id": 2})
+    for number in range(10, 40):
+        collector.see_subject(frame(number), other, report())
+    assert network.scored == 1
+    collector.forget()
+    collector.see_subject(frame(50), other, report())
+    assert network.scored == 2
 
 
 def test_frames_of_the_light_go_to_the_light_alone():

@@ -46,14 +46,26 @@ def seen(body: Array, yaw_deg: float, pitch_deg: float = 0.0, distance: float = 
 
 
 def record(
-    body: Array, place: Place, yaws: list[float], *, noise: float = 0.15, size: float = 1.0, seed: int = 1
+    body: Array,
+    place: Place,
+    yaws: list[float],
+    *,
+    noise: float = 0.15,
+    size: float = 1.0,
+    seed: int = 1,
+    is_kept: bool = True,
 ) -> PlanarityRecorder:
     """Show a body at rest, then turned; the pose is told truly, which is kind to the sheet."""
     rng = np.random.default_rng(seed)
     recorder = PlanarityRecorder()
-    for yaw in [0.0] * 8 + yaws:
+    for number, yaw in enumerate([0.0] * 8 + yaws):
         points = seen(body, yaw, size=size if yaw else 1.0) + rng.normal(0, noise, (468, 2)) + 100
-        recorder.observe(place(points), HeadPose(yaw, 0.0, 0.0), is_at_rest=yaw == 0.0)
+        if yaw == 0.0:
+            recorder.observe_rest(place(points), HeadPose(yaw, 0.0, 0.0))
+        else:
+            recorder.observe_movement(number, place(points), HeadPose(yaw, 0.0, 0.0))
+    if is_kept:
+        recorder.keep(0)
     return recorder
 
 
@@ -96,7 +108,8 @@ def test_turns_to_either_side_count(face_mesh: Array, place_landmarks: Place) ->
 def test_one_wrong_frame_decides_nothing(face_mesh: Array, place_landmarks: Place) -> None:
     recorder = record(sheet(face_mesh), place_landmarks, TURN)
     wild = np.random.default_rng(2).normal(100, 30, (468, 2))
-    recorder.observe(place_landmarks(wild), HeadPose(20, 0, 0), is_at_rest=False)
+    recorder.observe_movement(99, place_landmarks(wild), HeadPose(20, 0, 0))
+    recorder.keep(0)
     assert recorder.assess(RULES).reason == "flat"
 
 
@@ -105,10 +118,25 @@ def test_turns_that_are_too_small_or_too_few_are_not_judged(face_mesh: Array, pl
     assert (result.status, result.reason, result.score) == (EvidenceStatus.NOT_RUN, "too_few_turns", None)
 
 
+def test_a_movement_that_answered_nothing_does_not_count(face_mesh: Array, place_landmarks: Place) -> None:
+    recorder = record(solid(face_mesh), place_landmarks, TURN, is_kept=False)
+    assert recorder.assess(RULES).reason == "too_few_turns"
+    recorder.drop()
+    recorder.keep(0)
+    assert recorder.assess(RULES).reason == "too_few_turns"
+
+
+def test_a_movement_counts_from_where_the_answer_begins(face_mesh: Array, place_landmarks: Place) -> None:
+    recorder = record(solid(face_mesh), place_landmarks, TURN, is_kept=False)
+    recorder.keep(12)
+    assert recorder.assess(RULES).measures["turned_frames"] == 3
+
+
 def test_without_rest_nothing_is_judged(face_mesh: Array, place_landmarks: Place) -> None:
     recorder = PlanarityRecorder()
     for yaw in TURN:
-        recorder.observe(place_landmarks(seen(solid(face_mesh), yaw) + 100), HeadPose(yaw, 0, 0), is_at_rest=False)
+        recorder.observe_movement(0, place_landmarks(seen(solid(face_mesh), yaw) + 100), HeadPose(yaw, 0, 0))
+    recorder.keep(0)
     assert recorder.assess(RULES).reason == "no_rest"
 
 
@@ -126,7 +154,9 @@ def test_forgetting_leaves_nothing(face_mesh: Array, place_landmarks: Place) -> 
 def test_landmarks_that_say_nothing_never_pass(points: Array, place_landmarks: Place) -> None:
     recorder = PlanarityRecorder()
     for index in range(20):
-        recorder.observe(place_landmarks(points), HeadPose(index * 2.0, 0, 0), is_at_rest=index < 8)
+        recorder.observe_rest(place_landmarks(points), HeadPose(0.0, 0, 0))
+        recorder.observe_movement(index, place_landmarks(points), HeadPose(index * 2.0, 0, 0))
+    recorder.keep(0)
     assert recorder.assess(RULES).status is EvidenceStatus.NOT_RUN
 
 
