@@ -91,7 +91,7 @@ class ChallengePolicy(WirePart):
 class ContinuityPolicy(WirePart):
     """Whether all phases showed one face."""
 
-    min_similarity: float = Field(ge=-1, le=1)
+    min_similarity: float = Field(gt=0, le=1)
     """Least cosine between the features of any two phases."""
 
 
@@ -115,24 +115,24 @@ class LightPolicy(WirePart):
 class IlluminationPolicy(WirePart):
     """What the light on the face must show. All measures: `device/vision/evidence/illumination.py`."""
 
-    min_code_correlation: float = Field(ge=-1, le=1)
+    min_code_correlation: float = Field(gt=0, le=1)
     """Least correlation of the face's brightness with the code."""
-    min_gain: float = Field(ge=0, le=10)
+    min_gain: float = Field(gt=0, le=10)
     """Least gain of the face by the lamp, as a part of its brightness without; below it the evidence did not run."""
-    min_relief: float = Field(ge=0)
+    min_relief: float = Field(gt=0)
     """Least relief: how far the gain over the face is from that of a flat or evenly bent sheet."""
     max_highlight: float = Field(gt=0)
     """Most highlight: peak over median of the gain; glass goes beyond it."""
-    min_albedo_share: float = Field(ge=-1, le=1)
+    min_albedo_share: float = Field(gt=0, le=1)
     """How dark brows, eyes and lips must at least be in the light that the lamp adds, as a part of how dark they are in the room's."""
 
 
 class PlanarityPolicy(WirePart):
     """What a turning head must show that a sheet cannot."""
 
-    min_residual: float = Field(ge=0, le=1)
+    min_residual: float = Field(gt=0, le=1)
     """Least residual of the best homography, in distances between the eyes."""
-    min_yaw_deg: float = Field(ge=0, le=45)
+    min_yaw_deg: float = Field(gt=0, le=45)
     """How far the head must be turned for a frame to count."""
     min_frames: int = Field(ge=1, le=100)
 
@@ -140,7 +140,7 @@ class PlanarityPolicy(WirePart):
 class TexturePolicy(WirePart):
     """The passive network; for the network of that name in `texture`."""
 
-    min_score: float = Field(ge=0, le=1)
+    min_score: float = Field(gt=0, le=1)
     """Least median score, larger = more likely bona fide."""
     min_frames: int = Field(ge=1, le=100)
 
@@ -150,7 +150,7 @@ class PulsePolicy(WirePart):
 
     window_s: float = Field(ge=5, le=30)
     """How long the face is watched at rest."""
-    min_snr_db: float = Field(ge=-30, le=30)
+    min_snr_db: float = Field(gt=0, le=30)
     """Least signal-to-noise ratio of the pulse."""
     repeats: int = Field(default=1, ge=0, le=3)
     """How often the stage is gone through again because the person moved."""
@@ -163,7 +163,7 @@ class CapturePathPolicy(WirePart):
 
     max_exposure_error: float = Field(gt=0, le=1)
     """Largest relative difference between commanded and reported exposure."""
-    min_exposure_response: float = Field(ge=0, le=1)
+    min_exposure_response: float = Field(gt=0, le=1)
     """Least part of a commanded change of exposure that the picture must show."""
     max_repeated_frames: int = Field(ge=0, le=100)
     """So many frames may equal the one before, bit by bit; a sensor's noise never repeats."""
@@ -302,6 +302,7 @@ class Policy(WireMessage):
     policy_version: str = Field(pattern=r"^[0-9A-Za-z.-]{1,40}$")
     issued_at: UtcTime
     paths: dict[PathName, PathPolicy]
+    """Each requires continuity, and challenge or illumination."""
     challenge: ChallengePolicy
     continuity: ContinuityPolicy
     light: dict[PathName, LightPolicy] = Field(default_factory=dict)
@@ -339,6 +340,8 @@ class Policy(WireMessage):
         }
         for name, path in self.paths.items():
             required = set(path.required)
+            if EvidenceKind.CONTINUITY not in required or required.isdisjoint(DRAWN):
+                raise ValueError(f"path {name} must require continuity, and challenge or illumination")
             if missing := [kind for kind in EvidenceKind if kind in required and not has.get(kind, True)]:
                 raise ValueError(f"path {name} requires what has no thresholds: {', '.join(missing)}")
             if not required.isdisjoint(LIT) and name not in self.light:
@@ -352,6 +355,8 @@ class Policy(WireMessage):
 
 _ALONE = "single_face_present"
 """The component of quality that says so; see `device.vision.quality`."""
+DRAWN = frozenset({EvidenceKind.CHALLENGE, EvidenceKind.ILLUMINATION})
+"""Kinds that ask for an answer to what is drawn from the nonce; without one of them a recording would do."""
 LIT = frozenset({EvidenceKind.ILLUMINATION, EvidenceKind.CAPTURE_PATH})
 """Kinds that are judged while the light code is played: the second by the exposure that goes with it."""
 

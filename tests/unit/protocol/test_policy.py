@@ -20,6 +20,7 @@ from protocol.policy import (
     PathPolicy,
     PlanarityPolicy,
     Policy,
+    TexturePolicy,
     ThresholdSource,
     default_policy,
 )
@@ -56,13 +57,65 @@ def test_policy_no_session_could_follow_is_refused(section: str, values: dict[st
 
 
 LIGHT = LightPolicy(chips=8, chip_s=0.5)
+BARE = (EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY)
+
+
+@pytest.mark.parametrize(
+    ("required", "is_enough"),
+    [
+        (BARE, True),
+        ((EvidenceKind.ILLUMINATION, EvidenceKind.CONTINUITY), True),
+        ((EvidenceKind.CHALLENGE, EvidenceKind.ILLUMINATION), False),
+        ((EvidenceKind.CONTINUITY,), False),
+        ((EvidenceKind.CONTINUITY, EvidenceKind.CAPTURE_PATH, EvidenceKind.PULSE, EvidenceKind.TEXTURE), False),
+        ((EvidenceKind.PLANARITY, EvidenceKind.CONTINUITY), False),
+    ],
+)
+def test_every_path_requires_one_face_throughout_and_an_answer_to_something_drawn(
+    required: tuple[EvidenceKind, ...], is_enough: bool
+) -> None:
+    policy = default_policy()
+    for name in PathName:
+        changed_path = PathPolicy(required=required, needs_witness=True)
+        content = policy.model_copy(update={"paths": {**policy.paths, name: changed_path}}).to_bytes()
+        if is_enough:
+            assert Policy.parse(content).paths[name] == changed_path
+        else:
+            with pytest.raises(Malformed):
+                Policy.parse(content)
+
+
+@pytest.mark.parametrize("floor", [0.0, -0.1])
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("continuity", "min_similarity"),
+        ("illumination", "min_code_correlation"),
+        ("illumination", "min_gain"),
+        ("illumination", "min_relief"),
+        ("illumination", "min_albedo_share"),
+        ("planarity", "min_residual"),
+        ("planarity", "min_yaw_deg"),
+        ("pulse", "min_snr_db"),
+        ("capture_path", "min_exposure_response"),
+    ],
+)
+def test_a_floor_that_everything_reaches_is_refused(section: str, name: str, floor: float) -> None:
+    with pytest.raises(Malformed, match=name):
+        Policy.parse(changed(section, **{name: floor}))
+
+
+def test_a_texture_score_that_everything_reaches_is_refused() -> None:
+    with pytest.raises(ValidationError, match="min_score"):
+        TexturePolicy(min_score=0.0, min_frames=1)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in EvidenceKind if kind not in {"challenge", "continuity"}])
 def test_a_path_that_requires_what_has_no_thresholds_is_refused(kind: EvidenceKind) -> None:
     bare = {"illumination": None, "planarity": None, "texture": {}, "pulse": None, "capture_path": None}
     policy = default_policy().model_copy(
-        update=bare | {"light": {PathName.HELPER: LIGHT}, "paths": {PathName.HELPER: PathPolicy(required=(kind,))}}
+        update=bare
+        | {"light": {PathName.HELPER: LIGHT}, "paths": {PathName.HELPER: PathPolicy(required=(*BARE, kind))}}
     )
     with pytest.raises(Malformed):
         Policy.parse(policy.to_bytes())
@@ -71,7 +124,7 @@ def test_a_path_that_requires_what_has_no_thresholds_is_refused(kind: EvidenceKi
 def test_a_path_that_needs_light_and_has_none_is_refused() -> None:
     capture = CapturePathPolicy(max_exposure_error=0.2, min_exposure_response=0.5, max_repeated_frames=0)
     update = {
-        "paths": {PathName.STANDARD: PathPolicy(required=(EvidenceKind.CAPTURE_PATH,))},
+        "paths": {PathName.STANDARD: PathPolicy(required=(*BARE, EvidenceKind.CAPTURE_PATH))},
         "capture_path": capture,
     }
     with pytest.raises(Malformed):
@@ -86,7 +139,7 @@ def test_planarity_is_not_required_where_nobody_is_asked_to_turn() -> None:
     update = {
         "challenge": still,
         "planarity": PlanarityPolicy(min_residual=0.03, min_yaw_deg=11, min_frames=3),
-        "paths": {PathName.STANDARD: PathPolicy(required=(EvidenceKind.PLANARITY,))},
+        "paths": {PathName.STANDARD: PathPolicy(required=(*BARE, EvidenceKind.PLANARITY))},
     }
     with pytest.raises(Malformed):
         Policy.parse(policy.model_copy(update=update).to_bytes())
