@@ -7,8 +7,8 @@ States, what each waits for, and the timer that bounds it:
   (`acquire`, and `face_lost` while a face that was there is gone). Whoever takes the place of the first face starts this state's count
   anew: nothing has been shown yet. A frame with more faces than the path allows is not acceptable.
 - ILLUMINATING waits for the light code to be played (`stage`, and `face_lost`). The code and the exposures that go with it are drawn from
-  the session's nonce. Where the face moved too much to be judged the stage is gone through again, with a fresh code, as often as
-  the policy says.
+  the session's nonce. Where the face moved too much to be judged, no sample of it was taken or the code did not end in time,
+  the stage is gone through again, with a fresh code, as often as the policy says.
 - CHALLENGING waits, in turn, for a face at rest (`rest`) and for the action that was asked for (`answer`, for the prompt and its
   answer), and for `face_lost`. Actions and the lengths of the rests are drawn from the session's nonce. A sample is taken of each rest,
   of each action while it is performed, and of the rest after the last one, so that nobody else can do what is asked. A rest that does
