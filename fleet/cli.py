@@ -312,12 +312,18 @@ def withdraw(
 @app.command("publish-policy")
 def publish_policy(
     file: Annotated[Path | None, typer.Argument(help="Policy as TOML; without it the one a new fleet has.")] = None,
+    approved_by: Annotated[
+        list[str] | None,
+        typer.Option("--approved-by", help="Who answers for lower comparison thresholds; given twice, two persons."),
+    ] = None,
     config: Config = _CONFIG,
 ) -> None:
     """Sign a policy and put it in force on every terminal."""
     with _open(config) as fleet:
         policy = policy_updates.read_policy(file)
-        new = policy_updates.publish_policy(fleet.database, fleet.keys, policy, now=fleet.clock())
+        new = policy_updates.publish_policy(
+            fleet.database, fleet.keys, policy, now=fleet.clock(), approved_by=approved_by or ()
+        )
         _say(f"policy {policy.policy_version} is in force" + ("" if new else " (it was issued before)"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fleet.errors import FleetError, KeysMissing
 from protocol.errors import ProtocolError
@@ -17,6 +20,7 @@ from protocol.keys import PrivateKey
 from protocol.references import KEY_BYTES
 
 _NONCE_BYTES = 12
+_DIGEST_USE = b"lifecert-fleet digest of a sealed field"
 _SIGNING = "signing.pem"
 _CLAIM = "claim.key"
 _ENCRYPTION = "encryption.key"
@@ -32,6 +36,7 @@ class FieldCipher:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._digest_key = HKDF(SHA256(), length=KEY_BYTES, salt=None, info=_DIGEST_USE).derive(key)
 
     def encrypt(self, text: str, *, subject_id: str, field_name: str) -> bytes:
         """Return nonce and ciphertext."""
@@ -51,6 +56,13 @@ class FieldCipher:
         except (InvalidTag, ValueError) as error:
             raise FleetError(f"subject {subject_id}: stored {field_name} does not open with this key") from error
         return plain.decode()
+
+    def digest(self, text: str, *, subject_id: str, field_name: str) -> bytes:
+        """Return 32 bytes that are equal for equal texts of one subject and field, and say nothing without the key.
+
+        HMAC-SHA-256 under a key derived from the cipher's (RFC 2104, RFC 5869).
+        """
+        return hmac.digest(self._digest_key, f"{field_name}:{subject_id}:{text}".encode(), "sha256")
 
 
 @dataclass(frozen=True, slots=True)

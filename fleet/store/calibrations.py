@@ -7,8 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-AS_GIVEN = "as_given"
-"""Source of a name that somebody typed and nobody verified."""
+from fleet.store.names import AS_GIVEN, SealedName
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,11 @@ class StoredCalibration:
 
     calibration_id: str
     proposed_at: datetime
+    network: str
     proposal: dict[str, object]
+    thresholds: dict[str, object]
+    """What approval puts in force for the network."""
+    approvals: int
     policy_version: str | None
     """The policy it was signed into; None as long as approvals are missing."""
 
@@ -69,48 +72,81 @@ def features_of(
 
 
 def add_calibration(
-    connection: Connection, calibration_id: str, proposal: str, *, proposer_sealed: bytes, now: datetime
+    connection: Connection,
+    calibration_id: str,
+    *,
+    network: str,
+    proposal: str,
+    thresholds: str,
+    proposer_sealed: bytes,
+    now: datetime,
 ) -> None:
-    """Store a proposal, JSON."""
+    """Store a proposal and the thresholds that approval puts in force, both JSON."""
     connection.execute(
         text(
-            "INSERT INTO calibrations (calibration_id, proposed_at, proposer_sealed, proposal)"
-            " VALUES (:id, :now, :proposer, CAST(:proposal AS jsonb))"
+            "INSERT INTO calibrations (calibration_id, proposed_at, proposer_sealed, network, proposal, thresholds)"
+            " VALUES (:id, :now, :proposer, :network, CAST(:proposal AS jsonb), CAST(:thresholds AS jsonb))"
         ),
-        {"id": calibration_id, "now": now, "proposer": proposer_sealed, "proposal": proposal},
+        {
+            "id": calibration_id,
+            "now": now,
+            "proposer": proposer_sealed,
+            "network": network,
+            "proposal": proposal,
+            "thresholds": thresholds,
+        },
     )
 
 
-def find_calibrations(connection: Connection, beginning: str, *, lock: bool = False) -> list[StoredCalibration]:
+def lock_calibrations(connection: Connection, beginning: str) -> None:
+    """Keep everybody else from approving the proposals whose id begins so until this transaction ends."""
+    connection.execute(
+        text(
+            "SELECT 1 FROM calibrations WHERE starts_with(calibration_id, :beginning) ORDER BY calibration_id FOR UPDATE"
+        ),
+        {"beginning": beginning},
+    )
+
+
+def find_calibrations(connection: Connection, beginning: str) -> list[StoredCalibration]:
     """Return the proposals whose id begins so, two at most."""
     rows = connection.execute(
         text(
-            "SELECT calibration_id, proposed_at, proposal, policy_version FROM calibrations"  # noqa: S608 - fixed fragments
+            "SELECT calibration_id, proposed_at, network, proposal, thresholds, (SELECT count(*)"
+            " FROM calibration_approvals a WHERE a.calibration_id = c.calibration_id), policy_version FROM calibrations c"
             " WHERE starts_with(calibration_id, :beginning) ORDER BY calibration_id LIMIT 2"
-            + (" FOR UPDATE" if lock else "")
         ),
         {"beginning": beginning},
     )
     return [StoredCalibration(*row) for row in rows]
 
 
-def approvers(connection: Connection, calibration_id: str) -> list[bytes]:
-    """Return the sealed names of those who approved, in order."""
-    rows = connection.execute(
-        text("SELECT name_sealed FROM calibration_approvals WHERE calibration_id = :id ORDER BY place"),
-        {"id": calibration_id},
+def has_approved(connection: Connection, calibration_id: str, name_hash: bytes) -> bool:
+    """Return whether this person's approval is stored."""
+    return (
+        connection.execute(
+            text("SELECT 1 FROM calibration_approvals WHERE calibration_id = :id AND name_hash = :hash"),
+            {"id": calibration_id, "hash": name_hash},
+        ).one_or_none()
+        is not None
     )
-    return [bytes(name) for name in rows.scalars()]
 
 
-def add_approval(connection: Connection, calibration_id: str, *, place: int, name_sealed: bytes, now: datetime) -> None:
-    """Store one approval."""
+def add_approval(connection: Connection, calibration_id: str, *, place: int, name: SealedName, now: datetime) -> None:
+    """Store one approval, the first or the second."""
     connection.execute(
         text(
-            "INSERT INTO calibration_approvals (calibration_id, place, name_sealed, name_source, approved_at)"
-            " VALUES (:id, :place, :name, :source, :now)"
+            "INSERT INTO calibration_approvals (calibration_id, place, name_hash, name_sealed, name_source, approved_at)"
+            " VALUES (:id, :place, :hash, :name, :source, :now)"
         ),
-        {"id": calibration_id, "place": place, "name": name_sealed, "source": AS_GIVEN, "now": now},
+        {
+            "id": calibration_id,
+            "place": place,
+            "hash": name.digest,
+            "name": name.sealed,
+            "source": AS_GIVEN,
+            "now": now,
+        },
     )
 
 

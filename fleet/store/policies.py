@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.database import notify
+from fleet.store.names import AS_GIVEN, SealedName
 from protocol.policy import Policy
 
 POLICY_CHANNEL = "lifecert_policy"
@@ -39,6 +40,24 @@ def add_policy(connection: Connection, policy: Policy, *, sha256: str, envelope:
         },
     )
     notify(connection, POLICY_CHANNEL)
+
+
+def add_approval(connection: Connection, policy_version: str, *, place: int, name: SealedName, now: datetime) -> None:
+    """Store who approved a policy, the first or the second."""
+    connection.execute(
+        text(
+            "INSERT INTO policy_approvals (policy_version, place, name_hash, name_sealed, name_source, approved_at)"
+            " VALUES (:version, :place, :hash, :name, :source, :now)"
+        ),
+        {
+            "version": policy_version,
+            "place": place,
+            "hash": name.digest,
+            "name": name.sealed,
+            "source": AS_GIVEN,
+            "now": now,
+        },
+    )
 
 
 def find_policies(connection: Connection, versions: set[str]) -> dict[str, Policy]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -24,7 +23,8 @@ from fleet.keys import FleetKeys
 from fleet.store import calibrations, policies
 from fleet.store.calibrations import Population, StoredCalibration
 from fleet.store.database import Database
-from fleet.updates.policy import issue, lock_policies
+from fleet.store.names import cleaned, seal_approver
+from fleet.updates.policy import APPROVALS, issue, lock_policies
 from protocol.calibration import (
     MOST_PEOPLE,
     Calibration,
@@ -35,8 +35,6 @@ from protocol.calibration import (
 from protocol.cohort import LEAST_PEOPLE, NEAREST_SHARE, levels, normalised
 from protocol.policy import ComparisonPolicy, NormalisedThresholds, Policy, ThresholdSource
 
-APPROVALS = 2
-"""Different persons who must approve."""
 VALID_DAYS = 90
 """A proposal older than a quarter was made of other people than the fleet has now."""
 HIGHEST_MATCH = 0.9
@@ -163,7 +161,7 @@ def propose(database: Database, keys: FleetKeys, wanted: Wanted, *, by: str, now
         Refused: if there are too few people, with the reason: the thresholds in force stay; if no policy is in force or it does
             not know the network; or if the references are of several networks and none is chosen.
     """
-    name = _name(by)
+    name = cleaned(by)
     with database.begin() as connection:
         newest = policies.newest_policy(connection)
         before = None if newest is None else newest.policy.comparison.get(wanted.network)
@@ -178,7 +176,9 @@ def propose(database: Database, keys: FleetKeys, wanted: Wanted, *, by: str, now
         calibrations.add_calibration(
             connection,
             proposal.calibration_id,
-            proposal.model_dump_json(),
+            network=proposal.network,
+            proposal=proposal.model_dump_json(),
+            thresholds=proposal.after().model_dump_json(),
             proposer_sealed=keys.cipher.encrypt(name, subject_id=proposal.calibration_id, field_name="proposer"),
             now=now,
         )
@@ -200,32 +200,24 @@ def approve(database: Database, keys: FleetKeys, beginning: str, *, by: str, now
         Refused: if this person has approved before; if the proposal is in force or too old; or if the thresholds it was to replace have
             changed since.
     """
-    name = _name(by)
     with database.begin() as connection:
-        stored = _one(calibrations.find_calibrations(connection, beginning, lock=True), beginning)
+        # First the lock, then what to look at: another's approval that this waited for is seen.
+        calibrations.lock_calibrations(connection, beginning)
+        stored = _one(calibrations.find_calibrations(connection, beginning), beginning)
+        name = seal_approver(keys.cipher, by, of=stored.calibration_id)
         if stored.policy_version is not None:
             raise Refused(f"calibration {stored.calibration_id}: is in force as policy {stored.policy_version}")
         if now - stored.proposed_at > timedelta(days=VALID_DAYS):
             raise Refused(f"calibration {stored.calibration_id}: older than {VALID_DAYS} days; propose anew")
-        before = [
-            keys.cipher.decrypt(sealed, subject_id=stored.calibration_id, field_name="approver")
-            for sealed in calibrations.approvers(connection, stored.calibration_id)
-        ]
-        if _folded(name) in {_folded(other) for other in before}:
+        if calibrations.has_approved(connection, stored.calibration_id, name.digest):
             raise Refused(f"calibration {stored.calibration_id}: this person has approved it; another one must")
-        calibrations.add_approval(
-            connection,
-            stored.calibration_id,
-            place=len(before) + 1,
-            name_sealed=keys.cipher.encrypt(name, subject_id=stored.calibration_id, field_name="approver"),
-            now=now,
-        )
-        count = len(before) + 1
+        count = stored.approvals + 1
+        calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now)
         if count < APPROVALS:
             return Approval(stored.calibration_id, count, None)
         lock_policies(connection)
         newest = policies.newest_policy(connection)
-        policy = _with_thresholds(None if newest is None else newest.policy, Proposal.model_validate(stored.proposal))
+        policy = _with_thresholds(None if newest is None else newest.policy, stored)
         issue(connection, keys, policy, now=now)
         calibrations.set_policy(connection, stored.calibration_id, policy.policy_version)
     return Approval(stored.calibration_id, count, policy.policy_version)
@@ -312,7 +304,8 @@ def _directions(stored: list[bytes]) -> Real:
     return np.array(kept, np.float64).reshape(len(kept), size)
 
 
-def _with_thresholds(policy: Policy | None, proposal: Proposal) -> Policy:
+def _with_thresholds(policy: Policy | None, stored: StoredCalibration) -> Policy:
+    proposal = Proposal.model_validate(stored.proposal)
     if policy is None or policy.comparison.get(proposal.network) != proposal.before:
         raise Refused(
             f"calibration {proposal.calibration_id}: the thresholds it was to replace have changed since; propose anew"
@@ -321,7 +314,7 @@ def _with_thresholds(policy: Policy | None, proposal: Proposal) -> Policy:
     return policy.model_copy(
         update={
             "policy_version": f"{stem}.cal-{proposal.calibration_id[:8]}",
-            "comparison": {**policy.comparison, proposal.network: proposal.after()},
+            "comparison": {**policy.comparison, stored.network: ComparisonPolicy.model_validate(stored.thresholds)},
         }
     )
 
@@ -337,14 +330,3 @@ def _one(found: list[StoredCalibration], beginning: str) -> StoredCalibration:
     if len(found) > 1:
         raise NotFound(f"calibration {beginning}: several ids begin so; give more of it")
     return found[0]
-
-
-def _name(given: str) -> str:
-    name = " ".join(unicodedata.normalize("NFKC", given).split())
-    if not name or len(name) > 100:
-        raise Refused("name: 1 to 100 characters expected")
-    return name
-
-
-def _folded(name: str) -> str:
-    return name.casefold()

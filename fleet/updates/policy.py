@@ -1,8 +1,13 @@
-"""Signs policies and puts them in force."""
+"""Signs policies and puts them in force.
+
+What lets a comparison count as a match is never one person's word: thresholds that name a calibration must be those that two persons
+approved, and lower ones without a calibration need two names.
+"""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -11,10 +16,14 @@ from sqlalchemy import Connection, text
 
 from fleet.errors import Refused
 from fleet.keys import FleetKeys
-from fleet.store import policies
+from fleet.store import calibrations, policies
 from fleet.store.database import Database, notify
+from fleet.store.names import seal_approver
 from protocol.envelope import sha256_of, sign
-from protocol.policy import POLICY_TYP, Policy, default_policy
+from protocol.policy import POLICY_TYP, ComparisonPolicy, Policy, default_policy
+
+APPROVALS = 2
+"""Different persons who must approve thresholds."""
 
 
 def read_policy(path: Path | None) -> Policy:
@@ -36,21 +45,35 @@ def read_policy(path: Path | None) -> Policy:
         raise Refused(f"{path}: {found}") from error
 
 
-def publish_policy(database: Database, keys: FleetKeys, policy: Policy, *, now: datetime) -> bool:
+def publish_policy(
+    database: Database, keys: FleetKeys, policy: Policy, *, now: datetime, approved_by: Sequence[str] = ()
+) -> bool:
     """Sign a policy as issued now, store it and have it sent to every terminal; return False if it is in force and only sent again.
 
     The fleet alone says when a policy was issued, at the moment it signs: terminals take the one issued last, so a date from a file
     could lock out every later policy.
 
+    Args:
+        database: the fleet's.
+        keys: the fleet's.
+        policy: what is to be in force.
+        now: when.
+        approved_by: names of the two persons who answer for it, stored with it; needed where a threshold is lowered
+            without a calibration, and taken with any policy.
+
     Raises:
         Refused: if this version was issued with other contents, because records name a policy by its version alone; if it was issued
-            and replaced since; or if the clock stands before the issue of the policy in force.
+            and replaced since; if the clock stands before the issue of the policy in force; if comparison thresholds name a
+            calibration that two persons did not approve with these very values; or if thresholds without a
+            calibration are lower than those in force and those shipped, and two persons are not named.
     """
     with database.begin() as connection:
-        return issue(connection, keys, policy, now=now)
+        return issue(connection, keys, policy, now=now, approved_by=approved_by)
 
 
-def issue(connection: Connection, keys: FleetKeys, policy: Policy, *, now: datetime) -> bool:
+def issue(
+    connection: Connection, keys: FleetKeys, policy: Policy, *, now: datetime, approved_by: Sequence[str] = ()
+) -> bool:
     """Do what `publish_policy` does, inside a transaction."""
     lock_policies(connection)
     newest = policies.newest_policy(connection)
@@ -69,12 +92,70 @@ def issue(connection: Connection, keys: FleetKeys, policy: Policy, *, now: datet
             f"policy {policy.policy_version}: the one in force was issued at {newest.policy.issued_at:%Y-%m-%d %H:%M} UTC,"
             f" after this computer's time; set the clock"
         )
+    names = [seal_approver(keys.cipher, name, of=policy.policy_version) for name in approved_by]
+    if names and (len(names) != APPROVALS or len({name.digest for name in names}) != APPROVALS):
+        raise Refused(f"policy {policy.policy_version}: two different persons expected, each with --approved-by NAME")
+    _check_thresholds(connection, policy, None if newest is None else newest.policy, has_approvals=bool(names))
     policy = policy.model_copy(update={"issued_at": now})
     envelope = sign(policy.to_bytes(), key=keys.signing, typ=POLICY_TYP)
     policies.add_policy(connection, policy, sha256=sha256_of(envelope), envelope=envelope, now=now)
+    for place, name in enumerate(names, start=1):
+        policies.add_approval(connection, policy.policy_version, place=place, name=name, now=now)
     return True
 
 
 def lock_policies(connection: Connection) -> None:
     """Keep everybody else from issuing a policy until this transaction ends."""
     connection.execute(text("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _check_thresholds(connection: Connection, policy: Policy, in_force: Policy | None, *, has_approvals: bool) -> None:
+    shipped = default_policy().comparison
+    now_used = {} if in_force is None else in_force.comparison
+    for network, limits in policy.comparison.items():
+        where = f"policy {policy.policy_version}: [comparison.{network}]"
+        if named := set(_calibrations_named(limits)):
+            if not all(_is_approved(connection, calibration_id, network, limits) for calibration_id in named):
+                raise Refused(
+                    f"{where} names calibration {', '.join(sorted(named))}, but these are not values that two persons of this"
+                    f" fleet approved under it; take the thresholds of an approved one unchanged, have them proposed and"
+                    f" approved (lifecert-fleet calibrate, approve-calibration), or leave out source and normalised"
+                )
+        elif not has_approvals and (lowered := _lowered(limits, now_used.get(network), shipped.get(network))):
+            raise Refused(
+                f"{where} {lowered}; have lower thresholds found and approved (lifecert-fleet calibrate,"
+                f" approve-calibration), or name the two persons who answer for them: --approved-by NAME --approved-by NAME"
+            )
+
+
+def _calibrations_named(limits: ComparisonPolicy) -> Iterator[str]:
+    if limits.source is not None:
+        yield limits.source.calibration_id
+    if limits.normalised is not None:
+        yield limits.normalised.source.calibration_id
+
+
+def _is_approved(connection: Connection, calibration_id: str, network: str, limits: ComparisonPolicy) -> bool:
+    found = calibrations.find_calibrations(connection, calibration_id)
+    return (
+        len(found) == 1
+        and found[0].approvals == APPROVALS
+        and found[0].network == network
+        and ComparisonPolicy.model_validate(found[0].thresholds) == limits
+    )
+
+
+def _lowered(
+    limits: ComparisonPolicy, in_force: ComparisonPolicy | None, shipped: ComparisonPolicy | None
+) -> str | None:
+    """Return what is lower than everything it can be measured against; None if nothing is."""
+    known = [(name, found) for name, found in (("in force", in_force), ("shipped", shipped)) if found is not None]
+    if not known:
+        return "is of a network that has no thresholds in force or shipped"
+    for name, value, others in (
+        ("match", limits.match, [(which, found.match) for which, found in known]),
+        ("grey", limits.grey, [(which, found.grey) for which, found in known]),
+    ):
+        if all(value < other for _, other in others):
+            return f"{name} {value:g} is lower than {' and '.join(f'{other:g} {which}' for which, other in others)}"
+    return None

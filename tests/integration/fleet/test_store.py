@@ -92,7 +92,7 @@ def test_migrations_can_be_run_again(database: Database) -> None:
 
 def test_a_database_of_the_first_version_is_brought_to_the_newest_with_what_it_holds(database: Database) -> None:
     with database.begin() as connection:
-        connection.execute(text("DROP TABLE calibration_approvals, calibrations"))
+        connection.execute(text("DROP TABLE policy_approvals, calibration_approvals, calibrations"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         connection.execute(text("INSERT INTO policies VALUES ('kept', '{}', 'x', 'x', now(), now())"))
     migrate(database)

@@ -1,0 +1,54 @@
+"""Names of those who answer for something: stored sealed, with a keyed hash by which one person counts once."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from fleet.errors import Refused
+from fleet.keys import FieldCipher
+
+AS_GIVEN = "as_given"
+"""Source of a name that somebody typed and nobody verified."""
+_LONGEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SealedName:
+    """A name as it is stored."""
+
+    sealed: bytes
+    digest: bytes
+    """32 bytes, the same for every way of writing the name; under another id the same name has another."""
+
+
+def cleaned(given: str) -> str:
+    """Return a name in one Unicode form with single spaces.
+
+    Raises:
+        Refused: if nothing is left of it, or it is too long.
+    """
+    name = " ".join(unicodedata.normalize("NFKC", given).split())
+    if not name or len(name) > _LONGEST:
+        raise Refused(f"name: 1 to {_LONGEST} characters expected")
+    return name
+
+
+def seal_approver(cipher: FieldCipher, given: str, *, of: str) -> SealedName:
+    """Return the name of somebody who approves, for storage.
+
+    Args:
+        cipher: the fleet's.
+        given: the name.
+        of: id of what is approved.
+
+    Raises:
+        Refused: as `cleaned`.
+    """
+    name = cleaned(given)
+    # Folding can leave the normal form; a second round brings every spelling back to one.
+    folded = unicodedata.normalize("NFKC", name.casefold())
+    return SealedName(
+        sealed=cipher.encrypt(name, subject_id=of, field_name="approver"),
+        digest=cipher.digest(folded, subject_id=of, field_name="approver"),
+    )
