@@ -35,12 +35,16 @@ def observe_picture(pixels: Pixels, networks: Networks, *, name: str) -> tuple[Q
     observation = VisionPipeline(networks).process(frame, want_features=True, flip_averaging=True)
     subject = observation.subject
     if subject is None or subject.features is None or subject.quality is None:
-        raise PictureUnsuitable(f"picture {name}: no face found, one expected")
-    if observation.face_count > 1:
-        raise PictureUnsuitable(f"picture {name}: {observation.face_count} faces found, one expected")
-    if subject.is_cut_by_border:
-        raise PictureUnsuitable(f"picture {name}: the face is cut by the border; the whole face is needed")
-    return subject.quality, subject.features
+        fault = "no face found, one expected"
+    elif observation.face_count > 1:
+        fault = f"{observation.face_count} faces found, one expected"
+    elif subject.is_cut_by_border:
+        fault = "the face is cut by the border; the whole face is needed"
+    else:
+        return subject.quality, subject.features
+    if subject is not None and subject.features is not None:
+        subject.features.erase()
+    raise PictureUnsuitable(f"picture {name}: {fault}")
 
 
 def feature_report(content: bytes, networks: Networks, *, name: str) -> FeatureReport:

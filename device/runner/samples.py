@@ -119,18 +119,19 @@ def score_of(
     """Return the score of the fused probe against the protected reference; None where the two cannot be compared."""
     if not probe or reference is None:
         return None
+    plain: FeatureVector | None = None
+    protected: FeatureVector | None = None
     try:
-        fused = mean_features([sample.features for sample in probe])
-        values = fused.values.astype("float32")
-        fused.erase()
-        protected = FeatureVector(protect(values, key), fused.model_digest, reference.key_domain)
-        values[...] = 0
-        score = compare_with_cohort(protected, reference, cohort, rules, subject_id=subject_id)
-        protected.erase()
+        plain = mean_features([sample.features for sample in probe])
+        values = plain.values.astype("float32", copy=False)
+        protected = FeatureVector(protect(values, key), plain.model_digest, reference.key_domain)
+        return compare_with_cohort(protected, reference, cohort, rules, subject_id=subject_id)
     except (IncomparableFeatures, ValueError) as error:
         logger.warning("no comparison why=%s", type(error).__name__)
         return None
-    return score
+    finally:
+        erase(plain)
+        erase(protected)
 
 
 def mean_quality(samples: Sequence[Sample]) -> tuple[tuple[str, float], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class Frame:
         ValueError: if the pixels are not uint8 of shape (H, W, 3) with at least one pixel.
     """
 
-    pixels: Pixels
+    pixels: Pixels = field(repr=False)
     """uint8 (H, W, 3) RGB, not mirrored: the subject's left is on the right of the picture."""
     sequence: int
     """The camera's frame counter; grows by one with each captured frame, so gaps show dropped frames."""

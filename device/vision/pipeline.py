@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from device.vision.eyelids import EyelidDetector, EyeOpenness
 from device.vision.features import FeatureExtractor, FeatureVector
@@ -45,7 +45,7 @@ class SubjectObservation:
     similar_faces: int = 1
     """Faces at least half as wide as the subject's, the subject's own included: a head at twice the distance is half as wide, and who
     stands nearer than that is in the picture with the subject."""
-    crop: Pixels | None = None
+    crop: Pixels | None = field(default=None, repr=False)
     """The aligned face, uint8 (h, w, 3), that quality and features were made from; never kept."""
     features: FeatureVector | None = None
     """Only where asked for; ends in the vision worker."""
