@@ -1,4 +1,4 @@
-"""Renders synthetic people, prints, masks and screens for the demo and for evaluation; no part of the product or its tests.
+"""Renders synthetic people, prints, cut-outs and screens for the demo and for evaluation; no part of the product or its tests.
 
 `python -m demo.render` rasterises with OpenGL (on the CPU where there is no graphics card) and writes a library of entries, each
 a TOML file beside a clip or a picture. Nobody real is shown: shapes come from MakeHuman's mesh (CC0), skins are painted.
@@ -13,7 +13,7 @@ A layered entry (`kind = "layered"`):
 - `[segments]`: lists of picture indices at `shown_rate`, each from rest to rest; `idle` is played back and forth.
 - `[truth]`, one value for each picture: `yaw_deg` (positive to the own left), `pitch_deg` (positive up), `roll_deg` (positive to the
   own left shoulder) of the head against the camera's axis; `lids` (0 open, 1 closed) and `jaw` (0 closed, 1 open).
-- `[person]`: who is shown. `[attack]`: `species` and `of`, for a sheet or a mask; segments it cannot do are left out.
+- `[person]`: who is shown. `[attack]`: `species` and `of`, for a sheet; segments it cannot do are left out.
 - `group`: `development` people may be used to choose thresholds, `held_out` ones only to report.
 
 A screen (`kind = "screen"`): `picture`, layered and coded alike, of everything but the light that the display emits; `quad`, the

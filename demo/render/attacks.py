@@ -178,11 +178,10 @@ class _Worn:
         return Scene([*scene.solids, self._sheet], scene.strands)
 
 
-_COMMENTS: dict[Literal["print_flat", "print_bent", "cut_out", "mask"], str] = {
+_COMMENTS: dict[Literal["print_flat", "print_bent", "cut_out"], str] = {
     "print_flat": "A flat print, trembling in two hands, turned and tilted, of",
     "print_bent": "A print bent to an arch, trembling in two hands, turned and tilted, of",
     "cut_out": "A cut-out with eye holes, worn by somebody who blinks and turns behind it, of",
-    "mask": "A rigid mask of",
 }
 
 

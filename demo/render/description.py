@@ -114,9 +114,9 @@ class Person(_Description):
 
 
 class Attack(_Description):
-    """A sheet or a mask that shows a person."""
+    """A sheet that shows a person."""
 
-    species: Literal["print_flat", "print_bent", "cut_out", "mask"]
+    species: Literal["print_flat", "print_bent", "cut_out"]
     of: str
     """The person shown."""
     behind: str | None = None

@@ -49,7 +49,7 @@ class Segments(_Part):
 class Attack(_Part):
     """What kind of sheet a clip shows."""
 
-    species: Literal["print_flat", "print_bent", "cut_out", "mask"]
+    species: Literal["print_flat", "print_bent", "cut_out"]
     of: str
     """Name of the person on it."""
     behind: str | None = None

@@ -1,8 +1,11 @@
 """Rendered scenes: whom does the terminal certify, and which evidence stops the others, on each path?
 
 Every presentation is played through the terminal's own session, so an error of any part counts. Attack: the presentation is certified
-(APCER). Living person: it is not, for whatever reason, the comparison included (BPCER of the whole session). Source of the terms:
-ISO/IEC 30107-3:2023, 3.2.
+(`apcer`). Living person: it is not, for whatever reason, the comparison included (`bpcer`).
+
+The keys are named after the errors of a detector; of a whole session ISO/IEC 30107-3:2023 speaks, in its full-system evaluation, of an
+impostor attack presentation accept rate (IAPAR) and of false rejection. That is what these rates are: comparison, quality and timers take
+part in them.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from models.tools.evaluate_stills import names_of
 from models.tools.metrics import clopper_pearson
 from models.tools.scene_presentations import (
     BONA_FIDE,
+    OUTSIDE_BAR,
     SPECIES,
     People,
     Presentation,
@@ -56,7 +60,7 @@ _CAN_SHOW = (
 )
 _CANNOT_SHOW = (
     "how often real people, prints and screens are taken for one another; texture networks see no real skin here; people who "
-    "look alike to the features network (`alike`) do not take each other's place"
+    "look alike to the features network take each other's place outside the totals alone (`left_out`, `outside_bar`)"
 )
 
 
@@ -118,6 +122,12 @@ def evaluate_scenes(
         "seed": seed,
         "people": people.group_of,
         "alike": sorted(sorted(pair) for pair in people.alike),
+        "left_out": {
+            "pairs": len(people.alike),
+            "of": people.pairs(),
+            "min_similarity": policy.continuity.min_similarity,
+            "species": ["swap", "stand_in", "sheet_within_light"],
+        },
         "policy": policy.policy_version,
         "networks": asdict(names_of(networks_of(opened))),
         "can_show": _CAN_SHOW,
@@ -127,7 +137,7 @@ def evaluate_scenes(
 
 
 def with_alike(people: People, opened: Opened, min_similarity: float) -> People:
-    """Return the people with the pairs whose portraits the features network takes for one person.
+    """Return the people with the pairs of one group whose portraits the features network takes for one person.
 
     Rendered people are more alike than real ones. What the network cannot tell apart, no exchange of people can show either: how often
     that happens is measured on real faces (`evaluate verification`).
@@ -142,7 +152,8 @@ def with_alike(people: People, opened: Opened, min_similarity: float) -> People:
     alike = frozenset(
         frozenset({one, other})
         for one, other in itertools.combinations(features, 2)
-        if compare(features[one], features[other]).similarity >= min_similarity
+        if people.group_of[one] == people.group_of[other]
+        and compare(features[one], features[other]).similarity >= min_similarity
     )
     return replace(people, alike=alike)
 
@@ -168,6 +179,11 @@ def scene_tables(report: dict[str, Any]) -> list[tuple[Columns, list[dict[str, A
                     **_counted(found),
                 }
             )
+        for species, found in figures["outside_bar"].items():
+            what = f"{species}, in no total"
+            errors.append(
+                {"group": group, "what": what, "errors": found["certified"], "rate": found["apcer"], **_counted(found)}
+            )
         for path, found in figures["bpcer"].items():
             what = f"bona fide, {path}"
             errors.append(
@@ -181,10 +197,18 @@ def scene_tables(report: dict[str, Any]) -> list[tuple[Columns, list[dict[str, A
             "failed evidence": cell["failed"],
             "outcomes": cell["outcomes"],
         }
-        for species, found in report["apcer"].items()
+        for species, found in {**report["apcer"], **report["outside_bar"]}.items()
         for path, cell in found["paths"].items()
     ]
+    left_out = report["left_out"]
+    apart = {
+        "pairs of one group left out of": ", ".join(left_out["species"]),
+        "left out": left_out["pairs"],
+        "pairs": left_out["of"],
+        "similarity from": left_out["min_similarity"],
+    }
     return [
+        (tuple(apart), [apart]),
         (("group", "what", "presentations", "errors", "rate", "interval"), errors),
         (("species", "path", "presentations", "failed evidence", "outcomes"), stops),
     ]
@@ -236,15 +260,16 @@ def _portrait(person: str, folder: Path) -> bytes:
 
 
 def _figures(rows: Sequence[Played]) -> dict[str, Any]:
-    attacks = [row for row in rows if row.presentation.species != BONA_FIDE]
+    attacks = [row for row in rows if row.presentation.species not in {BONA_FIDE, *OUTSIDE_BAR}]
     living = [row for row in rows if row.presentation.species == BONA_FIDE]
     certified = sum(row.is_certified for row in attacks)
-    by_species = dict(_split(attacks, lambda row: row.presentation.species))
+    by_species = dict(_split(rows, lambda row: row.presentation.species))
     return {
         "attacks": len(attacks),
         "attacks_certified": certified,
         "attacks_certified_interval": clopper_pearson(certified, len(attacks)),
         "apcer": {species: _apcer(by_species[species]) for species in SPECIES if species in by_species},
+        "outside_bar": {species: _apcer(by_species[species]) for species in OUTSIDE_BAR if species in by_species},
         "bona_fide": len(living),
         "bona_fide_refused": sum(not row.is_certified for row in living),
         "bpcer": {path: _bpcer(found) for path, found in _by_path(living)},

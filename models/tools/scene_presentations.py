@@ -16,9 +16,11 @@ import numpy as np
 
 from device.errors import ClipInvalid
 from device.simulated.actor import Actor, SwapActor
+from device.simulated.entropy import SeededEntropy
 from device.simulated.layered import (
     LayeredClip,
     LayeredDescription,
+    Screen,
     ScreenDescription,
     describe,
     open_layered,
@@ -36,17 +38,20 @@ from device.simulated.presenting import (
     StandIn,
     Tremor,
 )
-from device.simulated.scene import DARK, Layers, Place, RingState, Room, View
+from device.simulated.scene import DARK, Layers, Place, RingState, Room
+from models.tools.scene_actors import Beside, InPlaceOf, PushedAside, tilted
 from protocol.challenge import Action, draw_light_code
 from protocol.policy import PathName, Policy
 
 BONA_FIDE = "bona_fide"
-SHEETS = ("print_flat", "print_bent", "cut_out", "mask")
+SHEETS = ("print_flat", "print_bent", "cut_out")
 SPECIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SHEETS, ("imitating", "heedless")),
     "screen_still": ("dark_room", "lit_room"),
     "screen_earlier_session": ("heedless", "paused"),
     "screen_right_actions": ("plain", "constant_light", "earlier_code"),
+    "screen_pushed_aside": ("pushed", "tilted"),
+    "sheet_within_light": ("as_near", "nearer"),
     "injected_earlier_session": ("silent", "obeying", "obeying_paused"),
     "injected_right_actions": ("silent", "obeying", "obeying_bright", "earlier_code"),
     "frozen_sensor": ("stuck", "obeying"),
@@ -54,11 +59,21 @@ SPECIES: dict[str, tuple[str, ...]] = {
     "stand_in": ("acts",),
 }
 """Attack species and the ways each is played. Source of the list: what such terminals have met; ISO/IEC 30107-1 calls both artefacts and
-human characteristics (swap, stand-in) presentation attack instruments."""
+human characteristics (swap, stand-in) presentation attack instruments. On the helper's path sheets and screens are also played beside
+somebody living (`WITH_HELPER`)."""
+OUTSIDE_BAR: dict[str, tuple[str, ...]] = {"swap_alike": ("after_first_action", "after_second_action")}
+"""Played and shown apart, in no total: people whom the features network takes for one person change places, which continuity cannot see."""
+WITH_HELPER = "_with_helper"
+"""How a variant with a living accomplice beside it ends."""
 
 _CODE_BEGINS_S = 1.5
 """When the code began in a recorded session: a thief who knows the terminal plays the recording from the start."""
-_OF_TWO = frozenset({"swap", "stand_in"})
+_OUTSIDE_SHARE = 20
+"""One presentation outside the bar for so many attacks."""
+_OF_TWO = frozenset({"swap", "stand_in", "sheet_within_light"})
+_PUSHED_PX = 38
+"""Some .6 eye distances of a face at half a metre."""
+_SCREENS = frozenset({"screen_still", "screen_earlier_session", "screen_right_actions"})
 _STILL_PATHS = frozenset({PathName.NO_MOVEMENT})
 
 
@@ -73,7 +88,7 @@ class Presentation:
     person: str
     """Whom it claims to be."""
     other: str | None
-    """The second person of a swap or stand-in; the helper on the helper's path."""
+    """The second person of a swap or stand-in; the accomplice of a sheet within the light; the helper on the helper's path."""
     group: str
     path: PathName
     seed: int
@@ -91,7 +106,7 @@ class People:
     """Name of the sheet's clip by person and species."""
     screens: tuple[str, ...]
     alike: frozenset[frozenset[str]] = frozenset()
-    """Pairs that the features network cannot tell apart; they do not take each other's place."""
+    """Pairs of one group that the features network cannot tell apart; they take each other's place outside the bar alone."""
 
     def clip(self, name: str) -> LayeredClip:
         """Return a decoded clip."""
@@ -99,11 +114,19 @@ class People:
 
     def others(self, person: str) -> tuple[str, ...]:
         """Return everybody else of the same group who does not look alike."""
-        return tuple(
-            name
-            for name, group in self.group_of.items()
-            if name != person and group == self.group_of[person] and frozenset({name, person}) not in self.alike
-        )
+        return tuple(name for name in self.fellows(person) if frozenset({name, person}) not in self.alike)
+
+    def lookalikes(self, person: str) -> tuple[str, ...]:
+        """Return everybody else of the same group who looks alike."""
+        return tuple(name for name in self.fellows(person) if frozenset({name, person}) in self.alike)
+
+    def fellows(self, person: str) -> tuple[str, ...]:
+        """Return everybody else of the same group."""
+        return tuple(name for name, group in self.group_of.items() if name != person and group == self.group_of[person])
+
+    def pairs(self) -> int:
+        """Return the number of pairs of one group."""
+        return sum(len(self.fellows(person)) for person in self.group_of) // 2
 
 
 def find_people(folder: Path) -> People:
@@ -134,7 +157,7 @@ def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: 
     Args:
         people: who there is.
         policy: its paths are gone.
-        attacks: number of attack presentations.
+        attacks: number of attack presentations; one in twenty of that number is played besides, outside the bar.
         bona_fide: number of presentations of living people, spread over the paths.
         seed: of everything.
     """
@@ -155,14 +178,24 @@ def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: 
             chosen.append((species, variant, person, path))
     living = [(BONA_FIDE, "answers", person, path) for person, path in itertools.product(people.group_of, paths)]
     living = sorted(living, key=lambda row: _draw(seed, f"{row[2]} {row[3]}"))
-    rows = [*chosen[:attacks], *itertools.islice(itertools.cycle(living), bona_fide)]
+    outside = [
+        (species, variant, person, path)
+        for species, path in itertools.product(OUTSIDE_BAR, paths)
+        for person, variant in _pairs(people, species, path)
+    ]
+    outside = sorted(outside, key=lambda row: _draw(seed, f"outside {row}"))
+    rows = [
+        *chosen[:attacks],
+        *itertools.islice(itertools.cycle(living), bona_fide),
+        *itertools.islice(itertools.cycle(outside), attacks // _OUTSIDE_SHARE if outside else 0),
+    ]
     return tuple(
         Presentation(
             number=number,
             species=species,
             variant=variant,
             person=person,
-            other=_other(people, person, seed + number) if species in _OF_TWO or path is PathName.HELPER else None,
+            other=_other(people, person, species, path, seed + number),
             group=people.group_of[person],
             path=path,
             seed=_draw(seed, f"presentation {number}"),
@@ -173,7 +206,12 @@ def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: 
 
 def build(presentation: Presentation, people: People, policy: Policy) -> Actor:
     """Return the actor of a presentation."""
-    return _BUILDERS[presentation.species](_Making(presentation, people, policy))
+    making = _Making(presentation, people, policy)
+    actor = _BUILDERS[presentation.species](making)
+    if presentation.variant.endswith(WITH_HELPER) and isinstance(actor, Present | OnScreen):
+        helper = _second(making)
+        return Beside(actor, helper.moments[helper.description.segments.idle[0]])
+    return actor
 
 
 def portrait_actor(person: str, people: People) -> Present:
@@ -188,19 +226,32 @@ def _pairs(people: People, species: str, path: PathName) -> tuple[tuple[str, str
         person
         for person in people.group_of
         if (species not in SHEETS or (person, species) in people.sheets)
+        and (species != "sheet_within_light" or (person, "print_flat") in people.sheets)
+        and (species not in OUTSIDE_BAR or people.lookalikes(person))
         and (not species.startswith("screen") or people.screens)
         and (species not in _OF_TWO or people.others(person))
     ]
-    if species == "stand_in" and path in _STILL_PATHS:
+    if not persons or (species == "stand_in" and path in _STILL_PATHS):
         return ()
-    variants = SPECIES[species][:1] if species == "swap" and path in _STILL_PATHS else SPECIES[species]
+    variants = {**SPECIES, **OUTSIDE_BAR}[species]
+    if species in {"swap", *OUTSIDE_BAR} and path in _STILL_PATHS:
+        variants = variants[:1]
+    if path is PathName.HELPER and (species in SHEETS or species in _SCREENS):
+        variants = (*variants, *(f"{variant}{WITH_HELPER}" for variant in variants))
+        persons = [person for person in persons if people.fellows(person)]
     # Persons and variants both change with each turn, so that a short run already sees many.
     count = len(persons) * len(variants)
     return tuple((persons[n % len(persons)], variants[(n + n // len(persons)) % len(variants)]) for n in range(count))
 
 
-def _other(people: People, person: str, seed: int) -> str | None:
-    others = people.others(person)
+def _other(people: People, person: str, species: str, path: PathName, seed: int) -> str | None:
+    """Return the second person; whoever only stands beside somebody may be anybody."""
+    if species in OUTSIDE_BAR:
+        others = people.lookalikes(person)
+    elif species in _OF_TWO:
+        others = people.others(person)
+    else:
+        others = people.fellows(person) if path is PathName.HELPER else ()
     return others[seed % len(others)] if others else None
 
 
@@ -213,6 +264,7 @@ class _Making:
 
     def __init__(self, presentation: Presentation, people: People, policy: Policy) -> None:
         self.of = presentation
+        self.variant = presentation.variant.removesuffix(WITH_HELPER)
         self.people = people
         self.policy = policy
         self.random = np.random.default_rng(presentation.seed)
@@ -257,10 +309,18 @@ class _Making:
 
     def earlier_code(self) -> Callable[[float], RingState]:
         """Return the light of an earlier session on the same path, by its time; dark where the path has none."""
+        return self._code(self.random.bytes(16))
+
+    def own_code(self) -> Callable[[float], RingState]:
+        """Return the light that this session will ask for, as nearly as somebody sees it who watches the ring."""
+        entropy = SeededEntropy(self.of.seed)
+        entropy.token(16)
+        return self._code(entropy.token(16))
+
+    def _code(self, nonce: bytes) -> Callable[[float], RingState]:
         rules = self.policy.light.get(self.of.path)
         if rules is None:
             return lambda _: DARK
-        nonce = self.random.bytes(16)
         chips = draw_light_code(nonce, rules)
         step_s = rules.chip_s + rules.ramp_s
 
@@ -284,11 +344,15 @@ class _Making:
         scene = Present(self.clip, performer, pulse=pulse)
         return Filming(scene, ring=ring, seed=self.of.seed, is_clean=is_clean)
 
+    def screen(self) -> Screen:
+        """Return one of the displays."""
+        name = self.people.screens[int(self.random.integers(len(self.people.screens)))]
+        return open_screen(self.people.folder / f"{name}.toml")
+
     def on_screen(self, content: Filming, *, room: Room | None = None) -> OnScreen:
         """Return a display in somebody's hand that shows a film."""
-        name = self.people.screens[int(self.random.integers(len(self.people.screens)))]
         return OnScreen(
-            open_screen(self.people.folder / f"{name}.toml"),
+            self.screen(),
             content,
             crop=float(self.random.uniform(0.6, 0.9)),
             brightness=float(self.random.uniform(0.7, 1.0)),
@@ -313,19 +377,19 @@ def _sheet(making: _Making) -> Actor:
     segments = sheet.description.segments
     can = [action for action in Action if segments.of(action)]
     performer: Performer = making.answering(sheet)
-    if making.of.variant == "heedless":
+    if making.variant == "heedless":
         performer = Heedless(sheet.description, can, rest_s=float(making.random.uniform(1.0, 3.0)))
     return Present(sheet, performer, room=making.room, tremor=making.tremor)
 
 
 def _screen_still(making: _Making) -> Actor:
     still = Still(making.clip.description.segments.idle[0])
-    room = making.room if making.of.variant == "lit_room" else Room(light=0.15)
+    room = making.room if making.variant == "lit_room" else Room(light=0.15)
     return making.on_screen(making.filming(still, lambda _: DARK, is_clean=True), room=room)
 
 
 def _screen_earlier(making: _Making) -> Actor:
-    performer = making.recorded(is_paused=making.of.variant == "paused")
+    performer = making.recorded(is_paused=making.variant == "paused")
     return making.on_screen(making.filming(performer, making.earlier_code(), is_clean=True))
 
 
@@ -335,33 +399,66 @@ def _screen_right(making: _Making) -> Actor:
         "constant_light": lambda _: RingState(0.5, 0.5),
         "earlier_code": making.earlier_code(),
     }
-    film = making.filming(making.answering(making.clip), lights[making.of.variant], is_clean=True)
+    film = making.filming(making.answering(making.clip), lights[making.variant], is_clean=True)
     return making.on_screen(film)
 
 
+def _screen_aside(making: _Making) -> Actor:
+    recorded, asked = making.earlier_code(), making.own_code()
+    content = making.filming(making.answering(making.clip), recorded, is_clean=True)
+    screen, crop = making.screen(), float(making.random.uniform(0.6, 0.9))
+    is_tilted = making.variant == "tilted"
+    rests, aside = (
+        OnScreen(shown, content, crop=crop, room=making.room, tremor=making.tremor)
+        for shown in (screen, tilted(screen) if is_tilted else screen)
+    )
+    return PushedAside(
+        rests,
+        aside,
+        right_px=0 if is_tilted else _PUSHED_PX,
+        is_aside=lambda at_s: recorded(at_s) != asked(at_s),
+    )
+
+
+def _sheet_within_light(making: _Making) -> Actor:
+    sheet = making.people.clip(making.people.sheets[making.of.person, "print_flat"])
+    nearer = float(making.random.uniform(1.03, 1.10)) if making.variant == "nearer" else 1.0
+    held = Present(
+        sheet,
+        Still(sheet.description.segments.idle[0]),
+        room=making.room,
+        place=Place(zoom=nearer),
+        tremor=making.tremor,
+    )
+    begin_s = _CODE_BEGINS_S + float(making.random.uniform(0.6, 1.6))
+    return InPlaceOf(
+        making.person(_second(making)), held, from_s=begin_s, until_s=begin_s + float(making.random.uniform(1.6, 2.4))
+    )
+
+
 def _injected_earlier(making: _Making) -> Actor:
-    performer = making.recorded(is_paused=making.of.variant == "obeying_paused")
+    performer = making.recorded(is_paused=making.variant == "obeying_paused")
     film = making.filming(performer, making.earlier_code(), is_clean=False)
-    return Injection(film, says=Says.NOTHING if making.of.variant == "silent" else Says.OBEYS)
+    return Injection(film, says=Says.NOTHING if making.variant == "silent" else Says.OBEYS)
 
 
 def _injected_right(making: _Making) -> Actor:
-    ring = making.earlier_code() if making.of.variant == "earlier_code" else lambda _: DARK
+    ring = making.earlier_code() if making.variant == "earlier_code" else lambda _: DARK
     film = making.filming(making.answering(making.clip), ring, is_clean=False)
-    says = Says.NOTHING if making.of.variant == "silent" else Says.OBEYS
-    return Injection(film, says=says, follows_exposure=making.of.variant in {"obeying_bright", "earlier_code"})
+    says = Says.NOTHING if making.variant == "silent" else Says.OBEYS
+    return Injection(film, says=says, follows_exposure=making.variant in {"obeying_bright", "earlier_code"})
 
 
 def _frozen(making: _Making) -> Actor:
-    says = Says.STUCK if making.of.variant == "stuck" else Says.OBEYS
+    says = Says.STUCK if making.variant == "stuck" else Says.OBEYS
     return Frozen(making.person(making.clip), after_s=float(making.random.uniform(1.0, 8.0)), says=says)
 
 
 def _swap(making: _Making) -> Actor:
     first, second = making.person(making.clip), making.person(_second(making))
     if making.of.path in _STILL_PATHS:
-        return _Exchange(first, second, after_s=float(making.random.uniform(2.0, 8.0)))
-    return SwapActor(first, second, after_prompts=1 if making.of.variant == "after_first_action" else 2)
+        return InPlaceOf(first, second, from_s=float(making.random.uniform(2.0, 8.0)))
+    return SwapActor(first, second, after_prompts=1 if making.variant == "after_first_action" else 2)
 
 
 def _stand_in(making: _Making) -> Actor:
@@ -373,42 +470,20 @@ def _second(making: _Making) -> LayeredClip:
     return making.people.clip(making.of.other)
 
 
-class _Exchange:
-    """One person in whose place another sits down after a while."""
-
-    def __init__(self, first: Present, second: Present, *, after_s: float) -> None:
-        self._first = first
-        self._second = second
-        self._after_s = after_s
-
-    @property
-    def rate(self) -> float:
-        """Frames per second."""
-        return self._first.rate
-
-    def picture(self, at_s: float) -> View:
-        """Return whoever is there."""
-        return self._who(at_s).picture(at_s)
-
-    def hear(self, line: str, at_s: float) -> None:
-        """Let whoever is there hear."""
-        self._who(at_s).hear(line, at_s)
-
-    def _who(self, at_s: float) -> Present:
-        return self._first if at_s < self._after_s else self._second
-
-
 _BUILDERS: dict[str, Callable[[_Making], Actor]] = {
     BONA_FIDE: _bona_fide,
     **dict.fromkeys(SHEETS, _sheet),
     "screen_still": _screen_still,
     "screen_earlier_session": _screen_earlier,
     "screen_right_actions": _screen_right,
+    "screen_pushed_aside": _screen_aside,
+    "sheet_within_light": _sheet_within_light,
     "injected_earlier_session": _injected_earlier,
     "injected_right_actions": _injected_right,
     "frozen_sensor": _frozen,
     "swap": _swap,
     "stand_in": _stand_in,
+    **dict.fromkeys(OUTSIDE_BAR, _swap),
 }
 
 

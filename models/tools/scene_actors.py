@@ -1,0 +1,114 @@
+"""Actors that only the scenes have: somebody beside an attack, somebody in another's place for a while, a screen pushed aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from device.simulated.layered import Screen
+from device.simulated.presenting import OnScreen, Present
+from device.simulated.scene import Layers, Place, View, beside
+
+_TILTED_PART = 0.82
+"""Height of the far edge of a display turned about its other one, against the near edge: some 35 degrees at arm's length."""
+
+
+class Beside:
+    """A sheet or a screen with somebody living beside it, who stands still."""
+
+    def __init__(self, shown: Present | OnScreen, helper: Layers) -> None:
+        self._shown = shown
+        self._helper = helper
+        self._joined: tuple[Layers, Layers] | None = None
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self._shown.rate
+
+    def picture(self, at_s: float) -> View:
+        """Return both."""
+        view = self._shown.picture(at_s)
+        if self._joined is None or self._joined[0] is not view.layers:
+            self._joined = view.layers, beside(view.layers, self._helper)
+        return replace(view, key=(view.key, "beside"), layers=self._joined[1])
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Let the attack hear; the one beside it does nothing."""
+        self._shown.hear(line, at_s)
+
+
+class InPlaceOf:
+    """Somebody in whose place somebody or something else is from one moment to another."""
+
+    def __init__(self, usual: Present, other: Present, *, from_s: float, until_s: float = float("inf")) -> None:
+        self._usual = usual
+        self._other = other
+        self._from_s = from_s
+        self._until_s = until_s
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self._usual.rate
+
+    def picture(self, at_s: float) -> View:
+        """Return whoever is there."""
+        return self._who(at_s).picture(at_s)
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Let whoever is there hear."""
+        self._who(at_s).hear(line, at_s)
+
+    def _who(self, at_s: float) -> Present:
+        return self._other if self._from_s <= at_s < self._until_s else self._usual
+
+
+class PushedAside:
+    """A screen that is pushed aside, or turned away, at some moments; everything in the picture moves with it."""
+
+    def __init__(self, rests: OnScreen, aside: OnScreen, *, right_px: int, is_aside: Callable[[float], bool]) -> None:
+        """Prepare.
+
+        Args:
+            rests: the screen as it is held.
+            aside: the same screen, the same or turned.
+            right_px: how far it is pushed.
+            is_aside: at which times.
+        """
+        self._rests = rests
+        self._aside = aside
+        self._right_px = right_px
+        self._is_aside = is_aside
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self._rests.rate
+
+    def picture(self, at_s: float) -> View:
+        """Return the screen where it is now."""
+        if not self._is_aside(at_s):
+            return self._rests.picture(at_s)
+        view = self._aside.picture(at_s)
+        return replace(view, tremor=Place(1.0, view.tremor.right_px + self._right_px, view.tremor.down_px))
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Let whoever is filmed hear; both show the same film."""
+        self._rests.hear(line, at_s)
+
+
+def tilted(screen: Screen) -> Screen:
+    """Return a display whose right edge is turned away from the camera, so that it looks shorter and nearer to the left one."""
+    top_left, top_right, bottom_right, bottom_left = screen.description.quad
+    lost = (1 - _TILTED_PART) / 2 * (bottom_right[1] - top_right[1])
+    across = (1 - _TILTED_PART) * (top_right[0] - top_left[0])
+    quad = (
+        top_left,
+        (top_right[0] - across, top_right[1] + lost),
+        (bottom_right[0] - across, bottom_right[1] - lost),
+        bottom_left,
+    )
+    return replace(
+        screen, name=f"{screen.name}, tilted", description=screen.description.model_copy(update={"quad": quad})
+    )
