@@ -5,7 +5,7 @@ It serves what compares the light on a place of the face over time. Patches neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -55,9 +55,9 @@ class FacePatch:
     sequence: int
     """Number of the frame."""
     monotonic_ns: int
-    brightness: Plane
+    brightness: Plane = field(repr=False)
     """Linear brightness divided by the exposure."""
-    saturated: Plane
+    saturated: Plane = field(repr=False)
     """Part of each place that was saturated, 0..1."""
     background: float
     """Linear brightness beside and above the head, divided by the exposure; NaN where too little of it is in the picture."""
