@@ -55,6 +55,8 @@ class EvidenceCollector:
         self._capture_path = CapturePathRecorder(sensor_id)
         self._scored_ns: int | None = None
         self._is_lit = False
+        self._light: EvidenceResult | None = None
+        self._left_out: frozenset[int] = frozenset()
         self._is_watched = False
         self._is_challenged = False
         self._is_turn_open = False
@@ -65,6 +67,28 @@ class EvidenceCollector:
         """A light code begins; what an earlier one showed no longer counts."""
         self._illumination.forget()
         self._is_lit = True
+        self._light, self._left_out = None, frozenset()
+
+    def end_light(self, rules: IlluminationPolicy | None) -> bool:
+        """A light code is over: judge it and forget the pictures.
+
+        Args:
+            rules: the policy's thresholds.
+
+        Returns:
+            Whether the face held still enough under the code; True where none is judged.
+        """
+        if rules is None or not self._has_ring:
+            return True
+        self._light, self._left_out = self._illumination.assess(rules, self._stimulus), self._illumination.left_out
+        self._illumination.forget()
+        return _is_usable(self._light)
+
+    def sampled(self, sequence: int) -> None:
+        """The face in a frame is compared with the rest of the session; under a light it must be a frame that is judged."""
+        self._illumination.sampled(sequence)
+        if sequence in self._left_out:
+            self._light = Writer(EvidenceKind.ILLUMINATION).not_run("moved")
 
     def begin_watch(self) -> None:
         """The face is watched from now on."""
@@ -151,12 +175,6 @@ class EvidenceCollector:
         if self._is_session_of(subject):
             self._pulse.observe(frame, subject.landmarks)
 
-    def is_light_usable(self, rules: IlluminationPolicy | None) -> bool:
-        """Say whether the face held still enough under the code."""
-        if rules is None or not self._has_ring:
-            return True
-        return _is_usable(self._illumination.assess(rules, self._stimulus))
-
     def is_watch_usable(self, rules: PulsePolicy) -> bool:
         """Say whether the face held still enough to be watched."""
         return _is_usable(self._pulse.assess(rules))
@@ -176,6 +194,8 @@ class EvidenceCollector:
                 return self._planarity.assess(policy.planarity)
             case EvidenceKind.ILLUMINATION if not self._has_ring:
                 return write.not_run("not_installed")
+            case EvidenceKind.ILLUMINATION if self._light is not None:
+                return self._light
             case EvidenceKind.ILLUMINATION if self._is_lit:
                 return self._illumination.assess(policy.illumination, self._stimulus)
             case EvidenceKind.TEXTURE if self._scorer is None:
@@ -196,7 +216,8 @@ class EvidenceCollector:
         self._stimulus.forget()
         self._scored_ns = None
         self._is_lit = self._is_watched = self._is_challenged = self._is_turn_open = False
-        self._answer = self._track_id = None
+        self._light = self._answer = self._track_id = None
+        self._left_out = frozenset()
 
 
 _KINDS = tuple(kind for kind in EvidenceKind if kind not in {EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY})

@@ -214,7 +214,7 @@ class VisionWorker:
 
     def _look(self) -> None:
         if isinstance(self._played, PlayLight) and self._light.play(self._now_ns()):
-            self._tell_played(is_usable=self._evidence.is_light_usable(self._played.rules))
+            self._tell_played(is_usable=self._evidence.end_light(self._played.rules))
         frame = self._camera.capture(_CAPTURE_TIMEOUT_S)
         now = self._now_ns()
         if frame is None:
@@ -289,6 +289,7 @@ class VisionWorker:
                 self._wants_features = True
             case TakeSample():
                 self._wants_features = order.wants_more
+                self._evidence.sampled(order.sequence)
                 self._samples.take(order)
             case AwaitRest():
                 self._monitor = None

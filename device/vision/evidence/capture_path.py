@@ -6,6 +6,7 @@ What is injected behind the camera has no sensor's clock, repeats itself, or doe
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from device.vision.evidence.face_patch import LINEAR, SATURATED
 from device.vision.evidence.results import Writer
 from device.vision.evidence.stimulus import StimulusLog
 from device.vision.frame import Frame, Pixels
@@ -26,8 +28,9 @@ after the request that asks for it, 200 ms at 15 frames/s, plus one frame under 
 _STEP_MS = 40
 """Frames this near to a command, on either side of the delay, may show a mixture and are left out."""
 _DELAY_TIE = 1e-3
-_MOST_FRAMES = 3000
-"""Frames kept as plain numbers: 100 s at 30 frames/s, the longest session."""
+_MOST_FRAMES = 36_000
+"""Frames kept as plain numbers: 20 min at 30 frames/s. A slow person who needs every repetition and all the time that the default policy
+gives takes half of it, and the frames of the code, which come first, must still be there."""
 _LEAST_FRAMES = 10
 _REGULAR_WITHIN = 0.25
 _LEAST_REGULAR = 0.8
@@ -36,16 +39,12 @@ must be so within this part of a duration. Generous on purpose: timestamps of th
 change of the frame duration makes a few odd ones."""
 _GRID = 8
 """Every so many pixels enter digest and brightness: 4,800 of a picture of 640x480, enough noise that no two are equal."""
-_SATURATED = 250
 _DARK = 5
-_LEAST, _MOST = (np.full(1, float(value)) for value in (_DARK + 1, _SATURATED - 1))
+_LEAST, _MOST = (np.full(1, float(value)) for value in (_DARK + 1, SATURATED - 1))
 _LEAST_USABLE = 0.2
 """Part of the pixels that must be neither saturated nor black for the brightness to be believed."""
-_GAMMA = 2.2
-"""Of sRGB, approximately; see IEC 61966-2-1."""
 _LEAST_COMMANDED = 0.05
 """Standard deviation of the logarithm of the commanded factor below which there was no command to obey."""
-_LINEAR = ((np.arange(256) / 255.0) ** _GAMMA).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +119,7 @@ class CapturePathRecorder:
             return write.failed("sensor_changed", measures=measures)
         if self._expected is not None and sensors != {self._expected}:
             return write.failed("unexpected_sensor", measures=measures)
+        seen = _without_doubles(seen)
         steps = np.diff(np.array([frame.sensor_ns for frame in seen], np.int64))
         if (steps <= 0).any():
             return write.failed("time_backwards", measures=measures)
@@ -169,7 +169,7 @@ def _brightness(sampled: Pixels) -> float:
         return math.nan
     first, second, third = (cv2.calcHist([plane], [0], usable, [256], [0, 256]) for plane in (red, green, blue))
     counts = (first + second + third).ravel()
-    return float(np.dot(counts, _LINEAR) / np.sum(counts))
+    return float(np.dot(counts, LINEAR) / np.sum(counts))
 
 
 def _repeated(seen: tuple[_Seen, ...]) -> int:
@@ -179,6 +179,15 @@ def _repeated(seen: tuple[_Seen, ...]) -> int:
     """
     digests = [frame.digest for frame in seen if math.isfinite(frame.brightness)]
     return len(digests) - len(set(digests))
+
+
+def _without_doubles(seen: tuple[_Seen, ...]) -> tuple[_Seen, ...]:
+    """Return the frames less those that are the one before once more, time and all: a driver's slip, which counts as repeated."""
+    return seen[:1] + tuple(
+        frame
+        for before, frame in itertools.pairwise(seen)
+        if (frame.sensor_ns, frame.digest) != (before.sensor_ns, before.digest)
+    )
 
 
 def _regular(steps: NDArray[np.int64]) -> float:

@@ -31,7 +31,7 @@ LEAST_STEADY = 0.85
 is away for longer could be somebody else."""
 LONGEST_GAP_S = 0.35
 """The shortest step that a policy may ask for: with no longer time unseen none is passed over."""
-MOST_DEVIATION = 0.25
+MOST_DEVIATION = 0.2
 """How far the face may be from the code anywhere, as a part of what both halves of the ring add. One half more or less is 0.5, of which
 the fit hides a third and more. Source: pairs of drawn codes, counted in the default policy."""
 _MOST_FRAMES = 900
@@ -52,7 +52,7 @@ class IlluminationRecorder:
     def __init__(self) -> None:
         self._patches: deque[FacePatch] = deque(maxlen=_MOST_FRAMES)
         self._cutter: PatchCutter | None = None
-        self._observed = 0
+        self._seen: set[int] = set()
         self._sampled: set[int] = set()
 
     def observe(self, frame: Frame, landmarks: FaceLandmarks) -> None:
@@ -60,7 +60,7 @@ class IlluminationRecorder:
 
         Exposure is taken from the frame's metadata; without metadata it counts as constant.
         """
-        self._observed += 1
+        self._seen.add(frame.sequence)
         if not np.isfinite(landmarks.points).all() or landmarks.interocular_px < _SMALLEST_PX:
             return
         if self._cutter is None:
@@ -74,11 +74,16 @@ class IlluminationRecorder:
         """Note that the face in a frame is compared with the rest of the session: that frame must be one of those judged."""
         self._sampled.add(sequence)
 
+    @property
+    def left_out(self) -> frozenset[int]:
+        """Numbers of the frames that are not judged, because the face was elsewhere in them."""
+        return frozenset(self._seen - {patch.sequence for patch in _steady(tuple(self._patches))})
+
     def forget(self) -> None:
         """Drop all pictures."""
         self._patches.clear()
         self._cutter = None
-        self._observed = 0
+        self._seen.clear()
         self._sampled.clear()
 
     def assess(self, rules: IlluminationPolicy | None, stimulus: StimulusLog) -> EvidenceResult:
@@ -102,7 +107,7 @@ class IlluminationRecorder:
         measures = {"frames": float(len(steady))}
         if self._cutter is None or len(steady) < LEAST_FRAMES:
             return write.not_run("moved" if len(self._patches) >= 2 * LEAST_FRAMES else "too_few_frames", measures)
-        if len(steady) < LEAST_STEADY * self._observed or not self._sampled <= {patch.sequence for patch in steady}:
+        if len(steady) < LEAST_STEADY * len(self._seen) or self._sampled & self.left_out:
             return write.not_run("moved", measures)
         face = self._cutter.face & (np.mean([patch.saturated for patch in steady], axis=0) < _MOST_SATURATED)
         if face.sum() < max(_LEAST_FACE * self._cutter.face.sum(), 1):
@@ -112,7 +117,7 @@ class IlluminationRecorder:
             return write.not_run("too_few_frames", measures)
         measures |= _measures_of(fit)
         if fit.longest_gap_s > LONGEST_GAP_S:
-            return write.not_run("moved" if len(steady) < self._observed else "too_few_frames", measures)
+            return write.not_run("moved" if len(steady) < len(self._seen) else "too_few_frames", measures)
         follows = fit.correlation >= rules.min_code_correlation and fit.margin > 0.0 and fit.deviation <= MOST_DEVIATION
         if not follows and fit.spread >= _LEAST_SPREAD * rules.min_gain:
             score = min(

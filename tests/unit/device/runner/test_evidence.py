@@ -9,12 +9,13 @@ import pytest
 
 from device.runner.evidence import EvidenceCollector
 from device.vision.evidence.actions import ActionInterval, ActionReport
+from device.vision.evidence.illumination import IlluminationRecorder
 from device.vision.evidence.stimulus import StimulusLog
 from device.vision.frame import CaptureMetadata, Frame
 from device.vision.landmarks import FaceLandmarks
 from device.vision.pose import HeadPose
 from protocol.challenge import Action
-from protocol.evidence import EvidenceKind, EvidenceStatus
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.policy import PathName, PathPolicy, TexturePolicy, default_policy
 
 EVERYTHING = PathPolicy(
@@ -89,16 +90,16 @@ def test_without_a_ring_illumination_is_not_installed_and_the_stage_is_not_repea
     collector = EvidenceCollector(StimulusLog(), has_ring=False)
     collector.begin_light()
     assert reasons(collector)["illumination"] == "not_installed"
-    assert collector.is_light_usable(POLICY.illumination)
+    assert collector.end_light(POLICY.illumination)
 
 
 def test_a_stage_in_which_nobody_was_seen_cannot_be_used():
     collector = EvidenceCollector(StimulusLog(), has_ring=True)
     collector.begin_light()
     collector.begin_watch()
-    assert not collector.is_light_usable(POLICY.illumination)
+    assert not collector.end_light(POLICY.illumination)
     assert not collector.is_watch_usable(POLICY.pulse)
-    assert collector.is_light_usable(None)
+    assert collector.end_light(None)
     assert reasons(collector)["illumination"] == "too_few_frames"
     assert reasons(collector)["pulse"] == "too_short"
 
@@ -195,6 +196,38 @@ def test_frames_of_the_light_go_to_the_light_alone():
         collector.see_watched(frame(number), SUBJECT)
     assert network.scored == 0
     assert reasons(collector)["planarity"] == "no_rest"
+
+
+def test_a_light_is_judged_once_at_its_end_and_its_pictures_are_forgotten(monkeypatch):
+    judged = []
+    collector = EvidenceCollector(StimulusLog(), has_ring=True)
+    passed = EvidenceResult(kind=EvidenceKind.ILLUMINATION, status=EvidenceStatus.PASSED, reason="follows_light")
+    monkeypatch.setattr(IlluminationRecorder, "assess", lambda recorder, *_: judged.append(recorder) or passed)
+    collector.begin_light()
+    for number in range(10):
+        collector.see_lit(frame(number), SUBJECT)
+    assert collector.end_light(POLICY.illumination)
+    assert reasons(collector)["illumination"] == "follows_light"
+    assert len(judged) == 1
+    assert judged[0].left_out == frozenset()
+    assert not judged[0]._patches
+    collector.begin_light()
+    collector.end_light(POLICY.illumination)
+    assert len(judged) == 2
+
+
+def test_a_sample_of_a_frame_that_was_not_judged_takes_the_light_back():
+    collector = EvidenceCollector(StimulusLog(), has_ring=True)
+    unseen = SimpleNamespace(
+        **{**vars(SUBJECT), "landmarks": FaceLandmarks(np.full((468, 3), np.nan, np.float32), 0.9)}
+    )
+    collector.begin_light()
+    collector.see_lit(frame(3), unseen)
+    collector.end_light(POLICY.illumination)
+    collector.sampled(2)
+    assert reasons(collector)["illumination"] == "too_few_frames"
+    collector.sampled(3)
+    assert reasons(collector)["illumination"] == "moved"
 
 
 def test_another_sensor_than_the_terminal_was_commissioned_with_fails_the_capture_path():

@@ -34,7 +34,10 @@ class Sensor:
     factors: tuple[float, ...] = (1.0, 0.6, 0.6, 1.0, 0.6, 1.0, 1.0, 0.6, 1.0, 0.6, 0.6, 1.0)
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
 
-    def play(self, expected: str | None = None) -> EvidenceResult:
+    def play(
+        self, expected: str | None = None, *, doubled: tuple[int, ...] = (), afterwards: int = 0
+    ) -> EvidenceResult:
+        """Play all steps; some frames are given twice, and frames that nothing is asked of come afterwards."""
         recorder, log = CapturePathRecorder(expected), StimulusLog()
         scene = self.brightness * (1 + 0.3 * self.rng.random((48, 64, 1)))
         for index in range(CHIP * CHIPS):
@@ -49,7 +52,14 @@ class Sensor:
             metadata = self.tell(
                 index, CaptureMetadata("imx708", now + 5_000, 8_000 * (1 + self.reports * (wanted - 1)), 2)
             )
-            recorder.observe(self.see(index, Frame(pixels.astype(np.uint8), index, now, metadata)))
+            frame = self.see(index, Frame(pixels.astype(np.uint8), index, now, metadata))
+            for _ in range(1 + (index in doubled)):
+                recorder.observe(frame)
+        log.exposure_released(monotonic_ns=now + 1)
+        for index in range(CHIP * CHIPS, CHIP * CHIPS + afterwards):
+            now = round(index * 1e9 / RATE)
+            noise = self.rng.integers(60, 120, (48, 64, 3), np.uint8)
+            recorder.observe(Frame(noise, index, now, CaptureMetadata("imx708", now + 5_000, 8_000, 2)))
         return recorder.assess(RULES, log)
 
 
@@ -107,6 +117,23 @@ def test_a_clock_that_stands_or_runs_backwards_fails(index: int, step_ns: int) -
         return replace(metadata, sensor_ns=previous + step_ns) if at == index else metadata
 
     assert Sensor(tell=tell).play().reason == "time_backwards"
+
+
+def test_a_frame_that_comes_twice_is_a_repeated_one_and_no_clock_that_stands() -> None:
+    result = Sensor().play(doubled=(30,))
+    assert (result.status, result.measures["repeated"]) == (EvidenceStatus.PASSED, 1)
+    assert Sensor().play(doubled=(30, 31)).reason == "repeated"
+
+
+def test_the_same_time_on_another_picture_fails() -> None:
+    stands = Sensor(
+        tell=lambda index, metadata: replace(metadata, sensor_ns=metadata.sensor_ns - 66_666_667 * (index == 9))
+    )
+    assert stands.play().reason == "time_backwards"
+
+
+def test_a_slow_person_does_not_push_out_the_frames_of_the_code() -> None:
+    assert Sensor().play(afterwards=4_000).status is EvidenceStatus.PASSED
 
 
 def test_a_clock_that_does_not_tick_fails() -> None:
