@@ -47,8 +47,8 @@ class Office:
     def clock(self) -> datetime:
         return self.now
 
-    def publish(self, policy: Policy, now: datetime) -> bool:
-        return publish_policy(self.database, self.keys, policy, now=now)
+    def publish(self, policy: Policy, now: datetime, approved_by: tuple[str, ...] = ()) -> bool:
+        return publish_policy(self.database, self.keys, policy, now=now, approved_by=approved_by)
 
     @property
     def handler(self) -> Handler:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from fleet.errors import NotFound, Refused
-from fleet.store import policies
+from fleet.store import calibrations, policies
+from fleet.store.database import Database
+from fleet.store.names import seal_approver
 from fleet.updates import calibration
 from fleet.updates.calibration import Proposal, Wanted
 from protocol.envelope import verify
-from protocol.policy import POLICY_TYP, ComparisonPolicy, Policy, default_policy
+from protocol.policy import POLICY_TYP, ComparisonPolicy, NormalisedThresholds, Policy, default_policy
 from protocol.references import protect
 
 pytestmark = pytest.mark.integration
@@ -228,3 +233,146 @@ def test_names_are_stored_sealed_and_marked(office: Any) -> None:
 def test_old_policies_with_thresholds_of_their_own_stay_readable(office: Any) -> None:
     stored = in_force(office)[0].comparison[NETWORK]
     assert stored == ComparisonPolicy(match=0.6, grey=0.452)
+
+
+@pytest.fixture
+def approve_at_once(
+    office: Any, database_url: str, eventually: Callable[..., None]
+) -> Callable[[Proposal, tuple[str, ...]], list[str]]:
+    """Have several persons approve at the same time, each over a connection of their own; return how it went, sorted.
+
+    All of them stand in the middle of their transaction, waiting for the proposal's row, before the first may go on.
+    """
+
+    def attempt(proposal: Proposal, name: str) -> str:
+        own = Database(database_url)
+        try:
+            done = calibration.approve(own, office.keys, proposal.calibration_id, by=name, now=office.now)
+        except Refused as error:
+            return f"refused: {error}"
+        finally:
+            own.close()
+        return "in force" if done.policy_version else "first"
+
+    def waiting() -> int:
+        with office.database.begin() as watching:
+            found = watching.execute(
+                text(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE'"
+                )
+            )
+            return int(found.scalar_one())
+
+    def run(proposal: Proposal, names: tuple[str, ...]) -> list[str]:
+        with ThreadPoolExecutor(len(names)) as pool:
+            with office.database.begin() as holding:
+                calibrations.lock_calibrations(holding, proposal.calibration_id)
+                asked = [pool.submit(attempt, proposal, name) for name in names]
+                eventually(lambda: waiting() == len(names), "all of them wait")
+            return sorted(one.result() for one in asked)
+
+    return run
+
+
+def test_one_person_approving_twice_at_once_counts_once(office: Any, approve_at_once: Any) -> None:
+    office.import_people(20)
+    enrol(office, 20)
+    proposal = propose(office)
+    first, refused = approve_at_once(proposal, ("Qian", " QIAN"))
+    assert first == "first"
+    assert "another one must" in refused
+    assert len(office.rows("SELECT 1 FROM calibration_approvals")) == 1
+    assert in_force(office)[0].comparison == default_policy().comparison
+
+
+def test_of_three_persons_approving_at_once_two_put_it_in_force_once(office: Any, approve_at_once: Any) -> None:
+    office.import_people(20)
+    enrol(office, 20)
+    proposal = propose(office)
+    first, second, refused = approve_at_once(proposal, ("Qian", "Sun", "Li"))
+    assert (first, second) == ("first", "in force")
+    assert "is in force as policy" in refused
+    assert [row.place for row in office.rows("SELECT place FROM calibration_approvals ORDER BY 1")] == [1, 2]
+    assert in_force(office)[0].comparison[NETWORK] == proposal.after()
+    assert len(office.rows("SELECT 1 FROM policies")) == 2
+
+
+def test_the_database_itself_wants_two_different_persons(office: Any) -> None:
+    office.import_people(20)
+    enrol(office, 20)
+    calibration_id = propose(office).calibration_id
+    version = default_policy().policy_version
+
+    def add(place: int, name: str) -> None:
+        with office.database.begin() as connection:
+            sealed = seal_approver(office.keys.cipher, name, of=calibration_id)
+            calibrations.add_approval(connection, calibration_id, place=place, name=sealed, now=office.now)
+
+    def put_in_force() -> None:
+        with office.database.begin() as connection:
+            calibrations.set_policy(connection, calibration_id, version)
+
+    with pytest.raises(IntegrityError, match="foreign key"):
+        put_in_force()
+    add(1, "Qian")
+    with pytest.raises(IntegrityError, match="unique"):
+        add(2, "ｑｉａｎ ")
+    with pytest.raises(IntegrityError, match="check"):
+        add(3, "Sun")
+    with pytest.raises(IntegrityError, match="foreign key"):
+        put_in_force()
+    add(2, "Sun")
+    put_in_force()
+    with pytest.raises(IntegrityError, match="foreign key"):
+        office.rows("DELETE FROM calibration_approvals WHERE place = 1 RETURNING 1")
+    office.rows("DELETE FROM calibrations RETURNING 1")
+    assert office.rows("SELECT 1 FROM calibration_approvals") == []
+
+
+def with_thresholds(version: str, limits: ComparisonPolicy, network: str = NETWORK) -> Policy:
+    shipped = default_policy()
+    return shipped.model_copy(update={"policy_version": version, "comparison": {**shipped.comparison, network: limits}})
+
+
+def test_approved_thresholds_can_be_published_again_beside_other_changes(office: Any) -> None:
+    office.import_people(20)
+    enrol(office, 20)
+    proposal = propose(office)
+    for name in ("Qian", "Sun"):
+        approve(office, proposal, name)
+    later = office.now + timedelta(hours=2)
+    office.publish(default_policy().model_copy(update={"policy_version": "shipped-values"}), later)
+    assert office.publish(with_thresholds("calibrated-again", proposal.after()), later + timedelta(hours=1))
+    assert in_force(office)[0].comparison[NETWORK] == proposal.after()
+
+
+def test_thresholds_that_name_a_calibration_must_be_those_that_two_persons_approved(office: Any) -> None:
+    office.import_people(20)
+    enrol(office, 20)
+    proposal = propose(office)
+    found = proposal.after()
+    assert found.source is not None
+    later = office.now + timedelta(hours=2)
+
+    def refused(limits: ComparisonPolicy, network: str = NETWORK) -> None:
+        for names in ((), ("Li", "Wu")):
+            with pytest.raises(Refused, match=f"{network}.* names calibration .*approve-calibration"):
+                office.publish(with_thresholds("forged", limits, network), later, names)
+
+    refused(found)
+    approve(office, proposal, "Qian")
+    refused(found)
+    approve(office, proposal, "Sun")
+    refused(found.model_copy(update={"match": found.match - 0.001}))
+    refused(found.model_copy(update={"source": found.source.model_copy(update={"people": 5000})}))
+    refused(found.model_copy(update={"source": found.source.model_copy(update={"calibration_id": "0" * 32})}))
+    refused(found.model_copy(update={"normalised": invented_normalised(found)}))
+    refused(found.model_copy(update={"source": None, "normalised": invented_normalised(found)}))
+    refused(found, "features_dlib")
+    assert in_force(office)[0].policy_version.endswith(f".cal-{proposal.calibration_id[:8]}")
+
+
+def invented_normalised(found: ComparisonPolicy) -> NormalisedThresholds:
+    assert found.source is not None
+    return NormalisedThresholds(match=-2, grey=-2, nearest_share=0.04, least_people=1, source=found.source)

@@ -297,6 +297,14 @@ def test_a_policy_version_cannot_be_issued_with_other_contents(office: Office) -
     found = office.run("publish-policy", "other.toml")
     assert found.exit_code == 1
     assert "another version" in found.stderr
+    (office.folder / "low.toml").write_text(
+        default.replace("match = 0.60", "match = 0.50").replace('policy_version = "', 'policy_version = "low.')
+    )
+    refused = office.run("publish-policy", "low.toml", "--approved-by", "Qian")
+    assert refused.exit_code == 1
+    assert "two different persons" in refused.stderr
+    assert office.run("publish-policy", "low.toml").exit_code == 1
+    office.done("publish-policy", "low.toml", "--approved-by", "Qian", "--approved-by", "Sun")
     (office.folder / "bad.toml").write_text("type = 3")
     assert office.run("publish-policy", "bad.toml").exit_code == 1
 

@@ -64,3 +64,17 @@ def test_half_a_key_folder_is_neither_used_nor_filled_up(tmp_path: Path, lost: s
     with pytest.raises(KeysMissing, match="backup"):
         make_keys(tmp_path, key_domain="d1")
     assert not (tmp_path / lost).exists()
+
+
+def test_a_digest_is_of_one_text_one_subject_one_field_and_one_key() -> None:
+    cipher = FieldCipher(bytes(32))
+    first = cipher.digest("a", subject_id="1", field_name="approver")
+    assert len(first) == 32
+    assert cipher.digest("a", subject_id="1", field_name="approver") == first
+    others = {
+        cipher.digest("b", subject_id="1", field_name="approver"),
+        cipher.digest("a", subject_id="2", field_name="approver"),
+        cipher.digest("a", subject_id="1", field_name="proposer"),
+        FieldCipher(bytes(31) + b"1").digest("a", subject_id="1", field_name="approver"),
+    }
+    assert len(others | {first}) == 5
