@@ -55,6 +55,7 @@ class EvidenceCollector:
         self._capture_path = CapturePathRecorder(sensor_id)
         self._scored_ns: int | None = None
         self._is_lit = False
+        self._attempt = 0
         self._light: EvidenceResult | None = None
         self._left_out: frozenset[int] = frozenset()
         self._is_watched = False
@@ -63,8 +64,13 @@ class EvidenceCollector:
         self._answer: ActionInterval | None = None
         self._track_id: int | None = None
 
-    def begin_light(self) -> None:
-        """A light code begins; what an earlier one showed no longer counts."""
+    def begin_light(self, attempt: int = 0) -> None:
+        """A light code begins; what an earlier one showed no longer counts.
+
+        Args:
+            attempt: with which the code was drawn from the nonce; it stands in the record, so that the fleet can draw it again.
+        """
+        self._attempt = attempt
         self._illumination.forget()
         self._is_lit = True
         self._light, self._left_out = None, frozenset()
@@ -184,8 +190,14 @@ class EvidenceCollector:
         rules = policy.paths[path]
         named = {*rules.required, *rules.advisory}
         return tuple(
-            self._assess(kind, policy) if kind in named else Writer(kind).not_run("not_asked") for kind in _KINDS
+            self._with_attempt(self._assess(kind, policy)) if kind in named else Writer(kind).not_run("not_asked")
+            for kind in _KINDS
         )
+
+    def _with_attempt(self, result: EvidenceResult) -> EvidenceResult:
+        if result.kind is not EvidenceKind.ILLUMINATION or not self._is_lit:
+            return result
+        return result.model_copy(update={"measures": {**result.measures, "attempt": float(self._attempt)}})
 
     def _assess(self, kind: EvidenceKind, policy: Policy) -> EvidenceResult:
         write = Writer(kind)

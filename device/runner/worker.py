@@ -324,7 +324,7 @@ class VisionWorker:
         self._played, self._play_began_ns = order, self._now_ns()
         self._wants_features = False
         if isinstance(order, PlayLight):
-            self._evidence.begin_light()
+            self._evidence.begin_light(order.play)
             self._light.begin(order, self._play_began_ns)
         else:
             self._evidence.begin_watch()

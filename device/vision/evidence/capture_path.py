@@ -109,7 +109,8 @@ class CapturePathRecorder:
         if rules is None:
             return write.not_run("not_in_policy")
         seen = tuple(self._seen)
-        measures = {"frames": float(len(seen)), "repeated": float(_repeated(seen))}
+        is_known = self._expected is not None
+        measures = {"sensor_known": float(is_known), "frames": float(len(seen)), "repeated": float(_repeated(seen))}
         if len(seen) >= _LEAST_FRAMES and measures["repeated"] > rules.max_repeated_frames:
             return write.failed("repeated", measures=measures)
         sensors = {frame.sensor_id for frame in seen}

@@ -239,6 +239,15 @@ def test_another_sensor_than_the_terminal_was_commissioned_with_fails_the_captur
         assert reasons(collector)["capture_path"] == reason
 
 
+def test_the_record_says_with_which_attempt_the_judged_code_was_drawn():
+    collector = EvidenceCollector(StimulusLog(), has_ring=True)
+    assert "attempt" not in found(collector)[EvidenceKind.ILLUMINATION].measures
+    for attempt in (0, 3):
+        collector.begin_light(attempt)
+        assert found(collector)[EvidenceKind.ILLUMINATION].measures["attempt"] == attempt
+    assert "attempt" not in found(collector)[EvidenceKind.CAPTURE_PATH].measures
+
+
 def test_everything_can_be_forgotten():
     stimulus = StimulusLog()
     collector = EvidenceCollector(stimulus, has_ring=True, texture=TextureNetwork(0.1))

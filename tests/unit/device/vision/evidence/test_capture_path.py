@@ -103,6 +103,11 @@ def test_frames_of_which_some_have_no_metadata_fail() -> None:
     assert (result.status, result.reason) == (EvidenceStatus.FAILED, "sensor_changed")
 
 
+def test_it_is_written_down_whether_the_sensor_could_be_another_than_the_terminals_own() -> None:
+    assert Sensor().play().measures["sensor_known"] == 0.0
+    assert Sensor().play(expected="imx708").measures["sensor_known"] == 1.0
+
+
 def test_another_sensor_fails() -> None:
     swapped = Sensor(tell=lambda index, metadata: replace(metadata, sensor_id="ov5647") if index > 40 else metadata)
     assert swapped.play().reason == "sensor_changed"
