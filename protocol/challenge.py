@@ -240,13 +240,15 @@ def draw_pauses(nonce: bytes, count: int, *, shortest_s: float, longest_s: float
 
 
 def draw_moment(nonce: bytes, *, attempt: int = 0) -> float:
-    """Draw at which part of a stage, 0..1, the face is sampled; 0.25 to 0.75 in thousandths, so that nobody knows when.
+    """Draw at which part of a stage, 0..1, the face is sampled, so that nobody knows when.
+
+    0.05 to 0.9 in thousandths: the rest is for the face to come to rest, and for a frame good enough to come.
 
     Raises:
         ValueError: if the nonce is too short.
     """
     _check_nonce(nonce)
-    return (250 + _Numbers(nonce, b"lifecert moment", attempt).below(501)) / 1000
+    return (50 + _Numbers(nonce, b"lifecert moment", attempt).below(851)) / 1000
 
 
 def _check_nonce(nonce: bytes) -> None:

@@ -39,9 +39,11 @@ _MOST_FRAMES = 900
 _SMALLEST_PX = 8.0
 """Distance between the eyes below which a face has no shape to speak of."""
 _MOST_SATURATED = 0.05
+"""Of a place, over all frames; one frame in twenty is a passing gleam and moves a gain by as little."""
 _LEAST_FACE = 0.5
 """Part of the face that must not be saturated."""
 _MOST_PART = 100.0
+"""A score says no more than this, however small the threshold is; a number, so that it can be written down."""
 _LEAST_SPREAD = 0.15
 """Brightness that changes by less than this part of the least gain follows no code at all, not a wrong one."""
 

@@ -17,20 +17,23 @@ Series = NDArray[np.float64]
 """float64 (N,), one value for each frame."""
 
 _EARLIEST_MS, _LATEST_MS, _LATENCY_STEP_MS = -40, 150, 10
-"""How much later than commanded the ring may show in a frame's time, a frame's interval apart: lamp driver, timestamps of the end of the
-exposure, rolling shutter; earlier if timestamps are of its beginning. None was measured on a board, so the estimate is free within
-these; the interval comes on top, as a command between two frames may miss the next."""
+"""How much later than commanded the ring may show in the time of a frame. Later by the lamp's driver, and by exposure and rolling shutter
+(50 ms together) where timestamps are of their end; earlier where they are of their beginning. The usual interval of two frames comes on
+top of the latest, as a command between two frames may miss the next. None of it was measured on a board, so the estimate is free within
+these limits."""
 _EDGE_NS = 25_000_000
 """Frames this near to a step of the light show a mixture: half of the 50 ms that exposure and rolling shutter can take together."""
 _STEP = 0.2
-"""A change of light within the edge that is called a step; slower ones are a fade and are followed."""
+"""A change of light within the edge that is called a step; slower ones are a fade and are followed: the fastest that has 1.5 s for all of
+it changes by .03 in that time."""
 LEAST_FRAMES = 12
 """Four parameters for each place, three frames for each."""
 _LEAST_LEVELS = 0.1
-"""Standard deviation that the code of each half must have among the frames used."""
+"""Standard deviation that the code of each half must have among the frames used: a half that is on for a fiftieth of them has .14."""
 _LATENCY_TIE = 0.002
 """Correlations this near to each other are the same; then the latency nearest to none is taken."""
 _ALTERNATIVES = 15
+"""Shifts that are tried, evenly over the whole code: finer than its steps."""
 _TOGETHER = 3
 """Frames on end whose deviation is one: a step of the code has more than two of them, a wink or a wrong landmark fewer."""
 _SMOOTH_PX = 1.5

@@ -11,7 +11,7 @@ from protocol.evidence import EvidenceKind, EvidenceResult
 from protocol.policy import TexturePolicy
 
 _MOST_FRAMES = 300
-"""Scores kept: ten seconds at 30 frames/s."""
+"""Scores kept: a minute, as five frames a second are scored."""
 
 
 class TextureRecorder:

@@ -131,8 +131,8 @@ def test_a_repeated_code_is_another_one() -> None:
 
 
 @given(NONCES, st.integers(0, 5))
-def test_the_moment_of_a_sample_is_in_the_middle_half(nonce: bytes, attempt: int) -> None:
-    assert 0.25 <= draw_moment(nonce, attempt=attempt) <= 0.75
+def test_the_moment_of_a_sample_may_be_nearly_any(nonce: bytes, attempt: int) -> None:
+    assert 0.05 <= draw_moment(nonce, attempt=attempt) <= 0.9
     assert draw_moment(nonce, attempt=attempt) == draw_moment(nonce, attempt=attempt)
 
 
