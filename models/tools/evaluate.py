@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -224,8 +226,13 @@ def pictures(
     _open(models, features, runtime)
     with _sessions() as on_played:
         report = evaluate_pictures(rows, opened, jobs=jobs, on_played=on_played)
-    shown = ("source", "kind", "presentations", "certified", "interval", "outcomes", "failed")
-    _show(report, as_json, [(shown, report["classes"])])
+    shown = ("source", "kind", "presentations", "unreadable", "played", "certified", "interval", "outcomes", "failed")
+    worst = [] if report["worst"] is None else [report["worst"]]
+    _show(
+        report,
+        as_json,
+        [(shown, report["classes"]), (("source", "kind", "played", "certified", "rate", "interval"), worst)],
+    )
 
 
 @contextmanager
@@ -370,7 +377,9 @@ def _listing(report: dict[str, Any]) -> Rows:
 
 def _show(report: dict[str, Any], as_json: bool, tables: Sequence[Rows]) -> None:
     if as_json:
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+        measured_on = datetime.now(UTC).date().isoformat()  # noqa: TID251 - a day to be shown, nothing depends on it
+        dated = {"measured_on": measured_on, "software": version("lifecert"), **report}
+        typer.echo(json.dumps(dated, indent=2, ensure_ascii=False, allow_nan=False))
         return
     console = Console()
     for columns, rows in tables:

@@ -263,6 +263,8 @@ def _self_calibrated(pictures: Pictures, chosen: Index, splits: int, *, is_norma
         "fmr_over_nominal": _ratio(fmr),
         "fmr_range": _interval(by_split[:, 0]),
         "fmr_mean_of_splits": _mean(by_split[:, 0]),
+        "splits_above_nominal": float(np.mean(by_split[:, 0] > NOMINAL)),
+        "splits_above_nominal_between_people": float(np.mean(by_split[:, 2] > NOMINAL)),
         "fmr_between_people": _mean(by_split[:, 2]),
         "fnmr": false_non_matches / max(genuine, 1),
         "fnmr_range": _interval(by_split[:, 1]),

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from device.vision.inference import Networks
+from device.vision.inference import Network, Networks
 from models.errors import ModelsError
 from models.tools.evaluate_clips import evaluate_clips, read_events
 from models.tools.evaluate_detection import evaluate_detection, read_boxes
@@ -75,6 +75,8 @@ class Sources:
     """How the networks were opened; scenes are played in several processes."""
     track: Callable[[str], Paths]
     """Makes a progress display."""
+    float_features: Network | None = None
+    """The float network that the int8 feature network was made from, to compare with it."""
 
 
 def read_results(path: Path) -> Results:
@@ -133,6 +135,7 @@ def _verification(sources: Sources) -> Figures | None:
         read_pairs(folder / "pairs.csv"),
         sources.networks,
         members=read_groups(folder / "groups.csv"),
+        float_features=sources.float_features,
         with_curves=True,
         track=sources.track("comparison"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track as progress_over
 
-from device.adapters.inference_tflite import open_networks
+from device.adapters.inference_tflite import open_network, open_networks
 from device.errors import DeviceError
 from models.errors import ModelsError
 from models.tools.evaluate import MODELS, PEOPLE
@@ -52,6 +52,16 @@ def report(
             metavar="SECTION=FILE.json", help="Take what `evaluate SECTION --json` printed in place of measuring."
         ),
     ] = None,
+    measured: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Day of figures taken whose file does not say it."),
+    ] = None,
+    float_network: Annotated[
+        Path | None,
+        typer.Option(
+            "--float", help="Float feature network with its manifest beside it, to compare the int8 one with."
+        ),
+    ] = None,
     known: Annotated[Path, typer.Option("--from", help="Figures measured before; kept where nothing newer is.")] = _DOCS
     / f"{PAGE}.json",
     save: Annotated[Path, typer.Option(help="Where all figures are kept.")] = _DOCS / f"{PAGE}.json",
@@ -66,12 +76,13 @@ def report(
     try:
         results = read_results(known) if known.is_file() else Results()
         for name, file in taken.items():
-            results = _with(results, name, _figures_of(Path(file)))
+            results = results.with_section(name, _taken(Path(file), None if measured is None else measured.date()))
         measuring = [name for name in SECTIONS if name in wanted and name not in taken]
         if measuring:
             opened = Opened(MODELS, "features_mobilefacenet", "auto")
             networks = open_networks(opened.models, features=opened.features, runtime=opened.runtime)
-            sources = Sources(evaluation, people, networks, opened, _track)
+            floating = None if float_network is None else open_network(float_network.with_suffix(".toml"))
+            sources = Sources(evaluation, people, networks, opened, _track, floating)
             for name in measuring:
                 found = evaluate_section(name, sources)
                 if found is None:
@@ -94,6 +105,20 @@ def _with(results: Results, name: str, figures: Figures) -> Results:
         figures=without_names(figures),
     )
     return results.with_section(name, measured)
+
+
+def _taken(path: Path, measured: date | None) -> Measured:
+    """Return figures that `evaluate` printed, with the day and the version that it printed with them."""
+    figures = _figures_of(path)
+    day, software = figures.pop("measured_on", None), figures.pop("software", None)
+    try:
+        when = measured if day is None else date.fromisoformat(day)
+    except (TypeError, ValueError) as error:
+        raise ReportInvalid(f"{path.name}: measured_on is no day: {day!r}") from error
+    if when is None:
+        raise ReportInvalid(f"{path.name}: does not say when it was measured; give --measured DATE")
+    # Older files do not say the version either; today's is not theirs.
+    return Measured(measured_on=when, software=str(software or "not stated"), figures=without_names(figures))
 
 
 def _figures_of(path: Path) -> Figures:

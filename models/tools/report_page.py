@@ -11,6 +11,7 @@ from models.tools.report_sections import SECTIONS
 from models.tools.report_text import (
     area_text,
     counts_text,
+    percent,
     plain,
     rate_text,
     score_text,
@@ -18,6 +19,7 @@ from models.tools.report_text import (
     span_text,
     table,
 )
+from protocol.cohort import LEAST_PEOPLE
 
 PAGE = "evaluation"
 """Name of the page, of its folder of plots and of the file of figures."""
@@ -45,7 +47,8 @@ def page_of(measured: Mapping[str, MeasuredFigures]) -> str:
         parts.append(f"## {section.title}\n")
         found = measured.get(name)
         if found is None:
-            parts.append(f"Not evaluated here: the data was not given. `{section.command}`\n")
+            needs = "; it needs the private folder `EVAL`" if "EVAL" in section.command else ""
+            parts.append(f"Not evaluated yet{needs}: `{section.command}`\n")
             continue
         day, software, figures = found
         parts.append(f"Data: {section.data}. Measured on {day} with version {software}: `{section.command}`\n")
@@ -77,6 +80,18 @@ def _verification(figures: Figures) -> list[str]:
             ],
         )
     ]
+    if floating := figures.get("float"):
+        networks = [
+            (
+                kind,
+                rate_text(found["accuracy"], found["accuracy_interval"]),
+                rate_text(found["fnmr_at_fmr"], found["fnmr_at_fmr_interval"]),
+            )
+            for kind, found in (("int8, as shipped", figures), ("float, from which it was made", floating))
+        ]
+        parts.append(table(("network", "accuracy", f"FNMR at FMR {figures['fmr']:g}"), networks))
+    else:
+        parts.append("The float network that the int8 one was made from was not compared in this run (`--float`).\n")
     if every := figures.get("all_pairs"):
         parts.append(
             f"All pairs of {every['pictures']:,} pictures of {every['identities']:,} people, {every['genuine_pairs']:,} genuine and "
@@ -102,29 +117,65 @@ def _verification(figures: Figures) -> list[str]:
             f"{found['impostor_pairs']:,} impostor pairs, threshold meant for FMR {found['nominal_fmr']:g}. Counted by name only; it says "
             "nothing certain about any person.\n"
         )
-        kinds = ("global", "normalised", "self_calibrated", "self_calibrated_raw")
-        parts.append(
-            table(
-                ("threshold", "value", "FMR", "times nominal", "FNMR"),
-                [
-                    (
-                        kind.replace("_", " "),
-                        score_text(found[kind]["threshold"]),
-                        rate_text(found[kind]["fmr"], found[kind].get("fmr_interval") or found[kind].get("fmr_range")),
-                        plain(found[kind]["fmr_over_nominal"]),
-                        rate_text(
-                            found[kind]["fnmr"], found[kind].get("fnmr_interval") or found[kind].get("fnmr_range")
-                        ),
-                    )
-                    for kind in kinds
-                    if kind in found
-                ],
-            )
-        )
-        parts.append(
-            f"How, self calibrated: {found['self_calibrated'].get('method', found['self_calibrated'].get('reason'))}.\n"
-        )
+        parts += _group(found)
     return parts
+
+
+def _group(found: Figures) -> list[str]:
+    """Return the table of a group of people and how to read it."""
+    kinds = [kind for kind in ("global", "normalised", "self_calibrated", "self_calibrated_raw") if kind in found]
+    rows = [
+        (
+            kind.replace("_", " "),
+            score_text(item["threshold"]),
+            rate_text(item["fmr"], item.get("fmr_interval") or item.get("fmr_range")),
+            plain(item["fmr_over_nominal"]),
+            rate_text(item.get("fmr_between_people"), None),
+            _share_above(item),
+            rate_text(item["fnmr"], item.get("fnmr_interval") or item.get("fnmr_range")),
+        )
+        for kind, item in ((kind, found[kind]) for kind in kinds)
+    ]
+    columns = (
+        "threshold",
+        "value",
+        "FMR, of pairs of pictures",
+        "times nominal",
+        "FMR, of pairs of people",
+        "splits above nominal",
+        "FNMR",
+    )
+    own = found["self_calibrated"]
+    reading = (
+        "Of pairs of pictures, somebody with many pictures counts often; of pairs of people every two count once, however many "
+        "pictures there are of them, which is what calibration estimates. How the tail is estimated, and which share of a cohort counts as near and how "
+        "many people it needs, were chosen with the results on this group and on LFW in view: these are no figures of data never seen."
+    )
+    if found["identities"] - 2 < LEAST_PEOPLE:
+        reading += (
+            f" A fleet of {found['identities']} people would calibrate raw scores, as normalisation needs {LEAST_PEOPLE} people; the row "
+            "`self calibrated` borrows its cohort from the rest of LFW and is not what such a fleet does: its row is `self calibrated raw`."
+        )
+    return [
+        table(columns, rows),
+        f"{reading}\n",
+        f"How, self calibrated: {own.get('method', own.get('reason'))}.\n",
+    ]
+
+
+def _share_above(item: Figures) -> str:
+    """Return in which share of the splits the FMR is above what was wanted, of pairs of pictures and of people."""
+    names = ("splits_above_nominal", "splits_above_nominal_between_people")
+    if "splits" not in item:
+        return "–"
+    shares = [item[name] for name in names if name in item]
+    return "not counted in this run" if not shares else " / ".join(f"{percent(share)} %" for share in shares)
+
+
+_SESSION_TERMS = (
+    "Rates are of whole sessions, comparison and quality included: in the full-system terms of ISO/IEC 30107-3 the impostor attack "
+    "presentation accept rate (IAPAR) and false rejection. The figures keep the short keys `apcer` and `bpcer`."
+)
 
 
 def _scenes(figures: Figures) -> list[str]:
@@ -133,14 +184,25 @@ def _scenes(figures: Figures) -> list[str]:
         rows.append(
             (
                 group,
-                "all attacks",
+                "all attacks (a mixture, no rate of anything)",
                 f"{found['attacks_certified']} of {found['attacks']}",
                 span_text(found["attacks_certified_interval"]),
             )
         )
+        if found["apcer"]:
+            worst = max(
+                found["apcer"], key=lambda name: (found["apcer"][name]["apcer"], found["apcer"][name]["interval"][1])
+            )
+            item = found["apcer"][worst]
+            counted = f"{item['certified']} of {item['presentations']}"
+            rows.append((group, f"worst species: {worst}", counted, rate_text(item["apcer"], item["interval"])))
         for species, item in found["apcer"].items():
             counted = f"{item['certified']} of {item['presentations']}"
             rows.append((group, f"certified: {species}", counted, rate_text(item["apcer"], item["interval"])))
+        for species, item in found.get("outside_bar", {}).items():
+            counted = f"{item['certified']} of {item['presentations']}"
+            shown = rate_text(item["apcer"], item["interval"])
+            rows.append((group, f"certified, in no total: {species}", counted, shown))
         for path, item in found["bpcer"].items():
             counted = f"{item['refused']} of {item['presentations']}"
             rows.append((group, f"living people refused, {path}", counted, rate_text(item["bpcer"], item["interval"])))
@@ -165,12 +227,27 @@ def _scenes(figures: Figures) -> list[str]:
         for path, item in figures["bpcer"].items()
     ]
     return [
+        f"{_SESSION_TERMS}\n",
+        *_left_out(figures),
         table(("people", "what", "errors", "rate"), rows),
         "What failed in the attacks, over all people:\n",
         table(("species", "path", "presentations", "evidence that failed", "outcomes"), stops),
         "Why living people were refused:\n",
         table(("path", "refused", "reasons", "evidence that failed"), refusals),
     ]
+
+
+def _left_out(figures: Figures) -> list[str]:
+    """Say which pairs of people do not take each other's place."""
+    found = figures.get("left_out")
+    if found is None:
+        return []
+    species = ", ".join(f"`{name}`" for name in found["species"])
+    text = (
+        f"{found['pairs']} of {found['of']} pairs of one group are left out of {species}: the features network takes them for one person "
+        f"(similarity {found['min_similarity']:g} and more). Some of them change places as `swap_alike`, in no total.\n"
+    )
+    return [text]
 
 
 def _pad(figures: Figures) -> list[str]:
@@ -206,15 +283,24 @@ def _pictures(figures: Figures) -> list[str]:
         (
             item["source"],
             item["kind"],
-            f"{item['certified']} of {item['presentations']}",
-            span_text(item["interval"]),
+            f"{item['certified']} of {item['played']}",
+            "–" if item["interval"] is None else span_text(item["interval"]),
+            str(item["unreadable"]),
             counts_text(item["outcomes"]),
             counts_text(item["failed"]),
         )
         for item in figures["classes"]
     ]
-    counted = f"Certified: {figures['attacks_certified']} of {figures['attacks']} ({span_text(figures['attacks_certified_interval'])})."
-    columns = ("source", "species", "certified", "interval", "outcomes", "evidence that failed")
+    counted = (
+        f"Certified: {figures['attacks_certified']} of {figures['attacks']} sessions played "
+        f"({span_text(figures['attacks_certified_interval'])}); of {figures['unreadable']} pictures more no reference could be made."
+    )
+    if worst := figures["worst"]:
+        counted += (
+            f" The worst species is {worst['kind']} of {worst['source']}: {worst['certified']} of {worst['played']}, "
+            f"{rate_text(worst['rate'], worst['interval'])}."
+        )
+    columns = ("source", "species", "certified", "interval", "not played", "outcomes", "evidence that failed")
     return [f"{counted}\n", table(columns, rows)]
 
 

@@ -53,8 +53,8 @@ def _scenes(figures: Figures) -> dict[str, str]:
     attacks = [Rate(species, item["apcer"], tuple(item["interval"])) for species, item in figures["apcer"].items()]
     living = [Rate(f"{path} path", item["bpcer"], tuple(item["interval"])) for path, item in figures["bpcer"].items()]
     return {
-        "scenes-apcer.svg": rate_plot("Attacks certified (APCER), all paths", attacks),
-        "scenes-bpcer.svg": rate_plot("Living people not certified (BPCER)", living),
+        "scenes-apcer.svg": rate_plot("Attacks certified (IAPAR), all paths", attacks),
+        "scenes-bpcer.svg": rate_plot("Living people not certified (false rejection)", living),
     }
 
 

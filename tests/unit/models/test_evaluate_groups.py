@@ -94,6 +94,8 @@ def test_a_group_of_people_alike_gets_a_threshold_of_its_own() -> None:
     assert own["fmr_over_nominal"] < report["normalised"]["fmr_over_nominal"]
     assert own["fmr_over_nominal"] <= 2
     assert own["splits"] == 6
+    assert own["splits_above_nominal"] * 6 == pytest.approx(round(own["splits_above_nominal"] * 6))
+    assert 0 <= own["splits_above_nominal_between_people"] <= 1
     assert (own["calibrating_identities"], own["measured_identities"]) == (20, 20)
     assert own["impostor_trials"] == 6 * (40 * 39 // 2 - 20)
     for kind in ("global", "normalised", "self_calibrated", "self_calibrated_raw"):

@@ -59,7 +59,10 @@ def test_the_page_and_its_plots_are_those_of_the_figures_beside_them(tmp_path: P
 
 def test_a_section_without_figures_says_so_and_how_to_get_them(tmp_path: Path) -> None:
     text = page(tmp_path, Results())
-    assert text.count("Not evaluated here") == len(SECTIONS)
+    assert text.count("Not evaluated yet") == len(SECTIONS)
+    assert text.count("Not evaluated yet; it needs the private folder") == sum(
+        "EVAL" in section.command for section in SECTIONS.values()
+    )
     assert all(section.command in text for section in SECTIONS.values())
     assert not list((tmp_path / "evaluation").iterdir())
 
@@ -107,15 +110,55 @@ def test_rows_about_single_presentations_are_not_kept() -> None:
 def test_figures_printed_by_evaluate_take_the_place_of_older_ones_and_keep_the_rest(tmp_path: Path) -> None:
     known, taken = tmp_path / "known.json", tmp_path / "scenes.json"
     write_results(results(detection=DETECTION, scenes=SCENES), known)
-    taken.write_text(json.dumps({**SCENES, "attacks": 77}), encoding="utf-8")
+    dated = {"measured_on": "2026-03-04", "software": "1.3.0", **SCENES, "attacks": 77}
+    taken.write_text(json.dumps(dated), encoding="utf-8")
     arguments = ["--from", str(known), "--save", str(known), "--out", str(tmp_path), "--sections", "none"]
     done = CliRunner().invoke(app, ["report", *arguments, "--take", f"scenes={taken}"])
     assert done.exit_code == 0, done.output
     sections = read_results(known).sections
     assert sections["detection"].measured_on == date(2026, 1, 2)
-    assert sections["scenes"].measured_on > date(2026, 1, 2)
+    assert (sections["scenes"].measured_on, sections["scenes"].software) == (date(2026, 3, 4), "1.3.0")
+    assert not {"measured_on", "software"} & sections["scenes"].figures.keys()
     assert "1 of 77" in (tmp_path / "evaluation.md").read_text(encoding="utf-8")
     assert "somebody" not in known.read_text(encoding="utf-8")
+
+
+def test_figures_that_do_not_say_when_they_were_measured_need_a_day(tmp_path: Path) -> None:
+    known, taken = tmp_path / "known.json", tmp_path / "scenes.json"
+    taken.write_text(json.dumps(SCENES), encoding="utf-8")
+    arguments = ["report", "--from", str(known), "--save", str(known), "--out", str(tmp_path), "--sections", "none"]
+    done = CliRunner().invoke(app, [*arguments, "--take", f"scenes={taken}"])
+    assert done.exit_code == 1
+    assert "--measured" in done.output
+    assert not known.exists()
+    done = CliRunner().invoke(app, [*arguments, "--take", f"scenes={taken}", "--measured", "2026-02-03"])
+    assert done.exit_code == 0, done.output
+    found = read_results(known).sections["scenes"]
+    assert (found.measured_on, found.software) == (date(2026, 2, 3), "not stated")
+
+
+def test_people_left_out_and_what_is_in_no_total_are_shown_above_the_errors(tmp_path: Path) -> None:
+    left_out = {"pairs": 3, "of": 11, "min_similarity": 0.42, "species": ["swap"]}
+    item = {"presentations": 5, "certified": 2, "apcer": 0.4, "interval": (0.1, 0.8), "paths": {}}
+    text = page(tmp_path, results(scenes={**SCENES, "left_out": left_out, "outside_bar": {"swap_alike": item}}))
+    assert "3 of 11 pairs of one group are left out of `swap`" in text
+    assert "| certified, in no total: swap_alike | 2 of 5 | 40.0 % (10.0 to 80.0 %) |" in text
+    assert "| worst species: print_flat | 1 of 10 |" in text
+
+
+def test_pictures_that_could_not_be_played_are_counted_apart(tmp_path: Path) -> None:
+    item = {
+        "source": "some", "kind": "print", "presentations": 10, "unreadable": 4, "played": 6, "certified": 0, "rate": 0.0,
+        "interval": (0.0, 0.46), "outcomes": {"review": 6}, "failed": {}, "not_run": {},
+    }  # fmt: skip
+    figures = {
+        "pictures": 10, "unreadable": 4, "attacks": 6, "attacks_certified": 0, "attacks_certified_interval": (0.0, 0.46),
+        "worst": item, "classes": [item],
+    }  # fmt: skip
+    text = page(tmp_path, results(pictures=figures))
+    assert "Certified: 0 of 6 sessions played (0.0 to 46.0 %); of 4 pictures more no reference could be made." in text
+    assert "The worst species is print of some: 0 of 6, 0.0 % (0.0 to 46.0 %)." in text
+    assert "| some | print | 0 of 6 | 0.0 to 46.0 % | 4 | review 6 | none |" in text
 
 
 def test_a_section_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
