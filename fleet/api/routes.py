@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, tzinfo
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from fleet.clock import Clock, day_of
@@ -14,13 +14,16 @@ from fleet.errors import DatabaseUnavailable
 from fleet.status.projection import state_on
 from fleet.store import console
 from fleet.store.database import Database
-from fleet.store.records import gaps
+from fleet.store.records import gaps, record_of
+from protocol.explain import explain, explain_measures
 from protocol.rules.certification import CertificationState
 
 Limit = Annotated[int, Query(ge=1, le=console.MAX_PAGE)]
 Id = Annotated[str | None, Query(max_length=64, pattern=r"^[a-z0-9-]+$")]
 
 
+RecordId = Annotated[str, Path(max_length=64, pattern=r"^[0-9a-f]+$")]
+Language = Literal["zh", "en"]
 Area = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 """The database takes no NUL character."""
 
@@ -66,6 +69,18 @@ class RecordView(_View):
     flags: list[str]
     software: str
     policy_version: str
+
+
+class EvidenceView(_View):
+    """What came of one kind of evidence, in numbers and in words."""
+
+    kind: str
+    status: str
+    score: float | None
+    threshold: float | None
+    sentence: str
+    measures: list[str]
+    """A line for each measure behind the score."""
 
 
 class TerminalView(_View):
@@ -142,6 +157,25 @@ def api_router(
         with database.begin() as connection:
             lines = console.record_lines(connection, limit=limit, subject_id=subject_id, terminal_id=terminal_id)
         return [RecordView.model_validate(line) for line in lines]
+
+    @router.get("/api/v1/records/{record_id}/evidence")
+    def evidence(record_id: RecordId, language: Language = "zh") -> list[EvidenceView]:
+        """Return the evidence of a record as sentences for a reviewer."""
+        with database.begin() as connection:
+            record = record_of(connection, record_id)
+        if record is None:
+            raise HTTPException(404, "no such record")
+        return [
+            EvidenceView(
+                kind=result.kind,
+                status=result.status,
+                score=result.score,
+                threshold=result.threshold,
+                sentence=explain(result, language),
+                measures=list(explain_measures(result, language)),
+            )
+            for result in record.evidence
+        ]
 
     @router.get("/api/v1/terminals")
     def terminals() -> list[TerminalView]:

@@ -115,6 +115,14 @@ def claimed_passes(
     return {row.record_id: (CertificationRecord.model_validate(row.payload), row.received_at) for row in rows}
 
 
+def record_of(connection: Connection, record_id: str) -> CertificationRecord | None:
+    """Return a stored record; None where there is none."""
+    payload = connection.execute(
+        text("SELECT payload FROM records WHERE record_id = :record"), {"record": record_id}
+    ).scalar_one_or_none()
+    return None if payload is None else CertificationRecord.model_validate(payload)
+
+
 def set_judgements(connection: Connection, judgements: Mapping[str, Judgement]) -> None:
     """Store what records are worth, by record id; rows that say so already are left alone."""
     found = judgements.values()

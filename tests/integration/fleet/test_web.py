@@ -216,6 +216,19 @@ def test_records_and_terminals_are_served(busy: Any, web: httpx.Client) -> None:
     assert len(web.get("/api/v1/records", params={"subject_id": person}).json()) == 1
 
 
+def test_the_evidence_of_a_record_is_served_in_words(busy: Any, web: httpx.Client) -> None:
+    record_id = web.get("/api/v1/records", params={"terminal_id": "t-1"}).json()[-1]["record_id"]
+    found = web.get(f"/api/v1/records/{record_id}/evidence", params={"language": "en"}).json()
+    depth = next(one for one in found if one["kind"] == "planarity")
+    assert (depth["status"], depth["score"]) == ("passed", depth["threshold"])
+    assert "all_right" in depth["sentence"]
+    assert depth["measures"][0] == "frames turned far enough: 3"
+    in_chinese = web.get(f"/api/v1/records/{record_id}/evidence").json()
+    assert in_chinese[0]["kind"] == found[0]["kind"]
+    assert web.get(f"/api/v1/records/{'0' * 32}/evidence").status_code == 404
+    assert web.get(f"/api/v1/records/{record_id}/evidence", params={"language": "fr"}).status_code == 422
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=100000", "subject_id=%27;DROP"])
 def test_unusable_questions_are_refused(web: httpx.Client, query: str) -> None:
     assert web.get(f"/api/v1/records?{query}").status_code == 422
