@@ -9,8 +9,9 @@ two numbers every score helps to find. The weight of the fit rises from 0 to 1 w
 
 Two people count once however many pictures of them there are: what is estimated is the rate between two people drawn at random.
 Uncertainty comes from resampling people, not pairs, because the scores of one person belong together. The threshold is the
-upper end of the one-sided 95 % interval: the rate wanted is then kept with 95 % confidence, where the best estimate would
-exceed it every second time.
+upper end of the one-sided 95 % bootstrap interval, where the best estimate would exceed the rate wanted about every second time.
+That is no promise of 95 %: with some seventeen people, on other people of the same group, the mean FMR over many halvings was
+below the rate wanted counted by pairs of people and above it counted by pairs of pictures (docs/evaluation.md, Comparison).
 
 Scores may be raw or normalised (`protocol.cohort`), larger = more alike.
 
@@ -117,7 +118,7 @@ class CalibratedThreshold:
     """A threshold for a rate, with what it rests on."""
 
     rate: float
-    """The false match rate wanted, kept with 95 % confidence by `threshold`."""
+    """The false match rate wanted, between two people drawn at random."""
     threshold: float
     """Upper end of the one-sided 95 % interval."""
     estimate: float

@@ -2,8 +2,10 @@
 
     python -m models.tools.pad_finish --data pad.npz --weights weights.npz --out models
 
-The threshold is set where nearly no bona fide presentation fails: on its own this network stops only what is clearly an attack. It is taken
-from held-out simulated presentations and rendered people, never from an evaluation set.
+The threshold is set where nearly no bona fide presentation fails: on its own this network stops only what is clearly an attack. It is
+computed from simulated presentations that were no part of training, which are other pictures of the same people, and from rendered people.
+Evaluation sets had a say in the rule all the same: .03 came first, .08 was tried on real sets and failed bona fide pictures of one of them,
+and the rule that gives .03 was kept. What the network is worth on real pictures is in docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ _CALIBRATION_PICTURES = 64
 _LAYERS = 3
 _BPCER = 0.005
 _SPECIES = {1: "print", 2: "screen"}
+_CHOSEN = (
+    "The held-out simulated presentations are other pictures of the people trained on. Evaluation data was seen when the rule was chosen: "
+    "a higher threshold (.08) was tried on real sets and given up for it."
+)
 
 
 def network_scores(network: Network, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -132,8 +138,7 @@ def _finish(options: argparse.Namespace) -> None:
         f"{len(rendered)} rendered people of the development group, less .01, rounded down: {failed} of the simulated ones fail, "
         "and of the simulated attacks it stops "
         + ", ".join(f"{share:.0%} of {len(attacks[name])} {name}" for name, share in stopped.items())
-        + " presentations, single pictures. A higher one that no held-out face failed (.08) failed 3 of 28 bona fide pictures of a real "
-        "source and was not taken."
+        + f" presentations, single pictures. {_CHOSEN}"
     )
     entry = Threshold(value=threshold, direction="accept_at_or_above", source=source)
     _write(int8_file, _manifest(int8_file, options.weights, {"min_score": entry}), options.out)
@@ -165,9 +170,8 @@ def _manifest(data: bytes, weights: Path, thresholds: dict[str, Threshold]) -> M
         sha256=hashlib.sha256(data).hexdigest(),
         description=(
             "Seven convolutions and a mean: a score of a bona fide presentation against prints and screens, softmax over bona fide, "
-            "print, screen. It judges texture and colour and is weak on its own: on single real pictures AUC .81 (95 % interval .76 "
-            "to .85; 219 bona fide, 281 attacks of CelebA-Spoof) and .58 (.30 to .85; 28 and 67 pictures of another source), phone "
-            "replays no better than chance."
+            "print, screen. It judges texture and colour and is weak on its own; what it is worth on real pictures: docs/evaluation.md, "
+            "`lifecert-models evaluate pad`."
         ),
         inputs=inputs,
         outputs=outputs,
