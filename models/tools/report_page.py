@@ -149,8 +149,8 @@ def _group(found: Figures) -> list[str]:
     reading = (
         "Of pairs of pictures, somebody with many pictures counts often; of pairs of people every two count once, however many "
         "pictures there are of them, which is what calibration estimates. How the tail is estimated was chosen with the results on this "
-        "group in view, which share of a cohort counts as near (`NEAREST_SHARE`) and how many people it needs (`LEAST_PEOPLE`) with those on "
-        "LFW: these are no figures of data never seen."
+        "group in view, which share of a cohort counts as near (`NEAREST_SHARE`) and how many people it needs (`LEAST_PEOPLE`) with those "
+        "on LFW: these are no figures of data never seen."
     )
     if found["identities"] - 2 < LEAST_PEOPLE:
         reading += (
