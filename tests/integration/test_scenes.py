@@ -21,6 +21,7 @@ from device.simulated.layered import LayeredDescription, describe, open_layered
 from device.simulated.performers import Answering, Still
 from device.simulated.presenting import Filming, Present, Pulse
 from device.simulated.scene import Layers, Place, Room
+from fleet.admission import supports_decision
 from models.tools.evaluate import evaluate
 from protocol.challenge import Action, draw_actions
 from protocol.documents import check_digit
@@ -179,6 +180,11 @@ def masked(layer):
     return layer
 
 
+def eyes_closed() -> Still:
+    blink = person().description.segments.blink
+    return Still(blink[len(blink) // 2])
+
+
 def seed_that_asks_for_a_blink() -> int:
     """The nonce is the second thing a session draws."""
     rules = default_policy().challenge
@@ -193,6 +199,7 @@ def seed_that_asks_for_a_blink() -> int:
 def test_a_living_person_is_certified_with_all_evidence_even_when_frames_are_lost(networks):
     record = play(networks, living(), wire=Losing)
     assert record.decision.outcome == Outcome.CERTIFIED
+    assert supports_decision(record, impatient_policy()), "the fleet believes what a terminal writes"
     for kind in (EvidenceKind.CHALLENGE, EvidenceKind.PLANARITY, EvidenceKind.ILLUMINATION, EvidenceKind.CAPTURE_PATH):
         assert of(record, kind).status is EvidenceStatus.PASSED
 
@@ -203,8 +210,9 @@ def test_a_living_person_is_certified_with_all_evidence_even_when_frames_are_los
         (lambda: living(), Covered),
         (lambda: living(place=Place(zoom=0.17)), Wire),
         (lambda: living(clip=changed(person(), masked)), Wire),
+        (lambda: living(performer=eyes_closed()), Wire),
     ],
-    ids=["covered_lens", "three_metres_away", "medical_mask"],
+    ids=["covered_lens", "three_metres_away", "medical_mask", "eyes_closed_throughout"],
 )
 def test_what_shows_too_little_of_the_face_is_a_poor_sample(networks, actor, wire):
     record = play(networks, actor(), wire=wire)
@@ -212,19 +220,10 @@ def test_what_shows_too_little_of_the_face_is_a_poor_sample(networks, actor, wir
     assert not {Reason.NO_FACE, Reason.QUALITY}.isdisjoint(record.decision.reasons)
 
 
-@pytest.mark.parametrize(
-    "actor",
-    [
-        lambda: living(room=Room(back_light=8.0)),
-        lambda: living(
-            performer=Still(person().description.segments.blink[len(person().description.segments.blink) // 2])
-        ),
-    ],
-    ids=["back_light", "eyes_closed_throughout"],
-)
-def test_what_is_hard_to_see_is_never_certified_and_never_called_an_attack(networks, actor):
-    record = play(networks, actor())
-    assert record.decision.outcome in {Outcome.POOR_SAMPLE, Outcome.NOT_CERTIFIED, Outcome.REVIEW}
+def test_a_window_behind_a_living_person_spoils_neither_sample_nor_evidence(networks):
+    record = play(networks, living(room=Room(back_light=8.0)))
+    assert record.decision.outcome == Outcome.CERTIFIED
+    assert of(record, EvidenceKind.ILLUMINATION).status is EvidenceStatus.PASSED
 
 
 @pytest.mark.parametrize(
@@ -256,8 +255,7 @@ def test_two_people_who_change_places_are_not_certified(networks):
         and found.attack is None
         and path.stem != person().name
     ]
-    if not others:
-        pytest.skip("one rendered person alone cannot change places")
+    assert others, "demo/people has one rendered person alone, who cannot change places"
     first, second = living(), living(clip=open_layered(others[0]))
     record = play(networks, SwapActor(first, second, after_prompts=1))
     assert record.decision.outcome in {Outcome.PRESENTATION_ATTACK, Outcome.REVIEW, Outcome.NOT_CERTIFIED}
