@@ -30,13 +30,6 @@ def to_code(layers: Floats, scale: list[float]) -> NDArray[np.uint8]:
     return np.asarray(code.reshape(-1, layers.shape[2], 3), np.uint8)
 
 
-def from_code(code: NDArray[np.uint8], scale: list[float]) -> Floats:
-    """Return linear layers (3, H, W, 3) of a coded picture (3H, W, 3)."""
-    shares = (code.astype(np.float32) / 255) ** GAMMA
-    layers = shares.reshape(len(scale), -1, code.shape[1], 3)
-    return (layers * np.array(scale, np.float32)[:, None, None, None]).astype(np.float32)
-
-
 def write_description(path: Path, comment: str, content: Mapping[str, object]) -> None:
     """Write a TOML file: a line of comment, plain values, then tables; what is written is read back as a check."""
     lines = [f"# {comment}"]

@@ -10,7 +10,7 @@ from demo.render.encode import ClipWriter
 from demo.render.figure import Figure
 from demo.render.gpu import Painter
 from demo.render.mesh import ShapeData
-from demo.render.motion import RATE, Acts, Pose, live_acts
+from demo.render.motion import RATE, Acts, live_acts
 from demo.render.scenes import composed, lighting_of, room_picture
 
 
@@ -74,8 +74,3 @@ def person_facts(person: Person) -> dict[str, object]:
         "distance_m": person.place.distance,
         "light": person.place.light,
     }
-
-
-def portrait_pose() -> Pose:
-    """Return the pose in which a picture of a person is taken for a print."""
-    return Pose(smile=0.06)

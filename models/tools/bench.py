@@ -57,6 +57,8 @@ class Row:
     comparisons: int | None = None
     ours_mb: float | None = None
     """Memory in 2**20 bytes, where that is what is measured."""
+    wall_ms: float | None = None
+    """Time by the clock, where it is shown beside processor time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,16 @@ def _contest(contest: Contest, ours: Child, peers: Child, repeats: int) -> Row:
 
 
 def session_rows(sessions: Sequence[dict[str, Any]]) -> list[Row]:
-    """Return what our code around the interpreters costs, from the reports of `lifecert-terminal measure` on several sessions."""
+    """Return what our code around the interpreters costs, from the reports of `lifecert-terminal measure` on several sessions.
+
+    Raises:
+        BenchFailed: if a session was not certified: one that ends early costs less than what is meant; or if no texture network ran.
+    """
+    if others := sorted({session["outcome"] for session in sessions} - {"certified"}):
+        raise BenchFailed(f"a session of the bench ended with {', '.join(others)}, expected certified")
+    for session in sessions:
+        if not any(network["name"] == "texture" and network["runs"] for network in session["networks"]):
+            raise BenchFailed("no texture network ran in a session of the bench")
     rows = []
     for name in dict.fromkeys(network["name"] for session in sessions for network in session["networks"]):
         costs = [network for session in sessions for network in session["networks"] if network["name"] == name]
@@ -273,10 +284,11 @@ def session_rows(sessions: Sequence[dict[str, Any]]) -> list[Row]:
 def start_rows(starts: Sequence[dict[str, Any]]) -> list[Row]:
     """Return start and memory, from the reports of `lifecert-terminal measure` on several starts."""
     took = statistics.median(start["processor_s"] for start in starts) * 1000
+    wall = statistics.median(start["wall_s"] for start in starts) * 1000
     held = statistics.median(start["resident_mb"] for start in starts)
     return [
         Row("start of the terminal process to its first score", round(took, 1), None, None, None, 1000.0, took <= 1000.0,
-            comparisons=len(starts)),
+            comparisons=len(starts), wall_ms=round(wall, 1)),
         Row("resident memory at the first score, in MB", None, None, None, None, 120.0, held <= 120.0,
             comparisons=len(starts), ours_mb=round(held, 1)),
     ]  # fmt: skip
@@ -295,7 +307,7 @@ class BenchSettings:
     """Interpreter of the peers' environment."""
     clips: tuple[Path, ...]
     session: Path
-    """Clip description of somebody who answers prompts."""
+    """Description of a layered person, who answers prompts and is lit by the ring."""
     picture: Path
     """Folder with one picture of the same person, for start and reference."""
     number: str

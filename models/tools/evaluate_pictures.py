@@ -26,14 +26,11 @@ from models.tools.evaluate_index import read_picture
 from models.tools.evaluate_pad import Presentation
 from models.tools.evaluate_stills import names_of
 from models.tools.metrics import clopper_pearson
-from models.tools.sessions import Opened, networks_of, policy_of, spread
-from protocol.documents import check_digit
+from models.tools.sessions import CLAIMED, Opened, networks_of, policy_of, spread
 from protocol.evidence import EvidenceStatus
 from protocol.outcomes import Outcome
 from protocol.references import CaptureKind
 
-_NUMBER = "99999919400101001"
-"""Of a region that does not exist."""
 _UNREADABLE = "unreadable"
 _SIZE = (480, 640)
 _HEIGHT_PX = 300
@@ -109,7 +106,7 @@ def _show(item: Presentation, _: Path, opened: Opened) -> _Result:
     networks, sheet = networks_of(opened), _Sheet(picture)
     try:
         record = play_session(
-            _NUMBER + check_digit(_NUMBER),
+            CLAIMED,
             sheet,
             networks=networks,
             policy=policy_of(opened),

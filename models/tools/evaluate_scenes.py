@@ -41,8 +41,7 @@ from models.tools.scene_presentations import (
     plan,
     portrait_actor,
 )
-from models.tools.sessions import Opened, networks_of, policy_of, spread
-from protocol.documents import check_digit
+from models.tools.sessions import CLAIMED, Opened, networks_of, policy_of, spread
 from protocol.evidence import EvidenceStatus
 from protocol.outcomes import Outcome
 from protocol.policy import PathName
@@ -51,8 +50,6 @@ from protocol.references import CaptureKind
 
 Key = TypeVar("Key", bound=str)
 
-_NUMBER = "99999919400101001"
-"""Of a region that does not exist."""
 _WITNESS = "scene-witness"
 """Vouches for whatever is shown: what then stops an attack is the machine."""
 _CAN_SHOW = (
@@ -221,7 +218,7 @@ def _counted(found: dict[str, Any]) -> dict[str, Any]:
 def _play(presentation: Presentation, folder: Path, opened: Opened) -> Played:
     networks, policy, people = networks_of(opened), policy_of(opened), _people(folder)
     record = play_session(
-        _NUMBER + check_digit(_NUMBER),
+        CLAIMED,
         build(presentation, people, policy),
         networks=networks,
         policy=policy,

@@ -17,11 +17,14 @@ from pydantic import ValidationError
 
 from device.adapters.inference_tflite import Runtime, open_networks
 from device.vision.inference import Networks
+from protocol.documents import check_digit
 from protocol.policy import Policy, default_policy
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+CLAIMED = "99999919400101001" + check_digit("99999919400101001")
+"""The identity number claimed in every session played or measured here, of a region that does not exist."""
 _LARGEST_PIECE = 8
 """Tasks handed to a process at once: neighbours share decoded clips, and the display should move all the same."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,13 @@ def side(tmp_path: Path, script: str, ms: float = 1.0) -> Child:
     return Child([sys.executable, str(path), str(ms)], tmp_path, [], 100)
 
 
-def session(around: float, invoke: float) -> dict:
+def session(around: float, invoke: float, *, outcome: str = "certified", network: str = "texture") -> dict:
     return {
+        "outcome": outcome,
         "frames": 100,
         "processor_s": 1.2,
         "invoke_s": 1.0,
-        "networks": [{"name": "landmarks", "runs": 100, "around_ms": around, "invoke_ms": invoke}],
+        "networks": [{"name": network, "runs": 100, "around_ms": around, "invoke_ms": invoke}],
     }
 
 
@@ -75,8 +77,23 @@ def test_code_around_networks_and_sessions_is_relative_to_the_interpreter() -> N
     assert (total.ours_ms, total.bar, total.holds) == (pytest.approx(12.0), None, None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"outcome": "review"}, "ended with review, expected certified"),
+        ({"network": "landmarks"}, "no texture network"),
+    ],
+)
+def test_session_that_did_not_do_everything_is_an_error(changes: dict[str, str], why: str) -> None:
+    with pytest.raises(BenchFailed, match=why):
+        session_rows([session(0.02, 1.0), session(0.02, 1.0, **changes)])
+
+
 def test_start_and_memory_are_medians_of_their_runs() -> None:
-    runs = [{"processor_s": seconds, "resident_mb": held} for seconds, held in ((0.8, 100), (2.0, 119), (0.9, 130))]
+    runs = [
+        {"processor_s": seconds, "wall_s": 2.5, "resident_mb": held}
+        for seconds, held in ((0.8, 100), (2.0, 119), (0.9, 130))
+    ]
     start, memory = start_rows(runs)
     assert (start.ours_ms, start.bar, start.holds) == (900.0, 1000.0, True)
     assert (memory.ours_mb, memory.bar, memory.holds) == (119.0, 120.0, True)
@@ -90,9 +107,10 @@ def test_json_names_what_ours_peer_ratio_bar_and_holds() -> None:
 def test_page_shows_every_row_and_what_does_not_hold() -> None:
     rows = [
         Row("chain", 1.0, "other", 4.0, 0.25, 0.2, holds=False, ours_found=3, peer_found=4, pictures=5),
-        *start_rows([{"processor_s": 0.5, "resident_mb": 99.0}]),
+        *start_rows([{"processor_s": 0.5, "wall_s": 0.75, "resident_mb": 99.0}]),
     ]
-    text = page(rows, rate=30)
+    text = page(rows, rate=30, measured_on=date(2026, 1, 2))
     assert "| chain | 1 ms | other | 4 ms | 0.250 | 0.2 | **no** | 3 / 4 / 5 |" in text
     assert "| 99 MB |" in text
-    assert "| 500 ms |" in text
+    assert "measured on 2026-01-02 with\nversion" in text
+    assert "| 500 ms (750 ms by the clock) |" in text
