@@ -188,7 +188,7 @@ class ThresholdSource(WirePart):
     population: str = Field(min_length=1, max_length=100)
     """`fleet`, or `area` and its name."""
     fmr: float = Field(gt=0, le=0.1)
-    """False match rate that `match` keeps with 95 % confidence."""
+    """False match rate that `match` is meant to keep: it is the upper end of the interval below."""
     grey_fmr: float = Field(gt=0, le=0.1)
     """False match rate expected at `grey`."""
     match_estimate: float
