@@ -5,7 +5,7 @@
 The threshold is set where nearly no bona fide presentation fails: on its own this network stops only what is clearly an attack. It is
 computed from simulated presentations that were no part of training, which are other pictures of the same people, and from rendered people.
 Evaluation sets had a say in the rule all the same: .03 came first, .08 was tried on real sets and failed bona fide pictures of one of them,
-and the rule that gives .03 was kept. What the network is worth on real pictures is in docs/evaluation.md.
+and the rule that gives .03 was kept. What the network is worth on real pictures is in docs/models.md.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _manifest(data: bytes, weights: Path, thresholds: dict[str, Threshold]) -> M
         sha256=hashlib.sha256(data).hexdigest(),
         description=(
             "Seven convolutions and a mean: a score of a bona fide presentation against prints and screens, softmax over bona fide, "
-            "print, screen. It judges texture and colour and is weak on its own; what it is worth on real pictures: docs/evaluation.md, "
+            "print, screen. It judges texture and colour and is weak on its own; what it is worth on real pictures: docs/models.md, "
             "`lifecert-models evaluate pad`."
         ),
         inputs=inputs,
