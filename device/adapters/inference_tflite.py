@@ -266,4 +266,4 @@ def _bytes_of(stored: NDArray[Any]) -> NDArray[Any]:
 
 def _real(stored: NDArray[Any], table: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Return an output tensor's values in memory of their own."""
-    return stored.copy() if table is None else table[stored]
+    return stored.copy() if table is None else table.take(stored)

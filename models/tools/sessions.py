@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
+import threading
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,5 +89,18 @@ def spread(
         return
     size = max(1, min(_LARGEST_PIECE, len(tasks) // (4 * jobs)))
     # Spawned, as the interpreter's threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
         yield from pool.map(play, tasks, itertools.repeat(folder), itertools.repeat(opened), chunksize=size)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that hands out the tasks is gone, however it went: nobody would read the results."""
+    threading.Thread(target=_wait_for_parent, name="parent", daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
