@@ -237,11 +237,18 @@ def pictures(
 
 @contextmanager
 def _sessions() -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar; end with one line on stderr and exit code 2 when clips or the policy cannot be used."""
-    with Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True) as progress:
+    """Show a progress bar, or twenty lines where stderr is no terminal; end with one line and exit code 2 for bad clips or policies."""
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
         task = progress.add_task("playing sessions", total=None)
+
+        def played(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+            if not console.is_terminal and done * 20 // total > (done - 1) * 20 // total:
+                typer.echo(f"{done} of {total} sessions played", err=True)
+
         try:
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+            yield played
         except (ClipInvalid, CameraUnavailable, ValueError) as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from error
