@@ -1,16 +1,108 @@
-"""Actors that only the scenes have: somebody beside an attack, somebody in another's place for a while, a screen pushed aside."""
+"""Actors that only the scenes have: somebody beside an attack, somebody in another's place for a while, a screen pushed aside.
+
+Who attacks the light knows when it plays: the terminal announces it, and a `Cue` hears that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
+from device.session.commands import Line
+from device.simulated.actor import Actor
 from device.simulated.layered import Screen
-from device.simulated.presenting import OnScreen, Present
+from device.simulated.presenting import OnScreen, Present, Seen
 from device.simulated.scene import Layers, Place, View, beside
 
 _TILTED_PART = 0.82
 """Height of the far edge of a display turned about its other one, against the near edge: some 35 degrees at arm's length."""
+
+
+_STAGES = frozenset({Line.LIGHT, Line.WATCH, Line.AGAIN})
+"""Lines with which the terminal begins to play a code or to watch."""
+
+
+class Cue:
+    """When the terminal's light plays, for whoever stands before it and listens."""
+
+    def __init__(self) -> None:
+        self.attempt = -1
+        """The number with which the code that plays is drawn: codes and times of watching are counted together from 0."""
+        self._is_light = False
+        self._began_s = 0.0
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Hear a line of the terminal."""
+        if line not in _STAGES:
+            return
+        self.attempt += 1
+        # What is gone through again is what was gone through last.
+        self._is_light = line == Line.LIGHT or (line == Line.AGAIN and self._is_light)
+        self._began_s = at_s
+
+    def since_s(self, at_s: float) -> float | None:
+        """Return the time since the last light began, None before the first and once the face is watched."""
+        return at_s - self._began_s if self._is_light and at_s >= self._began_s else None
+
+
+class Cued:
+    """An actor in whose ear somebody has a cue."""
+
+    def __init__(self, actor: Actor, cue: Cue) -> None:
+        self._actor = actor
+        self._cue = cue
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self._actor.rate
+
+    def picture(self, at_s: float) -> Seen | None:
+        """Return what the actor shows."""
+        return self._actor.picture(at_s)
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Let both hear."""
+        self._cue.hear(line, at_s)
+        self._actor.hear(line, at_s)
+
+
+class WithinLight:
+    """A film that acts, somebody living in its place while the light plays, and before them a sheet for a part of that time."""
+
+    def __init__(
+        self, film: OnScreen, living: Present, held: Present, cue: Cue, *, light_s: float, from_s: float, until_s: float
+    ) -> None:
+        """Prepare.
+
+        Args:
+            film: shows the person claimed and answers the prompts.
+            living: somebody else.
+            held: a sheet with the person claimed.
+            cue: tells when the light plays.
+            light_s: how long a code takes.
+            from_s: when the sheet is held up, from the beginning of the code.
+            until_s: when it is taken away.
+        """
+        self._film, self._living, self._held = film, living, held
+        self._cue = cue
+        self._light_s, self._from_s, self._until_s = light_s, from_s, until_s
+
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self._film.rate
+
+    def picture(self, at_s: float) -> View:
+        """Return whatever is there."""
+        since_s = self._cue.since_s(at_s)
+        if since_s is None or since_s >= self._light_s:
+            return self._film.picture(at_s)
+        return (self._held if self._from_s <= since_s < self._until_s else self._living).picture(at_s)
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Let the film hear: it answers."""
+        self._film.hear(line, at_s)
 
 
 class Beside:
@@ -39,13 +131,12 @@ class Beside:
 
 
 class InPlaceOf:
-    """Somebody in whose place somebody or something else is from one moment to another."""
+    """Somebody in whose place somebody else is from some moment on."""
 
-    def __init__(self, usual: Present, other: Present, *, from_s: float, until_s: float = float("inf")) -> None:
+    def __init__(self, usual: Present, other: Present, *, from_s: float) -> None:
         self._usual = usual
         self._other = other
         self._from_s = from_s
-        self._until_s = until_s
 
     @property
     def rate(self) -> float:
@@ -61,7 +152,7 @@ class InPlaceOf:
         self._who(at_s).hear(line, at_s)
 
     def _who(self, at_s: float) -> Present:
-        return self._other if self._from_s <= at_s < self._until_s else self._usual
+        return self._other if at_s >= self._from_s else self._usual
 
 
 class PushedAside:

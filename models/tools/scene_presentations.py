@@ -10,6 +10,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,9 @@ from device.simulated.presenting import (
     Tremor,
 )
 from device.simulated.scene import DARK, Layers, Place, RingState, Room
-from models.tools.scene_actors import Beside, InPlaceOf, PushedAside, tilted
-from protocol.challenge import Action, draw_light_code
-from protocol.policy import PathName, Policy
+from models.tools.scene_actors import Beside, Cue, Cued, InPlaceOf, PushedAside, WithinLight, tilted
+from protocol.challenge import Action, LightChip, draw_light_code
+from protocol.policy import LightPolicy, PathName, Policy
 
 BONA_FIDE = "bona_fide"
 SHEETS = ("print_flat", "print_bent", "cut_out")
@@ -66,8 +67,6 @@ OUTSIDE_BAR: dict[str, tuple[str, ...]] = {"swap_alike": ("after_first_action", 
 WITH_HELPER = "_with_helper"
 """How a variant with a living accomplice beside it ends."""
 
-_CODE_BEGINS_S = 1.5
-"""When the code began in a recorded session: a thief who knows the terminal plays the recording from the start."""
 _OUTSIDE_SHARE = 20
 """One presentation outside the bar for so many attacks."""
 _OF_TWO = frozenset({"swap", "stand_in", "sheet_within_light"})
@@ -210,8 +209,8 @@ def build(presentation: Presentation, people: People, policy: Policy) -> Actor:
     actor = _BUILDERS[presentation.species](making)
     if presentation.variant.endswith(WITH_HELPER) and isinstance(actor, Present | OnScreen):
         helper = _second(making)
-        return Beside(actor, helper.moments[helper.description.segments.idle[0]])
-    return actor
+        actor = Beside(actor, helper.moments[helper.description.segments.idle[0]])
+    return Cued(actor, making.cue)
 
 
 def portrait_actor(person: str, people: People) -> Present:
@@ -271,6 +270,8 @@ class _Making:
         self.room = Room(light=float(self.random.uniform(0.7, 1.6)), tint=self._tint())
         self.tremor = Tremor(float(self.random.uniform(0.4, 1.6)), float(self.random.uniform(0, 6)))
         self.clip = people.clip(presentation.person)
+        self.cue = Cue()
+        """Hears when the terminal's light begins: a thief who knows the terminal starts the light of a recording then."""
 
     def person(self, clip: LayeredClip, *, helper: Layers | None = None) -> Present:
         """Return somebody alive at a place of their own, with a helper beside them where there is one."""
@@ -308,35 +309,39 @@ class _Making:
         return Heedless(self.clip.description, actions, rest_s=float(self.random.uniform(1.5, 3.0)))
 
     def earlier_code(self) -> Callable[[float], RingState]:
-        """Return the light of an earlier session on the same path, by its time; dark where the path has none."""
-        return self._code(self.random.bytes(16))
+        """Return the light of an earlier session on the same path, by the time now; dark where the path has none."""
+        nonce = self.random.bytes(16)
+        return lambda at_s: self._code(nonce, 0, at_s)
 
     def own_code(self) -> Callable[[float], RingState]:
-        """Return the light that this session will ask for, as nearly as somebody sees it who watches the ring."""
+        """Return the light that this session asks for, as nearly as somebody sees it who watches the ring."""
         entropy = SeededEntropy(self.of.seed)
         entropy.token(16)
-        return self._code(entropy.token(16))
+        nonce = entropy.token(16)
+        return lambda at_s: self._code(nonce, max(0, self.cue.attempt), at_s)
 
-    def _code(self, nonce: bytes) -> Callable[[float], RingState]:
+    @property
+    def light_s(self) -> float:
+        """How long a code of the path takes, 0 where it has none."""
         rules = self.policy.light.get(self.of.path)
-        if rules is None:
-            return lambda _: DARK
-        chips = draw_light_code(nonce, rules)
+        return 0.0 if rules is None else rules.chips * (rules.chip_s + rules.ramp_s) + rules.ramp_s
+
+    def _code(self, nonce: bytes, attempt: int, at_s: float) -> RingState:
+        rules, since_s = self.policy.light.get(self.of.path), self.cue.since_s(at_s)
+        if rules is None or since_s is None:
+            return DARK
+        chips = _drawn(nonce, rules, attempt)
         step_s = rules.chip_s + rules.ramp_s
-
-        def ring(at_s: float) -> RingState:
-            number = int((at_s - _CODE_BEGINS_S) // step_s)
-            if not 0 <= number < len(chips):
-                return DARK
-            chip, before = chips[number], chips[max(0, number - 1)]
-            part = 1.0 if not rules.ramp_s else min(1.0, (at_s - _CODE_BEGINS_S - number * step_s) / rules.ramp_s)
-            # Whole percents, so that like moments of a fade are kept.
-            return RingState(
-                round(before.left + part * (chip.left - before.left), 2),
-                round(before.right + part * (chip.right - before.right), 2),
-            )
-
-        return ring
+        number = int(since_s // step_s)
+        if number >= len(chips):
+            return DARK
+        chip, before = chips[number], chips[max(0, number - 1)]
+        part = 1.0 if not rules.ramp_s else min(1.0, (since_s - number * step_s) / rules.ramp_s)
+        # Whole percents, so that like moments of a fade are kept.
+        return RingState(
+            round(before.left + part * (chip.left - before.left), 2),
+            round(before.right + part * (chip.right - before.right), 2),
+        )
 
     def filming(self, performer: Performer, ring: Callable[[float], RingState], *, is_clean: bool) -> Filming:
         """Return a film of the person."""
@@ -430,9 +435,15 @@ def _sheet_within_light(making: _Making) -> Actor:
         place=Place(zoom=nearer),
         tremor=making.tremor,
     )
-    begin_s = _CODE_BEGINS_S + float(making.random.uniform(0.6, 1.6))
-    return InPlaceOf(
-        making.person(_second(making)), held, from_s=begin_s, until_s=begin_s + float(making.random.uniform(1.6, 2.4))
+    begin_s = float(making.random.uniform(0.1, 0.5)) * making.light_s
+    return WithinLight(
+        making.on_screen(making.filming(making.answering(making.clip), lambda _: DARK, is_clean=True)),
+        making.person(_second(making)),
+        held,
+        making.cue,
+        light_s=making.light_s,
+        from_s=begin_s,
+        until_s=begin_s + float(making.random.uniform(1.6, 2.4)),
     )
 
 
@@ -485,6 +496,11 @@ _BUILDERS: dict[str, Callable[[_Making], Actor]] = {
     "stand_in": _stand_in,
     **dict.fromkeys(OUTSIDE_BAR, _swap),
 }
+
+
+@lru_cache(maxsize=8)
+def _drawn(nonce: bytes, rules: LightPolicy, attempt: int) -> tuple[LightChip, ...]:
+    return draw_light_code(nonce, rules, attempt=attempt)
 
 
 def by_person(presentations: Sequence[Presentation]) -> tuple[Presentation, ...]:

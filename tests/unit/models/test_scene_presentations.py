@@ -8,7 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from device.session.commands import Line
+from device.simulated.entropy import SeededEntropy
+from device.simulated.scene import DARK
 from device.vision.frame import Pixels
+from models.tools.scene_actors import Cue
 from models.tools.scene_presentations import (
     BONA_FIDE,
     OUTSIDE_BAR,
@@ -16,10 +20,12 @@ from models.tools.scene_presentations import (
     WITH_HELPER,
     People,
     Presentation,
+    _Making,
     build,
     find_people,
     plan,
 )
+from protocol.challenge import draw_light_code
 from protocol.policy import PathName, default_policy
 
 PEOPLE = Path(__file__).resolve().parents[3] / "demo" / "people"
@@ -79,6 +85,7 @@ def shown(species: str, variant: str, path: PathName = PathName.STANDARD) -> lis
     person, other = [who for who, group in people.group_of.items() if (who, "print_flat") in people.sheets][:2]
     one = Presentation(0, species, variant, person, other, people.group_of[person], path, seed=5)
     actor = build(one, people, default_policy())
+    actor.hear(Line.LIGHT, 1.0)
     return [actor.picture(step / 5).layers.ambient[::16, ::16] for step in range(40)]  # type: ignore[union-attr]  # a view
 
 
@@ -87,8 +94,41 @@ def changes(pictures: list[Pixels]) -> int:
 
 
 @pytest.mark.parametrize("variant", SPECIES["sheet_within_light"])
-def test_a_sheet_within_the_light_comes_and_goes(variant: str) -> None:
-    assert changes(shown("sheet_within_light", variant)) == 2
+def test_within_the_light_somebody_living_comes_and_a_sheet_for_a_part_of_it(variant: str) -> None:
+    # Film, living, sheet, living, film.
+    assert changes(shown("sheet_within_light", variant)) == 4
+
+
+def test_a_cue_knows_the_light_from_the_watching() -> None:
+    cue = Cue()
+    heard = []
+    for at_s, line in enumerate((Line.LOOK_HERE, Line.LIGHT, Line.AGAIN, Line.WATCH, Line.AGAIN)):
+        cue.hear(line, float(at_s))
+        heard.append((cue.attempt, cue.since_s(at_s + 0.5)))
+    assert heard == [(-1, None), (0, 0.5), (1, 0.5), (2, None), (3, None)]
+
+
+def test_a_recorded_light_begins_when_the_terminals_does_and_the_watched_one_is_the_terminals_own() -> None:
+    people, policy = find_people(PEOPLE), default_policy()
+    person = next(iter(people.group_of))
+    one = Presentation(0, "screen_pushed_aside", "pushed", person, None, "held_out", PathName.STANDARD, seed=5)
+    making = _Making(one, people, policy)
+    own, earlier = making.own_code(), making.earlier_code()
+    assert {own(step / 5) for step in range(40)} == {DARK}
+    rules = policy.light[PathName.STANDARD]
+    for begins_s in (1.05, 7.0):
+        making.cue.hear(Line.LIGHT if begins_s < 2 else Line.AGAIN, begins_s)
+        at_s = [begins_s + (step + 0.5) * rules.chip_s for step in range(rules.chips)]
+        asked = draw_light_code(nonce_of_session(5), rules, attempt=making.cue.attempt)
+        assert [(own(moment).left, own(moment).right) for moment in at_s] == [(c.left, c.right) for c in asked]
+        assert [earlier(moment) for moment in at_s] != [own(moment) for moment in at_s]
+
+
+def nonce_of_session(seed: int) -> bytes:
+    """The second thing a session draws is its nonce."""
+    entropy = SeededEntropy(seed)
+    entropy.token(16)
+    return entropy.token(16)
 
 
 def test_somebody_stands_beside_a_sheet_where_the_variant_says_so() -> None:
@@ -104,6 +144,7 @@ def test_a_screen_is_pushed_aside_while_its_light_disagrees(variant: str) -> Non
     person = next(iter(people.group_of))
     one = Presentation(0, "screen_pushed_aside", variant, person, None, "held_out", PathName.STANDARD, seed=5)
     actor = build(one, people, default_policy())
+    actor.hear(Line.LIGHT, 1.0)
     views = [actor.picture(step / 5) for step in range(40)]
     if variant == "tilted":
         widths = {view.glow.light.shape for view in views}  # type: ignore[union-attr]  # a view with a glow
