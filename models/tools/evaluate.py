@@ -225,8 +225,11 @@ def pictures(
     opened = Opened(models, features, _runtime(runtime), policy)
     _open(models, features, runtime)
     with _sessions() as on_played:
-        report = evaluate_pictures(rows, opened, jobs=jobs, on_played=on_played)
-    shown = ("source", "kind", "presentations", "unreadable", "played", "certified", "interval", "outcomes", "failed")
+        report = evaluate_pictures(rows, opened, people=PEOPLE, jobs=jobs, on_played=on_played)
+    shown = (
+        *("source", "kind", "presentations", "unreadable", "other_reference", "played", "certified", "interval"),
+        *("outcomes", "failed"),
+    )
     worst = [] if report["worst"] is None else [report["worst"]]
     _show(
         report,

@@ -1,7 +1,8 @@
 """Real attack pictures held before the terminal as still sheets: is one ever certified on the standard path?
 
 The picture stands in for the sheet or screen it was taken of: it hangs before a grey wall, a hand holds it, and it reflects the ring as
-it reflects the room. The reference is made of the same picture, so that the comparison never stops it: only evidence does.
+it reflects the room. The reference is made of the same picture, so that the comparison never stops it: only evidence does. A picture of
+which no reference can be made is shown all the same, against somebody else's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from device.app.clip import ReferencePicture, play_session
+from device.app.clip import ReferencePicture, play_session, reference_picture
 from device.errors import PictureUnsuitable
 from device.simulated.entropy import SeededEntropy
 from device.simulated.presenting import Tremor
@@ -26,12 +27,15 @@ from models.tools.evaluate_index import read_picture
 from models.tools.evaluate_pad import Presentation
 from models.tools.evaluate_stills import names_of
 from models.tools.metrics import clopper_pearson
-from models.tools.sessions import CLAIMED, Opened, networks_of, policy_of, spread
+from models.tools.sessions import CLAIMED, Opened, networks_of, policy_of, reasons_of, spread
 from protocol.evidence import EvidenceStatus
 from protocol.outcomes import Outcome
+from protocol.records import CertificationRecord
 from protocol.references import CaptureKind
 
 _UNREADABLE = "unreadable"
+_SOMEBODY = "cedar.toml"
+"""Whose reference it is where the picture gives none: one of the rendered people."""
 _SIZE = (480, 640)
 _HEIGHT_PX = 300
 """Of the sheet: faces in tight crops then have some 60 pixels between the eyes, as a person at half a metre."""
@@ -49,12 +53,14 @@ class _Result:
     outcome: str
     failed: tuple[str, ...]
     not_run: tuple[str, ...]
+    is_own_reference: bool = False
 
 
 def evaluate_pictures(
     presentations: Sequence[Presentation],
     opened: Opened,
     *,
+    people: Path,
     jobs: int,
     on_played: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Any]:
@@ -63,13 +69,14 @@ def evaluate_pictures(
     Args:
         presentations: the index; bona fide pictures are passed over, as a still of a person is an attack, too.
         opened: the networks.
+        people: folder of the rendered people, one of whom lends a reference.
         jobs: processes.
         on_played: called with the number shown and of all, for a progress display.
     """
     attacks = {item.path: item for item in presentations if item.label == "attack"}
     chosen = [attacks[path] for path in sorted(attacks)]
     results: list[_Result] = []
-    for result in spread(_show, chosen, Path(), opened, jobs=jobs):
+    for result in spread(_show, chosen, people, opened, jobs=jobs):
         results.append(result)
         on_played(len(results), len(chosen))
     played = [result for result in results if result.outcome != _UNREADABLE]
@@ -82,6 +89,7 @@ def evaluate_pictures(
     return {
         "pictures": len(results),
         "unreadable": len(results) - len(played),
+        "other_reference": sum(not result.is_own_reference for result in played),
         "attacks": len(played),
         "attacks_certified": certified,
         "attacks_certified_interval": clopper_pearson(certified, len(played)),
@@ -93,34 +101,42 @@ def evaluate_pictures(
         "classes": classes,
         "policy": policy_of(opened).policy_version,
         **asdict(used),
-        "method": "the reference is the picture itself; unreadable: no reference could be made of it, so no session was played; "
-        "rates and intervals are of the sessions played, 95 % Clopper-Pearson; worst: the species with the highest rate, at equal "
-        "rates the highest upper end; the sum over species is no error rate of anything",
+        "method": "the reference is the picture itself; other_reference: where none could be made of it, a rendered person's; unreadable: "
+        "the file holds no picture, so no session was played; rates and intervals are of the sessions played, 95 % Clopper-Pearson; "
+        "worst: the species with the highest rate, at equal rates the highest upper end; the sum over species is no error rate of anything",
     }
 
 
-def _show(item: Presentation, _: Path, opened: Opened) -> _Result:
+def _show(item: Presentation, people: Path, opened: Opened) -> _Result:
     picture = read_picture(item.path)
     if picture is None:
         return _Result(item.source, item.kind, _UNREADABLE, (), ())
-    networks, sheet = networks_of(opened), _Sheet(picture)
+    sheet = _Sheet(picture)
+    own = ReferencePicture(sheet.portrait(), "sheet", CaptureKind.LIVE)
+    is_own = True
     try:
-        record = play_session(
-            CLAIMED,
-            sheet,
-            networks=networks,
-            policy=policy_of(opened),
-            reference=ReferencePicture(sheet.portrait(), "sheet", CaptureKind.LIVE),
-            entropy=SeededEntropy(zlib.crc32(item.path.name.encode())),
-        )
+        record = _played(item, sheet, own, opened)
     except PictureUnsuitable:
-        return _Result(item.source, item.kind, _UNREADABLE, (), ())
-
-    def of(status: EvidenceStatus) -> tuple[str, ...]:
-        return tuple(f"{found.kind.value}: {found.reason}" for found in record.evidence if found.status is status)
-
+        is_own = False
+        record = _played(item, sheet, reference_picture(people / _SOMEBODY, CaptureKind.LIVE), opened)
     return _Result(
-        item.source, item.kind, record.decision.outcome.value, of(EvidenceStatus.FAILED), of(EvidenceStatus.NOT_RUN)
+        item.source,
+        item.kind,
+        record.decision.outcome.value,
+        reasons_of(record, EvidenceStatus.FAILED),
+        reasons_of(record, EvidenceStatus.NOT_RUN),
+        is_own_reference=is_own,
+    )
+
+
+def _played(item: Presentation, sheet: _Sheet, reference: ReferencePicture, opened: Opened) -> CertificationRecord:
+    return play_session(
+        CLAIMED,
+        sheet,
+        networks=networks_of(opened),
+        policy=policy_of(opened),
+        reference=reference,
+        entropy=SeededEntropy(zlib.crc32(item.path.name.encode())),
     )
 
 
@@ -163,6 +179,7 @@ def _class(source: str, kind: str, results: Sequence[_Result]) -> dict[str, Any]
         "kind": kind,
         "presentations": len(results),
         "unreadable": len(results) - len(played),
+        "other_reference": sum(not result.is_own_reference for result in played),
         "played": len(played),
         "certified": certified,
         "rate": certified / len(played) if played else None,

@@ -41,7 +41,7 @@ from models.tools.scene_presentations import (
     plan,
     portrait_actor,
 )
-from models.tools.sessions import CLAIMED, Opened, networks_of, policy_of, spread
+from models.tools.sessions import CLAIMED, Opened, networks_of, policy_of, reasons_of, spread
 from protocol.evidence import EvidenceStatus
 from protocol.outcomes import Outcome
 from protocol.policy import PathName
@@ -57,7 +57,13 @@ _CAN_SHOW = (
 )
 _CANNOT_SHOW = (
     "how often real people, prints and screens are taken for one another; texture networks see no real skin here; people who "
-    "look alike to the features network take each other's place outside the totals alone (`left_out`, `outside_bar`)"
+    "look alike to the features network take each other's place outside the totals alone (`left_out`, `outside_bar`); the reference of "
+    "a living person is another picture of the same render, so the comparison hardly ever refuses one; living people are alone, in even "
+    "light and willing, some slow and some wrong once"
+)
+_METHOD = (
+    "95 % Clopper-Pearson over sessions, as if each were by itself: it holds for these people, sheets and screens, of which there are "
+    "few; how people differ is in `refused_by_person` and `certified_by_person`"
 )
 
 
@@ -129,6 +135,7 @@ def evaluate_scenes(
         "networks": asdict(names_of(networks_of(opened))),
         "can_show": _CAN_SHOW,
         "cannot_show": _CANNOT_SHOW,
+        "method": _METHOD,
         "presentations": [_row(row) for row in rows],
     }
 
@@ -232,15 +239,12 @@ def _play(presentation: Presentation, folder: Path, opened: Opened) -> Played:
 
 
 def _judged(presentation: Presentation, record: CertificationRecord) -> Played:
-    def of(status: EvidenceStatus) -> tuple[str, ...]:
-        return tuple(f"{found.kind.value}: {found.reason}" for found in record.evidence if found.status is status)
-
     return Played(
         presentation=presentation,
         outcome=record.decision.outcome.value,
         reasons=tuple(reason.value for reason in record.decision.reasons),
-        failed=of(EvidenceStatus.FAILED),
-        not_run=of(EvidenceStatus.NOT_RUN),
+        failed=reasons_of(record, EvidenceStatus.FAILED),
+        not_run=reasons_of(record, EvidenceStatus.NOT_RUN),
         zone=record.comparison.zone if record.comparison else None,
     )
 
@@ -265,11 +269,21 @@ def _figures(rows: Sequence[Played]) -> dict[str, Any]:
         "attacks": len(attacks),
         "attacks_certified": certified,
         "attacks_certified_interval": clopper_pearson(certified, len(attacks)),
+        "certified_by_person": _by_person(attacks, lambda row: row.is_certified),
         "apcer": {species: _apcer(by_species[species]) for species in SPECIES if species in by_species},
         "outside_bar": {species: _apcer(by_species[species]) for species in OUTSIDE_BAR if species in by_species},
         "bona_fide": len(living),
         "bona_fide_refused": sum(not row.is_certified for row in living),
+        "refused_by_person": _by_person(living, lambda row: not row.is_certified),
         "bpcer": {path: _bpcer(found) for path, found in _by_path(living)},
+    }
+
+
+def _by_person(rows: Sequence[Played], is_error: Callable[[Played], bool]) -> dict[str, str]:
+    """Return `errors of presentations` by the person claimed."""
+    return {
+        person: f"{sum(map(is_error, found))} of {len(found)}"
+        for person, found in _split(rows, lambda row: row.presentation.person)
     }
 
 
@@ -307,6 +321,10 @@ def _bpcer(rows: Sequence[Played]) -> dict[str, Any]:
         "reasons": _counts(reason for row in refused for reason in row.reasons),
         "failed": _counts(what for row in refused for what in row.failed),
         "not_run": _counts(what for row in rows for what in row.not_run),
+        "variants": {
+            variant: {"presentations": len(found), "refused": sum(not row.is_certified for row in found)}
+            for variant, found in _split(rows, lambda row: row.presentation.variant)
+        },
     }
 
 

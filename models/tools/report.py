@@ -152,7 +152,7 @@ def _pictures(sources: Sources) -> Figures | None:
     if sources.evaluation is None:
         return None
     rows = read_presentations(sources.evaluation / "pad" / "index.csv")
-    return evaluate_pictures(rows, sources.opened, jobs=_JOBS)
+    return evaluate_pictures(rows, sources.opened, people=sources.people, jobs=_JOBS)
 
 
 def _evidence(sources: Sources) -> Figures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -218,6 +218,7 @@ def _scenes(figures: Figures) -> list[str]:
         for species, item in figures["apcer"].items()
         for path, cell in item["paths"].items()
     ]
+    variants = sorted({variant for item in figures["bpcer"].values() for variant in item["variants"]})
     refusals = [
         (
             path,
@@ -235,6 +236,18 @@ def _scenes(figures: Figures) -> list[str]:
         table(("species", "path", "presentations", "evidence that failed", "outcomes"), stops),
         "Why living people were refused:\n",
         table(("path", "refused", "reasons", "evidence that failed"), refusals),
+        "Living people refused, by how they answered and by person:\n",
+        table(
+            ("path", *variants),
+            [(path, *_of_each(item["variants"], variants)) for path, item in figures["bpcer"].items()],
+        ),
+        "; ".join(f"{person} {counted}" for person, counted in figures["refused_by_person"].items()) + "\n",
+    ]
+
+
+def _of_each(found: dict[str, Any], variants: Sequence[str]) -> list[str]:
+    return [
+        f"{found[name]['refused']} of {found[name]['presentations']}" if name in found else "–" for name in variants
     ]
 
 
@@ -294,7 +307,8 @@ def _pictures(figures: Figures) -> list[str]:
     ]
     counted = (
         f"Certified: {figures['attacks_certified']} of {figures['attacks']} sessions played "
-        f"({span_text(figures['attacks_certified_interval'])}); of {figures['unreadable']} pictures more no reference could be made."
+        f"({span_text(figures['attacks_certified_interval'])}); of {figures['other_reference']} of them no reference "
+        f"could be made, so they stood against a rendered person's; {figures['unreadable']} more files held no picture."
     )
     if worst := figures["worst"]:
         counted += (

@@ -5,12 +5,14 @@ Who attacks the light knows when it plays: the terminal announces it, and a `Cue
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from device.session.commands import Line
 from device.simulated.actor import Actor
 from device.simulated.layered import Screen
+from device.simulated.performers import Answering
 from device.simulated.presenting import OnScreen, Present, Seen
 from device.simulated.scene import Layers, Place, View, beside
 
@@ -18,6 +20,7 @@ _TILTED_PART = 0.82
 """Height of the far edge of a display turned about its other one, against the near edge: some 35 degrees at arm's length."""
 
 
+_OTHER_SIDE: Mapping[str, Line] = MappingProxyType({Line.TURN_LEFT: Line.TURN_RIGHT, Line.TURN_RIGHT: Line.TURN_LEFT})
 _STAGES = frozenset({Line.LIGHT, Line.WATCH, Line.AGAIN})
 """Lines with which the terminal begins to play a code or to watch."""
 
@@ -103,6 +106,19 @@ class WithinLight:
     def hear(self, line: str, at_s: float) -> None:
         """Let the film hear: it answers."""
         self._film.hear(line, at_s)
+
+
+class Mistaken(Answering):
+    """Somebody who takes left for right the first time that a turn is asked for."""
+
+    _is_mistaken = True
+
+    def hear(self, line: str, at_s: float) -> None:
+        """Turn to the wrong side once, else do what is asked."""
+        if self._is_mistaken and line in _OTHER_SIDE:
+            self._is_mistaken = False
+            line = _OTHER_SIDE[line]
+        super().hear(line, at_s)
 
 
 class Beside:

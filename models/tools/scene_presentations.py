@@ -40,11 +40,13 @@ from device.simulated.presenting import (
     Tremor,
 )
 from device.simulated.scene import DARK, Layers, Place, RingState, Room
-from models.tools.scene_actors import Beside, Cue, Cued, InPlaceOf, PushedAside, WithinLight, tilted
+from models.tools.scene_actors import Beside, Cue, Cued, InPlaceOf, Mistaken, PushedAside, WithinLight, tilted
 from protocol.challenge import Action, LightChip, draw_light_code
 from protocol.policy import LightPolicy, PathName, Policy
 
 BONA_FIDE = "bona_fide"
+LIVING = ("answers", "slow", "wrong_once")
+"""How living people answer: promptly; late and slowly; the first turn to the wrong side."""
 SHEETS = ("print_flat", "print_bent", "cut_out")
 SPECIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SHEETS, ("imitating", "heedless")),
@@ -175,8 +177,13 @@ def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: 
             # Each cell begins somewhere else, so that a short run already sees several persons.
             person, variant = pairs[(turn + _draw(seed, f"{path} {species}")) % len(pairs)]
             chosen.append((species, variant, person, path))
-    living = [(BONA_FIDE, "answers", person, path) for person, path in itertools.product(people.group_of, paths)]
-    living = sorted(living, key=lambda row: _draw(seed, f"{row[2]} {row[3]}"))
+    living = [
+        sorted(
+            ((BONA_FIDE, variant, person, path) for person, path in itertools.product(people.group_of, paths)),
+            key=lambda row: _draw(seed, f"{row[2]} {row[3]}"),
+        )
+        for variant in LIVING
+    ]
     outside = [
         (species, variant, person, path)
         for species, path in itertools.product(OUTSIDE_BAR, paths)
@@ -185,7 +192,7 @@ def plan(people: People, policy: Policy, *, attacks: int, bona_fide: int, seed: 
     outside = sorted(outside, key=lambda row: _draw(seed, f"outside {row}"))
     rows = [
         *chosen[:attacks],
-        *itertools.islice(itertools.cycle(living), bona_fide),
+        *itertools.islice(itertools.cycle(itertools.chain(*living)), bona_fide),
         *itertools.islice(itertools.cycle(outside), attacks // _OUTSIDE_SHARE if outside else 0),
     ]
     return tuple(
@@ -290,10 +297,14 @@ class _Making:
 
     def answering(self, clip: LayeredClip) -> Answering:
         """Return a performer who does what is asked, in a tempo of their own."""
-        return Answering(
+        makes = Mistaken if self.variant == "wrong_once" else Answering
+        reaction_s, pace = (1.4, 3.0), (0.7, 0.85)
+        if self.variant != "slow":
+            reaction_s, pace = (0.6, 1.4), (0.85, 1.1)
+        return makes(
             clip.description,
-            reaction_s=float(self.random.uniform(0.6, 1.4)),
-            pace=float(self.random.uniform(0.85, 1.1)),
+            reaction_s=float(self.random.uniform(*reaction_s)),
+            pace=float(self.random.uniform(*pace)),
         )
 
     def recorded(self, *, is_paused: bool) -> Performer:

@@ -20,7 +20,9 @@ from pydantic import ValidationError
 from device.adapters.inference_tflite import Runtime, open_networks
 from device.vision.inference import Networks
 from protocol.documents import check_digit
+from protocol.evidence import EvidenceStatus
 from protocol.policy import Policy, default_policy
+from protocol.records import CertificationRecord
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -70,6 +72,11 @@ def policy_of(opened: Opened) -> Policy:
         raise ValueError(f"policy {opened.policy.name}: {where}: {first['msg']}") from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"policy {opened.policy.name}: cannot be read: {error}") from error
+
+
+def reasons_of(record: CertificationRecord, status: EvidenceStatus) -> tuple[str, ...]:
+    """Return `kind: reason` of each evidence with a status."""
+    return tuple(f"{found.kind.value}: {found.reason}" for found in record.evidence if found.status is status)
 
 
 def spread(

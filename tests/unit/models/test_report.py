@@ -30,9 +30,10 @@ SCENES: dict[str, Any] = {
     "bpcer": {
         "standard": {
             "presentations": 4, "refused": 1, "bpcer": 0.25, "interval": (0.0, 0.8), "outcomes": {}, "reasons": {"quality": 1},
-            "failed": {},
+            "failed": {}, "variants": {"answers": {"presentations": 3, "refused": 0}, "slow": {"presentations": 1, "refused": 1}},
         }
     },
+    "refused_by_person": {"ash": "1 of 4"},
     "presentations": [{"number": 1, "person": "somebody"}],
 }  # fmt: skip
 
@@ -152,11 +153,13 @@ def test_pictures_that_could_not_be_played_are_counted_apart(tmp_path: Path) -> 
         "interval": (0.0, 0.46), "outcomes": {"review": 6}, "failed": {}, "not_run": {},
     }  # fmt: skip
     figures = {
-        "pictures": 10, "unreadable": 4, "attacks": 6, "attacks_certified": 0, "attacks_certified_interval": (0.0, 0.46),
+        "pictures": 10, "unreadable": 4, "other_reference": 2, "attacks": 6, "attacks_certified": 0,
+        "attacks_certified_interval": (0.0, 0.46),
         "worst": item, "classes": [item],
     }  # fmt: skip
     text = page(tmp_path, results(pictures=figures))
-    assert "Certified: 0 of 6 sessions played (0.0 to 46.0 %); of 4 pictures more no reference could be made." in text
+    assert "Certified: 0 of 6 sessions played (0.0 to 46.0 %); of 2 of them no reference could be made" in text
+    assert "4 more files held no picture." in text
     assert "The worst species is print of some: 0 of 6, 0.0 % (0.0 to 46.0 %)." in text
     assert "| some | print | 0 of 6 | 0.0 to 46.0 % | 4 | review 6 | none |" in text
 

@@ -10,11 +10,13 @@ import pytest
 
 from device.session.commands import Line
 from device.simulated.entropy import SeededEntropy
+from device.simulated.performers import Answering
 from device.simulated.scene import DARK
 from device.vision.frame import Pixels
-from models.tools.scene_actors import Cue
+from models.tools.scene_actors import Cue, Mistaken
 from models.tools.scene_presentations import (
     BONA_FIDE,
+    LIVING,
     OUTSIDE_BAR,
     SPECIES,
     WITH_HELPER,
@@ -73,6 +75,22 @@ def test_sheets_and_screens_are_also_played_beside_somebody_living(planned: tupl
     beside = [one for one in planned if one.variant.endswith(WITH_HELPER)]
     assert {one.species for one in beside} >= {"print_flat", "print_bent", "cut_out", "screen_right_actions"}
     assert all(one.path is PathName.HELPER and one.other is not None for one in beside)
+
+
+def test_living_people_answer_in_every_way_on_every_path() -> None:
+    living = [one for one in plan(CAST, default_policy(), attacks=1, bona_fide=60, seed=1) if one.species == BONA_FIDE]
+    assert {(one.path, one.variant) for one in living} == {(path, variant) for path in PathName for variant in LIVING}
+
+
+def test_who_takes_left_for_right_does_so_once() -> None:
+    people = find_people(PEOPLE)
+    person = next(iter(people.group_of))
+    clip = people.clip(person)
+    wrong, right = Mistaken(clip.description), Answering(clip.description)
+    for performer, lines in ((wrong, ("turn_left", "turn_left")), (right, ("turn_right", "turn_left"))):
+        performer.hear(lines[0], 0.0)
+        performer.hear(lines[1], 20.0)
+    assert [wrong.index(step / 10) for step in range(300)] == [right.index(step / 10) for step in range(300)]
 
 
 def test_pairs_are_counted_within_the_groups() -> None:
