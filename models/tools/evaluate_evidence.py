@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from device.runner.light import LightPlayer
+from device.session.commands import Line, PlayLight
 from device.simulated.actor import Actor
 from device.simulated.camera import SimulatedCamera, SimulatedRingLight
 from device.simulated.clock import SteppedClock
@@ -24,12 +26,11 @@ from device.vision.evidence.capture_path import CapturePathRecorder
 from device.vision.evidence.illumination import IlluminationRecorder
 from device.vision.evidence.planarity import PlanarityRecorder
 from device.vision.evidence.pulse import PulseRecorder
-from device.vision.evidence.stimulus import StimulusLog
 from device.vision.frame import Frame
 from device.vision.inference import Networks
 from device.vision.pipeline import SubjectObservation, VisionPipeline
 from models.tools.metrics import clopper_pearson
-from models.tools.scene_presentations import BONA_FIDE, People, Presentation, build, find_people, plan
+from models.tools.scene_presentations import BONA_FIDE, People, Presentation, build, find_people, plan, session_nonce
 from models.tools.sessions import Opened, networks_of, policy_of, spread
 from protocol.challenge import Action, draw_light_code
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
@@ -101,7 +102,8 @@ def evaluate_evidence(
 def _judge(task: tuple[Presentation, PathName], folder: Path, opened: Opened) -> Judged:
     presentation, light = task
     policy = policy_of(opened)
-    watch = _Watch(build(presentation, _people(folder), policy), networks_of(opened), presentation.seed)
+    actor = build(replace(presentation, path=light), _people(folder), policy)
+    watch = _Watch(actor, networks_of(opened), presentation.seed)
     watch.look(_SETTLE_S)
     watch.play(policy.light[light], presentation.seed)
     for action in (Action.TURN_LEFT, Action.TURN_RIGHT):
@@ -116,13 +118,12 @@ class _Watch:
     def __init__(self, actor: Actor, networks: Networks, seed: int) -> None:
         self._clock = SteppedClock(_START)
         self._camera = SimulatedCamera(actor, self._clock, seed=seed)
-        self._ring = SimulatedRingLight(self._camera)
+        self._light = LightPlayer(self._camera, ring := SimulatedRingLight(self._camera))
         self._pipeline, self._actions = VisionPipeline(networks), ActionDetector()
-        self._stimulus = StimulusLog()
         self._planarity, self._illumination = PlanarityRecorder(), IlluminationRecorder()
         self._pulse, self._capture_path = PulseRecorder(), CapturePathRecorder()
         self._camera.start()
-        self._ring.start()
+        ring.start()
 
     def look(self, seconds: float) -> None:
         """Look on without asking anything."""
@@ -130,30 +131,15 @@ class _Watch:
             pass
 
     def play(self, rules: LightPolicy, seed: int) -> None:
-        """Play a light code."""
-        code = draw_light_code(seed.to_bytes(16, "big"), rules)
-        step_s, begin_ns = rules.chip_s + rules.ramp_s, self._clock.monotonic_ns()
-        before, factor = (0.0, 0.0), 0.0
-        for number, chip in enumerate(code):
-            after = (chip.left, chip.right)
-            end_ns = begin_ns + round((number + 1) * step_s * 1e9)
-            while (now := self._clock.monotonic_ns()) < end_ns:
-                if chip.exposure != factor:
-                    factor = chip.exposure
-                    self._camera.lock_exposure(factor)
-                    self._stimulus.exposure_set(factor, monotonic_ns=now)
-                within_s = step_s - (end_ns - now) / 1e9
-                part = min(1.0, within_s / rules.ramp_s) if rules.ramp_s else 1.0
-                left, right = (b + (a - b) * part for a, b in zip(after, before, strict=True))
-                self._ring.set(left, right)
-                self._stimulus.light_set(left, right, monotonic_ns=now)
-                frame, subject = self._next()
-                if frame is not None and subject is not None:
-                    self._illumination.observe(frame, subject.landmarks)
-            before = after
-        self._ring.set(0.0, 0.0)
-        self._camera.release_exposure()
-        self._stimulus.exposure_released(monotonic_ns=self._clock.monotonic_ns())
+        """Play the light code that a session of the presentation begins with."""
+        code = draw_light_code(session_nonce(seed), rules)
+        order = PlayLight(0, code, chip_s=rules.chip_s, ramp_s=rules.ramp_s, rules=None)
+        self._camera.hear(Line.LIGHT)
+        self._light.begin(order, self._clock.monotonic_ns())
+        while not self._light.play(self._clock.monotonic_ns()):
+            frame, subject = self._next()
+            if frame is not None and subject is not None:
+                self._illumination.observe(frame, subject.landmarks)
 
     def ask(self, action: Action) -> None:
         """Ask for a movement and watch it; whatever moves meanwhile is judged, whether or not it is the answer."""
@@ -174,9 +160,9 @@ class _Watch:
         """Return a result for each kind, in the order of `KINDS`."""
         return (
             self._planarity.assess(policy.planarity),
-            self._illumination.assess(policy.illumination, self._stimulus),
+            self._illumination.assess(policy.illumination, self._light.stimulus),
             self._pulse.assess(policy.pulse),
-            self._capture_path.assess(policy.capture_path, self._stimulus),
+            self._capture_path.assess(policy.capture_path, self._light.stimulus),
         )
 
     def _frames(self, seconds: float) -> Iterator[tuple[Frame, SubjectObservation | None]]:

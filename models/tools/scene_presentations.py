@@ -220,6 +220,13 @@ def build(presentation: Presentation, people: People, policy: Policy) -> Actor:
     return Cued(actor, making.cue)
 
 
+def session_nonce(seed: int) -> bytes:
+    """Return the nonce of a session whose entropy has a seed: the second thing that it draws."""
+    entropy = SeededEntropy(seed)
+    entropy.token(16)
+    return entropy.token(16)
+
+
 def portrait_actor(person: str, people: People) -> Present:
     """Return a person at rest in the room's own light, as an enrolment desk sees them."""
     clip = people.clip(person)
@@ -326,9 +333,7 @@ class _Making:
 
     def own_code(self) -> Callable[[float], RingState]:
         """Return the light that this session asks for, as nearly as somebody sees it who watches the ring."""
-        entropy = SeededEntropy(self.of.seed)
-        entropy.token(16)
-        nonce = entropy.token(16)
+        nonce = session_nonce(self.of.seed)
         return lambda at_s: self._code(nonce, max(0, self.cue.attempt), at_s)
 
     @property

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from device.session.commands import Line
-from device.simulated.entropy import SeededEntropy
 from device.simulated.performers import Answering
 from device.simulated.scene import DARK
 from device.vision.frame import Pixels
@@ -26,6 +25,7 @@ from models.tools.scene_presentations import (
     build,
     find_people,
     plan,
+    session_nonce,
 )
 from protocol.challenge import draw_light_code
 from protocol.policy import PathName, default_policy
@@ -137,16 +137,9 @@ def test_a_recorded_light_begins_when_the_terminals_does_and_the_watched_one_is_
     for begins_s in (1.05, 7.0):
         making.cue.hear(Line.LIGHT if begins_s < 2 else Line.AGAIN, begins_s)
         at_s = [begins_s + (step + 0.5) * rules.chip_s for step in range(rules.chips)]
-        asked = draw_light_code(nonce_of_session(5), rules, attempt=making.cue.attempt)
+        asked = draw_light_code(session_nonce(5), rules, attempt=making.cue.attempt)
         assert [(own(moment).left, own(moment).right) for moment in at_s] == [(c.left, c.right) for c in asked]
         assert [earlier(moment) for moment in at_s] != [own(moment) for moment in at_s]
-
-
-def nonce_of_session(seed: int) -> bytes:
-    """The second thing a session draws is its nonce."""
-    entropy = SeededEntropy(seed)
-    entropy.token(16)
-    return entropy.token(16)
 
 
 def test_somebody_stands_beside_a_sheet_where_the_variant_says_so() -> None:
