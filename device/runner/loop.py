@@ -135,6 +135,8 @@ class Runner:
         self._path = path
         self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
         self._timers: dict[Timer, int] = {}
+        self._before_expiry: int | None = None
+        """Inputs that were there when a timer was found overdue and are still to be taken; None while none is overdue."""
         self._worker: VisionWorker | None = None
         self._generation = 0
         self._running: _Running | None = None
@@ -195,13 +197,18 @@ class Runner:
         return min(self._timers.values(), default=None)
 
     def turn(self, wait_s: float = 0.0) -> bool:
-        """Take one input if there is one, else expire one timer; return whether anything happened.
+        """Take one input or expire one timer; return whether anything happened.
+
+        What was waiting when a timer was found overdue goes before it: it may be what the timer waited for. What comes later does not, so
+        no flood of inputs keeps a timer from running out.
 
         Args:
             wait_s: longest wait for an input; a timer that runs out first ends it.
         """
         now = self._ports.clock.monotonic_ns()
         deadline = self.next_deadline_ns()
+        if self._is_expiry_next(is_overdue=deadline is not None and deadline <= now):
+            return self._expire()
         if deadline is not None:
             wait_s = max(0.0, min(wait_s, (deadline - now) / 1e9))
         try:
@@ -210,6 +217,12 @@ class Runner:
             return self._expire()
         self._take(given)
         return True
+
+    def _is_expiry_next(self, *, is_overdue: bool) -> bool:
+        """Say whether every input that may go before an overdue timer was taken; count the one that is taken next."""
+        waiting = self._inputs.qsize() if self._before_expiry is None else self._before_expiry
+        self._before_expiry = waiting - 1 if is_overdue and waiting else None
+        return is_overdue and not waiting
 
     def _expire(self) -> bool:
         now = self._ports.clock.monotonic_ns()

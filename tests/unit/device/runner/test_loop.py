@@ -275,6 +275,32 @@ def test_functions_are_called_on_the_loop():
     assert called == [1]
 
 
+def test_under_a_flood_of_inputs_an_overdue_timer_still_runs_out():
+    terminal = Terminal()
+    terminal.claim()
+    terminal.clock.advance(round(POLICY.timers.acquire_s * 1e9))
+
+    def flood():
+        terminal.runner.call(flood)
+        terminal.runner.call(lambda: None)
+
+    flood()
+    for _ in range(10):
+        assert terminal.runner.turn()
+    assert terminal.records[0].decision.outcome is Outcome.POOR_SAMPLE
+
+
+def test_what_was_waiting_as_a_timer_ran_out_goes_before_it():
+    terminal = Terminal()
+    terminal.claim()
+    terminal.clock.advance(round(POLICY.timers.acquire_s * 1e9))
+    now = terminal.clock.monotonic_ns()
+    for sequence in range(POLICY.quality.probe_samples):
+        terminal.runner.post(terminal.generation, SampleAssessed(now, sequence, 1, GOOD, has_features=True))
+    terminal.settle()
+    assert terminal.state is State.CHALLENGING
+
+
 class LostRoster(MemoryReferences):
     """A roster whose disk does not answer."""
 
