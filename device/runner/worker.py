@@ -208,8 +208,8 @@ class VisionWorker:
         self.beat_ns = self._now_ns()
 
     def close(self) -> None:
-        """Leave nothing alight: for the end of the worker, however it comes; may be called twice."""
-        self._stop_play()
+        """Leave nothing alight and nothing remembered: for the end of the worker, however it comes; may be called twice."""
+        self._forget()
         self._light.close()
 
     def _look(self) -> None:
@@ -305,9 +305,11 @@ class VisionWorker:
             case WatchFor():
                 self._watch(order)
             case CompareWith():
-                self._post(self._generation, self._compare(order))
-                self._samples.drop_samples()
-                order.erase()
+                try:
+                    self._post(self._generation, self._compare(order))
+                finally:
+                    self._samples.drop_samples()
+                    order.erase()
             case Reopen():
                 self._reopen()
 

@@ -44,6 +44,7 @@ from protocol.references import protect
 KEY, MODEL = bytes(range(32)), "a" * 64
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 POLICY = default_policy()
+NO_PATHS = POLICY.model_copy(update={"paths": {}})
 STEP_NS = 50_000_000
 
 
@@ -298,6 +299,21 @@ def test_samples_and_reference_are_zeroed_once_compared(rig):
     reference = FeatureVector(protect(np.array([1.0, 0, 0, 0], np.float32), KEY), MODEL, "d-1")
     rig.compare(reference=reference)
     assert not any(vector.values.any() for vector in [*kept, reference])
+
+
+def test_a_comparison_that_raises_leaves_no_features_behind(rig):
+    rig.take("acquiring")
+    rig.step()
+    reference = FeatureVector(protect(np.array([1.0, 0, 0, 0], np.float32), KEY), MODEL, "d-1")
+    cohort = others(3)
+    with pytest.raises(KeyError):
+        rig.compare(reference=reference, cohort=cohort, policy=NO_PATHS)
+    taken = [*rig.worker._samples._samples]
+    assert not taken
+    assert not any(vector.values.any() for vector in [reference, *(member.features for member in cohort)])
+    assert any(vector is not None and vector.values.any() for vector in rig.pipeline.given), "frames kept for a sample"
+    rig.worker.close()
+    assert not any(vector is not None and vector.values.any() for vector in rig.pipeline.given)
 
 
 def others(count: int) -> tuple[CohortMember, ...]:
