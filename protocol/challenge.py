@@ -138,7 +138,8 @@ class ChallengeDraws:
     def are_met(self, asked: Sequence[tuple[Action, str]]) -> bool:
         """Say whether prompts and what came of each (`performed`, `wrong`, `no_answer`) are a passed challenge.
 
-        A prompt without an answer may be given again, and once everything may begin anew.
+        A prompt that is given again is one prompt. One that stays without an answer ends the challenge, unless the face was away: then
+        everything begins anew, once.
         """
         wrong = sum(result == "wrong" for _, result in asked)
         return wrong <= self.rules.wrong_actions_allowed and any(
@@ -153,20 +154,21 @@ class ChallengeDraws:
         for place, (action, result) in enumerate(asked):
             if not drawn.left or action is not drawn.left[0]:
                 return
+            if result == "no_answer":
+                yield place + 1, self.anew(drawn, action)
+                return
             drawn = self._follow(drawn, result)
             yield place + 1, self.anew(drawn, action)
 
     def _is_followed(self, asked: Sequence[tuple[Action, str]], drawn: Drawn) -> bool:
         for action, result in asked:
-            if not drawn.left or action is not drawn.left[0]:
+            if result == "no_answer" or not drawn.left or action is not drawn.left[0]:
                 return False
             drawn = self._follow(drawn, result)
         return not drawn.left
 
     def _follow(self, drawn: Drawn, result: str) -> Drawn:
-        if result == "performed":
-            return drawn.after_performed()
-        return self.after_wrong(drawn) if result == "wrong" else drawn
+        return drawn.after_performed() if result == "performed" else self.after_wrong(drawn)
 
 
 def _is_mixed(actions: Iterable[Action], *, needs_turn: bool) -> bool:

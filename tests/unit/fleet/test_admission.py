@@ -349,16 +349,18 @@ def test_a_pass_by_its_normalised_score_counts_by_the_policys_normalised_thresho
             assert (found.judgement.pass_at is not None) == counts
 
 
-def test_a_prompt_given_again_and_one_more_action_after_a_wrong_one_are_a_challenge_met(terminal: Any) -> None:
+def test_a_new_beginning_and_one_more_action_after_a_wrong_one_are_a_challenge_met(terminal: Any) -> None:
     policy = default_policy()
     needs_turn = EvidenceKind.PLANARITY in policy.paths[PathName.STANDARD].required
     draws = ChallengeDraws(bytes(16), policy.challenge, needs_turn=needs_turn)
-    begun = draws.first().after_performed()
-    first, wrong = draws.first().left[:2]
-    rest = [(action, "performed") for action in draws.after_wrong(begun).left]
-    asked = [(first, "no_answer"), (first, "performed"), (wrong, "wrong"), *rest]
-    challenge = tuple(AskedAction.model_validate({"action": a, "result": r, "seconds": 1}) for a, r in asked)
-    assert judge(terminal.record(challenge=challenge)).judgement.pass_at is not None
+    missed = (draws.first().left[0], "no_answer")
+    anew = draws.anew(draws.first(), missed[0])
+    first, wrong = anew.left[:2]
+    rest = [(action, "performed") for action in draws.after_wrong(anew.after_performed()).left]
+    asked = [missed, (first, "performed"), (wrong, "wrong"), *rest]
+    for listed, counts in ((asked, True), ([missed, *asked], False)):
+        challenge = tuple(AskedAction.model_validate({"action": a, "result": r, "seconds": 1}) for a, r in listed)
+        assert (judge(terminal.record(challenge=challenge)).judgement.pass_at is not None) is counts
 
 
 def test_quality_rounded_to_a_tenth_still_reaches_its_minimum(terminal: Any) -> None:

@@ -13,6 +13,7 @@ from protocol.challenge import (
     TURNS,
     Action,
     ChallengeDraws,
+    Drawn,
     draw_actions,
     draw_light_code,
     draw_moment,
@@ -166,12 +167,12 @@ CHALLENGE = default_policy().challenge
 
 @st.composite
 def challenges(draw: st.DrawFn) -> tuple[ChallengeDraws, list[tuple[Action, str]]]:
-    """A challenge that was passed: with a wrong action and prompts given again, and begun anew at most once."""
+    """A challenge that was passed: with a wrong action, and begun anew at most once, while a prompt was open or not."""
     draws = ChallengeDraws(draw(NONCES), CHALLENGE, needs_turn=draw(st.booleans()))
     drawn, asked, wrong, is_new = draws.first(), [], 0, False
     while drawn.left:
-        options = ["performed", "performed", "no_answer"]
-        options += ["wrong"] * (wrong < CHALLENGE.wrong_actions_allowed) + ["anew"] * (not is_new)
+        options = ["performed", "performed"]
+        options += ["wrong"] * (wrong < CHALLENGE.wrong_actions_allowed) + ["anew", "no_answer"] * (not is_new)
         chosen = draw(st.sampled_from(options))
         if chosen == "anew":
             drawn, is_new = draws.anew(drawn, asked[-1][0] if asked else None), True
@@ -181,6 +182,8 @@ def challenges(draw: st.DrawFn) -> tuple[ChallengeDraws, list[tuple[Action, str]
             drawn = drawn.after_performed()
         elif chosen == "wrong":
             drawn, wrong = draws.after_wrong(drawn), wrong + 1
+        else:
+            drawn, is_new = draws.anew(drawn, drawn.left[0]), True
     return draws, asked
 
 
@@ -222,3 +225,20 @@ def test_two_wrong_actions_are_no_passed_challenge() -> None:
         drawn = draws.after_wrong(drawn)
     asked += [(action, "performed") for action in drawn.left]
     assert not draws.are_met(asked)
+
+
+def test_a_prompt_stays_without_an_answer_only_where_everything_begins_anew_and_that_is_once() -> None:
+    draws = ChallengeDraws(bytes(16), CHALLENGE)
+    first = draws.first()
+    missed = (first.left[0], "no_answer")
+    assert not draws.are_met([missed, *performed(first)]), "a prompt that is given again is one prompt"
+    anew = draws.anew(first, first.left[0])
+    assert draws.are_met([missed, *performed(anew)])
+    again = draws.anew(anew, anew.left[0])
+    assert not draws.are_met([missed, (anew.left[0], "no_answer"), *performed(again)])
+    assert not draws.are_met([missed, (anew.left[0], "no_answer"), *performed(anew)])
+    assert not draws.are_met([*performed(first), (anew.left[0], "no_answer")])
+
+
+def performed(drawn: Drawn) -> list[tuple[Action, str]]:
+    return [(action, "performed") for action in drawn.left]

@@ -288,7 +288,9 @@ def test_a_face_that_went_and_came_back_begins_anew_once_with_other_actions():
     assert [(command.prompt, command.action) for command in asked] == [(3, drawn[0])]
     _, commands = play(*performed((3, 4, 5), track_id=2), done(), session=session)
     assert stored(commands).verdict.outcome is Outcome.CERTIFIED
-    assert [asked.result for asked in stored(commands).challenge] == ["performed", "no_answer", *["performed"] * 3]
+    record = stored(commands).challenge
+    assert [asked.result for asked in record] == ["performed", "no_answer", *["performed"] * 3]
+    assert DRAWS.are_met([(asked.action, asked.result) for asked in record])
     session, _ = play(away, sample(track_id=3), session=session)
     assert session.state is State.COMPARING
 
@@ -304,6 +306,14 @@ def test_one_wrong_action_costs_one_more_and_two_go_to_review():
     _, commands = play(ChallengeAnswered(0, 2, is_performed=False), done(), session=session)
     assert stored(commands).verdict.outcome is Outcome.REVIEW
     assert [asked.result for asked in stored(commands).challenge] == ["wrong", "wrong"]
+
+
+def test_a_prompt_that_was_given_again_and_answered_is_one_prompt_in_the_record():
+    again = (TimerExpired(5 * SECOND, Timer.ANSWER), *rest(5 * SECOND))
+    _, commands = play(*prompted(), *again, *performed((2, 3, 4)), done())
+    record = stored(commands).challenge
+    assert [asked.result for asked in record] == ["performed"] * 3
+    assert DRAWS.are_met([(asked.action, asked.result) for asked in record])
 
 
 def test_an_answer_to_an_older_prompt_is_none():
