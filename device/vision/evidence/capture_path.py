@@ -42,7 +42,13 @@ _GRID = 8
 _DARK = 5
 _LEAST, _MOST = (np.full(1, float(value)) for value in (_DARK + 1, SATURATED - 1))
 _LEAST_USABLE = 0.2
-"""Part of the pixels that must be neither saturated nor black for the brightness to be believed."""
+"""Part of the pixels, and of the blocks, that must be neither saturated nor black for the brightness to be believed."""
+_BLOCKS = (8, 6)
+"""Blocks across and down: which parts of a picture are saturated changes with the exposure, so each part is compared with itself."""
+_MOST_SATURATED = 0.02
+"""Part of a block that may be saturated: a gleam, which moves its mean by as little."""
+_OFTEN = 0.9
+"""Part of the commanded frames in which a block must be measured to be used; frames that lack one used are left out."""
 _LEAST_COMMANDED = 0.05
 """Standard deviation of the logarithm of the commanded factor below which there was no command to obey."""
 
@@ -57,8 +63,8 @@ class _Seen:
     exposure: float
     """Exposure time times gain, in microseconds."""
     digest: bytes
-    brightness: float
-    """Mean linear brightness of the usable pixels, NaN if too few."""
+    blocks: NDArray[np.float32]
+    """float32 (K,): mean linear brightness of each block, NaN where it is saturated; NaN everywhere if most is saturated or black."""
 
 
 class CapturePathRecorder:
@@ -84,7 +90,7 @@ class CapturePathRecorder:
                 sensor_ns=metadata.sensor_ns if metadata else 0,
                 exposure=metadata.exposure_us * metadata.analogue_gain if metadata else math.nan,
                 digest=hashlib.blake2b(sampled.data, digest_size=16).digest(),
-                brightness=_brightness(sampled),
+                blocks=_brightness(sampled),
             )
         )
 
@@ -152,8 +158,7 @@ def _assess_exposure(
     measures |= {"exposure_error": error, "exposure_delay_ms": float(delay)}
     if not error <= rules.max_exposure_error:
         return write.failed("exposure_disobeyed", measures=measures)
-    brightness = np.array([frame.brightness for frame in seen])
-    response = _response(brightness, factors, stimulus.light_at(times))
+    response = _response(np.array([frame.blocks for frame in seen]), factors, stimulus.light_at(times))
     if not math.isfinite(response):
         return write.not_run("no_brightness", measures)
     measures["exposure_response"] = response
@@ -162,15 +167,15 @@ def _assess_exposure(
     )
 
 
-def _brightness(sampled: Pixels) -> float:
-    """Return the mean linear brightness of the pixels that are neither saturated nor black, NaN if they are few."""
+def _brightness(sampled: Pixels) -> NDArray[np.float32]:
+    """Return the mean linear brightness of each block; see `_Seen.blocks`."""
     red, green, blue = cv2.split(sampled)
-    usable = cv2.inRange(cv2.max(cv2.max(red, green), blue), _LEAST, _MOST)
-    if cv2.countNonZero(usable) < _LEAST_USABLE * red.size:
-        return math.nan
-    first, second, third = (cv2.calcHist([plane], [0], usable, [256], [0, 256]) for plane in (red, green, blue))
-    counts = (first + second + third).ravel()
-    return float(np.dot(counts, LINEAR) / np.sum(counts))
+    brightest = cv2.max(cv2.max(red, green), blue)
+    if cv2.countNonZero(cv2.inRange(brightest, _LEAST, _MOST)) < _LEAST_USABLE * red.size:
+        return np.full(_BLOCKS[0] * _BLOCKS[1], np.nan, np.float32)
+    light = cv2.resize(cv2.LUT(sampled, LINEAR), _BLOCKS, interpolation=cv2.INTER_AREA).mean(axis=2)
+    saturated = cv2.resize((brightest >= SATURATED).astype(np.float32), _BLOCKS, interpolation=cv2.INTER_AREA)
+    return np.asarray(np.where(saturated <= _MOST_SATURATED, light, np.nan).ravel(), np.float32)
 
 
 def _repeated(seen: tuple[_Seen, ...]) -> int:
@@ -178,7 +183,7 @@ def _repeated(seen: tuple[_Seen, ...]) -> int:
 
     Where nearly all is black or saturated there is no noise to tell frames apart, so such frames do not count.
     """
-    digests = [frame.digest for frame in seen if math.isfinite(frame.brightness)]
+    digests = [frame.digest for frame in seen if np.isfinite(frame.blocks).any()]
     return len(digests) - len(set(digests))
 
 
@@ -217,9 +222,14 @@ def _exposure_errors(reported: NDArray[np.float64], factors: NDArray[np.float64]
     return np.asarray(np.abs(base / np.median(base) - 1.0), np.float64)
 
 
-def _response(brightness: NDArray[np.float64], factors: NDArray[np.float64], light: NDArray[np.float64]) -> float:
+def _response(blocks: NDArray[np.float32], factors: NDArray[np.float64], light: NDArray[np.float64]) -> float:
     """Return the slope of log brightness over log commanded exposure, with the ring's light and slow change accounted for."""
-    usable = np.isfinite(factors) & np.isfinite(brightness) & (brightness > 0)
+    is_measured, usable = np.isfinite(blocks), np.isfinite(factors)
+    chosen = is_measured[usable].mean(axis=0) >= _OFTEN if usable.any() else np.zeros(blocks.shape[1], bool)
+    if chosen.sum() < _LEAST_USABLE * blocks.shape[1]:
+        return math.nan
+    brightness = blocks[:, chosen].mean(axis=1, dtype=np.float64)
+    usable &= is_measured[:, chosen].all(axis=1) & (brightness > 0)
     if usable.sum() < _LEAST_FRAMES:
         return math.nan
     ring = np.nan_to_num(light[usable])

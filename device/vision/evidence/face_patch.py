@@ -45,7 +45,13 @@ _BACKGROUND = ((-3.0, -1.5, -1.9, 0.9), (1.5, -1.5, 3.0, 0.9), (-1.4, -3.0, 1.4,
 """Left of, right of and above the head: x and y from, x and y to, from the middle of the eyes in distances between them."""
 _GRID = 4
 """Every so many pixels of the background count."""
-_LEAST_BACKGROUND = 200
+_BLOCKS = (6, 8)
+"""The frame in blocks, down and across, for the background: a wall is as bright as it is, but which part of it is saturated changes with
+the exposure, so parts are compared with themselves."""
+_LEAST_OF_BLOCK = 0.25
+"""Part of a block that must be background for it to count."""
+_MOST_SATURATED_IN_BLOCK = 0.02
+"""Part of a block that may be saturated: a gleam, which moves its mean by as little."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +65,9 @@ class FacePatch:
     """Linear brightness divided by the exposure."""
     saturated: Plane = field(repr=False)
     """Part of each place that was saturated, 0..1."""
-    background: float
-    """Linear brightness beside and above the head, divided by the exposure; NaN where too little of it is in the picture."""
+    background: NDArray[np.float64] = field(repr=False)
+    """float64 (K,): linear brightness of blocks beside and above the head, divided by the exposure; NaN where a block is saturated.
+    K is 0 where too little of the background is in the picture."""
     shift: tuple[float, float]
     """Of the face from the first frame, in distances between the eyes."""
     turn: tuple[float, float]
@@ -92,7 +99,7 @@ class PatchCutter:
         """Where eyes and spectacles are, bool."""
         self.skin = self.face & ~self.sockets & ~_hull(placed[list(_MOUTH)], 0)
         """What neither blinks nor speaks, bool."""
-        self._background = _background_mask(size, middle, self._unit)
+        self._background = _background_blocks(size, middle, self._unit)
         self._exposure: float | None = None
         self._even: Mask | None = None
 
@@ -154,13 +161,30 @@ class PatchCutter:
             self._exposure = exposure
         return exposure / self._exposure
 
-    def _background_of(self, pixels: Pixels) -> float:
+    def _background_of(self, pixels: Pixels) -> NDArray[np.float64]:
+        blocks = self._background
         sampled = pixels[::_GRID, ::_GRID]
-        if sampled.shape[:2] != self._background.shape:
-            return float("nan")
-        chosen = sampled[self._background]
-        usable = chosen[chosen.max(axis=1) < SATURATED] if len(chosen) else chosen
-        return float(LINEAR[usable].mean()) if len(usable) >= _LEAST_BACKGROUND else float("nan")
+        if not blocks.counts.size or sampled.shape[:2] != blocks.shape:
+            return np.full(blocks.counts.size, np.nan)
+        chosen = sampled.reshape(-1, 3)[blocks.places]
+        count = len(blocks.counts)
+        light = np.bincount(blocks.block_of, LINEAR[chosen].sum(axis=1), count) / (3 * blocks.counts)
+        saturated = np.bincount(blocks.block_of, chosen.max(axis=1) >= SATURATED, count) / blocks.counts
+        return np.where(saturated <= _MOST_SATURATED_IN_BLOCK, light, np.nan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Background:
+    """Which pixels of the grid belong to which block of the background."""
+
+    shape: tuple[int, int]
+    """Of the grid."""
+    places: NDArray[np.intp]
+    """Indexes into the grid, row by row."""
+    block_of: NDArray[np.intp]
+    """Number of the block for each place."""
+    counts: NDArray[np.intp]
+    """Places in each block."""
 
 
 def _warp(pixels: Pixels, to_frame: NDArray[np.float64], *, is_grey: bool) -> tuple[Plane, Plane]:
@@ -217,11 +241,15 @@ def _hull(points: NDArray[np.float64], margin_px: int) -> Mask:
     return np.asarray(inside, np.uint8) > 0
 
 
-def _background_mask(size: tuple[int, int], middle: NDArray[np.float64], unit: float) -> NDArray[np.bool_]:
-    """Return which pixels of the grid are background, bool (ceil(H / grid), ceil(W / grid))."""
+def _background_blocks(size: tuple[int, int], middle: NDArray[np.float64], unit: float) -> _Background:
+    """Return where the background is, in blocks of the frame that hold enough of it."""
     rows, columns = np.mgrid[0 : size[0] : _GRID, 0 : size[1] : _GRID]
     x, y = (columns - middle[0]) / unit, (rows - middle[1]) / unit
     mask = np.zeros(x.shape, bool)
     for x_from, y_from, x_to, y_to in _BACKGROUND:
         mask |= (x >= x_from) & (x <= x_to) & (y >= y_from) & (y <= y_to)
-    return mask
+    block = rows * _BLOCKS[0] // size[0] * _BLOCKS[1] + columns * _BLOCKS[1] // size[1]
+    counts = np.bincount(block[mask], minlength=_BLOCKS[0] * _BLOCKS[1])
+    is_kept = mask & (counts >= _LEAST_OF_BLOCK * mask.size / counts.size)[block]
+    kept, block_of = np.unique(block[is_kept], return_inverse=True)
+    return _Background((mask.shape[0], mask.shape[1]), np.flatnonzero(is_kept), block_of, counts[kept])

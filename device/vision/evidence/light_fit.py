@@ -123,7 +123,7 @@ def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog)
     """Fit the brightness of the face to the code; None if too few frames or levels of light were seen."""
     times = np.array([patch.monotonic_ns for patch in patches], np.int64)
     brightness = np.array([float(patch.brightness[face].mean()) for patch in patches])
-    background = np.array([patch.background for patch in patches])
+    background = _background(patches)
     if not (np.isfinite(brightness).all() and (brightness > 0).all()):
         return None
     fits = [
@@ -158,6 +158,13 @@ def follow_code(patches: Sequence[FacePatch], face: Mask, stimulus: StimulusLog)
         used=used,
         light=light,
     )
+
+
+def _background(patches: Sequence[FacePatch]) -> Series:
+    """Return the brightness of the blocks of the background that no frame shows saturated; NaN where there is none."""
+    blocks = np.array([patch.background for patch in patches])
+    seen = blocks[:, np.isfinite(blocks).all(axis=0)]
+    return seen.mean(axis=1) if seen.size else np.full(len(patches), np.nan)
 
 
 def measure_shape(patches: Sequence[FacePatch], fit: CodeFit, face: Mask, sockets: Mask) -> LightShape:

@@ -29,6 +29,8 @@ class Sensor:
     delay: int = 3
     lamp: float = 0.3
     brightness: float = 0.2
+    window: float = 0.0
+    """Part of the picture, from the left, that is six times as bright."""
     tell: Callable[[int, CaptureMetadata], CaptureMetadata | None] = lambda _, metadata: metadata
     see: Callable[[int, Frame], Frame] = lambda _, frame: frame
     factors: tuple[float, ...] = (1.0, 0.6, 0.6, 1.0, 0.6, 1.0, 1.0, 0.6, 1.0, 0.6, 0.6, 1.0)
@@ -40,6 +42,7 @@ class Sensor:
         """Play all steps; some frames are given twice, and frames that nothing is asked of come afterwards."""
         recorder, log = CapturePathRecorder(expected), StimulusLog()
         scene = self.brightness * (1 + 0.3 * self.rng.random((48, 64, 1)))
+        scene[:, : round(64 * self.window)] *= 6
         for index in range(CHIP * CHIPS):
             now = round(index * 1e9 / RATE)
             if index % CHIP == 0:
@@ -66,6 +69,13 @@ class Sensor:
 def test_a_sensor_answers() -> None:
     result = Sensor().play(expected="imx708")
     assert (result.status, result.reason) == (EvidenceStatus.PASSED, "sensor_answers")
+    assert result.score == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("window", [0.2, 0.5])
+def test_a_window_that_saturates_with_the_longer_exposure_does_not_hide_the_answer(window: float) -> None:
+    result = Sensor(window=window).play()
+    assert result.status is EvidenceStatus.PASSED
     assert result.score == pytest.approx(1.0, abs=0.1)
 
 

@@ -181,6 +181,15 @@ def test_a_flickering_room_does_not_hide_the_code(stage: Callable[..., Stage]) -
     assert stage("face").play(flicker=0.08).status is EvidenceStatus.PASSED
 
 
+def test_a_wall_that_saturates_with_the_longer_exposure_does_not_hide_the_code(stage: Callable[..., Stage]) -> None:
+    """As behind somebody of dark skin: the exposure that shows the face is too long for the wall."""
+    before = stage("face")
+    before.wall[:, :50] = 1.2
+    result = before.play()
+    assert (result.status, result.reason) == (EvidenceStatus.PASSED, "follows_light")
+    assert result.measures["code_correlation"] > 0.99
+
+
 def test_a_swaying_face_is_followed(stage: Callable[..., Stage]) -> None:
     result = stage("face").play(sway=lambda at_s: (3 * math.sin(2 * at_s), 2 * math.cos(3 * at_s)))
     assert result.status is EvidenceStatus.PASSED
