@@ -353,13 +353,21 @@ def _asked_of(kind: EvidenceKind, record: CertificationRecord, policy: Policy) -
                 "relief_left": light.min_relief,
                 "relief_right": light.min_relief,
                 "albedo_share": light.min_albedo_share,
+                "code_margin": 0.0,
+                "steady": light.min_steady,
             }
-            return _Asked(_ALL_OF_IT, least, {"highlight": light.max_highlight})
+            most = {
+                "highlight": light.max_highlight,
+                "code_deviation": light.max_code_deviation,
+                "longest_gap_s": light.max_gap_s,
+            }
+            return _Asked(_ALL_OF_IT, least, most)
         case EvidenceKind.CAPTURE_PATH if (sensor := policy.capture_path) is not None:
             most = {"exposure_error": sensor.max_exposure_error, "repeated": sensor.max_repeated_frames}
-            return _Asked(sensor.min_exposure_response, {"exposure_response": sensor.min_exposure_response}, most)
+            least = {"exposure_response": sensor.min_exposure_response, "regular": sensor.min_regular}
+            return _Asked(sensor.min_exposure_response, least, most)
         case EvidenceKind.PULSE if policy.pulse is not None:
-            return _Asked(policy.pulse.min_snr_db)
+            return _Asked(policy.pulse.min_snr_db, most={"motion": policy.pulse.max_motion})
         case EvidenceKind.TEXTURE:
             used = [network.name for network in record.networks if network.name in policy.texture]
             if len(used) != 1:

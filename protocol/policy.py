@@ -125,6 +125,12 @@ class IlluminationPolicy(WirePart):
     """Most highlight: peak over median of the gain; glass goes beyond it."""
     min_albedo_share: float = Field(gt=0, le=1)
     """How dark brows, eyes and lips must at least be in the light that the lamp adds, as a part of how dark they are in the room's."""
+    max_code_deviation: float = Field(gt=0, le=0.5)
+    """How far the face may be from the code anywhere, as a part of what both halves of the ring add; one half more or less is 0.5."""
+    min_steady: float = Field(ge=0.5, le=1)
+    """Part of the frames of a code that must show the face where and how it usually is; below it the evidence did not run."""
+    max_gap_s: float = Field(gt=0, le=0.35)
+    """Longest time of a code without a frame that is judged, at most the shortest step there is; beyond it the evidence did not run."""
 
 
 class PlanarityPolicy(WirePart):
@@ -154,6 +160,8 @@ class PulsePolicy(WirePart):
     """Least signal-to-noise ratio of the pulse."""
     repeats: int = Field(default=1, ge=0, le=3)
     """How often the stage is gone through again because the person moved."""
+    max_motion: float = Field(gt=0, le=1)
+    """Range of the eyes' middle within the window, in distances between the eyes; beyond it the evidence did not run."""
     min_rate_bpm: float = Field(ge=20, le=100)
     max_rate_bpm: float = Field(ge=60, le=240)
 
@@ -167,6 +175,8 @@ class CapturePathPolicy(WirePart):
     """Least part of a commanded change of exposure that the picture must show."""
     max_repeated_frames: int = Field(ge=0, le=100)
     """So many frames may equal the one before, bit by bit; a sensor's noise never repeats."""
+    min_regular: float = Field(ge=0.5, le=1)
+    """Part of the intervals between frames that must be whole multiples of the usual one, as those of a sensor's clock are."""
 
 
 class QualityPolicy(WirePart):

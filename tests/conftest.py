@@ -267,16 +267,21 @@ def passed_evidence(kind: EvidenceKind) -> EvidenceResult:
                 "relief_right": light.min_relief,
                 "albedo_share": light.min_albedo_share,
                 "highlight": light.max_highlight,
+                "code_margin": 0.3,
+                "steady": light.min_steady,
+                "code_deviation": light.max_code_deviation,
+                "longest_gap_s": light.max_gap_s,
             },
         ),
         EvidenceKind.TEXTURE: (skin.min_score, {"frames": skin.min_frames}),
-        EvidenceKind.PULSE: (pulse.min_snr_db, {}),
+        EvidenceKind.PULSE: (pulse.min_snr_db, {"motion": pulse.max_motion}),
         EvidenceKind.CAPTURE_PATH: (
             sensor.min_exposure_response,
             {
                 "exposure_response": sensor.min_exposure_response,
                 "exposure_error": sensor.max_exposure_error,
                 "repeated": sensor.max_repeated_frames,
+                "regular": sensor.min_regular,
             },
         ),
     }

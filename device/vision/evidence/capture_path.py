@@ -33,10 +33,8 @@ _MOST_FRAMES = 36_000
 gives takes half of it, and the frames of the code, which come first, must still be there."""
 _LEAST_FRAMES = 10
 _REGULAR_WITHIN = 0.25
-_LEAST_REGULAR = 0.8
-"""A sensor's clock ticks: intervals are whole multiples of the frame's duration (dropped frames make them longer). At least this part
-must be so within this part of a duration. Generous on purpose: timestamps of the sensor stray by far less than a millisecond, and a
-change of the frame duration makes a few odd ones."""
+"""A sensor's clock ticks: intervals are whole multiples of the frame's duration (dropped frames make them longer), within this part of
+a duration. Intervals drawn at random would be so half of the time, far from what a policy asks for."""
 _GRID = 8
 """Every so many pixels enter digest and brightness: 4,800 of a picture of 640x480, enough noise that no two are equal."""
 _DARK = 5
@@ -133,7 +131,7 @@ class CapturePathRecorder:
         if len(seen) < _LEAST_FRAMES:
             return write.not_run("too_few_frames", measures)
         measures["regular"] = _regular(steps)
-        if not measures["regular"] >= _LEAST_REGULAR:
+        if not measures["regular"] >= rules.min_regular:
             return write.failed("irregular_time", measures=measures)
         return _assess_exposure(seen, rules, stimulus, measures)
 

@@ -22,18 +22,11 @@ from device.vision.landmarks import FaceLandmarks
 from protocol.evidence import EvidenceKind, EvidenceResult
 from protocol.policy import IlluminationPolicy
 
-MOST_MOTION = 0.6
-MOST_TURN = 0.12
+_MOST_MOTION = 0.6
+_MOST_TURN = 0.12
 """How far a face may have moved (in distances between the eyes) and changed in width or height (as a part) against the median of all
-frames to be used; beyond it other skin is seen under another angle."""
-LEAST_STEADY = 0.85
-"""Part of the frames of a code that must show the face where and how it usually is: a nod or a cough of half a second in five. Whoever
-is away for longer could be somebody else."""
-LONGEST_GAP_S = 0.35
-"""The shortest step that a policy may ask for: with no longer time unseen none is passed over."""
-MOST_DEVIATION = 0.2
-"""How far the face may be from the code anywhere, as a part of what both halves of the ring add. One half more or less is 0.5, of which
-the fit hides a third and more. Source: pairs of drawn codes, counted in the default policy."""
+frames to be used; beyond it other skin is seen under another angle. Derived: a width 12 % less is a turn by 28 degrees, and a head that
+moved by .6 eye distances at half a metre sees the ring 4 degrees off. Frames beyond count as not steady."""
 _MOST_FRAMES = 900
 """Thirty seconds at 30 frames/s, longer than any code of the default policy."""
 _SMALLEST_PX = 8.0
@@ -41,11 +34,12 @@ _SMALLEST_PX = 8.0
 _MOST_SATURATED = 0.05
 """Of a place, over all frames; one frame in twenty is a passing gleam and moves a gain by as little."""
 _LEAST_FACE = 0.5
-"""Part of the face that must not be saturated."""
+"""Part of the face that must not be saturated; chosen: relief is measured over what is left, and half a face still has a nose."""
 _MOST_PART = 100.0
 """A score says no more than this, however small the threshold is; a number, so that it can be written down."""
 _LEAST_SPREAD = 0.15
-"""Brightness that changes by less than this part of the least gain follows no code at all, not a wrong one."""
+"""Brightness that changes by less than this part of the least gain follows no code at all, not a wrong one. Chosen: it decides only between
+not run and failed; neither passes."""
 
 
 class IlluminationRecorder:
@@ -109,7 +103,8 @@ class IlluminationRecorder:
         measures = {"frames": float(len(steady))}
         if self._cutter is None or len(steady) < LEAST_FRAMES:
             return write.not_run("moved" if len(self._patches) >= 2 * LEAST_FRAMES else "too_few_frames", measures)
-        if len(steady) < LEAST_STEADY * len(self._seen) or self._sampled & self.left_out:
+        measures["steady"] = len(steady) / len(self._seen)
+        if measures["steady"] < rules.min_steady or self._sampled & self.left_out:
             return write.not_run("moved", measures)
         face = self._cutter.face & (np.mean([patch.saturated for patch in steady], axis=0) < _MOST_SATURATED)
         if face.sum() < max(_LEAST_FACE * self._cutter.face.sum(), 1):
@@ -118,14 +113,18 @@ class IlluminationRecorder:
         if fit is None:
             return write.not_run("too_few_frames", measures)
         measures |= _measures_of(fit)
-        if fit.longest_gap_s > LONGEST_GAP_S:
+        if fit.longest_gap_s > rules.max_gap_s:
             return write.not_run("moved" if len(steady) < len(self._seen) else "too_few_frames", measures)
-        follows = fit.correlation >= rules.min_code_correlation and fit.margin > 0.0 and fit.deviation <= MOST_DEVIATION
+        follows = (
+            fit.correlation >= rules.min_code_correlation
+            and fit.margin > 0.0
+            and fit.deviation <= rules.max_code_deviation
+        )
         if not follows and fit.spread >= _LEAST_SPREAD * rules.min_gain:
             score = min(
                 _part(fit.correlation, rules.min_code_correlation),
                 1.0 + min(fit.margin, 0.0),
-                _part(MOST_DEVIATION, max(fit.deviation, 1e-6)),
+                _part(rules.max_code_deviation, max(fit.deviation, 1e-6)),
             )
             return write.failed("wrong_code", score, 1.0, measures)
         if not (follows and fit.gain >= rules.min_gain):
@@ -162,8 +161,8 @@ def _steady(patches: tuple[FacePatch, ...]) -> tuple[FacePatch, ...]:
         return ()
     shifts = np.array([patch.shift for patch in patches])
     turns = np.array([patch.turn for patch in patches])
-    near = (np.abs(shifts - np.median(shifts, axis=0)) <= MOST_MOTION).all(axis=1)
-    near &= (np.abs(turns / np.median(turns, axis=0) - 1.0) <= MOST_TURN).all(axis=1)
+    near = (np.abs(shifts - np.median(shifts, axis=0)) <= _MOST_MOTION).all(axis=1)
+    near &= (np.abs(turns / np.median(turns, axis=0) - 1.0) <= _MOST_TURN).all(axis=1)
     return tuple(patch for patch, is_near in zip(patches, near, strict=True) if is_near)
 
 

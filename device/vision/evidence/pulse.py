@@ -28,8 +28,10 @@ _SMALLEST_PX = 8.0
 """Distance between the eyes below which a face has no skin to speak of."""
 _RIDGE = 1e-3
 """Part of the mean variance that is added to each channel, so that colours that always change together can be told apart."""
-MOST_MOTION = 0.35
-"""Range of the eyes' middle within the window, in distances between the eyes, beyond which what is measured is motion."""
+_LEAST_WINDOW = 0.9
+"""Part of the window that must have been seen; the rest is what a repeated stage begins late by."""
+_LONGEST_GAP_S = 0.5
+"""Between two frames; over a longer one interpolation would invent half a heartbeat."""
 _MOST_FRAMES = 1800
 _NEIGHBOURHOOD_HZ = 0.1
 """Half width of the band around rate and harmonic that counts as signal; widened to one line of the spectrum in short windows."""
@@ -82,14 +84,14 @@ class PulseRecorder:
         span = float(times[-1] - times[0]) if len(times) > 1 else 0.0
         rate = (len(times) - 1) / span if span > 0 else 0.0
         measures = {"window_s": span, "frame_rate": rate}
-        if span < 0.9 * rules.window_s:
+        if span < _LEAST_WINDOW * rules.window_s:
             return write.not_run("too_short", measures)
-        if rate < MINIMUM_RATE or float(np.diff(times).max()) > 0.5:
+        if rate < MINIMUM_RATE or float(np.diff(times).max()) > _LONGEST_GAP_S:
             return write.not_run("frame_rate", measures)
         middles = np.array(self._middles)[inside]
         motion = float(np.ptp(middles[:, :2], axis=0).max() / np.median(middles[:, 2]))
         measures["motion"] = motion
-        if not motion <= MOST_MOTION:
+        if not motion <= rules.max_motion:
             return write.not_run("moved", measures)
         even = np.arange(times[0], times[-1], 1.0 / rate)
         colours = np.array(self._colours)[inside]

@@ -199,9 +199,13 @@ MEASURED = {
         "relief_right": -1,
         "albedo_share": -1,
         "highlight": 1,
+        "steady": -1,
+        "code_deviation": 1,
+        "longest_gap_s": 1,
     },
     EvidenceKind.TEXTURE: {"frames": -1},
-    EvidenceKind.CAPTURE_PATH: {"exposure_response": -1, "exposure_error": 1, "repeated": 1},
+    EvidenceKind.CAPTURE_PATH: {"exposure_response": -1, "exposure_error": 1, "repeated": 1, "regular": -1},
+    EvidenceKind.PULSE: {"motion": 1},
 }
 """Which way a measure gets worse."""
 
@@ -260,6 +264,15 @@ def test_evidence_counts_by_the_measures_that_the_policy_names(terminal: Any, ki
     assert is_counted(record, policy, kind, measures={**measures, name: rounded})
     assert not is_counted(record, policy, kind, measures={**measures, name: worse})
     assert not is_counted(record, policy, kind, measures={n: v for n, v in measures.items() if n != name})
+
+
+@pytest.mark.parametrize("margin", [None, -0.01])
+def test_another_code_that_fits_as_well_is_no_light_on_a_face(terminal: Any, margin: float | None) -> None:
+    record, policy = on_a_path_of_everything(terminal)
+    measures = next(e.measures for e in record.evidence if e.kind is EvidenceKind.ILLUMINATION)
+    others = {name: value for name, value in measures.items() if name != "code_margin"}
+    changed = others if margin is None else {**others, "code_margin": margin}
+    assert not is_counted(record, policy, EvidenceKind.ILLUMINATION, measures=changed)
 
 
 @pytest.mark.parametrize(

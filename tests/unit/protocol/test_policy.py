@@ -32,10 +32,13 @@ def changed(section: str, **values: Any) -> bytes:
     return policy.model_copy(update={section: part}).to_bytes()
 
 
-def test_default_policy_names_every_kind_of_evidence_on_the_standard_path() -> None:
-    path = default_policy().paths[PathName.STANDARD]
-    assert set(path.required) | set(path.advisory) == set(EvidenceKind)
-    assert set(path.advisory) == {EvidenceKind.TEXTURE, EvidenceKind.PULSE}
+def test_default_policy_asks_for_every_kind_of_evidence_where_it_can_be_had() -> None:
+    paths = default_policy().paths
+    assert {kind for path in paths.values() for kind in (*path.required, *path.advisory)} == set(EvidenceKind)
+    # A pulse has a stage of its own, which only a path that requires it has.
+    assert [name for name, path in paths.items() if EvidenceKind.PULSE in (*path.required, *path.advisory)] == [
+        PathName.NO_MOVEMENT
+    ]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +101,8 @@ def test_every_path_requires_one_face_throughout_and_an_answer_to_something_draw
         ("planarity", "min_yaw_deg"),
         ("pulse", "min_snr_db"),
         ("capture_path", "min_exposure_response"),
+        ("capture_path", "min_regular"),
+        ("illumination", "min_steady"),
     ],
 )
 def test_a_floor_that_everything_reaches_is_refused(section: str, name: str, floor: float) -> None:
@@ -122,7 +127,9 @@ def test_a_path_that_requires_what_has_no_thresholds_is_refused(kind: EvidenceKi
 
 
 def test_a_path_that_needs_light_and_has_none_is_refused() -> None:
-    capture = CapturePathPolicy(max_exposure_error=0.2, min_exposure_response=0.5, max_repeated_frames=0)
+    capture = CapturePathPolicy(
+        max_exposure_error=0.2, min_exposure_response=0.5, max_repeated_frames=0, min_regular=0.8
+    )
     update = {
         "paths": {PathName.STANDARD: PathPolicy(required=(*BARE, EvidenceKind.CAPTURE_PATH))},
         "capture_path": capture,

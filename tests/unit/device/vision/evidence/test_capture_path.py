@@ -14,7 +14,7 @@ from device.vision.frame import CaptureMetadata, Frame
 from protocol.evidence import EvidenceResult, EvidenceStatus
 from protocol.policy import CapturePathPolicy
 
-RULES = CapturePathPolicy(max_exposure_error=0.05, min_exposure_response=0.5, max_repeated_frames=1)
+RULES = CapturePathPolicy(max_exposure_error=0.05, min_exposure_response=0.5, max_repeated_frames=1, min_regular=0.8)
 RATE, CHIP, CHIPS = 15, 6, 12
 """Frames a second, frames of a step, steps."""
 

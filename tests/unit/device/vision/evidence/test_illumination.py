@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from device.vision.evidence.face_patch import FacePatch
-from device.vision.evidence.illumination import MOST_DEVIATION, IlluminationRecorder
+from device.vision.evidence.illumination import IlluminationRecorder
 from device.vision.evidence.light_fit import follow_code
 from device.vision.evidence.stimulus import StimulusLog
 from device.vision.frame import CaptureMetadata, Frame
@@ -23,7 +23,14 @@ from protocol.policy import IlluminationPolicy, LightPolicy
 
 Array = NDArray[np.float64]
 RULES = IlluminationPolicy(
-    min_code_correlation=0.95, min_gain=0.02, min_relief=0.07, max_highlight=4.0, min_albedo_share=0.40
+    min_code_correlation=0.95,
+    min_gain=0.02,
+    min_relief=0.07,
+    max_highlight=4.0,
+    min_albedo_share=0.40,
+    max_code_deviation=0.2,
+    min_steady=0.85,
+    max_gap_s=0.35,
 )
 STEPS = LightPolicy(chips=12, chip_s=0.4, exposures=(1.0, 0.6))
 FADES = LightPolicy(chips=8, chip_s=0.35, ramp_s=1.5)
@@ -258,7 +265,7 @@ def test_no_other_code_is_right_by_chance(rules: LightPolicy) -> None:
         ]
         fit = follow_code(patches, face, log)
         assert fit is not None
-        assert fit.correlation < RULES.min_code_correlation or fit.deviation > MOST_DEVIATION
+        assert fit.correlation < RULES.min_code_correlation or fit.deviation > RULES.max_code_deviation
 
 
 def test_one_wrong_step_of_twelve_is_a_wrong_code(stage: Callable[..., Stage]) -> None:
@@ -266,7 +273,7 @@ def test_one_wrong_step_of_twelve_is_a_wrong_code(stage: Callable[..., Stage]) -
     shown[5] = (1 - shown[5][0], shown[5][1])
     result = stage("face").play(shown=shown)
     assert (result.status, result.reason) == (EvidenceStatus.FAILED, "wrong_code")
-    assert result.measures["code_deviation"] > MOST_DEVIATION
+    assert result.measures["code_deviation"] > RULES.max_code_deviation
 
 
 def test_too_few_frames_are_not_judged(stage: Callable[..., Stage]) -> None:

@@ -15,7 +15,7 @@ from protocol.policy import PulsePolicy
 
 Array = NDArray[np.float64]
 Place = Callable[..., FaceLandmarks]
-RULES = PulsePolicy(window_s=8, min_snr_db=2.0, min_rate_bpm=42, max_rate_bpm=180)
+RULES = PulsePolicy(window_s=8, min_snr_db=2.0, max_motion=0.35, min_rate_bpm=42, max_rate_bpm=180)
 BAND = (0.7, 3.0)
 SKIN, BLOOD = np.array([150.0, 110.0, 90.0]), np.array([0.33, 0.77, 0.53])
 """Mean colour of skin, and the relative strength of the pulse in it. Source: de Haan and van Leest, Improved motion robustness of
