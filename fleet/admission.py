@@ -353,6 +353,7 @@ def _asked_of(kind: EvidenceKind, record: CertificationRecord, policy: Policy) -
                 "relief_left": light.min_relief,
                 "relief_right": light.min_relief,
                 "albedo_share": light.min_albedo_share,
+                # Measures are rounded in a record: the terminal asks for more than 0, which may be written as 0.
                 "code_margin": 0.0,
                 "steady": light.min_steady,
             }

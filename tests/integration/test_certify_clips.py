@@ -97,9 +97,13 @@ def test_a_live_person_is_certified_and_followed_throughout(networks, person):
 @pytest.mark.parametrize("clip", ["print_om.mp4", "mask_om.mp4", "screen_om.mp4"])
 def test_print_mask_and_replay_of_the_right_person_are_not_certified(networks, clip):
     result = certify(networks, clip, reference("om"))
-    challenge = next(found for found in result.record.evidence if found.kind is EvidenceKind.CHALLENGE)
+    challenge = next((found for found in result.record.evidence if found.kind is EvidenceKind.CHALLENGE), None)
     assert result.outcome != Outcome.CERTIFIED
-    assert challenge.status is not EvidenceStatus.PASSED
+    if challenge is None:
+        # The cut-out and the screen hide so much of the face that nothing is asked.
+        assert result.outcome == Outcome.POOR_SAMPLE
+    else:
+        assert challenge.status is not EvidenceStatus.PASSED
 
 
 def test_another_living_person_under_the_same_number_is_not_certified(networks):

@@ -30,6 +30,8 @@ LEAST_FRAMES = 12
 """Four parameters for each place, three frames for each."""
 _LEAST_LEVELS = 0.1
 """Standard deviation that the code of each half must have among the frames used: a half that is on for a fiftieth of them has .14."""
+_MOST_CONDITION = 100.0
+"""Of the regressors: beyond it an error of a hundredth in the brightness may be one of the whole gain."""
 _LATENCY_TIE = 0.002
 """Correlations this near to each other are the same; then the latency nearest to none is taken."""
 _ALTERNATIVES = 15
@@ -49,6 +51,8 @@ _LEAST_LIGHT = 0.05
 """Light below this part of the median counts as this much: its logarithm is noise."""
 _LEAST_PART = 0.1
 """Places where a gain is less than this part of the median are in a cast shadow and have no logarithm worth having."""
+_LEAST_USABLE = 0.4
+"""Part of the face that must be left to measure relief on; chosen: with less a quadratic bends around whatever is there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,7 +230,7 @@ def _is_enough(light: NDArray[np.float64], used: NDArray[np.bool_]) -> bool:
         return False
     chosen = light[used]
     return all(
-        bool((part.std(axis=0) >= _LEAST_LEVELS).all()) and np.linalg.cond(_design(part)) < 100.0
+        bool((part.std(axis=0) >= _LEAST_LEVELS).all()) and np.linalg.cond(_design(part)) < _MOST_CONDITION
         for part in (chosen[0::2], chosen[1::2])
     )
 
@@ -296,7 +300,7 @@ def _relief(pairs: Sequence[tuple[Plane, Plane]], face: Mask) -> float:
     for pair in pairs:
         for plane in pair:
             usable &= plane > _LEAST_PART * max(float(np.median(plane[face])), 1e-6)
-    if usable.sum() < 0.4 * face.sum():
+    if usable.sum() < _LEAST_USABLE * face.sum():
         return math.nan
     rows, columns = np.nonzero(usable)
     x, y = columns / usable.shape[1] - 0.5, rows / usable.shape[0] - 0.5
