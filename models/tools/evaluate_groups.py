@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from device.vision.features import FeatureVector
 from models.tools.evaluate_index import BadRow, existing_file, read_index
-from models.tools.metrics import Interval, threshold_at_fmr, wilson
+from models.tools.metrics import LEAST_GROUPS, Interval, finite, grouped_interval, threshold_at_fmr
 from protocol.calibration import CalibrationImpossible, ImpostorScores, calibrate
 from protocol.cohort import LEAST_PEOPLE, NEAREST_SHARE, levels, normalised
 
@@ -151,14 +151,13 @@ def evaluate_all_pairs(pictures: Pictures) -> dict[str, Any]:
         for name, found in scores.items():
             threshold = threshold_at_fmr(found[~is_same], rate)
             missed[name] = found[is_same] < threshold
-            count = int(missed[name].sum())
             report[name].append(
                 {
                     "fmr": rate,
-                    "threshold": _finite(threshold),
-                    "fnmr": _finite(_share(missed[name])),
-                    "fnmr_interval": wilson(count, len(missed[name])),
-                    "false_non_matches": count,
+                    "threshold": finite(threshold),
+                    "fnmr": finite(_share(missed[name])),
+                    "fnmr_interval": grouped_interval(list(zip(genuine.first_person, missed[name], strict=True))),
+                    "false_non_matches": int(missed[name].sum()),
                 }
             )
         report["change"].append({"fmr": rate, **_change(missed["raw"], missed["normalised"], genuine.first_person)})
@@ -170,8 +169,8 @@ def evaluate_all_pairs(pictures: Pictures) -> dict[str, Any]:
         "impostor_pairs": int((~is_same).sum()),
         "is_cohort_large_enough": pictures.people_count - 2 >= LEAST_PEOPLE,
         "method": f"flip-averaged features; cohort: the first picture of every identity but the two compared, its nearest "
-        f"{NEAREST_SHARE:.0%}; FNMR intervals: Wilson over pairs; interval of the change: bootstrap over identities "
-        f"({_RESAMPLES} resamples) at fixed thresholds",
+        f"{NEAREST_SHARE:.0%}; intervals of the FNMR and of its change: bootstrap over identities at fixed "
+        f"thresholds; where fewer than {LEAST_GROUPS} identities are drawn from or nothing is an error, Clopper-Pearson over identities",
     }
 
 
@@ -190,7 +189,13 @@ def evaluate_groups(pictures: Pictures, members: Sequence[Member], *, splits: in
     groups: dict[str, set[Path]] = {}
     for member in members:
         groups.setdefault(member.group, set()).add(member.picture)
-    return {name: _group(pictures, pictures.only(paths), raw, normal, splits) for name, paths in sorted(groups.items())}
+    return {
+        name: {
+            "without_features": len(paths - set(pictures.paths)),
+            **_group(pictures, pictures.only(paths), raw, normal, splits),
+        }
+        for name, paths in sorted(groups.items())
+    }
 
 
 def _group(pictures: Pictures, chosen: Index, raw: float, normal: float, splits: int) -> dict[str, Any]:
@@ -213,12 +218,12 @@ def _rates(pairs: Pairs, scores: Real, threshold: float) -> dict[str, Any]:
     fmr, fnmr = errors.fmr(), errors.fnmr()
     intervals = errors.intervals()
     return {
-        "threshold": _finite(threshold),
-        "fmr": _finite(fmr),
+        "threshold": finite(threshold),
+        "fmr": finite(fmr),
         "fmr_over_nominal": _ratio(fmr),
         "fmr_interval": intervals["fmr"],
-        "fmr_between_people": _finite(errors.fmr_between_people()),
-        "fnmr": _finite(fnmr),
+        "fmr_between_people": finite(errors.fmr_between_people()),
+        "fnmr": finite(fnmr),
         "fnmr_interval": intervals["fnmr"],
         "false_matches": int(errors.matched.sum()),
         "false_non_matches": int(errors.missed.sum()),
@@ -349,7 +354,7 @@ def _change(raw: Flags, normalised: Flags, people: Index) -> dict[str, Any]:
         drawn = generator.integers(0, len(numbers), len(numbers))
         found.append(_relative(float(before[drawn].sum()), float(after[drawn].sum())))
     return {
-        "fnmr_relative": _finite(_relative(float(before.sum()), float(after.sum()))),
+        "fnmr_relative": finite(_relative(float(before.sum()), float(after.sum()))),
         "fnmr_relative_interval": _interval(np.array(found)),
     }
 
@@ -379,11 +384,7 @@ def _mean(values: Real) -> float | None:
 
 
 def _ratio(fmr: float) -> float | None:
-    return _finite(fmr / NOMINAL)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return finite(fmr / NOMINAL)
 
 
 def _member(cells: Mapping[str, str], root: Path) -> Member:

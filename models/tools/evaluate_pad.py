@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ import numpy as np
 from device.vision.geometry import Box
 from device.vision.inference import Network, Networks
 from device.vision.texture import TextureScorer
-from models.tools.evaluate_index import existing_file, one_of, read_index, read_picture
+from models.tools.evaluate_index import IndexInvalid, existing_file, one_of, read_index, read_picture
 from models.tools.evaluate_stills import StillObserver, names_of, padded
 from models.tools.evaluate_verification import Paths
-from models.tools.metrics import Scores, wilson
+from models.tools.metrics import LEAST_GROUPS, Scores, grouped_interval, wilson
 from models.tools.pad_metrics import apcer, area_under_curve, bpcer, bpcer_at_apcer, group_bootstrap
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.policy import default_policy
@@ -54,9 +55,15 @@ def read_presentations(index: Path) -> list[Presentation]:
     """Read an index of presentations.
 
     Raises:
-        IndexInvalid: names every bad row.
+        IndexInvalid: names every bad row, and every file that stands in several.
     """
-    return read_index(index, COLUMNS, _presentation)
+    rows = read_index(index, COLUMNS, _presentation)
+    counted = Counter(row.path for row in rows)
+    if doubled := [path for path, count in counted.items() if count > 1]:
+        raise IndexInvalid(
+            [f"{index.name}: {path.name} is in {counted[path]} rows, expected in one" for path in doubled]
+        )
+    return rows
 
 
 def evaluate_pad(presentations: Sequence[Presentation], networks: Networks, *, track: Paths = iter) -> dict[str, Any]:
@@ -66,10 +73,10 @@ def evaluate_pad(presentations: Sequence[Presentation], networks: Networks, *, t
     no error rates. A failure to acquire is reported by class; it is neither a right nor a wrong PAD decision, and no rate
     counts it. A terminal takes the median of many frames; these are rates of single pictures.
     """
-    chosen = {item.path: item for item in presentations}
     scorer = None if networks.texture is None else TextureScorer(networks.texture)
     observer = StillObserver(networks)
-    outcomes = [_observe(chosen[path], observer, scorer) for path in track(sorted(chosen))]
+    by_path = {item.path: item for item in presentations}
+    outcomes = [_observe(by_path[path], observer, scorer) for path in track(sorted(by_path))]
     classes: dict[tuple[str, str, str], list[_Outcome]] = {}
     for outcome in outcomes:
         item = outcome.presentation
@@ -96,12 +103,13 @@ def evaluate_pad(presentations: Sequence[Presentation], networks: Networks, *, t
             }
             for (source, label, kind), found in sorted(classes.items())
         ],
-        "presentations": len(chosen),
+        "presentations": len(by_path),
         "networks": used.digests,
         "runtime": used.runtime,
         "method": (
-            "sources are not pooled, single pictures; AUC: probability that bona fide scores above attack, 95 % bootstrap over subjects "
-            "or clips; APCER and BPCER at the policy's threshold, else the manifest's, 95 % Wilson"
+            "sources are not pooled, single pictures; AUC: probability that bona fide scores above attack; APCER and BPCER at the policy's "
+            "threshold, else the manifest's; intervals: 95 % bootstrap over subjects or clips; of APCER and BPCER Clopper-Pearson over "
+            f"their number where it is below {LEAST_GROUPS} or nothing or everything is an error"
         ),
     }
 
@@ -148,6 +156,8 @@ def _rates(outcomes: Sequence[_Outcome], threshold: float | None) -> list[dict[s
             continue
         if item.label == LABELS[0]:
             bona_fide.setdefault(item.source, []).append(outcome)
+            # A source without attacks has a row, too.
+            attacks.setdefault((item.source, ALL_SPECIES), [])
             continue
         attacks.setdefault((item.source, ALL_SPECIES), []).append(outcome)
         attacks.setdefault((item.source, item.kind), []).append(outcome)
@@ -157,7 +167,7 @@ def _rates(outcomes: Sequence[_Outcome], threshold: float | None) -> list[dict[s
         _row(source, kind, bona_fide.get(source, []), found, threshold)
         for (source, kind), found in sorted(attacks.items())
         # One species alone is the same as all.
-        if kind != ALL_SPECIES or kinds[source] > 2
+        if kind != ALL_SPECIES or kinds[source] != 2
     ]
 
 
@@ -172,10 +182,12 @@ def _row(
         row["auc"] = area_under_curve(live_scores, attack_scores)
         row["auc_interval"] = group_bootstrap(area_under_curve, _grouped(live), _grouped(attack))
         row["bpcer_at_apcer_10"] = bpcer_at_apcer(live_scores, attack_scores, _APCER)
-    if threshold is not None and live and attack:
-        row["apcer"], row["bpcer"] = apcer(attack_scores, threshold), bpcer(live_scores, threshold)
-        row["apcer_interval"] = wilson(round(row["apcer"] * len(attack)), len(attack))
-        row["bpcer_interval"] = wilson(round(row["bpcer"] * len(live)), len(live))
+    if threshold is not None and attack:
+        row["apcer"] = apcer(attack_scores, threshold)
+        row["apcer_interval"] = grouped_interval([(group, score >= threshold) for group, score in _grouped(attack)])
+    if threshold is not None and live:
+        row["bpcer"] = bpcer(live_scores, threshold)
+        row["bpcer_interval"] = grouped_interval([(group, score < threshold) for group, score in _grouped(live)])
     return row
 
 

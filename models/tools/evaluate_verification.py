@@ -23,6 +23,7 @@ from models.tools.metrics import (
     bootstrap,
     equal_error_rate,
     false_match_rate,
+    finite,
     fnmr_at_fmr,
     fold_accuracy,
     threshold_at_fmr,
@@ -185,14 +186,14 @@ def _error_rates(genuine: Scores, impostor: Scores) -> dict[str, Any]:
         "fnmr_at_fmr": fnmr_at_fmr(genuine, impostor, FMR),
         "fnmr_at_fmr_interval": _fnmr_interval(genuine, impostor, FMR),
         "fmr": FMR,
-        "threshold": _finite(threshold_at_fmr(impostor, FMR)),
+        "threshold": finite(threshold_at_fmr(impostor, FMR)),
         "operating_points": [
             {
                 "fmr": rate,
                 "fmr_interval": wilson(round(false_match_rate(impostor, threshold) * len(impostor)), len(impostor)),
                 "fnmr": fnmr_at_fmr(genuine, impostor, rate),
                 "fnmr_interval": _fnmr_interval(genuine, impostor, rate),
-                "threshold": _finite(threshold),
+                "threshold": finite(threshold),
             }
             for rate in _OTHER_FMR
             if math.isfinite(threshold := threshold_at_fmr(impostor, rate))
@@ -202,10 +203,6 @@ def _error_rates(genuine: Scores, impostor: Scores) -> dict[str, Any]:
 
 def _fnmr_interval(genuine: Scores, impostor: Scores, rate: float) -> Interval:
     return bootstrap(lambda some, others: fnmr_at_fmr(some, others, rate), genuine, impostor)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _similarity(a: FeatureVector | None, b: FeatureVector | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,15 @@ Interval = tuple[float, float]
 _Z = 1.959963984540054
 """97.5 % point of the normal distribution."""
 _RESAMPLES = 1000
+_ROUNDING = 1e-9
+LEAST_GROUPS = 20
+"""For resampling groups. Source: simulated shares of .1 to .5, ten trials for each group, correlated by .3: with fewer groups the 95 %
+percentile interval held the share in as little as 60 % of the runs, from 20 on in 90 to 96 %."""
+
+
+def finite(value: float) -> float | None:
+    """Return a number as JSON can carry it, None where it is none or infinite."""
+    return value if math.isfinite(value) else None
 
 
 def wilson(successes: int, total: int) -> Interval:
@@ -42,6 +51,32 @@ def clopper_pearson(successes: int, total: int) -> Interval:
     low = 0.0 if successes == 0 else _bisect(lambda share: 1 - _binomial_cdf(successes - 1, total, share), 0.025)
     high = 1.0 if successes == total else _bisect(lambda share: -_binomial_cdf(successes, total, share), -0.025)
     return low, high
+
+
+def grouped_interval(found: Sequence[tuple[Hashable, bool]]) -> Interval:
+    """Return the 95 % interval of a share of errors among trials of subjects or clips, of which there is at least one.
+
+    Trials of one group are alike, so groups are resampled. Where nothing or everything is an error, or where there are fewer than
+    `LEAST_GROUPS`, resampling says too little: the groups are then counted as if each were one trial (Clopper-Pearson), their errors
+    rounded outwards.
+
+    Args:
+        found: (group, whether it is an error) of each trial.
+
+    Source: Efron and Tibshirani, An introduction to the bootstrap, 1993, chapters 8 and 13.
+    """
+    groups: dict[Hashable, list[bool]] = {}
+    for group, is_error in found:
+        groups.setdefault(group, []).append(is_error)
+    errors, trials = (np.array([each(flags) for flags in groups.values()]) for each in (sum, len))
+    if len(groups) < LEAST_GROUPS or not 0 < errors.sum() < trials.sum():
+        wrong = float(errors.sum() * len(groups) / max(trials.sum(), 1))
+        low, _ = clopper_pearson(math.floor(wrong + _ROUNDING), len(groups))
+        _, high = clopper_pearson(math.ceil(wrong - _ROUNDING), len(groups))
+        return low, high
+    drawn = np.random.default_rng(0).integers(len(groups), size=(_RESAMPLES, len(groups)))
+    low, high = np.percentile(errors[drawn].sum(axis=1) / trials[drawn].sum(axis=1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _bisect(rising: Callable[[float], float], wanted: float) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from models.tools.metrics import Interval, Scores
+from models.tools.metrics import Interval, Scores, threshold_at_fmr
 
 Statistic = Callable[[Scores, Scores], float]
 """Of bona fide and attack scores, larger = more likely bona fide."""
@@ -38,11 +38,7 @@ def bpcer(bona_fide: Scores, threshold: float) -> float:
 
 def bpcer_at_apcer(bona_fide: Scores, attack: Scores, rate: float) -> float:
     """Return the BPCER at the lowest threshold at which the APCER is at most `rate`."""
-    ordered = np.sort(attack)[::-1]
-    allowed = int(np.floor(rate * len(ordered) + 1e-9))
-    if allowed >= len(ordered):
-        return 0.0
-    return bpcer(bona_fide, float(np.nextafter(ordered[allowed], np.inf)))
+    return bpcer(bona_fide, threshold_at_fmr(attack, rate))
 
 
 def group_bootstrap(

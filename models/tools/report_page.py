@@ -113,12 +113,19 @@ def _verification(figures: Figures) -> list[str]:
         parts.append(f"FNMR of normalised against raw scores: {changes}. How: {every['method']}.\n")
     for group, found in figures.get("groups", {}).items():
         parts.append(
-            f"Group `{group}`: {found['pictures']:,} pictures of {found['identities']:,} people, {found['genuine_pairs']:,} genuine and "
+            f"Group `{group}`: {found['pictures']:,} pictures of {found['identities']:,} people{_lost(found)}, "
+            f"{found['genuine_pairs']:,} genuine and "
             f"{found['impostor_pairs']:,} impostor pairs, threshold meant for FMR {found['nominal_fmr']:g}. Counted by name only; it says "
             "nothing certain about any person.\n"
         )
         parts += _group(found)
     return parts
+
+
+def _lost(found: Figures) -> str:
+    """Say how many pictures of a group are in no rate; figures of an older run did not count them."""
+    count = found.get("without_features")
+    return "" if count is None else f" ({count:,} more without a face found)"
 
 
 def _group(found: Figures) -> list[str]:

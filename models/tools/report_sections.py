@@ -40,7 +40,7 @@ SECTIONS: Mapping[str, Section] = {
     ),
     "pad": Section(
         "Real attack pictures",
-        "crops of CelebA-Spoof, a nine-person sample of prints, cut-outs and telephone screens, stills of Silent-Face-Anti-Spoofing",
+        "crops of CelebA-Spoof, a sample of prints, cut-outs and telephone screens of five people, stills of Silent-Face-Anti-Spoofing",
         "lifecert-models evaluate pad EVAL/pad/index.csv --json",
         "The pictures show what the passive network makes of real prints and screens, source by source, at a threshold"
         " that was set on other data and checked on these.",
@@ -60,7 +60,7 @@ SECTIONS: Mapping[str, Section] = {
     ),
     "evidence": Section(
         "Evidence on rendered people",
-        "rendered people and attacks, development people for thresholds, held-out people for what is shown here",
+        "rendered people and attacks, both groups: development people, on whom thresholds were set, and held-out ones (decision 9)",
         "lifecert-models evaluate evidence --json",
         "The distributions show how far the measures of each kind of evidence lie apart between living people and each attack "
         "species, and where the threshold is.",

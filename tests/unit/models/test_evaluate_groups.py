@@ -18,6 +18,7 @@ from models.tools.evaluate_groups import (
     read_groups,
 )
 from models.tools.evaluate_index import IndexInvalid
+from models.tools.metrics import wilson
 from protocol.cohort import NEAREST_SHARE, level, normalised
 
 SIZE = 96
@@ -83,6 +84,30 @@ def test_all_pairs_are_counted() -> None:
     for row in report["raw"] + report["normalised"]:
         low, high = row["fnmr_interval"]
         assert low <= row["fnmr"] <= high
+
+
+def test_pairs_of_one_person_widen_the_interval_of_the_fnmr() -> None:
+    """Thirty people of whom three look like themselves in no two pictures; six pictures of each make fifteen pairs."""
+    given = features(30, pictures=6, seed=2)
+    rng = np.random.default_rng(5)
+    for path in [path for path in given if path.name < "p003"]:
+        values = rng.normal(size=SIZE)
+        given[path] = FeatureVector(np.asarray(values / np.linalg.norm(values), np.float32), "d" * 64)
+    report = evaluate_all_pairs(Pictures(given))
+    for row in report["raw"] + report["normalised"]:
+        low, high = row["fnmr_interval"]
+        alone = wilson(row["false_non_matches"], report["genuine_pairs"])
+        assert row["fnmr"] == pytest.approx(0.1, abs=0.02)
+        assert low < row["fnmr"] < high
+        assert high - low > 2 * (alone[1] - alone[0])
+    assert report["raw"] == evaluate_all_pairs(Pictures(given))["raw"]
+
+
+def test_pictures_of_a_group_without_a_face_are_counted() -> None:
+    given = features(60)
+    lost = Path("p003_1.png")
+    report = evaluate_groups(Pictures(given | {lost: None}), members(20), splits=1)["alike"]
+    assert (report["pictures"], report["without_features"]) == (39, 1)
 
 
 def test_a_group_of_people_alike_gets_a_threshold_of_its_own() -> None:

@@ -103,3 +103,11 @@ def test_each_label_and_each_detection_is_matched_once() -> None:
     label, near, nearer = (0, 0, 10, 10), (1, 0, 11, 10), (0, 0, 10, 9)
     assert [(i, j) for i, j, _ in match([label], [near, nearer])] == [(0, 1)]
     assert match([label], [(8, 8, 20, 20)]) == []
+
+
+def test_a_picture_in_two_rows_is_refused(write_index: Callable[[str], Path]) -> None:
+    """Its label would be that of whichever row came last."""
+    header = "file,label,kind,subject,clip,source,view,haar_face\n"
+    index = write_index(f"{header}part/one.png,attack,print,s,,some,,\npart/one.png,bonafide,live,s,,some,,\n")
+    with pytest.raises(IndexInvalid, match=r"one\.png is in 2 rows"):
+        read_presentations(index)

@@ -7,14 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.tools.metrics import (
+    LEAST_GROUPS,
     best_threshold,
     bootstrap,
     clopper_pearson,
     equal_error_rate,
     false_match_rate,
     false_non_match_rate,
+    finite,
     fnmr_at_fmr,
     fold_accuracy,
+    grouped_interval,
     threshold_at_fmr,
     wilson,
 )
@@ -96,3 +99,37 @@ def test_bootstrap_interval_is_repeatable_and_holds_the_value() -> None:
     low, high = bootstrap(equal_error_rate, genuine, impostor)
     assert (low, high) == bootstrap(equal_error_rate, genuine, impostor)
     assert low <= equal_error_rate(genuine, impostor) <= high
+
+
+def test_trials_of_one_person_widen_the_interval() -> None:
+    flags = [True] * 10 + [False] * 90
+    alone = grouped_interval(list(enumerate(flags)))
+    together = grouped_interval([(number // 10, flag) for number, flag in enumerate(flags)])
+    assert together[1] - together[0] > 2 * (alone[1] - alone[0])
+
+
+@pytest.mark.parametrize("flag", [False, True])
+def test_where_resampling_says_nothing_the_people_are_counted(flag: bool) -> None:
+    found = [(number // 10, flag) for number in range(100)]
+    assert grouped_interval(found) == clopper_pearson(10 * flag, 10)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=LEAST_GROUPS - 1), st.integers(1, 5))
+def test_of_few_people_each_counts_as_one_trial_rounded_outwards(flags: list[bool], trials: int) -> None:
+    found = [(number, flag) for number, flag in enumerate(flags) for _ in range(trials)]
+    assert grouped_interval(found) == clopper_pearson(sum(flags), len(flags))
+
+
+def test_one_person_alone_says_next_to_nothing_however_many_trials() -> None:
+    low, high = grouped_interval([("somebody", number < 50) for number in range(100)])
+    assert (low, high) == (0, 1)
+
+
+def test_without_trials_any_share_is_possible() -> None:
+    assert grouped_interval([]) == (0, 1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_json_cannot_carry_is_none(value: float) -> None:
+    assert finite(value) is None
+    assert finite(0.5) == 0.5
