@@ -124,7 +124,9 @@ def certify(
         ReferenceKind, typer.Option("--reference-kind", help="A photo enrols but never certifies by itself.")
     ] = ReferenceKind.LIVE,
     path: Annotated[str, typer.Option("--path", help="Way through the session, as the policy names it.")] = "standard",
-    witness: Annotated[str | None, typer.Option("--witness", help="Operator id of whoever vouches.")] = None,
+    witness: Annotated[
+        str | None, typer.Option("--witness", help="Operator id of whoever vouches: letters, digits, hyphens.")
+    ] = None,
     config: MaybeConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -134,6 +136,7 @@ def certify(
     from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused, PictureUnsuitable
     from protocol.documents import parse_document
     from protocol.errors import Malformed
+    from protocol.ids import parse_witness
     from protocol.policy import PathName, default_policy
     from protocol.references import CaptureKind
 
@@ -144,6 +147,8 @@ def certify(
     try:
         # What can be wrong with the arguments is told before the networks are loaded.
         parse_document(subject)
+        if witness is not None:
+            parse_witness(witness)
         if not frames.exists():
             _fail(f"clip {frames.name}: no such file", USAGE)
         picture = None

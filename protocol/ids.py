@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
+
+from protocol.errors import Malformed
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
@@ -32,3 +34,17 @@ KeyDomain = Annotated[str, Field(pattern=_NAME)]
 """Names the secret rotation that protects a set of references."""
 Witness = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 """Opaque id of a worker who vouches for a presentation; the agency alone knows whose."""
+
+_WITNESS: TypeAdapter[str] = TypeAdapter(Witness)
+
+
+def parse_witness(text: str) -> str:
+    """Return the id of a witness.
+
+    Raises:
+        Malformed: if it is none.
+    """
+    try:
+        return _WITNESS.validate_python(text)
+    except ValidationError as error:
+        raise Malformed(f"witness {text!r}: an operator id of 1 to 64 letters, digits and hyphens expected") from error

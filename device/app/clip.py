@@ -136,7 +136,7 @@ def certify_clip(
         on_frame: called for each frame of the second part, for a progress display.
 
     Raises:
-        Malformed: if the number is none.
+        Malformed: if the number or the witness is none.
         CameraUnavailable: if clip or picture cannot be read.
         ClipInvalid: if a clip description cannot be used.
         PictureUnsuitable: if the reference picture does not show exactly one whole face.
@@ -195,7 +195,7 @@ def play_session(
         on_line: takes every line the terminal gives.
 
     Raises:
-        Malformed: if the number is none.
+        Malformed: if the number or the witness is none.
         CameraUnavailable: if the picture cannot be read.
         PictureUnsuitable: if the reference picture does not show exactly one whole face.
     """

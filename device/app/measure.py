@@ -26,6 +26,7 @@ from device.vision.features import FeatureVector
 from device.vision.frame import Frame, Pixels
 from device.vision.inference import Network, Networks
 from device.vision.pipeline import VisionPipeline
+from device.vision.texture import TextureScorer
 from protocol.manifest import ModelManifest
 from protocol.policy import Policy
 from protocol.references import protect
@@ -131,7 +132,7 @@ class _WatchedCamera:
 
 
 def measure_start(picture: Path, *, models_dir: Path, features: str, runtime: Runtime) -> StartCost:
-    """Load the networks and come to one comparison score: detection, landmarks, features, comparison with a protected reference.
+    """Load the networks and come to one score: detection, landmarks, features, comparison with a protected reference, texture.
 
     The reference holds noise: what it says has no influence on the time.
 
@@ -157,6 +158,8 @@ def measure_start(picture: Path, *, models_dir: Path, features: str, runtime: Ru
     )
     probe = FeatureVector(protect(subject.features.values.astype(np.float32), key), networks.features.digest, "")
     compare(probe, reference)
+    if networks.texture is not None:
+        TextureScorer(networks.texture).score(pixels, subject.box)
     return StartCost(
         wall_s=round(_seconds_since_start(), 3),
         processor_s=round(time.process_time(), 3),

@@ -46,6 +46,7 @@ from device.session.events import (
 from device.session.machine import RETRY_S, UNDER_WAY, Session, State, advance
 from device.vision.normalisation import CohortMember, CohortRules
 from protocol.errors import Malformed, ProtocolError
+from protocol.ids import parse_witness
 from protocol.policy import PathName, Policy
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.references import CaptureKind
@@ -155,7 +156,12 @@ class Runner:
             text: the number, unchecked.
             path: the path through the session; the terminal's usual one by default.
             witness: opaque id of the worker who vouches for the presentation.
+
+        Raises:
+            Malformed: if the witness is no id; a record with it could not be stored.
         """
+        if witness is not None:
+            parse_witness(witness)
         self._inputs.put(_Presented(text, path if path is not None else self._path, witness))
 
     def press(self, button: Button) -> None:

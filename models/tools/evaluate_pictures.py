@@ -73,8 +73,7 @@ def evaluate_pictures(
         jobs: processes.
         on_played: called with the number shown and of all, for a progress display.
     """
-    attacks = {item.path: item for item in presentations if item.label == "attack"}
-    chosen = [attacks[path] for path in sorted(attacks)]
+    chosen = sorted((item for item in presentations if item.label == "attack"), key=lambda item: item.path)
     results: list[_Result] = []
     for result in spread(_show, chosen, people, opened, jobs=jobs):
         results.append(result)

@@ -113,6 +113,19 @@ def write_page(results: Results, folder: Path) -> None:
         (plots_folder / name).write_text(text, encoding="utf-8")
 
 
+def check_section(name: str, measured: Measured, file: str) -> None:
+    """Show figures that were measured elsewhere, before they take the place of others.
+
+    Raises:
+        ReportInvalid: if they are not those of the section.
+    """
+    try:
+        page_of({name: (measured.measured_on, measured.software, measured.figures)})
+        plots_of(name, measured.figures)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ReportInvalid(f"{file}: these are not the figures of `{name}`: {type(error).__name__} {error}") from error
+
+
 def evaluate_section(name: str, sources: Sources) -> Figures | None:
     """Evaluate a section; None where its data is not given or it has no function here.
 

@@ -24,6 +24,7 @@ from models.tools.report import (
     ReportInvalid,
     Results,
     Sources,
+    check_section,
     evaluate_section,
     read_results,
     without_names,
@@ -35,6 +36,7 @@ from models.tools.report_sections import SECTIONS
 from models.tools.sessions import Opened
 
 _DOCS = MODELS.parent / "docs"
+_KNOWN = _DOCS / f"{PAGE}.json"
 
 
 def report(
@@ -62,9 +64,10 @@ def report(
             "--float", help="Float feature network with its manifest beside it, to compare the int8 one with."
         ),
     ] = None,
-    known: Annotated[Path, typer.Option("--from", help="Figures measured before; kept where nothing newer is.")] = _DOCS
-    / f"{PAGE}.json",
-    save: Annotated[Path, typer.Option(help="Where all figures are kept.")] = _DOCS / f"{PAGE}.json",
+    known: Annotated[
+        Path, typer.Option("--from", help="Figures measured before; kept where nothing newer is.")
+    ] = _KNOWN,
+    save: Annotated[Path, typer.Option(help="Where all figures are kept.")] = _KNOWN,
     out: Annotated[Path, typer.Option(help="Folder for the page and its plots.")] = _DOCS,
     people: Annotated[Path, typer.Option(help="Folder of the rendered people.")] = PEOPLE,
 ) -> None:
@@ -73,10 +76,21 @@ def report(
     taken = dict(item.partition("=")[::2] for item in take or ())
     if unknown := sorted({*wanted, *taken} - set(SECTIONS)):
         _fail(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}", code=2)
+    if empty := sorted(name for name, file in taken.items() if not file):
+        _fail(f"--take {', '.join(empty)}: SECTION=FILE.json expected", code=2)
+    if known not in {_KNOWN, save} and not known.is_file():
+        _fail(f"--from {known}: no such file", code=2)
+    private = [name for name in wanted if name not in taken and "EVAL" in SECTIONS[name].command]
+    if evaluation is None and private and wanted != list(SECTIONS):
+        _fail(f"{', '.join(private)}: needs the private test data, --eval FOLDER", code=2)
     try:
         results = read_results(known) if known.is_file() else Results()
         for name, file in taken.items():
-            results = results.with_section(name, _taken(Path(file), None if measured is None else measured.date()))
+            day = None if measured is None else measured.date()
+            results = results.with_section(name, _taken(name, Path(file), day))
+    except ReportInvalid as error:
+        _fail(str(error), code=2)
+    try:
         measuring = [name for name in SECTIONS if name in wanted and name not in taken]
         if measuring:
             opened = Opened(MODELS, "features_mobilefacenet", "auto")
@@ -107,7 +121,7 @@ def _with(results: Results, name: str, figures: Figures) -> Results:
     return results.with_section(name, measured)
 
 
-def _taken(path: Path, measured: date | None) -> Measured:
+def _taken(name: str, path: Path, measured: date | None) -> Measured:
     """Return figures that `evaluate` printed, with the day and the version that it printed with them."""
     figures = _figures_of(path)
     day, software = figures.pop("measured_on", None), figures.pop("software", None)
@@ -118,7 +132,9 @@ def _taken(path: Path, measured: date | None) -> Measured:
     if when is None:
         raise ReportInvalid(f"{path.name}: does not say when it was measured; give --measured DATE")
     # Older files do not say the version either; today's is not theirs.
-    return Measured(measured_on=when, software=str(software or "not stated"), figures=without_names(figures))
+    found = Measured(measured_on=when, software=str(software or "not stated"), figures=without_names(figures))
+    check_section(name, found, path.name)
+    return found
 
 
 def _figures_of(path: Path) -> Figures:

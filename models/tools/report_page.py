@@ -235,7 +235,12 @@ def _scenes(figures: Figures) -> list[str]:
         )
         for path, item in figures["bpcer"].items()
     ]
+    played = (
+        f"{figures['attacks']} attacks and {figures['bona_fide']} living people (`--presentations`, `--bona-fide`), seed "
+        f"{figures['seed']}, policy {figures['policy']}.\n"
+    )
     return [
+        played,
         f"{_SESSION_TERMS}\n",
         *_left_out(figures),
         table(("people", "what", "errors", "rate"), rows),

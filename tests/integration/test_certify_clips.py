@@ -225,6 +225,13 @@ def test_a_wrong_check_digit_is_refused_without_repeating_the_number():
     assert wrong not in result.stderr
 
 
+@pytest.mark.parametrize("witness", ["op 1 !", "", "张三", "x" * 65])
+def test_a_witness_that_no_record_can_name_is_refused(witness):
+    result = call("certify", "--subject", NUMBER, "--frames", str(PEOPLE / "live_om.mp4"), "--witness", witness)
+    assert result.exit_code == 2
+    assert "letters, digits and hyphens" in one_line(result)
+
+
 def test_a_bad_reference_picture_is_refused(tmp_path):
     picture = tmp_path / "reference.jpg"
     picture.write_bytes(b"no picture")

@@ -34,6 +34,7 @@ SCENES: dict[str, Any] = {
         }
     },
     "refused_by_person": {"ash": "1 of 4"},
+    "bona_fide": 4, "seed": 1, "policy": "2026.1",
     "presentations": [{"number": 1, "person": "somebody"}],
 }  # fmt: skip
 
@@ -129,7 +130,7 @@ def test_figures_that_do_not_say_when_they_were_measured_need_a_day(tmp_path: Pa
     taken.write_text(json.dumps(SCENES), encoding="utf-8")
     arguments = ["report", "--from", str(known), "--save", str(known), "--out", str(tmp_path), "--sections", "none"]
     done = CliRunner().invoke(app, [*arguments, "--take", f"scenes={taken}"])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "--measured" in done.output
     assert not known.exists()
     done = CliRunner().invoke(app, [*arguments, "--take", f"scenes={taken}", "--measured", "2026-02-03"])
@@ -168,3 +169,32 @@ def test_a_section_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", "--sections", "weather", "--out", str(tmp_path)])
     assert done.exit_code == 2
     assert "weather" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sections", "none", "--from", "nowhere.json"], "no such file"),
+        (["--sections", "none", "--take", "scenes"], "SECTION=FILE.json expected"),
+        (["--sections", "pad"], "--eval FOLDER"),
+    ],
+)
+def test_what_cannot_be_done_is_a_usage_error_and_writes_nothing(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    save = tmp_path / "saved.json"
+    done = CliRunner().invoke(app, ["report", *arguments, "--save", str(save), "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert said in done.output
+    assert not save.exists()
+
+
+@pytest.mark.parametrize("figures", ["{}", '{"attacks": 3}', "[]"])
+def test_figures_of_another_section_take_nobodys_place(tmp_path: Path, figures: str) -> None:
+    save, file = tmp_path / "saved.json", tmp_path / "figures.json"
+    file.write_text(figures)
+    take = ["--take", f"scenes={file}", "--measured", "2026-01-02"]
+    done = CliRunner().invoke(app, ["report", "--sections", "none", *take, "--save", str(save), "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "figures.json" in done.output
+    assert not save.exists()
