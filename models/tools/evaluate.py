@@ -118,7 +118,13 @@ def verification(
     networks = _open(models, features, runtime)
     floating = None if float_network is None else _open_float(float_network, runtime)
     report = evaluate_verification(
-        rows, networks, members=members, float_features=floating, track=_track("extracting features")
+        rows,
+        networks,
+        members=members,
+        float_features=floating,
+        # The report draws them from what is printed.
+        with_curves=as_json,
+        track=_track("extracting features"),
     )
     points = ("fmr", "fmr_interval", "threshold", "fnmr", "fnmr_interval")
     single = {name: value for name, value in report.items() if name not in ("all_pairs", "groups")}
