@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from device.errors import ClipInvalid
 from device.simulated.clips import Clip
-from device.simulated.layered import LayeredClip, LayeredDescription, describe, open_layered, open_screen
+from device.simulated.layered import LayeredClip, LayeredDescription, describe, open_layered, open_screen, unusable
 from device.simulated.performers import REACTION_S, Answering, Heedless, Still
 from device.simulated.presenting import Filming, OnScreen, Present, Pulse, Seen, StandIn
 from device.simulated.scene import DARK
@@ -215,9 +215,7 @@ def _read(path: Path) -> AnyDescription:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ClipInvalid(f"clip description {path.name}: cannot be read: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ClipInvalid(f"clip description {path.name}: {where}: {first['msg']}") from error
+        raise unusable(path, error) from error
 
 
 class LiveActor:

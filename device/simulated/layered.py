@@ -199,6 +199,12 @@ def _checked(content: dict[str, Any], path: Path) -> LayeredDescription | Screen
     try:
         return _ANY.validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ClipInvalid(f"clip description {path.name}: {where}: {first['msg']}") from error
+        raise unusable(path, error) from error
+
+
+def unusable(path: Path, error: ValidationError) -> ClipInvalid:
+    """Return what is wrong with a description: file, key, and what is expected of it."""
+    first = error.errors()[0]
+    # A description of an unknown kind is wrong as a whole; what is wrong in it is its kind.
+    where = ".".join(str(part) for part in first["loc"]) or "kind"
+    return ClipInvalid(f"clip description {path.name}: {where}: {first['msg']}")
