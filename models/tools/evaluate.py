@@ -200,7 +200,7 @@ def scenes(
     features: Features = _DEFAULT_FEATURES,
     runtime: WantedRuntime = "auto",
 ) -> None:
-    """Certified attacks and refused people: rendered scenes, played through the terminal's own session on every path."""
+    """Certified attacks and refused people: rendered scenes, played through the terminal's own session on every path (an hour)."""
     opened = Opened(models, features, _runtime(runtime), policy)
     _open(models, features, runtime)
     with _sessions() as on_played:
