@@ -24,10 +24,12 @@ def is_acceptable(components: Mapping[str, float], minimum: Mapping[str, float],
 
 
 def weakest(components: Mapping[str, float], minimum: Mapping[str, float]) -> str | None:
-    """Return the component furthest below its minimum, the first one of equals; None where none is below."""
-    margins = {name: _measured(components, name) - least for name, least in minimum.items()}
-    below = [name for name, margin in margins.items() if not margin >= 0]
-    return min(below, key=lambda name: margins[name], default=None)
+    """Return the component that reaches the least part of its minimum, the first one of equals; None where none is below.
+
+    The part, not the points: bad light also lowers what says that something hides the face, whose minimum is high.
+    """
+    parts = {name: _measured(components, name) / max(minimum[name], 1.0) for name in _below(components, minimum)}
+    return min(parts, key=lambda name: parts[name], default=None)
 
 
 def unified_score(components: Mapping[str, float], minimum: Mapping[str, float]) -> float:
@@ -40,11 +42,16 @@ def unified_score(components: Mapping[str, float], minimum: Mapping[str, float])
     `models.tools.degradations`, rank correlation with the cosine to the person's undisturbed features is .76 for this mean, .70 for the
     smallest margin, .74 for the sum of logarithms; the best five of fifteen frames by it reach a cosine of .980, the first five .944.
     """
-    lacking = weakest(components, minimum)
-    if lacking is not None:
-        return _measured(components, lacking) - minimum[lacking]
+    if below := _below(components, minimum):
+        return min(below.values())
     ways = [(components[name] - least) / (100.0 - least) for name, least in minimum.items() if least < 100.0]
     return 100.0 * sum(ways) / len(ways) if ways else 100.0
+
+
+def _below(components: Mapping[str, float], minimum: Mapping[str, float]) -> dict[str, float]:
+    """Return how far each component is below its minimum, as a negative number; only those that are."""
+    margins = {name: _measured(components, name) - least for name, least in minimum.items()}
+    return {name: margin for name, margin in margins.items() if margin < 0}
 
 
 def _measured(components: Mapping[str, float], name: str) -> float:

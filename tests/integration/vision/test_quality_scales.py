@@ -55,7 +55,7 @@ def test_each_way_to_spoil_a_picture_lowers_its_component_and_hardly_another(
         ("distance", 0.25, "inter_eye_distance"),
         ("nearness", 1.15, "head_size"),
         ("dim light", 0.1, "under_exposure_prevention"),
-        ("fog", 0.8, "dynamic_range"),
+        ("fog", 0.9, "dynamic_range"),
         ("shade on one side", 0.95, "illumination_uniformity"),
         ("glare on the eyes", 0.5, "eyes_visible"),
         ("cloth from the chin up", 0.9, "face_occlusion_prevention"),

@@ -16,6 +16,12 @@ def test_a_component_equal_to_its_minimum_reaches_it():
     assert weakest({"sharpness": 40.0}, {"sharpness": 40.0}) is None
 
 
+def test_what_reaches_the_least_part_of_its_minimum_is_what_lacks():
+    minimum = {"sharpness": 40.0, "face_occlusion_prevention": 85.0}
+    assert weakest({"sharpness": 4.0, "face_occlusion_prevention": 40.0}, minimum) == "sharpness"
+    assert weakest({"sharpness": 30.0, "face_occlusion_prevention": 20.0}, minimum) == "face_occlusion_prevention"
+
+
 def test_a_component_that_was_not_measured_reaches_no_minimum():
     assert not is_acceptable({}, {"sharpness": 0.0})
     assert weakest({"eyes_open": 0.0}, {"sharpness": 0.0}) == "sharpness"
