@@ -355,7 +355,13 @@ def _evidence(figures: Figures) -> list[str]:
         "score: least, 5 %, median, 95 %, most",
         "reasons",
     )
-    return [table(columns, rows)]
+    one = (
+        [item for item in figures["rows"] if (item["kind"], item["light"]) == (rows[0][0], rows[0][1])] if rows else []
+    )
+    living = sum(item["presentations"] for item in one if item["species"] == "bona_fide")
+    attacks = sum(item["presentations"] for item in one) - living
+    played = f"{attacks} attacks and {living} living people under each light (`--presentations`, `--bona-fide`), seed {figures['seed']}.\n"
+    return [played, table(columns, rows)]
 
 
 def _quality(figures: Figures) -> list[str]:
