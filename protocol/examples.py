@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from protocol.capture import FeatureReport
+from protocol.cases import CASE_TYP, CaseKind, CaseReason, CaseRecord, Photo, PhotoCheck, PhotoRole
 from protocol.challenge import Action
 from protocol.documents import DocumentKind
+from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.keys import PublicJwk
 from protocol.outcomes import Outcome
@@ -27,6 +29,7 @@ from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.registration import REGISTRATION_TYP, FleetIdentity, TerminalRegistration
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
 from protocol.selftest import Check, SelftestReport
+from protocol.staff import STAFF_TYP, Operator, PinHash, PlaceName, Role, StaffList
 from protocol.times import ClockSource, DeviceTime
 from protocol.wire import WireMessage
 
@@ -110,6 +113,35 @@ def examples() -> Mapping[str, WireMessage]:
     )
     return {
         RECORD_TYP: record,
+        CASE_TYP: _case(moment),
+        EVENT_TYP: TerminalEvent(
+            record_id=_ID,
+            fleet_id="demo",
+            terminal_id="hall-1",
+            counter=50,
+            previous=_DIGEST,
+            kind=EventKind.SIGN_IN_LOCKED,
+            at=moment,
+            detail={"attempts": "5", "seconds": "300"},
+            software="0.1.0",
+        ),
+        STAFF_TYP: StaffList(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            issued_at=_NOON,
+            expires_at=_NOON + timedelta(days=30),
+            operators=(
+                Operator(
+                    operator_id="w-204",
+                    name="Example",
+                    roles=(Role.WORKER, Role.ENROLLER),
+                    pin=PinHash(salt=_ID, digest=_DIGEST),
+                    code_sha256=_DIGEST,
+                    valid_until=date(2027, 11, 2),
+                ),
+            ),
+            places=(PlaceName(code="620102001", name="Example village"),),
+        ),
         PRESENCE_TYP: Presence(
             fleet_id="demo",
             terminal_id="hall-1",
@@ -164,3 +196,33 @@ def examples() -> Mapping[str, WireMessage]:
             checks=(Check(name="camera", status="passed", detail="10 frames, 640x480", seconds=0.6),),
         ),
     }
+
+
+def _case(moment: DeviceTime) -> CaseRecord:
+    photos = tuple(
+        Photo(
+            role=role,
+            attachment=_DIGEST,
+            width_px=1280,
+            height_px=960,
+            image_bytes=183_204,
+            checks=(PhotoCheck(name="resolution", passed=True, found=1280.0, asked=640.0),),
+        )
+        for role in (PhotoRole.IDENTITY_CARD, PhotoRole.WITH_NEWSPAPER)
+    )
+    return CaseRecord(
+        record_id=_ID,
+        fleet_id="demo",
+        terminal_id="hall-1",
+        counter=49,
+        previous=_DIGEST,
+        kind=CaseKind.SPECIAL,
+        claim=Claim(document=DocumentKind.RESIDENT_ID, token=_TOKEN, subject_id=_ID),
+        operator="w-204",
+        reason=CaseReason.BEDRIDDEN,
+        photos=photos,
+        newspaper_date=date(2026, 11, 1),
+        newspaper_age_days=1,
+        opened=moment,
+        software="0.1.0",
+    )

@@ -35,6 +35,11 @@ KeyDomain = Annotated[str, Field(pattern=_NAME)]
 Witness = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$")]
 """Opaque id of a worker who vouches for a presentation; the agency alone knows whose."""
 
+OperatorId = Witness
+"""Opaque id of somebody who signs in on a terminal: a worker, who may be the witness of somebody else's visit."""
+PlaceCode = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,32}$")]
+"""Names a place of the agency's own list: a village, a street, a home; an administrative division's code where there is one."""
+
 _WITNESS: TypeAdapter[str] = TypeAdapter(Witness)
 
 

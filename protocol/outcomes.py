@@ -46,6 +46,8 @@ class Reason(StrEnum):
     EVIDENCE_NOT_RUN = "evidence_not_run"
     WITNESS_MISSING = "witness_missing"
     """The path asks for a worker who vouches for the presentation, and none was named."""
+    OPERATOR_MISSING = "operator_missing"
+    """An enrolment needs an operator who may enrol."""
     CLOCK = "clock"
     POLICY_UNKNOWN = "policy_unknown"
     """No policy in force, or it does not know this path or network."""

@@ -1,28 +1,54 @@
-"""The certification record: what was decided, and everything needed to replay the decision.
+"""What a terminal records: links of one chain, each signed, each naming the digest of the one before.
 
-No picture, no features, no document number. A terminal signs the record's bytes; every record names the digest of the one
-before it, so that a terminal's records form a chain in which nothing can be left out or slipped in unseen.
+Nothing can be left out of such a chain or slipped into it unseen. Its links are certification records (here), case records
+(`protocol.cases`) and terminal events (`protocol.events`). A certification record says what was decided, with everything needed to
+replay the decision. No picture, no features in the open, no document number.
 """
 
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Literal
+from enum import StrEnum
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from protocol.challenge import Action
 from protocol.documents import DocumentKind
 from protocol.evidence import EvidenceResult
-from protocol.ids import ClaimToken, FleetId, RecordId, ReferenceId, SessionId, Sha256, SubjectId, TerminalId, Witness
+from protocol.ids import (
+    ClaimToken,
+    FleetId,
+    OperatorId,
+    RecordId,
+    ReferenceId,
+    SessionId,
+    Sha256,
+    SubjectId,
+    TerminalId,
+    Witness,
+)
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName
-from protocol.references import CaptureKind
+from protocol.references import CaptureKind, LegalBasis
 from protocol.times import DeviceTime
+from protocol.visits import Visit
 from protocol.wire import WireMessage, WirePart
 
 RECORD_TYP = "lifecert-record"
 """`typ` in the signed header of a record."""
+
+
+class Link(WireMessage):
+    """What every link of a terminal's chain carries."""
+
+    record_id: RecordId
+    fleet_id: FleetId
+    terminal_id: TerminalId
+    counter: int = Field(ge=1)
+    """1 for a terminal's first link, then one more each; never used twice."""
+    previous: Sha256 | None
+    """Digest of the JWS of the link with the counter before this one; None with counter 1."""
 
 
 class Claim(WirePart):
@@ -88,7 +114,27 @@ class Decision(WirePart):
     rule_pack: str | None = None
 
 
-class CertificationRecord(WireMessage):
+class Purpose(StrEnum):
+    """What a session is for."""
+
+    CERTIFICATION = "certification"
+    ENROLMENT = "enrolment"
+    """Makes a live reference on site; the first one is itself a certification (R1-1)."""
+
+
+class SealedReference(WirePart):
+    """A reference that the terminal made, for the fleet's eyes only."""
+
+    kind: Literal["enrolment", "refresh", "photo"]
+    """`enrolment`: live, at the request of an operator; `refresh`: of a certified session, proposed to follow the person's ageing;
+    `photo`: of a photograph, provisional (R1-19)."""
+    reference_id: ReferenceId
+    legal_basis: LegalBasis
+    sealed: str = Field(max_length=16384, repr=False)
+    """JWE, to the fleet's sealing key, of a `protocol.references.Reference` as JSON."""
+
+
+class CertificationRecord(Link):
     """One decided session."""
 
     TYPE: ClassVar[str] = "certification-record"
@@ -96,14 +142,8 @@ class CertificationRecord(WireMessage):
 
     type: Literal["certification-record"] = "certification-record"
     version: Literal[1] = 1
-    record_id: RecordId
-    fleet_id: FleetId
-    terminal_id: TerminalId
-    counter: int = Field(ge=1)
-    """1 for a terminal's first record, then one more each; never used twice."""
-    previous: Sha256 | None
-    """Digest of the JWS of the record with the counter before this one; None with counter 1."""
     session_id: SessionId
+    purpose: Purpose = Purpose.CERTIFICATION
     nonce: str = Field(pattern=r"^[0-9a-f]{32}$")
     """The random number from which challenge and light code were drawn; anyone can draw it again."""
     claim: Claim
@@ -113,6 +153,12 @@ class CertificationRecord(WireMessage):
     challenge: tuple[AskedAction, ...]
     witness: Witness | None = None
     """The worker who vouches for the presentation, where the path asks for one; an id without meaning outside the agency."""
+    operator: OperatorId | None = None
+    """Who was signed in at the terminal; an enrolment has one."""
+    visit: Visit | None = None
+    """Where the terminal was brought to the person."""
+    reference: SealedReference | None = None
+    """What an enrolment made, or what a certified session proposes."""
     quality: dict[str, float]
     """Named quality components 0..100 of the probe, larger = better."""
     networks: tuple[NetworkUse, ...]
@@ -122,3 +168,11 @@ class CertificationRecord(WireMessage):
     """Whether no camera saw what is recorded: a terminal for demonstration or tests."""
     started: DeviceTime
     decided: DeviceTime
+
+    @model_validator(mode="after")
+    def _answered_for(self) -> Self:
+        if self.purpose is Purpose.ENROLMENT and self.operator is None:
+            raise ValueError("an enrolment without an operator")
+        if self.reference is not None and (self.reference.kind == "enrolment") != (self.purpose is Purpose.ENROLMENT):
+            raise ValueError(f"a session for {self.purpose} with a reference of kind {self.reference.kind}")
+        return self

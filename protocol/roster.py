@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from protocol.ids import ClaimToken, FleetId, KeyDomain, SubjectId, TerminalId
+from protocol.ids import ClaimToken, FleetId, KeyDomain, PlaceCode, SubjectId, TerminalId
 from protocol.references import Reference
 from protocol.wire import UtcTime, WireMessage, WirePart
 
@@ -23,6 +23,15 @@ Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 """32 secret bytes in base64url without padding; only ever inside a seal, never in a repr."""
 
 
+class SubjectLabel(WirePart):
+    """By what a signed-in operator finds a subject in the name list; shown to nobody else."""
+
+    name: str = Field(min_length=1, max_length=120, repr=False)
+    born: int | None = Field(default=None, ge=1880, le=2200, repr=False)
+    """Year of birth, to tell people of one name apart."""
+    place: PlaceCode | None = None
+
+
 class RosterEntry(WirePart):
     """One change: a subject with all its references, or a tombstone."""
 
@@ -30,6 +39,7 @@ class RosterEntry(WirePart):
     subject_id: SubjectId
     claim_token: ClaimToken
     removed: bool = False
+    label: SubjectLabel | None = None
     references: tuple[Reference, ...] = ()
 
 
@@ -54,6 +64,8 @@ class RosterPage(WireMessage):
     """Whether nothing newer existed when it was made."""
     claim_key: Secret = Field(repr=False)
     feature_keys: dict[KeyDomain, Secret] = Field(repr=False)
+    enrolment_domain: KeyDomain | None = None
+    """The key domain of references made on this terminal; None where it makes none."""
     entries: tuple[RosterEntry, ...] = Field(max_length=PAGE_ENTRIES)
 
 

@@ -24,9 +24,11 @@ class Kind(StrEnum):
     RECORD = "record"
     PRESENCE = "presence"
     ROSTER_REQUEST = "roster-request"
+    ATTACHMENT = "attachment"
     RECEIPT = "receipt"
     ROSTER = "roster"
     POLICY = "policy"
+    STAFF = "staff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,22 @@ class TopicRule:
 
 
 TABLE: dict[Kind, TopicRule] = {
-    Kind.RECORD: TopicRule("up", 1, False, "JWS of certification-record", 64 * 1024, "one decided session"),
+    Kind.RECORD: TopicRule(
+        "up",
+        1,
+        False,
+        "JWS of certification-record, case-record or terminal-event",
+        64 * 1024,
+        "one link of the terminal's chain",
+    ),
     Kind.PRESENCE: TopicRule(
         "up", 1, True, "JWS of presence", 8 * 1024, "online or offline (will), counters, versions"
     ),
     Kind.ROSTER_REQUEST: TopicRule(
         "up", 1, False, "JWS of roster-request", 4 * 1024, "asks for roster changes since a version"
+    ),
+    Kind.ATTACHMENT: TopicRule(
+        "up", 1, False, "JWE of a picture (JPEG)", MAX_MESSAGE_BYTES, "a picture that a case record names by digest"
     ),
     Kind.RECEIPT: TopicRule("down", 1, False, "JWS of receipt", 64 * 1024, "these records are in the fleet's database"),
     Kind.ROSTER: TopicRule(
@@ -60,6 +72,9 @@ TABLE: dict[Kind, TopicRule] = {
         "references for this terminal, sealed to it",
     ),
     Kind.POLICY: TopicRule("down", 1, True, "JWS of policy", 64 * 1024, "thresholds, paths and timers in force"),
+    Kind.STAFF: TopicRule(
+        "down", 1, True, "JWE of JWS of staff-list", MAX_MESSAGE_BYTES, "who may sign in on this terminal, sealed to it"
+    ),
 }
 
 

@@ -1,0 +1,78 @@
+"""Terminal events: what happened to a terminal that is no session and no case, as links of its chain.
+
+They are few: something a person saw or that the fleet must know. What heals within a session stands in the log alone.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from protocol.ids import OperatorId
+from protocol.records import Link
+from protocol.times import DeviceTime
+
+EVENT_TYP = "lifecert-event"
+"""`typ` in the signed header of a terminal event."""
+
+Detail = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+-]{0,64}$")]
+"""A code, a number as text or the name of a file of ours; never free text, so never anything about a person."""
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    STARTED = "started"
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    """A wrong PIN or an operator code that nobody has; `attempts` counts those in a row."""
+    SIGN_IN_LOCKED = "sign_in_locked"
+    """Too many in a row: nobody can sign in for `seconds`."""
+    CAMERA_LOST = "camera_lost"
+    CAMERA_BACK = "camera_back"
+    LIGHT_LOST = "light_lost"
+    READER_GARBAGE = "reader_garbage"
+    """A reader gave so much that is no document that it was not listened to for a while."""
+    STICK_EXPORTED = "stick_exported"
+    STICK_IMPORTED = "stick_imported"
+    STICK_FAILED = "stick_failed"
+    """`why` says whether it was pulled out, full, damaged or somebody else's."""
+    ROSTER_EXPIRED = "roster_expired"
+    ROSTER_REFUSED = "roster_refused"
+    """`why` is `signature`, `other_terminal`, `malformed` or `expired`."""
+    VOICE_LINE_MISSING = "voice_line_missing"
+    BUTTON_STUCK = "button_stuck"
+    SENSOR_FLAPPING = "sensor_flapping"
+    SCREEN_LOST = "screen_lost"
+    """The page that had asked for the state did not ask again for a while."""
+    SCREEN_BACK = "screen_back"
+    POWER_FAILING = "power_failing"
+    POWER_BACK = "power_back"
+    CLOCK_JUMPED = "clock_jumped"
+    """The wall clock changed by `seconds` against the monotonic one."""
+    OFFLINE_WARNING = "offline_warning"
+    OFFLINE_LIMIT = "offline_limit"
+    """Too long, or too many records, without the fleet: no new session until it was heard of."""
+    REFERENCES_ERASED = "references_erased"
+    STATUS_SHOWN = "status_shown"
+    """A signed-in operator was shown the status of the subject of a slip."""
+
+
+class TerminalEvent(Link):
+    """One event."""
+
+    TYPE: ClassVar[str] = "terminal-event"
+    VERSION: ClassVar[int] = 1
+
+    type: Literal["terminal-event"] = "terminal-event"
+    version: Literal[1] = 1
+    kind: EventKind
+    at: DeviceTime
+    operator: OperatorId | None = None
+    """Who was signed in."""
+    detail: dict[Detail, Detail] = Field(default_factory=dict, max_length=16)
+    software: str
+    simulated: bool = False
