@@ -67,6 +67,10 @@ class PanelUnavailable(DeviceError):
     """The board with lamp and buttons cannot be opened; try again."""
 
 
+class ScreenUnavailable(DeviceError):
+    """The screen's page cannot be served; stop, and systemd starts the terminal again."""
+
+
 class RingLightUnavailable(DeviceError):
     """The light around the lens cannot be opened or set; try again."""
 

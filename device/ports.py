@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from device.desk.view import Touch, View
 from device.session.commands import Lamp
 from device.vision.frame import Frame
 from protocol.policy import PathName, Policy
@@ -98,6 +99,40 @@ class Panel(Protocol):
 
     def stop(self) -> None:
         """Switch everything off; may be called twice."""
+
+
+class Viewfinder(Protocol):
+    """Shows the person what the camera sees. Called from the thread of the camera."""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody looks; frames are not handed over otherwise."""
+
+    def show(self, frame: Frame) -> None:
+        """Show a frame, mirrored, small; nothing of it is kept once the next one or `clear` came."""
+
+    def clear(self) -> None:
+        """Show nothing, and forget the last frame."""
+
+
+class DeskScreen(Protocol):
+    """The screen a person touches."""
+
+    def start(self, on_touch: Callable[[Touch], None]) -> None:
+        """Begin; `on_touch` may be called from any thread. Raises `ScreenUnavailable`."""
+
+    def show(self, view: View) -> None:
+        """Show a view instead of the one before."""
+
+    def show_photo(self, jpeg: bytes | None) -> None:
+        """Offer the picture that was taken to whoever took it; None takes it away."""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a page has asked for the view within the last seconds."""
+
+    def stop(self) -> None:
+        """End; may be called twice."""
 
 
 class OnClaim(Protocol):

@@ -1,0 +1,1 @@
+"""The desk: everything on the screen around a certification session. Pure, like the session itself."""

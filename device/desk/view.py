@@ -1,0 +1,203 @@
+"""What the screen shows at one moment, as plain values: ids of texts and never texts, except names a signed-in operator may see.
+
+The page asks for the newest view and draws it; it decides nothing. Everything it can send back is a `Touch`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any, Literal
+
+from device.desk.tasks import InputKind, Step, Task
+
+Language = Literal["zh", "en"]
+
+
+class Screen(StrEnum):
+    """The pages of the screen."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    """Welcome; a card can be presented, a number typed, the language changed."""
+    NUMBER = "number"
+    """A document number is typed, its kind chosen where the number does not say it."""
+    SESSION = "session"
+    RESULT = "result"
+    SIGN_IN = "sign_in"
+    MENU = "menu"
+    """An operator's tasks."""
+    STEP = "step"
+    """One question of a task."""
+    WORKING = "working"
+    """Something is looked up or stored; a moment."""
+    DONE = "done"
+    """A task without a session is done."""
+    STATUS = "status"
+    OUT_OF_ORDER = "out_of_order"
+
+
+class TouchKind(StrEnum):
+    """What can be done on the screen; `value` means what is said beside each."""
+
+    LANGUAGE = "language"
+    """`zh` or `en`."""
+    SPEED = "speed"
+    """`slow` or `normal`."""
+    BEGIN = "begin"
+    """Wants to type a number."""
+    NUMBER = "number"
+    """The number, preceded by `kind:` where one was chosen."""
+    REPEAT = "repeat"
+    CANCEL = "cancel"
+    """Ends what is going on: a session, a task, the typing."""
+    BACK = "back"
+    """To the step before."""
+    SIGN_IN = "sign_in"
+    """Wants to sign in."""
+    PIN = "pin"
+    """`operator number/PIN`."""
+    SIGN_OUT = "sign_out"
+    TASK = "task"
+    """A `Task`."""
+    CHOOSE = "choose"
+    """One of the step's options; for a witness, an operator number or `none`."""
+    SEARCH = "search"
+    """Part of a name, for the name list; empty for all."""
+    MORE = "more"
+    """The next page of the name list."""
+    PERSON = "person"
+    """The position of a name in the list shown."""
+    TAKE = "take"
+    """Take the picture."""
+    KEEP = "keep"
+    """Keep the picture that was taken."""
+    DATE = "date"
+    """`YYYY-MM-DD`."""
+    CONFIRM = "confirm"
+    STICK = "stick"
+    """One of the sticks shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """Something done on the screen."""
+
+    kind: TouchKind
+    value: str = ""
+
+    def __repr__(self) -> str:
+        return f"Touch({self.kind})"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Something to choose: a code, and a name where the code is not one of ours with a text of its own."""
+
+    code: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NameRow:
+    """A row of the name list."""
+
+    position: int
+    name: str
+    born: int | None
+    place: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoCheckView:
+    """A machine check of the picture that was taken."""
+
+    name: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoView:
+    """The picture of a photo step; the picture itself is at `/photo.jpg` while it is `taken`."""
+
+    state: Literal["ready", "taken", "failed"]
+    checks: tuple[PhotoCheckView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultView:
+    """The result of a session."""
+
+    outcome: str
+    until: date | None
+    """The last day the certification holds."""
+    slip: str | None = None
+    """What the QR code of the slip says."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountsView:
+    """The outbox, as `stored N, confirmed M`."""
+
+    stored: int
+    confirmed: int
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CourierView:
+    """How far the stick has come."""
+
+    state: Literal["running", "done", "failed"]
+    exported: int = 0
+    imported: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything the page needs."""
+
+    screen: Screen
+    language: Language
+    is_slow: bool = False
+    lamp: str | None = None
+    line: str | None = None
+    """Id of the line last said (`device/lines.toml`): the page shows it large."""
+    action: str | None = None
+    """The action asked for (`turn_left`, `turn_right`, `look_up`, `open_mouth`, `blink`), for the animation; None when none is."""
+    has_picture: bool = False
+    """Whether the live picture at `/picture.mjpg` is to be shown, with the oval."""
+    problem: str | None = None
+    """Id of a text about what was just tried and did not work."""
+    wait_s: int = 0
+    """Seconds until it may be tried again."""
+    operator: str | None = None
+    """Name of who is signed in."""
+    tasks: tuple[Task, ...] = ()
+    task: Task | None = None
+    step: Step | None = None
+    step_number: int = 0
+    """1 for a task's first step."""
+    steps: int = 0
+    kind: InputKind | None = None
+    options: tuple[Option, ...] = ()
+    names: tuple[NameRow, ...] = ()
+    has_more_names: bool = False
+    person: str | None = None
+    """Name of the person the task is about, where the name list gave it."""
+    photo: PhotoView | None = None
+    courier: CourierView | None = None
+    result: ResultView | None = None
+    counts: CountsView | None = None
+    """Shown to an operator and, small, on the idle page."""
+    warnings: tuple[str, ...] = ()
+    """Ids of warnings for staff: `offline_days`, `offline_records`, `roster_expires`, `clock_uncertain`, `records_refused`, ..."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the page reads."""
+        found = asdict(self)
+        if self.result is not None and self.result.until is not None:
+            found["result"]["until"] = self.result.until.isoformat()
+        return found
