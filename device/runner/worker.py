@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from device.errors import CameraUnavailable, RingLightUnavailable
 from device.ports import Camera, RingLight
 from device.runner.evidence import EvidenceCollector
+from device.runner.frames import CAPTURE_TIMEOUT_S, FrameSource
 from device.runner.light import LightPlayer
 from device.runner.samples import SampleKeeper, erase, mean_quality, score_of
 from device.session.commands import (
@@ -32,6 +33,7 @@ from device.session.commands import (
     WatchFor,
 )
 from device.session.events import (
+    CameraStalled,
     ChallengeAnswered,
     Fault,
     FaultCleared,
@@ -47,6 +49,7 @@ from device.vision.frame import Frame
 from device.vision.inference import Network
 from device.vision.normalisation import CohortMember, CohortRules
 from device.vision.pipeline import FrameObservation, SubjectObservation, VisionPipeline
+from device.vision.tracking import PATIENCE_NS
 from protocol.challenge import Action
 from protocol.evidence import EvidenceResult
 from protocol.policy import PathName, Policy
@@ -59,10 +62,8 @@ and profiles do not."""
 _EYES_EVERY = 3
 """While a light is played, the face is watched or another action than a blink is asked for, the eyes of every third frame are looked
 at, so that their rest stays known (the median over six seconds): five samples a second at 15 frames/s."""
-_CAPTURE_TIMEOUT_S = 0.5
-"""How long one step waits for a frame; bounds how late an order is seen."""
-_SILENCE_S = 5.0
-"""A camera that gives no frame for so long is broken: libcamera's own request timeout is a second."""
+_GAP_NS = PATIENCE_NS
+"""Without frames for longer, the tracker has lost the face, and the session must know that nobody was seen meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,16 @@ Order = (
     | CompareWith
     | Reopen
 )
-News = SampleAssessed | ChallengeAnswered | FrameRateLow | StagePlayed | Findings | FaultRaised | FaultCleared
+News = (
+    SampleAssessed
+    | ChallengeAnswered
+    | FrameRateLow
+    | StagePlayed
+    | CameraStalled
+    | Findings
+    | FaultRaised
+    | FaultCleared
+)
 
 
 class VisionWorker:
@@ -155,11 +165,10 @@ class VisionWorker:
             texture: the passive PAD network; None where there is none.
             sensor_id: the sensor the terminal was commissioned with; None where that is not known.
         """
-        self._camera = camera
+        self._frames = FrameSource(camera, now_ns=now_ns, on_stall=self._stall, is_paced=is_paced)
         self._pipeline = pipeline
         self._now_ns = now_ns
         self._post = post
-        self._is_paced = is_paced
         self._orders: queue.SimpleQueue[tuple[int, Order]] = queue.SimpleQueue()
         self._generation = 0
         self.is_acquiring = False
@@ -178,7 +187,8 @@ class VisionWorker:
         """What did not answer when a light was ended, until it is told."""
         self._played: PlayLight | WatchFace | None = None
         self._play_began_ns = 0
-        self._last_frame_ns = 0
+        self._looked_at_ns: int | None = None
+        """When the last frame that was looked at was taken; None at the beginning of an acquisition."""
         self._began_ns = 0
         self.beat_ns = now_ns()
         """When the worker last began or ended a step; one that hangs in a camera or a network does neither."""
@@ -191,7 +201,7 @@ class VisionWorker:
         """Carry out all orders, then look at one frame if frames are wanted.
 
         Args:
-            wait_s: how long to wait for an order while no frames are wanted.
+            wait_s: how long to wait for an order while no frames are wanted, or the camera is to be opened again.
         """
         self.beat_ns = self._now_ns()
         try:
@@ -215,16 +225,11 @@ class VisionWorker:
     def _look(self) -> None:
         if isinstance(self._played, PlayLight) and self._light.play(self._now_ns()):
             self._tell_played(is_usable=self._evidence.end_light(self._played.rules))
-        frame = self._camera.capture(_CAPTURE_TIMEOUT_S)
-        now = self._now_ns()
-        if frame is None:
-            if not self._is_paced and now - self._last_frame_ns > _SILENCE_S * 1e9:
-                self._fail(Fault.CAMERA, f"no frame for {_SILENCE_S} s")
+        frame = self._frames.next()
+        # A frame taken before this session may show whoever was there then.
+        if frame is None or frame.monotonic_ns < self._began_ns:
             return
-        self._last_frame_ns = now
-        if frame.monotonic_ns < self._began_ns:
-            # It was taken before this session and may show whoever was there then.
-            return
+        self._tell_gap(frame)
         self._evidence.see_frame(frame)
         observation = self._pipeline.process(
             frame,
@@ -239,8 +244,21 @@ class VisionWorker:
         self._tell_sample(frame, observation, report)
         self._tell_actions(report)
         played = self._played
-        if isinstance(played, WatchFace) and now - self._play_began_ns >= played.rules.window_s * 1e9:
+        if isinstance(played, WatchFace) and self._frames.last_ns - self._play_began_ns >= played.rules.window_s * 1e9:
             self._tell_played(is_usable=self._evidence.is_watch_usable(played.rules))
+
+    def _stall(self, now: int) -> None:
+        self._stop_play()
+        if isinstance(self._unended, CameraUnavailable):
+            # Opened again its exposure is automatic.
+            self._unended = None
+        self._post(self._generation, CameraStalled(now))
+
+    def _tell_gap(self, frame: Frame) -> None:
+        """Tell that nobody was seen while there were no frames: whoever is there now is another track."""
+        before, self._looked_at_ns = self._looked_at_ns, frame.monotonic_ns
+        if before is not None and frame.monotonic_ns - before > _GAP_NS:
+            self._post(self._generation, SampleAssessed(frame.monotonic_ns, frame.sequence, None))
 
     def _wants_eyes(self) -> bool:
         """Say whether to look at the eyes of the next frame: at all but some where nothing is asked of them."""
@@ -265,9 +283,8 @@ class VisionWorker:
 
     def _take_orders(self, wait_s: float) -> None:
         try:
-            pending = (
-                self._orders.get(timeout=wait_s) if wait_s and not self.is_acquiring else self._orders.get_nowait()
-            )
+            has_frames = self.is_acquiring and not self._frames.is_lost
+            pending = self._orders.get(timeout=wait_s) if wait_s and not has_frames else self._orders.get_nowait()
             while True:
                 self._carry_out(*pending)
                 pending = self._orders.get_nowait()
@@ -318,7 +335,9 @@ class VisionWorker:
         self._pipeline.forget_subject()
         self._actions = ActionDetector()
         self._wants_features = True
-        self._last_frame_ns = self._began_ns = self._now_ns()
+        self._looked_at_ns = None
+        self._began_ns = self._now_ns()
+        self._frames.begin()
         self.is_acquiring = True
 
     def _play(self, order: PlayLight | WatchFace) -> None:
@@ -440,12 +459,7 @@ class VisionWorker:
     def _reopen(self) -> None:
         self.is_acquiring = False
         self._stop_play()
-        self._camera.stop()
-        self._camera.start()
-        frame = self._camera.capture(_SILENCE_S)
-        if frame is None:
-            self._fail(Fault.CAMERA, f"no frame for {_SILENCE_S} s")
-            return
+        self._frames.open_again()
         self._light.open()
         self._unended = None
         self._post(self._generation, FaultCleared(self._now_ns()))
@@ -492,7 +506,7 @@ class WorkerThread:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                self._worker.step(wait_s=_CAPTURE_TIMEOUT_S)
+                self._worker.step(wait_s=CAPTURE_TIMEOUT_S)
         except Exception:
             logger.exception("vision worker crashed")
             self._on_crash()

@@ -20,6 +20,7 @@ from device.session.commands import (
 )
 from device.session.decision import NO_POLICY, Facts, decide
 from device.session.events import (
+    CameraStalled,
     CancelPressed,
     ComparisonDone,
     FaultRaised,
@@ -36,7 +37,7 @@ RETRY_S = 10.0
 """Between two attempts to use a part that failed: opening a camera takes under 2 s, and a loose plug is put back by hand."""
 EARLY_STORE_S = 10.0
 """Bounds storing when no policy says how long."""
-STAGE_TIMERS = (Timer.ACQUIRE, Timer.FACE_LOST, Timer.REST, Timer.ANSWER, Timer.STAGE)
+STAGE_TIMERS = (Timer.ACQUIRE, Timer.FACE_LOST, Timer.REST, Timer.ANSWER, Timer.STAGE, Timer.RECOVER)
 
 
 def compare(session: Session, commands: tuple[Command, ...], *, unasked: str, has_track_changed: bool) -> Step:
@@ -176,7 +177,7 @@ def go_out_of_order(commands: tuple[Command, ...]) -> Step:
     )
 
 
-def fail(session: Session, _event: FaultRaised) -> Step:
+def fail(session: Session, _event: FaultRaised | CameraStalled | TimerExpired) -> Step:
     """End the session, hand its record to the store without waiting for it, and go out of order."""
     _, commands = conclude(session, ended=Reason.FAULT)
     return go_out_of_order(tuple(command for command in commands if not isinstance(command, StartTimer)))

@@ -23,6 +23,8 @@ class Timer(StrEnum):
     """Bounds one prompt of the challenge and its answer."""
     STAGE = "stage"
     """Bounds a light code, and watching the face."""
+    RECOVER = "recover"
+    """Bounds the wait for a camera that gives no frames."""
     COMPARE = "compare"
     """Bounds the wait for comparison and evidence."""
     STORE = "store"
@@ -138,6 +140,13 @@ class StagePlayed:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraStalled:
+    """No frame has come for a while; the camera is being opened again. The next `SampleAssessed` says that frames come."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonDone:
     """Comparison and the evidence that rests on features are there."""
 
@@ -225,6 +234,7 @@ Event = (
     | ChallengeAnswered
     | FrameRateLow
     | StagePlayed
+    | CameraStalled
     | ComparisonDone
     | StartPressed
     | RepeatPressed
@@ -243,6 +253,7 @@ EVENTS: tuple[type[Event], ...] = (
     ChallengeAnswered,
     FrameRateLow,
     StagePlayed,
+    CameraStalled,
     ComparisonDone,
     StartPressed,
     RepeatPressed,

@@ -17,6 +17,7 @@ States, what each waits for, and the timer that bounds it:
   given again, as often as the policy says; then the challenge counts as not run, because an old person who did not hear is no attack.
 - OBSERVING waits until the face has been watched at rest for its pulse (`stage`, and `face_lost`), and is gone through again like
   ILLUMINATING.
+- RECOVERING waits for a camera that stopped giving frames to give them again (`recover`), while the person hears to wait.
 - COMPARING waits for comparison and evidence (`compare`).
 - DECIDED waits until the record is on the disk (`store`). Nothing is said before it is.
 - REPORTING shows the result (`result`).
@@ -31,6 +32,10 @@ had gone from the picture and came back is nobody's proof of anything: an old pe
 begins anew with it, samples, light and challenge, with what the nonce gives next; a second time fails continuity. In ILLUMINATING and
 OBSERVING a sample of the face is taken at a moment drawn from the nonce, so that nobody can stand in for a stage.
 
+What happened while there were no frames nobody has seen, so a session whose camera comes back begins anew with whoever is there then: while
+ACQUIRING nothing is lost by it, in a later stage it is the once that a face may have been away for. A camera that stops again,
+or stays silent, is a fault.
+
 More faces of the subject's size than the path allows interrupt only the frames that show them: no sample is taken of such a frame
 and no rest counts. The subject's own track decides whose movements and whose light are judged, so whoever walks past behind
 an old person does not end the session.
@@ -44,10 +49,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from device.errors import IllegalEvent
-from device.session import acquiring, challenging, concluding, playing
+from device.session import acquiring, challenging, concluding, playing, recovering
 from device.session.commands import CancelTimer, Lamp, Line, Prompt, Recheck, SetLamp, StartTimer
 from device.session.concluding import RETRY_S
 from device.session.events import (
+    CameraStalled,
     CancelPressed,
     ChallengeAnswered,
     ClaimPresented,
@@ -66,7 +72,7 @@ from device.session.events import (
     Timer,
     TimerExpired,
 )
-from device.session.state import BUSY, UNDER_WAY, Session, State, Step
+from device.session.state import BUSY, SEEING, UNDER_WAY, Session, State, Step
 
 __all__ = ["IGNORED", "RETRY_S", "TABLE", "UNDER_WAY", "Row", "Session", "State", "advance"]
 
@@ -158,6 +164,12 @@ TABLE: Mapping[tuple[State, type[Event]], Row] = {
     (State.OBSERVING, TimerExpired): Row(
         playing.expire, (State.OBSERVING, State.COMPARING, State.DECIDED), "time is up, or left"
     ),
+    **{
+        (state, CameraStalled): Row(recovering.pause, (State.RECOVERING, State.FAULTED), "camera silent")
+        for state in SEEING
+    },
+    (State.RECOVERING, SampleAssessed): Row(recovering.resume, (State.ACQUIRING,), "frames again"),
+    (State.RECOVERING, TimerExpired): Row(recovering.expire, (State.RECOVERING, State.FAULTED), "still silent"),
     (State.COMPARING, ComparisonDone): Row(concluding.finish, (State.DECIDED,), "compared"),
     (State.COMPARING, TimerExpired): Row(
         concluding.expire_comparing, (State.COMPARING, State.DECIDED), "no comparison in time"
@@ -185,6 +197,7 @@ TABLE: Mapping[tuple[State, type[Event]], Row] = {
 
 _LATE_FRAME = "the vision worker finishes the frame it has when it is told to stop"
 _LATE_PLAY = "the stage it belongs to is over"
+_NO_FRAMES_WANTED = "no frame is waited for"
 _ONE_AT_A_TIME = "one session at a time; the person before is still being served"
 _NOTHING_TO_REPEAT = "no prompt of the challenge is open"
 _LATE_TIMER = "a timer may run out in the moment in which it is cancelled"
@@ -194,10 +207,12 @@ _LATE_COMPARISON = "the comparison came after its time or after the session was 
 _TOO_LATE_TO_CANCEL = "the decision is made and recorded as it is"
 
 IGNORED: Mapping[tuple[State, type[Event]], str] = {
-    **{(s, SampleAssessed): _LATE_FRAME for s in State if s not in {State.ACQUIRING, State.CHALLENGING, *_PLAYING}},
+    **{(s, SampleAssessed): _LATE_FRAME for s in State if s not in {*SEEING, State.RECOVERING}},
     **{(s, ChallengeAnswered): _LATE_FRAME for s in State if s is not State.CHALLENGING},
     **{(s, FrameRateLow): _LATE_FRAME for s in State if s is not State.CHALLENGING},
     **{(s, StagePlayed): _LATE_PLAY for s in State if s not in _PLAYING},
+    **{(s, CameraStalled): _NO_FRAMES_WANTED for s in State if s not in {*SEEING, State.RECOVERING}},
+    (State.RECOVERING, CameraStalled): "the person was told already",
     **{(s, ClaimPresented): _ONE_AT_A_TIME for s in BUSY},
     **{(s, StartPressed): _ONE_AT_A_TIME for s in BUSY},
     **{(s, RepeatPressed): _NOTHING_TO_REPEAT for s in State if s is not State.CHALLENGING},

@@ -153,18 +153,7 @@ def replace_face(session: Session, event: SampleAssessed) -> Step:
     session, commands = follow_face(session, event)
     if not has_been_away or session.has_begun_anew:
         return leave(session, (*commands, StopPlay()), has_track_changed=True)
-    session = replace(
-        session,
-        state=State.ACQUIRING,
-        track_id=event.track_id,
-        samples=0,
-        play=None,
-        challenge=_begun_anew(session, event.at_ns),
-        phases=(),
-        evidence=(),
-        quality=(),
-        has_begun_anew=True,
-    )
+    session = replace(begun_anew(session, event.at_ns), state=State.ACQUIRING, track_id=event.track_id)
     return session, (
         *commands,
         *_stop_timers(),
@@ -175,7 +164,21 @@ def replace_face(session: Session, event: SampleAssessed) -> Step:
     )
 
 
-def _begun_anew(session: Session, at_ns: int) -> Challenge | None:
+def begun_anew(session: Session, at_ns: int) -> Session:
+    """Return a session past ACQUIRING with nothing seen and a fresh challenge drawn; its state and face are the caller's to set."""
+    return replace(
+        session,
+        samples=0,
+        play=None,
+        challenge=_challenge_anew(session, at_ns),
+        phases=(),
+        evidence=(),
+        quality=(),
+        has_begun_anew=True,
+    )
+
+
+def _challenge_anew(session: Session, at_ns: int) -> Challenge | None:
     challenge = session.challenge
     if challenge is None:
         return None

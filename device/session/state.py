@@ -27,13 +27,16 @@ class State(StrEnum):
     ILLUMINATING = "illuminating"
     CHALLENGING = "challenging"
     OBSERVING = "observing"
+    RECOVERING = "recovering"
     COMPARING = "comparing"
     DECIDED = "decided"
     REPORTING = "reporting"
     FAULTED = "faulted"
 
 
-UNDER_WAY = (State.ACQUIRING, State.ILLUMINATING, State.CHALLENGING, State.OBSERVING, State.COMPARING)
+SEEING = (State.ACQUIRING, State.ILLUMINATING, State.CHALLENGING, State.OBSERVING)
+"""The session lives on frames."""
+UNDER_WAY = (*SEEING, State.RECOVERING, State.COMPARING)
 """The session is not decided yet."""
 BUSY = (*UNDER_WAY, State.DECIDED, State.REPORTING)
 """Somebody is being served."""
@@ -140,7 +143,9 @@ class Session:
     quality: tuple[tuple[str, float], ...] = ()
     verdict: Verdict | None = None
     has_begun_anew: bool = False
-    """Whether the face went away once and everything began anew with the one that came."""
+    """Whether the face, or the camera, went away once and everything began anew with the face that came."""
+    has_stalled: bool = False
+    """Whether the camera stopped giving frames once."""
     is_faulty: bool = False
     """Something failed after the decision; the terminal is out of order once the result was shown."""
 

@@ -264,6 +264,22 @@ def test_an_unplugged_camera_puts_the_terminal_out_of_order_until_it_is_back(mak
     assert world.claim()["outcome"] in {"certified", "time_uncertain"}
 
 
+def test_a_camera_that_is_pulled_in_a_session_and_put_back_is_waited_for_aloud(make_world, eventually, capfd):
+    world = make_world(speed="real")
+    answers, states = [], []
+    asking = threading.Thread(target=lambda: answers.append(world.claim()))
+    asking.start()
+    eventually(lambda: world.tell(do="status")["state"] == "challenging", "a session under way")
+    world.tell(do="camera", verb="unplug")
+    eventually(lambda: world.tell(do="status")["state"] == "recovering", "a session that waits")
+    world.tell(do="camera", verb="plug_in")
+    eventually(lambda: states.append(world.tell(do="status")["state"]) or states[-1] == "acquiring", "frames again")
+    asking.join(60)
+    assert answers[0]["outcome"] in {"certified", "time_uncertain"}
+    assert "faulted" not in states
+    assert "One moment, please" in capfd.readouterr().out
+
+
 def test_a_full_outbox_stops_sessions_and_says_so(make_world, eventually):
     world = make_world(max_rows=1)
     assert world.claim(STRANGER)["outcome"] == "no_reference"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from device.session.commands import (
     WatchFor,
 )
 from device.session.events import (
+    CameraStalled,
     ChallengeAnswered,
     Fault,
     FaultCleared,
@@ -46,6 +49,7 @@ PIXELS = np.zeros((4, 4, 3), np.uint8)
 POLICY = default_policy()
 NO_PATHS = POLICY.model_copy(update={"paths": {}})
 STEP_NS = 50_000_000
+SECOND_NS = 1_000_000_000
 
 
 class Pipeline:
@@ -105,11 +109,12 @@ class Camera:
         self.is_broken = False
         self.is_silent = False
         self.is_released_badly = False
+        self.opened = 0
         self.step_ns = STEP_NS
         self.exposures = []
 
     def lock_exposure(self, factor):
-        self.start()
+        self.check()
         self.exposures.append(factor)
 
     def release_exposure(self):
@@ -118,11 +123,15 @@ class Camera:
         self.exposures.append("free")
 
     def start(self):
+        self.check()
+        self.opened += 1
+
+    def check(self):
         if self.is_broken:
             raise CameraUnavailable("camera: broken")
 
     def capture(self, timeout_s):
-        self.start()
+        self.check()
         self.now += self.step_ns
         if self.is_silent:
             self.now += round(timeout_s * 1e9)
@@ -431,8 +440,71 @@ def test_slow_frames_are_told_once_for_a_blink(rig):
     assert [news.prompt for news in rig.step(10) if isinstance(news, FrameRateLow)] == [2]
 
 
+def test_a_silent_camera_is_told_after_a_second_opened_again_and_goes_on(rig):
+    rig.step()
+    rig.camera.is_silent = True
+    assert rig.step() == []
+    began = rig.camera.now
+    assert rig.step() == [CameraStalled(rig.camera.now)]
+    assert rig.camera.now - began <= 1_000_000_000
+    assert rig.camera.opened == 1
+    assert rig.step(2) == []
+    rig.camera.is_silent = False
+    assert [type(news) for news in rig.step(2)] == [SampleAssessed] * 3
+    rig.camera.is_silent = True
+    assert [type(news) for news in rig.step(3)] == [CameraStalled], "each stall is told"
+
+
+def test_a_camera_that_fails_in_a_session_is_opened_every_two_seconds_until_it_works(rig):
+    rig.step()
+    rig.camera.is_broken = True
+    assert rig.step() == [CameraStalled(rig.camera.now)]
+    rig.camera.now += 1_900_000_000
+    rig.camera.is_broken = False
+    assert rig.step() == []
+    rig.camera.now += 200_000_000
+    assert rig.step() == []
+    assert rig.camera.opened == 1
+    assert rig.step()[-1].track_id == 1
+
+
+def test_a_stalled_light_code_is_dark_at_once_and_no_fault(rig):
+    rig.order(LIGHT)
+    rig.step()
+    rig.camera.is_broken = rig.camera.is_released_badly = True
+    assert [type(news) for news in rig.step(3)] == [CameraStalled]
+    assert rig.ring.levels[-1] == DARK
+
+
+def test_after_a_session_that_ended_without_its_camera_the_next_one_tells_it_anew(rig):
+    rig.step()
+    rig.camera.is_broken = True
+    rig.step()
+    rig.order(StopAcquisition(), StartAcquisition())
+    assert [type(news) for news in rig.step()] == [CameraStalled]
+
+
+def test_a_worker_whose_camera_is_lost_waits_for_orders_instead_of_spinning(rig):
+    rig.camera.is_broken = True
+    rig.step()
+    begin = time.monotonic()
+    rig.worker.step(wait_s=0.05)
+    assert time.monotonic() - begin >= 0.05
+
+
+def test_in_a_gap_between_frames_nobody_was_seen(rig):
+    rig.step()
+    rig.camera.now += 400_000_000
+    assert [news.track_id for news in rig.step(2)] == [None, 1, 1]
+    rig.order(StopAcquisition(), StartAcquisition())
+    rig.camera.now += 400_000_000
+    assert [news.track_id for news in rig.step()] == [1]
+
+
 def test_a_broken_or_silent_camera_is_a_fault_and_a_repaired_one_clears_it(rig):
     rig.camera.is_broken = True
+    rig.step()
+    rig.camera.now += 5_000_000_001
     assert rig.step() == [FaultRaised(rig.camera.now, Fault.CAMERA)]
     assert rig.step() == []
     rig.order(Reopen())
@@ -442,7 +514,7 @@ def test_a_broken_or_silent_camera_is_a_fault_and_a_repaired_one_clears_it(rig):
     assert rig.step() == [FaultCleared(rig.camera.now)]
     rig.order(StartAcquisition())
     rig.camera.is_silent = True
-    assert [type(news) for news in rig.step(12)] == [FaultRaised]
+    assert [type(news) for news in rig.step(12)] == [CameraStalled, FaultRaised]
 
 
 def test_a_crash_of_the_worker_is_reported(eventually):
@@ -510,7 +582,10 @@ def test_a_fault_while_a_code_is_played_leaves_it_dark(rig, broken):
     rig.camera.is_broken = broken == "camera"
     rig.ring.is_broken = broken == "ring"
     rig.camera.is_silent = broken == "silence"
-    faults = [news.fault for news in rig.step(20) if isinstance(news, FaultRaised)]
+    faults = []
+    for _ in range(20):
+        faults += [news.fault for news in rig.step() if isinstance(news, FaultRaised)]
+        rig.camera.now += SECOND_NS // 2
     assert faults == [Fault.LIGHT if broken == "ring" else Fault.CAMERA]
     assert rig.ring.levels[-1] in (DARK, "off")
     assert not rig.worker.is_acquiring

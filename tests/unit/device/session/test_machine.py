@@ -21,12 +21,14 @@ from device.session.commands import (
     StartAcquisition,
     StartTimer,
     StopAcquisition,
+    StopPlay,
     StoreRecord,
     TakeSample,
     WatchFor,
 )
 from device.session.events import (
     EVENTS,
+    CameraStalled,
     CancelPressed,
     ChallengeAnswered,
     ClaimPresented,
@@ -47,7 +49,7 @@ from device.session.events import (
     Timer,
     TimerExpired,
 )
-from device.session.machine import IGNORED, TABLE, Session, State, advance
+from device.session.machine import IGNORED, TABLE, UNDER_WAY, Session, State, advance
 from protocol.challenge import ChallengeDraws, draw_pauses
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
@@ -446,6 +448,53 @@ def test_a_fault_after_the_decision_does_not_take_it_back():
     assert session.state is State.FAULTED
 
 
+def test_a_camera_that_stops_is_waited_for_aloud_and_everything_begins_anew_with_other_actions():
+    begun = DRAWS.first().after_performed()
+    drawn = DRAWS.anew(begun, begun.left[0]).left
+    session, commands = play(*prompted(), *performed((1,)), CameraStalled(7 * SECOND))
+    assert session.state is State.RECOVERING
+    assert lines(commands)[-1] is Line.ONE_MOMENT
+    assert {StopPlay(), DropSamples(), CancelTimer(Timer.ANSWER)} <= set(commands)
+    session, commands = play(sample(9 * SECOND, track_id=2), session=session)
+    assert (session.state, session.samples, session.track_id) == (State.ACQUIRING, 0, None)
+    assert lines(commands) == [Line.LOOK_HERE]
+    again = [*(sample(sequence=n, track_id=2) for n in range(POLICY.quality.probe_samples)), *rest(track_id=2)]
+    session, commands = play(*again, session=session)
+    assert [found.action for found in commands if isinstance(found, WatchFor)] == [drawn[0]]
+    _, commands = play(*performed((3, 4, 5), track_id=2), done(), session=session)
+    assert stored(commands).verdict.outcome is Outcome.CERTIFIED
+    assert DRAWS.are_met([(asked.action, asked.result) for asked in stored(commands).challenge])
+
+
+def test_a_camera_that_stays_silent_is_a_fault_that_is_recorded():
+    for last in (FaultRaised(0, Fault.CAMERA), TimerExpired(0, Timer.RECOVER)):
+        session, commands = play(*prompted(), CameraStalled(0), last)
+        assert session.state is State.FAULTED
+        assert Reason.FAULT in stored(commands).verdict.reasons
+        assert lines(commands)[-1] is Line.OUT_OF_ORDER
+
+
+def test_a_camera_that_stops_twice_is_a_fault():
+    for events in ((claim(),), prompted()):
+        session, commands = play(*events, CameraStalled(0), sample(), CameraStalled(0))
+        assert session.state is State.FAULTED
+        assert Reason.FAULT in stored(commands).verdict.reasons
+
+
+def test_after_a_face_that_was_away_a_stage_cannot_begin_anew_for_the_camera_too():
+    away = (*prompted(), sample(track_id=None), sample(track_id=2))
+    back = [sample(sequence=n, track_id=2) for n in range(POLICY.quality.probe_samples)]
+    assert play(*away, CameraStalled(0))[0].state is State.RECOVERING
+    assert play(*away, *back, CameraStalled(0))[0].state is State.FAULTED
+
+
+def test_a_camera_that_stops_before_anything_was_asked_leaves_the_face_its_once():
+    session, _ = play(claim(), CameraStalled(0), *acquired()[1:], sample(sequence=99), *rest())
+    assert session.state is State.CHALLENGING
+    session, _ = play(sample(track_id=None), sample(track_id=2), session=session)
+    assert (session.state, session.has_begun_anew) == (State.ACQUIRING, True)
+
+
 def test_a_claim_that_cannot_be_read_begins_no_session():
     session, commands = play(ClaimRefused(0, ClaimProblem.UNREADABLE))
     assert session == Session()
@@ -460,6 +509,7 @@ def an_event(kind: type[Event]) -> Event:
         ChallengeAnswered: ChallengeAnswered(0, 1, is_performed=True),
         FrameRateLow: FrameRateLow(0, 1),
         StagePlayed: StagePlayed(0, 0, is_usable=True),
+        CameraStalled: CameraStalled(0),
         ComparisonDone: done(),
         StartPressed: StartPressed(0),
         RepeatPressed: RepeatPressed(0),
@@ -480,6 +530,7 @@ def in_state(state: State) -> Session:
         State.OBSERVING: (*still, sample(30 * SECOND, 8), sample(30 * SECOND, 9), StagePlayed(0, 0, is_usable=True)),
         State.ACQUIRING: (claim(),),
         State.CHALLENGING: prompted(),
+        State.RECOVERING: (*prompted(), CameraStalled(0)),
         State.COMPARING: (*prompted(), *performed()),
         State.DECIDED: (*prompted(), *performed(), done()),
         State.REPORTING: (*prompted(), *performed(), done(), RecordStored(0)),
@@ -535,6 +586,7 @@ EVENT_STRATEGY = st.one_of(
     st.builds(TimerExpired, TIMES, st.sampled_from(Timer)),
     st.builds(FaultRaised, TIMES, st.sampled_from(Fault)),
     st.builds(FrameRateLow, TIMES, st.integers(1, 5)),
+    st.builds(CameraStalled, TIMES),
     st.sampled_from(
         [StartPressed(0), RepeatPressed(0), CancelPressed(0), RecordStored(0), RecordNotStored(0), FaultCleared(0)]
     ),
@@ -641,4 +693,4 @@ def test_each_session_is_recorded_exactly_once(events):
         if isinstance(event, ClaimPresented) and before.state is State.IDLE:
             open_sessions += 1
         open_sessions -= sum(isinstance(command, StoreRecord) for command in commands)
-        assert open_sessions == (after.state in {State.ACQUIRING, State.CHALLENGING, State.COMPARING})
+        assert open_sessions == (after.state in UNDER_WAY)
