@@ -115,7 +115,9 @@ def init(
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         make_keys(settings.data_dir / "keys", key_domain=settings.references.key_domain)
         keys = load_keys(settings.data_dir / "keys")
-        message = FleetIdentity(fleet_id=settings.fleet_id, signing_key=keys.signing.public())
+        message = FleetIdentity(
+            fleet_id=settings.fleet_id, signing_key=keys.signing.public(), sealing_key=keys.sealing_key().public()
+        )
         if identity is None:
             typer.echo(message.to_bytes().decode())
         else:

@@ -22,6 +22,7 @@ from protocol.references import KEY_BYTES
 _NONCE_BYTES = 12
 _DIGEST_USE = b"lifecert-fleet digest of a sealed field"
 _SIGNING = "signing.pem"
+_SEALING = "sealing.pem"
 _CLAIM = "claim.key"
 _ENCRYPTION = "encryption.key"
 _OWN = (_SIGNING, _CLAIM, _ENCRYPTION)
@@ -71,11 +72,26 @@ class FleetKeys:
 
     signing: PrivateKey
     """Signs receipts, rosters and policies."""
+    sealing: PrivateKey | None
+    """Opens what terminals seal to the fleet; None in a key folder of before there was one, see `sealing_key`."""
     claim_key: bytes = field(repr=False)
     """Key of `protocol.documents.claim_token`, 32 bytes."""
     cipher: FieldCipher = field(repr=False)
     feature_keys: dict[str, bytes] = field(repr=False)
     """Rotation secret of each key domain, 32 bytes."""
+
+    def sealing_key(self) -> PrivateKey:
+        """Return the key that opens what terminals seal to the fleet.
+
+        Raises:
+            KeysMissing: if the key folder is older than this key.
+        """
+        if self.sealing is None:
+            raise KeysMissing(
+                f"{_SEALING}: this fleet has none yet; run `lifecert-fleet init --identity FILE`, and bring FILE to the terminals"
+                " (`lifecert-provision accept-fleet FILE`)"
+            )
+        return self.sealing
 
 
 def make_keys(folder: Path, *, key_domain: str) -> None:
@@ -93,6 +109,9 @@ def make_keys(folder: Path, *, key_domain: str) -> None:
     folder.chmod(0o700)
     if not (folder / _SIGNING).exists():
         PrivateKey.generate().save(folder / _SIGNING)
+    # Not among `_OWN`: a folder of before this key existed is no half of a folder.
+    if not (folder / _SEALING).exists():
+        PrivateKey.generate().save(folder / _SEALING)
     for name in (_CLAIM, _ENCRYPTION, _feature_file(key_domain)):
         if not (folder / name).exists():
             _write_secret(folder / name, os.urandom(KEY_BYTES))
@@ -107,10 +126,8 @@ def load_keys(folder: Path) -> FleetKeys:
     present = [name for name in _OWN if (folder / name).exists()]
     if present and len(present) < len(_OWN):
         _refuse_half(folder)
-    try:
-        signing = PrivateKey.load(folder / _SIGNING)
-    except ProtocolError as error:
-        raise KeysMissing(f"{folder / _SIGNING}: cannot be read; run `lifecert-fleet init` first") from error
+    signing = _load(folder / _SIGNING)
+    sealing = _load(folder / _SEALING) if (folder / _SEALING).exists() else None
     domains = {
         file.name.removeprefix("feature-").removesuffix(".key"): _read_secret(file)
         for file in sorted(folder.glob("feature-*.key"))
@@ -119,6 +136,7 @@ def load_keys(folder: Path) -> FleetKeys:
         raise KeysMissing(f"{folder}: no feature key; run `lifecert-fleet init` first")
     return FleetKeys(
         signing=signing,
+        sealing=sealing,
         claim_key=_read_secret(folder / _CLAIM),
         cipher=FieldCipher(_read_secret(folder / _ENCRYPTION)),
         feature_keys=domains,
@@ -128,6 +146,13 @@ def load_keys(folder: Path) -> FleetKeys:
 def as_wire_secret(secret: bytes) -> str:
     """Return 32 secret bytes as the wire writes them: base64url without padding."""
     return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+def _load(path: Path) -> PrivateKey:
+    try:
+        return PrivateKey.load(path)
+    except ProtocolError as error:
+        raise KeysMissing(f"{path}: cannot be read; run `lifecert-fleet init` first") from error
 
 
 def _refuse_half(folder: Path) -> NoReturn:

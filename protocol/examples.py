@@ -180,7 +180,7 @@ def examples() -> Mapping[str, WireMessage]:
         REGISTRATION_TYP: TerminalRegistration(
             fleet_id="demo", terminal_id="hall-1", signing_key=_JWK, sealing_key=_JWK, made_at=_NOON
         ),
-        "fleet identity file": FleetIdentity(fleet_id="demo", signing_key=_JWK),
+        "fleet identity file": FleetIdentity(fleet_id="demo", signing_key=_JWK, sealing_key=_JWK),
         "printed by `lifecert-terminal features - --json`": FeatureReport(
             features="AACAPwAAAAA=",
             model_name="features_mobilefacenet",

@@ -39,6 +39,8 @@ class FleetIdentity(WireMessage):
     version: Literal[1] = 1
     fleet_id: FleetId
     signing_key: PublicJwk
+    sealing_key: PublicJwk | None = None
+    """What only the fleet may read is sealed to this key; None in files of fleets that had none yet."""
 
 
 def sign_registration(registration: TerminalRegistration, key: PrivateKey) -> bytes:

@@ -65,6 +65,8 @@ def make_identity(fleet_id: str, terminal_id: str, folder: Path, *, moment: date
 def accept_fleet(source: Path, folder: Path) -> tuple[FleetIdentity, bool]:
     """Check a fleet's identity and put it beside the terminal's keys.
 
+    An identity with the same signing key that only adds the fleet's sealing key takes the place of the one without.
+
     Returns:
         The identity, and whether it was new; the same identity may be accepted again.
 
@@ -76,6 +78,8 @@ def accept_fleet(source: Path, folder: Path) -> tuple[FleetIdentity, bool]:
         data = source.read_bytes()
         identity = FleetIdentity.parse(data)
         identity.signing_key.key()
+        if identity.sealing_key is not None:
+            identity.sealing_key.key()
         registered = _registered_fleet(folder)
     except OSError as error:
         raise FileUnusable(f"{error.filename}: {error.strerror}") from error
@@ -89,11 +93,13 @@ def accept_fleet(source: Path, folder: Path) -> tuple[FleetIdentity, bool]:
         )
     target = folder / FLEET
     if target.exists():
-        if _same(target, identity):
-            return identity, False
-        raise AlreadyThere(
-            f"{target}: holds another identity; nothing was changed. Move it away if the fleet's key was really replaced."
-        )
+        known = _known(target)
+        if known is not None and identity in (known, _without_sealing_key(known)):
+            return known, False
+        if known != _without_sealing_key(identity):
+            raise AlreadyThere(
+                f"{target}: holds another identity; nothing was changed. Move it away if the fleet's key was really replaced."
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         fresh = target.with_suffix(".new")
@@ -138,11 +144,15 @@ def _registered_fleet(folder: Path) -> str | None:
     return read_registration(path.read_bytes()).fleet_id if path.exists() else None
 
 
-def _same(path: Path, identity: FleetIdentity) -> bool:
+def _known(path: Path) -> FleetIdentity | None:
     try:
-        return FleetIdentity.parse(path.read_bytes()) == identity
+        return FleetIdentity.parse(path.read_bytes())
     except ProtocolError:
-        return False
+        return None
+
+
+def _without_sealing_key(identity: FleetIdentity) -> FleetIdentity:
+    return identity.model_copy(update={"sealing_key": None})
 
 
 def _sync(path: Path) -> None:

@@ -64,6 +64,8 @@ def load_fleet_identity(path: Path, *, fleet_id: str) -> FleetIdentity:
     try:
         identity = FleetIdentity.parse(path.read_bytes())
         identity.signing_key.key()
+        if identity.sealing_key is not None:
+            identity.sealing_key.key()
     except OSError as error:
         raise KeyUnusable(
             f"{path.name}: {error.strerror}; put it there with lifecert-provision accept-fleet"

@@ -20,6 +20,17 @@ def test_keys_are_made_once_and_only_the_owner_can_read_them(tmp_path: Path) -> 
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_key_folder_of_before_there_was_a_sealing_key_says_what_to_do_and_gets_one(tmp_path: Path) -> None:
+    make_keys(tmp_path, key_domain="d1")
+    (tmp_path / "sealing.pem").unlink()
+    with pytest.raises(KeysMissing, match=r"lifecert-fleet init --identity FILE.*accept-fleet"):
+        load_keys(tmp_path).sealing_key()
+    make_keys(tmp_path, key_domain="d1")
+    key_id = load_keys(tmp_path).sealing_key().key_id
+    make_keys(tmp_path, key_domain="d1")
+    assert load_keys(tmp_path).sealing_key().key_id == key_id
+
+
 def test_a_second_key_domain_is_added_beside_the_first(tmp_path: Path) -> None:
     make_keys(tmp_path, key_domain="d1")
     make_keys(tmp_path, key_domain="d2")

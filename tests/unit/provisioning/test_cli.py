@@ -125,6 +125,22 @@ def test_another_fleets_identity_does_not_replace_the_one_that_is_there(tmp_path
     assert (tmp_path / "keys" / "fleet.json").read_bytes() == before
 
 
+def test_a_sealing_key_is_added_to_an_identity_without_one_and_never_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "keys"
+    old = FleetIdentity(fleet_id="north", signing_key=PrivateKey.generate().public())
+    new = old.model_copy(update={"sealing_key": PrivateKey.generate().public()})
+    other = old.model_copy(update={"sealing_key": PrivateKey.generate().public()})
+    steps = [(old, "accepted", old), (new, "accepted", new), (old, "accepted before", new), (other, None, new)]
+    for identity, said, kept in steps:
+        (tmp_path / "fleet-identity.json").write_bytes(identity.to_bytes())
+        done = provision("accept-fleet", tmp_path / "fleet-identity.json", "--out", out)
+        if said is None:
+            assert (done.returncode, "holds another identity" in done.stderr) == (1, True)
+        else:
+            assert said in done.stdout, done.stderr
+        assert FleetIdentity.parse((out / "fleet.json").read_bytes()) == kept
+
+
 def test_the_identity_of_a_fleet_the_terminal_is_not_registered_for_is_refused(tmp_path: Path) -> None:
     make(tmp_path / "keys")
     done = provision("accept-fleet", fleet_file(tmp_path, "south"), "--out", tmp_path / "keys")
