@@ -38,6 +38,7 @@ from device.session.state import (
 )
 from protocol.outcomes import Reason
 from protocol.quality import unified_score
+from protocol.records import Purpose
 
 
 def present(_session: Session, event: ClaimPresented) -> Step:
@@ -52,11 +53,16 @@ def present(_session: Session, event: ClaimPresented) -> Step:
         witness=event.witness,
         network=event.network,
         policy=event.policy,
+        purpose=event.purpose,
+        operator=event.operator,
+        may_enrol=event.may_enrol,
     )
     begun = Session(subject=subject)
     policy = event.policy
     is_covered = policy is not None and event.path in policy.paths and event.network in policy.comparison
-    if policy is None or not is_covered or not (event.is_subject_known and event.has_reference):
+    # An enrolment makes the reference; it needs nobody to compare with.
+    has_aim = event.purpose is Purpose.ENROLMENT or (event.is_subject_known and event.has_reference)
+    if policy is None or not is_covered or not has_aim:
         return conclude(begun, ended=None)
     return replace(begun, state=State.ACQUIRING), (
         StartAcquisition(),

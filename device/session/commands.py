@@ -11,6 +11,7 @@ from device.session.events import Timer
 from protocol.challenge import Action, LightChip
 from protocol.evidence import EvidenceResult
 from protocol.policy import ComparisonPolicy, IlluminationPolicy, PathName, Policy, PulsePolicy
+from protocol.records import Purpose
 
 
 class Line(StrEnum):
@@ -190,6 +191,7 @@ class Compare:
     """Every phase that a sample was taken of or should have been; continuity does not pass without each."""
     has_track_changed: bool
     """Whether another face took the place of the first one."""
+    purpose: Purpose = Purpose.CERTIFICATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,8 @@ class StoreRecord:
     evidence: tuple[EvidenceResult, ...]
     challenge: tuple[Asked, ...]
     quality: tuple[tuple[str, float], ...]
+    purpose: Purpose = Purpose.CERTIFICATION
+    operator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

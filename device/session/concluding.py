@@ -55,6 +55,7 @@ def compare(session: Session, commands: tuple[Command, ...], *, unasked: str, ha
             path=subject_of(session).path,
             phases=(State.ACQUIRING.value, *session.phases),
             has_track_changed=has_track_changed,
+            purpose=subject_of(session).purpose,
         ),
         StartTimer(Timer.COMPARE, policy.timers.compare_s),
     )
@@ -95,6 +96,9 @@ def conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | N
             similarity=similarity,
             normalised=normalised,
             cohort_people=done.cohort_people if done else 0,
+            is_probe_complete=policy is not None and done is not None and done.samples >= policy.quality.probe_samples,
+            purpose=subject.purpose,
+            may_enrol=subject.operator is not None and subject.may_enrol,
             evidence=session.evidence,
             day=done.day if done else None,
             clock_uncertainty_s=done.clock_uncertainty_s if done else None,
@@ -115,6 +119,8 @@ def conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | N
         evidence=session.evidence,
         challenge=session.challenge.asked if session.challenge else (),
         quality=session.quality,
+        purpose=subject.purpose,
+        operator=subject.operator,
     )
     return replace(session, state=State.DECIDED, verdict=verdict, play=None), (
         *(CancelTimer(timer) for timer in (*STAGE_TIMERS, Timer.COMPARE)),

@@ -14,6 +14,11 @@ grey. A score that is missing or not a number never is a match. The outcome is t
 9. comparison is grey, the reference is provisional, or the path needs a witness and none is named: `review`;
 10. nothing bounds the date well enough: `time_uncertain`;
 11. `certified`.
+
+An enrolment makes a reference, and the first one is itself a certification (R1-1). It needs an operator who may enrol, and no
+reference; where there is one already the probe must match it, because nobody's reference may be replaced by somebody else's face.
+Of the ladder above, 2 does not apply to it, and in place of 6, and for a subject that this terminal has not got or an operator who
+may not enrol, a person decides: `review`.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from datetime import date
 from protocol.evidence import EvidenceResult, fuse
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, Policy
+from protocol.records import Purpose
 from protocol.rules.certification import certified_until
 from protocol.rules.pack import ROLLING_12_MONTHS
 
@@ -33,7 +39,15 @@ NO_POLICY = "none"
 _ENDED = (Reason.CANCELLED_BY_PERSON, Reason.LEFT, Reason.FAULT)
 _NOBODY = (Reason.NO_SUBJECT, Reason.NO_USABLE_REFERENCE)
 _NO_PICTURE = (Reason.NO_FACE, Reason.QUALITY, Reason.TOO_MANY_FACES)
-_FOR_A_PERSON = (Reason.COMPARISON_GREY, Reason.REFERENCE_PROVISIONAL, Reason.WITNESS_MISSING)
+_FOR_A_PERSON = (
+    Reason.COMPARISON_GREY,
+    Reason.REFERENCE_PROVISIONAL,
+    Reason.WITNESS_MISSING,
+    # The next ones only in an enrolment: a certification has ended further up the ladder.
+    Reason.COMPARISON_NON_MATCH,
+    Reason.NO_SUBJECT,
+    Reason.OPERATOR_MISSING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,11 @@ class Facts:
     """The normalised score, -2..2, larger = more alike; None where there was no cohort for one."""
     cohort_people: int = 0
     """How many others the cohort was made of."""
+    is_probe_complete: bool = True
+    """Whether the probe was made of as many samples as the policy asks for."""
+    purpose: Purpose = Purpose.CERTIFICATION
+    may_enrol: bool = False
+    """Whether somebody is signed in who may enrol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +108,24 @@ def _reasons(facts: Facts) -> tuple[Reason, ...]:
     found: set[Reason] = set()
     if facts.ended is not None:
         found.add(facts.ended)
+    is_enrolment = facts.purpose is Purpose.ENROLMENT
+    if is_enrolment and not facts.may_enrol:
+        found.add(Reason.OPERATOR_MISSING)
     if not facts.is_subject_known:
         found.add(Reason.NO_SUBJECT)
-    elif not facts.has_reference:
+    elif not facts.has_reference and not is_enrolment:
         found.add(Reason.NO_USABLE_REFERENCE)
-    elif facts.is_reference_provisional:
+    elif facts.is_reference_provisional and not is_enrolment:
         found.add(Reason.REFERENCE_PROVISIONAL)
     thresholds = facts.policy.comparison.get(facts.network) if facts.policy else None
     path = facts.policy.paths.get(facts.path) if facts.policy else None
     if facts.policy is None or thresholds is None or path is None:
         found.add(Reason.POLICY_UNKNOWN)
-    if facts.similarity is None:
+    if facts.similarity is None and (facts.has_reference or not is_enrolment):
         found.add(Reason.COMPARISON_MISSING)
-    elif thresholds is not None:
+    if is_enrolment and not facts.is_probe_complete:
+        found.add(Reason.COMPARISON_MISSING)
+    if facts.similarity is not None and thresholds is not None:
         judged = thresholds.judge(facts.similarity, normalised=facts.normalised, cohort_people=facts.cohort_people)
         found |= _ZONE_REASONS[judged.zone]
     if path is not None and path.needs_witness and facts.witness is None:
@@ -131,15 +155,16 @@ _ZONE_REASONS: dict[str, set[Reason]] = {
 
 def _outcome(facts: Facts, reasons: tuple[Reason, ...]) -> Outcome:
     found = set(reasons)
+    is_enrolment = facts.purpose is Purpose.ENROLMENT
     attacks = set(facts.policy.attack_evidence) if facts.policy else set()
     failed = set(fuse(facts.evidence, ()).failed)
     ladder: tuple[tuple[bool, Outcome], ...] = (
         (not found.isdisjoint(_ENDED), Outcome.CANCELLED),
-        (not found.isdisjoint(_NOBODY), Outcome.NO_REFERENCE),
+        (not found.isdisjoint(_NOBODY) and not is_enrolment, Outcome.NO_REFERENCE),
         (Reason.POLICY_UNKNOWN in found, Outcome.NOT_CERTIFIED),
         (not found.isdisjoint(_NO_PICTURE), Outcome.POOR_SAMPLE),
         (not failed.isdisjoint(attacks), Outcome.PRESENTATION_ATTACK),
-        (Reason.COMPARISON_NON_MATCH in found, Outcome.NOT_CERTIFIED),
+        (Reason.COMPARISON_NON_MATCH in found and not is_enrolment, Outcome.NOT_CERTIFIED),
         (Reason.EVIDENCE_FAILED in found, Outcome.REVIEW),
         (Reason.EVIDENCE_NOT_RUN in found or Reason.COMPARISON_MISSING in found, Outcome.NOT_CERTIFIED),
         (not found.isdisjoint(_FOR_A_PERSON), Outcome.REVIEW),

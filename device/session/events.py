@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from protocol.evidence import EvidenceResult
 from protocol.policy import PathName, Policy
+from protocol.records import Purpose
 
 
 class Timer(StrEnum):
@@ -78,6 +79,11 @@ class ClaimPresented:
     network: str
     """Name of the feature network in use; the policy has thresholds by it."""
     policy: Policy | None
+    purpose: Purpose = Purpose.CERTIFICATION
+    operator: str | None = None
+    """Opaque id of who is signed in; None when nobody is."""
+    may_enrol: bool = False
+    """Whether that operator may enrol."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from protocol.challenge import Action, Drawn
 from protocol.evidence import EvidenceResult
 from protocol.policy import PathName, PathPolicy, Policy
 from protocol.quality import weakest
+from protocol.records import Purpose
 
 ADVICE_PAUSE_NS = 3_000_000_000
 """Between two pieces of advice: a spoken line takes two to three seconds, and a person needs to hear its end."""
@@ -55,6 +56,9 @@ class Subject:
     witness: str | None
     network: str
     policy: Policy | None
+    purpose: Purpose = Purpose.CERTIFICATION
+    operator: str | None = None
+    may_enrol: bool = False
 
 
 class Stage(StrEnum):

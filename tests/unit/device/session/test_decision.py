@@ -20,6 +20,7 @@ from protocol.policy import (
     ThresholdSource,
     default_policy,
 )
+from protocol.records import Purpose
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY), advisory=(EvidenceKind.TEXTURE,))
 WITNESSED = PathPolicy(required=(EvidenceKind.CONTINUITY,), needs_witness=True)
@@ -198,3 +199,61 @@ def test_certified_has_no_reason_against_it_and_everything_else_has_one(facts):
 def test_raising_the_score_never_takes_a_certification_away(facts, score):
     if decide(facts).outcome is Outcome.CERTIFIED and score >= facts.similarity:
         assert decide(replace(facts, similarity=score)).outcome is Outcome.CERTIFIED
+
+
+ENROLMENT = replace(
+    FACTS, purpose=Purpose.ENROLMENT, may_enrol=True, has_reference=False, similarity=None, is_probe_complete=True
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "reasons"),
+    [
+        ({}, Outcome.CERTIFIED, ()),
+        ({"may_enrol": False}, Outcome.REVIEW, (Reason.OPERATOR_MISSING,)),
+        ({"is_subject_known": False}, Outcome.REVIEW, (Reason.NO_SUBJECT,)),
+        ({"is_probe_complete": False}, Outcome.NOT_CERTIFIED, (Reason.COMPARISON_MISSING,)),
+        ({"has_reference": True, "similarity": 0.9}, Outcome.CERTIFIED, ()),
+        ({"has_reference": True, "similarity": None}, Outcome.NOT_CERTIFIED, (Reason.COMPARISON_MISSING,)),
+        ({"has_reference": True, "similarity": 0.0}, Outcome.REVIEW, (Reason.COMPARISON_NON_MATCH,)),
+        ({"has_reference": True, "similarity": THRESHOLDS.grey}, Outcome.REVIEW, (Reason.COMPARISON_GREY,)),
+        ({"has_reference": True, "is_reference_provisional": True, "similarity": 0.9}, Outcome.CERTIFIED, ()),
+        ({"clock_uncertainty_s": None}, Outcome.TIME_UNCERTAIN, (Reason.CLOCK,)),
+        ({"policy": None}, Outcome.NOT_CERTIFIED, (Reason.POLICY_UNKNOWN,)),
+        ({"ended": Reason.QUALITY}, Outcome.POOR_SAMPLE, (Reason.QUALITY,)),
+        (
+            {"evidence": (result(EvidenceKind.CHALLENGE, NOT_RUN), result(EvidenceKind.CONTINUITY))},
+            Outcome.NOT_CERTIFIED,
+            (Reason.EVIDENCE_NOT_RUN,),
+        ),
+        (
+            {"evidence": (result(EvidenceKind.CHALLENGE), result(EvidenceKind.CONTINUITY, FAILED))},
+            Outcome.PRESENTATION_ATTACK,
+            (Reason.EVIDENCE_FAILED,),
+        ),
+    ],
+)
+def test_an_enrolment_needs_an_operator_and_evidence_but_no_reference(
+    changes: dict[str, object], outcome: Outcome, reasons: tuple[Reason, ...]
+) -> None:
+    verdict = decide(replace(ENROLMENT, **changes))  # type: ignore[arg-type]  # the table above holds fields of Facts
+    assert (verdict.outcome, verdict.reasons) == (outcome, reasons)
+
+
+@given(st.booleans(), st.booleans(), st.none() | st.floats(allow_nan=True), st.booleans(), st.booleans())
+def test_no_enrolment_against_somebody_elses_reference_certifies(
+    has_reference: bool, is_known: bool, similarity: float | None, may_enrol: bool, is_complete: bool
+) -> None:
+    verdict = decide(
+        replace(
+            ENROLMENT,
+            has_reference=has_reference,
+            is_subject_known=is_known,
+            similarity=similarity,
+            may_enrol=may_enrol,
+            is_probe_complete=is_complete,
+        )
+    )
+    if verdict.outcome is Outcome.CERTIFIED:
+        assert (may_enrol, is_known, is_complete) == (True, True, True)
+        assert not has_reference or (similarity is not None and similarity >= THRESHOLDS.match)
