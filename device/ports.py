@@ -14,8 +14,11 @@ from device.vision.frame import Frame
 from protocol.policy import PathName, Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem
+from protocol.records import Purpose
+from protocol.references import LegalBasis
 from protocol.roster import RosterEntry, RosterPage
 from protocol.times import DeviceTime
+from protocol.visits import Visit
 
 
 class Button(StrEnum):
@@ -135,11 +138,33 @@ class DeskScreen(Protocol):
         """End; may be called twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a session is for and who answers for it, as far as it is no business of the session's."""
+
+    purpose: Purpose = Purpose.CERTIFICATION
+    path: PathName | None = None
+    """The terminal's usual one by default."""
+    operator: str | None = None
+    """Opaque id of who is signed in."""
+    may_enrol: bool = False
+    """Whether that operator may enrol."""
+    witness: str | None = None
+    """Opaque id of the worker who vouches for the presentation."""
+    visit: Visit | None = None
+    legal_basis: LegalBasis = LegalBasis.STATUTE
+    """Why a reference made in this session may be kept."""
+
+
+USUAL = Errand()
+"""Somebody comes by themselves to be certified."""
+
+
 class OnClaim(Protocol):
     """Takes a claim."""
 
-    def __call__(self, text: str, path: PathName | None = None, witness: str | None = None) -> None:
-        """Take a document number, and where they are known the path through the session and the worker who vouches for it."""
+    def __call__(self, claim: str, errand: Errand = USUAL, /) -> None:
+        """Take a document number as it was read, and what it was presented for."""
 
 
 class ClaimSource(Protocol):
@@ -222,6 +247,9 @@ class ReferenceStore(Protocol):
 
     def claim_key(self) -> bytes | None:
         """Return the key for claim tokens, None when there is no roster or it has expired."""
+
+    def enrolment_domain(self) -> str | None:
+        """Return the key domain of references made on this terminal, None where it makes none."""
 
     def feature_key(self, domain: str) -> bytes | None:
         """Return the rotation key of a key domain, None when unknown or expired."""

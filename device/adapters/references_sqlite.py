@@ -71,6 +71,7 @@ class _Secrets(BaseModel):
 
     claim_key: str
     feature_keys: dict[str, str]
+    enrolment_domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,12 @@ class SqliteReferenceStore:
         text = None if head is None else self._secrets(head).feature_keys.get(domain)
         return None if text is None else _secret(text)
 
+    def enrolment_domain(self) -> str | None:
+        """Return the key domain of references made on this terminal, None where it makes none or the roster has expired."""
+        with self._database.reading() as db:
+            head = self._head(db, in_force=True)
+        return None if head is None else self._secrets(head).enrolment_domain
+
     def find(self, token: str) -> RosterEntry | None:
         """Return the subject with this claim token, None when unknown or expired."""
         claim = self._hashed("claim", token)
@@ -232,7 +239,7 @@ class SqliteReferenceStore:
     ) -> None:
         # Pages name the key domains of their own entries; those of earlier pages are still needed.
         domains = (known.feature_keys if known else {}) | page.feature_keys
-        secrets = _Secrets(claim_key=page.claim_key, feature_keys=domains)
+        secrets = _Secrets(claim_key=page.claim_key, feature_keys=domains, enrolment_domain=page.enrolment_domain)
         sealed = self._seal(secrets.model_dump_json().encode(), _HEAD)
         db.execute(
             "INSERT OR REPLACE INTO roster (id, in_force, version, issued_at, expires_at, sealed) VALUES (?, ?, ?, ?, ?, ?)",

@@ -15,7 +15,7 @@ from device.adapters.entropy_system import SystemEntropy
 from device.app.enrol import reference_of
 from device.app.identity import identity_of
 from device.errors import CameraUnavailable
-from device.ports import Camera, Entropy
+from device.ports import Camera, Entropy, Errand
 from device.runner.lockstep import run_session
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.worker import VisionWorker
@@ -252,7 +252,7 @@ def play_session(
     panel.start(runner.press)
     camera.start()
     ring.start()
-    runner.present_claim(number, path, witness)
+    runner.present_claim(number, Errand(path=path, witness=witness))
     run_session(runner, worker, clock)
     worker.close()
     camera.stop()

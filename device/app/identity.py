@@ -6,11 +6,19 @@ from importlib.metadata import version
 
 from device.runner.records import Identity
 from device.vision.inference import Networks
+from protocol.keys import PublicJwk
 from protocol.records import NetworkUse
 
 
-def identity_of(networks: Networks, *, fleet_id: str, terminal_id: str, is_simulated: bool) -> Identity:
-    """Return what stands in every record made with these networks."""
+def identity_of(
+    networks: Networks,
+    *,
+    fleet_id: str,
+    terminal_id: str,
+    is_simulated: bool,
+    fleet_sealing_key: PublicJwk | None = None,
+) -> Identity:
+    """Return what stands in every record made with these networks, and to whom secrets are sealed."""
     used = [networks.detection, networks.landmarks, networks.eyelids, networks.features]
     if networks.texture is not None:
         used.append(networks.texture)
@@ -23,5 +31,7 @@ def identity_of(networks: Networks, *, fleet_id: str, terminal_id: str, is_simul
         ),
         features_name=networks.features.manifest.name,
         features_sha256=networks.features.digest,
+        features_runtime=networks.features.runtime,
+        fleet_sealing_key=fleet_sealing_key,
         is_simulated=is_simulated,
     )

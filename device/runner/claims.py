@@ -21,6 +21,17 @@ _TRUST = {CaptureKind.LIVE: 2, CaptureKind.PHOTO_CONFIRMED: 1, CaptureKind.PHOTO
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Somebody an operator chose from the name list."""
+
+    document: DocumentKind
+    token: str
+
+    def __repr__(self) -> str:
+        return "Chosen()"
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A claim the terminal could look up."""
 
@@ -43,24 +54,29 @@ class Claimed:
         return FeatureVector(self.reference.vector().copy(), self.reference.model_sha256, self.reference.key_domain)
 
 
-def look_up(text: str, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed | None:
-    """Return what the roster has for a document number; None when there is no roster in force.
+def look_up(claim: str | Chosen, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed | None:
+    """Return what the roster has for a document number, or for somebody chosen; None when there is no roster in force.
 
     Raises:
         Malformed: if it is no valid document number.
     """
-    document = parse_document(text)
+    document = claim if isinstance(claim, Chosen) else parse_document(claim)
     claim_key = references.claim_key()
     if claim_key is None:
         return None
-    token = claim_token(document, claim_key)
+    if isinstance(document, Chosen):
+        return _find(document.document, document.token, references, model_sha256=model_sha256, today=today)
+    return _find(document.kind, claim_token(document, claim_key), references, model_sha256=model_sha256, today=today)
+
+
+def _find(document: DocumentKind, token: str, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed:
     entry = references.find(token)
     if entry is None or entry.removed:
-        return Claimed(document.kind, token, None, None, b"")
+        return Claimed(document, token, None, None, b"")
     domains = {reference.key_domain: references.feature_key(reference.key_domain) for reference in entry.references}
     known = {domain: key for domain, key in domains.items() if key is not None}
     chosen = choose_reference(entry.references, domains=known, model_sha256=model_sha256, today=today)
-    return Claimed(document.kind, token, entry.subject_id, chosen, known[chosen.key_domain] if chosen else b"")
+    return Claimed(document, token, entry.subject_id, chosen, known[chosen.key_domain] if chosen else b"")
 
 
 def cohort_of(

@@ -5,16 +5,28 @@ from __future__ import annotations
 import logging
 import queue
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta, timezone
 
-from pydantic import ValidationError
-
 from device.errors import DeviceError
-from device.ports import Button, Clock, Entropy, Outbox, Panel, PolicyStore, Prompter, ReferenceStore, Signer
-from device.runner.claims import Claimed, cohort_of, look_up
-from device.runner.records import Identity, build_record
-from device.runner.worker import CompareWith, Findings, News, Order, Reopen, VisionWorker
+from device.ports import (
+    USUAL,
+    Button,
+    Clock,
+    Entropy,
+    Errand,
+    Outbox,
+    Panel,
+    PolicyStore,
+    Prompter,
+    ReferenceStore,
+    Signer,
+)
+from device.runner.chain import Chain, LinkNotStored
+from device.runner.claims import Chosen, Claimed, cohort_of, look_up
+from device.runner.making import MadeReference, seal_reference
+from device.runner.records import Head, Identity, build_record
+from device.runner.worker import CompareWith, Findings, KeyOf, News, Order, Reopen, VisionWorker
 from device.session.commands import (
     CancelTimer,
     Command,
@@ -47,8 +59,9 @@ from device.session.machine import RETRY_S, UNDER_WAY, Session, State, advance
 from device.vision.normalisation import CohortMember, CohortRules
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import parse_witness
+from protocol.outcomes import Outcome
 from protocol.policy import PathName, Policy
-from protocol.records import RECORD_TYP, CertificationRecord
+from protocol.records import CertificationRecord, Purpose, SealedReference
 from protocol.references import CaptureKind
 from protocol.times import DeviceTime
 
@@ -57,6 +70,8 @@ logger = logging.getLogger(__name__)
 _CHINA = timezone(timedelta(hours=8))
 """The terminals stand in one time zone; a day of a benefit rule is a day there."""
 _ID_BYTES = 16
+_KEEPS_REFERENCE = (Outcome.CERTIFIED, Outcome.REVIEW, Outcome.TIME_UNCERTAIN)
+"""With these outcomes of an enrolment the fleet gets the reference: to use it, or to have a person decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +90,8 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class _Presented:
-    text: str
-    path: PathName
-    witness: str | None
+    claim: str | Chosen
+    errand: Errand
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,10 @@ class _Running:
     """What belongs to the session under way but is none of its business."""
 
     claimed: Claimed
+    errand: Errand
     started: DeviceTime
+    made: MadeReference | None = None
+    """The reference that the session made, until its record is stored."""
 
 
 class Runner:
@@ -128,11 +145,14 @@ class Runner:
         *,
         identity: Identity,
         on_notice: Callable[[Notice], None] = lambda _: None,
+        on_step: Callable[[Session, tuple[Command, ...]], None] = lambda _session, _commands: None,
         path: PathName = PathName.STANDARD,
     ) -> None:
         self._ports = ports
         self._identity = identity
         self._on_notice = on_notice
+        self._on_step = on_step
+        self._chain = Chain(outbox=ports.outbox, signer=ports.signer, entropy=ports.entropy, identity=identity)
         self._path = path
         self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
         self._timers: dict[Timer, int] = {}
@@ -149,20 +169,20 @@ class Runner:
         """Name the worker that carries out orders; it posts to `post`."""
         self._worker = worker
 
-    def present_claim(self, text: str, path: PathName | None = None, witness: str | None = None) -> None:
-        """A document number was read or typed.
+    def present_claim(self, claim: str | Chosen, errand: Errand = USUAL) -> None:
+        """A document number was read or typed, or somebody was chosen.
 
         Args:
-            text: the number, unchecked.
-            path: the path through the session; the terminal's usual one by default.
-            witness: opaque id of the worker who vouches for the presentation.
+            claim: the number, unchecked, or whom a signed-in operator chose from the name list.
+            errand: what the session is for.
 
         Raises:
-            Malformed: if the witness is no id; a record with it could not be stored.
+            Malformed: if witness or operator is no id; a record with it could not be stored.
         """
-        if witness is not None:
-            parse_witness(witness)
-        self._inputs.put(_Presented(text, path if path is not None else self._path, witness))
+        for name in (errand.witness, errand.operator):
+            if name is not None:
+                parse_witness(name)
+        self._inputs.put(_Presented(claim, errand))
 
     def press(self, button: Button) -> None:
         """A button was pressed."""
@@ -258,6 +278,8 @@ class Runner:
                 # Faults are about the parts, everything else about the session it was seen for.
                 if generation == self._generation or isinstance(news, FaultRaised | FaultCleared):
                     self._feed(self._done(news) if isinstance(news, Findings) else news)
+                elif isinstance(news, Findings) and news.reference is not None:
+                    news.reference.erase()
 
     def _claim(self, presented: _Presented) -> Event:
         """Turn a presented number into an event; the number itself goes no further than `look_up`."""
@@ -269,7 +291,10 @@ class Runner:
             self._ports.outbox.check()
             policy = self._ports.policies.current()
             claimed = look_up(
-                presented.text, self._ports.references, model_sha256=self._identity.features_sha256, today=_day(started)
+                presented.claim,
+                self._ports.references,
+                model_sha256=self._identity.features_sha256,
+                today=_day(started),
             )
         except Malformed as error:
             logger.info("claim refused why=%s", error)
@@ -279,8 +304,11 @@ class Runner:
             return FaultRaised(clock.monotonic_ns(), Fault.STORAGE)
         if claimed is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
+        errand = presented.errand
+        if errand.purpose is Purpose.ENROLMENT and self._key_for_references() is None:
+            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
         self._generation += 1
-        self._running = _Running(claimed, started)
+        self._running = _Running(claimed, errand, started)
         reference = claimed.reference
         return ClaimPresented(
             at_ns=clock.monotonic_ns(),
@@ -289,14 +317,20 @@ class Runner:
             is_subject_known=claimed.subject_id is not None,
             has_reference=reference is not None,
             is_reference_provisional=reference is not None and reference.capture is CaptureKind.PHOTO,
-            path=presented.path,
-            witness=presented.witness,
+            path=errand.path if errand.path is not None else self._path,
+            witness=errand.witness,
             network=self._identity.features_name,
             policy=policy,
+            purpose=errand.purpose,
+            operator=errand.operator,
+            may_enrol=errand.may_enrol,
         )
 
     def _done(self, findings: Findings) -> ComparisonDone:
         now = self._ports.clock.now()
+        if findings.reference is not None and self._running is not None:
+            made = MadeReference(findings.reference, findings.unified_quality, findings.samples)
+            self._running = replace(self._running, made=made)
         return ComparisonDone(
             at_ns=findings.at_ns,
             similarity=findings.similarity,
@@ -316,11 +350,14 @@ class Runner:
             logger.info("session state=%s after=%s", self.session.state, type(event).__name__)
         for command in commands:
             self._carry_out(command)
+        self._on_step(self.session, commands)
         if isinstance(event, FaultRaised | FaultCleared):
             self.has_started = True
         if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
             self._on_notice(event)
         if self.session.state in {State.IDLE, State.FAULTED}:
+            if self._running is not None and self._running.made is not None:
+                self._running.made.features.erase()
             self._running = None
 
     def _carry_out(self, command: Command) -> None:
@@ -356,8 +393,21 @@ class Runner:
                 subject_id=(claimed.subject_id or "") if claimed else "",
                 cohort=cohort,
                 rules=rules,
+                keep_as=self._key_for_references() if command.purpose is Purpose.ENROLMENT else None,
             )
         )
+
+    def _key_for_references(self) -> KeyOf | None:
+        """Return the key of references made here; None where the fleet wants none, or has not said to whom to seal them."""
+        if self._identity.fleet_sealing_key is None:
+            return None
+        try:
+            domain = self._ports.references.enrolment_domain()
+            secret = None if domain is None else self._ports.references.feature_key(domain)
+        except DeviceError as error:
+            logger.warning("no key for references why=%s", error)
+            return None
+        return None if domain is None or secret is None else KeyOf(domain, secret)
 
     def _cohort(self, claimed: Claimed | None, policy: Policy) -> tuple[CohortRules | None, tuple[CohortMember, ...]]:
         """Return how scores are normalised and with whom; nothing where the policy judges raw scores.
@@ -389,36 +439,49 @@ class Runner:
         running = self._running
         if running is None:
             return
-        built: list[CertificationRecord] = []
-
-        def build(counter: int, previous: str | None) -> bytes:
-            record = build_record(
-                draft,
-                identity=self._identity,
-                claimed=running.claimed,
-                record_id=self._ports.entropy.token(_ID_BYTES).hex(),
-                counter=counter,
-                previous=previous,
-                started=running.started,
-                decided=self._ports.clock.now(),
-            )
-            built.append(record)
-            return self._ports.signer.sign(record.to_bytes(), RECORD_TYP)
-
         try:
-            stored = self._ports.outbox.append(build)
-        except ValidationError as error:
-            # Its message repeats the values, which are personal.
-            logger.error("record not stored why=invalid in %d places", error.error_count())  # noqa: TRY400 - likewise a trace
-            self._inputs.put(_FromWorker(self._generation, RecordNotStored(self._ports.clock.monotonic_ns())))
-            return
-        except (DeviceError, ProtocolError) as error:
+            reference = self._sealed(running, draft)
+
+            def build(head: Head) -> CertificationRecord:
+                return build_record(
+                    draft,
+                    head,
+                    identity=self._identity,
+                    claimed=running.claimed,
+                    errand=running.errand,
+                    reference=reference,
+                    started=running.started,
+                    decided=self._ports.clock.now(),
+                )
+
+            appended = self._chain.append(build)
+        except (LinkNotStored, DeviceError, ProtocolError) as error:
             logger.error("record not stored why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
             self._inputs.put(_FromWorker(self._generation, RecordNotStored(self._ports.clock.monotonic_ns())))
             return
-        logger.info("record stored counter=%d outcome=%s", stored.counter, draft.verdict.outcome)
+        logger.info("record stored counter=%d outcome=%s", appended.stored.counter, draft.verdict.outcome)
         self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
-        self._on_notice(Stored(built[-1], stored.sha256))
+        self._on_notice(Stored(appended.link, appended.stored.sha256))
+
+    def _sealed(self, running: _Running, draft: StoreRecord) -> SealedReference | None:
+        """Return the reference that the session made, if its outcome lets it be kept; erase it in any case."""
+        made, reader = running.made, self._identity.fleet_sealing_key
+        self._running = replace(running, made=None)
+        if made is None:
+            return None
+        try:
+            if reader is None or draft.verdict.outcome not in _KEEPS_REFERENCE:
+                return None
+            return seal_reference(
+                made,
+                reader=reader,
+                reference_id=self._ports.entropy.token(_ID_BYTES).hex(),
+                runtime=self._identity.features_runtime,
+                legal_basis=running.errand.legal_basis,
+                captured_at=self._ports.clock.now().wall_clock,
+            )
+        finally:
+            made.features.erase()
 
     def _recheck(self) -> None:
         try:

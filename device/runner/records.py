@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
+from device.ports import Errand
 from device.runner.claims import Claimed
 from device.session.commands import StoreRecord
-from protocol.records import AskedAction, CertificationRecord, Claim, Comparison, Decision, NetworkUse
+from protocol.keys import PublicJwk
+from protocol.records import (
+    AskedAction,
+    CertificationRecord,
+    Claim,
+    Comparison,
+    Decision,
+    NetworkUse,
+    SealedReference,
+)
 from protocol.times import DeviceTime
+
+
+class Head(TypedDict):
+    """What every link begins with, for its constructor."""
+
+    record_id: str
+    fleet_id: str
+    terminal_id: str
+    counter: int
+    previous: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +42,31 @@ class Identity:
     features_name: str
     """Name of the feature network, by which the policy has thresholds."""
     features_sha256: str
+    features_runtime: str = ""
+    """Interpreter and version that run it."""
     is_simulated: bool = False
     """Whether no camera sees what it records."""
+    fleet_sealing_key: PublicJwk | None = None
+    """To whom references and pictures are sealed; None where the fleet has not said, and then none are made."""
 
 
 def build_record(
     draft: StoreRecord,
+    head: Head,
     *,
     identity: Identity,
     claimed: Claimed,
-    record_id: str,
-    counter: int,
-    previous: str | None,
+    errand: Errand,
+    reference: SealedReference | None,
     started: DeviceTime,
     decided: DeviceTime,
 ) -> CertificationRecord:
     """Return the complete record."""
     verdict = draft.verdict
     return CertificationRecord(
-        record_id=record_id,
-        fleet_id=identity.fleet_id,
-        terminal_id=identity.terminal_id,
-        counter=counter,
-        previous=previous,
+        **head,
         session_id=draft.session_id,
+        purpose=draft.purpose,
         nonce=draft.nonce,
         claim=Claim(document=claimed.document, token=claimed.token, subject_id=claimed.subject_id),
         decision=Decision(
@@ -62,6 +84,9 @@ def build_record(
             for asked in draft.challenge
         ),
         witness=draft.witness,
+        operator=draft.operator,
+        visit=errand.visit,
+        reference=reference,
         quality={name: round(value, 1) for name, value in draft.quality},
         networks=identity.networks,
         software=identity.software,

@@ -107,6 +107,20 @@ class SampleKeeper:
         _empty(self._recent)
 
 
+def reference_of(probe: Sequence[Sample], domain: str, key: bytes) -> FeatureVector | None:
+    """Return the fused probe as a protected reference of a key domain, int8 (D,); None without samples."""
+    if not probe:
+        return None
+    fused = mean_features([sample.features for sample in probe])
+    try:
+        return FeatureVector(protect(fused.values.astype("float32", copy=False), key), fused.model_digest, domain)
+    except ValueError as error:
+        logger.warning("no reference why=%s", type(error).__name__)
+        return None
+    finally:
+        fused.erase()
+
+
 def score_of(
     probe: Sequence[Sample],
     reference: FeatureVector | None,

@@ -19,7 +19,7 @@ from device.ports import Camera, RingLight
 from device.runner.evidence import EvidenceCollector
 from device.runner.frames import CAPTURE_TIMEOUT_S, FrameSource
 from device.runner.light import LightPlayer
-from device.runner.samples import SampleKeeper, erase, mean_quality, score_of
+from device.runner.samples import SampleKeeper, erase, mean_quality, reference_of, score_of
 from device.session.commands import (
     AwaitRest,
     DropSamples,
@@ -53,6 +53,7 @@ from device.vision.tracking import PATIENCE_NS
 from protocol.challenge import Action
 from protocol.evidence import EvidenceResult
 from protocol.policy import PathName, Policy
+from protocol.quality import unified_score
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,17 @@ _EYES_EVERY = 3
 at, so that their rest stays known (the median over six seconds): five samples a second at 15 frames/s."""
 _GAP_NS = PATIENCE_NS
 """Without frames for longer, the tracker has lost the face, and the session must know that nobody was seen meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOf:
+    """A key domain with its secret; its repr shows no secret."""
+
+    domain: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"KeyOf({self.domain})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,8 @@ class CompareWith:
     cohort: tuple[CohortMember, ...] = ()
     """Other people's references, for a policy that judges normalised scores."""
     rules: CohortRules | None = None
+    keep_as: KeyOf | None = None
+    """Under which key the probe is wanted as a reference; None where it is not."""
 
     def __repr__(self) -> str:
         return f"CompareWith({self.reference!r})"
@@ -110,6 +124,10 @@ class Findings:
     quality: tuple[tuple[str, float], ...]
     normalised: float | None = None
     cohort_people: int = 0
+    reference: FeatureVector | None = None
+    """The probe as a protected reference, int8 (D,), where it was wanted; the receiver erases it."""
+    unified_quality: float = 0.0
+    """Of the probe, 0..100, by the policy's minima."""
 
 
 Order = (
@@ -432,7 +450,9 @@ class VisionWorker:
 
     def _compare(self, order: CompareWith) -> Findings:
         rules = order.policy.quality
-        probe = self._samples.probe(best=rules.probe_samples, minimum=order.policy.minimum_quality(order.path))
+        minimum = order.policy.minimum_quality(order.path)
+        probe = self._samples.probe(best=rules.probe_samples, minimum=minimum)
+        quality = mean_quality(probe)
         continuity = self._samples.continuity(
             threshold=order.policy.continuity.min_similarity,
             phases=order.phases,
@@ -453,7 +473,11 @@ class VisionWorker:
             cohort_people=0 if score is None else score.cohort_people,
             samples=len(probe),
             evidence=(continuity, *self._evidence.assess(order.policy, order.path)),
-            quality=mean_quality(probe),
+            quality=quality,
+            unified_quality=max(0.0, unified_score(dict(quality), minimum)) if quality else 0.0,
+            reference=None
+            if order.keep_as is None
+            else reference_of(probe, order.keep_as.domain, order.keep_as.secret),
         )
 
     def _reopen(self) -> None:

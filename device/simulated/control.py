@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from device.errors import DeviceError
-from device.ports import Button, OnClaim
+from device.ports import Button, Errand, OnClaim
 from device.simulated.actor import Actor, open_actor
 from device.simulated.camera import SimulatedCamera
 from device.simulated.panel import SimulatedPanel
@@ -200,7 +200,7 @@ class ControlSocket:
                 self._answers.get_nowait()
             if self._on_claim is None:
                 return _refusal("not_ready")
-            self._on_claim(order.number, order.path, order.witness)
+            self._on_claim(order.number, Errand(path=order.path, witness=order.witness))
             try:
                 return self._answers.get(timeout=_ANSWER_TIMEOUT_S)
             except queue.Empty:

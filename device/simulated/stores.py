@@ -113,10 +113,12 @@ class MemoryReferences:
         *,
         claim_key: bytes | None,
         feature_keys: dict[str, bytes] | None = None,
+        enrolment_domain: str | None = None,
     ) -> None:
         self._entries = {entry.claim_token: entry for entry in entries}
         self._claim_key = claim_key
         self._feature_keys = feature_keys or {}
+        self._enrolment_domain = enrolment_domain
 
     def version(self) -> int:
         """Return the newest change among the entries."""
@@ -133,6 +135,10 @@ class MemoryReferences:
     def claim_key(self) -> bytes | None:
         """Return the key for claim tokens."""
         return self._claim_key
+
+    def enrolment_domain(self) -> str | None:
+        """Return the key domain of references made here."""
+        return self._enrolment_domain
 
     def feature_key(self, domain: str) -> bytes | None:
         """Return the rotation key of a key domain."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from device.errors import DeviceError, OutboxUnavailable, ReferencesUnavailable
-from device.ports import Button
+from device.ports import USUAL, Button, Errand
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
 from device.runner.worker import CompareWith, Findings, Reopen
@@ -27,12 +28,14 @@ from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
 from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
+from device.vision.features import FeatureVector
 from protocol.documents import check_digit, claim_token, parse_document
-from protocol.envelope import sha256_of
+from protocol.envelope import sha256_of, unseal
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, PathPolicy, default_policy
-from protocol.records import NetworkUse
+from protocol.records import NetworkUse, Purpose
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry
 
@@ -68,6 +71,8 @@ class Terminal:
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
     references: MemoryReferences | None = None
     policy: object = POLICY
+    signer: ThrowAwaySigner = field(default_factory=ThrowAwaySigner)
+    fleet_key: PrivateKey | None = None
 
     def __post_init__(self):
         entry = RosterEntry(
@@ -83,14 +88,18 @@ class Terminal:
             panel=self.panel,
             prompter=self,
             outbox=self.outbox,
-            references=self.references or MemoryReferences([entry], claim_key=KEY, feature_keys={"d-1": KEY}),
+            references=self.references
+            or MemoryReferences([entry], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1"),
             policies=FixedPolicy(self.policy),
-            signer=ThrowAwaySigner(),
+            signer=self.signer,
             clock=self.clock,
             entropy=SeededEntropy(1),
         )
         network = NetworkUse(name="features_mobilefacenet", sha256=MODEL, runtime="none")
-        identity = Identity("north", "t-1", "test", (network,), network.name, MODEL)
+        sealing_key = None if self.fleet_key is None else self.fleet_key.public()
+        identity = Identity(
+            "north", "t-1", "test", (network,), network.name, MODEL, "none", fleet_sealing_key=sealing_key
+        )
         self.runner = Runner(ports, identity=identity, on_notice=self.notices.append)
         self.runner.attach(self)
         self.panel.start(self.runner.press)
@@ -112,8 +121,8 @@ class Terminal:
             self.runner.post(self.generation if generation is None else generation, item)
         self.settle()
 
-    def claim(self, number=NUMBER):
-        self.runner.present_claim(number)
+    def claim(self, number=NUMBER, errand=USUAL):
+        self.runner.present_claim(number, errand)
         self.settle()
 
     def see(self, sequence):
@@ -323,8 +332,7 @@ class BrokenSigner(ThrowAwaySigner):
 
 
 def test_any_failure_to_sign_or_store_is_told_and_never_certified():
-    terminal = Terminal()
-    terminal.runner._ports = replace(terminal.runner._ports, signer=BrokenSigner())
+    terminal = Terminal(signer=BrokenSigner())
     terminal.claim()
     terminal.acquire()
     terminal.answer_all()
@@ -341,3 +349,68 @@ def test_a_terminal_that_is_stopped_records_the_session_under_way():
     assert terminal.records[0].decision.outcome is Outcome.CANCELLED
     assert Reason.FAULT in terminal.records[0].decision.reasons
     assert terminal.runner._running is None
+
+
+FLEET = PrivateKey.generate()
+ENROL = Errand(purpose=Purpose.ENROLMENT, operator="w-204", may_enrol=True, legal_basis=LegalBasis.CONSENT)
+
+
+def made():
+    return FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
+
+
+def enrol(terminal, features, errand=ENROL, **changes):
+    terminal.claim(errand=errand)
+    terminal.acquire()
+    terminal.answer_all()
+    terminal.tell(findings(reference=features, unified_quality=71.0, **changes))
+
+
+def test_an_enrolment_seals_the_reference_to_the_fleet_and_leaves_nothing_behind():
+    terminal = Terminal(fleet_key=FLEET)
+    features = made()
+    enrol(terminal, features)
+    assert terminal.orders[-2].keep_as.domain == "d-1"
+    (record,) = terminal.records
+    assert (record.purpose, record.operator) == (Purpose.ENROLMENT, "w-204")
+    assert record.decision.outcome is Outcome.CERTIFIED
+    reference = Reference.model_validate_json(unseal(record.reference.sealed.encode(), key=FLEET))
+    assert reference.vector().tolist() == [1, 2, 3, 4]
+    assert (reference.reference_id, reference.legal_basis) == (record.reference.reference_id, LegalBasis.CONSENT)
+    assert (reference.capture, reference.quality) == (CaptureKind.LIVE, 71.0)
+    assert not features.values.any()
+
+
+def test_an_enrolment_that_is_no_living_person_keeps_no_reference():
+    terminal = Terminal(fleet_key=FLEET)
+    features = made()
+    failed = EvidenceResult(kind=EvidenceKind.CONTINUITY, status=EvidenceStatus.FAILED, reason="another_face")
+    enrol(terminal, features, evidence=(failed,))
+    (record,) = terminal.records
+    assert record.decision.outcome is Outcome.PRESENTATION_ATTACK
+    assert record.reference is None
+    assert not features.values.any()
+
+
+def test_a_reference_that_came_too_late_is_erased():
+    terminal = Terminal(fleet_key=FLEET)
+    terminal.claim(errand=ENROL)
+    features = made()
+    terminal.tell(findings(reference=features), generation=terminal.generation - 1)
+    assert not features.values.any()
+
+
+def test_a_terminal_that_knows_no_key_of_the_fleet_enrols_nobody():
+    terminal = Terminal(fleet_key=None)
+    terminal.claim(errand=ENROL)
+    assert terminal.said[-1] is Line.NOT_READY
+    assert terminal.records == []
+
+
+def test_a_certification_makes_no_reference():
+    terminal = Terminal(fleet_key=FLEET)
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    assert terminal.orders[-1].keep_as is None
+    assert terminal.orders[-1].reference is not None
