@@ -65,6 +65,13 @@ class Camera(Protocol):
     def capture(self, timeout_s: float) -> Frame | None:
         """Return the newest frame not yet returned, or None when none came in time. Raises `CameraUnavailable`."""
 
+    def still(self, timeout_s: float = 2.0) -> Frame:
+        """Return a new picture in the camera's large size, for a document, a person, or sealed evidence; may take many frames' time.
+
+        It is numbered among the frames, and must be called from the thread of `capture`. Raises `CameraUnavailable`, also when none
+        came in time.
+        """
+
     def lock_exposure(self, factor: float) -> None:
         """Hold exposure, gain and white balance as they were when first locked, with `factor` on the exposure time.
 

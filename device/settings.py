@@ -164,8 +164,28 @@ class Camera(Section):
 
     kind: Literal["picamera2", "simulated"] = "picamera2"
     """`simulated` plays the clips named in `[simulated]`; nothing it certifies has any meaning."""
+    size: tuple[int, int] = (640, 480)
+    """Width and height of the frames that are looked at; the networks were evaluated at this size. Larger ones see faces further away,
+    or through a wider lens, and take more time."""
+    still_size: tuple[int, int] = (1640, 1232)
+    """Width and height of pictures that are kept as evidence. It chooses the sensor's mode, too: with this one Camera Modules 2 and 3 and
+    the HQ camera show all they see at 30 frames/s. For Camera Module 1 set `[1296, 972]`, or it gives 15."""
+    rotation: Literal[0, 180] = 0
+    """Degrees by which the camera is mounted turned; 180 for one that hangs upside down, so that its cable leaves upwards."""
+    lens_position: float | None = Field(default=None, ge=0, le=32)
+    """Focus of a lens that moves (Camera Module 3), in dioptres: 1 divided by the distance in metres, 2 for half a metre. None: the
+    camera focuses by itself."""
     sensor: str | None = None
     """Name of the sensor as the driver gives it, e.g. `imx708`; frames of another fail the capture path. None: any, as long as it stays."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        for name, (width, height) in (("size", self.size), ("still_size", self.still_size)):
+            if width % 2 or height % 2 or not (320 <= width <= 4096 and 240 <= height <= 4096):
+                raise ValueError(f"{name} is {width}x{height}: two even numbers from 320x240 to 4096x4096 expected")
+        if self.size[0] > self.still_size[0] or self.size[1] > self.still_size[1]:
+            raise ValueError(f"size {self.size} is larger than still_size {self.still_size}")
+        return self
 
 
 class Simulated(Section):

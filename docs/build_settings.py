@@ -46,7 +46,8 @@ def page() -> str:
 
 def _row(key: str, field: FieldInfo) -> str:
     unit = next((text for suffix, text in _UNITS.items() if key.endswith(suffix)), "")
-    return f"| `{key}` | {unit} | {_values(field)} | {_default(field)} | {field.description or ''} |\n"
+    why = " ".join((field.description or "").split())
+    return f"| `{key}` | {unit} | {_values(field)} | {_default(field)} | {why} |\n"
 
 
 def _values(field: FieldInfo) -> str:

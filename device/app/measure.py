@@ -121,6 +121,9 @@ class _WatchedCamera:
         self.frames += frame is not None
         return frame
 
+    def still(self, timeout_s: float = 2.0) -> Frame:
+        return self.camera.still(timeout_s)
+
     def lock_exposure(self, factor: float) -> None:
         self.camera.lock_exposure(factor)
 

@@ -309,7 +309,17 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
     panel: Panel = simulated_panel or GpiozeroPanel(settings.panel)
     if settings.camera.kind == "picamera2":
         ring = GpiozeroRingLight(settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
-        return Board(Picamera2Camera(), ring, panel, spoken, system_clock, SystemEntropy(), None, None, simulated_panel)
+        return Board(
+            Picamera2Camera(settings.camera),
+            ring,
+            panel,
+            spoken,
+            system_clock,
+            SystemEntropy(),
+            None,
+            None,
+            simulated_panel,
+        )
     return _simulated_board(settings, system_clock, spoken, panel, simulated_panel)
 
 

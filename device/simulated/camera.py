@@ -79,6 +79,17 @@ class SimulatedCamera:
             )
         return self._capture_stepped(timeout_s) if self._stepped else self._capture_live(timeout_s)
 
+    def still(self, timeout_s: float = 2.0) -> Frame:
+        """Return the next frame: the actors have no larger picture than that.
+
+        Raises:
+            CameraUnavailable: as `capture`, and when the clip has ended.
+        """
+        frame = self.capture(timeout_s)
+        if frame is None:
+            raise CameraUnavailable(f"simulated camera: no picture within {timeout_s} s")
+        return frame
+
     def stop(self) -> None:
         """Close the device."""
         self._is_open = False

@@ -31,6 +31,7 @@ from device.simulated.panel import SimulatedPanel
 from device.simulated.scene import RingState
 
 FRAME_NS = 50_000_000
+SIZES = {"lores": (64, 48), "main": (128, 96)}
 
 
 class StandInRequest:
@@ -39,8 +40,9 @@ class StandInRequest:
     def __init__(self, number: int) -> None:
         self._number = number
 
-    def make_array(self, _name: str) -> Any:
-        return np.full((48, 64, 3), self._number, np.uint8)
+    def make_array(self, name: str) -> Any:
+        width, height = SIZES[name]
+        return np.full((height * 3 // 2, width), self._number, np.uint8)
 
     def get_metadata(self) -> dict[str, Any]:
         return {"SensorTimestamp": self._number * FRAME_NS, "ExposureTime": 20000, "AnalogueGain": 1.0}
@@ -64,12 +66,19 @@ class StandInSensor:
     def __init__(self, _index: int) -> None:
         self._number = 0
         self.camera_properties = {"Model": "stand-in"}
+        self.camera_controls: dict[str, object] = {}
 
     def create_video_configuration(self, **options: object) -> dict[str, object]:
         return options
 
     def configure(self, _options: dict[str, object]) -> None:
         """Any size will do."""
+
+    def camera_configuration(self) -> dict[str, object]:
+        return {name: {"format": "YUV420", "size": size} for name, size in SIZES.items()}
+
+    def cancel_all_and_flush(self) -> None:
+        """Nothing waits."""
 
     def start(self) -> None:
         """Nothing to open."""
@@ -82,17 +91,17 @@ class StandInSensor:
         self._number += 1
         return StandInJob(StandInRequest(self._number))
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Nothing to close."""
-
-    close = stop
 
 
 @pytest.fixture(params=["picamera2", "simulated"])
 def camera(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Camera:
     if request.param == "simulated":
         return SimulatedCamera(EmptyRoom(20.0), SteppedClock(datetime(2026, 3, 1, tzinfo=UTC)))
+    colours = SimpleNamespace(Smpte170m=lambda: None)
     monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=StandInSensor))
+    monkeypatch.setitem(sys.modules, "libcamera", SimpleNamespace(Transform=dict, ColorSpace=colours))
     return Picamera2Camera()
 
 
@@ -107,6 +116,23 @@ def test_frames_are_numbered_and_timed_in_order(camera: Camera) -> None:
         assert frame.pixels.dtype == np.uint8
         assert frame.pixels.shape[2] == 3
         assert frame.pixels.flags.c_contiguous
+
+
+def test_a_still_is_a_new_picture_at_least_as_large_as_a_frame(camera: Camera) -> None:
+    with pytest.raises(CameraUnavailable):
+        camera.still()
+    camera.start()
+    before, still, after = camera.capture(1.0), camera.still(), camera.capture(1.0)
+    camera.stop()
+    assert before is not None
+    assert after is not None
+    assert [before.sequence, still.sequence, after.sequence] == [1, 2, 3]
+    assert before.monotonic_ns < still.monotonic_ns < after.monotonic_ns
+    assert all(large >= small for large, small in zip(still.pixels.shape, before.pixels.shape, strict=True))
+    assert still.pixels.dtype == np.uint8
+    assert still.pixels.flags.c_contiguous
+    with pytest.raises(CameraUnavailable):
+        camera.still()
 
 
 def test_a_camera_gives_frames_between_start_and_stop_only(camera: Camera) -> None:
