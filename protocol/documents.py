@@ -18,6 +18,10 @@ from protocol.errors import Malformed
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
 _RESIDENT_LENGTH = 18
+MASK_LEAST, MASK_MOST = 2, 4
+"""Characters shown of a short and of a long number."""
+_LONG = 15
+"""Length of the resident numbers of the first generation; permits and passports have 8 to 11 characters."""
 
 
 class DocumentKind(StrEnum):
@@ -61,6 +65,24 @@ def parse_document(text: str) -> IdentityDocument:
 def check_digit(first_17: str) -> str:
     """Return the 18th character for 17 digits. Source: GB 11643-1999, ISO 7064 MOD 11-2."""
     return _CHECK[sum(w * int(d) for w, d in zip(_WEIGHTS, first_17, strict=True)) % 11]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedDocument:
+    """What may be shown of a document: its kind and the last characters of the number, by which its owner knows it again."""
+
+    kind: DocumentKind
+    tail: str
+
+
+def mask(document: IdentityDocument) -> MaskedDocument:
+    """Return what may be shown: the last 4 characters of a long number, the last 2 of a short one.
+
+    The last 4 of a resident number are its order number and check digit and say neither place nor date of birth. A short number has so
+    few characters that 4 of them would leave little to guess.
+    """
+    number = document.number
+    return MaskedDocument(document.kind, number[-MASK_MOST:] if len(number) >= _LONG else number[-MASK_LEAST:])
 
 
 def claim_token(document: IdentityDocument, key: bytes) -> str:

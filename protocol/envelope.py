@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from joserfc import jwe, jws
 from joserfc.errors import JoseError
+from joserfc.util import json_b64encode, urlsafe_b64decode, urlsafe_b64encode
 
 from protocol.errors import Malformed, NotForUs, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
@@ -87,6 +88,34 @@ def verify(token: bytes, *, key_of: Callable[[str], PublicJwk | None], typ: str)
     return Verified(found.payload or b"", key_id)
 
 
+def signature_of(token: bytes, *, payload: bytes, key_id: str, typ: str) -> bytes:
+    """Return the 64 bytes of signature of a JWS that `sign` made over `payload`, for `verify_detached`.
+
+    Raises:
+        Malformed: if the token is another JWS.
+    """
+    head, _, signature = token.rpartition(b".")
+    if head != _signing_input(payload, key_id, typ):
+        raise Malformed(f"signed message: not a {typ} over these bytes with key {key_id[:8]}")
+    try:
+        return urlsafe_b64decode(signature)
+    except ValueError as error:
+        raise Malformed("signed message: the signature is not base64url") from error
+
+
+def verify_detached(payload: bytes, signature: bytes, *, key: PublicJwk, typ: str) -> None:
+    """Check a signature whose JWS header was left out because it can be derived: `sign` writes the same one for key and type.
+
+    Source: RFC 7515, appendix F (detached content), with the protected header detached as well.
+
+    Raises:
+        Malformed: if `key` is no key.
+        SignatureInvalid: if the signature does not hold.
+    """
+    token = _signing_input(payload, key.key_id, typ) + b"." + urlsafe_b64encode(signature)
+    verify(token, key_of=lambda _: key, typ=typ)
+
+
 def seal(plain: bytes, *, reader: PublicJwk) -> bytes:
     """Return a compact JWE only the reader's private key opens."""
     header = {"alg": _AGREE, "enc": _ENCRYPT, "kid": reader.key_id}
@@ -116,6 +145,11 @@ def unseal(token: bytes, *, key: PrivateKey) -> bytes:
 def sha256_of(token: bytes) -> str:
     """Return the digest by which receipts and the hash chain name a signed message."""
     return hashlib.sha256(token).hexdigest()
+
+
+def _signing_input(payload: bytes, key_id: str, typ: str) -> bytes:
+    header = json_b64encode({"alg": _SIGN, "kid": key_id, "typ": typ})
+    return header + b"." + urlsafe_b64encode(payload)
 
 
 def _check_size(token: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
+from protocol.attestation import ATTESTATION_TYP, TerminalAttestation
 from protocol.capture import FeatureReport
 from protocol.cases import CASE_TYP, CaseKind, CaseReason, CaseRecord, Photo, PhotoCheck, PhotoRole
 from protocol.challenge import Action
@@ -124,6 +125,14 @@ def examples() -> Mapping[str, WireMessage]:
             at=moment,
             detail={"attempts": "5", "seconds": "300"},
             software="0.1.0",
+        ),
+        ATTESTATION_TYP: TerminalAttestation(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            issued_at=_NOON,
+            # Signed once with the private key that RFC 7515 prints beside the public one above.
+            statement="AQN_zc4ncPbEXUGDy-5v20t7WAczNXvp7xO6z248e9FURVEWU_AEZGVtbwZoYWxsLTE",
+            signature="RI-wqbiND9eV0Uz72a97oRWxZNLgcVd3uUXEEwHSdr9pWZTEaCE49dnI1Nkm3Su18LWRNY2NvnGAQ8r7SGPCCQ",
         ),
         STAFF_TYP: StaffList(
             fleet_id="demo",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
@@ -14,6 +17,8 @@ from protocol.errors import Malformed
 from protocol.wire import WirePart
 
 CURVE = "P-256"
+COMPRESSED_BYTES = 33
+"""Length of a compressed point: one byte for the parity and 32 for x."""
 
 
 class PublicJwk(WirePart):
@@ -38,6 +43,35 @@ class PublicJwk(WirePart):
     def key_id(self) -> str:
         """RFC 7638 thumbprint."""
         return self.key().thumbprint()
+
+    def compressed(self) -> bytes:
+        """Return the point in 33 bytes: 2 or 3 for the parity of y, then x. Source: SEC 1, as `cryptography` writes it.
+
+        Raises:
+            Malformed: if the numbers are not a point on P-256.
+        """
+        public: Any = self.key().public_key
+        found: bytes = public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+        return found
+
+    @classmethod
+    def from_compressed(cls, point: bytes) -> PublicJwk:
+        """Return the key of a compressed point.
+
+        Raises:
+            Malformed: if the bytes are not 33, or no point on P-256.
+        """
+        if len(point) != COMPRESSED_BYTES:
+            raise Malformed(f"key: a point of {len(point)} bytes, {COMPRESSED_BYTES} expected")
+        try:
+            numbers = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point).public_numbers()
+        except ValueError as error:
+            raise Malformed("key: not a point on P-256") from error
+        return cls(x=_coordinate(numbers.x), y=_coordinate(numbers.y))
+
+
+def _coordinate(number: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
 @lru_cache(maxsize=4096)

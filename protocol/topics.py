@@ -29,6 +29,7 @@ class Kind(StrEnum):
     ROSTER = "roster"
     POLICY = "policy"
     STAFF = "staff"
+    ATTESTATION = "attestation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,14 @@ TABLE: dict[Kind, TopicRule] = {
     Kind.POLICY: TopicRule("down", 1, True, "JWS of policy", 64 * 1024, "thresholds, paths and timers in force"),
     Kind.STAFF: TopicRule(
         "down", 1, True, "JWE of JWS of staff-list", MAX_MESSAGE_BYTES, "who may sign in on this terminal, sealed to it"
+    ),
+    Kind.ATTESTATION: TopicRule(
+        "down",
+        1,
+        True,
+        "JWS of terminal-attestation",
+        4 * 1024,
+        "the fleet's statement about this terminal's key, for result slips",
     ),
 }
 

@@ -5,11 +5,17 @@ python tests/golden/protocol/make.py
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
+from protocol.attestation import KeyStatement, state_key
+from protocol.documents import DocumentKind, MaskedDocument
 from protocol.envelope import sign
 from protocol.examples import examples
 from protocol.keys import PrivateKey
+from protocol.records import RECORD_TYP, CertificationRecord
+from protocol.registration import FleetIdentity
+from protocol.slip import make_slip
 
 HERE = Path(__file__).parent
 
@@ -23,6 +29,32 @@ def main() -> None:
         key = PrivateKey.generate()
         path.write_bytes(sign(message.to_bytes(), key=key, typ=typ))
         path.with_suffix(".key.json").write_text(key.public().model_dump_json() + "\n", encoding="utf-8")
+    _make_slip()
+
+
+def _make_slip() -> None:
+    """Make a slip, with the identity of the fleet that knows its terminal."""
+    path = HERE / "v1-slip.txt"
+    if path.exists():
+        return
+    record = examples()[RECORD_TYP]
+    if not isinstance(record, CertificationRecord):
+        raise TypeError(f"example of {RECORD_TYP}: {type(record).__name__}")
+    fleet, terminal = PrivateKey.generate(), PrivateKey.generate()
+    statement = KeyStatement(
+        record.fleet_id, record.terminal_id, terminal.public(), date(2026, 11, 1), date(2028, 10, 31)
+    )
+    slip = make_slip(
+        record,
+        record_sha256="ab" * 32,
+        masked=MaskedDocument(DocumentKind.RESIDENT_ID, "002X"),
+        decided_on=date(2026, 11, 2),
+        sign=lambda payload, typ: sign(payload, key=terminal, typ=typ),
+        attestation=state_key(statement, fleet),
+    )
+    path.write_text(slip + "\n", encoding="ascii")
+    identity = FleetIdentity(fleet_id=record.fleet_id, signing_key=fleet.public())
+    (HERE / "v1-slip.fleet.json").write_text(identity.model_dump_json() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

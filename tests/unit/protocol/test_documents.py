@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.documents import DocumentKind, check_digit, claim_token, parse_document
+from protocol.documents import (
+    DocumentKind,
+    IdentityDocument,
+    MaskedDocument,
+    check_digit,
+    claim_token,
+    mask,
+    parse_document,
+)
 from protocol.errors import Malformed
 
 FIRST_17 = "99999919400229001"
@@ -54,3 +62,9 @@ def test_token_depends_on_key_and_number_and_shows_neither() -> None:
     assert len({token, claim_token(document, b"l" * 32), claim_token(other, b"k" * 32)}) == 3
     assert GOOD not in token
     assert GOOD not in repr(document)
+
+
+def test_what_may_be_shown_of_a_number_is_its_end() -> None:
+    assert mask(parse_document("11010519491231002X")) == MaskedDocument(DocumentKind.RESIDENT_ID, "002X")
+    assert mask(IdentityDocument(DocumentKind.RESIDENT_ID, "130503670401001")).tail == "1001"
+    assert mask(IdentityDocument(DocumentKind.RESIDENT_ID, "H12345678")).tail == "78"
