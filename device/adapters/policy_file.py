@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from pathlib import Path
 
 from device.errors import PolicyUnavailable
+from device.storage import replace_file
 from protocol.envelope import verify
 from protocol.errors import ProtocolError
 from protocol.keys import PublicJwk
@@ -65,7 +65,7 @@ class FilePolicyStore:
         if known is not None and policy.issued_at <= known.issued_at:
             return known
         try:
-            _replace(self._path, token)
+            replace_file(self._path, token)
         except OSError as error:
             raise PolicyUnavailable(f"policy {self._path.name}: {error.strerror}") from error
         logger.info("policy in force version=%s issued_at=%s", policy.policy_version, policy.issued_at.isoformat())
@@ -97,19 +97,3 @@ class FilePolicyStore:
         except FileNotFoundError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` in place of the file: after a power cut either the old or the new one is there, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -9,30 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import sqlite3
-import tempfile
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from pydantic import BaseModel, ConfigDict
 
 from device.database import Database, Schema
 from device.errors import KeyUnusable, ReferencesUnavailable, StoreUnusable
 from device.ports import Clock
+from device.storage import Sealer, derived, load_or_make_key
 from protocol.roster import RosterEntry, RosterPage
 from protocol.times import ClockSource, DeviceTime
 
-KEY_BYTES: Final = 32
-_NONCE_BYTES: Final = 12
-"""96 bits, drawn at random for every row. Source: NIST SP 800-38D, section 8.2.2."""
 _HEAD: Final = b"head"
 _CHECK: Final = b"lifecert roster key check"
 
@@ -89,7 +81,7 @@ class SqliteReferenceStore:
 
     Args:
         path: the database file; it is made if missing, with its folder.
-        key_path: the key file, `KEY_BYTES` bytes; made with mode 0600 if missing and the roster is new.
+        key_path: the storage key file (`device.storage`); made with mode 0600 if missing and the roster is new.
         clock: tells whether the roster has expired.
 
     Raises:
@@ -100,8 +92,8 @@ class SqliteReferenceStore:
 
     def __init__(self, path: Path, key_path: Path, clock: Clock) -> None:
         key = load_or_make_key(key_path)
-        self._cipher = AESGCM(_derived(key, b"lifecert roster rows"))
-        self._hash_key = _derived(key, b"lifecert roster lookup")
+        self._sealer = Sealer(key, b"lifecert roster rows")
+        self._hash_key = derived(key, b"lifecert roster lookup")
         self._clock = clock
         self._path = path
         self._database = Database(path, SCHEMA)
@@ -262,13 +254,12 @@ class SqliteReferenceStore:
         return hmac.new(self._hash_key, f"{purpose}:{text}".encode(), hashlib.sha256).digest()
 
     def _seal(self, plain: bytes, bound_to: bytes) -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, plain, bound_to)
+        return self._sealer.seal(plain, bound_to=bound_to)
 
     def _open(self, sealed: bytes, bound_to: bytes) -> bytes:
         try:
-            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
-        except (InvalidTag, ValueError) as error:
+            return self._sealer.open(sealed, bound_to=bound_to)
+        except StoreUnusable as error:
             raise StoreUnusable(
                 f"roster {self._path}: a row was altered; delete the file, the fleet sends it anew"
             ) from error
@@ -280,8 +271,8 @@ class SqliteReferenceStore:
                 db.execute("INSERT INTO key_check (id, sealed) VALUES (1, ?)", (self._seal(_CHECK, _CHECK),))
                 return
         try:
-            self._cipher.decrypt(row[0][:_NONCE_BYTES], row[0][_NONCE_BYTES:], _CHECK)
-        except (InvalidTag, ValueError) as error:
+            self._sealer.open(row[0], bound_to=_CHECK)
+        except StoreUnusable as error:
             raise KeyUnusable(
                 f"key file {key_path.name}: not the key of roster {self._path};"
                 " put the right key back, or delete the roster and the fleet sends it anew"
@@ -305,43 +296,6 @@ def _not_before(now: DeviceTime) -> datetime | None:
 
 def _microseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
-
-
-def load_or_make_key(path: Path) -> bytes:
-    """Return the key in a file; a missing file is made, whole and with mode 0600, exactly once among all processes.
-
-    Raises:
-        KeyUnusable: if the file cannot be read or made, or has not `KEY_BYTES` bytes.
-    """
-    try:
-        if not path.exists():
-            _make_key(path)
-        key = path.read_bytes()
-    except OSError as error:
-        raise KeyUnusable(f"key file {path.name}: {error.strerror}") from error
-    if len(key) != KEY_BYTES:
-        raise KeyUnusable(f"key file {path.name}: {len(key)} bytes, {KEY_BYTES} expected")
-    return key
-
-
-def _make_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp makes mode 0600; a hard link appears with its whole content and fails if somebody else was first.
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        os.write(descriptor, os.urandom(KEY_BYTES))
-        os.fsync(descriptor)
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            return
-    finally:
-        os.close(descriptor)
-        Path(name).unlink()
-
-
-def _derived(key: bytes, purpose: bytes) -> bytes:
-    return HKDFExpand(algorithm=SHA256(), length=KEY_BYTES, info=purpose).derive(key)
 
 
 def _secret(text: str) -> bytes:
