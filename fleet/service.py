@@ -110,6 +110,7 @@ def make_consumer(fleet: Fleet) -> Consumer:
         fleet_id=settings.fleet_id,
         zone=settings.zone(),
         accept_simulated=settings.accept_simulated,
+        statement_months=settings.slips.statement_months,
         clock=fleet.clock,
     )
     return Consumer(

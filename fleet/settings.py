@@ -100,6 +100,14 @@ class ReferenceSettings(_Part):
         return (*program, "features", "-", "--json")
 
 
+class SlipSettings(_Part):
+    """Result slips (`docs/slip.md`)."""
+
+    statement_months: int = Field(default=24, ge=13, le=120)
+    """For so many months from the first of this one the fleet vouches for a terminal's key: a year that a slip certifies, and a year
+    in which a terminal without a network goes on with the statement it has. Slips of a stolen key are believed no longer than that."""
+
+
 class Settings(_Part):
     """All of them."""
 
@@ -119,6 +127,8 @@ class Settings(_Part):
     """Console and open interface."""
     references: ReferenceSettings = Field(default_factory=ReferenceSettings)
     """How references are made."""
+    slips: SlipSettings = Field(default_factory=SlipSettings)
+    """Result slips."""
 
     @field_validator("database")
     @classmethod

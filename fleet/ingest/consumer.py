@@ -17,6 +17,7 @@ import queue
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -82,6 +83,7 @@ class Consumer:
         self._subscribed = threading.Event()
         self._policy_wanted = threading.Event()
         self._connections = 0
+        self._attested_from: date | None = None
         self._database_state = Availability("database")
         self._listener_state = Availability("database notifications")
         self._broker_state = Availability("broker")
@@ -174,7 +176,7 @@ class Consumer:
             return
         self._subscribed.set()
         logger.info("ingest connected broker=%s:%d", self._broker.host, self._broker.port)
-        # A broker may have lost its retained messages: the listener puts the policy in force back.
+        # A broker may have lost its retained messages: the listener puts the policy in force and the statements back.
         self._policy_wanted.set()
 
     def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
@@ -291,7 +293,7 @@ class Consumer:
                 with self._database.listen(ROSTER_CHANNEL, POLICY_CHANNEL) as connection:
                     self._listener_state.back()
                     retry_s = _FIRST_RETRY_S
-                    self._publish([*self._handler.push_policy(), *self._handler.push_rosters()])
+                    self._publish([*self._standing(), *self._handler.push_rosters()])
                     self._follow(connection)
             except DatabaseUnavailable as error:
                 self._listener_state.lost(error)
@@ -308,14 +310,22 @@ class Consumer:
             noticed = list(connection.notifies(timeout=_NOTICE_WAIT_S, stop_after=1))
             for notice in noticed:
                 if notice.channel == POLICY_CHANNEL:
-                    self._publish(self._handler.push_policy(notice.payload or None))
+                    self._publish(self._standing(notice.payload or None))
             if self._policy_wanted.is_set():
                 self._policy_wanted.clear()
-                self._publish(self._handler.push_policy())
+                self._publish(self._standing())
             waited_s += _NOTICE_WAIT_S
             if noticed or waited_s >= _CATCH_UP_S:
                 waited_s = 0.0
                 self._publish(self._handler.push_rosters())
+                if self._handler.attestations_from() != self._attested_from:
+                    self._publish(self._standing())
+
+    def _standing(self, only: str | None = None) -> list[Outbound]:
+        """Return what the broker keeps for every terminal, or for one: the policy in force and the statement about its key."""
+        if only is None:
+            self._attested_from = self._handler.attestations_from()
+        return [*self._handler.push_policy(only), *self._handler.push_attestations(only)]
 
     def _publish(self, answers: Sequence[Outbound]) -> None:
         for answer in answers:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
@@ -27,6 +27,7 @@ from fleet.store.database import Database
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.records import AdmittedRecord, ChainLink
 from fleet.store.terminals import StoredTerminal
+from fleet.updates.attestation import attestation, first_day
 from protocol.envelope import sha256_of, sign, verify
 from protocol.errors import ProtocolError, SignatureInvalid, UnsupportedVersion
 from protocol.presence import PRESENCE_TYP, Presence
@@ -69,6 +70,7 @@ class Handler:
         fleet_id: str,
         zone: tzinfo,
         accept_simulated: bool,
+        statement_months: int,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -76,6 +78,7 @@ class Handler:
         self._fleet_id = fleet_id
         self._zone = zone
         self._accept_simulated = accept_simulated
+        self._statement_months = statement_months
         self._clock = clock
         self._rosters = RosterIssuer(fleet_id, keys)
 
@@ -149,6 +152,35 @@ class Handler:
             for terminal in known.values()
             if terminal.retired_at is None
         ]
+
+    def push_attestations(self, only: str | None = None) -> list[Outbound]:
+        """Return the fleet's statement about its key for every terminal in service, or for one.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        now = self._clock()
+        with self._database.begin() as connection:
+            known = terminals.find_terminals(connection, None if only is None else [only])
+        return [
+            Outbound(
+                Topic(self._fleet_id, terminal.terminal_id, Kind.ATTESTATION),
+                attestation(
+                    terminal,
+                    self._keys,
+                    fleet_id=self._fleet_id,
+                    today=day_of(now, self._zone),
+                    months=self._statement_months,
+                    now=now,
+                ),
+            )
+            for terminal in known.values()
+            if terminal.retired_at is None
+        ]
+
+    def attestations_from(self) -> date:
+        """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""
+        return first_day(day_of(self._clock(), self._zone))
 
     def _handle(self, messages: Sequence[Inbound], *, forced: Refusal | None = None) -> list[Outbound]:
         with self._database.begin() as connection:

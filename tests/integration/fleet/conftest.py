@@ -61,6 +61,7 @@ class Office:
             fleet_id="north",
             zone=self.settings.zone(),
             accept_simulated=self.settings.accept_simulated,
+            statement_months=self.settings.slips.statement_months,
             clock=self.clock,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fleet.settings import BrokerSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
+from protocol.attestation import read_attestation
 from protocol.envelope import sha256_of, sign
 from protocol.keys import PrivateKey
 from protocol.records import RECORD_TYP
@@ -36,6 +38,7 @@ class Wire:
         self.verdicts: dict[str, list[str]] = {}
         self.pages: list[Any] = []
         self.policies: list[bytes] = []
+        self.attestations: list[bytes] = []
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=terminal.terminal_id, clean_session=False)
         self._client.reconnect_delay_set(1, 1)
@@ -62,6 +65,8 @@ class Wire:
                 self.verdicts.setdefault(item.sha256, []).append(item.verdict.value)
         elif kind is Kind.ROSTER:
             self.pages.append(self._office.page(message.payload, self._terminal))
+        elif kind is Kind.ATTESTATION:
+            self.attestations.append(message.payload)
         else:
             self.policies.append(message.payload)
 
@@ -127,6 +132,28 @@ def test_a_record_goes_in_and_a_receipt_comes_out(
     eventually(lambda: wire.verdicts.get(sha256_of(forged)) == ["refused"], "refused")
 
 
+def test_statements_about_keys_are_made_anew_with_the_month_while_ingest_runs(
+    embedded_broker: Any,
+    office: Any,
+    terminal: Any,
+    start_wire: Any,
+    start_ingest: Any,
+    eventually: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consuming, "_CATCH_UP_S", 0.0)
+    assert start_ingest(embedded_broker.port).wait_connected(10)
+    wire = start_wire(terminal, embedded_broker.port)
+
+    def months() -> set[date]:
+        public = office.keys.signing.public()
+        return {read_attestation(token, public).opened(public).statement.valid_from for token in wire.attestations}
+
+    eventually(lambda: months() == {date(2026, 11, 1)}, "the statement of November")
+    office.now = datetime(2026, 12, 3, tzinfo=UTC)
+    eventually(lambda: date(2026, 12, 1) in months(), "the statement of December")
+
+
 def test_policy_and_roster_reach_a_terminal_and_later_changes_are_pushed(
     broker: Any, office: Any, terminal: Any, start_wire: Any, start_ingest: Any, eventually: Any
 ) -> None:
@@ -134,6 +161,7 @@ def test_policy_and_roster_reach_a_terminal_and_later_changes_are_pushed(
     assert start_ingest(broker.port).wait_connected(10)
     wire = start_wire(terminal, broker.port)
     eventually(lambda: wire.policies, "the retained policy")
+    eventually(lambda: wire.attestations, "the retained statement about the key")
     office.assign_all("t-1")
     eventually(lambda: wire.pages, "a pushed page")
     assert len(wire.pages[-1].entries) == 1
