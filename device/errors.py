@@ -91,5 +91,9 @@ class PolicyUnavailable(DeviceError):
     """The policy file cannot be written now; try again."""
 
 
+class AttestationUnavailable(DeviceError):
+    """The file with the fleet's statement about this terminal's key cannot be written now; try again."""
+
+
 class LinkDown(DeviceError):
     """The broker cannot be reached, refused the connection, or was lost; try again later."""

@@ -11,6 +11,7 @@ from typing import Protocol
 from device.desk.view import Touch, View
 from device.session.commands import Lamp
 from device.vision.frame import Frame
+from protocol.attestation import SignedStatement
 from protocol.policy import PathName, Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem
@@ -286,6 +287,16 @@ class PolicyStore(Protocol):
 
     def apply(self, token: bytes) -> Policy:
         """Verify a signed policy and keep it if it is newer. Raises `ProtocolError`."""
+
+
+class AttestationStore(Protocol):
+    """The fleet's statement about this terminal's key, which every slip carries."""
+
+    def current(self) -> SignedStatement | None:
+        """Return it; None when the fleet has not sent one about the key that signs now."""
+
+    def apply(self, token: bytes) -> SignedStatement:
+        """Verify a signed attestation and keep it if it is newer. Raises `ProtocolError`."""
 
 
 class Signer(Protocol):

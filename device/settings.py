@@ -327,6 +327,11 @@ class Settings(Section):
         return self.terminal.data_dir / "policy.jws"
 
     @property
+    def attestation_path(self) -> Path:
+        """The fleet's signed statement about this terminal's key."""
+        return self.terminal.data_dir / "attestation.jws"
+
+    @property
     def clock_path(self) -> Path:
         """What is remembered about the time."""
         return self.terminal.data_dir / "time.json"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from device.errors import OutboxFull
 from device.ports import OutboxRow, RefusedRow, StoredRecord
+from protocol.attestation import SignedStatement
 from protocol.envelope import sha256_of, sign
 from protocol.errors import NotForUs
 from protocol.keys import PrivateKey
@@ -174,6 +175,25 @@ class FixedPolicy:
             NotForUs: always.
         """
         raise NotForUs(f"policy of {len(token)} bytes: this terminal keeps the one it was started with")
+
+
+class FixedAttestation:
+    """One statement about the terminal's key for good, or none."""
+
+    def __init__(self, statement: SignedStatement | None) -> None:
+        self._statement = statement
+
+    def current(self) -> SignedStatement | None:
+        """Return it."""
+        return self._statement
+
+    def apply(self, token: bytes) -> SignedStatement:
+        """Refuse any other.
+
+        Raises:
+            NotForUs: always.
+        """
+        raise NotForUs(f"attestation of {len(token)} bytes: this terminal keeps what it was started with")
 
 
 class ThrowAwaySigner:

@@ -1,1 +1,1 @@
-"""The second service: records from the outbox to the fleet, and receipts, roster and policy from it."""
+"""The second service: records from the outbox to the fleet, and receipts, roster, policy and attestation from it."""

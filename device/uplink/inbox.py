@@ -22,6 +22,13 @@ class PolicyToken:
     token: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class AttestationToken:
+    """A signed attestation of this terminal's key, for its store to verify."""
+
+    token: bytes
+
+
 class Inbox:
     """Reads messages of the fleet for one terminal.
 
@@ -38,7 +45,7 @@ class Inbox:
         self._fleet_key_id = fleet_key.key_id
         self._sealing_key = sealing_key
 
-    def read(self, topic_name: str, payload: bytes) -> Receipt | RosterPage | PolicyToken:
+    def read(self, topic_name: str, payload: bytes) -> Receipt | RosterPage | PolicyToken | AttestationToken:
         """Return what arrived on a topic.
 
         Raises:
@@ -56,6 +63,8 @@ class Inbox:
             return self._addressed(RosterPage.parse(self._verified(signed, ROSTER_TYP)))
         if topic.kind is Kind.POLICY:
             return PolicyToken(payload)
+        if topic.kind is Kind.ATTESTATION:
+            return AttestationToken(payload)
         raise Malformed(f"{topic.kind}: is not sent to terminals")
 
     def _verified(self, token: bytes, typ: str) -> bytes:

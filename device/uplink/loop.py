@@ -14,11 +14,18 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
-from device.errors import DeviceError, LinkDown, OutboxUnavailable, PolicyUnavailable, ReferencesUnavailable
-from device.ports import Clock, Entropy, Outbox, PolicyStore, ReferenceStore, Signer
+from device.errors import (
+    AttestationUnavailable,
+    DeviceError,
+    LinkDown,
+    OutboxUnavailable,
+    PolicyUnavailable,
+    ReferencesUnavailable,
+)
+from device.ports import AttestationStore, Clock, Entropy, Outbox, PolicyStore, ReferenceStore, Signer
 from device.settings import Uplink as UplinkSettings
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
-from device.uplink.inbox import Inbox, PolicyToken
+from device.uplink.inbox import AttestationToken, Inbox, PolicyToken
 from protocol.envelope import sha256_of
 from protocol.errors import ProtocolError
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
@@ -46,7 +53,7 @@ _MOST_RETRIED = 1000
 """Refused records sent again on one connection."""
 _LOG_EVERY = 100
 
-_STORES = (OutboxUnavailable, ReferencesUnavailable, PolicyUnavailable)
+_STORES = (OutboxUnavailable, ReferencesUnavailable, PolicyUnavailable, AttestationUnavailable)
 
 
 class Link(Protocol):
@@ -75,6 +82,7 @@ class Parts:
     outbox: Outbox
     references: ReferenceStore
     policies: PolicyStore
+    attestations: AttestationStore
     signer: Signer
     clock: Clock
     entropy: Entropy
@@ -275,7 +283,7 @@ class Uplink:
         except ProtocolError as error:
             self._drop(topic_name, error)
 
-    def _apply(self, message: Receipt | RosterPage | PolicyToken) -> None:
+    def _apply(self, message: Receipt | RosterPage | PolicyToken | AttestationToken) -> None:
         now_ns = self._parts.clock.monotonic_ns()
         if isinstance(message, Receipt):
             self._receipts.append(message)
@@ -286,6 +294,8 @@ class Uplink:
             else:
                 self._questions.page_unfit(now_ns)
                 logger.info("roster page does not fit, asking again after=%d", message.after)
+        elif isinstance(message, AttestationToken):
+            self._parts.attestations.apply(message.token)
         else:
             self._parts.policies.apply(message.token)
 

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from threading import Event
 from types import FrameType
 
+from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
 from device.adapters.entropy_system import SystemEntropy
 from device.adapters.notify_systemd import SystemdNotifier
@@ -62,7 +63,14 @@ def run(settings: Settings) -> None:
 
     notifier = SystemdNotifier()
     policies = FilePolicyStore(settings.policy_path, fleet_key)
-    parts = Parts(outbox, references, policies, signer, clock, SystemEntropy(), inbox)
+    attestations = FileAttestationStore(
+        settings.attestation_path,
+        fleet_key,
+        fleet_id=identity.fleet_id,
+        terminal_id=identity.terminal_id,
+        key_id=signer.key_id,
+    )
+    parts = Parts(outbox, references, policies, attestations, signer, clock, SystemEntropy(), inbox)
     uplink = Uplink(
         identity, parts, settings.uplink, keep=settings.outbox.keep, make_link=make_link, alive=notifier.alive
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from protocol.attestation import KeyStatement, attest
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP
 from protocol.roster import RosterEntry
@@ -225,6 +228,32 @@ def test_a_page_that_does_not_fit_makes_the_terminal_ask_again(
     fleet.send(Kind.ROSTER, fleet.sealed(make_page(8, 9)))
     eventually(lambda: fleet.presences[-1].roster_version == 9, "version 9")
     assert fleet.requests[asked].have == 7
+
+
+def test_the_retained_statement_about_the_key_is_kept_for_slips_and_one_about_another_key_is_not(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    mine = KeyStatement("north", "t-17", terminal.signing.public(), date(2026, 5, 1), date(2028, 4, 30))
+    stranger = dataclasses.replace(mine, key=PrivateKey.generate().public())
+    issued = datetime(2026, 5, 1, tzinfo=UTC)
+    fleet.send(Kind.ATTESTATION, attest(mine, terminal.fleet_key, issued_at=issued))
+    start_uplink()
+    store = FileAttestationStore(
+        terminal.folder / "data" / "attestation.jws",
+        terminal.fleet_key.public(),
+        fleet_id="north",
+        terminal_id="t-17",
+        key_id=terminal.signing.key_id,
+    )
+    eventually(lambda: store.current() is not None, "the retained statement")
+    fleet.send(Kind.ATTESTATION, attest(stranger, terminal.fleet_key, issued_at=issued + timedelta(days=1)))
+    terminal.record(1)
+    eventually(lambda: terminal.counts() == {"acknowledged": 1}, "what came after the stranger's statement")
+    found = store.current()
+    assert found is not None
+    assert found.statement == mine
 
 
 def test_a_retained_policy_is_kept_as_signed_and_an_older_one_does_not_replace_it(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.uplink.inbox import Inbox, PolicyToken
+from device.uplink.inbox import AttestationToken, Inbox, PolicyToken
 from protocol.envelope import seal, sign
 from protocol.errors import Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.keys import PrivateKey
@@ -57,8 +57,9 @@ def test_a_page_sealed_to_this_terminal_is_read() -> None:
     assert INBOX.read(topic(Kind.ROSTER), token) == page()
 
 
-def test_a_policy_is_handed_on_as_it_is() -> None:
+def test_policy_and_attestation_are_handed_on_as_they_are() -> None:
     assert INBOX.read(topic(Kind.POLICY), b"anything") == PolicyToken(b"anything")
+    assert INBOX.read(topic(Kind.ATTESTATION), b"anything") == AttestationToken(b"anything")
 
 
 @pytest.mark.parametrize(

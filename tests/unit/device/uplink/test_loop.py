@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.entropy_system import SystemEntropy
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
@@ -96,6 +97,13 @@ class World:
             outbox=self.outbox,
             references=self.references,
             policies=FilePolicyStore(folder / "p.jws", FLEET_KEY.public()),
+            attestations=FileAttestationStore(
+                folder / "a.jws",
+                FLEET_KEY.public(),
+                fleet_id="north",
+                terminal_id="t-1",
+                key_id=self.key.key_id,
+            ),
             signer=KeyfileSigner(folder / "k.pem"),
             clock=self.clock,
             entropy=SystemEntropy(),
