@@ -67,6 +67,18 @@ class PanelUnavailable(DeviceError):
     """The board with lamp and buttons cannot be opened; try again."""
 
 
+class StaffUnavailable(DeviceError):
+    """The staff list, or how often somebody failed to sign in, cannot be written now; try again."""
+
+
+class AttachmentsUnavailable(DeviceError):
+    """The store of sealed pictures cannot be read or written now; try again."""
+
+
+class AttachmentsFull(AttachmentsUnavailable):
+    """The store of sealed pictures has no room left; no case with pictures until the fleet has confirmed some."""
+
+
 class ScreenUnavailable(DeviceError):
     """The screen's page cannot be served; stop, and systemd starts the terminal again."""
 

@@ -8,16 +8,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from device.desk.view import Touch, View
 from device.session.commands import Lamp
 from device.vision.frame import Frame
 from protocol.attestation import SignedStatement
+from protocol.documents import DocumentKind
 from protocol.policy import PathName, Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem
 from protocol.records import Purpose
 from protocol.references import LegalBasis
-from protocol.roster import RosterEntry, RosterPage
+from protocol.roster import RosterEntry, RosterPage, SubjectLabel
+from protocol.staff import StaffList
 from protocol.times import DeviceTime
 from protocol.visits import Visit
 
@@ -265,6 +269,12 @@ class ReferenceStore(Protocol):
     def find(self, token: str) -> RosterEntry | None:
         """Return the subject with this claim token."""
 
+    def people(self, part: str, *, offset: int, limit: int) -> Sequence[Labelled]:
+        """Return subjects whose name contains `part`, ordered by name and year of birth, so many at most from `offset` on.
+
+        Subjects without a label are not among them.
+        """
+
     def others(self, token: str, limit: int) -> Sequence[RosterEntry]:
         """Return other subjects than the one with this claim token, so many at most; the same ones as long as the roster is the same.
 
@@ -277,6 +287,72 @@ class ReferenceStore(Protocol):
         What the wall clock alone calls expired is not given out, but stays on the disk: a date that nothing vouches for may be
         years ahead, and the roster of a terminal without a network could not come again.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Somebody on the roster whom an operator can find by name."""
+
+    document: DocumentKind
+    token: str
+    label: SubjectLabel
+
+    def __repr__(self) -> str:
+        return "Labelled()"
+
+
+class Attempts(BaseModel):
+    """Failed attempts to sign in, in a row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    failed: int = Field(default=0, ge=0)
+
+
+class StaffStore(Protocol):
+    """Who may sign in; shared by the terminal and the uplink process."""
+
+    def current(self) -> StaffList | None:
+        """Return the newest list, None when there is none."""
+
+    def apply(self, staff: StaffList) -> bool:
+        """Keep a list in place of an older one; return False, unchanged, otherwise. Raises `StaffUnavailable`."""
+
+    def attempts(self) -> Attempts:
+        """Return the failed attempts in a row; they outlive a restart."""
+
+    def note_attempts(self, attempts: Attempts) -> None:
+        """Remember the failed attempts in a row. Raises `StaffUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A sealed picture that the fleet has not confirmed."""
+
+    sha256: str
+    sealed: bytes
+
+    def __repr__(self) -> str:
+        return f"Attachment({self.sha256[:12]})"
+
+
+class AttachmentStore(Protocol):
+    """Sealed pictures until the fleet has confirmed them; shared by the terminal and the uplink process."""
+
+    def put(self, sealed: Sequence[bytes]) -> tuple[str, ...]:
+        """Store sealed pictures, all or none, and return their digests. Raises `AttachmentsUnavailable` and `AttachmentsFull`."""
+
+    def waiting(self, limit: int) -> Sequence[Attachment]:
+        """Return the oldest that the fleet has said nothing about."""
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt: what the fleet has is deleted, what it refuses is kept aside; unknown digests are ignored."""
+
+    def drop(self, sha256s: Sequence[str]) -> None:
+        """Delete pictures whose case could not be stored."""
+
+    def count(self) -> int:
+        """Return how many wait."""
 
 
 class PolicyStore(Protocol):

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from protocol.documents import DocumentKind
 from protocol.ids import ClaimToken, FleetId, KeyDomain, PlaceCode, SubjectId, TerminalId
 from protocol.references import Reference
 from protocol.wire import UtcTime, WireMessage, WirePart
@@ -30,6 +31,8 @@ class SubjectLabel(WirePart):
     born: int | None = Field(default=None, ge=1880, le=2200, repr=False)
     """Year of birth, to tell people of one name apart."""
     place: PlaceCode | None = None
+    document: DocumentKind = DocumentKind.RESIDENT_ID
+    """The kind of document that the claim token stands for."""
 
 
 class RosterEntry(WirePart):

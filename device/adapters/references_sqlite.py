@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import sqlite3
+import unicodedata
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from device.database import Database, Schema
 from device.errors import KeyUnusable, ReferencesUnavailable, StoreUnusable
-from device.ports import Clock
+from device.ports import Clock, Labelled
 from device.storage import Sealer, derived, load_or_make_key
 from protocol.roster import RosterEntry, RosterPage
 from protocol.times import ClockSource, DeviceTime
@@ -166,6 +167,25 @@ class SqliteReferenceStore:
             ).fetchone()
         return None if row is None else RosterEntry.model_validate_json(self._open(row[1], row[0] + claim))
 
+    def people(self, part: str, *, offset: int, limit: int) -> list[Labelled]:
+        """Return subjects whose name contains `part`, ordered by name and year of birth, so many at most from `offset` on.
+
+        Every row is opened for it, because nothing about a name stands outside a seal: some 30 ms for a thousand people.
+        """
+        wanted = _folded(part)
+        with self._database.reading() as db:
+            head = self._head(db, in_force=True)
+            if head is None:
+                return []
+            rows = db.execute("SELECT subject, claim, sealed FROM subject WHERE roster = ?", (head.number,)).fetchall()
+        found = []
+        for subject, claim, sealed in rows:
+            entry = RosterEntry.model_validate_json(self._open(sealed, subject + claim))
+            if entry.label is not None and wanted in _folded(entry.label.name):
+                found.append(Labelled(entry.label.document, entry.claim_token, entry.label))
+        found.sort(key=lambda one: (one.label.name, one.label.born or 0, one.token))
+        return found[offset : offset + limit]
+
     def others(self, token: str, limit: int) -> list[RosterEntry]:
         """Return other subjects than the one with this claim token, so many at most."""
         claim = self._hashed("claim", token)
@@ -296,6 +316,11 @@ def _not_before(now: DeviceTime) -> datetime | None:
 
 def _microseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
+
+
+def _folded(name: str) -> str:
+    """Return what all ways of writing a name have in common."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _secret(text: str) -> bytes:

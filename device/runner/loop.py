@@ -25,8 +25,9 @@ from device.ports import (
 from device.runner.chain import Chain, LinkNotStored
 from device.runner.claims import Chosen, Claimed, cohort_of, look_up
 from device.runner.making import MadeReference, seal_reference
+from device.runner.orders import CompareWith, Findings, KeyOf, News, Order, PictureNotTaken, PictureTaken, Reopen
 from device.runner.records import Head, Identity, build_record
-from device.runner.worker import CompareWith, Findings, KeyOf, News, Order, Reopen, VisionWorker
+from device.runner.worker import VisionWorker
 from device.session.commands import (
     CancelTimer,
     Command,
@@ -146,12 +147,14 @@ class Runner:
         identity: Identity,
         on_notice: Callable[[Notice], None] = lambda _: None,
         on_step: Callable[[Session, tuple[Command, ...]], None] = lambda _session, _commands: None,
+        on_picture: Callable[[PictureTaken | PictureNotTaken], None] = lambda _: None,
         path: PathName = PathName.STANDARD,
     ) -> None:
         self._ports = ports
         self._identity = identity
         self._on_notice = on_notice
         self._on_step = on_step
+        self._on_picture = on_picture
         self._chain = Chain(outbox=ports.outbox, signer=ports.signer, entropy=ports.entropy, identity=identity)
         self._path = path
         self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
@@ -275,11 +278,16 @@ class Runner:
                 }
                 self._feed(pressed[button])
             case _FromWorker(generation, news):
-                # Faults are about the parts, everything else about the session it was seen for.
-                if generation == self._generation or isinstance(news, FaultRaised | FaultCleared):
-                    self._feed(self._done(news) if isinstance(news, Findings) else news)
-                elif isinstance(news, Findings) and news.reference is not None:
-                    news.reference.erase()
+                self._hear(generation, news)
+
+    def _hear(self, generation: int, news: News | RecordStored | RecordNotStored) -> None:
+        # Faults are about the parts, pictures about a case, everything else about the session it was seen for.
+        if isinstance(news, PictureTaken | PictureNotTaken):
+            self._on_picture(news)
+        elif generation == self._generation or isinstance(news, FaultRaised | FaultCleared):
+            self._feed(self._done(news) if isinstance(news, Findings) else news)
+        elif isinstance(news, Findings) and news.reference is not None:
+            news.reference.erase()
 
     def _claim(self, presented: _Presented) -> Event:
         """Turn a presented number into an event; the number itself goes no further than `look_up`."""

@@ -12,13 +12,26 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from device.errors import CameraUnavailable, RingLightUnavailable
-from device.ports import Camera, RingLight
+from device.ports import Camera, RingLight, Viewfinder
 from device.runner.evidence import EvidenceCollector
 from device.runner.frames import CAPTURE_TIMEOUT_S, FrameSource
 from device.runner.light import LightPlayer
+from device.runner.orders import (
+    Aim,
+    CompareWith,
+    Findings,
+    ForgetStills,
+    News,
+    Order,
+    PictureNotTaken,
+    PictureTaken,
+    Reopen,
+    TakeStill,
+)
+from device.runner.photos import Photographer
 from device.runner.samples import SampleKeeper, erase, mean_quality, reference_of, score_of
 from device.session.commands import (
     AwaitRest,
@@ -44,15 +57,11 @@ from device.session.events import (
 )
 from device.vision.evidence.actions import ActionDetector, ActionReport, motion_of
 from device.vision.evidence.challenge import ChallengeMonitor, ChallengeVerdict
-from device.vision.features import FeatureVector
 from device.vision.frame import Frame
 from device.vision.inference import Network
-from device.vision.normalisation import CohortMember, CohortRules
 from device.vision.pipeline import FrameObservation, SubjectObservation, VisionPipeline
 from device.vision.tracking import PATIENCE_NS
 from protocol.challenge import Action
-from protocol.evidence import EvidenceResult
-from protocol.policy import PathName, Policy
 from protocol.quality import unified_score
 
 logger = logging.getLogger(__name__)
@@ -65,95 +74,6 @@ _EYES_EVERY = 3
 at, so that their rest stays known (the median over six seconds): five samples a second at 15 frames/s."""
 _GAP_NS = PATIENCE_NS
 """Without frames for longer, the tracker has lost the face, and the session must know that nobody was seen meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyOf:
-    """A key domain with its secret; its repr shows no secret."""
-
-    domain: str
-    secret: bytes
-
-    def __repr__(self) -> str:
-        return f"KeyOf({self.domain})"
-
-
-@dataclass(frozen=True, slots=True)
-class CompareWith:
-    """Order: compare the probe with a reference and the phases with each other, and judge all evidence."""
-
-    reference: FeatureVector | None
-    """Protected features, int8 (D,)."""
-    key: bytes
-    """The reference's key domain secret."""
-    policy: Policy
-    path: PathName
-    phases: tuple[str, ...]
-    has_track_changed: bool
-    subject_id: str = ""
-    cohort: tuple[CohortMember, ...] = ()
-    """Other people's references, for a policy that judges normalised scores."""
-    rules: CohortRules | None = None
-    keep_as: KeyOf | None = None
-    """Under which key the probe is wanted as a reference; None where it is not."""
-
-    def __repr__(self) -> str:
-        return f"CompareWith({self.reference!r})"
-
-    def erase(self) -> None:
-        """Zero all features that came with the order."""
-        if self.reference is not None:
-            self.reference.erase()
-        for member in self.cohort:
-            member.features.erase()
-
-
-@dataclass(frozen=True, slots=True)
-class Reopen:
-    """Order: close camera and ring light, open them again and see whether a frame comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a comparison gave; the runner adds day and clock."""
-
-    at_ns: int
-    similarity: float | None
-    samples: int
-    evidence: tuple[EvidenceResult, ...]
-    quality: tuple[tuple[str, float], ...]
-    normalised: float | None = None
-    cohort_people: int = 0
-    reference: FeatureVector | None = None
-    """The probe as a protected reference, int8 (D,), where it was wanted; the receiver erases it."""
-    unified_quality: float = 0.0
-    """Of the probe, 0..100, by the policy's minima."""
-
-
-Order = (
-    StartAcquisition
-    | StopAcquisition
-    | TakeSample
-    | DropSamples
-    | AwaitRest
-    | WantSample
-    | PlayLight
-    | WatchFace
-    | StopPlay
-    | WatchFor
-    | CompareWith
-    | Reopen
-)
-News = (
-    SampleAssessed
-    | ChallengeAnswered
-    | FrameRateLow
-    | StagePlayed
-    | CameraStalled
-    | Findings
-    | FaultRaised
-    | FaultCleared
-)
 
 
 class VisionWorker:
@@ -170,6 +90,7 @@ class VisionWorker:
         ring: RingLight | None = None,
         texture: Network | None = None,
         sensor_id: str | None = None,
+        viewfinder: Viewfinder | None = None,
     ) -> None:
         """Prepare a worker.
 
@@ -182,6 +103,7 @@ class VisionWorker:
             ring: the light around the lens; None where there is none.
             texture: the passive PAD network; None where there is none.
             sensor_id: the sensor the terminal was commissioned with; None where that is not known.
+            viewfinder: shows the person what the camera sees; None where nothing does.
         """
         self._frames = FrameSource(camera, now_ns=now_ns, on_stall=self._stall, is_paced=is_paced)
         self._pipeline = pipeline
@@ -197,6 +119,7 @@ class VisionWorker:
         self._wants_features = False
         self._frames_without_eyes = 0
         self._samples = SampleKeeper()
+        self._photographer = Photographer(camera, pipeline, viewfinder)
         self._light = LightPlayer(camera, ring)
         self._evidence = EvidenceCollector(
             self._light.stimulus, has_ring=ring is not None, texture=texture, sensor_id=sensor_id
@@ -226,6 +149,8 @@ class VisionWorker:
             self._take_orders(wait_s)
             if self.is_acquiring:
                 self._look()
+            elif self._photographer.is_aiming:
+                self._photographer.look(CAPTURE_TIMEOUT_S)
             if self._unended is not None:
                 # Nobody waits for a light that is over, so nobody would hear of it before the next person needs it.
                 raise self._unended
@@ -238,6 +163,7 @@ class VisionWorker:
     def close(self) -> None:
         """Leave nothing alight and nothing remembered: for the end of the worker, however it comes; may be called twice."""
         self._forget()
+        self._photographer.forget()
         self._light.close()
 
     def _look(self) -> None:
@@ -248,6 +174,7 @@ class VisionWorker:
         if frame is None or frame.monotonic_ns < self._began_ns:
             return
         self._tell_gap(frame)
+        self._photographer.show(frame)
         self._evidence.see_frame(frame)
         observation = self._pipeline.process(
             frame,
@@ -264,6 +191,13 @@ class VisionWorker:
         played = self._played
         if isinstance(played, WatchFace) and self._frames.last_ns - self._play_began_ns >= played.rules.window_s * 1e9:
             self._tell_played(is_usable=self._evidence.is_watch_usable(played.rules))
+
+    def _take_still(self, order: TakeStill) -> None:
+        try:
+            self._post(self._generation, PictureTaken(self._photographer.take(order)))
+        except CameraUnavailable:
+            self._post(self._generation, PictureNotTaken(order.role))
+            raise
 
     def _stall(self, now: int) -> None:
         self._stop_play()
@@ -301,7 +235,7 @@ class VisionWorker:
 
     def _take_orders(self, wait_s: float) -> None:
         try:
-            has_frames = self.is_acquiring and not self._frames.is_lost
+            has_frames = self._photographer.is_aiming or (self.is_acquiring and not self._frames.is_lost)
             pending = self._orders.get(timeout=wait_s) if wait_s and not has_frames else self._orders.get_nowait()
             while True:
                 self._carry_out(*pending)
@@ -317,6 +251,13 @@ class VisionWorker:
             case StopAcquisition():
                 self._forget()
                 self.is_acquiring = False
+                self._photographer.show_nothing()
+            case Aim(is_on):
+                self._photographer.aim(is_on=is_on)
+            case TakeStill():
+                self._take_still(order)
+            case ForgetStills():
+                self._photographer.forget()
             case DropSamples():
                 self._samples.drop_samples()
                 self._evidence.forget()
@@ -353,6 +294,8 @@ class VisionWorker:
         self._pipeline.forget_subject()
         self._actions = ActionDetector()
         self._wants_features = True
+        self._photographer.aim(is_on=False)
+        self._photographer.forget()
         self._looked_at_ns = None
         self._began_ns = self._now_ns()
         self._frames.begin()
@@ -491,6 +434,8 @@ class VisionWorker:
     def _fail(self, fault: Fault, why: str) -> None:
         logger.warning("vision worker stopped fault=%s why=%s", fault, why)
         self.is_acquiring = False
+        self._photographer.aim(is_on=False)
+        self._photographer.show_nothing()
         self._stop_play()
         self._unended = None
         self._post(self._generation, FaultRaised(self._now_ns(), fault))

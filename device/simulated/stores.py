@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from device.errors import OutboxFull
-from device.ports import OutboxRow, RefusedRow, StoredRecord
+from device.errors import AttachmentsFull, OutboxFull
+from device.ports import Attachment, Attempts, Labelled, OutboxRow, RefusedRow, StoredRecord
 from protocol.attestation import SignedStatement
 from protocol.envelope import sha256_of, sign
 from protocol.errors import NotForUs
@@ -14,6 +14,7 @@ from protocol.policy import Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.roster import RosterEntry, RosterPage
+from protocol.staff import StaffList
 from protocol.times import DeviceTime
 
 
@@ -149,6 +150,16 @@ class MemoryReferences:
         """Return the entry with this claim token."""
         return self._entries.get(token)
 
+    def people(self, part: str, *, offset: int, limit: int) -> list[Labelled]:
+        """Return entries whose name contains `part`, so many at most from `offset` on."""
+        found = [
+            Labelled(entry.label.document, entry.claim_token, entry.label)
+            for entry in self._entries.values()
+            if entry.label is not None and not entry.removed and part in entry.label.name
+        ]
+        found.sort(key=lambda one: (one.label.name, one.label.born or 0, one.token))
+        return found[offset : offset + limit]
+
     def others(self, token: str, limit: int) -> list[RosterEntry]:
         """Return other entries than the one with this claim token, so many at most."""
         found = [entry for entry in self._entries.values() if entry.claim_token != token and not entry.removed]
@@ -210,3 +221,73 @@ class ThrowAwaySigner:
     def sign(self, payload: bytes, typ: str) -> bytes:
         """Return a compact JWS."""
         return sign(payload, key=self._key, typ=typ)
+
+
+class MemoryStaff:
+    """A staff list that is gone with the program."""
+
+    def __init__(self, staff: StaffList | None = None) -> None:
+        self._staff = staff
+        self._attempts = Attempts()
+
+    def current(self) -> StaffList | None:
+        """Return the list."""
+        return self._staff
+
+    def apply(self, staff: StaffList) -> bool:
+        """Keep a newer list."""
+        if self._staff is not None and staff.issued_at <= self._staff.issued_at:
+            return False
+        self._staff = staff
+        return True
+
+    def attempts(self) -> Attempts:
+        """Return the failed attempts in a row."""
+        return self._attempts
+
+    def note_attempts(self, attempts: Attempts) -> None:
+        """Remember them."""
+        self._attempts = attempts
+
+
+class MemoryAttachments:
+    """Sealed pictures that are gone with the program."""
+
+    def __init__(self, *, max_bytes: int = 64 * 1024 * 1024) -> None:
+        self._max_bytes = max_bytes
+        self._kept: dict[str, bytes] = {}
+        self._refused: set[str] = set()
+
+    def put(self, sealed: Sequence[bytes]) -> tuple[str, ...]:
+        """Store sealed pictures.
+
+        Raises:
+            AttachmentsFull: if no room is left; none of them is stored then.
+        """
+        if sum(map(len, self._kept.values())) + sum(map(len, sealed)) > self._max_bytes:
+            raise AttachmentsFull(f"attachments: more than {self._max_bytes} bytes")
+        digests = tuple(sha256_of(one) for one in sealed)
+        self._kept.update(zip(digests, sealed, strict=True))
+        return digests
+
+    def waiting(self, limit: int) -> Sequence[Attachment]:
+        """Return the oldest that nothing was said about."""
+        found = [Attachment(sha256, one) for sha256, one in self._kept.items() if sha256 not in self._refused]
+        return found[:limit]
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt."""
+        for item in items:
+            if item.verdict is Verdict.REFUSED:
+                self._refused |= {item.sha256} & self._kept.keys()
+            else:
+                self._kept.pop(item.sha256, None)
+
+    def drop(self, sha256s: Sequence[str]) -> None:
+        """Delete pictures."""
+        for sha256 in sha256s:
+            self._kept.pop(sha256, None)
+
+    def count(self) -> int:
+        """Return how many wait."""
+        return len(self._kept) - len(self._refused & self._kept.keys())

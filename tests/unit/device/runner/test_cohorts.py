@@ -8,8 +8,8 @@ import numpy as np
 
 from device.errors import ReferencesUnavailable
 from device.runner.loop import Ports, Runner
+from device.runner.orders import CompareWith
 from device.runner.records import Identity
-from device.runner.worker import CompareWith
 from device.session.commands import Compare
 from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy

@@ -11,8 +11,8 @@ import pytest
 from device.errors import DeviceError, OutboxUnavailable, ReferencesUnavailable
 from device.ports import USUAL, Button, Errand
 from device.runner.loop import Ports, Runner, Stored
+from device.runner.orders import CompareWith, Findings, Reopen
 from device.runner.records import Identity
-from device.runner.worker import CompareWith, Findings, Reopen
 from device.session.commands import Lamp, Line, StartAcquisition, StopAcquisition, WatchFor
 from device.session.events import (
     ChallengeAnswered,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from device.errors import CameraUnavailable, RingLightUnavailable
-from device.runner.worker import CompareWith, Findings, Reopen, VisionWorker, WorkerThread
+from device.runner.orders import CompareWith, Findings, Reopen
+from device.runner.worker import VisionWorker, WorkerThread
 from device.session.commands import (
     AwaitRest,
     DropSamples,

@@ -1,0 +1,95 @@
+"""Sealed pictures on their way to the fleet, as an SQLite database shared by the terminal and the uplink process.
+
+They are sealed before they come here: the terminal itself cannot open them again. The fleet's receipt deletes them at once, and what is
+deleted is overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from device.database import Database, Schema
+from device.errors import AttachmentsFull, AttachmentsUnavailable
+from device.ports import Attachment
+from protocol.receipts import ReceiptItem, Verdict
+
+SCHEMA = Schema(
+    what="attachments",
+    application_id=0x4C634154,
+    version=1,
+    statements=(
+        """CREATE TABLE attachment (
+            sha256 TEXT PRIMARY KEY,
+            stored INTEGER NOT NULL UNIQUE,
+            refused INTEGER NOT NULL DEFAULT 0 CHECK (refused IN (0, 1)),
+            sealed BLOB NOT NULL
+        ) STRICT""",
+    ),
+    unavailable=AttachmentsUnavailable,
+    full=AttachmentsFull,
+)
+"""`stored` orders them by when they came."""
+
+
+class SqliteAttachmentStore:
+    """See `device.ports.AttachmentStore`. Safe to use from several threads and processes.
+
+    Args:
+        path: the database file; made if missing.
+        max_bytes: size of the file above which `put` raises `AttachmentsFull`.
+
+    Raises:
+        StoreUnusable: if the file is damaged, is something else, or was made by a newer version.
+        AttachmentsUnavailable: if it cannot be opened or made now.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._database = Database(path, SCHEMA)
+
+    def put(self, sealed: Sequence[bytes]) -> tuple[str, ...]:
+        """Store sealed pictures in one transaction and return their digests."""
+        digests = tuple(hashlib.sha256(one).hexdigest() for one in sealed)
+        with self._database.writing(max_bytes=self._max_bytes) as db:
+            (newest,) = db.execute("SELECT coalesce(max(stored), 0) FROM attachment").fetchone()
+            db.executemany(
+                "INSERT OR IGNORE INTO attachment (sha256, stored, sealed) VALUES (?, ?, ?)",
+                [
+                    (digest, newest + number, one)
+                    for number, (digest, one) in enumerate(zip(digests, sealed, strict=True), 1)
+                ],
+            )
+        return digests
+
+    def waiting(self, limit: int) -> Sequence[Attachment]:
+        """Return the oldest that the fleet has said nothing about."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT sha256, sealed FROM attachment WHERE refused = 0 ORDER BY stored LIMIT ?", (limit,)
+            ).fetchall()
+        return tuple(Attachment(sha256, sealed) for sha256, sealed in rows)
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt: what the fleet has is deleted, what it refuses is kept aside; unknown digests are ignored."""
+        with self._database.writing() as db:
+            gone = [(item.sha256,) for item in items if item.verdict is not Verdict.REFUSED]
+            refused = [(item.sha256,) for item in items if item.verdict is Verdict.REFUSED]
+            db.executemany("DELETE FROM attachment WHERE sha256 = ?", gone)
+            db.executemany("UPDATE attachment SET refused = 1 WHERE sha256 = ?", refused)
+
+    def drop(self, sha256s: Sequence[str]) -> None:
+        """Delete pictures whose case could not be stored."""
+        with self._database.writing() as db:
+            db.executemany("DELETE FROM attachment WHERE sha256 = ?", [(sha256,) for sha256 in sha256s])
+
+    def count(self) -> int:
+        """Return how many wait."""
+        with self._database.reading() as db:
+            (found,) = db.execute("SELECT count(*) FROM attachment WHERE refused = 0").fetchone()
+        return int(found)
+
+    def close(self) -> None:
+        """Close the database; may be called twice."""
+        self._database.close()

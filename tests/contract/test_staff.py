@@ -1,0 +1,116 @@
+"""Staff and attachment stores: what the ports promise, of memory and of files alike."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from device.adapters.attachments_sqlite import SqliteAttachmentStore
+from device.adapters.staff_file import FileStaffStore
+from device.errors import AttachmentsFull, StaffUnavailable
+from device.ports import Attempts
+from device.simulated.stores import MemoryAttachments, MemoryStaff
+from protocol.receipts import ReceiptItem, Verdict
+from protocol.staff import Operator, Role, StaffList
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+KIB = 1024
+
+
+def staff_list(minute: int = 0) -> StaffList:
+    return StaffList(
+        fleet_id="north",
+        terminal_id="t-1",
+        issued_at=NOW + timedelta(minutes=minute),
+        expires_at=NOW + timedelta(days=30),
+        operators=(Operator(operator_id="w-1", name="Somebody", roles=(Role.WORKER,), valid_until=date(2027, 1, 1)),),
+    )
+
+
+@pytest.fixture(params=["memory", "file"])
+def staff(request, tmp_path):
+    return MemoryStaff() if request.param == "memory" else FileStaffStore(tmp_path / "staff", tmp_path / "storage.key")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def attachments(request, tmp_path):
+    if request.param == "memory":
+        yield MemoryAttachments(max_bytes=256 * KIB)
+        return
+    store = SqliteAttachmentStore(tmp_path / "attachments.sqlite", max_bytes=256 * KIB)
+    yield store
+    store.close()
+
+
+def test_the_newest_list_counts(staff):
+    assert staff.current() is None
+    assert staff.apply(staff_list(5))
+    assert not staff.apply(staff_list(4))
+    assert not staff.apply(staff_list(5))
+    assert staff.current() == staff_list(5)
+
+
+def test_attempts_are_remembered(staff):
+    assert staff.attempts() == Attempts()
+    staff.note_attempts(Attempts(failed=4))
+    assert staff.attempts().failed == 4
+
+
+def test_another_process_sees_the_list_and_no_name_lies_open(tmp_path: Path):
+    uplink = FileStaffStore(tmp_path / "staff", tmp_path / "storage.key")
+    terminal = FileStaffStore(tmp_path / "staff", tmp_path / "storage.key")
+    assert terminal.current() is None
+    uplink.apply(staff_list())
+    assert terminal.current() == staff_list()
+    assert b"Somebody" not in (tmp_path / "staff").read_bytes()
+    (tmp_path / "staff").write_bytes(b"damaged")
+    assert terminal.current() is None
+    uplink.apply(staff_list(1))
+    assert terminal.current() == staff_list(1)
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path):
+    store = FileStaffStore(tmp_path / "folder" / "staff", tmp_path / "storage.key")
+    (tmp_path / "folder").write_text("a file where the folder should be")
+    with pytest.raises(StaffUnavailable):
+        store.apply(staff_list())
+    with pytest.raises(StaffUnavailable):
+        store.note_attempts(Attempts(failed=1))
+
+
+def test_pictures_wait_until_the_fleet_has_them(attachments):
+    first, second = attachments.put([b"one", b"two"])
+    assert [item.sealed for item in attachments.waiting(9)] == [b"one", b"two"]
+    assert [item.sealed for item in attachments.waiting(1)] == [b"one"]
+    attachments.settle(
+        [ReceiptItem(sha256=first, verdict=Verdict.STORED), ReceiptItem(sha256="0" * 64, verdict="stored")]
+    )
+    assert [item.sha256 for item in attachments.waiting(9)] == [second]
+    attachments.settle([ReceiptItem(sha256=second, verdict=Verdict.REFUSED)])
+    assert attachments.count() == 0
+
+
+def test_the_same_picture_is_kept_once_and_a_dropped_one_not_at_all(attachments):
+    (digest,) = attachments.put([b"one"])
+    assert attachments.put([b"one"]) == (digest,)
+    assert attachments.count() == 1
+    attachments.drop([digest])
+    assert attachments.count() == 0
+
+
+def test_what_does_not_fit_is_stored_not_at_all(attachments):
+    with pytest.raises(AttachmentsFull):
+        attachments.put([bytes(100 * KIB), bytes([1]) * 300 * KIB])
+    assert attachments.count() == 0
+
+
+def test_a_settled_picture_leaves_no_byte_behind(tmp_path: Path):
+    store = SqliteAttachmentStore(tmp_path / "attachments.sqlite", max_bytes=256 * KIB)
+    secret = bytes(range(256)) * 40
+    (digest,) = store.put([secret])
+    store.settle([ReceiptItem(sha256=digest, verdict=Verdict.STORED)])
+    store.close()
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert secret[:512] not in left

@@ -1,0 +1,168 @@
+"""Signing in: who is let in, who is locked out, and that pulling the plug helps nobody."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.desk.events import SignedIn
+from device.errors import StaffUnavailable
+from device.runner.sign_in import FIRST_LOCK_S, FREE_ATTEMPTS, LONGEST_LOCK_S, Refused, SignInGuard
+from device.simulated.clock import SteppedClock
+from device.simulated.stores import MemoryStaff
+from protocol.staff import Operator, OperatorCode, PinHash, Role, StaffList
+
+NOW = datetime(2026, 11, 28, 3, tzinfo=UTC)
+PIN, CODE = "493817", OperatorCode("w-1", bytes(16))
+HASH = PinHash.of(PIN, bytes(16))
+
+
+def operator(**changes: object) -> Operator:
+    known = Operator(
+        operator_id="w-1",
+        name="Worker",
+        roles=(Role.WORKER,),
+        pin=HASH,
+        code_sha256=CODE.sha256(),
+        valid_until=date(2027, 1, 1),
+    )
+    return known.model_copy(update=changes)
+
+
+def staff_list(*operators: Operator, days: int = 30) -> StaffList:
+    return StaffList(
+        fleet_id="north",
+        terminal_id="t-1",
+        issued_at=NOW,
+        expires_at=NOW + timedelta(days=days),
+        operators=operators or (operator(),),
+    )
+
+
+def guard(staff: MemoryStaff, clock: SteppedClock) -> SignInGuard:
+    return SignInGuard(staff, clock, today=lambda: clock.now().wall_clock.date())
+
+
+class Door:
+    def __init__(self, staff: MemoryStaff | None = None) -> None:
+        self.staff = MemoryStaff(staff_list()) if staff is None else staff
+        self.clock = SteppedClock(NOW)
+        self.guard = guard(self.staff, self.clock)
+
+    def after(self, seconds: float) -> Door:
+        self.clock.advance_to(self.clock.monotonic_ns() + round(seconds * 1e9))
+        return self
+
+    def pull_the_plug(self) -> Door:
+        self.guard = guard(self.staff, self.clock)
+        return self
+
+    def wrong(self) -> Refused:
+        found = self.guard.by_pin("w-1", "000000")
+        assert isinstance(found, Refused)
+        return found
+
+
+def test_number_and_pin_or_the_code_let_somebody_in() -> None:
+    door = Door()
+    assert door.guard.by_pin("w-1", PIN) == SignedIn("w-1", "Worker", (Role.WORKER,))
+    assert isinstance(door.guard.by_code(CODE.text()), SignedIn)
+
+
+@pytest.mark.parametrize(
+    ("operator_id", "pin"), [("w-1", "000000"), ("w-2", PIN), ("", ""), ("w-1", ""), ("w-1", "四九三八一七")]
+)
+def test_anything_else_does_not(operator_id: str, pin: str) -> None:
+    found = Door().guard.by_pin(operator_id, pin)
+    assert isinstance(found, Refused)
+    assert (found.event.problem, found.attempts) == ("pin_wrong", 1)
+
+
+def test_a_code_with_another_secret_or_of_another_operator_does_not_open() -> None:
+    door = Door()
+    for code in (OperatorCode("w-1", bytes(15) + b"x"), OperatorCode("w-2", bytes(16))):
+        found = door.guard.by_code(code.text())
+        assert isinstance(found, Refused)
+        assert found.event.problem == "code_unknown"
+
+
+def test_ten_wrong_ones_lock_ever_longer_and_the_right_pin_waits_too() -> None:
+    door = Door()
+    waits = []
+    for _ in range(10):
+        refused = door.wrong()
+        waits.append(refused.event.wait_s)
+        door.after(refused.event.wait_s)
+    assert waits[: FREE_ATTEMPTS - 1] == [0] * (FREE_ATTEMPTS - 1)
+    assert waits[FREE_ATTEMPTS - 1 :] == [300, 600, 1200, 2400, 3600, 3600]
+    assert waits[-1] == LONGEST_LOCK_S
+    door.wrong()
+    found = door.guard.by_pin("w-1", PIN)
+    assert isinstance(found, Refused)
+    assert found.event.problem == "sign_in_locked"
+    assert isinstance(door.after(LONGEST_LOCK_S).guard.by_pin("w-1", PIN), SignedIn)
+    assert door.staff.attempts().failed == 0
+
+
+def test_pulling_the_plug_ends_no_lock_and_gives_no_attempt_back() -> None:
+    door = Door()
+    for _ in range(FREE_ATTEMPTS):
+        door.wrong()
+    door.after(200).pull_the_plug()
+    found = door.guard.by_pin("w-1", PIN)
+    assert isinstance(found, Refused)
+    assert found.event.wait_s == FIRST_LOCK_S
+
+
+def test_an_attempt_is_counted_before_it_is_looked_at() -> None:
+    class Cut(MemoryStaff):
+        def note_attempts(self, attempts: object) -> None:
+            raise StaffUnavailable("attempts: input/output error")
+
+    found = Door(Cut(staff_list())).guard.by_pin("w-1", PIN)
+    assert isinstance(found, Refused)
+    assert found.event.problem == "not_stored"
+
+
+def test_nobody_signs_in_without_a_list_or_with_one_that_expired() -> None:
+    assert Door(MemoryStaff()).guard.by_pin("w-1", PIN) == Refused(
+        type(Door().wrong().event)("staff_list_missing"), attempts=0
+    )
+    door = Door().after(timedelta(days=31).total_seconds())
+    found = door.guard.by_pin("w-1", PIN)
+    assert isinstance(found, Refused)
+    assert found.event.problem == "staff_list_missing"
+
+
+def test_an_operator_whose_time_is_over_is_told_so() -> None:
+    found = Door(MemoryStaff(staff_list(operator(valid_until=date(2026, 11, 27))))).guard.by_pin("w-1", PIN)
+    assert isinstance(found, Refused)
+    assert found.event.problem == "operator_expired"
+
+
+def test_a_witness_is_found_by_code_or_number() -> None:
+    door = Door()
+    assert door.guard.find(CODE.text()) == "w-1"
+    assert door.guard.find("w-1") == "w-1"
+    assert door.guard.find("w-9") is None
+    assert Door(MemoryStaff(staff_list(operator(valid_until=date(2026, 11, 1))))).guard.find("w-1") is None
+
+
+@given(st.lists(st.sampled_from(["wrong", "wait", "plug"]), max_size=30))
+def test_no_way_of_trying_is_faster_than_the_lock_allows(steps: list[str]) -> None:
+    door = Door(MemoryStaff(staff_list(operator(pin=None))))
+    began, looked = door.clock.monotonic_ns(), 0
+    for step in steps:
+        if step == "wrong":
+            before = door.staff.attempts().failed
+            door.guard.by_pin("w-1", "000000")
+            looked += door.staff.attempts().failed - before
+        elif step == "wait":
+            door.after(FIRST_LOCK_S)
+        else:
+            door.pull_the_plug()
+    passed_s = (door.clock.monotonic_ns() - began) / 1e9
+    assert looked <= FREE_ATTEMPTS + passed_s / FIRST_LOCK_S
