@@ -29,7 +29,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 # What the tests need from the operating system; asks for nothing that is there.
 system-packages:
-	.ci/system-packages mosquitto systemd-analyze
+	.ci/system-packages mosquitto systemd-analyze chromium fonts-wqy-microhei
 
 demo: setup
 	$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))

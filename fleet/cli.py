@@ -125,6 +125,28 @@ def init(
             _say(f"fleet identity written to {identity}")
 
 
+@app.command("write-slip-page")
+def write_slip_page(
+    file: Annotated[Path, typer.Argument(help="Where to write it; - writes it to standard output.")],
+    config: Config = _CONFIG,
+) -> None:
+    """Write the page that checks result slips, one file, for the agency's web site or for a computer without a network."""
+    from fleet.web.slip_page import slip_page
+
+    with _reporting():
+        settings = load_settings(config)
+        keys = load_keys(settings.data_dir / "keys")
+        page = slip_page(settings.fleet_id, keys.signing.public())
+        if str(file) == "-":
+            typer.echo(page.html, nl=False)
+            return
+        try:
+            file.write_text(page.html, encoding="utf-8")
+        except OSError as error:
+            raise Refused(f"{file}: cannot be written: {error.strerror}") from error
+        _say(f"{file}: checks slips of fleet {settings.fleet_id}; serve it over https, or open it from disk")
+
+
 @app.command()
 def serve(
     config: Config = _CONFIG,

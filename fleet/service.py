@@ -21,6 +21,7 @@ from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
 from fleet.ingest.handler import Handler
 from fleet.web.pages import Console, add_console
+from fleet.web.slip_page import slip_page, slip_router
 
 Part = Literal["all", "ingest", "web"]
 _WEB_START_S = 15.0
@@ -36,6 +37,7 @@ def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Cal
     )
     console = Console(fleet.database, fleet.keys.cipher, fleet_id=fleet.settings.fleet_id, zone=zone, clock=fleet.clock)
     add_console(app, console)
+    app.include_router(slip_router(slip_page(fleet.settings.fleet_id, fleet.keys.signing.public())))
     # A page of another host in the same browser must not reach this one under a name of its own (DNS rebinding).
     app.add_middleware(
         TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", fleet.settings.web.host]

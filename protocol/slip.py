@@ -60,7 +60,8 @@ class NextStep(StrEnum):
     """Ask a member of staff to be enrolled."""
 
 
-_OUTCOMES = {
+# Codes on slips. A code once given is never given again.
+OUTCOMES = {
     1: Outcome.CERTIFIED,
     2: Outcome.REVIEW,
     3: Outcome.NOT_CERTIFIED,
@@ -69,17 +70,17 @@ _OUTCOMES = {
     6: Outcome.TIME_UNCERTAIN,
     7: Outcome.CANCELLED,
 }
-_STEPS = {
+STEPS = {
     1: NextStep.NOTHING,
     2: NextStep.WAIT,
     3: NextStep.TRY_AGAIN,
     4: NextStep.OTHER_WAY,
     5: NextStep.ENROL,
 }
-_KINDS = {1: DocumentKind.RESIDENT_ID}
-_OUTCOME_CODES = {outcome: code for code, outcome in _OUTCOMES.items()}
-_STEP_CODES = {step: code for code, step in _STEPS.items()}
-_KIND_CODES = {kind: code for code, kind in _KINDS.items()}
+KINDS = {1: DocumentKind.RESIDENT_ID}
+_OUTCOME_CODES = {outcome: code for code, outcome in OUTCOMES.items()}
+_STEP_CODES = {step: code for code, step in STEPS.items()}
+_KIND_CODES = {kind: code for code, kind in KINDS.items()}
 _STEP_AFTER = {
     Outcome.CERTIFIED: NextStep.NOTHING,
     Outcome.REVIEW: NextStep.WAIT,
@@ -146,6 +147,16 @@ class SlipCheck:
     def is_valid(self) -> bool:
         """Whether the slip is genuine and holds on the day of the check."""
         return self.verdict is SlipVerdict.VALID
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether the slip is valid and says that somebody is certified, by a terminal with a camera."""
+        return (
+            self.is_valid
+            and self.slip is not None
+            and self.slip.outcome is Outcome.CERTIFIED
+            and not self.slip.simulated
+        )
 
 
 def slip_outcome(outcome: Outcome) -> Outcome:
@@ -307,22 +318,22 @@ def _result(data: bytes, statement: KeyStatement) -> Slip:
     decided_on, certified_until = fields.day(), fields.day()
     step, kind, tail = fields.number(), fields.number(), fields.text()
     fields.end()
-    if outcome not in _OUTCOMES or step not in _STEPS or kind not in _KINDS or flags > _CLOCK_CERTAIN | _SIMULATED:
+    if outcome not in OUTCOMES or step not in STEPS or kind not in KINDS or flags > _CLOCK_CERTAIN | _SIMULATED:
         raise UnsupportedVersion("slip: a code this program does not know")
-    if decided_on is None or (certified_until is not None and _OUTCOMES[outcome] is not Outcome.CERTIFIED):
+    if decided_on is None or (certified_until is not None and OUTCOMES[outcome] is not Outcome.CERTIFIED):
         raise Malformed("slip: the days do not fit the outcome")
     if len(tail) > MASK_MOST or not tail.isalnum():
         raise Malformed("slip: no masked document")
     return Slip(
         statement=statement,
         record_digest=digest,
-        outcome=_OUTCOMES[outcome],
+        outcome=OUTCOMES[outcome],
         certified_until=certified_until,
         decided_on=decided_on,
         clock_certain=bool(flags & _CLOCK_CERTAIN),
         simulated=bool(flags & _SIMULATED),
-        document=MaskedDocument(_KINDS[kind], tail),
-        next_step=_STEPS[step],
+        document=MaskedDocument(KINDS[kind], tail),
+        next_step=STEPS[step],
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from protocol.slip import Slip, SlipVerdict
+from protocol.slip import Slip, SlipCheck
 
 LANGUAGES = ("zh", "en")
 
@@ -50,13 +50,13 @@ def slip_lines(slip: Slip, language: str) -> tuple[str, ...]:
     )
 
 
-def verdict_line(verdict: SlipVerdict, language: str) -> str:
+def check_line(check: SlipCheck, language: str) -> str:
     """Return what came of a check, in one sentence.
 
     Raises:
         ValueError: if there are no texts in that language.
     """
-    return _Words(language)("verdict", verdict)
+    return _Words(language)("verdict", "genuine" if check.is_valid and not check.is_certified else check.verdict)
 
 
 def how_to_check(language: str) -> str:

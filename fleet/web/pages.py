@@ -138,7 +138,9 @@ def add_console(app: FastAPI, pages: Console) -> None:
             # Top of a request: without an answer of ours the server would send one without these headers.
             logger.exception("page not made path=%r", request.url.path)
             response = PlainTextResponse("Internal Server Error", status_code=500)
-        response.headers.update(_HEADERS)
+        for name, value in _HEADERS.items():
+            # A page that knows better, such as one that may be kept, says so itself.
+            response.headers.setdefault(name, value)
         if response.status_code == 200 and request.url.path in ("/", "/fragment"):
             state.back()
         return response

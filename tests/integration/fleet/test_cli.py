@@ -363,3 +363,15 @@ def test_the_quarantine_is_listed(office: Office) -> None:
     office.done("init")
     assert json.loads(office.done("quarantine", "--json")) == []
     assert office.run("quarantine").exit_code == 0
+
+
+def test_the_page_that_checks_slips_is_written_with_this_fleets_key(office: Office) -> None:
+    assert office.run("write-slip-page", "slip.html").exit_code == 1
+    key = FleetIdentity.parse(office.done("init").strip().encode()).signing_key
+    office.done("write-slip-page", "slip.html")
+    written = (office.folder / "slip.html").read_text(encoding="utf-8")
+    assert key.x in written
+    assert office.done("write-slip-page", "-") == written
+    refused = office.run("write-slip-page", "nowhere/slip.html")
+    assert refused.exit_code == 1
+    assert "nowhere/slip.html: cannot be written" in refused.stderr

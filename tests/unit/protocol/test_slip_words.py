@@ -9,8 +9,8 @@ from protocol.attestation import KeyStatement
 from protocol.documents import DocumentKind, MaskedDocument
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome
-from protocol.slip import NextStep, Slip, SlipVerdict, slip_outcome
-from protocol.slip_words import LANGUAGES, how_to_check, slip_lines, slip_texts, verdict_line
+from protocol.slip import NextStep, Slip, SlipCheck, SlipVerdict, slip_outcome
+from protocol.slip_words import LANGUAGES, check_line, how_to_check, slip_lines, slip_texts
 
 SLIP = Slip(
     statement=KeyStatement("demo", "hall-1", PrivateKey.generate().public(), date(2026, 11, 1), date(2028, 10, 31)),
@@ -49,7 +49,7 @@ def test_an_uncertain_day_and_a_demonstration_are_said() -> None:
 def test_everything_a_slip_can_say_has_words(language: str) -> None:
     assert how_to_check(language)
     for verdict in SlipVerdict:
-        assert verdict_line(verdict, language)
+        assert check_line(SlipCheck(verdict, None), language)
     for outcome in Outcome:
         for step in NextStep:
             for kind in DocumentKind:
@@ -68,3 +68,12 @@ def test_every_text_exists_in_both_languages_and_a_printer_for_the_chinese_marke
 def test_another_language_is_refused() -> None:
     with pytest.raises(ValueError, match="expected one of"):
         slip_lines(SLIP, "fr")
+
+
+def test_only_a_certification_is_called_valid() -> None:
+    assert check_line(SlipCheck(SlipVerdict.VALID, SLIP), "en").startswith("Valid")
+    for other in (replace(SLIP, outcome=Outcome.REVIEW, certified_until=None), replace(SLIP, simulated=True)):
+        check = SlipCheck(SlipVerdict.VALID, other)
+        assert check.is_valid
+        assert not check.is_certified
+        assert check_line(check, "en").startswith("The slip is genuine")
