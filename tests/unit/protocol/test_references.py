@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocol.references import protect
+from protocol.references import MAX_REKEYS, protect, rekey
 
 KEY = bytes(range(32))
 OTHER = bytes(range(1, 33))
@@ -59,3 +61,34 @@ def test_features_without_direction_are_refused(bad: NDArray[np.float32]) -> Non
 def test_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32 expected"):
         protect(unit(1), b"short")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 1), st.sampled_from([128, 192]))
+def test_cosine_survives_as_many_changes_of_the_key_as_are_allowed(seed: int, mix: float, size: int) -> None:
+    a = unit(seed, size)
+    b = a * mix + unit(seed + 1, size) * (1 - mix)
+    b = (b / np.linalg.norm(b)).astype(np.float32)
+    keys = [bytes([n]) * 32 for n in range(MAX_REKEYS + 1)]
+    reference = protect(a, keys[0])
+    for old, new in itertools.pairwise(keys):
+        reference = rekey(reference, old, new)
+    assert abs(cosine(reference, protect(b, keys[-1])) - cosine(a, b)) < 0.01
+
+
+def test_re_keyed_features_belong_to_the_new_domain_alone() -> None:
+    stored = protect(unit(3), KEY)
+    moved = rekey(stored, KEY, OTHER)
+    assert moved.dtype == np.int8
+    assert cosine(moved, protect(unit(3), OTHER)) > 0.9999
+    assert abs(cosine(moved, stored)) < 0.3
+
+
+def test_many_are_re_keyed_as_one_by_one() -> None:
+    stored = np.stack([protect(unit(n), KEY) for n in range(5)])
+    assert np.array_equal(rekey(stored, KEY, OTHER), np.stack([rekey(one, KEY, OTHER) for one in stored]))
+
+
+def test_zero_features_have_nothing_to_re_key() -> None:
+    with pytest.raises(ValueError, match="non-zero"):
+        rekey(np.zeros((2, 192), np.int8), KEY, OTHER)
