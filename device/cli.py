@@ -37,6 +37,9 @@ app = typer.Typer(
 outbox_app = typer.Typer(help="Look at the records that wait on this terminal.", no_args_is_help=True)
 app.add_typer(outbox_app, name="outbox")
 
+references_app = typer.Typer(help="What this terminal holds about people.", no_args_is_help=True)
+app.add_typer(references_app, name="references")
+
 _MOST_LISTED = 1000
 
 
@@ -282,6 +285,48 @@ def retry_outbox(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     with _outbox(config) as outbox:
         number = outbox.retry_refused(outbox.counts().refused)
     typer.echo(f"{number} records will be sent again")
+
+
+@references_app.command("erase")
+def erase_references(
+    config: ConfigOption = _DEFAULT_CONFIG,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Roster, card keys and the storage key.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Destroy the storage key and everything that was encrypted with it of the roster, and prove that nothing is left.
+
+    The fleet sends a new roster as soon as the terminal asks. Stop the terminal and the uplink first.
+    """
+    from dataclasses import asdict
+
+    from device.adapters.references_sqlite import erase_all
+    from device.errors import DeviceError
+
+    settings = _load(config)
+    path, key = settings.references_path, settings.keys.storage.path
+    if not everything:
+        _fail("say --all: roster, card keys and storage key go together", USAGE)
+    if not yes:
+        typer.confirm(f"Erase {path} and destroy the storage key {key.name}?", abort=True, err=True)
+    try:
+        done = erase_all(path, key)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+    proof = done.proof
+    if as_json:
+        typer.echo(json.dumps(asdict(done), indent=2))
+    else:
+        typer.echo(f"erased       {done.subjects} subjects, {done.references} references")
+        typer.echo(f"looked for   {proof.looked_for} pieces, {proof.looked_for_bytes} bytes, SHA-256 {proof.digest}")
+        typer.echo(f"searched     {proof.searched_bytes} bytes in {', '.join(proof.files) or 'no file'}")
+        typer.echo(f"found        {proof.found}")
+        typer.echo(f"storage key  {'destroyed' if done.is_key_destroyed else 'NOT destroyed'}")
+    if not done.is_key_destroyed:
+        _fail(f"key file {key.name}: cannot be destroyed from here; destroy it where it is kept", CHECK_FAILED)
+    if not proof.is_clean:
+        _fail("something is left; run this again", CHECK_FAILED)
 
 
 @contextmanager

@@ -11,9 +11,9 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from device.errors import DeviceError, StoreUnusable
@@ -40,6 +40,8 @@ class Schema:
     """Raised when the file cannot be read or written now."""
     full: type[DeviceError]
     """Raised when no room is left."""
+    upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """By an older version: what brings a file of it to the next one, losing nothing."""
 
 
 class Database:
@@ -87,6 +89,21 @@ class Database:
             with self._transaction():
                 yield self._db
 
+    def scrub(self) -> bool:
+        """Write the whole file anew and empty the log, so that nothing is left in either of what was deleted; say whether it was done.
+
+        `secure_delete` overwrites what is deleted, but not the copies that stay behind in a page when SQLite moves rows between pages:
+        after thousands of changes some bytes of rows long gone were found there (`erase_proof`). `VACUUM` leaves none, and the
+        checkpoint puts its pages where the old ones were and cuts the log to nothing (sqlite.org/lang_vacuum.html, sqlite.org/wal.html).
+        Another process that reads or writes for longer than the busy timeout prevents it; then nothing has changed.
+        """
+        with self._lock, self._translated():
+            # What is kept for a moment must not go to a temporary file.
+            self._db.execute("PRAGMA temp_store = MEMORY")
+            self._db.execute("VACUUM")
+            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
     def close(self) -> None:
         """Close the file; may be called twice."""
         with self._lock:
@@ -109,9 +126,15 @@ class Database:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {schema.version}")
                 self._db.execute(f"PRAGMA application_id = {schema.application_id}")
-            elif application != schema.application_id:
+                return
+            if application != schema.application_id:
                 raise StoreUnusable(f"{schema.what} {self._path}: is another kind of database; it was left as it is")
-            elif version != schema.version:
+            while version in schema.upgrades:
+                for statement in schema.upgrades[version]:
+                    self._db.execute(statement)
+                version += 1
+                self._db.execute(f"PRAGMA user_version = {version}")
+            if version != schema.version:
                 raise StoreUnusable(
                     f"{schema.what} {self._path}: schema version {version}, this program knows {schema.version};"
                     " run the program version that made it"

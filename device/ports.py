@@ -19,6 +19,7 @@ from protocol.policy import PathName, Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem
 from protocol.records import Purpose
+from protocol.reference_card import CardKeys
 from protocol.references import LegalBasis
 from protocol.roster import RosterEntry, RosterPage, SubjectLabel
 from protocol.staff import StaffList
@@ -239,7 +240,7 @@ class Outbox(Protocol):
 
 
 class ReferenceStore(Protocol):
-    """The route roster, encrypted at rest; shared by the terminal and the uplink process.
+    """The route roster and the card keys, encrypted at rest; shared by the terminal and the uplink process.
 
     A roster that begins anew, from version 0, is gathered beside the one in force and takes its place once it is complete.
     """
@@ -281,8 +282,17 @@ class ReferenceStore(Protocol):
         Which ones has nothing to do with when they came on the roster.
         """
 
+    def has_expired(self) -> bool:
+        """Say whether the roster in force has expired and no other has taken its place, so that the person can be told why."""
+
+    def apply_card_keys(self, keys: CardKeys) -> bool:
+        """Keep card keys instead of those before; return False, unchanged, when they are not newer or have expired."""
+
+    def card_keys(self) -> CardKeys | None:
+        """Return what opens reference cards, None when there is nothing or it has expired. It outlives rosters."""
+
     def expire(self, now: DeviceTime) -> None:
-        """Delete everything whose roster has certainly expired at `now`.
+        """Delete everything that has certainly expired at `now`, and what is left of things deleted before.
 
         What the wall clock alone calls expired is not given out, but stays on the disk: a date that nothing vouches for may be
         years ahead, and the roster of a terminal without a network could not come again.

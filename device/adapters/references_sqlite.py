@@ -1,17 +1,23 @@
-"""The route roster in an SQLite database whose rows are encrypted one by one.
+"""The route roster and the card keys in an SQLite database whose rows are encrypted one by one.
 
 Who takes the card out of a terminal learns neither who is assigned to it nor anybody's references: a row is found by a keyed
 hash of its claim token, everything else in it is AES-256-GCM, and the key lies in a file of its own that systemd can hold
 as a credential. Hash and encryption use keys derived from that one (HKDF, RFC 5869).
+
+What is deleted leaves no byte behind, neither in the tables nor in freed pages, slack and log: a transaction that deletes also notes that
+the file is to be written anew, and until that was done (`Database.scrub`) it is tried again, at the next start at the latest.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
+import os
 import sqlite3
 import unicodedata
 from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,19 +26,34 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from device.database import Database, Schema
+from device.erasure import ErasureProof, erase_proof, files_of, overwrite
 from device.errors import KeyUnusable, ReferencesUnavailable, StoreUnusable
 from device.ports import Clock, Labelled
 from device.storage import Sealer, derived, load_or_make_key
+from protocol.reference_card import CardKeys
 from protocol.roster import RosterEntry, RosterPage
 from protocol.times import ClockSource, DeviceTime
 
+logger = logging.getLogger(__name__)
+
 _HEAD: Final = b"head"
 _CHECK: Final = b"lifecert roster key check"
+_CARD_KEYS: Final = b"card keys"
+_VERSION_2: Final = (
+    """CREATE TABLE card_keys (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        issued_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        sealed BLOB NOT NULL
+    ) STRICT""",
+    "CREATE TABLE past (id INTEGER PRIMARY KEY CHECK (id = 1), expires_at INTEGER NOT NULL) STRICT",
+    "CREATE TABLE unscrubbed (id INTEGER PRIMARY KEY CHECK (id = 1), deletions INTEGER NOT NULL) STRICT",
+)
 
 SCHEMA = Schema(
     what="roster",
     application_id=0x4C635246,
-    version=1,
+    version=2,
     statements=(
         """CREATE TABLE roster (
             id INTEGER PRIMARY KEY,
@@ -51,12 +72,15 @@ SCHEMA = Schema(
             UNIQUE (roster, claim)
         ) STRICT""",
         "CREATE TABLE key_check (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL) STRICT",
+        *_VERSION_2,
     ),
     unavailable=ReferencesUnavailable,
     full=ReferencesUnavailable,
+    upgrades={1: _VERSION_2},
 )
 """`subject` and `claim` are keyed hashes; `issued_at` and `expires_at` are in microseconds since 1970 (UTC). Of the two rosters there can
-be, one is in force and the other is being gathered until it is complete."""
+be, one is in force and the other is being gathered until it is complete. `past` is the one that was in force and was deleted when it
+had expired, until another is. A row in `unscrubbed` means that something was deleted and may still stand in freed space."""
 
 
 class _Secrets(BaseModel):
@@ -100,6 +124,7 @@ class SqliteReferenceStore:
         self._database = Database(path, SCHEMA)
         try:
             self._check_key(key_path)
+            self._scrub()
         except BaseException:
             self._database.close()
             raise
@@ -121,20 +146,44 @@ class SqliteReferenceStore:
         if page.expires_at <= self._moment():
             return False
         with self._database.writing() as db:
-            gathered, in_force = self._head(db, in_force=False), self._head(db, in_force=True)
-            if page.after == 0:
-                newest = max((head.issued_at for head in (gathered, in_force) if head is not None), default=None)
-                if newest is not None and _microseconds(page.issued_at) <= newest:
-                    return False
-                self._gather(db, page, None)
-            elif gathered is not None and page.after == gathered.version:
-                self._gather(db, page, gathered)
-            elif in_force is not None and page.after == in_force.version:
-                _drop(db, in_force=False)
-                self._write(db, page, in_force.number, in_force=True, known=self._secrets(in_force))
-            else:
+            if not self._applied(db, page):
                 return False
+        self._scrub()
         return True
+
+    def has_expired(self) -> bool:
+        """Say whether the roster in force has expired and no other has taken its place."""
+        moment = _microseconds(self._moment())
+        with self._database.reading() as db:
+            row = db.execute(
+                "SELECT expires_at FROM roster WHERE in_force UNION ALL SELECT expires_at FROM past"
+            ).fetchone()
+        return row is not None and row[0] <= moment
+
+    def apply_card_keys(self, keys: CardKeys) -> bool:
+        """Keep card keys instead of those before; return False, unchanged, when they are not newer or have expired themselves."""
+        if keys.expires_at <= self._moment():
+            return False
+        issued = _microseconds(keys.issued_at)
+        with self._database.writing() as db:
+            row = db.execute("SELECT issued_at FROM card_keys").fetchone()
+            if row is not None and issued <= row[0]:
+                return False
+            db.execute(
+                "INSERT OR REPLACE INTO card_keys (id, issued_at, expires_at, sealed) VALUES (1, ?, ?, ?)",
+                (issued, _microseconds(keys.expires_at), self._seal(keys.to_bytes(), _CARD_KEYS)),
+            )
+            if row is not None:
+                _owe_scrub(db)
+        self._scrub()
+        return True
+
+    def card_keys(self) -> CardKeys | None:
+        """Return what opens reference cards, None when there is nothing or it has expired."""
+        moment = _microseconds(self._moment())
+        with self._database.reading() as db:
+            row = db.execute("SELECT sealed FROM card_keys WHERE expires_at > ?", (moment,)).fetchone()
+        return None if row is None else CardKeys.model_validate_json(self._open(row[0], _CARD_KEYS))
 
     def claim_key(self) -> bytes | None:
         """Return the key for claim tokens, None when there is no roster, no complete one yet, or it has expired."""
@@ -207,12 +256,21 @@ class SqliteReferenceStore:
             return
         expired = (_microseconds(moment),)
         with self._database.reading() as db:
-            if db.execute("SELECT 1 FROM roster WHERE expires_at <= ?", expired).fetchone() is None:
-                return
-        with self._database.writing() as db:
-            # Asked again inside the transaction: the other process may have applied a newer page in between.
-            for (in_force,) in db.execute("SELECT in_force FROM roster WHERE expires_at <= ?", expired).fetchall():
-                _drop(db, in_force=bool(in_force))
+            known = "SELECT expires_at FROM roster UNION ALL SELECT expires_at FROM card_keys"
+            has_expired = db.execute(f"SELECT 1 FROM ({known}) WHERE expires_at <= ?", expired).fetchone() is not None  # noqa: S608 - fixed text
+        if has_expired:
+            with self._database.writing() as db:
+                # Asked again inside the transaction: the other process may have applied something newer in between.
+                gone = db.execute("SELECT in_force, expires_at FROM roster WHERE expires_at <= ?", expired).fetchall()
+                for in_force, expires_at in gone:
+                    _drop(db, in_force=bool(in_force))
+                    if in_force:
+                        db.execute("INSERT OR REPLACE INTO past (id, expires_at) VALUES (1, ?)", (expires_at,))
+                        logger.warning("roster expired and deleted")
+                if db.execute("DELETE FROM card_keys WHERE expires_at <= ?", expired).rowcount:
+                    _owe_scrub(db)
+                    logger.warning("card keys expired and deleted")
+        self._scrub()
 
     def close(self) -> None:
         """Close the database; may be called twice."""
@@ -230,6 +288,38 @@ class SqliteReferenceStore:
             (in_force, _microseconds(self._moment())),
         ).fetchone()
         return None if row is None else _Head(*row)
+
+    def _applied(self, db: sqlite3.Connection, page: RosterPage) -> bool:
+        gathered, in_force = self._head(db, in_force=False), self._head(db, in_force=True)
+        if page.after == 0:
+            newest = max((head.issued_at for head in (gathered, in_force) if head is not None), default=None)
+            if newest is not None and _microseconds(page.issued_at) <= newest:
+                return False
+            self._gather(db, page, None)
+        elif gathered is not None and page.after == gathered.version:
+            self._gather(db, page, gathered)
+        elif in_force is not None and page.after == in_force.version:
+            _drop(db, in_force=False)
+            self._write(db, page, in_force.number, in_force=True, known=self._secrets(in_force))
+        else:
+            return False
+        return True
+
+    def _scrub(self) -> None:
+        """Write the file anew if something was deleted since; a file in use by another process is left for the next time."""
+        with self._database.reading() as db:
+            owed = db.execute("SELECT deletions FROM unscrubbed").fetchone()
+        if owed is None:
+            return
+        try:
+            if not self._database.scrub():
+                logger.info("roster file in use, freed space is overwritten later")
+                return
+            with self._database.writing() as db:
+                # The other process may have deleted something since.
+                db.execute("DELETE FROM unscrubbed WHERE deletions = ?", owed)
+        except ReferencesUnavailable as error:
+            logger.warning("freed space of the roster not overwritten yet why=%s", error)
 
     def _secrets(self, head: _Head) -> _Secrets:
         return _Secrets.model_validate_json(self._open(head.sealed, _HEAD))
@@ -257,12 +347,16 @@ class SqliteReferenceStore:
             "INSERT OR REPLACE INTO roster (id, in_force, version, issued_at, expires_at, sealed) VALUES (?, ?, ?, ?, ?, ?)",
             (number, in_force, page.upto, _microseconds(page.issued_at), _microseconds(page.expires_at), sealed),
         )
+        if in_force:
+            db.execute("DELETE FROM past")
         for entry in page.entries:
             self._write_entry(db, number, entry)
 
     def _write_entry(self, db: sqlite3.Connection, number: int, entry: RosterEntry) -> None:
         subject, claim = self._hashed("subject", entry.subject_id), self._hashed("claim", entry.claim_token)
-        db.execute("DELETE FROM subject WHERE roster = ? AND (subject = ? OR claim = ?)", (number, subject, claim))
+        known = (number, subject, claim)
+        if db.execute("DELETE FROM subject WHERE roster = ? AND (subject = ? OR claim = ?)", known).rowcount:
+            _owe_scrub(db)
         if not entry.removed:
             sealed = self._seal(entry.model_dump_json().encode(), subject + claim)
             db.execute(
@@ -299,9 +393,112 @@ class SqliteReferenceStore:
             ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was erased, and what the search in the overwritten files showed."""
+
+    is_key_destroyed: bool
+    """Whether the storage key is gone: it may lie where this program cannot write."""
+    was_readable: bool
+    """Whether the database could be read before, so that its content could be looked for afterwards."""
+    subjects: int
+    references: int
+    proof: ErasureProof
+
+
+def erase_all(path: Path, key_path: Path) -> Erased:
+    """Destroy the storage key, then everything in the database, then the files, and search for what was in them.
+
+    The key goes first: whatever a flash card still holds of old blocks can then be opened by nobody. May be called again after it was
+    cut off, with or without key or database.
+
+    Raises:
+        ReferencesUnavailable: if another program has the database open, or a file cannot be written.
+    """
+    content, subjects, references = _content_of(path, key_path)
+    try:
+        is_key_destroyed = _destroy_key(key_path)
+        files = files_of(path)
+        for file in files:
+            overwrite(file)
+        proof = erase_proof(path, content)
+        for file in files:
+            file.unlink()
+    except OSError as error:
+        raise ReferencesUnavailable(f"roster {path.name}: cannot be erased: {error.strerror}; try again") from error
+    return Erased(is_key_destroyed, bool(content), subjects, references, proof)
+
+
+def _content_of(path: Path, key_path: Path) -> tuple[list[bytes], int, int]:
+    """Return what is to be looked for: rows as they are stored and, where the key opens them, what they say; and how many there are."""
+    if not path.exists():
+        return [], 0, 0
+    db = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        # A program that has it open holds a lock that this one cannot be had beside (sqlite.org/pragma.html#pragma_locking_mode).
+        db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
+        db.execute("BEGIN EXCLUSIVE")
+        rows = db.execute("SELECT subject, claim, sealed FROM subject").fetchall()
+        others = [row[0] for row in db.execute("SELECT sealed FROM roster UNION ALL SELECT sealed FROM key_check")]
+        db.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise ReferencesUnavailable(
+                f"roster {path.name}: in use; stop lifecert-terminal and lifecert-uplink first"
+            ) from error
+        return [], 0, 0
+    except sqlite3.DatabaseError:
+        # Damaged: there is nothing to say about its content, and it is overwritten all the same.
+        return [], 0, 0
+    finally:
+        db.close()
+    content = [*others, *(part for row in rows for part in row)]
+    opened = list(_opened_rows(rows, key_path))
+    for entry in opened:
+        content.append(entry.model_dump_json().encode())
+        content += [reference.features.encode() for reference in entry.references]
+        content += [reference.vector().tobytes() for reference in entry.references]
+    return content, len(rows), sum(len(entry.references) for entry in opened)
+
+
+def _opened_rows(rows: Sequence[tuple[bytes, bytes, bytes]], key_path: Path) -> Iterator[RosterEntry]:
+    try:
+        sealer = Sealer(key_path.read_bytes(), b"lifecert roster rows")
+        for subject, claim, sealed in rows:
+            yield RosterEntry.model_validate_json(sealer.open(sealed, bound_to=subject + claim))
+    except (OSError, ValueError, StoreUnusable):
+        # Without the key, or with another one, only the stored form can be looked for.
+        return
+
+
+def _destroy_key(path: Path) -> bool:
+    try:
+        overwrite(path)
+        path.unlink()
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        logger.error("storage key not destroyed file=%s why=%s", path.name, error.strerror)  # noqa: TRY400 - the message says all
+        return False
+    return True
+
+
 def _drop(db: sqlite3.Connection, *, in_force: bool) -> None:
     db.execute("DELETE FROM subject WHERE roster = (SELECT id FROM roster WHERE in_force = ?)", (in_force,))
-    db.execute("DELETE FROM roster WHERE in_force = ?", (in_force,))
+    if db.execute("DELETE FROM roster WHERE in_force = ?", (in_force,)).rowcount:
+        _owe_scrub(db)
+
+
+def _owe_scrub(db: sqlite3.Connection) -> None:
+    more = (
+        "INSERT INTO unscrubbed (id, deletions) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET deletions = deletions + 1"
+    )
+    db.execute(more)
 
 
 def _not_before(now: DeviceTime) -> datetime | None:

@@ -13,6 +13,7 @@ from protocol.keys import PrivateKey
 from protocol.policy import Policy
 from protocol.presence import OutboxCounts
 from protocol.receipts import ReceiptItem, Verdict
+from protocol.reference_card import CardKeys
 from protocol.roster import RosterEntry, RosterPage
 from protocol.staff import StaffList
 from protocol.times import DeviceTime
@@ -116,7 +117,11 @@ class MemoryReferences:
         claim_key: bytes | None,
         feature_keys: dict[str, bytes] | None = None,
         enrolment_domain: str | None = None,
+        card_keys: CardKeys | None = None,
+        has_expired: bool = False,
     ) -> None:
+        self._card_keys = card_keys
+        self._has_expired = has_expired
         self._entries = {entry.claim_token: entry for entry in entries}
         self._claim_key = claim_key
         self._feature_keys = feature_keys or {}
@@ -164,6 +169,19 @@ class MemoryReferences:
         """Return other entries than the one with this claim token, so many at most."""
         found = [entry for entry in self._entries.values() if entry.claim_token != token and not entry.removed]
         return sorted(found, key=lambda entry: entry.claim_token)[:limit]
+
+    def has_expired(self) -> bool:
+        """Say what it was made to say."""
+        return self._has_expired
+
+    def apply_card_keys(self, keys: CardKeys) -> bool:
+        """Keep card keys."""
+        self._card_keys = keys
+        return True
+
+    def card_keys(self) -> CardKeys | None:
+        """Return what opens reference cards."""
+        return self._card_keys
 
     def expire(self, now: DeviceTime) -> None:
         """Keep everything: the roster lives as long as the program."""

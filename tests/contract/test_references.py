@@ -13,6 +13,8 @@ import pytest
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.ports import ReferenceStore
 from device.simulated.clock import SteppedClock
+from protocol.keys import PrivateKey
+from protocol.reference_card import CardKey, CardKeys
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry, RosterPage
 
@@ -263,3 +265,60 @@ def test_the_fleets_signed_time_deletes_on_a_terminal_without_a_clock(store: Ref
     lost.note_fleet_time(T0 + timedelta(days=31))
     store.expire(lost.now())
     assert store.version() == 0
+
+
+SIGNING = PrivateKey.generate().public()
+
+
+def card_keys(issued_at: datetime = T0, days: int = 180, revoked: tuple[str, ...] = ()) -> CardKeys:
+    return CardKeys(
+        fleet_id="north",
+        terminal_id="t-1",
+        issued_at=issued_at,
+        expires_at=issued_at + timedelta(days=days),
+        signing_keys=(SIGNING,),
+        keys=(CardKey(key_id="00000001", secret=secret(b"k" * 32)),),
+        revoked=revoked,
+    )
+
+
+def test_card_keys_outlive_the_roster_and_go_when_their_own_time_is_over(
+    store: ReferenceStore, clock: SteppedClock
+) -> None:
+    assert store.card_keys() is None
+    assert store.apply(page(0, 1, entry(1)))
+    assert store.apply_card_keys(card_keys())
+    advance(clock, timedelta(days=60))
+    store.expire(clock.now())
+    assert store.find(token(1)) is None
+    assert store.card_keys() == card_keys()
+    advance(clock, timedelta(days=120))
+    assert store.card_keys() is None
+    store.expire(clock.now())
+    assert store.card_keys() is None
+
+
+def test_only_newer_card_keys_replace_those_before(store: ReferenceStore) -> None:
+    later = card_keys(T0 + timedelta(days=1), revoked=("7" * 32,))
+    assert store.apply_card_keys(later)
+    assert not store.apply_card_keys(later)
+    assert not store.apply_card_keys(card_keys())
+    assert not store.apply_card_keys(card_keys(T0 + timedelta(days=2), days=-3))
+    assert store.card_keys() == later
+
+
+def test_a_roster_that_expired_is_remembered_until_another_is_in_force(
+    store: ReferenceStore, clock: SteppedClock
+) -> None:
+    assert not store.has_expired()
+    assert store.apply(page(0, 1, entry(1)))
+    assert not store.has_expired()
+    advance(clock, timedelta(days=31))
+    assert store.has_expired()
+    store.expire(clock.now())
+    assert store.has_expired(), "also when it was deleted"
+    new = T0 + timedelta(days=31)
+    assert store.apply(page(0, 1, entry(1), issued_at=new, expires_at=new + timedelta(days=30), complete=False))
+    assert store.has_expired(), "another is gathered, none is in force"
+    assert store.apply(page(1, 2, entry(2), issued_at=new, expires_at=new + timedelta(days=30)))
+    assert not store.has_expired()

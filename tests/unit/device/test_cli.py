@@ -9,7 +9,9 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from device.adapters.clock_system import SystemClock
 from device.adapters.outbox_sqlite import SqliteOutbox
+from device.adapters.references_sqlite import SqliteReferenceStore
 from device.cli import app
 from device.settings import load_settings
 from protocol.receipts import ReceiptItem, Verdict
@@ -74,6 +76,25 @@ def test_looking_into_an_outbox_makes_none(config, command):
     assert result.exit_code == 1
     assert "there is none yet" in result.stderr
     assert not (config.parent / "data").exists()
+
+
+def test_erasing_references_asks_says_what_was_looked_for_and_leaves_nothing(config):
+    settings = load_settings(config)
+    config.write_text(config.read_text() + f"[keys]\nstorage = '{config.parent / 'storage.key'}'\n")
+    SqliteReferenceStore(
+        settings.references_path, config.parent / "storage.key", SystemClock(settings.clock_path)
+    ).close()
+    call_erase = ("references", "erase", "--config", str(config))
+    assert call(*call_erase).exit_code == 2
+    assert CliRunner().invoke(app, [*call_erase, "--all"], input="n\n").exit_code == 1
+    assert settings.references_path.exists()
+    found = json.loads(call(*call_erase, "--all", "--yes", "--json").stdout)
+    assert (found["subjects"], found["is_key_destroyed"], found["proof"]["found"]) == (0, True, 0)
+    assert len(found["proof"]["digest"]) == 64
+    assert not settings.references_path.exists()
+    assert not (config.parent / "storage.key").exists()
+    told = call(*call_erase, "--all", "--yes")
+    assert (told.exit_code, "storage key  destroyed" in told.stdout) == (0, True)
 
 
 def test_starting_up_loads_nothing_heavy():
