@@ -23,5 +23,9 @@ class NotForUs(ProtocolError):
     """A sealed object that was sealed to another key."""
 
 
+class Expired(ProtocolError):
+    """An object whose time is over."""
+
+
 class ManifestInvalid(ProtocolError):
     """A model manifest that cannot be read or that disagrees with its network file."""

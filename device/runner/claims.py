@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import binascii
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
+from device.errors import DeviceError
 from device.ports import ReferenceStore
+from device.session.events import ClaimProblem
 from device.vision.features import FeatureVector
 from device.vision.normalisation import CohortMember
 from protocol.documents import DocumentKind, claim_token, parse_document
+from protocol.errors import NotForUs, ProtocolError, SignatureInvalid
+from protocol.reference_card import CardKey, CardKeys, ReferenceCard, is_card, read_card, split_number
 from protocol.references import CaptureKind, Reference
 
 COHORT_MOST = 1000
@@ -54,19 +59,74 @@ class Claimed:
         return FeatureVector(self.reference.vector().copy(), self.reference.model_sha256, self.reference.key_domain)
 
 
+class ClaimUnfit(DeviceError):
+    """A claim that is readable and yet begins no session; `problem` says which line the person is told."""
+
+    def __init__(self, problem: ClaimProblem, why: str) -> None:
+        super().__init__(why)
+        self.problem = problem
+
+
 def look_up(claim: str | Chosen, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed | None:
-    """Return what the roster has for a document number, or for somebody chosen; None when there is no roster in force.
+    """Return what there is for a document number, for a reference card, or for somebody chosen; None when there is no roster in force.
+
+    A card needs no roster: it brings its reference along. What it says is believed because the fleet signed it; that the person is who
+    it was made for is for the comparison to show.
 
     Raises:
         Malformed: if it is no valid document number.
+        ClaimUnfit: if the roster has expired, or a card cannot be used.
     """
+    if isinstance(claim, str) and is_card(claim):
+        return _look_up_card(claim, references, model_sha256=model_sha256, today=today)
     document = claim if isinstance(claim, Chosen) else parse_document(claim)
     claim_key = references.claim_key()
     if claim_key is None:
+        if references.has_expired():
+            raise ClaimUnfit(ClaimProblem.ROSTER_EXPIRED, "roster: has expired")
         return None
     if isinstance(document, Chosen):
         return _find(document.document, document.token, references, model_sha256=model_sha256, today=today)
     return _find(document.kind, claim_token(document, claim_key), references, model_sha256=model_sha256, today=today)
+
+
+def _look_up_card(text: str, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed | None:
+    keys = references.card_keys()
+    if keys is None:
+        return None
+    card_text, number = split_number(text)
+    card = _opened(card_text, keys)
+    key = keys.key_of(card.reference.key_domain.removeprefix("card-"))
+    if card.card_id in keys.revoked:
+        raise ClaimUnfit(ClaimProblem.CARD_REVOKED, f"card {card.card_id}: revoked")
+    if card.reference.valid_until < today:
+        raise ClaimUnfit(ClaimProblem.CARD_EXPIRED, f"card {card.card_id}: expired on {card.reference.valid_until}")
+    if key is None or (number is not None and not _is_of(card, key, number)):
+        raise ClaimUnfit(
+            ClaimProblem.CARD_OF_ANOTHER, f"card {card.card_id}: presented with a document of somebody else"
+        )
+    usable = choose_reference(
+        [card.reference], domains=[card.reference.key_domain], model_sha256=model_sha256, today=today
+    )
+    return Claimed(card.document, card.claim_token, card.subject_id, usable, key.feature_key() if usable else b"")
+
+
+def _opened(text: str, keys: CardKeys) -> ReferenceCard:
+    try:
+        return read_card(text, keys)
+    except (NotForUs, SignatureInvalid) as error:
+        raise ClaimUnfit(ClaimProblem.CARD_FOREIGN, str(error)) from error
+    except ProtocolError as error:
+        raise ClaimUnfit(ClaimProblem.CARD_GARBLED, str(error)) from error
+
+
+def _is_of(card: ReferenceCard, key: CardKey, number: str) -> bool:
+    """Say whether a document number is the one the card was made for.
+
+    Raises:
+        Malformed: if it is no valid document number.
+    """
+    return hmac.compare_digest(key.document_check(card.card_id, parse_document(number)), card.document_check)
 
 
 def _find(document: DocumentKind, token: str, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed:
@@ -89,6 +149,9 @@ def cohort_of(
     if claimed.reference is None:
         return ()
     domain = claimed.reference.key_domain
+    if references.feature_key(domain) is None:
+        # The domain of a reference card, in which nobody of a roster is.
+        return ()
     found = []
     for entry in references.others(claimed.token, COHORT_MOST):
         chosen = choose_reference(entry.references, domains=(domain,), model_sha256=model_sha256, today=today)

@@ -23,7 +23,7 @@ from device.ports import (
     Signer,
 )
 from device.runner.chain import Chain, LinkNotStored
-from device.runner.claims import Chosen, Claimed, cohort_of, look_up
+from device.runner.claims import Chosen, Claimed, ClaimUnfit, cohort_of, look_up
 from device.runner.making import MadeReference, seal_reference
 from device.runner.orders import CompareWith, Findings, KeyOf, News, Order, PictureNotTaken, PictureTaken, Reopen
 from device.runner.records import Head, Identity, build_record
@@ -307,6 +307,9 @@ class Runner:
         except Malformed as error:
             logger.info("claim refused why=%s", error)
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.UNREADABLE)
+        except ClaimUnfit as error:
+            logger.info("claim refused why=%s", error)
+            return ClaimRefused(clock.monotonic_ns(), error.problem)
         except DeviceError as error:
             logger.error("no session without the stores why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
             return FaultRaised(clock.monotonic_ns(), Fault.STORAGE)

@@ -81,6 +81,12 @@ _CLAIM_LINES = {
     ClaimProblem.UNREADABLE: Line.CLAIM_UNREADABLE,
     ClaimProblem.BUSY: Line.ONE_MOMENT,
     ClaimProblem.NOT_READY: Line.NOT_READY,
+    ClaimProblem.ROSTER_EXPIRED: Line.ROSTER_EXPIRED,
+    ClaimProblem.CARD_GARBLED: Line.CARD_GARBLED,
+    ClaimProblem.CARD_FOREIGN: Line.CARD_FOREIGN,
+    ClaimProblem.CARD_EXPIRED: Line.CARD_EXPIRED,
+    ClaimProblem.CARD_REVOKED: Line.CARD_REVOKED,
+    ClaimProblem.CARD_OF_ANOTHER: Line.CARD_OF_ANOTHER,
 }
 
 

@@ -55,7 +55,19 @@ class ClaimProblem(StrEnum):
     BUSY = "busy"
     """Another session is under way; the person before is still being served."""
     NOT_READY = "not_ready"
-    """The terminal has no roster in force, so it cannot say who anybody is."""
+    """The terminal has no roster in force, so it cannot say who anybody is; or no keys for a reference card."""
+    ROSTER_EXPIRED = "roster_expired"
+    """The terminal had a roster, but has not heard of its fleet for so long that it may not use it any more."""
+    CARD_GARBLED = "card_garbled"
+    """A reference card that cannot be read: damaged, or of a kind this program does not know."""
+    CARD_FOREIGN = "card_foreign"
+    """A reference card of another agency, or one made with card keys that are no longer in use."""
+    CARD_EXPIRED = "card_expired"
+    """A reference card whose last day has passed."""
+    CARD_REVOKED = "card_revoked"
+    """A reference card that is not to be taken any more."""
+    CARD_OF_ANOTHER = "card_of_another"
+    """A reference card together with a document number that is not of the person it was made for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from protocol.envelope import unseal, verify
-from protocol.errors import Malformed, NotForUs
+from protocol.errors import Expired, Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
 from protocol.receipts import RECEIPT_TYP, Receipt
+from protocol.reference_card import CARD_KEYS_TYP, CardKeys
 from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.topics import Kind, Topic
 
-_Addressed = TypeVar("_Addressed", Receipt, RosterPage)
+_Addressed = TypeVar("_Addressed", Receipt, RosterPage, CardKeys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,19 @@ class AttestationToken:
     """A signed attestation of this terminal's key, for its store to verify."""
 
     token: bytes
+
+
+def why_refused(error: ProtocolError) -> str:
+    """Return in one word why something was refused: `signature`, `other_terminal`, `expired` or `malformed`."""
+    match error:
+        case SignatureInvalid():
+            return "signature"
+        case NotForUs():
+            return "other_terminal"
+        case Expired():
+            return "expired"
+        case _:
+            return "malformed"
 
 
 class Inbox:
@@ -45,7 +59,7 @@ class Inbox:
         self._fleet_key_id = fleet_key.key_id
         self._sealing_key = sealing_key
 
-    def read(self, topic_name: str, payload: bytes) -> Receipt | RosterPage | PolicyToken | AttestationToken:
+    def read(self, topic_name: str, payload: bytes) -> Receipt | RosterPage | CardKeys | PolicyToken | AttestationToken:
         """Return what arrived on a topic.
 
         Raises:
@@ -61,6 +75,9 @@ class Inbox:
         if topic.kind is Kind.ROSTER:
             signed = unseal(payload, key=self._sealing_key)
             return self._addressed(RosterPage.parse(self._verified(signed, ROSTER_TYP)))
+        if topic.kind is Kind.CARD_KEYS:
+            signed = unseal(payload, key=self._sealing_key)
+            return self._addressed(CardKeys.parse(self._verified(signed, CARD_KEYS_TYP)))
         if topic.kind is Kind.POLICY:
             return PolicyToken(payload)
         if topic.kind is Kind.ATTESTATION:

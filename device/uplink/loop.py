@@ -25,11 +25,12 @@ from device.errors import (
 from device.ports import AttestationStore, Clock, Entropy, Outbox, PolicyStore, ReferenceStore, Signer
 from device.settings import Uplink as UplinkSettings
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
-from device.uplink.inbox import AttestationToken, Inbox, PolicyToken
+from device.uplink.inbox import AttestationToken, Inbox, PolicyToken, why_refused
 from protocol.envelope import sha256_of
-from protocol.errors import ProtocolError
+from protocol.errors import Expired, ProtocolError
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
 from protocol.receipts import Receipt, Verdict
+from protocol.reference_card import CardKeys
 from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
 from protocol.topics import Kind, Topic, TopicFilter, terminal_inbox
 
@@ -108,6 +109,8 @@ class Uplink:
         keep: how many acknowledged records stay in the outbox.
         make_link: makes the link from the two callbacks, `on_arrived` and `on_taken`.
         alive: called at least every few seconds while everything is in order.
+        on_refused: called with topic kind and reason (`device.uplink.inbox.why_refused`) when something that came down is refused; once
+            for each of them until something of that kind is taken.
     """
 
     def __init__(
@@ -119,12 +122,15 @@ class Uplink:
         keep: int,
         make_link: Callable[[Callable[[str, bytes], None], Callable[[int], None]], Link],
         alive: Callable[[], None],
+        on_refused: Callable[[Kind, str], None] = lambda _kind, _why: None,
     ) -> None:
         self._identity = identity
         self._parts = parts
         self._settings = settings
         self._keep = keep
         self._alive = alive
+        self._on_refused = on_refused
+        self._told: set[tuple[Kind, str]] = set()
         self._link = make_link(self._arrived, self._taken)
         self._window = SendWindow(resend_after_s=settings.resend_after_s, resend_cap_s=settings.resend_cap_s)
         self._questions = RosterQuestions(retry_s=settings.roster_retry_s, refresh_s=settings.roster_refresh_s)
@@ -283,21 +289,38 @@ class Uplink:
         except ProtocolError as error:
             self._drop(topic_name, error)
 
-    def _apply(self, message: Receipt | RosterPage | PolicyToken | AttestationToken) -> None:
+    def _apply(self, message: Receipt | RosterPage | CardKeys | PolicyToken | AttestationToken) -> None:
         now_ns = self._parts.clock.monotonic_ns()
         if isinstance(message, Receipt):
             self._receipts.append(message)
         elif isinstance(message, RosterPage):
-            if self._parts.references.apply(message):
-                self._questions.page_applied(now_ns, complete=message.complete)
-                logger.info("roster page applied version=%d entries=%d", message.upto, len(message.entries))
-            else:
-                self._questions.page_unfit(now_ns)
-                logger.info("roster page does not fit, asking again after=%d", message.after)
+            self._apply_page(message, now_ns)
+        elif isinstance(message, CardKeys):
+            self._check_time(message)
+            if self._parts.references.apply_card_keys(message):
+                logger.info("card keys applied keys=%d revoked=%d", len(message.keys), len(message.revoked))
+            self._was_taken(Kind.CARD_KEYS)
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
+            self._was_taken(Kind.ATTESTATION)
         else:
             self._parts.policies.apply(message.token)
+            self._was_taken(Kind.POLICY)
+
+    def _apply_page(self, page: RosterPage, now_ns: int) -> None:
+        if self._parts.references.apply(page):
+            self._questions.page_applied(now_ns, complete=page.complete)
+            logger.info("roster page applied version=%d entries=%d", page.upto, len(page.entries))
+            self._was_taken(Kind.ROSTER)
+            return
+        self._questions.page_unfit(now_ns)
+        self._check_time(page)
+        logger.info("roster page does not fit, asking again after=%d", page.after)
+
+    def _check_time(self, message: RosterPage | CardKeys) -> None:
+        now = self._parts.clock.now()
+        if message.expires_at <= max(now.wall_clock, now.last_fleet_time or now.wall_clock):
+            raise Expired(f"{message.TYPE}: expired at {message.expires_at:%Y-%m-%d %H:%M} UTC")
 
     def _drop(self, topic_name: str, error: ProtocolError) -> None:
         kind = topic_name.rpartition("/")[2]
@@ -307,6 +330,13 @@ class Uplink:
         # Who can write to the broker must not be able to fill the log.
         if self.dropped[name] % _LOG_EVERY == 1:
             logger.warning("message dropped kind=%s error=%s count=%d", known, type(error).__name__, self.dropped[name])
+        if known != "other" and (told := (Kind(known), why_refused(error))) not in self._told:
+            self._told.add(told)
+            logger.warning("refused kind=%s why=%s", *told)
+            self._on_refused(*told)
+
+    def _was_taken(self, kind: Kind) -> None:
+        self._told = {told for told in self._told if told[0] is not kind}
 
     def _taken(self, token: int) -> None:
         self._happened += 1

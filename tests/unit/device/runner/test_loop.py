@@ -32,10 +32,12 @@ from device.vision.features import FeatureVector
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sha256_of, unseal
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, PathPolicy, default_policy
 from protocol.records import NetworkUse, Purpose
+from protocol.reference_card import CARD_KEYS_TYP
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry
 
@@ -204,6 +206,17 @@ def test_a_mistyped_number_and_a_missing_roster_begin_no_session():
     bare.claim()
     assert [notice.problem for notice in bare.notices] == ["not_ready"]
     assert bare.state is terminal.state is State.IDLE
+
+
+def test_an_expired_roster_and_a_garbled_card_are_told_with_their_own_lines():
+    old = Terminal(references=MemoryReferences(claim_key=None, has_expired=True))
+    old.claim()
+    assert ([notice.problem for notice in old.notices], old.said[-1]) == (["roster_expired"], Line.ROSTER_EXPIRED)
+    assert old.state is State.IDLE
+    keys = examples()[CARD_KEYS_TYP]
+    carded = Terminal(references=MemoryReferences(claim_key=None, card_keys=keys))
+    carded.claim("LCR1:GARBLED")
+    assert ([notice.problem for notice in carded.notices], carded.said[-1]) == (["card_garbled"], Line.CARD_GARBLED)
 
 
 def test_a_second_claim_waits_for_the_first_person():

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from device.uplink.inbox import AttestationToken, Inbox, PolicyToken
 from protocol.envelope import seal, sign
 from protocol.errors import Malformed, NotForUs, ProtocolError, SignatureInvalid
+from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
+from protocol.reference_card import CARD_KEYS_TYP, CardKeys
 from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.topics import Kind, Topic
 
@@ -44,7 +46,13 @@ def page(terminal: str = "t-1") -> RosterPage:
     )
 
 
-def signed(message: Receipt | RosterPage, typ: str, key: PrivateKey = FLEET_KEY) -> bytes:
+def card_keys(terminal: str = "t-1") -> CardKeys:
+    made = examples()[CARD_KEYS_TYP]
+    assert isinstance(made, CardKeys)
+    return made.model_copy(update={"fleet_id": "north", "terminal_id": terminal})
+
+
+def signed(message: Receipt | RosterPage | CardKeys, typ: str, key: PrivateKey = FLEET_KEY) -> bytes:
     return sign(message.to_bytes(), key=key, typ=typ)
 
 

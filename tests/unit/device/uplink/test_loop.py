@@ -21,11 +21,14 @@ from device.simulated.stores import MemoryOutbox
 from device.uplink.inbox import Inbox
 from device.uplink.loop import CURABLE, Identity, Parts, Uplink
 from fleet.admission import Refusal
-from protocol.envelope import sha256_of, sign, verify
+from protocol.envelope import seal, sha256_of, sign, verify
+from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP, Presence
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import RECORD_TYP
+from protocol.reference_card import CARD_KEYS_TYP, CardKeys
+from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.topics import Kind, Topic, TopicFilter
 
 S = 1_000_000_000
@@ -91,7 +94,8 @@ class World:
         self.link = ScriptedLink(self.clock)
         self.stop = Event()
         self.alive = 0
-        sealing = PrivateKey.generate()
+        self.sealing = sealing = PrivateKey.generate()
+        self.refused: list[tuple[Kind, str]] = []
         self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
         parts = Parts(
             outbox=self.outbox,
@@ -124,6 +128,7 @@ class World:
             keep=0,
             make_link=self._make_link,
             alive=self._note_alive,
+            on_refused=lambda kind, why: self.refused.append((kind, why)),
         )
 
     def record(self) -> str:
@@ -249,6 +254,60 @@ def test_dropped_messages_are_counted_and_do_not_fill_the_log(world: World, capl
     world.run(flood)
     assert world.uplink.dropped == {"receipt: Malformed": 150}
     assert caplog.text.count("message dropped") == 2
+
+
+def roster(world: World, *, key: PrivateKey = FLEET_KEY, terminal: str = "t-1", days: int = 9) -> bytes:
+    made = RosterPage(
+        fleet_id="north",
+        terminal_id=terminal,
+        issued_at=world.clock.now().wall_clock,
+        expires_at=T0 + timedelta(days=days),
+        after=0,
+        upto=1,
+        complete=True,
+        claim_key="A" * 43,
+        feature_keys={},
+        entries=(),
+    )
+    return seal(sign(made.to_bytes(), key=key, typ=ROSTER_TYP), reader=world.sealing.public())
+
+
+def test_rosters_that_are_refused_are_told_once_each_until_one_is_taken(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse_all() -> None:
+        for _ in range(3):
+            world.receive(Kind.ROSTER, roster(world, key=PrivateKey.generate()))
+            world.receive(Kind.ROSTER, roster(world, terminal="t-2"))
+            world.receive(Kind.ROSTER, roster(world, days=-1))
+            world.receive(Kind.ROSTER, b"nonsense")
+
+    world.run(refuse_all)
+    kinds = ["signature", "other_terminal", "expired", "malformed"]
+    assert world.refused == [(Kind.ROSTER, why) for why in kinds]
+    assert [caplog.text.count(f"refused kind=roster why={why}") for why in kinds] == [1, 1, 1, 1]
+    world.receive(Kind.ROSTER, roster(world))
+    assert world.references.version() == 1
+    world.receive(Kind.ROSTER, roster(world, terminal="t-2"))
+    assert world.refused[4:] == [(Kind.ROSTER, "other_terminal")]
+
+
+def test_card_keys_are_kept_and_expired_ones_refused(world: World) -> None:
+    found = examples()[CARD_KEYS_TYP]
+    assert isinstance(found, CardKeys)
+    made = found.model_copy(
+        update={"fleet_id": "north", "issued_at": T0, "expires_at": T0 + timedelta(days=180)},
+    )
+
+    def sealed(keys: CardKeys) -> bytes:
+        return seal(sign(keys.to_bytes(), key=FLEET_KEY, typ=CARD_KEYS_TYP), reader=world.sealing.public())
+
+    made = made.model_copy(update={"terminal_id": "t-1"})
+    world.run(lambda: world.receive(Kind.CARD_KEYS, sealed(made)))
+    assert world.references.card_keys() == made
+    world.receive(Kind.CARD_KEYS, sealed(made.model_copy(update={"expires_at": T0})))
+    assert world.refused == [(Kind.CARD_KEYS, "expired")]
+    assert world.references.card_keys() == made
 
 
 class FailingOutbox(MemoryOutbox):
