@@ -51,4 +51,5 @@ class Visit(WirePart):
 
     worker: OperatorId
     reason: VisitReason
-    place: Place
+    place: Place | None = None
+    """None where the terminal has neither a list of places nor a position receiver that answers."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
-from device.desk.commands import Aim, AskStanding, CancelDeskTimer, DeskCommand, Forget, StartDeskTimer
+from device.desk.commands import Aim, AskStanding, CancelDeskTimer, DeskCommand, Forget, SetVoice, StartDeskTimer
 from device.desk.events import DeskTimer, Service, SignedIn
 from device.desk.tasks import STEPS, TASKS, Step, StepRule, Task, tasks_of
 from device.desk.view import CountsView, CourierView, Language, NameRow, Option, PhotoView, ResultView, Screen, View
@@ -23,6 +23,8 @@ DONE_S = 10.0
 """Nothing is left on the screen after this."""
 SECOND_S = 1.0
 NO_WITNESS = "none"
+NO_PLACE = "none"
+"""Offered where there is nothing else to choose."""
 BY_RECEIVER = "receiver"
 """The place is the one that the position receiver states."""
 
@@ -53,6 +55,9 @@ class Desk:
 
     screen: Screen = Screen.STARTING
     service: Service = Service.STARTING
+    usual: Language = "zh"
+    """The language of a terminal that nobody has touched."""
+    is_usually_slow: bool = False
     language: Language = "zh"
     is_slow: bool = False
     operator: SignedIn | None = None
@@ -92,6 +97,10 @@ def home(desk: Desk, commands: tuple[DeskCommand, ...] = ()) -> Move:
     if desk.operator is not None:
         home = Screen.MENU
     cleared = clear(desk, home)
+    if desk.operator is None and is_changed(desk):
+        # The next person is somebody else.
+        cleared = replace(cleared, language=desk.usual, is_slow=desk.is_usually_slow)
+        commands += (SetVoice(desk.usual, desk.is_usually_slow),)
     quiet = StartDeskTimer(DeskTimer.QUIET, OPERATOR_QUIET_S) if desk.operator else CancelDeskTimer(DeskTimer.QUIET)
     return cleared, (*commands, Forget(), Aim(is_on=False), CancelDeskTimer(DeskTimer.DONE), quiet, AskStanding())
 
@@ -101,6 +110,8 @@ def clear(desk: Desk, screen: Screen) -> Desk:
     return Desk(
         screen=screen,
         service=desk.service,
+        usual=desk.usual,
+        is_usually_slow=desk.is_usually_slow,
         language=desk.language,
         is_slow=desk.is_slow,
         operator=desk.operator,
@@ -112,15 +123,18 @@ def clear(desk: Desk, screen: Screen) -> Desk:
     )
 
 
+def is_changed(desk: Desk) -> bool:
+    """Say whether somebody chose another language or speed than the usual ones."""
+    return (desk.language, desk.is_slow) != (desk.usual, desk.is_usually_slow)
+
+
 def touched_again(desk: Desk) -> tuple[DeskCommand, ...]:
     """Whoever touches something is there."""
     if desk.operator is not None:
         return (StartDeskTimer(DeskTimer.QUIET, OPERATOR_QUIET_S),)
-    return (
-        (StartDeskTimer(DeskTimer.QUIET, QUIET_S),)
-        if desk.screen in {Screen.NUMBER, Screen.SIGN_IN, Screen.WORKING}
-        else ()
-    )
+    is_waited_for = desk.screen in {Screen.NUMBER, Screen.SIGN_IN, Screen.WORKING}
+    is_waited_for |= desk.screen is Screen.IDLE and is_changed(desk)
+    return (StartDeskTimer(DeskTimer.QUIET, QUIET_S),) if is_waited_for else ()
 
 
 def view_of(desk: Desk) -> View:

@@ -21,7 +21,7 @@ from device.desk.commands import (
     StoreCase,
     TakePhoto,
 )
-from device.desk.state import BY_RECEIVER, NO_WITNESS, Desk, Move, home, rule_of, step_of
+from device.desk.state import BY_RECEIVER, NO_PLACE, NO_WITNESS, Desk, Move, home, rule_of, step_of
 from device.desk.tasks import STEPS, TASKS, Step, TaskRule
 from device.desk.view import CourierView, PhotoView, Screen, Touch, TouchKind
 from protocol.cases import CaseReason, OtherWay, Relation
@@ -149,7 +149,7 @@ def _step_choice(desk: Desk, touch: Touch) -> Move:
 def _step_place(desk: Desk, touch: Touch) -> Move:
     if touch.value not in {option.code for option in desk.options}:
         return desk, ()
-    return go_on(desk, place=None if touch.value == BY_RECEIVER else touch.value)
+    return go_on(desk, place=None if touch.value in {BY_RECEIVER, NO_PLACE} else touch.value)
 
 
 def _step_witness(desk: Desk, touch: Touch) -> Move:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -15,7 +15,7 @@ from device.ports import ReferenceStore
 from device.session.events import ClaimProblem
 from device.vision.features import FeatureVector
 from device.vision.normalisation import CohortMember
-from protocol.documents import DocumentKind, claim_token, parse_document
+from protocol.documents import DocumentKind, claim_token, mask, parse_document
 from protocol.errors import NotForUs, ProtocolError, SignatureInvalid
 from protocol.reference_card import CardKey, CardKeys, ReferenceCard, is_card, read_card, split_number
 from protocol.references import CaptureKind, Reference
@@ -48,6 +48,8 @@ class Claimed:
     """None when there is none that can be used."""
     key: bytes
     """The secret of the reference's key domain; empty without a reference."""
+    tail: str = ""
+    """The last characters of the document, which may be shown; empty where none was presented."""
 
     def __repr__(self) -> str:
         return f"Claimed(subject {self.subject_id})"
@@ -87,7 +89,9 @@ def look_up(claim: str | Chosen, references: ReferenceStore, *, model_sha256: st
         return None
     if isinstance(document, Chosen):
         return _find(document.document, document.token, references, model_sha256=model_sha256, today=today)
-    return _find(document.kind, claim_token(document, claim_key), references, model_sha256=model_sha256, today=today)
+    token = claim_token(document, claim_key)
+    found = _find(document.kind, token, references, model_sha256=model_sha256, today=today)
+    return replace(found, tail=mask(document).tail)
 
 
 def _look_up_card(text: str, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed | None:

@@ -120,6 +120,8 @@ class Stored:
 
     record: CertificationRecord
     sha256: str
+    tail: str = ""
+    """The last characters of the document, which may be shown on the person's slip."""
 
 
 Notice = Stored | ClaimRefused | RecordNotStored | FaultRaised
@@ -155,7 +157,7 @@ class Runner:
         self._on_notice = on_notice
         self._on_step = on_step
         self._on_picture = on_picture
-        self._chain = Chain(outbox=ports.outbox, signer=ports.signer, entropy=ports.entropy, identity=identity)
+        self.chain = Chain(outbox=ports.outbox, signer=ports.signer, entropy=ports.entropy, identity=identity)
         self._path = path
         self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
         self._timers: dict[Timer, int] = {}
@@ -316,7 +318,7 @@ class Runner:
         if claimed is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
         errand = presented.errand
-        if errand.purpose is Purpose.ENROLMENT and self._key_for_references() is None:
+        if errand.purpose is Purpose.ENROLMENT and self.key_for_references() is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
         self._generation += 1
         self._running = _Running(claimed, errand, started)
@@ -361,9 +363,9 @@ class Runner:
             logger.info("session state=%s after=%s", self.session.state, type(event).__name__)
         for command in commands:
             self._carry_out(command)
-        self._on_step(self.session, commands)
         if isinstance(event, FaultRaised | FaultCleared):
             self.has_started = True
+        self._on_step(self.session, commands)
         if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
             self._on_notice(event)
         if self.session.state in {State.IDLE, State.FAULTED}:
@@ -388,12 +390,12 @@ class Runner:
             case Compare():
                 self._compare(command)
             case _:
-                self._order(command)
+                self.order(command)
 
     def _compare(self, command: Compare) -> None:
         claimed = self._running.claimed if self._running else None
         rules, cohort = self._cohort(claimed, command.policy)
-        self._order(
+        self.order(
             CompareWith(
                 reference=claimed.features() if claimed else None,
                 key=claimed.key if claimed else b"",
@@ -404,11 +406,11 @@ class Runner:
                 subject_id=(claimed.subject_id or "") if claimed else "",
                 cohort=cohort,
                 rules=rules,
-                keep_as=self._key_for_references() if command.purpose is Purpose.ENROLMENT else None,
+                keep_as=self.key_for_references() if command.purpose is Purpose.ENROLMENT else None,
             )
         )
 
-    def _key_for_references(self) -> KeyOf | None:
+    def key_for_references(self) -> KeyOf | None:
         """Return the key of references made here; None where the fleet wants none, or has not said to whom to seal them."""
         if self._identity.fleet_sealing_key is None:
             return None
@@ -441,7 +443,8 @@ class Runner:
             return None, ()
         return CohortRules(limits.nearest_share, limits.least_people), found
 
-    def _order(self, order: Order) -> None:
+    def order(self, order: Order) -> None:
+        """Have the vision worker do something, before its next frame."""
         if self._worker is not None:
             self._worker.order(self._generation, order)
 
@@ -465,14 +468,14 @@ class Runner:
                     decided=self._ports.clock.now(),
                 )
 
-            appended = self._chain.append(build)
+            appended = self.chain.append(build)
         except (LinkNotStored, DeviceError, ProtocolError) as error:
             logger.error("record not stored why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
             self._inputs.put(_FromWorker(self._generation, RecordNotStored(self._ports.clock.monotonic_ns())))
             return
         logger.info("record stored counter=%d outcome=%s", appended.stored.counter, draft.verdict.outcome)
         self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
-        self._on_notice(Stored(appended.link, appended.stored.sha256))
+        self._on_notice(Stored(appended.link, appended.stored.sha256, running.claimed.tail))
 
     def _sealed(self, running: _Running, draft: StoreRecord) -> SealedReference | None:
         """Return the reference that the session made, if its outcome lets it be kept; erase it in any case."""
@@ -501,7 +504,7 @@ class Runner:
             logger.warning("storage still unavailable why=%s", error)
             self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.STORAGE))
             return
-        self._order(Reopen())
+        self.order(Reopen())
 
 
 def _day(moment: DeviceTime) -> date:

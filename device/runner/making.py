@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 from device.vision.features import FeatureVector
 from protocol.envelope import seal
@@ -37,6 +38,8 @@ def seal_reference(
     runtime: str,
     legal_basis: LegalBasis,
     captured_at: datetime,
+    kind: Literal["enrolment", "refresh", "photo"] = "enrolment",
+    capture: CaptureKind = CaptureKind.LIVE,
 ) -> SealedReference:
     """Return the reference sealed to the fleet.
 
@@ -52,13 +55,13 @@ def seal_reference(
         runtime=runtime,
         key_domain=made.features.key_domain,
         quality=made.quality,
-        capture=CaptureKind.LIVE,
+        capture=capture,
         legal_basis=legal_basis,
         captured_at=captured_at,
         valid_until=_ten_years_after(captured_at),
     )
     return SealedReference(
-        kind="enrolment",
+        kind=kind,
         reference_id=reference_id,
         legal_basis=legal_basis,
         sealed=seal(reference.model_dump_json().encode(), reader=reader).decode(),

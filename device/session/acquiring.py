@@ -74,10 +74,10 @@ def present(_session: Session, event: ClaimPresented) -> Step:
 
 def refuse(session: Session, event: ClaimRefused) -> Step:
     """Say why a claim begins nothing."""
-    return session, (Prompt(_CLAIM_LINES[event.problem]),)
+    return session, (Prompt(CLAIM_LINES[event.problem]),)
 
 
-_CLAIM_LINES = {
+CLAIM_LINES = {
     ClaimProblem.UNREADABLE: Line.CLAIM_UNREADABLE,
     ClaimProblem.BUSY: Line.ONE_MOMENT,
     ClaimProblem.NOT_READY: Line.NOT_READY,

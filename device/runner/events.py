@@ -1,0 +1,60 @@
+"""Terminal events as links of the chain. What cannot be stored is logged and nothing else: an event never stops anything."""
+
+from __future__ import annotations
+
+import logging
+
+from device.ports import Clock
+from device.runner.chain import Chain, LinkNotStored
+from device.runner.records import Head, Identity
+from protocol.events import EventKind, TerminalEvent
+
+logger = logging.getLogger(__name__)
+
+_QUIET_NS = 60_000_000_000
+"""The same event about the same thing is noted once in so long: a flapping part must not fill the outbox."""
+
+
+class EventLog:
+    """Notes events. Used by the loop's thread."""
+
+    def __init__(self, *, chain: Chain, identity: Identity, clock: Clock) -> None:
+        self._chain = chain
+        self._identity = identity
+        self._clock = clock
+        self._last_ns: dict[tuple[EventKind, str], int] = {}
+
+    def note(self, kind: EventKind, *, operator: str | None = None, **detail: str | int) -> bool:
+        """Store an event; return whether it was, because it was not noted a moment ago and the disk took it.
+
+        Args:
+            kind: what happened.
+            operator: who was signed in.
+            detail: codes and numbers; nothing about a person.
+        """
+        texts = {name: str(value) for name, value in detail.items()}
+        now = self._clock.monotonic_ns()
+        key = (kind, f"{operator}{sorted(texts.items())}")
+        last = self._last_ns.get(key)
+        if last is not None and now - last < _QUIET_NS:
+            return False
+        self._last_ns = {known: at for known, at in self._last_ns.items() if now - at < _QUIET_NS} | {key: now}
+
+        def build(head: Head) -> TerminalEvent:
+            return TerminalEvent(
+                **head,
+                kind=kind,
+                at=self._clock.now(),
+                operator=operator,
+                detail=texts,
+                software=self._identity.software,
+                simulated=self._identity.is_simulated,
+            )
+
+        try:
+            stored = self._chain.append(build).stored
+        except LinkNotStored as error:
+            logger.error("event not stored kind=%s why=%s", kind, error)  # noqa: TRY400 - the message says all, a trace nothing
+            return False
+        logger.info("event stored kind=%s counter=%d", kind, stored.counter)
+        return True

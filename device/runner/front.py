@@ -1,0 +1,468 @@
+"""The front desk: feeds the desk with touches, codes and what the session does, and carries out what it asks for.
+
+It belongs to the loop's thread. Screen, readers and stick work in threads of their own and come in through `Runner.call`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from device.desk import commands as asked
+from device.desk.events import (
+    AnswerRefused,
+    CaseNotStored,
+    CaseStored,
+    CodeRead,
+    CourierMoved,
+    DeskEvent,
+    DeskTimer,
+    DeskTimerExpired,
+    NamesFound,
+    OptionsFound,
+    PersonFound,
+    PhotoFailed,
+    PhotoTaken,
+    ProxyFound,
+    ResultCame,
+    Service,
+    ServiceMoved,
+    SignedIn,
+    StandingCame,
+    Touched,
+    WitnessFound,
+)
+from device.desk.machine import advance
+from device.desk.state import BY_RECEIVER, NO_PLACE, Desk, view_of
+from device.desk.view import (
+    CountsView,
+    CourierView,
+    Language,
+    NameRow,
+    Option,
+    PhotoCheckView,
+    ResultView,
+    Touch,
+    View,
+)
+from device.errors import DeviceError
+from device.ports import Button, DeskScreen, Errand, Labelled, StaffStore
+from device.runner.casework import CaseNotKept, Casework, Held
+from device.runner.claims import Chosen, ClaimUnfit, look_up
+from device.runner.events import EventLog
+from device.runner.loop import Ports, Runner, Stored
+from device.runner.orders import Aim, ForgetStills, PictureNotTaken, PictureTaken, TakeStill
+from device.runner.records import Identity
+from device.runner.sign_in import Refused, SignInGuard
+from device.session.acquiring import CLAIM_LINES
+from device.session.commands import Command, Line, Prompt, SetLamp
+from device.session.machine import UNDER_WAY, Session, State
+from protocol.cases import PhotoRole
+from protocol.challenge import Action
+from protocol.errors import Malformed, ProtocolError
+from protocol.events import EventKind
+from protocol.policy import PathName
+from protocol.staff import PlaceName
+from protocol.visits import Place, Visit
+
+logger = logging.getLogger(__name__)
+
+NAMES_ON_A_PAGE = 8
+"""As many as are read and touched with ease on a small screen."""
+_ACTIONS = frozenset(Action)
+_SERVICE = {
+    State.IDLE: Service.FREE,
+    State.REPORTING: Service.REPORTING,
+    State.FAULTED: Service.OUT_OF_ORDER,
+}
+
+
+class Positioner(Protocol):
+    """Knows where the terminal is."""
+
+    def place(self) -> Place | None:
+        """Return the position now, None while the receiver has none."""
+
+
+class StickRunner(Protocol):
+    """Carries records out and receipts home on a stick, in a thread of its own."""
+
+    def sticks(self) -> tuple[Option, ...]:
+        """Return the sticks that are plugged in."""
+
+    def run(self, stick: str, tell: Callable[[CourierView, str | None], None]) -> None:
+        """Begin; `tell` is called from the other thread with how far it came and, where it failed, the id of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontParts:
+    """What the front desk needs beside the ports of the session."""
+
+    screen: DeskScreen | None
+    staff: StaffStore
+    casework: Casework
+    events: EventLog
+    today: Callable[[], date]
+    set_voice: Callable[[Language, bool], None] = lambda _language, _is_slow: None
+    slip_of: Callable[[Stored], str | None] = lambda _: None
+    standing: Callable[[], tuple[CountsView, tuple[str, ...]]] = lambda: (CountsView(0, 0), ())
+    stick: StickRunner | None = None
+    positioner: Positioner | None = None
+
+
+class FrontDesk:
+    """Owns the desk. Every public method but `touch` and `read` belongs to the loop's thread.
+
+    Args:
+        runner: of the sessions; its `on_step`, `on_notice` and `on_picture` are to lead here.
+        ports: of the sessions.
+        identity: of the terminal.
+        parts: everything else.
+        language: of a terminal that nobody has touched.
+        is_slow: whether it speaks slowly then.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        ports: Ports,
+        identity: Identity,
+        parts: FrontParts,
+        language: Language = "zh",
+        is_slow: bool = False,
+    ) -> None:
+        self._runner = runner
+        self._ports = ports
+        self._identity = identity
+        self._parts = parts
+        self._guard = SignInGuard(parts.staff, ports.clock, today=parts.today)
+        self._timers: dict[DeskTimer, int] = {}
+        self._names: tuple[Labelled, ...] = ()
+        self._moved = ServiceMoved(Service.STARTING)
+        self._shown: View | None = None
+        self.desk = Desk(usual=language, is_usually_slow=is_slow, language=language, is_slow=is_slow)
+
+    def touch(self, touch: Touch) -> None:
+        """Something was touched; may be called from any thread."""
+        self._runner.call(lambda: self.feed(Touched(touch)))
+
+    def read(self, text: str) -> None:
+        """A reader gave a text; may be called from any thread."""
+        self._runner.call(lambda: self.feed(CodeRead(text)))
+
+    def on_step(self, session: Session, commands: tuple[Command, ...]) -> None:
+        """Follow the session."""
+        service = _SERVICE.get(session.state, Service.BUSY)
+        if not self._runner.has_started:
+            service = Service.STARTING
+        said = [command.line for command in commands if isinstance(command, Prompt)]
+        lamps = [command.lamp for command in commands if isinstance(command, SetLamp)]
+        line = said[-1].value if said else None
+        action = self._moved.action if line is None else (line if line in _ACTIONS else None)
+        moved = ServiceMoved(
+            service,
+            line=line,
+            action=action if session.state is State.CHALLENGING else None,
+            lamp=lamps[-1].value if lamps else self._moved.lamp,
+            is_seen=session.state in UNDER_WAY and session.state is not State.COMPARING,
+        )
+        # A session steps with every frame, the desk only when something is to be seen.
+        if line is not None or moved != ServiceMoved(
+            self._moved.service, None, self._moved.action, self._moved.lamp, self._moved.is_seen
+        ):
+            self._moved = moved
+            self.feed(moved)
+
+    def on_stored(self, stored: Stored) -> None:
+        """Show the result of a session whose record is on the disk."""
+        decision = stored.record.decision
+        slip = None
+        try:
+            slip = self._parts.slip_of(stored)
+        except (DeviceError, ProtocolError) as error:
+            logger.warning("no slip why=%s", error)
+        self.feed(ResultCame(ResultView(decision.outcome.value, decision.certified_until, slip)))
+
+    def on_picture(self, news: PictureTaken | PictureNotTaken) -> None:
+        """Show a picture that was taken."""
+        if isinstance(news, PictureNotTaken):
+            self.feed(PhotoFailed("camera_lost"))
+            return
+        self._parts.casework.take(news.picture)
+        if self._parts.screen is not None:
+            self._parts.screen.show_photo(news.picture.jpeg)
+        self.feed(PhotoTaken(tuple(PhotoCheckView(check.name, check.passed) for check in news.picture.checks)))
+
+    def next_deadline_ns(self) -> int | None:
+        """Return when the next timer of the desk runs out, None when none runs."""
+        return min(self._timers.values(), default=None)
+
+    def expire(self) -> bool:
+        """Let timers of the desk run out; return whether one did."""
+        now = self._ports.clock.monotonic_ns()
+        due = [(deadline, timer) for timer, deadline in self._timers.items() if deadline <= now]
+        for _, timer in sorted(due):
+            if self._timers.pop(timer, None) is not None:
+                self.feed(DeskTimerExpired(timer))
+        return bool(due)
+
+    def feed(self, event: DeskEvent) -> None:
+        """Let the desk take an event, do what it asks for, and show it."""
+        waiting = [event]
+        while waiting:
+            self.desk, wanted = advance(self.desk, waiting.pop(0))
+            for command in wanted:
+                answer = self._carry_out(command)
+                if answer is not None:
+                    waiting.append(answer)
+        view = view_of(self.desk)
+        if view != self._shown and self._parts.screen is not None:
+            self._shown = view
+            self._parts.screen.show(view)
+
+    def _carry_out(self, command: asked.DeskCommand) -> DeskEvent | None:
+        match command:
+            case asked.StartDeskTimer(timer, seconds):
+                self._timers[timer] = self._ports.clock.monotonic_ns() + round(seconds * 1e9)
+            case asked.CancelDeskTimer(timer):
+                self._timers.pop(timer, None)
+            case asked.PressButton(button):
+                self._runner.press(Button(button))
+            case asked.SetVoice(language, is_slow):
+                self._parts.set_voice(language, is_slow)
+            case asked.AskStanding():
+                return self._standing()
+            case asked.BeginByCode(text):
+                self._runner.present_claim(text)
+            case asked.BeginSession():
+                self._begin(command)
+            case asked.SignIn(operator_id, pin):
+                return self._signed_in(self._guard.by_pin(operator_id, pin))
+            case asked.SignInByCode(text):
+                return self._signed_in(self._guard.by_code(text))
+            case asked.SignOut(operator_id, was_quiet):
+                why = "quiet" if was_quiet else "touched"
+                self._parts.events.note(EventKind.SIGNED_OUT, operator=operator_id, why=why)
+            case asked.Forget():
+                self._forget()
+            case _:
+                return self._carry_out_step(command)
+        return None
+
+    def _carry_out_step(self, command: asked.DeskCommand) -> DeskEvent | None:
+        match command:
+            case asked.FindPerson(text, is_proxy):
+                return self._find(text, is_proxy=is_proxy)
+            case asked.ChoosePerson(position):
+                return self._choose(position)
+            case asked.Search(part, page):
+                return self._search(part, page)
+            case asked.FindWitness(text, worker):
+                return self._witness(text, worker)
+            case asked.FindPlaces():
+                return self._places()
+            case asked.FindSticks():
+                return OptionsFound(self._parts.stick.sticks() if self._parts.stick is not None else ())
+            case asked.RunCourier(stick):
+                self._run_courier(stick)
+            case asked.Aim(is_on):
+                self._runner.order(Aim(is_on))
+            case asked.TakePhoto(role):
+                return self._take(role)
+            case asked.KeepPhoto(role):
+                self._parts.casework.keep(role)
+                self._show_photo(None)
+            case asked.StoreCase():
+                return self._store(command)
+            case _:
+                raise AssertionError(command)
+        return None
+
+    def _begin(self, command: asked.BeginSession) -> None:
+        person = self._parts.casework.person
+        if person is None:
+            self._runner.present_claim("")
+            return
+        visit = None
+        if command.visit_reason is not None:
+            place = self._place(command.place)
+            visit = Visit(worker=command.operator, reason=command.visit_reason, place=place)
+        policy = self._ports.policies.current()
+        path = policy.paths.get(command.path) if policy is not None else None
+        # Who is signed in vouches for the presentation where a path asks for somebody and nobody else is there.
+        needs_witness = path is not None and path.needs_witness
+        self._runner.present_claim(
+            person.claim,
+            Errand(
+                purpose=command.purpose,
+                path=PathName(command.path),
+                operator=command.operator,
+                may_enrol=command.may_enrol,
+                witness=command.witness or (command.operator if needs_witness else None),
+                visit=visit,
+                legal_basis=command.legal_basis,
+            ),
+        )
+
+    def _signed_in(self, found: SignedIn | Refused) -> DeskEvent:
+        if isinstance(found, SignedIn):
+            self._parts.events.note(EventKind.SIGNED_IN, operator=found.operator_id)
+            return found
+        locked = found.event.problem == "sign_in_locked"
+        kind = EventKind.SIGN_IN_LOCKED if locked else EventKind.SIGN_IN_REFUSED
+        self._parts.events.note(kind, attempts=found.attempts, seconds=found.event.wait_s)
+        return found.event
+
+    def _find(self, text: str, *, is_proxy: bool) -> DeskEvent:
+        try:
+            claimed = look_up(
+                text,
+                self._ports.references,
+                model_sha256=self._identity.features_sha256,
+                today=self._parts.today(),
+            )
+        except Malformed as error:
+            logger.info("claim refused why=%s", error)
+            return AnswerRefused(Line.CLAIM_UNREADABLE.value)
+        except ClaimUnfit as error:
+            logger.info("claim refused why=%s", error)
+            return AnswerRefused(CLAIM_LINES[error.problem].value)
+        except DeviceError as error:
+            logger.error("nobody can be looked up why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+            return AnswerRefused("roster_missing")
+        if claimed is None:
+            return AnswerRefused("roster_missing")
+        held = Held(text, claimed)
+        if is_proxy:
+            self._parts.casework.proxy = held
+            return ProxyFound()
+        self._parts.casework.person = held
+        return PersonFound()
+
+    def _choose(self, position: int) -> DeskEvent:
+        if position >= len(self._names):
+            return AnswerRefused("person_unknown")
+        labelled = self._names[position]
+        chosen = Chosen(labelled.document, labelled.token)
+        try:
+            claimed = look_up(
+                chosen,
+                self._ports.references,
+                model_sha256=self._identity.features_sha256,
+                today=self._parts.today(),
+            )
+        except DeviceError as error:
+            logger.error("nobody can be looked up why=%s", error)  # noqa: TRY400 - likewise
+            return AnswerRefused("roster_missing")
+        if claimed is None:
+            return AnswerRefused("roster_missing")
+        self._parts.casework.person = Held(chosen, claimed)
+        return PersonFound(labelled.label.name)
+
+    def _search(self, part: str, page: int) -> DeskEvent:
+        try:
+            found = self._ports.references.people(part, offset=page * NAMES_ON_A_PAGE, limit=NAMES_ON_A_PAGE + 1)
+        except DeviceError as error:
+            logger.error("no name list why=%s", error)  # noqa: TRY400 - likewise
+            return AnswerRefused("roster_missing")
+        self._names = tuple(found[:NAMES_ON_A_PAGE])
+        places = {place.code: place.name for place in self._place_names()}
+        rows = tuple(
+            NameRow(
+                position,
+                labelled.label.name,
+                labelled.label.born,
+                None if labelled.label.place is None else places.get(labelled.label.place),
+            )
+            for position, labelled in enumerate(self._names)
+        )
+        return NamesFound(rows, has_more=len(found) > NAMES_ON_A_PAGE)
+
+    def _witness(self, text: str, worker: str) -> DeskEvent:
+        found = self._guard.find(text)
+        if found is None:
+            return AnswerRefused("witness_unknown")
+        return AnswerRefused("witness_is_worker") if found == worker else WitnessFound(found)
+
+    def _places(self) -> DeskEvent:
+        receiver = (Option(BY_RECEIVER),) if self._parts.positioner is not None else ()
+        found = (*receiver, *(Option(place.code, place.name) for place in self._place_names()))
+        return OptionsFound(found or (Option(NO_PLACE),))
+
+    def _place_names(self) -> tuple[PlaceName, ...]:
+        staff = self._parts.staff.current()
+        return () if staff is None else staff.places
+
+    def _place(self, code: str | None) -> Place | None:
+        """Return the place of a visit: the position where there is one, with the chosen place's code."""
+        position = self._parts.positioner.place() if self._parts.positioner is not None else None
+        if position is None:
+            return None if code is None else Place(code=code, source="chosen")
+        if code is None:
+            return position
+        return position.model_copy(update={"code": code, "source": "both"})
+
+    def _run_courier(self, stick: str) -> None:
+        if self._parts.stick is None:
+            self.feed(CourierMoved(CourierView("failed"), "stick_removed"))
+            return
+
+        def tell(courier: CourierView, problem: str | None) -> None:
+            self._runner.call(lambda: self._courier_moved(courier, problem))
+
+        self._parts.stick.run(stick, tell)
+
+    def _courier_moved(self, courier: CourierView, problem: str | None) -> None:
+        operator = self.desk.operator.operator_id if self.desk.operator is not None else None
+        if courier.state == "done":
+            self._parts.events.note(EventKind.STICK_EXPORTED, operator=operator, records=courier.exported)
+            self._parts.events.note(EventKind.STICK_IMPORTED, operator=operator, messages=courier.imported)
+        elif courier.state == "failed":
+            self._parts.events.note(EventKind.STICK_FAILED, operator=operator, why=problem or "unknown")
+        self.feed(CourierMoved(courier, problem))
+
+    def _take(self, role: PhotoRole) -> DeskEvent | None:
+        policy = self._ports.policies.current()
+        thresholds = policy.comparison.get(self._identity.features_name) if policy is not None else None
+        if policy is None or thresholds is None:
+            return PhotoFailed(Line.NOT_READY.value)
+        self._show_photo(None)
+        self._runner.order(
+            TakeStill(
+                role,
+                minimum=policy.quality.minimum,
+                least_similarity=thresholds.grey,
+                keep_as=self._runner.key_for_references() if role is PhotoRole.FACE else None,
+            )
+        )
+        return None
+
+    def _store(self, command: asked.StoreCase) -> DeskEvent:
+        try:
+            self._parts.casework.store(command, place=self._place(None))
+        except CaseNotKept as error:
+            logger.error("case not stored why=%s", error)  # noqa: TRY400 - likewise
+            return CaseNotStored(error.problem)
+        return CaseStored()
+
+    def _standing(self) -> DeskEvent | None:
+        try:
+            counts, warnings = self._parts.standing()
+        except DeviceError as error:
+            logger.warning("no counters why=%s", error)
+            return None
+        return StandingCame(counts, warnings)
+
+    def _forget(self) -> None:
+        self._names = ()
+        self._parts.casework.forget()
+        self._runner.order(ForgetStills())
+        self._show_photo(None)
+
+    def _show_photo(self, jpeg: bytes | None) -> None:
+        if self._parts.screen is not None:
+            self._parts.screen.show_photo(jpeg)

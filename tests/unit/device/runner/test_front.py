@@ -1,0 +1,581 @@
+"""The front desk: from touches and codes to sessions, cases and events; the vision worker is played by the test."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from device.desk.tasks import Step, Task
+from device.desk.view import CountsView, CourierView, Option, Screen, TouchKind
+from device.errors import OutboxUnavailable
+from device.ports import Button
+from device.runner.casework import Casework
+from device.runner.events import EventLog
+from device.runner.front import FrontDesk, FrontParts
+from device.runner.loop import Ports, Runner, Stored
+from device.runner.orders import (
+    Aim,
+    CompareWith,
+    Findings,
+    ForgetStills,
+    Picture,
+    PictureNotTaken,
+    PictureTaken,
+    TakeStill,
+)
+from device.runner.records import Identity
+from device.session.commands import WatchFor
+from device.session.events import ChallengeAnswered, Fault, FaultCleared, FaultRaised, SampleAssessed
+from device.simulated.clock import SteppedClock
+from device.simulated.entropy import SeededEntropy
+from device.simulated.panel import SimulatedPanel
+from device.simulated.screen import SimulatedScreen
+from device.simulated.stores import (
+    FixedPolicy,
+    MemoryAttachments,
+    MemoryOutbox,
+    MemoryReferences,
+    MemoryStaff,
+    ThrowAwaySigner,
+)
+from device.vision.features import FeatureVector
+from protocol.cases import CASE_TYP, CaseKind, CaseRecord, PhotoCheck, PhotoRole
+from protocol.documents import DocumentKind, check_digit, claim_token, parse_document
+from protocol.envelope import sha256_of, unseal, verify
+from protocol.events import EVENT_TYP, EventKind, TerminalEvent
+from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.keys import PrivateKey
+from protocol.outcomes import Outcome
+from protocol.policy import PathName, PathPolicy, default_policy
+from protocol.records import RECORD_TYP, CertificationRecord, NetworkUse, Purpose
+from protocol.references import CaptureKind, LegalBasis, Reference
+from protocol.roster import RosterEntry, SubjectLabel
+from protocol.staff import Operator, OperatorCode, PinHash, PlaceName, Role, StaffList
+
+NOW = datetime(2026, 11, 28, 3, tzinfo=UTC)
+BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
+STILL = PathPolicy(required=(EvidenceKind.CONTINUITY,), needs_witness=True)
+HASTY = default_policy().quality.model_copy(update={"capture_s": 0.0})
+POLICY = default_policy().model_copy(
+    update={"paths": dict.fromkeys(PathName, BARE) | {PathName.NO_MOVEMENT: STILL}, "quality": HASTY}
+)
+
+
+def number(first_17: str) -> str:
+    return first_17 + check_digit(first_17)
+
+
+KNOWN, UNKNOWN = number("99999919400101001"), number("99999919400101003")
+KEY, MODEL = bytes(32), "a" * 64
+GOOD = tuple((name, 100.0) for name in POLICY.quality.minimum)
+FLEET = PrivateKey.generate()
+WORKER, ENROLLER = OperatorCode("w-1", bytes(16)), OperatorCode("w-2", bytes(15) + b"2")
+STAFF = StaffList(
+    fleet_id="north",
+    terminal_id="t-1",
+    issued_at=NOW,
+    expires_at=NOW + timedelta(days=30),
+    operators=tuple(
+        Operator(
+            operator_id=code.operator_id,
+            name=name,
+            roles=roles,
+            pin=PinHash.of("493817", bytes(16)),
+            code_sha256=code.sha256(),
+            valid_until=date(2027, 1, 1),
+        )
+        for code, name, roles in (
+            (WORKER, "Worker", (Role.WORKER,)),
+            (ENROLLER, "Enroller", (Role.WORKER, Role.ENROLLER)),
+        )
+    ),
+    places=(PlaceName(code="620102001", name="Village"),),
+)
+
+
+def token_of(text: str) -> str:
+    return claim_token(parse_document(text), KEY)
+
+
+def entry(text: str, name: str | None, *, has_reference: bool = True) -> RosterEntry:
+    reference = Reference(
+        reference_id="7" * 32,
+        features="AAECAw==",
+        model_sha256=MODEL,
+        runtime="none",
+        key_domain="d-1",
+        quality=90,
+        capture=CaptureKind.LIVE,
+        legal_basis=LegalBasis.STATUTE,
+        captured_at=NOW,
+        valid_until=date(2030, 1, 1),
+    )
+    return RosterEntry(
+        roster_version=1,
+        subject_id="5" * 32,
+        claim_token=token_of(text),
+        references=(reference,) if has_reference else (),
+        label=None if name is None else SubjectLabel(name=name, born=1940, place="620102001"),
+    )
+
+
+class Stick:
+    def __init__(self) -> None:
+        self.tell = None
+
+    def sticks(self):
+        return (Option("stick-1", "STICK"),)
+
+    def run(self, stick, tell):
+        self.tell = tell
+
+
+class Terminal:
+    def __init__(self, *entries: RosterEntry, outbox: MemoryOutbox | None = None, fleet_key: bool = True) -> None:
+        self.clock = SteppedClock(NOW)
+        self.panel, self.screen, self.stick = SimulatedPanel(), SimulatedScreen(), Stick()
+        self.outbox, self.attachments = outbox or MemoryOutbox(), MemoryAttachments()
+        self.orders, self.generation, self.spoken = [], 0, []
+        self.signer = ThrowAwaySigner()
+        ports = Ports(
+            panel=self.panel,
+            prompter=self,
+            outbox=self.outbox,
+            references=MemoryReferences(
+                entries or [entry(KNOWN, "甲")], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1"
+            ),
+            policies=FixedPolicy(POLICY),
+            signer=self.signer,
+            clock=self.clock,
+            entropy=SeededEntropy(1),
+        )
+        network = NetworkUse(name="features_mobilefacenet", sha256=MODEL, runtime="none")
+        identity = Identity(
+            "north",
+            "t-1",
+            "test",
+            (network,),
+            network.name,
+            MODEL,
+            "none",
+            fleet_sealing_key=FLEET.public() if fleet_key else None,
+        )
+        self.runner = Runner(
+            ports,
+            identity=identity,
+            on_notice=lambda notice: self.front.on_stored(notice) if isinstance(notice, Stored) else None,
+            on_step=lambda session, commands: self.front.on_step(session, commands),
+            on_picture=lambda news: self.front.on_picture(news),
+        )
+        self.runner.attach(self)
+        casework = Casework(
+            chain=self.runner.chain,
+            attachments=self.attachments,
+            identity=identity,
+            clock=self.clock,
+            entropy=SeededEntropy(2),
+            today=lambda: date(2026, 11, 28),
+        )
+        self.front = FrontDesk(
+            self.runner,
+            ports=ports,
+            identity=identity,
+            parts=FrontParts(
+                screen=self.screen,
+                staff=MemoryStaff(STAFF),
+                casework=casework,
+                events=EventLog(chain=self.runner.chain, identity=identity, clock=self.clock),
+                today=lambda: date(2026, 11, 28),
+                set_voice=lambda language, is_slow: self.spoken.append((language, is_slow)),
+                slip_of=lambda stored: f"LCS1:{stored.tail}",
+                standing=lambda: (CountsView(47, 31), ("offline_days",)),
+                stick=self.stick,
+            ),
+        )
+        self.panel.start(self.runner.press)
+        self.screen.start(self.front.touch)
+        self.runner.begin()
+        self.settle()
+        self.tell(FaultCleared(0))
+
+    def say(self, line, **_):
+        self.spoken.append(line)
+
+    def order(self, generation, order):
+        self.generation = generation
+        self.orders.append(order)
+
+    def settle(self):
+        while self.runner.turn():
+            pass
+
+    def tell(self, *news):
+        for item in news:
+            self.runner.post(self.generation, item)
+        self.settle()
+
+    def touch(self, kind, value=""):
+        self.screen.touch(kind, value)
+        self.settle()
+
+    def read(self, text):
+        self.front.read(text)
+        self.settle()
+
+    def wait(self, seconds):
+        self.clock.advance_to(self.clock.monotonic_ns() + round(seconds * 1e9))
+        self.front.expire()
+        self.settle()
+
+    def sign_in(self, code=ENROLLER):
+        self.read(code.text())
+        assert self.screen.view.screen is Screen.MENU
+
+    def go_through(self, *, similarity=0.9, reference=None):
+        """Play the worker for a whole session."""
+        for sequence in range(POLICY.quality.probe_samples):
+            self.tell(SampleAssessed(self.clock.monotonic_ns(), sequence, 1, GOOD, has_features=True, is_at_rest=True))
+        sequence = 100
+        while not isinstance(self.orders[-1], CompareWith):
+            self.clock.advance_to(self.clock.monotonic_ns() + 4_000_000_000)
+            self.tell(SampleAssessed(self.clock.monotonic_ns(), sequence, 1, GOOD, has_features=True, is_at_rest=True))
+            sequence += 1
+            if isinstance(self.orders[-1], WatchFor):
+                self.tell(
+                    ChallengeAnswered(self.clock.monotonic_ns(), self.orders[-1].prompt, is_performed=True, sequence=1)
+                )
+        passed = EvidenceResult(kind=EvidenceKind.CONTINUITY, status=EvidenceStatus.PASSED, reason="same_person")
+        self.tell(
+            Findings(
+                at_ns=0,
+                similarity=similarity,
+                samples=8,
+                evidence=(passed,),
+                quality=GOOD,
+                reference=reference,
+                unified_quality=70.0,
+            )
+        )
+
+    def end_result(self):
+        self.clock.advance_to(self.runner.next_deadline_ns())
+        self.settle()
+
+    def links(self, kind, typ):
+        found = []
+        for row in self.outbox.unconfirmed(99):
+            try:
+                payload = verify(
+                    row.envelope,
+                    key_of=lambda kid: self.signer._key.public() if kid == self.signer.key_id else None,
+                    typ=typ,
+                ).payload
+            except Exception:  # noqa: BLE001 - of another kind
+                continue
+            found.append(kind.parse(payload))
+        return found
+
+    @property
+    def records(self):
+        return self.links(CertificationRecord, RECORD_TYP)
+
+    @property
+    def events(self):
+        return [event.kind for event in self.links(TerminalEvent, EVENT_TYP)]
+
+
+def test_a_number_typed_on_the_screen_leads_to_a_result_with_a_slip_and_then_to_nothing():
+    terminal = Terminal()
+    assert terminal.screen.view.screen is Screen.IDLE
+    assert terminal.screen.view.counts == CountsView(47, 31)
+    terminal.touch(TouchKind.BEGIN)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    assert terminal.screen.view.screen is Screen.SESSION
+    assert terminal.screen.view.has_picture
+    terminal.go_through()
+    view = terminal.screen.view
+    assert (view.screen, view.result.outcome, view.lamp) == (Screen.RESULT, "certified", "certified")
+    assert view.result.until == date(2027, 11, 28)
+    assert view.result.slip == f"LCS1:{KNOWN[-4:]}"
+    terminal.end_result()
+    assert terminal.screen.view.screen is Screen.IDLE
+    assert KNOWN[-4:] not in str(terminal.screen.view.to_json())
+
+
+def test_a_prompt_for_an_action_shows_its_animation_until_the_next_line():
+    terminal = Terminal()
+    terminal.read(KNOWN)
+    for sequence in range(POLICY.quality.probe_samples):
+        terminal.tell(
+            SampleAssessed(terminal.clock.monotonic_ns(), sequence, 1, GOOD, has_features=True, is_at_rest=True)
+        )
+    while not isinstance(terminal.orders[-1], WatchFor):
+        terminal.clock.advance_to(terminal.clock.monotonic_ns() + 4_000_000_000)
+        terminal.tell(SampleAssessed(terminal.clock.monotonic_ns(), 99, 1, GOOD, has_features=True, is_at_rest=True))
+    asked = terminal.orders[-1]
+    assert terminal.screen.view.action == asked.action.value == terminal.screen.view.line
+    terminal.tell(ChallengeAnswered(terminal.clock.monotonic_ns(), asked.prompt, is_performed=True, sequence=1))
+    terminal.tell(SampleAssessed(terminal.clock.monotonic_ns(), 120, None))
+    terminal.panel.press(Button.CANCEL)
+    terminal.settle()
+    assert terminal.screen.view.action is None
+
+
+def test_garbage_from_a_reader_is_told_and_shown_and_begins_nothing():
+    terminal = Terminal()
+    terminal.touch(TouchKind.BEGIN)
+    terminal.touch(TouchKind.NUMBER, "\x00\x01garbage" * 50)
+    assert terminal.screen.view.problem == "claim_unreadable"
+    assert terminal.spoken[-1] == "claim_unreadable"
+    assert terminal.screen.view.screen is Screen.NUMBER
+    assert terminal.records == []
+
+
+def test_wrong_pins_are_told_locked_and_recorded_without_the_pin():
+    terminal = Terminal()
+    for _ in range(10):
+        terminal.touch(TouchKind.SIGN_IN)
+        terminal.touch(TouchKind.PIN, "w-1/000000")
+        if terminal.screen.view.wait_s:
+            assert terminal.screen.view.problem == "sign_in_locked"
+            for _ in range(terminal.screen.view.wait_s):
+                terminal.wait(1)
+    assert terminal.events.count(EventKind.SIGN_IN_REFUSED) == 4
+    assert terminal.events.count(EventKind.SIGN_IN_LOCKED) == 6
+    assert not any(b"000000" in row.envelope for row in terminal.outbox.unconfirmed(99))
+    terminal.touch(TouchKind.SIGN_IN)
+    terminal.touch(TouchKind.PIN, "w-1/493817")
+    assert (terminal.screen.view.screen, terminal.screen.view.operator) == (Screen.MENU, "Worker")
+
+
+def test_a_home_visit_names_worker_witness_reason_and_place():
+    terminal = Terminal()
+    terminal.sign_in(WORKER)
+    terminal.touch(TouchKind.TASK, Task.VISIT)
+    (row,) = terminal.screen.view.names
+    assert (row.name, row.born, row.place) == ("甲", 1940, "Village")
+    terminal.touch(TouchKind.PERSON, "0")
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.CHOOSE, "620102001")
+    terminal.read(WORKER.text())
+    assert terminal.screen.view.problem == "witness_is_worker"
+    terminal.read(ENROLLER.text())
+    terminal.touch(TouchKind.CHOOSE, "no_movement")
+    terminal.go_through()
+    (record,) = terminal.records
+    assert record.decision.outcome is Outcome.CERTIFIED
+    assert (record.operator, record.witness) == ("w-1", "w-2")
+    assert (record.visit.worker, record.visit.reason, record.visit.place.code) == ("w-1", "bedridden", "620102001")
+    terminal.end_result()
+    assert terminal.screen.view.screen is Screen.MENU
+
+
+def test_without_a_second_witness_the_worker_vouches():
+    terminal = Terminal()
+    terminal.sign_in(WORKER)
+    terminal.touch(TouchKind.TASK, Task.CERTIFY)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "no_movement")
+    terminal.go_through()
+    (record,) = terminal.records
+    assert (record.witness, record.visit) == ("w-1", None)
+
+
+def test_an_enrolment_from_the_menu_certifies_and_carries_the_reference():
+    terminal = Terminal(entry(KNOWN, "甲", has_reference=False))
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.ENROL)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "consent")
+    terminal.touch(TouchKind.CONFIRM)
+    terminal.touch(TouchKind.CHOOSE, "standard")
+    features = FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
+    terminal.go_through(similarity=None, reference=features)
+    (record,) = terminal.records
+    assert (record.purpose, record.operator, record.decision.outcome) == (Purpose.ENROLMENT, "w-2", Outcome.CERTIFIED)
+    assert record.reference.legal_basis is LegalBasis.CONSENT
+    assert not features.values.any()
+
+
+def picture(role, jpeg, reference=None):
+    check = PhotoCheck(name="resolution", passed=True, found=2.0, asked=1.0)
+    return PictureTaken(Picture(role, jpeg, 1280, 960, (check,), reference, 66.0))
+
+
+def test_a_special_certification_stores_both_pictures_sealed_and_one_case():
+    terminal = Terminal()
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.SPECIAL)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    assert terminal.orders[-1] == Aim(is_on=True)
+    for role, jpeg in ((PhotoRole.IDENTITY_CARD, b"card"), (PhotoRole.WITH_NEWSPAPER, b"paper")):
+        terminal.touch(TouchKind.TAKE)
+        assert isinstance(terminal.orders[-1], TakeStill)
+        terminal.tell(picture(role, jpeg))
+        assert terminal.screen.photo == jpeg
+        terminal.touch(TouchKind.KEEP)
+        assert terminal.screen.photo is None
+    terminal.touch(TouchKind.DATE, "2026-11-26")
+    terminal.touch(TouchKind.CONFIRM)
+    assert terminal.screen.view.screen is Screen.DONE
+    (case,) = terminal.links(CaseRecord, CASE_TYP)
+    assert (case.kind, case.operator, case.newspaper_age_days) == (CaseKind.SPECIAL, "w-2", 2)
+    assert case.claim.token == token_of(KNOWN)
+    sealed = {item.sha256: item.sealed for item in terminal.attachments.waiting(9)}
+    assert [unseal(sealed[photo.attachment], key=FLEET) for photo in case.photos] == [b"card", b"paper"]
+    assert terminal.orders[-1] == ForgetStills()
+    terminal.wait(10)
+    assert terminal.screen.view.screen is Screen.MENU
+
+
+def test_a_photo_enrolment_carries_a_provisional_reference():
+    terminal = Terminal()
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.PHOTO_ENROLMENT)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "statute")
+    terminal.touch(TouchKind.CHOOSE, "distance")
+    terminal.touch(TouchKind.TAKE)
+    assert terminal.orders[-1].keep_as.domain == "d-1"
+    features = FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
+    terminal.tell(picture(PhotoRole.FACE, b"face", features))
+    terminal.touch(TouchKind.KEEP)
+    terminal.touch(TouchKind.CONFIRM)
+    (case,) = terminal.links(CaseRecord, CASE_TYP)
+    reference = Reference.model_validate_json(unseal(case.reference.sealed.encode(), key=FLEET))
+    assert (reference.capture, case.reference.kind) == (CaptureKind.PHOTO, "photo")
+    assert not features.values.any()
+
+
+def test_a_proxy_names_the_proxy_and_an_exception_the_other_way():
+    terminal = Terminal()
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.PROXY)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.read("garbage")
+    assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.PROXY_PERSON, "claim_unreadable")
+    terminal.read(UNKNOWN)
+    terminal.touch(TouchKind.CHOOSE, "child")
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.TAKE)
+    terminal.tell(picture(PhotoRole.AUTHORITY, b"authority"))
+    terminal.touch(TouchKind.KEEP)
+    terminal.touch(TouchKind.CONFIRM)
+    terminal.wait(10)
+    terminal.touch(TouchKind.TASK, Task.EXCEPTION)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "declined")
+    terminal.touch(TouchKind.CHOOSE, "remote_form")
+    terminal.touch(TouchKind.CONFIRM)
+    proxy, exception = terminal.links(CaseRecord, CASE_TYP)
+    assert (proxy.proxy.relation, proxy.proxy.token) == ("child", token_of(UNKNOWN))
+    assert (exception.reason, exception.other_way, exception.photos) == ("declined", "remote_form", ())
+
+
+def test_a_camera_that_gives_no_picture_is_told_and_can_be_tried_again():
+    terminal = Terminal()
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.SPECIAL)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.TAKE)
+    terminal.tell(PictureNotTaken(PhotoRole.IDENTITY_CARD))
+    assert terminal.screen.view.problem == "camera_lost"
+    terminal.touch(TouchKind.TAKE)
+    terminal.tell(picture(PhotoRole.IDENTITY_CARD, b"card"))
+    assert terminal.screen.view.photo.state == "taken"
+
+
+def test_pictures_of_a_case_that_was_given_up_are_gone():
+    terminal = Terminal()
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.SPECIAL)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.TAKE)
+    terminal.tell(picture(PhotoRole.IDENTITY_CARD, b"card"))
+    terminal.touch(TouchKind.CANCEL)
+    assert terminal.screen.photo is None
+    assert terminal.orders[-2:] == [ForgetStills(), Aim(is_on=False)]
+    assert terminal.attachments.count() == 0
+
+
+class Broken(MemoryOutbox):
+    broken = False
+
+    def append(self, build):
+        if self.broken:
+            raise OutboxUnavailable("outbox: input/output error")
+        return super().append(build)
+
+
+@pytest.mark.parametrize("why", ["outbox", "no key"])
+def test_a_case_that_cannot_be_stored_is_told_and_its_pictures_dropped(why):
+    outbox = Broken()
+    terminal = Terminal(outbox=outbox, fleet_key=why != "no key")
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.EXCEPTION)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "declined")
+    terminal.touch(TouchKind.CHOOSE, "counter")
+    outbox.broken = why == "outbox"
+    terminal.touch(TouchKind.CONFIRM)
+    expected = "not_stored" if why == "outbox" else "fleet_key_missing"
+    assert (terminal.screen.view.screen, terminal.screen.view.problem) == (Screen.MENU, expected)
+    assert terminal.attachments.count() == 0
+
+
+def test_out_of_order_the_stick_still_runs_and_is_recorded():
+    terminal = Terminal()
+    terminal.tell(FaultRaised(0, Fault.CAMERA))
+    assert terminal.screen.view.screen is Screen.OUT_OF_ORDER
+    terminal.sign_in(WORKER)
+    terminal.touch(TouchKind.TASK, Task.COURIER)
+    terminal.touch(TouchKind.STICK, "stick-1")
+    terminal.stick.tell(CourierView("running", 5, 0, 9), None)
+    terminal.settle()
+    assert terminal.screen.view.courier.exported == 5
+    terminal.stick.tell(CourierView("failed", 5, 0, 9), "stick_removed")
+    terminal.settle()
+    assert terminal.screen.view.problem == "stick_removed"
+    assert terminal.events[-1] is EventKind.STICK_FAILED
+    terminal.stick.tell(CourierView("done", 9, 3, 9), None)
+    terminal.settle()
+    assert terminal.events[-2:] == [EventKind.STICK_EXPORTED, EventKind.STICK_IMPORTED]
+
+
+def test_who_chose_english_and_went_leaves_mandarin_to_the_next():
+    terminal = Terminal()
+    terminal.touch(TouchKind.LANGUAGE, "en")
+    assert terminal.spoken[-1] == ("en", False)
+    terminal.wait(61)
+    assert terminal.spoken[-1] == ("zh", False)
+    assert terminal.screen.view.language == "zh"
+
+
+def test_the_same_thing_over_and_over_is_noted_once_a_minute():
+    terminal = Terminal()
+    events = terminal.front._parts.events
+    assert events.note(EventKind.BUTTON_STUCK, button="start")
+    assert not events.note(EventKind.BUTTON_STUCK, button="start")
+    assert events.note(EventKind.BUTTON_STUCK, button="cancel")
+    terminal.wait(61)
+    assert events.note(EventKind.BUTTON_STUCK, button="start")
+    terminal.outbox._max_rows = 0
+    assert not events.note(EventKind.SENSOR_FLAPPING)
+
+
+def test_a_session_and_the_links_around_it_form_one_chain():
+    terminal = Terminal()
+    terminal.sign_in(WORKER)
+    terminal.touch(TouchKind.SIGN_OUT)
+    terminal.read(KNOWN)
+    terminal.go_through()
+    rows = terminal.outbox.unconfirmed(99)
+    assert [row.counter for row in rows] == [1, 2, 3]
+    assert terminal.records[0].previous == sha256_of(rows[1].envelope)
+    assert terminal.events == [EventKind.SIGNED_IN, EventKind.SIGNED_OUT]
+    assert DocumentKind.RESIDENT_ID is terminal.records[0].claim.document
