@@ -229,6 +229,13 @@ class Panel(Section):
         return self
 
 
+class Readers(Section):
+    """Readers of cards and codes that type like a keyboard."""
+
+    devices: tuple[SettingsPath, ...] = ()
+    """Device files, best by `/dev/input/by-id/`; each is taken away from everything else, so a keyboard for people must not be named."""
+
+
 class RingLight(Section):
     """The white light around the lens, in two halves, as BCM pin numbers of the 40-pin header."""
 
@@ -298,6 +305,7 @@ class Settings(Section):
     simulated: Simulated = Simulated()
     panel: Panel = Panel()
     ring_light: RingLight = RingLight()
+    readers: Readers = Readers()
     uplink: Uplink = Uplink()
     outbox: OutboxLimits = OutboxLimits()
 
