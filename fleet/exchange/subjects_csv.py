@@ -19,8 +19,9 @@ from fleet.store import rosters, subjects
 from fleet.store.database import Database
 from fleet.store.subjects import Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
-from protocol.documents import IdentityDocument, claim_token, parse_document
+from protocol.documents import DocumentKind, IdentityDocument, claim_token, parse_document
 from protocol.errors import ProtocolError
+from protocol.names import normal_name
 
 _COLUMNS = {
     "document_number": ("document_number", "document number", "证件号码", "身份证号"),
@@ -31,8 +32,22 @@ _COLUMNS = {
     "benefit_start": ("benefit_start", "benefit start", "待遇开始日期", "待遇领取日期"),
 }
 """Our name of each column and the headings it is known by."""
+_OPTIONAL = {
+    "document_kind": ("document_kind", "document kind", "证件类型", "证件种类"),
+    "document_issuer": ("document_issuer", "document issuer", "签发国", "签发国家"),
+}
+"""Columns that may be missing; without a kind a number must tell it, and only a passport has an issuer."""
+_KINDS = {
+    DocumentKind.RESIDENT_ID: ("居民身份证", "身份证", "社会保障卡"),
+    DocumentKind.HK_MACAO_PERMIT: ("港澳居民来往内地通行证", "港澳通行证", "回乡证"),
+    DocumentKind.TAIWAN_PERMIT: ("台湾居民来往大陆通行证", "台胞证"),
+    DocumentKind.RESIDENCE_PERMIT: ("港澳台居民居住证", "港澳居民居住证", "台湾居民居住证"),
+    DocumentKind.PASSPORT: ("护照",),
+    DocumentKind.FOREIGN_PERMANENT_RESIDENCE: ("外国人永久居留身份证", "外国人永久居留证"),
+}
+"""How agencies write the kinds, beside our own names of them."""
 _MAX_TEXT = 100
-"""Longest name, area, scheme or category in characters: longer than any known name, short enough for one line of a page."""
+"""Longest area, scheme or category in characters: short enough for one line of a page."""
 _FIRST_YEAR = 1949
 """No benefit of these schemes began before the state that pays it."""
 
@@ -126,7 +141,7 @@ def _save(
 ) -> tuple[str, StoredSubject]:
     if known is None:
         subject_id = os.urandom(16).hex()
-        document = keys.cipher.encrypt(row.document.number, subject_id=subject_id, field_name="document")
+        document = keys.cipher.encrypt(row.document.text, subject_id=subject_id, field_name="document")
         same_person = False
     else:
         subject_id, document = known.subject_id, known.document_sealed
@@ -176,20 +191,27 @@ def _heading(heading: list[str] | None, problems: list[str]) -> dict[str, int] |
             problems.append(f"line 1: no column {name}")
         else:
             columns[name] = index
-    return columns if len(columns) == len(_COLUMNS) else None
+    if len(columns) < len(_COLUMNS):
+        return None
+    for name, headings in _OPTIONAL.items():
+        index = next((found[known] for known in headings if known in found), None)
+        if index is not None:
+            columns[name] = index
+    return columns
 
 
 def _row(line: int, cells: dict[str, str], today: date, problems: list[str]) -> SubjectRow | None:
     wrong: list[str] = []
-    document = None
+    document = _document(line, cells, wrong)
+    name = ""
     try:
-        document = parse_document(cells["document_number"])
+        name = normal_name(cells["name"])
     except ProtocolError as error:
-        wrong.append(f"line {line}: document_number: {error}")
+        wrong.append(f"line {line}: {error}")
     wrong += [
-        f"line {line}: {name}: {problem}"
-        for name in ("name", "area", "scheme", "category")
-        if (problem := _text_problem(cells[name])) is not None
+        f"line {line}: {column}: {problem}"
+        for column in ("area", "scheme", "category")
+        if (problem := _text_problem(cells[column])) is not None
     ]
     started = _date(cells["benefit_start"], today)
     if started is None:
@@ -198,18 +220,31 @@ def _row(line: int, cells: dict[str, str], today: date, problems: list[str]) -> 
     if wrong or document is None or started is None:
         return None
     benefit = Benefit(cells["scheme"], cells["area"], cells["category"], started)
-    return SubjectRow(line, document, cells["name"], cells["area"], benefit)
+    return SubjectRow(line, document, name, cells["area"], benefit)
+
+
+def _document(line: int, cells: dict[str, str], wrong: list[str]) -> IdentityDocument | None:
+    written = cells.get("document_kind", "")
+    kind = next((kind for kind, names in _KINDS.items() if written in {kind.value, *names}), None)
+    if written and kind is None:
+        wrong.append(f"line {line}: document_kind: one of {', '.join(DocumentKind)} expected")
+        return None
+    try:
+        return parse_document(cells["document_number"], kind, issuer=cells.get("document_issuer", ""))
+    except ProtocolError as error:
+        wrong.append(f"line {line}: document_number: {error}")
+        return None
 
 
 def _contradictions(rows: list[SubjectRow]) -> list[str]:
     problems: list[str] = []
-    first: dict[str, SubjectRow] = {}
-    benefits: dict[tuple[str, str], int] = {}
+    first: dict[IdentityDocument, SubjectRow] = {}
+    benefits: dict[tuple[IdentityDocument, str], int] = {}
     for row in rows:
-        person = first.setdefault(row.document.number, row)
+        person = first.setdefault(row.document, row)
         if (person.name, person.area) != (row.name, row.area):
             problems.append(f"line {row.line}: same document number as line {person.line}, other name or area")
-        line = benefits.setdefault((row.document.number, row.benefit.scheme), row.line)
+        line = benefits.setdefault((row.document, row.benefit.scheme), row.line)
         if line != row.line:
             problems.append(f"line {row.line}: same person and scheme as line {line}")
     return problems

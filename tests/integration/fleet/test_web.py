@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 import fleet.web
 from fleet.app import Fleet
+from fleet.exchange.subjects_csv import import_rows, read_rows
 from fleet.service import WebServer, make_web
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
@@ -130,6 +131,20 @@ def test_a_script_in_a_name_stays_text(office: Any, web: httpx.Client) -> None:
         text = web.get(path).text
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_a_name_beyond_the_basic_plane_reaches_the_page_unharmed(
+    office: Any, web: httpx.Client, tmp_path: Path
+) -> None:
+    rare = "\U00020bb7\ue863\u845b\U000e0100"
+    heading = "document_number,document_kind,name,area,scheme,category,benefit_start"
+    (tmp_path / "people.csv").write_text(
+        f"{heading}\n12345678,taiwan_permit,{rare},east,pension,retired,2001-07-01\n", encoding="utf-8"
+    )
+    rows = read_rows(tmp_path / "people.csv", today=office.now.date())
+    import_rows(office.database, office.keys, rows, now=office.now)
+    assert rare in web.get("/").text
+    assert "12345678" not in web.get("/").text
 
 
 def test_the_live_part_is_the_same_as_in_the_page(busy: Any, web: httpx.Client) -> None:

@@ -100,5 +100,47 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     assert "cannot be read" in problems(tmp_path / "none.csv")[0]
 
 
+WITH_KIND = "document_number,证件类型,签发国,name,area,scheme,category,benefit_start\n"
+
+
+def test_kind_column_names_the_document_in_either_language(tmp_path: Path) -> None:
+    text = WITH_KIND + "".join(
+        f"{document},{kind},{issuer},{name},east,pension,retired,2001-07-01\n"
+        for document, kind, issuer, name in [
+            (number(1), "", "", "甲"),
+            ("12345678", "台胞证", "", "乙"),
+            ("H1234567801", "hk_macao_permit", "", "丙"),
+            ("12AB34567", "护照", "FRA", "丁"),
+            ("931586198001010028", "外国人永久居留身份证", "", "戊"),
+        ]
+    )
+    rows = read_rows(written(tmp_path, text), today=TODAY)
+    assert [r.document.kind for r in rows] == ["resident_id", "taiwan_permit", "hk_macao_permit", "passport", FOREIGN]
+    assert rows[3].document.issuer == "FRA"
+
+
+FOREIGN = "foreign_permanent_residence"
+
+
+def test_wrong_kind_and_missing_issuer_are_reported(tmp_path: Path) -> None:
+    rest = ",甲,east,pension,retired,2001-07-01\n"
+    text = WITH_KIND + f"{number(1)},card,{rest}" + f"12AB34567,passport,{rest}" + f"12345678,,{rest}"
+    found = "\n".join(problems(written(tmp_path, text)))
+    assert "line 2: document_kind: one of resident_id, " in found
+    assert "line 3: document_number: passport: the issuing state is missing" in found
+    assert "line 4: document_number: identity document: 8 digits" in found
+
+
+def test_first_generation_number_contradicts_its_new_form(tmp_path: Path) -> None:
+    old = number(1)[:6] + number(1)[8:17]
+    text = HEADING + row(1) + row(1, name="乙", scheme="injury").replace(number(1), old)
+    assert "same document number as line 2" in problems(written(tmp_path, text))[0]
+
+
+def test_rare_name_is_kept_in_normal_form(tmp_path: Path) -> None:
+    rows = read_rows(written(tmp_path, HEADING + row(1, name="\U00020bb7\ue863e\u0301")), today=TODAY)
+    assert rows[0].name == "\U00020bb7\ue863é"
+
+
 def test_a_row_shows_nobody_in_its_repr(tmp_path: Path) -> None:
     assert repr(read_rows(written(tmp_path, HEADING + row(1)), today=TODAY)[0]) == "SubjectRow(line=2)"
