@@ -87,7 +87,7 @@ class CardKey(WirePart):
 
     def document_check(self, card_id: str, document: IdentityDocument) -> bytes:
         """Return the 8 bytes by which a card knows the document it was made for; without the key they say nothing."""
-        text = f"{card_id}:{document.kind}:{document.number}".encode()
+        text = f"{card_id}:{document.text}".encode()
         return hmac.digest(_derived(self.secret, b"lifecert card document"), text, "sha256")[:_CHECK_BYTES]
 
     def cipher(self) -> AESGCM:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from protocol.documents import DocumentKind
 from protocol.ids import ClaimToken, FleetId, KeyDomain, PlaceCode, SubjectId, TerminalId
+from protocol.names import PersonName
 from protocol.references import Reference
 from protocol.wire import UtcTime, WireMessage, WirePart
 
@@ -27,7 +28,7 @@ Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 class SubjectLabel(WirePart):
     """By what a signed-in operator finds a subject in the name list; shown to nobody else."""
 
-    name: str = Field(min_length=1, max_length=120, repr=False)
+    name: PersonName = Field(repr=False)
     born: int | None = Field(default=None, ge=1880, le=2200, repr=False)
     """Year of birth, to tell people of one name apart."""
     place: PlaceCode | None = None

@@ -77,7 +77,14 @@ STEPS = {
     4: NextStep.OTHER_WAY,
     5: NextStep.ENROL,
 }
-KINDS = {1: DocumentKind.RESIDENT_ID}
+KINDS = {
+    1: DocumentKind.RESIDENT_ID,
+    2: DocumentKind.HK_MACAO_PERMIT,
+    3: DocumentKind.TAIWAN_PERMIT,
+    4: DocumentKind.RESIDENCE_PERMIT,
+    5: DocumentKind.PASSPORT,
+    6: DocumentKind.FOREIGN_PERMANENT_RESIDENCE,
+}
 _OUTCOME_CODES = {outcome: code for code, outcome in OUTCOMES.items()}
 _STEP_CODES = {step: code for code, step in STEPS.items()}
 _KIND_CODES = {kind: code for code, kind in KINDS.items()}
