@@ -7,11 +7,12 @@ import threading
 from typing import TextIO
 
 from device.ports import OnClaim
+from protocol.slip import MAX_CHARACTERS
 
 logger = logging.getLogger(__name__)
 
-_LONGEST = 200
-"""Characters of a line; a document number has 18, a code on a card some dozen more."""
+_LONGEST = MAX_CHARACTERS
+"""Characters of a line; a document number has 18, the code of a slip some hundred."""
 
 
 class LineReader:
