@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from device.app.clip import ClipResult
     from device.ports import Outbox
     from device.settings import Settings
+    from protocol.registration import FleetIdentity
+    from protocol.times import DeviceTime
 
 DONE, CHECK_FAILED, USAGE, BAD_SETTINGS = 0, 1, 2, 78
 
@@ -54,6 +56,9 @@ ConfigOption = Annotated[Path, typer.Option("--config", help="Settings file (TOM
 MaybeConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="Settings file; says which networks and runtime. Default: the shipped ones."),
+]
+FleetOption = Annotated[
+    Path | None, typer.Option("--fleet", help="Fleet identity to check with, on a computer that is no terminal.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
@@ -198,6 +203,68 @@ def features(
     else:
         typer.echo(f"{report.model_name} on {report.runtime}, quality {report.overall_quality:.0f} of 100")
         typer.echo("\n".join(f"  {component}: {value:.0f}" for component, value in report.quality.items()))
+
+
+@app.command("verify-slip")
+def verify_slip(
+    text: Annotated[str, typer.Argument(help="Scanned text of a result slip; - reads it from standard input.")],
+    config: ConfigOption = _DEFAULT_CONFIG,
+    *,
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a result slip is genuine and holds today; no network is needed."""
+    from device.app.slips import check_as_data, check_in_words
+    from device.app.slips import verify_slip as check
+
+    _quiet()
+    identity, languages, now = _slip_checker(config, fleet)
+    found = check(_scanned(text), identity, now)
+    if as_json:
+        typer.echo(json.dumps(check_as_data(found, now), indent=2))
+    else:
+        typer.echo(check_in_words(found, now, languages))
+    raise typer.Exit(DONE if found.is_valid else CHECK_FAILED)
+
+
+@app.command("slip")
+def slip(
+    text: Annotated[str, typer.Argument(help="Text of a result slip; - reads it from standard input.")],
+    config: ConfigOption = _DEFAULT_CONFIG,
+    *,
+    png: Annotated[
+        Path | None, typer.Option("--png", help="Write it as a picture; it shows a person's result.")
+    ] = None,
+    is_printed: Annotated[bool, typer.Option("--print", help="Print it on the terminal's printer.")] = False,
+) -> None:
+    """Make a genuine slip anew, as a picture or on paper."""
+    from device.adapters.signer_keyfile import load_fleet_identity
+    from device.app.slips import print_now, slip_sheet
+    from device.errors import DeviceError
+    from device.slip_picture import sheet_png
+    from protocol.errors import ProtocolError
+
+    _quiet()
+    if png is None and not is_printed:
+        _fail("slip: give --png FILE or --print, or both", USAGE)
+    settings = _load(config)
+    terminal, printer = settings.terminal, settings.printer
+    if is_printed and printer.kind == "none":
+        _fail("slip: the settings name no printer; set [printer] kind", USAGE)
+    try:
+        fleet_key = load_fleet_identity(settings.keys.fleet, fleet_id=terminal.fleet_id).signing_key
+        page_url = settings.slip.page_url
+        sheet = slip_sheet(_scanned(text), fleet_key=fleet_key, languages=terminal.languages, page_url=page_url)
+        if png is not None:
+            png.write_bytes(sheet_png(sheet.lines, sheet.content, width_px=printer.width_dots, font=printer.font))
+            if printer.font is None:
+                typer.echo("without printer.font in the settings the picture is the code alone", err=True)
+        if is_printed:
+            print_now(sheet, printer)
+    except (DeviceError, ProtocolError) as error:
+        _fail(str(error), CHECK_FAILED)
+    except OSError as error:
+        _fail(f"slip {png}: cannot be written: {error.strerror}", USAGE)
 
 
 @app.command()
@@ -382,6 +449,35 @@ def _load(config: Path) -> Settings:
         return load_settings(config)
     except SettingsInvalid as error:
         _fail(str(error), BAD_SETTINGS)
+
+
+def _slip_checker(config: Path, fleet: Path | None) -> tuple[FleetIdentity, Sequence[str], DeviceTime]:
+    """Return whose slips are checked, in which languages, and now."""
+    from device.adapters.clock_system import SystemClock
+    from device.adapters.signer_keyfile import load_fleet_identity
+    from device.errors import DeviceError
+    from protocol.errors import ProtocolError
+    from protocol.registration import FleetIdentity
+
+    try:
+        if fleet is not None:
+            identity = FleetIdentity.parse(fleet.read_bytes())
+            identity.signing_key.key()
+            return identity, ("zh", "en"), SystemClock(Path(os.devnull)).now()
+        settings = _load(config)
+        identity = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
+        return identity, settings.terminal.languages, SystemClock(settings.clock_path).now()
+    except OSError as error:
+        _fail(f"fleet identity {fleet}: cannot be read: {error.strerror}", USAGE)
+    except (DeviceError, ProtocolError) as error:
+        _fail(str(error), USAGE)
+
+
+def _scanned(text: str) -> str:
+    """Return the text of an argument, or of the standard input for `-`."""
+    from protocol.slip import MAX_CHARACTERS
+
+    return sys.stdin.read(MAX_CHARACTERS + 1) if text == "-" else text
 
 
 def _networks_of(config: Path | None) -> tuple[Path, str, Literal["auto", "ai-edge-litert", "tflite-runtime"]]:

@@ -107,5 +107,9 @@ class AttestationUnavailable(DeviceError):
     """The file with the fleet's statement about this terminal's key cannot be written now; try again."""
 
 
+class PrinterUnavailable(DeviceError):
+    """The printer cannot be opened or takes nothing now; sessions go on without it."""
+
+
 class LinkDown(DeviceError):
     """The broker cannot be reached, refused the connection, or was lost; try again later."""

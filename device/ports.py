@@ -62,6 +62,28 @@ class RefusedRow:
     """The fleet's code, see `fleet.admission.Refusal`; None when it gave none."""
 
 
+class PrinterCondition(StrEnum):
+    """How a printer was when it was last asked."""
+
+    READY = "ready"
+    PAPER_LOW = "paper_low"
+    PAPER_OUT = "paper_out"
+    UNAVAILABLE = "unavailable"
+    """Absent, switched off, or it takes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlipSheet:
+    """What comes out of the printer."""
+
+    lines: tuple[str, ...]
+    content: str
+    """What the QR code below the lines says."""
+
+    def __repr__(self) -> str:
+        return f"SlipSheet({len(self.lines)} lines)"
+
+
 class Camera(Protocol):
     """A source of frames. `capture` is called from one thread only."""
 
@@ -195,6 +217,26 @@ class Prompter(Protocol):
 
     def say(self, line: str) -> None:
         """Begin to give the line with this id (`device/lines.toml`), in the languages the terminal is set to; do not wait for its end."""
+
+
+class SlipPrinter(Protocol):
+    """Prints result slips. A session never waits for it and never ends because of it."""
+
+    def start(self) -> None:
+        """Begin; a printer that is away is no error."""
+
+    def print_slip(self, sheet: SlipSheet) -> None:
+        """Take a slip to be printed; never waits, never raises for the state of the printer.
+
+        A slip that cannot be printed soon is dropped, so that it does not come out in front of the next person.
+        """
+
+    @property
+    def condition(self) -> PrinterCondition:
+        """How the printer was when it was last asked: at the start, and before and after every slip."""
+
+    def stop(self) -> None:
+        """End; may be called twice."""
 
 
 class Outbox(Protocol):

@@ -22,6 +22,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
@@ -255,6 +256,35 @@ class RingLight(Section):
         return self
 
 
+class Slip(Section):
+    """Result slips, the text a person can take home (`docs/slip.md`)."""
+
+    page_url: str | None = Field(default=None, pattern=r"^https://[!-~]+$", max_length=120)
+    """Address of the fleet's page that checks slips, for telephones; the code then opens it. None: the code is the slip alone."""
+
+    @field_validator("page_url")
+    @classmethod
+    def _without_fragment(cls, value: str | None) -> str | None:
+        if value is not None and "#" in value:
+            raise ValueError("an address without # expected: the slip comes behind it")
+        return value
+
+
+class Printer(Section):
+    """The receipt printer for result slips."""
+
+    kind: Literal["escpos", "none"] = "none"
+    """`none`: the screen alone shows the code."""
+    device: SettingsPath = Path("/dev/usb/lp0")
+    """Device file of the printer: `/dev/usb/lp0` for USB, `/dev/ttyUSB0` or `/dev/serial0` for a serial one."""
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    """Speed of a serial printer; its self-test page names it."""
+    width_dots: int = Field(default=384, ge=256, le=832)
+    """Printable width: 384 on paper of 58 mm, 576 on paper of 80 mm, at 8 dots a millimetre."""
+    font: SettingsPath | None = None
+    """Font file with Chinese characters, for a printer without characters in GB 18030; words are then printed as a picture."""
+
+
 class Uplink(Section):
     """How the uplink sends: windows and waits."""
 
@@ -306,6 +336,8 @@ class Settings(Section):
     panel: Panel = Panel()
     ring_light: RingLight = RingLight()
     readers: Readers = Readers()
+    slip: Slip = Slip()
+    printer: Printer = Printer()
     uplink: Uplink = Uplink()
     outbox: OutboxLimits = OutboxLimits()
 

@@ -221,7 +221,17 @@ def make_slip(
 
 def is_slip(text: str) -> bool:
     """Return whether a scanned text presents itself as a slip, of whatever version, alone or behind the address of a page."""
-    return len(text) <= MAX_CHARACTERS and _ANY_PREFIX.match(_bare(text)) is not None
+    return len(text) <= MAX_CHARACTERS and _ANY_PREFIX.match(bare_slip(text)) is not None
+
+
+def bare_slip(text: str) -> str:
+    """Return the slip in a scanned text, without the address of a page before it; whether it is one is for `read_slip` to say."""
+    found = text.strip()
+    _, separator, fragment = found.partition("#")
+    if separator:
+        found = unquote(fragment, errors="replace")
+    # Readers that work as a keyboard write small letters when somebody pressed a key; Base45 has none.
+    return found.upper() if found.isascii() else found
 
 
 def read_slip(text: str, fleet_key: PublicJwk) -> Slip:
@@ -294,19 +304,10 @@ def _names_another(text: str, fleet_id: str) -> bool:
         return False
 
 
-def _bare(text: str) -> str:
-    found = text.strip()
-    _, separator, fragment = found.partition("#")
-    if separator:
-        found = unquote(fragment, errors="replace")
-    # Readers that work as a keyboard write small letters when somebody pressed a key; Base45 has none.
-    return found.upper() if found.isascii() else found
-
-
 def _parts(text: str) -> tuple[bytes, bytes, bytes, bytes]:
     if len(text) > MAX_CHARACTERS:
         raise Malformed(f"slip: {len(text)} characters, at most {MAX_CHARACTERS} are looked at")
-    bare = _bare(text)
+    bare = bare_slip(text)
     if not bare.startswith(PREFIX):
         if found := _ANY_PREFIX.match(bare):
             raise UnsupportedVersion(f"slip: begins with {found[0]}, this program knows {PREFIX}")

@@ -68,6 +68,15 @@ def how_to_check(language: str) -> str:
     return _Words(language)("label", "how_to_check")
 
 
+def today_unsure(language: str) -> str:
+    """Return the line that tells who checks that the checking terminal may have the wrong date.
+
+    Raises:
+        ValueError: if there are no texts in that language.
+    """
+    return _Words(language)("label", "today_unsure")
+
+
 class _Words:
     def __init__(self, language: str) -> None:
         if language not in LANGUAGES:

@@ -19,7 +19,7 @@ from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.app.service import make_board
 from device.errors import DeviceError
-from device.ports import Camera
+from device.ports import Camera, PrinterCondition
 from device.settings import Settings
 from device.vision.inference import Network, Networks
 from protocol.errors import ProtocolError
@@ -43,6 +43,7 @@ def selftest(settings: Settings) -> SelftestReport:
         _check("networks", lambda: _networks(settings)),
         _check("camera", lambda: _camera(settings)),
         _check("ring-light", lambda: _ring_light(settings)),
+        _check("printer", lambda: _printer(settings)),
         _check("outbox", lambda: _outbox(settings)),
         _check("signing-key", lambda: _signing_key(settings)),
         _check("policy", lambda: _policy(settings)),
@@ -134,6 +135,17 @@ def _ring_light(settings: Settings) -> str:
     finally:
         ring.stop()
     return f"{settings.ring_light.kind}: both halves were set; whether they shine only a person can see"
+
+
+def _printer(settings: Settings) -> str:
+    if settings.printer.kind == "none":
+        raise _Skipped("none: the screen alone shows the code of a slip")
+    from device.adapters.printer_escpos import EscposPrinter
+
+    condition = EscposPrinter(settings.printer).probe()
+    if condition is PrinterCondition.PAPER_OUT:
+        raise DeviceError(f"printer {settings.printer.device.name}: no paper; put in a new roll")
+    return f"{settings.printer.device.name}: {condition}; whether it prints Chinese only a person can see"
 
 
 def _outbox(settings: Settings) -> str:

@@ -25,6 +25,8 @@ DOORS = {
         "models/tools/manifests.py",
         "models/tools/quantize.py",
     },
+    "escpos": {"device/adapters/printer_escpos.py"},
+    "segno": {"device/slip_picture.py"},
     "paho": {"device/uplink/mqtt.py", "fleet/ingest/consumer.py"},
 }
 """Top-level module of the library -> files that may import it."""
