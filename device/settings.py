@@ -367,6 +367,16 @@ class Settings(Section):
         return self.terminal.data_dir / "policy.jws"
 
     @property
+    def staff_path(self) -> Path:
+        """The list of who may sign in, encrypted."""
+        return self.terminal.data_dir / "staff.sealed"
+
+    @property
+    def attachments_path(self) -> Path:
+        """The database of sealed pictures."""
+        return self.terminal.data_dir / "attachments.sqlite"
+
+    @property
     def attestation_path(self) -> Path:
         """The fleet's signed statement about this terminal's key."""
         return self.terminal.data_dir / "attestation.jws"

@@ -11,9 +11,10 @@ from protocol.keys import PrivateKey, PublicJwk
 from protocol.receipts import RECEIPT_TYP, Receipt
 from protocol.reference_card import CARD_KEYS_TYP, CardKeys
 from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.staff import STAFF_TYP, StaffList
 from protocol.topics import Kind, Topic
 
-_Addressed = TypeVar("_Addressed", Receipt, RosterPage, CardKeys)
+_Addressed = TypeVar("_Addressed", Receipt, RosterPage, CardKeys, StaffList)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class AttestationToken:
     """A signed attestation of this terminal's key, for its store to verify."""
 
     token: bytes
+
+
+Inbound = Receipt | RosterPage | CardKeys | StaffList | PolicyToken | AttestationToken
+"""What the fleet can send to a terminal."""
 
 
 def why_refused(error: ProtocolError) -> str:
@@ -59,7 +64,7 @@ class Inbox:
         self._fleet_key_id = fleet_key.key_id
         self._sealing_key = sealing_key
 
-    def read(self, topic_name: str, payload: bytes) -> Receipt | RosterPage | CardKeys | PolicyToken | AttestationToken:
+    def read(self, topic_name: str, payload: bytes) -> Inbound:
         """Return what arrived on a topic.
 
         Raises:
@@ -78,6 +83,9 @@ class Inbox:
         if topic.kind is Kind.CARD_KEYS:
             signed = unseal(payload, key=self._sealing_key)
             return self._addressed(CardKeys.parse(self._verified(signed, CARD_KEYS_TYP)))
+        if topic.kind is Kind.STAFF:
+            signed = unseal(payload, key=self._sealing_key)
+            return self._addressed(StaffList.parse(self._verified(signed, STAFF_TYP)))
         if topic.kind is Kind.POLICY:
             return PolicyToken(payload)
         if topic.kind is Kind.ATTESTATION:

@@ -15,23 +15,37 @@ from threading import Event
 from typing import Protocol
 
 from device.errors import (
+    AttachmentsUnavailable,
     AttestationUnavailable,
     DeviceError,
     LinkDown,
     OutboxUnavailable,
     PolicyUnavailable,
     ReferencesUnavailable,
+    StaffUnavailable,
 )
-from device.ports import AttestationStore, Clock, Entropy, Outbox, PolicyStore, ReferenceStore, Signer
+from device.ports import (
+    AttachmentStore,
+    AttestationStore,
+    Clock,
+    Entropy,
+    Outbox,
+    PolicyStore,
+    ReferenceStore,
+    Signer,
+    StaffStore,
+)
 from device.settings import Uplink as UplinkSettings
+from device.uplink.attachments import AttachmentSender
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
-from device.uplink.inbox import AttestationToken, Inbox, PolicyToken, why_refused
+from device.uplink.inbox import AttestationToken, Inbound, Inbox, why_refused
 from protocol.envelope import sha256_of
 from protocol.errors import Expired, ProtocolError
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
 from protocol.receipts import Receipt, Verdict
 from protocol.reference_card import CardKeys
 from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
+from protocol.staff import StaffList
 from protocol.topics import Kind, Topic, TopicFilter, terminal_inbox
 
 logger = logging.getLogger(__name__)
@@ -54,7 +68,14 @@ _MOST_RETRIED = 1000
 """Refused records sent again on one connection."""
 _LOG_EVERY = 100
 
-_STORES = (OutboxUnavailable, ReferencesUnavailable, PolicyUnavailable, AttestationUnavailable)
+_STORES = (
+    OutboxUnavailable,
+    ReferencesUnavailable,
+    PolicyUnavailable,
+    AttestationUnavailable,
+    StaffUnavailable,
+    AttachmentsUnavailable,
+)
 
 
 class Link(Protocol):
@@ -84,6 +105,8 @@ class Parts:
     references: ReferenceStore
     policies: PolicyStore
     attestations: AttestationStore
+    staff: StaffStore
+    attachments: AttachmentStore
     signer: Signer
     clock: Clock
     entropy: Entropy
@@ -133,6 +156,7 @@ class Uplink:
         self._told: set[tuple[Kind, str]] = set()
         self._link = make_link(self._arrived, self._taken)
         self._window = SendWindow(resend_after_s=settings.resend_after_s, resend_cap_s=settings.resend_cap_s)
+        self._attachments = AttachmentSender(parts.attachments, resend_after_s=settings.resend_after_s)
         self._questions = RosterQuestions(retry_s=settings.roster_retry_s, refresh_s=settings.roster_refresh_s)
         self._presence = PresenceTimer(every_s=settings.presence_s, change_s=settings.presence_change_s)
         self._newly_taken: list[str] = []
@@ -172,6 +196,7 @@ class Uplink:
         self._link.subscribe(terminal_inbox(self._identity.fleet_id, self._identity.terminal_id))
         now_ns = self._parts.clock.monotonic_ns()
         self._window.reconnected(now_ns)
+        self._attachments.reconnected()
         self._questions.connected(now_ns)
         self._presence.connected()
         logger.info("broker connected connection=%d", self._connection)
@@ -183,11 +208,13 @@ class Uplink:
     def _turn(self) -> None:
         self._alive()
         self._listen()
+        attachments = self._topic(Kind.ATTACHMENT)
         now_ns = self._parts.clock.monotonic_ns()
         with self._stores():
             self._settle()
             self._note_taken()
             self._send_records(now_ns)
+            self._attachments.send(lambda sealed: self._link.publish(attachments, sealed), now_ns=now_ns)
             self._keep_house(now_ns)
             self._ask_for_roster(now_ns)
             self._send_presence(now_ns)
@@ -207,7 +234,9 @@ class Uplink:
     def _settle(self) -> None:
         if not self._receipts:
             return
-        self._parts.outbox.settle([item for receipt in self._receipts for item in receipt.items])
+        items = [item for receipt in self._receipts for item in receipt.items]
+        self._parts.outbox.settle(items)
+        self._parts.attachments.settle(items)
         for receipt in self._receipts:
             self._note_receipt(receipt)
         self._receipts.clear()
@@ -218,6 +247,7 @@ class Uplink:
         after_ns = max((moment for moment in known if moment is not None), default=None)
         self._parts.clock.note_fleet_time(receipt.fleet_time, after_ns=after_ns)
         for item in receipt.items:
+            self._attachments.settled(item.sha256)
             if item.verdict is Verdict.REFUSED:
                 logger.error("fleet refuses a record digest=%s reason=%s", item.sha256[:12], item.reason)
 
@@ -289,7 +319,7 @@ class Uplink:
         except ProtocolError as error:
             self._drop(topic_name, error)
 
-    def _apply(self, message: Receipt | RosterPage | CardKeys | PolicyToken | AttestationToken) -> None:
+    def _apply(self, message: Inbound) -> None:
         now_ns = self._parts.clock.monotonic_ns()
         if isinstance(message, Receipt):
             self._receipts.append(message)
@@ -300,6 +330,9 @@ class Uplink:
             if self._parts.references.apply_card_keys(message):
                 logger.info("card keys applied keys=%d revoked=%d", len(message.keys), len(message.revoked))
             self._was_taken(Kind.CARD_KEYS)
+        elif isinstance(message, StaffList):
+            self._parts.staff.apply(message)
+            self._was_taken(Kind.STAFF)
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
             self._was_taken(Kind.ATTESTATION)

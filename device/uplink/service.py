@@ -9,6 +9,7 @@ from importlib.metadata import version
 from threading import Event
 from types import FrameType
 
+from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
 from device.adapters.entropy_system import SystemEntropy
@@ -17,6 +18,7 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
+from device.adapters.staff_file import FileStaffStore
 from device.settings import Settings
 from device.uplink.inbox import Inbox
 from device.uplink.loop import Identity, Link, Parts, Uplink
@@ -70,7 +72,9 @@ def run(settings: Settings) -> None:
         terminal_id=identity.terminal_id,
         key_id=signer.key_id,
     )
-    parts = Parts(outbox, references, policies, attestations, signer, clock, SystemEntropy(), inbox)
+    staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
+    attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
+    parts = Parts(outbox, references, policies, attestations, staff, attachments, signer, clock, SystemEntropy(), inbox)
     uplink = Uplink(
         identity, parts, settings.uplink, keep=settings.outbox.keep, make_link=make_link, alive=notifier.alive
     )
@@ -81,6 +85,7 @@ def run(settings: Settings) -> None:
         uplink.run(stop)
     finally:
         notifier.stopping()
+        attachments.close()
         references.close()
         outbox.close()
     logger.info("uplink stopped")

@@ -17,7 +17,7 @@ from device.errors import LinkDown, OutboxUnavailable
 from device.ports import OutboxRow
 from device.settings import Uplink as UplinkSettings
 from device.simulated.clock import SteppedClock
-from device.simulated.stores import MemoryOutbox
+from device.simulated.stores import MemoryAttachments, MemoryOutbox, MemoryStaff
 from device.uplink.inbox import Inbox
 from device.uplink.loop import CURABLE, Identity, Parts, Uplink
 from fleet.admission import Refusal
@@ -29,6 +29,7 @@ from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import RECORD_TYP
 from protocol.reference_card import CARD_KEYS_TYP, CardKeys
 from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.staff import STAFF_TYP, StaffList
 from protocol.topics import Kind, Topic, TopicFilter
 
 S = 1_000_000_000
@@ -97,6 +98,7 @@ class World:
         self.sealing = sealing = PrivateKey.generate()
         self.refused: list[tuple[Kind, str]] = []
         self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
+        self.staff, self.attachments = MemoryStaff(), MemoryAttachments()
         parts = Parts(
             outbox=self.outbox,
             references=self.references,
@@ -108,6 +110,8 @@ class World:
                 terminal_id="t-1",
                 key_id=self.key.key_id,
             ),
+            staff=self.staff,
+            attachments=self.attachments,
             signer=KeyfileSigner(folder / "k.pem"),
             clock=self.clock,
             entropy=SystemEntropy(),
@@ -308,6 +312,42 @@ def test_card_keys_are_kept_and_expired_ones_refused(world: World) -> None:
     world.receive(Kind.CARD_KEYS, sealed(made.model_copy(update={"expires_at": T0})))
     assert world.refused == [(Kind.CARD_KEYS, "expired")]
     assert world.references.card_keys() == made
+
+
+def test_a_staff_list_is_kept_and_one_for_another_terminal_refused(world: World) -> None:
+    found = examples()[STAFF_TYP]
+    assert isinstance(found, StaffList)
+    made = found.model_copy(update={"fleet_id": "north", "terminal_id": "t-1"})
+
+    def sealed(staff: StaffList) -> bytes:
+        return seal(sign(staff.to_bytes(), key=FLEET_KEY, typ=STAFF_TYP), reader=world.sealing.public())
+
+    world.run(lambda: world.receive(Kind.STAFF, sealed(made)))
+    assert world.staff.current() == made
+    world.receive(Kind.STAFF, sealed(made.model_copy(update={"terminal_id": "t-2"})))
+    assert world.refused == [(Kind.STAFF, "other_terminal")]
+    assert world.staff.current() == made
+
+
+def test_pictures_go_one_at_a_time_until_the_fleet_has_them(world: World) -> None:
+    first, second = world.attachments.put([b"one", b"two"])
+    world.run(
+        nothing,
+        nothing,
+        lambda: world.receive(Kind.RECEIPT, world.receipt(first)),
+        nothing,
+        lambda: world.receive(Kind.RECEIPT, world.receipt(second)),
+        nothing,
+    )
+    assert world.link.sent(Kind.ATTACHMENT) == [b"one", b"two"]
+    assert world.attachments.count() == 0
+
+
+def test_a_picture_that_nobody_answers_for_is_sent_again(world: World) -> None:
+    world.attachments.put([b"one"])
+    world.run(*[nothing] * 12)
+    assert world.link.sent(Kind.ATTACHMENT) == [b"one", b"one"]
+    assert world.attachments.count() == 1
 
 
 class FailingOutbox(MemoryOutbox):
