@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.camera_picamera2 import Picamera2Camera
 from device.adapters.clock_system import SystemClock
 from device.adapters.entropy_system import SystemEntropy
@@ -21,13 +22,16 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.panel_gpiozero import GpiozeroPanel
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.prompter_text import TextPrompter
+from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.ring_light_gpiozero import GpiozeroRingLight
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
+from device.app.front import make_front
 from device.app.identity import identity_of
+from device.desk.state import view_of
 from device.errors import DeviceError
-from device.ports import Camera, ClaimSource, Clock, Entropy, Panel, Prompter, RingLight
+from device.ports import USUAL, Camera, ClaimSource, Clock, DeskScreen, Entropy, Panel, Prompter, RingLight, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.worker import VisionWorker, WorkerThread
@@ -149,8 +153,26 @@ class Terminal:
             fleet_id=terminal.fleet_id,
             terminal_id=terminal.terminal_id,
             is_simulated=self._board.simulated_camera is not None,
+            fleet_sealing_key=fleet.sealing_key,
         )
         self._runner = Runner(ports, identity=identity, on_notice=self._notice)
+        self._screen = make_screen(settings)
+        self._front = make_front(
+            settings,
+            self._runner,
+            ports=ports,
+            identity=identity,
+            attestations=FileAttestationStore(
+                settings.attestation_path,
+                fleet.signing_key,
+                fleet_id=terminal.fleet_id,
+                terminal_id=terminal.terminal_id,
+                key_id=ports.signer.key_id,
+            ),
+            screen=self._screen.desk if self._screen is not None else None,
+            stick=None,
+            set_voice=lambda _language, _is_slow: None,
+        )
         self._worker = VisionWorker(
             self._board.camera,
             VisionPipeline(networks),
@@ -160,10 +182,13 @@ class Terminal:
             ring=self._board.ring,
             texture=networks.texture,
             sensor_id=settings.camera.sensor,
+            viewfinder=self._screen.viewfinder if self._screen is not None else None,
         )
         self._runner.attach(self._worker)
         self._control = self._make_control()
-        self._sources: list[ClaimSource] = [LineReader(reader), *([self._control] if self._control else [])]
+        self._readers: list[ClaimSource] = [LineReader(reader)]
+        if settings.readers.devices:
+            self._readers.append(EvdevReader(settings.readers.devices))
         self._expired_ns = 0
         self._is_open = False
 
@@ -175,6 +200,8 @@ class Terminal:
             WorkerLost: if the vision worker crashed or hangs.
         """
         self._board.panel.start(self._runner.press)
+        if self._screen is not None:
+            self._screen.desk.start(self._front.desk.touch)
         self._runner.begin()
         if self._board.fast_clock is not None:
             while not stopping.is_set():
@@ -186,7 +213,7 @@ class Terminal:
         thread.start()
         try:
             while not stopping.is_set():
-                self._runner.turn(_LONGEST_WAIT_S)
+                self._runner.turn(self._longest_wait_s())
                 self._check_worker(thread)
                 self._after_turn(on_turn)
         finally:
@@ -196,14 +223,23 @@ class Terminal:
 
     def close(self) -> None:
         """Give back everything; may be called twice."""
-        for source in self._sources:
+        for source in (*self._readers, *([self._control] if self._control else [])):
             source.stop()
+        if self._screen is not None:
+            self._screen.desk.stop()
         if self._board.ring is not None:
             self._board.ring.stop()
         self._board.camera.stop()
         self._board.panel.stop()
+        self._front.close()
         self._references.close()
         self._outbox.close()
+
+    def _longest_wait_s(self) -> float:
+        deadline = self._front.desk.next_deadline_ns()
+        if deadline is None:
+            return _LONGEST_WAIT_S
+        return max(0.0, min(_LONGEST_WAIT_S, (deadline - self._board.clock.monotonic_ns()) / 1e9))
 
     def _check_worker(self, thread: WorkerThread) -> None:
         if not thread.is_alive:
@@ -216,8 +252,9 @@ class Terminal:
         if state in {State.IDLE, State.FAULTED} and not self._worker.is_acquiring:
             # Between sessions no frame moves the clock: wait for an input in real time; a faulted terminal retries soon.
             self._worker.step()
-            self._runner.turn(_FAULTED_WAIT_S if state is State.FAULTED else _LONGEST_WAIT_S)
-            clock.advance(_FAULTED_STEP_NS if state is State.FAULTED else 0)
+            wait_s = _FAULTED_WAIT_S if state is State.FAULTED else _LONGEST_WAIT_S
+            if not self._runner.turn(wait_s) or state is State.FAULTED:
+                clock.advance(_FAULTED_STEP_NS if state is State.FAULTED else round(wait_s * 1e9))
         else:
             step(self._runner, self._worker, clock)
 
@@ -225,8 +262,11 @@ class Terminal:
         now = self._board.clock.monotonic_ns()
         if not self._is_open and self._runner.has_started:
             self._is_open = True
-            for source in self._sources:
-                source.start(self._runner.present_claim)
+            for source in self._readers:
+                source.start(lambda text, _errand=USUAL: self._front.desk.read(text))
+            if self._control is not None:
+                self._control.start(self._runner.present_claim)
+        self._front.desk.expire()
         if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
             self._expired_ns = now
             try:
@@ -252,6 +292,8 @@ class Terminal:
             panel=panel,
             is_free=lambda: self._runner.session.state is State.IDLE,
             ask_status=self._ask_status,
+            on_touch=self._front.desk.touch,
+            on_read=self._front.desk.read,
         )
 
     def _ask_status(self) -> dict[str, Any]:
@@ -271,13 +313,14 @@ class Terminal:
             "outbox": self._outbox.counts().model_dump(),
             "policy_version": policy.policy_version if policy else None,
             "roster_version": self._references.version(),
+            "view": view_of(self._front.desk.desk).to_json(),
         }
 
     def _notice(self, notice: Notice) -> None:
         if self._control is None:
             return
         match notice:
-            case Stored(record, sha256):
+            case Stored(record, sha256, _):
                 until = record.decision.certified_until
                 answer = {
                     "ok": True,
@@ -321,6 +364,19 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
             simulated_panel,
         )
     return _simulated_board(settings, system_clock, spoken, panel, simulated_panel)
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenParts:
+    """The screen, and what the camera shows on it."""
+
+    desk: DeskScreen
+    viewfinder: Viewfinder
+
+
+def make_screen(settings: Settings) -> ScreenParts | None:  # noqa: ARG001 - the settings of the screen
+    """Return the screen that the settings name, None for a terminal with voice, lamp and buttons alone."""
+    return None
 
 
 def _simulated_panel() -> SimulatedPanel:

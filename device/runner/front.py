@@ -117,7 +117,7 @@ class FrontDesk:
     """Owns the desk. Every public method but `touch` and `read` belongs to the loop's thread.
 
     Args:
-        runner: of the sessions; its `on_step`, `on_notice` and `on_picture` are to lead here.
+        runner: of the sessions; the front desk watches it.
         ports: of the sessions.
         identity: of the terminal.
         parts: everything else.
@@ -144,6 +144,7 @@ class FrontDesk:
         self._names: tuple[Labelled, ...] = ()
         self._moved = ServiceMoved(Service.STARTING)
         self._shown: View | None = None
+        runner.watch(self)
         self.desk = Desk(usual=language, is_usually_slow=is_slow, language=language, is_slow=is_slow)
 
     def touch(self, touch: Touch) -> None:

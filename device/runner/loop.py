@@ -7,6 +7,7 @@ import queue
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta, timezone
+from typing import Protocol
 
 from device.errors import DeviceError
 from device.ports import (
@@ -128,6 +129,19 @@ Notice = Stored | ClaimRefused | RecordNotStored | FaultRaised
 """What became of a claim, for whoever watches the terminal."""
 
 
+class Watcher(Protocol):
+    """Follows the sessions; called on the loop's thread."""
+
+    def on_step(self, session: Session, commands: tuple[Command, ...]) -> None:
+        """Take what the session came to, and what it asked for."""
+
+    def on_stored(self, stored: Stored) -> None:
+        """Take a record that is on the disk."""
+
+    def on_picture(self, news: PictureTaken | PictureNotTaken) -> None:
+        """Take what came of an order for a picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     """What belongs to the session under way but is none of its business."""
@@ -148,15 +162,12 @@ class Runner:
         *,
         identity: Identity,
         on_notice: Callable[[Notice], None] = lambda _: None,
-        on_step: Callable[[Session, tuple[Command, ...]], None] = lambda _session, _commands: None,
-        on_picture: Callable[[PictureTaken | PictureNotTaken], None] = lambda _: None,
         path: PathName = PathName.STANDARD,
     ) -> None:
         self._ports = ports
         self._identity = identity
         self._on_notice = on_notice
-        self._on_step = on_step
-        self._on_picture = on_picture
+        self._watchers: list[Watcher] = []
         self.chain = Chain(outbox=ports.outbox, signer=ports.signer, entropy=ports.entropy, identity=identity)
         self._path = path
         self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
@@ -169,6 +180,10 @@ class Runner:
         self.session = Session()
         self.has_started = False
         """Whether storage and camera have been tried since the start, with whatever result; before that no claim is taken."""
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let somebody follow everything the sessions do."""
+        self._watchers.append(watcher)
 
     def attach(self, worker: VisionWorker) -> None:
         """Name the worker that carries out orders; it posts to `post`."""
@@ -285,7 +300,8 @@ class Runner:
     def _hear(self, generation: int, news: News | RecordStored | RecordNotStored) -> None:
         # Faults are about the parts, pictures about a case, everything else about the session it was seen for.
         if isinstance(news, PictureTaken | PictureNotTaken):
-            self._on_picture(news)
+            for watcher in self._watchers:
+                watcher.on_picture(news)
         elif generation == self._generation or isinstance(news, FaultRaised | FaultCleared):
             self._feed(self._done(news) if isinstance(news, Findings) else news)
         elif isinstance(news, Findings) and news.reference is not None:
@@ -365,7 +381,8 @@ class Runner:
             self._carry_out(command)
         if isinstance(event, FaultRaised | FaultCleared):
             self.has_started = True
-        self._on_step(self.session, commands)
+        for watcher in self._watchers:
+            watcher.on_step(self.session, commands)
         if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
             self._on_notice(event)
         if self.session.state in {State.IDLE, State.FAULTED}:
@@ -475,7 +492,10 @@ class Runner:
             return
         logger.info("record stored counter=%d outcome=%s", appended.stored.counter, draft.verdict.outcome)
         self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
-        self._on_notice(Stored(appended.link, appended.stored.sha256, running.claimed.tail))
+        notice = Stored(appended.link, appended.stored.sha256, running.claimed.tail)
+        self._on_notice(notice)
+        for watcher in self._watchers:
+            watcher.on_stored(notice)
 
     def _sealed(self, running: _Running, draft: StoreRecord) -> SealedReference | None:
         """Return the reference that the session made, if its outcome lets it be kept; erase it in any case."""

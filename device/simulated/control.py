@@ -9,7 +9,10 @@ A Unix socket; each line is one JSON object, answered by one line. Orders:
 - `{"do": "set_actor", "actor": "PATH"}` puts somebody else before the camera (clip, folder or clip description).
 - `{"do": "press", "button": "start" | "repeat" | "cancel"}` presses a button.
 - `{"do": "camera", "verb": "unplug" | "plug_in" | "cover_lens" | "uncover_lens"}` does that to the camera.
-- `{"do": "status"}` answers `{"ok": true, "state": "...", "lamp": "...", "outbox": {...}, "policy_version": ..., "roster_version": n}`.
+- `{"do": "read", "text": "..."}` holds a card or code before a reader.
+- `{"do": "touch", "kind": "...", "value": "..."}` touches the screen (`device.desk.view.TouchKind`), whether there is one or not.
+- `{"do": "status"}` answers `{"ok": true, "state": "...", "lamp": "...", "outbox": {...}, "policy_version": ..., "roster_version": n,
+  "view": {...}}`, where `view` is what a screen shows (`device.desk.view.View`).
 
 Anything else, and any order that fails, answers `{"ok": false, "error": "..."}`.
 """
@@ -27,6 +30,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from device.desk.view import Touch, TouchKind
 from device.errors import DeviceError
 from device.ports import Button, Errand, OnClaim
 from device.simulated.actor import Actor, open_actor
@@ -73,6 +77,21 @@ class Press(_Order):
     button: Button
 
 
+class ReadCode(_Order):
+    """Hold a card or code before a reader."""
+
+    do: Literal["read"]
+    text: str = Field(repr=False)
+
+
+class TouchScreen(_Order):
+    """Touch something on the screen."""
+
+    do: Literal["touch"]
+    kind: TouchKind
+    value: str = Field(default="", repr=False)
+
+
 class HandleCamera(_Order):
     """Do something to the camera."""
 
@@ -86,9 +105,8 @@ class AskStatus(_Order):
     do: Literal["status"]
 
 
-_ORDER: TypeAdapter[PresentClaim | SetActor | Press | HandleCamera | AskStatus] = TypeAdapter(
-    Annotated[PresentClaim | SetActor | Press | HandleCamera | AskStatus, Field(discriminator="do")]
-)
+_Any = PresentClaim | SetActor | Press | ReadCode | TouchScreen | HandleCamera | AskStatus
+_ORDER: TypeAdapter[_Any] = TypeAdapter(Annotated[_Any, Field(discriminator="do")])
 
 
 class ControlSocket:
@@ -100,6 +118,8 @@ class ControlSocket:
         panel: the simulated board.
         is_free: whether the terminal would take a claim now.
         ask_status: gives the terminal's status; called from the connection's thread.
+        on_touch: takes a touch.
+        on_read: takes what a reader read.
         open_somebody: opens an actor.
     """
 
@@ -111,6 +131,8 @@ class ControlSocket:
         panel: SimulatedPanel,
         is_free: Callable[[], bool],
         ask_status: Callable[[], dict[str, Any]],
+        on_touch: Callable[[Touch], None] = lambda _: None,
+        on_read: Callable[[str], None] = lambda _: None,
         open_somebody: Callable[[Path], Actor] = open_actor,
     ) -> None:
         self._path = path
@@ -118,6 +140,8 @@ class ControlSocket:
         self._panel = panel
         self._is_free = is_free
         self._ask_status = ask_status
+        self._on_touch = on_touch
+        self._on_read = on_read
         self._open_somebody = open_somebody
         self._on_claim: OnClaim | None = None
         self._claiming = threading.Lock()
@@ -169,7 +193,7 @@ class ControlSocket:
         except DeviceError as error:
             return _refusal(str(error))
 
-    def _carry_out(self, order: PresentClaim | SetActor | Press | HandleCamera | AskStatus) -> dict[str, Any]:
+    def _carry_out(self, order: _Any) -> dict[str, Any]:
         match order:
             case PresentClaim():
                 return self._present(order)
@@ -177,6 +201,10 @@ class ControlSocket:
                 self._camera.change_actor(self._open_somebody(order.actor))
             case Press():
                 self._panel.press(order.button)
+            case ReadCode():
+                self._on_read(order.text)
+            case TouchScreen():
+                self._on_touch(Touch(order.kind, order.value))
             case HandleCamera():
                 verbs = {
                     "unplug": self._camera.unplug,

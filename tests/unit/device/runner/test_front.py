@@ -14,7 +14,7 @@ from device.ports import Button
 from device.runner.casework import Casework
 from device.runner.events import EventLog
 from device.runner.front import FrontDesk, FrontParts
-from device.runner.loop import Ports, Runner, Stored
+from device.runner.loop import Ports, Runner
 from device.runner.orders import (
     Aim,
     CompareWith,
@@ -162,13 +162,7 @@ class Terminal:
             "none",
             fleet_sealing_key=FLEET.public() if fleet_key else None,
         )
-        self.runner = Runner(
-            ports,
-            identity=identity,
-            on_notice=lambda notice: self.front.on_stored(notice) if isinstance(notice, Stored) else None,
-            on_step=lambda session, commands: self.front.on_step(session, commands),
-            on_picture=lambda news: self.front.on_picture(news),
-        )
+        self.runner = Runner(ports, identity=identity)
         self.runner.attach(self)
         casework = Casework(
             chain=self.runner.chain,
