@@ -9,6 +9,15 @@ from protocol.attestation import ATTESTATION_TYP, TerminalAttestation
 from protocol.capture import FeatureReport
 from protocol.cases import CASE_TYP, CaseKind, CaseReason, CaseRecord, Photo, PhotoCheck, PhotoRole
 from protocol.challenge import Action
+from protocol.courier import (
+    CHUNK_TYP,
+    MANIFEST_TYP,
+    Bundle,
+    ChunkName,
+    CourierChunk,
+    CourierManifest,
+    CourierMessage,
+)
 from protocol.documents import DocumentKind
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
@@ -33,6 +42,7 @@ from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterP
 from protocol.selftest import Check, SelftestReport
 from protocol.staff import STAFF_TYP, Operator, PinHash, PlaceName, Role, StaffList
 from protocol.times import ClockSource, DeviceTime
+from protocol.topics import Kind
 from protocol.wire import WireMessage
 
 _NOON = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
@@ -198,6 +208,20 @@ def examples() -> Mapping[str, WireMessage]:
         POLICY_TYP: default_policy(),
         REGISTRATION_TYP: TerminalRegistration(
             fleet_id="demo", terminal_id="hall-1", signing_key=_JWK, sealing_key=_JWK, made_at=_NOON
+        ),
+        CHUNK_TYP: CourierChunk(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            bundle=Bundle.RECORDS,
+            made_at=_NOON,
+            messages=(CourierMessage(kind=Kind.RECORD, envelope="eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl"),),
+        ),
+        MANIFEST_TYP: CourierManifest(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            bundle=Bundle.RECORDS,
+            made_at=_NOON,
+            chunks=(str(ChunkName(33, "0123456789abcdef", "fedcba9876543210")),),
         ),
         "fleet identity file": FleetIdentity(fleet_id="demo", signing_key=_JWK, sealing_key=_JWK),
         "printed by `lifecert-terminal features - --json`": FeatureReport(

@@ -40,6 +40,7 @@ class WireMessage(WirePart):
 
     TYPE: ClassVar[str]
     VERSION: ClassVar[int]
+    MAX_BYTES: ClassVar[int] = MAX_MESSAGE_BYTES
 
     def to_bytes(self) -> bytes:
         """Return the JSON bytes of this message."""
@@ -53,8 +54,8 @@ class WireMessage(WirePart):
             UnsupportedVersion: if type and JSON are right and only the version is unknown.
             Malformed: for everything else that is not such a message.
         """
-        if len(data) > MAX_MESSAGE_BYTES:
-            raise Malformed(f"{cls.TYPE}: {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are taken")
+        if len(data) > cls.MAX_BYTES:
+            raise Malformed(f"{cls.TYPE}: {len(data)} bytes, at most {cls.MAX_BYTES} are taken")
         try:
             found: Any = json.loads(data)
         except (ValueError, RecursionError) as error:
