@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from device.app.clip import ClipResult
+    from device.courier.courier import Courier, OnProgress
     from device.ports import Outbox
     from device.settings import Settings
     from protocol.registration import FleetIdentity
@@ -42,6 +44,9 @@ app.add_typer(outbox_app, name="outbox")
 references_app = typer.Typer(help="What this terminal holds about people.", no_args_is_help=True)
 app.add_typer(references_app, name="references")
 
+courier_app = typer.Typer(help="Carry data on a stick: records out, receipts and rosters home.", no_args_is_help=True)
+app.add_typer(courier_app, name="courier")
+
 _MOST_LISTED = 1000
 
 
@@ -60,6 +65,7 @@ MaybeConfigOption = Annotated[
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="Fleet identity to check with, on a computer that is no terminal.")
 ]
+StickArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Where the stick is mounted.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
 
@@ -366,8 +372,6 @@ def erase_references(
 
     The fleet sends a new roster as soon as the terminal asks. Stop the terminal and the uplink first.
     """
-    from dataclasses import asdict
-
     from device.adapters.references_sqlite import erase_all
     from device.errors import DeviceError
 
@@ -394,6 +398,96 @@ def erase_references(
         _fail(f"key file {key.name}: cannot be destroyed from here; destroy it where it is kept", CHECK_FAILED)
     if not proof.is_clean:
         _fail("something is left; run this again", CHECK_FAILED)
+
+
+@courier_app.command("list")
+def list_sticks(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
+    """List the sticks that are plugged in and mounted."""
+    from device.courier.sticks import mounted_sticks
+
+    root = _load(config).courier.mount_root
+    found = mounted_sticks(root)
+    if as_json:
+        typer.echo(json.dumps([{"path": str(stick.path), "read_only": stick.is_read_only} for stick in found]))
+        return
+    for stick in found:
+        typer.echo(f"{stick.path}{' (read-only)' if stick.is_read_only else ''}")
+    if not found:
+        _fail(f"no stick is mounted under {root}", CHECK_FAILED)
+
+
+@courier_app.command("export")
+def export_to_stick(
+    stick: StickArgument,
+    config: ConfigOption = _DEFAULT_CONFIG,
+    *,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Confirmed records that are still here as well: the fleet asks for its history."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put what the fleet has not confirmed onto a stick; the records stay here until its receipts come."""
+    from device.courier.reporting import exported_lines
+
+    with _courier(config) as (courier, report):
+        done = courier.export_to(stick, on_progress=report, everything=everything)
+    _show_courier({"exported": asdict(done)}, exported_lines(done), as_json=as_json)
+
+
+@courier_app.command("import")
+def import_from_stick(
+    stick: StickArgument, config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False
+) -> None:
+    """Take receipts, rosters and policy home from a stick."""
+    from device.courier.reporting import imported_lines, problem_lines
+
+    with _courier(config) as (courier, report):
+        done = courier.import_from(stick, on_progress=report)
+    _show_courier({"imported": asdict(done)}, imported_lines(done), as_json=as_json, problems=problem_lines(done))
+
+
+@courier_app.command("sync")
+def sync_with_stick(
+    stick: StickArgument, config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False
+) -> None:
+    """Import, then export: what to do whenever the stick comes by."""
+    from device.courier.reporting import exported_lines, imported_lines, problem_lines
+
+    with _courier(config) as (courier, report):
+        imported, exported = courier.sync(stick, on_progress=report)
+    _show_courier(
+        {"imported": asdict(imported), "exported": asdict(exported)},
+        [*imported_lines(imported), *exported_lines(exported)],
+        as_json=as_json,
+        problems=problem_lines(imported),
+    )
+
+
+@contextmanager
+def _courier(config: Path) -> Iterator[tuple[Courier, OnProgress]]:
+    """Open the courier of a terminal; a mistaken path must not make empty stores."""
+    from device.courier.reporting import on_stderr
+    from device.courier.service import open_courier
+    from device.errors import DeviceError
+
+    settings = _load(config)
+    _quiet()
+    if not settings.outbox_path.exists():
+        _fail(f"outbox {settings.outbox_path}: there is none yet", CHECK_FAILED)
+    try:
+        with open_courier(settings) as courier:
+            yield courier, on_stderr()
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+
+
+def _show_courier(result: dict[str, Any], lines: Sequence[str], *, as_json: bool, problems: Sequence[str] = ()) -> None:
+    typer.echo(json.dumps(result, indent=2) if as_json else "\n".join(lines))
+    for problem in problems:
+        typer.echo(f"lifecert-terminal: {problem}", err=True)
+    if problems:
+        raise typer.Exit(CHECK_FAILED)
 
 
 @contextmanager

@@ -113,3 +113,32 @@ class PrinterUnavailable(DeviceError):
 
 class LinkDown(DeviceError):
     """The broker cannot be reached, refused the connection, or was lost; try again later."""
+
+
+class StickUnusable(DeviceError):
+    """A courier stick that cannot be worked on; nothing is lost. The message says what to do, `fault` is for texts on the screen."""
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+        """One of `protocol.stick.StickFault`."""
+
+
+class StickMissing(StickUnusable):
+    """No stick is mounted there; plug one in."""
+
+
+class StickRemoved(StickUnusable):
+    """The stick went away in the middle; plug it in and start again."""
+
+
+class StickFull(StickUnusable):
+    """The stick has too little room; make some, or take another one."""
+
+
+class StickReadOnly(StickUnusable):
+    """The stick cannot be written to."""
+
+
+class StickForeign(StickUnusable):
+    """The stick belongs to another fleet, or carries nothing for this terminal; take another one."""

@@ -253,8 +253,11 @@ class Outbox(Protocol):
         Refused records do not count: what the fleet will never take must not keep people from being certified.
         """
 
-    def unconfirmed(self, limit: int) -> Sequence[OutboxRow]:
-        """Return the oldest rows that are pending or published."""
+    def unconfirmed(self, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Return the oldest rows that are pending or published, of those with a counter above `after`."""
+
+    def history(self, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Return the oldest rows in whatever state, of those with a counter above `after`: everything that was not purged."""
 
     def refused(self, limit: int) -> Sequence[RefusedRow]:
         """Return the oldest refused rows."""
@@ -394,8 +397,8 @@ class AttachmentStore(Protocol):
     def put(self, sealed: Sequence[bytes]) -> tuple[str, ...]:
         """Store sealed pictures, all or none, and return their digests. Raises `AttachmentsUnavailable` and `AttachmentsFull`."""
 
-    def waiting(self, limit: int) -> Sequence[Attachment]:
-        """Return the oldest that the fleet has said nothing about."""
+    def waiting(self, limit: int, *, skip: int = 0) -> Sequence[Attachment]:
+        """Return the oldest that the fleet has said nothing about, but the `skip` oldest of them."""
 
     def settle(self, items: Sequence[ReceiptItem]) -> None:
         """Apply a receipt: what the fleet has is deleted, what it refuses is kept aside; unknown digests are ignored."""

@@ -325,6 +325,13 @@ class OutboxLimits(Section):
     """Confirmed records that stay on the terminal, for questions at the counter; older ones are deleted."""
 
 
+class Courier(Section):
+    """Data by stick, see `docs/courier.md`."""
+
+    mount_root: SettingsPath = Path("/media")
+    """Where sticks are mounted, at most two levels deep: below it a folder counts as a stick only while one is mounted there."""
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -340,6 +347,7 @@ class Settings(Section):
     printer: Printer = Printer()
     uplink: Uplink = Uplink()
     outbox: OutboxLimits = OutboxLimits()
+    courier: Courier = Courier()
 
     @model_validator(mode="after")
     def _board_fits(self) -> Self:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fleet.clock import Clock, system_clock
+from fleet.ingest.handler import Handler
 from fleet.keys import FleetKeys, load_keys
 from fleet.settings import Settings
 from fleet.store.database import Database
@@ -45,3 +46,16 @@ def open_fleet(settings: Settings, *, clock: Clock = system_clock) -> Iterator[F
     finally:
         if embedded:
             embedded.stop()
+
+
+def make_handler(fleet: Fleet) -> Handler:
+    """Return what takes in messages of terminals, whichever way they come."""
+    return Handler(
+        fleet.database,
+        fleet.keys,
+        fleet_id=fleet.settings.fleet_id,
+        zone=fleet.settings.zone(),
+        accept_simulated=fleet.settings.accept_simulated,
+        statement_months=fleet.settings.slips.statement_months,
+        clock=fleet.clock,
+    )

@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -18,13 +18,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from fleet.admission import ROSTER_VALIDITY
-from fleet.app import Fleet, open_fleet
+from fleet.app import Fleet, make_handler, open_fleet
 from fleet.clock import day_of
 from fleet.errors import FleetError, ImportRefused, NotFound, Refused, SettingsInvalid
 from fleet.exchange.subjects_csv import import_rows, read_rows
+from fleet.ingest.courier import FleetCourier
 from fleet.keys import load_keys, make_keys
 from fleet.references import enrol as enrolment
 from fleet.settings import Settings, load_settings
@@ -32,6 +34,7 @@ from fleet.status import projection
 from fleet.store import policies, quarantine, rosters, terminals
 from fleet.store.database import notify
 from fleet.updates import policy as policy_updates
+from protocol.courier_files import ProblemKind
 from protocol.errors import ProtocolError
 from protocol.references import CaptureKind, LegalBasis
 from protocol.registration import FleetIdentity, read_registration
@@ -48,6 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+courier = typer.Typer(help="Carry data on a stick to and from terminals.", no_args_is_help=True)
+app.add_typer(courier, name="courier")
 _stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -66,10 +71,22 @@ class Kind(StrEnum):
 
 
 Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
+Stick = Annotated[Path, typer.Argument(metavar="DIR", help="Where the stick is mounted.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _CONFIG = Path("fleet.toml")
 _FEATURES = "features_mobilefacenet"
 """The feature network a terminal has unless its settings name another."""
+
+
+_PROBLEMS = {
+    ProblemKind.DAMAGED: "damaged; left out, its records are still on the terminal and come with the next stick",
+    ProblemKind.FOREIGN: "sealed to another fleet's key, or from another folder; left out",
+    ProblemKind.FORGED: "not signed by this terminal; left out",
+    ProblemKind.UNSUPPORTED: "of a newer version; update the fleet and import the stick again",
+    ProblemKind.INVALID: "carries what is not for the fleet; left out",
+    ProblemKind.MISSING: "listed and not there, taken in before or lost; what was lost is still on the terminal",
+    ProblemKind.UNFINISHED: "the stick was pulled out of the terminal too early; what is whole counts, the rest comes with the next stick",
+}
 
 
 def main() -> None:
@@ -469,6 +486,66 @@ def show_quarantine(config: Config = _CONFIG, as_json: AsJson = False) -> None:
                 last,
             )
         Terminal().print(table)
+
+
+@courier.command("import")
+def import_stick(stick: Stick, config: Config = _CONFIG, as_json: AsJson = False) -> None:
+    """Take in what terminals put onto a stick, and write receipts, rosters and policy for them onto it."""
+    with _open(config) as fleet, _courier(fleet) as (work, bar):
+        done = work.take_in(stick, on_progress=bar)
+    if as_json:
+        _print_json({"terminals": [asdict(taken) for taken in done]})
+    for taken in done:
+        name = f"terminal {taken.terminal_id}"
+        if not as_json:
+            records = f"{taken.stored} records stored, {taken.repeated} were here, {taken.refused} refused"
+            _say(f"{name}: {records}; {taken.pages} roster pages written")
+        if taken.set_aside:
+            _say(f"{name}: {taken.set_aside} messages set aside in quarantine: the fleet's own programs fail on them")
+        for failure in taken.failures:
+            _say(f"{name}: {failure}")
+        for problem in taken.problems:
+            _say(f"{name}: {problem.name}: {_PROBLEMS[problem.kind]}")
+    if not all(taken.is_in_order for taken in done):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@courier.command("export")
+def export_stick(
+    stick: Stick,
+    terminal: Annotated[str, typer.Option("--terminal", help="For whom.")],
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Write a terminal's whole roster and the policy in force onto a stick."""
+    with _open(config) as fleet, _courier(fleet) as (work, _):
+        pages = work.hand_out(stick, terminal)
+    if as_json:
+        _print_json({"terminal_id": terminal, "pages": pages})
+    else:
+        _say(f"terminal {terminal}: {pages} roster pages and the policy are on the stick")
+
+
+@contextmanager
+def _courier(fleet: Fleet) -> Iterator[tuple[FleetCourier, Callable[[str, int, int], None]]]:
+    """Give a courier and what shows its progress; on no terminal the bar is not drawn."""
+    work = FleetCourier(
+        fleet.database,
+        fleet.keys,
+        make_handler(fleet),
+        fleet_id=fleet.settings.fleet_id,
+        clock=fleet.clock,
+        batch_messages=fleet.settings.broker.batch_messages,
+    )
+    with Progress(console=_stderr, transient=True, disable=not _stderr.is_terminal) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def show(terminal_id: str, done: int, total: int) -> None:
+            if terminal_id not in bars:
+                bars[terminal_id] = progress.add_task(terminal_id)
+            progress.update(bars[terminal_id], completed=done, total=total)
+
+        yield work, show
 
 
 def _register(connection: Any, fleet: Fleet, terminal_id: str, area: str, registration: Any) -> None:

@@ -45,3 +45,7 @@ class ImportRefused(FleetError):
 
 class PictureRefused(FleetError):
     """A picture from which no reference can be made."""
+
+
+class StickUnusable(FleetError):
+    """A courier stick that cannot be worked on; the message says what to do."""

@@ -15,11 +15,10 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from fleet.api.routes import api_router
-from fleet.app import Fleet
+from fleet.app import Fleet, make_handler
 from fleet.broker import EmbeddedBroker
 from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
-from fleet.ingest.handler import Handler
 from fleet.web.pages import Console, add_console
 from fleet.web.slip_page import slip_page, slip_router
 
@@ -106,17 +105,8 @@ class Service:
 def make_consumer(fleet: Fleet) -> Consumer:
     """Return an ingest worker."""
     settings = fleet.settings
-    handler = Handler(
-        fleet.database,
-        fleet.keys,
-        fleet_id=settings.fleet_id,
-        zone=settings.zone(),
-        accept_simulated=settings.accept_simulated,
-        statement_months=settings.slips.statement_months,
-        clock=fleet.clock,
-    )
     return Consumer(
-        handler,
+        make_handler(fleet),
         fleet.database,
         settings.broker,
         fleet_id=settings.fleet_id,

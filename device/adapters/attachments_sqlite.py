@@ -63,11 +63,12 @@ class SqliteAttachmentStore:
             )
         return digests
 
-    def waiting(self, limit: int) -> Sequence[Attachment]:
-        """Return the oldest that the fleet has said nothing about."""
+    def waiting(self, limit: int, *, skip: int = 0) -> Sequence[Attachment]:
+        """Return the oldest that the fleet has said nothing about, but the `skip` oldest of them."""
         with self._database.reading() as db:
             rows = db.execute(
-                "SELECT sha256, sealed FROM attachment WHERE refused = 0 ORDER BY stored LIMIT ?", (limit,)
+                "SELECT sha256, sealed FROM attachment WHERE refused = 0 ORDER BY stored LIMIT ? OFFSET ?",
+                (limit, skip),
             ).fetchall()
         return tuple(Attachment(sha256, sealed) for sha256, sealed in rows)
 

@@ -85,13 +85,22 @@ class SqliteOutbox:
             db.execute("UPDATE chain SET counter = ?, sha256 = ?", (counter + 1, digest))
         return StoredRecord(digest, counter + 1)
 
-    def unconfirmed(self, limit: int) -> Sequence[OutboxRow]:
-        """Return the oldest rows that are pending or published."""
+    def unconfirmed(self, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Return the oldest rows that are pending or published, of those with a counter above `after`."""
         with self._database.reading() as db:
             rows = db.execute(
-                "SELECT sha256, counter, envelope FROM record WHERE state IN ('pending', 'published')"
+                "SELECT sha256, counter, envelope FROM record WHERE state IN ('pending', 'published') AND counter > ?"
                 " ORDER BY counter LIMIT ?",
-                (limit,),
+                (after, limit),
+            ).fetchall()
+        return tuple(OutboxRow(sha256, counter, envelope) for sha256, counter, envelope in rows)
+
+    def history(self, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Return the oldest rows in whatever state, of those with a counter above `after`."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT sha256, counter, envelope FROM record WHERE counter > ? ORDER BY counter LIMIT ?",
+                (after, limit),
             ).fetchall()
         return tuple(OutboxRow(sha256, counter, envelope) for sha256, counter, envelope in rows)
 

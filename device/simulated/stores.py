@@ -45,12 +45,17 @@ class MemoryOutbox:
         self._states[stored.sha256] = "pending"
         return stored
 
-    def unconfirmed(self, limit: int) -> Sequence[OutboxRow]:
-        """Return the oldest unconfirmed rows."""
+    def unconfirmed(self, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Return the oldest unconfirmed rows above a counter."""
+        rows = self.history(len(self._rows), after=after)
+        return [row for row in rows if self._states[row.sha256] in {"pending", "published"}][:limit]
+
+    def history(self, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Return the oldest rows above a counter."""
         return [
             OutboxRow(stored.sha256, stored.counter, envelope)
             for stored, envelope in self._rows
-            if self._states[stored.sha256] in {"pending", "published"}
+            if stored.counter > after
         ][:limit]
 
     def refused(self, limit: int) -> Sequence[RefusedRow]:
@@ -288,10 +293,10 @@ class MemoryAttachments:
         self._kept.update(zip(digests, sealed, strict=True))
         return digests
 
-    def waiting(self, limit: int) -> Sequence[Attachment]:
-        """Return the oldest that nothing was said about."""
+    def waiting(self, limit: int, *, skip: int = 0) -> Sequence[Attachment]:
+        """Return the oldest that nothing was said about, but the `skip` oldest of them."""
         found = [Attachment(sha256, one) for sha256, one in self._kept.items() if sha256 not in self._refused]
-        return found[:limit]
+        return found[skip : skip + limit]
 
     def settle(self, items: Sequence[ReceiptItem]) -> None:
         """Apply a receipt."""

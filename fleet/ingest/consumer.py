@@ -322,10 +322,10 @@ class Consumer:
                     self._publish(self._standing())
 
     def _standing(self, only: str | None = None) -> list[Outbound]:
-        """Return what the broker keeps for every terminal, or for one: the policy in force and the statement about its key."""
+        """Return what the broker keeps for every terminal, or for one."""
         if only is None:
             self._attested_from = self._handler.attestations_from()
-        return [*self._handler.push_policy(only), *self._handler.push_attestations(only)]
+        return self._handler.standing(only)
 
     def _publish(self, answers: Sequence[Outbound]) -> None:
         for answer in answers:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError
 
 from fleet.admission import MAX_COUNTER, Chain, KnownPresence, Position, Refusal, admit, chain_of, supersedes
 from fleet.clock import Clock, day_of
-from fleet.errors import DatabaseUnavailable
+from fleet.errors import DatabaseUnavailable, NotFound
 from fleet.keys import FleetKeys
 from fleet.references.rosters import RosterIssuer
 from fleet.status.background import background_of
@@ -135,6 +135,27 @@ class Handler:
                 if terminal.roster_pushed < terminal.roster_version:
                     answers += self._roster(connection, terminal, terminal.roster_pushed, now)
         return answers
+
+    def whole_roster(self, terminal_id: str) -> list[Outbound]:
+        """Return a terminal's roster from version 0, for one that cannot be asked what it has.
+
+        Raises:
+            NotFound: if no terminal of this name is in service.
+            DatabaseUnavailable: as any transaction.
+        """
+        with self._database.begin() as connection:
+            terminal = terminals.find_terminals(connection, [terminal_id], lock=True).get(terminal_id)
+            if terminal is None or terminal.retired_at is not None:
+                raise NotFound(f"terminal {terminal_id}: none of this name is in service")
+            return list(self._roster(connection, terminal, 0, self._clock()))
+
+    def standing(self, only: str | None = None) -> list[Outbound]:
+        """Return what every terminal in service, or one, is always to have: the policy in force and the statement about its key.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        return [*self.push_policy(only), *self.push_attestations(only)]
 
     def push_policy(self, only: str | None = None) -> list[Outbound]:
         """Return the policy in force for every terminal in service, or for one; empty if there is none.

@@ -69,6 +69,17 @@ def test_unconfirmed_gives_the_oldest_first_and_no_more_than_asked(outbox: Outbo
     assert [r.sha256 for r in outbox.unconfirmed(2)] == [s.sha256 for s in stored[:2]]
 
 
+def test_rows_are_read_on_from_a_counter_and_history_has_the_confirmed_ones_too(outbox: Outbox) -> None:
+    stored = [outbox.append(envelope) for _ in range(4)]
+    outbox.settle([item(stored[1].sha256), refusal(stored[3].sha256, "signature")])
+    assert [row.counter for row in outbox.unconfirmed(10, after=1)] == [3]
+    assert [row.counter for row in outbox.unconfirmed(1, after=0)] == [1]
+    assert [row.counter for row in outbox.history(10)] == [1, 2, 3, 4]
+    assert [row.counter for row in outbox.history(2, after=1)] == [2, 3]
+    outbox.purge(0)
+    assert [row.counter for row in outbox.history(10)] == [1, 3, 4]
+
+
 def test_published_rows_are_unconfirmed_until_the_receipt(outbox: Outbox) -> None:
     stored = [outbox.append(envelope) for _ in range(3)]
     outbox.mark_published([stored[0].sha256, stored[1].sha256])

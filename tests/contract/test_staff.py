@@ -84,6 +84,7 @@ def test_pictures_wait_until_the_fleet_has_them(attachments):
     first, second = attachments.put([b"one", b"two"])
     assert [item.sealed for item in attachments.waiting(9)] == [b"one", b"two"]
     assert [item.sealed for item in attachments.waiting(1)] == [b"one"]
+    assert [item.sealed for item in attachments.waiting(9, skip=1)] == [b"two"]
     attachments.settle(
         [ReceiptItem(sha256=first, verdict=Verdict.STORED), ReceiptItem(sha256="0" * 64, verdict="stored")]
     )

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device.courier import courier as couriers
+from device.courier.courier import Courier, Imported, Parts, Step
+from device.courier.reporting import exported_lines, imported_lines, on_stderr, problem_lines
+from device.errors import KeyUnusable, StickForeign, StickMissing, StickUnusable
+from device.simulated.clock import SteppedClock
+from device.simulated.stores import (
+    FixedAttestation,
+    FixedPolicy,
+    MemoryAttachments,
+    MemoryOutbox,
+    MemoryReferences,
+    MemoryStaff,
+    ThrowAwaySigner,
+)
+from device.uplink.inbox import Inbox
+from protocol.courier import Address, Bundle, courier_message
+from protocol.courier_files import BundleWriter, Problem, ProblemKind, make_bundle
+from protocol.envelope import seal, sign
+from protocol.keys import PrivateKey
+from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
+from protocol.records import RECORD_TYP
+from protocol.registration import FleetIdentity
+from protocol.stick import StickFault, open_stick
+from protocol.topics import Kind
+
+FLEET_SIGNING, FLEET_SEALING, SEALING = PrivateKey.generate(), PrivateKey.generate(), PrivateKey.generate()
+FLEET = FleetIdentity(fleet_id="north", signing_key=FLEET_SIGNING.public(), sealing_key=FLEET_SEALING.public())
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class Desk:
+    """A terminal in memory with a courier, and the fleet's end of a stick."""
+
+    def __init__(self, fleet: FleetIdentity = FLEET, terminal_id: str = "t-1", **more: Any) -> None:
+        self.outbox = MemoryOutbox()
+        self.clock = SteppedClock(NOON)
+        self.key = PrivateKey.generate()
+        self.signer = ThrowAwaySigner()
+        inbox = Inbox(fleet_id="north", terminal_id=terminal_id, fleet_key=FLEET_SIGNING.public(), sealing_key=SEALING)
+        self.pictures = MemoryAttachments()
+        references = MemoryReferences(claim_key=None)
+        parts = Parts(
+            self.outbox,
+            references,
+            FixedPolicy(None),
+            FixedAttestation(None),
+            MemoryStaff(),
+            self.pictures,
+            self.signer,
+            self.clock,
+            inbox,
+        )
+        self.courier = Courier(fleet, terminal_id, parts, sealing_key=SEALING, mount_root=None, keep=10**6, **more)
+
+    def record(self, count: int, size: int = 100) -> list[str]:
+        def build(counter: int, _previous: str | None) -> bytes:
+            return sign(f"{counter}".encode().ljust(size), key=self.key, typ=RECORD_TYP)
+
+        return [self.outbox.append(build).sha256 for _ in range(count)]
+
+
+def answer(stick: Path, *tokens: tuple[Kind, bytes], made_at: datetime = NOON, bundle: Bundle = Bundle.ANSWERS) -> None:
+    """Write answers as the fleet does."""
+    address = Address("north", "t-1", bundle)
+    with open_stick(stick) as root, make_bundle(root, address) as folder:
+        writer = BundleWriter(
+            folder,
+            address,
+            sign=lambda payload, typ: sign(payload, key=FLEET_SIGNING, typ=typ),
+            writer_id=FLEET_SIGNING.key_id,
+            reader=SEALING.public(),
+            made_at=made_at,
+        )
+        for kind, token in tokens:
+            writer.put(writer.next_sequence, writer.content([token]), [courier_message(kind, token)])
+        writer.finish()
+
+
+def receipt(*items: tuple[str, Verdict], terminal: str = "t-1", reason: str | None = None) -> tuple[Kind, bytes]:
+    made = Receipt(
+        fleet_id="north",
+        terminal_id=terminal,
+        fleet_time=NOON,
+        items=tuple(ReceiptItem(sha256=sha256, verdict=verdict, reason=reason) for sha256, verdict in items),
+    )
+    return Kind.RECEIPT, sign(made.to_bytes(), key=FLEET_SIGNING, typ=RECEIPT_TYP)
+
+
+def test_an_export_changes_nothing_in_the_outbox(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.record(40)
+    before = desk.outbox.counts()
+    assert desk.courier.export_to(tmp_path).records == 40
+    assert desk.outbox.counts() == before
+
+
+def test_an_export_repeats_only_the_block_that_grew(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.record(40)
+    first = desk.courier.export_to(tmp_path)
+    assert (first.chunks_written, first.chunks_kept) == (3, 0)
+    again = desk.courier.export_to(tmp_path)
+    assert (again.records, again.chunks_written, again.chunks_kept) == (40, 0, 2)
+    desk.record(5)
+    grown = desk.courier.export_to(tmp_path)
+    assert (grown.records, grown.chunks_written, grown.chunks_kept) == (45, 1, 1)
+
+
+def test_large_records_make_more_chunks_of_a_block_and_the_same_ones_each_time(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.record(32, size=40_000)
+    first = desk.courier.export_to(tmp_path)
+    assert first.chunks_written == 6
+    again = desk.courier.export_to(tmp_path)
+    assert (again.chunks_written, again.chunks_kept) == (0, 5)
+
+
+def test_what_is_more_than_a_stick_takes_waits_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(couriers, "MOST_CHUNKS", 2)
+    desk = Desk()
+    desk.record(100)
+    done = desk.courier.export_to(tmp_path)
+    assert (done.records, done.left) == (64, 36)
+    assert "36 more records wait" in exported_lines(done)[1]
+
+
+def test_sealed_pictures_go_along_and_stay_until_the_receipt_is_home(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.record(3)
+    digests = desk.pictures.put([seal(bytes([number]) * 200_000, reader=FLEET_SEALING.public()) for number in range(3)])
+    first = desk.courier.export_to(tmp_path)
+    assert (first.records, first.pictures, first.chunks_written) == (3, 3, 5)
+    again = desk.courier.export_to(tmp_path)
+    assert (again.pictures, again.chunks_written, again.chunks_kept) == (3, 0, 4)
+    assert desk.pictures.count() == 3
+    answer(tmp_path, receipt((digests[1], Verdict.STORED)))
+    desk.courier.import_from(tmp_path)
+    assert [one.sha256 for one in desk.pictures.waiting(9)] == [digests[0], digests[2]]
+
+
+def test_receipts_settle_and_every_number_is_that_of_the_outbox(tmp_path: Path) -> None:
+    desk = Desk()
+    stored = desk.record(5)
+    first = receipt((stored[0], Verdict.STORED), (stored[1], Verdict.REPEATED))
+    second = receipt((stored[2], Verdict.REFUSED), reason="fork")
+    answer(tmp_path, first, second, receipt(("f" * 64, Verdict.STORED)))
+    done = desk.courier.import_from(tmp_path)
+    assert (done.confirmed, done.refused, done.chunks, done.problems) == (2, 1, 3, [])
+    counts = desk.outbox.counts()
+    assert (counts.acknowledged, counts.refused, counts.pending) == (2, 1, 2)
+    assert imported_lines(done) == ["2 records confirmed, 1 refused"]
+
+
+def test_a_refusal_that_can_be_cured_goes_along_again_and_one_that_cannot_does_not(tmp_path: Path) -> None:
+    desk = Desk()
+    stored = desk.record(3)
+    answer(tmp_path, receipt((stored[0], Verdict.REFUSED), reason="unsupported_version"))
+    answer(tmp_path, receipt((stored[1], Verdict.REFUSED), reason="fork"))
+    _, exported = desk.courier.sync(tmp_path)
+    assert exported.records == 2
+
+
+def test_the_fleets_time_is_a_lower_bound_and_never_goes_back(tmp_path: Path) -> None:
+    desk = Desk()
+    answer(tmp_path, receipt(("f" * 64, Verdict.STORED)), made_at=NOON + timedelta(days=3))
+    desk.courier.import_from(tmp_path)
+    answer(tmp_path, receipt(("f" * 64, Verdict.STORED)), made_at=NOON - timedelta(days=3))
+    desk.courier.import_from(tmp_path)
+    assert desk.clock.now().last_fleet_time == NOON + timedelta(days=3)
+
+
+def test_a_message_for_another_terminal_inside_a_good_chunk_is_named_and_the_rest_counts(tmp_path: Path) -> None:
+    told: list[tuple[Kind, str]] = []
+    desk = Desk(on_refused=lambda kind, why: told.append((kind, why)))
+    stored = desk.record(1)
+    answer(tmp_path, receipt((stored[0], Verdict.STORED)), receipt((stored[0], Verdict.REFUSED), terminal="t-2"))
+    done = desk.courier.import_from(tmp_path)
+    assert [problem.kind for problem in done.problems] == [ProblemKind.INVALID]
+    assert done.confirmed == 1
+    assert told == [(Kind.RECEIPT, "other_terminal")]
+    # It stays on the stick and is named again.
+    assert len(desk.courier.import_from(tmp_path).problems) == 2
+
+
+def test_a_stick_without_anything_for_this_terminal_is_told(tmp_path: Path) -> None:
+    answer(tmp_path, receipt(("f" * 64, Verdict.STORED)))
+    with pytest.raises(StickForeign, match="nothing for terminal t-2"):
+        Desk(terminal_id="t-2").courier.import_from(tmp_path)
+    imported, exported = Desk(terminal_id="t-2").courier.sync(tmp_path)
+    assert (imported.chunks, exported.records) == (0, 0)
+
+
+def test_without_the_fleets_sealing_key_nothing_is_written_and_receipts_still_come_home(tmp_path: Path) -> None:
+    desk = Desk(FLEET.model_copy(update={"sealing_key": None}))
+    stored = desk.record(1)
+    for work in (desk.courier.export_to, desk.courier.sync):
+        with pytest.raises(KeyUnusable, match="accept-fleet"):
+            work(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    answer(tmp_path, receipt((stored[0], Verdict.STORED)))
+    assert desk.courier.import_from(tmp_path).confirmed == 1
+
+
+def test_each_fault_of_a_stick_has_an_error_of_its_own_that_keeps_the_fault(tmp_path: Path) -> None:
+    desk = Desk()
+    with pytest.raises(StickMissing, match="plug it in") as missing:
+        desk.courier.export_to(tmp_path / "none")
+    assert missing.value.fault == StickFault.ABSENT
+    with open_stick(tmp_path), pytest.raises(StickUnusable, match="another program") as busy:
+        desk.courier.export_to(tmp_path)
+    assert busy.value.fault == StickFault.BUSY
+
+
+def test_problems_of_one_kind_are_one_line() -> None:
+    done = Imported(problems=[Problem(name, ProblemKind.DAMAGED) for name in "abc"])
+    done.problems.append(Problem("m", ProblemKind.UNFINISHED))
+    lines = problem_lines(done)
+    assert len(lines) == 2
+    assert lines[0].startswith("a and 2 more: damaged")
+    for kind in ProblemKind:
+        assert problem_lines(Imported(problems=[Problem("x", kind)]))[0].startswith("x: ")
+    assert imported_lines(Imported()) == ["nothing came home on the stick"]
+
+
+def test_progress_on_stderr_is_some_lines_and_not_thousands(capsys: pytest.CaptureFixture[str]) -> None:
+    show = on_stderr()
+    for done in range(1001):
+        show(Step.WRITING, done, 1000)
+    show(Step.READING, 0, 0)
+    lines = capsys.readouterr().err.splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (21, "writing: 0 of 1000", "writing: 1000 of 1000")
