@@ -35,6 +35,34 @@ class Button(StrEnum):
     CANCEL = "cancel"
 
 
+class BoardChange(StrEnum):
+    """What the board notices besides presses."""
+
+    PRESENT = "present"
+    """Somebody has come near."""
+    ABSENT = "absent"
+    """Nobody is near any more."""
+    SENSOR_FLAPPING = "sensor_flapping"
+    """The presence sensor changes too often to be believed; whether somebody is there is unknown until the next of the two above."""
+    POWER_FAILING = "power_failing"
+    """Mains power is gone; the battery lasts some minutes."""
+    POWER_BACK = "power_back"
+    """Mains power is there again."""
+    BUTTON_STUCK = "button_stuck"
+    """A button stays closed, or never comes to rest; it is ignored until it is free."""
+    BUTTON_FREE = "button_free"
+    """A button that was stuck works again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardNotice:
+    """Something the board noticed."""
+
+    change: BoardChange
+    button: Button | None = None
+    """Which button is stuck or free; None for everything else."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
     """A signed record that is on the disk."""
@@ -126,11 +154,22 @@ class RingLight(Protocol):
         """Switch it off; may be called twice."""
 
 
-class Panel(Protocol):
-    """Status lamp and buttons."""
+def nobody_listens(_notice: BoardNotice) -> None:
+    """Take a notice and do nothing."""
 
-    def start(self, on_press: Callable[[Button], None]) -> None:
-        """Open the board; `on_press` may be called from any thread, once for each debounced press."""
+
+class Panel(Protocol):
+    """Status lamp and buttons; where they are fitted, a presence sensor and a power-fail input."""
+
+    def start(
+        self, on_press: Callable[[Button], None], on_notice: Callable[[BoardNotice], None] = nobody_listens
+    ) -> None:
+        """Open the board. Raises `PanelUnavailable`.
+
+        `on_press` is called once for each debounced press, `on_notice` for what else the board notices; both from any thread, and not any
+        more once `stop` has returned. Who is there already, power that is gone already, and a button that is stuck already are noticed,
+        too; a button that is held down at the start was not pressed.
+        """
 
     def show(self, lamp: Lamp) -> None:
         """Set the status lamp."""

@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from device.errors import SettingsInvalid
+from device.header import TAKEN, HeaderFunction
 from protocol.ids import FleetId, TerminalId
 
 _CREDENTIAL = "credential:"
@@ -202,32 +203,75 @@ class Simulated(Section):
     """Makes ids and challenges repeatable; a terminal with it set must not be trusted."""
 
 
+class Board(Section):
+    """The wiring: which BCM number of the 40-pin header leads where; no pin has two uses. [hardware.md](hardware.md) has a picture."""
+
+    start_pin: int = Field(default=17, ge=2, le=27)
+    """Start button, to ground."""
+    repeat_pin: int = Field(default=27, ge=2, le=27)
+    """Button that gives the last prompt again, to ground."""
+    cancel_pin: int = Field(default=22, ge=2, le=27)
+    """Cancel button, to ground."""
+    red_pin: int = Field(default=12, ge=2, le=27)
+    """Red of the status lamp, through a transistor; high is on."""
+    green_pin: int = Field(default=13, ge=2, le=27)
+    """Green of the status lamp."""
+    blue_pin: int = Field(default=16, ge=2, le=27)
+    """Blue of the status lamp."""
+    ring_left_pin: int = Field(default=25, ge=2, le=27)
+    """Half of the ring light on the subject's own left. Best a pin from 9 on: those are held low while the board starts, 0 to 8 high."""
+    ring_right_pin: int = Field(default=26, ge=2, le=27)
+    """Half of the ring light on the subject's own right."""
+    presence_pin: int = Field(default=23, ge=2, le=27)
+    """Output of the presence sensor."""
+    presence: Literal["none", "high", "low"] = "none"
+    """Level of that output while somebody is there. `none`: there is no sensor."""
+    power_fail_pin: int = Field(default=24, ge=2, le=27)
+    """Output of the uninterruptible supply that tells of mains power."""
+    power_fail: Literal["none", "high", "low"] = "none"
+    """Level of that output while mains power is gone. `none`: there is no such supply."""
+    functions: tuple[HeaderFunction, ...] = ("i2c", "uart", "spi", "i2s")
+    """What else the header is used for: the clock (`i2c`), a serial console (`uart`), a display (`spi`), a sound amplifier (`i2s`). Their
+    pins are refused; the defaults leave them all free. Shorten the list to get their pins."""
+    other_pins: tuple[int, ...] = ()
+    """Further BCM numbers that something else uses, an overlay in config.txt or an add-on board."""
+
+    def pins(self) -> dict[str, int]:
+        """Return the BCM number of each key that names one."""
+        return {key: getattr(self, key) for key in type(self).model_fields if key.endswith("_pin")}
+
+    @model_validator(mode="after")
+    def _each_pin_has_one_use(self) -> Self:
+        uses: dict[int, list[str]] = {}
+        for key, pin in self.pins().items():
+            uses.setdefault(pin, []).append(key)
+        for pin, keys in uses.items():
+            keys.extend(f"functions: {name}" for name in self.functions if pin in TAKEN[name])
+            keys.extend(["other_pins"] * (pin in self.other_pins))
+        twice = [f"GPIO {pin} is {' and '.join(keys)}" for pin, keys in sorted(uses.items()) if len(keys) > 1]
+        if twice:
+            raise ValueError(f"two functions on one pin: {'; '.join(twice)}")
+        return self
+
+
 class Panel(Section):
-    """The board: status lamp and buttons, as BCM pin numbers of the 40-pin header."""
+    """Status lamp, buttons, presence sensor and power-fail input: whether there are any, and how long a level must last to count."""
 
     kind: Literal["gpiozero", "simulated"] = "gpiozero"
     """`simulated` takes its presses from the control socket."""
-    start_pin: int = Field(default=17, ge=0, le=27)
-    """Start button, to ground."""
-    repeat_pin: int = Field(default=27, ge=0, le=27)
-    """Button that gives the last prompt again, to ground."""
-    cancel_pin: int = Field(default=22, ge=0, le=27)
-    """Cancel button, to ground."""
-    red_pin: int = Field(default=12, ge=0, le=27)
-    """Red of the status lamp; 12, 13 and 18 have hardware PWM (12 and 18 share a channel)."""
-    green_pin: int = Field(default=13, ge=0, le=27)
-    """Green of the status lamp."""
-    blue_pin: int = Field(default=19, ge=0, le=27)
-    """Blue of the status lamp."""
     debounce_s: float = Field(default=0.05, ge=0.001, le=1)
-    """A press counts once the contact was closed this long; push buttons bounce for some milliseconds."""
-
-    @model_validator(mode="after")
-    def _pins_differ(self) -> Self:
-        pins = [self.start_pin, self.repeat_pin, self.cancel_pin, self.red_pin, self.green_pin, self.blue_pin]
-        if len(set(pins)) != len(pins):
-            raise ValueError(f"two functions on one pin: {sorted(pins)}")
-        return self
+    """A button is pressed, and released, once its contact kept still this long; push buttons bounce for some milliseconds."""
+    stuck_s: float = Field(default=20, ge=0.1, le=600)
+    """A button that stays closed, or never comes to rest, for this long is reported as stuck and ignored until it is free. Longer than
+    somebody leans on it who is not sure that it was heard."""
+    present_after_s: float = Field(default=0.5, ge=0, le=60)
+    """The sensor must see somebody this long; who only walks past is not greeted."""
+    absent_after_s: float = Field(default=10, ge=0, le=600)
+    """The sensor must see nobody this long; heat sensors lose sight of who sits still."""
+    power_failing_after_s: float = Field(default=0.5, ge=0, le=60)
+    """Mains power must be gone this long; supplies report the moment of switching over, too."""
+    power_back_after_s: float = Field(default=10, ge=0, le=600)
+    """Mains power must be back this long; after an outage it often comes and goes."""
 
 
 class Readers(Section):
@@ -238,22 +282,12 @@ class Readers(Section):
 
 
 class RingLight(Section):
-    """The white light around the lens, in two halves, as BCM pin numbers of the 40-pin header."""
+    """The white light around the lens, in two halves."""
 
     kind: Literal["gpiozero", "simulated", "none"] = "none"
     """`none` leaves the evidence of illumination not run; `simulated` lights what the simulated camera sees."""
-    left_pin: int = Field(default=18, ge=0, le=27)
-    """Half on the subject's own left."""
-    right_pin: int = Field(default=26, ge=0, le=27)
-    """Half on the subject's own right."""
     frequency_hz: int = Field(default=200, ge=100, le=20000)
     """Of the dimming. From 100 Hz on nobody sees it flicker; software cannot time more than a few hundred, a driver board can."""
-
-    @model_validator(mode="after")
-    def _pins_differ(self) -> Self:
-        if self.left_pin == self.right_pin:
-            raise ValueError(f"two functions on one pin: {self.left_pin}")
-        return self
 
 
 class Slip(Section):
@@ -340,6 +374,7 @@ class Settings(Section):
     broker: Broker = Broker()
     camera: Camera = Camera()
     simulated: Simulated = Simulated()
+    board: Board = Board()
     panel: Panel = Panel()
     ring_light: RingLight = RingLight()
     readers: Readers = Readers()
@@ -350,13 +385,9 @@ class Settings(Section):
     courier: Courier = Courier()
 
     @model_validator(mode="after")
-    def _board_fits(self) -> Self:
+    def _light_fits(self) -> Self:
         if self.ring_light.kind == "simulated" and self.camera.kind != "simulated":
             raise ValueError("ring_light: a simulated light needs a simulated camera")
-        board, ring = self.panel, self.ring_light
-        taken = [board.start_pin, board.repeat_pin, board.cancel_pin, board.red_pin, board.green_pin, board.blue_pin]
-        if board.kind == ring.kind == "gpiozero" and (both := {ring.left_pin, ring.right_pin} & set(taken)):
-            raise ValueError(f"panel and ring_light on one pin: {sorted(both)}")
         return self
 
     @property
@@ -431,8 +462,11 @@ def _problem(error: ErrorDetails) -> str:
     loc = [str(part) for part in error["loc"]]
     key = ".".join(loc)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(loc[-1], _known_keys(loc[:-1]), n=1, cutoff=0)
-        return f"{key}: unknown key" + (f", did you mean {'.'.join([*loc[:-1], near[0]])}?" if near else "")
+        near = _elsewhere(loc) or [
+            ".".join([*loc[:-1], name])
+            for name in difflib.get_close_matches(loc[-1], _known_keys(loc[:-1]), n=1, cutoff=0)
+        ]
+        return f"{key}: unknown key" + (f", did you mean {near[0]}?" if near else "")
     if error["type"] == "missing":
         return f"{key}: missing"
     message = error["msg"].removeprefix("Value error, ")
@@ -450,3 +484,16 @@ def _known_keys(loc: list[str]) -> list[str]:
         return list(models)
     model = models.get(loc[0])
     return list(model.model_fields) if model is not None and len(loc) == 1 else []
+
+
+def _elsewhere(loc: list[str]) -> list[str]:
+    """Return where a key stands that was put into the wrong section, like a pin that has moved to `[board]`."""
+    if len(loc) != 2:
+        return []
+    found = [
+        f"{name}.{key}"
+        for name, model in sections()
+        for key in model.model_fields
+        if name != loc[0] and key in {loc[1], f"{loc[0].removesuffix('_light')}_{loc[1]}"}
+    ]
+    return found if len(found) == 1 else []

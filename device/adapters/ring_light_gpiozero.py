@@ -1,6 +1,6 @@
 """The light around the lens, as two dimmed white halves on the 40-pin header, through gpiozero.
 
-Wiring (BCM numbers, defaults of `[ring_light]`): the half on the subject's left from GPIO 18, the one on the subject's right from GPIO 26,
+Wiring (BCM numbers, defaults of `[board]`): the half on the subject's left from GPIO 25, the one on the subject's right from GPIO 26,
 each through a logic-level transistor to ground; the LEDs' plus to 5 V. Left and right are those of the person in front of the terminal:
 seen from the front of the terminal, the subject's left half is the right one.
 
@@ -15,6 +15,7 @@ import logging
 from typing import Any
 
 from device.errors import RingLightUnavailable
+from device.settings import Board as BoardSettings
 from device.settings import RingLight as RingLightSettings
 
 logger = logging.getLogger(__name__)
@@ -24,12 +25,14 @@ class GpiozeroRingLight:
     """See `device.ports.RingLight`.
 
     Args:
-        pins: where it is connected.
+        board: where it is connected.
+        light: how it is dimmed.
         pin_factory: gpiozero's pin factory; None opens the board's own in `start`.
     """
 
-    def __init__(self, pins: RingLightSettings, *, pin_factory: Any = None) -> None:
-        self._pins = pins
+    def __init__(self, board: BoardSettings, light: RingLightSettings, *, pin_factory: Any = None) -> None:
+        self._board = board
+        self._light = light
         self._given_factory = pin_factory
         self._factory: Any = None
         self._halves: list[Any] = []
@@ -50,9 +53,9 @@ class GpiozeroRingLight:
             ) from error
         try:
             self._factory = self._given_factory or library.Device._default_pin_factory()  # noqa: SLF001 - no public way gives a factory without making it the default
-            for pin in (self._pins.left_pin, self._pins.right_pin):
+            for pin in (self._board.ring_left_pin, self._board.ring_right_pin):
                 self._halves.append(
-                    library.PWMLED(pin, initial_value=0, frequency=self._pins.frequency_hz, pin_factory=self._factory)
+                    library.PWMLED(pin, initial_value=0, frequency=self._light.frequency_hz, pin_factory=self._factory)
                 )
         except (
             Exception

@@ -199,7 +199,7 @@ class Terminal:
             PanelUnavailable: if the board cannot be opened.
             WorkerLost: if the vision worker crashed or hangs.
         """
-        self._board.panel.start(self._runner.press)
+        self._board.panel.start(self._runner.press, self._runner.note_board)
         if self._screen is not None:
             self._screen.desk.start(self._front.desk.touch)
         self._runner.begin()
@@ -348,10 +348,12 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
         DeviceError: if a clip description cannot be used.
     """
     spoken = TextPrompter(sys.stdout, settings.terminal.languages)
-    simulated_panel = _simulated_panel() if settings.panel.kind == "simulated" else None
-    panel: Panel = simulated_panel or GpiozeroPanel(settings.panel)
+    simulated_panel = _simulated_panel(settings.panel.stuck_s) if settings.panel.kind == "simulated" else None
+    panel: Panel = simulated_panel or GpiozeroPanel(settings.board, settings.panel, now_ns=system_clock.monotonic_ns)
     if settings.camera.kind == "picamera2":
-        ring = GpiozeroRingLight(settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
+        ring = (
+            GpiozeroRingLight(settings.board, settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
+        )
         return Board(
             Picamera2Camera(settings.camera),
             ring,
@@ -379,10 +381,10 @@ def make_screen(settings: Settings) -> ScreenParts | None:  # noqa: ARG001 - the
     return None
 
 
-def _simulated_panel() -> SimulatedPanel:
+def _simulated_panel(stuck_s: float) -> SimulatedPanel:
     from device.simulated.panel import SimulatedPanel
 
-    return SimulatedPanel()
+    return SimulatedPanel(stuck_s=stuck_s)
 
 
 def _simulated_board(
@@ -408,7 +410,7 @@ def _simulated_board(
     if settings.ring_light.kind == "simulated":
         ring = SimulatedRingLight(camera)
     elif settings.ring_light.kind == "gpiozero":
-        ring = GpiozeroRingLight(settings.ring_light)
+        ring = GpiozeroRingLight(settings.board, settings.ring_light)
     return Board(camera, ring, panel, prompter, clock, entropy, fast_clock, camera, simulated_panel)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from device.errors import DeviceError
 from device.ports import (
     USUAL,
+    BoardNotice,
     Button,
     Clock,
     Entropy,
@@ -207,6 +208,10 @@ class Runner:
     def press(self, button: Button) -> None:
         """A button was pressed."""
         self._inputs.put(_Pressed(button))
+
+    def note_board(self, notice: BoardNotice) -> None:
+        """The board noticed something."""
+        logger.info("board notice=%s button=%s", notice.change, notice.button)
 
     def post(self, generation: int, news: News) -> None:
         """Take news from the vision worker."""

@@ -7,7 +7,9 @@ A Unix socket; each line is one JSON object, answered by one line. Orders:
   [...], "session_id": "...", "record_id": "...", "counter": n, "sha256": "...", "certified_until": "YYYY-MM-DD" or null}`. A claim
   that began no session or was not stored: `{"ok": false, "error": "unreadable" | "busy" | "not_ready" | "not_stored" | "fault"}`.
 - `{"do": "set_actor", "actor": "PATH"}` puts somebody else before the camera (clip, folder or clip description).
-- `{"do": "press", "button": "start" | "repeat" | "cancel"}` presses a button.
+- `{"do": "press", "button": "start" | "repeat" | "cancel"}` presses a button; `hold` keeps it down until `release`.
+- `{"do": "board", "verb": "step_in_front" | "leave" | "loosen_sensor" | "cut_power" | "restore_power"}` does that in front of the board
+  or to it.
 - `{"do": "camera", "verb": "unplug" | "plug_in" | "cover_lens" | "uncover_lens"}` does that to the camera.
 - `{"do": "read", "text": "..."}` holds a card or code before a reader.
 - `{"do": "touch", "kind": "...", "value": "..."}` touches the screen (`device.desk.view.TouchKind`), whether there is one or not.
@@ -71,9 +73,9 @@ class SetActor(_Order):
 
 
 class Press(_Order):
-    """Press a button."""
+    """Press a button, keep it down or let it go."""
 
-    do: Literal["press"]
+    do: Literal["press", "hold", "release"]
     button: Button
 
 
@@ -92,6 +94,13 @@ class TouchScreen(_Order):
     value: str = Field(default="", repr=False)
 
 
+class HandleBoard(_Order):
+    """Do something in front of the board or to it."""
+
+    do: Literal["board"]
+    verb: Literal["step_in_front", "leave", "loosen_sensor", "cut_power", "restore_power"]
+
+
 class HandleCamera(_Order):
     """Do something to the camera."""
 
@@ -105,7 +114,7 @@ class AskStatus(_Order):
     do: Literal["status"]
 
 
-_Any = PresentClaim | SetActor | Press | ReadCode | TouchScreen | HandleCamera | AskStatus
+_Any = PresentClaim | SetActor | Press | ReadCode | TouchScreen | HandleBoard | HandleCamera | AskStatus
 _ORDER: TypeAdapter[_Any] = TypeAdapter(Annotated[_Any, Field(discriminator="do")])
 
 
@@ -200,11 +209,21 @@ class ControlSocket:
             case SetActor():
                 self._camera.change_actor(self._open_somebody(order.actor))
             case Press():
-                self._panel.press(order.button)
+                hands = {"press": self._panel.press, "hold": self._panel.hold, "release": self._panel.release}
+                hands[order.do](order.button)
             case ReadCode():
                 self._on_read(order.text)
             case TouchScreen():
                 self._on_touch(Touch(order.kind, order.value))
+            case HandleBoard():
+                deeds = {
+                    "step_in_front": self._panel.step_in_front,
+                    "leave": self._panel.leave,
+                    "loosen_sensor": self._panel.loosen_sensor,
+                    "cut_power": self._panel.cut_power,
+                    "restore_power": self._panel.restore_power,
+                }
+                deeds[order.verb]()
             case HandleCamera():
                 verbs = {
                     "unplug": self._camera.unplug,

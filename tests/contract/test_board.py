@@ -20,8 +20,9 @@ from device.adapters.camera_picamera2 import Picamera2Camera
 from device.adapters.panel_gpiozero import GpiozeroPanel
 from device.adapters.ring_light_gpiozero import GpiozeroRingLight
 from device.errors import CameraUnavailable, PanelUnavailable, RingLightUnavailable
-from device.ports import Button, Camera, Panel, RingLight
+from device.ports import BoardChange, BoardNotice, Button, Camera, Panel, RingLight
 from device.session.commands import Lamp
+from device.settings import Board as Wiring
 from device.settings import Panel as PanelSettings
 from device.settings import RingLight as RingSettings
 from device.simulated.actor import EmptyRoom
@@ -172,10 +173,15 @@ def test_exposure_is_held_once_frames_say_it_and_given_back(camera: Camera) -> N
 
 @dataclass
 class Board:
-    """A panel with somebody who presses its buttons."""
+    """A panel with somebody who lays hands on it."""
 
     panel: Panel
     press: Callable[[Button], None]
+    hold: Callable[[Button], None]
+    release: Callable[[Button], None]
+    set_somebody: Callable[[bool], None]
+    """Step in front or leave."""
+    set_power: Callable[[bool], None]
     lamp: Callable[[], object]
     """Anything that is the same for the same light."""
 
@@ -183,20 +189,40 @@ class Board:
 @pytest.fixture(params=["gpiozero", "simulated"])
 def board(request: pytest.FixtureRequest) -> Iterator[Board]:
     if request.param == "simulated":
-        simulated = SimulatedPanel()
-        yield Board(simulated, simulated.press, lambda: simulated.lamp)
+        simulated = SimulatedPanel(stuck_s=0.1)
+        yield Board(
+            simulated,
+            simulated.press,
+            simulated.hold,
+            simulated.release,
+            lambda is_there: simulated.step_in_front() if is_there else simulated.leave(),
+            lambda is_on: simulated.restore_power() if is_on else simulated.cut_power(),
+            lambda: simulated.lamp,
+        )
         return
-    pins = PanelSettings(debounce_s=0.001)
+    wiring = Wiring(presence="high", power_fail="low")
+    times = PanelSettings(
+        debounce_s=0.001,
+        stuck_s=0.1,
+        present_after_s=0.001,
+        absent_after_s=0.001,
+        power_failing_after_s=0.001,
+        power_back_after_s=0.001,
+    )
     factory = MockFactory(pin_class=MockPWMPin)
-    numbers = {Button.START: pins.start_pin, Button.REPEAT: pins.repeat_pin, Button.CANCEL: pins.cancel_pin}
+    numbers = {Button.START: wiring.start_pin, Button.REPEAT: wiring.repeat_pin, Button.CANCEL: wiring.cancel_pin}
 
-    def press(button: Button) -> None:
-        factory.pin(numbers[button]).drive_low()
+    def drive(pin: int, is_high: bool) -> None:
+        factory.pin(pin).drive_high() if is_high else factory.pin(pin).drive_low()
 
     yield Board(
-        GpiozeroPanel(pins, pin_factory=factory),
-        press,
-        lambda: tuple(factory.pin(pin).state for pin in (pins.red_pin, pins.green_pin, pins.blue_pin)),
+        GpiozeroPanel(wiring, times, pin_factory=factory),
+        lambda button: drive(numbers[button], False),
+        lambda button: drive(numbers[button], False),
+        lambda button: drive(numbers[button], True),
+        lambda is_there: drive(wiring.presence_pin, is_there),
+        lambda is_on: drive(wiring.power_fail_pin, is_on),
+        lambda: tuple(factory.pin(pin).state for pin in (wiring.red_pin, wiring.green_pin, wiring.blue_pin)),
     )
     factory.close()
 
@@ -215,6 +241,47 @@ def test_a_press_is_heard_once(board: Board, button: Button) -> None:
     assert arrived.wait(20)
     board.panel.stop()
     assert heard == [button]
+
+
+def test_a_button_that_is_held_too_long_is_stuck_until_it_is_let_go(
+    board: Board, eventually: Callable[..., None]
+) -> None:
+    heard: list[Button] = []
+    noticed: list[BoardNotice] = []
+    board.panel.start(heard.append, noticed.append)
+    board.hold(Button.REPEAT)
+    eventually(lambda: noticed)
+    board.release(Button.REPEAT)
+    eventually(lambda: len(noticed) == 2)
+    board.panel.stop()
+    assert heard == [Button.REPEAT]
+    assert noticed == [
+        BoardNotice(BoardChange.BUTTON_STUCK, Button.REPEAT),
+        BoardNotice(BoardChange.BUTTON_FREE, Button.REPEAT),
+    ]
+
+
+def test_people_and_power_are_noticed_as_they_come_and_go(board: Board, eventually: Callable[..., None]) -> None:
+    noticed: list[BoardNotice] = []
+    board.panel.start(lambda _: None, noticed.append)
+    board.set_power(True)
+    for deed, value in (
+        (board.set_somebody, True),
+        (board.set_power, False),
+        (board.set_power, True),
+        (board.set_somebody, False),
+    ):
+        count = len(noticed)
+        deed(value)
+        eventually(lambda wanted=count + 1: len(noticed) == wanted)
+    board.panel.stop()
+    board.set_somebody(True)
+    assert [notice.change for notice in noticed] == [
+        BoardChange.PRESENT,
+        BoardChange.POWER_FAILING,
+        BoardChange.POWER_BACK,
+        BoardChange.ABSENT,
+    ]
 
 
 def test_every_lamp_state_looks_different(board: Board) -> None:
@@ -256,11 +323,11 @@ def ring(request: pytest.FixtureRequest) -> Iterator[Ring]:
         camera.shine = shone.append  # type: ignore[method-assign,assignment]  # looks over the camera's shoulder
         yield Ring(SimulatedRingLight(camera), lambda: (shone[-1].left, shone[-1].right) if shone else (0.0, 0.0))
         return
-    pins = RingSettings()
+    pins = Wiring()
     factory = MockFactory(pin_class=MockPWMPin)
-    numbers = (pins.left_pin, pins.right_pin)
+    numbers = (pins.ring_left_pin, pins.ring_right_pin)
     yield Ring(
-        GpiozeroRingLight(pins, pin_factory=factory),
+        GpiozeroRingLight(pins, RingSettings(), pin_factory=factory),
         lambda: (factory.pin(numbers[0]).state, factory.pin(numbers[1]).state),
     )
     factory.close()

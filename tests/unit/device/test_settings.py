@@ -56,15 +56,24 @@ def test_all_problems_are_reported_together_with_file_and_key(tmp_path: Path) ->
     [
         ("[broker]\ntls_ca = 'ca.pem'\ntls_key = 'k.pem'\n", "tls_certificate and tls_key belong together"),
         ("[broker]\ntls_certificate = 'c.pem'\ntls_key = 'k.pem'\n", "needs TLS"),
-        ("[panel]\nstart_pin = 12\n", "two functions on one pin"),
         ("[slip]\npage_url = 'http://agency.example/slip'\n", "slip.page_url"),
         ("[slip]\npage_url = 'https://agency.example/#x'\n", "an address without # expected"),
         ("[printer]\nbaud = 1200\n", "printer.baud"),
+        ("[board]\nstart_pin = 12\n", "two functions on one pin: GPIO 12 is start_pin and red_pin"),
         ("[camera]\nsize = [641, 480]\n", "size is 641x480: two even numbers"),
         ("[camera]\nstill_size = [8000, 480]\n", "still_size is 8000x480: two even numbers from 320x240"),
         ("[camera]\nsize = [1920, 1080]\n", "is larger than still_size"),
-        ("[ring_light]\nleft_pin = 26\n", "two functions on one pin"),
-        ("[ring_light]\nkind = 'gpiozero'\nleft_pin = 12\n", "terminal.toml: panel and ring_light on one pin: [12]"),
+        ("[board]\nring_left_pin = 26\n", "two functions on one pin: GPIO 26 is ring_left_pin and ring_right_pin"),
+        ("[board]\nring_left_pin = 12\n", "terminal.toml: board: two functions on one pin: GPIO 12 is red_pin and"),
+        ("[board]\nstart_pin = 3\n", "GPIO 3 is start_pin and functions: i2c"),
+        (
+            "[board]\nred_pin = 14\nblue_pin = 18\n",
+            "red_pin and functions: uart; GPIO 18 is blue_pin and functions: i2s",
+        ),
+        ("[board]\nother_pins = [17]\n", "GPIO 17 is start_pin and other_pins"),
+        ("[board]\nstart_pin = 1\n", "board.start_pin: input should be greater than or equal to 2"),
+        ("[panel]\nstart_pin = 5\n", "panel.start_pin: unknown key, did you mean board.start_pin?"),
+        ("[ring_light]\nleft_pin = 5\n", "ring_light.left_pin: unknown key, did you mean board.ring_left_pin?"),
         ("[ring_light]\nkind = 'simulated'\n", "a simulated light needs a simulated camera"),
         ("[keys]\nsigning = 'credential:signing'\n", "names a systemd credential"),
         ("[keys]\nsigning = 3\n", "a path or credential:NAME expected"),
@@ -75,6 +84,11 @@ def test_what_cannot_be_together_is_refused(
 ) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     assert expected in "\n".join(problems(tmp_path, MINIMAL + extra))
+
+
+def test_a_pin_is_free_once_its_function_is_not_used(tmp_path: Path) -> None:
+    text = MINIMAL + "[board]\nfunctions = ['i2c']\nblue_pin = 19\nring_left_pin = 18\n"
+    assert load_settings(write(tmp_path, text)).board.pins()["blue_pin"] == 19
 
 
 def test_a_missing_file_and_a_file_that_is_not_toml_are_settings_errors(tmp_path: Path) -> None:
