@@ -57,8 +57,6 @@ class EventKind(StrEnum):
     OFFLINE_LIMIT = "offline_limit"
     """Too long, or too many records, without the fleet: no new session until it was heard of."""
     REFERENCES_ERASED = "references_erased"
-    STATUS_SHOWN = "status_shown"
-    """A signed-in operator was shown the status of the subject of a slip."""
 
 
 class TerminalEvent(Link):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta, timezone
+from datetime import date
 
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.staff_file import FileStaffStore
-from device.desk.view import CountsView, Language
-from device.ports import AttestationStore, Clock, DeskScreen
+from device.app.slips import code_content, slip_sheet, today_of, verify_slip
+from device.desk.view import CountsView, Language, SlipView
+from device.ports import AttestationStore, DeskScreen, SlipPrinter
 from device.runner.casework import Casework
 from device.runner.events import EventLog
 from device.runner.front import FrontDesk, FrontParts, StickRunner
@@ -17,10 +18,8 @@ from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
 from device.settings import Settings
 from protocol.documents import MaskedDocument
+from protocol.registration import FleetIdentity
 from protocol.slip import make_slip
-
-_CHINA = timezone(timedelta(hours=8))
-"""The terminals stand in one time zone; a day of a benefit rule is a day there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,8 @@ def make_front(
     ports: Ports,
     identity: Identity,
     attestations: AttestationStore,
+    fleet: FleetIdentity,
+    printer: SlipPrinter | None,
     screen: DeskScreen | None,
     stick: StickRunner | None,
     set_voice: Callable[[Language, bool], None],
@@ -55,7 +56,7 @@ def make_front(
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
 
     def today() -> date:
-        return _today(ports.clock)
+        return today_of(ports.clock.now())
 
     events = EventLog(chain=runner.chain, identity=identity, clock=ports.clock)
     casework = Casework(
@@ -71,14 +72,25 @@ def make_front(
         attestation = attestations.current()
         if attestation is None:
             return None
-        return make_slip(
+        slip = make_slip(
             stored.record,
             record_sha256=stored.sha256,
             masked=MaskedDocument(stored.record.claim.document, stored.tail),
-            decided_on=stored.record.decided.wall_clock.astimezone(_CHINA).date(),
+            decided_on=today_of(stored.record.decided),
             sign=ports.signer.sign,
             attestation=attestation,
         )
+        page_url = settings.slip.page_url
+        if printer is not None:
+            languages = settings.terminal.languages
+            printer.print_slip(slip_sheet(slip, fleet_key=fleet.signing_key, languages=languages, page_url=page_url))
+        return code_content(slip, page_url)
+
+    def check(text: str) -> SlipView:
+        found = verify_slip(text, fleet, ports.clock.now())
+        if found.slip is None:
+            return SlipView(found.verdict.value)
+        return SlipView(found.verdict.value, found.slip.outcome.value, found.slip.certified_until)
 
     def standing() -> tuple[CountsView, tuple[str, ...]]:
         counts = ports.outbox.counts()
@@ -101,13 +113,10 @@ def make_front(
             today=today,
             set_voice=set_voice,
             slip_of=slip_of,
+            check_slip=check,
             standing=standing,
             stick=stick,
         ),
         language=settings.terminal.languages[0],
     )
     return Front(desk, events, attachments)
-
-
-def _today(clock: Clock) -> date:
-    return clock.now().wall_clock.astimezone(_CHINA).date()

@@ -21,6 +21,7 @@ from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.panel_gpiozero import GpiozeroPanel
 from device.adapters.policy_file import FilePolicyStore
+from device.adapters.printer_escpos import EscposPrinter
 from device.adapters.prompter_text import TextPrompter
 from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
@@ -157,6 +158,7 @@ class Terminal:
         )
         self._runner = Runner(ports, identity=identity, on_notice=self._notice)
         self._screen = make_screen(settings)
+        self._printer = EscposPrinter(settings.printer) if settings.printer.kind == "escpos" else None
         self._front = make_front(
             settings,
             self._runner,
@@ -169,6 +171,8 @@ class Terminal:
                 terminal_id=terminal.terminal_id,
                 key_id=ports.signer.key_id,
             ),
+            fleet=fleet,
+            printer=self._printer,
             screen=self._screen.desk if self._screen is not None else None,
             stick=None,
             set_voice=lambda _language, _is_slow: None,
@@ -202,6 +206,8 @@ class Terminal:
         self._board.panel.start(self._runner.press, self._runner.note_board)
         if self._screen is not None:
             self._screen.desk.start(self._front.desk.touch)
+        if self._printer is not None:
+            self._printer.start()
         self._runner.begin()
         if self._board.fast_clock is not None:
             while not stopping.is_set():
@@ -227,6 +233,8 @@ class Terminal:
             source.stop()
         if self._screen is not None:
             self._screen.desk.stop()
+        if self._printer is not None:
+            self._printer.stop()
         if self._board.ring is not None:
             self._board.ring.stop()
         self._board.camera.stop()

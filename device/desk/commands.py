@@ -26,6 +26,16 @@ class BeginByCode:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSlip:
+    """Say what a slip says, and whether it is genuine."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "CheckSlip()"
+
+
+@dataclass(frozen=True, slots=True)
 class BeginSession:
     """Begin a session of the person held."""
 
@@ -203,6 +213,7 @@ class CancelDeskTimer:
 
 DeskCommand = (
     BeginByCode
+    | CheckSlip
     | BeginSession
     | StoreCase
     | SignIn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from device.desk.view import CountsView, CourierView, NameRow, Option, PhotoCheckView, ResultView, Touch
+from device.desk.view import CountsView, CourierView, NameRow, Option, PhotoCheckView, ResultView, SlipView, Touch
 from protocol.staff import Role
 
 
@@ -174,6 +174,13 @@ class CourierMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class SlipChecked:
+    """What a slip says."""
+
+    slip: SlipView
+
+
+@dataclass(frozen=True, slots=True)
 class StandingCame:
     """Counters and warnings for staff."""
 
@@ -206,6 +213,7 @@ DeskEvent = (
     | CaseNotStored
     | OptionsFound
     | CourierMoved
+    | SlipChecked
     | StandingCame
     | DeskTimerExpired
 )

@@ -22,6 +22,7 @@ from device.desk.commands import (
     AskStanding,
     BeginByCode,
     CancelDeskTimer,
+    CheckSlip,
     DeskCommand,
     FindPerson,
     FindSticks,
@@ -54,6 +55,7 @@ from device.desk.events import (
     ServiceMoved,
     SignedIn,
     SignInRefused,
+    SlipChecked,
     StandingCame,
     Touched,
     WitnessFound,
@@ -62,6 +64,7 @@ from device.desk.state import DONE_S, OPERATOR_QUIET_S, SECOND_S, Desk, Move, cl
 from device.desk.steps import Handle, begin_step, go_on, touch_step
 from device.desk.tasks import Step, Task, tasks_of
 from device.desk.view import Language, PhotoView, Screen, Touch, TouchKind
+from protocol.slip import is_slip
 from protocol.staff import OPERATOR_CODE_PREFIX
 
 
@@ -101,7 +104,7 @@ def _press_repeat(desk: Desk, _: Touch) -> Move:
 def _cancel(desk: Desk, _: Touch) -> Move:
     if desk.screen in {Screen.SESSION, Screen.RESULT, Screen.WORKING}:
         return desk, (PressButton("cancel"),) if desk.screen is Screen.SESSION else ()
-    if desk.screen in {Screen.NUMBER, Screen.SIGN_IN, Screen.STEP, Screen.DONE, Screen.STATUS}:
+    if desk.screen in {Screen.NUMBER, Screen.SIGN_IN, Screen.STEP, Screen.DONE, Screen.SLIP, Screen.STATUS}:
         return home(desk)
     return desk, ()
 
@@ -152,6 +155,9 @@ def _read(desk: Desk, event: CodeRead) -> Move:
     is_operator = text.startswith(OPERATOR_CODE_PREFIX)
     after = replace(desk, problem=None)
     step = step_of(desk)
+    if is_slip(text) and step is None:
+        # Held before the reader in a session it is nobody's business.
+        return (after, (CheckSlip(text),)) if desk.service is not Service.BUSY else (desk, ())
     if step is Step.WITNESS and desk.operator is not None:
         return after, (*touched_again(desk), FindWitness(text, desk.operator.operator_id))
     if is_operator:
@@ -271,6 +277,12 @@ def _courier_moved(desk: Desk, event: CourierMoved) -> Move:
     return after, (AskStanding(), FindSticks())
 
 
+def _slip_checked(desk: Desk, event: SlipChecked) -> Move:
+    if desk.screen in {Screen.SESSION, Screen.RESULT, Screen.STEP, Screen.WORKING}:
+        return desk, ()
+    return replace(clear(desk, Screen.SLIP), slip=event.slip), (StartDeskTimer(DeskTimer.DONE, DONE_S),)
+
+
 def _standing(desk: Desk, event: StandingCame) -> Move:
     return replace(desk, counts=event.counts, warnings=event.warnings), ()
 
@@ -282,7 +294,7 @@ def _timer(desk: Desk, event: DeskTimerExpired) -> Move:
             again: tuple[DeskCommand, ...] = (StartDeskTimer(DeskTimer.WAIT, SECOND_S),) if left else ()
             return replace(desk, wait_s=left), again
         case DeskTimer.DONE:
-            return home(desk) if desk.screen is Screen.DONE else (desk, ())
+            return home(desk) if desk.screen in {Screen.DONE, Screen.SLIP} else (desk, ())
         case DeskTimer.QUIET:
             if desk.screen in {Screen.SESSION, Screen.RESULT}:
                 return desk, ()
@@ -308,6 +320,7 @@ _BY_PAGE: Mapping[tuple[Screen, TouchKind], Handle] = {
     (Screen.SIGN_IN, TouchKind.BACK): _cancel,
     (Screen.MENU, TouchKind.TASK): _begin_task,
     (Screen.DONE, TouchKind.BACK): _cancel,
+    (Screen.SLIP, TouchKind.BACK): _cancel,
     (Screen.STATUS, TouchKind.BACK): _cancel,
 }
 _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
@@ -328,6 +341,7 @@ _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
     CaseNotStored: _case_not_stored,
     OptionsFound: _options_found,
     CourierMoved: _courier_moved,
+    SlipChecked: _slip_checked,
     StandingCame: _standing,
     DeskTimerExpired: _timer,
 }

@@ -8,7 +8,18 @@ from datetime import date
 from device.desk.commands import Aim, AskStanding, CancelDeskTimer, DeskCommand, Forget, SetVoice, StartDeskTimer
 from device.desk.events import DeskTimer, Service, SignedIn
 from device.desk.tasks import STEPS, TASKS, Step, StepRule, Task, tasks_of
-from device.desk.view import CountsView, CourierView, Language, NameRow, Option, PhotoView, ResultView, Screen, View
+from device.desk.view import (
+    CountsView,
+    CourierView,
+    Language,
+    NameRow,
+    Option,
+    PhotoView,
+    ResultView,
+    Screen,
+    SlipView,
+    View,
+)
 from protocol.cases import CaseReason, OtherWay, Relation
 from protocol.policy import PathName
 from protocol.references import LegalBasis
@@ -78,6 +89,7 @@ class Desk:
     problem: str | None = None
     wait_s: int = 0
     result: ResultView | None = None
+    slip: SlipView | None = None
     counts: CountsView | None = None
     warnings: tuple[str, ...] = ()
 
@@ -166,6 +178,7 @@ def view_of(desk: Desk) -> View:
         photo=desk.photo,
         courier=desk.courier,
         result=desk.result if desk.screen is Screen.RESULT else None,
+        slip=desk.slip if desk.screen is Screen.SLIP else None,
         counts=desk.counts if shows_counts else None,
         warnings=desk.warnings if desk.operator else (),
     )

@@ -32,6 +32,8 @@ class Screen(StrEnum):
     """One question of a task."""
     WORKING = "working"
     """Something is looked up or stored; a moment."""
+    SLIP = "slip"
+    """A slip was held before a reader: what it says, and whether it is genuine."""
     DONE = "done"
     """A task without a session is done."""
     STATUS = "status"
@@ -137,6 +139,17 @@ class ResultView:
 
 
 @dataclass(frozen=True, slots=True)
+class SlipView:
+    """What a slip that somebody brought says."""
+
+    verdict: str
+    """A `protocol.slip.SlipVerdict`."""
+    outcome: str | None = None
+    """Only of a genuine slip."""
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CountsView:
     """The outbox, as `stored N, confirmed M`."""
 
@@ -190,6 +203,7 @@ class View:
     photo: PhotoView | None = None
     courier: CourierView | None = None
     result: ResultView | None = None
+    slip: SlipView | None = None
     counts: CountsView | None = None
     """Shown to an operator and, small, on the idle page."""
     warnings: tuple[str, ...] = ()
@@ -200,4 +214,6 @@ class View:
         found = asdict(self)
         if self.result is not None and self.result.until is not None:
             found["result"]["until"] = self.result.until.isoformat()
+        if self.slip is not None and self.slip.until is not None:
+            found["slip"]["until"] = self.slip.until.isoformat()
         return found

@@ -31,6 +31,7 @@ from device.desk.events import (
     Service,
     ServiceMoved,
     SignedIn,
+    SlipChecked,
     StandingCame,
     Touched,
     WitnessFound,
@@ -45,6 +46,7 @@ from device.desk.view import (
     Option,
     PhotoCheckView,
     ResultView,
+    SlipView,
     Touch,
     View,
 )
@@ -108,6 +110,8 @@ class FrontParts:
     today: Callable[[], date]
     set_voice: Callable[[Language, bool], None] = lambda _language, _is_slow: None
     slip_of: Callable[[Stored], str | None] = lambda _: None
+    """Makes what the code of a slip says; None where none can be made."""
+    check_slip: Callable[[str], SlipView] = lambda _: SlipView("not_a_slip")
     standing: Callable[[], tuple[CountsView, tuple[str, ...]]] = lambda: (CountsView(0, 0), ())
     stick: StickRunner | None = None
     positioner: Positioner | None = None
@@ -239,6 +243,8 @@ class FrontDesk:
                 return self._standing()
             case asked.BeginByCode(text):
                 self._runner.present_claim(text)
+            case asked.CheckSlip(text):
+                return SlipChecked(self._parts.check_slip(text))
             case asked.BeginSession():
                 self._begin(command)
             case asked.SignIn(operator_id, pin):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from device.desk.commands import (
     BeginByCode,
     BeginSession,
+    CheckSlip,
     ChoosePerson,
     DeskCommand,
     FindPerson,
@@ -49,6 +50,7 @@ from device.desk.events import (
     ServiceMoved,
     SignedIn,
     SignInRefused,
+    SlipChecked,
     StandingCame,
     Touched,
     WitnessFound,
@@ -64,6 +66,7 @@ from device.desk.view import (
     PhotoCheckView,
     ResultView,
     Screen,
+    SlipView,
     Touch,
     TouchKind,
 )
@@ -344,6 +347,24 @@ def test_nobody_is_signed_out_in_a_session() -> None:
     assert played.touch(TouchKind.SIGN_OUT).desk.operator == ENROLLER
 
 
+def test_a_slip_is_read_to_whoever_brings_it_and_then_forgotten() -> None:
+    played = Played(CodeRead("LCS1:ABC"))
+    assert played.did(CheckSlip).text == "LCS1:ABC"
+    played.play(SlipChecked(SlipView("valid", "certified", date(2027, 11, 28))))
+    assert view_of(played.desk).slip == SlipView("valid", "certified", date(2027, 11, 28))
+    assert view_of(played.desk).to_json()["slip"]["until"] == "2027-11-28"
+    played.play(DeskTimerExpired(DeskTimer.DONE))
+    assert (played.screen, view_of(played.desk).slip) == (Screen.IDLE, None)
+
+
+def test_a_slip_is_nobody_s_business_in_a_session_and_no_person_in_a_task() -> None:
+    played = Played(ServiceMoved(Service.BUSY)).play(CodeRead("LCS1:ABC"))
+    assert played.last == ()
+    assert played.play(SlipChecked(SlipView("valid"))).screen is Screen.SESSION
+    asked = at(Task.CERTIFY, Step.PERSON).play(CodeRead("LCS1:ABC"))
+    assert asked.did(FindPerson).text == "LCS1:ABC"
+
+
 def test_names_and_warnings_are_for_an_operator_alone() -> None:
     played = Played(StandingCame(CountsView(47, 31), ("offline_days",)))
     assert view_of(played.desk).warnings == ()
@@ -357,7 +378,7 @@ def test_names_and_warnings_are_for_an_operator_alone() -> None:
 EVENTS = st.one_of(
     st.builds(Touched, st.builds(Touch, st.sampled_from(TouchKind), st.text(max_size=4) | st.sampled_from([*Task]))),
     st.builds(Touched, st.builds(Touch, st.just(TouchKind.CHOOSE), st.sampled_from(["standard", "age", "statute"]))),
-    st.builds(CodeRead, st.sampled_from([CODE, "110101194001010018", "\x00garbage"])),
+    st.builds(CodeRead, st.sampled_from([CODE, "LCS1:X", "110101194001010018", "\x00garbage"])),
     st.builds(ServiceMoved, st.sampled_from(Service), st.none() | st.just("look_here"), is_seen=st.booleans()),
     st.sampled_from(
         [
@@ -378,6 +399,7 @@ EVENTS = st.one_of(
             OptionsFound((Option("620102001", "Village"),)),
             CourierMoved(CourierView("running")),
             StandingCame(CountsView(1, 0), ()),
+            SlipChecked(SlipView("valid", "certified", date(2027, 11, 28))),
         ]
     ),
     st.builds(DeskTimerExpired, st.sampled_from(DeskTimer)),
