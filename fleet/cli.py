@@ -28,9 +28,11 @@ from fleet.errors import FleetError, ImportRefused, NotFound, Refused, SettingsI
 from fleet.exchange.subjects_csv import import_rows, read_rows
 from fleet.ingest.courier import FleetCourier
 from fleet.keys import load_keys, make_keys
+from fleet.references import cards
 from fleet.references import enrol as enrolment
 from fleet.settings import Settings, load_settings
 from fleet.status import projection
+from fleet.store import cards as card_store
 from fleet.store import policies, quarantine, rosters, terminals
 from fleet.store.database import notify
 from fleet.updates import policy as policy_updates
@@ -53,6 +55,11 @@ app = typer.Typer(
 )
 courier = typer.Typer(help="Carry data on a stick to and from terminals.", no_args_is_help=True)
 app.add_typer(courier, name="courier")
+card_app = typer.Typer(
+    help="Reference cards: a QR code that a person carries, with which a terminal needs neither roster nor network.",
+    no_args_is_help=True,
+)
+app.add_typer(card_app, name="card")
 _stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -74,6 +81,7 @@ Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_de
 Stick = Annotated[Path, typer.Argument(metavar="DIR", help="Where the stick is mounted.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _CONFIG = Path("fleet.toml")
+_MOST_LISTED = 1000
 _FEATURES = "features_mobilefacenet"
 """The feature network a terminal has unless its settings name another."""
 
@@ -222,6 +230,7 @@ def register_terminal(
         with fleet.database.begin() as connection:
             _register(connection, fleet, registration.terminal_id, area, registration)
             rosters.refresh(connection, [registration.terminal_id])
+            # Whoever hears this sends all that the broker keeps for a terminal.
             notify(connection, policies.POLICY_CHANNEL, registration.terminal_id)
         _say(f"terminal {registration.terminal_id} is registered in area {area}")
 
@@ -348,6 +357,163 @@ def withdraw(
     with _open(config) as fleet:
         subject_id = enrolment.withdraw(fleet.database, reference, now=fleet.clock())
         _say(f"reference {reference} of subject {subject_id} is withdrawn")
+
+
+@card_app.command("issue")
+def issue_card(
+    subject: Annotated[str, typer.Argument(help="Subject id or document number; - reads it from input.")],
+    png: Annotated[Path | None, typer.Option("--png", help="Write the QR code as a picture.")] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the text of the QR code.")] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", help="Make it of a confirmed photo; neither photo nor features are kept."),
+    ] = None,
+    legal_basis: Annotated[
+        LegalBasis, typer.Option("--legal-basis", help="With --picture: why the card may be made.")
+    ] = LegalBasis.CONSENT,
+    officer: Annotated[str | None, typer.Option("--officer", help="With --picture: who confirmed the photo.")] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Erase the stored references: only the card has one.")
+    ] = False,
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Make a reference card of a stored reference, or of a confirmed photo. The card is nowhere but in what this command gives."""
+    if png is None and not text:
+        _fail("say where the card goes: --png FILE, --text or both", EXIT_USAGE)
+    if picture is not None and (officer is None or forget):
+        _fail("--picture needs --officer NAME and does not go with --forget: nothing is stored", EXIT_USAGE)
+    if png is not None and png.exists():
+        _fail(f"{png}: exists already; a card is never written over another file", EXIT_USAGE)
+    # The QR library is loaded here, because the other commands need none.
+    from fleet.references.card_picture import card_code, save_code
+
+    with _open(config) as fleet:
+        who, now, made = _named(subject), fleet.clock(), fleet.settings.references
+        if picture is None:
+            issued = cards.issue_from_store(
+                fleet.database,
+                fleet.keys,
+                who,
+                fleet_id=fleet.settings.fleet_id,
+                forget=forget,
+                now=now,
+                zone=fleet.settings.zone(),
+            )
+        else:
+            issued = cards.issue_from_picture(
+                fleet.database,
+                fleet.keys,
+                who,
+                enrolment.read_features(
+                    enrolment.read_picture(picture), made.feature_command(), timeout_s=made.timeout_s
+                ),
+                enrolment.Enrolment(CaptureKind.PHOTO_CONFIRMED, legal_basis, officer),
+                fleet_id=fleet.settings.fleet_id,
+                validity_months=made.validity_months,
+                now=now,
+                zone=fleet.settings.zone(),
+            )
+        code = card_code(issued.text)
+        if png is not None:
+            save_code(code, png)
+        until = issued.card.reference.valid_until
+        if as_json:
+            _print_json(
+                {
+                    "card_id": issued.card.card_id,
+                    "subject_id": issued.card.subject_id,
+                    "key_id": issued.key_id,
+                    "valid_until": until.isoformat(),
+                    "qr_version": code.version,
+                    "forgotten": issued.forgotten,
+                    **({"text": issued.text} if text else {}),
+                }
+            )
+            return
+        if text:
+            typer.echo(issued.text)
+        _say(
+            f"card {issued.card.card_id} of subject {issued.card.subject_id}, valid until {until}, QR {code.designator}"
+        )
+        if forget:
+            _say(f"{issued.forgotten} stored references erased")
+
+
+@card_app.command("revoke")
+def revoke_card(card: Annotated[str, typer.Argument(help="Card id.")], config: Config = _CONFIG) -> None:
+    """Have a card refused by every terminal that hears of it: a lost one, or at the person's wish."""
+    with _open(config) as fleet:
+        subject_id = cards.revoke(fleet.database, card, now=fleet.clock(), zone=fleet.settings.zone())
+        _say(f"card {card} of subject {subject_id} is revoked")
+
+
+@card_app.command("list")
+def list_cards(
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Only those of one subject, by id or document number; - reads it.")
+    ] = None,
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """List the ledger of cards and the card keys, newest first."""
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            who = None if subject is None else enrolment.find_subject(connection, _named(subject), fleet.keys)
+            found = card_store.find_cards(connection, who, limit=_MOST_LISTED)
+            keys = card_store.keys_in_use(connection)
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    {
+                        "cards": [asdict(card) for card in found],
+                        "keys": [{"key_id": key.key_id, "made_at": key.made_at} for key in keys],
+                    },
+                    default=lambda moment: moment.isoformat(),
+                )
+            )
+            return
+        table = Table("card", "subject", "made of", "issued", "valid until", "card key", "state")
+        today = day_of(fleet.clock(), fleet.settings.zone())
+        used = {key.key_id for key in keys}
+        for card in found:
+            is_revoked = card.revoked_at is not None or card.subject_id is None
+            state = "revoked" if is_revoked else "expired" if card.valid_until < today else "in use"
+            table.add_row(
+                card.card_id,
+                card.subject_id or "",
+                card.capture,
+                f"{card.issued_at.astimezone(fleet.settings.zone()):%Y-%m-%d}",
+                card.valid_until.isoformat(),
+                card.key_id,
+                state if card.key_id in used else "key given up",
+            )
+        Terminal().print(table)
+
+
+@card_app.command("rotate-key")
+def rotate_card_key(config: Config = _CONFIG) -> None:
+    """Make new card keys and send them to every terminal; the first time, too. Cards of older ones stay good."""
+    with _open(config) as fleet:
+        _say(f"card key {cards.rotate_key(fleet.database, fleet.keys, now=fleet.clock())} is in use")
+
+
+@card_app.command("retire-key")
+def retire_card_key(
+    key: Annotated[str, typer.Argument(help="Id of the card key.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = _CONFIG,
+) -> None:
+    """Give card keys up and erase their secret: no card made with them can be opened any more."""
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            number = card_store.count_valid(connection, key, today=day_of(fleet.clock(), fleet.settings.zone()))
+        if not yes:
+            typer.confirm(
+                f"{number} cards of key {key} are in use and will not be taken any more. Go on?", abort=True, err=True
+            )
+        cards.retire_key(fleet.database, key, now=fleet.clock())
+        _say(f"card key {key} is given up")
 
 
 @app.command("publish-policy")

@@ -9,7 +9,7 @@ The text is `LCR1:` and base45, so that a QR code stays in its alphanumeric mode
     version (1) | key id (4) | nonce (12) | AES-256-GCM of: ES256 signature (64) | payload, with the tag (16) at its end
 
 The payload is packed (`_FIXED`), not JSON, because JSON would double the code's area. With 192 features the whole is 415 bytes, 628
-characters: QR version 16 (81 x 81 modules) at error correction level M. Source of the capacities: ISO/IEC 18004:2015, table 7, by `segno`.
+characters: QR version 16 (81 x 81 modules) at error correction level M, as `segno` makes it.
 """
 
 from __future__ import annotations

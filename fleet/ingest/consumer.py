@@ -29,6 +29,7 @@ from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
 from fleet.ingest.handler import Handler, Inbound, Outbound
 from fleet.settings import BrokerSettings
+from fleet.store.cards import CARD_CHANNEL
 from fleet.store.database import Availability, Database
 from fleet.store.policies import POLICY_CHANNEL
 from fleet.store.rosters import ROSTER_CHANNEL
@@ -176,7 +177,7 @@ class Consumer:
             return
         self._subscribed.set()
         logger.info("ingest connected broker=%s:%d", self._broker.host, self._broker.port)
-        # A broker may have lost its retained messages: the listener puts the policy in force and the statements back.
+        # A broker may have lost its retained messages: the listener puts the policy in force, the statements and the card keys back.
         self._policy_wanted.set()
 
     def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
@@ -290,7 +291,7 @@ class Consumer:
         retry_s = _FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
-                with self._database.listen(ROSTER_CHANNEL, POLICY_CHANNEL) as connection:
+                with self._database.listen(ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL) as connection:
                     self._listener_state.back()
                     retry_s = _FIRST_RETRY_S
                     self._publish([*self._standing(), *self._handler.push_rosters()])
@@ -311,6 +312,8 @@ class Consumer:
             for notice in noticed:
                 if notice.channel == POLICY_CHANNEL:
                     self._publish(self._standing(notice.payload or None))
+                if notice.channel == CARD_CHANNEL:
+                    self._publish(self._handler.push_card_keys(notice.payload or None))
             if self._policy_wanted.is_set():
                 self._policy_wanted.clear()
                 self._publish(self._standing())

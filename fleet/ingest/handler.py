@@ -19,10 +19,11 @@ from fleet.admission import MAX_COUNTER, Chain, KnownPresence, Position, Refusal
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
 from fleet.keys import FleetKeys
+from fleet.references.cards import RESEND_AFTER, sealed_card_keys
 from fleet.references.rosters import RosterIssuer
 from fleet.status.background import background_of
 from fleet.status.projection import project
-from fleet.store import policies, quarantine, records, rosters, terminals
+from fleet.store import cards, policies, quarantine, records, rosters, terminals
 from fleet.store.database import Database
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.records import AdmittedRecord, ChainLink
@@ -150,12 +151,12 @@ class Handler:
             return list(self._roster(connection, terminal, 0, self._clock()))
 
     def standing(self, only: str | None = None) -> list[Outbound]:
-        """Return what every terminal in service, or one, is always to have: the policy in force and the statement about its key.
+        """Return what every terminal in service, or one, is always to have: policy, statement about its key, card keys.
 
         Raises:
             DatabaseUnavailable: as any transaction.
         """
-        return [*self.push_policy(only), *self.push_attestations(only)]
+        return [*self.push_policy(only), *self.push_attestations(only), *self.push_card_keys(only)]
 
     def push_policy(self, only: str | None = None) -> list[Outbound]:
         """Return the policy in force for every terminal in service, or for one; empty if there is none.
@@ -199,6 +200,16 @@ class Handler:
             if terminal.retired_at is None
         ]
 
+    def push_card_keys(self, only: str | None = None) -> list[Outbound]:
+        """Return the card keys for every terminal in service, or for one; empty if the fleet never had any.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        with self._database.begin() as connection:
+            known = terminals.find_terminals(connection, None if only is None else [only])
+            return self._card_keys(connection, [t for t in known.values() if t.retired_at is None], self._clock())
+
     def attestations_from(self) -> date:
         """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""
         return first_day(day_of(self._clock(), self._zone))
@@ -213,12 +224,36 @@ class Handler:
             for terminal_id, have in batch.roster_requests.items():
                 terminal = batch.terminals[terminal_id]
                 answers += self._roster(connection, terminal, have, self._clock())
+            answers += self._card_keys_due(connection, batch)
         return [*self._receipts(batch.verdicts), *answers]
 
     def _roster(self, connection: Connection, terminal: StoredTerminal, have: int, now: datetime) -> Iterable[Outbound]:
         topic = Topic(self._fleet_id, terminal.terminal_id, Kind.ROSTER)
         pages = self._rosters.pages(connection, terminal, have=have, now=now, today=day_of(now, self._zone))
         return [Outbound(topic, page) for page in pages]
+
+    def _card_keys_due(self, connection: Connection, batch: _Batch) -> list[Outbound]:
+        """Return card keys for the terminals that ask for their roster and have none, or old ones."""
+        asking = batch.roster_requests
+        if not asking:
+            return []
+        now = self._clock()
+        due = set(cards.terminals_due(connection, list(asking), sent_before=now - RESEND_AFTER))
+        # A terminal that has no roster may have lost its database.
+        due |= {name for name, have in asking.items() if have == 0}
+        return self._card_keys(connection, [batch.terminals[name] for name in sorted(due)], now)
+
+    def _card_keys(self, connection: Connection, wanted: Sequence[StoredTerminal], now: datetime) -> list[Outbound]:
+        if not wanted or not cards.has_keys(connection):
+            return []
+        cards.note_sent(connection, [terminal.terminal_id for terminal in wanted], now=now)
+        return [
+            Outbound(
+                Topic(self._fleet_id, terminal.terminal_id, Kind.CARD_KEYS),
+                sealed_card_keys(connection, self._keys, terminal, fleet_id=self._fleet_id, now=now, zone=self._zone),
+            )
+            for terminal in wanted
+        ]
 
     def _receipts(self, verdicts: dict[str, list[ReceiptItem]]) -> list[Outbound]:
         answers: list[Outbound] = []

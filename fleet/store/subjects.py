@@ -156,7 +156,7 @@ def usable_references(
 def known_references(
     connection: Connection, names: Collection[tuple[str, str]], *, zone: tzinfo
 ) -> dict[tuple[str, str], KnownReference]:
-    """Return what is held of these references, in use or not, by (subject id, reference id).
+    """Return what is known of these references, in use or not, on cards or here, by (subject id, reference id).
 
     Args:
         connection: where to look.
@@ -165,9 +165,12 @@ def known_references(
     """
     rows = connection.execute(
         text(
-            "SELECT r.subject_id, r.reference_id, r.capture, r.model_sha256, r.valid_until, r.withdrawn_at"
-            " FROM unnest(CAST(:subjects AS text[]), CAST(:references AS text[])) AS p (subject_id, reference_id)"
-            " JOIN references_ r USING (subject_id, reference_id)"
+            "WITH p AS (SELECT * FROM unnest(CAST(:subjects AS text[]), CAST(:references AS text[]))"
+            " AS named (subject_id, reference_id))"
+            " SELECT r.subject_id, r.reference_id, r.capture, r.model_sha256, r.valid_until, r.withdrawn_at"
+            " FROM p JOIN references_ r USING (subject_id, reference_id)"
+            " UNION ALL SELECT c.subject_id, c.card_id, c.capture, c.model_sha256, c.valid_until, c.revoked_at"
+            " FROM p JOIN cards c ON c.subject_id = p.subject_id AND c.card_id = p.reference_id"
         ),
         {"subjects": [subject for subject, _ in names], "references": [reference for _, reference in names]},
     )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import Result
@@ -174,6 +175,8 @@ def test_the_whole_way_while_serve_runs(
     eventually(lambda: received[Kind.RECEIPT], "the receipt")
     receipt = Receipt.parse(verify(received[Kind.RECEIPT][0], key_of=lambda _: fleet_key, typ=RECEIPT_TYP).payload)
     assert receipt.items[0].verdict == "stored"
+    office.done("card", "rotate-key")
+    eventually(lambda: received[Kind.CARD_KEYS], "card keys as soon as there are any")
     client.disconnect()
     client.loop_stop()
     (subject,) = office.get("/api/v1/subjects")["subjects"]
@@ -185,6 +188,39 @@ def test_the_whole_way_while_serve_runs(
     serve.send_signal(signal.SIGTERM)
     assert serve.wait(20) == 0
     assert "Traceback" not in (office.folder / "serve.log").read_text()
+
+
+def test_a_card_is_issued_listed_and_revoked(office: Office) -> None:
+    office.done("init")
+    (office.folder / "people.csv").write_text(HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n")
+    office.done("import-subjects", "people.csv")
+    (office.folder / "photo.ppm").write_bytes(b"P6 1 1 255 abc")
+    picture = ("card", "issue", "-", "--picture", "photo.ppm", "--officer", "clerk")
+    who = number(1) + "\n"
+    refused = office.run(*picture, "--text", text=who)
+    assert (refused.exit_code, "card rotate-key" in refused.stderr) == (1, True)
+    office.done("card", "rotate-key")
+    assert office.run(*picture, text=who).exit_code == 2
+    assert office.run("card", "issue", "-", "--picture", "photo.ppm", "--text", text=who).exit_code == 2
+    made = json.loads(office.done(*picture, "--png", "card.png", "--text", "--json", text=who))
+    assert cv2.QRCodeDetector().detectAndDecode(cv2.imread(str(office.folder / "card.png")))[0] == made["text"]
+    assert (office.folder / "card.png").stat().st_mode & 0o777 == 0o600
+    # The features of this test's program are 128; the terminal's own network gives 192 and a code of version 16.
+    assert made["qr_version"] == 15
+    again = office.run(*picture, "--png", "card.png", text=who)
+    assert (again.exit_code, "exists already" in again.stderr) == (2, True)
+    assert office.done(*picture, "--text", text=who).startswith("LCR1:")
+
+    found = json.loads(office.done("card", "list", "--subject", "-", "--json", text=who))
+    assert [card["revoked_at"] for card in found["cards"]] == [None, None]
+    office.done("card", "revoke", made["card_id"])
+    assert office.run("card", "revoke", made["card_id"]).exit_code == 1
+    states = office.done("card", "list")
+    assert (states.count("revoked"), states.count("in use")) == (1, 1)
+    (key,) = found["keys"]
+    assert office.run("card", "retire-key", key["key_id"], text="n\n").exit_code == 1
+    office.done("card", "retire-key", key["key_id"], "--yes")
+    assert json.loads(office.done("card", "list", "--json"))["keys"] == []
 
 
 def test_serve_starts_again_on_the_same_data_after_kill_9(office: Office, start: Any, eventually: Any) -> None:

@@ -1,0 +1,34 @@
+"""The QR code of a reference card."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import segno
+
+from fleet.errors import Refused
+
+_SCALE_PX = 8
+"""Pixels for a module: 712 pixels for a code of 81 modules with its border, which prints at 300 dpi as a square of 60 mm."""
+_BORDER = 4
+"""Modules of quiet zone on each side, as `segno` has for QR codes by default."""
+
+
+def card_code(text: str) -> segno.QRCode:
+    """Return the code: error correction level M, which reads with some 15 % of the code damaged; a card is folded and rubbed."""
+    return segno.make_qr(text, error="m", boost_error=False)
+
+
+def save_code(code: segno.QRCode, path: Path) -> None:
+    """Write the code as PNG, readable by its owner only; an existing file is never replaced.
+
+    Raises:
+        Refused: if it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            code.save(file, kind="png", scale=_SCALE_PX, border=_BORDER)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
