@@ -33,8 +33,8 @@ ROSTER_VALIDITY = timedelta(days=14)
 than a case."""
 MAX_UNCERTAIN_SPAN = ROSTER_VALIDITY
 """A `time_uncertain` record counts if its moment is known to within this span. Source: a terminal can compare only while its roster is
-valid, so a longer span says nothing a roster does not; the pass is dated at the span's early end, so doubt never lengthens a
-certification."""
+valid, so a longer span says nothing a roster does not, and one by a reference card is held to the same; the pass is dated at the span's
+early end, so doubt never lengthens a certification."""
 MAX_COUNTER = 2**53
 """Largest counter taken: the largest integer all readers of JSON agree on (RFC 8259 section 6); a terminal never gets near it."""
 CLOCK_TOLERANCE = timedelta(minutes=5)

@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
@@ -87,13 +90,17 @@ def test_a_folder_that_is_no_database_is_reported(make_data_dir: Callable[[], Pa
 def test_migrations_can_be_run_again(database: Database) -> None:
     migrate(database)
     with database.begin() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0002"
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0003"
 
 
 def test_a_database_of_the_first_version_is_brought_to_the_newest_with_what_it_holds(database: Database) -> None:
+    with as_file(files("fleet.store").joinpath("migrations")) as folder, database.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
     with database.begin() as connection:
-        connection.execute(text("DROP TABLE policy_approvals, calibration_approvals, calibrations"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         connection.execute(text("INSERT INTO policies VALUES ('kept', '{}', 'x', 'x', now(), now())"))
     migrate(database)
     with database.begin() as connection:
