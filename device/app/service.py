@@ -203,7 +203,7 @@ class Terminal:
             PanelUnavailable: if the board cannot be opened.
             WorkerLost: if the vision worker crashed or hangs.
         """
-        self._board.panel.start(self._runner.press, self._runner.note_board)
+        self._board.panel.start(self._runner.press, self._front.desk.note_board)
         if self._screen is not None:
             self._screen.desk.start(self._front.desk.touch)
         if self._printer is not None:
@@ -275,6 +275,7 @@ class Terminal:
             if self._control is not None:
                 self._control.start(self._runner.present_claim)
         self._front.desk.expire()
+        self._front.desk.mind_screen()
         if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
             self._expired_ns = now
             try:

@@ -46,21 +46,23 @@ from device.desk.view import (
     Option,
     PhotoCheckView,
     ResultView,
+    Screen,
     SlipView,
     Touch,
     View,
 )
 from device.errors import DeviceError
-from device.ports import Button, DeskScreen, Errand, Labelled, StaffStore
+from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Labelled, StaffStore
 from device.runner.casework import CaseNotKept, Casework, Held
 from device.runner.claims import Chosen, ClaimUnfit, look_up
 from device.runner.events import EventLog
-from device.runner.loop import Ports, Runner, Stored
+from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.orders import Aim, ForgetStills, PictureNotTaken, PictureTaken, TakeStill
 from device.runner.records import Identity
 from device.runner.sign_in import Refused, SignInGuard
 from device.session.acquiring import CLAIM_LINES
 from device.session.commands import Command, Line, Prompt, SetLamp
+from device.session.events import ClaimProblem, ClaimRefused, Fault, FaultRaised
 from device.session.machine import UNDER_WAY, Session, State
 from protocol.cases import PhotoRole
 from protocol.challenge import Action
@@ -72,6 +74,10 @@ from protocol.visits import Place, Visit
 
 logger = logging.getLogger(__name__)
 
+_LOST = {Fault.CAMERA: EventKind.CAMERA_LOST, Fault.LIGHT: EventKind.LIGHT_LOST}
+_GARBAGE_TEXTS = 10
+_GARBAGE_NS = 60_000_000_000
+"""So many texts that are no document within so long are no person's mistakes but a reader's fault."""
 NAMES_ON_A_PAGE = 8
 """As many as are read and touched with ease on a small screen."""
 _ACTIONS = frozenset(Action)
@@ -148,6 +154,10 @@ class FrontDesk:
         self._names: tuple[Labelled, ...] = ()
         self._moved = ServiceMoved(Service.STARTING)
         self._shown: View | None = None
+        self._lost: set[Fault] = set()
+        self._garbage_ns: list[int] = []
+        self._was_watched: bool | None = None
+        """Whether a page asked for the view when it was last looked; None before the first page came."""
         runner.watch(self)
         self.desk = Desk(usual=language, is_usually_slow=is_slow, language=language, is_slow=is_slow)
 
@@ -162,6 +172,10 @@ class FrontDesk:
     def on_step(self, session: Session, commands: tuple[Command, ...]) -> None:
         """Follow the session."""
         service = _SERVICE.get(session.state, Service.BUSY)
+        if session.state is State.IDLE and self._lost:
+            if Fault.CAMERA in self._lost:
+                self._parts.events.note(EventKind.CAMERA_BACK)
+            self._lost.clear()
         if not self._runner.has_started:
             service = Service.STARTING
         said = [command.line for command in commands if isinstance(command, Prompt)]
@@ -182,8 +196,30 @@ class FrontDesk:
             self._moved = moved
             self.feed(moved)
 
-    def on_stored(self, stored: Stored) -> None:
-        """Show the result of a session whose record is on the disk."""
+    def begin(self) -> None:
+        """Note that the terminal has started."""
+        self._parts.events.note(EventKind.STARTED, software=self._identity.software)
+
+    def note_board(self, notice: BoardNotice) -> None:
+        """The board noticed something; may be called from any thread."""
+        self._runner.call(lambda: self._noticed(notice))
+
+    def on_notice(self, notice: Notice) -> None:
+        """Show the result of a session whose record is on the disk, and note what went wrong."""
+        match notice:
+            case Stored():
+                self._show_result(notice)
+            case FaultRaised(_, fault) if fault in _LOST:
+                self._lost.add(fault)
+                self._parts.events.note(_LOST[fault])
+            case ClaimRefused(_, ClaimProblem.ROSTER_EXPIRED):
+                self._parts.events.note(EventKind.ROSTER_EXPIRED)
+            case ClaimRefused(at_ns, ClaimProblem.UNREADABLE):
+                self._note_garbage(at_ns)
+            case _:
+                pass
+
+    def _show_result(self, stored: Stored) -> None:
         decision = stored.record.decision
         slip = None
         try:
@@ -205,6 +241,39 @@ class FrontDesk:
     def next_deadline_ns(self) -> int | None:
         """Return when the next timer of the desk runs out, None when none runs."""
         return min(self._timers.values(), default=None)
+
+    def _note_garbage(self, at_ns: int) -> None:
+        self._garbage_ns = [at for at in self._garbage_ns if at_ns - at < _GARBAGE_NS] + [at_ns]
+        if len(self._garbage_ns) >= _GARBAGE_TEXTS:
+            self._parts.events.note(EventKind.READER_GARBAGE, texts=len(self._garbage_ns))
+            self._garbage_ns.clear()
+
+    def _noticed(self, notice: BoardNotice) -> None:
+        match notice.change:
+            case BoardChange.PRESENT if self.desk.screen is Screen.IDLE:
+                self._ports.prompter.say(Line.WELCOME.value)
+            case BoardChange.POWER_FAILING:
+                self._runner.is_power_failing = True
+                self._parts.events.note(EventKind.POWER_FAILING)
+            case BoardChange.POWER_BACK:
+                self._runner.is_power_failing = False
+                self._parts.events.note(EventKind.POWER_BACK)
+            case BoardChange.BUTTON_STUCK:
+                self._parts.events.note(EventKind.BUTTON_STUCK, button=str(notice.button))
+            case BoardChange.SENSOR_FLAPPING:
+                self._parts.events.note(EventKind.SENSOR_FLAPPING)
+            case _:
+                pass
+        logger.info("board notice=%s button=%s", notice.change, notice.button)
+
+    def mind_screen(self) -> None:
+        """Note a page that no longer asks for the view, and one that does again; to be called now and then."""
+        screen = self._parts.screen
+        if screen is None or screen.is_watched == bool(self._was_watched):
+            return
+        if self._was_watched is not None:
+            self._parts.events.note(EventKind.SCREEN_BACK if screen.is_watched else EventKind.SCREEN_LOST)
+        self._was_watched = screen.is_watched
 
     def expire(self) -> bool:
         """Let timers of the desk run out; return whether one did."""

@@ -12,7 +12,6 @@ from typing import Protocol
 from device.errors import DeviceError
 from device.ports import (
     USUAL,
-    BoardNotice,
     Button,
     Clock,
     Entropy,
@@ -136,8 +135,8 @@ class Watcher(Protocol):
     def on_step(self, session: Session, commands: tuple[Command, ...]) -> None:
         """Take what the session came to, and what it asked for."""
 
-    def on_stored(self, stored: Stored) -> None:
-        """Take a record that is on the disk."""
+    def on_notice(self, notice: Notice) -> None:
+        """Take what became of a claim."""
 
     def on_picture(self, news: PictureTaken | PictureNotTaken) -> None:
         """Take what came of an order for a picture."""
@@ -179,6 +178,8 @@ class Runner:
         self._generation = 0
         self._running: _Running | None = None
         self.session = Session()
+        self.is_power_failing = False
+        """While it is, no session begins: it might not end."""
         self.has_started = False
         """Whether storage and camera have been tried since the start, with whatever result; before that no claim is taken."""
 
@@ -208,10 +209,6 @@ class Runner:
     def press(self, button: Button) -> None:
         """A button was pressed."""
         self._inputs.put(_Pressed(button))
-
-    def note_board(self, notice: BoardNotice) -> None:
-        """The board noticed something."""
-        logger.info("board notice=%s button=%s", notice.change, notice.button)
 
     def post(self, generation: int, news: News) -> None:
         """Take news from the vision worker."""
@@ -317,6 +314,8 @@ class Runner:
         clock = self._ports.clock
         if self.session.state is not State.IDLE:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.BUSY)
+        if self.is_power_failing:
+            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.POWER_FAILING)
         started = clock.now()
         try:
             self._ports.outbox.check()
@@ -389,11 +388,16 @@ class Runner:
         for watcher in self._watchers:
             watcher.on_step(self.session, commands)
         if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
-            self._on_notice(event)
+            self._tell(event)
         if self.session.state in {State.IDLE, State.FAULTED}:
             if self._running is not None and self._running.made is not None:
                 self._running.made.features.erase()
             self._running = None
+
+    def _tell(self, notice: Notice) -> None:
+        self._on_notice(notice)
+        for watcher in self._watchers:
+            watcher.on_notice(notice)
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -497,10 +501,7 @@ class Runner:
             return
         logger.info("record stored counter=%d outcome=%s", appended.stored.counter, draft.verdict.outcome)
         self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
-        notice = Stored(appended.link, appended.stored.sha256, running.claimed.tail)
-        self._on_notice(notice)
-        for watcher in self._watchers:
-            watcher.on_stored(notice)
+        self._tell(Stored(appended.link, appended.stored.sha256, running.claimed.tail))
 
     def _sealed(self, running: _Running, draft: StoreRecord) -> SealedReference | None:
         """Return the reference that the session made, if its outcome lets it be kept; erase it in any case."""

@@ -81,6 +81,7 @@ CLAIM_LINES = {
     ClaimProblem.UNREADABLE: Line.CLAIM_UNREADABLE,
     ClaimProblem.BUSY: Line.ONE_MOMENT,
     ClaimProblem.NOT_READY: Line.NOT_READY,
+    ClaimProblem.POWER_FAILING: Line.POWER_FAILING,
     ClaimProblem.ROSTER_EXPIRED: Line.ROSTER_EXPIRED,
     ClaimProblem.CARD_GARBLED: Line.CARD_GARBLED,
     ClaimProblem.CARD_FOREIGN: Line.CARD_FOREIGN,

@@ -21,6 +21,7 @@ class Line(StrEnum):
     PRESENT_CARD = "present_card"
     CLAIM_UNREADABLE = "claim_unreadable"
     NOT_READY = "not_ready"
+    POWER_FAILING = "power_failing"
     ROSTER_EXPIRED = "roster_expired"
     CARD_GARBLED = "card_garbled"
     CARD_FOREIGN = "card_foreign"

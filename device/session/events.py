@@ -52,6 +52,8 @@ class ClaimProblem(StrEnum):
 
     UNREADABLE = "unreadable"
     """No valid document number, e.g. a wrong check digit."""
+    POWER_FAILING = "power_failing"
+    """The mains is gone and the reserve will not last; a session that began now might not end."""
     BUSY = "busy"
     """Another session is under way; the person before is still being served."""
     NOT_READY = "not_ready"

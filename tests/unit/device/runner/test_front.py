@@ -10,7 +10,7 @@ import pytest
 from device.desk.tasks import Step, Task
 from device.desk.view import CountsView, CourierView, Option, Screen, TouchKind
 from device.errors import OutboxUnavailable
-from device.ports import Button
+from device.ports import BoardChange, BoardNotice, Button
 from device.runner.casework import Casework
 from device.runner.events import EventLog
 from device.runner.front import FrontDesk, FrontParts
@@ -539,6 +539,78 @@ def test_out_of_order_the_stick_still_runs_and_is_recorded():
     terminal.stick.tell(CourierView("done", 9, 3, 9), None)
     terminal.settle()
     assert terminal.events[-2:] == [EventKind.STICK_EXPORTED, EventKind.STICK_IMPORTED]
+
+
+def test_lost_parts_are_recorded_and_so_is_their_return():
+    terminal = Terminal()
+    terminal.tell(FaultRaised(0, Fault.CAMERA))
+    assert terminal.spoken[-1] == "out_of_order"
+    terminal.tell(FaultCleared(1))
+    assert terminal.events == [EventKind.CAMERA_LOST, EventKind.CAMERA_BACK]
+    terminal.tell(FaultRaised(2, Fault.LIGHT), FaultCleared(3))
+    assert terminal.events[2:] == [EventKind.LIGHT_LOST]
+
+
+def test_a_stuck_button_and_a_flapping_sensor_are_recorded():
+    terminal = Terminal()
+    terminal.front.note_board(BoardNotice(BoardChange.BUTTON_STUCK, Button.START))
+    terminal.front.note_board(BoardNotice(BoardChange.SENSOR_FLAPPING))
+    terminal.settle()
+    stuck, flapping = terminal.links(TerminalEvent, EVENT_TYP)
+    assert (stuck.kind, stuck.detail) == (EventKind.BUTTON_STUCK, {"button": "start"})
+    assert flapping.kind is EventKind.SENSOR_FLAPPING
+
+
+def test_whoever_comes_near_an_idle_terminal_is_greeted():
+    terminal = Terminal()
+    terminal.spoken.clear()
+    terminal.front.note_board(BoardNotice(BoardChange.PRESENT))
+    terminal.settle()
+    assert terminal.spoken == ["welcome"]
+    terminal.touch(TouchKind.BEGIN)
+    terminal.spoken.clear()
+    terminal.front.note_board(BoardNotice(BoardChange.PRESENT))
+    terminal.settle()
+    assert terminal.spoken == []
+
+
+def test_while_power_fails_a_session_ends_well_and_none_begins():
+    terminal = Terminal()
+    terminal.read(KNOWN)
+    terminal.front.note_board(BoardNotice(BoardChange.POWER_FAILING))
+    terminal.settle()
+    terminal.go_through()
+    assert terminal.records[0].decision.outcome is Outcome.CERTIFIED
+    terminal.end_result()
+    terminal.read(KNOWN)
+    assert terminal.spoken[-1] == "power_failing"
+    terminal.front.note_board(BoardNotice(BoardChange.POWER_BACK))
+    terminal.settle()
+    terminal.read(KNOWN)
+    assert terminal.screen.view.screen is Screen.SESSION
+    assert terminal.events == [EventKind.POWER_FAILING, EventKind.POWER_BACK]
+
+
+def test_a_reader_that_types_garbage_is_recorded_once_it_is_no_mistake_any_more():
+    terminal = Terminal()
+    for _ in range(9):
+        terminal.read("rubbish")
+    assert terminal.events == []
+    terminal.read("rubbish")
+    assert terminal.events == [EventKind.READER_GARBAGE]
+    assert terminal.spoken[-1] == "claim_unreadable"
+
+
+def test_a_page_that_goes_away_and_comes_back_is_recorded():
+    terminal = Terminal()
+    terminal.front.mind_screen()
+    assert terminal.events == []
+    terminal.screen.stop()
+    terminal.front.mind_screen()
+    terminal.front.mind_screen()
+    terminal.screen.start(terminal.front.touch)
+    terminal.front.mind_screen()
+    assert terminal.events == [EventKind.SCREEN_LOST, EventKind.SCREEN_BACK]
 
 
 def test_who_chose_english_and_went_leaves_mandarin_to_the_next():
