@@ -9,7 +9,7 @@ from datetime import date
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.staff_file import FileStaffStore
 from device.app.slips import code_content, slip_sheet, today_of, verify_slip
-from device.desk.view import CountsView, Language, SlipView
+from device.desk.view import CountsView, Language, SlipView, StaffWarning
 from device.ports import AttestationStore, DeskScreen, SlipPrinter
 from device.runner.casework import Casework
 from device.runner.events import EventLog
@@ -92,9 +92,9 @@ def make_front(
             return SlipView(found.verdict.value)
         return SlipView(found.verdict.value, found.slip.outcome.value, found.slip.certified_until)
 
-    def standing() -> tuple[CountsView, tuple[str, ...]]:
+    def standing() -> tuple[CountsView, tuple[StaffWarning, ...]]:
         counts = ports.outbox.counts()
-        warnings = ("records_refused",) if counts.refused else ()
+        warnings = (StaffWarning.RECORDS_REFUSED,) if counts.refused else ()
         return CountsView(
             stored=counts.pending + counts.published + counts.acknowledged + counts.refused,
             confirmed=counts.acknowledged,

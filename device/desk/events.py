@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from device.desk.view import CountsView, CourierView, NameRow, Option, PhotoCheckView, ResultView, SlipView, Touch
+from device.desk.view import (
+    CountsView,
+    CourierView,
+    NameRow,
+    Option,
+    PhotoCheckView,
+    ResultView,
+    SlipView,
+    StaffWarning,
+    Touch,
+)
 from protocol.staff import Role
 
 
@@ -86,7 +96,7 @@ class SignInRefused:
     """Nobody was signed in."""
 
     problem: str
-    """Id of a text: `pin_wrong`, `code_unknown`, `operator_expired`, `staff_list_missing`, `sign_in_locked`."""
+    """A `Problem`."""
     wait_s: int = 0
     """How long nobody can sign in."""
 
@@ -185,7 +195,7 @@ class StandingCame:
     """Counters and warnings for staff."""
 
     counts: CountsView
-    warnings: tuple[str, ...]
+    warnings: tuple[StaffWarning, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from device.desk.view import (
     ResultView,
     Screen,
     SlipView,
+    StaffWarning,
     View,
 )
 from protocol.cases import CaseReason, OtherWay, Relation
@@ -91,7 +92,7 @@ class Desk:
     result: ResultView | None = None
     slip: SlipView | None = None
     counts: CountsView | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[StaffWarning, ...] = ()
 
     def __repr__(self) -> str:
         return f"Desk({self.screen}, {self.task}, step {self.step})"

@@ -23,7 +23,7 @@ from device.desk.commands import (
 )
 from device.desk.state import BY_RECEIVER, NO_PLACE, NO_WITNESS, Desk, Move, home, rule_of, step_of
 from device.desk.tasks import STEPS, TASKS, Step, TaskRule
-from device.desk.view import CourierView, PhotoView, Screen, Touch, TouchKind
+from device.desk.view import CourierView, PhotoView, Problem, Screen, Touch, TouchKind
 from protocol.cases import CaseReason, OtherWay, Relation
 from protocol.policy import PathName
 from protocol.references import LegalBasis
@@ -178,7 +178,7 @@ def _step_date(desk: Desk, touch: Touch) -> Move:
     try:
         found = date.fromisoformat(touch.value)
     except ValueError:
-        return replace(desk, problem="date_unreadable"), ()
+        return replace(desk, problem=Problem.DATE_UNREADABLE), ()
     return go_on(desk, newspaper_date=found)
 
 

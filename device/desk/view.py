@@ -40,6 +40,46 @@ class Screen(StrEnum):
     OUT_OF_ORDER = "out_of_order"
 
 
+class Problem(StrEnum):
+    """What did not work, as the screen says it; a session's own lines (`device.session.commands.Line`) are problems, too."""
+
+    PIN_WRONG = "pin_wrong"
+    CODE_UNKNOWN = "code_unknown"
+    OPERATOR_EXPIRED = "operator_expired"
+    STAFF_LIST_MISSING = "staff_list_missing"
+    SIGN_IN_LOCKED = "sign_in_locked"
+    PERSON_UNKNOWN = "person_unknown"
+    ROSTER_MISSING = "roster_missing"
+    WITNESS_UNKNOWN = "witness_unknown"
+    WITNESS_IS_WORKER = "witness_is_worker"
+    DATE_UNREADABLE = "date_unreadable"
+    CAMERA_LOST = "camera_lost"
+    CASE_NOT_STORED = "case_not_stored"
+    FLEET_KEY_MISSING = "fleet_key_missing"
+    """The fleet's identity on this terminal is older than its key for sealed messages."""
+    STICK_ABSENT = "stick_absent"
+    STICK_REMOVED = "stick_removed"
+    STICK_FULL = "stick_full"
+    STICK_READ_ONLY = "stick_read_only"
+    STICK_FOREIGN = "stick_foreign"
+    STICK_FAILED = "stick_failed"
+
+
+class StaffWarning(StrEnum):
+    """What staff should know, long before it stops anything."""
+
+    OFFLINE = "offline"
+    """The fleet has not been heard of for days."""
+    RECORDS_WAITING = "records_waiting"
+    """Many records wait for the fleet."""
+    RECORDS_REFUSED = "records_refused"
+    ROSTER_ENDS = "roster_ends"
+    CLOCK_UNSURE = "clock_unsure"
+    PRINTER = "printer"
+    BUTTON_STUCK = "button_stuck"
+    POWER_FAILING = "power_failing"
+
+
 class TouchKind(StrEnum):
     """What can be done on the screen; `value` means what is said beside each."""
 
@@ -206,8 +246,8 @@ class View:
     slip: SlipView | None = None
     counts: CountsView | None = None
     """Shown to an operator and, small, on the idle page."""
-    warnings: tuple[str, ...] = ()
-    """Ids of warnings for staff: `offline_days`, `offline_records`, `roster_expires`, `clock_uncertain`, `records_refused`, ..."""
+    warnings: tuple[StaffWarning, ...] = ()
+    """`StaffWarning`s, for whoever is signed in."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page reads."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from device.desk.commands import StoreCase
+from device.desk.view import Problem
 from device.errors import DeviceError
 from device.ports import AttachmentStore, Clock, Entropy
 from device.runner.chain import Chain, LinkNotStored
@@ -40,9 +41,9 @@ class Held:
 
 
 class CaseNotKept(DeviceError):
-    """A case that could not be stored; its pictures are not kept either. `problem` is the id of a text."""
+    """A case that could not be stored; its pictures are not kept either."""
 
-    def __init__(self, problem: str, why: str) -> None:
+    def __init__(self, problem: Problem, why: str) -> None:
         super().__init__(why)
         self.problem = problem
 
@@ -113,10 +114,10 @@ class Casework:
         """
         person, reader = self.person, self._identity.fleet_sealing_key
         if person is None:
-            raise CaseNotKept("person_unknown", "case: nobody is held")
+            raise CaseNotKept(Problem.PERSON_UNKNOWN, "case: nobody is held")
         if reader is None:
             raise CaseNotKept(
-                "fleet_key_missing", "case: the fleet's identity names no sealing key; accept-fleet again"
+                Problem.FLEET_KEY_MISSING, "case: the fleet's identity names no sealing key; accept-fleet again"
             )
         pictures = tuple(self._kept.values())
         digests: tuple[str, ...] = ()
@@ -129,7 +130,7 @@ class Casework:
             )
         except (LinkNotStored, DeviceError, ProtocolError) as error:
             self._take_back(digests)
-            raise CaseNotKept("not_stored", str(error)) from error
+            raise CaseNotKept(Problem.CASE_NOT_STORED, str(error)) from error
         logger.info("case stored counter=%d kind=%s", appended.stored.counter, order.kind)
         return appended.stored.counter
 

@@ -45,9 +45,11 @@ from device.desk.view import (
     NameRow,
     Option,
     PhotoCheckView,
+    Problem,
     ResultView,
     Screen,
     SlipView,
+    StaffWarning,
     Touch,
     View,
 )
@@ -118,7 +120,7 @@ class FrontParts:
     slip_of: Callable[[Stored], str | None] = lambda _: None
     """Makes what the code of a slip says; None where none can be made."""
     check_slip: Callable[[str], SlipView] = lambda _: SlipView("not_a_slip")
-    standing: Callable[[], tuple[CountsView, tuple[str, ...]]] = lambda: (CountsView(0, 0), ())
+    standing: Callable[[], tuple[CountsView, tuple[StaffWarning, ...]]] = lambda: (CountsView(0, 0), ())
     stick: StickRunner | None = None
     positioner: Positioner | None = None
 
@@ -231,7 +233,7 @@ class FrontDesk:
     def on_picture(self, news: PictureTaken | PictureNotTaken) -> None:
         """Show a picture that was taken."""
         if isinstance(news, PictureNotTaken):
-            self.feed(PhotoFailed("camera_lost"))
+            self.feed(PhotoFailed(Problem.CAMERA_LOST))
             return
         self._parts.casework.take(news.picture)
         if self._parts.screen is not None:
@@ -388,7 +390,7 @@ class FrontDesk:
         if isinstance(found, SignedIn):
             self._parts.events.note(EventKind.SIGNED_IN, operator=found.operator_id)
             return found
-        locked = found.event.problem == "sign_in_locked"
+        locked = found.event.problem == Problem.SIGN_IN_LOCKED
         kind = EventKind.SIGN_IN_LOCKED if locked else EventKind.SIGN_IN_REFUSED
         self._parts.events.note(kind, attempts=found.attempts, seconds=found.event.wait_s)
         return found.event
@@ -409,9 +411,9 @@ class FrontDesk:
             return AnswerRefused(CLAIM_LINES[error.problem].value)
         except DeviceError as error:
             logger.error("nobody can be looked up why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
-            return AnswerRefused("roster_missing")
+            return AnswerRefused(Problem.ROSTER_MISSING)
         if claimed is None:
-            return AnswerRefused("roster_missing")
+            return AnswerRefused(Problem.ROSTER_MISSING)
         held = Held(text, claimed)
         if is_proxy:
             self._parts.casework.proxy = held
@@ -421,7 +423,7 @@ class FrontDesk:
 
     def _choose(self, position: int) -> DeskEvent:
         if position >= len(self._names):
-            return AnswerRefused("person_unknown")
+            return AnswerRefused(Problem.PERSON_UNKNOWN)
         labelled = self._names[position]
         chosen = Chosen(labelled.document, labelled.token)
         try:
@@ -433,9 +435,9 @@ class FrontDesk:
             )
         except DeviceError as error:
             logger.error("nobody can be looked up why=%s", error)  # noqa: TRY400 - likewise
-            return AnswerRefused("roster_missing")
+            return AnswerRefused(Problem.ROSTER_MISSING)
         if claimed is None:
-            return AnswerRefused("roster_missing")
+            return AnswerRefused(Problem.ROSTER_MISSING)
         self._parts.casework.person = Held(chosen, claimed)
         return PersonFound(labelled.label.name)
 
@@ -444,7 +446,7 @@ class FrontDesk:
             found = self._ports.references.people(part, offset=page * NAMES_ON_A_PAGE, limit=NAMES_ON_A_PAGE + 1)
         except DeviceError as error:
             logger.error("no name list why=%s", error)  # noqa: TRY400 - likewise
-            return AnswerRefused("roster_missing")
+            return AnswerRefused(Problem.ROSTER_MISSING)
         self._names = tuple(found[:NAMES_ON_A_PAGE])
         places = {place.code: place.name for place in self._place_names()}
         rows = tuple(
@@ -461,8 +463,8 @@ class FrontDesk:
     def _witness(self, text: str, worker: str) -> DeskEvent:
         found = self._guard.find(text)
         if found is None:
-            return AnswerRefused("witness_unknown")
-        return AnswerRefused("witness_is_worker") if found == worker else WitnessFound(found)
+            return AnswerRefused(Problem.WITNESS_UNKNOWN)
+        return AnswerRefused(Problem.WITNESS_IS_WORKER) if found == worker else WitnessFound(found)
 
     def _places(self) -> DeskEvent:
         receiver = (Option(BY_RECEIVER),) if self._parts.positioner is not None else ()
@@ -484,7 +486,7 @@ class FrontDesk:
 
     def _run_courier(self, stick: str) -> None:
         if self._parts.stick is None:
-            self.feed(CourierMoved(CourierView("failed"), "stick_removed"))
+            self.feed(CourierMoved(CourierView("failed"), Problem.STICK_REMOVED))
             return
 
         def tell(courier: CourierView, problem: str | None) -> None:

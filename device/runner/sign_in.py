@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from device.desk.events import SignedIn, SignInRefused
+from device.desk.view import Problem
 from device.errors import StaffUnavailable
 from device.ports import Attempts, Clock, StaffStore
 from protocol.errors import Malformed
@@ -52,11 +53,11 @@ class SignInGuard:
 
     def by_pin(self, operator_id: str, pin: str) -> SignedIn | Refused:
         """Let in whoever gives the PIN of an operator number."""
-        return self._enter(lambda staff: _with_pin(staff, operator_id, pin), "pin_wrong")
+        return self._enter(lambda staff: _with_pin(staff, operator_id, pin), Problem.PIN_WRONG)
 
     def by_code(self, text: str) -> SignedIn | Refused:
         """Let in whoever shows an operator code."""
-        return self._enter(lambda staff: _with_code(staff, text), "code_unknown")
+        return self._enter(lambda staff: _with_code(staff, text), Problem.CODE_UNKNOWN)
 
     def find(self, text: str) -> str | None:
         """Return the operator id that a code or a number names, for a witness; None if there is no such operator now."""
@@ -66,31 +67,31 @@ class SignInGuard:
         found = _with_code(staff, text) or next((one for one in staff.operators if one.operator_id == text), None)
         return found.operator_id if found is not None and found.valid_until >= self._today() else None
 
-    def _enter(self, find: Callable[[StaffList], Operator | None], problem: str) -> SignedIn | Refused:
+    def _enter(self, find: Callable[[StaffList], Operator | None], problem: Problem) -> SignedIn | Refused:
         attempts = self._staff.attempts().failed
         if (wait_s := self._wait_s()) > 0:
-            return Refused(SignInRefused("sign_in_locked", wait_s), attempts)
+            return Refused(SignInRefused(Problem.SIGN_IN_LOCKED, wait_s), attempts)
         staff = self._in_force()
         if staff is None:
-            return Refused(SignInRefused("staff_list_missing"), attempts)
+            return Refused(SignInRefused(Problem.STAFF_LIST_MISSING), attempts)
         try:
             # Counted before it is looked at, so that whoever pulls the plug at a wrong one has used it up.
             self._staff.note_attempts(Attempts(failed=attempts + 1))
             operator = find(staff)
             if operator is not None and operator.valid_until < self._today():
-                return self._refuse("operator_expired", attempts + 1)
+                return self._refuse(Problem.OPERATOR_EXPIRED, attempts + 1)
             if operator is None:
                 return self._refuse(problem, attempts + 1)
             self._staff.note_attempts(Attempts())
         except StaffUnavailable as error:
             logger.error("nobody signs in why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
-            return Refused(SignInRefused("not_stored"), attempts)
+            return Refused(SignInRefused(Problem.STAFF_LIST_MISSING), attempts)
         return SignedIn(operator.operator_id, operator.name, operator.roles)
 
     def _refuse(self, problem: str, failed: int) -> Refused:
         self._lock_for(failed)
         wait_s = self._wait_s()
-        return Refused(SignInRefused("sign_in_locked" if wait_s else problem, wait_s), failed)
+        return Refused(SignInRefused(Problem.SIGN_IN_LOCKED if wait_s else problem, wait_s), failed)
 
     def _lock_for(self, failed: int) -> None:
         over = failed - FREE_ATTEMPTS

@@ -67,6 +67,7 @@ from device.desk.view import (
     ResultView,
     Screen,
     SlipView,
+    StaffWarning,
     Touch,
     TouchKind,
 )
@@ -366,11 +367,11 @@ def test_a_slip_is_nobody_s_business_in_a_session_and_no_person_in_a_task() -> N
 
 
 def test_names_and_warnings_are_for_an_operator_alone() -> None:
-    played = Played(StandingCame(CountsView(47, 31), ("offline_days",)))
+    played = Played(StandingCame(CountsView(47, 31), (StaffWarning.OFFLINE,)))
     assert view_of(played.desk).warnings == ()
     assert view_of(played.desk).counts == CountsView(47, 31)
-    played.play(WORKER, StandingCame(CountsView(47, 31), ("offline_days",)))
-    assert view_of(played.desk).warnings == ("offline_days",)
+    played.play(WORKER, StandingCame(CountsView(47, 31), (StaffWarning.OFFLINE,)))
+    assert view_of(played.desk).warnings == (StaffWarning.OFFLINE,)
     played.touch(TouchKind.TASK, Task.CERTIFY).play(NamesFound((NAME,), has_more=False))
     assert view_of(played.touch(TouchKind.CANCEL).desk).names == ()
 

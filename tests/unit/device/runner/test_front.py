@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from device.desk.tasks import Step, Task
-from device.desk.view import CountsView, CourierView, Option, Screen, TouchKind
+from device.desk.view import CountsView, CourierView, Option, Screen, StaffWarning, TouchKind
 from device.errors import OutboxUnavailable
 from device.ports import BoardChange, BoardNotice, Button
 from device.runner.casework import Casework
@@ -184,7 +184,7 @@ class Terminal:
                 today=lambda: date(2026, 11, 28),
                 set_voice=lambda language, is_slow: self.spoken.append((language, is_slow)),
                 slip_of=lambda stored: f"LCS1:{stored.tail}",
-                standing=lambda: (CountsView(47, 31), ("offline_days",)),
+                standing=lambda: (CountsView(47, 31), (StaffWarning.OFFLINE,)),
                 stick=self.stick,
             ),
         )
@@ -517,7 +517,7 @@ def test_a_case_that_cannot_be_stored_is_told_and_its_pictures_dropped(why):
     terminal.touch(TouchKind.CHOOSE, "counter")
     outbox.broken = why == "outbox"
     terminal.touch(TouchKind.CONFIRM)
-    expected = "not_stored" if why == "outbox" else "fleet_key_missing"
+    expected = "case_not_stored" if why == "outbox" else "fleet_key_missing"
     assert (terminal.screen.view.screen, terminal.screen.view.problem) == (Screen.MENU, expected)
     assert terminal.attachments.count() == 0
 

@@ -124,7 +124,7 @@ def test_an_attempt_is_counted_before_it_is_looked_at() -> None:
 
     found = Door(Cut(staff_list())).guard.by_pin("w-1", PIN)
     assert isinstance(found, Refused)
-    assert found.event.problem == "not_stored"
+    assert found.event.problem == "staff_list_missing"
 
 
 def test_nobody_signs_in_without_a_list_or_with_one_that_expired() -> None:
