@@ -30,6 +30,7 @@ from device.adapters.ring_light_gpiozero import GpiozeroRingLight
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.app.front import make_front
 from device.app.identity import identity_of
+from device.app.stick import ThreadedStick
 from device.desk.state import view_of
 from device.errors import DeviceError
 from device.ports import USUAL, Camera, ClaimSource, Clock, DeskScreen, Entropy, Panel, Prompter, RingLight, Viewfinder
@@ -174,7 +175,7 @@ class Terminal:
             fleet=fleet,
             printer=self._printer,
             screen=self._screen.desk if self._screen is not None else None,
-            stick=None,
+            stick=ThreadedStick(settings),
             set_voice=lambda _language, _is_slow: None,
         )
         self._worker = VisionWorker(

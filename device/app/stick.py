@@ -1,0 +1,79 @@
+"""A stick that is plugged into the running terminal: worked on in a thread of its own, with stores of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from device.courier.courier import Step
+from device.courier.service import open_courier
+from device.courier.sticks import mounted_sticks
+from device.desk.view import CourierView, Option, Problem
+from device.errors import DeviceError, StickUnusable
+from device.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_FAULTS = {
+    "absent": Problem.STICK_ABSENT,
+    "removed": Problem.STICK_REMOVED,
+    "full": Problem.STICK_FULL,
+    "read_only": Problem.STICK_READ_ONLY,
+    "foreign": Problem.STICK_FOREIGN,
+    "nothing": Problem.STICK_FOREIGN,
+}
+Tell = Callable[[CourierView, str | None], None]
+
+
+class ThreadedStick:
+    """See `device.runner.front.StickRunner`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._working: threading.Thread | None = None
+
+    def sticks(self) -> tuple[Option, ...]:
+        """Return the sticks that are mounted, by path; the name is the folder's, which is the stick's label."""
+        found = mounted_sticks(self._settings.courier.mount_root)
+        return tuple(Option(str(stick.path), stick.path.name) for stick in found)
+
+    def run(self, stick: str, tell: Tell) -> None:
+        """Import and export; one at a time, a second call while one runs is passed over."""
+        if self._working is not None and self._working.is_alive():
+            return
+        self._working = threading.Thread(target=self._work, args=(Path(stick), tell), name="courier", daemon=True)
+        self._working.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end of what runs; return whether it has ended."""
+        if self._working is not None:
+            self._working.join(timeout_s)
+        return self._working is None or not self._working.is_alive()
+
+    def _work(self, stick: Path, tell: Tell) -> None:
+        done: dict[Step, tuple[int, int]] = {}
+
+        def progress(step: Step, number: int, total: int) -> None:
+            done[step] = (number, total)
+            tell(_view("running", done), None)
+
+        try:
+            with open_courier(self._settings) as courier:
+                imported, exported = courier.sync(stick, on_progress=progress)
+        except StickUnusable as error:
+            logger.warning("stick not used why=%s", error)
+            tell(_view("failed", done), _FAULTS.get(error.fault, Problem.STICK_FAILED))
+        except DeviceError as error:
+            logger.error("stick not used why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+            tell(_view("failed", done), Problem.STICK_FAILED)
+        else:
+            logger.info("stick done exported=%d confirmed=%d", exported.records, imported.confirmed)
+            tell(CourierView("done", exported.records, imported.confirmed, exported.records + exported.left), None)
+
+
+def _view(state: str, done: dict[Step, tuple[int, int]]) -> CourierView:
+    written, total = done.get(Step.WRITING, (0, 0))
+    read, _ = done.get(Step.READING, (0, 0))
+    return CourierView("failed" if state == "failed" else "running", exported=written, imported=read, total=total)
