@@ -53,14 +53,16 @@ def key_id_of(token: bytes) -> str:
     Raises:
         Malformed: if the bytes are no compact JWS with a key id.
     """
-    _check_size(token)
-    try:
-        found = jws.extract_compact(token, registry=_Signatures(algorithms=[_SIGN])).headers().get("kid")
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Malformed("signed message: not a compact JWS") from error
-    if not isinstance(found, str):
-        raise Malformed("signed message: no key id")
-    return found
+    return _named(token, "kid", "key id")
+
+
+def typ_of(token: bytes) -> str:
+    """Return the message type that a JWS names, without trusting it: where several kinds travel on one topic.
+
+    Raises:
+        Malformed: if the bytes are no compact JWS with a type.
+    """
+    return _named(token, "typ", "type")
 
 
 def verify(token: bytes, *, key_of: Callable[[str], PublicJwk | None], typ: str) -> Verified:
@@ -145,6 +147,17 @@ def unseal(token: bytes, *, key: PrivateKey) -> bytes:
 def sha256_of(token: bytes) -> str:
     """Return the digest by which receipts and the hash chain name a signed message."""
     return hashlib.sha256(token).hexdigest()
+
+
+def _named(token: bytes, name: str, what: str) -> str:
+    _check_size(token)
+    try:
+        found = jws.extract_compact(token, registry=_Signatures(algorithms=[_SIGN])).headers().get(name)
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise Malformed("signed message: not a compact JWS") from error
+    if not isinstance(found, str):
+        raise Malformed(f"signed message: no {what}")
+    return found
 
 
 def _signing_input(payload: bytes, key_id: str, typ: str) -> bytes:

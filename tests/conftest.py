@@ -30,14 +30,17 @@ from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 from protocol.capture import FeatureReport
+from protocol.cases import CASE_TYP
 from protocol.challenge import ChallengeDraws
 from protocol.documents import DocumentKind, IdentityDocument
 from protocol.envelope import sha256_of, sign
+from protocol.events import EVENT_TYP
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome
 from protocol.policy import PathName, Policy, default_policy
-from protocol.records import RECORD_TYP, AskedAction, CertificationRecord, Claim, Comparison, Decision, NetworkUse
+from protocol.records import RECORD_TYP, AskedAction, CertificationRecord, Claim, Comparison, Decision, Link, NetworkUse
 from protocol.references import CaptureKind, Reference
 from protocol.registration import TerminalRegistration, sign_registration
 from protocol.roster import RosterEntry, RosterPage
@@ -365,13 +368,38 @@ class FleetTerminal:
 
     def signed(self, record: CertificationRecord) -> bytes:
         """The record as it travels; the chain goes on from it."""
-        envelope = sign(record.to_bytes(), key=self.signing, typ=RECORD_TYP)
-        self.counter, self.previous = record.counter, sha256_of(envelope)
-        return envelope
+        return self.sign_link(record, RECORD_TYP)
 
     def next(self, **changes: Any) -> bytes:
         """The next record of the chain as it travels."""
         return self.signed(self.record(**changes))
+
+    def next_case(self, **changes: Any) -> bytes:
+        """A case record as the next link of the chain, as it travels; fields as in `protocol.examples`, where not changed."""
+        return self._next_like(CASE_TYP, changes)
+
+    def next_event(self, **changes: Any) -> bytes:
+        """A terminal event as the next link of the chain, as it travels."""
+        return self._next_like(EVENT_TYP, changes)
+
+    def _next_like(self, typ: str, changes: dict[str, Any]) -> bytes:
+        example = examples()[typ]
+        head = {
+            "record_id": uuid4().hex,
+            "fleet_id": self.fleet_id,
+            "terminal_id": self.terminal_id,
+            "counter": self.counter + 1,
+            "previous": self.previous,
+        }
+        link = type(example).model_validate({**example.model_dump(), **head, **changes})
+        assert isinstance(link, Link)
+        return self.sign_link(link, typ)
+
+    def sign_link(self, link: Link, typ: str) -> bytes:
+        """A link as it travels; the chain goes on from it."""
+        envelope = sign(link.to_bytes(), key=self.signing, typ=typ)
+        self.counter, self.previous = link.counter, sha256_of(envelope)
+        return envelope
 
     @staticmethod
     def passed(kind: EvidenceKind) -> EvidenceResult:

@@ -14,7 +14,8 @@ from fleet.errors import DatabaseUnavailable
 from fleet.status.projection import state_on
 from fleet.store import console
 from fleet.store.database import Database
-from fleet.store.records import gaps, record_of
+from fleet.store.links import gaps
+from fleet.store.records import record_of
 from protocol.explain import explain, explain_measures
 from protocol.rules.certification import CertificationState
 

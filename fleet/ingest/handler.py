@@ -15,22 +15,37 @@ from datetime import date, datetime, tzinfo
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
 
-from fleet.admission import MAX_COUNTER, Chain, KnownPresence, Position, Refusal, admit, chain_of, supersedes
+from fleet.admission import (
+    MAX_COUNTER,
+    AnyLink,
+    Chain,
+    Judgement,
+    KnownPresence,
+    Position,
+    Refusal,
+    admit,
+    chain_of,
+    judge,
+    judge_moment,
+    supersedes,
+)
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
 from fleet.keys import FleetKeys
 from fleet.references.cards import RESEND_AFTER, sealed_card_keys
 from fleet.references.rosters import RosterIssuer
-from fleet.status.background import background_of
+from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cards, policies, quarantine, records, rosters, terminals
+from fleet.store import cards, links, policies, quarantine, rosters, terminals
 from fleet.store.database import Database
+from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
-from fleet.store.records import AdmittedRecord, ChainLink
 from fleet.store.terminals import StoredTerminal
 from fleet.updates.attestation import attestation, first_day
-from protocol.envelope import sha256_of, sign, verify
+from protocol.cases import CASE_TYP, CaseRecord
+from protocol.envelope import sha256_of, sign, typ_of, verify
 from protocol.errors import ProtocolError, SignatureInvalid, UnsupportedVersion
+from protocol.events import EVENT_TYP, TerminalEvent
 from protocol.presence import PRESENCE_TYP, Presence
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import RECORD_TYP, CertificationRecord
@@ -41,6 +56,12 @@ logger = logging.getLogger(__name__)
 
 _RECEIPT_ITEMS = 200
 """Items in one receipt: some 36 KB as sent, under the topic's limit of 64 KiB."""
+_LINKS: dict[str, type[CertificationRecord | CaseRecord | TerminalEvent]] = {
+    RECORD_TYP: CertificationRecord,
+    CASE_TYP: CaseRecord,
+    EVENT_TYP: TerminalEvent,
+}
+"""By the type in the signed header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,13 +308,13 @@ class _Batch:
         self._fleet_id = fleet_id
         self._zone = zone
         self._accept_simulated = accept_simulated
-        self._records: list[tuple[CertificationRecord, Inbound, str]] = []
+        self._links: list[tuple[AnyLink, Inbound, str]] = []
         names = {topic.terminal_id for message in messages if (topic := _topic(message.topic)) is not None}
         self.terminals = terminals.find_terminals(connection, sorted(names), lock=True)
         self._presence = {name: terminal.presence for name, terminal in self.terminals.items()}
 
     def take(self, message: Inbound, forced: Refusal | None) -> None:
-        """Look at one message; records are only collected."""
+        """Look at one message; links are only collected."""
         topic = _topic(message.topic)
         if topic is None or topic.rule.direction != "up" or topic.fleet_id != self._fleet_id:
             self._refuse(message, "", "topic", Refusal.TOPIC)
@@ -311,20 +332,21 @@ class _Batch:
             self._take_from(terminal, topic.kind, message)
 
     def finish(self) -> None:
-        """Admit and insert the collected records, mend the chain verdicts around them, and project the statuses."""
-        places = [(record.terminal_id, record.counter) for record, _, _ in self._records]
+        """Admit and insert the collected links, mend the chain verdicts around them, and project the statuses."""
+        places = [(link.terminal_id, link.counter) for link, _, _ in self._links]
         if not places:
             return
-        links = records.links_around(self._connection, places)
-        digests = records.digests_by_record_id(self._connection, [record.record_id for record, _, _ in self._records])
-        background = background_of(self._connection, [record for record, _, _ in self._records], zone=self._zone)
-        fresh: list[AdmittedRecord] = []
-        for record, message, sha256 in self._records:
-            terminal = self.terminals[record.terminal_id]
-            here = links.get((record.terminal_id, record.counter))
-            before = links.get((record.terminal_id, record.counter - 1))
+        around = links.links_around(self._connection, places)
+        digests = links.digests_by_record_id(self._connection, [link.record_id for link, _, _ in self._links])
+        certifications = [link for link, _, _ in self._links if isinstance(link, CertificationRecord)]
+        background = background_of(self._connection, certifications, zone=self._zone)
+        fresh: list[AdmittedLink] = []
+        for link, message, sha256 in self._links:
+            terminal = self.terminals[link.terminal_id]
+            here = around.get((link.terminal_id, link.counter))
+            before = around.get((link.terminal_id, link.counter - 1))
             admission = admit(
-                record,
+                link,
                 sha256=sha256,
                 fleet_id=self._fleet_id,
                 terminal_id=terminal.terminal_id,
@@ -332,66 +354,68 @@ class _Batch:
                 position=Position(
                     here=here.sha256 if here else None,
                     before=before.sha256 if before else None,
-                    record_id_sha256=digests.get(record.record_id),
+                    record_id_sha256=digests.get(link.record_id),
                 ),
-                policy=background.policy_of(record),
-                reference=background.reference_of(record),
-                accept_simulated=self._accept_simulated,
                 received_at=message.received_at,
             )
             if admission.refusal is not None:
-                self._refuse(message, record.terminal_id, Kind.RECORD, admission.refusal)
+                self._refuse(message, link.terminal_id, Kind.RECORD, admission.refusal)
             elif admission.repeated:
-                self._answer(record.terminal_id, sha256, Verdict.REPEATED)
+                self._answer(link.terminal_id, sha256, Verdict.REPEATED)
             else:
-                fresh.append(AdmittedRecord(record, admission, sha256, message.payload, message.received_at))
-                self._answer(record.terminal_id, sha256, Verdict.STORED)
-                digests[record.record_id] = sha256
-                links[(record.terminal_id, record.counter)] = ChainLink(
-                    record.counter, sha256, record.previous, admission.chain, record.claim.subject_id
+                judgement = self._judgement(link, background, message.received_at)
+                fresh.append(AdmittedLink(link, admission, judgement, sha256, message.payload, message.received_at))
+                self._answer(link.terminal_id, sha256, Verdict.STORED)
+                digests[link.record_id] = sha256
+                around[(link.terminal_id, link.counter)] = ChainLink(
+                    link.counter, sha256, link.previous, admission.chain, _subject_of(link)
                 )
-        self._store(fresh, links)
+        self._store(fresh, around)
 
-    def _store(self, fresh: list[AdmittedRecord], links: dict[tuple[str, int], ChainLink]) -> None:
-        if len(records.insert_records(self._connection, fresh)) != len(fresh):
+    def _judgement(self, link: AnyLink, background: Background, received_at: datetime) -> Judgement:
+        if not isinstance(link, CertificationRecord):
+            return judge_moment(link, accept_simulated=self._accept_simulated, received_at=received_at)
+        return judge(
+            link,
+            policy=background.policy_of(link),
+            reference=background.reference_of(link),
+            accept_simulated=self._accept_simulated,
+            received_at=received_at,
+        )
+
+    def _store(self, fresh: list[AdmittedLink], around: dict[tuple[str, int], ChainLink]) -> None:
+        if links.insert_links(self._connection, fresh) != len(fresh):
             raise DatabaseUnavailable("database: another worker stored one of these records at the same time")
         changed: dict[tuple[str, int], str] = {}
-        touched = {item.record.claim.subject_id for item in fresh}
+        touched = {_subject_of(item.link) for item in fresh}
         for item in fresh:
-            for counter in (item.record.counter, item.record.counter + 1):
-                place = (item.record.terminal_id, counter)
-                link = links.get(place)
+            for counter in (item.link.counter, item.link.counter + 1):
+                place = (item.link.terminal_id, counter)
+                link = around.get(place)
                 if link is None:
                     continue
-                before = links.get((place[0], counter - 1))
+                before = around.get((place[0], counter - 1))
                 verdict = chain_of(counter, link.previous, before.sha256 if before else None)
                 if verdict != link.chain:
                     changed[place] = verdict.value
                     touched.add(link.subject_id)
                 if verdict is Chain.BROKEN:
                     logger.error("chain broken terminal=%s counter=%d", place[0], counter)
-        for terminal_id in {item.record.terminal_id for item in fresh}:
-            own = [item for item in fresh if item.record.terminal_id == terminal_id]
-            terminals.note_records(
+        for terminal_id in {item.link.terminal_id for item in fresh}:
+            own = [item for item in fresh if item.link.terminal_id == terminal_id]
+            terminals.note_links(
                 self._connection,
                 terminal_id,
-                counter=max(item.record.counter for item in own),
+                counter=max(item.link.counter for item in own),
                 now=max(item.received_at for item in own),
             )
-        records.set_chain(self._connection, changed)
+        links.set_chain(self._connection, changed)
         project(self._connection, [subject for subject in touched if subject is not None], zone=self._zone)
 
     def _take_from(self, terminal: StoredTerminal, kind: Kind, message: Inbound) -> None:
         try:
             if kind is Kind.RECORD:
-                payload = verify(message.payload, key_of=terminal.key_of, typ=RECORD_TYP).payload
-                record = CertificationRecord.parse(payload)
-                if record.terminal_id != terminal.terminal_id:
-                    self._refuse(message, terminal.terminal_id, kind, Refusal.WRONG_TERMINAL)
-                elif record.counter > MAX_COUNTER:
-                    self._refuse(message, terminal.terminal_id, kind, Refusal.OUT_OF_RANGE)
-                else:
-                    self._records.append((record, message, sha256_of(message.payload)))
+                self._take_link(terminal, message)
             elif kind is Kind.PRESENCE:
                 payload = verify(message.payload, key_of=terminal.key_of, typ=PRESENCE_TYP).payload
                 self._take_presence(terminal, Presence.parse(payload), message)
@@ -404,6 +428,18 @@ class _Batch:
             self._refuse(message, terminal.terminal_id, kind, Refusal.UNSUPPORTED_VERSION)
         except ProtocolError:
             self._refuse(message, terminal.terminal_id, kind, Refusal.MALFORMED)
+
+    def _take_link(self, terminal: StoredTerminal, message: Inbound) -> None:
+        typ = typ_of(message.payload)
+        # What is no link at all is looked at as a record, whose signature then does not hold.
+        payload = verify(message.payload, key_of=terminal.key_of, typ=typ if typ in _LINKS else RECORD_TYP).payload
+        link = _LINKS[typ].parse(payload)
+        if link.terminal_id != terminal.terminal_id:
+            self._refuse(message, terminal.terminal_id, Kind.RECORD, Refusal.WRONG_TERMINAL)
+        elif link.counter > MAX_COUNTER:
+            self._refuse(message, terminal.terminal_id, Kind.RECORD, Refusal.OUT_OF_RANGE)
+        else:
+            self._links.append((link, message, sha256_of(message.payload)))
 
     def _take_presence(self, terminal: StoredTerminal, presence: Presence, message: Inbound) -> None:
         if (refusal := self._foreign(terminal, presence.fleet_id, presence.terminal_id)) is not None:
@@ -447,6 +483,11 @@ class _Batch:
 
     def _answer(self, terminal_id: str, sha256: str, verdict: Verdict, reason: str | None = None) -> None:
         self.verdicts.setdefault(terminal_id, []).append(ReceiptItem(sha256=sha256, verdict=verdict, reason=reason))
+
+
+def _subject_of(link: AnyLink) -> str | None:
+    """Return whose status a link has a part in."""
+    return link.claim.subject_id if isinstance(link, CertificationRecord) else None
 
 
 def _topic(name: str) -> Topic | None:

@@ -98,9 +98,9 @@ JOIN LATERAL (
     ORDER BY event_at DESC, terminal_id DESC, counter DESC LIMIT 1
 ) l ON true
 LEFT JOIN LATERAL (
-    SELECT record_id, pass_at FROM records r WHERE r.subject_id = s.subject_id AND r.pass_at IS NOT NULL
-    AND r.chain <> 'broken' AND r.claim_token = s.claim_token
-    ORDER BY pass_at DESC, terminal_id DESC, counter DESC LIMIT 1
+    SELECT r.record_id, r.pass_at FROM records r JOIN links k ON k.record_id = r.record_id
+    WHERE r.subject_id = s.subject_id AND r.pass_at IS NOT NULL AND k.chain <> 'broken' AND r.claim_token = s.claim_token
+    ORDER BY r.pass_at DESC, r.terminal_id DESC, r.counter DESC LIMIT 1
 ) p ON true
 WHERE s.subject_id = ANY(:ids)
 """

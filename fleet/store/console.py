@@ -105,12 +105,12 @@ def record_lines(
     """Return the newest records by arrival."""
     rows = connection.execute(
         text(
-            "SELECT r.record_id, r.terminal_id, r.counter, r.chain, r.subject_id, s.name_sealed, r.outcome,"
+            "SELECT r.record_id, r.terminal_id, r.counter, l.chain, r.subject_id, s.name_sealed, r.outcome,"
             " r.payload #> '{decision,reasons}' AS reasons, r.earliest, r.latest, r.received_at,"
-            " r.pass_at IS NOT NULL AND r.chain <> 'broken' AND s.claim_token IS NOT DISTINCT FROM r.claim_token"
+            " r.pass_at IS NOT NULL AND l.chain <> 'broken' AND s.claim_token IS NOT DISTINCT FROM r.claim_token"
             " AS counts, r.flags, r.payload ->> 'software' AS software,"
             " r.payload #>> '{decision,policy_version}' AS policy_version"
-            " FROM records r LEFT JOIN subjects s ON s.subject_id = r.subject_id"
+            " FROM records r JOIN links l ON l.record_id = r.record_id LEFT JOIN subjects s ON s.subject_id = r.subject_id"
             " WHERE (CAST(:subject AS text) IS NULL OR r.subject_id = :subject)"
             " AND (CAST(:terminal AS text) IS NULL OR r.terminal_id = :terminal)"
             " ORDER BY r.received_at DESC, r.terminal_id, r.counter DESC LIMIT :limit"

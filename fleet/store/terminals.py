@@ -101,7 +101,7 @@ def retire(connection: Connection, terminal_id: str, *, now: datetime) -> bool:
     )
 
 
-def note_records(connection: Connection, terminal_id: str, *, counter: int, now: datetime) -> None:
+def note_links(connection: Connection, terminal_id: str, *, counter: int, now: datetime) -> None:
     """Remember the highest counter and the newest arrival."""
     connection.execute(
         text(

@@ -18,7 +18,7 @@ from fleet.errors import DatabaseUnavailable
 from fleet.keys import FieldCipher
 from fleet.store import console
 from fleet.store.database import Availability, Database
-from fleet.store.records import gaps
+from fleet.store.links import gaps
 from fleet.web.texts import LANGUAGES, Texts, load_texts
 from fleet.web.views import SYMBOLS, person_row, record_row, terminal_row
 

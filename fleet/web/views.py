@@ -10,7 +10,7 @@ from fleet.errors import FleetError
 from fleet.keys import FieldCipher
 from fleet.status.projection import state_on
 from fleet.store.console import RecordLine, SubjectLine, TerminalLine
-from fleet.store.records import Gap
+from fleet.store.links import Gap
 from protocol.outcomes import Outcome
 from protocol.rules.certification import CertificationState
 

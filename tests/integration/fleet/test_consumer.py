@@ -198,7 +198,7 @@ def test_two_workers_store_every_record_once(
     envelopes = [terminal.next(**person) for _ in range(60)]
     wire.send(*envelopes)
     eventually(lambda: len(wire.verdicts) == 60, "60 receipts")
-    rows = office.rows("SELECT chain FROM records")
+    rows = office.rows("SELECT chain FROM links")
     assert [row.chain for row in rows] == ["linked"] * 60
     assert all(found.count("stored") == 1 for found in wire.verdicts.values())
     assert office.statuses()[0].records == 60

@@ -189,7 +189,7 @@ def fleet_courier(office: Any, disk: Disk | None = None, handler: Handler | None
 
 def stored(office: Any) -> list[str]:
     """Digests of everything in the fleet's database, in the order of the chain."""
-    return [row.sha256 for row in office.rows("SELECT sha256 FROM records ORDER BY terminal_id, counter")]
+    return [row.sha256 for row in office.rows("SELECT sha256 FROM links ORDER BY terminal_id, counter")]
 
 
 def folder_of(stick: Path, bundle: str = "records", terminal: str = "t-1") -> Path:
@@ -332,7 +332,7 @@ def test_500_records_by_a_stick_cut_at_every_change_of_the_export_arrive_exactly
     taken = take_in(stick)["t-1"]
     assert (taken.stored + taken.repeated, taken.is_in_order) == (500, True)
     assert stored(office) == digests
-    assert {row.chain for row in office.rows("SELECT chain FROM records")} == {"linked"}
+    assert {row.chain for row in office.rows("SELECT chain FROM links")} == {"linked"}
     assert hall.bring_home(stick).confirmed == 500
     assert hall.counts() == {"acknowledged": 500}
 

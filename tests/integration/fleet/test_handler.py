@@ -15,12 +15,14 @@ from sqlalchemy.exc import ProgrammingError
 
 from fleet.ingest.handler import Inbound
 from fleet.status.projection import rebuild
-from fleet.store import quarantine, records, terminals
+from fleet.store import console, links, quarantine, terminals
+from protocol.documents import DocumentKind
 from protocol.envelope import sha256_of, sign
+from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
-from protocol.records import RECORD_TYP
+from protocol.records import RECORD_TYP, Claim
 from protocol.topics import Kind
 
 pytestmark = pytest.mark.integration
@@ -49,7 +51,7 @@ def test_a_record_is_stored_certifies_and_is_receipted(office: Any, terminal: An
 def test_the_envelope_is_kept_byte_for_byte(office: Any, terminal: Any, person: dict[str, str]) -> None:
     envelope = terminal.next(**person)
     office.send(terminal, envelope)
-    assert [bytes(row.envelope) for row in office.rows("SELECT envelope FROM records")] == [envelope]
+    assert [bytes(row.envelope) for row in office.rows("SELECT envelope FROM links")] == [envelope]
 
 
 def test_the_day_of_a_pass_is_the_agencys_day(office: Any, terminal: Any, person: dict[str, str]) -> None:
@@ -121,6 +123,69 @@ def test_a_retired_terminal_has_no_effect_but_its_old_records_stay_confirmed(
     assert office.statuses() == before
 
 
+def test_cases_and_events_are_links_of_the_same_chain_and_are_receipted(
+    office: Any, terminal: Any, person: dict[str, str]
+) -> None:
+    sent = [terminal.next(**person), terminal.next_case(), terminal.next_event(), terminal.next(**person)]
+    assert office.verdicts(office.send(terminal, *sent)) == [("stored", None)] * 4
+    assert office.verdicts(office.send(terminal, *sent)) == [("repeated", None)] * 4
+    links_ = office.rows("SELECT kind, chain, envelope FROM links ORDER BY counter")
+    assert [(row.kind, row.chain) for row in links_] == [
+        (kind, "linked") for kind in ("record", "case", "event", "record")
+    ]
+    assert [bytes(row.envelope) for row in links_] == sent
+    (case,) = office.rows("SELECT kind, claim_token, payload FROM case_records")
+    assert (case.kind, case.claim_token, case.payload["reason"]) == ("special", "A" * 43, "bedridden")
+    assert office.rows("SELECT kind, payload -> 'detail' ->> 'attempts' FROM terminal_events") == [
+        ("sign_in_locked", "5")
+    ]
+    assert office.rows("SELECT last_counter FROM terminals") == [(4,)]
+
+
+def test_status_console_and_counts_look_at_certification_records_only(
+    office: Any, terminal: Any, person: dict[str, str]
+) -> None:
+    claim = Claim(document=DocumentKind.RESIDENT_ID, token=person["token"], subject_id=person["subject_id"])
+    office.send(terminal, terminal.next_case(claim=claim), terminal.next_event())
+    assert office.statuses() == []
+    office.send(terminal, terminal.next(**person), terminal.next_case(claim=claim))
+    assert [(status.records, status.last_outcome) for status in office.statuses()] == [(1, "certified")]
+    with office.database.begin() as connection:
+        assert [line.records for line in console.terminal_lines(connection)] == [1]
+        assert [line.counter for line in console.record_lines(connection, limit=10)] == [3]
+
+
+def test_a_record_after_another_case_than_it_names_does_not_certify(
+    office: Any, terminal: Any, person: dict[str, str]
+) -> None:
+    terminal.next_event()
+    after = terminal.next(**person)
+    terminal.counter, terminal.previous = 0, None
+    office.send(terminal, after)
+    assert office.statuses()[0].last_pass_day is not None
+    office.send(terminal, terminal.next_case())
+    assert office.rows("SELECT chain FROM links ORDER BY counter") == [("linked",), ("broken",)]
+    assert office.statuses()[0].last_pass_day is None
+
+
+@pytest.mark.parametrize("make", ["next_case", "next_event"])
+def test_refusals_hold_for_links_of_every_kind(office: Any, terminal: Any, make: str) -> None:
+    office.send(terminal, getattr(terminal, make)(record_id="e" * 32))
+    reused = getattr(terminal, make)(record_id="e" * 32)
+    assert office.verdicts(office.send(terminal, reused)) == [("refused", "record_id_reused")]
+    terminal.counter, terminal.previous = 0, None
+    assert office.verdicts(office.send(terminal, terminal.next())) == [("refused", "fork")]
+    other = getattr(terminal, make)(terminal_id="t-2")
+    assert office.verdicts(office.send(terminal, other)) == [("refused", "wrong_terminal")]
+    foreign = getattr(terminal, make)(fleet_id="south")
+    assert office.verdicts(office.send(terminal, foreign)) == [("refused", "wrong_fleet")]
+
+
+def test_a_case_under_the_type_of_a_record_is_malformed(office: Any, terminal: Any) -> None:
+    lie = sign(examples()["lifecert-case"].to_bytes(), key=terminal.signing, typ=RECORD_TYP)
+    assert office.verdicts(office.send(terminal, lie)) == [("refused", "malformed")]
+
+
 def test_a_fork_has_no_effect_and_is_kept(office: Any, terminal: Any, person: dict[str, str]) -> None:
     first = terminal.record(**person, outcome=Outcome.CANCELLED)
     second = terminal.record(**person)
@@ -142,7 +207,7 @@ def test_a_gap_is_shown_until_it_is_filled(office: Any, terminal: Any, person: d
 
     def shown() -> list[tuple[int, int]]:
         with office.database.begin() as connection:
-            return [(gap.first, gap.last) for gap in records.gaps(connection)]
+            return [(gap.first, gap.last) for gap in links.gaps(connection)]
 
     office.send(terminal, envelopes[0], envelopes[4])
     assert shown() == [(2, 4)]
@@ -150,7 +215,7 @@ def test_a_gap_is_shown_until_it_is_filled(office: Any, terminal: Any, person: d
     assert shown() == [(2, 2), (4, 4)]
     office.send(terminal, envelopes[1], envelopes[3])
     assert shown() == []
-    assert {row.chain for row in office.rows("SELECT chain FROM records")} == {"linked"}
+    assert {row.chain for row in office.rows("SELECT chain FROM links")} == {"linked"}
 
 
 @pytest.mark.parametrize("late_first", [False, True])
@@ -161,7 +226,7 @@ def test_a_broken_chain_does_not_certify_in_whatever_order_it_arrives(
     second = terminal.next(**person, previous="f" * 64)
     for envelope in (second, first) if late_first else (first, second):
         office.send(terminal, envelope)
-    assert [row.chain for row in office.rows("SELECT chain FROM records ORDER BY counter")] == ["linked", "broken"]
+    assert [row.chain for row in office.rows("SELECT chain FROM links ORDER BY counter")] == ["linked", "broken"]
     assert office.statuses()[0].last_pass_day is None
 
 
@@ -347,17 +412,25 @@ def test_a_pass_by_a_reference_the_fleet_does_not_hold_does_not_count(office: An
 
 OUTCOMES = st.sampled_from([Outcome.CERTIFIED, Outcome.REVIEW, Outcome.TIME_UNCERTAIN, Outcome.CANCELLED])
 _STORY = st.lists(
-    st.tuples(st.integers(0, 1), st.integers(0, 1), OUTCOMES, st.integers(0, 400)), min_size=1, max_size=8
+    st.tuples(
+        st.sampled_from(["record", "record", "case", "event"]),
+        st.integers(0, 1),
+        st.integers(0, 1),
+        OUTCOMES,
+        st.integers(0, 400),
+    ),
+    min_size=1,
+    max_size=8,
 )
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=_STORY, seed=st.integers(0, 2**16))
 def test_ingest_is_idempotent_and_blind_to_order(
-    office: Any, make_fleet_terminal: Callable[..., Any], story: list[tuple[int, int, Outcome, int]], seed: int
+    office: Any, make_fleet_terminal: Callable[..., Any], story: list[tuple[str, int, int, Outcome, int]], seed: int
 ) -> None:
     with office.database.begin() as connection:
-        connection.execute(text("TRUNCATE records, statuses, terminals, subjects CASCADE"))
+        connection.execute(text("TRUNCATE links, statuses, terminals, subjects CASCADE"))
     office.people.clear()
     office.import_people(2)
     office.hold_references()
@@ -366,19 +439,33 @@ def test_ingest_is_idempotent_and_blind_to_order(
         office.register(terminal)
     people = list(office.people.items())
     messages = []
-    for which, who, outcome, days in story:
+    for kind, which, who, outcome, days in story:
         subject_id, token = people[who]
         at = office.now - timedelta(days=days)
-        envelope = two[which].next(subject_id=subject_id, token=token, outcome=outcome, at=at)
+        if kind == "record":
+            envelope = two[which].next(subject_id=subject_id, token=token, outcome=outcome, at=at)
+        else:
+            envelope = two[which].next_case() if kind == "case" else two[which].next_event()
         messages.append(Inbound(str(two[which].topic(Kind.RECORD)), envelope, office.now))
 
-    def result() -> tuple[list[Any], list[Any]]:
-        return office.statuses(), office.rows("SELECT record_id, chain, pass_at FROM records ORDER BY record_id")
+    def result() -> tuple[list[Any], ...]:
+        chain = office.rows("SELECT record_id, chain, kind FROM links ORDER BY record_id")
+        seen = [
+            office.rows(f"SELECT * FROM {table} ORDER BY record_id") for table in ("case_records", "terminal_events")
+        ]
+        return (
+            office.statuses(),
+            chain,
+            *seen,
+            office.rows(
+                "SELECT record_id, chain, pass_at FROM records JOIN links USING (record_id) ORDER BY record_id"
+            ),
+        )
 
     office.handler.handle(messages)
     expected = result()
     with office.database.begin() as connection:
-        connection.execute(text("TRUNCATE records, statuses"))
+        connection.execute(text("TRUNCATE links, statuses CASCADE"))
     chance = random.Random(seed)
     again = messages + chance.sample(messages, chance.randint(0, len(messages)))
     chance.shuffle(again)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,23 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError
 
 from fleet.errors import DatabaseUnavailable
+from fleet.store import migrations
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 
 pytestmark = pytest.mark.integration
+
+VERSIONS = Path(migrations.__file__).parent / "versions"
+
+
+def downgrade(database: Database, *, to: str) -> None:
+    with database.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(VERSIONS.parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.downgrade(config, to)
 
 
 def test_a_second_user_joins_and_the_last_one_stops_the_server(make_data_dir: Callable[[], Path]) -> None:
@@ -90,22 +101,59 @@ def test_a_folder_that_is_no_database_is_reported(make_data_dir: Callable[[], Pa
 def test_migrations_can_be_run_again(database: Database) -> None:
     migrate(database)
     with database.begin() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0003"
+        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    assert version == sorted(path.name for path in VERSIONS.glob("v0*.py"))[-1][1:5]
 
 
 def test_a_database_of_the_first_version_is_brought_to_the_newest_with_what_it_holds(database: Database) -> None:
-    with as_file(files("fleet.store").joinpath("migrations")) as folder, database.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(folder))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0001")
+    downgrade(database, to="0001")
     with database.begin() as connection:
         connection.execute(text("INSERT INTO policies VALUES ('kept', '{}', 'x', 'x', now(), now())"))
+        connection.execute(
+            text(
+                "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at)"
+                " VALUES ('t-1', 'east', '{}', '{}', now())"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO records (record_id, sha256, terminal_id, counter, chain, session_id, claim_token, outcome, payload,"
+                " envelope, received_at, latest, event_at, flags) VALUES ('r', 'digest', 't-1', 1, 'linked', 's', 'token',"
+                " 'certified', '{}', 'envelope', now(), now(), now(), '[]')"
+            )
+        )
     migrate(database)
     with database.begin() as connection:
         assert connection.execute(text("SELECT policy_version FROM policies")).scalar_one() == "kept"
         assert connection.execute(text("SELECT count(*) FROM calibrations")).scalar_one() == 0
+        link = connection.execute(
+            text("SELECT l.sha256, l.chain, l.kind, l.envelope FROM links l JOIN records r USING (record_id)")
+        )
+        assert [tuple(row) for row in link] == [("digest", "linked", "record", b"envelope")]
+
+
+def test_the_newest_version_can_be_taken_back_with_the_records(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at)"
+                " VALUES ('t-1', 'east', '{}', '{}', now())"
+            )
+        )
+        connection.execute(
+            text("INSERT INTO links VALUES ('r', 'digest', 't-1', 1, NULL, 'gap', 'record', 'envelope', now())")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO records (record_id, terminal_id, counter, session_id, claim_token, outcome, payload,"
+                " received_at, latest, event_at, flags) VALUES ('r', 't-1', 1, 's', 'token', 'certified', '{}', now(), now(), now(), '[]')"
+            )
+        )
+    downgrade(database, to="0003")
+    with database.begin() as connection:
+        row = connection.execute(text("SELECT sha256, chain, envelope FROM records")).one()
+        assert tuple(row) == ("digest", "gap", b"envelope")
+    migrate(database)
 
 
 def test_a_database_that_does_not_answer_is_unavailable() -> None:

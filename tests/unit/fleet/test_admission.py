@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet import admission
 from fleet.admission import (
     CLOCK_TOLERANCE,
     MAX_COUNTER,
     MAX_UNCERTAIN_SPAN,
-    Admission,
     Chain,
     Flag,
+    Judgement,
     KnownPresence,
     KnownReference,
     Position,
@@ -23,10 +24,14 @@ from fleet.admission import (
     admit,
     bracket_of,
     chain_of,
+    judge_moment,
     supersedes,
 )
+from protocol.cases import CaseRecord
 from protocol.challenge import ChallengeDraws
+from protocol.events import TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.examples import examples
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import NormalisedThresholds, PathName, PathPolicy, Policy, ThresholdSource, default_policy
 from protocol.presence import OutboxCounts, Presence
@@ -45,7 +50,17 @@ def terminal(make_fleet_terminal: Callable[..., Any]) -> Any:
     return make_fleet_terminal()
 
 
-def judge(record: CertificationRecord, **changes: Any) -> Admission:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What becomes of a record, and what it is worth."""
+
+    refusal: Refusal | None
+    repeated: bool
+    chain: Chain
+    judgement: Judgement
+
+
+def judge(record: CertificationRecord, **changes: Any) -> Judged:
     facts: dict[str, Any] = {
         "sha256": "1" * 64,
         "fleet_id": "north",
@@ -57,7 +72,15 @@ def judge(record: CertificationRecord, **changes: Any) -> Admission:
         "accept_simulated": False,
         "received_at": RECEIVED,
     }
-    return admit(record, **{**facts, **changes})
+    facts |= changes
+    worth = {name: facts.pop(name) for name in ("policy", "reference", "accept_simulated")}
+    found = admit(record, **facts)
+    return Judged(
+        found.refusal,
+        found.repeated,
+        found.chain,
+        admission.judge(record, **worth, received_at=facts["received_at"]),
+    )
 
 
 def moment(**changes: Any) -> DeviceTime:
@@ -538,3 +561,18 @@ def test_within_a_connection_offline_is_the_last_word() -> None:
     known = KnownPresence("offline", 5, "b" * 32, AT)
     assert not supersedes(presence("online", 5, at=AT + timedelta(seconds=1)), known)
     assert supersedes(presence("online", 1), KnownPresence(None, None, None, None))
+
+
+@pytest.mark.parametrize("name", ["lifecert-case", "lifecert-event"])
+def test_links_of_every_kind_are_refused_and_bracketed_alike(name: str) -> None:
+    link = examples()[name]
+    assert isinstance(link, CaseRecord | TerminalEvent)
+    facts: dict[str, Any] = {"sha256": "1" * 64, "fleet_id": "demo", "terminal_id": "hall-1", "received_at": RECEIVED}
+    good = admit(link, **facts, retired_at=None, position=Position(None, link.previous, None))
+    assert (good.refusal, good.chain) == (None, Chain.LINKED)
+    assert good.bracket == bracket_of(admission.moment_of(link), RECEIVED)
+    assert admit(link, **facts, retired_at=None, position=Position("9" * 64, None, None)).refusal is Refusal.FORK
+    assert admit(link, **facts, retired_at=AT - timedelta(days=30), position=ALONE).refusal is Refusal.RETIRED_TERMINAL
+    seen = judge_moment(link.model_copy(update={"simulated": True}), accept_simulated=False, received_at=RECEIVED)
+    assert seen.flags == (Flag.SIMULATED,)
+    assert seen.pass_at is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.envelope import key_id_of, seal, sign, unseal, verify
+from protocol.envelope import key_id_of, seal, sign, typ_of, unseal, verify
 from protocol.errors import Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
 from protocol.wire import MAX_MESSAGE_BYTES
@@ -25,6 +25,7 @@ def test_signed_bytes_come_back_exactly(payload: bytes) -> None:
     token = sign(payload, key=KEY, typ="a")
     verified = verify(token, key_of=known, typ="a")
     assert (verified.payload, verified.key_id, key_id_of(token)) == (payload, KEY.key_id, KEY.key_id)
+    assert typ_of(token) == "a"
 
 
 def test_largest_message_can_be_signed_sealed_and_read() -> None:

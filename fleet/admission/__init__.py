@@ -1,0 +1,53 @@
+"""Is this to be believed? Pure functions over what is known when a link of a terminal's chain arrives.
+
+A link whose signature holds is either stored or refused. Refused links (fork, retired terminal, wrong fleet or terminal) have no
+effect and wait in quarantine for a person. What is stored says what was seen; whether a certification record counts as a pass is
+decided here from four things: the decision must follow from the record's own numbers by the policy it names, which this fleet issued; the
+reference it compared with must be one of this fleet; its moment must be known well enough; and the chain must not be broken.
+
+What the fleet cannot know is who a witness is: terminals name one by an opaque operator id, and any id counts where a path needs a witness.
+
+Order of arrival does not matter: what is derived from neighbours in the chain (`Chain`) is a function of the set of stored links, and
+`judge` can be asked again when the fleet knows more (a policy put back, a setting changed).
+"""
+
+from __future__ import annotations
+
+from fleet.admission.chain import MAX_COUNTER, Admission, Chain, Position, Refusal, admit, chain_of
+from fleet.admission.decisions import supports_decision
+from fleet.admission.judgement import (
+    MAX_UNCERTAIN_SPAN,
+    ROSTER_VALIDITY,
+    Flag,
+    Judgement,
+    KnownReference,
+    judge,
+    judge_moment,
+)
+from fleet.admission.moments import CLOCK_TOLERANCE, AnyLink, Bracket, bracket_of, moment_of
+from fleet.admission.presence import KnownPresence, supersedes
+
+__all__ = [
+    "CLOCK_TOLERANCE",
+    "MAX_COUNTER",
+    "MAX_UNCERTAIN_SPAN",
+    "ROSTER_VALIDITY",
+    "Admission",
+    "AnyLink",
+    "Bracket",
+    "Chain",
+    "Flag",
+    "Judgement",
+    "KnownPresence",
+    "KnownReference",
+    "Position",
+    "Refusal",
+    "admit",
+    "bracket_of",
+    "chain_of",
+    "judge",
+    "judge_moment",
+    "moment_of",
+    "supersedes",
+    "supports_decision",
+]
