@@ -6,7 +6,9 @@ may be off, the monotonic time inside this boot, and the last moment the fleet s
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -27,15 +29,43 @@ class ClockSource(StrEnum):
     """Nothing vouches for the wall clock."""
 
 
+class ClockJump(WirePart):
+    """A change of the wall clock that time itself did not make."""
+
+    direction: Literal["forward", "backward"]
+    seconds: float = Field(gt=0)
+    """How far; at a start, how far at least."""
+    at_start: bool = False
+    """Whether it was found when the board started, against what was remembered; else it happened while the board ran."""
+
+
 class DeviceTime(WirePart):
     """One moment as the terminal saw it."""
 
     boot_id: BootId
     monotonic_ns: int = Field(ge=0)
-    """Nanoseconds on the monotonic clock of this boot."""
+    """Nanoseconds on the clock of this boot that nobody sets and that also runs while the board sleeps."""
     wall_clock: UtcTime
     source: ClockSource
     uncertainty_s: float | None = Field(default=None, ge=0)
     """Bound on the wall clock's error in seconds; None when nothing bounds it."""
     last_fleet_time: UtcTime | None = None
     """Newest moment signed by the fleet that this terminal has seen: the true time is not before it."""
+    not_before: UtcTime | None = None
+    """The true time is not before this moment by all the terminal knows: besides the fleet's time what its clock was when something vouched
+    for it, and the time it has been switched on since. None when nothing is known."""
+    jumps: int = Field(default=0, ge=0)
+    """How often the wall clock jumped in this boot, its start included."""
+    last_jump: ClockJump | None = None
+    """The newest of them."""
+
+
+def best_guess(moment: DeviceTime) -> datetime:
+    """Return the moment to reckon with where something expires: a wall clock that nothing bounds makes nothing expire by itself.
+
+    Such a clock may stand in 1970 or 2099; what is certain is the time that has passed at least.
+    """
+    if moment.uncertainty_s is not None:
+        return max(moment.wall_clock, moment.last_fleet_time or moment.wall_clock)
+    known = [found for found in (moment.not_before, moment.last_fleet_time) if found is not None]
+    return max(known, default=moment.wall_clock)

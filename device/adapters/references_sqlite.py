@@ -32,7 +32,7 @@ from device.ports import Clock, Labelled
 from device.storage import Sealer, derived, load_or_make_key
 from protocol.reference_card import CardKeys
 from protocol.roster import RosterEntry, RosterPage
-from protocol.times import ClockSource, DeviceTime
+from protocol.times import ClockSource, DeviceTime, best_guess
 
 logger = logging.getLogger(__name__)
 
@@ -277,9 +277,8 @@ class SqliteReferenceStore:
         self._database.close()
 
     def _moment(self) -> datetime:
-        now = self._clock.now()
-        # A terminal without a clock wakes up in the past; the fleet's last word keeps a roster from living longer by that.
-        return max(now.wall_clock, now.last_fleet_time or now.wall_clock)
+        # A terminal without a clock wakes up in the past or far ahead; what has certainly passed is reckoned with then.
+        return best_guess(self._clock.now())
 
     def _head(self, db: sqlite3.Connection, *, in_force: bool) -> _Head | None:
         """Return one of the two rosters, None when it is not there or has expired."""
@@ -503,7 +502,7 @@ def _owe_scrub(db: sqlite3.Connection) -> None:
 
 def _not_before(now: DeviceTime) -> datetime | None:
     """Return the latest moment that has certainly passed, None when nothing vouches for any."""
-    known = [] if now.last_fleet_time is None else [now.last_fleet_time]
+    known = [found for found in (now.last_fleet_time, now.not_before) if found is not None]
     if now.source is not ClockSource.NONE and now.uncertainty_s is not None:
         # A bound may be longer than the calendar.
         since_1970_s = max(0.0, now.wall_clock.timestamp() - now.uncertainty_s)

@@ -65,7 +65,7 @@ from protocol.outcomes import Outcome
 from protocol.policy import PathName, Policy
 from protocol.records import CertificationRecord, Purpose, SealedReference
 from protocol.references import CaptureKind
-from protocol.times import DeviceTime
+from protocol.times import DeviceTime, best_guess
 
 logger = logging.getLogger(__name__)
 
@@ -534,4 +534,4 @@ class Runner:
 
 
 def _day(moment: DeviceTime) -> date:
-    return moment.wall_clock.astimezone(_CHINA).date()
+    return best_guess(moment).astimezone(_CHINA).date()

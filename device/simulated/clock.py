@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from device.ports import Clock
-from protocol.times import ClockSource, DeviceTime
+from protocol.times import ClockJump, ClockSource, DeviceTime
 
 SIMULATED_BOOT = "00000000000000000000000000000000"
 """No kernel gives this boot id."""
@@ -29,6 +29,7 @@ class SteppedClock:
         self._boot_id = boot_id
         self._elapsed_ns = 0
         self._fleet_time: datetime | None = None
+        self._jumps: list[ClockJump] = []
         self._lock = Lock()
 
     def advance(self, nanoseconds: int) -> None:
@@ -48,6 +49,13 @@ class SteppedClock:
         self._source = ClockSource.NONE
         self._uncertainty_s = None
 
+    def set_wall_clock(self, moment: datetime) -> None:
+        """Be set by hand, which nothing vouches for: the wall clock jumps, time goes on as before."""
+        moved = (moment - self.now().wall_clock).total_seconds()
+        self._start += timedelta(seconds=moved)
+        self._jumps.append(ClockJump(direction="forward" if moved > 0 else "backward", seconds=abs(moved)))
+        self.lose_time()
+
     def monotonic_ns(self) -> int:
         """Return nanoseconds since the clock was made."""
         return self._elapsed_ns
@@ -61,6 +69,9 @@ class SteppedClock:
             source=self._source,
             uncertainty_s=self._uncertainty_s,
             last_fleet_time=self._fleet_time,
+            not_before=self._fleet_time,
+            jumps=len(self._jumps),
+            last_jump=self._jumps[-1] if self._jumps else None,
         )
 
     def note_fleet_time(self, moment: datetime, *, after_ns: int | None = None) -> None:  # noqa: ARG002 - the port's

@@ -46,6 +46,7 @@ from protocol.receipts import Receipt, Verdict
 from protocol.reference_card import CardKeys
 from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
 from protocol.staff import StaffList
+from protocol.times import best_guess
 from protocol.topics import Kind, Topic, TopicFilter, terminal_inbox
 
 logger = logging.getLogger(__name__)
@@ -352,7 +353,7 @@ class Uplink:
 
     def _check_time(self, message: RosterPage | CardKeys) -> None:
         now = self._parts.clock.now()
-        if message.expires_at <= max(now.wall_clock, now.last_fleet_time or now.wall_clock):
+        if message.expires_at <= best_guess(now):
             raise Expired(f"{message.TYPE}: expired at {message.expires_at:%Y-%m-%d %H:%M} UTC")
 
     def _drop(self, topic_name: str, error: ProtocolError) -> None:
