@@ -78,6 +78,7 @@ class Picamera2Camera:
             ) from error
         device: Any = None
         try:
+            self._look_for_it(library)
             device = library.Picamera2(self._index)
             is_turned = self._settings.rotation == 180
             # Without the queue a capture waits for a frame that begins now; with it the first one would be old.
@@ -135,7 +136,7 @@ class Picamera2Camera:
         except (RuntimeError, OSError, KeyError, cv2.error) as error:
             raise CameraUnavailable(f"camera {self._index}: frame cannot be read: {error}") from error
         finally:
-            request.release()
+            self._give_back(request)
         self._sequence += 1
         self._newest = _exposure(found)
         # The sensor's time is CLOCK_BOOTTIME, which on a board that never suspends is CLOCK_MONOTONIC.
@@ -182,6 +183,17 @@ class Picamera2Camera:
         if device is not None:
             _close(device, pending)
 
+    def _look_for_it(self, library: Any) -> None:
+        """Raise ValueError where there is no such camera.
+
+        Each `Picamera2` that cannot be opened leaves a file descriptor behind, and a missing camera is looked for for days.
+        """
+        present = len(library.Picamera2.global_camera_info())
+        if self._index >= present:
+            raise ValueError(
+                f"{present} cameras found; see that its ribbon cable sits firmly, and start the computer anew"
+            )
+
     def _focus(self, device: Any) -> dict[str, Any]:
         """Return the controls for a lens that moves; none for one that does not."""
         position = self._settings.lens_position
@@ -208,7 +220,15 @@ class Picamera2Camera:
         except TimeoutError:
             return
         self._pending = None
-        request.release()
+        self._give_back(request)
+
+    def _give_back(self, request: Any) -> None:
+        """Let the sensor have the buffer again; controls that were set go with it."""
+        try:
+            request.release()
+        except (RuntimeError, OSError, AttributeError) as error:
+            # A picamera2 that is newer than its libcamera names controls that are not there.
+            raise CameraUnavailable(f"camera {self._index}: frame cannot be given back: {error}") from error
 
 
 def _conversion(stream: str, configured: dict[str, Any]) -> tuple[int, int, int]:

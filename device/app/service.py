@@ -59,6 +59,9 @@ _EXPIRE_EVERY_NS = 60_000_000_000
 _EMPTY_RATE = 20.0
 _HUNG_NS = 15_000_000_000
 """A vision worker that neither begins nor ends a step for so long hangs: a frame is waited for half a second, and 5 s on opening."""
+_REPAIR_NS = 600_000_000_000
+"""A terminal that has been out of order for so long starts anew: that cures a library in a bad state, and each `Picamera2` that could not
+be opened has left a file descriptor behind. It is long enough for systemd's limit on starts not to be reached."""
 _STATUS_TIMEOUT_S = 10.0
 _FAULTED_WAIT_S = 0.1
 _FAULTED_STEP_NS = 1_000_000_000
@@ -66,7 +69,7 @@ _FAULTED_STEP_NS = 1_000_000_000
 
 
 class WorkerLost(DeviceError):
-    """The vision worker ended by itself; the service stops, and systemd starts it again."""
+    """The vision worker ended by itself or cannot be repaired; the service stops, and systemd starts it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,8 @@ class Terminal:
         if settings.readers.devices:
             self._readers.append(EvdevReader(settings.readers.devices))
         self._expired_ns = 0
+        self._faulted_ns: int | None = None
+        """Since when the terminal is out of order."""
         self._is_open = False
 
     def run(self, stopping: threading.Event, *, on_turn: Callable[[], None]) -> None:
@@ -202,7 +207,7 @@ class Terminal:
 
         Raises:
             PanelUnavailable: if the board cannot be opened.
-            WorkerLost: if the vision worker crashed or hangs.
+            WorkerLost: if the vision worker crashed or hangs, or the terminal stays out of order.
         """
         self._board.panel.start(self._runner.press, self._front.desk.note_board)
         if self._screen is not None:
@@ -253,8 +258,17 @@ class Terminal:
     def _check_worker(self, thread: WorkerThread) -> None:
         if not thread.is_alive:
             raise WorkerLost("vision worker: ended by itself, see the log")
-        if self._board.clock.monotonic_ns() - self._worker.beat_ns > _HUNG_NS:
+        now = self._board.clock.monotonic_ns()
+        if now - self._worker.beat_ns > _HUNG_NS:
             raise WorkerLost("vision worker: hangs in the camera or a network")
+        if self._runner.session.state is not State.FAULTED:
+            self._faulted_ns = None
+        elif self._faulted_ns is None:
+            self._faulted_ns = now
+        elif now - self._faulted_ns > _REPAIR_NS:
+            raise WorkerLost(
+                f"terminal: out of order for {_REPAIR_NS // 10**9} s, see the log; it starts anew under systemd"
+            )
 
     def _turn_fast(self, clock: FastClock) -> None:
         state = self._runner.session.state

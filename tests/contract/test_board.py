@@ -64,6 +64,10 @@ class StandInJob:
 class StandInSensor:
     """Gives a frame whenever one is asked for."""
 
+    @staticmethod
+    def global_camera_info() -> list[object]:
+        return [object()]
+
     def __init__(self, _index: int) -> None:
         self._number = 0
         self.camera_properties = {"Model": "stand-in"}

@@ -280,6 +280,16 @@ def test_a_camera_that_is_pulled_in_a_session_and_put_back_is_waited_for_aloud(m
     assert "One moment, please" in capfd.readouterr().out
 
 
+def test_a_terminal_that_stays_out_of_order_ends_so_that_systemd_starts_it_anew(make_world, eventually, monkeypatch):
+    monkeypatch.setattr("device.app.service._REPAIR_NS", 10**9)
+    world = make_world(speed="real")
+    eventually(lambda: world.tell(do="status")["state"] == "idle", "an idle terminal")
+    world.tell(do="camera", verb="unplug")
+    assert world.claim()["outcome"] == "cancelled"
+    eventually(lambda: world.errors, "the end of the service")
+    assert "out of order" in str(world.errors.pop())
+
+
 def test_a_full_outbox_stops_sessions_and_says_so(make_world, eventually):
     world = make_world(max_rows=1)
     assert world.claim(STRANGER)["outcome"] == "no_reference"

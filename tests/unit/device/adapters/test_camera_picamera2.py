@@ -59,7 +59,7 @@ class Sensor:
 
     def __init__(self, index):
         if index > 0:
-            raise IndexError("list index out of range")
+            raise RuntimeError("Camera __init__ sequence did not complete.")
         self.jobs, self.calls, self.next_request, self.controls = [], [], None, []
         self.form, self.camera_controls = "YUV420", {}
         self.camera_properties = {"Model": "imx708"}
@@ -107,11 +107,15 @@ class Sensors(list):
 
     def __init__(self):
         self.changes = {}
+        self.present = 2
 
-    def make(self, index):
+    def __call__(self, index):
         self.append(Sensor(index))
         vars(self[-1]).update(self.changes)
         return self[-1]
+
+    def global_camera_info(self):
+        return [{}] * self.present
 
 
 @pytest.fixture
@@ -120,7 +124,7 @@ def sensors(monkeypatch):
     libcamera = SimpleNamespace(
         Transform=lambda **flips: flips, ColorSpace=SimpleNamespace(Smpte170m=lambda: "smpte170m")
     )
-    monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=made.make))
+    monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=made))
     monkeypatch.setitem(sys.modules, "libcamera", libcamera)
     return made
 
@@ -246,6 +250,25 @@ def test_a_failing_capture_and_a_missing_camera_are_ours(sensors):
     assert camera.capture(0.001) is None, "a capture that failed is not what the next one gets"
     with pytest.raises(CameraUnavailable, match="camera 1: cannot be opened"):
         Picamera2Camera(index=1).start()
+    sensors.present = 0
+    with pytest.raises(
+        CameraUnavailable, match="camera 0: cannot be opened: 0 cameras found; see that its ribbon cable"
+    ):
+        Picamera2Camera().start()
+    assert len(sensors) == 1
+
+
+def test_a_frame_that_cannot_be_given_back_is_ours(sensors):
+    camera = Picamera2Camera()
+    camera.start()
+    request = sensors[0].next_request = Request(SETTLED)
+
+    def fail():
+        raise AttributeError("no attribute 'ExposureTimeMode'")
+
+    request.release = fail
+    with pytest.raises(CameraUnavailable, match="given back: no attribute 'ExposureTimeMode'"):
+        camera.capture(1.0)
 
 
 def test_without_the_library_the_message_says_where_it_comes_from(monkeypatch):
