@@ -6,14 +6,15 @@
 #   make docs    the generated pages
 #   make scenes  the synthetic people, prints and screens of demo/people, rendered anew (half an hour)
 #   make lock    the hash-pinned requirement files
-#   make test-trixie   the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
+#   make test-trixie     the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
+#   make test-picamera2  the camera adapter on the real library over libcamera's virtual pipeline, in the same folder (root, about 1 GB)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup system-packages demo test check docs scenes lock test-trixie clean
+.PHONY: setup system-packages demo test check docs scenes lock test-trixie test-picamera2 clean
 
 setup: $(STAMP)
 
@@ -61,9 +62,14 @@ scenes:
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev -c requirements/constraints.txt \
 	  --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/camera.in --python-version 3.13 --python-platform linux --extra terminal --extra camera \
+	  -c requirements/dev.txt --generate-hashes --no-header --no-annotate -q -o requirements/camera.txt
 
 test-trixie:
 	.ci/trixie
+
+test-picamera2:
+	.ci/picamera2
 
 clean:
 	rm -rf $(VENV) .build var
