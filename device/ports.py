@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -252,10 +252,40 @@ class ClaimSource(Protocol):
 
 
 class Prompter(Protocol):
-    """Tells the person what to do and what came of it."""
+    """Tells the person what to do and what came of it. Called from any thread; never waits, never raises for what a person said or did."""
 
-    def say(self, line: str) -> None:
-        """Begin to give the line with this id (`device/lines.toml`), in the languages the terminal is set to; do not wait for its end."""
+    def say(self, line: str, *, until: date | None = None) -> None:
+        """Begin to give the line with this id (`device/lines.toml`), in the languages the terminal is set to; do not wait for its end.
+
+        With `until` the sentence "certified until" that date follows. A new line takes the place of the one being given; but
+        `welcome` waits for the end of an outcome.
+        """
+
+    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
+        """Give every line from the next one on in these languages, in this order, slowly or not.
+
+        A language it does not have is left out; when it has none of them, nothing changes.
+        """
+
+    def stop(self) -> None:
+        """Fall silent, and forget what waits; may be called twice. A later line is given again."""
+
+
+class Playing(Protocol):
+    """A sound on its way to the loudspeaker."""
+
+    def wait(self) -> None:
+        """Return at its end, or once it was stopped. Raises `LoudspeakerUnavailable`."""
+
+    def stop(self) -> None:
+        """Silence it at once; may be called from any thread, twice, and after its end."""
+
+
+class Loudspeaker(Protocol):
+    """Plays sound."""
+
+    def play(self, pcm: bytes, rate_hz: int) -> Playing:
+        """Begin to play 16-bit little-endian samples of one channel. Raises `LoudspeakerUnavailable`."""
 
 
 class SlipPrinter(Protocol):

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -96,6 +97,10 @@ SettingsPath = Annotated[Path, AfterValidator(_from_folder)]
 """A path; relative ones count from the folder of the settings file."""
 
 
+VoiceTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+"""A language tag. Source: RFC 5646."""
+
+
 class Section(BaseModel):
     """A part of the settings: frozen, unknown keys refused."""
 
@@ -121,6 +126,8 @@ class Terminal(Section):
     """Interpreter; `auto` takes the first that is installed, and the record names it."""
     languages: tuple[Literal["zh", "en"], ...] = Field(default=("zh",), min_length=1)
     """Languages of the prompts, in the order in which they are given; Mandarin first, because that is who comes."""
+    voice_dirs: tuple[SettingsPath, ...] = ()
+    """Folders of voice packs, recordings or dialects; the first one that has a line speaks it, and the shipped voices come last."""
 
 
 class Keys(Section):
@@ -319,6 +326,21 @@ class Printer(Section):
     """Font file with Chinese characters, for a printer without characters in GB 18030; words are then printed as a picture."""
 
 
+class Voice(Section):
+    """The spoken prompts. Every line is written to standard output as well."""
+
+    kind: Literal["alsa", "none"] = "alsa"
+    """`alsa` speaks through `aplay`; `none` leaves a terminal that only those who can read can use."""
+    device: str = Field(default="default", min_length=1)
+    """ALSA device as `aplay -L` names it; `default` follows `/etc/asound.conf`."""
+    slow: bool = False
+    """Whether to begin with slow speech; the person can change it where there is a screen."""
+    volume: float = Field(default=1.0, ge=0, le=1)
+    """Of the samples, 1 as they were recorded; set the loudness of the room with the mixer (`alsamixer`), it lasts."""
+    languages: tuple[VoiceTag, ...] = ()
+    """Language tags of what is spoken, in this order, such as `bo` or `zh-yue`; empty: the languages of the terminal."""
+
+
 class Uplink(Section):
     """How the uplink sends: windows and waits."""
 
@@ -380,6 +402,7 @@ class Settings(Section):
     readers: Readers = Readers()
     slip: Slip = Slip()
     printer: Printer = Printer()
+    voice: Voice = Voice()
     uplink: Uplink = Uplink()
     outbox: OutboxLimits = OutboxLimits()
     courier: Courier = Courier()

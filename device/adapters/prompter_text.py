@@ -7,23 +7,17 @@ import logging
 import os
 import queue
 import threading
-import tomllib
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
+from datetime import date
 from typing import TextIO
 
 from device.errors import SettingsInvalid
+from device.lines import load_dates, load_lines, primary
 
 logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 32
 """Lines kept while nobody reads the stream: some sessions' worth; older ones help nobody any more."""
-
-
-def load_lines() -> Mapping[str, Mapping[str, str]]:
-    """Return the texts of all lines: id -> language -> text."""
-    text = files("device").joinpath("lines.toml").read_text(encoding="utf-8")
-    return dict(tomllib.loads(text))
 
 
 class TextPrompter:
@@ -43,6 +37,7 @@ class TextPrompter:
         self._stream = stream
         self._languages = tuple(languages)
         self._lines = load_lines()
+        self._dates = load_dates()
         lacking = [language for language in languages if any(language not in texts for texts in self._lines.values())]
         if lacking:
             raise SettingsInvalid([f"terminal.languages: no texts in {', '.join(lacking)}"])
@@ -50,11 +45,11 @@ class TextPrompter:
         self._thread = threading.Thread(target=self._write_all, name="prompter", daemon=True)
         self._has_failed = False
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, *, until: date | None = None) -> None:
         """Begin to write the line with this id; never waits."""
         if self._thread.ident is None:
             self._thread.start()
-        text = "".join(f"{self._lines[line][language]}\n" for language in self._languages)
+        text = "".join(f"{self._sentence(line, until, language)}\n" for language in self._languages)
         while True:
             try:
                 self._waiting.put_nowait(text)
@@ -62,6 +57,23 @@ class TextPrompter:
                 self._drop_oldest()
             else:
                 return
+
+    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:  # noqa: ARG002 - a text has no speed
+        """Write these languages from the next line on; one without texts is left out."""
+        known = tuple(dict.fromkeys(primary(tag) for tag in languages if primary(tag) in self._dates))
+        self._languages = known or self._languages
+
+    def stop(self) -> None:
+        """Forget what waits."""
+        while not self._waiting.empty():
+            self._drop_oldest()
+
+    def _sentence(self, line: str, until: date | None, language: str) -> str:
+        text = self._lines[line][language]
+        if until is None:
+            return text
+        gap = "" if language == "zh" else " "
+        return f"{text}{gap}{self._dates[language].write(until)}"
 
     def _drop_oldest(self) -> None:
         try:

@@ -17,9 +17,14 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
+from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
+from device.adapters.voice_alsa.player import AplayLoudspeaker
+from device.adapters.voice_alsa.sound import RATE_HZ, as_pcm
 from device.app.service import make_board
+from device.app.voice_check import check_pack
 from device.errors import DeviceError
 from device.ports import Camera, PrinterCondition
+from device.session.commands import Line
 from device.settings import Settings
 from device.vision.inference import Network, Networks
 from protocol.errors import ProtocolError
@@ -44,6 +49,7 @@ def selftest(settings: Settings) -> SelftestReport:
         _check("camera", lambda: _camera(settings)),
         _check("ring-light", lambda: _ring_light(settings)),
         _check("printer", lambda: _printer(settings)),
+        _check("voice", lambda: _voice(settings)),
         _check("outbox", lambda: _outbox(settings)),
         _check("signing-key", lambda: _signing_key(settings)),
         _check("policy", lambda: _policy(settings)),
@@ -146,6 +152,18 @@ def _printer(settings: Settings) -> str:
     if condition is PrinterCondition.PAPER_OUT:
         raise DeviceError(f"printer {settings.printer.device.name}: no paper; put in a new roll")
     return f"{settings.printer.device.name}: {condition}; whether it prints Chinese only a person can see"
+
+
+def _voice(settings: Settings) -> str:
+    if settings.voice.kind == "none":
+        raise _Skipped("none: only those who can read are told what to do")
+    folders = (*settings.terminal.voice_dirs, *shipped_folders())
+    for folder in folders:
+        if problems := check_pack(folder).problems:
+            raise DeviceError(f"voice pack {folder.name}: {problems[0]}; `lifecert-terminal voice check` tells all")
+    sample = VoicePack.open(shipped_folders()[0]).sound(Line.ONE_MOMENT, Speed.NORMAL)
+    AplayLoudspeaker(settings.voice.device).play(as_pcm(sample, settings.voice.volume), RATE_HZ).wait()
+    return f"{len(folders)} packs; played on {settings.voice.device}: whether it is heard only a person can say"
 
 
 def _outbox(settings: Settings) -> str:

@@ -22,7 +22,6 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.panel_gpiozero import GpiozeroPanel
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.printer_escpos import EscposPrinter
-from device.adapters.prompter_text import TextPrompter
 from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
@@ -30,6 +29,7 @@ from device.adapters.ring_light_gpiozero import GpiozeroRingLight
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.app.front import make_front
 from device.app.identity import identity_of
+from device.app.prompting import make_prompter
 from device.app.stick import ThreadedStick
 from device.desk.state import view_of
 from device.errors import DeviceError
@@ -246,6 +246,7 @@ class Terminal:
         self._board.camera.stop()
         self._board.panel.stop()
         self._front.close()
+        self._board.prompter.stop()
         self._references.close()
         self._outbox.close()
 
@@ -371,7 +372,6 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
     Raises:
         DeviceError: if a clip description cannot be used.
     """
-    spoken = TextPrompter(sys.stdout, settings.terminal.languages)
     simulated_panel = _simulated_panel(settings.panel.stuck_s) if settings.panel.kind == "simulated" else None
     panel: Panel = simulated_panel or GpiozeroPanel(settings.board, settings.panel, now_ns=system_clock.monotonic_ns)
     if settings.camera.kind == "picamera2":
@@ -382,14 +382,14 @@ def make_board(settings: Settings, system_clock: SystemClock) -> Board:
             Picamera2Camera(settings.camera),
             ring,
             panel,
-            spoken,
+            make_prompter(settings, sys.stdout),
             system_clock,
             SystemEntropy(),
             None,
             None,
             simulated_panel,
         )
-    return _simulated_board(settings, system_clock, spoken, panel, simulated_panel)
+    return _simulated_board(settings, system_clock, panel, simulated_panel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +414,6 @@ def _simulated_panel(stuck_s: float) -> SimulatedPanel:
 def _simulated_board(
     settings: Settings,
     system_clock: SystemClock,
-    spoken: TextPrompter,
     panel: Panel,
     simulated_panel: SimulatedPanel | None,
 ) -> Board:
@@ -429,7 +428,7 @@ def _simulated_board(
     clock: Clock = fast_clock or system_clock
     camera = SimulatedCamera(actor, clock)
     entropy: Entropy = SeededEntropy(chosen.entropy_seed) if chosen.entropy_seed is not None else SystemEntropy()
-    prompter = HeardPrompter(camera.hear, spoken.say)
+    prompter = make_prompter(settings, sys.stdout, HeardPrompter(camera.hear))
     ring: RingLight | None = None
     if settings.ring_light.kind == "simulated":
         ring = SimulatedRingLight(camera)

@@ -401,8 +401,8 @@ class Runner:
 
     def _carry_out(self, command: Command) -> None:
         match command:
-            case Prompt(line):
-                self._ports.prompter.say(line)
+            case Prompt(line, until):
+                self._ports.prompter.say(line, until=until)
             case SetLamp(lamp):
                 self._ports.panel.show(lamp)
             case StartTimer(timer, seconds):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from device.session.decision import Verdict
 from device.session.events import Timer
 from protocol.challenge import Action, LightChip
 from protocol.evidence import EvidenceResult
+from protocol.outcomes import Outcome
 from protocol.policy import ComparisonPolicy, IlluminationPolicy, PathName, Policy, PulsePolicy
 from protocol.records import Purpose
 
@@ -72,6 +74,18 @@ class Line(StrEnum):
     CANCELLED = "cancelled"
     NOT_STORED = "not_stored"
     OUT_OF_ORDER = "out_of_order"
+
+
+OUTCOME_LINES: Final = frozenset({*(Line(outcome.value) for outcome in Outcome), Line.NOT_STORED})
+"""What came of a session: the person waits for its last word."""
+ADVICE_LINES: Final = frozenset(
+    {
+        Line.NO_FACE,
+        Line.LOOK_AT_CAMERA,
+        *list(Line)[list(Line).index(Line.ILLUMINATION_UNIFORMITY) : list(Line).index(Line.HEAD_POSE_ROLL) + 1],
+    }
+)
+"""What to do about a sample that is not good enough; given again and again while it lasts."""
 
 
 class Lamp(StrEnum):
@@ -179,6 +193,8 @@ class Prompt:
     """Give a line by voice and screen."""
 
     line: Line
+    until: date | None = None
+    """The last day on which the subject counts as certified; said after the line."""
 
 
 @dataclass(frozen=True, slots=True)

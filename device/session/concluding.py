@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from math import isfinite
 
 from device.session.commands import (
@@ -139,7 +140,8 @@ def report(session: Session, _: RecordStored) -> Step:
     """Say what was decided, now that it is on the disk."""
     outcome = session.verdict.outcome if session.verdict else Outcome.CANCELLED
     lamp = Lamp.CERTIFIED if outcome is Outcome.CERTIFIED else Lamp.ATTENTION
-    return _show(session, lamp, Line(outcome.value))
+    until = session.verdict.certified_until if session.verdict and outcome is Outcome.CERTIFIED else None
+    return _show(session, lamp, Line(outcome.value), until)
 
 
 def report_unstored(session: Session, _: RecordNotStored) -> Step:
@@ -154,12 +156,12 @@ def expire_decided(session: Session, event: TimerExpired) -> Step:
     return session, ()
 
 
-def _show(session: Session, lamp: Lamp, line: Line) -> Step:
+def _show(session: Session, lamp: Lamp, line: Line, until: date | None = None) -> Step:
     policy = subject_of(session).policy
     return replace(session, state=State.REPORTING), (
         CancelTimer(Timer.STORE),
         SetLamp(lamp),
-        Prompt(line),
+        Prompt(line, until),
         StartTimer(Timer.RESULT, policy.timers.result_s if policy else EARLY_STORE_S),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
 from threading import Event, Lock
 
 import cv2
@@ -244,12 +245,18 @@ class SimulatedRingLight:
 
 
 class HeardPrompter:
-    """Passes every line to those who listen."""
+    """Passes every line to those who listen, whatever its language."""
 
     def __init__(self, *listeners: Callable[[str], None]) -> None:
         self._listeners = listeners
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, *, until: date | None = None) -> None:  # noqa: ARG002 - who listens acts on the line
         """Give a line to everybody."""
         for listener in self._listeners:
             listener(line)
+
+    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
+        """Change nothing: a line is the same in every language."""
+
+    def stop(self) -> None:
+        """Change nothing: a line is passed on at once."""

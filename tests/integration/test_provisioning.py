@@ -52,6 +52,8 @@ fleet = "keys/fleet.json"
 kind = "simulated"
 [panel]
 kind = "simulated"
+[voice]
+kind = "none"
 """
     )
     return path

@@ -59,6 +59,8 @@ kind = "simulated"
 kind = "simulated"
 [ring_light]
 kind = "simulated"
+[voice]
+kind = "none"
 [simulated]
 control_socket = "control.sock"
 actor = "{actor}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 from contextlib import suppress
+from datetime import date
 
 import pytest
 
-from device.adapters.prompter_text import TextPrompter, load_lines
+from device.adapters.prompter_text import TextPrompter
 from device.adapters.reader_lines import LineReader
 from device.errors import SettingsInvalid
+from device.lines import load_lines
 from device.session.commands import Line
 from device.vision.quality import COMPONENTS
 from protocol.challenge import Action
@@ -57,6 +59,37 @@ def test_lines_are_written_in_the_languages_of_the_terminal(tmp_path, eventually
         prompter.say(Line.CERTIFIED)
         eventually(lambda: said.read_text(encoding="utf-8").count("\n") == 4)
     assert said.read_text(encoding="utf-8").startswith("请张开嘴。\nPlease open your mouth.\n")
+
+
+def test_until_when_somebody_is_certified_is_written_after_the_line(eventually):
+    stream = io.StringIO()
+    TextPrompter(stream, ["zh", "en"]).say(Line.CERTIFIED, until=date(2027, 11, 8))
+    eventually(lambda: stream.getvalue().count("\n") == 2)
+    assert stream.getvalue() == (
+        "认证成功，谢谢您。有效期至2027年11月8日。\nYou are certified. Thank you. Certified until 8 November 2027.\n"
+    )
+
+
+def test_languages_change_from_the_next_line_on_and_one_without_texts_is_left_out(eventually):
+    stream = io.StringIO()
+    prompter = TextPrompter(stream, ["zh"])
+    prompter.use(["bo", "en"], is_slow=True)
+    prompter.say(Line.OPEN_MOUTH)
+    prompter.use(["bo"], is_slow=False)
+    prompter.say(Line.OPEN_MOUTH)
+    prompter.use(["zh-yue"], is_slow=False)
+    prompter.say(Line.OPEN_MOUTH)
+    eventually(lambda: stream.getvalue().count("\n") == 3)
+    assert stream.getvalue() == "Please open your mouth.\nPlease open your mouth.\n请张开嘴。\n"
+
+
+def test_what_waits_is_forgotten_when_it_stops(pipe):
+    _, writer = pipe
+    prompter = TextPrompter(writer, ["zh"])
+    prompter.stop()
+    prompter.say(Line.OPEN_MOUTH)
+    prompter.stop()
+    assert prompter._waiting.empty()
 
 
 def test_a_stream_in_memory_will_do(eventually):

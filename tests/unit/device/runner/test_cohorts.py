@@ -95,7 +95,7 @@ class Seat:
         while self.runner.turn():
             pass
 
-    def say(self, line):
+    def say(self, line, *, until=None):
         pass
 
     def order(self, generation, order):

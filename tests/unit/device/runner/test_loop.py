@@ -107,8 +107,9 @@ class Terminal:
         self.panel.start(self.runner.press)
         self.generation = 0
 
-    def say(self, line):
+    def say(self, line, *, until=None):
         self.said.append(line)
+        self.until = until
 
     def order(self, generation, order):
         self.generation = generation
@@ -178,7 +179,7 @@ def test_a_whole_session_leaves_one_complete_signed_record():
     assert (record.counter, record.previous) == (1, None)
     (row,) = terminal.outbox.unconfirmed(9)
     assert row.sha256 == sha256_of(row.envelope) == terminal.notices[-1].sha256
-    assert terminal.said[-1] is Line.CERTIFIED
+    assert (terminal.said[-1], terminal.until) == (Line.CERTIFIED, record.decision.certified_until)
     assert terminal.panel.lamp is Lamp.CERTIFIED
     terminal.clock.advance(round(POLICY.timers.result_s * 1e9))
     terminal.settle()
