@@ -33,7 +33,7 @@ from fleet.references import enrol as enrolment
 from fleet.settings import Settings, load_settings
 from fleet.status import projection
 from fleet.store import cards as card_store
-from fleet.store import policies, quarantine, rosters, terminals
+from fleet.store import lives, policies, quarantine, rosters, terminals
 from fleet.store.database import notify
 from fleet.updates import policy as policy_updates
 from protocol.courier_files import ProblemKind
@@ -60,6 +60,10 @@ card_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(card_app, name="card")
+references_app = typer.Typer(
+    help="What becomes of references: new keys, and refreshed ones with a way back.", no_args_is_help=True
+)
+app.add_typer(references_app, name="references")
 _stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -514,6 +518,101 @@ def retire_card_key(
             )
         cards.retire_key(fleet.database, key, now=fleet.clock())
         _say(f"card key {key} is given up")
+
+
+@references_app.command("rotate")
+def rotate_references(
+    domain: Annotated[str | None, typer.Option("--domain", help="Key domain; by default the one in use.")] = None,
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Bring every reference to a new key domain, without new pictures; run again it goes on where it was cut off."""
+    # Loaded here, because the other commands need no numpy.
+    from fleet.references import domains
+
+    with _open(config) as fleet:
+        if domain is None:
+            with fleet.database.begin() as connection:
+                domain = domains.current_domain(connection, fleet.settings.references.key_domain)
+        done = domains.rotate(fleet.database, fleet.keys, domain, now=fleet.clock())
+        if as_json:
+            _print_json(asdict(done))
+            return
+        _say(f"{done.moved} references moved from key domain {domain} to {done.domain}")
+        if done.left:
+            _say(f"{done.left} were moved too often before and stay; enrol these people anew")
+
+
+@references_app.command("proposals")
+def list_proposals(config: Config = _CONFIG, as_json: AsJson = False) -> None:
+    """List the refreshed references that wait for somebody's approval, oldest first."""
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            found = lives.proposals(connection, limit=_MOST_LISTED)
+        rows = [
+            {
+                "reference_id": kept.reference.reference_id,
+                "subject_id": kept.subject_id,
+                "record_id": kept.proposed_record,
+                "captured_at": kept.reference.captured_at.isoformat(),
+                "quality": kept.reference.quality,
+                "likeness": kept.likeness,
+            }
+            for kept in found
+        ]
+        if as_json:
+            typer.echo(json.dumps(rows))
+            return
+        table = Table("reference", "subject", "record", "captured", "quality", "likeness")
+        for row in rows:
+            table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+        Terminal().print(table)
+
+
+@references_app.command("approve")
+def approve_reference(
+    reference: Annotated[str, typer.Argument(help="Reference id.")],
+    by: Annotated[str, typer.Option("--as", help="Your name, recorded as you give it.")],
+    config: Config = _CONFIG,
+) -> None:
+    """Put a proposed reference in use; the one it displaces is set aside, as the way back."""
+    from fleet.references import refresh
+
+    with _open(config) as fleet:
+        subject_id = refresh.approve(
+            fleet.database, fleet.keys, reference, by=by, most=refresh.MOST_IN_USE, now=fleet.clock()
+        )
+        _say(f"reference {reference} of subject {subject_id} is in use")
+
+
+@references_app.command("reject")
+def reject_reference(
+    reference: Annotated[str, typer.Argument(help="Reference id.")],
+    by: Annotated[str, typer.Option("--as", help="Your name, recorded as you give it.")],
+    config: Config = _CONFIG,
+) -> None:
+    """Erase a proposed reference."""
+    from fleet.references import refresh
+
+    with _open(config) as fleet:
+        subject_id = refresh.reject(fleet.database, fleet.keys, reference, by=by, now=fleet.clock())
+        _say(f"reference {reference} of subject {subject_id} is rejected")
+
+
+@references_app.command("revert")
+def revert_reference(
+    subject: Annotated[str, typer.Argument(help="Subject id or document number; - reads it from input.")],
+    by: Annotated[str, typer.Option("--as", help="Your name, recorded as you give it.")],
+    config: Config = _CONFIG,
+) -> None:
+    """Take the newest refreshed reference of a subject out of use, and what it displaced back in."""
+    from fleet.references import refresh
+
+    with _open(config) as fleet:
+        with fleet.database.begin() as connection:
+            who = enrolment.find_subject(connection, _named(subject), fleet.keys)
+        out, back = refresh.revert(fleet.database, fleet.keys, who, by=by, now=fleet.clock())
+        _say(f"reference {out} of subject {who} is out of use" + (f", {back} is back" if back else ""))
 
 
 @app.command("publish-policy")

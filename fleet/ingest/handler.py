@@ -94,6 +94,7 @@ class Handler:
         accept_simulated: bool,
         statement_months: int,
         clock: Clock,
+        key_domain: str | None = None,
     ) -> None:
         self._database = database
         self._keys = keys
@@ -102,7 +103,7 @@ class Handler:
         self._accept_simulated = accept_simulated
         self._statement_months = statement_months
         self._clock = clock
-        self._rosters = RosterIssuer(fleet_id, keys)
+        self._rosters = RosterIssuer(fleet_id, keys, key_domain=key_domain)
 
     def handle(self, messages: Sequence[Inbound]) -> list[Outbound]:
         """Take in a batch and return the answers to it.

@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 from fleet.clock import day_of
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FleetKeys, as_wire_secret
+from fleet.references.domains import feature_keys
 from fleet.references.enrol import Enrolment, find_subject
-from fleet.store import cards, rosters, subjects
+from fleet.store import cards, lives, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.subjects import StoredSubject
 from fleet.store.terminals import StoredTerminal, find_terminals
@@ -128,12 +129,16 @@ def issue_from_store(
                 " that an officer has confirmed"
             )
         key = newest_key(connection, keys)
-        features = rekey(best.vector(), _feature_key(keys, best.key_domain), key.feature_key())
+        known = feature_keys(connection, keys)
+        if best.key_domain not in known:
+            raise FleetError(f"key domain {best.key_domain}: no key; restore the keys from a backup")
+        features = rekey(best.vector(), known[best.key_domain], key.feature_key())
         moved = best.model_copy(update={"features": encode_features(features)})
         issued = _issue(connection, keys, subject, _Source(moved, None), key, fleet_id=fleet_id, now=now)
         if forget:
+            # Replaced and not withdrawn: what was certified with them before, and has not arrived yet, still counts.
             for reference in references:
-                subjects.withdraw_reference(connection, reference.reference_id, now=now)
+                lives.replace(connection, reference.reference_id, by=issued.card.card_id)
             rosters.touch(connection, subject.subject_id)
             issued = replace(issued, forgotten=len(references))
     return issued
@@ -249,13 +254,6 @@ def _subject(connection: Connection, who: str, keys: FleetKeys) -> StoredSubject
     if found is None:
         raise NotFound("no such subject")
     return found
-
-
-def _feature_key(keys: FleetKeys, domain: str) -> bytes:
-    key = keys.feature_keys.get(domain)
-    if key is None:
-        raise FleetError(f"key domain {domain}: no key; restore the keys from a backup")
-    return key
 
 
 def _opened(stored: cards.StoredCardKey, keys: FleetKeys) -> CardKey:

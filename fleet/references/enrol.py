@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from fleet.clock import day_of
 from fleet.errors import FleetError, NotFound, PictureRefused, Refused
 from fleet.keys import FleetKeys
+from fleet.references.domains import current_domain, feature_keys
 from fleet.store import rosters, subjects
 from fleet.store.database import Database
 from fleet.store.terminals import find_terminals
@@ -127,11 +128,15 @@ def enrol(
         NotFound: if there is no such subject.
         FleetError: if the key domain has no key or the features are unusable.
     """
-    reference = _protected(keys, report, enrolment, key_domain, validity_months, now, zone)
     with database.begin() as connection:
         # Before anything else, as everything that changes rosters: an assignment going on is then either seen or sees this.
         find_terminals(connection, lock=True)
         subject_id = find_subject(connection, who, keys)
+        domain = current_domain(connection, key_domain)
+        secret = feature_keys(connection, keys).get(domain)
+        if secret is None:
+            raise FleetError(f"key domain {domain}: no key; run `lifecert-fleet init`")
+        reference = _protected(secret, report, enrolment, domain, validity_months, now, zone)
         officer = (
             None
             if enrolment.officer is None
@@ -158,7 +163,7 @@ def withdraw(database: Database, reference_id: str, *, now: datetime) -> str:
 
 
 def _protected(
-    keys: FleetKeys,
+    key: bytes,
     report: FeatureReport,
     enrolment: Enrolment,
     key_domain: str,
@@ -166,9 +171,6 @@ def _protected(
     now: datetime,
     zone: tzinfo,
 ) -> Reference:
-    key = keys.feature_keys.get(key_domain)
-    if key is None:
-        raise FleetError(f"key domain {key_domain}: no key; run `lifecert-fleet init`")
     try:
         features = encode_features(protect(report.vector(), key))
     except ValueError as error:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from fleet.admission import ROSTER_VALIDITY
 from fleet.keys import FleetKeys, as_wire_secret
+from fleet.references.domains import current_domain, feature_keys
 from fleet.store.rosters import RosterChange, changes_after, set_pushed
 from fleet.store.subjects import usable_references
 from fleet.store.terminals import StoredTerminal
@@ -23,9 +24,17 @@ _PAGE_BYTES = 384 * 1024
 class RosterIssuer:
     """Makes roster pages for terminals of one fleet."""
 
-    def __init__(self, fleet_id: str, keys: FleetKeys) -> None:
+    def __init__(self, fleet_id: str, keys: FleetKeys, *, key_domain: str | None = None) -> None:
+        """Prepare.
+
+        Args:
+            fleet_id: the fleet.
+            keys: its keys.
+            key_domain: the domain that the settings name for new references; None where terminals are to make none.
+        """
         self._fleet_id = fleet_id
         self._keys = keys
+        self._key_domain = key_domain
 
     def pages(
         self, connection: Connection, terminal: StoredTerminal, *, have: int, now: datetime, today: date
@@ -37,40 +46,34 @@ class RosterIssuer:
         """
         after = have if have <= terminal.roster_version else 0
         pages: list[bytes] = []
+        secrets = {name: as_wire_secret(secret) for name, secret in feature_keys(connection, self._keys).items()}
+        domain = None if self._key_domain is None else current_domain(connection, self._key_domain)
         while True:
             found = changes_after(connection, terminal.terminal_id, after, PAGE_ENTRIES)
             references = usable_references(connection, [c.subject_id for c in found if not c.removed], today=today)
             entries = list(_fitting(found, references))
             complete = len(entries) == len(found) < PAGE_ENTRIES
             upto = terminal.roster_version if complete else entries[-1].roster_version
-            pages.append(self._sealed(terminal, after=after, upto=upto, complete=complete, entries=entries, now=now))
+            page = RosterPage(
+                fleet_id=self._fleet_id,
+                terminal_id=terminal.terminal_id,
+                issued_at=now,
+                expires_at=now + ROSTER_VALIDITY,
+                after=after,
+                upto=upto,
+                complete=complete,
+                claim_key=as_wire_secret(self._keys.claim_key),
+                feature_keys=secrets,
+                enrolment_domain=domain,
+                entries=tuple(entries),
+            )
+            pages.append(self._sealed(page, terminal))
             if complete:
                 set_pushed(connection, terminal.terminal_id, upto)
                 return pages
             after = upto
 
-    def _sealed(
-        self,
-        terminal: StoredTerminal,
-        *,
-        after: int,
-        upto: int,
-        complete: bool,
-        entries: list[RosterEntry],
-        now: datetime,
-    ) -> bytes:
-        page = RosterPage(
-            fleet_id=self._fleet_id,
-            terminal_id=terminal.terminal_id,
-            issued_at=now,
-            expires_at=now + ROSTER_VALIDITY,
-            after=after,
-            upto=upto,
-            complete=complete,
-            claim_key=as_wire_secret(self._keys.claim_key),
-            feature_keys={domain: as_wire_secret(secret) for domain, secret in self._keys.feature_keys.items()},
-            entries=tuple(entries),
-        )
+    def _sealed(self, page: RosterPage, terminal: StoredTerminal) -> bytes:
         signed = sign(page.to_bytes(), key=self._keys.signing, typ=ROSTER_TYP)
         return seal(signed, reader=terminal.sealing_key)
 

@@ -160,5 +160,5 @@ def set_policy(connection: Connection, calibration_id: str, policy_version: str)
 
 _USABLE = (
     "FROM references_ r JOIN subjects s USING (subject_id)"
-    " WHERE r.withdrawn_at IS NULL AND r.valid_until >= :today AND (CAST(:area AS text) IS NULL OR s.area = :area)"
+    " WHERE r.withdrawn_at IS NULL AND r.state = 'active' AND r.valid_until >= :today AND (CAST(:area AS text) IS NULL OR s.area = :area)"
 )

@@ -76,7 +76,7 @@ def subject_lines(connection: Connection, *, after: str, limit: int, area: str |
         text(
             "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.last_outcome,"
             " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
-            " AND r.withdrawn_at IS NULL) AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
+            " AND r.withdrawn_at IS NULL AND r.state = 'active') AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
             " WHERE s.subject_id > :after AND (CAST(:area AS text) IS NULL OR s.area = :area)"
             " ORDER BY s.subject_id LIMIT :limit"
         ),
@@ -91,7 +91,7 @@ def latest_subject_lines(connection: Connection, *, limit: int) -> list[SubjectL
         text(
             "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.last_outcome,"
             " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
-            " AND r.withdrawn_at IS NULL) AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
+            " AND r.withdrawn_at IS NULL AND r.state = 'active') AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
             " ORDER BY t.last_event_at DESC NULLS LAST, s.created_at, s.subject_id LIMIT :limit"
         ),
         {"limit": min(limit, MAX_PAGE)},

@@ -125,15 +125,25 @@ def add_reference(
 
 
 def withdraw_reference(connection: Connection, reference_id: str, *, now: datetime) -> str | None:
-    """Erase a reference's features and mark it withdrawn; return its subject, or None if it is not in use."""
+    """Erase a reference's features and mark it withdrawn; return its subject, or None if it is not in use.
+
+    What it was re-keyed from or to goes with it, whichever of the ids is named.
+    """
     found = connection.execute(
         text(
-            "UPDATE references_ SET withdrawn_at = :now, features = ''::bytea"
-            " WHERE reference_id = :id AND withdrawn_at IS NULL RETURNING subject_id"
+            "WITH RECURSIVE line AS ("
+            " SELECT subject_id, reference_id, replaced_by FROM references_ WHERE reference_id = :id"
+            " UNION SELECT r.subject_id, r.reference_id, r.replaced_by FROM references_ r JOIN line"
+            " ON r.subject_id = line.subject_id"
+            " AND (r.reference_id = line.replaced_by OR r.replaced_by = line.reference_id)"
+            ") UPDATE references_ r SET withdrawn_at = :now, features = ''::bytea FROM line"
+            " WHERE r.subject_id = line.subject_id AND r.reference_id = line.reference_id AND r.withdrawn_at IS NULL"
+            " RETURNING r.subject_id"
         ),
         {"id": reference_id, "now": now},
-    ).scalar_one_or_none()
-    return None if found is None else str(found)
+    ).scalars()
+    subject_ids = {str(subject_id) for subject_id in found}
+    return subject_ids.pop() if subject_ids else None
 
 
 def usable_references(
@@ -142,14 +152,14 @@ def usable_references(
     """Return the references in use and still valid, by subject, newest first."""
     rows = connection.execute(
         text(
-            "SELECT * FROM references_ WHERE subject_id = ANY(:ids) AND withdrawn_at IS NULL AND valid_until >= :today"
-            " ORDER BY subject_id, captured_at DESC, reference_id"
+            "SELECT * FROM references_ WHERE subject_id = ANY(:ids) AND withdrawn_at IS NULL AND state = 'active'"
+            " AND valid_until >= :today ORDER BY subject_id, captured_at DESC, reference_id"
         ),
         {"ids": list(subject_ids), "today": today},
     ).mappings()
     found: dict[str, tuple[Reference, ...]] = {}
     for row in rows:
-        found[row["subject_id"]] = (*found.get(row["subject_id"], ()), _reference(row))
+        found[row["subject_id"]] = (*found.get(row["subject_id"], ()), reference_of(row))
     return found
 
 
@@ -200,7 +210,8 @@ def lock_subjects(connection: Connection, subject_ids: Sequence[str]) -> dict[st
 _SUBJECT = "SELECT subject_id, claim_token, area, name_sealed, document_sealed FROM subjects"
 
 
-def _reference(row: RowMapping) -> Reference:
+def reference_of(row: RowMapping) -> Reference:
+    """Return the reference in a row of `references_`."""
     features = row["features"]
     if not isinstance(features, bytes):
         raise TypeError("references_.features: bytes expected")

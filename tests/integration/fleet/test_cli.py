@@ -223,6 +223,27 @@ def test_a_card_is_issued_listed_and_revoked(office: Office) -> None:
     assert json.loads(office.done("card", "list", "--json"))["keys"] == []
 
 
+def test_references_move_to_new_keys_and_what_does_not_wait_cannot_be_decided(office: Office) -> None:
+    office.done("init")
+    (office.folder / "people.csv").write_text(HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n")
+    office.done("import-subjects", "people.csv")
+    (office.folder / "photo.ppm").write_bytes(b"P6 1 1 255 abc")
+    kind = ("--kind", "photo-confirmed", "--officer", "clerk", "--legal-basis", "consent")
+    made = json.loads(office.done("enrol", "photo.ppm", "--subject", "-", *kind, "--json", text=number(1) + "\n"))
+    found = json.loads(office.done("references", "rotate", "--json"))
+    assert found == {"domain": "d1-r1", "moved": 1, "left": 0}
+    again = json.loads(office.done("references", "rotate", "--json"))
+    assert again == {"domain": "d1-r2", "moved": 1, "left": 0}
+    stale = office.run("references", "rotate", "--domain", "d1")
+    assert (stale.exit_code, "was replaced by d1-r1" in stale.stderr) == (1, True)
+    assert json.loads(office.done("references", "proposals", "--json")) == []
+    for command in ("approve", "reject"):
+        refused = office.run("references", command, made["reference_id"], "--as", "Qian")
+        assert (refused.exit_code, "does not wait" in refused.stderr) == (1, True)
+    none = office.run("references", "revert", made["subject_id"], "--as", "Qian")
+    assert (none.exit_code, "no refreshed reference" in none.stderr) == (1, True)
+
+
 def test_serve_starts_again_on_the_same_data_after_kill_9(office: Office, start: Any, eventually: Any) -> None:
     office.done("init")
     first = start()
