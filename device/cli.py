@@ -643,7 +643,7 @@ def _load(config: Path) -> Settings:
 
 def _slip_checker(config: Path, fleet: Path | None) -> tuple[FleetIdentity, Sequence[str], DeviceTime]:
     """Return whose slips are checked, in which languages, and now."""
-    from device.adapters.clock_system import SystemClock
+    from device.adapters.clock_system import SystemClock, moment_of_system
     from device.adapters.signer_keyfile import load_fleet_identity
     from device.errors import DeviceError
     from protocol.errors import ProtocolError
@@ -653,7 +653,7 @@ def _slip_checker(config: Path, fleet: Path | None) -> tuple[FleetIdentity, Sequ
         if fleet is not None:
             identity = FleetIdentity.parse(fleet.read_bytes())
             identity.signing_key.key()
-            return identity, ("zh", "en"), SystemClock(Path(os.devnull)).now()
+            return identity, ("zh", "en"), moment_of_system()
         settings = _load(config)
         identity = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
         return identity, settings.terminal.languages, SystemClock(settings.clock_path).now()

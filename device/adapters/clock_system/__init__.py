@@ -35,9 +35,14 @@ from device.adapters.clock_system.judging import (
 from device.adapters.clock_system.kernel import read_system
 from protocol.times import DeviceTime
 
-__all__ = ["Readings", "SystemClock", "read_system"]
+__all__ = ["Readings", "SystemClock", "moment_of_system", "read_system"]
 
 logger = logging.getLogger(__name__)
+
+
+def moment_of_system() -> DeviceTime:
+    """Return the moment with what this computer alone says of it, for a command that remembers nothing and writes no file."""
+    return judge(read_system(), Memory())
 
 
 class SystemClock:

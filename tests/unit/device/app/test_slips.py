@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from device.adapters.clock_system import SystemClock
 from device.app.slips import check_as_data, check_in_words, slip_sheet, today_of, verify_slip
 from device.cli import app
 from device.simulated.clock import SteppedClock
@@ -139,8 +140,15 @@ def test_what_is_not_valid_ends_with_1_and_says_why(desk: Desk, text: str, verdi
     assert (said["valid"], said["verdict"]) == (False, verdict)
 
 
-def test_a_computer_that_is_no_terminal_checks_with_the_identity_file(desk: Desk, tmp_path: Path) -> None:
+def test_a_computer_that_is_no_terminal_checks_with_the_identity_file(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "terminal.toml").unlink()
+
+    def remember(_self: SystemClock, _memory: object) -> None:
+        pytest.fail("a checker remembers nothing: as root, its file in place of a device would replace the device")
+
+    monkeypatch.setattr(SystemClock, "_remember", remember)
     found = desk.call("verify-slip", slip(TODAY), "--fleet", str(tmp_path / "fleet.json"))
     assert found.exit_code == 0
     missing = desk.call("verify-slip", slip(TODAY), "--fleet", str(tmp_path / "none.json"))
