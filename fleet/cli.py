@@ -22,9 +22,18 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from fleet.admission import ROSTER_VALIDITY
-from fleet.app import Fleet, make_handler, open_fleet
+from fleet.app import Fleet, make_handler
 from fleet.clock import day_of
-from fleet.errors import FleetError, ImportRefused, NotFound, Refused, SettingsInvalid
+from fleet.commands import operators, places
+from fleet.commands.shared import CONFIG as _CONFIG
+from fleet.commands.shared import EXIT_FAILED, EXIT_USAGE, AsJson, Config
+from fleet.commands.shared import fail as _fail
+from fleet.commands.shared import opened as _open
+from fleet.commands.shared import print_json as _print_json
+from fleet.commands.shared import reporting as _reporting
+from fleet.commands.shared import say as _say
+from fleet.commands.shared import stderr as _stderr
+from fleet.errors import NotFound, Refused, SettingsInvalid
 from fleet.exchange.subjects_csv import import_rows, read_rows
 from fleet.ingest.courier import FleetCourier
 from fleet.keys import load_keys, make_keys
@@ -37,14 +46,8 @@ from fleet.store import lives, policies, quarantine, rosters, terminals
 from fleet.store.database import notify
 from fleet.updates import policy as policy_updates
 from protocol.courier_files import ProblemKind
-from protocol.errors import ProtocolError
 from protocol.references import CaptureKind, LegalBasis
 from protocol.registration import FleetIdentity, read_registration
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_SETTINGS = 78
-"""EX_CONFIG of sysexits.h."""
 
 app = typer.Typer(
     name="lifecert-fleet",
@@ -64,7 +67,8 @@ references_app = typer.Typer(
     help="What becomes of references: new keys, and refreshed ones with a way back.", no_args_is_help=True
 )
 app.add_typer(references_app, name="references")
-_stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
+app.add_typer(operators.app, name="operator")
+app.add_typer(places.app, name="places")
 
 
 class Only(StrEnum):
@@ -81,10 +85,7 @@ class Kind(StrEnum):
     PHOTO_CONFIRMED = "photo-confirmed"
 
 
-Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
 Stick = Annotated[Path, typer.Argument(metavar="DIR", help="Where the stick is mounted.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-_CONFIG = Path("fleet.toml")
 _MOST_LISTED = 1000
 _FEATURES = "features_mobilefacenet"
 """The feature network a terminal has unless its settings name another."""
@@ -831,7 +832,7 @@ def _register(connection: Any, fleet: Fleet, terminal_id: str, area: str, regist
         )
     if known.retired_at is not None:
         raise Refused(f"terminal {terminal_id}: was retired; give it new keys and another name")
-    terminals.set_area(connection, terminal_id, area)
+    terminals.set_area(connection, terminal_id, area, now=fleet.clock())
 
 
 def _write_settings(path: Path, fleet_id: str) -> None:
@@ -845,41 +846,6 @@ def _write_settings(path: Path, fleet_id: str) -> None:
     _say(f"settings written to {path}")
 
 
-@contextmanager
-def _open(config: Path) -> Iterator[Fleet]:
-    with _reporting(), open_fleet(load_settings(config)) as fleet:
-        yield fleet
-
-
-@contextmanager
-def _reporting() -> Iterator[None]:
-    try:
-        yield
-    except SettingsInvalid as error:
-        for problem in error.problems:
-            _say(problem)
-        raise typer.Exit(EXIT_SETTINGS) from error
-    except ImportRefused as error:
-        for problem in error.problems:
-            _say(problem)
-        raise typer.Exit(EXIT_FAILED) from error
-    except (FleetError, ProtocolError) as error:
-        _fail(str(error), EXIT_FAILED)
-
-
 def _named(subject: str) -> str:
     """Return whom an option names; a number given by input stands in no list of processes."""
     return sys.stdin.readline().strip() if subject == "-" else subject
-
-
-def _fail(message: str, status: int) -> None:
-    _say(message)
-    raise typer.Exit(status)
-
-
-def _say(message: str) -> None:
-    _stderr.print(message)
-
-
-def _print_json(found: dict[str, Any]) -> None:
-    typer.echo(json.dumps(found))

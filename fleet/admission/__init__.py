@@ -25,6 +25,7 @@ from fleet.admission.judgement import (
     judge_moment,
 )
 from fleet.admission.moments import CLOCK_TOLERANCE, AnyLink, Bracket, bracket_of, moment_of
+from fleet.admission.operators import KnownOperator, KnownStaff, covers
 from fleet.admission.presence import KnownPresence, supersedes
 
 __all__ = [
@@ -38,13 +39,16 @@ __all__ = [
     "Chain",
     "Flag",
     "Judgement",
+    "KnownOperator",
     "KnownPresence",
     "KnownReference",
+    "KnownStaff",
     "Position",
     "Refusal",
     "admit",
     "bracket_of",
     "chain_of",
+    "covers",
     "judge",
     "judge_moment",
     "moment_of",

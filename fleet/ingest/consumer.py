@@ -31,6 +31,7 @@ from fleet.ingest.handler import Handler, Inbound, Outbound
 from fleet.settings import BrokerSettings
 from fleet.store.cards import CARD_CHANNEL
 from fleet.store.database import Availability, Database
+from fleet.store.operators import STAFF_CHANNEL
 from fleet.store.policies import POLICY_CHANNEL
 from fleet.store.rosters import ROSTER_CHANNEL
 from protocol.errors import ProtocolError
@@ -291,7 +292,7 @@ class Consumer:
         retry_s = _FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
-                with self._database.listen(ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL) as connection:
+                with self._database.listen(ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL, STAFF_CHANNEL) as connection:
                     self._listener_state.back()
                     retry_s = _FIRST_RETRY_S
                     self._publish([*self._standing(), *self._handler.push_rosters()])
@@ -314,10 +315,14 @@ class Consumer:
                     self._publish(self._standing(notice.payload or None))
                 if notice.channel == CARD_CHANNEL:
                     self._publish(self._handler.push_card_keys(notice.payload or None))
+                if notice.channel == STAFF_CHANNEL:
+                    self._publish(self._handler.push_staff(notice.payload or None))
             if self._policy_wanted.is_set():
                 self._policy_wanted.clear()
                 self._publish(self._standing())
             waited_s += _NOTICE_WAIT_S
+            if waited_s >= _CATCH_UP_S:
+                self._publish(self._handler.push_staff())
             if noticed or waited_s >= _CATCH_UP_S:
                 waited_s = 0.0
                 self._publish(self._handler.push_rosters())

@@ -34,6 +34,7 @@ from fleet.errors import DatabaseUnavailable, NotFound
 from fleet.keys import FleetKeys
 from fleet.references.cards import RESEND_AFTER, sealed_card_keys
 from fleet.references.rosters import RosterIssuer
+from fleet.staff.lists import StaffIssuer
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
 from fleet.store import cards, links, policies, quarantine, rosters, terminals
@@ -173,12 +174,17 @@ class Handler:
             return list(self._roster(connection, terminal, 0, self._clock()))
 
     def standing(self, only: str | None = None) -> list[Outbound]:
-        """Return what every terminal in service, or one, is always to have: policy, statement about its key, card keys.
+        """Return what every terminal in service, or one, is always to have: policy, statement about its key, card keys, staff list.
 
         Raises:
             DatabaseUnavailable: as any transaction.
         """
-        return [*self.push_policy(only), *self.push_attestations(only), *self.push_card_keys(only)]
+        return [
+            *self.push_policy(only),
+            *self.push_attestations(only),
+            *self.push_card_keys(only),
+            *self.push_staff(only, anew=True),
+        ]
 
     def push_policy(self, only: str | None = None) -> list[Outbound]:
         """Return the policy in force for every terminal in service, or for one; empty if there is none.
@@ -232,6 +238,17 @@ class Handler:
             known = terminals.find_terminals(connection, None if only is None else [only])
             return self._card_keys(connection, [t for t in known.values() if t.retired_at is None], self._clock())
 
+    def push_staff(self, only: str | None = None, *, anew: bool = False) -> list[Outbound]:
+        """Return the staff lists that changed or will soon run out, or all of them anew; for every terminal in service, or for one.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        with self._database.begin() as connection:
+            known = terminals.find_terminals(connection, None if only is None else [only])
+            wanted = [terminal for terminal in known.values() if terminal.retired_at is None]
+            return self._staff(connection, wanted, self._clock(), anew=anew)
+
     def attestations_from(self) -> date:
         """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""
         return first_day(day_of(self._clock(), self._zone))
@@ -247,6 +264,9 @@ class Handler:
                 terminal = batch.terminals[terminal_id]
                 answers += self._roster(connection, terminal, have, self._clock())
             answers += self._card_keys_due(connection, batch)
+            if batch.roster_requests:
+                asking = [batch.terminals[name] for name in sorted(batch.roster_requests)]
+                answers += self._staff(connection, asking, self._clock())
         return [*self._receipts(batch.verdicts), *answers]
 
     def _roster(self, connection: Connection, terminal: StoredTerminal, have: int, now: datetime) -> Iterable[Outbound]:
@@ -275,6 +295,15 @@ class Handler:
                 sealed_card_keys(connection, self._keys, terminal, fleet_id=self._fleet_id, now=now, zone=self._zone),
             )
             for terminal in wanted
+        ]
+
+    def _staff(
+        self, connection: Connection, wanted: Sequence[StoredTerminal], now: datetime, *, anew: bool = False
+    ) -> list[Outbound]:
+        issuer = StaffIssuer(connection, self._keys, fleet_id=self._fleet_id, now=now, zone=self._zone)
+        return [
+            Outbound(Topic(self._fleet_id, name, Kind.STAFF), sealed)
+            for name, sealed in issuer.due(wanted, anew=anew).items()
         ]
 
     def _receipts(self, verdicts: dict[str, list[ReceiptItem]]) -> list[Outbound]:

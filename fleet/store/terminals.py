@@ -64,7 +64,7 @@ def add_terminal(
     now: datetime,
 ) -> bool:
     """Register a terminal; return False if the id is taken."""
-    return (
+    added = (
         connection.execute(
             text(
                 "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at) VALUES"
@@ -81,13 +81,19 @@ def add_terminal(
         ).scalar_one_or_none()
         is not None
     )
+    if added:
+        _note_area(connection, terminal_id, area, now)
+    return added
 
 
-def set_area(connection: Connection, terminal_id: str, area: str) -> None:
-    """Move a terminal to another area."""
-    connection.execute(
-        text("UPDATE terminals SET area = :area WHERE terminal_id = :id"), {"id": terminal_id, "area": area}
-    )
+def set_area(connection: Connection, terminal_id: str, area: str, *, now: datetime) -> None:
+    """Move a terminal to another area; where it stood before is kept."""
+    moved = connection.execute(
+        text("UPDATE terminals SET area = :area WHERE terminal_id = :id AND area <> :area RETURNING 1"),
+        {"id": terminal_id, "area": area},
+    ).scalar_one_or_none()
+    if moved is not None:
+        _note_area(connection, terminal_id, area, now)
 
 
 def retire(connection: Connection, terminal_id: str, *, now: datetime) -> bool:
@@ -144,6 +150,16 @@ _COLUMNS = (
     "terminal_id, area, signing_key, sealing_key, retired_at, last_counter, roster_version, roster_pushed,"
     " presence_state, presence_connection, presence_boot_id, presence_said_at"
 )
+
+
+def _note_area(connection: Connection, terminal_id: str, area: str, now: datetime) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO terminal_areas (terminal_id, since, area) VALUES (:id, :now, :area)"
+            " ON CONFLICT (terminal_id, since) DO UPDATE SET area = EXCLUDED.area"
+        ),
+        {"id": terminal_id, "now": now, "area": area},
+    )
 
 
 def _terminal(row: Row[tuple[object, ...]]) -> StoredTerminal:

@@ -1,0 +1,1 @@
+"""Groups of subcommands, each with a module of its own; `fleet.cli` puts them together."""

@@ -1,0 +1,35 @@
+"""`lifecert-fleet places`: the places that operators choose from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
+from fleet.exchange.places_csv import import_places, read_places
+
+app = typer.Typer(help="Places: villages, streets and homes that a visit can be at.", no_args_is_help=True)
+
+
+@app.callback()
+def root() -> None:
+    """Places: villages, streets and homes that a visit can be at."""
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="CSV in UTF-8 with a heading line: code, name, area.")],
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Import places; those that are there are brought up to date. All or nothing."""
+    with opened(config) as fleet:
+        places = read_places(file)
+        done = import_places(fleet.database, places)
+        if as_json:
+            print_json(asdict(done))
+        else:
+            say(f"{len(places)} places: {done.new} new, {done.changed} changed, {done.unchanged} unchanged")

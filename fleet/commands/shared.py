@@ -1,0 +1,67 @@
+"""What all commands share: options, the opened fleet, and how results and errors are reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console as Terminal
+
+from fleet.app import Fleet, open_fleet
+from fleet.errors import FleetError, ImportRefused, SettingsInvalid
+from fleet.settings import load_settings
+from protocol.errors import ProtocolError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SETTINGS = 78
+"""EX_CONFIG of sysexits.h."""
+
+CONFIG = Path("fleet.toml")
+Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def opened(config: Path) -> Iterator[Fleet]:
+    """Give the fleet of a settings file; errors end the program with one line each."""
+    with reporting(), open_fleet(load_settings(config)) as fleet:
+        yield fleet
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn errors of ours into one line each and the exit status that goes with them."""
+    try:
+        yield
+    except SettingsInvalid as error:
+        for problem in error.problems:
+            say(problem)
+        raise typer.Exit(EXIT_SETTINGS) from error
+    except ImportRefused as error:
+        for problem in error.problems:
+            say(problem)
+        raise typer.Exit(EXIT_FAILED) from error
+    except (FleetError, ProtocolError) as error:
+        fail(str(error), EXIT_FAILED)
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Say why, and end the program."""
+    say(message)
+    raise typer.Exit(status)
+
+
+def say(message: str) -> None:
+    """Tell the person at the keyboard; results go to the other stream."""
+    stderr.print(message)
+
+
+def print_json(found: dict[str, Any]) -> None:
+    """Print a result for a program."""
+    typer.echo(json.dumps(found))

@@ -1,0 +1,203 @@
+"""Operators and places, and the staff lists that terminals get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fleet.errors import NotFound, Refused
+from fleet.exchange.places_csv import import_places
+from fleet.ingest.handler import Outbound
+from fleet.staff import lists, registry
+from fleet.staff.registry import Given
+from fleet.store import operators, terminals
+from fleet.store.operators import StaffBook, StoredPlace
+from protocol.envelope import sign, unseal, verify
+from protocol.roster import ROSTER_REQUEST_TYP, RosterRequest
+from protocol.staff import STAFF_TYP, Role, StaffList
+from protocol.topics import Kind
+
+pytestmark = pytest.mark.integration
+
+
+def add(office: Any, name: str = "甲", **changes: Any) -> Given:
+    fields: dict[str, Any] = {
+        "roles": [Role.WORKER],
+        "area": "east",
+        "valid_until": date(2027, 11, 20),
+        "now": office.now - timedelta(days=1),
+    }
+    return registry.add_operator(office.database, office.keys, name, **{**fields, **changes})
+
+
+def opened(office: Any, terminal: Any, answers: Iterable[Outbound]) -> StaffList | None:
+    """The one staff list among these for this terminal."""
+    public = office.keys.signing.public()
+    found = [
+        StaffList.parse(verify(unseal(a.payload, key=terminal.sealing), key_of=lambda _: public, typ=STAFF_TYP).payload)
+        for a in answers
+        if a.topic.kind is Kind.STAFF and a.topic.terminal_id == terminal.terminal_id
+    ]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def ask(office: Any, terminal: Any) -> list[Outbound]:
+    request = RosterRequest(fleet_id="north", terminal_id=terminal.terminal_id, have=0, asked_at=office.now)
+    return office.send(
+        terminal, sign(request.to_bytes(), key=terminal.signing, typ=ROSTER_REQUEST_TYP), kind=Kind.ROSTER_REQUEST
+    )
+
+
+def test_a_terminal_gets_the_operators_and_places_of_its_area(
+    office: Any, terminal: Any, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    far = make_fleet_terminal(terminal_id="t-2")
+    office.register(far, area="west")
+    given = add(office, "甲乙", roles=[Role.ENROLLER, Role.WORKER], pin="482913", with_code=True)
+    everywhere = add(office, "Example", area="", operator_id="tech-1", roles=[Role.TECHNICIAN])
+    import_places(
+        office.database, [StoredPlace("e1", "East village", "east-1"), StoredPlace("w1", "West village", "west")]
+    )
+    answers = office.handler.push_staff()
+    here, there = opened(office, terminal, answers), opened(office, far, answers)
+    assert here is not None
+    assert there is not None
+    assert {o.operator_id for o in here.operators} == {given.operator_id, "tech-1"}
+    assert [o.operator_id for o in there.operators] == ["tech-1"]
+    assert [place.code for place in here.places] == ["e1"]
+    assert [place.code for place in there.places] == ["w1"]
+    assert here.expires_at == office.now + lists.STAFF_VALIDITY
+    (mine,) = (o for o in here.operators if o.operator_id == given.operator_id)
+    assert mine.name == "甲乙"
+    assert mine.roles == (Role.WORKER, Role.ENROLLER)
+    assert mine.pin is not None
+    assert mine.pin.fits("482913")
+    assert given.code is not None
+    assert mine.code_sha256 == given.code.sha256()
+    assert everywhere.pin is not None
+
+
+def test_names_and_pins_lie_encrypted(office: Any) -> None:
+    given = add(office, "甲乙丙")
+    (row,) = office.rows("SELECT name_sealed, pin_sealed FROM operators")
+    assert "甲乙丙".encode() not in bytes(row.name_sealed)
+    assert b"digest" not in bytes(row.pin_sealed)
+    assert given.pin is not None
+    assert given.pin not in repr(given)
+
+
+def test_a_list_is_sent_when_it_changed_and_before_it_runs_out(office: Any, terminal: Any) -> None:
+    given = add(office)
+    assert opened(office, terminal, office.handler.push_staff()) is not None
+    assert office.handler.push_staff() == []
+    registry.new_pin(office.database, office.keys, given.operator_id, pin="112233")
+    changed = opened(office, terminal, office.handler.push_staff())
+    assert changed is not None
+    assert changed.operators[0].pin is not None
+    assert changed.operators[0].pin.fits("112233")
+    office.now += lists.RESEND_AFTER - timedelta(minutes=1)
+    assert office.handler.push_staff() == []
+    office.now += timedelta(minutes=1)
+    assert opened(office, terminal, office.handler.push_staff()) is not None
+
+
+def test_a_terminal_that_asks_for_its_roster_gets_a_list_that_is_due(office: Any, terminal: Any) -> None:
+    add(office)
+    assert opened(office, terminal, ask(office, terminal)) is not None
+    assert opened(office, terminal, ask(office, terminal)) is None
+    assert opened(office, terminal, office.handler.standing("t-1")) is not None
+
+
+def test_who_is_retired_or_expired_is_on_no_list_any_more(office: Any, terminal: Any) -> None:
+    leaving, expiring = add(office), add(office, valid_until=date(2026, 11, 20))
+    office.handler.push_staff()
+    registry.retire_operator(office.database, leaving.operator_id, now=office.now)
+    assert office.rows("SELECT pin_sealed, code_sha256 FROM operators WHERE retired_at IS NOT NULL") == [(None, None)]
+    after = opened(office, terminal, office.handler.push_staff())
+    assert after is not None
+    assert [o.operator_id for o in after.operators] == [expiring.operator_id]
+    office.now = datetime(2026, 11, 20, 16, 1, tzinfo=UTC)
+    last = opened(office, terminal, office.handler.push_staff())
+    assert last is not None
+    assert last.operators == ()
+
+
+def test_a_fleet_without_operators_sends_no_lists(office: Any, terminal: Any) -> None:
+    assert office.handler.push_staff(anew=True) == []
+
+
+def test_a_retired_terminal_gets_no_list(office: Any, terminal: Any) -> None:
+    add(office)
+    with office.database.begin() as connection:
+        assert terminals.retire(connection, "t-1", now=office.now)
+    assert office.handler.push_staff() == []
+
+
+def test_a_terminal_that_is_moved_gets_the_list_of_its_new_area(office: Any, terminal: Any) -> None:
+    add(office)
+    assert opened(office, terminal, office.handler.push_staff()) is not None
+    with office.database.begin() as connection:
+        terminals.set_area(connection, "t-1", "west", now=office.now)
+    after = opened(office, terminal, office.handler.push_staff())
+    assert after is not None
+    assert after.operators == ()
+
+
+def test_where_a_terminal_stood_then_decides_who_could_be_there(office: Any, terminal: Any) -> None:
+    given = add(office)
+    with office.database.begin() as connection:
+        terminals.set_area(connection, "t-1", "west", now=office.now + timedelta(days=1))
+        book = StaffBook(connection, [given.operator_id], ["t-1"], zone=office.settings.zone())
+        before, after = (book.staff_at("t-1", office.now + timedelta(days=days)) for days in (0, 2))
+    assert (before.area, before.since) == ("east", office.now - timedelta(days=1))
+    assert (after.area, after.since) == ("west", None)
+    assert before.operators[given.operator_id].expires_at == datetime(2027, 11, 20, 16, tzinfo=UTC)
+
+
+def test_ids_are_never_given_twice(office: Any) -> None:
+    add(office, operator_id="204")
+    registry.retire_operator(office.database, "204", now=office.now)
+    with pytest.raises(Refused, match="taken"):
+        add(office, operator_id="204")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"pin": "12345"}, "6 to 12 digits"), ({"operator_id": "a b"}, "operator id"), ({"name": " "}, "name")],
+)
+def test_what_is_no_pin_id_or_name_is_refused(office: Any, changes: dict[str, Any], why: str) -> None:
+    fields = {"name": "甲", **changes}
+    with pytest.raises(Refused, match=why):
+        add(office, **fields)
+
+
+def test_an_area_never_gets_more_operators_than_a_list_takes(
+    office: Any, terminal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "MOST_OPERATORS", 2)
+    add(office)
+    add(office)
+    add(office, area="west")
+    with pytest.raises(Refused, match="area east: would have 3 operators"):
+        add(office)
+    with office.database.begin() as connection:
+        assert len(operators.all_operators(connection)) == 3
+
+
+def test_nobody_can_be_retired_or_given_a_pin_who_is_not_in_service(office: Any) -> None:
+    with pytest.raises(NotFound):
+        registry.retire_operator(office.database, "w-9", now=office.now)
+    with pytest.raises(NotFound):
+        registry.new_pin(office.database, office.keys, "w-9")
+
+
+def test_places_are_imported_again_without_harm(office: Any) -> None:
+    places = [StoredPlace("e1", "East", "east"), StoredPlace("e2", "East 2", "east")]
+    first = import_places(office.database, places)
+    again = import_places(office.database, [*places[:1], StoredPlace("e2", "Other", "east")])
+    assert (first.new, first.changed, first.unchanged) == (2, 0, 0)
+    assert (again.new, again.changed, again.unchanged) == (0, 1, 1)
