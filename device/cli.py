@@ -342,6 +342,8 @@ def measure(
 @outbox_app.command("list")
 def list_outbox(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
     """Count the records by state and list those the fleet has refused, with its reasons."""
+    from protocol.presence import tally
+
     with _outbox(config) as outbox:
         counts = outbox.counts()
         refused = outbox.refused(_MOST_LISTED)
@@ -349,7 +351,9 @@ def list_outbox(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption =
         rows = [{"sha256": row.sha256, "counter": row.counter, "reason": row.reason} for row in refused]
         typer.echo(json.dumps({"counts": counts.model_dump(), "refused": rows}, indent=2))
         return
-    for state, number in counts.model_dump().items():
+    whole = tally(counts)
+    typer.echo(f"stored {whole.stored}, confirmed {whole.confirmed}")
+    for state, number in counts.model_dump(exclude={"stored"}).items():
         typer.echo(f"{state:12} {number}")
     for row in refused:
         typer.echo(f"refused      {row.sha256} counter {row.counter}: {row.reason or 'no reason given'}")

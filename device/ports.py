@@ -347,7 +347,7 @@ class Outbox(Protocol):
         """Delete acknowledged rows but the newest `keep`; the chain's end always stays. Return how many went."""
 
     def counts(self) -> OutboxCounts:
-        """Return the number of rows by state."""
+        """Return the number of rows by state and of all that was ever stored, of one moment: true also after a purge or a power cut."""
 
     def check(self) -> None:
         """Do nothing when a record could be stored now; raise what `append` would raise otherwise. No session starts without."""
@@ -398,6 +398,9 @@ class ReferenceStore(Protocol):
 
     def has_expired(self) -> bool:
         """Say whether the roster in force has expired and no other has taken its place, so that the person can be told why."""
+
+    def expires_at(self) -> datetime | None:
+        """Return when the roster in force ends, or ended if no other has taken its place; None when there never was one."""
 
     def apply_card_keys(self, keys: CardKeys) -> bool:
         """Keep card keys instead of those before; return False, unchanged, when they are not newer or have expired."""

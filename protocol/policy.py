@@ -301,6 +301,25 @@ class TimerPolicy(WirePart):
     """How long the result stays before the terminal is idle again."""
 
 
+class OfflinePolicy(WirePart):
+    """How long, and for how many records, a terminal goes on without hearing from its fleet; see `protocol.offline`."""
+
+    warn_after_days: float = Field(default=7.0, gt=0, le=366)
+    """From here on the staff is told."""
+    stop_after_days: float = Field(default=30.0, gt=0, le=366)
+    """From here on no new claim begins a session."""
+    warn_records: int = Field(default=1000, ge=1)
+    """Records that the fleet has not confirmed, from which on the staff is told."""
+    stop_records: int = Field(default=5000, ge=1)
+    """The same, from which on no new claim begins a session."""
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> Self:
+        if self.warn_after_days >= self.stop_after_days or self.warn_records >= self.stop_records:
+            raise ValueError("a warning must come before its limit")
+        return self
+
+
 class Policy(WireMessage):
     """All of it."""
 
@@ -332,6 +351,7 @@ class Policy(WireMessage):
     """Kinds whose failure alone is reported as `presentation_attack`; a failure of any other kind goes to review."""
     max_clock_uncertainty_s: float = Field(gt=0)
     """Above this (or with no bound at all) a session that would certify ends as `time_uncertain`."""
+    offline: OfflinePolicy = OfflinePolicy()
 
     def minimum_quality(self, path: PathName) -> Mapping[str, float]:
         """Return what a sample must reach on a path: where another person may be in the picture, that the subject is alone is no part."""

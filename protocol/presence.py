@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -19,6 +20,28 @@ class OutboxCounts(WirePart):
     published: int = Field(ge=0)
     acknowledged: int = Field(ge=0)
     refused: int = Field(ge=0)
+    stored: int = Field(default=0, ge=0)
+    """All that was ever stored, those included whose rows are gone; 0 from a terminal that does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of everything a terminal ever stored."""
+
+    stored: int
+    confirmed: int
+    """The fleet has them and said so; their rows may be gone."""
+    waiting: int
+    """The fleet has not answered."""
+    refused: int
+    """The fleet does not take them as they are; a person must look."""
+
+
+def tally(counts: OutboxCounts) -> Tally:
+    """Return "stored N, confirmed M": only a confirmed record ever leaves the outbox, so what is not there is confirmed."""
+    waiting = counts.pending + counts.published
+    stored = max(counts.stored, waiting + counts.acknowledged + counts.refused)
+    return Tally(stored, stored - waiting - counts.refused, waiting, counts.refused)
 
 
 class Presence(WireMessage):

@@ -147,14 +147,19 @@ class SqliteOutbox:
             ).rowcount
 
     def counts(self) -> OutboxCounts:
-        """Return the number of rows by state."""
+        """Return the number of rows by state and of all that was ever stored, of one moment."""
         with self._database.reading() as db:
-            found = dict(db.execute("SELECT state, count(*) FROM record GROUP BY state").fetchall())
+            # One statement sees one state of the database, whatever the other process is about to do.
+            rows = db.execute(
+                "SELECT chain.counter, record.state, count(record.state) FROM chain LEFT JOIN record GROUP BY record.state"
+            ).fetchall()
+        found = {state: count for _, state, count in rows if state is not None}
         return OutboxCounts(
             pending=found.get("pending", 0),
             published=found.get("published", 0),
             acknowledged=found.get("acknowledged", 0),
             refused=found.get("refused", 0),
+            stored=rows[0][0],
         )
 
     def check(self) -> None:

@@ -153,12 +153,16 @@ class SqliteReferenceStore:
 
     def has_expired(self) -> bool:
         """Say whether the roster in force has expired and no other has taken its place."""
-        moment = _microseconds(self._moment())
+        ends = self.expires_at()
+        return ends is not None and ends <= self._moment()
+
+    def expires_at(self) -> datetime | None:
+        """Return when the roster in force ends, or ended if no other has taken its place."""
         with self._database.reading() as db:
             row = db.execute(
                 "SELECT expires_at FROM roster WHERE in_force UNION ALL SELECT expires_at FROM past"
             ).fetchone()
-        return row is not None and row[0] <= moment
+        return None if row is None else datetime.fromtimestamp(row[0] / 1_000_000, UTC)
 
     def apply_card_keys(self, keys: CardKeys) -> bool:
         """Keep card keys instead of those before; return False, unchanged, when they are not newer or have expired themselves."""

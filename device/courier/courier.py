@@ -59,6 +59,7 @@ from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
 from protocol.staff import StaffList
 from protocol.stick import Disk, Folder, StickFailed, StickFault, open_stick
+from protocol.times import best_guess
 from protocol.topics import Kind, Topic
 
 logger = logging.getLogger(__name__)
@@ -318,7 +319,7 @@ class Courier:
 
     def _is_late(self, message: RosterPage | CardKeys) -> bool:
         now = self._parts.clock.now()
-        return message.expires_at <= max(now.wall_clock, now.last_fleet_time or now.wall_clock)
+        return message.expires_at <= best_guess(now)
 
     def _export(self, root: Folder, on_progress: OnProgress | None, *, everything: bool) -> Exported:
         address = self._address(Bundle.RECORDS)

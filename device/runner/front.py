@@ -70,13 +70,16 @@ from protocol.cases import PhotoRole
 from protocol.challenge import Action
 from protocol.errors import Malformed, ProtocolError
 from protocol.events import EventKind
+from protocol.offline import OfflineLevel
 from protocol.policy import PathName
 from protocol.staff import PlaceName
+from protocol.times import DeviceTime
 from protocol.visits import Place, Visit
 
 logger = logging.getLogger(__name__)
 
 _LOST = {Fault.CAMERA: EventKind.CAMERA_LOST, Fault.LIGHT: EventKind.LIGHT_LOST}
+_STANDING = {OfflineLevel.SOFT: EventKind.OFFLINE_WARNING, OfflineLevel.HARD: EventKind.OFFLINE_LIMIT}
 _GARBAGE_TEXTS = 10
 _GARBAGE_NS = 60_000_000_000
 """So many texts that are no document within so long are no person's mistakes but a reader's fault."""
@@ -157,6 +160,8 @@ class FrontDesk:
         self._moved = ServiceMoved(Service.STARTING)
         self._shown: View | None = None
         self._lost: set[Fault] = set()
+        self._level = OfflineLevel.OK
+        self._jumps = 0
         self._garbage_ns: list[int] = []
         self._was_watched: bool | None = None
         """Whether a page asked for the view when it was last looked; None before the first page came."""
@@ -211,15 +216,37 @@ class FrontDesk:
         match notice:
             case Stored():
                 self._show_result(notice)
+                self._note_clock(notice.record.decided)
+                self._note_standing()
             case FaultRaised(_, fault) if fault in _LOST:
                 self._lost.add(fault)
                 self._parts.events.note(_LOST[fault])
             case ClaimRefused(_, ClaimProblem.ROSTER_EXPIRED):
                 self._parts.events.note(EventKind.ROSTER_EXPIRED)
+            case ClaimRefused(_, ClaimProblem.OFFLINE_LIMIT):
+                self._note_standing()
             case ClaimRefused(at_ns, ClaimProblem.UNREADABLE):
                 self._note_garbage(at_ns)
             case _:
                 pass
+
+    def _note_standing(self) -> None:
+        """Note that the terminal must reach its fleet soon, or must have, once for each time it comes to that."""
+        try:
+            found = self._runner.standing()
+        except DeviceError as error:
+            logger.warning("standing without the fleet unknown why=%s", error)
+            return
+        kind = _STANDING.get(found.level)
+        if kind is not None and found.level is not self._level:
+            self._parts.events.note(kind, reasons="+".join(found.reasons), records_left=found.records_left)
+        self._level = found.level
+
+    def _note_clock(self, now: DeviceTime) -> None:
+        jump = now.last_jump
+        if now.jumps > self._jumps and jump is not None:
+            self._parts.events.note(EventKind.CLOCK_JUMPED, direction=jump.direction, seconds=round(jump.seconds))
+        self._jumps = now.jumps
 
     def _show_result(self, stored: Stored) -> None:
         decision = stored.record.decision

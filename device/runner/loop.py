@@ -61,8 +61,9 @@ from device.session.machine import RETRY_S, UNDER_WAY, Session, State, advance
 from device.vision.normalisation import CohortMember, CohortRules
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import parse_witness
+from protocol.offline import OfflineLevel, Standing, standing
 from protocol.outcomes import Outcome
-from protocol.policy import PathName, Policy
+from protocol.policy import OfflinePolicy, PathName, Policy
 from protocol.records import CertificationRecord, Purpose, SealedReference
 from protocol.references import CaptureKind
 from protocol.times import DeviceTime, best_guess
@@ -177,6 +178,7 @@ class Runner:
         self._worker: VisionWorker | None = None
         self._generation = 0
         self._running: _Running | None = None
+        self._level = OfflineLevel.OK
         self.session = Session()
         self.is_power_failing = False
         """While it is, no session begins: it might not end."""
@@ -309,6 +311,34 @@ class Runner:
         elif isinstance(news, Findings) and news.reference is not None:
             news.reference.erase()
 
+    def standing(self) -> Standing:
+        """Say how the terminal stands that hears nothing from its fleet. To be called on the loop's thread.
+
+        Raises:
+            DeviceError: if a store does not answer.
+        """
+        ports = self._ports
+        policy, now = ports.policies.current(), ports.clock.now()
+        found = standing(
+            OfflinePolicy() if policy is None else policy.offline,
+            now,
+            now.last_fleet_time,
+            ports.outbox.counts(),
+            ports.references.expires_at(),
+        )
+        if found.level is not self._level:
+            self._level = found.level
+            log = logger.info if found.level is OfflineLevel.OK else logger.warning
+            log(
+                "standing without the fleet level=%s reasons=%s days_offline=%s days_left=%s records_left=%d",
+                found.level,
+                ",".join(found.reasons) or "-",
+                found.days_offline,
+                found.days_left,
+                found.records_left,
+            )
+        return found
+
     def _claim(self, presented: _Presented) -> Event:
         """Turn a presented number into an event; the number itself goes no further than `look_up`."""
         clock = self._ports.clock
@@ -326,6 +356,7 @@ class Runner:
                 model_sha256=self._identity.features_sha256,
                 today=_day(started),
             )
+            level = self.standing().level
         except Malformed as error:
             logger.info("claim refused why=%s", error)
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.UNREADABLE)
@@ -337,6 +368,8 @@ class Runner:
             return FaultRaised(clock.monotonic_ns(), Fault.STORAGE)
         if claimed is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
+        if level is OfflineLevel.HARD:
+            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.OFFLINE_LIMIT)
         errand = presented.errand
         if errand.purpose is Purpose.ENROLMENT and self.key_for_references() is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)

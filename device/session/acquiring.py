@@ -83,6 +83,7 @@ CLAIM_LINES = {
     ClaimProblem.NOT_READY: Line.NOT_READY,
     ClaimProblem.POWER_FAILING: Line.POWER_FAILING,
     ClaimProblem.ROSTER_EXPIRED: Line.ROSTER_EXPIRED,
+    ClaimProblem.OFFLINE_LIMIT: Line.OFFLINE_LIMIT,
     ClaimProblem.CARD_GARBLED: Line.CARD_GARBLED,
     ClaimProblem.CARD_FOREIGN: Line.CARD_FOREIGN,
     ClaimProblem.CARD_EXPIRED: Line.CARD_EXPIRED,

@@ -25,6 +25,7 @@ class Line(StrEnum):
     NOT_READY = "not_ready"
     POWER_FAILING = "power_failing"
     ROSTER_EXPIRED = "roster_expired"
+    OFFLINE_LIMIT = "offline_limit"
     CARD_GARBLED = "card_garbled"
     CARD_FOREIGN = "card_foreign"
     CARD_EXPIRED = "card_expired"

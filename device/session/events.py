@@ -60,6 +60,8 @@ class ClaimProblem(StrEnum):
     """The terminal has no roster in force, so it cannot say who anybody is; or no keys for a reference card."""
     ROSTER_EXPIRED = "roster_expired"
     """The terminal had a roster, but has not heard of its fleet for so long that it may not use it any more."""
+    OFFLINE_LIMIT = "offline_limit"
+    """The fleet was not heard of for too long, or has too many records still to confirm (`protocol.offline`)."""
     CARD_GARBLED = "card_garbled"
     """A reference card that cannot be read: damaged, or of a kind this program does not know."""
     CARD_FOREIGN = "card_foreign"

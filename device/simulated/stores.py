@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 
 from device.errors import AttachmentsFull, OutboxFull
 from device.ports import Attachment, Attempts, Labelled, OutboxRow, RefusedRow, StoredRecord
@@ -103,6 +104,7 @@ class MemoryOutbox:
             published=found.count("published"),
             acknowledged=found.count("acknowledged"),
             refused=found.count("refused"),
+            stored=self._counter,
         )
 
     def check(self) -> None:
@@ -124,9 +126,11 @@ class MemoryReferences:
         enrolment_domain: str | None = None,
         card_keys: CardKeys | None = None,
         has_expired: bool = False,
+        expires_at: datetime | None = None,
     ) -> None:
         self._card_keys = card_keys
         self._has_expired = has_expired
+        self._expires_at = expires_at
         self._entries = {entry.claim_token: entry for entry in entries}
         self._claim_key = claim_key
         self._feature_keys = feature_keys or {}
@@ -178,6 +182,10 @@ class MemoryReferences:
     def has_expired(self) -> bool:
         """Say what it was made to say."""
         return self._has_expired
+
+    def expires_at(self) -> datetime | None:
+        """Return what it was made to say."""
+        return self._expires_at
 
     def apply_card_keys(self, keys: CardKeys) -> bool:
         """Keep card keys."""

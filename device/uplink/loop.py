@@ -343,6 +343,8 @@ class Uplink:
 
     def _apply_page(self, page: RosterPage, now_ns: int) -> None:
         if self._parts.references.apply(page):
+            # Signed after the question: the fleet was heard of, also where nobody comes and no receipt is due.
+            self._parts.clock.note_fleet_time(page.issued_at)
             self._questions.page_applied(now_ns, complete=page.complete)
             logger.info("roster page applied version=%d entries=%d", page.upto, len(page.entries))
             self._was_taken(Kind.ROSTER)

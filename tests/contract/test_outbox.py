@@ -12,6 +12,7 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.errors import OutboxFull
 from device.ports import Outbox
 from device.simulated.stores import MemoryOutbox
+from protocol.presence import Tally, tally
 from protocol.receipts import ReceiptItem, Verdict
 
 
@@ -200,3 +201,16 @@ def test_check_says_before_a_session_what_append_would_say_after_it(outbox: Outb
 
 def test_counts_of_an_empty_outbox_are_zero(outbox: Outbox) -> None:
     assert set(outbox.counts().model_dump().values()) == {0}
+
+
+def test_stored_and_confirmed_are_true_after_receipts_and_purges(outbox: Outbox) -> None:
+    stored = [outbox.append(envelope) for _ in range(5)]
+    assert tally(outbox.counts()) == Tally(stored=5, confirmed=0, waiting=5, refused=0)
+    outbox.mark_published([stored[0].sha256])
+    outbox.settle([item(stored[0].sha256), item(stored[1].sha256), item(stored[2].sha256, Verdict.REFUSED)])
+    before = tally(outbox.counts())
+    assert before == Tally(stored=5, confirmed=2, waiting=2, refused=1)
+    assert outbox.purge(0) == 2
+    assert tally(outbox.counts()) == before
+    outbox.append(envelope)
+    assert tally(outbox.counts()) == Tally(stored=6, confirmed=2, waiting=3, refused=1)

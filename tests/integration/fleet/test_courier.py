@@ -104,7 +104,7 @@ class Hall:
         return [self.outbox.append(build).sha256 for _ in range(count)]
 
     def counts(self) -> dict[str, int]:
-        return {state: count for state, count in self.outbox.counts().model_dump().items() if count}
+        return {state: count for state, count in self.outbox.counts().model_dump(exclude={"stored"}).items() if count}
 
     def export(self, stick: Path, **more: Any) -> Exported:
         return self.courier().export_to(stick, **more)

@@ -63,7 +63,8 @@ def test_refused_records_are_listed_with_reasons_and_sent_again(config):
     told = call("outbox", "list", "--config", str(config)).stdout
     assert f"{first.sha256} counter 1: fork" in told
     found = json.loads(call("outbox", "list", "--json", "--config", str(config)).stdout)
-    assert found["counts"] == {"pending": 1, "published": 0, "acknowledged": 0, "refused": 1}
+    assert found["counts"] == {"pending": 1, "published": 0, "acknowledged": 0, "refused": 1, "stored": 2}
+    assert told.startswith("stored 2, confirmed 0")
     assert found["refused"] == [{"sha256": first.sha256, "counter": 1, "reason": "fork"}]
     assert call("outbox", "retry", "--config", str(config)).stdout == "1 records will be sent again\n"
     found = json.loads(call("outbox", "list", "--json", "--config", str(config)).stdout)

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from device.adapters.outbox_sqlite import SCHEMA, SqliteOutbox
 from device.errors import OutboxFull, OutboxUnavailable, StoreUnusable
 from device.ports import StoredRecord
+from protocol.presence import tally
 from protocol.receipts import ReceiptItem, Verdict
 
 BIG = 1 << 30
@@ -81,13 +83,37 @@ def test_everything_append_returned_is_there_after_kill_9(tmp_path: Path) -> Non
         process.stdout.close()
         reported = int(rest[-1]) if rest else reported
         box = open_box(path)
-        assert box.counts().pending >= reported
+        counts = box.counts()
+        assert counts.stored == counts.pending >= reported
         box.close()
         assert_whole(path)
     box = open_box(path)
     assert box.append(envelope).counter == box.counts().pending
     box.close()
     assert_whole(path)
+
+
+def test_the_tally_is_true_while_the_other_process_settles_and_purges(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    ours, theirs = open_box(path), open_box(path)
+    stored = [ours.append(envelope) for _ in range(60)]
+
+    def settle() -> None:
+        for one in stored:
+            theirs.settle([ReceiptItem(sha256=one.sha256, verdict=Verdict.STORED)])
+            theirs.purge(0)
+
+    thread = threading.Thread(target=settle)
+    thread.start()
+    seen = [0]
+    while seen[-1] < 60:
+        found = tally(ours.counts())
+        assert (found.stored, found.confirmed + found.waiting) == (60, 60)
+        seen.append(found.confirmed)
+    thread.join()
+    assert seen == sorted(seen)
+    ours.close()
+    theirs.close()
 
 
 def test_processes_that_start_and_write_together_share_one_chain(tmp_path: Path) -> None:

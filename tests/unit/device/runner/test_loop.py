@@ -34,8 +34,9 @@ from protocol.envelope import sha256_of, unseal
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.examples import examples
 from protocol.keys import PrivateKey
+from protocol.offline import OfflineLevel
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import PathName, PathPolicy, default_policy
+from protocol.policy import OfflinePolicy, PathName, PathPolicy, default_policy
 from protocol.records import NetworkUse, Purpose
 from protocol.reference_card import CARD_KEYS_TYP
 from protocol.references import CaptureKind, LegalBasis, Reference
@@ -207,6 +208,43 @@ def test_a_mistyped_number_and_a_missing_roster_begin_no_session():
     bare.claim()
     assert [notice.problem for notice in bare.notices] == ["not_ready"]
     assert bare.state is terminal.state is State.IDLE
+
+
+def test_beyond_a_limit_without_the_fleet_a_new_claim_is_told_so_and_a_session_under_way_goes_on(caplog):
+    limits = OfflinePolicy(warn_records=1, stop_records=2)
+    terminal = Terminal(policy=POLICY.model_copy(update={"offline": limits}))
+    terminal.claim()
+    for counter in (b"1", b"2"):
+        terminal.outbox.append(lambda _counter, _previous, token=counter: token)
+    assert terminal.runner.standing().level is OfflineLevel.HARD
+    terminal.acquire()
+    terminal.answer_all()
+    terminal.tell(findings())
+    assert [record.decision.outcome for record in terminal.records] == [Outcome.CERTIFIED]
+    terminal.clock.advance(round(POLICY.timers.result_s * 1e9))
+    terminal.settle()
+    terminal.claim()
+    assert (terminal.notices[-1].problem, terminal.said[-1]) == ("offline_limit", Line.OFFLINE_LIMIT)
+    assert terminal.state is State.IDLE
+    assert "standing without the fleet level=hard reasons=records" in caplog.text
+
+
+@pytest.mark.parametrize("wall", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
+def test_a_clock_set_by_hand_refuses_nobody_and_certifies_nobody(wall):
+    terminal = Terminal()
+    terminal.clock.note_fleet_time(terminal.clock.now().wall_clock)
+    terminal.clock.set_wall_clock(wall)
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    terminal.tell(findings())
+    (record,) = terminal.records
+    assert record.decision.outcome is Outcome.TIME_UNCERTAIN
+    assert record.comparison.zone == "match"
+    assert (record.decided.jumps, record.decided.last_jump.direction) == (
+        1,
+        "forward" if wall.year > 2000 else "backward",
+    )
 
 
 def test_an_expired_roster_and_a_garbled_card_are_told_with_their_own_lines():
