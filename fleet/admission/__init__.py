@@ -14,6 +14,17 @@ Order of arrival does not matter: what is derived from neighbours in the chain (
 from __future__ import annotations
 
 from fleet.admission.chain import MAX_COUNTER, Admission, Chain, Position, Refusal, admit, chain_of
+from fleet.admission.conflicts import (
+    EFFECTS,
+    Conflict,
+    ConflictKind,
+    Effect,
+    Facts,
+    LifeEvent,
+    LifeEventKind,
+    conflicts,
+    worst,
+)
 from fleet.admission.decisions import supports_decision
 from fleet.admission.judgement import (
     MAX_UNCERTAIN_SPAN,
@@ -30,6 +41,7 @@ from fleet.admission.presence import KnownPresence, supersedes
 
 __all__ = [
     "CLOCK_TOLERANCE",
+    "EFFECTS",
     "MAX_COUNTER",
     "MAX_UNCERTAIN_SPAN",
     "ROSTER_VALIDITY",
@@ -37,21 +49,29 @@ __all__ = [
     "AnyLink",
     "Bracket",
     "Chain",
+    "Conflict",
+    "ConflictKind",
+    "Effect",
+    "Facts",
     "Flag",
     "Judgement",
     "KnownOperator",
     "KnownPresence",
     "KnownReference",
     "KnownStaff",
+    "LifeEvent",
+    "LifeEventKind",
     "Position",
     "Refusal",
     "admit",
     "bracket_of",
     "chain_of",
+    "conflicts",
     "covers",
     "judge",
     "judge_moment",
     "moment_of",
     "supersedes",
     "supports_decision",
+    "worst",
 ]

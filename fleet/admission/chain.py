@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from fleet.admission.conflicts import Effect, Facts, conflicts, worst
 from fleet.admission.moments import AnyLink, Bracket, bracket_of, moment_of
 
 MAX_COUNTER = 2**53
@@ -105,7 +106,7 @@ def admit(
         received_at: when it arrived, by the fleet's clock.
     """
     bracket = bracket_of(moment_of(link), received_at)
-    is_retired = retired_at is not None and bracket.latest >= retired_at
+    is_retired = worst(conflicts(bracket, Facts(terminal_retired_at=retired_at))) is Effect.REFUSED
     refusal, repeated = _refusal(link, sha256, fleet_id, terminal_id, is_retired, position)
     return Admission(refusal, repeated, chain_of(link.counter, link.previous, position.before), bracket)
 

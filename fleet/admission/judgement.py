@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from fleet.admission.conflicts import Effect, Facts, conflicts, worst
 from fleet.admission.decisions import supports_decision
 from fleet.admission.moments import AnyLink, Bracket, bracket_of, moment_of
 from protocol.outcomes import Outcome
@@ -114,9 +115,8 @@ def _is_reference_fit(record: CertificationRecord, reference: KnownReference | N
         return False
     if reference.capture is not comparison.capture or reference.model_sha256 != comparison.model_sha256:
         return False
-    if reference.withdrawn_at is not None and reference.withdrawn_at <= bracket.latest:
-        return False
-    return (bracket.earliest or bracket.latest) < reference.expires_at
+    facts = Facts(reference_withdrawn_at=reference.withdrawn_at, reference_expires_at=reference.expires_at)
+    return worst(conflicts(bracket, facts)) is Effect.COUNTS
 
 
 def _claims_pass(record: CertificationRecord) -> bool:

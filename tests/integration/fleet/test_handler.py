@@ -386,6 +386,21 @@ def test_a_record_decided_before_its_terminal_was_retired_still_counts(
     assert office.statuses()[0].last_pass_day is not None
 
 
+def test_an_older_pass_of_a_terminal_without_network_takes_nothing_from_a_newer_one(
+    office: Any, terminal: Any, make_fleet_terminal: Callable[..., Any], person: dict[str, str]
+) -> None:
+    van = make_fleet_terminal("north", "t-2")
+    office.register(van)
+    office.send(terminal, terminal.next(**person, at=office.now - timedelta(days=1)))
+    (before,) = office.statuses()
+    assert office.verdicts(office.send(van, van.next(**person, at=office.now - timedelta(days=9)))) == [
+        ("stored", None)
+    ]
+    (after,) = office.statuses()
+    assert (after.last_pass_day, after.certified_until) == (before.last_pass_day, before.certified_until)
+    assert (before.records, after.records) == (1, 2)
+
+
 def test_a_pass_under_a_policy_that_was_never_issued_counts_once_the_policy_is_known(
     office: Any, terminal: Any, person: dict[str, str]
 ) -> None:
