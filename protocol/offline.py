@@ -49,7 +49,7 @@ class Standing:
 
     level: OfflineLevel
     reasons: tuple[OfflineReason, ...]
-    """Why; those of the level alone."""
+    """Everything that is not fine, the worst first."""
     days_offline: int | None
     """Whole days since the fleet was heard of, at least; None when it never was."""
     days_left: int | None
@@ -85,13 +85,15 @@ def standing(
         OfflineReason.ROSTER: _roster_level(policy, moment, roster_expires_at),
     }
     worst = max(found.values(), key=_ORDER.index)
-    reasons = tuple(why for why, level in found.items() if level is worst) if worst is not OfflineLevel.OK else ()
+    reasons = sorted(
+        (why for why in found if found[why] is not OfflineLevel.OK), key=lambda why: -_ORDER.index(found[why])
+    )
     ends = [] if offline is None else [timedelta(days=policy.stop_after_days) - offline]
     if roster_expires_at is not None:
         ends.append(roster_expires_at - moment)
     return Standing(
         level=worst,
-        reasons=reasons,
+        reasons=tuple(reasons),
         days_offline=None if offline is None else math.floor(offline / _DAY),
         days_left=max(0, math.floor(min(ends) / _DAY)) if ends else None,
         records_left=max(0, policy.stop_records - waiting),

@@ -18,8 +18,11 @@ from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
 from device.settings import Settings
 from protocol.documents import MaskedDocument
+from protocol.offline import OfflineReason, Standing
+from protocol.presence import Tally, tally
 from protocol.registration import FleetIdentity
 from protocol.slip import make_slip
+from protocol.times import DeviceTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,11 @@ def make_front(
         return SlipView(found.verdict.value, found.slip.outcome.value, found.slip.certified_until)
 
     def standing() -> tuple[CountsView, tuple[StaffWarning, ...]]:
-        counts = ports.outbox.counts()
-        warnings = (StaffWarning.RECORDS_REFUSED,) if counts.refused else ()
-        return CountsView(
-            stored=counts.pending + counts.published + counts.acknowledged + counts.refused,
-            confirmed=counts.acknowledged,
-            refused=counts.refused,
-        ), warnings
+        whole = tally(ports.outbox.counts())
+        policy = ports.policies.current()
+        most_s = None if policy is None else policy.max_clock_uncertainty_s
+        warnings = staff_warnings(runner.standing(), whole, ports.clock.now(), most_s)
+        return CountsView(stored=whole.stored, confirmed=whole.confirmed, refused=whole.refused), warnings
 
     desk = FrontDesk(
         runner,
@@ -120,3 +121,30 @@ def make_front(
         language=settings.terminal.languages[0],
     )
     return Front(desk, events, attachments)
+
+
+def staff_warnings(
+    standing: Standing, whole: Tally, now: DeviceTime, max_uncertainty_s: float | None
+) -> tuple[StaffWarning, ...]:
+    """Return what staff should know of network, records, roster and clock.
+
+    Args:
+        standing: how the terminal stands without its fleet.
+        whole: what became of all records.
+        now: the moment, with its worth.
+        max_uncertainty_s: the policy's bound on the clock; None without a policy.
+    """
+    found = [_WARNINGS[reason] for reason in standing.reasons]
+    if whole.refused:
+        found.append(StaffWarning.RECORDS_REFUSED)
+    bound = now.uncertainty_s
+    if bound is None or (max_uncertainty_s is not None and bound > max_uncertainty_s):
+        found.append(StaffWarning.CLOCK_UNSURE)
+    return tuple(found)
+
+
+_WARNINGS = {
+    OfflineReason.DAYS: StaffWarning.OFFLINE,
+    OfflineReason.RECORDS: StaffWarning.RECORDS_WAITING,
+    OfflineReason.ROSTER: StaffWarning.ROSTER_ENDS,
+}

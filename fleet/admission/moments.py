@@ -38,11 +38,13 @@ def bracket_of(moment: DeviceTime, received_at: datetime) -> Bracket:
     The fleet itself knows two bounds: not before the newest time it had signed for the terminal, not after the arrival. The terminal's wall
     clock, with its stated bound, narrows them; where it contradicts them it is set aside. Without a source or a bound it says nothing.
     A moment ahead of the arrival by no more than `CLOCK_TOLERANCE` means that the fleet's clock fell back: it is taken as the arrival. A
-    signed time further ahead bounds nothing.
+    signed time further ahead bounds nothing. What the terminal says has certainly passed since, which is the time it was switched on,
+    raises the lower bound.
     """
-    floor = moment.last_fleet_time
-    is_floor_wrong = floor is not None and floor - received_at > CLOCK_TOLERANCE
-    floor = None if floor is None or is_floor_wrong else min(floor, received_at)
+    lower = [at for at in (moment.last_fleet_time, moment.not_before) if at is not None]
+    right = [min(at, received_at) for at in lower if at - received_at <= CLOCK_TOLERANCE]
+    is_floor_wrong = len(right) < len(lower)
+    floor = max(right, default=None)
     spread = moment.uncertainty_s
     if moment.source is ClockSource.NONE or spread is None or spread >= _UNBOUNDED_S:
         return Bracket(floor, received_at, contradicted=is_floor_wrong)

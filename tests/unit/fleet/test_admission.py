@@ -506,16 +506,25 @@ def test_time_uncertain_counts_only_within_one_rosters_life(terminal: Any, days:
     assert (timedelta(days=days) < MAX_UNCERTAIN_SPAN) is counts
 
 
+def test_time_that_has_certainly_passed_narrows_the_moment() -> None:
+    signed, passed = RECEIVED - timedelta(days=20), RECEIVED - timedelta(days=9)
+    unsure = {"source": ClockSource.NONE, "uncertainty_s": None, "last_fleet_time": signed}
+    assert bracket_of(moment(**unsure, not_before=passed), RECEIVED).earliest == passed
+    ahead = bracket_of(moment(**unsure, not_before=RECEIVED + timedelta(days=1)), RECEIVED)
+    assert (ahead.earliest, ahead.contradicted) == (signed, True)
+
+
 @given(
     wall=st.datetimes(timezones=st.just(UTC)),
     floor=st.none() | st.datetimes(timezones=st.just(UTC)),
     spread=st.none() | st.floats(min_value=0, allow_infinity=False),
     source=st.sampled_from(ClockSource),
+    passed=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
 def test_every_bracket_is_in_order_and_within_what_the_fleet_knows(
-    wall: datetime, floor: datetime | None, spread: float | None, source: ClockSource
+    wall: datetime, floor: datetime | None, spread: float | None, source: ClockSource, passed: datetime | None
 ) -> None:
-    decided = moment(wall_clock=wall, last_fleet_time=floor, uncertainty_s=spread, source=source)
+    decided = moment(wall_clock=wall, last_fleet_time=floor, uncertainty_s=spread, source=source, not_before=passed)
     bracket = bracket_of(decided, RECEIVED)
     assert bracket.latest <= RECEIVED
     if bracket.earliest is not None:

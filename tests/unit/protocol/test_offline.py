@@ -44,9 +44,9 @@ def rows(waiting: int = 0, *, acknowledged: int = 0, refused: int = 0, stored: i
         (8, 0, 14, OfflineLevel.SOFT, (OfflineReason.DAYS, OfflineReason.ROSTER), 6),
         (20, 0, 14, OfflineLevel.SOFT, (OfflineReason.DAYS, OfflineReason.ROSTER), 0),
         (29.9, 499, 40, OfflineLevel.SOFT, (OfflineReason.DAYS, OfflineReason.RECORDS), 0),
-        (30, 499, 40, OfflineLevel.HARD, (OfflineReason.DAYS,), 0),
+        (30, 499, 40, OfflineLevel.HARD, (OfflineReason.DAYS, OfflineReason.RECORDS), 0),
         (1, 500, 14, OfflineLevel.HARD, (OfflineReason.RECORDS,), 13),
-        (31, 500, 14, OfflineLevel.HARD, (OfflineReason.DAYS, OfflineReason.RECORDS), 0),
+        (8, 500, 40, OfflineLevel.HARD, (OfflineReason.RECORDS, OfflineReason.DAYS), 22),
     ],
 )
 def test_a_terminal_stands_by_days_records_and_roster(
