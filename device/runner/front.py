@@ -70,7 +70,7 @@ from protocol.cases import PhotoRole
 from protocol.challenge import Action
 from protocol.errors import Malformed, ProtocolError
 from protocol.events import EventKind
-from protocol.offline import OfflineLevel
+from protocol.offline import OfflineLevel, OfflineReason
 from protocol.policy import PathName
 from protocol.staff import PlaceName
 from protocol.times import DeviceTime
@@ -237,7 +237,8 @@ class FrontDesk:
         except DeviceError as error:
             logger.warning("standing without the fleet unknown why=%s", error)
             return
-        kind = _STANDING.get(found.level)
+        # A roster that ends is on the screen, and has an event of its own once it has ended.
+        kind = None if set(found.reasons) <= {OfflineReason.ROSTER} else _STANDING.get(found.level)
         if kind is not None and found.level is not self._level:
             self._parts.events.note(kind, reasons="+".join(found.reasons), records_left=found.records_left)
         self._level = found.level

@@ -101,7 +101,7 @@ roster_retry_s = 1.0
     def counts(self) -> dict[str, int]:
         outbox = self.outbox()
         try:
-            return {state: count for state, count in outbox.counts().model_dump().items() if count}
+            return {state: count for state, count in outbox.counts().model_dump(exclude={"stored"}).items() if count}
         finally:
             outbox.close()
 

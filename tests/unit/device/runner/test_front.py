@@ -645,3 +645,22 @@ def test_a_session_and_the_links_around_it_form_one_chain():
     assert terminal.records[0].previous == sha256_of(rows[1].envelope)
     assert terminal.events == [EventKind.SIGNED_IN, EventKind.SIGNED_OUT]
     assert DocumentKind.RESIDENT_ID is terminal.records[0].claim.document
+
+
+def test_a_limit_without_the_fleet_and_a_jump_of_the_clock_are_noted_once():
+    terminal = Terminal()
+    terminal.clock.note_fleet_time(NOW)
+    terminal.clock.advance(31 * 86400 * 10**9)
+    for _ in range(3):
+        terminal.runner.present_claim(KNOWN)
+        terminal.settle()
+    assert terminal.events.count(EventKind.OFFLINE_LIMIT) == 1
+    terminal.clock.note_fleet_time(terminal.clock.now().wall_clock)
+    terminal.clock.set_wall_clock(datetime(2099, 1, 1, tzinfo=UTC))
+    for _ in range(2):
+        terminal.runner.present_claim(UNKNOWN)
+        terminal.settle()
+        terminal.clock.advance(60 * 10**9)
+        terminal.settle()
+    assert terminal.events.count(EventKind.CLOCK_JUMPED) == 1
+    assert terminal.events.count(EventKind.OFFLINE_WARNING) == 0
