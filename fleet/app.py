@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from fleet.clock import Clock, system_clock
 from fleet.ingest.handler import Handler
+from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys
+from fleet.references.made import References
 from fleet.settings import Settings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
@@ -48,14 +50,21 @@ def open_fleet(settings: Settings, *, clock: Clock = system_clock) -> Iterator[F
             embedded.stop()
 
 
+def settling(fleet: Fleet) -> Settling:
+    """Return what judges records and stores the references they made."""
+    settings = fleet.settings
+    rules = References(fleet.keys, settings.zone(), settings.references.validity_months)
+    return Settling(rules, settings.accept_simulated)
+
+
 def make_handler(fleet: Fleet) -> Handler:
     """Return what takes in messages of terminals, whichever way they come."""
     return Handler(
         fleet.database,
         fleet.keys,
         fleet_id=fleet.settings.fleet_id,
-        zone=fleet.settings.zone(),
-        accept_simulated=fleet.settings.accept_simulated,
+        settling=settling(fleet),
         statement_months=fleet.settings.slips.statement_months,
+        key_domain=fleet.settings.references.key_domain,
         clock=fleet.clock,
     )

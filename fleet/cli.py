@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from fleet.admission import ROSTER_VALIDITY
-from fleet.app import Fleet, make_handler
+from fleet.app import Fleet, make_handler, settling
 from fleet.clock import day_of
 from fleet.commands import operators, places
 from fleet.commands.shared import CONFIG as _CONFIG
@@ -546,7 +547,7 @@ def rotate_references(
 
 @references_app.command("proposals")
 def list_proposals(config: Config = _CONFIG, as_json: AsJson = False) -> None:
-    """List the refreshed references that wait for somebody's approval, oldest first."""
+    """List what waits for somebody's approval, oldest first: refreshed references, and enrolments that could not be used at once."""
     with _open(config) as fleet:
         with fleet.database.begin() as connection:
             found = lives.proposals(connection, limit=_MOST_LISTED)
@@ -554,7 +555,8 @@ def list_proposals(config: Config = _CONFIG, as_json: AsJson = False) -> None:
             {
                 "reference_id": kept.reference.reference_id,
                 "subject_id": kept.subject_id,
-                "record_id": kept.proposed_record,
+                "record_id": kept.proposed_record or kept.made_by_record,
+                "waits_for": kept.waits_for or "",
                 "captured_at": kept.reference.captured_at.isoformat(),
                 "quality": kept.reference.quality,
                 "likeness": kept.likeness,
@@ -564,7 +566,7 @@ def list_proposals(config: Config = _CONFIG, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps(rows))
             return
-        table = Table("reference", "subject", "record", "captured", "quality", "likeness")
+        table = Table("reference", "subject", "record", "waits for", "captured", "quality", "likeness")
         for row in rows:
             table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
         Terminal().print(table)
@@ -716,7 +718,9 @@ def rebuild_status(config: Config = _CONFIG, as_json: AsJson = False) -> None:
     """Work out every certification status anew from the records."""
     with _open(config) as fleet:
         total = projection.rebuild(
-            fleet.database, zone=fleet.settings.zone(), accept_simulated=fleet.settings.accept_simulated
+            fleet.database,
+            judging=partial(settling(fleet).judge_anew, now=fleet.clock()),
+            zone=fleet.settings.zone(),
         )
         if as_json:
             _print_json({"statuses": total})

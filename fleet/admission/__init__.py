@@ -5,7 +5,8 @@ effect and wait in quarantine for a person. What is stored says what was seen; w
 decided here from four things: the decision must follow from the record's own numbers by the policy it names, which this fleet issued; the
 reference it compared with must be one of this fleet; its moment must be known well enough; and the chain must not be broken.
 
-What the fleet cannot know is who a witness is: terminals name one by an opaque operator id, and any id counts where a path needs a witness.
+An enrolment makes a reference and is a pass at once (R1-1): in place of a comparison an operator of the fleet who may enrol must answer for
+it. A witness is looked up where the area has operators; before that terminals name one by an id of the agency's, and any counts.
 
 Order of arrival does not matter: what is derived from neighbours in the chain (`Chain`) is a function of the set of stored links, and
 `judge` can be asked again when the fleet knows more (a policy put back, a setting changed).
@@ -25,16 +26,9 @@ from fleet.admission.conflicts import (
     conflicts,
     worst,
 )
-from fleet.admission.decisions import supports_decision
-from fleet.admission.judgement import (
-    MAX_UNCERTAIN_SPAN,
-    ROSTER_VALIDITY,
-    Flag,
-    Judgement,
-    KnownReference,
-    judge,
-    judge_moment,
-)
+from fleet.admission.decisions import supports_decision, supports_enrolment
+from fleet.admission.facts import Flag, Known, KnownMade, KnownReference
+from fleet.admission.judgement import MAX_UNCERTAIN_SPAN, ROSTER_VALIDITY, Judgement, judge, judge_case, judge_moment
 from fleet.admission.moments import CLOCK_TOLERANCE, AnyLink, Bracket, bracket_of, moment_of
 from fleet.admission.operators import KnownOperator, KnownStaff, covers
 from fleet.admission.presence import KnownPresence, supersedes
@@ -55,6 +49,8 @@ __all__ = [
     "Facts",
     "Flag",
     "Judgement",
+    "Known",
+    "KnownMade",
     "KnownOperator",
     "KnownPresence",
     "KnownReference",
@@ -69,9 +65,11 @@ __all__ = [
     "conflicts",
     "covers",
     "judge",
+    "judge_case",
     "judge_moment",
     "moment_of",
     "supersedes",
     "supports_decision",
+    "supports_enrolment",
     "worst",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from protocol.challenge import ChallengeDraws
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus, PadOutcome, fuse
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import PathPolicy, Policy
+from protocol.policy import ComparisonPolicy, PathPolicy, Policy
 from protocol.quality import is_acceptable
 from protocol.records import CertificationRecord
 from protocol.references import CaptureKind
@@ -29,6 +29,29 @@ def supports_decision(record: CertificationRecord, policy: Policy) -> bool:
     policy asks (advisory evidence that says it passed, too), the challenge the nonce draws, a probe of the policy's size and quality, and
     the name of a witness, whoever that is, where the path asks for one.
     """
+    return _is_presence_shown(record, policy) and _is_match(record, policy) and _is_probe_complete(record, policy)
+
+
+def supports_enrolment(record: CertificationRecord, policy: Policy, model_sha256: str) -> bool:
+    """Return whether an enrolment that says it is a pass follows from the record's own numbers by the policy it names.
+
+    As `supports_decision`, but nobody need be compared with: the reference must be of a network that the record names and the policy has
+    thresholds for, and where there was a comparison it must be a match, if only with a photograph.
+
+    Args:
+        record: the enrolment's.
+        policy: the policy it names.
+        model_sha256: digest of the network that made the reference.
+    """
+    if not _is_presence_shown(record, policy) or _thresholds_of(record, policy, model_sha256) is None:
+        return False
+    if record.comparison is None:
+        return True
+    return _is_match(record, policy, is_photo_enough=True) and _is_probe_complete(record, policy)
+
+
+def _is_presence_shown(record: CertificationRecord, policy: Policy) -> bool:
+    """Return whether the record shows a living person by the policy of its path, in a picture that is good enough."""
     allowed = {Reason.CLOCK} if record.decision.outcome is Outcome.TIME_UNCERTAIN else set()
     path = policy.paths.get(record.decision.path)
     if path is None or not allowed.issuperset(record.decision.reasons):
@@ -37,7 +60,7 @@ def supports_decision(record: CertificationRecord, policy: Policy) -> bool:
         return False
     if fuse(record.evidence, path.required, path.advisory).outcome is not PadOutcome.BONA_FIDE:
         return False
-    if not _is_match(record, policy) or not _is_probe_good(record, policy):
+    if not is_acceptable(record.quality, policy.minimum_quality(record.decision.path), rounding=QUALITY_ROUNDING):
         return False
     named = {*path.required, *path.advisory}
     passed = [result for result in record.evidence if result.status is EvidenceStatus.PASSED and result.kind in named]
@@ -46,12 +69,19 @@ def supports_decision(record: CertificationRecord, policy: Policy) -> bool:
     return EvidenceKind.CHALLENGE not in path.required or _is_challenge_met(record, policy, path)
 
 
-def _is_match(record: CertificationRecord, policy: Policy) -> bool:
+def _thresholds_of(record: CertificationRecord, policy: Policy, model_sha256: str) -> ComparisonPolicy | None:
+    """Return the policy's thresholds for a network of the record; None where it is none, or two."""
+    named = [network.name for network in record.networks if network.sha256 == model_sha256]
+    return policy.comparison.get(named[0]) if len(named) == 1 else None
+
+
+def _is_match(record: CertificationRecord, policy: Policy, *, is_photo_enough: bool = False) -> bool:
     comparison = record.comparison
-    if comparison is None or comparison.zone != "match" or comparison.capture is CaptureKind.PHOTO:
+    if comparison is None or comparison.zone != "match":
         return False
-    compared = [network.name for network in record.networks if network.sha256 == comparison.model_sha256]
-    thresholds = policy.comparison.get(compared[0]) if len(compared) == 1 else None
+    if comparison.capture is CaptureKind.PHOTO and not is_photo_enough:
+        return False
+    thresholds = _thresholds_of(record, policy, comparison.model_sha256)
     if thresholds is None:
         return False
     judged = thresholds.judge(
@@ -62,10 +92,8 @@ def _is_match(record: CertificationRecord, policy: Policy) -> bool:
     return judged.kind == comparison.judged and judged.zone == "match"
 
 
-def _is_probe_good(record: CertificationRecord, policy: Policy) -> bool:
-    if record.comparison is None or record.comparison.samples < policy.quality.probe_samples:
-        return False
-    return is_acceptable(record.quality, policy.minimum_quality(record.decision.path), rounding=QUALITY_ROUNDING)
+def _is_probe_complete(record: CertificationRecord, policy: Policy) -> bool:
+    return record.comparison is not None and record.comparison.samples >= policy.quality.probe_samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from fleet.admission.conflicts import Effect, Facts, conflicts, worst
-from fleet.admission.decisions import supports_decision
+from fleet.admission.decisions import supports_decision, supports_enrolment
+from fleet.admission.facts import Flag, Known, KnownReference
 from fleet.admission.moments import AnyLink, Bracket, bracket_of, moment_of
+from fleet.admission.operators import KnownStaff
+from protocol.cases import CaseKind, CaseRecord
 from protocol.outcomes import Outcome
-from protocol.policy import Policy
-from protocol.records import CertificationRecord
+from protocol.records import CertificationRecord, Purpose
 from protocol.references import CaptureKind
 
 ROSTER_VALIDITY = timedelta(days=14)
@@ -22,34 +23,6 @@ MAX_UNCERTAIN_SPAN = ROSTER_VALIDITY
 """A `time_uncertain` record counts if its moment is known to within this span. Source: a terminal can compare only while its roster is
 valid, so a longer span says nothing a roster does not, and one by a reference card is held to the same; the pass is dated at the span's
 early end, so doubt never lengthens a certification."""
-
-
-class Flag(StrEnum):
-    """What a reader of a stored link should know."""
-
-    CLOCK_CONTRADICTED = "clock_contradicted"
-    """The wall clock with its bound lies outside what the fleet itself knows; it was not used."""
-    TIME_UNBOUNDED = "time_unbounded"
-    """No lower bound of the moment is known."""
-    DECISION_UNSUPPORTED = "decision_unsupported"
-    """The outcome does not follow from the record's own comparison, evidence and challenge by the policy it names."""
-    POLICY_UNKNOWN = "policy_unknown"
-    """The fleet never issued the policy it names; a pass does not count."""
-    REFERENCE_UNFIT = "reference_unfit"
-    """The reference it compared with is not the subject's, of another kind or network, withdrawn or out of date; it does not count."""
-    SIMULATED = "simulated"
-    """No camera saw it; it counts only where the settings accept that."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownReference:
-    """What the fleet holds of the reference a record names, under the subject the record names."""
-
-    capture: CaptureKind
-    model_sha256: str
-    expires_at: datetime
-    """The end of its last day of validity."""
-    withdrawn_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +40,42 @@ class Judgement:
         return self.bracket.earliest or self.bracket.latest
 
 
-def judge(
-    record: CertificationRecord,
-    *,
-    policy: Policy | None,
-    reference: KnownReference | None,
-    accept_simulated: bool,
-    received_at: datetime,
-) -> Judgement:
+def judge(record: CertificationRecord, known: Known, *, accept_simulated: bool, received_at: datetime) -> Judgement:
     """Say what a certification record is worth.
 
     Args:
         record: the parsed record.
-        policy: the policy the record names, if this fleet issued it.
-        reference: the reference the record names, if this fleet holds it for the subject the record names.
+        known: what the fleet knows of the things it names.
         accept_simulated: whether what no camera saw may count.
         received_at: when it arrived, by the fleet's clock.
     """
     seen = judge_moment(record, accept_simulated=accept_simulated, received_at=received_at)
     bracket, flags = seen.bracket, list(seen.flags)
-    if policy is None:
+    if known.policy is None:
         flags.append(Flag.POLICY_UNKNOWN)
     if _claims_pass(record):
-        if policy is not None and not supports_decision(record, policy):
-            flags.append(Flag.DECISION_UNSUPPORTED)
-        if not _is_reference_fit(record, reference, bracket):
-            flags.append(Flag.REFERENCE_UNFIT)
+        about = _of_enrolment if record.purpose is Purpose.ENROLMENT else _of_certification
+        flags += about(record, known, bracket)
+        path = None if known.policy is None else known.policy.paths.get(record.decision.path)
+        is_witness_asked = path is not None and path.needs_witness and record.witness is not None
+        if is_witness_asked and record.witness is not None and not known.staff.vouches(record.witness, bracket):
+            flags.append(Flag.WITNESS_UNKNOWN)
     return Judgement(bracket, _pass_at(record, bracket, flags), tuple(flags))
+
+
+def judge_case(case: CaseRecord, staff: KnownStaff, *, accept_simulated: bool, received_at: datetime) -> Judgement:
+    """Say when a case was opened and what its reviewer should know; a case certifies nobody.
+
+    An exception can be recorded by whoever was in service; everything else is for those who may enrol.
+    """
+    seen = judge_moment(case, accept_simulated=accept_simulated, received_at=received_at)
+    may = staff.may_serve if case.kind is CaseKind.EXCEPTION else staff.may_enrol
+    flags = list(seen.flags)
+    if not may(case.operator, seen.bracket):
+        flags.append(Flag.OPERATOR_UNFIT)
+    if case.witness is not None and not staff.vouches(case.witness, seen.bracket):
+        flags.append(Flag.WITNESS_UNKNOWN)
+    return Judgement(seen.bracket, None, tuple(flags))
 
 
 def judge_moment(link: AnyLink, *, accept_simulated: bool, received_at: datetime) -> Judgement:
@@ -107,6 +89,29 @@ def judge_moment(link: AnyLink, *, accept_simulated: bool, received_at: datetime
     if link.simulated and not accept_simulated:
         flags.append(Flag.SIMULATED)
     return Judgement(bracket, None, tuple(flags))
+
+
+def _of_certification(record: CertificationRecord, known: Known, bracket: Bracket) -> Iterator[Flag]:
+    if known.policy is not None and not supports_decision(record, known.policy):
+        yield Flag.DECISION_UNSUPPORTED
+    if not _is_reference_fit(record, known.reference, bracket):
+        yield Flag.REFERENCE_UNFIT
+
+
+def _of_enrolment(record: CertificationRecord, known: Known, bracket: Bracket) -> Iterator[Flag]:
+    """Give what speaks against the first certification that an enrolment is (R1-1), and against its reference."""
+    model_sha256 = None if known.made is None else known.made.model_sha256
+    if model_sha256 is None:
+        yield Flag.REFERENCE_UNREADABLE
+    elif known.policy is not None and not supports_enrolment(record, known.policy, model_sha256):
+        yield Flag.DECISION_UNSUPPORTED
+    if not known.staff.may_enrol(record.operator, bracket):
+        yield Flag.OPERATOR_UNFIT
+    if known.made is not None and known.made.has_earlier:
+        comparison = record.comparison
+        is_live = comparison is not None and comparison.capture is CaptureKind.LIVE
+        if not is_live or not _is_reference_fit(record, known.reference, bracket):
+            yield Flag.COMPARISON_LACKING
 
 
 def _is_reference_fit(record: CertificationRecord, reference: KnownReference | None, bracket: Bracket) -> bool:
@@ -131,4 +136,4 @@ def _pass_at(record: CertificationRecord, bracket: Bracket, flags: Sequence[Flag
     return bracket.earliest if bracket.latest - bracket.earliest < MAX_UNCERTAIN_SPAN else None
 
 
-_NOT_COUNTED = frozenset({Flag.POLICY_UNKNOWN, Flag.DECISION_UNSUPPORTED, Flag.REFERENCE_UNFIT, Flag.SIMULATED})
+_NOT_COUNTED = frozenset(Flag) - {Flag.CLOCK_CONTRADICTED, Flag.TIME_UNBOUNDED}

@@ -46,9 +46,12 @@ class KnownStaff:
     def may_enrol(self, operator_id: str | None, bracket: Bracket) -> bool:
         """Return whether this operator may make references at this terminal at this moment."""
         found = None if operator_id is None else self.operators.get(operator_id)
-        if found is None or Role.ENROLLER not in found.roles:
-            return False
-        return covers(found.area, self.area) and found.is_in_service(bracket)
+        return found is not None and Role.ENROLLER in found.roles and self.may_serve(operator_id, bracket)
+
+    def may_serve(self, operator_id: str | None, bracket: Bracket) -> bool:
+        """Return whether this operator was in service at this terminal at this moment, whatever for."""
+        found = None if operator_id is None else self.operators.get(operator_id)
+        return found is not None and covers(found.area, self.area) and found.is_in_service(bracket)
 
     def vouches(self, witness_id: str, bracket: Bracket) -> bool:
         """Return whether this witness may be believed: known and in service, or of a time or an area without any operators."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
@@ -26,18 +26,21 @@ from fleet.admission import (
     admit,
     chain_of,
     judge,
+    judge_case,
     judge_moment,
     supersedes,
 )
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
+from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys
 from fleet.references.cards import RESEND_AFTER, sealed_card_keys
+from fleet.references.made import propose, reference_in, take
 from fleet.references.rosters import RosterIssuer
 from fleet.staff.lists import StaffIssuer
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cards, links, policies, quarantine, rosters, terminals
+from fleet.store import cards, links, made, policies, quarantine, rosters, terminals
 from fleet.store.database import Database
 from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
@@ -91,17 +94,16 @@ class Handler:
         keys: FleetKeys,
         *,
         fleet_id: str,
-        zone: tzinfo,
-        accept_simulated: bool,
+        settling: Settling,
         statement_months: int,
+        key_domain: str | None,
         clock: Clock,
-        key_domain: str | None = None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._fleet_id = fleet_id
-        self._zone = zone
-        self._accept_simulated = accept_simulated
+        self._settling = settling
+        self._zone = settling.references.zone
         self._statement_months = statement_months
         self._clock = clock
         self._rosters = RosterIssuer(fleet_id, keys, key_domain=key_domain)
@@ -254,8 +256,19 @@ class Handler:
         return first_day(day_of(self._clock(), self._zone))
 
     def _handle(self, messages: Sequence[Inbound], *, forced: Refusal | None = None) -> list[Outbound]:
+        try:
+            return self._handle_once(messages, forced=forced)
+        except _AllTerminals:
+            return self._handle_once(messages, forced=forced, is_everybody_locked=True)
+
+    def _handle_once(
+        self, messages: Sequence[Inbound], *, forced: Refusal | None, is_everybody_locked: bool = False
+    ) -> list[Outbound]:
+        now = self._clock()
         with self._database.begin() as connection:
-            batch = _Batch(connection, self._fleet_id, self._zone, self._accept_simulated, messages)
+            if is_everybody_locked:
+                terminals.find_terminals(connection, lock=True)
+            batch = _Batch(connection, self._fleet_id, self._settling, messages, now=now, may_touch=is_everybody_locked)
             for message in messages:
                 batch.take(message, forced)
             batch.finish()
@@ -321,6 +334,10 @@ class Handler:
         return answers
 
 
+class _AllTerminals(Exception):
+    """A batch that changes rosters: it is begun anew with all terminals locked."""
+
+
 class _Batch:
     """One transaction's work."""
 
@@ -328,16 +345,20 @@ class _Batch:
         self,
         connection: Connection,
         fleet_id: str,
-        zone: tzinfo,
-        accept_simulated: bool,
+        settling: Settling,
         messages: Sequence[Inbound],
+        *,
+        now: datetime,
+        may_touch: bool,
     ) -> None:
         self.verdicts: dict[str, list[ReceiptItem]] = {}
         self.roster_requests: dict[str, int] = {}
         self._connection = connection
         self._fleet_id = fleet_id
-        self._zone = zone
-        self._accept_simulated = accept_simulated
+        self._settling = settling
+        self._zone = settling.references.zone
+        self._now = now
+        self._may_touch = may_touch
         self._links: list[tuple[AnyLink, Inbound, str]] = []
         names = {topic.terminal_id for message in messages if (topic := _topic(message.topic)) is not None}
         self.terminals = terminals.find_terminals(connection, sorted(names), lock=True)
@@ -368,8 +389,7 @@ class _Batch:
             return
         around = links.links_around(self._connection, places)
         digests = links.digests_by_record_id(self._connection, [link.record_id for link, _, _ in self._links])
-        certifications = [link for link, _, _ in self._links if isinstance(link, CertificationRecord)]
-        background = background_of(self._connection, certifications, zone=self._zone)
+        background = background_of(self._connection, [link for link, _, _ in self._links], zone=self._zone)
         fresh: list[AdmittedLink] = []
         for link, message, sha256 in self._links:
             terminal = self.terminals[link.terminal_id]
@@ -403,15 +423,14 @@ class _Batch:
         self._store(fresh, around)
 
     def _judgement(self, link: AnyLink, background: Background, received_at: datetime) -> Judgement:
-        if not isinstance(link, CertificationRecord):
-            return judge_moment(link, accept_simulated=self._accept_simulated, received_at=received_at)
-        return judge(
-            link,
-            policy=background.policy_of(link),
-            reference=background.reference_of(link),
-            accept_simulated=self._accept_simulated,
-            received_at=received_at,
-        )
+        accept_simulated = self._settling.accept_simulated
+        if isinstance(link, CaseRecord):
+            staff = background.staff_of(link, received_at)
+            return judge_case(link, staff, accept_simulated=accept_simulated, received_at=received_at)
+        if isinstance(link, TerminalEvent):
+            return judge_moment(link, accept_simulated=accept_simulated, received_at=received_at)
+        known = background.known(link, received_at)
+        return judge(link, known, accept_simulated=accept_simulated, received_at=received_at)
 
     def _store(self, fresh: list[AdmittedLink], around: dict[tuple[str, int], ChainLink]) -> None:
         if links.insert_links(self._connection, fresh) != len(fresh):
@@ -440,7 +459,25 @@ class _Batch:
                 now=max(item.received_at for item in own),
             )
         links.set_chain(self._connection, changed)
-        project(self._connection, [subject for subject in touched if subject is not None], zone=self._zone)
+        who = {subject for subject in touched if subject is not None}
+        self._settle(fresh, who)
+        project(self._connection, sorted(who), zone=self._zone)
+
+    def _settle(self, fresh: list[AdmittedLink], who: set[str]) -> None:
+        """Keep the references that the fresh links brought, and look again at the subjects whose references hang on these links."""
+        bringing = [item for item in fresh if reference_in(item.link) is not None]
+        affected = made.with_made(self._connection, who)
+        if (bringing or affected) and not self._may_touch:
+            # Rosters will change: every terminal must be locked before anything else is.
+            raise _AllTerminals
+        for item in bringing:
+            subject_id = take(self._connection, self._settling.references, item.link, received_at=item.received_at)
+            affected |= {found for found in (subject_id, _subject_of(item.link)) if found is not None}
+        if affected:
+            self._settling.settle(self._connection, affected, now=self._now)
+            who |= affected
+        proposing = [item.link for item in bringing if isinstance(item.link, CertificationRecord)]
+        propose(self._connection, self._settling.references, proposing, now=self._now)
 
     def _take_from(self, terminal: StoredTerminal, kind: Kind, message: Inbound) -> None:
         try:

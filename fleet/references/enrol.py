@@ -15,7 +15,7 @@ from fleet.clock import day_of
 from fleet.errors import FleetError, NotFound, PictureRefused, Refused
 from fleet.keys import FleetKeys
 from fleet.references.domains import current_domain, feature_keys
-from fleet.store import rosters, subjects
+from fleet.store import made, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.terminals import find_terminals
 from protocol.capture import FeatureReport
@@ -155,6 +155,8 @@ def withdraw(database: Database, reference_id: str, *, now: datetime) -> str:
     """
     with database.begin() as connection:
         find_terminals(connection, lock=True)
+        # What a terminal sealed into a record is the same features once more.
+        made.erase_seal(connection, reference_id)
         subject_id = subjects.withdraw_reference(connection, reference_id, now=now)
         if subject_id is None:
             raise NotFound(f"reference {reference_id}: not in use")

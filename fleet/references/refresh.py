@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from fleet.errors import NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.references.domains import feature_keys, in_current_domain
-from fleet.store import lives, rosters, subjects
+from fleet.store import lives, made, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.lives import KeptReference
 from fleet.store.names import seal_approver
@@ -161,6 +161,7 @@ def reject(database: Database, keys: FleetKeys, reference_id: str, *, by: str, n
     with database.begin() as connection:
         waiting = _waiting(connection, reference_id)
         sealed = seal_approver(keys.cipher, by, of=reference_id).sealed
+        made.erase_seal(connection, reference_id)
         lives.decide(connection, reference_id, "rejected", now=now, decider_sealed=sealed, forget=True)
     return waiting.subject_id
 

@@ -8,16 +8,13 @@ person is in on a day is not stored: it follows from the day of the last pass by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, tzinfo
 
 from sqlalchemy import Connection, Row, text
 
-from fleet.admission import judge
 from fleet.clock import day_of
-from fleet.status.background import background_of
 from fleet.store.database import Database
-from fleet.store.records import claimed_passes, set_judgements
 from fleet.store.subjects import lock_subjects
 from protocol.rules.certification import CertificationState, certification_state, certified_until
 from protocol.rules.pack import ROLLING_12_MONTHS, RulePack
@@ -49,7 +46,11 @@ def project(
     return len(rows)
 
 
-def rebuild(database: Database, *, zone: tzinfo, accept_simulated: bool) -> int:
+Judging = Callable[[Connection, Sequence[str]], None]
+"""Judges all records of some subjects anew; may lock terminals first."""
+
+
+def rebuild(database: Database, *, judging: Judging, zone: tzinfo) -> int:
     """Judge every pass and work out every status anew, some subjects at a time, while ingest goes on; return how many there are.
 
     Raises:
@@ -59,27 +60,9 @@ def rebuild(database: Database, *, zone: tzinfo, accept_simulated: bool) -> int:
     for chunk in _chunks(database):
         with database.begin() as connection:
             # Records before subjects, the order in which ingest locks them.
-            _judge_anew(connection, chunk, zone=zone, accept_simulated=accept_simulated)
+            judging(connection, chunk)
             total += project(connection, chunk, zone=zone)
     return total
-
-
-def _judge_anew(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, accept_simulated: bool) -> None:
-    stored = claimed_passes(connection, subject_ids)
-    background = background_of(connection, [record for record, _ in stored.values()], zone=zone)
-    set_judgements(
-        connection,
-        {
-            record_id: judge(
-                record,
-                policy=background.policy_of(record),
-                reference=background.reference_of(record),
-                accept_simulated=accept_simulated,
-                received_at=received_at,
-            )
-            for record_id, (record, received_at) in stored.items()
-        },
-    )
 
 
 def state_on(last_pass_day: date | None, today: date, pack: RulePack = ROLLING_12_MONTHS) -> CertificationState:

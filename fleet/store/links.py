@@ -193,13 +193,20 @@ def _chain_values(item: AdmittedLink) -> dict[str, object]:
     }
 
 
+def _without_seal(link: AnyLink) -> AnyLink:
+    """Return a link as it is kept to be asked about: without the features it brought, which have a place of their own."""
+    if isinstance(link, TerminalEvent) or link.reference is None:
+        return link
+    return link.model_copy(update={"reference": link.reference.model_copy(update={"sealed": ""})})
+
+
 def _kind_values(item: AdmittedLink) -> dict[str, object]:
     link, judgement = item.link, item.judgement
     values: dict[str, object] = {
         "record_id": link.record_id,
         "terminal_id": link.terminal_id,
         "counter": link.counter,
-        "payload": link.to_bytes().decode(),
+        "payload": _without_seal(link).to_bytes().decode(),
         "received_at": item.received_at,
         "earliest": judgement.bracket.earliest,
         "latest": judgement.bracket.latest,

@@ -30,6 +30,10 @@ class KeptReference:
     likeness: float | None
     """Cosine with the reference it was compared with when it was proposed."""
     decided_at: datetime | None
+    made_by_record: str | None = None
+    """The record of the enrolment, or the case, that made it; None for one that was made at the agency, or proposed."""
+    waits_for: str | None = None
+    """Why it was not put in use when it came, in a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +146,10 @@ def add_rekeyed(connection: Connection, old: KeptReference, new: Reference) -> N
         text(
             "INSERT INTO references_ (subject_id, reference_id, features, model_sha256, runtime, key_domain, quality, capture,"
             " legal_basis, captured_at, valid_until, officer_sealed, state, rekeyed, proposed_record, likeness, decided_at,"
-            " decider_sealed) SELECT subject_id, :new, :features, model_sha256, runtime, :domain, quality, capture,"
+            " decider_sealed, made_by_record, waits_for) SELECT subject_id, :new, :features, model_sha256, runtime, :domain,"
+            " quality, capture,"
             " legal_basis, captured_at, valid_until, officer_sealed, state, rekeyed + 1, proposed_record, likeness,"
-            " decided_at, decider_sealed FROM references_ WHERE reference_id = :old"
+            " decided_at, decider_sealed, made_by_record, waits_for FROM references_ WHERE reference_id = :old"
         ),
         {
             "old": old.reference.reference_id,
@@ -203,4 +208,6 @@ def _kept(row: RowMapping) -> KeptReference:
         proposed_record=row["proposed_record"],
         likeness=row["likeness"],
         decided_at=row["decided_at"],
+        made_by_record=row["made_by_record"],
+        waits_for=row["waits_for"],
     )

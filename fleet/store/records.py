@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -13,17 +14,37 @@ from protocol.outcomes import Outcome
 from protocol.records import CertificationRecord
 
 
-def claimed_passes(
-    connection: Connection, subject_ids: Sequence[str]
-) -> dict[str, tuple[CertificationRecord, datetime]]:
-    """Return the stored records of these subjects that say they are passes, with their arrival, by record id."""
+@dataclass(frozen=True, slots=True)
+class ClaimedPass:
+    """A stored record that says it is a pass."""
+
+    record: CertificationRecord
+    received_at: datetime
+    event_at: datetime
+    is_good: bool
+    """Whether chain and claim let it count: not broken, and the token is that of the subject it names."""
+
+    @property
+    def place(self) -> tuple[datetime, str, int]:
+        """Its place in the order of what happened; ties are broken by terminal and counter."""
+        return self.event_at, self.record.terminal_id, self.record.counter
+
+
+def claimed_passes(connection: Connection, subject_ids: Sequence[str]) -> list[ClaimedPass]:
+    """Return the stored records of these subjects that say they are passes."""
     rows = connection.execute(
         text(
-            "SELECT record_id, payload, received_at FROM records WHERE subject_id = ANY(:ids) AND outcome = ANY(:outcomes)"
+            "SELECT r.payload, r.received_at, r.event_at, l.chain <> 'broken' AND s.claim_token IS NOT DISTINCT FROM r.claim_token"
+            " AS is_good FROM records r JOIN links l ON l.record_id = r.record_id"
+            " LEFT JOIN subjects s ON s.subject_id = r.subject_id"
+            " WHERE r.subject_id = ANY(:ids) AND r.outcome = ANY(:outcomes)"
         ),
         {"ids": list(subject_ids), "outcomes": [Outcome.CERTIFIED.value, Outcome.TIME_UNCERTAIN.value]},
     )
-    return {row.record_id: (CertificationRecord.model_validate(row.payload), row.received_at) for row in rows}
+    return [
+        ClaimedPass(CertificationRecord.model_validate(row.payload), row.received_at, row.event_at, row.is_good)
+        for row in rows
+    ]
 
 
 def record_of(connection: Connection, record_id: str) -> CertificationRecord | None:

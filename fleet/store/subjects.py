@@ -124,6 +124,12 @@ def add_reference(
     )
 
 
+def is_reference_known(connection: Connection, reference_id: str) -> bool:
+    """Return whether anybody has or had a reference of this id."""
+    found = connection.execute(text("SELECT count(*) FROM references_ WHERE reference_id = :id"), {"id": reference_id})
+    return bool(found.scalar_one())
+
+
 def withdraw_reference(connection: Connection, reference_id: str, *, now: datetime) -> str | None:
     """Erase a reference's features and mark it withdrawn; return its subject, or None if it is not in use.
 
@@ -178,7 +184,7 @@ def known_references(
             "WITH p AS (SELECT * FROM unnest(CAST(:subjects AS text[]), CAST(:references AS text[]))"
             " AS named (subject_id, reference_id))"
             " SELECT r.subject_id, r.reference_id, r.capture, r.model_sha256, r.valid_until, r.withdrawn_at"
-            " FROM p JOIN references_ r USING (subject_id, reference_id)"
+            " FROM p JOIN references_ r USING (subject_id, reference_id) WHERE r.state <> 'proposed'"
             " UNION ALL SELECT c.subject_id, c.card_id, c.capture, c.model_sha256, c.valid_until, c.revoked_at"
             " FROM p JOIN cards c ON c.subject_id = p.subject_id AND c.card_id = p.reference_id"
         ),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from fleet.app import Fleet, settling
 from fleet.exchange.subjects_csv import Imported, SubjectRow, import_rows
 from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys, make_keys
 from fleet.settings import Settings
+from fleet.status.projection import rebuild
 from fleet.store import rosters, terminals
 from fleet.store.database import Database
 from fleet.store.subjects import Benefit
@@ -51,6 +55,15 @@ class Office:
         return publish_policy(self.database, self.keys, policy, now=now, approved_by=approved_by)
 
     @property
+    def settling(self) -> Settling:
+        return settling(Fleet(self.settings, self.keys, self.database, self.clock))
+
+    def rebuild(self) -> int:
+        """Judge and project everything anew."""
+        judging = partial(self.settling.judge_anew, now=self.now)
+        return rebuild(self.database, judging=judging, zone=self.settings.zone())
+
+    @property
     def handler(self) -> Handler:
         return self.make_handler(Handler)
 
@@ -59,9 +72,9 @@ class Office:
             self.database,
             self.keys,
             fleet_id="north",
-            zone=self.settings.zone(),
-            accept_simulated=self.settings.accept_simulated,
+            settling=self.settling,
             statement_months=self.settings.slips.statement_months,
+            key_domain=self.settings.references.key_domain,
             clock=self.clock,
         )
 

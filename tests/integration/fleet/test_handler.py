@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from fleet.ingest.handler import Inbound
-from fleet.status.projection import rebuild
 from fleet.store import console, links, quarantine, terminals
 from protocol.documents import DocumentKind
 from protocol.envelope import sha256_of, sign
@@ -412,7 +411,7 @@ def test_a_pass_under_a_policy_that_was_never_issued_counts_once_the_policy_is_k
     assert office.rows("SELECT flags FROM records") == [(["policy_unknown"],)]
     with office.database.begin() as connection:
         connection.execute(text("INSERT INTO policies SELECT * FROM lost"))
-    rebuild(office.database, zone=office.settings.zone(), accept_simulated=False)
+    office.rebuild()
     assert str(office.statuses()[0].last_pass_day) == "2026-11-20"
     assert office.rows("SELECT flags FROM records") == [([],)]
 
@@ -504,5 +503,5 @@ def test_a_rebuild_gives_what_ingest_projected(office: Any, terminal: Any) -> No
     assert any(status.last_pass_day for status in before)
     with office.database.begin() as connection:
         connection.execute(text("UPDATE statuses SET last_outcome = 'cancelled', certified_until = NULL"))
-    assert rebuild(office.database, zone=office.settings.zone(), accept_simulated=False) == len(before)
+    assert office.rebuild() == len(before)
     assert office.statuses() == before

@@ -17,8 +17,12 @@ from fleet.admission import (
     Chain,
     Flag,
     Judgement,
+    Known,
+    KnownMade,
+    KnownOperator,
     KnownPresence,
     KnownReference,
+    KnownStaff,
     Position,
     Refusal,
     admit,
@@ -27,7 +31,7 @@ from fleet.admission import (
     judge_moment,
     supersedes,
 )
-from protocol.cases import CaseRecord
+from protocol.cases import CaseKind, CaseRecord
 from protocol.challenge import ChallengeDraws
 from protocol.events import TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
@@ -35,8 +39,9 @@ from protocol.examples import examples
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import NormalisedThresholds, PathName, PathPolicy, Policy, ThresholdSource, default_policy
 from protocol.presence import OutboxCounts, Presence
-from protocol.records import AskedAction, CertificationRecord, NetworkUse
+from protocol.records import AskedAction, CertificationRecord, NetworkUse, Purpose
 from protocol.references import CaptureKind
+from protocol.staff import Role
 from protocol.times import ClockSource, DeviceTime
 
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -69,17 +74,20 @@ def judge(record: CertificationRecord, **changes: Any) -> Judged:
         "position": ALONE,
         "policy": default_policy(),
         "reference": REFERENCE,
+        "staff": KnownStaff("east"),
+        "made": None,
         "accept_simulated": False,
         "received_at": RECEIVED,
     }
     facts |= changes
-    worth = {name: facts.pop(name) for name in ("policy", "reference", "accept_simulated")}
+    is_simulated_accepted = facts.pop("accept_simulated")
+    known = Known(facts.pop("policy"), facts.pop("reference"), facts.pop("staff"), facts.pop("made"))
     found = admit(record, **facts)
     return Judged(
         found.refusal,
         found.repeated,
         found.chain,
-        admission.judge(record, **worth, received_at=facts["received_at"]),
+        admission.judge(record, known, accept_simulated=is_simulated_accepted, received_at=facts["received_at"]),
     )
 
 
@@ -585,3 +593,74 @@ def test_links_of_every_kind_are_refused_and_bracketed_alike(name: str) -> None:
     seen = judge_moment(link.model_copy(update={"simulated": True}), accept_simulated=False, received_at=RECEIVED)
     assert seen.flags == (Flag.SIMULATED,)
     assert seen.pass_at is None
+
+
+def enrolment(terminal: Any, **changes: Any) -> CertificationRecord:
+    fields = {"purpose": Purpose.ENROLMENT, "operator": "w-1", "comparison": None, "at": AT, **changes}
+    found: CertificationRecord = terminal.record(**fields)
+    return found
+
+
+ENROLLER = KnownOperator(frozenset({Role.ENROLLER}), "east", AT - timedelta(days=9), AT + timedelta(days=9), None)
+STAFF = KnownStaff("east-village", {"w-1": ENROLLER}, AT - timedelta(days=9))
+MADE = KnownMade("d" * 64, has_earlier=False)
+
+
+def test_an_enrolment_that_somebody_answers_for_is_a_pass_without_a_comparison(terminal: Any) -> None:
+    found = judge(enrolment(terminal), staff=STAFF, made=MADE).judgement
+    assert found.flags == ()
+    assert found.pass_at == AT - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("facts", "flag"),
+    [
+        ({"staff": KnownStaff("east-village")}, Flag.OPERATOR_UNFIT),
+        ({"staff": KnownStaff("west", {"w-1": ENROLLER})}, Flag.OPERATOR_UNFIT),
+        ({"made": None}, Flag.REFERENCE_UNREADABLE),
+        ({"made": KnownMade(None, has_earlier=False)}, Flag.REFERENCE_UNREADABLE),
+        ({"made": KnownMade("e" * 64, has_earlier=False)}, Flag.DECISION_UNSUPPORTED),
+        ({"made": KnownMade("d" * 64, has_earlier=True)}, Flag.COMPARISON_LACKING),
+        ({"policy": None}, Flag.POLICY_UNKNOWN),
+    ],
+)
+def test_an_enrolment_that_lacks_something_is_none(terminal: Any, facts: dict[str, Any], flag: Flag) -> None:
+    found = judge(enrolment(terminal), **{"staff": STAFF, "made": MADE, **facts}).judgement
+    assert found.flags == (flag,)
+    assert found.pass_at is None
+
+
+def test_a_match_with_a_fit_live_reference_makes_another_enrolment_one(terminal: Any) -> None:
+    known = {"staff": STAFF, "made": KnownMade("d" * 64, has_earlier=True)}
+    comparison = terminal.record().comparison
+    assert judge(enrolment(terminal, comparison=comparison), **known).judgement.flags == ()
+    unfit = judge(enrolment(terminal, comparison=comparison), **known, reference=None).judgement
+    assert unfit.flags == (Flag.COMPARISON_LACKING,)
+
+
+@pytest.mark.parametrize("since", [None, AT + timedelta(days=1), AT - timedelta(days=1)])
+def test_a_witness_is_looked_up_once_the_area_has_operators(terminal: Any, since: datetime | None) -> None:
+    path = PathPolicy(required=default_policy().paths[PathName.STANDARD].required, needs_witness=True)
+    policy = default_policy().model_copy(update={"paths": {PathName.STANDARD: path}})
+    staff = KnownStaff("east", {"w-1": ENROLLER}, since)
+    assert judge(terminal.record(witness="w-1"), policy=policy, staff=staff).judgement.flags == ()
+    stranger = judge(terminal.record(witness="w-9"), policy=policy, staff=staff).judgement
+    is_asked = since is not None and since < AT
+    assert stranger.flags == ((Flag.WITNESS_UNKNOWN,) if is_asked else ())
+    assert (stranger.pass_at is None) == is_asked
+    # Where the path needs none, a name in the record costs nothing.
+    assert judge(terminal.record(witness="w-9"), staff=staff).judgement.flags == ()
+
+
+def test_a_case_says_whether_its_operator_could_take_it_in() -> None:
+    case = examples()["lifecert-case"]
+    assert isinstance(case, CaseRecord)
+    facts: dict[str, Any] = {"accept_simulated": False, "received_at": case.opened.wall_clock + timedelta(minutes=1)}
+    since, until = case.opened.wall_clock - timedelta(days=1), case.opened.wall_clock + timedelta(days=1)
+    worker = KnownOperator(frozenset({Role.WORKER}), "", since, until, None)
+    staff = KnownStaff("east", {case.operator: worker}, since)
+    assert admission.judge_case(case, staff, **facts).flags == (Flag.OPERATOR_UNFIT,)
+    enroller = replace(worker, roles=frozenset({Role.ENROLLER}))
+    assert admission.judge_case(case, KnownStaff("east", {case.operator: enroller}, since), **facts).flags == ()
+    exception = case.model_copy(update={"kind": CaseKind.EXCEPTION, "witness": "w-9"})
+    assert admission.judge_case(exception, staff, **facts).flags == (Flag.WITNESS_UNKNOWN,)
