@@ -31,6 +31,7 @@ class Front:
 
     desk: FrontDesk
     events: EventLog
+    staff: FileStaffStore
     attachments: SqliteAttachmentStore
 
     def close(self) -> None:
@@ -61,6 +62,7 @@ def make_front(
     def today() -> date:
         return today_of(ports.clock.now())
 
+    staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     events = EventLog(chain=runner.chain, identity=identity, clock=ports.clock)
     casework = Casework(
         chain=runner.chain,
@@ -108,7 +110,7 @@ def make_front(
         identity=identity,
         parts=FrontParts(
             screen=screen,
-            staff=FileStaffStore(settings.staff_path, settings.keys.storage.path),
+            staff=staff,
             casework=casework,
             events=events,
             today=today,
@@ -120,7 +122,7 @@ def make_front(
         ),
         language=settings.terminal.languages[0],
     )
-    return Front(desk, events, attachments)
+    return Front(desk, events, staff, attachments)
 
 
 def staff_warnings(

@@ -291,7 +291,7 @@ class Terminal:
             if self._control is not None:
                 self._control.start(self._runner.present_claim)
         self._front.desk.expire()
-        self._front.desk.mind_screen()
+        self._front.desk.mind()
         if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
             self._expired_ns = now
             try:

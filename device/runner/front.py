@@ -83,6 +83,8 @@ _STANDING = {OfflineLevel.SOFT: EventKind.OFFLINE_WARNING, OfflineLevel.HARD: Ev
 _GARBAGE_TEXTS = 10
 _GARBAGE_NS = 60_000_000_000
 """So many texts that are no document within so long are no person's mistakes but a reader's fault."""
+_MIND_NS = 1_000_000_000
+"""The uplink confirms records in a process of its own; a second is soon enough for a person who looks at the counter."""
 NAMES_ON_A_PAGE = 8
 """As many as are read and touched with ease on a small screen."""
 _ACTIONS = frozenset(Action)
@@ -163,6 +165,7 @@ class FrontDesk:
         self._level = OfflineLevel.OK
         self._jumps = 0
         self._garbage_ns: list[int] = []
+        self._minded_ns = ports.clock.monotonic_ns()
         self._was_watched: bool | None = None
         """Whether a page asked for the view when it was last looked; None before the first page came."""
         runner.watch(self)
@@ -218,6 +221,7 @@ class FrontDesk:
                 self._show_result(notice)
                 self._note_clock(notice.record.decided)
                 self._note_standing()
+                self._mind_standing()
             case FaultRaised(_, fault) if fault in _LOST:
                 self._lost.add(fault)
                 self._parts.events.note(_LOST[fault])
@@ -296,8 +300,20 @@ class FrontDesk:
                 pass
         logger.info("board notice=%s button=%s", notice.change, notice.button)
 
-    def mind_screen(self) -> None:
-        """Note a page that no longer asks for the view, and one that does again; to be called now and then."""
+    def mind(self) -> None:
+        """Bring counters and warnings up to date and look whether the page is there; to be called after every turn of the loop."""
+        now = self._ports.clock.monotonic_ns()
+        if now - self._minded_ns >= _MIND_NS:
+            self._minded_ns = now
+            self._mind_standing()
+            self._mind_screen()
+
+    def _mind_standing(self) -> None:
+        standing = self._standing()
+        if standing is not None and (standing.counts, standing.warnings) != (self.desk.counts, self.desk.warnings):
+            self.feed(standing)
+
+    def _mind_screen(self) -> None:
         screen = self._parts.screen
         if screen is None or screen.is_watched == bool(self._was_watched):
             return
@@ -555,7 +571,7 @@ class FrontDesk:
             return CaseNotStored(error.problem)
         return CaseStored()
 
-    def _standing(self) -> DeskEvent | None:
+    def _standing(self) -> StandingCame | None:
         try:
             counts, warnings = self._parts.standing()
         except DeviceError as error:

@@ -28,7 +28,6 @@ from device.runner.claims import Chosen, Claimed, ClaimUnfit, cohort_of, look_up
 from device.runner.making import MadeReference, seal_reference
 from device.runner.orders import CompareWith, Findings, KeyOf, News, Order, PictureNotTaken, PictureTaken, Reopen
 from device.runner.records import Head, Identity, build_record
-from device.runner.worker import VisionWorker
 from device.session.commands import (
     CancelTimer,
     Command,
@@ -130,6 +129,13 @@ Notice = Stored | ClaimRefused | RecordNotStored | FaultRaised
 """What became of a claim, for whoever watches the terminal."""
 
 
+class Worker(Protocol):
+    """Carries out orders before its next frame and posts what comes of them; see `device.runner.worker.VisionWorker`."""
+
+    def order(self, generation: int, order: Order) -> None:
+        """Take an order; never waits."""
+
+
 class Watcher(Protocol):
     """Follows the sessions; called on the loop's thread."""
 
@@ -175,7 +181,7 @@ class Runner:
         self._timers: dict[Timer, int] = {}
         self._before_expiry: int | None = None
         """Inputs that were there when a timer was found overdue and are still to be taken; None while none is overdue."""
-        self._worker: VisionWorker | None = None
+        self._worker: Worker | None = None
         self._generation = 0
         self._running: _Running | None = None
         self._level = OfflineLevel.OK
@@ -189,7 +195,7 @@ class Runner:
         """Let somebody follow everything the sessions do."""
         self._watchers.append(watcher)
 
-    def attach(self, worker: VisionWorker) -> None:
+    def attach(self, worker: Worker) -> None:
         """Name the worker that carries out orders; it posts to `post`."""
         self._worker = worker
 
@@ -414,12 +420,13 @@ class Runner:
         self.session, commands = advance(self.session, event)
         if self.session.state is not before:
             logger.info("session state=%s after=%s", self.session.state, type(event).__name__)
-        for command in commands:
-            self._carry_out(command)
         if isinstance(event, FaultRaised | FaultCleared):
             self.has_started = True
+        # Before the commands, which may bring news that belong to where the session now stands.
         for watcher in self._watchers:
             watcher.on_step(self.session, commands)
+        for command in commands:
+            self._carry_out(command)
         if isinstance(event, ClaimRefused | RecordNotStored | FaultRaised):
             self._tell(event)
         if self.session.state in {State.IDLE, State.FAULTED}:

@@ -257,6 +257,10 @@ class Terminal:
         self.clock.advance_to(self.runner.next_deadline_ns())
         self.settle()
 
+    def mind(self):
+        self.wait(1)
+        self.front.mind()
+
     def links(self, kind, typ):
         found = []
         for row in self.outbox.unconfirmed(99):
@@ -603,13 +607,13 @@ def test_a_reader_that_types_garbage_is_recorded_once_it_is_no_mistake_any_more(
 
 def test_a_page_that_goes_away_and_comes_back_is_recorded():
     terminal = Terminal()
-    terminal.front.mind_screen()
+    terminal.mind()
     assert terminal.events == []
     terminal.screen.stop()
-    terminal.front.mind_screen()
-    terminal.front.mind_screen()
+    terminal.mind()
+    terminal.mind()
     terminal.screen.start(terminal.front.touch)
-    terminal.front.mind_screen()
+    terminal.mind()
     assert terminal.events == [EventKind.SCREEN_LOST, EventKind.SCREEN_BACK]
 
 

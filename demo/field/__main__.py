@@ -1,0 +1,50 @@
+"""`python -m demo.field [--seed N]`: prints one JSON object and exits with 0 if nothing was lost, doubled or miscounted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from demo.field.story import Field
+from demo.processes import DemoError
+
+
+def main() -> int:
+    """Play the field."""
+    parser = argparse.ArgumentParser(prog="python -m demo.field", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of who comes and how they behave")
+    parser.add_argument("--days", type=int, default=10)
+    parser.add_argument("--sessions", type=int, default=500)
+    parser.add_argument("--keep", type=Path, help="leave all files in this new folder")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="lifecert-field-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    field = Field(folder, seed=arguments.seed, days=arguments.days, sessions=arguments.sessions, say=_say)
+    try:
+        found = field.play()
+    except DemoError as error:
+        _say(f"FAIL {error}")
+        return 1
+    finally:
+        field.stop()
+        if arguments.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    found["seconds"] = round(time.monotonic() - began, 1)
+    sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    wrong = found["lost"] + found["duplicates"] + found["counter_errors"] + found["receipt_errors"]
+    return 1 if wrong else 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
