@@ -9,8 +9,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,15 @@ class Mute:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, line: str, **_: object) -> None:
+    def say(self, line: str, *, until: date | None = None) -> None:  # noqa: ARG002 - the port's signature
         """Take a line."""
         self.lines.append(line)
+
+    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
+        """Take no notice."""
+
+    def stop(self) -> None:
+        """Do nothing."""
 
 
 class FieldTerminal:

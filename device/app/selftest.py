@@ -20,7 +20,7 @@ from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
 from device.adapters.voice_alsa.player import AplayLoudspeaker
 from device.adapters.voice_alsa.sound import RATE_HZ, as_pcm
-from device.app.service import make_board
+from device.app.board import make_board
 from device.app.voice_check import check_pack
 from device.errors import DeviceError
 from device.ports import Camera, PrinterCondition

@@ -13,27 +13,24 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from device.adapters.attestation_file import FileAttestationStore
-from device.adapters.camera_picamera2 import Picamera2Camera
 from device.adapters.clock_system import SystemClock
-from device.adapters.entropy_system import SystemEntropy
 from device.adapters.inference_tflite import open_networks
 from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
-from device.adapters.panel_gpiozero import GpiozeroPanel
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.printer_escpos import EscposPrinter
 from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
-from device.adapters.ring_light_gpiozero import GpiozeroRingLight
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
+from device.app.board import make_board
 from device.app.front import make_front
 from device.app.identity import identity_of
-from device.app.prompting import make_prompter
 from device.app.stick import ThreadedStick
 from device.desk.state import view_of
+from device.desk.view import Language
 from device.errors import DeviceError
-from device.ports import USUAL, Camera, ClaimSource, Clock, DeskScreen, Entropy, Panel, Prompter, RingLight, Viewfinder
+from device.ports import USUAL, ClaimSource, DeskScreen, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.worker import VisionWorker, WorkerThread
@@ -45,10 +42,8 @@ from protocol.policy import Policy
 
 if TYPE_CHECKING:
     # Imported where a simulated part is made: a terminal with a camera never pays for them at its start.
-    from device.simulated.camera import SimulatedCamera
     from device.simulated.clock import FastClock
     from device.simulated.control import ControlSocket
-    from device.simulated.panel import SimulatedPanel
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +51,6 @@ _LONGEST_WAIT_S = 1.0
 """Bounds a turn of an idle loop, so that the watchdog is fed several times within its period."""
 _EXPIRE_EVERY_NS = 60_000_000_000
 """A roster's validity is given in days; a minute is early enough to delete it."""
-_EMPTY_RATE = 20.0
 _HUNG_NS = 15_000_000_000
 """A vision worker that neither begins nor ends a step for so long hangs: a frame is waited for half a second, and 5 s on opening."""
 _REPAIR_NS = 600_000_000_000
@@ -70,22 +64,6 @@ _FAULTED_STEP_NS = 1_000_000_000
 
 class WorkerLost(DeviceError):
     """The vision worker ended by itself or cannot be repaired; the service stops, and systemd starts it again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """What differs between a Raspberry Pi and a laptop."""
-
-    camera: Camera
-    ring: RingLight | None
-    panel: Panel
-    prompter: Prompter
-    clock: Clock
-    entropy: Entropy
-    fast_clock: FastClock | None
-    """With it the terminal plays clips as fast as it can."""
-    simulated_camera: SimulatedCamera | None
-    simulated_panel: SimulatedPanel | None
 
 
 def run(
@@ -135,7 +113,10 @@ class Terminal:
         )
         fleet = load_fleet_identity(settings.keys.fleet, fleet_id=terminal.fleet_id)
         self._system_clock = SystemClock(settings.clock_path)
-        self._board = make_board(settings, self._system_clock)
+        self._missing: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._board = make_board(
+            settings, self._system_clock, on_missing=lambda pack, line: self._missing.put((pack, line))
+        )
         self._outbox = SqliteOutbox(
             settings.outbox_path, max_rows=settings.outbox.max_rows, max_bytes=settings.outbox.max_bytes
         )
@@ -179,7 +160,7 @@ class Terminal:
             printer=self._printer,
             screen=self._screen.desk if self._screen is not None else None,
             stick=ThreadedStick(settings),
-            set_voice=lambda _language, _is_slow: None,
+            set_voice=self._set_voice,
         )
         self._worker = VisionWorker(
             self._board.camera,
@@ -250,6 +231,11 @@ class Terminal:
         self._references.close()
         self._outbox.close()
 
+    def _set_voice(self, language: Language, is_slow: bool) -> None:
+        """Speak and write in the language somebody chose; in the usual ones where nobody did."""
+        usual = self._settings.terminal.languages
+        self._board.prompter.use(usual if language == usual[0] else (language,), is_slow=is_slow)
+
     def _longest_wait_s(self) -> float:
         deadline = self._front.desk.next_deadline_ns()
         if deadline is None:
@@ -291,6 +277,8 @@ class Terminal:
             if self._control is not None:
                 self._control.start(self._runner.present_claim)
         self._front.desk.expire()
+        while not self._missing.empty():
+            self._front.desk.note_missing_line(*self._missing.get())
         self._front.desk.mind()
         if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
             self._expired_ns = now
@@ -366,32 +354,6 @@ class Terminal:
         self._control.conclude(answer)
 
 
-def make_board(settings: Settings, system_clock: SystemClock) -> Board:
-    """Return the parts that the settings name; the simulated ones only where the camera is simulated too.
-
-    Raises:
-        DeviceError: if a clip description cannot be used.
-    """
-    simulated_panel = _simulated_panel(settings.panel.stuck_s) if settings.panel.kind == "simulated" else None
-    panel: Panel = simulated_panel or GpiozeroPanel(settings.board, settings.panel, now_ns=system_clock.monotonic_ns)
-    if settings.camera.kind == "picamera2":
-        ring = (
-            GpiozeroRingLight(settings.board, settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
-        )
-        return Board(
-            Picamera2Camera(settings.camera),
-            ring,
-            panel,
-            make_prompter(settings, sys.stdout),
-            system_clock,
-            SystemEntropy(),
-            None,
-            None,
-            simulated_panel,
-        )
-    return _simulated_board(settings, system_clock, panel, simulated_panel)
-
-
 @dataclass(frozen=True, slots=True)
 class ScreenParts:
     """The screen, and what the camera shows on it."""
@@ -403,38 +365,6 @@ class ScreenParts:
 def make_screen(settings: Settings) -> ScreenParts | None:  # noqa: ARG001 - the settings of the screen
     """Return the screen that the settings name, None for a terminal with voice, lamp and buttons alone."""
     return None
-
-
-def _simulated_panel(stuck_s: float) -> SimulatedPanel:
-    from device.simulated.panel import SimulatedPanel
-
-    return SimulatedPanel(stuck_s=stuck_s)
-
-
-def _simulated_board(
-    settings: Settings,
-    system_clock: SystemClock,
-    panel: Panel,
-    simulated_panel: SimulatedPanel | None,
-) -> Board:
-    from device.simulated.actor import EmptyRoom, open_actor
-    from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRingLight
-    from device.simulated.clock import FastClock
-    from device.simulated.entropy import SeededEntropy
-
-    chosen = settings.simulated
-    actor = open_actor(chosen.actor) if chosen.actor is not None else EmptyRoom(_EMPTY_RATE)
-    fast_clock = FastClock(system_clock) if chosen.speed == "fast" else None
-    clock: Clock = fast_clock or system_clock
-    camera = SimulatedCamera(actor, clock)
-    entropy: Entropy = SeededEntropy(chosen.entropy_seed) if chosen.entropy_seed is not None else SystemEntropy()
-    prompter = make_prompter(settings, sys.stdout, HeardPrompter(camera.hear))
-    ring: RingLight | None = None
-    if settings.ring_light.kind == "simulated":
-        ring = SimulatedRingLight(camera)
-    elif settings.ring_light.kind == "gpiozero":
-        ring = GpiozeroRingLight(settings.board, settings.ring_light)
-    return Board(camera, ring, panel, prompter, clock, entropy, fast_clock, camera, simulated_panel)
 
 
 def _stop_on_signals() -> threading.Event:

@@ -6,6 +6,7 @@ It belongs to the loop's thread. Screen, readers and stick work in threads of th
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -213,6 +214,10 @@ class FrontDesk:
     def note_board(self, notice: BoardNotice) -> None:
         """The board noticed something; may be called from any thread."""
         self._runner.call(lambda: self._noticed(notice))
+
+    def note_missing_line(self, pack: str, line: str) -> None:
+        """A voice pack lacks a line, or the whole pack cannot be used (`*`)."""
+        self._parts.events.note(EventKind.VOICE_LINE_MISSING, pack=_code(pack), line=_code(line))
 
     def on_notice(self, notice: Notice) -> None:
         """Show the result of a session whose record is on the disk, and note what went wrong."""
@@ -588,3 +593,8 @@ class FrontDesk:
     def _show_photo(self, jpeg: bytes | None) -> None:
         if self._parts.screen is not None:
             self._parts.screen.show_photo(jpeg)
+
+
+def _code(text: str) -> str:
+    """Return a name as a detail of an event carries it: a folder may be called anything."""
+    return re.sub(r"[^A-Za-z0-9_.:+-]", "_", text)[:64]

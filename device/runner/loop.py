@@ -185,6 +185,8 @@ class Runner:
         self._generation = 0
         self._running: _Running | None = None
         self._level = OfflineLevel.OK
+        self._prompt: Prompt | None = None
+        """What was said last."""
         self.session = Session()
         self.is_power_failing = False
         """While it is, no session begins: it might not end."""
@@ -296,6 +298,9 @@ class Runner:
                 self._feed(self._claim(given))
             case _Called(function):
                 function()
+            case _Pressed(Button.REPEAT) if self.session.state is not State.CHALLENGING:
+                # A prompt of the challenge is the session's to repeat; anything else that was said is only said again.
+                self._say_again()
             case _Pressed(button):
                 at_ns = self._ports.clock.monotonic_ns()
                 pressed: dict[Button, Event] = {
@@ -306,6 +311,10 @@ class Runner:
                 self._feed(pressed[button])
             case _FromWorker(generation, news):
                 self._hear(generation, news)
+
+    def _say_again(self) -> None:
+        if self._prompt is not None:
+            self._ports.prompter.say(self._prompt.line, until=self._prompt.until)
 
     def _hear(self, generation: int, news: News | RecordStored | RecordNotStored) -> None:
         # Faults are about the parts, pictures about a case, everything else about the session it was seen for.
@@ -441,8 +450,9 @@ class Runner:
 
     def _carry_out(self, command: Command) -> None:
         match command:
-            case Prompt(line, until):
-                self._ports.prompter.say(line, until=until)
+            case Prompt():
+                self._prompt = command
+                self._ports.prompter.say(command.line, until=command.until)
             case SetLamp(lamp):
                 self._ports.panel.show(lamp)
             case StartTimer(timer, seconds):

@@ -668,3 +668,22 @@ def test_a_limit_without_the_fleet_and_a_jump_of_the_clock_are_noted_once():
         terminal.settle()
     assert terminal.events.count(EventKind.CLOCK_JUMPED) == 1
     assert terminal.events.count(EventKind.OFFLINE_WARNING) == 0
+
+
+def test_the_repeat_button_says_the_last_line_again_wherever_the_session_is():
+    terminal = Terminal()
+    terminal.spoken.clear()
+    terminal.touch(TouchKind.REPEAT)
+    assert terminal.spoken == ["welcome"]
+    terminal.read(KNOWN)
+    terminal.spoken.clear()
+    terminal.panel.press(Button.REPEAT)
+    terminal.settle()
+    assert terminal.spoken == ["look_here"]
+
+
+def test_a_line_that_no_pack_has_is_recorded_by_code_alone():
+    terminal = Terminal()
+    terminal.front.note_missing_line("方言 pack", "welcome")
+    (event,) = terminal.links(TerminalEvent, EVENT_TYP)
+    assert (event.kind, event.detail) == (EventKind.VOICE_LINE_MISSING, {"pack": "___pack", "line": "welcome"})
