@@ -37,6 +37,7 @@ from device.uplink import loop as uplink
 from device.uplink.inbox import Inbox
 from device.uplink.mqtt import MqttLink
 from protocol.policy import default_policy
+from protocol.presence import tally
 from protocol.records import NetworkUse
 from protocol.times import DeviceTime
 
@@ -197,7 +198,10 @@ class FieldTerminal:
         """Return what is shown and what is stored."""
         view = view_of(self.front.desk.desk)
         counts = self.outbox.counts()
+        found = tally(counts)
         return {
+            "stored": found.stored,
+            "confirmed": found.confirmed,
             "screen": str(view.screen),
             "shown": None if view.counts is None else [view.counts.stored, view.counts.confirmed],
             "outbox": counts.model_dump(),
@@ -234,7 +238,12 @@ class FieldTerminal:
             mount_root=None,
             keep=self._settings.outbox.keep,
         ).sync(path)
-        self.touch(TouchKind.CANCEL)
+        self._show_counters()
+
+    def _show_counters(self) -> None:
+        # The desk looks at the outbox every second.
+        self.kernel.steps.advance(1_000_000_000)
+        self.settle()
 
     def network(self, port: int, seconds: float, *, until: Callable[[], bool]) -> None:
         """Have the uplink run against a broker in real time, until something holds or the time is over."""
@@ -276,6 +285,7 @@ class FieldTerminal:
             alive=lambda: stop.set() if clock.has_passed(seconds) or until() else None,
         )
         link.run(stop)
+        self._show_counters()
 
 
 class RealPace:

@@ -10,7 +10,7 @@ from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.staff_file import FileStaffStore
 from device.app.slips import code_content, slip_sheet, today_of, verify_slip
 from device.desk.view import CountsView, Language, SlipView, StaffWarning
-from device.ports import AttestationStore, DeskScreen, SlipPrinter
+from device.ports import AttestationStore, DeskScreen, PrinterCondition, SlipPrinter
 from device.runner.casework import Casework
 from device.runner.events import EventLog
 from device.runner.front import FrontDesk, FrontParts, StickRunner
@@ -102,6 +102,10 @@ def make_front(
         policy = ports.policies.current()
         most_s = None if policy is None else policy.max_clock_uncertainty_s
         warnings = staff_warnings(runner.standing(), whole, ports.clock.now(), most_s)
+        if printer is not None and printer.condition is not PrinterCondition.READY:
+            warnings += (StaffWarning.PRINTER,)
+        if runner.is_power_failing:
+            warnings += (StaffWarning.POWER_FAILING,)
         return CountsView(stored=whole.stored, confirmed=whole.confirmed, refused=whole.refused), warnings
 
     desk = FrontDesk(

@@ -76,7 +76,6 @@ class StaffWarning(StrEnum):
     ROSTER_ENDS = "roster_ends"
     CLOCK_UNSURE = "clock_unsure"
     PRINTER = "printer"
-    BUTTON_STUCK = "button_stuck"
     POWER_FAILING = "power_failing"
 
 
