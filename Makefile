@@ -1,6 +1,7 @@
 # Lifecert
 #
 #   make demo    the whole system on this computer; console on http://127.0.0.1:8080 (PORT=...); ONCE=1 plays the story and exits
+#   make field   ten simulated days without a network: power cuts, a lost clock, a stick (SEED=...); prints one JSON object
 #   make test    the whole test suite
 #   make check   format, lint, types, import contracts
 #   make docs    the generated pages
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup system-packages demo test check docs scenes voices lock test-trixie test-picamera2 clean
+.PHONY: setup system-packages demo field test check docs scenes voices lock test-trixie test-picamera2 clean
 
 setup: $(STAMP)
 
@@ -35,6 +36,9 @@ system-packages:
 
 demo: setup
 	$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+field: setup
+	@$(BIN)/python -m demo.field --seed $(or $(SEED),1)
 
 test: setup system-packages
 	$(BIN)/python -m pytest

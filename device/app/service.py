@@ -195,6 +195,7 @@ class Terminal:
             self._screen.desk.start(self._front.desk.touch)
         if self._printer is not None:
             self._printer.start()
+        self._front.desk.begin()
         self._runner.begin()
         if self._board.fast_clock is not None:
             while not stopping.is_set():

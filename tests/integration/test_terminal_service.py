@@ -27,7 +27,8 @@ from device.app.selftest import selftest
 from device.app.service import run
 from device.settings import Settings, load_settings
 from protocol.documents import check_digit, claim_token, parse_document
-from protocol.envelope import sign, verify
+from protocol.envelope import sign, typ_of, verify
+from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind
 from protocol.keys import PrivateKey
 from protocol.policy import POLICY_TYP, PathName, PathPolicy, default_policy
@@ -127,7 +128,7 @@ class World:
             fleet_id="north",
             terminal_id="t-1",
             issued_at=now,
-            expires_at=now + timedelta(days=7),
+            expires_at=now + timedelta(days=14),
             after=0,
             upto=1,
             complete=True,
@@ -178,6 +179,18 @@ class World:
         return [
             CertificationRecord.parse(verify(row.envelope, key_of=lambda _: public, typ=RECORD_TYP).payload)
             for row in rows
+            if typ_of(row.envelope) == RECORD_TYP
+        ]
+
+    def events(self) -> list[EventKind]:
+        outbox = SqliteOutbox(self.settings.outbox_path, max_rows=1000, max_bytes=2**30)
+        rows = outbox.unconfirmed(100)
+        outbox.close()
+        public = self.signing_key.public()
+        return [
+            TerminalEvent.parse(verify(row.envelope, key_of=lambda _: public, typ=EVENT_TYP).payload).kind
+            for row in rows
+            if typ_of(row.envelope) == EVENT_TYP
         ]
 
 
@@ -214,13 +227,15 @@ def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(
     assert other["outcome"] in {"review", "not_certified"}
     assert world.claim(NUMBER[:-1] + "?") == {"ok": False, "error": "unreadable"}
     status = world.tell(do="status")
-    assert status["outbox"]["pending"] == 3
+    assert status["outbox"]["pending"] == 4
     assert status["roster_version"] == 1
     world.stop()
     records = world.records()
-    assert [record.counter for record in records] == [1, 2, 3]
+    # The first link says that the terminal has started.
+    assert [record.counter for record in records] == [2, 3, 4]
+    assert world.events() == [EventKind.STARTED]
     assert [record.decision.outcome for record in records] == [first["outcome"], "no_reference", other["outcome"]]
-    assert records[0].previous is None
+    assert all(record.previous is not None for record in records)
     assert records[1].previous == first["sha256"]
     assert records[0].claim.subject_id == "5" * 32
     assert records[1].claim.subject_id is None
@@ -293,7 +308,7 @@ def test_a_terminal_that_stays_out_of_order_ends_so_that_systemd_starts_it_anew(
 
 
 def test_a_full_outbox_stops_sessions_and_says_so(make_world, eventually):
-    world = make_world(max_rows=1)
+    world = make_world(max_rows=2)
     assert world.claim(STRANGER)["outcome"] == "no_reference"
     assert world.claim(STRANGER) == {"ok": False, "error": "fault"}
     assert world.tell(do="status")["lamp"] == "fault"
@@ -323,7 +338,8 @@ def test_a_killed_terminal_keeps_its_record_and_goes_on_with_the_chain(tmp_path,
             process.send_signal(number)
             assert process.wait(30) == expected_code
     first, second = world.records()
-    assert (first.counter, second.counter) == (1, 2)
+    assert (first.counter, second.counter) == (2, 4)
+    assert world.events() == [EventKind.STARTED, EventKind.STARTED]
     assert second.previous is not None
 
 
