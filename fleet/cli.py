@@ -26,6 +26,7 @@ from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.clock import day_of
 from fleet.commands import operators, places
+from fleet.commands.name_list import name_list
 from fleet.commands.shared import CONFIG as _CONFIG
 from fleet.commands.shared import EXIT_FAILED, EXIT_USAGE, AsJson, Config
 from fleet.commands.shared import fail as _fail
@@ -70,6 +71,7 @@ references_app = typer.Typer(
 app.add_typer(references_app, name="references")
 app.add_typer(operators.app, name="operator")
 app.add_typer(places.app, name="places")
+app.command("name-list")(name_list)
 
 
 class Only(StrEnum):
@@ -273,10 +275,11 @@ def assign(
             value = area or ""
             if subject is not None:
                 value = enrolment.find_subject(connection, _named(subject), fleet.keys)
-            if not remove:
-                rosters.assign(connection, terminal, kind, value)
-            elif not rosters.unassign(connection, terminal, kind, value):
-                raise NotFound(f"terminal {terminal}: has no such assignment")
+            with rosters.renewing(connection, terminal):
+                if not remove:
+                    rosters.assign(connection, terminal, kind, value)
+                elif not rosters.unassign(connection, terminal, kind, value):
+                    raise NotFound(f"terminal {terminal}: has no such assignment")
             changed = rosters.refresh(connection, [terminal])
         _say(f"{changed} roster entries of terminal {terminal} changed")
 

@@ -51,6 +51,11 @@ class DocumentKind(StrEnum):
     """Foreigner's permanent residence card."""
 
 
+_DATED = frozenset({DocumentKind.RESIDENT_ID, DocumentKind.RESIDENCE_PERMIT, DocumentKind.FOREIGN_PERMANENT_RESIDENCE})
+_DATED_LENGTH = 18
+"""Numbers of these kinds with 18 characters have the date of birth as digits 7 to 14. Source: GB 11643-1999."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityDocument:
     """A document number that passed its own checks; its repr shows no digit."""
@@ -103,6 +108,11 @@ def parse_document(text: str, kind: DocumentKind | None = None, *, issuer: str =
 def check_digit(first_17: str) -> str:
     """Return the 18th character for 17 digits. Source: GB 11643-1999, ISO 7064 MOD 11-2."""
     return _CHECK[sum(w * int(d) for w, d in zip(_WEIGHTS, first_17, strict=True)) % 11]
+
+
+def birth_year(document: IdentityDocument) -> int | None:
+    """Return the year of birth that the number says, by which people of one name are told apart; None where it leaves it open."""
+    return int(document.number[6:10]) if document.kind in _DATED and len(document.number) == _DATED_LENGTH else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 from fleet.admission import ROSTER_VALIDITY
 from fleet.keys import FleetKeys, as_wire_secret
 from fleet.references.domains import current_domain, feature_keys
-from fleet.store.rosters import RosterChange, changes_after, set_pushed
+from fleet.references.labels import labels_of
+from fleet.store.rosters import RosterChange, changes_after, has_names, set_pushed
 from fleet.store.subjects import usable_references
 from fleet.store.terminals import StoredTerminal
 from protocol.envelope import seal, sign
 from protocol.references import Reference
-from protocol.roster import PAGE_ENTRIES, ROSTER_TYP, RosterEntry, RosterPage
+from protocol.roster import PAGE_ENTRIES, ROSTER_TYP, RosterEntry, RosterPage, SubjectLabel
 
 _PAGE_BYTES = 384 * 1024
 """Aim for the JSON of a page's entries: signing and sealing grow it by 16/9, which stays under the message limit of 1 MiB."""
@@ -48,10 +49,13 @@ class RosterIssuer:
         pages: list[bytes] = []
         secrets = {name: as_wire_secret(secret) for name, secret in feature_keys(connection, self._keys).items()}
         domain = None if self._key_domain is None else current_domain(connection, self._key_domain)
+        says_names = has_names(connection, terminal.terminal_id)
         while True:
             found = changes_after(connection, terminal.terminal_id, after, PAGE_ENTRIES)
-            references = usable_references(connection, [c.subject_id for c in found if not c.removed], today=today)
-            entries = list(_fitting(found, references))
+            held = [change.subject_id for change in found if not change.removed]
+            references = usable_references(connection, held, today=today)
+            labels = labels_of(connection, self._keys.cipher, held) if says_names else {}
+            entries = list(_fitting(found, references, labels))
             complete = len(entries) == len(found) < PAGE_ENTRIES
             upto = terminal.roster_version if complete else entries[-1].roster_version
             page = RosterPage(
@@ -78,7 +82,9 @@ class RosterIssuer:
         return seal(signed, reader=terminal.sealing_key)
 
 
-def _fitting(changes: list[RosterChange], references: dict[str, tuple[Reference, ...]]) -> Iterator[RosterEntry]:
+def _fitting(
+    changes: list[RosterChange], references: dict[str, tuple[Reference, ...]], labels: dict[str, SubjectLabel]
+) -> Iterator[RosterEntry]:
     size = 0
     for change in changes:
         entry = RosterEntry(
@@ -86,6 +92,7 @@ def _fitting(changes: list[RosterChange], references: dict[str, tuple[Reference,
             subject_id=change.subject_id,
             claim_token=change.claim_token or _NOBODY,
             removed=change.removed,
+            label=labels.get(change.subject_id),
             references=() if change.removed else references.get(change.subject_id, ()),
         )
         length = len(entry.model_dump_json())

@@ -137,6 +137,12 @@ def all_places(connection: Connection) -> list[StoredPlace]:
     return [StoredPlace(*row) for row in rows]
 
 
+def place_codes(connection: Connection, wanted: Collection[str]) -> set[str]:
+    """Return which of these are codes of places."""
+    rows = connection.execute(text("SELECT code FROM places WHERE code = ANY(:codes)"), {"codes": sorted(wanted)})
+    return set(rows.scalars())
+
+
 def sent_staff(connection: Connection, terminal_ids: Collection[str]) -> dict[str, SentStaff]:
     """Return what was last sent to these terminals."""
     rows = connection.execute(

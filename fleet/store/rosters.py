@@ -6,7 +6,8 @@ subject a terminal ever held, with the version at which it last changed. A versi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,6 +84,52 @@ def touch(connection: Connection, subject_id: str) -> int:
         notify(connection, ROSTER_CHANNEL, terminal_id)
         count += 1
     return count
+
+
+def has_names(connection: Connection, terminal_id: str) -> bool:
+    """Return whether a terminal's roster says names: as it was set, else where the terminal is assigned an area."""
+    return bool(
+        connection.execute(
+            text(
+                "SELECT coalesce(name_list, EXISTS (SELECT 1 FROM assignments a WHERE a.terminal_id = t.terminal_id"
+                " AND a.kind = 'area')) FROM terminals t WHERE terminal_id = :id"
+            ),
+            {"id": terminal_id},
+        ).scalar_one()
+    )
+
+
+def set_names(connection: Connection, terminal_id: str, wanted: bool | None) -> None:
+    """Set whether a terminal's roster says names; None: where it is assigned an area."""
+    connection.execute(
+        text("UPDATE terminals SET name_list = :wanted WHERE terminal_id = :id"), {"id": terminal_id, "wanted": wanted}
+    )
+
+
+@contextmanager
+def renewing(connection: Connection, terminal_id: str) -> Iterator[None]:
+    """Send a terminal its whole roster anew, should the block change whether it says names. The caller has locked the terminal."""
+    before = has_names(connection, terminal_id)
+    yield
+    if has_names(connection, terminal_id) == before:
+        return
+    base = int(
+        connection.execute(
+            text("SELECT roster_version FROM terminals WHERE terminal_id = :id"), {"id": terminal_id}
+        ).scalar_one()
+    )
+    changed = connection.execute(
+        text(
+            "UPDATE roster_entries e SET version = n.version FROM ("
+            " SELECT subject_id, :base + row_number() OVER (ORDER BY version) AS version FROM roster_entries"
+            " WHERE terminal_id = :id AND NOT removed"
+            ") n WHERE e.terminal_id = :id AND e.subject_id = n.subject_id"
+        ),
+        {"id": terminal_id, "base": base},
+    ).rowcount
+    if changed:
+        _next_versions(connection, terminal_id, changed)
+        notify(connection, ROSTER_CHANNEL, terminal_id)
 
 
 def changes_after(connection: Connection, terminal_id: str, after: int, limit: int) -> list[RosterChange]:

@@ -46,6 +46,12 @@ def find_by_id(connection: Connection, subject_id: str) -> StoredSubject | None:
     return StoredSubject(*row) if row else None
 
 
+def find_by_ids(connection: Connection, subject_ids: Collection[str]) -> list[StoredSubject]:
+    """Return these subjects, as far as they are there."""
+    rows = connection.execute(text(_SUBJECT + " WHERE subject_id = ANY(:ids)"), {"ids": sorted(subject_ids)})
+    return [StoredSubject(*row) for row in rows]
+
+
 def save_subject(connection: Connection, subject: StoredSubject, *, now: datetime) -> None:
     """Insert or update a subject; its id and claim token never change."""
     connection.execute(

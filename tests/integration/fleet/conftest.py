@@ -117,6 +117,12 @@ class Office:
             rosters.assign(connection, terminal_id, "all", "")
             rosters.refresh(connection, [terminal_id])
 
+    def assign_area(self, terminal_id: str, area: str = "east") -> None:
+        with self.database.begin() as connection:
+            with rosters.renewing(connection, terminal_id):
+                rosters.assign(connection, terminal_id, "area", area)
+            rosters.refresh(connection, [terminal_id])
+
     def send(self, terminal: Any, *envelopes: bytes, kind: Kind = Kind.RECORD) -> list[Outbound]:
         topic = str(terminal.topic(kind))
         return self.handler.handle([Inbound(topic, envelope, self.now) for envelope in envelopes])

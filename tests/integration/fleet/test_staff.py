@@ -13,7 +13,7 @@ from fleet.exchange.places_csv import import_places
 from fleet.ingest.handler import Outbound
 from fleet.staff import lists, registry
 from fleet.staff.registry import Given
-from fleet.store import operators, terminals
+from fleet.store import operators, rosters, terminals
 from fleet.store.operators import StaffBook, StoredPlace
 from protocol.envelope import sign, unseal, verify
 from protocol.roster import ROSTER_REQUEST_TYP, RosterRequest
@@ -201,3 +201,35 @@ def test_places_are_imported_again_without_harm(office: Any) -> None:
     again = import_places(office.database, [*places[:1], StoredPlace("e2", "Other", "east")])
     assert (first.new, first.changed, first.unchanged) == (2, 0, 0)
     assert (again.new, again.changed, again.unchanged) == (0, 1, 1)
+
+
+def entries(office: Any, terminal: Any) -> list[Any]:
+    pages = [office.page(a.payload, terminal) for a in office.handler.push_rosters() if a.topic.kind is Kind.ROSTER]
+    return [entry for page in pages for entry in page.entries]
+
+
+def test_a_terminal_of_an_area_can_look_people_up_by_name(office: Any, terminal: Any) -> None:
+    office.import_people(2)
+    import_places(office.database, [StoredPlace("east", "East", "east")])
+    office.assign_area("t-1")
+    labels = [entry.label for entry in entries(office, terminal)]
+    assert sorted((label.name, label.born, label.place, label.document.value) for label in labels) == [
+        ("甲1", 1940, "east", "resident_id"),
+        ("甲2", 1940, "east", "resident_id"),
+    ]
+
+
+def test_a_terminal_for_everybody_is_told_no_names_unless_somebody_says_so(office: Any, terminal: Any) -> None:
+    office.import_people(2)
+    office.assign_all("t-1")
+    assert [entry.label for entry in entries(office, terminal)] == [None, None]
+    with office.database.begin() as connection, rosters.renewing(connection, "t-1"):
+        rosters.set_names(connection, "t-1", True)
+    assert all(entry.label is not None for entry in entries(office, terminal))
+    # The roster goes out anew, so that names do not stay where they are no longer wanted.
+    with office.database.begin() as connection, rosters.renewing(connection, "t-1"):
+        rosters.set_names(connection, "t-1", None)
+    assert [(entry.label, entry.roster_version) for entry in entries(office, terminal)] == [(None, 5), (None, 6)]
+    with office.database.begin() as connection, rosters.renewing(connection, "t-1"):
+        rosters.set_names(connection, "t-1", False)
+    assert entries(office, terminal) == []

@@ -8,6 +8,7 @@ from protocol.documents import (
     DocumentKind,
     IdentityDocument,
     MaskedDocument,
+    birth_year,
     check_digit,
     claim_token,
     mask,
@@ -232,3 +233,15 @@ def test_what_may_be_shown_of_a_number_is_its_end() -> None:
     assert mask(parse_document("11010519491231002X")) == MaskedDocument(DocumentKind.RESIDENT_ID, "002X")
     assert mask(IdentityDocument(DocumentKind.RESIDENT_ID, "130503670401001")).tail == "1001"
     assert mask(IdentityDocument(DocumentKind.RESIDENT_ID, "H12345678")).tail == "78"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "year"),
+    [
+        ("11010519491231002X", None, 1949),
+        ("110105491231002", None, 1949),
+        ("H12345678", DocumentKind.HK_MACAO_PERMIT, None),
+    ],
+)
+def test_the_year_of_birth_is_what_the_number_says(text: str, kind: DocumentKind | None, year: int | None) -> None:
+    assert birth_year(parse_document(text, kind)) == year
