@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from fleet.settings import Settings
 
 PAGE = Path(__file__).resolve().parent / "settings-fleet.md"
-_UNITS = {"_s": "seconds", "_months": "months", "_messages": "messages"}
+_UNITS = {"_s": "seconds", "_months": "months", "_days": "days", "_mib": "MiB", "_messages": "messages"}
 _INTRO = """# Settings of the fleet
 
 <!-- Made by docs/build_fleet_settings.py from fleet/settings.py; change those. -->

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
+from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, system_clock
 from fleet.ingest.handler import Handler
 from fleet.ingest.settling import Settling
@@ -57,6 +59,16 @@ def settling(fleet: Fleet) -> Settling:
     return Settling(rules, settings.accept_simulated)
 
 
+def picture_rules(settings: Settings) -> PictureRules:
+    """Return how many sealed pictures are kept, and for how long."""
+    kept = settings.cases
+    return PictureRules(
+        unclaimed_bytes=kept.unclaimed_mib * 1024 * 1024,
+        unclaimed=timedelta(days=kept.unclaimed_days),
+        kept=timedelta(days=kept.photo_days),
+    )
+
+
 def make_handler(fleet: Fleet) -> Handler:
     """Return what takes in messages of terminals, whichever way they come."""
     return Handler(
@@ -66,5 +78,6 @@ def make_handler(fleet: Fleet) -> Handler:
         settling=settling(fleet),
         statement_months=fleet.settings.slips.statement_months,
         key_domain=fleet.settings.references.key_domain,
+        pictures=picture_rules(fleet.settings),
         clock=fleet.clock,
     )

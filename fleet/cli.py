@@ -25,7 +25,8 @@ from rich.table import Table
 from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.clock import day_of
-from fleet.commands import operators, places
+from fleet.commands import cases, operators, places
+from fleet.commands.events import events
 from fleet.commands.name_list import name_list
 from fleet.commands.shared import CONFIG as _CONFIG
 from fleet.commands.shared import EXIT_FAILED, EXIT_USAGE, AsJson, Config
@@ -70,8 +71,10 @@ references_app = typer.Typer(
 )
 app.add_typer(references_app, name="references")
 app.add_typer(operators.app, name="operator")
+app.add_typer(cases.app, name="cases")
 app.add_typer(places.app, name="places")
 app.command("name-list")(name_list)
+app.command("events")(events)
 
 
 class Only(StrEnum):

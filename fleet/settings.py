@@ -108,6 +108,17 @@ class SlipSettings(_Part):
     in which a terminal without a network goes on with the statement it has. Slips of a stolen key are believed no longer than that."""
 
 
+class CaseSettings(_Part):
+    """Sealed pictures of cases."""
+
+    photo_days: int = Field(default=90, ge=1, le=3650)
+    """So long after its case is closed a picture is deleted; long enough for an appeal against the decision."""
+    unclaimed_days: int = Field(default=14, ge=1, le=365)
+    """So long a picture waits for the record of its case, which may still be on a terminal; the review clock of R6-2."""
+    unclaimed_mib: int = Field(default=256, ge=8, le=65536)
+    """Most MiB of one terminal's pictures that no case names; what comes beyond stays on the terminal until they are named."""
+
+
 class Settings(_Part):
     """All of them."""
 
@@ -129,6 +140,8 @@ class Settings(_Part):
     """How references are made."""
     slips: SlipSettings = Field(default_factory=SlipSettings)
     """Result slips."""
+    cases: CaseSettings = Field(default_factory=CaseSettings)
+    """Sealed pictures of cases."""
 
     @field_validator("database")
     @classmethod

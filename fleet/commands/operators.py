@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
-from rich.table import Table
 
 from fleet.clock import day_of
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say
+from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
 from fleet.staff import registry
 from fleet.staff.registry import Given
 from fleet.store.operators import all_operators
@@ -105,12 +104,12 @@ def list_operators(config: Config = CONFIG, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"operators": rows})
         return
-    table = Table("id", "name", "roles", "area", "signs in by", "valid until", "state")
+    shown = table("id", "name", "roles", "area", "signs in by", "valid until", "state")
     for row in rows:
         ways = [way for way, has in (("PIN", row["has_pin"]), ("code", row["has_code"])) if has]
         cells = (row["operator_id"], row["name"], ", ".join(row["roles"]), row["area"] or "all", ", ".join(ways))
-        table.add_row(*(escape(str(cell)) for cell in (*cells, row["valid_until"], row["state"])))
-    Terminal().print(table)
+        shown.add_row(*(escape(str(cell)) for cell in (*cells, row["valid_until"], row["state"])))
+    Terminal().print(shown)
 
 
 @app.command("retire")

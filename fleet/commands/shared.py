@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console as Terminal
+from rich.table import Table
 
 from fleet.app import Fleet, open_fleet
 from fleet.errors import FleetError, ImportRefused, SettingsInvalid
@@ -65,3 +66,11 @@ def say(message: str) -> None:
 def print_json(found: dict[str, Any]) -> None:
     """Print a result for a program."""
     typer.echo(json.dumps(found))
+
+
+def table(*names: str) -> Table:
+    """Return an empty table in which nothing is cut off: an id of which the end is missing helps nobody."""
+    made = Table()
+    for name in names:
+        made.add_column(name, overflow="fold")
+    return made

@@ -40,7 +40,7 @@ from protocol.topics import TABLE, Topic, fleet_inbox
 logger = logging.getLogger(__name__)
 
 _QUEUE_MESSAGES = 5000
-"""Messages waiting in memory: 25 full batches, at most 320 MB of the largest records."""
+"""Messages waiting in memory: 25 full batches."""
 _TRIES = 5
 """So often a batch is tried that fails by a fault of our own before its messages are tried one by one."""
 _LARGEST_UP = max(rule.max_bytes for rule in TABLE.values() if rule.direction == "up")
@@ -48,6 +48,12 @@ _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 5.0
 _RECONNECT_S = (1, 30)
 _KEEP_ALIVE_S = 30
+_CLEAN_S = 3600.0
+"""What is to be deleted is deleted within an hour."""
+_QUEUE_BYTES = 64 * 1024 * 1024
+"""Bytes waiting in memory; one message more may come in when less than that waits. Sixty-four of the largest pictures."""
+_BATCH_BYTES = 16 * 1024 * 1024
+"""A batch that has so many bytes is not added to, so that a transaction stays short."""
 _CATCH_UP_S = 30.0
 """Rosters are looked through this often even without a notification, should one be lost."""
 _NOTICE_WAIT_S = 0.5
@@ -81,6 +87,7 @@ class Consumer:
         self._clock = clock
         self._filter = str(fleet_inbox(fleet_id, shared_group=broker.shared_group))
         self._arrivals: queue.Queue[_Arrival] = queue.Queue(_QUEUE_MESSAGES)
+        self._room = _Room()
         self._stopping = threading.Event()
         self._subscribed = threading.Event()
         self._policy_wanted = threading.Event()
@@ -196,7 +203,9 @@ class Consumer:
         )
         while not self._stopping.is_set():
             try:
+                self._room.wait_for_less(_QUEUE_BYTES, _NOTICE_WAIT_S)
                 self._arrivals.put(arrival, timeout=_NOTICE_WAIT_S)
+                self._room.add(len(message.payload))
             except queue.Full:
                 if not self._overflowing:
                     logger.warning("ingest queue full messages=%d", self._arrivals.maxsize)
@@ -219,18 +228,22 @@ class Consumer:
     def _next_batch(self) -> list[_Arrival]:
         """Return the next batch, or nothing when it is time to end."""
         batch: list[_Arrival] = []
+        size = 0
         deadline_s = 0.0
         while not self._stopping.is_set():
             try:
                 wait_s = max(0.0, deadline_s - monotonic_s()) if batch else _NOTICE_WAIT_S
-                batch.append(self._arrivals.get(timeout=wait_s))
+                arrival = self._arrivals.get(timeout=wait_s)
+                size += len(arrival.message.payload)
+                self._room.add(-len(arrival.message.payload))
+                batch.append(arrival)
             except queue.Empty:
                 if batch:
                     return batch
                 continue
             if len(batch) == 1:
                 deadline_s = monotonic_s() + self._broker.batch_wait_s
-            if len(batch) >= self._broker.batch_messages:
+            if len(batch) >= self._broker.batch_messages or size >= _BATCH_BYTES:
                 return batch
         return batch
 
@@ -307,7 +320,8 @@ class Consumer:
                 self._stopping.wait(_LONGEST_RETRY_S)
 
     def _follow(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
-        waited_s = 0.0
+        waited_s = uncleaned_s = 0.0
+        self._handler.clean()
         while not self._stopping.is_set():
             noticed = list(connection.notifies(timeout=_NOTICE_WAIT_S, stop_after=1))
             for notice in noticed:
@@ -321,6 +335,10 @@ class Consumer:
                 self._policy_wanted.clear()
                 self._publish(self._standing())
             waited_s += _NOTICE_WAIT_S
+            uncleaned_s += _NOTICE_WAIT_S
+            if uncleaned_s >= _CLEAN_S:
+                uncleaned_s = 0.0
+                self._handler.clean()
             if waited_s >= _CATCH_UP_S:
                 self._publish(self._handler.push_staff())
             if noticed or waited_s >= _CATCH_UP_S:
@@ -341,6 +359,30 @@ class Consumer:
             sent = self._client.publish(str(answer.topic), answer.payload, qos=rule.qos, retain=rule.retain)
             if sent.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
                 logger.warning("not published topic=%s error=%s", answer.topic, sent.rc)
+
+
+class _Room:
+    """Counts the bytes that wait, between the thread that brings them and the one that takes them."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._changed = threading.Condition()
+
+    def add(self, size: int) -> None:
+        """Count bytes that came, or, below zero, went."""
+        with self._changed:
+            self._bytes += size
+            self._changed.notify_all()
+
+    def wait_for_less(self, limit: int, timeout_s: float) -> None:
+        """Wait until fewer bytes wait than the limit.
+
+        Raises:
+            queue.Full: if the time runs out.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._bytes < limit, timeout_s):
+                raise queue.Full
 
 
 def _limit(topic: str) -> int:

@@ -30,17 +30,19 @@ from fleet.admission import (
     judge_moment,
     supersedes,
 )
+from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
 from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys
 from fleet.references.cards import RESEND_AFTER, sealed_card_keys
-from fleet.references.made import propose, reference_in, take
+from fleet.references.made import UNCLAIMED, propose, reference_in, take
 from fleet.references.rosters import RosterIssuer
 from fleet.staff.lists import StaffIssuer
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cards, links, made, policies, quarantine, rosters, terminals
+from fleet.store import cards, cases, links, made, policies, quarantine, rosters, terminals
+from fleet.store.cases import Arrived
 from fleet.store.database import Database
 from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
@@ -66,6 +68,8 @@ _LINKS: dict[str, type[CertificationRecord | CaseRecord | TerminalEvent]] = {
     EVENT_TYP: TerminalEvent,
 }
 """By the type in the signed header."""
+_SEAL_DOTS = 4
+"""In a compact JWE. Source: RFC 7516 section 3.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Handler:
         settling: Settling,
         statement_months: int,
         key_domain: str | None,
+        pictures: PictureRules,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -105,6 +110,7 @@ class Handler:
         self._settling = settling
         self._zone = settling.references.zone
         self._statement_months = statement_months
+        self._pictures = pictures
         self._clock = clock
         self._rosters = RosterIssuer(fleet_id, keys, key_domain=key_domain)
 
@@ -251,6 +257,21 @@ class Handler:
             wanted = [terminal for terminal in known.values() if terminal.retired_at is None]
             return self._staff(connection, wanted, self._clock(), anew=anew)
 
+    def clean(self) -> None:
+        """Delete pictures and features whose time is over.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        now, rules = self._clock(), self._pictures
+        with self._database.begin() as connection:
+            pictures = cases.delete_pictures(
+                connection, closed_before=now - rules.kept, unclaimed_before=now - rules.unclaimed
+            )
+            features = made.forget_unclaimed(connection, received_before=now - UNCLAIMED)
+        if pictures or features:
+            logger.info("deleted pictures=%d features=%d", pictures, features)
+
     def attestations_from(self) -> date:
         """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""
         return first_day(day_of(self._clock(), self._zone))
@@ -268,7 +289,15 @@ class Handler:
         with self._database.begin() as connection:
             if is_everybody_locked:
                 terminals.find_terminals(connection, lock=True)
-            batch = _Batch(connection, self._fleet_id, self._settling, messages, now=now, may_touch=is_everybody_locked)
+            batch = _Batch(
+                connection,
+                self._fleet_id,
+                self._settling,
+                messages,
+                now=now,
+                may_touch=is_everybody_locked,
+                most_unclaimed=self._pictures.unclaimed_bytes,
+            )
             for message in messages:
                 batch.take(message, forced)
             batch.finish()
@@ -350,6 +379,7 @@ class _Batch:
         *,
         now: datetime,
         may_touch: bool,
+        most_unclaimed: int,
     ) -> None:
         self.verdicts: dict[str, list[ReceiptItem]] = {}
         self.roster_requests: dict[str, int] = {}
@@ -359,6 +389,8 @@ class _Batch:
         self._zone = settling.references.zone
         self._now = now
         self._may_touch = may_touch
+        self._most_unclaimed = most_unclaimed
+        self._pictures: list[tuple[StoredTerminal, Inbound]] = []
         self._links: list[tuple[AnyLink, Inbound, str]] = []
         names = {topic.terminal_id for message in messages if (topic := _topic(message.topic)) is not None}
         self.terminals = terminals.find_terminals(connection, sorted(names), lock=True)
@@ -383,6 +415,12 @@ class _Batch:
             self._take_from(terminal, topic.kind, message)
 
     def finish(self) -> None:
+        """Store what was collected: links first, so that a picture finds the case that names it."""
+        self._finish_links()
+        for terminal, message in self._pictures:
+            self._store_picture(terminal, message)
+
+    def _finish_links(self) -> None:
         """Admit and insert the collected links, mend the chain verdicts around them, and project the statuses."""
         places = [(link.terminal_id, link.counter) for link, _, _ in self._links]
         if not places:
@@ -459,6 +497,7 @@ class _Batch:
                 now=max(item.received_at for item in own),
             )
         links.set_chain(self._connection, changed)
+        cases.add_photos(self._connection, [item.link for item in fresh if isinstance(item.link, CaseRecord)])
         who = {subject for subject in touched if subject is not None}
         self._settle(fresh, who)
         project(self._connection, sorted(who), zone=self._zone)
@@ -483,6 +522,11 @@ class _Batch:
         try:
             if kind is Kind.RECORD:
                 self._take_link(terminal, message)
+            elif kind is Kind.ATTACHMENT:
+                if message.payload.count(b".") != _SEAL_DOTS or not message.payload.isascii():
+                    self._refuse(message, terminal.terminal_id, kind, Refusal.MALFORMED)
+                else:
+                    self._pictures.append((terminal, message))
             elif kind is Kind.PRESENCE:
                 payload = verify(message.payload, key_of=terminal.key_of, typ=PRESENCE_TYP).payload
                 self._take_presence(terminal, Presence.parse(payload), message)
@@ -495,6 +539,26 @@ class _Batch:
             self._refuse(message, terminal.terminal_id, kind, Refusal.UNSUPPORTED_VERSION)
         except ProtocolError:
             self._refuse(message, terminal.terminal_id, kind, Refusal.MALFORMED)
+
+    def _store_picture(self, terminal: StoredTerminal, message: Inbound) -> None:
+        """Store a sealed picture as it came. It is not signed: what makes it somebody's is that a case names its digest."""
+        name, sha256 = terminal.terminal_id, sha256_of(message.payload)
+        if cases.has_picture(self._connection, name, sha256):
+            self._answer(name, sha256, Verdict.REPEATED)
+            return
+        is_named = sha256 in cases.named_pictures(self._connection, name, [sha256])
+        if not is_named and terminal.retired_at is not None:
+            self._refuse(message, name, Kind.ATTACHMENT, Refusal.RETIRED_TERMINAL)
+            return
+        if not is_named:
+            waiting = cases.unclaimed_bytes(self._connection, name)
+            if waiting + len(message.payload) > self._most_unclaimed:
+                # No answer: the terminal keeps it and sends it again, by when the cases may be here.
+                logger.warning("picture not taken terminal=%s unclaimed_bytes=%d", name, waiting)
+                return
+        arrived = Arrived(name, sha256, message.payload, message.received_at)
+        cases.add_picture(self._connection, arrived)
+        self._answer(name, sha256, Verdict.STORED)
 
     def _take_link(self, terminal: StoredTerminal, message: Inbound) -> None:
         typ = typ_of(message.payload)
@@ -545,7 +609,7 @@ class _Batch:
         logger.log(
             level, "message refused terminal=%s kind=%s reason=%s kept=%s", terminal_id, kind, reason.value, kept
         )
-        if known and kind == Kind.RECORD:
+        if known and kind in (Kind.RECORD, Kind.ATTACHMENT):
             self._answer(terminal_id, sha256, Verdict.REFUSED, reason.value)
 
     def _answer(self, terminal_id: str, sha256: str, verdict: Verdict, reason: str | None = None) -> None:

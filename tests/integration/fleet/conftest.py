@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from fleet.app import Fleet, settling
+from fleet.app import Fleet, picture_rules, settling
+from fleet.cases.pictures import PictureRules
 from fleet.exchange.subjects_csv import Imported, SubjectRow, import_rows
 from fleet.ingest.handler import Handler, Inbound, Outbound
 from fleet.ingest.settling import Settling
@@ -45,6 +46,8 @@ class Office:
     keys: FleetKeys
     database: Database
     now: datetime = NOW
+    pictures: PictureRules | None = None
+    """In place of those of the settings."""
     people: dict[str, str] = field(default_factory=dict)
     """Subject id -> claim token, in order of import."""
 
@@ -75,6 +78,7 @@ class Office:
             settling=self.settling,
             statement_months=self.settings.slips.statement_months,
             key_domain=self.settings.references.key_domain,
+            pictures=self.pictures or picture_rules(self.settings),
             clock=self.clock,
         )
 

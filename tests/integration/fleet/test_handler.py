@@ -303,12 +303,15 @@ def test_nonsense_of_every_kind_is_refused_and_stops_nothing(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(payload=st.binary(max_size=300), kind=st.sampled_from([Kind.RECORD, Kind.PRESENCE, Kind.ROSTER_REQUEST]))
+@given(
+    payload=st.binary(max_size=300),
+    kind=st.sampled_from([Kind.RECORD, Kind.PRESENCE, Kind.ROSTER_REQUEST, Kind.ATTACHMENT]),
+)
 def test_any_bytes_are_taken_without_harm(office: Any, terminal: Any, payload: bytes, kind: Kind) -> None:
     answers = office.send(terminal, payload, kind=kind)
-    # Records alone are answered; an empty presence is a retained one taken away; everything else is kept.
+    # Records and pictures alone are answered; an empty presence is a retained one taken away; everything else is kept.
     refused = [verdict for verdict, _ in office.verdicts(answers)]
-    assert refused == (["refused"] if kind is Kind.RECORD else [])
+    assert refused == (["refused"] if kind in (Kind.RECORD, Kind.ATTACHMENT) else [])
     is_kept = kind is not Kind.PRESENCE or payload != b""
     assert (sha256_of(payload) in {row.sha256 for row in office.rows("SELECT sha256 FROM quarantine")}) is is_kept
     assert not office.rows("SELECT 1 FROM records")

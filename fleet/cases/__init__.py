@@ -1,0 +1,1 @@
+"""Cases that operators took in at terminals, and their pictures."""
