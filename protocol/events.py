@@ -41,8 +41,9 @@ class EventKind(StrEnum):
     STICK_FAILED = "stick_failed"
     """`why` says whether it was pulled out, full, damaged or somebody else's."""
     ROSTER_EXPIRED = "roster_expired"
-    ROSTER_REFUSED = "roster_refused"
-    """`why` is `signature`, `other_terminal`, `malformed` or `expired`."""
+    REFUSED = "refused"
+    """Something that came down, by network or stick, was refused: `kind` of topic, and `why`: `signature`, `other_terminal`, `malformed` or
+    `expired`."""
     VOICE_LINE_MISSING = "voice_line_missing"
     BUTTON_STUCK = "button_stuck"
     SENSOR_FLAPPING = "sensor_flapping"

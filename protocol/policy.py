@@ -190,6 +190,15 @@ class QualityPolicy(WirePart):
     """For so long after the first acceptable frame more of them are gathered; the best `probe_samples` are taken."""
 
 
+class RefreshPolicy(WirePart):
+    """When a certified session proposes its probe as a further reference, because people age."""
+
+    after_days: int = Field(ge=30, le=3650)
+    """So old the reference that was compared with must be."""
+    min_quality: float = Field(ge=0, le=100)
+    """Unified quality of the probe, at least: a reference is used for years."""
+
+
 class ThresholdSource(WirePart):
     """How the population served gave thresholds; see `protocol.calibration`."""
 
@@ -352,6 +361,8 @@ class Policy(WireMessage):
     max_clock_uncertainty_s: float = Field(gt=0)
     """Above this (or with no bound at all) a session that would certify ends as `time_uncertain`."""
     offline: OfflinePolicy = OfflinePolicy()
+    refresh: RefreshPolicy | None = None
+    """Without one no terminal proposes a reference."""
 
     def minimum_quality(self, path: PathName) -> Mapping[str, float]:
         """Return what a sample must reach on a path: where another person may be in the picture, that the subject is alone is no part."""

@@ -16,6 +16,7 @@ from device.adapters.staff_file import FileStaffStore
 from device.courier.courier import Courier, Parts
 from device.settings import Settings
 from device.uplink.inbox import Inbox
+from device.uplink.service import refusal_log
 
 
 @contextmanager
@@ -60,4 +61,5 @@ def open_courier(settings: Settings) -> Iterator[Courier]:
             sealing_key=sealing_key,
             mount_root=settings.courier.mount_root,
             keep=settings.outbox.keep,
+            on_refused=refusal_log(settings, outbox=outbox, signer=signer, clock=clock),
         )

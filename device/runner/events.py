@@ -24,7 +24,7 @@ class EventLog:
         self._clock = clock
         self._last_ns: dict[tuple[EventKind, str], int] = {}
 
-    def note(self, kind: EventKind, *, operator: str | None = None, **detail: str | int) -> bool:
+    def note(self, kind: EventKind, /, *, operator: str | None = None, **detail: str | int) -> bool:
         """Store an event; return whether it was, because it was not noted a moment ago and the disk took it.
 
         Args:

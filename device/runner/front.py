@@ -563,7 +563,7 @@ class FrontDesk:
                 role,
                 minimum=policy.quality.minimum,
                 least_similarity=thresholds.grey,
-                keep_as=self._runner.key_for_references() if role is PhotoRole.FACE else None,
+                keep_as=self._runner.references.key() if role is PhotoRole.FACE else None,
             )
         )
         return None

@@ -25,8 +25,8 @@ from device.ports import (
 )
 from device.runner.chain import Chain, LinkNotStored
 from device.runner.claims import Chosen, Claimed, ClaimUnfit, cohort_of, look_up
-from device.runner.making import MadeReference, seal_reference
-from device.runner.orders import CompareWith, Findings, KeyOf, News, Order, PictureNotTaken, PictureTaken, Reopen
+from device.runner.making import MadeReference, ReferenceMaker
+from device.runner.orders import CompareWith, Findings, News, Order, PictureNotTaken, PictureTaken, Reopen
 from device.runner.records import Head, Identity, build_record
 from device.session.commands import (
     CancelTimer,
@@ -61,9 +61,8 @@ from device.vision.normalisation import CohortMember, CohortRules
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import parse_witness
 from protocol.offline import OfflineLevel, Standing, standing
-from protocol.outcomes import Outcome
 from protocol.policy import OfflinePolicy, PathName, Policy
-from protocol.records import CertificationRecord, Purpose, SealedReference
+from protocol.records import CertificationRecord, Purpose
 from protocol.references import CaptureKind
 from protocol.times import DeviceTime, best_guess
 
@@ -72,8 +71,6 @@ logger = logging.getLogger(__name__)
 _CHINA = timezone(timedelta(hours=8))
 """The terminals stand in one time zone; a day of a benefit rule is a day there."""
 _ID_BYTES = 16
-_KEEPS_REFERENCE = (Outcome.CERTIFIED, Outcome.REVIEW, Outcome.TIME_UNCERTAIN)
-"""With these outcomes of an enrolment the fleet gets the reference: to use it, or to have a person decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +172,7 @@ class Runner:
         self._identity = identity
         self._on_notice = on_notice
         self._watchers: list[Watcher] = []
+        self.references = ReferenceMaker(ports.references, ports.policies, ports.clock, ports.entropy, identity)
         self.chain = Chain(outbox=ports.outbox, signer=ports.signer, entropy=ports.entropy, identity=identity)
         self._path = path
         self._inputs: queue.SimpleQueue[Input] = queue.SimpleQueue()
@@ -386,7 +384,7 @@ class Runner:
         if level is OfflineLevel.HARD:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.OFFLINE_LIMIT)
         errand = presented.errand
-        if errand.purpose is Purpose.ENROLMENT and self.key_for_references() is None:
+        if errand.purpose is Purpose.ENROLMENT and self.references.key() is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
         self._generation += 1
         self._running = _Running(claimed, errand, started)
@@ -482,21 +480,9 @@ class Runner:
                 subject_id=(claimed.subject_id or "") if claimed else "",
                 cohort=cohort,
                 rules=rules,
-                keep_as=self.key_for_references() if command.purpose is Purpose.ENROLMENT else None,
+                keep_as=self.references.wanted(command, claimed.reference if claimed else None),
             )
         )
-
-    def key_for_references(self) -> KeyOf | None:
-        """Return the key of references made here; None where the fleet wants none, or has not said to whom to seal them."""
-        if self._identity.fleet_sealing_key is None:
-            return None
-        try:
-            domain = self._ports.references.enrolment_domain()
-            secret = None if domain is None else self._ports.references.feature_key(domain)
-        except DeviceError as error:
-            logger.warning("no key for references why=%s", error)
-            return None
-        return None if domain is None or secret is None else KeyOf(domain, secret)
 
     def _cohort(self, claimed: Claimed | None, policy: Policy) -> tuple[CohortRules | None, tuple[CohortMember, ...]]:
         """Return how scores are normalised and with whom; nothing where the policy judges raw scores.
@@ -530,7 +516,8 @@ class Runner:
         if running is None:
             return
         try:
-            reference = self._sealed(running, draft)
+            reference = self.references.seal(running.made, draft, running.errand, running.claimed.reference)
+            self._running = replace(running, made=None)
 
             def build(head: Head) -> CertificationRecord:
                 return build_record(
@@ -552,26 +539,6 @@ class Runner:
         logger.info("record stored counter=%d outcome=%s", appended.stored.counter, draft.verdict.outcome)
         self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
         self._tell(Stored(appended.link, appended.stored.sha256, running.claimed.tail))
-
-    def _sealed(self, running: _Running, draft: StoreRecord) -> SealedReference | None:
-        """Return the reference that the session made, if its outcome lets it be kept; erase it in any case."""
-        made, reader = running.made, self._identity.fleet_sealing_key
-        self._running = replace(running, made=None)
-        if made is None:
-            return None
-        try:
-            if reader is None or draft.verdict.outcome not in _KEEPS_REFERENCE:
-                return None
-            return seal_reference(
-                made,
-                reader=reader,
-                reference_id=self._ports.entropy.token(_ID_BYTES).hex(),
-                runtime=self._identity.features_runtime,
-                legal_basis=running.errand.legal_basis,
-                captured_at=self._ports.clock.now().wall_clock,
-            )
-        finally:
-            made.features.erase()
 
     def _recheck(self) -> None:
         try:

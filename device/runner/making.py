@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from device.errors import DeviceError
+from device.ports import Clock, Entropy, Errand, PolicyStore, ReferenceStore
+from device.runner.orders import KeyOf
+from device.runner.records import Identity
+from device.session.commands import Compare, StoreRecord
 from device.vision.features import FeatureVector
 from protocol.envelope import seal
 from protocol.keys import PublicJwk
-from protocol.records import SealedReference
+from protocol.outcomes import Outcome
+from protocol.records import Purpose, SealedReference
 from protocol.references import CaptureKind, LegalBasis, Reference, encode_features
 
+logger = logging.getLogger(__name__)
+
+_ID_BYTES = 16
+_KEEPS_REFERENCE = (Outcome.CERTIFIED, Outcome.REVIEW, Outcome.TIME_UNCERTAIN)
+"""With these outcomes of an enrolment the fleet gets the reference: to use it, or to have a person decide."""
 _PROPOSED_DAYS = 3653
 """How long the terminal proposes to keep it: ten years, after which no face is the same; the fleet sets its own end."""
 
@@ -28,6 +40,76 @@ class MadeReference:
 
     def __repr__(self) -> str:
         return f"MadeReference({self.samples} samples)"
+
+
+class ReferenceMaker:
+    """Says which sessions make a reference, under which key, and seals what they made to the fleet. Used by the loop's thread."""
+
+    def __init__(
+        self, references: ReferenceStore, policies: PolicyStore, clock: Clock, entropy: Entropy, identity: Identity
+    ) -> None:
+        self._references = references
+        self._policies = policies
+        self._clock = clock
+        self._entropy = entropy
+        self._identity = identity
+
+    def key(self) -> KeyOf | None:
+        """Return the key of references made here; None where the fleet wants none, or has not said to whom to seal them."""
+        if self._identity.fleet_sealing_key is None:
+            return None
+        try:
+            domain = self._references.enrolment_domain()
+            secret = None if domain is None else self._references.feature_key(domain)
+        except DeviceError as error:
+            logger.warning("no key for references why=%s", error)
+            return None
+        return None if domain is None or secret is None else KeyOf(domain, secret)
+
+    def wanted(self, command: Compare, known: Reference | None) -> KeyOf | None:
+        """Return under which key the probe of a session is wanted as a reference, None where it is not.
+
+        Of an enrolment it is, and of a certification against a reference that has grown old, because people age.
+        """
+        if command.purpose is Purpose.ENROLMENT:
+            return self.key()
+        rules = command.policy.refresh
+        if rules is None or known is None or known.capture is not CaptureKind.LIVE:
+            return None
+        is_old = self._clock.now().wall_clock - known.captured_at >= timedelta(days=rules.after_days)
+        return self.key() if is_old else None
+
+    def seal(
+        self, made: MadeReference | None, draft: StoreRecord, errand: Errand, known: Reference | None
+    ) -> SealedReference | None:
+        """Return what a session made sealed to the fleet, if its outcome lets it be kept; erase it in any case."""
+        if made is None:
+            return None
+        try:
+            kind = self._kind(made, draft)
+            reader = self._identity.fleet_sealing_key
+            if reader is None or kind is None:
+                return None
+            return seal_reference(
+                made,
+                kind=kind,
+                reader=reader,
+                reference_id=self._entropy.token(_ID_BYTES).hex(),
+                runtime=self._identity.features_runtime,
+                legal_basis=known.legal_basis if kind == "refresh" and known else errand.legal_basis,
+                captured_at=self._clock.now().wall_clock,
+            )
+        finally:
+            made.features.erase()
+
+    def _kind(self, made: MadeReference, draft: StoreRecord) -> Literal["enrolment", "refresh"] | None:
+        """Return as what the fleet gets the reference; None where the session did not end so that it may be kept."""
+        if draft.purpose is Purpose.ENROLMENT:
+            return "enrolment" if draft.verdict.outcome in _KEEPS_REFERENCE else None
+        policy = self._policies.current()
+        rules = policy.refresh if policy is not None else None
+        is_good = rules is not None and made.quality >= rules.min_quality
+        return "refresh" if is_good and draft.verdict.outcome is Outcome.CERTIFIED else None
 
 
 def seal_reference(

@@ -19,10 +19,16 @@ from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.adapters.staff_file import FileStaffStore
+from device.ports import Clock, Outbox, Signer
+from device.runner.chain import Chain
+from device.runner.events import EventLog
+from device.runner.records import Identity as RecordIdentity
 from device.settings import Settings
 from device.uplink.inbox import Inbox
 from device.uplink.loop import Identity, Link, Parts, Uplink
 from device.uplink.mqtt import MqttLink
+from protocol.events import EventKind
+from protocol.topics import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +81,15 @@ def run(settings: Settings) -> None:
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
     parts = Parts(outbox, references, policies, attestations, staff, attachments, signer, clock, SystemEntropy(), inbox)
+    note_refused = refusal_log(settings, outbox=outbox, signer=signer, clock=clock)
     uplink = Uplink(
-        identity, parts, settings.uplink, keep=settings.outbox.keep, make_link=make_link, alive=notifier.alive
+        identity,
+        parts,
+        settings.uplink,
+        keep=settings.outbox.keep,
+        make_link=make_link,
+        alive=notifier.alive,
+        on_refused=note_refused,
     )
     stop = _stop_on_signals()
     notifier.ready(f"uplink of {identity.terminal_id} to {settings.broker.host}:{settings.broker.port}")
@@ -89,6 +102,26 @@ def run(settings: Settings) -> None:
         references.close()
         outbox.close()
     logger.info("uplink stopped")
+
+
+def refusal_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock) -> Callable[[Kind, str], None]:
+    """Return what notes, as a link of the terminal's chain, that something sent down was refused."""
+    who = RecordIdentity(
+        fleet_id=settings.terminal.fleet_id,
+        terminal_id=settings.terminal.terminal_id,
+        software=version("lifecert"),
+        networks=(),
+        features_name="",
+        features_sha256="",
+        is_simulated=settings.camera.kind == "simulated",
+    )
+    chain = Chain(outbox=outbox, signer=signer, entropy=SystemEntropy(), identity=who)
+    events = EventLog(chain=chain, identity=who, clock=clock)
+
+    def note(kind: Kind, why: str) -> None:
+        events.note(EventKind.REFUSED, kind=str(kind), why=why)
+
+    return note
 
 
 def _stop_on_signals() -> Event:

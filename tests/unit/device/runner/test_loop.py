@@ -36,7 +36,7 @@ from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.offline import OfflineLevel
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import OfflinePolicy, PathName, PathPolicy, default_policy
+from protocol.policy import OfflinePolicy, PathName, PathPolicy, RefreshPolicy, default_policy
 from protocol.records import NetworkUse, Purpose
 from protocol.reference_card import CARD_KEYS_TYP
 from protocol.references import CaptureKind, LegalBasis, Reference
@@ -44,7 +44,7 @@ from protocol.roster import RosterEntry
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
 HASTY = default_policy().quality.model_copy(update={"capture_s": 0.0})
-POLICY = default_policy().model_copy(update={"paths": dict.fromkeys(PathName, BARE), "quality": HASTY})
+POLICY = default_policy().model_copy(update={"refresh": None, "paths": dict.fromkeys(PathName, BARE), "quality": HASTY})
 NUMBER = "99999919400101001" + check_digit("99999919400101001")
 KEY, MODEL = bytes(32), "a" * 64
 GOOD = tuple((name, 100.0) for name in POLICY.quality.minimum)
@@ -466,3 +466,33 @@ def test_a_certification_makes_no_reference():
     terminal.answer_all()
     assert terminal.orders[-1].keep_as is None
     assert terminal.orders[-1].reference is not None
+
+
+REFRESHING = POLICY.model_copy(update={"refresh": RefreshPolicy(after_days=180, min_quality=50.0)})
+
+
+@pytest.mark.parametrize(
+    ("quality", "similarity", "kind"), [(71.0, 0.9, "refresh"), (49.9, 0.9, None), (71.0, 0.5, None)]
+)
+def test_a_good_session_against_an_old_reference_proposes_a_new_one(quality, similarity, kind):
+    terminal = Terminal(fleet_key=FLEET, policy=REFRESHING)
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    assert terminal.orders[-1].keep_as.domain == "d-1"
+    features = made()
+    terminal.tell(findings(reference=features, unified_quality=quality, similarity=similarity))
+    (record,) = terminal.records
+    assert (record.reference.kind if record.reference else None) == kind
+    assert record.purpose is Purpose.CERTIFICATION
+    assert not features.values.any()
+
+
+def test_a_reference_that_is_still_young_is_left_alone():
+    terminal = Terminal(
+        fleet_key=FLEET, policy=REFRESHING.model_copy(update={"refresh": RefreshPolicy(after_days=400, min_quality=0)})
+    )
+    terminal.claim()
+    terminal.acquire()
+    terminal.answer_all()
+    assert terminal.orders[-1].keep_as is None
