@@ -1,0 +1,334 @@
+"""An operator at the real terminal, with the shipped networks and rendered people under the simulated light.
+
+No screen, no loudspeaker: what is touched goes through the control socket, what is said and shown by the lamp is read.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.people import FANG, LIANG
+from device.adapters.clock_system import SystemClock
+from device.adapters.inference_tflite import open_networks
+from device.adapters.outbox_sqlite import SqliteOutbox
+from device.adapters.policy_file import FilePolicyStore
+from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.staff_file import FileStaffStore
+from device.app.enrol import reference_of
+from device.app.service import Terminal, run
+from device.settings import load_settings
+from device.simulated.panel import SimulatedPanel
+from protocol.cases import CASE_TYP, CaseKind, CaseRecord
+from protocol.documents import claim_token, parse_document
+from protocol.envelope import sign, typ_of, unseal, verify
+from protocol.keys import PrivateKey
+from protocol.outcomes import Outcome
+from protocol.policy import POLICY_TYP, default_policy
+from protocol.records import RECORD_TYP, CertificationRecord, Link, Purpose
+from protocol.references import CaptureKind, Reference
+from protocol.registration import FleetIdentity
+from protocol.roster import RosterEntry, RosterPage, SubjectLabel
+from protocol.staff import Operator, OperatorCode, PlaceName, Role, StaffList
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+PEOPLE = ROOT / "demo" / "people"
+CODE = OperatorCode("w-1", bytes(16))
+NEW_NUMBER = FANG.number
+THINKING_S = 5.0
+"""What a worker takes for one touch, generously."""
+SETTINGS = """
+[terminal]
+fleet_id = "north"
+terminal_id = "t-1"
+data_dir = "data"
+models_dir = {models}
+languages = ["zh", "en"]
+
+[keys]
+signing = "signing.pem"
+sealing = "sealing.pem"
+storage = "storage.key"
+fleet = "fleet.json"
+
+[camera]
+kind = "simulated"
+
+[panel]
+kind = "simulated"
+
+[voice]
+kind = "none"
+
+[ring_light]
+kind = "simulated"
+
+[simulated]
+control_socket = "control.sock"
+actor = {actor}
+speed = "fast"
+entropy_seed = 5
+"""
+
+
+class Village:
+    """A terminal with an operator, somebody on its roster and somebody who is to be enrolled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._fleet_key, self.fleet_sealing = PrivateKey.generate(), PrivateKey.generate()
+        self._signing = PrivateKey.generate()
+        self._signing.save(folder / "signing.pem")
+        PrivateKey.generate().save(folder / "sealing.pem")
+        identity = FleetIdentity(
+            fleet_id="north", signing_key=self._fleet_key.public(), sealing_key=self.fleet_sealing.public()
+        )
+        (folder / "fleet.json").write_bytes(identity.to_bytes())
+        (folder / "terminal.toml").write_text(
+            SETTINGS.format(models=json.dumps(str(ROOT / "models")), actor=json.dumps(str(PEOPLE / "cedar.toml")))
+        )
+        self.settings = load_settings(folder / "terminal.toml")
+        self._fill()
+        self._stopping = threading.Event()
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._serve)
+        self.touches = 0
+
+    def start(self, eventually: Callable[..., None]) -> None:
+        self._thread.start()
+        eventually(lambda: self._errors or (self._folder / "control.sock").exists(), "the control socket")
+        eventually(lambda: self.view()["screen"] == "idle", "an idle terminal")
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(60)
+        assert not self._errors
+
+    def tell(self, **order: Any) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(120)
+            client.connect(str(self._folder / "control.sock"))
+            client.sendall(json.dumps(order).encode() + b"\n")
+            with client.makefile("rb") as answers:
+                found: dict[str, Any] = json.loads(answers.readline())
+        assert found["ok"], found
+        return found
+
+    def view(self) -> dict[str, Any]:
+        view: dict[str, Any] = self.tell(do="status")["view"]
+        return view
+
+    def touch(self, kind: str, value: str = "") -> dict[str, Any]:
+        self.touches += 1
+        self.tell(do="touch", kind=kind, value=value)
+        return self.view()
+
+    def read(self, text: str) -> dict[str, Any]:
+        self.touches += 1
+        self.tell(do="read", text=text)
+        return self.view()
+
+    def links(self, kind: type[Link], typ: str) -> list[Any]:
+        outbox = SqliteOutbox(self.settings.outbox_path, max_rows=1000, max_bytes=2**30)
+        rows = outbox.unconfirmed(100)
+        outbox.close()
+        public = self._signing.public()
+        return [
+            kind.parse(verify(row.envelope, key_of=lambda _: public, typ=typ).payload)
+            for row in rows
+            if typ_of(row.envelope) == typ
+        ]
+
+    def _serve(self) -> None:
+        try:
+            run(self.settings, stopping=self._stopping, reader=io.StringIO())
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            self._errors.append(error)
+
+    def _fill(self) -> None:
+        now = datetime.now(UTC)  # noqa: TID251 - a test makes its own roster
+        policy = default_policy()
+        policy = policy.model_copy(update={"timers": policy.timers.model_copy(update={"result_s": 0.2})})
+        FilePolicyStore(self.settings.policy_path, self._fleet_key.public()).apply(
+            sign(policy.to_bytes(), key=self._fleet_key, typ=POLICY_TYP)
+        )
+        claim_key, feature_key = secrets.token_bytes(32), secrets.token_bytes(32)
+        reference = reference_of(
+            LIANG.portrait(),
+            open_networks(ROOT / "models"),
+            name="reference",
+            key=feature_key,
+            key_domain="d-1",
+            capture=CaptureKind.LIVE,
+            now=now,
+        )
+        entries = (
+            RosterEntry(
+                roster_version=1,
+                subject_id="5" * 32,
+                claim_token=claim_token(parse_document(LIANG.number), claim_key),
+                references=(reference,),
+                label=SubjectLabel(name=LIANG.name, born=1941, place="v-1"),
+            ),
+            RosterEntry(
+                roster_version=2,
+                subject_id="6" * 32,
+                claim_token=claim_token(parse_document(NEW_NUMBER), claim_key),
+            ),
+        )
+        page = RosterPage(
+            fleet_id="north",
+            terminal_id="t-1",
+            issued_at=now,
+            expires_at=now + timedelta(days=14),
+            after=0,
+            upto=2,
+            complete=True,
+            claim_key=text_of(claim_key),
+            feature_keys={"d-1": text_of(feature_key)},
+            enrolment_domain="d-1",
+            entries=entries,
+        )
+        key_path = self.settings.keys.storage.path
+        store = SqliteReferenceStore(self.settings.references_path, key_path, SystemClock(self.settings.clock_path))
+        assert store.apply(page)
+        store.close()
+        staff = StaffList(
+            fleet_id="north",
+            terminal_id="t-1",
+            issued_at=now,
+            expires_at=now + timedelta(days=30),
+            operators=(
+                Operator(
+                    operator_id="w-1",
+                    name="Worker",
+                    roles=(Role.WORKER, Role.ENROLLER),
+                    code_sha256=CODE.sha256(),
+                    valid_until=date(2100, 1, 1),
+                ),
+            ),
+            places=(PlaceName(code="v-1", name="Village"),),
+        )
+        assert FileStaffStore(self.settings.staff_path, key_path).apply(staff)
+
+
+def text_of(secret: bytes) -> str:
+    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
+
+
+def seconds_of(record: CertificationRecord) -> float:
+    return (record.decided.monotonic_ns - record.started.monotonic_ns) / 1e9
+
+
+@pytest.fixture
+def village(tmp_path: Path, eventually: Callable[..., None]) -> Iterator[Village]:
+    made = Village(tmp_path)
+    made.start(eventually)
+    yield made
+    made.stop()
+
+
+def test_a_home_visit_takes_less_than_three_minutes(village: Village, eventually: Callable[..., None]) -> None:
+    assert village.read(CODE.text())["screen"] == "menu"
+    view = village.touch("task", "visit")
+    assert [row["name"] for row in view["names"]] == [LIANG.name]
+    village.touch("person", "0")
+    village.touch("choose", "bedridden")
+    village.touch("choose", "v-1")
+    village.touch("choose", "none")
+    village.touch("choose", "no_movement")
+    eventually(lambda: village.view()["screen"] == "menu", "the end of the session")
+    (record,) = village.links(CertificationRecord, RECORD_TYP)
+    # Nothing may vouch for a test machine's clock; everything else speaks for certification.
+    assert record.decision.outcome in {Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN}
+    assert (record.operator, record.witness, record.visit.worker) == ("w-1", "w-1", "w-1")
+    assert record.visit.place.code == "v-1"
+    assert seconds_of(record) <= 20
+    assert village.touches * THINKING_S + seconds_of(record) <= 180
+
+
+def test_an_enrolment_on_site_makes_a_reference_of_the_person(
+    village: Village, eventually: Callable[..., None]
+) -> None:
+    village.tell(do="set_actor", actor=str(PEOPLE / "peony.toml"))
+    village.read(CODE.text())
+    village.touch("task", "enrol")
+    village.touch("number", NEW_NUMBER)
+    village.touch("choose", "consent")
+    village.touch("confirm")
+    village.touch("choose", "standard")
+    eventually(lambda: village.view()["screen"] == "menu", "the end of the session")
+    (record,) = village.links(CertificationRecord, RECORD_TYP)
+    assert record.decision.outcome in {Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN}
+    assert (record.purpose, record.comparison) == (Purpose.ENROLMENT, None)
+    reference = Reference.model_validate_json(unseal(record.reference.sealed.encode(), key=village.fleet_sealing))
+    assert (reference.capture, reference.key_domain) == (CaptureKind.LIVE, "d-1")
+
+
+def test_a_photograph_is_taken_checked_and_sealed(village: Village, eventually: Callable[..., None]) -> None:
+    village.read(CODE.text())
+    village.touch("task", "photo_enrolment")
+    village.touch("number", LIANG.number)
+    village.touch("choose", "statute")
+    village.touch("choose", "distance")
+    village.touch("take")
+    eventually(lambda: village.view()["photo"]["state"] == "taken", "a picture")
+    checks = {check["name"]: check["passed"] for check in village.view()["photo"]["checks"]}
+    assert checks["one_face"]
+    village.touch("keep")
+    assert village.touch("confirm")["screen"] == "done"
+    (case,) = village.links(CaseRecord, CASE_TYP)
+    assert (case.kind, case.operator, len(case.photos)) == (CaseKind.PHOTO_ENROLMENT, "w-1", 1)
+    assert case.reference is not None
+
+
+def test_a_session_without_a_screen_is_led_by_lines_and_lamp(
+    tmp_path: Path, eventually: Callable[..., None], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panels: list[SimulatedPanel] = []
+    made = Terminal.__init__
+
+    def note(self: Terminal, *arguments: Any, **named: Any) -> None:
+        made(self, *arguments, **named)
+        panels.append(self._board.simulated_panel)
+
+    monkeypatch.setattr(Terminal, "__init__", note)
+    village = Village(tmp_path)
+    village.start(eventually)
+    village.tell(do="press", button="start")
+    answer = village.tell(do="present_claim", number=LIANG.number)
+    eventually(lambda: village.view()["screen"] == "idle", "the next person's turn")
+    village.stop()
+    assert answer["outcome"] in {"certified", "time_uncertain"}
+    assert [lamp.value for lamp in panels[0].shown] == [
+        "working",
+        "idle",
+        "working",
+        "certified" if answer["outcome"] == "certified" else "attention",
+        "idle",
+    ]
+    said = capfd.readouterr().out
+    order = [
+        "Please present your identity card first",
+        "Please look at the camera",
+        "Please look at the light",
+        "One moment",
+        "You are certified" if answer["outcome"] == "certified" else "Your visit is recorded",
+        "Hello.",
+    ]
+    found = [said.index(line, said.index(order[0])) for line in order]
+    assert found == sorted(found)
+    assert len(re.findall("turn your head|close your eyes|open your mouth", said, re.IGNORECASE)) >= 3
