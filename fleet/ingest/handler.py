@@ -38,10 +38,11 @@ from fleet.keys import FleetKeys
 from fleet.references.cards import RESEND_AFTER, sealed_card_keys
 from fleet.references.made import UNCLAIMED, propose, reference_in, take
 from fleet.references.rosters import RosterIssuer
+from fleet.staff.lists import RESEND_AFTER as STAFF_RESEND_AFTER
 from fleet.staff.lists import StaffIssuer
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cards, cases, links, made, policies, quarantine, rosters, terminals
+from fleet.store import cards, cases, links, made, operators, policies, quarantine, rosters, terminals
 from fleet.store.cases import Arrived
 from fleet.store.database import Database
 from fleet.store.links import AdmittedLink, ChainLink
@@ -306,9 +307,7 @@ class Handler:
                 terminal = batch.terminals[terminal_id]
                 answers += self._roster(connection, terminal, have, self._clock())
             answers += self._card_keys_due(connection, batch)
-            if batch.roster_requests:
-                asking = [batch.terminals[name] for name in sorted(batch.roster_requests)]
-                answers += self._staff(connection, asking, self._clock())
+            answers += self._staff_due(connection, batch)
         return [*self._receipts(batch.verdicts), *answers]
 
     def _roster(self, connection: Connection, terminal: StoredTerminal, have: int, now: datetime) -> Iterable[Outbound]:
@@ -338,6 +337,24 @@ class Handler:
             )
             for terminal in wanted
         ]
+
+    def _staff_due(self, connection: Connection, batch: _Batch) -> list[Outbound]:
+        """Return staff lists for the terminals that ask for their roster and have none, or one that will run out.
+
+        Changes are not looked for here: whoever makes one says so, and the broker keeps the list for terminals that were away.
+        """
+        asking = batch.roster_requests
+        if not asking:
+            return []
+        now = self._clock()
+        known = operators.sent_staff(connection, asking)
+        # A terminal that has no roster may have lost its staff list with it.
+        due = [
+            batch.terminals[name]
+            for name, have in sorted(asking.items())
+            if have == 0 or known[name].is_stale(now, STAFF_RESEND_AFTER)
+        ]
+        return self._staff(connection, due, now, anew=True) if due else []
 
     def _staff(
         self, connection: Connection, wanted: Sequence[StoredTerminal], now: datetime, *, anew: bool = False

@@ -57,8 +57,7 @@ class StaffIssuer:
         found: dict[str, bytes] = {}
         for terminal in terminals:
             sent, digest = known[terminal.terminal_id], self._digest(terminal.area)
-            is_fresh = sent.sent_at is not None and self._now - sent.sent_at < RESEND_AFTER
-            if not anew and is_fresh and sent.digest == digest:
+            if not anew and not sent.is_stale(self._now, RESEND_AFTER) and sent.digest == digest:
                 continue
             found[terminal.terminal_id] = self._sealed(terminal)
             operators.note_sent(self._connection, terminal.terminal_id, digest=digest, now=self._now)

@@ -52,6 +52,10 @@ class SentStaff:
     digest: str | None
     sent_at: datetime | None
 
+    def is_stale(self, now: datetime, age: timedelta) -> bool:
+        """Return whether nothing was sent since so long ago."""
+        return self.sent_at is None or now - self.sent_at >= age
+
 
 def add_operator(connection: Connection, operator: StoredOperator) -> bool:
     """Store an operator; return False if the id is taken, if only by somebody who was retired."""

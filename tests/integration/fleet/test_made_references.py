@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from device.runner.making import MadeReference, seal_reference
+from device.vision.features import FeatureVector
 from fleet.ingest.handler import Inbound
 from fleet.references import enrol, refresh
 from fleet.references.domains import rotate
@@ -27,7 +29,7 @@ from protocol.keys import PublicJwk
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, default_policy
 from protocol.records import Claim, Comparison, Decision, Purpose, SealedReference
-from protocol.references import CaptureKind, LegalBasis, Reference
+from protocol.references import CaptureKind, LegalBasis, Reference, protect
 from protocol.roster import PAGE_ENTRIES
 from protocol.staff import Role
 from protocol.topics import Kind
@@ -530,3 +532,23 @@ def test_what_enrolments_lead_to_is_blind_to_the_order_of_arrival(
     assert result(office) == expected
     office.rebuild()
     assert result(office) == expected
+
+
+def test_what_a_terminals_own_program_seals_is_what_the_fleet_stores(
+    office: Any, terminal: Any, person: Person, enroller: str
+) -> None:
+    unit = np.random.default_rng(4).normal(size=128).astype(np.float32)
+    values = protect(unit / np.linalg.norm(unit), office.keys.feature_keys["d1"])
+    turned = FeatureVector(values, "d" * 64, "d1")
+    reference = seal_reference(
+        MadeReference(turned, quality=88.0, samples=5),
+        reader=office.keys.sealing_key().public(),
+        reference_id="a" * 32,
+        runtime="test",
+        legal_basis=LegalBasis.CONSENT,
+        captured_at=office.now,
+    )
+    office.send(terminal, terminal.next(**enrolment(office, person, reference=reference)))
+    assert flags(office) == [[]]
+    (row,) = office.rows("SELECT features, quality, legal_basis FROM references_")
+    assert (bytes(row.features), row.quality, row.legal_basis) == (turned.values.tobytes(), 88.0, "consent")

@@ -45,8 +45,8 @@ def opened(office: Any, terminal: Any, answers: Iterable[Outbound]) -> StaffList
     return found[0] if found else None
 
 
-def ask(office: Any, terminal: Any) -> list[Outbound]:
-    request = RosterRequest(fleet_id="north", terminal_id=terminal.terminal_id, have=0, asked_at=office.now)
+def ask(office: Any, terminal: Any, have: int = 1) -> list[Outbound]:
+    request = RosterRequest(fleet_id="north", terminal_id=terminal.terminal_id, have=have, asked_at=office.now)
     return office.send(
         terminal, sign(request.to_bytes(), key=terminal.signing, typ=ROSTER_REQUEST_TYP), kind=Kind.ROSTER_REQUEST
     )
@@ -109,7 +109,10 @@ def test_a_terminal_that_asks_for_its_roster_gets_a_list_that_is_due(office: Any
     add(office)
     assert opened(office, terminal, ask(office, terminal)) is not None
     assert opened(office, terminal, ask(office, terminal)) is None
+    assert opened(office, terminal, ask(office, terminal, have=0)) is not None, "it may have lost everything"
     assert opened(office, terminal, office.handler.standing("t-1")) is not None
+    office.now += lists.RESEND_AFTER
+    assert opened(office, terminal, ask(office, terminal)) is not None
 
 
 def test_who_is_retired_or_expired_is_on_no_list_any_more(office: Any, terminal: Any) -> None:
