@@ -281,6 +281,15 @@ class Panel(Section):
     """Mains power must be back this long; after an outage it often comes and goes."""
 
 
+class Screen(Section):
+    """The screen: a page for a kiosk browser on this machine, see `docs/screen.md`."""
+
+    kind: Literal["web", "none"] = "none"
+    """`none`: voice, lamp and buttons alone."""
+    port: int = Field(default=8088, ge=0, le=65535)
+    """TCP port on the loopback address, where systemd does not pass a socket in; 0 takes a free one."""
+
+
 class Readers(Section):
     """Readers of cards and codes that type like a keyboard."""
 
@@ -400,6 +409,7 @@ class Settings(Section):
     panel: Panel = Panel()
     ring_light: RingLight = RingLight()
     readers: Readers = Readers()
+    screen: Screen = Screen()
     slip: Slip = Slip()
     printer: Printer = Printer()
     voice: Voice = Voice()

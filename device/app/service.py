@@ -23,6 +23,7 @@ from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
+from device.adapters.sockets_systemd import inherited_socket
 from device.app.board import make_board
 from device.app.front import make_front
 from device.app.identity import identity_of
@@ -363,9 +364,20 @@ class ScreenParts:
     viewfinder: Viewfinder
 
 
-def make_screen(settings: Settings) -> ScreenParts | None:  # noqa: ARG001 - the settings of the screen
-    """Return the screen that the settings name, None for a terminal with voice, lamp and buttons alone."""
-    return None
+def make_screen(settings: Settings) -> ScreenParts | None:
+    """Return the screen that the settings name, None for a terminal with voice, lamp and buttons alone.
+
+    Raises:
+        DeviceError: if systemd passed a socket that must not be used.
+    """
+    if settings.screen.kind == "none":
+        return None
+    # A terminal without a screen does not pay for it at its start.
+    from device.screen.server import WebScreen
+    from device.screen.viewfinder import LatestFrame
+
+    viewfinder = LatestFrame()
+    return ScreenParts(WebScreen(settings.screen.port, viewfinder, listening=inherited_socket("screen")), viewfinder)
 
 
 def _stop_on_signals() -> threading.Event:
