@@ -18,7 +18,6 @@ from device.adapters.inference_tflite import open_networks
 from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
-from device.adapters.printer_escpos import EscposPrinter
 from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
@@ -31,7 +30,7 @@ from device.app.stick import ThreadedStick
 from device.desk.state import view_of
 from device.desk.view import Language
 from device.errors import DeviceError
-from device.ports import USUAL, ClaimSource, DeskScreen, Viewfinder
+from device.ports import USUAL, ClaimSource, DeskScreen, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.worker import VisionWorker, WorkerThread
@@ -144,7 +143,7 @@ class Terminal:
         )
         self._runner = Runner(ports, identity=identity, on_notice=self._notice)
         self._screen = make_screen(settings)
-        self._printer = EscposPrinter(settings.printer) if settings.printer.kind == "escpos" else None
+        self._printer = make_printer(settings)
         self._front = make_front(
             settings,
             self._runner,
@@ -362,6 +361,16 @@ class ScreenParts:
 
     desk: DeskScreen
     viewfinder: Viewfinder
+
+
+def make_printer(settings: Settings) -> SlipPrinter | None:
+    """Return the printer that the settings name, None where slips are shown only."""
+    if settings.printer.kind == "none":
+        return None
+    # A terminal without a printer does not pay for its library at its start.
+    from device.adapters.printer_escpos import EscposPrinter
+
+    return EscposPrinter(settings.printer)
 
 
 def make_screen(settings: Settings) -> ScreenParts | None:
