@@ -24,7 +24,7 @@ from protocol.references import LegalBasis
 from protocol.roster import RosterEntry, RosterPage, SubjectLabel
 from protocol.staff import StaffList
 from protocol.times import DeviceTime
-from protocol.visits import Visit
+from protocol.visits import Place, Visit
 
 
 class Button(StrEnum):
@@ -239,6 +239,19 @@ class OnClaim(Protocol):
 
     def __call__(self, claim: str, errand: Errand = USUAL, /) -> None:
         """Take a document number as it was read, and what it was presented for."""
+
+
+class Positioner(Protocol):
+    """Knows where the terminal is."""
+
+    def start(self) -> None:
+        """Begin to listen; a receiver that is not there is waited for."""
+
+    def place(self) -> Place | None:
+        """Return the position now, None while the receiver has none."""
+
+    def stop(self) -> None:
+        """End; may be called twice."""
 
 
 class ClaimSource(Protocol):

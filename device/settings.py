@@ -281,6 +281,17 @@ class Panel(Section):
     """Mains power must be back this long; after an outage it often comes and goes."""
 
 
+class Position(Section):
+    """The position receiver that stamps a visit with its place."""
+
+    kind: Literal["nmea", "none"] = "none"
+    """`none`: a visit has the place that the worker chose."""
+    device: SettingsPath = Path("/dev/ttyACM0")
+    """Device file of a receiver that speaks NMEA 0183: `/dev/ttyACM0` for USB, `/dev/serial0` for the header."""
+    baud: Literal[4800, 9600, 38400, 115200] = 9600
+    """Speed of a serial receiver; one on USB ignores it."""
+
+
 class Screen(Section):
     """The screen: a page for a kiosk browser on this machine, see `docs/screen.md`."""
 
@@ -410,6 +421,7 @@ class Settings(Section):
     ring_light: RingLight = RingLight()
     readers: Readers = Readers()
     screen: Screen = Screen()
+    position: Position = Position()
     slip: Slip = Slip()
     printer: Printer = Printer()
     voice: Voice = Voice()

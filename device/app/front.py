@@ -10,7 +10,7 @@ from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.staff_file import FileStaffStore
 from device.app.slips import code_content, slip_sheet, today_of, verify_slip
 from device.desk.view import CountsView, Language, SlipView, StaffWarning
-from device.ports import AttestationStore, DeskScreen, PrinterCondition, SlipPrinter
+from device.ports import AttestationStore, DeskScreen, Positioner, PrinterCondition, SlipPrinter
 from device.runner.casework import Casework
 from device.runner.events import EventLog
 from device.runner.front import FrontDesk, FrontParts, StickRunner
@@ -50,6 +50,7 @@ def make_front(
     printer: SlipPrinter | None,
     screen: DeskScreen | None,
     stick: StickRunner | None,
+    positioner: Positioner | None = None,
     set_voice: Callable[[Language, bool], None],
 ) -> Front:
     """Return the front desk of a terminal.
@@ -123,6 +124,7 @@ def make_front(
             check_slip=check,
             standing=standing,
             stick=stick,
+            positioner=positioner,
         ),
         language=settings.terminal.languages[0],
     )

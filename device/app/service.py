@@ -30,7 +30,7 @@ from device.app.stick import ThreadedStick
 from device.desk.state import view_of
 from device.desk.view import Language
 from device.errors import DeviceError
-from device.ports import USUAL, ClaimSource, DeskScreen, SlipPrinter, Viewfinder
+from device.ports import USUAL, ClaimSource, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.worker import VisionWorker, WorkerThread
@@ -144,6 +144,7 @@ class Terminal:
         self._runner = Runner(ports, identity=identity, on_notice=self._notice)
         self._screen = make_screen(settings)
         self._printer = make_printer(settings)
+        self._positioner = make_positioner(settings, self._system_clock)
         self._front = make_front(
             settings,
             self._runner,
@@ -160,6 +161,7 @@ class Terminal:
             printer=self._printer,
             screen=self._screen.desk if self._screen is not None else None,
             stick=ThreadedStick(settings),
+            positioner=self._positioner,
             set_voice=self._set_voice,
         )
         self._worker = VisionWorker(
@@ -195,6 +197,8 @@ class Terminal:
             self._screen.desk.start(self._front.desk.touch)
         if self._printer is not None:
             self._printer.start()
+        if self._positioner is not None:
+            self._positioner.start()
         self._front.desk.begin()
         self._runner.begin()
         if self._board.fast_clock is not None:
@@ -223,6 +227,8 @@ class Terminal:
             self._screen.desk.stop()
         if self._printer is not None:
             self._printer.stop()
+        if self._positioner is not None:
+            self._positioner.stop()
         if self._board.ring is not None:
             self._board.ring.stop()
         self._board.camera.stop()
@@ -371,6 +377,15 @@ def make_printer(settings: Settings) -> SlipPrinter | None:
     from device.adapters.printer_escpos import EscposPrinter
 
     return EscposPrinter(settings.printer)
+
+
+def make_positioner(settings: Settings, clock: SystemClock) -> Positioner | None:
+    """Return the position receiver that the settings name."""
+    if settings.position.kind == "none":
+        return None
+    from device.adapters.positioner_nmea import NmeaPositioner
+
+    return NmeaPositioner(settings.position.device, baud=settings.position.baud, monotonic_ns=clock.monotonic_ns)
 
 
 def make_screen(settings: Settings) -> ScreenParts | None:

@@ -55,7 +55,7 @@ from device.desk.view import (
     View,
 )
 from device.errors import DeviceError
-from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Labelled, StaffStore
+from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Labelled, Positioner, StaffStore
 from device.runner.casework import CaseNotKept, Casework, Held
 from device.runner.claims import Chosen, ClaimUnfit, look_up
 from device.runner.events import EventLog
@@ -94,13 +94,6 @@ _SERVICE = {
     State.REPORTING: Service.REPORTING,
     State.FAULTED: Service.OUT_OF_ORDER,
 }
-
-
-class Positioner(Protocol):
-    """Knows where the terminal is."""
-
-    def place(self) -> Place | None:
-        """Return the position now, None while the receiver has none."""
 
 
 class StickRunner(Protocol):

@@ -31,6 +31,7 @@ from device.session.events import ChallengeAnswered, Fault, FaultCleared, FaultR
 from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
+from device.simulated.positioner import SimulatedPositioner
 from device.simulated.screen import SimulatedScreen
 from device.simulated.stores import (
     FixedPolicy,
@@ -136,6 +137,8 @@ class Terminal:
     def __init__(self, *entries: RosterEntry, outbox: MemoryOutbox | None = None, fleet_key: bool = True) -> None:
         self.clock = SteppedClock(NOW)
         self.panel, self.screen, self.stick = SimulatedPanel(), SimulatedScreen(), Stick()
+        self.positioner = SimulatedPositioner()
+        self.positioner.start()
         self.outbox, self.attachments = outbox or MemoryOutbox(), MemoryAttachments()
         self.orders, self.generation, self.spoken = [], 0, []
         self.signer = ThrowAwaySigner()
@@ -186,6 +189,7 @@ class Terminal:
                 slip_of=lambda stored: f"LCS1:{stored.tail}",
                 standing=lambda: (CountsView(47, 31), (StaffWarning.OFFLINE,)),
                 stick=self.stick,
+                positioner=self.positioner,
             ),
         )
         self.panel.start(self.runner.press)
@@ -687,3 +691,20 @@ def test_a_line_that_no_pack_has_is_recorded_by_code_alone():
     terminal.front.note_missing_line("方言 pack", "welcome")
     (event,) = terminal.links(TerminalEvent, EVENT_TYP)
     assert (event.kind, event.detail) == (EventKind.VOICE_LINE_MISSING, {"pack": "___pack", "line": "welcome"})
+
+
+@pytest.mark.parametrize(("chosen", "source"), [("receiver", "receiver"), ("620102001", "both")])
+def test_a_visit_is_stamped_with_the_position_where_there_is_one(chosen, source):
+    terminal = Terminal()
+    terminal.positioner.carry_to(36.0611, 103.8343)
+    terminal.sign_in(WORKER)
+    terminal.touch(TouchKind.TASK, Task.VISIT)
+    terminal.touch(TouchKind.PERSON, "0")
+    terminal.touch(TouchKind.CHOOSE, "age")
+    assert "receiver" in {option.code for option in terminal.screen.view.options}
+    terminal.touch(TouchKind.CHOOSE, chosen)
+    terminal.touch(TouchKind.CHOOSE, "none")
+    terminal.touch(TouchKind.CHOOSE, "standard")
+    terminal.go_through()
+    place = terminal.records[0].visit.place
+    assert (place.source, place.latitude_deg) == (source, 36.0611)
