@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -104,10 +105,11 @@ def common(
 @app.command()
 def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Serve people until told to stop."""
-    from device.app.service import run as serve
-    from device.errors import DeviceError
+    with _starting():
+        from device.app.service import run as serve
+        from device.errors import DeviceError
 
-    settings = _load(config)
+        settings = _load(config)
     try:
         serve(settings)
     except DeviceError as error:
@@ -117,10 +119,11 @@ def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
 @app.command()
 def uplink(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Carry records to the fleet, and receipts, roster and policy back, until told to stop."""
-    from device.errors import DeviceError
-    from device.uplink.service import run as carry
+    with _starting():
+        from device.errors import DeviceError
+        from device.uplink.service import run as carry
 
-    settings = _load(config)
+        settings = _load(config)
     try:
         carry(settings)
     except DeviceError as error:
@@ -471,6 +474,17 @@ def sync_with_stick(
         as_json=as_json,
         problems=problem_lines(imported),
     )
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Import the parts of a service without looking for garbage: there is none yet, and all of it stays, so later searches leave it out."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def load_lines() -> Mapping[str, Mapping[str, str]]:
 class DateWords(BaseModel):
     """How one language says until when somebody is certified."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     written: str
     """The sentence for a screen, with `{year}`, `{month}`, `{month_name}` and `{day}` in brackets."""

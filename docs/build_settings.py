@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -40,13 +44,28 @@ def page() -> str:
     for name, model in sections():
         parts.append(f"\n## [{name}]\n\n{(model.__doc__ or '').strip()}\n\n")
         parts.append("| key | unit | values | default | what and why |\n|---|---|---|---|---|\n")
-        parts.extend(_row(key, field) for key, field in model.model_fields.items())
+        reasons = _reasons(model)
+        parts.extend(_row(key, field, reasons.get(key, "")) for key, field in model.model_fields.items())
     return "".join(parts)
 
 
-def _row(key: str, field: FieldInfo) -> str:
+def _reasons(model: type[Section]) -> dict[str, str]:
+    """Return what the source says under each field."""
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for definition in ast.parse(textwrap.dedent(inspect.getsource(model))).body
+        if isinstance(definition, ast.ClassDef)
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
+def _row(key: str, field: FieldInfo, why: str) -> str:
     unit = next((text for suffix, text in _UNITS.items() if key.endswith(suffix)), "")
-    why = " ".join((field.description or "").split())
     return f"| `{key}` | {unit} | {_values(field)} | {_default(field)} | {why} |\n"
 
 
@@ -92,7 +111,8 @@ def undocumented() -> list[str]:
     """Return the keys that say nothing about themselves."""
 
     def keys(name: str, model: type[Section]) -> list[str]:
-        return [f"{name}.{key}" for key, field in model.model_fields.items() if not field.description]
+        reasons = _reasons(model)
+        return [f"{name}.{key}" for key in model.model_fields if not reasons.get(key)]
 
     return [key for name, model in sections() for key in keys(name, model)]
 

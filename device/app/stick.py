@@ -6,13 +6,16 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from device.courier.courier import Step
-from device.courier.service import open_courier
 from device.courier.sticks import mounted_sticks
 from device.desk.view import CourierView, Option, Problem
 from device.errors import DeviceError, StickUnusable
 from device.settings import Settings
+
+if TYPE_CHECKING:
+    # Imported by the thread that works on a stick: a terminal that starts has none yet, and is waited for.
+    from device.courier.courier import Step
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class ThreadedStick:
         return self._working is None or not self._working.is_alive()
 
     def _work(self, stick: Path, tell: Tell) -> None:
+        from device.courier.service import open_courier
+
         done: dict[Step, tuple[int, int]] = {}
 
         def progress(step: Step, number: int, total: int) -> None:
@@ -74,6 +79,8 @@ class ThreadedStick:
 
 
 def _view(state: str, done: dict[Step, tuple[int, int]]) -> CourierView:
+    from device.courier.courier import Step
+
     written, total = done.get(Step.WRITING, (0, 0))
     read, _ = done.get(Step.READING, (0, 0))
     return CourierView("failed" if state == "failed" else "running", exported=written, imported=read, total=total)

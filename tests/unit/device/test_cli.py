@@ -102,3 +102,26 @@ def test_starting_up_loads_nothing_heavy():
     code = "import sys, device.cli; print([m for m in ('cv2', 'numpy', 'paho', 'ai_edge_litert') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_service_that_starts_loads_nothing_that_only_a_stick_a_printer_or_a_simulation_needs():
+    late = ("device.courier.courier", "device.simulated", "segno", "escpos", "gpiozero", "picamera2")
+    code = f"import sys, device.app.service; print([m for m in {late} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_part_of_a_service_reads_its_own_source_when_it_starts():
+    # pydantic does for `use_attribute_docstrings`; all models of the settings together took a tenth of the imports' time.
+    code = """
+import device.app.service, device.uplink.service
+from pydantic import BaseModel
+models = [BaseModel]
+while models:
+    model = models.pop()
+    models += model.__subclasses__()
+    if model.model_config.get("use_attribute_docstrings"):
+        print(model.__module__, model.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
