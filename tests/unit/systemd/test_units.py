@@ -158,7 +158,7 @@ def entries(path: Path) -> list[list[str]]:
 def test_the_user_of_a_unit_is_made(unit: Path, tmp_path: Path) -> None:
     (user,) = lines(unit, "User")
     file = ROOT / "systemd" / f"{user}.sysusers"
-    assert [entry[:2] for entry in entries(file)] == [["u", user]]
+    assert [entry[1] for entry in entries(file) if entry[0] == "u"] == [user]
     assert f"/usr/lib/sysusers.d/{user}.conf" in file.read_text(encoding="utf-8")
     found = made("systemd-sysusers", tmp_path, file.read_text(encoding="utf-8"), "--dry-run")
     assert found.returncode == 0, found.stderr
@@ -182,3 +182,16 @@ def test_the_settings_folder_of_a_unit_is_made_and_its_keys_are_roots(unit: Path
     assert parsed.returncode == 0, parsed.stderr
     wrong = made("systemd-tmpfiles", tmp_path, "zz /etc 0755\n", "--create", "--prefix=/nowhere")
     assert wrong.returncode != 0, "a mistake would be found"
+
+
+def test_the_uplink_leaves_the_processor_to_a_terminal_that_starts_but_does_not_need_one() -> None:
+    uplink = ROOT / "systemd" / "lifecert-uplink.service"
+    assert "lifecert-terminal.service" in lines(uplink, "After")[0].split()
+    assert lines(uplink, "Requires") == lines(uplink, "BindsTo") == []
+
+
+def test_every_group_of_the_terminal_is_made_or_debians_own() -> None:
+    made = re.findall(r"(?m)^[gu] (\S+)", (ROOT / "systemd" / "lifecert.sysusers").read_text(encoding="utf-8"))
+    debians = {"video", "audio", "lp", "dialout", "input"}
+    wanted = lines(ROOT / "systemd" / "lifecert-terminal.service", "SupplementaryGroups")[0].split()
+    assert set(wanted) <= {*made, *debians}
