@@ -165,10 +165,14 @@ class _Server(ThreadingHTTPServer):
         self.screen = screen
         self.is_stopping = False
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        if listening is not None:
+            # The library makes a socket in any case, and the terminal's unit may make none of the Internet.
+            self.address_family = socket.AF_UNIX
         super().__init__((HOST, port), _Connection, bind_and_activate=listening is None)
         if listening is not None:
             self.socket.close()
             self.socket = listening
+            self.address_family = listening.family
             self.server_address = listening.getsockname()
 
     def process_request(self, request: Any, client_address: Any) -> None:

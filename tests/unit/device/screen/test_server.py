@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import socket
@@ -253,6 +254,26 @@ def test_a_socket_that_was_passed_in_is_used() -> None:
     connection.request("GET", "/view")
     assert connection.getresponse().status == 200
     connection.close()
+    screen.stop()
+
+
+def test_a_passed_in_socket_is_used_where_the_service_may_make_none_of_the_internet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Enclosed(socket.socket):
+        """What `RestrictAddressFamilies=` of the terminal's unit leaves."""
+
+        def __init__(self, family: int = -1, *how: int, fileno: int | None = None) -> None:
+            if fileno is None and family != socket.AF_UNIX:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *how, fileno=fileno)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    screen = WebScreen(8088, LatestFrame(), listening=listening)
+    with monkeypatch.context() as enclosed:
+        enclosed.setattr(socket, "socket", Enclosed)
+        screen.start(lambda _: None)
+    assert screen.port == listening.getsockname()[1]
     screen.stop()
 
 
