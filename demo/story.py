@@ -50,7 +50,8 @@ def play(installation: Installation) -> Iterator[Result]:
         ("live person", "certified", session(hall, LIANG.number, "cedar")),
         ("status at the fleet", "certified", lambda: arrived_state(installation, LIANG.number, "certified")),
         ("printed photo", "review", session(hall, FANG.number, "print_flat_peony")),
-        ("other person under the same number", "not_certified", session(hall, LIANG.number, "maple")),
+        # Rendered people share a skull, and most pairs of them score higher than real ones: this pair is clearly two.
+        ("other person under the same number", "not_certified", session(hall, LIANG.number, "apricot")),
     ]
     at_van: list[Case] = [
         ("screen that shows an earlier session", "review", session(van, LIANG.number, "replay_cedar")),
