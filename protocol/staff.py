@@ -56,15 +56,15 @@ class PinHash(WirePart):
         Raises:
             Malformed: if it is no PIN of 6 to 12 digits.
         """
-        if not (pin.isascii() and pin.isdigit() and len(pin) in PIN_LENGTHS):
+        if not _is_pin(pin):
             raise Malformed(f"PIN: {PIN_LENGTHS.start} to {PIN_LENGTHS.stop - 1} digits expected")
         if len(salt) != _SALT_BYTES:
             raise ValueError(f"salt: {len(salt)} bytes, {_SALT_BYTES} expected")
         return cls(salt=salt.hex(), digest=_scrypt(pin, salt).hex())
 
     def fits(self, pin: str) -> bool:
-        """Say whether it is the hash of this PIN, in a time that does not depend on where they differ."""
-        return hmac.compare_digest(_scrypt(pin, bytes.fromhex(self.salt)), bytes.fromhex(self.digest))
+        """Say whether it is the hash of this PIN, in a time that does not depend on where they differ; what is no PIN fits none."""
+        return _is_pin(pin) and hmac.compare_digest(_scrypt(pin, bytes.fromhex(self.salt)), bytes.fromhex(self.digest))
 
 
 class Operator(WirePart):
@@ -134,6 +134,10 @@ def parse_operator_code(text: str) -> OperatorCode:
     if found is None:
         raise Malformed("operator code: not one of this kind")
     return OperatorCode(found[1], base64.urlsafe_b64decode(found[2] + "=="))
+
+
+def _is_pin(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) in PIN_LENGTHS
 
 
 def _scrypt(pin: str, salt: bytes) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
 
 from device.courier.sticks import mounted_sticks
 from device.desk.view import CourierView, Option, Problem
@@ -38,15 +40,15 @@ class ThreadedStick:
         self._working: threading.Thread | None = None
 
     def sticks(self) -> tuple[Option, ...]:
-        """Return the sticks that are mounted, by path; the name is the folder's, which is the stick's label."""
+        """Return the sticks that are mounted, by path; the name is the folder's, which is the stick's label, as far as it is UTF-8."""
         found = mounted_sticks(self._settings.courier.mount_root)
-        return tuple(Option(str(stick.path), stick.path.name) for stick in found)
+        return tuple(Option(_id(stick.path), os.fsencode(stick.path.name).decode(errors="replace")) for stick in found)
 
     def run(self, stick: str, tell: Tell) -> None:
         """Import and export; one at a time, a second call while one runs is passed over."""
         if self._working is not None and self._working.is_alive():
             return
-        self._working = threading.Thread(target=self._work, args=(Path(stick), tell), name="courier", daemon=True)
+        self._working = threading.Thread(target=self._work, args=(_path(stick), tell), name="courier", daemon=True)
         self._working.start()
 
     def wait(self, timeout_s: float) -> bool:
@@ -76,6 +78,15 @@ class ThreadedStick:
         else:
             logger.info("stick done exported=%d confirmed=%d", exported.records, imported.confirmed)
             tell(CourierView("done", exported.records, imported.confirmed, exported.records + exported.left), None)
+
+
+def _id(path: Path) -> str:
+    """Return a path as the page can send it back: whatever bytes a label has, this is ASCII."""
+    return quote(os.fsencode(path))
+
+
+def _path(stick: str) -> Path:
+    return Path(os.fsdecode(unquote_to_bytes(stick)))
 
 
 def _view(state: str, done: dict[Step, tuple[int, int]]) -> CourierView:

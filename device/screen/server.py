@@ -370,6 +370,9 @@ def _touch(data: bytes) -> Touch | None:
     kind, value = found.get("kind"), found.get("value", "")
     if not isinstance(kind, str) or not isinstance(value, str) or kind not in frozenset(TouchKind):
         return None
+    # JSON can escape half a character (RFC 8259, 8.2), which nothing behind this door could encode, hash or store.
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return None
     return Touch(TouchKind(kind), value)
 
 

@@ -16,6 +16,8 @@ def test_a_pin_fits_its_own_hash_only() -> None:
     hashed = PinHash.of("493817", SALT)
     assert hashed.fits("493817")
     assert not hashed.fits("493818")
+    for text in ("", "4938", "493817" * 3, "\ud800", "四九三八一七"):
+        assert not hashed.fits(text)
     assert PinHash.of("493817", bytes(16)).digest != hashed.digest
 
 

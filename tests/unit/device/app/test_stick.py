@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.app.stick import ThreadedStick
+from device.courier.sticks import Stick
 from device.desk.view import CourierView, Problem
 from device.settings import Settings, load_settings
 from protocol.envelope import sign
@@ -77,3 +80,21 @@ def test_a_terminal_without_its_sealing_key_says_that_it_did_not_work(settings: 
 
 def test_nothing_is_listed_where_nothing_is_mounted(settings: Settings) -> None:
     assert ThreadedStick(settings).sticks() == ()
+
+
+def test_a_stick_whose_label_is_no_utf_8_can_be_shown_and_chosen(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = os.fsdecode(b"caf\xe9 %41")
+    stick = tmp_path / label
+    stick.mkdir()
+    monkeypatch.setattr("device.app.stick.mounted_sticks", lambda _: [Stick(stick, is_read_only=False)])
+    (shown,) = ThreadedStick(settings).sticks()
+    assert shown.name == "caf\N{REPLACEMENT CHARACTER} %41"
+    json.dumps([shown.code, shown.name], ensure_ascii=False).encode()
+    told: list[str | None] = []
+    runner = ThreadedStick(settings)
+    runner.run(shown.code, lambda _, problem: told.append(problem))
+    assert runner.wait(60)
+    assert told[-1] is None
+    assert list(stick.iterdir())

@@ -113,6 +113,7 @@ def test_a_page_of_another_origin_cannot_touch(asked: Asked) -> None:
         b'{"kind": 1}',
         b'{"kind": "begin", "value": 7}',
         b'{"kind": "begin", "more": 1}',
+        b'{"kind": "pin", "value": "w-1/\\ud800"}',
         b"[" * 4000,
         b"\xff\xfe",
     ],
