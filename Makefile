@@ -10,13 +10,14 @@
 #   make lock    the hash-pinned requirement files
 #   make test-trixie     the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
 #   make test-picamera2  the camera adapter on the real library over libcamera's virtual pipeline, in the same folder (root, about 1 GB)
+#   make test-vm         an emulated arm64 machine starts as a terminal, hangs, and loses power (root, about 2 GB, 15 minutes, later 5)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup system-packages demo field test check docs scenes voices lock test-trixie test-picamera2 clean
+.PHONY: setup system-packages demo field test check docs scenes voices lock test-trixie test-picamera2 test-vm clean
 
 setup: $(STAMP)
 
@@ -76,9 +77,17 @@ lock:
 	  --generate-hashes --no-header --no-annotate -q -o requirements/dev.txt
 	uv pip compile pyproject.toml requirements/camera.in --python-version 3.13 --python-platform linux --extra terminal --extra camera \
 	  -c requirements/dev.txt --generate-hashes --no-header --no-annotate -q -o requirements/camera.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra terminal --extra provision -c requirements/dev.txt \
+	  --generate-hashes --no-header --no-annotate -q -o requirements/terminal.txt
 
 test-trixie:
 	.ci/trixie
+
+# Its result is on stdout, everything else on stderr. OUT=folder: where consoles and profile are kept.
+test-vm: setup
+	@.ci/system-packages qemu-system-aarch64 >&2
+	@.ci/vm-image >&2
+	@nice -n 19 $(BIN)/python tests/vm/boot.py $(if $(OUT),--out $(OUT))
 
 test-picamera2:
 	.ci/picamera2
