@@ -23,6 +23,7 @@ import numpy as np
 import psycopg
 import pytest
 from joserfc.jwk import ECKey
+from playwright.sync_api import Browser, sync_playwright
 
 from device.vision.frame import Frame
 from fleet.broker import EmbeddedBroker
@@ -51,6 +52,7 @@ from protocol.topics import Kind, Topic
 hypothesis.settings.register_profile("lifecert", deadline=None)
 hypothesis.settings.load_profile("lifecert")
 
+CHROMIUM = Path("/usr/bin/chromium")
 OURS = ("protocol", "device", "fleet", "provisioning", "models", "demo")
 NEVER_LOGGED = (
     bytes,
@@ -463,6 +465,18 @@ def database(database_url: str) -> Iterator[Database]:
     found = Database(database_url)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium; for a module only, as Playwright's event loop is in the way of tests that have one of their own."""
+    assert CHROMIUM.exists(), "chromium is not installed: make system-packages"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -17,7 +17,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from playwright.sync_api import Browser, expect
 
 from demo.people import FANG, LIANG
 from device.adapters.clock_system import SystemClock
@@ -79,15 +81,25 @@ kind = "simulated"
 [simulated]
 control_socket = "control.sock"
 actor = {actor}
-speed = "fast"
+speed = {speed}
 entropy_seed = 5
+"""
+SCREEN = """
+[screen]
+kind = "web"
+port = {port}
 """
 
 
 class Village:
-    """A terminal with an operator, somebody on its roster and somebody who is to be enrolled."""
+    """A terminal with an operator, somebody on its roster and somebody who is to be enrolled.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for everything it keeps.
+        screen_port: where its screen is served, in real time; without one it has no screen and its time is stepped.
+    """
+
+    def __init__(self, folder: Path, *, screen_port: int | None = None) -> None:
         self._folder = folder
         self._fleet_key, self.fleet_sealing = PrivateKey.generate(), PrivateKey.generate()
         self._signing = PrivateKey.generate()
@@ -97,11 +109,16 @@ class Village:
             fleet_id="north", signing_key=self._fleet_key.public(), sealing_key=self.fleet_sealing.public()
         )
         (folder / "fleet.json").write_bytes(identity.to_bytes())
-        (folder / "terminal.toml").write_text(
-            SETTINGS.format(models=json.dumps(str(ROOT / "models")), actor=json.dumps(str(PEOPLE / "cedar.toml")))
+        text = SETTINGS.format(
+            models=json.dumps(str(ROOT / "models")),
+            actor=json.dumps(str(PEOPLE / "cedar.toml")),
+            speed=json.dumps("fast" if screen_port is None else "real"),
         )
+        if screen_port is not None:
+            text += SCREEN.format(port=screen_port)
+        (folder / "terminal.toml").write_text(text)
         self.settings = load_settings(folder / "terminal.toml")
-        self._fill()
+        self._fill(0.2 if screen_port is None else 3.0)
         self._stopping = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._serve)
@@ -158,10 +175,10 @@ class Village:
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self._errors.append(error)
 
-    def _fill(self) -> None:
+    def _fill(self, result_s: float) -> None:
         now = datetime.now(UTC)  # noqa: TID251 - a test makes its own roster
         policy = default_policy()
-        policy = policy.model_copy(update={"timers": policy.timers.model_copy(update={"result_s": 0.2})})
+        policy = policy.model_copy(update={"timers": policy.timers.model_copy(update={"result_s": result_s})})
         FilePolicyStore(self.settings.policy_path, self._fleet_key.public()).apply(
             sign(policy.to_bytes(), key=self._fleet_key, typ=POLICY_TYP)
         )
@@ -293,6 +310,61 @@ def test_a_photograph_is_taken_checked_and_sealed(village: Village, eventually: 
     (case,) = village.links(CaseRecord, CASE_TYP)
     assert (case.kind, case.operator, len(case.photos)) == (CaseKind.PHOTO_ENROLMENT, "w-1", 1)
     assert case.reference is not None
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_somebody_is_led_through_a_session_by_the_screen(
+    language: str, tmp_path: Path, free_ports: Callable[[], int], chromium: Browser, eventually: Callable[..., None]
+) -> None:
+    port = free_ports()
+    village = Village(tmp_path, screen_port=port)
+    village.start(eventually)
+    address = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=address) as client:
+        words = client.get(f"/texts/{language}.json").json()
+    with chromium.new_context(viewport={"width": 800, "height": 480}) as context:
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        if language == "en":
+            page.click('[data-key="language"]')
+        expect(page.locator("h1")).to_have_text(words["lines"]["welcome"])
+        # Everything that is seen, in order, noted by the page itself: a test that asks may look away.
+        page.evaluate(
+            """() => {
+                window.seen = [];
+                const note = () => {
+                    const line = document.querySelector("h1")?.textContent;
+                    if (line && window.seen.at(-1) !== line) window.seen.push(line);
+                };
+                new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});
+            }"""
+        )
+        page.click('[data-key="begin"]')
+        for digit in LIANG.number:
+            page.click(f'main [data-key="{digit}"]')
+        page.click('[data-key="ok"]')
+        expect(page.locator(".picture img")).to_be_visible()
+        page.wait_for_selector(".of-result")
+        shown = page.inner_text("main")
+        expect(page.locator(".of-idle")).to_be_visible()
+        seen = page.evaluate("window.seen")
+        left = page.content()
+    village.stop()
+    (record,) = village.links(CertificationRecord, RECORD_TYP)
+    assert complaints == []
+    # A busy machine may miss a blink; whatever was decided is what was shown, and by which actions.
+    outcome = record.decision.outcome
+    named = Outcome.NOT_CERTIFIED if outcome is Outcome.PRESENTATION_ATTACK else outcome
+    assert words["texts"]["outcome"][str(named)] in shown
+    asked = [words["lines"][str(asked.action)] for asked in record.challenge]
+    assert asked
+    assert [line for line in seen if line in set(asked)] == asked
+    assert LIANG.number not in left
+    assert LIANG.number[:6] not in left
 
 
 def test_a_session_without_a_screen_is_led_by_lines_and_lamp(

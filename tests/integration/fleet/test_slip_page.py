@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from fleet.app import Fleet
 from fleet.service import WebServer, make_web
@@ -99,14 +99,6 @@ TEXTS = {
     for place in (0, 63, 64, 127, 128, 129, 131, 163, 166, 178, 183, 200, -1)
 }
 """Name of a case -> text."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Opened:
