@@ -6,7 +6,7 @@ may be off, the monotonic time inside this boot, and the last moment the fleet s
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Literal
 
@@ -14,6 +14,8 @@ from pydantic import Field
 
 from protocol.ids import BootId
 from protocol.wire import UtcTime, WirePart
+
+_CHINA = timezone(timedelta(hours=8))
 
 
 class ClockSource(StrEnum):
@@ -58,6 +60,11 @@ class DeviceTime(WirePart):
     """How often the wall clock jumped in this boot, its start included."""
     last_jump: ClockJump | None = None
     """The newest of them."""
+
+
+def agency_day(moment: DeviceTime) -> date:
+    """Return the day that a moment has for the agency, whose days are those of China's time, by the best guess there is."""
+    return best_guess(moment).astimezone(_CHINA).date()
 
 
 def best_guess(moment: DeviceTime) -> datetime:

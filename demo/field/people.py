@@ -116,7 +116,7 @@ class PlayedPerson:
                 self._post(self._findings(order, now))
                 order.erase()
             case TakeStill():
-                self._post(PictureTaken(self._picture(order)))
+                self._post(PictureTaken(order.number, self._picture(order)))
             case Reopen():
                 self._post(FaultCleared(now))
             case _:

@@ -8,7 +8,7 @@ from datetime import date
 
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.staff_file import FileStaffStore
-from device.app.slips import code_content, slip_sheet, today_of, verify_slip
+from device.app.slips import code_content, slip_sheet, verify_slip
 from device.desk.view import CountsView, Language, SlipView, StaffWarning
 from device.ports import AttestationStore, DeskScreen, Positioner, PrinterCondition, SlipPrinter
 from device.runner.casework import Casework
@@ -22,7 +22,7 @@ from protocol.offline import OfflineReason, Standing
 from protocol.presence import Tally, tally
 from protocol.registration import FleetIdentity
 from protocol.slip import make_slip
-from protocol.times import DeviceTime
+from protocol.times import DeviceTime, agency_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def make_front(
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
 
     def today() -> date:
-        return today_of(ports.clock.now())
+        return agency_day(ports.clock.now())
 
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     events = EventLog(chain=runner.chain, identity=identity, clock=ports.clock)
@@ -82,7 +82,7 @@ def make_front(
             stored.record,
             record_sha256=stored.sha256,
             masked=MaskedDocument(stored.record.claim.document, stored.tail),
-            decided_on=today_of(stored.record.decided),
+            decided_on=agency_day(stored.record.decided),
             sign=ports.signer.sign,
             attestation=attestation,
         )

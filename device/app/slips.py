@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta, timezone
 from typing import Any
 
 from device.ports import SlipSheet
@@ -12,9 +11,7 @@ from protocol.keys import PublicJwk
 from protocol.registration import FleetIdentity
 from protocol.slip import Slip, SlipCheck, bare_slip, check_slip, qr_segments, read_slip
 from protocol.slip_words import check_line, how_to_check, slip_lines, today_unsure
-from protocol.times import ClockSource, DeviceTime
-
-_CHINA = timezone(timedelta(hours=8))
+from protocol.times import ClockSource, DeviceTime, agency_day
 
 
 def code_content(slip: str, page_url: str | None) -> str:
@@ -50,14 +47,9 @@ def print_now(sheet: SlipSheet, settings: PrinterSettings) -> None:
     EscposPrinter(settings).print_here(sheet)
 
 
-def today_of(moment: DeviceTime) -> date:
-    """Return the agency's day of a moment."""
-    return moment.wall_clock.astimezone(_CHINA).date()
-
-
 def verify_slip(text: str, fleet: FleetIdentity, now: DeviceTime) -> SlipCheck:
     """Return whether a slip is genuine and holds now."""
-    return check_slip(text, fleet, today=today_of(now))
+    return check_slip(text, fleet, today=agency_day(now))
 
 
 def check_in_words(check: SlipCheck, now: DeviceTime, languages: Sequence[str]) -> str:
@@ -78,7 +70,7 @@ def check_as_data(check: SlipCheck, now: DeviceTime) -> dict[str, Any]:
         "valid": check.is_valid,
         "certified": check.is_certified,
         "verdict": str(check.verdict),
-        "today": today_of(now).isoformat(),
+        "today": agency_day(now).isoformat(),
         "today_certain": now.source is not ClockSource.NONE,
         "slip": None if check.slip is None else _as_data(check.slip),
     }

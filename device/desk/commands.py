@@ -151,6 +151,18 @@ class RunCourier:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckCase:
+    """Say at once if no case can be stored here, before anybody is photographed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDate:
+    """Say whether a date can be that of a newspaper."""
+
+    found: date
+
+
+@dataclass(frozen=True, slots=True)
 class TakePhoto:
     """Take a picture and check it."""
 
@@ -226,6 +238,8 @@ DeskCommand = (
     | FindPlaces
     | FindSticks
     | RunCourier
+    | CheckCase
+    | CheckDate
     | TakePhoto
     | KeepPhoto
     | Aim

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from device.desk.view import (
@@ -16,6 +17,7 @@ from device.desk.view import (
     StaffWarning,
     Touch,
 )
+from protocol.cases import PhotoRole
 from protocol.staff import Role
 
 
@@ -146,6 +148,7 @@ class NamesFound:
 class PhotoTaken:
     """A picture was taken and checked."""
 
+    role: PhotoRole
     checks: tuple[PhotoCheckView, ...]
 
 
@@ -153,7 +156,15 @@ class PhotoTaken:
 class PhotoFailed:
     """No picture came."""
 
+    role: PhotoRole
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class DateChecked:
+    """The date that was typed can be that of a newspaper."""
+
+    found: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +230,7 @@ DeskEvent = (
     | NamesFound
     | PhotoTaken
     | PhotoFailed
+    | DateChecked
     | CaseStored
     | CaseNotStored
     | OptionsFound

@@ -19,9 +19,11 @@ from dataclasses import replace
 from typing import Any
 
 from device.desk.commands import (
+    Aim,
     AskStanding,
     BeginByCode,
     CancelDeskTimer,
+    CheckCase,
     CheckSlip,
     DeskCommand,
     FindPerson,
@@ -41,6 +43,7 @@ from device.desk.events import (
     CaseStored,
     CodeRead,
     CourierMoved,
+    DateChecked,
     DeskEvent,
     DeskTimer,
     DeskTimerExpired,
@@ -60,10 +63,21 @@ from device.desk.events import (
     Touched,
     WitnessFound,
 )
-from device.desk.state import DONE_S, OPERATOR_QUIET_S, SECOND_S, Desk, Move, clear, home, step_of, touched_again
+from device.desk.state import (
+    DONE_S,
+    OPERATOR_QUIET_S,
+    SECOND_S,
+    Desk,
+    Move,
+    clear,
+    home,
+    step_of,
+    touched_again,
+    waits_for_picture,
+)
 from device.desk.steps import Handle, begin_step, go_on, touch_step
-from device.desk.tasks import Step, Task, tasks_of
-from device.desk.view import Language, PhotoView, Screen, Touch, TouchKind
+from device.desk.tasks import TASKS, Step, Task, tasks_of
+from device.desk.view import Language, PhotoView, Problem, Screen, Touch, TouchKind
 from protocol.slip import is_slip
 from protocol.staff import OPERATOR_CODE_PREFIX
 
@@ -146,7 +160,8 @@ def _open_task(desk: Desk, task: Task) -> Move:
     desk = replace(clear(desk, Screen.MENU), task=task)
     if task is Task.STATUS:
         return replace(desk, screen=Screen.STATUS), (AskStanding(),)
-    return begin_step(desk, 0)
+    after, commands = begin_step(desk, 0)
+    return (after, (CheckCase(), *commands)) if TASKS[task].case is not None else (after, commands)
 
 
 def _read(desk: Desk, event: CodeRead) -> Move:
@@ -184,7 +199,13 @@ def _service(desk: Desk, event: ServiceMoved) -> Move:
     )
     match event.service:
         case Service.BUSY:
-            return replace(clear(desk, Screen.SESSION), line=desk.line, action=desk.action, task=desk.task), (
+            session = replace(clear(desk, Screen.SESSION), line=desk.line, action=desk.action, task=desk.task)
+            if was is Service.BUSY:
+                return session, ()
+            # It may have begun in the middle of another task, whose person and pictures are not this one's.
+            return session, (
+                Forget(),
+                Aim(is_on=False),
                 CancelDeskTimer(DeskTimer.QUIET),
                 CancelDeskTimer(DeskTimer.DONE),
             )
@@ -192,7 +213,10 @@ def _service(desk: Desk, event: ServiceMoved) -> Move:
             return replace(desk, screen=Screen.RESULT, is_seen=False), ()
         case Service.FREE | Service.OUT_OF_ORDER | Service.STARTING if event.service is not was:
             has_page = desk.operator is not None and desk.screen not in {Screen.SESSION, Screen.RESULT, Screen.WORKING}
-            return (desk, ()) if has_page else home(desk)
+            if not has_page:
+                return home(desk)
+            # A camera that was away has forgotten that somebody aims.
+            return desk, (Aim(is_on=True),) if desk.photo is not None else ()
         case _ if desk.screen is Screen.WORKING and event.line is not None:
             # What was presented began nothing; the line said why.
             return _not_begun(desk, event.line)
@@ -247,11 +271,19 @@ def _names_found(desk: Desk, event: NamesFound) -> Move:
 
 
 def _photo_taken(desk: Desk, event: PhotoTaken) -> Move:
-    return (replace(desk, photo=PhotoView("taken", event.checks)), ()) if desk.photo else (desk, ())
+    if not waits_for_picture(desk, event.role):
+        return desk, ()
+    return replace(desk, photo=PhotoView("taken", event.checks)), ()
 
 
 def _photo_failed(desk: Desk, event: PhotoFailed) -> Move:
-    return (replace(desk, photo=PhotoView("failed"), problem=event.problem), ()) if desk.photo else (desk, ())
+    if not waits_for_picture(desk, event.role):
+        return desk, ()
+    return replace(desk, photo=PhotoView("failed"), problem=event.problem), ()
+
+
+def _date_checked(desk: Desk, event: DateChecked) -> Move:
+    return go_on(desk, newspaper_date=event.found) if step_of(desk) is Step.NEWSPAPER_DATE else (desk, ())
 
 
 def _case_stored(desk: Desk, _: CaseStored) -> Move:
@@ -260,7 +292,11 @@ def _case_stored(desk: Desk, _: CaseStored) -> Move:
 
 
 def _case_not_stored(desk: Desk, event: CaseNotStored) -> Move:
-    after, commands = home(desk)
+    if desk.screen is Screen.WORKING and event.problem == Problem.CASE_NOT_STORED:
+        # Everything is still held: whoever makes room, or waits, confirms again.
+        after, commands = begin_step(desk, desk.step)
+    else:
+        after, commands = home(desk)
     return replace(after, problem=event.problem), commands
 
 
@@ -337,6 +373,7 @@ _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
     NamesFound: _names_found,
     PhotoTaken: _photo_taken,
     PhotoFailed: _photo_failed,
+    DateChecked: _date_checked,
     CaseStored: _case_stored,
     CaseNotStored: _case_not_stored,
     OptionsFound: _options_found,

@@ -21,7 +21,7 @@ from device.desk.view import (
     StaffWarning,
     View,
 )
-from protocol.cases import CaseReason, OtherWay, Relation
+from protocol.cases import CaseReason, OtherWay, PhotoRole, Relation
 from protocol.policy import PathName
 from protocol.references import LegalBasis
 from protocol.visits import VisitReason
@@ -162,7 +162,7 @@ def view_of(desk: Desk) -> View:
         lamp=desk.lamp,
         line=desk.line,
         action=desk.action,
-        has_picture=desk.is_seen and desk.screen in {Screen.SESSION, Screen.STEP},
+        has_picture=_has_picture(desk),
         problem=desk.problem,
         wait_s=desk.wait_s,
         operator=desk.operator.name if desk.operator else None,
@@ -183,6 +183,19 @@ def view_of(desk: Desk) -> View:
         counts=desk.counts if shows_counts else None,
         warnings=desk.warnings if desk.operator else (),
     )
+
+
+def _has_picture(desk: Desk) -> bool:
+    if desk.screen is Screen.SESSION:
+        return desk.is_seen
+    # In a photo step the operator aims with it, until there is a picture to look at.
+    return desk.photo is not None and desk.photo.state != "taken"
+
+
+def waits_for_picture(desk: Desk, role: PhotoRole) -> bool:
+    """Say whether a picture of this kind was ordered by the step that is asked."""
+    rule = rule_of(desk)
+    return rule is not None and rule.role is role and desk.photo is not None and desk.photo.state == "taking"
 
 
 def step_of(desk: Desk) -> Step | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 from device.desk.commands import (
     Aim,
     BeginSession,
+    CheckDate,
     ChoosePerson,
     FindPerson,
     FindPlaces,
@@ -161,9 +162,9 @@ def _step_witness(desk: Desk, touch: Touch) -> Move:
 
 def _step_take(desk: Desk, _: Touch) -> Move:
     rule = rule_of(desk)
-    if rule is None or rule.role is None:
+    if rule is None or rule.role is None or desk.photo is None or desk.photo.state == "taking":
         return desk, ()
-    return replace(desk, photo=PhotoView("ready")), (TakePhoto(rule.role),)
+    return replace(desk, photo=PhotoView("taking")), (TakePhoto(rule.role),)
 
 
 def _step_keep(desk: Desk, _: Touch) -> Move:
@@ -176,10 +177,11 @@ def _step_keep(desk: Desk, _: Touch) -> Move:
 
 def _step_date(desk: Desk, touch: Touch) -> Move:
     try:
-        found = date.fromisoformat(touch.value)
+        # `fromisoformat` alone takes weeks and dates without hyphens, too.
+        found = datetime.strptime(touch.value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day of the calendar, no moment
     except ValueError:
         return replace(desk, problem=Problem.DATE_UNREADABLE), ()
-    return go_on(desk, newspaper_date=found)
+    return desk, (CheckDate(found),)
 
 
 def _step_confirm(desk: Desk, _: Touch) -> Move:

@@ -53,6 +53,7 @@ class Problem(StrEnum):
     WITNESS_UNKNOWN = "witness_unknown"
     WITNESS_IS_WORKER = "witness_is_worker"
     DATE_UNREADABLE = "date_unreadable"
+    DATE_IN_FUTURE = "date_in_future"
     CAMERA_LOST = "camera_lost"
     CASE_NOT_STORED = "case_not_stored"
     FLEET_KEY_MISSING = "fleet_key_missing"
@@ -162,7 +163,7 @@ class PhotoCheckView:
 class PhotoView:
     """The picture of a photo step; the picture itself is at `/photo.jpg` while it is `taken`."""
 
-    state: Literal["ready", "taken", "failed"]
+    state: Literal["ready", "taking", "taken", "failed"]
     checks: tuple[PhotoCheckView, ...] = ()
 
 
@@ -220,7 +221,7 @@ class View:
     action: str | None = None
     """The action asked for (`turn_left`, `turn_right`, `look_up`, `open_mouth`, `blink`), for the animation; None when none is."""
     has_picture: bool = False
-    """Whether the live picture at `/picture.mjpg` is to be shown, with the oval."""
+    """Whether the live picture at `/picture.mjpg` is to be shown; in a session with the oval."""
     problem: str | None = None
     """Id of a text about what was just tried and did not work."""
     wait_s: int = 0

@@ -41,7 +41,7 @@ class Held:
 
 
 class CaseNotKept(DeviceError):
-    """A case that could not be stored; its pictures are not kept either."""
+    """A case that could not be stored; nothing of it is. What it is made of is held until it is forgotten."""
 
     def __init__(self, problem: Problem, why: str) -> None:
         super().__init__(why)
@@ -82,9 +82,9 @@ class Casework:
         self._kept: dict[PhotoRole, Picture] = {}
 
     @property
-    def shown_jpeg(self) -> bytes | None:
-        """The picture just taken, for the operator to look at."""
-        return None if self._taken is None else self._taken.jpeg
+    def problem(self) -> Problem | None:
+        """Why no case can be stored here, None where one can."""
+        return Problem.FLEET_KEY_MISSING if self._identity.fleet_sealing_key is None else None
 
     def take(self, picture: Picture) -> None:
         """Hold the picture just taken until it is kept or another is taken."""
@@ -95,7 +95,8 @@ class Casework:
         """Keep the picture just taken for the case, in place of an earlier one of the same kind."""
         taken, self._taken = self._taken, None
         if taken is not None and taken.role is role:
-            _erase(self._kept.pop(role, None))
+            if role in self._kept:
+                self._kept[role].erase()
             self._kept[role] = taken
 
     def forget(self) -> None:
@@ -103,7 +104,7 @@ class Casework:
         self.person = self.proxy = None
         self._drop_taken()
         for picture in self._kept.values():
-            _erase(picture)
+            picture.erase()
         self._kept.clear()
 
     def store(self, order: StoreCase, *, place: Place | None = None) -> int:
@@ -199,10 +200,6 @@ class Casework:
             logger.warning("pictures of a case that was not stored stay why=%s", error)
 
     def _drop_taken(self) -> None:
-        _erase(self._taken)
+        if self._taken is not None:
+            self._taken.erase()
         self._taken = None
-
-
-def _erase(picture: Picture | None) -> None:
-    if picture is not None and picture.reference is not None:
-        picture.reference.erase()

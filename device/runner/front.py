@@ -19,6 +19,7 @@ from device.desk.events import (
     CaseStored,
     CodeRead,
     CourierMoved,
+    DateChecked,
     DeskEvent,
     DeskTimer,
     DeskTimerExpired,
@@ -38,7 +39,7 @@ from device.desk.events import (
     WitnessFound,
 )
 from device.desk.machine import advance
-from device.desk.state import BY_RECEIVER, NO_PLACE, Desk, view_of
+from device.desk.state import BY_RECEIVER, NO_PLACE, Desk, view_of, waits_for_picture
 from device.desk.view import (
     CountsView,
     CourierView,
@@ -159,6 +160,8 @@ class FrontDesk:
         self._level = OfflineLevel.OK
         self._jumps = 0
         self._garbage_ns: list[int] = []
+        self._still = 0
+        """Number of the picture that is waited for; with another one nobody knows any more whom it shows."""
         self._minded_ns = ports.clock.monotonic_ns()
         self._was_watched: bool | None = None
         """Whether a page asked for the view when it was last looked; None before the first page came."""
@@ -261,14 +264,23 @@ class FrontDesk:
         self.feed(ResultCame(ResultView(decision.outcome.value, decision.certified_until, slip)))
 
     def on_picture(self, news: PictureTaken | PictureNotTaken) -> None:
-        """Show a picture that was taken."""
+        """Show a picture that was taken, if it is still wanted."""
         if isinstance(news, PictureNotTaken):
-            self.feed(PhotoFailed(Problem.CAMERA_LOST))
+            if news.number == self._still:
+                self.feed(PhotoFailed(news.role, Problem.CAMERA_LOST))
+            return
+        # Whoever it was taken for may have gone meanwhile.
+        if news.number != self._still or not waits_for_picture(self.desk, news.picture.role):
+            news.picture.erase()
             return
         self._parts.casework.take(news.picture)
         if self._parts.screen is not None:
             self._parts.screen.show_photo(news.picture.jpeg)
-        self.feed(PhotoTaken(tuple(PhotoCheckView(check.name, check.passed) for check in news.picture.checks)))
+        self.feed(
+            PhotoTaken(
+                news.picture.role, tuple(PhotoCheckView(check.name, check.passed) for check in news.picture.checks)
+            )
+        )
 
     def next_deadline_ns(self) -> int | None:
         """Return when the next timer of the desk runs out, None when none runs."""
@@ -391,6 +403,11 @@ class FrontDesk:
                 self._run_courier(stick)
             case asked.Aim(is_on):
                 self._runner.order(Aim(is_on))
+            case asked.CheckCase():
+                problem = self._parts.casework.problem
+                return None if problem is None else CaseNotStored(problem)
+            case asked.CheckDate(found):
+                return self._check_date(found)
             case asked.TakePhoto(role):
                 return self._take(role)
             case asked.KeepPhoto(role):
@@ -545,14 +562,23 @@ class FrontDesk:
             self._parts.events.note(EventKind.STICK_FAILED, operator=operator, why=problem or "unknown")
         self.feed(CourierMoved(courier, problem))
 
+    def _check_date(self, found: date) -> DeskEvent:
+        # A clock that nothing bounds may be behind every newspaper.
+        is_sure = self._ports.clock.now().uncertainty_s is not None
+        if is_sure and found > self._parts.today():
+            return AnswerRefused(Problem.DATE_IN_FUTURE)
+        return DateChecked(found)
+
     def _take(self, role: PhotoRole) -> DeskEvent | None:
         policy = self._ports.policies.current()
         thresholds = policy.comparison.get(self._identity.features_name) if policy is not None else None
         if policy is None or thresholds is None:
-            return PhotoFailed(Line.NOT_READY.value)
+            return PhotoFailed(role, Line.NOT_READY.value)
         self._show_photo(None)
+        self._still += 1
         self._runner.order(
             TakeStill(
+                self._still,
                 role,
                 minimum=policy.quality.minimum,
                 least_similarity=thresholds.grey,
@@ -579,6 +605,7 @@ class FrontDesk:
 
     def _forget(self) -> None:
         self._names = ()
+        self._still += 1
         self._parts.casework.forget()
         self._runner.order(ForgetStills())
         self._show_photo(None)

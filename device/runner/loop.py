@@ -6,7 +6,6 @@ import logging
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta, timezone
 from typing import Protocol
 
 from device.errors import DeviceError
@@ -64,11 +63,10 @@ from protocol.offline import OfflineLevel, Standing, standing
 from protocol.policy import OfflinePolicy, PathName, Policy
 from protocol.records import CertificationRecord, Purpose
 from protocol.references import CaptureKind
-from protocol.times import DeviceTime, best_guess
+from protocol.times import DeviceTime, agency_day
 
 logger = logging.getLogger(__name__)
 
-_CHINA = timezone(timedelta(hours=8))
 """The terminals stand in one time zone; a day of a benefit rule is a day there."""
 _ID_BYTES = 16
 
@@ -367,7 +365,7 @@ class Runner:
                 presented.claim,
                 self._ports.references,
                 model_sha256=self._identity.features_sha256,
-                today=_day(started),
+                today=agency_day(started),
             )
             level = self.standing().level
         except Malformed as error:
@@ -418,7 +416,7 @@ class Runner:
             samples=findings.samples,
             evidence=findings.evidence,
             quality=findings.quality,
-            day=_day(now),
+            day=agency_day(now),
             clock_uncertainty_s=now.uncertainty_s,
         )
 
@@ -498,7 +496,7 @@ class Runner:
                 claimed,
                 self._ports.references,
                 model_sha256=self._identity.features_sha256,
-                today=_day(self._ports.clock.now()),
+                today=agency_day(self._ports.clock.now()),
             )
         except DeviceError as error:
             logger.warning("no cohort why=%s", error)
@@ -548,7 +546,3 @@ class Runner:
             self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.STORAGE))
             return
         self.order(Reopen())
-
-
-def _day(moment: DeviceTime) -> date:
-    return best_guess(moment).astimezone(_CHINA).date()

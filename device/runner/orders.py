@@ -49,6 +49,8 @@ class KeyOf:
 class TakeStill:
     """Order: take a picture."""
 
+    number: int
+    """The news that comes of it has the same; whoever ordered knows by it whether it is still wanted."""
     role: PhotoRole
     minimum: Mapping[str, float]
     """Quality of a live sample, by component."""
@@ -90,6 +92,11 @@ class Picture:
     def __repr__(self) -> str:
         return f"Picture({self.role})"
 
+    def erase(self) -> None:
+        """Zero the face's features."""
+        if self.reference is not None:
+            self.reference.erase()
+
     @property
     def sha256(self) -> str:
         """Digest of the JPEG."""
@@ -100,6 +107,8 @@ class Picture:
 class PictureTaken:
     """News: a picture was taken."""
 
+    number: int
+    """Of the order."""
     picture: Picture
 
 
@@ -107,6 +116,8 @@ class PictureTaken:
 class PictureNotTaken:
     """News: the camera gave none."""
 
+    number: int
+    """Of the order."""
     role: PhotoRole
 
 

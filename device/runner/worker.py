@@ -194,9 +194,9 @@ class VisionWorker:
 
     def _take_still(self, order: TakeStill) -> None:
         try:
-            self._post(self._generation, PictureTaken(self._photographer.take(order)))
+            self._post(self._generation, PictureTaken(order.number, self._photographer.take(order)))
         except CameraUnavailable:
-            self._post(self._generation, PictureNotTaken(order.role))
+            self._post(self._generation, PictureNotTaken(order.number, order.role))
             raise
 
     def _stall(self, now: int) -> None:

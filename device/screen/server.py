@@ -132,8 +132,9 @@ class WebScreen:
 
     @property
     def photo(self) -> bytes | None:
-        """The picture that was taken."""
-        return self._photo
+        """The picture that was taken, while the operator looks at it."""
+        view = self._view
+        return self._photo if view is not None and view.photo is not None and view.photo.state == "taken" else None
 
     @property
     def view(self) -> View | None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from device.adapters.clock_system import SystemClock
-from device.app.slips import check_as_data, check_in_words, slip_sheet, today_of, verify_slip
+from device.app.slips import check_as_data, check_in_words, slip_sheet, verify_slip
 from device.cli import app
 from device.simulated.clock import SteppedClock
 from protocol.attestation import KeyStatement, state_key
@@ -22,7 +22,7 @@ from protocol.keys import PrivateKey
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.registration import FleetIdentity
 from protocol.slip import make_slip
-from protocol.times import ClockSource
+from protocol.times import ClockSource, agency_day
 
 FLEET, TERMINAL = PrivateKey.generate(), PrivateKey.generate()
 IDENTITY = FleetIdentity(fleet_id="demo", signing_key=FLEET.public())
@@ -66,7 +66,7 @@ def test_what_nobody_could_check_is_not_printed() -> None:
 
 def test_the_day_of_a_check_is_the_agencys() -> None:
     late = SteppedClock(datetime(2026, 11, 2, 16, 30, tzinfo=UTC)).now()
-    assert today_of(late) == date(2026, 11, 3)
+    assert agency_day(late) == date(2026, 11, 3)
 
 
 def test_a_terminal_that_is_not_certain_of_the_day_says_so() -> None:
@@ -101,7 +101,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 # The agency's day: at the command line the program asks the computer's own clock.
-TODAY = today_of(SteppedClock(datetime.fromtimestamp(time.time(), UTC)).now())
+TODAY = agency_day(SteppedClock(datetime.fromtimestamp(time.time(), UTC)).now())
 
 
 def test_a_genuine_slip_is_told_in_words_and_ends_with_0(desk: Desk) -> None:

@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.desk.commands import (
+    Aim,
     BeginByCode,
     BeginSession,
+    CheckCase,
+    CheckDate,
     CheckSlip,
     ChoosePerson,
     DeskCommand,
@@ -36,6 +39,7 @@ from device.desk.events import (
     CaseStored,
     CodeRead,
     CourierMoved,
+    DateChecked,
     DeskEvent,
     DeskTimer,
     DeskTimerExpired,
@@ -56,7 +60,7 @@ from device.desk.events import (
     WitnessFound,
 )
 from device.desk.machine import advance
-from device.desk.state import Answers, Desk, view_of
+from device.desk.state import Answers, Desk, rule_of, view_of
 from device.desk.tasks import TASKS, Step, Task
 from device.desk.view import (
     CountsView,
@@ -64,6 +68,7 @@ from device.desk.view import (
     NameRow,
     Option,
     PhotoCheckView,
+    PhotoView,
     ResultView,
     Screen,
     SlipView,
@@ -128,6 +133,13 @@ def at(task: Task, step: Step, operator: SignedIn = ENROLLER) -> Played:
     return played
 
 
+def role_of(played: Played) -> PhotoRole:
+    rule = rule_of(played.desk)
+    assert rule is not None
+    assert rule.role is not None
+    return rule.role
+
+
 def answer(played: Played) -> None:
     step = played.step
     assert step is not None
@@ -143,9 +155,9 @@ def answer(played: Played) -> None:
         case "witness":
             played.touch(TouchKind.CHOOSE, "none")
         case "photo":
-            played.touch(TouchKind.TAKE).play(PhotoTaken(())).touch(TouchKind.KEEP)
+            played.touch(TouchKind.TAKE).play(PhotoTaken(role_of(played), ())).touch(TouchKind.KEEP)
         case "date":
-            played.touch(TouchKind.DATE, "2026-11-27")
+            played.touch(TouchKind.DATE, "2026-11-27").play(DateChecked(played.did(CheckDate).found))
         case "confirm":
             played.touch(TouchKind.CONFIRM)
         case _:
@@ -298,16 +310,64 @@ def test_a_picture_is_taken_looked_at_and_kept_or_taken_again() -> None:
     played = at(Task.SPECIAL, Step.PHOTO_IDENTITY_CARD).touch(TouchKind.TAKE)
     assert played.did(TakePhoto).role is PhotoRole.IDENTITY_CARD
     assert played.touch(TouchKind.KEEP).step is Step.PHOTO_IDENTITY_CARD
-    played.play(PhotoFailed("camera_lost"))
+    played.play(PhotoFailed(PhotoRole.IDENTITY_CARD, "camera_lost"))
     assert (played.desk.photo.state, played.desk.problem) == ("failed", "camera_lost")  # type: ignore[union-attr]
-    played.touch(TouchKind.TAKE).play(PhotoTaken((PhotoCheckView("resolution", passed=False),)))
+    played.touch(TouchKind.TAKE).play(
+        PhotoTaken(PhotoRole.IDENTITY_CARD, (PhotoCheckView("resolution", passed=False),))
+    )
     assert view_of(played.desk).photo.state == "taken"  # type: ignore[union-attr]
     assert played.touch(TouchKind.KEEP).did(KeepPhoto).role is PhotoRole.IDENTITY_CARD
     assert played.step is Step.PHOTO_WITH_NEWSPAPER
 
 
-def test_an_unreadable_date_is_told() -> None:
-    played = at(Task.SPECIAL, Step.NEWSPAPER_DATE).touch(TouchKind.DATE, "2026-02-31")
+def test_a_second_tap_takes_no_second_picture() -> None:
+    played = at(Task.SPECIAL, Step.PHOTO_IDENTITY_CARD).touch(TouchKind.TAKE)
+    assert not any(isinstance(command, TakePhoto) for command in played.touch(TouchKind.TAKE).last)
+
+
+def test_a_picture_of_another_kind_or_that_nobody_ordered_is_not_shown() -> None:
+    played = at(Task.SPECIAL, Step.PHOTO_IDENTITY_CARD).play(PhotoTaken(PhotoRole.IDENTITY_CARD, ()))
+    assert view_of(played.desk).photo == PhotoView("ready")
+    played.touch(TouchKind.TAKE).play(PhotoTaken(PhotoRole.WITH_NEWSPAPER, ()))
+    assert view_of(played.desk).photo == PhotoView("taking")
+
+
+def test_an_operator_aims_with_the_live_picture_until_there_is_one_to_look_at() -> None:
+    played = at(Task.SPECIAL, Step.PHOTO_IDENTITY_CARD)
+    assert view_of(played.desk).has_picture
+    played.touch(TouchKind.TAKE).play(PhotoTaken(PhotoRole.IDENTITY_CARD, ()))
+    assert not view_of(played.desk).has_picture
+
+
+def test_a_camera_that_comes_back_is_aimed_again() -> None:
+    played = at(Task.SPECIAL, Step.PHOTO_IDENTITY_CARD)
+    played.play(ServiceMoved(Service.OUT_OF_ORDER), ServiceMoved(Service.FREE))
+    assert played.did(Aim).is_on
+
+
+def test_a_session_in_the_middle_of_a_task_forgets_whom_the_task_was_about() -> None:
+    played = at(Task.SPECIAL, Step.PHOTO_WITH_NEWSPAPER).play(ServiceMoved(Service.BUSY, line="look_here"))
+    assert Forget() in played.last
+    assert not any(isinstance(command, Forget) for command in played.play(ServiceMoved(Service.BUSY, "blink")).last)
+
+
+def test_a_case_is_refused_before_anybody_is_photographed() -> None:
+    played = signed_in(ENROLLER).touch(TouchKind.TASK, Task.SPECIAL)
+    assert played.did(CheckCase)
+    played.play(CaseNotStored("fleet_key_missing"))
+    assert (played.screen, played.desk.problem) == (Screen.MENU, "fleet_key_missing")
+
+
+def test_a_case_that_the_storage_refused_can_be_confirmed_again() -> None:
+    played = at(Task.SPECIAL, Step.CONFIRM).touch(TouchKind.CONFIRM).play(CaseNotStored("case_not_stored"))
+    assert (played.step, played.desk.problem) == (Step.CONFIRM, "case_not_stored")
+    assert Forget() not in played.last
+    assert played.touch(TouchKind.CONFIRM).did(StoreCase).newspaper_date == date(2026, 11, 27)
+
+
+@pytest.mark.parametrize("typed", ["2026-02-31", "20261127", "2026-W48-5", ""])
+def test_an_unreadable_date_is_told(typed: str) -> None:
+    played = at(Task.SPECIAL, Step.NEWSPAPER_DATE).touch(TouchKind.DATE, typed)
     assert (played.step, played.desk.problem) == (Step.NEWSPAPER_DATE, "date_unreadable")
 
 
@@ -393,8 +453,9 @@ EVENTS = st.one_of(
             WitnessFound("w-9"),
             AnswerRefused("claim_unreadable"),
             NamesFound((NAME,), has_more=True),
-            PhotoTaken(()),
-            PhotoFailed("camera_lost"),
+            PhotoTaken(PhotoRole.IDENTITY_CARD, ()),
+            PhotoFailed(PhotoRole.IDENTITY_CARD, "camera_lost"),
+            DateChecked(date(2026, 11, 27)),
             CaseStored(),
             CaseNotStored("not_stored"),
             OptionsFound((Option("620102001", "Village"),)),

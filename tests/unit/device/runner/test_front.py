@@ -54,6 +54,7 @@ from protocol.records import RECORD_TYP, CertificationRecord, NetworkUse, Purpos
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry, SubjectLabel
 from protocol.staff import Operator, OperatorCode, PinHash, PlaceName, Role, StaffList
+from protocol.times import agency_day
 
 NOW = datetime(2026, 11, 28, 3, tzinfo=UTC)
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
@@ -173,7 +174,7 @@ class Terminal:
             identity=identity,
             clock=self.clock,
             entropy=SeededEntropy(2),
-            today=lambda: date(2026, 11, 28),
+            today=lambda: agency_day(self.clock.now()),
         )
         self.front = FrontDesk(
             self.runner,
@@ -184,7 +185,7 @@ class Terminal:
                 staff=MemoryStaff(STAFF),
                 casework=casework,
                 events=EventLog(chain=self.runner.chain, identity=identity, clock=self.clock),
-                today=lambda: date(2026, 11, 28),
+                today=lambda: agency_day(self.clock.now()),
                 set_voice=lambda language, is_slow: self.spoken.append((language, is_slow)),
                 slip_of=lambda stored: f"LCS1:{stored.tail}",
                 standing=lambda: (CountsView(47, 31), (StaffWarning.OFFLINE,)),
@@ -401,9 +402,11 @@ def test_an_enrolment_from_the_menu_certifies_and_carries_the_reference():
     assert not features.values.any()
 
 
-def picture(role, jpeg, reference=None):
+def picture(terminal, role, jpeg, reference=None):
+    """What comes of the picture that was ordered last."""
+    number = next(order.number for order in reversed(terminal.orders) if isinstance(order, TakeStill))
     check = PhotoCheck(name="resolution", passed=True, found=2.0, asked=1.0)
-    return PictureTaken(Picture(role, jpeg, 1280, 960, (check,), reference, 66.0))
+    return PictureTaken(number, Picture(role, jpeg, 1280, 960, (check,), reference, 66.0))
 
 
 def test_a_special_certification_stores_both_pictures_sealed_and_one_case():
@@ -416,7 +419,7 @@ def test_a_special_certification_stores_both_pictures_sealed_and_one_case():
     for role, jpeg in ((PhotoRole.IDENTITY_CARD, b"card"), (PhotoRole.WITH_NEWSPAPER, b"paper")):
         terminal.touch(TouchKind.TAKE)
         assert isinstance(terminal.orders[-1], TakeStill)
-        terminal.tell(picture(role, jpeg))
+        terminal.tell(picture(terminal, role, jpeg))
         assert terminal.screen.photo == jpeg
         terminal.touch(TouchKind.KEEP)
         assert terminal.screen.photo is None
@@ -443,7 +446,7 @@ def test_a_photo_enrolment_carries_a_provisional_reference():
     terminal.touch(TouchKind.TAKE)
     assert terminal.orders[-1].keep_as.domain == "d-1"
     features = FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
-    terminal.tell(picture(PhotoRole.FACE, b"face", features))
+    terminal.tell(picture(terminal, PhotoRole.FACE, b"face", features))
     terminal.touch(TouchKind.KEEP)
     terminal.touch(TouchKind.CONFIRM)
     (case,) = terminal.links(CaseRecord, CASE_TYP)
@@ -463,7 +466,7 @@ def test_a_proxy_names_the_proxy_and_an_exception_the_other_way():
     terminal.touch(TouchKind.CHOOSE, "child")
     terminal.touch(TouchKind.CHOOSE, "bedridden")
     terminal.touch(TouchKind.TAKE)
-    terminal.tell(picture(PhotoRole.AUTHORITY, b"authority"))
+    terminal.tell(picture(terminal, PhotoRole.AUTHORITY, b"authority"))
     terminal.touch(TouchKind.KEEP)
     terminal.touch(TouchKind.CONFIRM)
     terminal.wait(10)
@@ -484,10 +487,10 @@ def test_a_camera_that_gives_no_picture_is_told_and_can_be_tried_again():
     terminal.touch(TouchKind.NUMBER, KNOWN)
     terminal.touch(TouchKind.CHOOSE, "bedridden")
     terminal.touch(TouchKind.TAKE)
-    terminal.tell(PictureNotTaken(PhotoRole.IDENTITY_CARD))
+    terminal.tell(PictureNotTaken(terminal.orders[-1].number, PhotoRole.IDENTITY_CARD))
     assert terminal.screen.view.problem == "camera_lost"
     terminal.touch(TouchKind.TAKE)
-    terminal.tell(picture(PhotoRole.IDENTITY_CARD, b"card"))
+    terminal.tell(picture(terminal, PhotoRole.IDENTITY_CARD, b"card"))
     assert terminal.screen.view.photo.state == "taken"
 
 
@@ -498,7 +501,7 @@ def test_pictures_of_a_case_that_was_given_up_are_gone():
     terminal.touch(TouchKind.NUMBER, KNOWN)
     terminal.touch(TouchKind.CHOOSE, "bedridden")
     terminal.touch(TouchKind.TAKE)
-    terminal.tell(picture(PhotoRole.IDENTITY_CARD, b"card"))
+    terminal.tell(picture(terminal, PhotoRole.IDENTITY_CARD, b"card"))
     terminal.touch(TouchKind.CANCEL)
     assert terminal.screen.photo is None
     assert terminal.orders[-2:] == [ForgetStills(), Aim(is_on=False)]
@@ -514,20 +517,84 @@ class Broken(MemoryOutbox):
         return super().append(build)
 
 
-@pytest.mark.parametrize("why", ["outbox", "no key"])
-def test_a_case_that_cannot_be_stored_is_told_and_its_pictures_dropped(why):
+def test_a_case_that_the_storage_refuses_is_held_and_can_be_confirmed_again():
     outbox = Broken()
-    terminal = Terminal(outbox=outbox, fleet_key=why != "no key")
+    terminal = Terminal(outbox=outbox)
     terminal.sign_in()
-    terminal.touch(TouchKind.TASK, Task.EXCEPTION)
+    terminal.touch(TouchKind.TASK, Task.PHOTO_ENROLMENT)
     terminal.touch(TouchKind.NUMBER, KNOWN)
-    terminal.touch(TouchKind.CHOOSE, "declined")
-    terminal.touch(TouchKind.CHOOSE, "counter")
-    outbox.broken = why == "outbox"
+    terminal.touch(TouchKind.CHOOSE, "statute")
+    terminal.touch(TouchKind.CHOOSE, "distance")
+    terminal.touch(TouchKind.TAKE)
+    features = FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
+    terminal.tell(picture(terminal, PhotoRole.FACE, b"face", features))
+    terminal.touch(TouchKind.KEEP)
+    outbox.broken = True
     terminal.touch(TouchKind.CONFIRM)
-    expected = "case_not_stored" if why == "outbox" else "fleet_key_missing"
-    assert (terminal.screen.view.screen, terminal.screen.view.problem) == (Screen.MENU, expected)
+    assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.CONFIRM, "case_not_stored")
     assert terminal.attachments.count() == 0
+    outbox.broken = False
+    terminal.touch(TouchKind.CONFIRM)
+    assert terminal.screen.view.screen is Screen.DONE
+    (case,) = terminal.links(CaseRecord, CASE_TYP)
+    (sealed,) = terminal.attachments.waiting(9)
+    assert unseal(sealed.sealed, key=FLEET) == b"face"
+    found = Reference.model_validate_json(unseal(case.reference.sealed.encode(), key=FLEET))
+    assert found.capture is CaptureKind.PHOTO
+    assert not features.values.any()
+
+
+def test_nobody_is_photographed_for_a_case_that_no_fleet_could_open():
+    terminal = Terminal(fleet_key=False)
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.SPECIAL)
+    assert (terminal.screen.view.screen, terminal.screen.view.problem) == (Screen.MENU, "fleet_key_missing")
+
+
+def photographing(terminal):
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.SPECIAL)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.TAKE)
+
+
+def test_a_picture_that_comes_after_its_case_was_given_up_shows_nobody():
+    terminal = Terminal()
+    photographing(terminal)
+    late = picture(terminal, PhotoRole.IDENTITY_CARD, b"card")
+    terminal.touch(TouchKind.CANCEL)
+    terminal.touch(TouchKind.SIGN_OUT)
+    terminal.tell(late)
+    assert terminal.screen.photo is None
+    photographing(terminal)
+    terminal.tell(late)
+    assert (terminal.screen.photo, terminal.screen.view.photo.state) == (None, "taking")
+
+
+def test_a_document_read_while_somebody_is_photographed_begins_with_nothing_of_the_case_left():
+    terminal = Terminal()
+    photographing(terminal)
+    terminal.tell(picture(terminal, PhotoRole.IDENTITY_CARD, b"card"))
+    terminal.read(KNOWN)
+    assert terminal.screen.view.screen is Screen.SESSION
+    assert terminal.screen.photo is None
+    assert ForgetStills() in terminal.orders
+
+
+def test_a_newspaper_of_tomorrow_is_asked_for_again_where_the_clock_is_certain():
+    terminal = Terminal()
+    photographing(terminal)
+    for role in (PhotoRole.IDENTITY_CARD, PhotoRole.WITH_NEWSPAPER):
+        if terminal.screen.view.photo.state == "ready":
+            terminal.touch(TouchKind.TAKE)
+        terminal.tell(picture(terminal, role, b"jpeg"))
+        terminal.touch(TouchKind.KEEP)
+    terminal.clock.note_fleet_time(NOW)
+    terminal.touch(TouchKind.DATE, "2099-01-01")
+    assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.NEWSPAPER_DATE, "date_in_future")
+    terminal.touch(TouchKind.DATE, "2026-11-26")
+    assert terminal.screen.view.step is Step.CONFIRM
 
 
 def test_out_of_order_the_stick_still_runs_and_is_recorded():
@@ -653,6 +720,16 @@ def test_a_session_and_the_links_around_it_form_one_chain():
     assert terminal.records[0].previous == sha256_of(rows[1].envelope)
     assert terminal.events == [EventKind.SIGNED_IN, EventKind.SIGNED_OUT]
     assert DocumentKind.RESIDENT_ID is terminal.records[0].claim.document
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_an_operator_signs_in_whatever_a_clock_that_nothing_bounds_may_show(year):
+    terminal = Terminal()
+    terminal.clock.note_fleet_time(NOW)
+    terminal.clock.set_wall_clock(datetime(year, 1, 1, tzinfo=UTC))
+    assert terminal.clock.now().uncertainty_s is None
+    terminal.sign_in()
+    assert terminal.screen.view.screen is Screen.MENU
 
 
 def test_a_limit_without_the_fleet_and_a_jump_of_the_clock_are_noted_once():

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from device.desk.view import ResultView, Screen, Touch, TouchKind, View
+from device.desk.view import PhotoView, ResultView, Screen, Touch, TouchKind, View
 from device.errors import ScreenUnavailable
 from device.screen.server import WebScreen
 from device.screen.viewfinder import LatestFrame
@@ -187,6 +187,8 @@ def test_a_frame_is_held_for_nobody_once_it_was_cleared() -> None:
 def test_photo_and_slip_are_there_while_they_are_shown(asked: Asked) -> None:
     assert asked.ask("GET", "/photo.jpg")[0] == 404
     asked.screen.show_photo(b"jpeg")
+    assert asked.ask("GET", "/photo.jpg")[0] == 404
+    asked.screen.show(View(Screen.STEP, "zh", photo=PhotoView("taken")))
     assert asked.ask("GET", "/photo.jpg")[1:] == (b"jpeg", "image/jpeg")
     asked.screen.show_photo(None)
     assert asked.ask("GET", "/photo.jpg")[0] == 404
