@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 _QUIET_NS = 60_000_000_000
 """The same event about the same thing is noted once in so long: a flapping part must not fill the outbox."""
+_COUNTERS = frozenset({"attempts", "seconds", "records_left", "texts"})
+"""Details that grow while the same thing goes on: they make no other event of it."""
 
 
 class EventLog:
@@ -34,11 +36,11 @@ class EventLog:
         """
         texts = {name: str(value) for name, value in detail.items()}
         now = self._clock.monotonic_ns()
-        key = (kind, f"{operator}{sorted(texts.items())}")
+        about = sorted((name, value) for name, value in texts.items() if name not in _COUNTERS)
+        key = (kind, f"{operator}{about}")
         last = self._last_ns.get(key)
         if last is not None and now - last < _QUIET_NS:
             return False
-        self._last_ns = {known: at for known, at in self._last_ns.items() if now - at < _QUIET_NS} | {key: now}
 
         def build(head: Head) -> TerminalEvent:
             return TerminalEvent(
@@ -56,5 +58,7 @@ class EventLog:
         except LinkNotStored as error:
             logger.error("event not stored kind=%s why=%s", kind, error)  # noqa: TRY400 - the message says all, a trace nothing
             return False
+        # What did not reach the disk is not known yet, and is noted when it happens again.
+        self._last_ns = {known: at for known, at in self._last_ns.items() if now - at < _QUIET_NS} | {key: now}
         logger.info("event stored kind=%s counter=%d", kind, stored.counter)
         return True

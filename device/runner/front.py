@@ -157,6 +157,7 @@ class FrontDesk:
         self._moved = ServiceMoved(Service.STARTING)
         self._shown: View | None = None
         self._lost: set[Fault] = set()
+        """What the fleet believes to be lost: noted so, and not yet as back. A camera is tried again every few seconds for ever."""
         self._level = OfflineLevel.OK
         self._jumps = 0
         self._garbage_ns: list[int] = []
@@ -179,10 +180,8 @@ class FrontDesk:
     def on_step(self, session: Session, commands: tuple[Command, ...]) -> None:
         """Follow the session."""
         service = _SERVICE.get(session.state, Service.BUSY)
-        if session.state is State.IDLE and self._lost:
-            if Fault.CAMERA in self._lost:
-                self._parts.events.note(EventKind.CAMERA_BACK)
-            self._lost.clear()
+        if session.state is State.IDLE:
+            self._note_back()
         if not self._runner.has_started:
             service = Service.STARTING
         said = [command.line for command in commands if isinstance(command, Prompt)]
@@ -223,9 +222,9 @@ class FrontDesk:
                 self._note_clock(notice.record.decided)
                 self._note_standing()
                 self._mind_standing()
-            case FaultRaised(_, fault) if fault in _LOST:
-                self._lost.add(fault)
-                self._parts.events.note(_LOST[fault])
+            case FaultRaised(_, fault) if fault in _LOST and fault not in self._lost:
+                if self._parts.events.note(_LOST[fault]):
+                    self._lost.add(fault)
             case ClaimRefused(_, ClaimProblem.ROSTER_EXPIRED):
                 self._parts.events.note(EventKind.ROSTER_EXPIRED)
             case ClaimRefused(_, ClaimProblem.OFFLINE_LIMIT):
@@ -234,6 +233,11 @@ class FrontDesk:
                 self._note_garbage(at_ns)
             case _:
                 pass
+
+    def _note_back(self) -> None:
+        self._lost &= {Fault.CAMERA}
+        if self._lost and self._parts.events.note(EventKind.CAMERA_BACK):
+            self._lost.clear()
 
     def _note_standing(self) -> None:
         """Note that the terminal must reach its fleet soon, or must have, once for each time it comes to that."""
@@ -317,6 +321,8 @@ class FrontDesk:
             self._minded_ns = now
             self._mind_standing()
             self._mind_screen()
+            if self._runner.session.state is State.IDLE:
+                self._note_back()
 
     def _mind_standing(self) -> None:
         standing = self._standing()

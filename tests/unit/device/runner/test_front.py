@@ -345,7 +345,7 @@ def test_wrong_pins_are_told_locked_and_recorded_without_the_pin():
             assert terminal.screen.view.problem == "sign_in_locked"
             for _ in range(terminal.screen.view.wait_s):
                 terminal.wait(1)
-    assert terminal.events.count(EventKind.SIGN_IN_REFUSED) == 4
+    assert terminal.events.count(EventKind.SIGN_IN_REFUSED) == 1
     assert terminal.events.count(EventKind.SIGN_IN_LOCKED) == 6
     assert not any(b"000000" in row.envelope for row in terminal.outbox.unconfirmed(99))
     terminal.touch(TouchKind.SIGN_IN)
@@ -626,6 +626,28 @@ def test_lost_parts_are_recorded_and_so_is_their_return():
     assert terminal.events[2:] == [EventKind.LIGHT_LOST]
 
 
+def test_a_camera_that_stays_away_is_recorded_once_however_often_it_is_tried():
+    terminal = Terminal()
+    for _ in range(40):
+        terminal.tell(FaultRaised(0, Fault.CAMERA))
+        terminal.wait(10)
+    assert terminal.events == [EventKind.CAMERA_LOST]
+
+
+def test_a_camera_that_comes_and_goes_leaves_the_fleet_with_the_truth():
+    terminal = Terminal()
+    terminal.tell(FaultRaised(0, Fault.CAMERA), FaultCleared(1))
+    terminal.tell(FaultRaised(2, Fault.CAMERA))
+    terminal.wait(61)
+    terminal.tell(FaultRaised(3, Fault.CAMERA))
+    assert terminal.events == [EventKind.CAMERA_LOST, EventKind.CAMERA_BACK, EventKind.CAMERA_LOST]
+    terminal.wait(1)
+    terminal.tell(FaultCleared(4), FaultRaised(5, Fault.CAMERA), FaultCleared(6))
+    for _ in range(61):
+        terminal.mind()
+    assert terminal.events[3:] == [EventKind.CAMERA_BACK]
+
+
 def test_a_stuck_button_and_a_flapping_sensor_are_recorded():
     terminal = Terminal()
     terminal.front.note_board(BoardNotice(BoardChange.BUTTON_STUCK, Button.START))
@@ -705,7 +727,18 @@ def test_the_same_thing_over_and_over_is_noted_once_a_minute():
     assert events.note(EventKind.BUTTON_STUCK, button="cancel")
     terminal.wait(61)
     assert events.note(EventKind.BUTTON_STUCK, button="start")
+    assert events.note(EventKind.OFFLINE_WARNING, reasons="days", records_left=9)
+    assert not events.note(EventKind.OFFLINE_WARNING, reasons="days", records_left=8)
+    assert events.note(EventKind.OFFLINE_WARNING, reasons="records", records_left=8)
+
+
+def test_an_event_that_did_not_reach_the_disk_is_noted_when_it_happens_again():
+    terminal = Terminal()
+    events = terminal.front._parts.events
     terminal.outbox._max_rows = 0
+    assert not events.note(EventKind.SENSOR_FLAPPING)
+    terminal.outbox._max_rows = 99
+    assert events.note(EventKind.SENSOR_FLAPPING)
     assert not events.note(EventKind.SENSOR_FLAPPING)
 
 
