@@ -1,0 +1,35 @@
+// The texts of both languages, fetched once.
+
+const LANGUAGES = ["zh", "en"];
+const found = {};
+
+/** Fetch the texts; throws where the terminal does not answer. */
+export async function fetchWords() {
+  await Promise.all(
+    LANGUAGES.map(async (language) => {
+      const answer = await fetch(`/texts/${language}.json`);
+      if (!answer.ok) throw new Error("no texts");
+      found[language] = await answer.json();
+    }),
+  );
+}
+
+/** Return the words of a language; `w(group, id, {fill})` gives a text, the id itself where there is none. */
+export function wordsOf(language) {
+  const { texts, lines, slip } = found[language];
+  const w = (group, id, fill = {}) => filled(texts[group]?.[id] ?? id, fill);
+  w.tag = texts.language;
+  w.line = (id) => lines[id] ?? texts.page.covered;
+  w.problem = (id) => texts.problem[id] ?? lines[id] ?? id;
+  w.verdict = (id) => slip.verdict[id] ?? id;
+  w.has = (group, id) => id in (texts[group] ?? {});
+  w.day = (id, iso) => {
+    const [year, month, day] = iso.split("-").map(Number);
+    return w("page", id, { year, month, day, month_name: texts.months.names[month - 1] });
+  };
+  return w;
+}
+
+function filled(text, fill) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => fill[name] ?? whole);
+}
