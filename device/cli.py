@@ -385,6 +385,7 @@ def erase_references(
     The fleet sends a new roster as soon as the terminal asks. Stop the terminal and the uplink first.
     """
     from device.adapters.references_sqlite import erase_all
+    from device.app.erasing import note_erasure
     from device.errors import DeviceError
 
     settings = _load(config)
@@ -397,15 +398,18 @@ def erase_references(
         done = erase_all(path, key)
     except DeviceError as error:
         _fail(str(error), CHECK_FAILED)
+    why_not_noted = note_erasure(settings, done)
     proof = done.proof
     if as_json:
-        typer.echo(json.dumps(asdict(done), indent=2))
+        typer.echo(json.dumps(asdict(done) | {"is_noted": why_not_noted is None}, indent=2))
     else:
         typer.echo(f"erased       {done.subjects} subjects, {done.references} references")
         typer.echo(f"looked for   {proof.looked_for} pieces, {proof.looked_for_bytes} bytes, SHA-256 {proof.digest}")
         typer.echo(f"searched     {proof.searched_bytes} bytes in {', '.join(proof.files) or 'no file'}")
         typer.echo(f"found        {proof.found}")
         typer.echo(f"storage key  {'destroyed' if done.is_key_destroyed else 'NOT destroyed'}")
+    if why_not_noted is not None:
+        typer.echo(f"the fleet is not told, tell it yourself: {why_not_noted}", err=True)
     if not done.is_key_destroyed:
         _fail(f"key file {key.name}: cannot be destroyed from here; destroy it where it is kept", CHECK_FAILED)
     if not proof.is_clean:

@@ -35,7 +35,7 @@ class EventKind(StrEnum):
     CAMERA_BACK = "camera_back"
     LIGHT_LOST = "light_lost"
     READER_GARBAGE = "reader_garbage"
-    """A reader gave so much that is no document that it was not listened to for a while."""
+    """A reader gave so many `texts` that are no document within a minute that it is no person's mistake; it is listened to all the same."""
     STICK_EXPORTED = "stick_exported"
     STICK_IMPORTED = "stick_imported"
     STICK_FAILED = "stick_failed"
@@ -58,6 +58,7 @@ class EventKind(StrEnum):
     OFFLINE_LIMIT = "offline_limit"
     """Too long, or too many records, without the fleet: no new session until it was heard of."""
     REFERENCES_ERASED = "references_erased"
+    """By hand at the terminal: how many `subjects` and `references`, and whether the storage `key` is `destroyed` or was `kept`."""
 
 
 class TerminalEvent(Link):

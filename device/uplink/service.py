@@ -104,8 +104,8 @@ def run(settings: Settings) -> None:
     logger.info("uplink stopped")
 
 
-def refusal_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock) -> Callable[[Kind, str], None]:
-    """Return what notes, as a link of the terminal's chain, that something sent down was refused."""
+def event_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock) -> EventLog:
+    """Return what notes events of this terminal from a process that runs no sessions."""
     who = RecordIdentity(
         fleet_id=settings.terminal.fleet_id,
         terminal_id=settings.terminal.terminal_id,
@@ -116,7 +116,12 @@ def refusal_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Cl
         is_simulated=settings.camera.kind == "simulated",
     )
     chain = Chain(outbox=outbox, signer=signer, entropy=SystemEntropy(), identity=who)
-    events = EventLog(chain=chain, identity=who, clock=clock)
+    return EventLog(chain=chain, identity=who, clock=clock)
+
+
+def refusal_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock) -> Callable[[Kind, str], None]:
+    """Return what notes, as a link of the terminal's chain, that something sent down was refused."""
+    events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
 
     def note(kind: Kind, why: str) -> None:
         events.note(EventKind.REFUSED, kind=str(kind), why=why)

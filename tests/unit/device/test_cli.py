@@ -14,6 +14,9 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.cli import app
 from device.settings import load_settings
+from protocol.envelope import verify
+from protocol.events import EVENT_TYP, EventKind, TerminalEvent
+from protocol.keys import PrivateKey
 from protocol.receipts import ReceiptItem, Verdict
 
 
@@ -96,6 +99,28 @@ def test_erasing_references_asks_says_what_was_looked_for_and_leaves_nothing(con
     assert not (config.parent / "storage.key").exists()
     told = call(*call_erase, "--all", "--yes")
     assert (told.exit_code, "storage key  destroyed" in told.stdout) == (0, True)
+
+
+def test_an_erasure_is_a_link_of_the_chain_of_a_terminal_that_has_one(config):
+    folder = config.parent
+    key = PrivateKey.generate()
+    key.save(folder / "signing.pem")
+    with config.open("a") as file:
+        file.write(f"[keys]\nstorage = '{folder / 'storage.key'}'\nsigning = '{folder / 'signing.pem'}'\n")
+    settings = load_settings(config)
+    outbox = SqliteOutbox(settings.outbox_path, max_rows=9, max_bytes=9999)
+    try:
+        result = call("references", "erase", "--all", "--yes", "--json", "--config", str(config))
+        assert (result.exit_code, json.loads(result.stdout)["is_noted"]) == (0, True)
+        (row,) = outbox.unconfirmed(9)
+    finally:
+        outbox.close()
+    event = TerminalEvent.parse(verify(row.envelope, key_of=lambda _: key.public(), typ=EVENT_TYP).payload)
+    assert event.kind is EventKind.REFERENCES_ERASED
+    assert event.detail == {"subjects": "0", "references": "0", "key": "destroyed"}
+    (folder / "signing.pem").unlink()
+    result = call("references", "erase", "--all", "--yes", "--config", str(config))
+    assert (result.exit_code, "the fleet is not told" in result.stderr) == (0, True)
 
 
 def test_starting_up_loads_nothing_heavy():
