@@ -36,11 +36,11 @@ class Role(StrEnum):
     """What an operator may do on a terminal."""
 
     WORKER = "worker"
-    """Serve people on every path, visits, exceptions, the stick."""
+    """Serve people on every path, visits, exceptions; the stick and the terminal's status, as every role."""
     ENROLLER = "enroller"
     """Enrolment, special certification, photographs, proxies."""
     TECHNICIAN = "technician"
-    """The device's own pages."""
+    """The stick and the terminal's status alone."""
 
 
 class PinHash(WirePart):

@@ -102,7 +102,8 @@ class TaskRule:
     """What a task asks, who may do it and what it ends in."""
 
     steps: tuple[Step, ...]
-    role: Role
+    roles: tuple[Role, ...]
+    """Any of these may do it."""
     purpose: Purpose | None = None
     """Ends in a session."""
     case: CaseKind | None = None
@@ -110,15 +111,15 @@ class TaskRule:
 
 
 TASKS: Mapping[Task, TaskRule] = {
-    Task.CERTIFY: TaskRule((Step.PERSON, Step.PATH), Role.WORKER, purpose=Purpose.CERTIFICATION),
+    Task.CERTIFY: TaskRule((Step.PERSON, Step.PATH), (Role.WORKER,), purpose=Purpose.CERTIFICATION),
     # The fewest questions that leave a visit provable: three taps between the person and the session.
     Task.VISIT: TaskRule(
         (Step.PERSON, Step.VISIT_REASON, Step.PLACE, Step.WITNESS, Step.PATH),
-        Role.WORKER,
+        (Role.WORKER,),
         purpose=Purpose.CERTIFICATION,
     ),
     Task.ENROL: TaskRule(
-        (Step.PERSON, Step.LEGAL_BASIS, Step.CONFIRM, Step.PATH), Role.ENROLLER, purpose=Purpose.ENROLMENT
+        (Step.PERSON, Step.LEGAL_BASIS, Step.CONFIRM, Step.PATH), (Role.ENROLLER,), purpose=Purpose.ENROLMENT
     ),
     Task.SPECIAL: TaskRule(
         (
@@ -129,27 +130,28 @@ TASKS: Mapping[Task, TaskRule] = {
             Step.NEWSPAPER_DATE,
             Step.CONFIRM,
         ),
-        Role.ENROLLER,
+        (Role.ENROLLER,),
         case=CaseKind.SPECIAL,
     ),
     Task.PROXY: TaskRule(
         (Step.PERSON, Step.PROXY_PERSON, Step.RELATION, Step.CASE_REASON, Step.PHOTO_AUTHORITY, Step.CONFIRM),
-        Role.ENROLLER,
+        (Role.ENROLLER,),
         case=CaseKind.PROXY,
     ),
     Task.EXCEPTION: TaskRule(
-        (Step.PERSON, Step.CASE_REASON, Step.OTHER_WAY, Step.CONFIRM), Role.WORKER, case=CaseKind.EXCEPTION
+        (Step.PERSON, Step.CASE_REASON, Step.OTHER_WAY, Step.CONFIRM), (Role.WORKER,), case=CaseKind.EXCEPTION
     ),
     Task.PHOTO_ENROLMENT: TaskRule(
         (Step.PERSON, Step.LEGAL_BASIS, Step.CASE_REASON, Step.PHOTO_FACE, Step.CONFIRM),
-        Role.ENROLLER,
+        (Role.ENROLLER,),
         case=CaseKind.PHOTO_ENROLMENT,
     ),
-    Task.COURIER: TaskRule((Step.STICK,), Role.WORKER),
-    Task.STATUS: TaskRule((), Role.WORKER),
+    # Records must come out of a terminal, and its standing be seen, by whoever has come to it.
+    Task.COURIER: TaskRule((Step.STICK,), tuple(Role)),
+    Task.STATUS: TaskRule((), tuple(Role)),
 }
 
 
 def tasks_of(roles: tuple[Role, ...]) -> tuple[Task, ...]:
     """Return what somebody with these roles may do, in the order of the menu."""
-    return tuple(task for task, rule in TASKS.items() if rule.role in roles)
+    return tuple(task for task, rule in TASKS.items() if set(rule.roles) & set(roles))

@@ -44,3 +44,9 @@ def test_roles_open_their_own_tasks_only() -> None:
     assert Task.ENROL not in tasks_of((Role.WORKER,))
     assert Task.ENROL in tasks_of((Role.ENROLLER,))
     assert tasks_of(()) == ()
+
+
+@pytest.mark.parametrize("role", Role)
+def test_stick_and_status_are_for_everybody_who_may_sign_in(role: Role) -> None:
+    assert {Task.COURIER, Task.STATUS} <= set(tasks_of((role,)))
+    assert tasks_of((Role.TECHNICIAN,)) == (Task.COURIER, Task.STATUS)
