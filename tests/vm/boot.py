@@ -2,8 +2,8 @@
 
 1. How long from the kernel's end (systemd begins) to a terminal that is ready (`READY=1`) and to one that takes claims (session IDLE):
    `counted`, on one core whose clock moves by a nanosecond with every instruction, which hardly depends on the computer and must be
-   at most `LONGEST_START_S`; and `emulated`, on two cores in real time, which is what this computer made of it today. There, `computer_s` is
-   the processor time the emulator took meanwhile, and `serial_*` what the serial console says, in real time.
+   at most `LONGEST_START_S`; and `emulated`, on two cores in real time, which is what this computer made of it today. There, `computer_s`
+   is the processor time the emulator took meanwhile, and `serial_*` what the serial console says, in real time.
 2. Both services are active, the screen's page comes through the port that systemd holds, and a claim ends with a stored record.
 3. A terminal whose loop stands still is started again by the watchdog.
 4. The power is cut while a record is being stored, at its first and at a later write to the disk: at the next start every record that was
