@@ -25,9 +25,11 @@ _MARGIN_PX = 8
 
 
 def code_svg(content: str) -> str:
-    """Return the QR code as an SVG element without a size of its own, black on white, quiet zone included."""
-    found: str = _code(content).svg_inline(border=QUIET_MODULES, light="white", omitsize=True)
-    return found
+    """Return the QR code as an SVG picture without a size of its own, black on white, quiet zone included."""
+    file = io.BytesIO()
+    # With its namespace: a browser shows no picture without one.
+    _code(content).save(file, kind="svg", border=QUIET_MODULES, light="white", omitsize=True, xmldecl=False, nl=False)
+    return file.getvalue().decode()
 
 
 def code_png(content: str, *, scale: int = 8) -> bytes:

@@ -13,6 +13,7 @@ from device.desk.state import BY_RECEIVER, NO_PLACE
 from device.desk.tasks import STEPS, TASKS, Step, Task
 from device.desk.view import Problem, Screen, StaffWarning
 from device.screen.server import LANGUAGES, texts_json
+from device.session.acquiring import CLAIM_LINES
 from protocol.cases import PhotoCheck
 from protocol.documents import DocumentKind
 from protocol.outcomes import Outcome
@@ -97,3 +98,19 @@ def test_no_text_is_there_that_the_page_does_not_name() -> None:
     for section in ("button", "page"):
         for name in found[section]:
             assert f'"{name}"' in scripts, f"{section}.{name}"
+
+
+def test_no_text_stands_in_the_page_itself() -> None:
+    for script in STATIC.glob("*.js"):
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", script.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert not re.search(r"[\u4e00-\u9fff]", code), script.name
+
+
+def test_the_page_knows_every_kind_of_document_and_every_line_an_idle_terminal_may_say() -> None:
+    pages = (STATIC / "pages.js").read_text(encoding="utf-8")
+    kinds = re.search(r"KINDS = \[(.*?)\]", pages, re.DOTALL)
+    idle = re.search(r"SAID_WHEN_IDLE = new Set\(\[(.*?)\]", pages, re.DOTALL)
+    assert kinds is not None
+    assert idle is not None
+    assert set(re.findall(r'"(\w+)"', kinds[1])) == set(DocumentKind)
+    assert set(re.findall(r'"(\w+)"', idle[1])) == {*map(str, CLAIM_LINES.values()), "present_card"} - {"one_moment"}
