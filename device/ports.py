@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -442,11 +442,14 @@ class Labelled:
 
 
 class Attempts(BaseModel):
-    """Failed attempts to sign in, in a row."""
+    """Failed attempts to sign in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     failed: int = Field(default=0, ge=0)
+    """Of the whole terminal; time takes them away again."""
+    by_operator: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Of each operator id, in a row; empty for all ids that nobody has."""
 
 
 class StaffStore(Protocol):
@@ -459,10 +462,10 @@ class StaffStore(Protocol):
         """Keep a list in place of an older one; return False, unchanged, otherwise. Raises `StaffUnavailable`."""
 
     def attempts(self) -> Attempts:
-        """Return the failed attempts in a row; they outlive a restart."""
+        """Return the failed attempts; they outlive a restart."""
 
     def note_attempts(self, attempts: Attempts) -> None:
-        """Remember the failed attempts in a row. Raises `StaffUnavailable`."""
+        """Remember the failed attempts. Raises `StaffUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

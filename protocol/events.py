@@ -28,9 +28,10 @@ class EventKind(StrEnum):
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
     SIGN_IN_REFUSED = "sign_in_refused"
-    """A wrong PIN or an operator code that nobody has; `attempts` counts those in a row."""
+    """A wrong PIN or an operator code that nobody has, at sign-in or of a witness; `whose` is the operator's number, or `unknown`, and
+    `attempts` counts those in a row. Once a minute for each number."""
     SIGN_IN_LOCKED = "sign_in_locked"
-    """Too many in a row: nobody can sign in for `seconds`."""
+    """Too many in a row: that operator, or after many for the whole terminal nobody, can sign in for `seconds`; once for each lock."""
     CAMERA_LOST = "camera_lost"
     CAMERA_BACK = "camera_back"
     LIGHT_LOST = "light_lost"

@@ -65,7 +65,7 @@ class FileStaffStore:
         return True
 
     def attempts(self) -> Attempts:
-        """Return the failed attempts in a row; a file that cannot be read counts as none."""
+        """Return the failed attempts; a file that cannot be read counts as none."""
         try:
             return Attempts.model_validate_json(self._attempts_path.read_bytes())
         except FileNotFoundError:
@@ -75,7 +75,7 @@ class FileStaffStore:
             return Attempts()
 
     def note_attempts(self, attempts: Attempts) -> None:
-        """Remember the failed attempts in a row.
+        """Remember the failed attempts.
 
         Raises:
             StaffUnavailable: if they cannot be written: nobody may be let in then who could not be counted.

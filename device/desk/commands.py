@@ -124,7 +124,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class FindWitness:
-    """Look up an operator number or code; the one signed in is no witness of themselves."""
+    """Check an operator code, or `operator number/PIN`; the one signed in is no witness of themselves."""
 
     text: str
     worker: str

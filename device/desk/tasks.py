@@ -45,7 +45,7 @@ class Step(StrEnum):
     LEGAL_BASIS = "legal_basis"
     VISIT_REASON = "visit_reason"
     WITNESS = "witness"
-    """Another operator's code or number, or nobody."""
+    """Another operator's code, or number and PIN, or nobody."""
     PLACE = "place"
     CASE_REASON = "case_reason"
     OTHER_WAY = "other_way"

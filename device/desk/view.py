@@ -104,7 +104,7 @@ class TouchKind(StrEnum):
     TASK = "task"
     """A `Task`."""
     CHOOSE = "choose"
-    """One of the step's options; for a witness, an operator number or `none`."""
+    """One of the step's options; for a witness, `operator number/PIN` or `none`."""
     SEARCH = "search"
     """Part of a name, for the name list; empty for all."""
     MORE = "more"

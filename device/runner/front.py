@@ -455,10 +455,15 @@ class FrontDesk:
         if isinstance(found, SignedIn):
             self._parts.events.note(EventKind.SIGNED_IN, operator=found.operator_id)
             return found
-        locked = found.event.problem == Problem.SIGN_IN_LOCKED
-        kind = EventKind.SIGN_IN_LOCKED if locked else EventKind.SIGN_IN_REFUSED
-        self._parts.events.note(kind, attempts=found.attempts, seconds=found.event.wait_s)
+        self._note_refused(found)
         return found.event
+
+    def _note_refused(self, found: Refused) -> None:
+        # What is tried while a lock runs is not looked at, and says nothing new.
+        if found.is_counted:
+            kind = EventKind.SIGN_IN_LOCKED if found.lock_s else EventKind.SIGN_IN_REFUSED
+            whose = found.operator_id or "unknown"
+            self._parts.events.note(kind, whose=whose, attempts=found.attempts, seconds=found.lock_s)
 
     def _find(self, text: str, *, is_proxy: bool) -> DeskEvent:
         try:
@@ -526,10 +531,14 @@ class FrontDesk:
         return NamesFound(rows, has_more=len(found) > NAMES_ON_A_PAGE)
 
     def _witness(self, text: str, worker: str) -> DeskEvent:
-        found = self._guard.find(text)
-        if found is None:
-            return AnswerRefused(Problem.WITNESS_UNKNOWN)
-        return AnswerRefused(Problem.WITNESS_IS_WORKER) if found == worker else WitnessFound(found)
+        """Let a witness prove who they are as at sign-in, under the same counts and locks: a number alone could be anybody's."""
+        found = self._guard.by_either(text)
+        if isinstance(found, SignedIn):
+            is_worker = found.operator_id == worker
+            return AnswerRefused(Problem.WITNESS_IS_WORKER) if is_worker else WitnessFound(found.operator_id)
+        self._note_refused(found)
+        unknown = found.event.problem == Problem.CODE_UNKNOWN
+        return AnswerRefused(Problem.WITNESS_UNKNOWN if unknown else found.event.problem)
 
     def _places(self) -> DeskEvent:
         receiver = (Option(BY_RECEIVER),) if self._parts.positioner is not None else ()

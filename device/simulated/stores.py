@@ -273,7 +273,7 @@ class MemoryStaff:
         return True
 
     def attempts(self) -> Attempts:
-        """Return the failed attempts in a row."""
+        """Return the failed attempts."""
         return self._attempts
 
     def note_attempts(self, attempts: Attempts) -> None:

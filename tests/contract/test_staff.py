@@ -54,8 +54,8 @@ def test_the_newest_list_counts(staff):
 
 def test_attempts_are_remembered(staff):
     assert staff.attempts() == Attempts()
-    staff.note_attempts(Attempts(failed=4))
-    assert staff.attempts().failed == 4
+    staff.note_attempts(Attempts(failed=4, by_operator={"w-1": 3, "": 1}))
+    assert staff.attempts() == Attempts(failed=4, by_operator={"w-1": 3, "": 1})
 
 
 def test_another_process_sees_the_list_and_no_name_lies_open(tmp_path: Path):

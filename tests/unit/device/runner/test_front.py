@@ -338,19 +338,57 @@ def test_garbage_from_a_reader_is_told_and_shown_and_begins_nothing():
 
 def test_wrong_pins_are_told_locked_and_recorded_without_the_pin():
     terminal = Terminal()
-    for _ in range(10):
+    for number in range(10):
         terminal.touch(TouchKind.SIGN_IN)
         terminal.touch(TouchKind.PIN, "w-1/000000")
-        if terminal.screen.view.wait_s:
-            assert terminal.screen.view.problem == "sign_in_locked"
-            for _ in range(terminal.screen.view.wait_s):
-                terminal.wait(1)
+        assert terminal.screen.view.problem == ("pin_wrong" if number < 4 else "sign_in_locked")
+        if number >= 4:
+            for _ in range(5):
+                terminal.touch(TouchKind.PIN, "w-1/000000")
+            terminal.wait(3600)
     assert terminal.events.count(EventKind.SIGN_IN_REFUSED) == 1
     assert terminal.events.count(EventKind.SIGN_IN_LOCKED) == 6
+    locked = terminal.links(TerminalEvent, EVENT_TYP)[1]
+    assert locked.detail == {"whose": "w-1", "attempts": "5", "seconds": "300"}
     assert not any(b"000000" in row.envelope for row in terminal.outbox.unconfirmed(99))
     terminal.touch(TouchKind.SIGN_IN)
     terminal.touch(TouchKind.PIN, "w-1/493817")
     assert (terminal.screen.view.screen, terminal.screen.view.operator) == (Screen.MENU, "Worker")
+
+
+def test_a_number_that_nobody_has_is_recorded_without_what_was_typed():
+    terminal = Terminal()
+    terminal.touch(TouchKind.SIGN_IN)
+    terminal.touch(TouchKind.PIN, "493817/493817")
+    (event,) = terminal.links(TerminalEvent, EVENT_TYP)
+    assert event.detail == {"whose": "unknown", "attempts": "1", "seconds": "0"}
+
+
+def test_a_witness_proves_who_they_are_under_the_same_lock():
+    terminal = Terminal()
+    terminal.sign_in(WORKER)
+    terminal.touch(TouchKind.TASK, Task.VISIT)
+    terminal.touch(TouchKind.PERSON, "0")
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.CHOOSE, "620102001")
+    assert terminal.screen.view.step is Step.WITNESS
+    for text in ("w-2", KNOWN):
+        terminal.touch(TouchKind.CHOOSE, text)
+        assert terminal.screen.view.problem == "witness_unknown"
+    terminal.touch(TouchKind.CHOOSE, "w-1/493817")
+    assert terminal.screen.view.problem == "witness_is_worker"
+    for problem in (*["pin_wrong"] * 4, "sign_in_locked"):
+        terminal.touch(TouchKind.CHOOSE, "w-2/000000")
+        assert terminal.screen.view.problem == problem
+    terminal.touch(TouchKind.CHOOSE, "w-2/493817")
+    assert (terminal.screen.view.problem, terminal.screen.view.step) == ("sign_in_locked", Step.WITNESS)
+    assert terminal.events == [EventKind.SIGNED_IN, EventKind.SIGN_IN_REFUSED, EventKind.SIGN_IN_LOCKED]
+    terminal.clock.advance_to(terminal.clock.monotonic_ns() + 300 * 10**9)
+    terminal.touch(TouchKind.CHOOSE, "w-2/493817")
+    assert terminal.screen.view.step is Step.PATH
+    terminal.touch(TouchKind.CHOOSE, "no_movement")
+    terminal.go_through()
+    assert terminal.records[0].witness == "w-2"
 
 
 def test_a_home_visit_names_worker_witness_reason_and_place():

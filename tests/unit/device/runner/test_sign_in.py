@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from device.desk.events import SignedIn
 from device.errors import StaffUnavailable
-from device.runner.sign_in import FIRST_LOCK_S, FREE_ATTEMPTS, LONGEST_LOCK_S, Refused, SignInGuard
+from device.ports import Attempts
+from device.runner.sign_in import (
+    FIRST_LOCK_S,
+    FORGET_S,
+    FREE_ATTEMPTS,
+    LONGEST_LOCK_S,
+    TERMINAL_ATTEMPTS,
+    Refused,
+    SignInGuard,
+)
 from device.simulated.clock import SteppedClock
 from device.simulated.stores import MemoryStaff
 from protocol.staff import Operator, OperatorCode, PinHash, Role, StaffList
@@ -60,8 +69,8 @@ class Door:
         self.guard = guard(self.staff, self.clock)
         return self
 
-    def wrong(self) -> Refused:
-        found = self.guard.by_pin("w-1", "000000")
+    def wrong(self, operator_id: str = "w-1") -> Refused:
+        found = self.guard.by_pin(operator_id, "000000")
         assert isinstance(found, Refused)
         return found
 
@@ -94,17 +103,59 @@ def test_ten_wrong_ones_lock_ever_longer_and_the_right_pin_waits_too() -> None:
     waits = []
     for _ in range(10):
         refused = door.wrong()
-        waits.append(refused.event.wait_s)
-        door.after(refused.event.wait_s)
+        waits.append(refused.lock_s)
+        door.after(refused.lock_s)
     assert waits[: FREE_ATTEMPTS - 1] == [0] * (FREE_ATTEMPTS - 1)
     assert waits[FREE_ATTEMPTS - 1 :] == [300, 600, 1200, 2400, 3600, 3600]
     assert waits[-1] == LONGEST_LOCK_S
-    door.wrong()
+    assert door.wrong().is_counted
     found = door.guard.by_pin("w-1", PIN)
     assert isinstance(found, Refused)
-    assert found.event.problem == "sign_in_locked"
+    assert (found.event.problem, found.is_counted, found.operator_id) == ("sign_in_locked", False, "w-1")
     assert isinstance(door.after(LONGEST_LOCK_S).guard.by_pin("w-1", PIN), SignedIn)
-    assert door.staff.attempts().failed == 0
+    assert door.staff.attempts() == Attempts()
+
+
+def test_signing_in_oneself_gives_no_more_attempts_at_a_colleagues_pin() -> None:
+    door = Door(MemoryStaff(staff_list(operator(), operator(operator_id="w-2"))))
+    for _ in range(FREE_ATTEMPTS - 1):
+        door.wrong("w-2")
+    assert isinstance(door.guard.by_pin("w-1", PIN), SignedIn)
+    assert door.staff.attempts().by_operator == {"w-2": FREE_ATTEMPTS - 1}
+    refused = door.wrong("w-2")
+    assert (refused.event.problem, refused.lock_s) == ("sign_in_locked", FIRST_LOCK_S)
+
+
+def test_whose_pin_is_guessed_at_locks_out_nobody_else() -> None:
+    door = Door(MemoryStaff(staff_list(operator(), operator(operator_id="w-2"))))
+    for _ in range(FREE_ATTEMPTS):
+        refused = door.wrong("w-2")
+    assert (refused.event.problem, refused.event.wait_s, refused.lock_s) == ("sign_in_locked", 0, FIRST_LOCK_S)
+    assert isinstance(door.guard.by_pin("w-1", PIN), SignedIn)
+    assert isinstance(door.guard.by_pin("w-2", PIN), Refused)
+
+
+def test_many_tries_at_many_numbers_lock_the_whole_terminal_for_a_while() -> None:
+    names = [f"w-{number}" for number in range(9)]
+    door = Door(MemoryStaff(staff_list(*(operator(operator_id=name) for name in names))))
+    for number in range(TERMINAL_ATTEMPTS):
+        refused = door.wrong(names[number % 8])
+        assert bool(refused.event.wait_s) == (number + 1 == TERMINAL_ATTEMPTS)
+    door.after(FORGET_S - 60).pull_the_plug()
+    found = door.guard.by_pin("w-8", PIN)
+    assert isinstance(found, Refused)
+    assert (found.event.wait_s, found.is_counted) == (FORGET_S, False)
+    assert isinstance(door.after(FORGET_S).guard.by_pin("w-8", PIN), SignedIn)
+
+
+def test_numbers_that_nobody_has_are_counted_together_and_forgotten_when_somebody_signs_in() -> None:
+    door = Door()
+    for number in range(FREE_ATTEMPTS):
+        refused = door.wrong(f"x-{number}")
+    assert (refused.attempts, refused.operator_id, refused.lock_s) == (FREE_ATTEMPTS, None, FIRST_LOCK_S)
+    assert list(door.staff.attempts().by_operator.values()) == [FREE_ATTEMPTS]
+    assert isinstance(door.guard.by_pin("w-1", PIN), SignedIn)
+    assert door.wrong("x-1").attempts == 1
 
 
 def test_pulling_the_plug_ends_no_lock_and_gives_no_attempt_back() -> None:
@@ -114,7 +165,7 @@ def test_pulling_the_plug_ends_no_lock_and_gives_no_attempt_back() -> None:
     door.after(200).pull_the_plug()
     found = door.guard.by_pin("w-1", PIN)
     assert isinstance(found, Refused)
-    assert found.event.wait_s == FIRST_LOCK_S
+    assert found.lock_s == FIRST_LOCK_S
 
 
 def test_an_attempt_is_counted_before_it_is_looked_at() -> None:
@@ -128,9 +179,7 @@ def test_an_attempt_is_counted_before_it_is_looked_at() -> None:
 
 
 def test_nobody_signs_in_without_a_list_or_with_one_that_expired() -> None:
-    assert Door(MemoryStaff()).guard.by_pin("w-1", PIN) == Refused(
-        type(Door().wrong().event)("staff_list_missing"), attempts=0
-    )
+    assert Door(MemoryStaff()).guard.by_pin("w-1", PIN) == Refused(type(Door().wrong().event)("staff_list_missing"))
     door = Door().after(timedelta(days=31).total_seconds())
     found = door.guard.by_pin("w-1", PIN)
     assert isinstance(found, Refused)
@@ -143,26 +192,37 @@ def test_an_operator_whose_time_is_over_is_told_so() -> None:
     assert found.event.problem == "operator_expired"
 
 
-def test_a_witness_is_found_by_code_or_number() -> None:
+def test_a_number_alone_or_something_else_proves_nobody_and_is_not_counted() -> None:
     door = Door()
-    assert door.guard.find(CODE.text()) == "w-1"
-    assert door.guard.find("w-1") == "w-1"
-    assert door.guard.find("w-9") is None
-    assert Door(MemoryStaff(staff_list(operator(valid_until=date(2026, 11, 1))))).guard.find("w-1") is None
+    assert isinstance(door.guard.by_either(CODE.text()), SignedIn)
+    assert isinstance(door.guard.by_either(f"w-1/{PIN}"), SignedIn)
+    for text in ("w-1", "", "99999919400101001"):
+        found = door.guard.by_either(text)
+        assert isinstance(found, Refused)
+        assert not found.is_counted
+    assert door.staff.attempts() == Attempts()
+    assert isinstance(found := door.guard.by_either("w-1/000000"), Refused)
+    assert found.attempts == 1
 
 
-@given(st.lists(st.sampled_from(["wrong", "wait", "plug"]), max_size=30))
-def test_no_way_of_trying_is_faster_than_the_lock_allows(steps: list[str]) -> None:
-    door = Door(MemoryStaff(staff_list(operator(pin=None))))
-    began, looked = door.clock.monotonic_ns(), 0
+STEPS = st.lists(st.sampled_from(["w-1", "w-2", "x-1", "own", "wait", "plug"]), max_size=60)
+
+
+@given(STEPS)
+def test_no_way_of_trying_is_faster_than_the_locks_allow(steps: list[str]) -> None:
+    others = (operator(pin=None), operator(operator_id="w-2", pin=None))
+    door = Door(MemoryStaff(staff_list(*others, operator(operator_id="own", pin=None))))
+    own = OperatorCode("own", bytes(16)).text()
+    began, looked = door.clock.monotonic_ns(), dict.fromkeys(("w-1", "w-2", "x-1"), 0)
     for step in steps:
-        if step == "wrong":
-            before = door.staff.attempts().failed
-            door.guard.by_pin("w-1", "000000")
-            looked += door.staff.attempts().failed - before
+        if step in looked:
+            looked[step] += door.wrong(step).is_counted
+        elif step == "own":
+            door.guard.by_code(own)
         elif step == "wait":
             door.after(FIRST_LOCK_S)
         else:
             door.pull_the_plug()
     passed_s = (door.clock.monotonic_ns() - began) / 1e9
-    assert looked <= FREE_ATTEMPTS + passed_s / FIRST_LOCK_S
+    assert max(looked["w-1"], looked["w-2"]) <= FREE_ATTEMPTS + passed_s / FIRST_LOCK_S
+    assert sum(looked.values()) <= TERMINAL_ATTEMPTS + passed_s / FORGET_S
