@@ -21,8 +21,8 @@ _NS = 1_000_000_000
 
 FREE_ATTEMPTS = 5
 """Wrong ones in a row for one operator before that operator is locked out. Source: NIST SP 800-63B, 5.2.2 asks for a limit of 100 in a
-row for one account, and names waits that grow; with these, eight fit into the first hour, so that the PIN of one operator, of six digits, is
-then found with a chance under 1 in 100,000, and a hundred take four days without rest."""
+row for one account, and names waits that grow. With these, eight fit into the first hour, so that the PIN of one operator, of six digits,
+is then found with a chance under 1 in 100,000; a hundred take four days without rest."""
 FIRST_LOCK_S = 300
 LONGEST_LOCK_S = 3600
 """The lock doubles with every further wrong one, up to this: a forgotten PIN must not close a village's terminal for a day."""
