@@ -76,9 +76,11 @@ class SignInGuard:
             self._lock_for(key, failed)
 
     def by_pin(self, operator_id: str, pin: str) -> SignedIn | Refused:
-        """Let in whoever gives the PIN of an operator number."""
+        """Let in whoever gives the PIN of an operator number, in capitals and without hyphens where it is typed so."""
         return self._enter(
-            operator_id, lambda operator: operator.pin is not None and operator.pin.fits(pin), Problem.PIN_WRONG
+            self._meant(operator_id),
+            lambda operator: operator.pin is not None and operator.pin.fits(pin),
+            Problem.PIN_WRONG,
         )
 
     def by_code(self, text: str) -> SignedIn | Refused:
@@ -98,6 +100,13 @@ class SignInGuard:
         if text.startswith(OPERATOR_CODE_PREFIX):
             return self.by_code(text)
         return Refused(SignInRefused(Problem.CODE_UNKNOWN))
+
+    def _meant(self, typed: str) -> str:
+        """Return the id that was typed; the pad of the screen has capitals alone, and no hyphen."""
+        staff = self._staff.current()
+        ids = [] if staff is None else [operator.operator_id for operator in staff.operators]
+        alike = [one for one in ids if _bare(one) == _bare(typed)]
+        return alike[0] if typed not in ids and len(alike) == 1 else typed
 
     def _enter(self, operator_id: str, is_right: Callable[[Operator], bool], problem: Problem) -> SignedIn | Refused:
         staff = self._in_force()
@@ -174,3 +183,7 @@ class SignInGuard:
         if now.source is not ClockSource.NONE:
             known.append(now.wall_clock)
         return None if known and max(known) >= staff.expires_at else staff
+
+
+def _bare(operator_id: str) -> str:
+    return operator_id.replace("-", "").lower()

@@ -81,6 +81,15 @@ def test_number_and_pin_or_the_code_let_somebody_in() -> None:
     assert isinstance(door.guard.by_code(CODE.text()), SignedIn)
 
 
+def test_a_number_typed_in_capitals_without_hyphens_is_the_operators_unless_two_are_alike() -> None:
+    door = Door(MemoryStaff(staff_list(operator(operator_id="w-7kq2ma"), operator(operator_id="w-1"))))
+    assert door.guard.by_pin("W7KQ2MA", PIN) == SignedIn("w-7kq2ma", "Worker", (Role.WORKER,))
+    assert door.wrong("W7KQ2MA").operator_id == "w-7kq2ma"
+    door = Door(MemoryStaff(staff_list(operator(operator_id="w-11"), operator(operator_id="w1-1"))))
+    assert isinstance(door.guard.by_pin("w1-1", PIN), SignedIn)
+    assert isinstance(door.guard.by_pin("W11", PIN), Refused)
+
+
 @pytest.mark.parametrize(
     ("operator_id", "pin"), [("w-1", "000000"), ("w-2", PIN), ("", ""), ("w-1", ""), ("w-1", "四九三八一七")]
 )
