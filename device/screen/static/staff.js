@@ -18,17 +18,31 @@ function cancel(w, ui) {
 }
 
 export function signIn(view, w, ui) {
+  const head = view.wait_s
+    ? h("p.problem", { "data-key": "problem" }, w("page", "wait", { seconds: view.wait_s }))
+    : headline(view, w, ui, w("page", "sign_in"));
+  const main = numberAndPin(w, ui, { above: head, isOff: Boolean(view.wait_s), onComplete: (text) => ui.touch("pin", text) });
+  const said = view.wait_s ? w("problem", "sign_in_locked") : w("page", "sign_in");
+  return { said, main, buttons: [back(w, ui)] };
+}
+
+/**
+ * An operator's number and PIN, forgotten here as soon as they are sent.
+ *
+ * @param {Object} of `above` (nodes over the fields), `isOff` (nothing can be sent now), `onComplete("number/PIN")`.
+ */
+function numberAndPin(w, ui, { above, isOff = false, onComplete }) {
   const typed = ui.local.typed;
   const active = typed.field ?? "operator";
   const operator = typed.fields.operator ?? "";
   const pin = typed.fields.pin ?? "";
-  const isComplete = operator.length > 0 && pin.length > 0 && !view.wait_s;
+  const isComplete = operator.length > 0 && pin.length > 0 && !isOff;
   const send = () => {
     if (active === "operator" && operator && !pin) {
       ui.set({ typed: { ...typed, field: "pin", isLetters: false } });
     } else if (isComplete) {
       ui.set({ typed: ui.nothing() });
-      ui.touch("pin", `${operator}/${pin}`);
+      onComplete(`${operator}/${pin}`);
     }
   };
   const onKey = (key) => {
@@ -39,28 +53,23 @@ export function signIn(view, w, ui) {
   ui.onType = onKey;
   ui.onEnter = send;
   const dots = "●".repeat(pin.length);
-  const head = view.wait_s
-    ? h("p.problem", { "data-key": "problem" }, w("page", "wait", { seconds: view.wait_s }))
-    : headline(view, w, ui, w("page", "sign_in"));
-  const main = h(
+  return h(
     `div.entry${typed.isLetters ? ".spelling" : ""}`,
     {},
     h(
       "div.left",
       {},
-      head,
+      above,
       h(
         "div.fields",
         { "data-key": "fields" },
         entryField(w("page", "operator_number"), operator, [...operator].join(" "), active === "operator", toField("operator"), "operator", w),
         entryField(w("page", "pin"), dots, pin && w("page", "pin_typed", { count: pin.length }), active === "pin", toField("pin"), "pin", w),
       ),
-      button(w("button", "ok"), send, { classes: ".primary.ok", key: "ok", is_off: !operator || Boolean(view.wait_s) }),
+      button(w("button", "ok"), send, { classes: ".primary.ok", key: "ok", is_off: !operator || isOff }),
     ),
     keys({ w, typed, extra: active === "pin" ? null : "letters", onKey, onLetters: (isLetters) => ui.set({ typed: { ...typed, isLetters } }) }),
   );
-  const said = view.wait_s ? w("problem", "sign_in_locked") : w("page", "sign_in");
-  return { said, main, buttons: [back(w, ui)] };
 }
 
 export function menu(view, w, ui) {
@@ -191,26 +200,11 @@ function choices(view, w, ui, all, kind) {
 }
 
 function witness(view, w, ui) {
-  const typed = ui.local.typed;
-  const text = typed.fields.witness ?? "";
-  const send = () => text && ui.submit("choose", text);
-  const onKey = (key) => ui.set({ typed: type(typed, "witness", key, LONGEST_OPERATOR), hushed: true });
-  ui.onType = onKey;
-  ui.onEnter = send;
-  const main = h(
-    `div.entry${typed.isLetters ? ".spelling" : ""}`,
-    {},
-    h(
-      "div.left",
-      {},
-      headline(view, w, ui, w("step", view.step)),
-      h("div.row", { "data-key": "kinds" }, button(w("button", "nobody"), () => ui.touch("choose", "none"), { key: "nobody" })),
-      h("div.fields", { "data-key": "fields" }, entryField(w("page", "operator_number"), text, [...text].join(" "), true, null, "witness", w)),
-      button(w("button", "ok"), send, { classes: ".primary.ok", key: "ok", is_off: !text }),
-    ),
-    keys({ w, typed, extra: "letters", onKey, onLetters: (isLetters) => ui.set({ typed: { ...typed, isLetters } }) }),
-  );
-  return { main };
+  const above = [
+    headline(view, w, ui, w("step", view.step)),
+    h("div.row", { "data-key": "kinds" }, button(w("button", "nobody"), () => ui.touch("choose", "none"), { key: "nobody" })),
+  ];
+  return { main: numberAndPin(w, ui, { above, onComplete: (text) => ui.submit("choose", text) }) };
 }
 
 function photo(view, w, ui) {
