@@ -11,7 +11,6 @@ but the count of jumps. Steering of the rate moves both clocks alike; only a ste
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +32,7 @@ from device.adapters.clock_system.judging import (
     watch,
 )
 from device.adapters.clock_system.kernel import read_system
+from device.whole_file import write_whole
 from protocol.times import DeviceTime
 
 __all__ = ["Readings", "SystemClock", "moment_of_system", "read_system"]
@@ -135,14 +135,7 @@ class SystemClock:
     def _remember(self, memory: Memory) -> None:
         self._memory = memory
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Terminal and uplink may both write: each through a file of its own, the last one stays.
-            fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(memory.model_dump_json())
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            write_whole(self._path, memory.model_dump_json().encode())
         except OSError as error:
             if not self._write_failed:
                 logger.warning("time cannot be remembered file=%s reason=%s", self._path.name, error.strerror)
