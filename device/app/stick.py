@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,9 +76,19 @@ class ThreadedStick:
         except DeviceError as error:
             logger.error("stick not used why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
             tell(_view("failed", done), Problem.STICK_FAILED)
+        except Exception as error:  # noqa: BLE001 - the top of the thread: whatever it is, the screen must not stay at "running"
+            # The kind and the place only: a message may repeat what stands on the stick.
+            logger.error("stick not used error=%s at=%s", type(error).__name__, _place_of(error))  # noqa: TRY400 - see above
+            tell(_view("failed", done), Problem.STICK_FAILED)
         else:
             logger.info("stick done exported=%d confirmed=%d", exported.records, imported.confirmed)
             tell(CourierView("done", exported.records, imported.confirmed, exported.records + exported.left), None)
+
+
+def _place_of(error: Exception) -> str:
+    """Return the function and line that raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.name}:{last.lineno}"
 
 
 def _id(path: Path) -> str:

@@ -98,3 +98,17 @@ def test_a_stick_whose_label_is_no_utf_8_can_be_shown_and_chosen(
     assert runner.wait(60)
     assert told[-1] is None
     assert list(stick.iterdir())
+
+
+def test_an_error_nobody_thought_of_is_told_and_its_message_is_not_logged(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise ValueError("what stands on the stick")
+
+    monkeypatch.setattr("device.courier.courier.Courier.sync", read)
+    (tmp_path / "stick").mkdir()
+    ((view, problem),) = run(settings, tmp_path / "stick")
+    assert (view.state, problem) == ("failed", Problem.STICK_FAILED)
+    assert "ValueError" in caplog.text
+    assert "what stands" not in caplog.text
