@@ -13,7 +13,7 @@ from device.errors import DeviceError
 from device.ports import AttachmentStore, Clock, Entropy
 from device.runner.chain import Chain, LinkNotStored
 from device.runner.claims import Chosen, Claimed
-from device.runner.making import MadeReference, seal_reference
+from device.runner.making import MadeReference, ReferenceNotMade, seal_reference
 from device.runner.orders import Picture
 from device.runner.records import Head, Identity
 from protocol.cases import CaseKind, CaseRecord, Photo, PhotoRole, Proxy
@@ -181,16 +181,21 @@ class Casework:
         picture = self._kept.get(PhotoRole.FACE)
         if order.kind is not CaseKind.PHOTO_ENROLMENT or picture is None or picture.reference is None:
             return None
-        return seal_reference(
-            MadeReference(picture.reference, picture.quality, samples=1),
-            kind="photo",
-            capture=CaptureKind.PHOTO,
-            reader=reader,
-            reference_id=self._entropy.token(_ID_BYTES).hex(),
-            runtime=self._identity.features_runtime,
-            legal_basis=order.legal_basis or LegalBasis.STATUTE,
-            captured_at=self._clock.now().wall_clock,
-        )
+        try:
+            return seal_reference(
+                MadeReference(picture.reference, picture.quality, samples=1),
+                kind="photo",
+                capture=CaptureKind.PHOTO,
+                reader=reader,
+                reference_id=self._entropy.token(_ID_BYTES).hex(),
+                runtime=self._identity.features_runtime,
+                legal_basis=order.legal_basis or LegalBasis.STATUTE,
+                captured_at=self._clock.now().wall_clock,
+            )
+        except ReferenceNotMade as error:
+            # The pictures are worth the case without it.
+            logger.error("case goes without its reference why=%s", error)  # noqa: TRY400 - a trace repeats features
+            return None
 
     def _take_back(self, digests: tuple[str, ...]) -> None:
         try:

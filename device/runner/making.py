@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from pydantic import ValidationError
+
 from device.errors import DeviceError
 from device.ports import Clock, Entropy, Errand, PolicyStore, ReferenceStore
 from device.runner.orders import KeyOf
@@ -40,6 +42,10 @@ class MadeReference:
 
     def __repr__(self) -> str:
         return f"MadeReference({self.samples} samples)"
+
+
+class ReferenceNotMade(DeviceError):
+    """What a session made is no reference that can be sent. The message says nothing personal."""
 
 
 class ReferenceMaker:
@@ -99,6 +105,10 @@ class ReferenceMaker:
                 legal_basis=known.legal_basis if kind == "refresh" and known else errand.legal_basis,
                 captured_at=self._clock.now().wall_clock,
             )
+        except ReferenceNotMade as error:
+            # The decided session is worth its record without it.
+            logger.error("record goes without its reference why=%s", error)  # noqa: TRY400 - a trace repeats features
+            return None
         finally:
             made.features.erase()
 
@@ -126,10 +136,40 @@ def seal_reference(
     """Return the reference sealed to the fleet.
 
     Raises:
+        ReferenceNotMade: if a value is none that a reference can have; the message repeats none.
         ValueError: if the features are not protected.
     """
     if made.features.key_domain is None or made.features.values.dtype != "int8":
         raise ValueError("a reference of plain features")
+    try:
+        return _sealed(
+            made,
+            reader=reader,
+            reference_id=reference_id,
+            runtime=runtime,
+            legal_basis=legal_basis,
+            captured_at=captured_at,
+            kind=kind,
+            capture=capture,
+        )
+    except ValidationError as error:
+        # Its message repeats the values, which are features.
+        raise ReferenceNotMade(f"reference: invalid in {error.error_count()} places") from None
+    except OverflowError:
+        raise ReferenceNotMade("reference: valid until a year no calendar has") from None
+
+
+def _sealed(
+    made: MadeReference,
+    *,
+    reader: PublicJwk,
+    reference_id: str,
+    runtime: str,
+    legal_basis: LegalBasis,
+    captured_at: datetime,
+    kind: Literal["enrolment", "refresh", "photo"],
+    capture: CaptureKind,
+) -> SealedReference:
     reference = Reference(
         reference_id=reference_id,
         features=encode_features(made.features.values.astype("int8", copy=False)),

@@ -433,6 +433,17 @@ def test_an_enrolment_seals_the_reference_to_the_fleet_and_leaves_nothing_behind
     assert not features.values.any()
 
 
+def test_features_that_are_no_reference_cost_the_reference_and_not_the_record(caplog):
+    terminal = Terminal(fleet_key=FLEET)
+    features = FeatureVector(np.arange(1, 5, dtype=np.int8), "no digest", "d-1")
+    enrol(terminal, features)
+    (record,) = terminal.records
+    assert (record.decision.outcome, record.reference) == (Outcome.CERTIFIED, None)
+    assert "invalid in 1 places" in caplog.text
+    assert "no digest" not in caplog.text
+    assert not features.values.any()
+
+
 def test_an_enrolment_that_is_no_living_person_keeps_no_reference():
     terminal = Terminal(fleet_key=FLEET)
     features = made()
