@@ -173,6 +173,8 @@ class CertificationRecord(Link):
     def _answered_for(self) -> Self:
         if self.purpose is Purpose.ENROLMENT and self.operator is None:
             raise ValueError("an enrolment without an operator")
+        if self.visit is not None and self.visit.worker != self.operator:
+            raise ValueError("a visit by somebody else than the operator")
         if self.reference is not None and (self.reference.kind == "enrolment") != (self.purpose is Purpose.ENROLMENT):
             raise ValueError(f"a session for {self.purpose} with a reference of kind {self.reference.kind}")
         return self

@@ -30,7 +30,7 @@ class Flag(StrEnum):
     """Its path needs a witness, its area has operators, and the witness was none in service; it does not count."""
     OPERATOR_UNFIT = "operator_unfit"
     """An enrolment, or a case, by somebody who is unknown, may not do that, was not in service or is of another area; an enrolment of such
-    an operator does not count."""
+    an operator does not count. Or a certification whose operator was none in service there; it counts."""
     REFERENCE_UNREADABLE = "reference_unreadable"
     """An enrolment without a reference that the fleet can use; it does not count."""
     COMPARISON_LACKING = "comparison_lacking"

@@ -96,6 +96,9 @@ def _of_certification(record: CertificationRecord, known: Known, bracket: Bracke
         yield Flag.DECISION_UNSUPPORTED
     if not _is_reference_fit(record, known.reference, bracket):
         yield Flag.REFERENCE_UNFIT
+    # Who came for a visit is who was signed in: the record would not parse otherwise.
+    if record.operator is not None and known.staff.is_unfit(record.operator, bracket):
+        yield Flag.OPERATOR_UNFIT
 
 
 def _of_enrolment(record: CertificationRecord, known: Known, bracket: Bracket) -> Iterator[Flag]:
@@ -129,11 +132,16 @@ def _claims_pass(record: CertificationRecord) -> bool:
 
 
 def _pass_at(record: CertificationRecord, bracket: Bracket, flags: Sequence[Flag]) -> datetime | None:
-    if not _claims_pass(record) or bracket.earliest is None or not _NOT_COUNTED.isdisjoint(flags):
+    if not _claims_pass(record) or bracket.earliest is None or not _not_counted(record).isdisjoint(flags):
         return None
     if record.decision.outcome is Outcome.CERTIFIED:
         return bracket.earliest
     return bracket.earliest if bracket.latest - bracket.earliest < MAX_UNCERTAIN_SPAN else None
+
+
+def _not_counted(record: CertificationRecord) -> frozenset[Flag]:
+    # A certification rests on comparison and evidence; who was signed in vouches for nothing in it but as its witness, who is looked up.
+    return _NOT_COUNTED if record.purpose is Purpose.ENROLMENT else _NOT_COUNTED - {Flag.OPERATOR_UNFIT}
 
 
 _NOT_COUNTED = frozenset(Flag) - {Flag.CLOCK_CONTRADICTED, Flag.TIME_UNBOUNDED}

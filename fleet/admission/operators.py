@@ -53,6 +53,11 @@ class KnownStaff:
         found = None if operator_id is None else self.operators.get(operator_id)
         return found is not None and covers(found.area, self.area) and found.is_in_service(bracket)
 
+    def is_unfit(self, operator_id: str, bracket: Bracket) -> bool:
+        """Return whether whoever was signed in served at a terminal that was not theirs; of a time without any operators nobody can say."""
+        has_operators = self.since is not None and bracket.latest >= self.since
+        return has_operators and not self.may_serve(operator_id, bracket)
+
     def vouches(self, witness_id: str, bracket: Bracket) -> bool:
         """Return whether this witness may be believed: known and in service, or of a time or an area without any operators."""
         if self.since is None or bracket.latest < self.since:

@@ -329,6 +329,29 @@ def test_texture_counts_only_from_the_network_the_policy_names(terminal: Any) ->
     assert judge(without, policy=policy).judgement.flags == (Flag.DECISION_UNSUPPORTED,)
 
 
+@pytest.mark.parametrize(
+    ("operators", "since", "is_flagged"),
+    [
+        ({}, None, False),
+        ({}, AT - timedelta(days=9), True),
+        ({"w-1": "east"}, AT - timedelta(days=9), False),
+        ({"w-1": "west"}, AT - timedelta(days=9), True),
+    ],
+    ids=["no operators at all", "unknown", "in service", "of another area"],
+)
+def test_a_certification_by_an_operator_not_in_service_there_is_flagged_and_counts(
+    terminal: Any, operators: dict[str, str], since: datetime | None, is_flagged: bool
+) -> None:
+    known = {
+        who: KnownOperator(frozenset({Role.WORKER}), area, AT - timedelta(days=9), AT + timedelta(days=9), None)
+        for who, area in operators.items()
+    }
+    record = terminal.record(at=AT).model_copy(update={"operator": "w-1"})
+    found = judge(record, staff=KnownStaff("east", known, since)).judgement
+    assert found.flags == ((Flag.OPERATOR_UNFIT,) if is_flagged else ())
+    assert found.pass_at is not None
+
+
 def test_a_path_that_needs_a_witness_counts_with_a_witness_of_any_name(terminal: Any) -> None:
     record, policy = on_a_path_of_everything(terminal)
     path = PathPolicy(required=tuple(EvidenceKind), needs_witness=True)
