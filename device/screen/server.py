@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import select
 import socket
 import threading
 import tomllib
@@ -311,10 +312,17 @@ class _Connection(BaseHTTPRequestHandler):
                 if jpeg is not None:
                     head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                     self.wfile.write(head.encode() + jpeg + b"\r\n")
+                elif self._is_left():
+                    return
         except OSError:
             pass
         finally:
             finder.unwatch()
+
+    def _is_left(self) -> bool:
+        """Say whether the page has closed the connection, which nobody notices who has nothing to write."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _begin_stream(self, content_type: str) -> None:
         self.send_response(HTTPStatus.OK)

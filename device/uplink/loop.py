@@ -204,9 +204,7 @@ class Uplink:
         self._is_link_down = False
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
         if retried:
-            # The same cause refused their pictures. Without it nothing is tried: what is wrong in itself would go out at every turn.
-            pictures = self._parts.attachments.retry_refused()
-            logger.info("refused records are sent again count=%d pictures=%d", retried, pictures)
+            logger.info("refused records are sent again count=%d", retried)
 
     def _turn(self) -> None:
         self._alive()

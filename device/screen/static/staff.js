@@ -88,12 +88,12 @@ export function menu(view, w, ui) {
 }
 
 export function status(view, w, ui) {
+  const counts = view.counts && [w("page", "counts", view.counts), view.counts.refused && w("page", "refused", view.counts)].filter(Boolean).join(" · ");
   const warnings = view.warnings.map((id) => h("li", {}, w("warning", id)));
   const main = h(
     "div.status",
     {},
-    h("h1", { tabindex: "-1" }, w("page", "status")),
-    view.counts && h("p.large", {}, w("page", "counts", view.counts), view.counts.refused ? ` · ${w("page", "refused", view.counts)}` : ""),
+    h("h1.large", { tabindex: "-1" }, counts || w("page", "status")),
     warnings.length ? h("ul", {}, warnings) : h("p.large", {}, w("page", "no_warnings")),
   );
   return { said: w("page", "status"), main, buttons: [back(w, ui)] };
@@ -234,8 +234,12 @@ function photo(view, w, ui) {
       "div.beside",
       {},
       isTaken && h("ul.checks", {}, checks),
-      isTaken && button(w("button", "keep"), () => ui.touch("keep"), { classes: ".primary", key: "keep", "data-focus": true }),
-      button(w("button", isTaken ? "again" : "take"), take, { classes: isTaken ? "" : ".primary", key: "take", "data-focus": !isTaken, is_off: isTaking }),
+      h(
+        "div.deeds",
+        {},
+        isTaken && button(w("button", "keep"), () => ui.touch("keep"), { classes: ".primary", key: "keep", "data-focus": true }),
+        button(w("button", isTaken ? "again" : "take"), take, { classes: isTaken ? "" : ".primary", key: "take", "data-focus": !isTaken, is_off: isTaking }),
+      ),
     ),
   );
   return { main };
