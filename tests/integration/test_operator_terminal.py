@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import re
 import secrets
@@ -126,8 +127,14 @@ class Village:
 
     def start(self, eventually: Callable[..., None]) -> None:
         self._thread.start()
-        eventually(lambda: self._errors or (self._folder / "control.sock").exists(), "the control socket")
+        eventually(lambda: self._errors or self._answers(), "the control socket")
         eventually(lambda: self.view()["screen"] == "idle", "an idle terminal")
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.tell(do="status"))
+        except OSError:
+            return False
 
     def stop(self) -> None:
         self._stopping.set()
@@ -356,13 +363,15 @@ def test_somebody_is_led_through_a_session_by_the_screen(
     village.stop()
     (record,) = village.links(CertificationRecord, RECORD_TYP)
     assert complaints == []
-    # A busy machine may miss a blink; whatever was decided is what was shown, and by which actions.
+    # Real time on a busy machine may miss a blink or ask twice; what was decided, and by which actions, is what was shown.
     outcome = record.decision.outcome
     named = Outcome.NOT_CERTIFIED if outcome is Outcome.PRESENTATION_ATTACK else outcome
     assert words["texts"]["outcome"][str(named)] in shown
     asked = [words["lines"][str(asked.action)] for asked in record.challenge]
-    assert asked
-    assert [line for line in seen if line in set(asked)] == asked
+    assert asked or outcome not in {Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN}
+    assert [line for line, _ in itertools.groupby(line for line in seen if line in set(asked))] == [
+        line for line, _ in itertools.groupby(asked)
+    ]
     assert LIANG.number not in left
     assert LIANG.number[:6] not in left
 
