@@ -10,7 +10,7 @@ const SHOWN_MS = 10_000;
 /** The terminal speaks every 3 s, if only to say that it is there. */
 const SILENCE_MS = 10_000;
 const AGAIN_MS = [300, 700, 1500];
-/** A finger that comes down twice must not answer the next question, too. */
+/** A finger that comes down twice meant it once, and must not answer the next question, too. */
 const SETTLING_MS = 350;
 const PICTURE_AGAIN_MS = 1000;
 const PROGRAM = ["/", ...["app", "dom", "pad", "pages", "staff", "words"].map((name) => `/static/${name}.js`), "/static/style.css"];
@@ -43,8 +43,9 @@ let clearing = null;
 let settling = null;
 let pending = null;
 let program = null;
-/** A result that has been shown its time: told again, it is not shown again. */
-let passed = null;
+/** What is shown for its time only, and since when: told again, it gets no more time, and none after it. */
+let passing = { content: null, since: 0 };
+let lastTouch = { what: null, at: 0 };
 
 function fresh() {
   return { typed: nothingTyped(), mode: null, search: "", isSearching: false, more: 0, page: 0, hushed: false, isLineOver: false };
@@ -78,6 +79,11 @@ const ui = {
     ui.touch("take");
   },
   touch(kind, value = "") {
+    // Of a PIN or a number nothing is kept to compare with.
+    const what = /^(pin|number|date)$/.test(kind) ? kind : `${kind} ${value}`;
+    const at = performance.now();
+    if (lastTouch.what === what && at - lastTouch.at < SETTLING_MS) return;
+    lastTouch = { what, at };
     // Whoever does not answer is missed by the stream of views; a touch is never sent twice.
     fetch("/touch", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ kind, value }) }).catch(() => {});
   },
@@ -94,13 +100,16 @@ function pageOf({ screen, task, step, operator, slip }) {
   return JSON.stringify([screen, task, step, Boolean(operator), slip]);
 }
 
-function contentOf({ screen, result, slip, task }) {
-  return JSON.stringify([screen, result, slip, task]);
+function contentOf({ screen, slip, task }) {
+  return JSON.stringify([screen, slip, task]);
 }
 
 function take(found) {
-  if (passed === contentOf(found)) return;
-  passed = null;
+  if (PASSING.has(found.screen)) {
+    if (passing.content === contentOf(found) && timeLeft() <= 0) return;
+  } else {
+    passing = { content: null, since: 0 };
+  }
   const isAnother = view === null || pageOf(found) !== pageOf(view);
   if (found.photo?.state === "taken" && view?.photo?.state !== "taken") ui.photoNumber += 1;
   if (found.has_picture && !view?.has_picture) ui.pictureNumber += 1;
@@ -110,8 +119,6 @@ function take(found) {
   if (hasSpoken) ui.local.isLineOver = false;
   if (isAnother || (found.screen === "idle" && hasSpoken)) watchTime();
   draw();
-  // For whoever watches the page from outside: how many views it has drawn.
-  document.body.dataset.drawn = Number(document.body.dataset.drawn ?? 0) + 1;
 }
 
 /** A fault of this page is told to whoever looks for one, and shows nothing about anybody. */
@@ -122,6 +129,8 @@ function takeSafely(found) {
     reportError(error);
     cover(found.language);
   }
+  // For whoever watches the page from outside: how many views have come to it.
+  document.body.dataset.taken = Number(document.body.dataset.taken ?? 0) + 1;
 }
 
 /** Begin a page: with nothing typed, except a number that could not be read. */
@@ -136,13 +145,15 @@ function watchTime() {
   clearTimeout(clearing);
   if (PASSING.has(view.screen)) {
     ui.photoNumber += 1;
-    clearing = setTimeout(() => {
-      passed = contentOf(view);
-      cover(view.language);
-    }, SHOWN_MS);
+    if (passing.content !== contentOf(view)) passing = { content: contentOf(view), since: performance.now() };
+    clearing = setTimeout(() => cover(view.language), timeLeft());
   } else if (view.screen === "idle") {
     clearing = setTimeout(() => ui.set({ isLineOver: true }), SHOWN_MS);
   }
+}
+
+function timeLeft() {
+  return passing.since + SHOWN_MS - performance.now();
 }
 
 /** Show nothing about anybody until the terminal says something new. */
@@ -213,7 +224,9 @@ function settle() {
   settling = setTimeout(() => document.body.classList.remove("settling"), SETTLING_MS);
 }
 
+document.addEventListener("pointerdown", () => document.body.classList.remove("by-keys"));
 document.addEventListener("keydown", (event) => {
+  document.body.classList.add("by-keys");
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
   const isInput = event.target instanceof HTMLInputElement;
   const isButton = event.target instanceof HTMLButtonElement;

@@ -94,7 +94,8 @@ export function session(view, w, ui) {
   const picture = view.has_picture && livePicture(w, ui, "oval");
   const action = view.action && animation(view.action, text);
   const layout = view.action ? ".acting" : view.has_picture ? ".looking" : ".waiting";
-  const main = h(`div.session${layout}`, {}, h("h1", { tabindex: "-1", "data-key": "line" }, text), picture, action);
+  const pair = (picture || action) && h("div.pair", { "data-key": "pair" }, picture, action);
+  const main = h(`div.session${layout}`, {}, h("h1", { tabindex: "-1", "data-key": "line" }, text), pair);
   return { said: text, main, buttons: [repeatButton(w, ui), cancelButton(w, ui)] };
 }
 
@@ -202,10 +203,12 @@ export function numberEntry(view, w, ui, title, more = null) {
   ui.onType = onKey;
   ui.onEnter = send;
   const head = headline(view, w, ui, title);
+  // What did not work may take its room until the next key.
+  const hasKinds = Boolean(more) || !isProblemShown(view, ui);
   const main = h(
     `div.entry${isLetters ? ".spelling" : ""}`,
     {},
-    h("div.left", {}, head, h("div.row", { "data-key": "kinds" }, kindButton, more), h("div.fields", { "data-key": "fields" }, fields), ok),
+    h("div.left", {}, head, hasKinds && h("div.row", { "data-key": "kinds" }, kindButton, more), h("div.fields", { "data-key": "fields" }, fields), ok),
     pad,
   );
   return { main };

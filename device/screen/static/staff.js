@@ -93,7 +93,8 @@ export function status(view, w, ui) {
   const main = h(
     "div.status",
     {},
-    h("h1.large", { tabindex: "-1" }, counts || w("page", "status")),
+    h("h1", { tabindex: "-1" }, w("page", "status")),
+    counts && h("p.large", {}, counts),
     warnings.length ? h("ul", {}, warnings) : h("p.large", {}, w("page", "no_warnings")),
   );
   return { said: w("page", "status"), main, buttons: [back(w, ui)] };

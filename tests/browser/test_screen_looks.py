@@ -1,0 +1,270 @@
+"""How every page looks in a real browser: sizes, contrast, what is touched, and that everything fits, in both languages."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from device.desk.events import (
+    AnswerRefused,
+    CaseStored,
+    CourierMoved,
+    DateChecked,
+    DeskEvent,
+    NamesFound,
+    OptionsFound,
+    PersonFound,
+    PhotoFailed,
+    PhotoTaken,
+    ProxyFound,
+    ResultCame,
+    Service,
+    ServiceMoved,
+    SignedIn,
+    SignInRefused,
+    SlipChecked,
+    StandingCame,
+    Touched,
+    WitnessFound,
+)
+from device.desk.state import Desk
+from device.desk.tasks import STEPS, TASKS, Step, Task
+from device.desk.view import (
+    CountsView,
+    CourierView,
+    NameRow,
+    Option,
+    PhotoCheckView,
+    ResultView,
+    SlipView,
+    StaffWarning,
+    Touch,
+    TouchKind,
+)
+from device.session.acquiring import CLAIM_LINES
+from device.session.commands import Line
+from device.vision.frame import Frame
+from protocol.cases import PhotoRole
+from protocol.challenge import Action
+from protocol.outcomes import Outcome
+from protocol.staff import Role
+
+pytestmark = pytest.mark.browser
+
+MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
+SIZES = {"small": (800, 480), "wide": (1024, 600), "large": (1280, 800)}
+UNTIL = date(2027, 11, 28)
+SLIP = "LCS1:" + "6BF2 $%*+-./:0A" * 30
+WORKER = SignedIn("w-1", "Wang Xiulan", tuple(Role))
+NAMES = tuple(
+    NameRow(place, name, 1930 + place, "Dongshan Village, East")
+    for place, name in enumerate(
+        (
+            "王桂英",
+            "李秀珍",
+            "欧阳玉梅",
+            "张德福",
+            "买买提·艾合买提",
+            "Margaret Elizabeth Featherstone",
+            "𠮷田",
+            "陈淑芳",
+        )
+    )
+)
+PLACES = tuple(Option(f"p-{number}", f"东山县第{number}村民委员会") for number in range(1, 24))
+FREE = ServiceMoved(Service.FREE, line="welcome")
+COUNTS = StandingCame(CountsView(1234, 1187, 2), tuple(StaffWarning))
+LONGEST_PROBLEM = Line.OFFLINE_LIMIT.value
+
+
+def touch(kind: TouchKind, value: str = "") -> Touched:
+    return Touched(Touch(kind, value))
+
+
+def busy(line: str, action: str | None = None, *, is_seen: bool = True) -> ServiceMoved:
+    return ServiceMoved(Service.BUSY, line=line, action=action, is_seen=is_seen)
+
+
+def sessions() -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
+    """Pages of a session: every line that can be said with the picture, every action, every outcome."""
+    # Lines after the outcomes begin belong to other pages.
+    for line in list(Line)[list(Line).index(Line.LOOK_HERE) : list(Line).index(Line.ONE_MOMENT)]:
+        action = line.value if line.value in set(Action) else None
+        yield f"session-{line}", (FREE, busy(line.value, action))
+    yield "session-comparing", (FREE, busy("one_moment", is_seen=False))
+    for outcome in Outcome:
+        until = UNTIL if outcome is Outcome.CERTIFIED else None
+        for slip in (SLIP, None):
+            yield (
+                f"result-{outcome}{'' if slip else '-without-slip'}",
+                (
+                    FREE,
+                    busy("one_moment"),
+                    ResultCame(ResultView(outcome.value, until, slip)),
+                    ServiceMoved(Service.REPORTING, line=outcome.value),
+                ),
+            )
+    yield "result-not_stored", (FREE, busy("one_moment"), ServiceMoved(Service.REPORTING, line="not_stored"))
+
+
+def pages() -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
+    """Pages without a session."""
+    yield "starting", ()
+    yield "idle", (FREE, COUNTS)
+    for line in sorted(CLAIM_LINES.values()):
+        yield f"idle-{line}", (FREE, COUNTS, ServiceMoved(Service.FREE, line=line.value))
+    yield "number", (FREE, touch(TouchKind.BEGIN))
+    yield (
+        "number-refused",
+        (
+            FREE,
+            touch(TouchKind.BEGIN),
+            touch(TouchKind.NUMBER, "1"),
+            ServiceMoved(Service.FREE, line=LONGEST_PROBLEM),
+        ),
+    )
+    yield "working", (FREE, touch(TouchKind.BEGIN), touch(TouchKind.NUMBER, "1"))
+    yield "sign_in", (FREE, touch(TouchKind.SIGN_IN))
+    yield "sign_in-refused", (FREE, touch(TouchKind.SIGN_IN), SignInRefused("pin_wrong"))
+    yield "sign_in-locked", (FREE, touch(TouchKind.SIGN_IN), SignInRefused("sign_in_locked", 300))
+    yield "menu", (FREE, WORKER, COUNTS)
+    yield "status", (FREE, WORKER, COUNTS, touch(TouchKind.TASK, Task.STATUS), COUNTS)
+    yield "status-quiet", (FREE, WORKER, touch(TouchKind.TASK, Task.STATUS), StandingCame(CountsView(0, 0), ()))
+    yield "slip", (FREE, SlipChecked(SlipView("valid", "certified", UNTIL)))
+    yield "slip-over", (FREE, SlipChecked(SlipView("certification_over", "certified", UNTIL)))
+    yield "slip-review", (FREE, SlipChecked(SlipView("valid", "review")))
+    yield "slip-foreign", (FREE, SlipChecked(SlipView("other_fleet")))
+    yield "out_of_order", (FREE, ServiceMoved(Service.OUT_OF_ORDER, line="out_of_order"))
+
+
+def steps() -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
+    """Every step of every task, and the states that a step goes through."""
+    for task, rule in TASKS.items():
+        so_far: tuple[DeskEvent, ...] = (FREE, WORKER, COUNTS, touch(TouchKind.TASK, task))
+        for step in rule.steps:
+            name = f"{task}-{step}"
+            for state, events in _states(step):
+                yield f"{name}{state}", (*so_far, *events)
+            so_far += _answer(step)
+        if rule.case is not None:
+            yield f"{task}-done", (*so_far, CaseStored())
+
+
+def _states(step: Step) -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
+    match STEPS[step].kind:
+        case "person":
+            yield "", ()
+            yield "-refused", (AnswerRefused("card_foreign"),)
+            if step is Step.PERSON:
+                yield "-names", (NamesFound(NAMES, has_more=True),)
+                yield "-names-refused", (NamesFound(NAMES, has_more=True), AnswerRefused("card_expired"))
+        case "place":
+            yield "-receiver", (OptionsFound((Option("receiver"), Option("none"))),)
+            yield "-many", (OptionsFound(PLACES),)
+        case "witness":
+            yield "", ()
+            yield "-refused", (AnswerRefused("witness_is_worker"),)
+        case "photo":
+            role = STEPS[step].role
+            assert role is not None
+            yield "", ()
+            yield "-taking", (touch(TouchKind.TAKE),)
+            yield "-taken", (touch(TouchKind.TAKE), PhotoTaken(role, _checks(step)))
+            yield "-failed", (touch(TouchKind.TAKE), PhotoFailed(role, "camera_lost"))
+        case "date":
+            yield "", ()
+            yield "-refused", (AnswerRefused("date_unreadable"),)
+        case "stick":
+            yield "-none", (OptionsFound(()),)
+            two = OptionsFound((Option("/media/a", "LIFECERT-2026-NORTH"), Option("/media/b", "STICK")))
+            yield "-two", (two,)
+            yield "-running", (two, CourierMoved(CourierView("running", 480, 12, 1234)))
+            yield "-done", (two, CourierMoved(CourierView("done", 1234, 1187, 1234)))
+            yield "-failed", (two, CourierMoved(CourierView("failed"), "stick_removed"), two)
+        case _:
+            yield "", ()
+
+
+def _checks(step: Step) -> tuple[PhotoCheckView, ...]:
+    most = ("resolution", "bytes", "one_face", "face_quality", "white_ground", "same_face")
+    few = ("resolution", "bytes")
+    names = few if STEPS[step].role is PhotoRole.AUTHORITY else most
+    return tuple(PhotoCheckView(name, name != "white_ground") for name in names)
+
+
+def _answer(step: Step) -> tuple[DeskEvent, ...]:
+    rule = STEPS[step]
+    match rule.kind:
+        case "person":
+            return (PersonFound("欧阳玉梅") if step is Step.PERSON else ProxyFound(),)
+        case "choice":
+            return (touch(TouchKind.CHOOSE, rule.options[0]),)
+        case "place":
+            return (OptionsFound(PLACES), touch(TouchKind.CHOOSE, PLACES[0].code))
+        case "witness":
+            return (WitnessFound(None),)
+        case "photo":
+            assert rule.role is not None
+            return (touch(TouchKind.TAKE), PhotoTaken(rule.role, _checks(step)), touch(TouchKind.KEEP))
+        case "date":
+            return (DateChecked(date(2026, 11, 28)),)
+        case "confirm":
+            return (touch(TouchKind.CONFIRM),)
+        case _:
+            return ()
+
+
+SCENES: dict[str, tuple[DeskEvent, ...]] = {
+    name: events for some in (pages(), sessions(), steps()) for name, events in some
+}
+
+
+@pytest.fixture
+def picture(terminal: Any) -> Iterator[None]:
+    """Somebody before the camera, and a picture that was taken."""
+    pixels = np.full((480, 640, 3), (110, 130, 140), np.uint8)
+    cv2.ellipse(pixels, (320, 250), (90, 125), 0, 0, 360, (226, 188, 160), -1)
+    terminal.screen.show_photo(cv2.imencode(".jpg", pixels[:, :, ::-1])[1].tobytes())
+    stopping = threading.Event()
+
+    def play() -> None:
+        number = 0
+        while not stopping.wait(0.1):
+            number += 1
+            terminal.finder.show(Frame(pixels, number, number))
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    yield
+    stopping.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("picture")
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page_can_be_read_and_touched_and_fits(
+    language: str, size: str, terminal: Any, watch: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = Path(os.environ.get("LIFECERT_SCREENSHOTS", tmp_path)) / f"{language}-{size}"
+    folder.mkdir(parents=True, exist_ok=True)
+    terminal.feed()
+    shown = watch(*SIZES[size], reduced_motion="reduce" if size == "large" else "no-preference")
+    wrong: dict[str, list[str]] = {}
+    for name, events in SCENES.items():
+        terminal.desk = Desk(usual=language, language=language)
+        shown.show(*events)
+        shown.wait_for_pictures()
+        found = shown.page.evaluate(MEASURE)
+        if found:
+            wrong[name] = found
+        shown.page.screenshot(path=folder / f"{name}.png")
+    assert not wrong, "\n".join(f"{name}: {what}" for name, found in wrong.items() for what in found)
