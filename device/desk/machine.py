@@ -89,6 +89,8 @@ def advance(desk: Desk, event: DeskEvent) -> Move:
 
 def _touch(desk: Desk, event: Touched) -> Move:
     touch = event.touch
+    if touch.kind is TouchKind.STAY:
+        return desk, touched_again(desk)
     handle = _ANYWHERE.get(touch.kind) or _BY_PAGE.get((desk.screen, touch.kind))
     if handle is None and desk.screen is Screen.STEP:
         handle = touch_step

@@ -91,6 +91,8 @@ class TouchKind(StrEnum):
     """Wants to type a number."""
     NUMBER = "number"
     """The number, preceded by `kind:` where one was chosen."""
+    STAY = "stay"
+    """Somebody types: nothing is sent before the end, and whoever is slow is still there."""
     REPEAT = "repeat"
     CANCEL = "cancel"
     """Ends what is going on: a session, a task, the typing."""

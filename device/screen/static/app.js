@@ -13,6 +13,8 @@ const AGAIN_MS = [300, 700, 1500];
 /** A finger that comes down twice meant it once, and must not answer the next question, too. */
 const SETTLING_MS = 350;
 const PICTURE_AGAIN_MS = 1000;
+const STAY_MS = 10_000;
+const TYPED = new Set(["number", "sign_in", "step"]);
 const PROGRAM = ["/", ...["app", "dom", "pad", "pages", "staff", "words"].map((name) => `/static/${name}.js`), "/static/style.css"];
 
 const PAGES = {
@@ -251,6 +253,18 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("mousedown", (event) => {
   if (event.target.closest?.(".key")) event.preventDefault();
 });
+let stayedAt = -Infinity;
+
+/** Nothing typed is sent before the end: that somebody is there is, or a slow hand would be taken for one that is gone. */
+function stay() {
+  if (!TYPED.has(view?.screen) || performance.now() - stayedAt < STAY_MS) return;
+  stayedAt = performance.now();
+  ui.touch("stay");
+}
+
+document.addEventListener("click", (event) => event.target.closest?.(".key") && stay());
+document.addEventListener("keydown", stay);
+document.addEventListener("input", stay);
 for (const name of ["contextmenu", "dragstart"]) document.addEventListener(name, (event) => event.preventDefault());
 // Should a browser keep pages it has left, it keeps an empty one.
 addEventListener("pagehide", () => cover());

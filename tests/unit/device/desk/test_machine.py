@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -60,7 +61,7 @@ from device.desk.events import (
     WitnessFound,
 )
 from device.desk.machine import advance
-from device.desk.state import Answers, Desk, rule_of, view_of
+from device.desk.state import QUIET_S, Answers, Desk, rule_of, view_of
 from device.desk.tasks import TASKS, Step, Task
 from device.desk.view import (
     CountsView,
@@ -69,6 +70,7 @@ from device.desk.view import (
     Option,
     PhotoCheckView,
     PhotoView,
+    Problem,
     ResultView,
     Screen,
     SlipView,
@@ -394,6 +396,15 @@ def test_out_of_order_an_operator_still_gets_at_the_stick() -> None:
     played.touch(TouchKind.SIGN_IN).play(WORKER).touch(TouchKind.TASK, Task.COURIER)
     assert played.step is Step.STICK
     assert played.touch(TouchKind.CANCEL).touch(TouchKind.SIGN_OUT).screen is Screen.OUT_OF_ORDER
+
+
+def test_whoever_types_slowly_is_not_taken_for_somebody_who_left() -> None:
+    played = Played().touch(TouchKind.BEGIN)
+    before = replace(played.desk, problem=Problem.PERSON_UNKNOWN)
+    after, commands = advance(before, Touched(Touch(TouchKind.STAY)))
+    assert (after, commands) == (before, (StartDeskTimer(DeskTimer.QUIET, QUIET_S),))
+    idle = Played().touch(TouchKind.STAY)
+    assert idle.last == ()
 
 
 def test_who_goes_away_is_signed_out_and_forgotten() -> None:
