@@ -53,7 +53,7 @@
     const box = one.getBoundingClientRect();
     if (!one.closest("picture") && !isInside(box, screen)) found.push(`${name(one)}: outside`);
   }
-  const targets = [...document.querySelectorAll("button, input, .field[tabindex]")];
+  const targets = [...document.querySelectorAll("button, input, .field[tabindex]")].filter((one) => one.getClientRects().length);
   for (const one of targets) {
     const box = one.getBoundingClientRect();
     const least = one.closest("#bar") ? 96 : 56;
