@@ -366,10 +366,25 @@ def list_outbox(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption =
 
 @outbox_app.command("retry")
 def retry_outbox(config: ConfigOption = _DEFAULT_CONFIG) -> None:
-    """Send all refused records again: after the fleet or this terminal's registration was put right."""
+    """Send all refused records and pictures again: after the fleet or this terminal's registration was put right."""
+    from device.adapters.attachments_sqlite import SqliteAttachmentStore
+    from device.errors import DeviceError
+
+    settings = _load(config)
     with _outbox(config) as outbox:
         number = outbox.retry_refused(outbox.counts().refused)
     typer.echo(f"{number} records will be sent again")
+    if not settings.attachments_path.exists():
+        return
+    try:
+        store = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
+        try:
+            pictures = store.retry_refused()
+        finally:
+            store.close()
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+    typer.echo(f"{pictures} pictures will be sent again")
 
 
 @references_app.command("erase")

@@ -491,6 +491,9 @@ class AttachmentStore(Protocol):
     def settle(self, items: Sequence[ReceiptItem]) -> None:
         """Apply a receipt: what the fleet has is deleted, what it refuses is kept aside; unknown digests are ignored."""
 
+    def retry_refused(self) -> int:
+        """Let everything the fleet refused wait again; return how many that are."""
+
     def drop(self, sha256s: Sequence[str]) -> None:
         """Delete pictures whose case could not be stored."""
 

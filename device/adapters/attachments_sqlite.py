@@ -80,6 +80,11 @@ class SqliteAttachmentStore:
             db.executemany("DELETE FROM attachment WHERE sha256 = ?", gone)
             db.executemany("UPDATE attachment SET refused = 1 WHERE sha256 = ?", refused)
 
+    def retry_refused(self) -> int:
+        """Let everything refused wait again, oldest first as ever, and return how many that are."""
+        with self._database.writing() as db:
+            return db.execute("UPDATE attachment SET refused = 0 WHERE refused = 1").rowcount
+
     def drop(self, sha256s: Sequence[str]) -> None:
         """Delete pictures whose case could not be stored."""
         with self._database.writing() as db:

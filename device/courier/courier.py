@@ -325,7 +325,9 @@ class Courier:
         address = self._address(Bundle.RECORDS)
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
         if retried:
-            logger.info("refused records are sent again count=%d", retried)
+            # The same cause refused their pictures. Without it nothing is tried: what is wrong in itself would go out at every turn.
+            pictures = self._parts.attachments.retry_refused()
+            logger.info("refused records are sent again count=%d pictures=%d", retried, pictures)
         with make_bundle(root, address) as folder:
             writer = BundleWriter(
                 folder,

@@ -314,6 +314,12 @@ class MemoryAttachments:
             else:
                 self._kept.pop(item.sha256, None)
 
+    def retry_refused(self) -> int:
+        """Let everything refused wait again."""
+        number = len(self._refused)
+        self._refused.clear()
+        return number
+
     def drop(self, sha256s: Sequence[str]) -> None:
         """Delete pictures."""
         for sha256 in sha256s:

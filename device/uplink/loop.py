@@ -204,7 +204,9 @@ class Uplink:
         self._is_link_down = False
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
         if retried:
-            logger.info("refused records are sent again count=%d", retried)
+            # The same cause refused their pictures. Without it nothing is tried: what is wrong in itself would go out at every turn.
+            pictures = self._parts.attachments.retry_refused()
+            logger.info("refused records are sent again count=%d pictures=%d", retried, pictures)
 
     def _turn(self) -> None:
         self._alive()

@@ -101,6 +101,15 @@ def test_the_same_picture_is_kept_once_and_a_dropped_one_not_at_all(attachments)
     assert attachments.count() == 0
 
 
+def test_what_was_refused_waits_again_when_it_is_retried(attachments):
+    refused, other = attachments.put([b"one", b"two"])
+    attachments.settle([ReceiptItem(sha256=refused, verdict=Verdict.REFUSED)])
+    assert attachments.count() == 1
+    assert attachments.retry_refused() == 1
+    assert [item.sha256 for item in attachments.waiting(9)] == [refused, other]
+    assert attachments.retry_refused() == 0
+
+
 def test_what_does_not_fit_is_stored_not_at_all(attachments):
     with pytest.raises(AttachmentsFull):
         attachments.put([bytes(100 * KIB), bytes([1]) * 300 * KIB])

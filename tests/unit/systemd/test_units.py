@@ -117,6 +117,12 @@ def test_the_screen_has_one_port_on_loopback_that_the_terminal_gets_and_the_brow
     assert command.endswith(f" http://{listens}/")
 
 
+def test_the_uplink_does_not_reach_the_screen_but_the_resolver() -> None:
+    (listens,) = lines(PORT, "ListenStream")
+    (denied,) = lines(ROOT / "systemd" / "lifecert-uplink.service", "IPAddressDeny")
+    assert {listens.partition(":")[0], "::1"} == set(denied.split())
+
+
 def test_the_browser_reaches_loopback_alone_keeps_nothing_and_is_always_started_again() -> None:
     assert lines(KIOSK, "User") == ["lifecert-kiosk"]
     assert lines(KIOSK, "IPAddressDeny") == ["any"]

@@ -386,3 +386,17 @@ def test_acknowledged_records_are_purged(world: World) -> None:
     sha256 = world.record()
     world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256)), *[nothing] * 65)
     assert world.outbox.counts().acknowledged == 0
+
+
+def test_pictures_that_were_refused_with_records_that_may_be_cured_go_again_with_them(world: World) -> None:
+    def lose() -> None:
+        raise LinkDown("gone")
+
+    def refuse() -> None:
+        world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=Verdict.REFUSED, reason="retired_terminal"))
+
+    sha256 = world.record()
+    (picture,) = world.attachments.put([b"sealed"])
+    world.attachments.settle([ReceiptItem(sha256=picture, verdict=Verdict.REFUSED)])
+    world.run(nothing, refuse, *[nothing] * 30, lose, *[nothing] * 30)
+    assert set(world.link.sent(Kind.ATTACHMENT)) == {b"sealed"}
