@@ -19,7 +19,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from device.adapters.outbox_sqlite import SqliteOutbox
-from protocol.envelope import seal, sha256_of, sign, verify
+from protocol.envelope import seal, sha256_of, sign, typ_of, verify
 from protocol.keys import PrivateKey
 from protocol.policy import POLICY_TYP, default_policy
 from protocol.presence import PRESENCE_TYP, Presence
@@ -204,7 +204,8 @@ class FakeFleet:
                 if self.answers and (page := self.page(request)) is not None:
                     self.send(Kind.ROSTER, self.sealed(page))
             else:
-                checked(RECORD_TYP)
+                # A record, or an event such as that of a message refused.
+                checked(typ_of(message.payload))
                 digest = sha256_of(message.payload)
                 self.stored[digest] += 1
                 if self.answers:
