@@ -23,12 +23,9 @@ from device.desk.events import (
     DeskEvent,
     DeskTimer,
     DeskTimerExpired,
-    NamesFound,
     OptionsFound,
-    PersonFound,
     PhotoFailed,
     PhotoTaken,
-    ProxyFound,
     ResultCame,
     Service,
     ServiceMoved,
@@ -39,12 +36,11 @@ from device.desk.events import (
     WitnessFound,
 )
 from device.desk.machine import advance
-from device.desk.state import BY_RECEIVER, NO_PLACE, Desk, view_of, waits_for_picture
+from device.desk.state import Desk, view_of, waits_for_picture
 from device.desk.view import (
     CountsView,
     CourierView,
     Language,
-    NameRow,
     Option,
     PhotoCheckView,
     Problem,
@@ -56,27 +52,25 @@ from device.desk.view import (
     View,
 )
 from device.errors import DeviceError
-from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Labelled, Positioner, StaffStore
-from device.runner.casework import CaseNotKept, Casework, Held
-from device.runner.claims import Chosen, ClaimUnfit, look_up
+from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Positioner, StaffStore
+from device.runner.casework import CaseNotKept, Casework
+from device.runner.directory import Directory
 from device.runner.events import EventLog
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.orders import Aim, ForgetStills, PictureNotTaken, PictureTaken, TakeStill
 from device.runner.records import Identity
 from device.runner.sign_in import Refused, SignInGuard
-from device.session.acquiring import CLAIM_LINES
 from device.session.commands import Command, Line, Prompt, SetLamp
 from device.session.events import ClaimProblem, ClaimRefused, Fault, FaultRaised
 from device.session.machine import UNDER_WAY, Session, State
 from protocol.cases import PhotoRole
 from protocol.challenge import Action
-from protocol.errors import Malformed, ProtocolError
+from protocol.errors import ProtocolError
 from protocol.events import EventKind
 from protocol.offline import OfflineLevel, OfflineReason
 from protocol.policy import PathName
-from protocol.staff import PlaceName
 from protocol.times import DeviceTime
-from protocol.visits import Place, Visit
+from protocol.visits import Visit
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +81,6 @@ _GARBAGE_NS = 60_000_000_000
 """So many texts that are no document within so long are no person's mistakes but a reader's fault."""
 _MIND_NS = 1_000_000_000
 """The uplink confirms records in a process of its own; a second is soon enough for a person who looks at the counter."""
-NAMES_ON_A_PAGE = 8
-"""As many as are read and touched with ease on a small screen."""
 _ACTIONS = frozenset(Action)
 _SERVICE = {
     State.IDLE: Service.FREE,
@@ -153,7 +145,14 @@ class FrontDesk:
         self._parts = parts
         self._guard = SignInGuard(parts.staff, ports.clock, today=parts.today)
         self._timers: dict[DeskTimer, int] = {}
-        self._names: tuple[Labelled, ...] = ()
+        self._directory = Directory(
+            ports.references,
+            parts.staff,
+            parts.casework,
+            features_sha256=identity.features_sha256,
+            today=parts.today,
+            positioner=parts.positioner,
+        )
         self._moved = ServiceMoved(Service.STARTING)
         self._shown: View | None = None
         self._lost: set[Fault] = set()
@@ -394,15 +393,15 @@ class FrontDesk:
     def _carry_out_step(self, command: asked.DeskCommand) -> DeskEvent | None:
         match command:
             case asked.FindPerson(text, is_proxy):
-                return self._find(text, is_proxy=is_proxy)
+                return self._directory.find(text, is_proxy=is_proxy)
             case asked.ChoosePerson(position):
-                return self._choose(position)
+                return self._directory.choose(position)
             case asked.Search(part, page):
-                return self._search(part, page)
+                return self._directory.search(part, page)
             case asked.FindWitness(text, worker):
                 return self._witness(text, worker)
             case asked.FindPlaces():
-                return self._places()
+                return self._directory.places()
             case asked.FindSticks():
                 return OptionsFound(self._parts.stick.sticks() if self._parts.stick is not None else ())
             case asked.RunCourier(stick):
@@ -432,7 +431,7 @@ class FrontDesk:
             return
         visit = None
         if command.visit_reason is not None:
-            place = self._place(command.place)
+            place = self._directory.place(command.place)
             visit = Visit(worker=command.operator, reason=command.visit_reason, place=place)
         policy = self._ports.policies.current()
         path = policy.paths.get(command.path) if policy is not None else None
@@ -465,71 +464,6 @@ class FrontDesk:
             whose = found.operator_id or "unknown"
             self._parts.events.note(kind, whose=whose, attempts=found.attempts, seconds=found.lock_s)
 
-    def _find(self, text: str, *, is_proxy: bool) -> DeskEvent:
-        try:
-            claimed = look_up(
-                text,
-                self._ports.references,
-                model_sha256=self._identity.features_sha256,
-                today=self._parts.today(),
-            )
-        except Malformed as error:
-            logger.info("claim refused why=%s", error)
-            return AnswerRefused(Line.CLAIM_UNREADABLE.value)
-        except ClaimUnfit as error:
-            logger.info("claim refused why=%s", error)
-            return AnswerRefused(CLAIM_LINES[error.problem].value)
-        except DeviceError as error:
-            logger.error("nobody can be looked up why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
-            return AnswerRefused(Problem.ROSTER_MISSING)
-        if claimed is None:
-            return AnswerRefused(Problem.ROSTER_MISSING)
-        held = Held(text, claimed)
-        if is_proxy:
-            self._parts.casework.proxy = held
-            return ProxyFound()
-        self._parts.casework.person = held
-        return PersonFound()
-
-    def _choose(self, position: int) -> DeskEvent:
-        if position >= len(self._names):
-            return AnswerRefused(Problem.PERSON_UNKNOWN)
-        labelled = self._names[position]
-        chosen = Chosen(labelled.document, labelled.token)
-        try:
-            claimed = look_up(
-                chosen,
-                self._ports.references,
-                model_sha256=self._identity.features_sha256,
-                today=self._parts.today(),
-            )
-        except DeviceError as error:
-            logger.error("nobody can be looked up why=%s", error)  # noqa: TRY400 - likewise
-            return AnswerRefused(Problem.ROSTER_MISSING)
-        if claimed is None:
-            return AnswerRefused(Problem.ROSTER_MISSING)
-        self._parts.casework.person = Held(chosen, claimed)
-        return PersonFound(labelled.label.name)
-
-    def _search(self, part: str, page: int) -> DeskEvent:
-        try:
-            found = self._ports.references.people(part, offset=page * NAMES_ON_A_PAGE, limit=NAMES_ON_A_PAGE + 1)
-        except DeviceError as error:
-            logger.error("no name list why=%s", error)  # noqa: TRY400 - likewise
-            return AnswerRefused(Problem.ROSTER_MISSING)
-        self._names = tuple(found[:NAMES_ON_A_PAGE])
-        places = {place.code: place.name for place in self._place_names()}
-        rows = tuple(
-            NameRow(
-                position,
-                labelled.label.name,
-                labelled.label.born,
-                None if labelled.label.place is None else places.get(labelled.label.place),
-            )
-            for position, labelled in enumerate(self._names)
-        )
-        return NamesFound(rows, has_more=len(found) > NAMES_ON_A_PAGE)
-
     def _witness(self, text: str, worker: str) -> DeskEvent:
         """Let a witness prove who they are as at sign-in, under the same counts and locks: a number alone could be anybody's."""
         found = self._guard.by_either(text)
@@ -539,24 +473,6 @@ class FrontDesk:
         self._note_refused(found)
         unknown = found.event.problem == Problem.CODE_UNKNOWN
         return AnswerRefused(Problem.WITNESS_UNKNOWN if unknown else found.event.problem)
-
-    def _places(self) -> DeskEvent:
-        receiver = (Option(BY_RECEIVER),) if self._parts.positioner is not None else ()
-        found = (*receiver, *(Option(place.code, place.name) for place in self._place_names()))
-        return OptionsFound(found or (Option(NO_PLACE),))
-
-    def _place_names(self) -> tuple[PlaceName, ...]:
-        staff = self._parts.staff.current()
-        return () if staff is None else staff.places
-
-    def _place(self, code: str | None) -> Place | None:
-        """Return the place of a visit: the position where there is one, with the chosen place's code."""
-        position = self._parts.positioner.place() if self._parts.positioner is not None else None
-        if position is None:
-            return None if code is None else Place(code=code, source="chosen")
-        if code is None:
-            return position
-        return position.model_copy(update={"code": code, "source": "both"})
 
     def _run_courier(self, stick: str) -> None:
         if self._parts.stick is None:
@@ -604,7 +520,7 @@ class FrontDesk:
 
     def _store(self, command: asked.StoreCase) -> DeskEvent:
         try:
-            self._parts.casework.store(command, place=self._place(None))
+            self._parts.casework.store(command, place=self._directory.place(None))
         except CaseNotKept as error:
             logger.error("case not stored why=%s", error)  # noqa: TRY400 - likewise
             return CaseNotStored(error.problem)
@@ -619,7 +535,7 @@ class FrontDesk:
         return StandingCame(counts, warnings)
 
     def _forget(self) -> None:
-        self._names = ()
+        self._directory.forget()
         self._still += 1
         self._parts.casework.forget()
         self._runner.order(ForgetStills())
