@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import os
 from dataclasses import dataclass, field
@@ -141,11 +140,6 @@ def load_keys(folder: Path) -> FleetKeys:
         cipher=FieldCipher(_read_secret(folder / _ENCRYPTION)),
         feature_keys=domains,
     )
-
-
-def as_wire_secret(secret: bytes) -> str:
-    """Return 32 secret bytes as the wire writes them: base64url without padding."""
-    return base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
 
 
 def _load(path: Path) -> PrivateKey:

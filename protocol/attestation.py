@@ -9,7 +9,6 @@ verifiable until the last day of its statement, also after it was retired.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,6 +16,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from protocol import base64url
 from protocol.envelope import sign, signature_of, verify, verify_detached
 from protocol.errors import Malformed, NotForUs, UnsupportedVersion
 from protocol.ids import FleetId, TerminalId
@@ -78,7 +78,7 @@ class TerminalAttestation(WireMessage):
             ProtocolError: if it does not hold or is about another one.
         """
         try:
-            payload, signature = _from_base64url(self.statement), _from_base64url(self.signature)
+            payload, signature = base64url.decode(self.statement), base64url.decode(self.signature)
         except (binascii.Error, ValueError) as error:
             raise Malformed(f"{self.TYPE}: statement or signature is not base64url") from error
         statement = read_statement(payload, signature, fleet_key)
@@ -150,8 +150,8 @@ def attest(statement: KeyStatement, key: PrivateKey, *, issued_at: datetime) -> 
         fleet_id=statement.fleet_id,
         terminal_id=statement.terminal_id,
         issued_at=issued_at,
-        statement=_to_base64url(signed.payload),
-        signature=_to_base64url(signed.signature),
+        statement=base64url.encode(signed.payload),
+        signature=base64url.encode(signed.signature),
     )
     return sign(message.to_bytes(), key=key, typ=ATTESTATION_TYP)
 
@@ -167,11 +167,3 @@ def read_attestation(token: bytes, fleet_key: PublicJwk) -> TerminalAttestation:
     message = TerminalAttestation.parse(found.payload)
     message.opened(fleet_key)
     return message
-
-
-def _to_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _from_base64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

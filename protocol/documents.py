@@ -9,7 +9,6 @@ by issue only (how often a permit was renewed) is left out of the number for tha
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from protocol import base64url
 from protocol.errors import Malformed
 from protocol.mrz import FILLER, parse_zone
 
@@ -136,7 +136,7 @@ def mask(document: IdentityDocument) -> MaskedDocument:
 def claim_token(document: IdentityDocument, key: bytes) -> str:
     """Return the keyed hash of a document: HMAC-SHA256 over kind, issuer and number, base64url without padding."""
     mac = hmac.new(key, document.text.encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+    return base64url.encode(mac)
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from protocol import base64url
 from protocol.errors import Malformed
 from protocol.wire import WirePart
 
@@ -71,7 +71,7 @@ class PublicJwk(WirePart):
 
 
 def _coordinate(number: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+    return base64url.encode(number.to_bytes(32, "big"))
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hmac
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final, Literal
@@ -28,7 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from pydantic import Field
 
-from protocol import base45
+from protocol import base45, base64url
 from protocol.documents import DocumentKind, IdentityDocument
 from protocol.envelope import sign, signature_of, verify_detached
 from protocol.errors import Malformed, NotForUs, SignatureInvalid, UnsupportedVersion
@@ -228,7 +227,7 @@ def _packed(card: ReferenceCard) -> bytes:
     try:
         fixed = _FIXED.pack(
             bytes.fromhex(card.card_id),
-            urlsafe_b64decode(card.claim_token + "="),
+            base64url.decode(card.claim_token),
             bytes.fromhex(card.subject_id),
             bytes.fromhex(reference.model_sha256),
             card.document_check,
@@ -266,8 +265,7 @@ def _unpacked(payload: bytes, key: CardKey) -> ReferenceCard:
         )
     except (ValueError, IndexError) as error:
         raise UnsupportedVersion("reference card: holds what this program does not know; update it") from error
-    claim = urlsafe_b64encode(token).rstrip(b"=").decode()
-    return ReferenceCard(card_id.hex(), claim, subject.hex(), document, check, reference)
+    return ReferenceCard(card_id.hex(), base64url.encode(token), subject.hex(), document, check, reference)
 
 
 def _signed_bytes(fleet_id: str, head: bytes, payload: bytes) -> bytes:
@@ -279,4 +277,4 @@ def _bound(fleet_id: str, head: bytes) -> bytes:
 
 
 def _derived(secret: str, purpose: bytes) -> bytes:
-    return HKDFExpand(algorithm=SHA256(), length=32, info=purpose).derive(urlsafe_b64decode(secret + "="))
+    return HKDFExpand(algorithm=SHA256(), length=32, info=purpose).derive(base64url.decode(secret))

@@ -6,7 +6,6 @@ sign-in is locked after some wrong ones. An operator code (QR) carries 128 rando
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -17,6 +16,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from protocol import base64url
 from protocol.errors import Malformed
 from protocol.ids import FleetId, OperatorId, PlaceCode, Sha256, TerminalId
 from protocol.wire import UtcTime, WireMessage, WirePart
@@ -116,8 +116,7 @@ class OperatorCode:
 
     def text(self) -> str:
         """Return what the QR code carries."""
-        secret = base64.urlsafe_b64encode(self.secret).rstrip(b"=").decode()
-        return f"{OPERATOR_CODE_PREFIX}{self.operator_id}.{secret}"
+        return f"{OPERATOR_CODE_PREFIX}{self.operator_id}.{base64url.encode(self.secret)}"
 
     def sha256(self) -> str:
         """Return the digest that stands in the staff list."""
@@ -133,7 +132,7 @@ def parse_operator_code(text: str) -> OperatorCode:
     found = _CODE.fullmatch(text.strip())
     if found is None:
         raise Malformed("operator code: not one of this kind")
-    return OperatorCode(found[1], base64.urlsafe_b64decode(found[2] + "=="))
+    return OperatorCode(found[1], base64url.decode(found[2]))
 
 
 def _is_pin(text: str) -> bool:

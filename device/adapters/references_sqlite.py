@@ -16,7 +16,6 @@ import logging
 import os
 import sqlite3
 import unicodedata
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from device.erasure import ErasureProof, erase_proof, files_of, overwrite
 from device.errors import KeyUnusable, ReferencesUnavailable, StoreUnusable
 from device.ports import Clock, Labelled
 from device.storage import Sealer, derived, load_or_make_key
+from protocol import base64url
 from protocol.reference_card import CardKeys
 from protocol.roster import RosterEntry, RosterPage
 from protocol.times import ClockSource, DeviceTime, best_guess
@@ -193,14 +193,14 @@ class SqliteReferenceStore:
         """Return the key for claim tokens, None when there is no roster, no complete one yet, or it has expired."""
         with self._database.reading() as db:
             head = self._head(db, in_force=True)
-        return None if head is None else _secret(self._secrets(head).claim_key)
+        return None if head is None else base64url.decode(self._secrets(head).claim_key)
 
     def feature_key(self, domain: str) -> bytes | None:
         """Return the rotation key of a key domain, None when unknown or expired."""
         with self._database.reading() as db:
             head = self._head(db, in_force=True)
         text = None if head is None else self._secrets(head).feature_keys.get(domain)
-        return None if text is None else _secret(text)
+        return None if text is None else base64url.decode(text)
 
     def enrolment_domain(self) -> str | None:
         """Return the key domain of references made on this terminal, None where it makes none or the roster has expired."""
@@ -521,7 +521,3 @@ def _microseconds(moment: datetime) -> int:
 def _folded(name: str) -> str:
     """Return what all ways of writing a name have in common."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
-def _secret(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

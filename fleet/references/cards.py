@@ -15,13 +15,14 @@ from sqlalchemy import Connection
 
 from fleet.clock import day_of
 from fleet.errors import FleetError, NotFound, Refused
-from fleet.keys import FleetKeys, as_wire_secret
+from fleet.keys import FleetKeys
 from fleet.references.domains import feature_keys
 from fleet.references.enrol import Enrolment, find_subject
 from fleet.store import cards, lives, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.subjects import StoredSubject
 from fleet.store.terminals import StoredTerminal, find_terminals
+from protocol import base64url
 from protocol.capture import FeatureReport
 from protocol.documents import parse_document
 from protocol.envelope import seal, sign
@@ -81,7 +82,7 @@ def rotate_key(database: Database, keys: FleetKeys, *, now: datetime) -> str:
         if len(cards.keys_in_use(connection)) >= MOST_CARD_KEYS:
             raise Refused(f"card keys: {MOST_CARD_KEYS} generations in use; give the oldest up first: card retire-key")
         key_id = os.urandom(_KEY_ID_BYTES).hex()
-        secret = as_wire_secret(os.urandom(_SECRET_BYTES))
+        secret = base64url.encode(os.urandom(_SECRET_BYTES))
         sealed = keys.cipher.encrypt(secret, subject_id=key_id, field_name="card_key")
         cards.add_key(connection, key_id, secret_sealed=sealed, now=now)
     return key_id

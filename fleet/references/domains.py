@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from fleet.errors import FleetError, NotFound, Refused
-from fleet.keys import FleetKeys, as_wire_secret
+from fleet.keys import FleetKeys
 from fleet.store import lives, rosters
 from fleet.store.database import Database
 from fleet.store.terminals import find_terminals
+from protocol import base64url
 from protocol.references import KEY_BYTES, MAX_REKEYS, Reference, encode_features, rekey
 
 CHUNK = 200
@@ -42,7 +42,7 @@ class Rotated:
 def feature_keys(connection: Connection, keys: FleetKeys) -> dict[str, bytes]:
     """Return the rotation secret of every key domain: those in files and those in the database."""
     return keys.feature_keys | {
-        stored.domain: _secret(
+        stored.domain: base64url.decode(
             keys.cipher.decrypt(stored.secret_sealed, subject_id=stored.domain, field_name="feature_key")
         )
         for stored in lives.domains(connection)
@@ -108,7 +108,7 @@ def _successor(connection: Connection, keys: FleetKeys, domain: str, *, now: dat
             return known.domain
     found = _GENERATION.search(domain)
     new = f"{domain[: found.start()]}-r{int(found[1]) + 1}" if found else f"{domain}-r1"
-    secret = as_wire_secret(os.urandom(KEY_BYTES))
+    secret = base64url.encode(os.urandom(KEY_BYTES))
     sealed = keys.cipher.encrypt(secret, subject_id=new, field_name="feature_key")
     lives.add_domain(connection, lives.StoredDomain(new, sealed, domain), now=now)
     return new
@@ -131,7 +131,3 @@ def _move(connection: Connection, subject_id: str, old: str, new: str, known: di
     if moved:
         rosters.touch(connection, subject_id)
     return moved
-
-
-def _secret(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=")

@@ -8,12 +8,13 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from fleet.admission import ROSTER_VALIDITY
-from fleet.keys import FleetKeys, as_wire_secret
+from fleet.keys import FleetKeys
 from fleet.references.domains import current_domain, feature_keys
 from fleet.references.labels import labels_of
 from fleet.store.rosters import RosterChange, changes_after, has_names, set_pushed
 from fleet.store.subjects import usable_references
 from fleet.store.terminals import StoredTerminal
+from protocol import base64url
 from protocol.envelope import seal, sign
 from protocol.references import Reference
 from protocol.roster import PAGE_ENTRIES, ROSTER_TYP, RosterEntry, RosterPage, SubjectLabel
@@ -47,7 +48,7 @@ class RosterIssuer:
         """
         after = have if have <= terminal.roster_version else 0
         pages: list[bytes] = []
-        secrets = {name: as_wire_secret(secret) for name, secret in feature_keys(connection, self._keys).items()}
+        secrets = {name: base64url.encode(secret) for name, secret in feature_keys(connection, self._keys).items()}
         domain = None if self._key_domain is None else current_domain(connection, self._key_domain)
         says_names = has_names(connection, terminal.terminal_id)
         while True:
@@ -66,7 +67,7 @@ class RosterIssuer:
                 after=after,
                 upto=upto,
                 complete=complete,
-                claim_key=as_wire_secret(self._keys.claim_key),
+                claim_key=base64url.encode(self._keys.claim_key),
                 feature_keys=secrets,
                 enrolment_domain=domain,
                 entries=tuple(entries),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import FleetError, KeysMissing
-from fleet.keys import FieldCipher, as_wire_secret, load_keys, make_keys
+from fleet.keys import FieldCipher, load_keys, make_keys
 
 
 def test_keys_are_made_once_and_only_the_owner_can_read_them(tmp_path: Path) -> None:
@@ -60,10 +60,6 @@ def test_a_stored_field_opens_only_in_its_own_place() -> None:
     for subject, name in (("b", "name"), ("a", "document")):
         with pytest.raises(FleetError, match="does not open"):
             cipher.decrypt(stored, subject_id=subject, field_name=name)
-
-
-def test_a_wire_secret_has_43_characters() -> None:
-    assert len(as_wire_secret(bytes(32))) == 43
 
 
 @pytest.mark.parametrize("lost", ["signing.pem", "claim.key", "encryption.key"])
