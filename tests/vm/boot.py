@@ -216,7 +216,7 @@ def _digests_of(data: Path) -> list[str]:
     rows = outbox.unconfirmed(1000)
     outbox.close()
     shutil.rmtree(folder)
-    key = read_registration((IMAGE / "root/etc/lifecert/registration.jws").read_bytes()).signing_key
+    key = read_registration((IMAGE / "system/etc/lifecert/registration.jws").read_bytes()).signing_key
     digests: list[str] = []
     for number, row in enumerate(rows, start=1):
         link = _link(row.envelope, key)
