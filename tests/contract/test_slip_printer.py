@@ -30,6 +30,8 @@ class Roll(Protocol):
 
     def outputs(self) -> int: ...
 
+    def was_asked_for(self, slips: int) -> bool: ...
+
     def run_out_of_paper(self) -> None: ...
 
     def load_paper(self) -> None: ...
@@ -47,6 +49,7 @@ class PtyPrinter:
         self._lock = threading.Lock()
         self._status = 0x12
         self._data = b""
+        self._questions = 0
         self._ended = threading.Event()
         self._master, slave = pty.openpty()
         # Held open, so that the line does not hang up between two slips.
@@ -62,6 +65,11 @@ class PtyPrinter:
 
     def outputs(self) -> int:
         return self.data.count(_CUT)
+
+    def was_asked_for(self, slips: int) -> bool:
+        # Once at the start, then before each slip.
+        with self._lock:
+            return self._questions > slips
 
     @property
     def data(self) -> bytes:
@@ -101,6 +109,8 @@ class PtyPrinter:
                 questions = self._data.count(_PAPER_QUESTION)
                 self._data = self._data.replace(_PAPER_QUESTION, b"")
             os.write(self._master, bytes([self._status]) * questions)
+            with self._lock:
+                self._questions += questions
 
 
 class ToyPrinter(SimulatedPrinter):
@@ -111,6 +121,10 @@ class ToyPrinter(SimulatedPrinter):
 
     def outputs(self) -> int:
         return len(self.printed)
+
+    def was_asked_for(self, slips: int) -> bool:
+        # Whoever asks this one has its answer at once.
+        return True
 
     def close(self) -> None:
         self.stop()
@@ -141,11 +155,12 @@ def test_a_slip_comes_out(roll: Roll, eventually: Callable[..., None]) -> None:
 def test_without_paper_the_slip_is_dropped_and_does_not_come_out_later(
     roll: Roll, eventually: Callable[..., None]
 ) -> None:
+    roll.run_out_of_paper()
     printer = roll.open()
     printer.start()
-    roll.run_out_of_paper()
-    printer.print_slip(SHEET)
     eventually(lambda: printer.condition is PrinterCondition.PAPER_OUT, "no paper")
+    printer.print_slip(SHEET)
+    eventually(lambda: roll.was_asked_for(1), "the first slip was tried")
     roll.load_paper()
     printer.print_slip(OTHER)
     eventually(lambda: printer.condition is PrinterCondition.READY, "ready again")
