@@ -180,7 +180,8 @@ def draw_light_code(nonce: bytes, rules: LightPolicy, *, attempt: int = 0) -> tu
     """Draw the light code of a session, the same for the same arguments: `rules.chips` steps.
 
     Each step lights the ring dark, left, right or both. No two consecutive steps light it alike, each way comes at least twice (once
-    below eight steps), and each exposure factor comes at least once. Of all codes that do so each is equally likely: lamp and
+    below eight steps), and each exposure factor comes at least once. Both halves together never light it as a shift in time of the same
+    code would: a face is judged by following the code better than its shifts. Of all codes that do so each is equally likely: lamp and
     exposure are drawn independently, by rejection sampling as in `draw_actions`.
 
     Args:
@@ -192,7 +193,10 @@ def draw_light_code(nonce: bytes, rules: LightPolicy, *, attempt: int = 0) -> tu
         ValueError: if the nonce is too short.
     """
     _check_nonce(nonce)
-    lamps = _draw_covering(_Numbers(nonce, b"lifecert light", attempt), _LAMPS, rules.chips, is_alternating=True)
+    numbers = _Numbers(nonce, b"lifecert light", attempt)
+    lamps = _draw_covering(numbers, _LAMPS, rules.chips, is_alternating=True)
+    while _is_periodic([left + right for left, right in lamps]):
+        lamps = _draw_covering(numbers, _LAMPS, rules.chips, is_alternating=True)
     exposures = _draw_covering(
         _Numbers(nonce, b"lifecert exposure", attempt), range(len(rules.exposures)), rules.chips, is_alternating=False
     )
@@ -208,6 +212,10 @@ def draw_light_code(nonce: bytes, rules: LightPolicy, *, attempt: int = 0) -> tu
 
 _LAMPS = ((False, False), (True, False), (False, True), (True, True))
 """Left, right: dark, left, right, both."""
+
+
+def _is_periodic(values: Sequence[int]) -> bool:
+    return any(values == [*values[shift:], *values[:shift]] for shift in range(1, len(values)))
 
 
 def _draw_covering(numbers: _Numbers, values: Sequence[_Value], count: int, *, is_alternating: bool) -> list[_Value]:

@@ -474,7 +474,7 @@ class Runner:
                 policy=command.policy,
                 path=command.path,
                 phases=command.phases,
-                has_track_changed=command.has_track_changed,
+                watched=command.watched,
                 subject_id=(claimed.subject_id or "") if claimed else "",
                 cohort=cohort,
                 rules=rules,

@@ -15,6 +15,7 @@ from device.session.commands import (
     StopPlay,
     TakeSample,
     WantSample,
+    Watched,
     WatchFace,
     WatchFor,
 )
@@ -132,7 +133,7 @@ class CompareWith:
     policy: Policy
     path: PathName
     phases: tuple[str, ...]
-    has_track_changed: bool
+    watched: Watched = Watched.WHOLE
     subject_id: str = ""
     cohort: tuple[CohortMember, ...] = ()
     """Other people's references, for a policy that judges normalised scores."""

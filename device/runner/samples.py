@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from device.errors import IncomparableFeatures
-from device.session.commands import TakeSample
+from device.session.commands import TakeSample, Watched
 from device.session.state import State
 from device.vision.evidence.continuity import PhaseSample, assess_continuity
 from device.vision.features import FeatureVector, mean_features
@@ -80,15 +80,16 @@ class SampleKeeper:
         first.sort(key=lambda sample: unified_score(sample.quality, minimum), reverse=True)
         return first[:best] + [sample for sample in resting if sample.phase != State.ACQUIRING]
 
-    def continuity(self, *, threshold: float, phases: Sequence[str], has_track_changed: bool) -> EvidenceResult:
+    def continuity(self, *, threshold: float, phases: Sequence[str], watched: Watched) -> EvidenceResult:
         """Judge whether all samples show one face."""
         seen = [
             PhaseSample(sample.phase, sample.track_id, sample.features, sample.is_moving) for sample in self._samples
         ]
-        if has_track_changed:
+        if watched is Watched.CHANGED:
             # Another track took over; it has no samples, its existence is the evidence.
             seen.append(PhaseSample("another_track", -1, None))
-        return assess_continuity(seen, threshold=threshold, phases=phases)
+        is_blind = watched is Watched.BLIND
+        return assess_continuity(seen, threshold=threshold, phases=phases, is_blind=is_blind)
 
     def drop_moving(self) -> None:
         """Forget the frames of an action."""

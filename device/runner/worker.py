@@ -210,7 +210,7 @@ class VisionWorker:
         """Tell that nobody was seen while there were no frames: whoever is there now is another track."""
         before, self._looked_at_ns = self._looked_at_ns, frame.monotonic_ns
         if before is not None and frame.monotonic_ns - before > _GAP_NS:
-            self._post(self._generation, SampleAssessed(frame.monotonic_ns, frame.sequence, None))
+            self._post(self._generation, SampleAssessed(frame.monotonic_ns, frame.sequence, None, is_blind=True))
 
     def _wants_eyes(self) -> bool:
         """Say whether to look at the eyes of the next frame: at all but some where nothing is asked of them."""
@@ -399,7 +399,7 @@ class VisionWorker:
         continuity = self._samples.continuity(
             threshold=order.policy.continuity.min_similarity,
             phases=order.phases,
-            has_track_changed=order.has_track_changed,
+            watched=order.watched,
         )
         score = score_of(
             probe,

@@ -205,6 +205,16 @@ class SetLamp:
     lamp: Lamp
 
 
+class Watched(StrEnum):
+    """Whether the subject's face was followed from the first sample to the last."""
+
+    WHOLE = "whole"
+    CHANGED = "changed"
+    """Another face took the place of the first one."""
+    BLIND = "blind"
+    """The terminal had no frames for a while, and nobody can say who was there meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compare:
     """Compare the probe with the claimed subject's reference and the phases with each other, and judge all evidence."""
@@ -213,8 +223,7 @@ class Compare:
     path: PathName
     phases: tuple[str, ...]
     """Every phase that a sample was taken of or should have been; continuity does not pass without each."""
-    has_track_changed: bool
-    """Whether another face took the place of the first one."""
+    watched: Watched = Watched.WHOLE
     purpose: Purpose = Purpose.CERTIFICATION
 
 

@@ -18,6 +18,7 @@ from device.session.commands import (
     StartTimer,
     StopAcquisition,
     StoreRecord,
+    Watched,
 )
 from device.session.decision import NO_POLICY, Facts, decide
 from device.session.events import (
@@ -41,7 +42,7 @@ EARLY_STORE_S = 10.0
 STAGE_TIMERS = (Timer.ACQUIRE, Timer.FACE_LOST, Timer.REST, Timer.ANSWER, Timer.STAGE, Timer.RECOVER)
 
 
-def compare(session: Session, commands: tuple[Command, ...], *, unasked: str, has_track_changed: bool) -> Step:
+def compare(session: Session, commands: tuple[Command, ...], *, unasked: str, watched: Watched) -> Step:
     """Begin COMPARING; `unasked` says why the challenge did not run, where it did not."""
     if not any(result.kind is EvidenceKind.CHALLENGE for result in session.evidence):
         result = EvidenceResult(kind=EvidenceKind.CHALLENGE, status=EvidenceStatus.NOT_RUN, reason=unasked)
@@ -55,7 +56,7 @@ def compare(session: Session, commands: tuple[Command, ...], *, unasked: str, ha
             policy=policy,
             path=subject_of(session).path,
             phases=(State.ACQUIRING.value, *session.phases),
-            has_track_changed=has_track_changed,
+            watched=watched,
             purpose=subject_of(session).purpose,
         ),
         StartTimer(Timer.COMPARE, policy.timers.compare_s),

@@ -127,6 +127,8 @@ class SampleAssessed:
     """Whether head and mouth are near their rest."""
     faces: int = 1
     """Faces of a size to be taken for the subject's, the subject's own included."""
+    is_blind: bool = False
+    """Whether no face was seen because there was no frame, and not because nobody was there."""
 
 
 @dataclass(frozen=True, slots=True)

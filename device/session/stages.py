@@ -15,6 +15,7 @@ from device.session.commands import (
     Prompt,
     StartTimer,
     StopPlay,
+    Watched,
     WatchFace,
 )
 from device.session.concluding import STAGE_TIMERS, compare, conclude
@@ -63,10 +64,10 @@ def go_on(session: Session, commands: tuple[Command, ...], at_ns: int) -> Step:
     return leave(session, commands)
 
 
-def leave(session: Session, commands: tuple[Command, ...], *, has_track_changed: bool = False) -> Step:
+def leave(session: Session, commands: tuple[Command, ...], watched: Watched = Watched.WHOLE) -> Step:
     """Begin COMPARING."""
     unasked = "interrupted" if has_stage(session, State.CHALLENGING) else "not_asked"
-    return compare(session, commands, unasked=unasked, has_track_changed=has_track_changed)
+    return compare(session, commands, unasked=unasked, watched=watched)
 
 
 def begin_play(session: Session, commands: tuple[Command, ...], state: State, at_ns: int, *, repeats: int = 0) -> Step:
@@ -148,11 +149,12 @@ def await_rest(session: Session, commands: tuple[Command, ...], stage: Stage, at
 
 
 def replace_face(session: Session, event: SampleAssessed) -> Step:
-    """Another face is seen: begin anew with it if the first one had gone, once; else its presence is evidence."""
+    """Another face is seen: begin anew with it if the first one had gone, once; else its presence is evidence, unless nobody looked."""
     has_been_away = session.is_face_lost
     session, commands = follow_face(session, event)
     if not has_been_away or session.has_begun_anew:
-        return leave(session, (*commands, StopPlay()), has_track_changed=True)
+        watched = Watched.BLIND if has_been_away and session.is_blind else Watched.CHANGED
+        return leave(session, (*commands, StopPlay()), watched)
     session = replace(begun_anew(session, event.at_ns), state=State.ACQUIRING, track_id=event.track_id)
     return session, (
         *commands,

@@ -129,6 +129,8 @@ class Session:
     track_id: int | None = None
     """The face the session is about; None before the first one."""
     is_face_lost: bool = False
+    is_blind: bool = False
+    """Whether the face was lost for want of frames: that is the terminal's fault and says nothing of anybody."""
     is_crowded: bool = False
     """Whether the newest frame has more faces than the path allows."""
     samples: int = 0
@@ -197,7 +199,7 @@ def follow_face(session: Session, event: SampleAssessed) -> Step:
     session = replace(session, is_crowded=event.faces > path_of(session).most_faces)
     if event.track_id is None and session.track_id is not None and not session.is_face_lost:
         timer = StartTimer(Timer.FACE_LOST, policy_of(session).timers.face_lost_s)
-        return replace(session, is_face_lost=True), (timer,)
+        return replace(session, is_face_lost=True, is_blind=event.is_blind), (timer,)
     if event.track_id is not None and session.is_face_lost:
         return replace(session, is_face_lost=False), (CancelTimer(Timer.FACE_LOST),)
     return session, ()

@@ -25,7 +25,7 @@ class PhaseSample:
 
 
 def assess_continuity(
-    samples: Sequence[PhaseSample], *, threshold: float, phases: Sequence[str] = ()
+    samples: Sequence[PhaseSample], *, threshold: float, phases: Sequence[str] = (), is_blind: bool = False
 ) -> EvidenceResult:
     """Judge whether one person was there in all phases.
 
@@ -35,11 +35,12 @@ def assess_continuity(
         samples: what there is of each phase.
         threshold: least similarity; equal passes. The policy's, which names its source.
         phases: which phases there must be; one without features is never passed over.
+        is_blind: whether the face was out of sight for want of frames; then who was seen may be one person, and may not.
 
     Returns:
         Failed with `track_broken` if the track ids differ and `features_differ` if two samples are less alike than the
-        threshold. Not run with `no_features` if a phase is without features or they cannot be compared, and `one_phase` if there
-        is nothing to compare. The score is the least similarity.
+        threshold. Not run with `no_features` if a phase is without features or they cannot be compared, `one_phase` if there
+        is nothing to compare, and `blind` if nobody knows who was there meanwhile. The score is the least similarity.
     """
 
     def result(status: EvidenceStatus, reason: str, score: float | None = None) -> EvidenceResult:
@@ -47,7 +48,7 @@ def assess_continuity(
             kind=EvidenceKind.CONTINUITY, status=status, score=score, threshold=threshold, reason=reason
         )
 
-    if len({sample.track_id for sample in samples}) > 1:
+    if not is_blind and len({sample.track_id for sample in samples}) > 1:
         return result(EvidenceStatus.FAILED, "track_broken")
     named = {sample.phase for sample in samples} | set(phases)
     if len(named) < 2:
@@ -63,6 +64,8 @@ def assess_continuity(
     least = min(scores, default=None)
     if least is not None and not least >= threshold:
         return result(EvidenceStatus.FAILED, "features_differ", least)
+    if is_blind:
+        return result(EvidenceStatus.NOT_RUN, "blind", least)
     if least is None or named != {sample.phase for sample in samples if sample.features is not None}:
         return result(EvidenceStatus.NOT_RUN, "no_features")
     return result(EvidenceStatus.PASSED, "same_person", least)

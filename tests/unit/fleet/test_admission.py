@@ -204,7 +204,7 @@ def unsupported(record: CertificationRecord) -> dict[str, dict[str, Any]]:
         "an action not performed": {"challenge": (*challenge[:-1], missed)},
         "actions in another order": {"challenge": challenge[::-1]},
         "one action counted twice": {"challenge": (challenge[0], challenge[0], *challenge[1:-1])},
-        "actions of another nonce": {"nonce": "1" * 32},
+        "actions of another nonce": {"nonce": "2" * 32},
     }
 
 

@@ -102,7 +102,7 @@ class Seat:
         self.orders.append(order)
 
     def compare(self, policy) -> CompareWith:
-        self.runner._carry_out(Compare(policy, PathName.STANDARD, phases=(), has_track_changed=False))
+        self.runner._carry_out(Compare(policy, PathName.STANDARD, phases=()))
         return self.orders[-1]
 
 

@@ -19,6 +19,7 @@ from device.session.commands import (
     StopPlay,
     TakeSample,
     WantSample,
+    Watched,
     WatchFace,
     WatchFor,
 )
@@ -198,7 +199,6 @@ class Rig:
             "policy": POLICY,
             "path": PathName.STANDARD,
             "phases": (),
-            "has_track_changed": False,
         }
         self.order(CompareWith(**{**fields, **changes}))
         return next(news for news in self.step() if isinstance(news, Findings))
@@ -358,7 +358,14 @@ def test_too_small_a_cohort_leaves_the_score_raw_and_one_with_the_subject_gives_
 
 def test_a_track_that_changed_fails_continuity(rig):
     rig.take("acquiring")
-    assert continuity(rig.compare(has_track_changed=True)).status is EvidenceStatus.FAILED
+    assert continuity(rig.compare(watched=Watched.CHANGED)).status is EvidenceStatus.FAILED
+
+
+def test_a_track_that_was_out_of_sight_neither_passes_nor_accuses(rig):
+    rig.take("acquiring")
+    rig.take("rest_1")
+    found = continuity(rig.compare(watched=Watched.BLIND))
+    assert (found.status, found.reason) == (EvidenceStatus.NOT_RUN, "blind")
 
 
 def test_without_samples_or_reference_there_is_no_score(rig):
@@ -496,7 +503,7 @@ def test_a_worker_whose_camera_is_lost_waits_for_orders_instead_of_spinning(rig)
 def test_in_a_gap_between_frames_nobody_was_seen(rig):
     rig.step()
     rig.camera.now += 400_000_000
-    assert [news.track_id for news in rig.step(2)] == [None, 1, 1]
+    assert [(news.track_id, news.is_blind) for news in rig.step(2)] == [(None, True), (1, False), (1, False)]
     rig.order(StopAcquisition(), StartAcquisition())
     rig.camera.now += 400_000_000
     assert [news.track_id for news in rig.step()] == [1]

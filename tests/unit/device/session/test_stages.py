@@ -24,6 +24,7 @@ from device.session.commands import (
     StoreRecord,
     TakeSample,
     WantSample,
+    Watched,
     WatchFace,
     WatchFor,
 )
@@ -301,7 +302,7 @@ def test_another_face_in_a_stage_is_compared_at_once(path, state):
     for session in sessions_in(path, state):
         after, commands = play(sample(track_id=2), session=session)
         assert after.state is State.COMPARING
-        assert of(Compare, commands)[0].has_track_changed
+        assert of(Compare, commands)[0].watched is Watched.CHANGED
         assert StopPlay() in commands
         changed = passed(PLANARITY, ILLUMINATION, CAPTURE, PULSE, continuity=EvidenceStatus.FAILED)
         _, commands = play(done(*changed), session=after)
@@ -321,8 +322,13 @@ def test_a_face_that_went_and_came_back_begins_everything_anew_once(path, state)
         rules = POLICY.light[path]
         assert of(PlayLight, commands)[0].code == draw_light_code(RAW_NONCE, rules, attempt=session.plays - 1)
         assert session.plays > 1
-        session, _ = play(sample(track_id=None), sample(track_id=3), session=session)
-        assert session.state is State.COMPARING
+        after, commands = play(sample(track_id=None), sample(track_id=3), session=session)
+        assert after.state is State.COMPARING
+        assert of(Compare, commands)[0].watched is Watched.CHANGED
+        # Where the terminal itself had no frames, it cannot say that somebody took another's place.
+        after, commands = play(UNSEEN, sample(track_id=3), session=session)
+        assert after.state is State.COMPARING
+        assert of(Compare, commands)[0].watched is Watched.BLIND
 
 
 @pytest.mark.parametrize("path", PathName)
@@ -339,6 +345,9 @@ def test_whoever_leaves_cancels_or_meets_a_fault_in_a_stage_ends_the_session_wit
             assert stored(commands).verdict.reasons[-1] is reason
             assert stored(commands).verdict.outcome is Outcome.CANCELLED
             assert after.state in {State.DECIDED, State.FAULTED}
+
+
+UNSEEN = SampleAssessed(0, 1, None, is_blind=True)
 
 
 def sessions_in(path: PathName, state: State) -> list[Session]:

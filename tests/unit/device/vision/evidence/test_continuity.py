@@ -37,6 +37,14 @@ def test_broken_track_fails_whatever_the_features_say() -> None:
     assert (result.status, result.reason) == (EvidenceStatus.FAILED, "track_broken")
 
 
+def test_a_face_out_of_sight_for_want_of_frames_is_not_judged_unless_two_were_seen() -> None:
+    one = [sample("start", 0), sample("end", 20, track_id=2)]
+    result = assess_continuity(one, threshold=0.5, is_blind=True)
+    assert (result.status, result.reason) == (EvidenceStatus.NOT_RUN, "blind")
+    result = assess_continuity([*one, sample("later", 80, track_id=2)], threshold=0.5, is_blind=True)
+    assert (result.status, result.reason) == (EvidenceStatus.FAILED, "features_differ")
+
+
 @pytest.mark.parametrize(
     ("samples", "reason"),
     [
