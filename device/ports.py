@@ -274,6 +274,9 @@ class Prompter(Protocol):
         `welcome` waits for the end of an outcome.
         """
 
+    def length_s(self, line: str) -> float:
+        """Return how long the line takes to be given, in seconds, as the terminal is now set to; 0 where it is there at once."""
+
     def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
         """Give every line from the next one on in these languages, in this order, slowly or not.
 

@@ -71,7 +71,7 @@ class ChallengePolicy(WirePart):
     reaction_s: float = Field(default=0.4, ge=0, le=1)
     """An action that begins sooner after the prompt is no answer to it."""
     prompt_s: float = Field(ge=0, le=20)
-    """How long a prompt takes to speak; an action during it counts."""
+    """How long a prompt takes to speak, at least; an action during it counts, and a terminal that speaks for longer waits for longer."""
     wrong_actions_allowed: int = Field(ge=0, le=3)
     """After so many wrong actions a fresh one is drawn and the prompt is given again; one more fails the challenge."""
     repeats: int = Field(ge=0, le=3)

@@ -58,6 +58,10 @@ class TextPrompter:
             else:
                 return
 
+    def length_s(self, line: str) -> float:  # noqa: ARG002 - a text is there at once
+        """Return 0."""
+        return 0.0
+
     def use(self, languages: Sequence[str], *, is_slow: bool) -> None:  # noqa: ARG002 - a text has no speed
         """Write these languages from the next line on; one without texts is left out."""
         known = tuple(dict.fromkeys(primary(tag) for tag in languages if primary(tag) in self._dates))

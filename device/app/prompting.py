@@ -29,6 +29,10 @@ class AllPrompters:
         for prompter in self._prompters:
             prompter.say(line, until=until)
 
+    def length_s(self, line: str) -> float:
+        """Return what the slowest of them takes."""
+        return max((prompter.length_s(line) for prompter in self._prompters), default=0.0)
+
     def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
         """Have all of them use these languages from the next line on."""
         for prompter in self._prompters:

@@ -96,8 +96,9 @@ def _touch(desk: Desk, event: Touched) -> Move:
         handle = touch_step
     if handle is None:
         return desk, ()
-    # An answer to what was asked takes away what was said about the answer before.
-    after, commands = handle(replace(desk, problem=None), touch)
+    # An answer to what was asked takes away what was said about the answer before; what only changes how it is said does not.
+    is_answer = touch.kind not in _NO_ANSWERS
+    after, commands = handle(replace(desk, problem=None) if is_answer else desk, touch)
     return after, (*touched_again(after), *commands)
 
 
@@ -349,6 +350,7 @@ _ANYWHERE: Mapping[TouchKind, Handle] = {
     TouchKind.CANCEL: _cancel,
     TouchKind.SIGN_OUT: _sign_out,
 }
+_NO_ANSWERS = frozenset({TouchKind.LANGUAGE, TouchKind.SPEED, TouchKind.REPEAT})
 _BY_PAGE: Mapping[tuple[Screen, TouchKind], Handle] = {
     (Screen.IDLE, TouchKind.BEGIN): _begin_number,
     **{(screen, TouchKind.SIGN_IN): _begin_sign_in for screen in _SIGN_IN_FROM},

@@ -451,8 +451,11 @@ class Runner:
                 self._ports.prompter.say(command.line, until=command.until)
             case SetLamp(lamp):
                 self._ports.panel.show(lamp)
-            case StartTimer(timer, seconds):
-                self._timers[timer] = self._ports.clock.monotonic_ns() + round(seconds * 1e9)
+            case StartTimer(timer, seconds, line, line_s):
+                # Whoever is told slowly, in two languages, has as long to answer as anybody else.
+                spoken_s = 0.0 if line is None else self._ports.prompter.length_s(line)
+                late_s = max(0.0, spoken_s - line_s)
+                self._timers[timer] = self._ports.clock.monotonic_ns() + round((seconds + late_s) * 1e9)
             case CancelTimer(timer):
                 self._timers.pop(timer, None)
             case StoreRecord():

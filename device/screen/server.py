@@ -11,8 +11,11 @@ import json
 import logging
 import select
 import socket
+import sys
 import threading
+import time
 import tomllib
+from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
@@ -35,7 +38,11 @@ _MOST_CONNECTIONS = 24
 _LARGEST_TOUCH = 8192
 """The longest text that can be touched in is a reference card's, under 1,500 characters."""
 _HEARTBEAT_S = 3.0
-"""So often a page hears that the terminal is there, and the terminal finds out that the page is not."""
+"""So often a page hears that the terminal is there, and answers."""
+_UNHEARD_S = 4 * _HEARTBEAT_S
+"""A page that has not answered for so long hangs: its connection stays open, and what is sent to it fills a buffer for an hour."""
+_MOST_TOUCHES = 30
+"""In a second. Ten fingers manage fewer; a glass that a drop of water lies on, or a browser gone mad, does not."""
 _SOCKET_TIMEOUT_S = 15.0
 _FRAME_TIMEOUT_S = 2.0
 _TYPES = {
@@ -62,9 +69,17 @@ class WebScreen:
         port: to listen on, on the loopback address; 0 takes a free one.
         viewfinder: the live picture.
         listening: a listening socket of systemd's, used in place of the port; this class closes it.
+        now_s: reads a clock that never goes back.
     """
 
-    def __init__(self, port: int, viewfinder: LatestFrame, *, listening: socket.socket | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        viewfinder: LatestFrame,
+        *,
+        listening: socket.socket | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._port = port
         self._listening = listening
         self._viewfinder = viewfinder
@@ -73,6 +88,9 @@ class WebScreen:
         self._serial = 0
         self._photo: bytes | None = None
         self._streams = 0
+        self._now_s = now_s
+        self._heard_s = now_s()
+        self._touched_s: deque[float] = deque(maxlen=_MOST_TOUCHES)
         self._on_touch: Callable[[Touch], None] = lambda _: None
         self._server: _Server | None = None
 
@@ -83,8 +101,8 @@ class WebScreen:
 
     @property
     def is_watched(self) -> bool:
-        """Whether a page is connected."""
-        return self._streams > 0
+        """Whether a page is connected and has answered of late."""
+        return self._streams > 0 and self._now_s() - self._heard_s < _UNHEARD_S
 
     def start(self, on_touch: Callable[[Touch], None]) -> None:
         """Listen.
@@ -142,9 +160,19 @@ class WebScreen:
         """What is shown; None before the first view."""
         return self._view
 
-    def touch(self, touch: Touch) -> None:
-        """Hand on a touch."""
+    def touch(self, touch: Touch) -> bool:
+        """Hand on a touch; return False for one too many."""
+        now_s = self._now_s()
+        with self._changed:
+            if len(self._touched_s) == _MOST_TOUCHES and now_s - self._touched_s[0] < 1.0:
+                return False
+            self._touched_s.append(now_s)
         self._on_touch(touch)
+        return True
+
+    def hear(self) -> None:
+        """Note that the page is alive."""
+        self._heard_s = self._now_s()
 
     def wait_for_change(self, after: int, timeout_s: float) -> tuple[int, View | None]:
         """Return number and newest view once there is one after `after`, or the same after so long."""
@@ -154,6 +182,7 @@ class WebScreen:
 
     def count_stream(self, step: int) -> None:
         """Count an open event stream in or out."""
+        self.hear()
         with self._changed:
             self._streams += step
 
@@ -193,7 +222,9 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the library's signature
         """A browser that went away is no error; anything else is said in the log without what was sent."""
-        logger.debug("screen connection ended by an error")
+        kind, error, _ = sys.exc_info()
+        level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
+        logger.log(level, "screen connection ended error=%s", kind.__name__ if kind is not None else None)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -230,8 +261,12 @@ class _Connection(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "no such page")
 
     def do_POST(self) -> None:
-        """Take a touch."""
+        """Take a touch, or a sign of life."""
         if not self._is_ours():
+            return
+        if urlsplit(self.path).path == "/here":
+            self.server.screen.hear()
+            self._accept()
             return
         if urlsplit(self.path).path != "/touch":
             self._refuse(HTTPStatus.NOT_FOUND, "no such page")
@@ -248,7 +283,12 @@ class _Connection(BaseHTTPRequestHandler):
         if touch is None:
             self._refuse(HTTPStatus.BAD_REQUEST, 'a touch is {"kind": one of the kinds, "value": text}')
             return
-        self.server.screen.touch(touch)
+        if not self.server.screen.touch(touch):
+            self._refuse(HTTPStatus.TOO_MANY_REQUESTS, f"more than {_MOST_TOUCHES} touches in a second")
+            return
+        self._accept()
+
+    def _accept(self) -> None:
         self.send_response(HTTPStatus.NO_CONTENT)
         self._end()
 

@@ -75,12 +75,13 @@ def _ask(session: Session, commands: tuple[Command, ...], at_ns: int) -> Step:
     challenge = challenge_of(session)
     challenge = replace(challenge, stage=Stage.ANSWER, prompted_ns=at_ns, prompts=challenge.prompts + 1, is_slow=False)
     rules = policy_of(session).challenge
+    line = Line(challenge.action.value)
     return replace(session, challenge=challenge), (
         *commands,
         CancelTimer(Timer.REST),
-        Prompt(Line(challenge.action.value)),
+        Prompt(line),
         WatchFor(challenge.prompts, challenge.action, at_ns, rules.reaction_s),
-        StartTimer(Timer.ANSWER, rules.prompt_s + rules.answer_timeout_s),
+        StartTimer(Timer.ANSWER, rules.prompt_s + rules.answer_timeout_s, line=line, line_s=rules.prompt_s),
     )
 
 

@@ -233,6 +233,10 @@ class StartTimer:
 
     timer: Timer
     seconds: float
+    line: Line | None = None
+    """Given just before: the seconds begin at its end, where the terminal speaks for longer than `line_s`."""
+    line_s: float = 0.0
+    """What `seconds` holds for the line already."""
 
 
 @dataclass(frozen=True, slots=True)

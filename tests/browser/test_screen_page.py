@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -232,6 +233,21 @@ def test_a_terminal_that_hangs_is_taken_for_one_that_went_away(
     shown.page.clock.fast_forward(10_100)
     shown.page.wait_for_function("() => window.wasCovered")
     expect(shown.page.locator("#page.of-menu")).to_be_visible()
+
+
+def test_a_page_that_hangs_is_missed_and_heard_of_again(
+    terminal: Any, watch: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    terminal.feed(FREE)
+    shown = watch()
+    eventually(lambda: terminal.screen.is_watched, "the page")
+    shown.page.evaluate(
+        "setTimeout(() => { for (const end = performance.now() + 4000; performance.now() < end; ); }, 0)"
+    )
+    # Twelve seconds on, for whoever waits: only what the page says from now on counts.
+    terminal.screen._now_s = lambda: time.monotonic() + 12.0
+    assert not terminal.screen.is_watched
+    eventually(lambda: terminal.screen.is_watched, "the page, once it hangs no longer")
 
 
 def test_a_page_that_is_loaded_anew_shows_where_the_terminal_is(terminal: Any, watch: Callable[..., Any]) -> None:

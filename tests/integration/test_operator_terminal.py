@@ -412,4 +412,7 @@ def test_a_session_without_a_screen_is_led_by_lines_and_lamp(
     ]
     found = [said.index(line, said.index(order[0])) for line in order]
     assert found == sorted(found)
-    assert len(re.findall("turn your head|close your eyes|open your mouth", said, re.IGNORECASE)) >= 3
+    assert (
+        len(re.findall("turn your head|close your eyes|open your mouth", said, re.IGNORECASE))
+        >= default_policy().challenge.count
+    )

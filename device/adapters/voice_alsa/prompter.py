@@ -29,6 +29,7 @@ _SENTENCE_S: Final = 0.3
 """Between the line and its date."""
 _LANGUAGE_S: Final = 0.5
 """Between one language and the next."""
+_BYTES_A_SAMPLE: Final = 2
 _PIECE_S: Final = 0.02
 """Between the pieces of a date, beside what every file has before and after its speech."""
 
@@ -73,6 +74,7 @@ class VoicePrompter:
         self._on_missing = on_missing
         self._dates: Mapping[str, DateWords] = load_dates()
         self._reported: set[tuple[str, str]] = set()
+        self._lengths: dict[_Request, float] = {}
         self._is_lost = False
         self._changed = threading.Condition()
         # Under the lock:
@@ -100,6 +102,15 @@ class VoicePrompter:
             if self._thread.ident is None:
                 self._thread.start()
             self._changed.notify()
+
+    def length_s(self, line: str) -> float:
+        """Return how long the line is spoken, silences included; 0 where no pack has it."""
+        with self._changed:
+            request = _Request(line, None, self._languages, self._speeds)
+        if request not in self._lengths:
+            # A handful of lines is asked for, in a few languages: each is decoded once.
+            self._lengths[request] = len(self._pcm(request)) / _BYTES_A_SAMPLE / RATE_HZ
+        return self._lengths[request]
 
     def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
         """Speak these languages from the next line on; one that no pack speaks is left out."""

@@ -9,6 +9,8 @@ import { fetchWords, wordsOf } from "./words.js";
 const SHOWN_MS = 10_000;
 /** The terminal speaks every 3 s, if only to say that it is there. */
 const SILENCE_MS = 10_000;
+/** And hears as often that the page is, which a page that hangs does not say. */
+const HERE_MS = 2500;
 const AGAIN_MS = [300, 700, 1500];
 /** A finger that comes down twice meant it once, and must not answer the next question, too. */
 const SETTLING_MS = 350;
@@ -284,7 +286,12 @@ async function programNow() {
 async function follow() {
   const ending = new AbortController();
   let silence = null;
+  let saidAt = -Infinity;
   const heard = () => {
+    if (performance.now() - saidAt >= HERE_MS) {
+      saidAt = performance.now();
+      fetch("/here", { method: "POST", signal: ending.signal }).catch(() => {});
+    }
     clearTimeout(silence);
     silence = setTimeout(() => ending.abort(), SILENCE_MS);
   };

@@ -119,7 +119,7 @@ def test_a_row_that_was_put_under_another_person_is_noticed(tmp_path: Path) -> N
         (one,), (other,) = db.execute("SELECT subject FROM subject").fetchall()
         (sealed,) = db.execute("SELECT sealed FROM subject WHERE subject = ?", (other,)).fetchone()
         db.execute("UPDATE subject SET sealed = ? WHERE subject = ?", (sealed, one))
-        db.execute("UPDATE subject SET sealed = ? WHERE subject = ?", (sealed[:-1] + b"\0", other))
+        db.execute("UPDATE subject SET sealed = ? WHERE subject = ?", (sealed[:-1] + bytes([sealed[-1] ^ 1]), other))
     db.close()
     with pytest.raises(StoreUnusable, match="a row was altered"):
         store.find(TOKEN)

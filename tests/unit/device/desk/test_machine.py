@@ -217,6 +217,15 @@ def test_language_and_speed_change_on_every_page(screen: Screen) -> None:
     assert advance(after, Touched(Touch(TouchKind.LANGUAGE, "xx")))[0].language == "en"
 
 
+@pytest.mark.parametrize(
+    "touch", [Touch(TouchKind.LANGUAGE, "en"), Touch(TouchKind.SPEED, "slow"), Touch(TouchKind.REPEAT)]
+)
+def test_what_is_wrong_stays_there_to_be_read_in_another_language(touch: Touch) -> None:
+    desk = Desk(screen=Screen.NUMBER, problem="claim_unreadable")
+    assert advance(desk, Touched(touch))[0].problem == "claim_unreadable"
+    assert advance(desk, Touched(Touch(TouchKind.NUMBER, "1")))[0].problem is None
+
+
 def test_an_operator_signs_in_with_number_and_pin_or_with_a_code() -> None:
     played = Played().touch(TouchKind.SIGN_IN)
     assert played.screen is Screen.SIGN_IN

@@ -202,6 +202,9 @@ class Terminal:
     def say(self, line, **_):
         self.spoken.append(line)
 
+    def length_s(self, line):
+        return 0.0
+
     def order(self, generation, order):
         self.generation = generation
         self.orders.append(order)

@@ -107,10 +107,14 @@ class Terminal:
         self.runner.attach(self)
         self.panel.start(self.runner.press)
         self.generation = 0
+        self.line_s = 0.0
 
     def say(self, line, *, until=None):
         self.said.append(line)
         self.until = until
+
+    def length_s(self, line):
+        return self.line_s
 
     def order(self, generation, order):
         self.generation = generation
@@ -334,6 +338,18 @@ def test_functions_are_called_on_the_loop():
     assert called == []
     terminal.settle()
     assert called == [1]
+
+
+@pytest.mark.parametrize(("line_s", "more_s"), [(0.4, 0.0), (8.8, 8.8 - POLICY.challenge.prompt_s)])
+def test_whoever_is_told_slowly_has_as_long_to_answer(line_s, more_s):
+    terminal = Terminal()
+    terminal.line_s = line_s
+    terminal.claim()
+    terminal.acquire()
+    terminal.rest()
+    assert any(isinstance(order, WatchFor) for order in terminal.orders)
+    left_s = (terminal.runner.next_deadline_ns() - terminal.clock.monotonic_ns()) / 1e9
+    assert left_s == pytest.approx(POLICY.challenge.prompt_s + POLICY.challenge.answer_timeout_s + more_s)
 
 
 def test_under_a_flood_of_inputs_an_overdue_timer_still_runs_out():

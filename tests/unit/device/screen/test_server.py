@@ -29,7 +29,8 @@ class Asked:
 
     def __init__(self) -> None:
         self.finder = LatestFrame()
-        self.screen = WebScreen(0, self.finder)
+        self.now_s = 100.0
+        self.screen = WebScreen(0, self.finder, now_s=lambda: self.now_s)
         self.touches: list[Touch] = []
         self.screen.start(self.touches.append)
 
@@ -152,6 +153,41 @@ def test_a_page_that_goes_away_is_noticed(asked: Asked, eventually: Callable[...
         return not asked.screen.is_watched
 
     eventually(push, "the page to be missed")
+
+
+def test_a_page_that_hangs_with_its_connection_open_is_missed_until_it_answers(
+    asked: Asked, eventually: Callable[..., None]
+) -> None:
+    stream = asked.listen("/events")
+    eventually(lambda: asked.screen.is_watched, "the page")
+    asked.now_s += 11.0
+    assert asked.screen.is_watched
+    asked.now_s += 1.5
+    assert not asked.screen.is_watched
+    assert asked.ask("POST", "/here")[0] == 204
+    assert asked.screen.is_watched
+    stream.close()
+
+
+def test_more_touches_than_fingers_make_are_turned_away(asked: Asked) -> None:
+    kinds = [asked.touch({"kind": "repeat"}) for _ in range(32)]
+    assert kinds == [204] * 30 + [429] * 2
+    assert len(asked.touches) == 30
+    asked.now_s += 1.0
+    assert asked.touch({"kind": "repeat"}) == 204
+
+
+def test_a_fault_of_the_server_s_own_is_said_in_the_log_and_names_nobody(
+    asked: Asked, caplog: pytest.LogCaptureFixture, eventually: Callable[..., None]
+) -> None:
+    def fail(_: Touch) -> None:
+        raise KeyError("110101194001010018")
+
+    asked.screen._on_touch = fail
+    with pytest.raises((http.client.HTTPException, OSError)):
+        asked.touch({"kind": "number", "value": "1"})
+    eventually(lambda: "error=KeyError" in caplog.text, "the log")
+    assert "110101194001010018" not in caplog.text
 
 
 def test_the_live_picture_is_mirrored_and_only_there_in_a_session(asked: Asked) -> None:

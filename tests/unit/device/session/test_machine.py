@@ -339,7 +339,10 @@ def test_no_answer_is_repeated_and_then_not_run(slow, reason):
 
 def test_the_repeat_button_gives_time_only_as_often_as_the_policy_repeats():
     session, commands = play(*prompted(), RepeatPressed(0), *rest())
-    assert StartTimer(Timer.ANSWER, POLICY.challenge.prompt_s + POLICY.challenge.answer_timeout_s) in commands[-1:]
+    timer = next(command for command in reversed(commands) if isinstance(command, StartTimer))
+    rules = POLICY.challenge
+    assert (timer.timer, timer.seconds) == (Timer.ANSWER, rules.prompt_s + rules.answer_timeout_s)
+    assert (timer.line, timer.line_s) == (Line(DRAWS.first().left[0]), rules.prompt_s)
     _, commands = play(RepeatPressed(0), session=session)
     assert [type(command) for command in commands] == [Prompt]
 

@@ -9,6 +9,7 @@ import pytest
 
 from device.adapters.voice_alsa.pack import VoicePack
 from device.adapters.voice_alsa.prompter import VoicePrompter
+from device.adapters.voice_alsa.sound import RATE_HZ
 from device.session.commands import Line
 from device.simulated.loudspeaker import SimulatedLoudspeaker
 
@@ -70,6 +71,17 @@ def test_language_and_speed_change_from_the_next_line_on(make_pack, make_voice, 
     voice.use(["zh"], is_slow=False)
     voice.say(Line.LIGHT)
     assert heard(begun(speaker, eventually, 3)) == [500]
+
+
+def test_how_long_a_line_takes_is_known_before_it_is_spoken(open_packs, make_voice, speaker, eventually):
+    voice = make_voice(open_packs(MANDARIN, ENGLISH), speaker, ["zh", "en"])
+    found = voice.length_s(Line.OPEN_MOUTH)
+    voice.say(Line.OPEN_MOUTH)
+    assert found == pytest.approx(len(begun(speaker, eventually).pcm) / 2 / RATE_HZ)
+    assert found > 2 * 0.3
+    voice.use(["zh"], is_slow=False)
+    assert voice.length_s(Line.OPEN_MOUTH) < found / 1.5
+    assert make_voice([], speaker).length_s(Line.OPEN_MOUTH) == 0.0
 
 
 def test_a_language_nobody_speaks_is_left_out_and_changes_nothing_when_it_is_the_only_one(
