@@ -29,7 +29,8 @@ planarity, and through OBSERVING if it requires the pulse. Evidence that is only
 
 In these three stages, another face (another track) in place of the one that was just seen fails continuity at once. A face that
 had gone from the picture and came back is nobody's proof of anything: an old person bends down for a stick. Once in a session everything
-begins anew with it, samples, light and challenge, with what the nonce gives next; a second time fails continuity. In ILLUMINATING and
+begins anew with it, samples, light and challenge, with what the nonce gives next; a second time fails continuity, or leaves it not run
+where the terminal itself had no frames to see who was there. In ILLUMINATING and
 OBSERVING a sample of the face is taken at a moment drawn from the nonce, so that nobody can stand in for a stage.
 
 What happened while there were no frames nobody has seen, so a session whose camera comes back begins anew with whoever is there then: while
