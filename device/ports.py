@@ -401,10 +401,15 @@ class ReferenceStore(Protocol):
         """Return the subject with this claim token."""
 
     def people(self, part: str, *, offset: int, limit: int) -> Sequence[Labelled]:
-        """Return subjects whose name contains `part`, ordered by name and year of birth, so many at most from `offset` on.
+        """Return subjects whose name contains `part`, so many at most from `offset` on.
+
+        First come those whose name begins with it, each by name and year of birth.
 
         Subjects without a label are not among them.
         """
+
+    def initials(self) -> Sequence[str]:
+        """Return the characters that names begin with, the most frequent first: surnames, where those come first and have one character."""
 
     def others(self, token: str, limit: int) -> Sequence[RosterEntry]:
         """Return other subjects than the one with this claim token, so many at most; the same ones as long as the roster is the same.

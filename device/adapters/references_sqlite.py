@@ -15,7 +15,6 @@ import hmac
 import logging
 import os
 import sqlite3
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from pydantic import BaseModel, ConfigDict
 from device.database import Database, Schema
 from device.erasure import ErasureProof, erase_proof, files_of, overwrite
 from device.errors import KeyUnusable, ReferencesUnavailable, StoreUnusable
+from device.name_list import initials, matching
 from device.ports import Clock, Labelled
 from device.storage import Sealer, derived, load_or_make_key
 from protocol import base64url
@@ -221,23 +221,31 @@ class SqliteReferenceStore:
         return None if row is None else RosterEntry.model_validate_json(self._open(row[1], row[0] + claim))
 
     def people(self, part: str, *, offset: int, limit: int) -> list[Labelled]:
-        """Return subjects whose name contains `part`, ordered by name and year of birth, so many at most from `offset` on.
+        """Return a page of those whose name contains `part`."""
+        return matching(self._labelled(), part)[offset : offset + limit]
+
+    def initials(self) -> list[str]:
+        """Return the characters that names begin with, the most frequent first."""
+        return initials(self._labelled())
+
+    def _labelled(self) -> list[Labelled]:
+        """Return everybody with a name.
 
         Every row is opened for it, because nothing about a name stands outside a seal: some 30 ms for a thousand people.
         """
-        wanted = _folded(part)
         with self._database.reading() as db:
             head = self._head(db, in_force=True)
             if head is None:
                 return []
             rows = db.execute("SELECT subject, claim, sealed FROM subject WHERE roster = ?", (head.number,)).fetchall()
-        found = []
-        for subject, claim, sealed in rows:
-            entry = RosterEntry.model_validate_json(self._open(sealed, subject + claim))
-            if entry.label is not None and wanted in _folded(entry.label.name):
-                found.append(Labelled(entry.label.document, entry.claim_token, entry.label))
-        found.sort(key=lambda one: (one.label.name, one.label.born or 0, one.token))
-        return found[offset : offset + limit]
+        entries = (
+            RosterEntry.model_validate_json(self._open(sealed, subject + claim)) for subject, claim, sealed in rows
+        )
+        return [
+            Labelled(entry.label.document, entry.claim_token, entry.label)
+            for entry in entries
+            if entry.label is not None
+        ]
 
     def others(self, token: str, limit: int) -> list[RosterEntry]:
         """Return other subjects than the one with this claim token, so many at most."""
@@ -516,8 +524,3 @@ def _not_before(now: DeviceTime) -> datetime | None:
 
 def _microseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
-
-
-def _folded(name: str) -> str:
-    """Return what all ways of writing a name have in common."""
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -139,6 +139,8 @@ class NamesFound:
 
     rows: tuple[NameRow, ...]
     has_more: bool
+    initials: tuple[str, ...] = ()
+    """Of the whole list, with its first page."""
 
     def __repr__(self) -> str:
         return f"NamesFound({len(self.rows)})"

@@ -270,7 +270,8 @@ def _answer_refused(desk: Desk, event: AnswerRefused) -> Move:
 def _names_found(desk: Desk, event: NamesFound) -> Move:
     if step_of(desk) is not Step.PERSON:
         return desk, ()
-    return replace(desk, names=event.rows, has_more_names=event.has_more), ()
+    initials = event.initials or desk.initials
+    return replace(desk, names=event.rows, has_more_names=event.has_more, initials=initials), ()
 
 
 def _photo_taken(desk: Desk, event: PhotoTaken) -> Move:

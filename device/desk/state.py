@@ -80,6 +80,7 @@ class Desk:
     page: int = 0
     names: tuple[NameRow, ...] = ()
     has_more_names: bool = False
+    initials: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     photo: PhotoView | None = None
     courier: CourierView | None = None
@@ -175,6 +176,7 @@ def view_of(desk: Desk) -> View:
         options=(tuple(Option(code) for code in rule.options) or desk.options) if rule else (),
         names=desk.names,
         has_more_names=desk.has_more_names,
+        initials=desk.initials,
         person=desk.answers.person,
         photo=desk.photo,
         courier=desk.courier,

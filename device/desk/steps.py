@@ -42,6 +42,7 @@ def begin_step(desk: Desk, number: int) -> Move:
         problem=None,
         names=(),
         has_more_names=False,
+        initials=(),
         search="",
         page=0,
         options=(),

@@ -240,6 +240,8 @@ class View:
     options: tuple[Option, ...] = ()
     names: tuple[NameRow, ...] = ()
     has_more_names: bool = False
+    initials: tuple[str, ...] = ()
+    """What names on the list begin with, the most frequent first: to be touched where nobody can type them."""
     person: str | None = None
     """Name of the person the task is about, where the name list gave it."""
     photo: PhotoView | None = None

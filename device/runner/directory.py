@@ -82,6 +82,7 @@ class Directory:
         """Return a page of the people whose names have a part, `page` counting from 0."""
         try:
             found = self._references.people(part, offset=page * NAMES_ON_A_PAGE, limit=NAMES_ON_A_PAGE + 1)
+            initials = () if part or page else tuple(self._references.initials())
         except DeviceError as error:
             logger.error("no name list why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
             return AnswerRefused(Problem.ROSTER_MISSING)
@@ -96,7 +97,7 @@ class Directory:
             )
             for position, labelled in enumerate(self._names)
         )
-        return NamesFound(rows, has_more=len(found) > NAMES_ON_A_PAGE)
+        return NamesFound(rows, has_more=len(found) > NAMES_ON_A_PAGE, initials=initials)
 
     def places(self) -> OptionsFound:
         """Return the places that can be chosen."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from device.errors import AttachmentsFull, OutboxFull
+from device.name_list import initials, matching
 from device.ports import Attachment, Attempts, Labelled, OutboxRow, RefusedRow, StoredRecord
 from protocol.attestation import SignedStatement
 from protocol.envelope import sha256_of, sign
@@ -165,14 +166,19 @@ class MemoryReferences:
         return self._entries.get(token)
 
     def people(self, part: str, *, offset: int, limit: int) -> list[Labelled]:
-        """Return entries whose name contains `part`, so many at most from `offset` on."""
-        found = [
+        """Return a page of those whose name contains `part`."""
+        return matching(self._labelled(), part)[offset : offset + limit]
+
+    def initials(self) -> list[str]:
+        """Return the characters that names begin with, the most frequent first."""
+        return initials(self._labelled())
+
+    def _labelled(self) -> list[Labelled]:
+        return [
             Labelled(entry.label.document, entry.claim_token, entry.label)
             for entry in self._entries.values()
-            if entry.label is not None and not entry.removed and part in entry.label.name
+            if entry.label is not None and not entry.removed
         ]
-        found.sort(key=lambda one: (one.label.name, one.label.born or 0, one.token))
-        return found[offset : offset + limit]
 
     def others(self, token: str, limit: int) -> list[RosterEntry]:
         """Return other entries than the one with this claim token, so many at most."""

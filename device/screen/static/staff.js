@@ -5,6 +5,7 @@ import { button, entryField, headline, isProblemShown, livePicture, numberEntry 
 import { keys, type } from "./pad.js";
 
 const ON_A_PAGE = 8;
+const INITIALS_ON_A_PAGE = 24;
 const LONGEST_PIN = 12;
 const LONGEST_OPERATOR = 64;
 const DATE_DIGITS = 8;
@@ -124,7 +125,7 @@ export function step(view, w, ui) {
 function person(view, w, ui) {
   const canList = view.step === "person";
   const hasList = canList && (view.names.length > 0 || ui.local.search !== "" || ui.local.isSearching);
-  const isList = canList && (ui.local.mode ?? (hasList ? "list" : "number")) === "list";
+  const isList = canList && (ui.local.mode ?? (hasList ? "list" : "number")) !== "number";
   if (!isList) {
     const toList = canList && button(w("button", "name_list"), () => ui.set({ mode: "list", typed: ui.nothing() }), { key: "name_list" });
     return numberEntry(view, w, ui, w("step", view.step), toList);
@@ -161,19 +162,40 @@ function person(view, w, ui) {
     ui.set({ more: isLast ? 0 : ui.local.more + 1 });
   };
   const isProblem = isProblemShown(view, ui);
+  const isByInitial = ui.local.mode === "initials";
+  const toInitials = view.initials.length > 1 && button(w("button", "by_initial"), () => ui.set({ mode: "initials", page: 0 }), { key: "by_initial" });
   const main = h(
     "div.people",
     {},
     h("div.head", {}, headline(view, w, ui, w("step", view.step)), !isProblem && search, !isProblem && button(w("button", "search"), find, { key: "find" })),
-    h("div.names", {}, rows.length ? rows : h("p.large", {}, w("page", "no_names"))),
+    isByInitial
+      ? initials(view, w, ui)
+      : h("div.names", { "data-key": "names" }, rows.length ? rows : h("p.large", {}, w("page", "no_names"))),
     h(
       "div.side",
       {},
       button(w("button", "type_number"), () => ui.set({ mode: "number", hushed: true }), { key: "type_number" }),
-      button(w("button", isLast ? "first_page" : "more"), next, { key: "more", is_off: !view.has_more_names && !isLast }),
+      isByInitial ? button(w("button", "name_list"), () => ui.set({ mode: "list" }), { key: "name_list" }) : toInitials,
+      !isByInitial && button(w("button", isLast ? "first_page" : "more"), next, { key: "more", is_off: !view.has_more_names && !isLast }),
     ),
   );
   return { main };
+}
+
+/** What names begin with; whom one of them leads to is the list again. */
+function initials(view, w, ui) {
+  const isPaged = view.initials.length > INITIALS_ON_A_PAGE;
+  const most = isPaged ? INITIALS_ON_A_PAGE - 1 : INITIALS_ON_A_PAGE;
+  const pages = Math.ceil(view.initials.length / most);
+  const page = ui.local.page % pages;
+  const tiles = view.initials.slice(page * most, (page + 1) * most).map((initial, at) =>
+    button(initial, () => {
+      ui.touch("search", initial);
+      ui.set({ mode: "list", search: initial, more: 0, isSearching: true });
+    }, { key: `initial ${initial}`, "data-focus": at === 0 }),
+  );
+  if (isPaged) tiles.push(button(w("button", page + 1 < pages ? "more" : "first_page"), () => ui.set({ page: page + 1 }), { classes: ".quiet", key: "more_initials" }));
+  return h("div.initials", { "data-key": "initials" }, tiles);
 }
 
 function choice(view, w, ui) {

@@ -452,8 +452,10 @@ def test_names_and_warnings_are_for_an_operator_alone() -> None:
     assert view_of(played.desk).counts == CountsView(47, 31)
     played.play(WORKER, StandingCame(CountsView(47, 31), (StaffWarning.OFFLINE,)))
     assert view_of(played.desk).warnings == (StaffWarning.OFFLINE,)
-    played.touch(TouchKind.TASK, Task.CERTIFY).play(NamesFound((NAME,), has_more=False))
+    played.touch(TouchKind.TASK, Task.CERTIFY).play(NamesFound((NAME,), has_more=False, initials=("王", "李")))
+    assert view_of(played.play(NamesFound((NAME,), has_more=False)).desk).initials == ("王", "李")
     assert view_of(played.touch(TouchKind.CANCEL).desk).names == ()
+    assert played.desk.initials == ()
 
 
 EVENTS = st.one_of(

@@ -400,6 +400,7 @@ def test_a_home_visit_names_worker_witness_reason_and_place():
     terminal.touch(TouchKind.TASK, Task.VISIT)
     (row,) = terminal.screen.view.names
     assert (row.name, row.born, row.place) == ("甲", 1940, "Village")
+    assert terminal.screen.view.initials == ("甲",)
     terminal.touch(TouchKind.PERSON, "0")
     terminal.touch(TouchKind.CHOOSE, "bedridden")
     terminal.touch(TouchKind.CHOOSE, "620102001")
