@@ -126,6 +126,7 @@ class CaseRecord(Link):
     claim: Claim
     operator: OperatorId
     witness: Witness | None = None
+    """Another operator, who was there and has proved who they are; None where nobody else was."""
     reason: CaseReason
     other_way: OtherWay | None = None
     """What was offered instead; an exception has one."""
@@ -136,6 +137,7 @@ class CaseRecord(Link):
     """Days from that date to the day of the case; negative for one of the future. None where no date was read."""
     proxy: Proxy | None = None
     place: Place | None = None
+    """Where it was taken in; None where it was no place of the terminal's list and no position receiver answered."""
     reference: SealedReference | None = None
     opened: DeviceTime
     software: str
@@ -143,6 +145,8 @@ class CaseRecord(Link):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.witness == self.operator:
+            raise ValueError(f"operator {self.operator} is no witness of their own case")
         roles = {photo.role for photo in self.photos}
         lacking = _NEEDS[self.kind] - roles
         if lacking:

@@ -52,4 +52,4 @@ class Visit(WirePart):
     worker: OperatorId
     reason: VisitReason
     place: Place | None = None
-    """None where the terminal has neither a list of places nor a position receiver that answers."""
+    """None where it was no place of the terminal's list and no position receiver answered."""

@@ -48,9 +48,11 @@ _DAY = timedelta(days=1)
 _FEATURES = 128
 
 Touches = tuple[tuple[str, str], ...]
-_VISIT: Touches = (("choose", "bedridden"), ("choose", "v-1"), ("choose", "none"), ("choose", "no_movement"))
+_WITHOUT_WITNESS: Touches = (("choose", "v-1"), ("choose", "none"))
+_VISIT: Touches = (("choose", "bedridden"), *_WITHOUT_WITNESS, ("choose", "no_movement"))
 _SPECIAL: Touches = (
     ("choose", "bedridden"),
+    *_WITHOUT_WITNESS,
     ("take", ""),
     ("keep", ""),
     ("take", ""),
@@ -63,7 +65,7 @@ ERRANDS: tuple[tuple[float, str, Touches], ...] = (
     (0.12, Task.VISIT, _VISIT),
     (0.08, Task.CERTIFY, (("choose", "standard"),)),
     (0.04, Task.ENROL, (("choose", "consent"), ("confirm", ""), ("choose", "standard"))),
-    (0.03, Task.EXCEPTION, (("choose", "declined"), ("choose", "counter"), ("confirm", ""))),
+    (0.03, Task.EXCEPTION, (("choose", "declined"), ("choose", "counter"), *_WITHOUT_WITNESS, ("confirm", ""))),
     (0.03, Task.SPECIAL, _SPECIAL),
 )
 """How often each comes; what is touched after the person has been named."""

@@ -57,6 +57,9 @@ class StoreCase:
     kind: CaseKind
     operator: str
     reason: CaseReason
+    witness: str | None
+    place: str | None
+    """As in `BeginSession`."""
     other_way: OtherWay | None
     newspaper_date: date | None
     relation: Relation | None

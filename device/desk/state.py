@@ -36,7 +36,7 @@ DONE_S = 10.0
 SECOND_S = 1.0
 NO_WITNESS = "none"
 NO_PLACE = "none"
-"""Offered where there is nothing else to choose."""
+"""It is none of the list; offered where no receiver could say which."""
 BY_RECEIVER = "receiver"
 """The place is the one that the position receiver states."""
 

@@ -48,17 +48,19 @@ def begin_step(desk: Desk, number: int) -> Move:
         options=(),
         photo=None,
     )
-    match STEPS[rule.steps[number]].kind:
+    kind = STEPS[rule.steps[number]].kind
+    aim = Aim(is_on=kind == "photo")
+    match kind:
         case "person" if rule.steps[number] is Step.PERSON:
-            return desk, (Search("", 0),)
+            return desk, (aim, Search("", 0))
         case "place":
-            return desk, (FindPlaces(),)
+            return desk, (aim, FindPlaces())
         case "stick":
-            return desk, (FindSticks(),)
+            return desk, (aim, FindSticks())
         case "photo":
-            return replace(desk, photo=PhotoView("ready")), (Aim(is_on=True),)
+            return replace(desk, photo=PhotoView("ready")), (aim,)
         case _:
-            return desk, (Aim(is_on=False),)
+            return desk, (aim,)
 
 
 def go_on(desk: Desk, **changes: Any) -> Move:
@@ -96,6 +98,8 @@ def _finish(desk: Desk, rule: TaskRule) -> Move:
                 kind=rule.case,
                 operator=operator.operator_id,
                 reason=answers.case_reason,
+                witness=answers.witness,
+                place=answers.place,
                 other_way=answers.other_way,
                 newspaper_date=answers.newspaper_date,
                 relation=answers.relation,

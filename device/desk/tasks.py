@@ -112,7 +112,8 @@ class TaskRule:
 
 TASKS: Mapping[Task, TaskRule] = {
     Task.CERTIFY: TaskRule((Step.PERSON, Step.PATH), (Role.WORKER,), purpose=Purpose.CERTIFICATION),
-    # The fewest questions that leave a visit provable: three taps between the person and the session.
+    # The fewest questions that leave a visit provable: three taps between the person and the session. What is taken in for a person to
+    # decide is asked the same way: reason, place and witness before the camera is on, so that the witness sees what is done.
     Task.VISIT: TaskRule(
         (Step.PERSON, Step.VISIT_REASON, Step.PLACE, Step.WITNESS, Step.PATH),
         (Role.WORKER,),
@@ -125,6 +126,9 @@ TASKS: Mapping[Task, TaskRule] = {
         (
             Step.PERSON,
             Step.CASE_REASON,
+            # It can end in a certification, and is mostly taken at home (R6-5, R6-7, R6-9).
+            Step.PLACE,
+            Step.WITNESS,
             Step.PHOTO_IDENTITY_CARD,
             Step.PHOTO_WITH_NEWSPAPER,
             Step.NEWSPAPER_DATE,
@@ -134,15 +138,28 @@ TASKS: Mapping[Task, TaskRule] = {
         case=CaseKind.SPECIAL,
     ),
     Task.PROXY: TaskRule(
-        (Step.PERSON, Step.PROXY_PERSON, Step.RELATION, Step.CASE_REASON, Step.PHOTO_AUTHORITY, Step.CONFIRM),
+        (
+            Step.PERSON,
+            Step.PROXY_PERSON,
+            Step.RELATION,
+            Step.CASE_REASON,
+            Step.PLACE,
+            Step.WITNESS,
+            Step.PHOTO_AUTHORITY,
+            Step.CONFIRM,
+        ),
         (Role.ENROLLER,),
         case=CaseKind.PROXY,
     ),
     Task.EXCEPTION: TaskRule(
-        (Step.PERSON, Step.CASE_REASON, Step.OTHER_WAY, Step.CONFIRM), (Role.WORKER,), case=CaseKind.EXCEPTION
+        (Step.PERSON, Step.CASE_REASON, Step.OTHER_WAY, Step.PLACE, Step.WITNESS, Step.CONFIRM),
+        (Role.WORKER,),
+        case=CaseKind.EXCEPTION,
     ),
+    # It is taken at home or far away (R1-12), so its place is asked. A witness is not: a photograph shows nobody alive and certifies
+    # nobody (R1-19), and who confirms it is the unit (R1-16).
     Task.PHOTO_ENROLMENT: TaskRule(
-        (Step.PERSON, Step.LEGAL_BASIS, Step.CASE_REASON, Step.PHOTO_FACE, Step.CONFIRM),
+        (Step.PERSON, Step.LEGAL_BASIS, Step.CASE_REASON, Step.PLACE, Step.PHOTO_FACE, Step.CONFIRM),
         (Role.ENROLLER,),
         case=CaseKind.PHOTO_ENROLMENT,
     ),

@@ -107,8 +107,12 @@ class Casework:
             picture.erase()
         self._kept.clear()
 
-    def store(self, order: StoreCase, *, place: Place | None = None) -> int:
+    def store(self, order: StoreCase, *, place: Place | None) -> int:
         """Store the case with its pictures sealed to the fleet, and return its counter.
+
+        Args:
+            order: what was answered.
+            place: where it is taken in, as `Directory.place` makes it of the code in the order.
 
         Raises:
             CaseNotKept: if it cannot be stored: nothing of it is then.
@@ -154,6 +158,7 @@ class Casework:
             kind=order.kind,
             claim=Claim(document=claimed.document, token=claimed.token, subject_id=claimed.subject_id),
             operator=order.operator,
+            witness=order.witness,
             reason=order.reason,
             other_way=order.other_way,
             photos=tuple(

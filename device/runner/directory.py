@@ -34,7 +34,7 @@ class Directory:
         casework: holds the person of a task.
         features_sha256: the network whose references count.
         today: the agency's day.
-        positioner: says where a visit is; None where nothing does.
+        positioner: says where a visit is, or a case; None where nothing does.
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class Directory:
         return NamesFound(rows, has_more=len(found) > NAMES_ON_A_PAGE, initials=initials)
 
     def places(self) -> OptionsFound:
-        """Return the places that can be chosen."""
-        receiver = (Option(BY_RECEIVER),) if self._positioner is not None else ()
-        found = (*receiver, *(Option(place.code, place.name) for place in self._place_names()))
-        return OptionsFound(found or (Option(NO_PLACE),))
+        """Return the places that can be chosen, and a way on for whoever is at none of them."""
+        listed = tuple(Option(place.code, place.name) for place in self._place_names())
+        # Without it somebody who is elsewhere would have to sign a place that is not true.
+        return OptionsFound((*listed, Option(NO_PLACE)) if self._positioner is None else (Option(BY_RECEIVER), *listed))
 
     def place(self, code: str | None) -> Place | None:
-        """Return the place of a visit: the position where there is one, with the chosen place's code."""
+        """Return the place of a visit or a case: the position where there is one, with the chosen place's code."""
         position = self._positioner.place() if self._positioner is not None else None
         if position is None:
             return None if code is None else Place(code=code, source="chosen")

@@ -520,7 +520,7 @@ class FrontDesk:
 
     def _store(self, command: asked.StoreCase) -> DeskEvent:
         try:
-            self._parts.casework.store(command, place=self._directory.place(None))
+            self._parts.casework.store(command, place=self._directory.place(command.place))
         except CaseNotKept as error:
             logger.error("case not stored why=%s", error)  # noqa: TRY400 - likewise
             return CaseNotStored(error.problem)

@@ -421,9 +421,16 @@ def test_an_operator_takes_a_picture_looks_at_it_and_keeps_it(
     terminal: Any, watch: Callable[..., Any], eventually: Callable[..., None]
 ) -> None:
     picture = cv2.imencode(".jpg", np.zeros((6, 8, 3), np.uint8))[1].tobytes()
-    asked = Touched(Touch(TouchKind.CHOOSE, "distance"))
-    terminal.feed(FREE, WORKER, task(Task.SPECIAL), PersonFound(NAME), asked)
+    terminal.feed(FREE, WORKER, task(Task.SPECIAL), PersonFound(NAME))
     shown = watch()
+    shown.press("bedridden")
+    expect(shown.page.locator("h1")).to_have_text("现在在哪里？")
+    terminal.feed(OptionsFound((Option("receiver"), Option("p1", "village 1"))))
+    shown.press("p1")
+    expect(shown.page.locator("h1")).to_have_text("见证人是谁？")
+    terminal.feed(AnswerRefused("witness_is_worker"))
+    expect(shown.page.locator(".problem")).to_be_visible()
+    shown.press("nobody")
     expect(shown.page.locator(".picture.whole img")).to_have_attribute("src", re.compile("picture.mjpg"))
     terminal.screen.show_photo(picture)
     shown.press("take")

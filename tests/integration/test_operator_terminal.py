@@ -36,6 +36,7 @@ from device.simulated.panel import SimulatedPanel
 from protocol.cases import CASE_TYP, CaseKind, CaseRecord
 from protocol.documents import claim_token, parse_document
 from protocol.envelope import sign, typ_of, unseal, verify
+from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome
 from protocol.policy import POLICY_TYP, default_policy
@@ -49,7 +50,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = ROOT / "demo" / "people"
-CODE = OperatorCode("w-1", bytes(16))
+CODE, WITNESS = OperatorCode("w-1", bytes(16)), OperatorCode("w-2", bytes(16))
 NEW_NUMBER = FANG.number
 THINKING_S = 5.0
 """What a worker takes for one touch, generously."""
@@ -235,14 +236,15 @@ class Village:
             terminal_id="t-1",
             issued_at=now,
             expires_at=now + timedelta(days=30),
-            operators=(
+            operators=tuple(
                 Operator(
-                    operator_id="w-1",
+                    operator_id=code.operator_id,
                     name="Worker",
                     roles=(Role.WORKER, Role.ENROLLER),
-                    code_sha256=CODE.sha256(),
+                    code_sha256=code.sha256(),
                     valid_until=date(2100, 1, 1),
-                ),
+                )
+                for code in (CODE, WITNESS)
             ),
             places=(PlaceName(code="v-1", name="Village"),),
         )
@@ -308,6 +310,7 @@ def test_a_photograph_is_taken_checked_and_sealed(village: Village, eventually: 
     village.touch("number", LIANG.number)
     village.touch("choose", "statute")
     village.touch("choose", "distance")
+    village.touch("choose", "v-1")
     village.touch("take")
     eventually(lambda: village.view()["photo"]["state"] == "taken", "a picture")
     checks = {check["name"]: check["passed"] for check in village.view()["photo"]["checks"]}
@@ -316,7 +319,30 @@ def test_a_photograph_is_taken_checked_and_sealed(village: Village, eventually: 
     assert village.touch("confirm")["screen"] == "done"
     (case,) = village.links(CaseRecord, CASE_TYP)
     assert (case.kind, case.operator, len(case.photos)) == (CaseKind.PHOTO_ENROLMENT, "w-1", 1)
+    assert (case.witness, case.place.code) == (None, "v-1")
     assert case.reference is not None
+
+
+def test_a_proxy_takes_less_than_three_minutes(village: Village, eventually: Callable[..., None]) -> None:
+    village.read(CODE.text())
+    village.touch("task", "proxy")
+    village.touch("person", "0")
+    village.read(NEW_NUMBER)
+    village.touch("choose", "child")
+    village.touch("choose", "distance")
+    village.touch("choose", "v-1")
+    assert village.read(CODE.text())["problem"] == "witness_is_worker"
+    village.read(WITNESS.text())
+    village.touch("take")
+    eventually(lambda: village.view()["photo"]["state"] == "taken", "a picture")
+    village.touch("keep")
+    assert village.touch("confirm")["screen"] == "done"
+    (case,) = village.links(CaseRecord, CASE_TYP)
+    (signed_in,) = [event for event in village.links(TerminalEvent, EVENT_TYP) if event.kind is EventKind.SIGNED_IN]
+    assert (case.kind, case.reason, case.proxy.relation) == (CaseKind.PROXY, "distance", "child")
+    assert (case.operator, case.witness, case.place.code) == ("w-1", "w-2", "v-1")
+    took_s = (case.opened.monotonic_ns - signed_in.at.monotonic_ns) / 1e9
+    assert village.touches * THINKING_S + took_s <= 180
 
 
 @pytest.mark.browser

@@ -20,6 +20,7 @@ from fleet.store import terminals
 from protocol.cases import Photo, PhotoCheck, PhotoRole
 from protocol.envelope import seal, sha256_of
 from protocol.topics import Kind
+from protocol.visits import Place
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +61,12 @@ def run(make_data_dir: Callable[[], Path], make_fleet_terminal: Callable[..., An
             for role in (PhotoRole.IDENTITY_CARD, PhotoRole.WITH_NEWSPAPER)
         )
         messages = [
-            (Kind.RECORD, terminal.next_case(record_id=CASE_ID, photos=photos)),
+            (
+                Kind.RECORD,
+                terminal.next_case(
+                    record_id=CASE_ID, photos=photos, witness="w-9", place=Place(code="620102001", source="chosen")
+                ),
+            ),
             (Kind.RECORD, terminal.next_event()),
             (Kind.ATTACHMENT, sealed),
         ]
@@ -85,11 +91,14 @@ def test_cases_are_listed_shown_looked_at_and_closed(run: Callable[..., Result],
 
     shown = json.loads(run("cases", "show", CASE_ID, "--json").stdout)
     assert shown["newspaper_date"] == "2026-11-01"
+    assert (shown["operator"], shown["witness"], shown["place"]["code"]) == ("w-204", "w-9", "620102001")
     assert [(view["role"], view["reader"], view["reason"]) for view in shown["views"]] == [
         ("identity_card", "Li Na", "Review")
     ]
     assert [picture["checks"][0]["passed"] for picture in shown["pictures"]] == [False, False]
     page = run("cases", "show", CASE_ID).stdout
+    assert "w-9" in page
+    assert "620102001" in page
     assert "one_face" in page
     assert "Li Na" in page
 

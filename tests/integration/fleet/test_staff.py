@@ -19,6 +19,7 @@ from protocol.envelope import sign, unseal, verify
 from protocol.roster import ROSTER_REQUEST_TYP, RosterRequest
 from protocol.staff import STAFF_TYP, Role, StaffList
 from protocol.topics import Kind
+from protocol.visits import Place
 
 pytestmark = pytest.mark.integration
 
@@ -196,6 +197,25 @@ def test_nobody_can_be_retired_or_given_a_pin_who_is_not_in_service(office: Any)
         registry.retire_operator(office.database, "w-9", now=office.now)
     with pytest.raises(NotFound):
         registry.new_pin(office.database, office.keys, "w-9")
+
+
+def test_the_witness_of_a_case_is_looked_up_and_kept_with_it(office: Any, terminal: Any) -> None:
+    long_ago = office.now - timedelta(days=600)
+    enroller = add(office, roles=[Role.ENROLLER], now=long_ago).operator_id
+    witness = add(office, "乙", now=long_ago).operator_id
+    place = Place(code="620102001", source="chosen")
+    for who in (witness, "w-9", None):
+        answers = office.send(terminal, terminal.next_case(operator=enroller, witness=who, place=place))
+        assert office.verdicts(answers) == [("stored", None)]
+    found = office.rows(
+        "SELECT payload ->> 'witness' AS witness, payload -> 'place' ->> 'code' AS place, flags"
+        " FROM case_records ORDER BY CAST(payload ->> 'counter' AS integer)"
+    )
+    assert [(row.witness, row.place, row.flags) for row in found] == [
+        (witness, "620102001", []),
+        ("w-9", "620102001", ["witness_unknown"]),
+        (None, "620102001", []),
+    ]
 
 
 def test_places_are_imported_again_without_harm(office: Any) -> None:

@@ -26,6 +26,7 @@ def changed(typ: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         ({"newspaper_age_days": None}, "belong together"),
         ({"kind": "exception", "photos": [], "newspaper_date": None, "newspaper_age_days": None}, "another way"),
         ({"other_way": "counter"}, "another way"),
+        ({"witness": "w-204"}, "no witness of their own case"),
         (
             {"proxy": {"document": "resident_id", "token": "A" * 43, "relation": "child"}},
             "a proxy",

@@ -308,8 +308,40 @@ def test_every_case_is_stored_with_what_was_asked(task: Task) -> None:
     assert (stored.newspaper_date is not None) == (stored.kind is CaseKind.SPECIAL)
     assert (stored.relation is not None) == (stored.kind is CaseKind.PROXY)
     assert (stored.other_way is not None) == (stored.kind is CaseKind.EXCEPTION)
+    assert (stored.place, stored.witness) == ("620102001", None)
     assert played.play(CaseStored()).screen is Screen.DONE
     assert played.play(DeskTimerExpired(DeskTimer.DONE)).screen is Screen.MENU
+
+
+@pytest.mark.parametrize("task", [Task.SPECIAL, Task.PROXY, Task.EXCEPTION])
+def test_a_case_asks_for_a_witness_as_a_visit_does(task: Task) -> None:
+    played = at(task, Step.WITNESS).play(CodeRead(CODE))
+    assert played.did(FindWitness).worker == "w-205"
+    played.play(AnswerRefused("witness_is_worker"))
+    assert (played.step, played.desk.problem) == (Step.WITNESS, "witness_is_worker")
+    played.play(WitnessFound("w-9"))
+    while not any(isinstance(command, StoreCase) for command in played.last):
+        answer(played)
+    assert played.did(StoreCase).witness == "w-9"
+
+
+def test_a_witness_who_was_named_can_be_taken_back() -> None:
+    played = at(Task.EXCEPTION, Step.WITNESS).play(WitnessFound("w-9")).touch(TouchKind.BACK)
+    assert played.step is Step.WITNESS
+    assert played.touch(TouchKind.CHOOSE, "none").touch(TouchKind.CONFIRM).did(StoreCase).witness is None
+
+
+def test_a_photograph_that_only_enrols_asks_for_a_place_and_no_witness() -> None:
+    steps = TASKS[Task.PHOTO_ENROLMENT].steps
+    assert Step.PLACE in steps
+    assert Step.WITNESS not in steps
+
+
+def test_the_camera_is_off_when_the_operator_goes_back_from_a_picture() -> None:
+    played = at(Task.PHOTO_ENROLMENT, Step.PHOTO_FACE).touch(TouchKind.BACK)
+    assert played.step is Step.PLACE
+    assert not played.did(Aim).is_on
+    assert not view_of(played.desk).has_picture
 
 
 def test_a_case_that_was_not_stored_is_told() -> None:

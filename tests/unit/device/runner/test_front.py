@@ -135,7 +135,13 @@ class Stick:
 
 
 class Terminal:
-    def __init__(self, *entries: RosterEntry, outbox: MemoryOutbox | None = None, fleet_key: bool = True) -> None:
+    def __init__(
+        self,
+        *entries: RosterEntry,
+        outbox: MemoryOutbox | None = None,
+        fleet_key: bool = True,
+        has_receiver: bool = True,
+    ) -> None:
         self.clock = SteppedClock(NOW)
         self.panel, self.screen, self.stick = SimulatedPanel(), SimulatedScreen(), Stick()
         self.positioner = SimulatedPositioner()
@@ -190,7 +196,7 @@ class Terminal:
                 slip_of=lambda stored: f"LCS1:{stored.tail}",
                 standing=lambda: (CountsView(47, 31), (StaffWarning.OFFLINE,)),
                 stick=self.stick,
-                positioner=self.positioner,
+                positioner=self.positioner if has_receiver else None,
             ),
         )
         self.panel.start(self.runner.press)
@@ -451,12 +457,25 @@ def picture(terminal, role, jpeg, reference=None):
     return PictureTaken(number, Picture(role, jpeg, 1280, 960, (check,), reference, 66.0))
 
 
+def photographing(terminal):
+    """Begin a special certification, and order its first picture."""
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.SPECIAL)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.CHOOSE, "620102001")
+    terminal.touch(TouchKind.CHOOSE, "none")
+    terminal.touch(TouchKind.TAKE)
+
+
 def test_a_special_certification_stores_both_pictures_sealed_and_one_case():
     terminal = Terminal()
     terminal.sign_in()
     terminal.touch(TouchKind.TASK, Task.SPECIAL)
     terminal.touch(TouchKind.NUMBER, KNOWN)
     terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.CHOOSE, "620102001")
+    terminal.read(WORKER.text())
     assert terminal.orders[-1] == Aim(is_on=True)
     for role, jpeg in ((PhotoRole.IDENTITY_CARD, b"card"), (PhotoRole.WITH_NEWSPAPER, b"paper")):
         terminal.touch(TouchKind.TAKE)
@@ -471,6 +490,7 @@ def test_a_special_certification_stores_both_pictures_sealed_and_one_case():
     (case,) = terminal.links(CaseRecord, CASE_TYP)
     assert (case.kind, case.operator, case.newspaper_age_days) == (CaseKind.SPECIAL, "w-2", 2)
     assert case.claim.token == token_of(KNOWN)
+    assert (case.witness, case.place.code) == ("w-1", "620102001")
     sealed = {item.sha256: item.sealed for item in terminal.attachments.waiting(9)}
     assert [unseal(sealed[photo.attachment], key=FLEET) for photo in case.photos] == [b"card", b"paper"]
     assert terminal.orders[-1] == ForgetStills()
@@ -485,6 +505,7 @@ def test_a_photo_enrolment_carries_a_provisional_reference():
     terminal.touch(TouchKind.NUMBER, KNOWN)
     terminal.touch(TouchKind.CHOOSE, "statute")
     terminal.touch(TouchKind.CHOOSE, "distance")
+    terminal.touch(TouchKind.CHOOSE, "620102001")
     terminal.touch(TouchKind.TAKE)
     assert terminal.orders[-1].keep_as.domain == "d-1"
     features = FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
@@ -494,11 +515,13 @@ def test_a_photo_enrolment_carries_a_provisional_reference():
     (case,) = terminal.links(CaseRecord, CASE_TYP)
     reference = Reference.model_validate_json(unseal(case.reference.sealed.encode(), key=FLEET))
     assert (reference.capture, case.reference.kind) == (CaptureKind.PHOTO, "photo")
+    assert (case.witness, case.place.code) == (None, "620102001")
     assert not features.values.any()
 
 
-def test_a_proxy_names_the_proxy_and_an_exception_the_other_way():
+def test_a_proxy_names_the_proxy_and_an_exception_the_other_way_with_witness_and_place():
     terminal = Terminal()
+    terminal.positioner.carry_to(36.06, 103.83)
     terminal.sign_in()
     terminal.touch(TouchKind.TASK, Task.PROXY)
     terminal.touch(TouchKind.NUMBER, KNOWN)
@@ -507,6 +530,12 @@ def test_a_proxy_names_the_proxy_and_an_exception_the_other_way():
     terminal.read(UNKNOWN)
     terminal.touch(TouchKind.CHOOSE, "child")
     terminal.touch(TouchKind.CHOOSE, "bedridden")
+    terminal.touch(TouchKind.CHOOSE, "620102001")
+    terminal.read(ENROLLER.text())
+    assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.WITNESS, "witness_is_worker")
+    terminal.touch(TouchKind.CHOOSE, "w-1/000000")
+    assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.WITNESS, "pin_wrong")
+    terminal.touch(TouchKind.CHOOSE, "w-1/493817")
     terminal.touch(TouchKind.TAKE)
     terminal.tell(picture(terminal, PhotoRole.AUTHORITY, b"authority"))
     terminal.touch(TouchKind.KEEP)
@@ -516,19 +545,37 @@ def test_a_proxy_names_the_proxy_and_an_exception_the_other_way():
     terminal.touch(TouchKind.NUMBER, KNOWN)
     terminal.touch(TouchKind.CHOOSE, "declined")
     terminal.touch(TouchKind.CHOOSE, "remote_form")
+    terminal.touch(TouchKind.CHOOSE, "receiver")
+    terminal.touch(TouchKind.CHOOSE, "none")
     terminal.touch(TouchKind.CONFIRM)
     proxy, exception = terminal.links(CaseRecord, CASE_TYP)
     assert (proxy.proxy.relation, proxy.proxy.token) == ("child", token_of(UNKNOWN))
+    assert (proxy.operator, proxy.witness) == ("w-2", "w-1")
+    assert (proxy.place.code, proxy.place.source, proxy.place.latitude_deg) == ("620102001", "both", 36.06)
     assert (exception.reason, exception.other_way, exception.photos) == ("declined", "remote_form", ())
+    # What the case before answered is not this one's.
+    assert (exception.witness, exception.place.code, exception.place.source) == (None, None, "receiver")
+
+
+def test_whoever_is_at_no_place_of_the_list_need_not_name_one():
+    terminal = Terminal(has_receiver=False)
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.EXCEPTION)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    terminal.touch(TouchKind.CHOOSE, "declined")
+    terminal.touch(TouchKind.CHOOSE, "counter")
+    assert [option.code for option in terminal.screen.view.options] == ["620102001", "none"]
+    terminal.touch(TouchKind.CHOOSE, "none")
+    assert terminal.screen.view.step is Step.WITNESS
+    terminal.touch(TouchKind.CHOOSE, "none")
+    terminal.touch(TouchKind.CONFIRM)
+    (case,) = terminal.links(CaseRecord, CASE_TYP)
+    assert (case.place, case.witness) == (None, None)
 
 
 def test_a_camera_that_gives_no_picture_is_told_and_can_be_tried_again():
     terminal = Terminal()
-    terminal.sign_in()
-    terminal.touch(TouchKind.TASK, Task.SPECIAL)
-    terminal.touch(TouchKind.NUMBER, KNOWN)
-    terminal.touch(TouchKind.CHOOSE, "bedridden")
-    terminal.touch(TouchKind.TAKE)
+    photographing(terminal)
     terminal.tell(PictureNotTaken(terminal.orders[-1].number, PhotoRole.IDENTITY_CARD))
     assert terminal.screen.view.problem == "camera_lost"
     terminal.touch(TouchKind.TAKE)
@@ -538,11 +585,7 @@ def test_a_camera_that_gives_no_picture_is_told_and_can_be_tried_again():
 
 def test_pictures_of_a_case_that_was_given_up_are_gone():
     terminal = Terminal()
-    terminal.sign_in()
-    terminal.touch(TouchKind.TASK, Task.SPECIAL)
-    terminal.touch(TouchKind.NUMBER, KNOWN)
-    terminal.touch(TouchKind.CHOOSE, "bedridden")
-    terminal.touch(TouchKind.TAKE)
+    photographing(terminal)
     terminal.tell(picture(terminal, PhotoRole.IDENTITY_CARD, b"card"))
     terminal.touch(TouchKind.CANCEL)
     assert terminal.screen.photo is None
@@ -567,6 +610,7 @@ def test_a_case_that_the_storage_refuses_is_held_and_can_be_confirmed_again():
     terminal.touch(TouchKind.NUMBER, KNOWN)
     terminal.touch(TouchKind.CHOOSE, "statute")
     terminal.touch(TouchKind.CHOOSE, "distance")
+    terminal.touch(TouchKind.CHOOSE, "620102001")
     terminal.touch(TouchKind.TAKE)
     features = FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
     terminal.tell(picture(terminal, PhotoRole.FACE, b"face", features))
@@ -591,14 +635,6 @@ def test_nobody_is_photographed_for_a_case_that_no_fleet_could_open():
     terminal.sign_in()
     terminal.touch(TouchKind.TASK, Task.SPECIAL)
     assert (terminal.screen.view.screen, terminal.screen.view.problem) == (Screen.MENU, "fleet_key_missing")
-
-
-def photographing(terminal):
-    terminal.sign_in()
-    terminal.touch(TouchKind.TASK, Task.SPECIAL)
-    terminal.touch(TouchKind.NUMBER, KNOWN)
-    terminal.touch(TouchKind.CHOOSE, "bedridden")
-    terminal.touch(TouchKind.TAKE)
 
 
 def test_a_picture_that_comes_after_its_case_was_given_up_shows_nobody():
