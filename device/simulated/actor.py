@@ -326,7 +326,8 @@ class SwapActor:
         self._second = second
         self._after = after_prompts
         self._heard = 0
-        self._is_swapped = False
+        self.is_swapped = False
+        """Whether the second one is there."""
 
     @property
     def rate(self) -> float:
@@ -335,14 +336,14 @@ class SwapActor:
 
     def picture(self, at_s: float) -> Seen | None:
         """Return the picture of whoever is there."""
-        return (self._second if self._is_swapped else self._first).picture(at_s)
+        return (self._second if self.is_swapped else self._first).picture(at_s)
 
     def hear(self, line: str, at_s: float) -> None:
         """Pass the line on; the exchange takes place as the prompt after the last action of the first one is given."""
         if line in set(Action):
             self._heard += 1
-            self._is_swapped = self._heard > self._after
-        (self._second if self._is_swapped else self._first).hear(line, at_s)
+            self.is_swapped = self._heard > self._after
+        (self._second if self.is_swapped else self._first).hear(line, at_s)
 
 
 class StandInActor:

@@ -48,6 +48,8 @@ BONA_FIDE = "bona_fide"
 LIVING = ("answers", "slow", "wrong_once")
 """How living people answer: promptly; late and slowly; the first turn to the wrong side."""
 SHEETS = ("print_flat", "print_bent", "cut_out")
+_SWAP_AFTER = {"after_light": 0, "after_first_action": 1}
+"""Prompts that the first of two people answers; the other one has come when the next is given, so there must be one."""
 SPECIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SHEETS, ("imitating", "heedless")),
     "screen_still": ("dark_room", "lit_room"),
@@ -58,13 +60,13 @@ SPECIES: dict[str, tuple[str, ...]] = {
     "injected_earlier_session": ("silent", "obeying", "obeying_paused"),
     "injected_right_actions": ("silent", "obeying", "obeying_bright", "earlier_code"),
     "frozen_sensor": ("stuck", "obeying"),
-    "swap": ("after_first_action", "after_second_action"),
+    "swap": tuple(_SWAP_AFTER),
     "stand_in": ("acts",),
 }
 """Attack species and the ways each is played. Source of the list: what such terminals have met; ISO/IEC 30107-1 calls both artefacts and
 human characteristics (swap, stand-in) presentation attack instruments. On the helper's path sheets and screens are also played beside
 somebody living (`WITH_HELPER`)."""
-OUTSIDE_BAR: dict[str, tuple[str, ...]] = {"swap_alike": ("after_first_action", "after_second_action")}
+OUTSIDE_BAR: dict[str, tuple[str, ...]] = {"swap_alike": tuple(_SWAP_AFTER)}
 """Played and shown apart, in no total: people whom the features network takes for one person change places, which continuity cannot see."""
 WITH_HELPER = "_with_helper"
 """How a variant with a living accomplice beside it ends."""
@@ -485,7 +487,7 @@ def _swap(making: _Making) -> Actor:
     first, second = making.person(making.clip), making.person(_second(making))
     if making.of.path in _STILL_PATHS:
         return InPlaceOf(first, second, from_s=float(making.random.uniform(2.0, 8.0)))
-    return SwapActor(first, second, after_prompts=1 if making.variant == "after_first_action" else 2)
+    return SwapActor(first, second, after_prompts=_SWAP_AFTER[making.variant])
 
 
 def _stand_in(making: _Making) -> Actor:

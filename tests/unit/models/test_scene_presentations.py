@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from device.session.commands import Line
+from device.simulated.actor import SwapActor
 from device.simulated.performers import Answering
 from device.simulated.scene import DARK
 from device.vision.frame import Pixels
@@ -22,6 +23,7 @@ from models.tools.scene_presentations import (
     People,
     Presentation,
     _Making,
+    _swap,
     build,
     find_people,
     plan,
@@ -53,6 +55,19 @@ def test_every_species_is_played_and_those_outside_the_bar_come_on_top(planned: 
     assert sum(one in SPECIES for one in species) == 400
     assert sum(one in OUTSIDE_BAR for one in species) == 20
     assert len(planned) == 460
+
+
+@pytest.mark.parametrize("variant", SPECIES["swap"])
+def test_two_people_have_changed_places_when_the_last_prompt_is_given(variant: str) -> None:
+    policy = default_policy()
+    one = Presentation(0, "swap", variant, "cedar", "maple", "development", PathName.STANDARD, 1)
+    actor = _swap(_Making(one, find_people(PEOPLE), policy))
+    assert isinstance(actor, SwapActor)
+    heard = [
+        actor.hear(action.value, 5.0 * number) or actor.is_swapped
+        for number, action in enumerate(policy.challenge.actions)
+    ]
+    assert heard[policy.challenge.count - 1], "a session gives no more prompts, so nobody would have come"
 
 
 def test_people_alike_change_places_outside_the_bar_alone(planned: tuple[Presentation, ...]) -> None:
