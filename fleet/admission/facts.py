@@ -27,8 +27,8 @@ class Flag(StrEnum):
     SIMULATED = "simulated"
     """No camera saw it; it counts only where the settings accept that."""
     WITNESS_UNKNOWN = "witness_unknown"
-    """Its path needs a witness, its area has operators, and the witness was none in service; it does not count. Or a case that names such
-    a witness, for whoever decides."""
+    """Its area has operators, and the witness that it names was none in service. It does not count where the path needs a witness; else,
+    and for a case, that is for whoever decides."""
     OPERATOR_UNFIT = "operator_unfit"
     """An enrolment, or a case, by somebody who is unknown, may not do that, was not in service or is of another area; an enrolment of such
     an operator does not count. Or a certification whose operator was none in service there; it counts."""

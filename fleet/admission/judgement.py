@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,11 +56,11 @@ def judge(record: CertificationRecord, known: Known, *, accept_simulated: bool, 
     if _claims_pass(record):
         about = _of_enrolment if record.purpose is Purpose.ENROLMENT else _of_certification
         flags += about(record, known, bracket)
-        path = None if known.policy is None else known.policy.paths.get(record.decision.path)
-        is_witness_asked = path is not None and path.needs_witness and record.witness is not None
-        if is_witness_asked and record.witness is not None and not known.staff.vouches(record.witness, bracket):
+        if record.witness is not None and not known.staff.vouches(record.witness, bracket):
             flags.append(Flag.WITNESS_UNKNOWN)
-    return Judgement(bracket, _pass_at(record, bracket, flags), tuple(flags))
+    path = None if known.policy is None else known.policy.paths.get(record.decision.path)
+    against = _not_counted(record, needs_witness=path is not None and path.needs_witness).intersection(flags)
+    return Judgement(bracket, None if against else _pass_at(record, bracket), tuple(flags))
 
 
 def judge_case(case: CaseRecord, staff: KnownStaff, *, accept_simulated: bool, received_at: datetime) -> Judgement:
@@ -131,17 +131,21 @@ def _claims_pass(record: CertificationRecord) -> bool:
     return record.decision.outcome in (Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN)
 
 
-def _pass_at(record: CertificationRecord, bracket: Bracket, flags: Sequence[Flag]) -> datetime | None:
-    if not _claims_pass(record) or bracket.earliest is None or not _not_counted(record).isdisjoint(flags):
+def _pass_at(record: CertificationRecord, bracket: Bracket) -> datetime | None:
+    if not _claims_pass(record) or bracket.earliest is None:
         return None
     if record.decision.outcome is Outcome.CERTIFIED:
         return bracket.earliest
     return bracket.earliest if bracket.latest - bracket.earliest < MAX_UNCERTAIN_SPAN else None
 
 
-def _not_counted(record: CertificationRecord) -> frozenset[Flag]:
-    # A certification rests on comparison and evidence; who was signed in vouches for nothing in it but as its witness, who is looked up.
-    return _NOT_COUNTED if record.purpose is Purpose.ENROLMENT else _NOT_COUNTED - {Flag.OPERATOR_UNFIT}
+def _not_counted(record: CertificationRecord, *, needs_witness: bool) -> frozenset[Flag]:
+    # A certification rests on comparison and evidence; who was signed in vouches for nothing in it but as its witness, who is looked up. A
+    # witness whom nothing asked for is no condition: that they are unknown is said, and costs nobody their pension.
+    unneeded = set() if needs_witness else {Flag.WITNESS_UNKNOWN}
+    if record.purpose is not Purpose.ENROLMENT:
+        unneeded.add(Flag.OPERATOR_UNFIT)
+    return _NOT_COUNTED - unneeded
 
 
 _NOT_COUNTED = frozenset(Flag) - {Flag.CLOCK_CONTRADICTED, Flag.TIME_UNBOUNDED}

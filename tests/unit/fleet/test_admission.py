@@ -671,8 +671,10 @@ def test_a_witness_is_looked_up_once_the_area_has_operators(terminal: Any, since
     is_asked = since is not None and since < AT
     assert stranger.flags == ((Flag.WITNESS_UNKNOWN,) if is_asked else ())
     assert (stranger.pass_at is None) == is_asked
-    # Where the path needs none, a name in the record costs nothing.
-    assert judge(terminal.record(witness="w-9"), staff=staff).judgement.flags == ()
+    # Where the path needs none, it is said, and costs the person nothing.
+    visit = judge(terminal.record(witness="w-9"), staff=staff).judgement
+    assert visit.flags == stranger.flags
+    assert visit.pass_at is not None
 
 
 def test_a_case_says_whether_its_operator_could_take_it_in() -> None:
