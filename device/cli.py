@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from device.app.clip import ClipResult
     from device.courier.courier import Courier, OnProgress
-    from device.ports import Outbox
+    from device.ports import AttachmentStore, Outbox
     from device.settings import Settings
     from protocol.registration import FleetIdentity
     from protocol.times import DeviceTime
@@ -344,15 +344,24 @@ def measure(
 
 @outbox_app.command("list")
 def list_outbox(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
-    """Count the records by state and list those the fleet has refused, with its reasons."""
-    from protocol.presence import tally
+    """Count records, and pictures of cases, by state and list those the fleet has refused, with its reasons."""
+    from device.app.pictures import told
+    from protocol.presence import PictureCounts, tally
 
     with _outbox(config) as outbox:
         counts = outbox.counts()
         refused = outbox.refused(_MOST_LISTED)
+    with _pictures(config) as store:
+        pictures = PictureCounts(waiting=0, refused=0) if store is None else store.counts()
+        refused_pictures = () if store is None else store.refused(_MOST_LISTED)
     if as_json:
-        rows = [{"sha256": row.sha256, "counter": row.counter, "reason": row.reason} for row in refused]
-        typer.echo(json.dumps({"counts": counts.model_dump(), "refused": rows}, indent=2))
+        found = {
+            "counts": counts.model_dump(),
+            "refused": [asdict(row) for row in refused],
+            "pictures": pictures.model_dump(),
+            "refused_pictures": [asdict(row) for row in refused_pictures],
+        }
+        typer.echo(json.dumps(found, indent=2))
         return
     whole = tally(counts)
     typer.echo(f"stored {whole.stored}, confirmed {whole.confirmed}")
@@ -362,28 +371,21 @@ def list_outbox(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption =
         typer.echo(f"refused      {row.sha256} counter {row.counter}: {row.reason or 'no reason given'}")
     if counts.refused > len(refused):
         typer.echo(f"refused      {counts.refused - len(refused)} more")
+    typer.echo(told(pictures))
+    for picture in refused_pictures:
+        typer.echo(f"refused      {picture.sha256} picture: {picture.reason or 'no reason given'}")
+    if pictures.refused > len(refused_pictures):
+        typer.echo(f"refused      {pictures.refused - len(refused_pictures)} more pictures")
 
 
 @outbox_app.command("retry")
 def retry_outbox(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Send all refused records and pictures again: after the fleet or this terminal's registration was put right."""
-    from device.adapters.attachments_sqlite import SqliteAttachmentStore
-    from device.errors import DeviceError
-
-    settings = _load(config)
     with _outbox(config) as outbox:
         number = outbox.retry_refused(outbox.counts().refused)
     typer.echo(f"{number} records will be sent again")
-    if not settings.attachments_path.exists():
-        return
-    try:
-        store = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
-        try:
-            pictures = store.retry_refused()
-        finally:
-            store.close()
-    except DeviceError as error:
-        _fail(str(error), CHECK_FAILED)
+    with _pictures(config) as store:
+        pictures = 0 if store is None else store.retry_refused(store.counts().refused)
     typer.echo(f"{pictures} pictures will be sent again")
 
 
@@ -640,6 +642,19 @@ def _outbox(config: Path) -> Iterator[Outbox]:
             yield outbox
         finally:
             outbox.close()
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+
+
+@contextmanager
+def _pictures(config: Path) -> Iterator[AttachmentStore | None]:
+    """Open the store of sealed pictures; None where there is none."""
+    from device.app.pictures import opened_pictures
+    from device.errors import DeviceError
+
+    try:
+        with opened_pictures(_load(config)) as store:
+            yield store
     except DeviceError as error:
         _fail(str(error), CHECK_FAILED)
 

@@ -16,7 +16,7 @@ from device.vision.frame import Frame
 from protocol.attestation import SignedStatement
 from protocol.documents import DocumentKind
 from protocol.policy import PathName, Policy
-from protocol.presence import OutboxCounts
+from protocol.presence import OutboxCounts, PictureCounts
 from protocol.receipts import ReceiptItem
 from protocol.records import Purpose
 from protocol.reference_card import CardKeys
@@ -487,6 +487,14 @@ class Attachment:
         return f"Attachment({self.sha256[:12]})"
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedAttachment:
+    """A sealed picture that the fleet did not take, and why."""
+
+    sha256: str
+    reason: str | None
+
+
 class AttachmentStore(Protocol):
     """Sealed pictures until the fleet has confirmed them; shared by the terminal and the uplink process."""
 
@@ -499,14 +507,17 @@ class AttachmentStore(Protocol):
     def settle(self, items: Sequence[ReceiptItem]) -> None:
         """Apply a receipt: what the fleet has is deleted, what it refuses is kept aside; unknown digests are ignored."""
 
-    def retry_refused(self) -> int:
-        """Let everything the fleet refused wait again; return how many that are."""
+    def refused(self, limit: int) -> Sequence[RefusedAttachment]:
+        """Return those that were refused, in the order in which they are tried again: longest ago first."""
+
+    def retry_refused(self, limit: int, *, reasons: Collection[str] | None = None) -> int:
+        """Let so many refused ones wait again, behind those that wait, and return how many: refused for one of `reasons`, None for any."""
 
     def drop(self, sha256s: Sequence[str]) -> None:
         """Delete pictures whose case could not be stored."""
 
-    def count(self) -> int:
-        """Return how many wait."""
+    def counts(self) -> PictureCounts:
+        """Return how many wait and how many were refused, of one moment."""
 
 
 class PolicyStore(Protocol):

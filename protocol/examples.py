@@ -24,7 +24,7 @@ from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.keys import PublicJwk
 from protocol.outcomes import Outcome
 from protocol.policy import POLICY_TYP, PathName, default_policy
-from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import (
     RECORD_TYP,
@@ -182,6 +182,7 @@ def examples() -> Mapping[str, WireMessage]:
             policy_version="2026.11.1",
             roster_version=31,
             outbox=OutboxCounts(pending=0, published=2, acknowledged=46, refused=0),
+            pictures=PictureCounts(waiting=3, refused=0),
         ),
         ROSTER_REQUEST_TYP: RosterRequest(fleet_id="demo", terminal_id="hall-1", have=31, asked_at=_NOON),
         RECEIPT_TYP: Receipt(

@@ -44,6 +44,15 @@ def tally(counts: OutboxCounts) -> Tally:
     return Tally(stored, stored - waiting - counts.refused, waiting, counts.refused)
 
 
+class PictureCounts(WirePart):
+    """Sealed pictures of cases that are on the terminal, by state; what the fleet has is deleted here."""
+
+    waiting: int = Field(ge=0)
+    """The fleet has not answered."""
+    refused: int = Field(ge=0)
+    """The fleet did not take them; those it may take later are tried again now and then, the others when a person says so."""
+
+
 class Presence(WireMessage):
     """A terminal's own word about itself."""
 
@@ -63,3 +72,5 @@ class Presence(WireMessage):
     policy_version: str | None
     roster_version: int = Field(ge=0)
     outbox: OutboxCounts
+    pictures: PictureCounts | None = None
+    """None from a terminal that does not say, or cannot read them now."""

@@ -365,7 +365,7 @@ def _is_done(terminal: FieldTerminal, roster_version: int | None) -> bool:
     if roster_version is not None:
         return terminal.references.version() >= roster_version
     counts = terminal.outbox.counts()
-    return counts.pending + counts.published + terminal.front.attachments.count() == 0
+    return counts.pending + counts.published + terminal.front.attachments.counts().waiting == 0
 
 
 def _serve(terminal: FieldTerminal, order: dict[str, Any]) -> dict[str, Any]:

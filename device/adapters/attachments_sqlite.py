@@ -7,30 +7,35 @@ deleted is overwritten.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from device.database import Database, Schema
 from device.errors import AttachmentsFull, AttachmentsUnavailable
-from device.ports import Attachment
+from device.ports import Attachment, RefusedAttachment
+from protocol.presence import PictureCounts
 from protocol.receipts import ReceiptItem, Verdict
 
 SCHEMA = Schema(
     what="attachments",
     application_id=0x4C634154,
-    version=1,
+    version=2,
     statements=(
         """CREATE TABLE attachment (
             sha256 TEXT PRIMARY KEY,
             stored INTEGER NOT NULL UNIQUE,
             refused INTEGER NOT NULL DEFAULT 0 CHECK (refused IN (0, 1)),
-            sealed BLOB NOT NULL
+            sealed BLOB NOT NULL,
+            reason TEXT
         ) STRICT""",
     ),
     unavailable=AttachmentsUnavailable,
     full=AttachmentsFull,
+    upgrades={1: ("ALTER TABLE attachment ADD COLUMN reason TEXT", "UPDATE attachment SET refused = 0")},
 )
-"""`stored` orders them by when they came."""
+"""`stored` orders them by when they came or were last refused; `reason` is the fleet's last one. Version 1 kept no reason: what it calls
+refused is tried once more."""
 
 
 class SqliteAttachmentStore:
@@ -76,25 +81,45 @@ class SqliteAttachmentStore:
         """Apply a receipt: what the fleet has is deleted, what it refuses is kept aside; unknown digests are ignored."""
         with self._database.writing() as db:
             gone = [(item.sha256,) for item in items if item.verdict is not Verdict.REFUSED]
-            refused = [(item.sha256,) for item in items if item.verdict is Verdict.REFUSED]
+            refused = [(item.reason, item.sha256) for item in items if item.verdict is Verdict.REFUSED]
             db.executemany("DELETE FROM attachment WHERE sha256 = ?", gone)
-            db.executemany("UPDATE attachment SET refused = 1 WHERE sha256 = ?", refused)
+            db.executemany(
+                "UPDATE attachment SET refused = 1, reason = ?, stored = (SELECT max(stored) + 1 FROM attachment) WHERE sha256 = ?",
+                refused,
+            )
 
-    def retry_refused(self) -> int:
-        """Let everything refused wait again, oldest first as ever, and return how many that are."""
+    def refused(self, limit: int) -> Sequence[RefusedAttachment]:
+        """Return those that were refused, longest ago first."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT sha256, reason FROM attachment WHERE refused = 1 ORDER BY stored LIMIT ?", (limit,)
+            ).fetchall()
+        return tuple(RefusedAttachment(sha256, reason) for sha256, reason in rows)
+
+    def retry_refused(self, limit: int, *, reasons: Collection[str] | None = None) -> int:
+        """Let so many refused ones wait again, behind those that wait, and return how many."""
         with self._database.writing() as db:
-            return db.execute("UPDATE attachment SET refused = 0 WHERE refused = 1").rowcount
+            found = db.execute(
+                "SELECT sha256 FROM attachment WHERE refused = 1"
+                " AND (?1 IS NULL OR reason IN (SELECT value FROM json_each(?1))) ORDER BY stored LIMIT ?2",
+                (None if reasons is None else json.dumps(sorted(reasons)), limit),
+            ).fetchall()
+            db.executemany(
+                "UPDATE attachment SET refused = 0, stored = (SELECT max(stored) + 1 FROM attachment) WHERE sha256 = ?",
+                found,
+            )
+        return len(found)
 
     def drop(self, sha256s: Sequence[str]) -> None:
         """Delete pictures whose case could not be stored."""
         with self._database.writing() as db:
             db.executemany("DELETE FROM attachment WHERE sha256 = ?", [(sha256,) for sha256 in sha256s])
 
-    def count(self) -> int:
-        """Return how many wait."""
+    def counts(self) -> PictureCounts:
+        """Return how many wait and how many were refused, of one moment."""
         with self._database.reading() as db:
-            (found,) = db.execute("SELECT count(*) FROM attachment WHERE refused = 0").fetchone()
-        return int(found)
+            everything, refused = db.execute("SELECT count(*), coalesce(sum(refused), 0) FROM attachment").fetchone()
+        return PictureCounts(waiting=everything - refused, refused=refused)
 
     def close(self) -> None:
         """Close the database; may be called twice."""

@@ -19,7 +19,7 @@ from device.runner.records import Identity
 from device.settings import Settings
 from protocol.documents import MaskedDocument
 from protocol.offline import OfflineReason, Standing
-from protocol.presence import Tally, tally
+from protocol.presence import PictureCounts, Tally, tally
 from protocol.registration import FleetIdentity
 from protocol.slip import make_slip
 from protocol.times import DeviceTime, agency_day
@@ -102,12 +102,20 @@ def make_front(
         whole = tally(ports.outbox.counts())
         policy = ports.policies.current()
         most_s = None if policy is None else policy.max_clock_uncertainty_s
-        warnings = staff_warnings(runner.standing(), whole, ports.clock.now(), most_s)
+        pictures = attachments.counts()
+        warnings = staff_warnings(runner.standing(), whole, pictures, ports.clock.now(), most_s)
         if printer is not None and printer.condition is not PrinterCondition.READY:
             warnings += (StaffWarning.PRINTER,)
         if runner.is_power_failing:
             warnings += (StaffWarning.POWER_FAILING,)
-        return CountsView(stored=whole.stored, confirmed=whole.confirmed, refused=whole.refused), warnings
+        counts = CountsView(
+            stored=whole.stored,
+            confirmed=whole.confirmed,
+            refused=whole.refused,
+            pictures_waiting=pictures.waiting,
+            pictures_refused=pictures.refused,
+        )
+        return counts, warnings
 
     desk = FrontDesk(
         runner,
@@ -132,18 +140,19 @@ def make_front(
 
 
 def staff_warnings(
-    standing: Standing, whole: Tally, now: DeviceTime, max_uncertainty_s: float | None
+    standing: Standing, whole: Tally, pictures: PictureCounts, now: DeviceTime, max_uncertainty_s: float | None
 ) -> tuple[StaffWarning, ...]:
-    """Return what staff should know of network, records, roster and clock.
+    """Return what staff should know of network, records, pictures, roster and clock.
 
     Args:
         standing: how the terminal stands without its fleet.
         whole: what became of all records.
+        pictures: those of cases that are still here.
         now: the moment, with its worth.
         max_uncertainty_s: the policy's bound on the clock; None without a policy.
     """
     found = [_WARNINGS[reason] for reason in standing.reasons]
-    if whole.refused:
+    if whole.refused or pictures.refused:
         found.append(StaffWarning.RECORDS_REFUSED)
     bound = now.uncertainty_s
     if bound is None or (max_uncertainty_s is not None and bound > max_uncertainty_s):

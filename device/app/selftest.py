@@ -21,6 +21,7 @@ from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
 from device.adapters.voice_alsa.player import AplayLoudspeaker
 from device.adapters.voice_alsa.sound import RATE_HZ, as_pcm
 from device.app.board import make_board
+from device.app.pictures import opened_pictures, told
 from device.app.voice_check import check_pack
 from device.errors import DeviceError
 from device.ports import Camera, PrinterCondition
@@ -51,6 +52,7 @@ def selftest(settings: Settings) -> SelftestReport:
         _check("printer", lambda: _printer(settings)),
         _check("voice", lambda: _voice(settings)),
         _check("outbox", lambda: _outbox(settings)),
+        _check("pictures", lambda: _pictures(settings)),
         _check("signing-key", lambda: _signing_key(settings)),
         _check("policy", lambda: _policy(settings)),
         _check("roster", lambda: _roster(settings)),
@@ -174,6 +176,14 @@ def _outbox(settings: Settings) -> str:
     finally:
         outbox.close()
     return f"can be written; {counts.pending + counts.published} records not confirmed"
+
+
+def _pictures(settings: Settings) -> str:
+    with opened_pictures(settings) as store:
+        if store is None:
+            raise _Skipped("none yet; the terminal makes their store when it starts")
+        # Refused ones stop nothing, so they fail no test: what to do about them is said.
+        return told(store.counts())
 
 
 def _signing_key(settings: Settings) -> str:

@@ -331,6 +331,7 @@ class Terminal:
             "state": str(self._runner.session.state),
             "lamp": str(panel.lamp) if panel is not None and panel.lamp is not None else None,
             "outbox": self._outbox.counts().model_dump(),
+            "pictures": self._front.attachments.counts().model_dump(),
             "policy_version": policy.policy_version if policy else None,
             "roster_version": self._references.version(),
             "view": view_of(self._front.desk.desk).to_json(),

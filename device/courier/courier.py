@@ -7,7 +7,7 @@ the network meanwhile, move a record to acknowledged; a record that went both wa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,7 +53,7 @@ from protocol.courier import (
 from protocol.courier_files import BundleReader, BundleWriter, Problem, ProblemKind, find_bundle, make_bundle
 from protocol.errors import ProtocolError
 from protocol.keys import PrivateKey, PublicJwk
-from protocol.receipts import Receipt, Verdict
+from protocol.receipts import Receipt, ReceiptItem, Verdict
 from protocol.reference_card import CardKeys
 from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
@@ -135,6 +135,10 @@ class Imported:
     """Records that were unconfirmed until now."""
     refused: int = 0
     """Records that the fleet refuses, for the first time."""
+    pictures: int = 0
+    """Sealed pictures of cases that the fleet has now."""
+    pictures_refused: int = 0
+    """Sealed pictures of cases that the fleet refuses, for the first time."""
     pages: int = 0
     """Roster pages applied."""
     pages_unfit: int = 0
@@ -285,15 +289,7 @@ class Courier:
 
     def _apply(self, message: Inbound, done: Imported) -> None:
         if isinstance(message, Receipt):
-            before = self._parts.outbox.counts()
-            self._parts.outbox.settle(message.items)
-            self._parts.attachments.settle(message.items)
-            after = self._parts.outbox.counts()
-            done.confirmed += max(0, after.acknowledged - before.acknowledged)
-            done.refused += max(0, after.refused - before.refused)
-            for item in message.items:
-                if item.verdict is Verdict.REFUSED:
-                    logger.error("fleet refuses a record digest=%s reason=%s", item.sha256[:12], item.reason)
+            self._settle(message.items, done)
         elif isinstance(message, RosterPage):
             if self._is_late(message):
                 done.expired += 1
@@ -317,6 +313,21 @@ class Courier:
         else:
             assert_never(message)
 
+    def _settle(self, items: Sequence[ReceiptItem], done: Imported) -> None:
+        outbox, attachments = self._parts.outbox, self._parts.attachments
+        before, pictures_before = outbox.counts(), attachments.counts()
+        outbox.settle(items)
+        attachments.settle(items)
+        after, pictures = outbox.counts(), attachments.counts()
+        done.confirmed += max(0, after.acknowledged - before.acknowledged)
+        done.refused += max(0, after.refused - before.refused)
+        gone = pictures_before.waiting + pictures_before.refused - pictures.waiting - pictures.refused
+        done.pictures += max(0, gone)
+        done.pictures_refused += max(0, pictures.refused - pictures_before.refused)
+        for item in items:
+            if item.verdict is Verdict.REFUSED:
+                logger.error("fleet refuses a record or picture digest=%s reason=%s", item.sha256[:12], item.reason)
+
     def _is_late(self, message: RosterPage | CardKeys) -> bool:
         now = self._parts.clock.now()
         return message.expires_at <= best_guess(now)
@@ -324,10 +335,9 @@ class Courier:
     def _export(self, root: Folder, on_progress: OnProgress | None, *, everything: bool) -> Exported:
         address = self._address(Bundle.RECORDS)
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
-        if retried:
-            # The same cause refused their pictures. Without it nothing is tried: what is wrong in itself would go out at every turn.
-            pictures = self._parts.attachments.retry_refused()
-            logger.info("refused records are sent again count=%d pictures=%d", retried, pictures)
+        retried_pictures = self._parts.attachments.retry_refused(_MOST_RETRIED, reasons=CURABLE)
+        if retried or retried_pictures:
+            logger.info("refused ones are sent again records=%d pictures=%d", retried, retried_pictures)
         with make_bundle(root, address) as folder:
             writer = BundleWriter(
                 folder,

@@ -28,7 +28,7 @@ def exported_lines(done: Exported) -> list[str]:
     if done.pictures:
         lines.append(f"{done.pictures} sealed pictures of cases are on it as well")
     if done.left:
-        lines.append(f"{done.left} more records wait for the next stick")
+        lines.append(f"{done.left} more records or pictures wait for the next stick")
     return lines
 
 
@@ -37,6 +37,8 @@ def imported_lines(done: Imported) -> list[str]:
     if not done.chunks:
         return ["nothing came home on the stick"]
     lines = [f"{done.confirmed} records confirmed, {done.refused} refused"]
+    if done.pictures or done.pictures_refused:
+        lines.append(f"{done.pictures} sealed pictures of cases confirmed, {done.pictures_refused} refused")
     if done.pages or done.pages_unfit:
         lines.append(
             f"{done.pages} roster pages taken over" + (f", {done.pages_unfit} did not fit" if done.pages_unfit else "")

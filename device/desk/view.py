@@ -74,6 +74,7 @@ class StaffWarning(StrEnum):
     RECORDS_WAITING = "records_waiting"
     """Many records wait for the fleet."""
     RECORDS_REFUSED = "records_refused"
+    """The fleet does not take some records, or pictures of cases; the counts say which."""
     ROSTER_ENDS = "roster_ends"
     CLOCK_UNSURE = "clock_unsure"
     PRINTER = "printer"
@@ -193,11 +194,13 @@ class SlipView:
 
 @dataclass(frozen=True, slots=True)
 class CountsView:
-    """The outbox, as `stored N, confirmed M`."""
+    """The outbox, as `stored N, confirmed M`; and, apart from it, the pictures of cases that are still here."""
 
     stored: int
     confirmed: int
     refused: int = 0
+    pictures_waiting: int = 0
+    pictures_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

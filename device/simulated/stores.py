@@ -7,13 +7,13 @@ from datetime import datetime
 
 from device.errors import AttachmentsFull, OutboxFull
 from device.name_list import initials, matching
-from device.ports import Attachment, Attempts, Labelled, OutboxRow, RefusedRow, StoredRecord
+from device.ports import Attachment, Attempts, Labelled, OutboxRow, RefusedAttachment, RefusedRow, StoredRecord
 from protocol.attestation import SignedStatement
 from protocol.envelope import sha256_of, sign
 from protocol.errors import NotForUs
 from protocol.keys import PrivateKey
 from protocol.policy import Policy
-from protocol.presence import OutboxCounts
+from protocol.presence import OutboxCounts, PictureCounts
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.reference_card import CardKeys
 from protocol.roster import RosterEntry, RosterPage
@@ -293,7 +293,8 @@ class MemoryAttachments:
     def __init__(self, *, max_bytes: int = 64 * 1024 * 1024) -> None:
         self._max_bytes = max_bytes
         self._kept: dict[str, bytes] = {}
-        self._refused: set[str] = set()
+        self._refused: dict[str, str | None] = {}
+        """Digest -> reason, refused longest ago first."""
 
     def put(self, sealed: Sequence[bytes]) -> tuple[str, ...]:
         """Store sealed pictures.
@@ -304,7 +305,8 @@ class MemoryAttachments:
         if sum(map(len, self._kept.values())) + sum(map(len, sealed)) > self._max_bytes:
             raise AttachmentsFull(f"attachments: more than {self._max_bytes} bytes")
         digests = tuple(sha256_of(one) for one in sealed)
-        self._kept.update(zip(digests, sealed, strict=True))
+        for digest, one in zip(digests, sealed, strict=True):
+            self._kept.setdefault(digest, one)
         return digests
 
     def waiting(self, limit: int, *, skip: int = 0) -> Sequence[Attachment]:
@@ -315,22 +317,30 @@ class MemoryAttachments:
     def settle(self, items: Sequence[ReceiptItem]) -> None:
         """Apply a receipt."""
         for item in items:
-            if item.verdict is Verdict.REFUSED:
-                self._refused |= {item.sha256} & self._kept.keys()
-            else:
+            self._refused.pop(item.sha256, None)
+            if item.verdict is not Verdict.REFUSED:
                 self._kept.pop(item.sha256, None)
+            elif item.sha256 in self._kept:
+                self._refused[item.sha256] = item.reason
 
-    def retry_refused(self) -> int:
-        """Let everything refused wait again."""
-        number = len(self._refused)
-        self._refused.clear()
-        return number
+    def refused(self, limit: int) -> Sequence[RefusedAttachment]:
+        """Return those that were refused, longest ago first."""
+        return [RefusedAttachment(sha256, reason) for sha256, reason in self._refused.items()][:limit]
+
+    def retry_refused(self, limit: int, *, reasons: Collection[str] | None = None) -> int:
+        """Let so many refused ones wait again, behind those that wait."""
+        found = [sha256 for sha256, reason in self._refused.items() if reasons is None or reason in reasons][:limit]
+        for sha256 in found:
+            del self._refused[sha256]
+            self._kept[sha256] = self._kept.pop(sha256)
+        return len(found)
 
     def drop(self, sha256s: Sequence[str]) -> None:
         """Delete pictures."""
         for sha256 in sha256s:
             self._kept.pop(sha256, None)
+            self._refused.pop(sha256, None)
 
-    def count(self) -> int:
-        """Return how many wait."""
-        return len(self._kept) - len(self._refused & self._kept.keys())
+    def counts(self) -> PictureCounts:
+        """Return how many wait and how many were refused."""
+        return PictureCounts(waiting=len(self._kept) - len(self._refused), refused=len(self._refused))

@@ -41,7 +41,7 @@ from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_
 from device.uplink.inbox import AttestationToken, Inbound, Inbox, why_refused
 from protocol.envelope import sha256_of
 from protocol.errors import Expired, ProtocolError
-from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
 from protocol.receipts import Receipt, Verdict
 from protocol.reference_card import CardKeys
 from protocol.roster import ROSTER_REQUEST_TYP, RosterPage, RosterRequest
@@ -63,10 +63,10 @@ _QUESTIONS_REMEMBERED = 16
 CURABLE = frozenset(
     {"unknown_terminal", "signature", "malformed", "unsupported_version", "retired_terminal", "not_storable"}
 )
-"""Reasons of a refusal that registering this terminal or updating the fleet takes away. Source: `fleet.admission.Refusal`; the others
-say something about the record itself that stays true."""
+"""Reasons of a refusal that registering this terminal or updating the fleet takes away, or, of a picture, its case when it arrives.
+Source: `fleet.admission.Refusal`; the others say something about the record or picture itself that stays true."""
 _MOST_RETRIED = 1000
-"""Refused records sent again on one connection."""
+"""Refused records sent again on one connection. Pictures are large: one, and one more for each picture that the fleet then takes."""
 _LOG_EVERY = 100
 
 _STORES = (
@@ -157,7 +157,9 @@ class Uplink:
         self._told: set[tuple[Kind, str]] = set()
         self._link = make_link(self._arrived, self._taken)
         self._window = SendWindow(resend_after_s=settings.resend_after_s, resend_cap_s=settings.resend_cap_s)
-        self._attachments = AttachmentSender(parts.attachments, resend_after_s=settings.resend_after_s)
+        self._attachments = AttachmentSender(
+            parts.attachments, resend_after_s=settings.resend_after_s, resend_cap_s=settings.resend_cap_s
+        )
         self._questions = RosterQuestions(retry_s=settings.roster_retry_s, refresh_s=settings.roster_refresh_s)
         self._presence = PresenceTimer(every_s=settings.presence_s, change_s=settings.presence_change_s)
         self._newly_taken: list[str] = []
@@ -193,7 +195,7 @@ class Uplink:
     def _connect(self) -> None:
         moment = self._parts.clock.now()
         self._connection = max(self._connection + 1, int(moment.wall_clock.timestamp() * _NS))
-        self._link.connect(self._topic(Kind.PRESENCE), self._presence_message("offline", self._counts()))
+        self._link.connect(self._topic(Kind.PRESENCE), self._presence_message("offline", *self._counts()))
         self._link.subscribe(terminal_inbox(self._identity.fleet_id, self._identity.terminal_id))
         now_ns = self._parts.clock.monotonic_ns()
         self._window.reconnected(now_ns)
@@ -204,9 +206,9 @@ class Uplink:
         self._is_link_down = False
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
         if retried:
-            # The same cause refused their pictures. Without it nothing is tried: what is wrong in itself would go out at every turn.
-            pictures = self._parts.attachments.retry_refused()
-            logger.info("refused records are sent again count=%d pictures=%d", retried, pictures)
+            logger.info("refused records are sent again count=%d", retried)
+        with self._stores():
+            self._retry_a_picture()
 
     def _turn(self) -> None:
         self._alive()
@@ -217,10 +219,13 @@ class Uplink:
             self._settle()
             self._note_taken()
             self._send_records(now_ns)
-            self._attachments.send(lambda sealed: self._link.publish(attachments, sealed), now_ns=now_ns)
             self._keep_house(now_ns)
             self._ask_for_roster(now_ns)
             self._send_presence(now_ns)
+            # Last: a store of pictures that fails keeps nothing else from being sent.
+            self._attachments.send(
+                lambda sealed: self._link.publish(attachments, sealed), now_ns=now_ns, fraction=self._fraction()
+            )
         waiting_since_ns = self._window.waiting_since_ns()
         if waiting_since_ns is not None and now_ns - waiting_since_ns > self._settings.puback_timeout_s * _NS:
             raise LinkDown(f"broker took nothing for {self._settings.puback_timeout_s} s")
@@ -250,9 +255,16 @@ class Uplink:
         after_ns = max((moment for moment in known if moment is not None), default=None)
         self._parts.clock.note_fleet_time(receipt.fleet_time, after_ns=after_ns)
         for item in receipt.items:
-            self._attachments.settled(item.sha256)
+            is_picture = self._attachments.settled(item.sha256)
             if item.verdict is Verdict.REFUSED:
-                logger.error("fleet refuses a record digest=%s reason=%s", item.sha256[:12], item.reason)
+                what = "picture" if is_picture else "record"
+                logger.error("fleet refuses a %s digest=%s reason=%s", what, item.sha256[:12], item.reason)
+            elif is_picture:
+                self._retry_a_picture()
+
+    def _retry_a_picture(self) -> None:
+        if self._parts.attachments.retry_refused(1, reasons=CURABLE):
+            logger.info("a refused picture is sent again")
 
     def _send_records(self, now_ns: int) -> None:
         # All unconfirmed rows are asked for, and the window decides by monotonic time: the wall clock may jump.
@@ -296,13 +308,13 @@ class Uplink:
         if not self._presence.may_be_due(now_ns):
             return
         counts = self._counts()
-        content = (counts, self._policy_version(), self._parts.references.version())
+        content = (*counts, self._policy_version(), self._parts.references.version())
         if self._presence.is_due(content, now_ns):
-            self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("online", counts))
+            self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("online", *counts))
             self._presence.said(content, now_ns)
 
     def _say_goodbye(self) -> None:
-        token = self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("offline", self._counts()))
+        token = self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("offline", *self._counts()))
         self._goodbye = token
         deadline_ns = self._parts.clock.monotonic_ns() + int(_LAST_WORD_S * _NS)
         while self._goodbye is not None and self._parts.clock.monotonic_ns() < deadline_ns:
@@ -384,7 +396,7 @@ class Uplink:
         if sha256 is not None:
             self._newly_taken.append(sha256)
 
-    def _presence_message(self, state: str, counts: OutboxCounts) -> bytes:
+    def _presence_message(self, state: str, records: OutboxCounts, pictures: PictureCounts | None) -> bytes:
         moment = self._parts.clock.now()
         presence = Presence(
             fleet_id=self._identity.fleet_id,
@@ -396,15 +408,21 @@ class Uplink:
             software=self._identity.software,
             policy_version=self._policy_version(),
             roster_version=self._parts.references.version(),
-            outbox=counts,
+            outbox=records,
+            pictures=pictures,
         )
         return self._parts.signer.sign(presence.to_bytes(), PRESENCE_TYP)
 
     def _topic(self, kind: Kind) -> Topic:
         return Topic(self._identity.fleet_id, self._identity.terminal_id, kind)
 
-    def _counts(self) -> OutboxCounts:
-        return self._parts.outbox.counts()
+    def _counts(self) -> tuple[OutboxCounts, PictureCounts | None]:
+        try:
+            pictures = self._parts.attachments.counts()
+        except AttachmentsUnavailable:
+            # Whoever sends them says so; presence and records go without.
+            pictures = None
+        return self._parts.outbox.counts(), pictures
 
     def _policy_version(self) -> str | None:
         policy = self._parts.policies.current()

@@ -101,6 +101,9 @@ class TerminalView(_View):
     outbox_published: int | None
     outbox_acknowledged: int | None
     outbox_refused: int | None
+    pictures_waiting: int | None
+    """Pictures of cases that the terminal still has; None where it does not say."""
+    pictures_refused: int | None
     last_counter: int
     last_record_at: datetime | None
     records: int

@@ -64,6 +64,8 @@ class TerminalLine:
     outbox_published: int | None
     outbox_acknowledged: int | None
     outbox_refused: int | None
+    pictures_waiting: int | None
+    pictures_refused: int | None
     last_counter: int
     last_record_at: datetime | None
     records: int
@@ -126,7 +128,7 @@ def terminal_lines(connection: Connection) -> list[TerminalLine]:
         text(
             "SELECT t.terminal_id, t.area, t.registered_at, t.retired_at, t.presence_state, t.presence_received_at,"
             " t.software, t.policy_version, t.roster_version, t.roster_have, t.outbox_pending, t.outbox_published,"
-            " t.outbox_acknowledged, t.outbox_refused, t.last_counter, t.last_record_at,"
+            " t.outbox_acknowledged, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.last_record_at,"
             " (SELECT count(*) FROM records r WHERE r.terminal_id = t.terminal_id) AS records,"
             " (SELECT count(*) FROM quarantine q WHERE q.known AND q.terminal_id = t.terminal_id) AS quarantined"
             " FROM terminals t ORDER BY t.terminal_id"

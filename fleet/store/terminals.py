@@ -125,8 +125,8 @@ def save_presence(connection: Connection, presence: Presence, *, now: datetime) 
             "UPDATE terminals SET presence_state = :state, presence_connection = :connection, presence_boot_id = :boot_id,"
             " presence_said_at = :said_at, presence_received_at = :now, software = :software,"
             " policy_version = :policy_version, roster_have = :roster_have, outbox_pending = :pending,"
-            " outbox_published = :published, outbox_acknowledged = :acknowledged, outbox_refused = :refused"
-            " WHERE terminal_id = :id"
+            " outbox_published = :published, outbox_acknowledged = :acknowledged, outbox_refused = :refused,"
+            " pictures_waiting = :pictures_waiting, pictures_refused = :pictures_refused WHERE terminal_id = :id"
         ),
         {
             "id": presence.terminal_id,
@@ -142,6 +142,8 @@ def save_presence(connection: Connection, presence: Presence, *, now: datetime) 
             "published": presence.outbox.published,
             "acknowledged": presence.outbox.acknowledged,
             "refused": presence.outbox.refused,
+            "pictures_waiting": None if presence.pictures is None else presence.pictures.waiting,
+            "pictures_refused": None if presence.pictures is None else presence.pictures.refused,
         },
     )
 

@@ -77,6 +77,9 @@ class TerminalRow:
     reported: str
     unconfirmed: int | None
     """Records it has stored and not seen confirmed."""
+    pictures_waiting: int | None
+    """Pictures of cases that have not arrived."""
+    pictures_refused: int | None
     records: int
     gaps: str
     quarantined: int
@@ -134,6 +137,8 @@ def terminal_row(line: TerminalLine, gaps: Sequence[Gap], *, zone: tzinfo) -> Te
         presence_kind="good" if presence == "online" else "warn" if presence == "offline" else "plain",
         reported=_moment(line.presence_received_at, zone),
         unconfirmed=unconfirmed,
+        pictures_waiting=line.pictures_waiting,
+        pictures_refused=line.pictures_refused,
         records=line.records,
         gaps=", ".join(
             str(gap.first) if gap.first == gap.last else f"{gap.first}–{gap.last}"

@@ -81,7 +81,7 @@ NAMES = tuple(
 )
 PLACES = tuple(Option(f"p-{number}", f"东山县第{number}村民委员会") for number in range(1, 24))
 FREE = ServiceMoved(Service.FREE, line="welcome")
-COUNTS = StandingCame(CountsView(1234, 1187, 2), tuple(StaffWarning))
+COUNTS = StandingCame(CountsView(1234, 1187, 2, pictures_waiting=14, pictures_refused=3), tuple(StaffWarning))
 LONGEST_PROBLEM = Line.OFFLINE_LIMIT.value
 
 

@@ -29,7 +29,7 @@ from device.desk.events import (
 )
 from device.desk.state import Desk
 from device.desk.tasks import Task
-from device.desk.view import CountsView, NameRow, Option, PhotoCheckView, ResultView, Touch, TouchKind
+from device.desk.view import CountsView, NameRow, Option, PhotoCheckView, ResultView, StaffWarning, Touch, TouchKind
 from device.screen import server
 from device.vision.frame import Frame
 from protocol.cases import PhotoRole
@@ -361,6 +361,20 @@ def test_an_operator_signs_in_and_the_pin_is_nowhere_to_be_read(
     shown.press("sign_out")
     expect(shown.page.locator("#page.of-idle")).to_be_visible()
     assert "Wang" not in shown.everything()
+
+
+def test_the_page_about_this_terminal_counts_pictures_apart_from_records_and_only_where_there_are_some(
+    terminal: Any, watch: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    terminal.feed(FREE, WORKER, StandingCame(CountsView(47, 31), ()))
+    shown = watch()
+    shown.press("status")
+    expect(shown.page.locator(".status")).to_contain_text("已存 47 · 已确认 31")
+    expect(shown.page.locator(".middle")).not_to_contain_text("照片")
+    counts = CountsView(47, 31, pictures_waiting=2, pictures_refused=1)
+    terminal.feed(StandingCame(counts, (StaffWarning.RECORDS_REFUSED,)))
+    expect(shown.page.locator(".middle")).to_have_text("照片待传 2 张照片被拒 1 张")
+    expect(shown.page.locator(".status li")).to_have_text("有记录或照片没有被接收：请联系机构")
 
 
 def test_an_operator_leads_a_visit_with_a_dozen_touches(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from device.adapters.attachments_sqlite import SqliteAttachmentStore
+from device.adapters.attachments_sqlite import SCHEMA, SqliteAttachmentStore
 from device.adapters.staff_file import FileStaffStore
 from device.errors import AttachmentsFull, StaffUnavailable
-from device.ports import Attempts
+from device.ports import Attempts, RefusedAttachment
 from device.simulated.stores import MemoryAttachments, MemoryStaff
+from protocol.presence import PictureCounts
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.staff import Operator, Role, StaffList
 
@@ -90,30 +93,55 @@ def test_pictures_wait_until_the_fleet_has_them(attachments):
     )
     assert [item.sha256 for item in attachments.waiting(9)] == [second]
     attachments.settle([ReceiptItem(sha256=second, verdict=Verdict.REFUSED)])
-    assert attachments.count() == 0
+    assert attachments.counts().waiting == 0
 
 
 def test_the_same_picture_is_kept_once_and_a_dropped_one_not_at_all(attachments):
     (digest,) = attachments.put([b"one"])
     assert attachments.put([b"one"]) == (digest,)
-    assert attachments.count() == 1
+    assert attachments.counts().waiting == 1
     attachments.drop([digest])
-    assert attachments.count() == 0
+    assert attachments.counts().waiting == 0
 
 
-def test_what_was_refused_waits_again_when_it_is_retried(attachments):
-    refused, other = attachments.put([b"one", b"two"])
-    attachments.settle([ReceiptItem(sha256=refused, verdict=Verdict.REFUSED)])
-    assert attachments.count() == 1
-    assert attachments.retry_refused() == 1
-    assert [item.sha256 for item in attachments.waiting(9)] == [refused, other]
-    assert attachments.retry_refused() == 0
+def refused(sha256: str, reason: str | None = "retired_terminal") -> ReceiptItem:
+    return ReceiptItem(sha256=sha256, verdict=Verdict.REFUSED, reason=reason)
+
+
+def test_what_was_refused_is_counted_apart_and_waits_again_when_it_is_retried(attachments):
+    first, second = attachments.put([b"one", b"two"])
+    attachments.settle([refused(first), refused("0" * 64)])
+    assert attachments.counts() == PictureCounts(waiting=1, refused=1)
+    assert list(attachments.refused(9)) == [RefusedAttachment(first, "retired_terminal")]
+    assert attachments.retry_refused(9) == 1
+    assert [item.sha256 for item in attachments.waiting(9)] == [second, first], "behind those that wait"
+    assert attachments.retry_refused(9) == 0
+    assert attachments.counts() == PictureCounts(waiting=2, refused=0)
+
+
+def test_of_those_refused_for_a_reason_the_ones_refused_longest_ago_are_retried(attachments):
+    first, second, large, untold = attachments.put([b"one", b"two", b"large", b"untold"])
+    attachments.settle([refused(large, "too_large"), refused(untold, None), refused(first), refused(second)])
+    assert attachments.retry_refused(1, reasons={"retired_terminal", "malformed"}) == 1
+    attachments.settle([refused(first)])
+    assert attachments.retry_refused(1, reasons={"retired_terminal"}) == 1
+    assert [item.sha256 for item in attachments.waiting(9)] == [second]
+    assert [item.reason for item in attachments.refused(9)] == ["too_large", None, "retired_terminal"]
+    assert len(attachments.refused(2)) == 2
+
+
+def test_what_was_refused_may_be_taken_after_all_or_dropped(attachments):
+    first, second = attachments.put([b"one", b"two"])
+    attachments.settle([refused(first), refused(second)])
+    attachments.settle([ReceiptItem(sha256=first, verdict=Verdict.REPEATED)])
+    attachments.drop([second])
+    assert attachments.counts() == PictureCounts(waiting=0, refused=0)
 
 
 def test_what_does_not_fit_is_stored_not_at_all(attachments):
     with pytest.raises(AttachmentsFull):
         attachments.put([bytes(100 * KIB), bytes([1]) * 300 * KIB])
-    assert attachments.count() == 0
+    assert attachments.counts().waiting == 0
 
 
 def test_a_settled_picture_leaves_no_byte_behind(tmp_path: Path):
@@ -124,3 +152,20 @@ def test_a_settled_picture_leaves_no_byte_behind(tmp_path: Path):
     store.close()
     left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert secret[:512] not in left
+
+
+def test_a_store_of_the_first_version_is_brought_on_and_what_it_calls_refused_is_tried_once_more(tmp_path: Path):
+    path = tmp_path / "attachments.sqlite"
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute(
+            "CREATE TABLE attachment (sha256 TEXT PRIMARY KEY, stored INTEGER NOT NULL UNIQUE,"
+            " refused INTEGER NOT NULL DEFAULT 0 CHECK (refused IN (0, 1)), sealed BLOB NOT NULL) STRICT"
+        )
+        old.execute("INSERT INTO attachment VALUES (?, 1, 1, x'31'), (?, 2, 0, x'32')", ("a" * 64, "b" * 64))
+        old.execute(f"PRAGMA application_id = {SCHEMA.application_id}")
+        old.execute("PRAGMA user_version = 1")
+    store = SqliteAttachmentStore(path, max_bytes=256 * KIB)
+    assert [item.sealed for item in store.waiting(9)] == [b"1", b"2"]
+    store.settle([refused("a" * 64, "fork")])
+    assert [item.reason for item in store.refused(9)] == ["fork"]
+    store.close()

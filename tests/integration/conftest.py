@@ -18,6 +18,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.outbox_sqlite import SqliteOutbox
 from protocol.envelope import seal, sha256_of, sign, typ_of, verify
 from protocol.keys import PrivateKey
@@ -87,6 +88,9 @@ roster_retry_s = 1.0
     def outbox(self) -> SqliteOutbox:
         return SqliteOutbox(self.folder / "data" / "outbox.sqlite", max_rows=10**6, max_bytes=1 << 30)
 
+    def attachments(self) -> SqliteAttachmentStore:
+        return SqliteAttachmentStore(self.folder / "data" / "attachments.sqlite", max_bytes=1 << 30)
+
     def record(self, count: int) -> list[str]:
         """Store records as the terminal does, and return their digests."""
         outbox = self.outbox()
@@ -140,6 +144,8 @@ class FakeFleet:
         self._terminal = terminal
         self._lock = threading.Lock()
         self.answers = True
+        self.refusal: str | None = None
+        """Why pictures are refused."""
         self.stored: Counter[str] = Counter()
         """Digest -> how often it arrived."""
         self.presences: list[Presence] = []
@@ -166,13 +172,20 @@ class FakeFleet:
         self.client.publish(str(topic), payload, qos=1, retain=topic.rule.retain)
 
     def receipt(
-        self, digests: list[str], *, key: PrivateKey | None = None, terminal: str = TERMINAL, typ: str = RECEIPT_TYP
+        self,
+        digests: list[str],
+        *,
+        key: PrivateKey | None = None,
+        terminal: str = TERMINAL,
+        typ: str = RECEIPT_TYP,
+        refusal: str | None = None,
     ) -> bytes:
+        verdict = Verdict.STORED if refusal is None else Verdict.REFUSED
         receipt = Receipt(
             fleet_id=FLEET,
             terminal_id=terminal,
             fleet_time=now(),
-            items=tuple(ReceiptItem(sha256=digest, verdict=Verdict.STORED) for digest in digests),
+            items=tuple(ReceiptItem(sha256=digest, verdict=verdict, reason=refusal) for digest in digests),
         )
         return sign(receipt.to_bytes(), key=key or self._terminal.fleet_key, typ=typ)
 
@@ -203,6 +216,11 @@ class FakeFleet:
                 self.requests.append(request)
                 if self.answers and (page := self.page(request)) is not None:
                     self.send(Kind.ROSTER, self.sealed(page))
+            elif topic.kind is Kind.ATTACHMENT:
+                digest = sha256_of(message.payload)
+                self.stored[digest] += 1
+                if self.answers:
+                    self.send(Kind.RECEIPT, self.receipt([digest], refusal=self.refusal))
             else:
                 # A record, or an event such as that of a message refused.
                 checked(typ_of(message.payload))

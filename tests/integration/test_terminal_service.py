@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.clock_system import SystemClock
 from device.adapters.inference_tflite import open_networks
 from device.adapters.outbox_sqlite import SqliteOutbox
@@ -32,6 +33,7 @@ from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind
 from protocol.keys import PrivateKey
 from protocol.policy import POLICY_TYP, PathName, PathPolicy, default_policy
+from protocol.receipts import ReceiptItem, Verdict
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.references import CaptureKind
 from protocol.registration import FleetIdentity
@@ -357,7 +359,11 @@ def test_the_self_test_passes_on_a_provisioned_terminal_and_names_what_is_missin
     before = {check.name: check.status for check in selftest(world.settings).checks}
     assert before["networks"] == before["camera"] == before["outbox"] == before["signing-key"] == "passed"
     assert before["policy"] == "failed"
-    assert before["roster"] == "skipped"
+    assert before["roster"] == before["pictures"] == "skipped"
+    store = SqliteAttachmentStore(world.settings.attachments_path, max_bytes=1 << 24)
+    refused, _ = store.put([b"one", b"two"])
+    store.settle([ReceiptItem(sha256=refused, verdict=Verdict.REFUSED, reason="too_large")])
+    store.close()
     world.send_policy()
     world.send_roster()
     (tmp_path / "signing.pem").unlink()
@@ -365,3 +371,5 @@ def test_the_self_test_passes_on_a_provisioned_terminal_and_names_what_is_missin
     assert after["policy"].status == after["roster"].status == "passed"
     assert after["signing-key"].status == "failed"
     assert "signing.pem" in after["signing-key"].detail
+    assert after["pictures"].status == "passed"
+    assert "1 wait for the fleet, 1 refused; `lifecert-terminal outbox list`" in after["pictures"].detail

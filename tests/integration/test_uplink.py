@@ -15,14 +15,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from typer.testing import CliRunner
 
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.cli import app
 from protocol.attestation import KeyStatement, attest
 from protocol.keys import PrivateKey
-from protocol.presence import PRESENCE_TYP
+from protocol.presence import PRESENCE_TYP, PictureCounts
 from protocol.roster import RosterEntry
 from protocol.times import ClockSource
 from protocol.topics import Kind
@@ -152,6 +154,45 @@ def test_presence_follows_the_outbox(
     eventually(lambda: fleet.presences, "online")
     terminal.record(2)
     eventually(lambda: fleet.presences[-1].outbox.acknowledged == 2, "two acknowledged in the presence")
+
+
+def test_a_refused_picture_is_counted_by_everybody_and_outbox_retry_sends_it_again(
+    broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(broker.port)
+    fleet = start_fleet(broker.port)
+    fleet.refusal = "too_large"
+    terminal.record(1)
+    store = terminal.attachments()
+    refused, _ = store.put([b"a.sealed.picture.of.somebody", b"an.other.picture.of.somebody"])
+    start_uplink()
+    eventually(lambda: store.counts().refused == 2, "both refused")
+    eventually(lambda: fleet.presences[-1].pictures == PictureCounts(waiting=0, refused=2), "said in the presence")
+    told = CliRunner().invoke(app, ["outbox", "list", "--config", str(terminal.config)]).stdout
+    assert "0 wait for the fleet, 2 refused; " in told
+    assert f"{refused} picture: too_large" in told
+    fleet.refusal = None
+    assert "2 pictures" in CliRunner().invoke(app, ["outbox", "retry", "--config", str(terminal.config)]).stdout
+    eventually(lambda: store.counts() == PictureCounts(waiting=0, refused=0), "both with the fleet")
+    assert fleet.stored[refused] == 2
+    store.close()
+
+
+def test_a_picture_refused_for_what_may_be_cured_goes_again_by_itself_on_the_next_connection(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    fleet.refusal = "retired_terminal"
+    store = terminal.attachments()
+    store.put([b"a.sealed.picture.of.somebody", b"an.other.picture.of.somebody"])
+    uplink = start_uplink()
+    eventually(lambda: store.counts().refused == 2, "both refused")
+    assert uplink.terminate() == 0
+    fleet.refusal = None
+    start_uplink()
+    eventually(lambda: store.counts() == PictureCounts(waiting=0, refused=0), "both with the fleet")
+    store.close()
 
 
 def test_malformed_and_forged_messages_change_nothing_and_stop_nothing(

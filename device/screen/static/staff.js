@@ -89,7 +89,9 @@ export function menu(view, w, ui) {
 }
 
 export function status(view, w, ui) {
-  const counts = view.counts && [w("page", "counts", view.counts), view.counts.refused && w("page", "refused", view.counts)].filter(Boolean).join(" · ");
+  const found = view.counts;
+  const counts = found && [w("page", "counts", found), found.refused && w("page", "refused", found)].filter(Boolean).join(" · ");
+  const pictures = found ? [found.pictures_waiting && w("page", "pictures_waiting", found), found.pictures_refused && w("page", "pictures_refused", found)] : [];
   const warnings = view.warnings.map((id) => h("li", {}, w("warning", id)));
   const main = h(
     "div.status",
@@ -98,7 +100,7 @@ export function status(view, w, ui) {
     counts && h("p.large", {}, counts),
     warnings.length ? h("ul", {}, warnings) : h("p.large", {}, w("page", "no_warnings")),
   );
-  return { said: w("page", "status"), main, buttons: [back(w, ui)] };
+  return { said: w("page", "status"), main, middle: pictures, buttons: [back(w, ui)] };
 }
 
 export function done(view, w, ui) {

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
@@ -26,16 +27,19 @@ from device.adapters.references_sqlite import SqliteReferenceStore
 from device.courier.courier import Courier, Exported, Imported, Parts, Step
 from device.errors import StickForeign, StickFull, StickReadOnly, StickRemoved
 from device.simulated.clock import SteppedClock
-from device.simulated.stores import MemoryAttachments, MemoryStaff
+from device.simulated.stores import MemoryStaff
 from device.uplink.inbox import Inbox
 from fleet.cli import app
 from fleet.errors import NotFound, StickUnusable
 from fleet.ingest.courier import FleetCourier, Taken
 from fleet.ingest.handler import Handler, Inbound, Outbound
 from fleet.store import terminals
+from protocol.cases import Photo, PhotoRole
 from protocol.courier_files import ProblemKind
-from protocol.envelope import sign
+from protocol.envelope import seal, sign
 from protocol.outcomes import Outcome
+from protocol.presence import PictureCounts
+from protocol.receipts import ReceiptItem, Verdict
 from protocol.registration import FleetIdentity
 from protocol.stick import Disk
 from protocol.times import ClockSource
@@ -71,6 +75,7 @@ class Hall:
     references: SqliteReferenceStore
     policies: FilePolicyStore
     attestations: FileAttestationStore
+    attachments: SqliteAttachmentStore
     clock: SteppedClock
 
     def courier(self, disk: Disk | None = None, *, fleet: FleetIdentity | None = None, keep: int = KEEP) -> Courier:
@@ -82,7 +87,7 @@ class Hall:
             sealing_key=self.terminal.sealing,
         )
         signer = KeySigner(self.terminal.signing)
-        stores = (self.outbox, self.references, self.policies, self.attestations, MemoryStaff(), MemoryAttachments())
+        stores = (self.outbox, self.references, self.policies, self.attestations, MemoryStaff(), self.attachments)
         parts = Parts(*stores, signer, self.clock, inbox)
         return Courier(
             identity,
@@ -141,6 +146,7 @@ def make_hall(office: Any, tmp_path: Path, make_fleet_terminal: Callable[..., An
                     terminal_id=terminal_id,
                     key_id=terminal.signing.key_id,
                 ),
+                SqliteAttachmentStore(folder / "data" / "attachments.sqlite", max_bytes=1 << 30),
                 clock,
             )
         )
@@ -150,6 +156,7 @@ def make_hall(office: Any, tmp_path: Path, make_fleet_terminal: Callable[..., An
     for hall in made:
         hall.outbox.close()
         hall.references.close()
+        hall.attachments.close()
 
 
 @pytest.fixture
@@ -654,6 +661,46 @@ def test_a_retired_and_an_unknown_terminal_are_told_and_the_rest_is_done(
     assert home.refused == 3
     # Registration can be put right: the next export takes them along again.
     assert retired.export(stick).records == 3
+
+
+def test_a_picture_refused_before_its_case_was_known_goes_with_the_next_sync_and_is_taken(
+    office: Any, hall: Hall, stick: Path, take_in: Callable[..., dict[str, Taken]]
+) -> None:
+    (digest,) = hall.attachments.put([seal(b"a picture", reader=office.keys.sealing_key().public())])
+    assert hall.export(stick).pictures == 1
+    office.now += timedelta(days=30)
+    with office.database.begin() as connection:
+        terminals.retire(connection, "t-1", now=office.now)
+    take_in(stick)
+    photos = tuple(
+        Photo(role=role, attachment=digest, width_px=1280, height_px=960, image_bytes=100)
+        for role in (PhotoRole.IDENTITY_CARD, PhotoRole.WITH_NEWSPAPER)
+    )
+
+    def case(counter: int, previous: str | None) -> bytes:
+        hall.terminal.counter, hall.terminal.previous = counter - 1, previous
+        return bytes(hall.terminal.next_case(photos=photos))
+
+    hall.outbox.append(case)
+    home, exported = hall.courier().sync(stick)
+    assert (home.pictures, home.pictures_refused, exported.records, exported.pictures) == (0, 1, 1, 1)
+    take_in(stick)
+    home = hall.bring_home(stick)
+    assert (home.confirmed, home.pictures, home.pictures_refused) == (1, 1, 0)
+    assert hall.attachments.counts() == PictureCounts(waiting=0, refused=0)
+    assert [row.sha256 for row in office.rows("SELECT sha256 FROM attachments")] == [digest]
+
+
+def test_a_picture_that_can_never_be_taken_goes_again_only_when_somebody_says_so(
+    office: Any, hall: Hall, stick: Path, take_in: Callable[..., dict[str, Taken]]
+) -> None:
+    (digest,) = hall.attachments.put([seal(bytes(100), reader=office.keys.sealing_key().public())])
+    hall.attachments.settle([ReceiptItem(sha256=digest, verdict=Verdict.REFUSED, reason="too_large")])
+    assert hall.export(stick).pictures == 0
+    assert hall.attachments.retry_refused(9) == 1
+    assert hall.export(stick).pictures == 1
+    take_in(stick)
+    assert hall.bring_home(stick).pictures == 1
 
 
 def test_a_message_that_the_fleet_fails_on_is_set_aside_and_costs_no_other(

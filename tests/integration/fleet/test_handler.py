@@ -20,7 +20,7 @@ from protocol.envelope import sha256_of, sign
 from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.outcomes import Outcome
-from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
 from protocol.records import RECORD_TYP, Claim
 from protocol.topics import Kind
 
@@ -372,6 +372,14 @@ def test_presence_is_kept_and_a_will_of_an_older_connection_is_not(office: Any, 
     assert rows == [("online", 16, 31)]
     office.send(terminal, presence(terminal, state="offline"), b"", kind=Kind.PRESENCE)
     assert office.rows("SELECT presence_state FROM terminals") == [("offline",)]
+
+
+def test_presence_says_which_pictures_have_not_arrived_or_nothing_about_them(office: Any, terminal: Any) -> None:
+    said = presence(terminal, pictures=PictureCounts(waiting=4, refused=1))
+    office.send(terminal, said, kind=Kind.PRESENCE)
+    assert office.rows("SELECT pictures_waiting, pictures_refused FROM terminals") == [(4, 1)]
+    office.send(terminal, presence(terminal, connection=6), kind=Kind.PRESENCE)
+    assert office.rows("SELECT pictures_waiting, pictures_refused FROM terminals") == [(None, None)]
 
 
 def test_presence_numbers_beyond_the_database_are_refused(office: Any, terminal: Any) -> None:

@@ -22,7 +22,7 @@ from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 from protocol.envelope import sign
 from protocol.outcomes import Outcome, Reason
-from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
 from protocol.topics import Kind
 
 pytestmark = pytest.mark.integration
@@ -81,6 +81,7 @@ def busy(office: Any, terminal: Any) -> Any:
         policy_version="2026.11.1",
         roster_version=0,
         outbox=OutboxCounts(pending=7, published=9, acknowledged=31, refused=0),
+        pictures=PictureCounts(waiting=5, refused=2),
     )
     office.send(terminal, sign(presence.to_bytes(), key=terminal.signing, typ=PRESENCE_TYP), kind=Kind.PRESENCE)
     return office
@@ -89,7 +90,10 @@ def busy(office: Any, terminal: Any) -> Any:
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("zh", ["认证有效", "已逾期", "未认证", "疑似冒用", "活体检测未通过", "在线", "王1", "缺号"]),
+        (
+            "zh",
+            ["认证有效", "已逾期", "未认证", "疑似冒用", "活体检测未通过", "在线", "王1", "缺号", "待传照片", "拒收 2"],
+        ),
         (
             "en",
             [
@@ -100,6 +104,8 @@ def busy(office: Any, terminal: Any) -> Any:
                 "liveness evidence failed",
                 "online",
                 "王1",
+                "Pictures to come",
+                "Refused 2",
             ],
         ),
     ],
@@ -227,6 +233,7 @@ def test_records_and_terminals_are_served(busy: Any, web: httpx.Client) -> None:
     (terminal,) = web.get("/api/v1/terminals").json()
     assert terminal["gaps"] == [[4, 4]]
     assert (terminal["outbox_pending"], terminal["quarantined"], terminal["state"]) == (7, 1, "online")
+    assert (terminal["pictures_waiting"], terminal["pictures_refused"]) == (5, 2)
     person = next(iter(busy.people))
     assert len(web.get("/api/v1/records", params={"subject_id": person}).json()) == 1
 

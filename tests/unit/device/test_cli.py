@@ -9,6 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.clock_system import SystemClock
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.references_sqlite import SqliteReferenceStore
@@ -17,6 +18,7 @@ from device.settings import load_settings
 from protocol.envelope import verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.keys import PrivateKey
+from protocol.presence import PictureCounts
 from protocol.receipts import ReceiptItem, Verdict
 
 
@@ -69,9 +71,30 @@ def test_refused_records_are_listed_with_reasons_and_sent_again(config):
     assert found["counts"] == {"pending": 1, "published": 0, "acknowledged": 0, "refused": 1, "stored": 2}
     assert told.startswith("stored 2, confirmed 0")
     assert found["refused"] == [{"sha256": first.sha256, "counter": 1, "reason": "fork"}]
-    assert call("outbox", "retry", "--config", str(config)).stdout == "1 records will be sent again\n"
+    assert call("outbox", "retry", "--config", str(config)).stdout.startswith("1 records will be sent again\n")
     found = json.loads(call("outbox", "list", "--json", "--config", str(config)).stdout)
     assert (found["counts"]["pending"], found["refused"]) == (2, [])
+
+
+def test_refused_pictures_are_listed_with_what_to_do_and_sent_again(config):
+    settings = load_settings(config)
+    SqliteOutbox(settings.outbox_path, max_rows=9, max_bytes=1 << 24).close()
+    told = call("outbox", "list", "--config", str(config)).stdout
+    assert "pictures of cases: 0 wait for the fleet, 0 refused\n" in told
+    assert not settings.attachments_path.exists()
+    store = SqliteAttachmentStore(settings.attachments_path, max_bytes=1 << 24)
+    refused, _ = store.put([b"one", b"two"])
+    store.settle([ReceiptItem(sha256=refused, verdict=Verdict.REFUSED, reason="too_large")])
+    told = call("outbox", "list", "--config", str(config)).stdout
+    assert "pictures of cases: 1 wait for the fleet, 1 refused; `lifecert-terminal outbox list`" in told
+    assert "`lifecert-terminal outbox retry` sends all of them again" in told
+    assert f"{refused} picture: too_large" in told
+    found = json.loads(call("outbox", "list", "--json", "--config", str(config)).stdout)
+    assert found["pictures"] == {"waiting": 1, "refused": 1}
+    assert found["refused_pictures"] == [{"sha256": refused, "reason": "too_large"}]
+    assert "1 pictures will be sent again" in call("outbox", "retry", "--config", str(config)).stdout
+    assert store.counts() == PictureCounts(waiting=2, refused=0)
+    store.close()
 
 
 @pytest.mark.parametrize("command", ["list", "retry"])

@@ -129,7 +129,7 @@ def test_what_is_more_than_a_stick_takes_waits_for_the_next(tmp_path: Path, monk
     desk.record(100)
     done = desk.courier.export_to(tmp_path)
     assert (done.records, done.left) == (64, 36)
-    assert "36 more records wait" in exported_lines(done)[1]
+    assert "36 more records or pictures wait" in exported_lines(done)[1]
 
 
 def test_sealed_pictures_go_along_and_stay_until_the_receipt_is_home(tmp_path: Path) -> None:
@@ -140,10 +140,46 @@ def test_sealed_pictures_go_along_and_stay_until_the_receipt_is_home(tmp_path: P
     assert (first.records, first.pictures, first.chunks_written) == (3, 3, 5)
     again = desk.courier.export_to(tmp_path)
     assert (again.pictures, again.chunks_written, again.chunks_kept) == (3, 0, 4)
-    assert desk.pictures.count() == 3
+    assert desk.pictures.counts().waiting == 3
     answer(tmp_path, receipt((digests[1], Verdict.STORED)))
-    desk.courier.import_from(tmp_path)
+    done = desk.courier.import_from(tmp_path)
     assert [one.sha256 for one in desk.pictures.waiting(9)] == [digests[0], digests[2]]
+    assert imported_lines(done)[1] == "1 sealed pictures of cases confirmed, 0 refused"
+
+
+def sealed(*plain: bytes) -> list[bytes]:
+    return [seal(one, reader=FLEET_SEALING.public()) for one in plain]
+
+
+def test_a_picture_the_stick_had_no_room_for_goes_with_the_next_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    first, second = desk.pictures.put(sealed(b"one", b"two"))
+    monkeypatch.setattr(couriers, "MOST_CHUNKS", 1)
+    _, exported = desk.courier.sync(tmp_path)
+    assert (exported.pictures, exported.left) == (1, 1)
+    assert "1 more records or pictures wait" in exported_lines(exported)[2]
+    answer(tmp_path, receipt((first, Verdict.STORED)))
+    imported, exported = desk.courier.sync(tmp_path)
+    assert (imported.pictures, exported.pictures, exported.left) == (1, 1, 0)
+    assert [one.sha256 for one in desk.pictures.waiting(9)] == [second]
+
+
+def test_a_refused_picture_goes_along_again_where_the_cause_may_be_cured_and_else_when_it_is_retried(
+    tmp_path: Path,
+) -> None:
+    desk = Desk()
+    cured, large = desk.pictures.put(sealed(b"one", b"two"))
+    answer(tmp_path, receipt((cured, Verdict.REFUSED), reason="retired_terminal"))
+    answer(tmp_path, receipt((large, Verdict.REFUSED), reason="too_large"))
+    imported, exported = desk.courier.sync(tmp_path)
+    assert (imported.pictures, imported.pictures_refused, imported.refused) == (0, 2, 0)
+    assert "2 refused" in imported_lines(imported)[1]
+    assert exported.pictures == 1
+    assert [one.sha256 for one in desk.pictures.refused(9)] == [large]
+    desk.pictures.retry_refused(9)
+    assert desk.courier.export_to(tmp_path).pictures == 2
 
 
 def test_receipts_settle_and_every_number_is_that_of_the_outbox(tmp_path: Path) -> None:

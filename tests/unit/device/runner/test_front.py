@@ -9,7 +9,7 @@ import pytest
 
 from device.desk.tasks import Step, Task
 from device.desk.view import CountsView, CourierView, Option, Screen, StaffWarning, TouchKind
-from device.errors import OutboxUnavailable
+from device.errors import AttachmentsFull, AttachmentsUnavailable, OutboxUnavailable
 from device.ports import BoardChange, BoardNotice, Button
 from device.runner.casework import Casework
 from device.runner.events import EventLog
@@ -139,6 +139,7 @@ class Terminal:
         self,
         *entries: RosterEntry,
         outbox: MemoryOutbox | None = None,
+        attachments: MemoryAttachments | None = None,
         fleet_key: bool = True,
         has_receiver: bool = True,
     ) -> None:
@@ -146,7 +147,7 @@ class Terminal:
         self.panel, self.screen, self.stick = SimulatedPanel(), SimulatedScreen(), Stick()
         self.positioner = SimulatedPositioner()
         self.positioner.start()
-        self.outbox, self.attachments = outbox or MemoryOutbox(), MemoryAttachments()
+        self.outbox, self.attachments = outbox or MemoryOutbox(), attachments or MemoryAttachments()
         self.orders, self.generation, self.spoken = [], 0, []
         self.signer = ThrowAwaySigner()
         ports = Ports(
@@ -590,7 +591,7 @@ def test_pictures_of_a_case_that_was_given_up_are_gone():
     terminal.touch(TouchKind.CANCEL)
     assert terminal.screen.photo is None
     assert terminal.orders[-2:] == [ForgetStills(), Aim(is_on=False)]
-    assert terminal.attachments.count() == 0
+    assert terminal.attachments.counts().waiting == 0
 
 
 class Broken(MemoryOutbox):
@@ -618,7 +619,7 @@ def test_a_case_that_the_storage_refuses_is_held_and_can_be_confirmed_again():
     outbox.broken = True
     terminal.touch(TouchKind.CONFIRM)
     assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.CONFIRM, "case_not_stored")
-    assert terminal.attachments.count() == 0
+    assert terminal.attachments.counts().waiting == 0
     outbox.broken = False
     terminal.touch(TouchKind.CONFIRM)
     assert terminal.screen.view.screen is Screen.DONE
@@ -628,6 +629,78 @@ def test_a_case_that_the_storage_refuses_is_held_and_can_be_confirmed_again():
     found = Reference.model_validate_json(unseal(case.reference.sealed.encode(), key=FLEET))
     assert found.capture is CaptureKind.PHOTO
     assert not features.values.any()
+
+
+class Filled(MemoryAttachments):
+    """Its disk is full for a while, and deletes nothing."""
+
+    is_full = False
+
+    def put(self, sealed):
+        if self.is_full:
+            raise AttachmentsFull("attachments: no room left")
+        return super().put(sealed)
+
+    def drop(self, sha256s):
+        if sha256s:
+            raise AttachmentsUnavailable("attachments: input/output error")
+
+
+def ready_to_confirm(terminal):
+    photographing(terminal)
+    for role, jpeg in ((PhotoRole.IDENTITY_CARD, b"card"), (PhotoRole.WITH_NEWSPAPER, b"paper")):
+        if terminal.screen.view.photo.state == "ready":
+            terminal.touch(TouchKind.TAKE)
+        terminal.tell(picture(terminal, role, jpeg))
+        terminal.touch(TouchKind.KEEP)
+    terminal.touch(TouchKind.DATE, "2026-11-26")
+
+
+def test_a_case_whose_pictures_find_no_room_is_held_and_told_and_stored_when_there_is():
+    store = Filled()
+    terminal = Terminal(attachments=store)
+    ready_to_confirm(terminal)
+    store.is_full = True
+    terminal.touch(TouchKind.CONFIRM)
+    assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.CONFIRM, "case_not_stored")
+    assert terminal.links(CaseRecord, CASE_TYP) == []
+    store.is_full = False
+    terminal.touch(TouchKind.CONFIRM)
+    assert terminal.screen.view.screen is Screen.DONE
+    (case,) = terminal.links(CaseRecord, CASE_TYP)
+    sealed = {item.sha256: item.sealed for item in store.waiting(9)}
+    assert [unseal(sealed[photo.attachment], key=FLEET) for photo in case.photos] == [b"card", b"paper"]
+
+
+def test_a_case_that_was_not_stored_is_told_even_where_its_pictures_cannot_be_taken_back():
+    outbox, store = Broken(), Filled()
+    terminal = Terminal(outbox=outbox, attachments=store)
+    ready_to_confirm(terminal)
+    outbox.broken = True
+    terminal.touch(TouchKind.CONFIRM)
+    assert (terminal.screen.view.step, terminal.screen.view.problem) == (Step.CONFIRM, "case_not_stored")
+    assert store.counts().waiting == 2, "they say nothing to anybody; the fleet deletes what no case names"
+    outbox.broken = False
+    terminal.touch(TouchKind.CONFIRM)
+    (case,) = terminal.links(CaseRecord, CASE_TYP)
+    sealed = {item.sha256: item.sealed for item in store.waiting(9)}
+    assert [unseal(sealed[photo.attachment], key=FLEET) for photo in case.photos] == [b"card", b"paper"]
+
+
+def test_a_case_that_was_not_stored_leaves_nothing_to_the_next_when_it_is_given_up():
+    outbox = Broken()
+    terminal = Terminal(outbox=outbox)
+    ready_to_confirm(terminal)
+    outbox.broken = True
+    terminal.touch(TouchKind.CONFIRM)
+    terminal.touch(TouchKind.CANCEL)
+    outbox.broken = False
+    assert ForgetStills() in terminal.orders
+    terminal.touch(TouchKind.SIGN_OUT)
+    ready_to_confirm(terminal)
+    terminal.touch(TouchKind.CONFIRM)
+    (case,) = terminal.links(CaseRecord, CASE_TYP)
+    assert len(case.photos) == terminal.attachments.counts().waiting == 2
 
 
 def test_nobody_is_photographed_for_a_case_that_no_fleet_could_open():
@@ -643,6 +716,25 @@ def test_a_picture_that_comes_after_its_case_was_given_up_shows_nobody():
     late = picture(terminal, PhotoRole.IDENTITY_CARD, b"card")
     terminal.touch(TouchKind.CANCEL)
     terminal.touch(TouchKind.SIGN_OUT)
+    terminal.tell(late)
+    assert terminal.screen.photo is None
+    photographing(terminal)
+    terminal.tell(late)
+    assert (terminal.screen.photo, terminal.screen.view.photo.state) == (None, "taking")
+    terminal.tell(PictureNotTaken(late.number, PhotoRole.IDENTITY_CARD))
+    assert (terminal.screen.view.problem, terminal.screen.view.photo.state) == (None, "taking")
+    terminal.tell(picture(terminal, PhotoRole.IDENTITY_CARD, b"of the next"))
+    terminal.tell(late)
+    assert terminal.screen.photo == b"of the next"
+
+
+def test_a_picture_that_comes_after_everybody_went_without_a_word_shows_nobody():
+    terminal = Terminal()
+    photographing(terminal)
+    late = picture(terminal, PhotoRole.IDENTITY_CARD, b"card")
+    for _ in range(60):
+        terminal.wait(60)
+    assert terminal.screen.view.screen is Screen.IDLE
     terminal.tell(late)
     assert terminal.screen.photo is None
     photographing(terminal)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from typing import NoReturn
 
 import pytest
 
@@ -13,7 +14,7 @@ from device.adapters.entropy_system import SystemEntropy
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner
-from device.errors import LinkDown, OutboxUnavailable
+from device.errors import AttachmentsUnavailable, LinkDown, OutboxUnavailable
 from device.ports import OutboxRow
 from device.settings import Uplink as UplinkSettings
 from device.simulated.clock import SteppedClock
@@ -24,7 +25,7 @@ from fleet.admission import Refusal
 from protocol.envelope import seal, sha256_of, sign, verify
 from protocol.examples import examples
 from protocol.keys import PrivateKey
-from protocol.presence import PRESENCE_TYP, Presence
+from protocol.presence import PRESENCE_TYP, PictureCounts, Presence
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import RECORD_TYP
 from protocol.reference_card import CARD_KEYS_TYP, CardKeys
@@ -87,7 +88,13 @@ class ScriptedLink:
 class World:
     """An uplink on a scripted link; `run` ends when the script does, `close` must follow however it ended."""
 
-    def __init__(self, folder: Path, outbox: MemoryOutbox | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        outbox: MemoryOutbox | None = None,
+        attachments: MemoryAttachments | None = None,
+        resend_cap_s: float = 10,
+    ) -> None:
         self.key = PrivateKey.generate()
         self.key.save(folder / "k.pem")
         self.clock = SteppedClock(T0)
@@ -98,7 +105,7 @@ class World:
         self.sealing = sealing = PrivateKey.generate()
         self.refused: list[tuple[Kind, str]] = []
         self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
-        self.staff, self.attachments = MemoryStaff(), MemoryAttachments()
+        self.staff, self.attachments = MemoryStaff(), attachments or MemoryAttachments()
         parts = Parts(
             outbox=self.outbox,
             references=self.references,
@@ -120,7 +127,7 @@ class World:
         settings = UplinkSettings(
             poll_s=1,
             resend_after_s=10,
-            resend_cap_s=10,
+            resend_cap_s=resend_cap_s,
             puback_timeout_s=30,
             reconnect_base_s=0.01,
             reconnect_cap_s=0.01,
@@ -178,6 +185,11 @@ def nothing() -> None:
     """Let a turn pass."""
 
 
+def lose() -> None:
+    """Lose the broker."""
+    raise LinkDown("gone")
+
+
 def test_a_connection_has_a_will_one_subscription_a_question_and_a_presence(world: World) -> None:
     world.run(nothing)
     assert world.link.subscribed == ["lifecert/v1/north/t-1/down/#"]
@@ -214,9 +226,6 @@ def test_the_reasons_that_may_be_cured_are_the_fleets() -> None:
 def test_a_refusal_that_may_be_cured_is_sent_again_once_on_the_next_connection(
     world: World, reason: str, sendings: int
 ) -> None:
-    def lose() -> None:
-        raise LinkDown("gone")
-
     def refuse() -> None:
         world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=Verdict.REFUSED, reason=reason))
 
@@ -340,14 +349,100 @@ def test_pictures_go_one_at_a_time_until_the_fleet_has_them(world: World) -> Non
         nothing,
     )
     assert world.link.sent(Kind.ATTACHMENT) == [b"one", b"two"]
-    assert world.attachments.count() == 0
+    assert world.attachments.counts().waiting == 0
 
 
-def test_a_picture_that_nobody_answers_for_is_sent_again(world: World) -> None:
+def test_a_picture_that_nobody_answers_for_is_sent_again_after_ever_longer(tmp_path: Path) -> None:
+    world = World(tmp_path, resend_cap_s=10_000)
     world.attachments.put([b"one"])
-    world.run(*[nothing] * 12)
-    assert world.link.sent(Kind.ATTACHMENT) == [b"one", b"one"]
-    assert world.attachments.count() == 1
+    world.run(*[nothing] * 1000)
+    world.close()
+    sent = world.link.sent(Kind.ATTACHMENT)
+    assert set(sent) == {b"one"}
+    assert 3 <= len(sent) <= 40, "without growing waits some 66"
+    assert world.attachments.counts().waiting == 1
+
+
+def test_a_picture_that_nobody_answers_for_holds_up_no_other(world: World) -> None:
+    unanswered, *others = world.attachments.put([b"unanswered", b"one", b"two"])
+
+    def answer() -> None:
+        sent = world.link.sent(Kind.ATTACHMENT)
+        if sent and sha256_of(sent[-1]) in others:
+            world.receive(Kind.RECEIPT, world.receipt(sha256_of(sent[-1])))
+
+    world.run(*[answer] * 60)
+    sent = world.link.sent(Kind.ATTACHMENT)
+    assert sent[:4] == [b"unanswered", b"one", b"two", b"unanswered"]
+    assert [item.sha256 for item in world.attachments.waiting(9)] == [unanswered]
+
+
+@pytest.mark.parametrize(("reason", "sendings"), [("retired_terminal", 3), ("malformed", 3), ("too_large", 1)])
+def test_a_picture_refused_for_what_may_be_cured_is_sent_once_on_every_connection(
+    world: World, caplog: pytest.LogCaptureFixture, reason: str, sendings: int
+) -> None:
+    def refuse() -> None:
+        world.receive(Kind.RECEIPT, world.receipt(picture, verdict=Verdict.REFUSED, reason=reason))
+
+    (picture,) = world.attachments.put([b"sealed"])
+    rounds = [nothing, refuse, *[nothing] * 30]
+    world.run(*rounds, lose, *rounds, lose, *rounds)
+    assert world.link.sent(Kind.ATTACHMENT) == [b"sealed"] * sendings
+    assert [one.reason for one in world.attachments.refused(9)] == [reason]
+    assert f"fleet refuses a picture digest={picture[:12]} reason={reason}" in caplog.text
+
+
+def test_of_many_refused_pictures_one_is_tried_and_one_more_for_each_that_is_taken(world: World) -> None:
+    wrong, *cured = world.attachments.put([b"wrong", b"one", b"two", b"three"])
+    refusal = [
+        ReceiptItem(sha256=sha256, verdict=Verdict.REFUSED, reason="retired_terminal") for sha256 in (wrong, *cured)
+    ]
+    world.attachments.settle(refusal)
+
+    def answer() -> None:
+        sent = world.link.sent(Kind.ATTACHMENT)
+        if sent:
+            sha256 = sha256_of(sent[-1])
+            verdict = Verdict.REFUSED if sha256 == wrong else Verdict.STORED
+            world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=verdict, reason="retired_terminal"))
+
+    world.run(*[answer] * 20, lose, *[answer] * 20)
+    assert world.link.sent(Kind.ATTACHMENT) == [b"wrong", b"one", b"two", b"three", b"wrong"]
+    assert [one.sha256 for one in world.attachments.refused(9)] == [wrong]
+
+
+def test_presence_says_how_many_pictures_wait_and_were_refused(world: World) -> None:
+    first, _ = world.attachments.put([b"one", b"two"])
+    world.attachments.settle([ReceiptItem(sha256=first, verdict=Verdict.REFUSED, reason="too_large")])
+    world.run(nothing)
+    (will,) = world.presences(world.link.wills)
+    online = world.presences(world.link.sent(Kind.PRESENCE))[0]
+    assert will.pictures == online.pictures == PictureCounts(waiting=1, refused=1)
+
+
+class FailingAttachments(MemoryAttachments):
+    """Its disk is away."""
+
+    def waiting(self, limit: int, *, skip: int = 0) -> NoReturn:
+        raise AttachmentsUnavailable("attachments: input/output error")
+
+    def counts(self) -> NoReturn:
+        raise AttachmentsUnavailable("attachments: input/output error")
+
+    def retry_refused(self, limit: int, *, reasons: Collection[str] | None = None) -> NoReturn:
+        raise AttachmentsUnavailable("attachments: input/output error")
+
+
+def test_pictures_that_cannot_be_read_keep_no_record_and_no_presence_from_being_sent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, attachments=FailingAttachments())
+    sha256 = world.record()
+    world.run(nothing, nothing, nothing)
+    world.close()
+    assert [sha256_of(token) for token in world.link.sent(Kind.RECORD)] == [sha256]
+    assert world.presences(world.link.sent(Kind.PRESENCE))[0].pictures is None
+    assert "storage lost" in caplog.text
 
 
 class FailingOutbox(MemoryOutbox):
@@ -386,17 +481,3 @@ def test_acknowledged_records_are_purged(world: World) -> None:
     sha256 = world.record()
     world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256)), *[nothing] * 65)
     assert world.outbox.counts().acknowledged == 0
-
-
-def test_pictures_that_were_refused_with_records_that_may_be_cured_go_again_with_them(world: World) -> None:
-    def lose() -> None:
-        raise LinkDown("gone")
-
-    def refuse() -> None:
-        world.receive(Kind.RECEIPT, world.receipt(sha256, verdict=Verdict.REFUSED, reason="retired_terminal"))
-
-    sha256 = world.record()
-    (picture,) = world.attachments.put([b"sealed"])
-    world.attachments.settle([ReceiptItem(sha256=picture, verdict=Verdict.REFUSED)])
-    world.run(nothing, refuse, *[nothing] * 30, lose, *[nothing] * 30)
-    assert set(world.link.sent(Kind.ATTACHMENT)) == {b"sealed"}
