@@ -131,7 +131,8 @@ class Camera(Protocol):
     def lock_exposure(self, factor: float) -> None:
         """Hold exposure, gain and white balance as they were when first locked, with `factor` on the exposure time.
 
-        Takes effect some frames later; the frames' metadata say when. Raises `CameraUnavailable`.
+        A lock within a second of the last release holds what that lock held: automatic control has not found its way back yet. Takes effect
+        some frames later; the frames' metadata say when. Raises `CameraUnavailable`.
         """
 
     def release_exposure(self) -> None:

@@ -62,9 +62,9 @@ class ChallengePolicy(WirePart):
     """Actions that must be performed in one session; one at least moves the head, one the face alone."""
     answer_timeout_s: float = Field(gt=0, le=60)
     """From the end of the prompt to the completed action."""
-    rest_shortest_s: float = Field(default=0.4, ge=0, le=5)
+    rest_shortest_s: float = Field(default=0.8, ge=0, le=5)
     """Least time that head and mouth must be at rest before a prompt is given."""
-    rest_longest_s: float = Field(default=0.9, ge=0, le=5)
+    rest_longest_s: float = Field(default=2.4, ge=0, le=5)
     """Most of it; each pause is drawn from the nonce between the two."""
     rest_timeout_s: float = Field(default=20.0, gt=0, le=120)
     """How long is waited for such a rest before the challenge counts as not run."""

@@ -37,6 +37,9 @@ BUFFERS = 4
 _CONVERSIONS = {"YUV420": cv2.COLOR_YUV2RGB_I420, "NV12": cv2.COLOR_YUV2RGB_NV12}
 """How to make RGB of what libcamera may give for YUV420: it adjusts a format that it does not have, and says so. Both are BT.601 with
 16..235, the colour space that is asked for."""
+_SETTLE_NS = 1_000_000_000
+"""For so long after a release automatic exposure is on its way from what was held to what the light asks for. Raspberry Pi's control goes a
+fifth of the way with each frame (`speed` 0.2 in its tuning files): after thirty nothing is left."""
 _MANUAL_FOCUS, _CONTINUOUS_FOCUS = 0, 2
 """libcamera's AfMode."""
 
@@ -64,7 +67,10 @@ class Picamera2Camera:
         self._sequence = 0
         self._sensor_id = ""
         self._newest: _Exposure | None = None
+        self._newest_ns = 0
         self._locked: _Exposure | None = None
+        self._released: tuple[_Exposure, int] | None = None
+        """What the last lock held, and the time of the newest frame as it ended."""
 
     def start(self) -> None:
         """Open the sensor and begin to stream."""
@@ -138,7 +144,7 @@ class Picamera2Camera:
         finally:
             self._give_back(request)
         self._sequence += 1
-        self._newest = _exposure(found)
+        self._newest, self._newest_ns = _exposure(found), stamp
         # The sensor's time is CLOCK_BOOTTIME, which on a board that never suspends is CLOCK_MONOTONIC.
         return Frame(
             pixels=pixels,
@@ -150,11 +156,11 @@ class Picamera2Camera:
         )
 
     def lock_exposure(self, factor: float) -> None:
-        """Hold what the newest frame was taken with; see `device.ports.Camera`.
+        """Hold what the newest frame was taken with, or what was held until a moment ago; see `device.ports.Camera`.
 
         The exposure cannot grow beyond the time of a frame, so in a dark room a factor above 1 may not be obeyed.
         """
-        locked = self._locked or self._newest
+        locked = self._locked or self._held_of_late() or self._newest
         if self._device is None or locked is None:
             raise CameraUnavailable(f"camera {self._index}: no frame yet that says its exposure")
         self._locked = locked
@@ -174,14 +180,20 @@ class Picamera2Camera:
             return
         self._set({"AeEnable": True} | ({"AwbEnable": True} if locked.colour_gains is not None else {}))
         # Not before: after a release that failed the next one must try again.
-        self._locked = None
+        self._locked, self._released = None, (locked, self._newest_ns)
 
     def stop(self) -> None:
         """Close the sensor."""
         device, self._device, pending, self._pending = self._device, None, self._pending, None
-        self._newest = self._locked = None
+        self._newest = self._locked = self._released = None
         if device is not None:
             _close(device, pending)
+
+    def _held_of_late(self) -> _Exposure | None:
+        if self._released is None:
+            return None
+        held, since_ns = self._released
+        return held if self._newest_ns - since_ns < _SETTLE_NS else None
 
     def _look_for_it(self, library: Any) -> None:
         """Raise ValueError where there is no such camera.

@@ -67,7 +67,6 @@ from protocol.times import DeviceTime, agency_day
 
 logger = logging.getLogger(__name__)
 
-"""The terminals stand in one time zone; a day of a benefit rule is a day there."""
 _ID_BYTES = 16
 
 

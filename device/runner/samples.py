@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _RECENT = 16
 """Observations kept for a `TakeSample` that comes some frames late: half a second at 30 frames/s."""
 _MOST_MOVING = 300
-"""Frames kept of the actions after one prompt: ten seconds at 30 frames/s, as long as a prompt is open."""
+"""Frames kept of the actions after one prompt, the newest: ten seconds of movement at 30 frames/s; no answer takes as long."""
 
 
 @dataclass(frozen=True, slots=True)

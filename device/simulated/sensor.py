@@ -35,6 +35,8 @@ _AUTO_TARGET = 0.17
 """Mean light, weighted to the middle, that the automatic control aims at: grey of 18 per cent reflectance."""
 _AUTO_STEP = 0.3
 """Part of the difference, in stops, that is taken back with each frame."""
+_SETTLE_FRAMES = 20
+"""A second (`device.ports.Camera.lock_exposure`)."""
 _BALANCE_STEP = 0.1
 _BALANCE_PART = 0.6
 """How much of a colour cast is taken out; a camera leaves the evening warm."""
@@ -83,6 +85,8 @@ class Sensor:
         self._random = np.random.default_rng(seed)
         self._auto = Exposure(_UNIT_US, 1.0)
         self._locked: Exposure | None = None
+        self._released: Exposure | None = None
+        self._free_frames = 0
         self._wanted = self._auto
         self._coming = deque([self._auto] * DELAY)
         self._balance = np.ones(3)
@@ -90,13 +94,17 @@ class Sensor:
         self._blushing: OrderedDict[Hashable, _Blushing | None] = OrderedDict()
 
     def lock(self, factor: float) -> None:
-        """Hold exposure and white balance as they were when first locked, with a factor on the exposure time."""
-        self._locked = self._locked or self._coming[0]
+        """Hold exposure and white balance as they were when first locked, with a factor on the exposure time; see `device.ports.Camera`."""
+        if self._locked is None:
+            is_settling = self._free_frames < _SETTLE_FRAMES
+            self._locked = self._released if self._released is not None and is_settling else self._coming[0]
         wanted_us = min(self._locked.time_us * factor, _LONGEST_US)
         self._wanted = replace(self._locked, time_us=max(_LINE_US, round(wanted_us / _LINE_US) * _LINE_US))
 
     def release(self) -> None:
         """Follow the light again."""
+        if self._locked is not None:
+            self._released, self._free_frames = self._locked, 0
         self._locked = None
 
     def factor_of(self, exposure: Exposure) -> float:
@@ -105,11 +113,13 @@ class Sensor:
 
     def idle(self) -> Exposure:
         """Let a frame pass that nobody looks at; return what it was taken with."""
+        self._free_frames += 1
         self._coming.append(self._wanted)
         return self._coming.popleft()
 
     def expose(self, view: View, ring: RingState) -> Exposed:
         """Take the next frame."""
+        self._free_frames += 1
         self._coming.append(self._wanted)
         exposure = self._coming.popleft()
         root = self._root(view, ring)

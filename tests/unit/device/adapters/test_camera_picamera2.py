@@ -308,6 +308,23 @@ def test_exposure_gain_and_white_balance_are_held_as_they_were_when_first_locked
     ]
 
 
+@pytest.mark.parametrize(("later_s", "held_us"), [(0.1, 20000), (0.9, 20000), (1.1, 12000)])
+def test_a_lock_soon_after_a_release_holds_what_was_held_and_not_the_last_step_of_a_code(sensors, later_s, held_us):
+    camera = Picamera2Camera()
+    camera.start()
+    sensors[0].next_request = Request(SETTLED)
+    camera.capture(1.0)
+    camera.lock_exposure(0.6)
+    sensors[0].next_request = Request(SETTLED | {"ExposureTime": 12000})
+    camera.capture(1.0)
+    camera.release_exposure()
+    stamp = SETTLED["SensorTimestamp"] + round(later_s * 1e9)
+    sensors[0].next_request = Request(SETTLED | {"ExposureTime": 12000, "SensorTimestamp": stamp})
+    camera.capture(1.0)
+    camera.lock_exposure(1.0)
+    assert sensors[0].controls[-1]["ExposureTime"] == held_us
+
+
 def test_a_release_that_failed_is_made_up_for_by_the_next_one(sensors, monkeypatch):
     camera = Picamera2Camera()
     camera.start()

@@ -127,6 +127,24 @@ def test_frames_say_how_they_were_taken_and_show_the_ring_one_frame_late(person)
     ring.stop()
 
 
+def test_a_lock_soon_after_a_release_holds_what_was_held_and_not_the_last_step_of_a_code(person):
+    camera, ring, _ = open_camera(Present(person, Still(0)))
+    for _ in range(30):
+        camera.capture(0.1)
+
+    def exposures(frames):
+        return [camera.capture(0.1).metadata.exposure_us for _ in range(frames)]
+
+    (held,) = exposures(1)
+    camera.lock_exposure(0.6)
+    assert exposures(5)[-1] == pytest.approx(0.6 * held, rel=0.01)
+    camera.release_exposure()
+    exposures(1)
+    camera.lock_exposure(1.0)
+    assert exposures(4)[-1] == pytest.approx(held, rel=0.01)
+    ring.stop()
+
+
 def test_the_ring_refuses_what_a_ring_cannot_do(person):
     camera, ring, _ = open_camera(Present(person, Still(0)))
     with pytest.raises(ValueError, match=r"not within 0\.\.1"):
