@@ -52,8 +52,15 @@ _SPEEDS = {
 class EscposPrinter:
     """See `device.ports.SlipPrinter`."""
 
-    def __init__(self, settings: PrinterSettings) -> None:
+    def __init__(self, settings: PrinterSettings, *, answer_s: float = _ANSWER_S) -> None:
+        """Prepare a printer.
+
+        Args:
+            settings: where it is and how it prints.
+            answer_s: how long it is waited for an answer; silence means that it cannot answer.
+        """
         self._settings = settings
+        self._answer_s = answer_s
         self._waiting: queue.Queue[SlipSheet | None] = queue.Queue(1)
         self._condition = PrinterCondition.READY
         self._reported: PrinterCondition | None = None
@@ -86,7 +93,7 @@ class EscposPrinter:
         Raises:
             PrinterUnavailable: if it cannot be opened or takes nothing.
         """
-        with _Port(self._settings, time.monotonic() + _DEADLINE_S, self._stopping) as port:
+        with _Port(self._settings, time.monotonic() + _DEADLINE_S, self._stopping, self._answer_s) as port:
             return port.paper()
 
     def print_here(self, sheet: SlipSheet) -> None:
@@ -97,7 +104,7 @@ class EscposPrinter:
             SettingsInvalid: if the font cannot be used.
         """
         job = _job(sheet, self._settings)
-        with _Port(self._settings, time.monotonic() + _DEADLINE_S, self._stopping) as port:
+        with _Port(self._settings, time.monotonic() + _DEADLINE_S, self._stopping, self._answer_s) as port:
             if port.paper() is PrinterCondition.PAPER_OUT:
                 raise PrinterUnavailable(f"printer {self._settings.device.name}: no paper; put in a new roll")
             port.write(job)
@@ -121,7 +128,7 @@ class EscposPrinter:
         """Print a slip, or with None only ask; return how the printer is then."""
         try:
             job = b"" if sheet is None else _job(sheet, self._settings)
-            with _Port(self._settings, time.monotonic() + _DEADLINE_S, self._stopping) as port:
+            with _Port(self._settings, time.monotonic() + _DEADLINE_S, self._stopping, self._answer_s) as port:
                 before = port.paper()
                 if sheet is None or before is PrinterCondition.PAPER_OUT:
                     return before
@@ -176,7 +183,10 @@ class _Port:
         PrinterUnavailable: if it cannot be opened.
     """
 
-    def __init__(self, settings: PrinterSettings, deadline_s: float, stopping: threading.Event) -> None:
+    def __init__(
+        self, settings: PrinterSettings, deadline_s: float, stopping: threading.Event, answer_s: float
+    ) -> None:
+        self._answer_s = answer_s
         self._name = settings.device.name
         self._deadline_s = deadline_s
         self._stopping = stopping
@@ -201,7 +211,7 @@ class _Port:
         """
         self._read(0)
         self.write(_ASK_PAPER)
-        found = [byte for byte in self._read(_ANSWER_S) if byte & _FIXED_BITS == _FIXED_VALUE]
+        found = [byte for byte in self._read(self._answer_s) if byte & _FIXED_BITS == _FIXED_VALUE]
         if found and found[-1] & _PAPER_OUT:
             return PrinterCondition.PAPER_OUT
         return PrinterCondition.PAPER_LOW if found and found[-1] & _PAPER_LOW else PrinterCondition.READY

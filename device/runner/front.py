@@ -62,7 +62,7 @@ from device.runner.records import Identity
 from device.runner.sign_in import Refused, SignInGuard
 from device.session.commands import Command, Line, Prompt, SetLamp
 from device.session.events import ClaimProblem, ClaimRefused, Fault, FaultRaised
-from device.session.machine import UNDER_WAY, Session, State
+from device.session.machine import SEEING, Session, State
 from protocol.cases import PhotoRole
 from protocol.challenge import Action
 from protocol.errors import ProtocolError
@@ -192,7 +192,7 @@ class FrontDesk:
             line=line,
             action=action if session.state is State.CHALLENGING else None,
             lamp=lamps[-1].value if lamps else self._moved.lamp,
-            is_seen=session.state in UNDER_WAY and session.state is not State.COMPARING,
+            is_seen=session.state in SEEING,
         )
         # A session steps with every frame, the desk only when something is to be seen.
         if line is not None or moved != ServiceMoved(

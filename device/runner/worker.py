@@ -201,6 +201,8 @@ class VisionWorker:
 
     def _stall(self, now: int) -> None:
         self._stop_play()
+        # A picture that stands still looks like a terminal that does.
+        self._photographer.show_nothing()
         if isinstance(self._unended, CameraUnavailable):
             # Opened again its exposure is automatic.
             self._unended = None

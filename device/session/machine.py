@@ -75,7 +75,7 @@ from device.session.events import (
 )
 from device.session.state import BUSY, SEEING, UNDER_WAY, Session, State, Step
 
-__all__ = ["IGNORED", "RETRY_S", "TABLE", "UNDER_WAY", "Row", "Session", "State", "advance"]
+__all__ = ["IGNORED", "RETRY_S", "SEEING", "TABLE", "UNDER_WAY", "Row", "Session", "State", "advance"]
 
 
 def advance(session: Session, event: Event) -> Step:

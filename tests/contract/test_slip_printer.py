@@ -60,7 +60,9 @@ class PtyPrinter:
         self._opened: list[SlipPrinter] = []
 
     def open(self) -> SlipPrinter:
-        self._opened.append(EscposPrinter(PrinterSettings(kind="escpos", device=self._device, baud=115200)))
+        self._opened.append(
+            EscposPrinter(PrinterSettings(kind="escpos", device=self._device, baud=115200), answer_s=10.0)
+        )
         return self._opened[-1]
 
     def outputs(self) -> int:

@@ -27,7 +27,7 @@ from device.runner.orders import (
 )
 from device.runner.records import Identity
 from device.session.commands import WatchFor
-from device.session.events import ChallengeAnswered, Fault, FaultCleared, FaultRaised, SampleAssessed
+from device.session.events import CameraStalled, ChallengeAnswered, Fault, FaultCleared, FaultRaised, SampleAssessed
 from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
@@ -307,6 +307,9 @@ def test_a_number_typed_on_the_screen_leads_to_a_result_with_a_slip_and_then_to_
     terminal.touch(TouchKind.NUMBER, KNOWN)
     assert terminal.screen.view.screen is Screen.SESSION
     assert terminal.screen.view.has_picture
+    # A picture that stands still looks like a terminal that does.
+    terminal.tell(CameraStalled(0))
+    assert not terminal.screen.view.has_picture
     terminal.go_through()
     view = terminal.screen.view
     assert (view.screen, view.result.outcome, view.lamp) == (Screen.RESULT, "certified", "certified")
