@@ -278,10 +278,10 @@ class Prompter(Protocol):
     def length_s(self, line: str) -> float:
         """Return how long the line takes to be given, in seconds, as the terminal is now set to; 0 where it is there at once."""
 
-    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
-        """Give every line from the next one on in these languages, in this order, slowly or not.
+    def use(self, language: str | None, *, is_slow: bool) -> None:
+        """Give every line from the next one on in this language, with None in the usual ones, slowly or not.
 
-        A language it does not have is left out; when it has none of them, nothing changes.
+        A usual dialect of the language stands for it. A language it does not have changes nothing.
         """
 
     def stop(self) -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class Mute:
         """Return 0."""
         return 0.0
 
-    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
+    def use(self, language: str | None, *, is_slow: bool) -> None:
         """Take no notice."""
 
     def stop(self) -> None:

@@ -27,7 +27,7 @@ class TextPrompter:
 
     Args:
         stream: where to.
-        languages: which texts, in this order.
+        languages: which texts are usual, in this order.
 
     Raises:
         SettingsInvalid: if a language has no texts.
@@ -35,7 +35,7 @@ class TextPrompter:
 
     def __init__(self, stream: TextIO, languages: Sequence[str]) -> None:
         self._stream = stream
-        self._languages = tuple(languages)
+        self._usual = self._languages = tuple(languages)
         self._lines = load_lines()
         self._dates = load_dates()
         lacking = [language for language in languages if any(language not in texts for texts in self._lines.values())]
@@ -62,10 +62,12 @@ class TextPrompter:
         """Return 0."""
         return 0.0
 
-    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:  # noqa: ARG002 - a text has no speed
-        """Write these languages from the next line on; one without texts is left out."""
-        known = tuple(dict.fromkeys(primary(tag) for tag in languages if primary(tag) in self._dates))
-        self._languages = known or self._languages
+    def use(self, language: str | None, *, is_slow: bool) -> None:  # noqa: ARG002 - a text has no speed
+        """Write this language from the next line on, with None the usual ones; one without texts changes nothing."""
+        if language is None:
+            self._languages = self._usual
+        elif primary(language) in self._dates:
+            self._languages = (primary(language),)
 
     def stop(self) -> None:
         """Forget what waits."""

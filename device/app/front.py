@@ -135,6 +135,7 @@ def make_front(
             positioner=positioner,
         ),
         language=settings.terminal.languages[0],
+        is_slow=settings.voice.slow,
     )
     return Front(desk, events, staff, attachments)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from typing import TextIO
 
@@ -33,10 +33,10 @@ class AllPrompters:
         """Return what the slowest of them takes."""
         return max((prompter.length_s(line) for prompter in self._prompters), default=0.0)
 
-    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
-        """Have all of them use these languages from the next line on."""
+    def use(self, language: str | None, *, is_slow: bool) -> None:
+        """Have all of them use this language from the next line on, or each its usual ones."""
         for prompter in self._prompters:
-            prompter.use(languages, is_slow=is_slow)
+            prompter.use(language, is_slow=is_slow)
 
     def stop(self) -> None:
         """Silence all of them."""

@@ -239,9 +239,9 @@ class Terminal:
         self._outbox.close()
 
     def _set_voice(self, language: Language, is_slow: bool) -> None:
-        """Speak and write in the language somebody chose; in the usual ones where nobody did."""
-        usual = self._settings.terminal.languages
-        self._board.prompter.use(usual if language == usual[0] else (language,), is_slow=is_slow)
+        """Speak and write in the language somebody chose; in the usual ones where nobody did or it is the first of them."""
+        is_usual = language == self._settings.terminal.languages[0]
+        self._board.prompter.use(None if is_usual else language, is_slow=is_slow)
 
     def _longest_wait_s(self) -> float:
         deadline = self._front.desk.next_deadline_ns()

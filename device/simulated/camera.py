@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from threading import Event, Lock
 
@@ -259,7 +259,7 @@ class HeardPrompter:
         """Return 0."""
         return 0.0
 
-    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
+    def use(self, language: str | None, *, is_slow: bool) -> None:
         """Change nothing: a line is the same in every language."""
 
     def stop(self) -> None:

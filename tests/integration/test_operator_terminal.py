@@ -11,9 +11,11 @@ import itertools
 import json
 import re
 import secrets
+import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,14 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.staff_file import FileStaffStore
+from device.adapters.voice_alsa import player
+from device.adapters.voice_alsa.pack import MANIFEST, VoicePack, shipped_folders
+from device.adapters.voice_alsa.prompter import VoicePrompter
 from device.app.enrol import reference_of
 from device.app.service import Terminal, run
+from device.session.commands import Line
 from device.settings import load_settings
+from device.simulated.loudspeaker import SimulatedLoudspeaker
 from device.simulated.panel import SimulatedPanel
 from protocol.cases import CASE_TYP, CaseKind, CaseRecord
 from protocol.documents import claim_token, parse_document
@@ -61,6 +68,7 @@ terminal_id = "t-1"
 data_dir = "data"
 models_dir = {models}
 languages = ["zh", "en"]
+voice_dirs = {voice_dirs}
 
 [keys]
 signing = "signing.pem"
@@ -75,7 +83,7 @@ kind = "simulated"
 kind = "simulated"
 
 [voice]
-kind = "none"
+{voice}
 
 [ring_light]
 kind = "simulated"
@@ -99,9 +107,20 @@ class Village:
     Args:
         folder: for everything it keeps.
         screen_port: where its screen is served, in real time; without one it has no screen and its time is stepped.
+        voice: the settings of its voice.
+        dialect: a voice pack that stands before the shipped ones.
+        on_turn: called after every turn of its loop.
     """
 
-    def __init__(self, folder: Path, *, screen_port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        screen_port: int | None = None,
+        voice: str = 'kind = "none"',
+        dialect: Path | None = None,
+        on_turn: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder = folder
         self._fleet_key, self.fleet_sealing = PrivateKey.generate(), PrivateKey.generate()
         self._signing = PrivateKey.generate()
@@ -115,6 +134,8 @@ class Village:
             models=json.dumps(str(ROOT / "models")),
             actor=json.dumps(str(PEOPLE / "cedar.toml")),
             speed=json.dumps("fast" if screen_port is None else "real"),
+            voice=voice,
+            voice_dirs=json.dumps([str(dialect)] if dialect is not None else []),
         )
         if screen_port is not None:
             text += SCREEN.format(port=screen_port)
@@ -123,7 +144,8 @@ class Village:
         self._fill(0.2 if screen_port is None else 3.0)
         self._stopping = threading.Event()
         self._errors: list[BaseException] = []
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._on_turn = on_turn
         self.touches = 0
 
     def start(self, eventually: Callable[..., None]) -> None:
@@ -179,7 +201,7 @@ class Village:
 
     def _serve(self) -> None:
         try:
-            run(self.settings, stopping=self._stopping, reader=io.StringIO())
+            run(self.settings, stopping=self._stopping, reader=io.StringIO(), on_turn=self._on_turn)
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self._errors.append(error)
 
@@ -249,6 +271,53 @@ class Village:
             places=(PlaceName(code="v-1", name="Village"),),
         )
         assert FileStaffStore(self.settings.staff_path, key_path).apply(staff)
+
+
+class Loudspeaker:
+    """The loudspeaker of a terminal made after it, and somebody who knows every line by its sound."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> None:
+        self._speaker = SimulatedLoudspeaker()
+        self._eventually = eventually
+        monkeypatch.setattr(player, "AplayLoudspeaker", lambda _device: self._speaker)
+
+    def says(self, pcm: bytes) -> bool:
+        """Say whether this is what it played last; waits for it."""
+        self._eventually(lambda: self._speaker.played and self._speaker.played[-1].pcm == pcm, "a line")
+        return True
+
+    def expected(
+        self, folders: Sequence[Path], languages: Sequence[str], line: Line, *, until: date | None = None, is_slow: bool
+    ) -> bytes:
+        """Return how packs of these folders speak a line."""
+        speaker = SimulatedLoudspeaker()
+        packs = [VoicePack.open(folder) for folder in folders]
+        VoicePrompter(packs, speaker, languages, is_slow=is_slow).say(line, until=until)
+        self._eventually(lambda: speaker.played, f"the sound of {line}")
+        return speaker.played[0].pcm
+
+
+@pytest.fixture
+def loudspeaker(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> Loudspeaker:
+    return Loudspeaker(monkeypatch, eventually)
+
+
+def dialect_of(folder: Path) -> Path:
+    """Make a pack that speaks one line in a dialect, as the shipped Mandarin speaks another one."""
+    mandarin = next(found for found in shipped_folders() if found.name == "zh")
+    shutil.copytree(mandarin, folder)
+    manifest = tomllib.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    other = manifest["lines"]["one_moment"]
+    files = "\n".join(
+        f'{speed} = {{ file = "{other[speed]["file"]}", sha256 = "{other[speed]["sha256"]}" }}'
+        for speed in ("normal", "slow")
+    )
+    (folder / MANIFEST).write_text(
+        'name = "yue"\nlanguage = "zh-yue"\ntitle.zh = "粤语"\ntitle.en = "Cantonese"\nlicence = "none"\nsource = "test"\n'
+        f'speeds = ["normal", "slow"]\n[lines.welcome]\n{files}\n',
+        encoding="utf-8",
+    )
+    return folder
 
 
 def text_of(secret: bytes) -> str:
@@ -442,3 +511,34 @@ def test_a_session_without_a_screen_is_led_by_lines_and_lamp(
         len(re.findall("turn your head|close your eyes|open your mouth", said, re.IGNORECASE))
         >= default_policy().challenge.count
     )
+
+
+def test_a_slow_dialect_comes_back_after_somebody_who_chose_english(
+    tmp_path: Path, loudspeaker: Loudspeaker, eventually: Callable[..., None]
+) -> None:
+    folders = (dialect_of(tmp_path / "yue"), *shipped_folders())
+    dialect = loudspeaker.expected(folders, ["zh-yue"], Line.WELCOME, is_slow=True)
+    english = loudspeaker.expected(folders, ["en"], Line.WELCOME, is_slow=True)
+    mandarin = loudspeaker.expected(shipped_folders(), ["zh"], Line.WELCOME, is_slow=False)
+    assert len({dialect, english, mandarin}) == 3
+    village = Village(tmp_path, voice='kind = "alsa"\nslow = true\nlanguages = ["zh-yue"]', dialect=folders[0])
+    village.start(eventually)
+
+    def greet() -> None:
+        village.tell(do="board", verb="leave")
+        village.tell(do="board", verb="step_in_front")
+
+    assert village.view()["is_slow"], "the button begins pressed"
+    greet()
+    assert village.touch("language", "en")["language"] == "en"
+    assert loudspeaker.says(dialect)
+    greet()
+    assert loudspeaker.says(english)
+    village.touch("begin")
+    assert loudspeaker.says(loudspeaker.expected(folders, ["en"], Line.PRESENT_CARD, is_slow=True))
+    village.touch("speed", "normal")
+    view = village.touch("cancel")
+    assert (view["screen"], view["language"], view["is_slow"]) == ("idle", "zh", True)
+    greet()
+    assert loudspeaker.says(dialect)
+    village.stop()

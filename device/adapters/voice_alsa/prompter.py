@@ -52,8 +52,8 @@ class VoicePrompter:
     Args:
         packs: voice packs; the first one that has a line speaks it.
         loudspeaker: plays.
-        languages: language tags, in the order in which a line is given.
-        is_slow: whether to speak slowly.
+        languages: the usual language tags, in the order in which a line is given.
+        is_slow: whether to speak slowly at first.
         volume: 0 (silent) to 1 (as recorded).
         on_missing: told of every line that a pack lacks.
     """
@@ -85,7 +85,11 @@ class VoicePrompter:
         self._spoken: _Request | None = None
         self._playing: Playing | None = None
         self._thread = threading.Thread(target=self._speak_all, name="voice", daemon=True)
-        self.use(languages, is_slow=is_slow)
+        self._usual = tuple(tag for tag in languages if packs_for(self._packs, tag))
+        if len(self._usual) < len(languages):
+            unknown = (tag for tag in languages if tag not in self._usual)
+            logger.warning("no voice pack for languages=%s", ",".join(unknown))
+        self.use(None, is_slow=is_slow)
 
     def say(self, line: str, *, until: date | None = None) -> None:
         """Begin to speak the line with this id."""
@@ -112,14 +116,19 @@ class VoicePrompter:
             self._lengths[request] = len(self._pcm(request)) / _BYTES_A_SAMPLE / RATE_HZ
         return self._lengths[request]
 
-    def use(self, languages: Sequence[str], *, is_slow: bool) -> None:
-        """Speak these languages from the next line on; one that no pack speaks is left out."""
-        known = tuple(tag for tag in languages if packs_for(self._packs, tag))
-        if len(known) < len(languages):
-            logger.warning("no voice pack for languages=%s", ",".join(tag for tag in languages if tag not in known))
+    def use(self, language: str | None, *, is_slow: bool) -> None:
+        """Speak this language from the next line on, with None the usual ones; one that no pack speaks changes nothing."""
+        tags = self._usual if language is None else self._tags_of(language)
+        if not tags:
+            logger.warning("no voice pack for language=%s", language)
         with self._changed:
-            self._languages = known or self._languages
+            self._languages = tags or self._languages
             self._speeds = (Speed.SLOW, Speed.NORMAL) if is_slow else (Speed.NORMAL, Speed.SLOW)
+
+    def _tags_of(self, language: str) -> tuple[str, ...]:
+        """Return what is spoken to whoever chose a language: the dialects of it that are usual here, else the language itself."""
+        usual = tuple(tag for tag in self._usual if primary(tag) == primary(language))
+        return usual or ((language,) if packs_for(self._packs, language) else ())
 
     def stop(self) -> None:
         """Fall silent."""

@@ -70,17 +70,15 @@ def test_until_when_somebody_is_certified_is_written_after_the_line(eventually):
     )
 
 
-def test_languages_change_from_the_next_line_on_and_one_without_texts_is_left_out(eventually):
+def test_the_language_changes_from_the_next_line_on_and_comes_back_and_one_without_texts_changes_nothing(eventually):
     stream = io.StringIO()
-    prompter = TextPrompter(stream, ["zh"])
-    prompter.use(["bo", "en"], is_slow=True)
-    prompter.say(Line.OPEN_MOUTH)
-    prompter.use(["bo"], is_slow=False)
-    prompter.say(Line.OPEN_MOUTH)
-    prompter.use(["zh-yue"], is_slow=False)
-    prompter.say(Line.OPEN_MOUTH)
-    eventually(lambda: stream.getvalue().count("\n") == 3)
-    assert stream.getvalue() == "Please open your mouth.\nPlease open your mouth.\n请张开嘴。\n"
+    prompter = TextPrompter(stream, ["zh", "en"])
+    for language in ("en", "bo", "zh-yue", None):
+        prompter.use(language, is_slow=False)
+        prompter.say(Line.OPEN_MOUTH)
+    eventually(lambda: stream.getvalue().count("\n") == 5)
+    english, chinese = "Please open your mouth.\n", "请张开嘴。\n"
+    assert stream.getvalue() == english + english + chinese + chinese + english
 
 
 def test_what_waits_is_forgotten_when_it_stops(pipe):

@@ -40,8 +40,8 @@ class Remembering:
     def length_s(self, line):
         return 2.0
 
-    def use(self, languages, *, is_slow):
-        self.told.append((tuple(languages), is_slow))
+    def use(self, language, *, is_slow):
+        self.told.append((language, is_slow))
 
     def stop(self):
         self.told.append("stop")
@@ -51,16 +51,16 @@ def test_all_prompters_are_told_the_same():
     one, other = Remembering(), Remembering()
     both = AllPrompters(one, other)
     both.say(Line.CERTIFIED, until=UNTIL)
-    both.use(["en"], is_slow=True)
+    both.use("en", is_slow=True)
     both.stop()
-    assert one.told == other.told == [(Line.CERTIFIED, UNTIL), (("en",), True), "stop"]
+    assert one.told == other.told == [(Line.CERTIFIED, UNTIL), ("en", True), "stop"]
 
 
 def test_without_a_voice_lines_are_heard_by_the_actor_and_written(make_settings, eventually):
     heard, stream = [], io.StringIO()
     prompter = make_prompter(make_settings('kind = "none"'), stream, HeardPrompter(heard.append))
     prompter.say(Line.CERTIFIED, until=UNTIL)
-    prompter.use(["en"], is_slow=True)
+    prompter.use(None, is_slow=True)
     eventually(lambda: stream.getvalue() == "认证成功，谢谢您。有效期至2027年11月28日。\n")
     assert heard == [Line.CERTIFIED]
     prompter.stop()

@@ -65,10 +65,10 @@ def test_language_and_speed_change_from_the_next_line_on(make_pack, make_voice, 
     voice = make_voice(packs, speaker)
     voice.say(Line.LIGHT)
     assert heard(begun(speaker, eventually)) == [500]
-    voice.use(["en"], is_slow=True)
+    voice.use("en", is_slow=True)
     voice.say(Line.LIGHT)
     assert heard(begun(speaker, eventually, 2)) == [1000]
-    voice.use(["zh"], is_slow=False)
+    voice.use(None, is_slow=False)
     voice.say(Line.LIGHT)
     assert heard(begun(speaker, eventually, 3)) == [500]
 
@@ -79,19 +79,28 @@ def test_how_long_a_line_takes_is_known_before_it_is_spoken(open_packs, make_voi
     voice.say(Line.OPEN_MOUTH)
     assert found == pytest.approx(len(begun(speaker, eventually).pcm) / 2 / RATE_HZ)
     assert found > 2 * 0.3
-    voice.use(["zh"], is_slow=False)
+    voice.use("zh", is_slow=False)
     assert voice.length_s(Line.OPEN_MOUTH) < found / 1.5
     assert make_voice([], speaker).length_s(Line.OPEN_MOUTH) == 0.0
 
 
-def test_a_language_nobody_speaks_is_left_out_and_changes_nothing_when_it_is_the_only_one(
+def test_a_language_nobody_speaks_is_left_out_and_changes_nothing_when_it_is_chosen(
     open_packs, make_voice, speaker, heard, eventually
 ):
-    voice = make_voice(open_packs(MANDARIN, ENGLISH), speaker)
-    voice.use(["fr", "en"], is_slow=False)
-    voice.use(["fr"], is_slow=False)
+    voice = make_voice(open_packs(MANDARIN, ENGLISH), speaker, ["fr", "en"])
+    voice.use("fr", is_slow=False)
     voice.say(Line.LIGHT)
     assert heard(begun(speaker, eventually)) == [900]
+
+
+def test_who_chooses_chinese_hears_the_dialect_that_is_usual_and_who_chooses_english_hears_english(
+    open_packs, make_voice, speaker, heard, eventually
+):
+    voice = make_voice(open_packs(("yue", "zh-yue", 700), MANDARIN, ENGLISH), speaker, ["zh-yue"])
+    for number, (language, tones) in enumerate([("zh", [700]), ("en", [900]), ("fr", [900]), (None, [700])], start=1):
+        voice.use(language, is_slow=False)
+        voice.say(Line.LIGHT)
+        assert heard(begun(speaker, eventually, number)) == tones
 
 
 def test_a_pack_without_slow_speech_speaks_normally_and_nothing_is_reported(
