@@ -112,6 +112,7 @@ class Village:
         voice: the settings of its voice.
         dialect: a voice pack that stands before the shipped ones.
         on_turn: called after every turn of its loop.
+        actions: what people may be asked to do.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Village:
         voice: str = 'kind = "none"',
         dialect: Path | None = None,
         on_turn: Callable[[], None] = lambda: None,
+        actions: tuple[Action, ...] = default_policy().challenge.actions,
     ) -> None:
         self._folder = folder
         self._fleet_key, self.fleet_sealing = PrivateKey.generate(), PrivateKey.generate()
@@ -143,7 +145,8 @@ class Village:
             text += SCREEN.format(port=screen_port)
         (folder / "terminal.toml").write_text(text)
         self.settings = load_settings(folder / "terminal.toml")
-        self._fill(0.2 if screen_port is None else 3.0)
+        timers = default_policy().timers
+        self._fill(0.2 if screen_port is None else timers.result_s, actions)
         self._stopping = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -207,10 +210,15 @@ class Village:
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self._errors.append(error)
 
-    def _fill(self, result_s: float) -> None:
+    def _fill(self, result_s: float, actions: tuple[Action, ...]) -> None:
         now = datetime.now(UTC)  # noqa: TID251 - a test makes its own roster
         policy = default_policy()
-        policy = policy.model_copy(update={"timers": policy.timers.model_copy(update={"result_s": result_s})})
+        policy = policy.model_copy(
+            update={
+                "timers": policy.timers.model_copy(update={"result_s": result_s}),
+                "challenge": policy.challenge.model_copy(update={"actions": actions}),
+            }
+        )
         FilePolicyStore(self.settings.policy_path, self._fleet_key.public()).apply(
             sign(policy.to_bytes(), key=self._fleet_key, typ=POLICY_TYP)
         )
@@ -440,7 +448,8 @@ def test_somebody_is_led_through_a_session_by_the_screen(
     language: str, tmp_path: Path, free_ports: Callable[[], int], chromium: Browser, eventually: Callable[..., None]
 ) -> None:
     port = free_ports()
-    village = Village(tmp_path, screen_port=port)
+    # Everything but a blink is seen at the few frames a second that a busy computer looks at.
+    village = Village(tmp_path, screen_port=port, actions=(Action.TURN_LEFT, Action.TURN_RIGHT, Action.OPEN_MOUTH))
     village.start(eventually)
     address = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=address) as client:
@@ -457,36 +466,51 @@ def test_somebody_is_led_through_a_session_by_the_screen(
         # Everything that is seen, in order, noted by the page itself: a test that asks may look away.
         page.evaluate(
             """() => {
-                window.seen = [];
+                Object.assign(window, {seen: [], animations: [], shown_ms: null, gone_ms: null});
+                const add = (list, one) => { if (one && list.at(-1) !== one) list.push(one); };
                 const note = () => {
                     const line = document.querySelector("h1")?.textContent;
-                    if (line && window.seen.at(-1) !== line) window.seen.push(line);
+                    const moving = document.querySelector(".action img");
+                    const has_result = document.querySelector(".result .until") !== null;
+                    add(window.seen, line);
+                    if (moving?.alt === line) add(window.animations, moving.getAttribute("src"));
+                    if (has_result) window.shown_ms ??= performance.now();
+                    else if (window.shown_ms !== null) window.gone_ms ??= performance.now();
                 };
-                new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});
+                const all = {subtree: true, childList: true, characterData: true, attributes: true};
+                new MutationObserver(note).observe(document.body, all);
             }"""
         )
         page.click('[data-key="begin"]')
         for digit in LIANG.number:
             page.click(f'main [data-key="{digit}"]')
         page.click('[data-key="ok"]')
-        expect(page.locator(".picture img")).to_be_visible()
-        page.wait_for_selector(".of-result")
-        shown = page.inner_text("main")
-        expect(page.locator(".of-idle")).to_be_visible()
-        seen = page.evaluate("window.seen")
+        expect(page.locator(".picture.oval img")).to_be_visible()
+        expect(page.locator(".picture.oval img")).not_to_have_js_property("naturalWidth", 0)
+        page.wait_for_selector(".of-result .until")
+        told = {part: page.inner_text(f".result {part}") for part in ("h1", ".until", ".next")}
+        expect(page.locator(".of-idle")).to_be_visible(timeout=30_000)
+        seen, animations = page.evaluate("[window.seen, window.animations]")
+        stood_s = page.evaluate("window.gone_ms - window.shown_ms") / 1000
         left = page.content()
     village.stop()
     (record,) = village.links(CertificationRecord, RECORD_TYP)
     assert complaints == []
-    # Real time on a busy machine may miss a blink or ask twice; what was decided, and by which actions, is what was shown.
-    outcome = record.decision.outcome
-    named = Outcome.NOT_CERTIFIED if outcome is Outcome.PRESENTATION_ATTACK else outcome
-    assert words["texts"]["outcome"][str(named)] in shown
-    asked = [words["lines"][str(asked.action)] for asked in record.challenge]
-    assert asked or outcome not in {Outcome.CERTIFIED, Outcome.TIME_UNCERTAIN}
-    assert [line for line, _ in itertools.groupby(line for line in seen if line in set(asked))] == [
-        line for line, _ in itertools.groupby(asked)
+    assert record.decision.outcome is Outcome.CERTIFIED
+    until, texts = record.decision.certified_until, words["texts"]
+    date_told = texts["page"]["until"].format(
+        year=until.year, month=until.month, month_name=texts["months"]["names"][until.month - 1], day=until.day
+    )
+    assert told == {"h1": texts["outcome"]["certified"], ".until": date_told, ".next": texts["next"]["certified"]}
+    asked = [str(asked.action) for asked in record.challenge]
+    lines = {words["lines"][action]: action for action in Action}
+    assert [action for action, _ in itertools.groupby(lines[line] for line in seen if line in lines)] == [
+        action for action, _ in itertools.groupby(asked)
     ]
+    assert animations == [f"/static/{action}.svg" for action, _ in itertools.groupby(asked)]
+    # A busy page may hear of it late, or of its end.
+    assert stood_s == pytest.approx(default_policy().timers.result_s, abs=3)
+    assert date_told not in left
     assert LIANG.number not in left
     assert LIANG.number[:6] not in left
 
