@@ -15,7 +15,7 @@ from device.adapters.entropy_system import SystemEntropy
 from device.app.enrol import reference_of
 from device.app.identity import identity_of
 from device.errors import CameraUnavailable
-from device.ports import Camera, Entropy, Errand
+from device.ports import Camera, Clock, Entropy, Errand, Prompter
 from device.runner.lockstep import run_session
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.worker import VisionWorker
@@ -178,6 +178,7 @@ def play_session(
     seed: int = 0,
     wire: Callable[[Camera], Camera] = lambda camera: camera,
     on_line: Callable[[str], None] = lambda _: None,
+    prompter: Callable[[Callable[[str], None], Clock], Prompter] | None = None,
 ) -> CertificationRecord:
     """Carry out one session in front of an actor, in stepped time and with throw-away keys, and return its record.
 
@@ -193,6 +194,8 @@ def play_session(
         seed: of the sensor's noise.
         wire: what stands between camera and terminal, e.g. a bus that loses frames; nothing by default.
         on_line: takes every line the terminal gives.
+        prompter: makes what gives the lines instead, from what the actor hears a line by and the terminal's clock, which stands at 0 when
+            the claim is presented; by default he hears each line as soon as it begins.
 
     Raises:
         Malformed: if the number or the witness is none.
@@ -227,7 +230,7 @@ def play_session(
     runner = Runner(
         Ports(
             panel=panel,
-            prompter=HeardPrompter(camera.hear, on_line),
+            prompter=prompter(camera.hear, clock) if prompter is not None else HeardPrompter(camera.hear, on_line),
             outbox=MemoryOutbox(),
             references=MemoryReferences(entries, claim_key=claim_key, feature_keys={_DOMAIN: feature_key}),
             policies=FixedPolicy(policy),

@@ -15,11 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from device.adapters.inference_tflite import open_networks
+from device.adapters.voice_alsa.pack import VoicePack, shipped_folders
+from device.adapters.voice_alsa.prompter import VoicePrompter
 from device.app.clip import ReferencePicture, play_session
 from device.session.commands import Line
 from device.simulated.actor import SwapActor
 from device.simulated.entropy import SeededEntropy
 from device.simulated.layered import LayeredDescription, describe, open_layered
+from device.simulated.loudspeaker import SimulatedLoudspeaker
 from device.simulated.performers import Answering, Still
 from device.simulated.presenting import Filming, Present, Pulse
 from device.simulated.scene import LAYER_GAMMA, Layers, Place, Room
@@ -157,22 +160,58 @@ class Losing(Wire):
         return self.camera.capture(timeout_s) if frame is not None and frame.sequence % 4 == 0 else frame
 
 
-class Timed(Wire):
-    """Nothing but a look at the clock."""
+class Timed:
+    """A prompter that notes when each line begins, in seconds after the claim; the person hears it at its end.
 
-    first_ns = None
+    Args:
+        length_s: how long a line takes.
+    """
 
-    def next(self, timeout_s):
-        frame = self.camera.capture(timeout_s)
-        if frame is not None:
-            self.first_ns = frame.monotonic_ns if self.first_ns is None else self.first_ns
-            self.last_ns = frame.monotonic_ns
-        return frame
+    def __init__(self, length_s=lambda _line: 0.0):
+        self.length_s = length_s
+        self.begun_s = {}
+        self._spoken = None
+
+    def join(self, hear, clock):
+        self._hear, self._clock = hear, clock
+        return self
+
+    @property
+    def _now_s(self):
+        return self._clock.monotonic_ns() / 1e9
+
+    def say(self, line, *, until=None):
+        """A new line cuts off the one before, which is then not heard."""
+        self.begun_s.setdefault(line, self._now_s)
+        self._spoken = (line, self._now_s + self.length_s(line))
+        self.listen()
+
+    def listen(self):
+        """Let the person hear a line that has come to its end."""
+        if self._spoken is not None and self._now_s >= self._spoken[1]:
+            line, self._spoken = self._spoken[0], None
+            self._hear(line)
+
+    def wire(self, camera):
+        """Return the camera; with each of its frames time goes on."""
+        return Listening(camera, self)
 
     @property
     def seconds(self):
-        """From the first frame to the last one that the session took."""
-        return (self.last_ns - self.first_ns) / 1e9
+        """From the claim to the moment at which the result is given."""
+        return self.begun_s[Line.CERTIFIED]
+
+
+class Listening(Wire):
+    """Nothing but a person who listens between two frames."""
+
+    def __init__(self, camera, timed):
+        super().__init__(camera)
+        self._timed = timed
+
+    def next(self, timeout_s):
+        self._timed.listen()
+        return self.camera.capture(timeout_s)
 
 
 class Slow(Wire):
@@ -301,8 +340,16 @@ def test_a_living_person_is_certified_with_all_evidence_even_when_frames_are_los
     ],
 )
 def test_a_session_is_over_in_seconds(networks, path, name, seconds):
-    """Where nothing must be said twice; the bars are the product's: nobody of eighty sits still for longer."""
-    wires = []
+    """From the claim to the result, where nothing must be said twice and people act as soon as a line begins.
+
+    The bars are the product's: nobody of eighty sits still for longer.
+    """
+    timed = play_timed(networks, Timed(), path=path, name=name)
+    logging.getLogger(__name__).info("path=%s person=%s seconds=%.2f", path, name, timed.seconds)
+    assert timed.seconds <= seconds
+
+
+def play_timed(networks, timed, *, path=PathName.STANDARD, name):
     record = play(
         networks,
         living(clip=another(name)),
@@ -312,11 +359,24 @@ def test_a_session_is_over_in_seconds(networks, path, name, seconds):
         # An opened mouth takes longer than a blink.
         seed=seed_that_asks(lambda drawn: Action.OPEN_MOUTH in drawn),
         witness="w-1",
-        wire=lambda camera: wires.append(Timed(camera)) or wires[0],
+        wire=timed.wire,
+        prompter=timed.join,
     )
     assert record.decision.outcome == Outcome.CERTIFIED
-    logging.getLogger(__name__).info("path=%s person=%s seconds=%.2f", path, name, wires[0].seconds)
-    assert wires[0].seconds <= seconds
+    return timed
+
+
+def test_who_waits_for_the_end_of_every_spoken_line_takes_as_much_longer(networks):
+    """With the shipped Mandarin voice at normal speed this misses the bar of 12 s, as docs/STATUS.md says."""
+    voice = VoicePrompter([VoicePack.open(folder) for folder in shipped_folders()], SimulatedLoudspeaker(), ["zh"])
+    at_once, waiting = (
+        play_timed(networks, Timed(length_s), name="plum") for length_s in (lambda _: 0.0, voice.length_s)
+    )
+    spoken_s = sum(voice.length_s(line) for line in waiting.begun_s if line in set(Action))
+    logging.getLogger(__name__).info("voice=zh person=plum seconds=%.2f spoken=%.2f", waiting.seconds, spoken_s)
+    # A person is seen twenty times a second, and moves from one frame to the next.
+    assert waiting.seconds == pytest.approx(at_once.seconds + spoken_s, abs=0.1)
+    assert waiting.seconds <= 15.0
 
 
 @pytest.mark.parametrize(
