@@ -152,7 +152,8 @@ class CertificationRecord(Link):
     evidence: tuple[EvidenceResult, ...]
     challenge: tuple[AskedAction, ...]
     witness: Witness | None = None
-    """The worker who vouches for the presentation, where the path asks for one; an id without meaning outside the agency."""
+    """Who vouches for the presentation; an id without meaning outside the agency. The same as `operator` where the path asks for somebody
+    and no second person was there: then the worker vouches alone."""
     operator: OperatorId | None = None
     """Who was signed in at the terminal; an enrolment has one."""
     visit: Visit | None = None

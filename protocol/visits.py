@@ -47,7 +47,7 @@ class Place(WirePart):
 
 
 class Visit(WirePart):
-    """One visit; the witness, where there is one, stands in the record."""
+    """One visit; the witness, where there is one, stands in the record; the worker's own id there says that nobody else was."""
 
     worker: OperatorId
     reason: VisitReason

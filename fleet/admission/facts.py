@@ -29,6 +29,8 @@ class Flag(StrEnum):
     WITNESS_UNKNOWN = "witness_unknown"
     """Its area has operators, and the witness that it names was none in service. It does not count where the path needs a witness; else,
     and for a case, that is for whoever decides."""
+    WITNESS_IS_OPERATOR = "witness_is_operator"
+    """Who was signed in vouched for the presentation, and nobody else did; it counts."""
     OPERATOR_UNFIT = "operator_unfit"
     """An enrolment, or a case, by somebody who is unknown, may not do that, was not in service or is of another area; an enrolment of such
     an operator does not count. Or a certification whose operator was none in service there; it counts."""

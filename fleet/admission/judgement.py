@@ -58,6 +58,8 @@ def judge(record: CertificationRecord, known: Known, *, accept_simulated: bool, 
         flags += about(record, known, bracket)
         if record.witness is not None and not known.staff.vouches(record.witness, bracket):
             flags.append(Flag.WITNESS_UNKNOWN)
+        if record.witness is not None and record.witness == record.operator:
+            flags.append(Flag.WITNESS_IS_OPERATOR)
     path = None if known.policy is None else known.policy.paths.get(record.decision.path)
     against = _not_counted(record, needs_witness=path is not None and path.needs_witness).intersection(flags)
     return Judgement(bracket, None if against else _pass_at(record, bracket), tuple(flags))
@@ -148,4 +150,4 @@ def _not_counted(record: CertificationRecord, *, needs_witness: bool) -> frozens
     return _NOT_COUNTED - unneeded
 
 
-_NOT_COUNTED = frozenset(Flag) - {Flag.CLOCK_CONTRADICTED, Flag.TIME_UNBOUNDED}
+_NOT_COUNTED = frozenset(Flag) - {Flag.CLOCK_CONTRADICTED, Flag.TIME_UNBOUNDED, Flag.WITNESS_IS_OPERATOR}

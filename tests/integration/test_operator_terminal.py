@@ -372,12 +372,13 @@ def test_a_home_visit_takes_less_than_three_minutes(village: Village, eventually
     village.touch("person", "0")
     village.touch("choose", "bedridden")
     village.touch("choose", "v-1")
-    village.touch("choose", "none")
+    assert village.read(CODE.text())["problem"] == "witness_is_worker"
+    village.read(WITNESS.text())
     village.touch("choose", "no_movement")
     eventually(lambda: village.view()["screen"] == "menu", "the end of the session")
     (record,) = village.links(CertificationRecord, RECORD_TYP)
     assert record.decision.outcome is Outcome.CERTIFIED
-    assert (record.operator, record.witness, record.visit.worker) == ("w-1", "w-1", "w-1")
+    assert (record.operator, record.witness, record.visit.worker) == ("w-1", "w-2", "w-1")
     assert record.visit.place.code == "v-1"
     assert seconds_of(record) <= 20
     assert village.touches * THINKING_S + seconds_of(record) <= 180

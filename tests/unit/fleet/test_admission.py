@@ -677,6 +677,19 @@ def test_a_witness_is_looked_up_once_the_area_has_operators(terminal: Any, since
     assert visit.pass_at is not None
 
 
+@pytest.mark.parametrize("needs_witness", [True, False])
+def test_a_worker_who_vouches_alone_is_told_from_a_second_person(terminal: Any, needs_witness: bool) -> None:
+    path = PathPolicy(required=default_policy().paths[PathName.STANDARD].required, needs_witness=needs_witness)
+    policy = default_policy().model_copy(update={"paths": {PathName.STANDARD: path}})
+    staff = KnownStaff("east", {"w-1": ENROLLER, "w-2": ENROLLER}, AT - timedelta(days=1))
+    alone, second = (
+        judge(terminal.record(operator="w-1", witness=witness), policy=policy, staff=staff).judgement
+        for witness in ("w-1", "w-2")
+    )
+    assert (alone.flags, second.flags) == ((Flag.WITNESS_IS_OPERATOR,), ())
+    assert alone.pass_at == second.pass_at is not None
+
+
 def test_a_case_says_whether_its_operator_could_take_it_in() -> None:
     case = examples()["lifecert-case"]
     assert isinstance(case, CaseRecord)
