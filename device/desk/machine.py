@@ -3,8 +3,9 @@
 The desk is everything on the screen around a session. Nobody signed in: idle page, typing a number, session, result. Somebody signed
 in: the menu of what their roles allow, the steps of one task after the other (`device.desk.tasks`), and a session or a case at the end.
 
-- A document or code read by a reader goes where it is wanted: to the step that asks for one, else it begins a session (nobody signed in)
-  or a certification task (an operator in the menu). An operator code signs in from the idle page.
+- While somebody is being served, whatever a reader reads changes nothing. Else a document or code goes where it is wanted: to the step
+  that asks for one, else it begins a session (nobody signed in) or a certification task (an operator in the menu). An operator code signs
+  in from the idle page.
 - The service (`ServiceMoved`) takes the screen for as long as a session lasts; afterwards everything personal is forgotten and the desk is
   back at the menu, or at the idle page.
 - Out of order, an operator can still sign in: the stick, cases and the terminal's status need no camera.
@@ -119,7 +120,7 @@ def _press_repeat(desk: Desk, _: Touch) -> Move:
 
 
 def _cancel(desk: Desk, _: Touch) -> Move:
-    if desk.screen in {Screen.SESSION, Screen.RESULT, Screen.WORKING}:
+    if desk.screen in _TAKEN:
         return desk, (PressButton("cancel"),) if desk.screen is Screen.SESSION else ()
     if desk.screen in {Screen.NUMBER, Screen.SIGN_IN, Screen.STEP, Screen.DONE, Screen.SLIP, Screen.STATUS}:
         return home(desk)
@@ -128,7 +129,7 @@ def _cancel(desk: Desk, _: Touch) -> Move:
 
 def _sign_out(desk: Desk, _: Touch | None = None, *, was_quiet: bool = False) -> Move:
     operator = desk.operator
-    if operator is None or desk.screen in {Screen.SESSION, Screen.RESULT, Screen.WORKING}:
+    if operator is None or desk.screen in _TAKEN:
         return desk, ()
     return home(replace(desk, operator=None), (SignOut(operator.operator_id, was_quiet),))
 
@@ -169,13 +170,15 @@ def _open_task(desk: Desk, task: Task) -> Move:
 
 def _read(desk: Desk, event: CodeRead) -> Move:
     """Take a document or code to where it is wanted."""
+    if desk.screen in _TAKEN:
+        # Somebody is being served: a card left on the reader, or the next in the queue, must not take prompt or result away.
+        return desk, ()
     text = event.text.strip()
     is_operator = text.startswith(OPERATOR_CODE_PREFIX)
     after = replace(desk, problem=None)
     step = step_of(desk)
     if is_slip(text) and step is None:
-        # Held before the reader in a session it is nobody's business.
-        return (after, (CheckSlip(text),)) if desk.service is not Service.BUSY else (desk, ())
+        return after, (CheckSlip(text),)
     if step is Step.WITNESS and desk.operator is not None:
         return after, (*touched_again(desk), FindWitness(text, desk.operator.operator_id))
     if is_operator:
@@ -215,7 +218,7 @@ def _service(desk: Desk, event: ServiceMoved) -> Move:
         case Service.REPORTING:
             return replace(desk, screen=Screen.RESULT, is_seen=False), ()
         case Service.FREE | Service.OUT_OF_ORDER | Service.STARTING if event.service is not was:
-            has_page = desk.operator is not None and desk.screen not in {Screen.SESSION, Screen.RESULT, Screen.WORKING}
+            has_page = desk.operator is not None and desk.screen not in _TAKEN
             if not has_page:
                 return home(desk)
             # A camera that was away has forgotten that somebody aims.
@@ -343,6 +346,8 @@ def _timer(desk: Desk, event: DeskTimerExpired) -> Move:
             return home(desk)
 
 
+_TAKEN = frozenset({Screen.SESSION, Screen.RESULT, Screen.WORKING})
+"""A session, its result, or what leads to one."""
 _SIGN_IN_FROM = (Screen.IDLE, Screen.NUMBER, Screen.SIGN_IN, Screen.OUT_OF_ORDER)
 _ANYWHERE: Mapping[TouchKind, Handle] = {
     TouchKind.LANGUAGE: _set_language,

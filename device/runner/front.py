@@ -79,6 +79,10 @@ _STANDING = {OfflineLevel.SOFT: EventKind.OFFLINE_WARNING, OfflineLevel.HARD: Ev
 _GARBAGE_TEXTS = 10
 _GARBAGE_NS = 60_000_000_000
 """So many texts that are no document within so long are no person's mistakes but a reader's fault."""
+_LEFT_NS = 3_000_000_000
+"""A document left on a reader in presentation mode is read again and again: what was read in a session and is read again within so
+long has been lying there, and begins no second session. An assumption: no reader's data sheet says how soon it reads again; whoever
+takes a card away and holds it there once more, after the result, needs longer."""
 _MIND_NS = 1_000_000_000
 """The uplink confirms records in a process of its own; a second is soon enough for a person who looks at the counter."""
 _ACTIONS = frozenset(Action)
@@ -160,6 +164,10 @@ class FrontDesk:
         self._level = OfflineLevel.OK
         self._jumps = 0
         self._garbage_ns: list[int] = []
+        self._claimed: int | None = None
+        """Python's hash of the text that named the person served last: enough to know it again, and no document number is kept."""
+        self._left_ns: int | None = None
+        """When that text was last read without being wanted."""
         self._still = 0
         """Number of the picture that is waited for; with another one nobody knows any more whom it shows."""
         self._minded_ns = ports.clock.monotonic_ns()
@@ -174,7 +182,20 @@ class FrontDesk:
 
     def read(self, text: str) -> None:
         """A reader gave a text; may be called from any thread."""
-        self._runner.call(lambda: self.feed(CodeRead(text)))
+        self._runner.call(lambda: self._read(text.strip()))
+
+    def _read(self, text: str) -> None:
+        now = self._ports.clock.monotonic_ns()
+        is_served = self.desk.screen in {Screen.SESSION, Screen.RESULT}
+        is_left = self._left_ns is not None and now - self._left_ns < _LEFT_NS
+        if hash(text) == self._claimed and (is_served or is_left):
+            self._left_ns = now
+            return
+        self.feed(CodeRead(text))
+
+    def _claim(self, text: str) -> None:
+        """Remember which text names the person to be served, as long as it may lie on the reader."""
+        self._claimed, self._left_ns = hash(text), None
 
     def on_step(self, session: Session, commands: tuple[Command, ...]) -> None:
         """Follow the session."""
@@ -372,6 +393,7 @@ class FrontDesk:
             case asked.AskStanding():
                 return self._standing()
             case asked.BeginByCode(text):
+                self._claim(text)
                 self._runner.present_claim(text)
             case asked.CheckSlip(text):
                 return SlipChecked(self._parts.check_slip(text))
@@ -393,6 +415,8 @@ class FrontDesk:
     def _carry_out_step(self, command: asked.DeskCommand) -> DeskEvent | None:
         match command:
             case asked.FindPerson(text, is_proxy):
+                if not is_proxy:
+                    self._claim(text)
                 return self._directory.find(text, is_proxy=is_proxy)
             case asked.ChoosePerson(position):
                 return self._directory.choose(position)

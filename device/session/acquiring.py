@@ -79,7 +79,6 @@ def refuse(session: Session, event: ClaimRefused) -> Step:
 
 CLAIM_LINES = {
     ClaimProblem.UNREADABLE: Line.CLAIM_UNREADABLE,
-    ClaimProblem.BUSY: Line.ONE_MOMENT,
     ClaimProblem.NOT_READY: Line.NOT_READY,
     ClaimProblem.POWER_FAILING: Line.POWER_FAILING,
     ClaimProblem.ROSTER_EXPIRED: Line.ROSTER_EXPIRED,

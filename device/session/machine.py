@@ -177,7 +177,6 @@ TABLE: Mapping[tuple[State, type[Event]], Row] = {
     ),
     **{(state, CancelPressed): Row(concluding.cancel, (State.DECIDED,), "cancel") for state in UNDER_WAY},
     **{(state, FaultRaised): Row(concluding.fail, (State.FAULTED,), "fault") for state in UNDER_WAY},
-    **{(state, ClaimRefused): Row(acquiring.refuse, (state,), "") for state in BUSY},
     (State.DECIDED, RecordStored): Row(concluding.report, (State.REPORTING,), "stored"),
     (State.DECIDED, RecordNotStored): Row(concluding.report_unstored, (State.REPORTING,), "not stored"),
     (State.DECIDED, TimerExpired): Row(
@@ -199,7 +198,7 @@ TABLE: Mapping[tuple[State, type[Event]], Row] = {
 _LATE_FRAME = "the vision worker finishes the frame it has when it is told to stop"
 _LATE_PLAY = "the stage it belongs to is over"
 _NO_FRAMES_WANTED = "no frame is waited for"
-_ONE_AT_A_TIME = "one session at a time; the person before is still being served"
+_ONE_AT_A_TIME = "one session at a time; what is said and shown belongs to the person who is being served"
 _NOTHING_TO_REPEAT = "no prompt of the challenge is open"
 _LATE_TIMER = "a timer may run out in the moment in which it is cancelled"
 _ALREADY_WORKING = "a repaired part is only news to a terminal out of order"
@@ -215,6 +214,7 @@ IGNORED: Mapping[tuple[State, type[Event]], str] = {
     **{(s, CameraStalled): _NO_FRAMES_WANTED for s in State if s not in {*SEEING, State.RECOVERING}},
     (State.RECOVERING, CameraStalled): "the person was told already",
     **{(s, ClaimPresented): _ONE_AT_A_TIME for s in BUSY},
+    **{(s, ClaimRefused): _ONE_AT_A_TIME for s in BUSY},
     **{(s, StartPressed): _ONE_AT_A_TIME for s in BUSY},
     **{(s, RepeatPressed): _NOTHING_TO_REPEAT for s in State if s is not State.CHALLENGING},
     (State.IDLE, CancelPressed): "there is nothing to cancel",

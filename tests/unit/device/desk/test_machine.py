@@ -90,6 +90,7 @@ ENROLLER = SignedIn("w-205", "Enroller", (Role.WORKER, Role.ENROLLER))
 CODE = OperatorCode("w-204", bytes(16)).text()
 NAME = NameRow(0, "Somebody", 1941, None)
 RESULT = ResultView("certified", date(2027, 11, 28), "LCS1:slip")
+RESULT_CAME = ResultCame(RESULT)
 
 
 class Played:
@@ -468,6 +469,16 @@ def test_a_slip_is_read_to_whoever_brings_it_and_then_forgotten() -> None:
     assert view_of(played.desk).to_json()["slip"]["until"] == "2027-11-28"
     played.play(DeskTimerExpired(DeskTimer.DONE))
     assert (played.screen, view_of(played.desk).slip) == (Screen.IDLE, None)
+
+
+def test_a_card_held_there_while_somebody_is_served_changes_nothing() -> None:
+    in_session = Played(ServiceMoved(Service.BUSY, line="turn_left", action="turn_left"))
+    with_result = Played(ServiceMoved(Service.BUSY), RESULT_CAME, ServiceMoved(Service.REPORTING, line="certified"))
+    for played in (in_session, with_result, Played().touch(TouchKind.BEGIN).touch(TouchKind.NUMBER, "x")):
+        for text in ("110101194001010018", CODE, "garbage"):
+            before = played.desk
+            assert played.play(CodeRead(text)).desk == before
+            assert played.last == ()
 
 
 def test_a_slip_is_nobody_s_business_in_a_session_and_no_person_in_a_task() -> None:

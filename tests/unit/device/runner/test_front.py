@@ -339,6 +339,39 @@ def test_a_prompt_for_an_action_shows_its_animation_until_the_next_line():
     assert terminal.screen.view.action is None
 
 
+@pytest.mark.parametrize("text", [KNOWN, UNKNOWN, "what a reader makes of a crumb"])
+def test_a_card_on_the_reader_takes_neither_prompt_nor_result_from_whoever_is_served(text):
+    terminal = Terminal()
+    terminal.read(KNOWN)
+    session, view, spoken = terminal.runner.session, terminal.screen.view, list(terminal.spoken)
+    terminal.read(text)
+    assert (terminal.runner.session, terminal.screen.view, terminal.spoken) == (session, view, spoken)
+    terminal.go_through()
+    view, spoken = terminal.screen.view, list(terminal.spoken)
+    assert view.result.outcome == "certified"
+    terminal.read(text)
+    assert (terminal.screen.view, terminal.spoken) == (view, spoken)
+    terminal.panel.press(Button.REPEAT)
+    terminal.settle()
+    assert terminal.spoken[-1] == "certified"
+
+
+def test_a_document_left_on_the_reader_begins_no_second_session():
+    terminal = Terminal()
+    terminal.read(KNOWN)
+    terminal.go_through()
+    terminal.clock.advance_to(terminal.runner.next_deadline_ns() - 1_000_000_000)
+    terminal.read(KNOWN)
+    terminal.end_result()
+    for _ in range(5):
+        terminal.wait(1)
+        terminal.read(KNOWN)
+    assert terminal.screen.view.screen is Screen.IDLE
+    terminal.wait(4)
+    terminal.read(KNOWN)
+    assert terminal.screen.view.screen is Screen.SESSION
+
+
 def test_garbage_from_a_reader_is_told_and_shown_and_begins_nothing():
     terminal = Terminal()
     terminal.touch(TouchKind.BEGIN)

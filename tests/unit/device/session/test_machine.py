@@ -421,10 +421,10 @@ def test_a_probe_of_too_few_samples_is_no_comparison():
     assert stored(commands).verdict.outcome is Outcome.NOT_CERTIFIED
 
 
-def test_a_claim_while_another_is_served_hears_to_wait():
-    session, commands = play(*prompted(), ClaimRefused(0, ClaimProblem.BUSY))
-    assert session.state is State.CHALLENGING
-    assert lines(commands)[-1] is Line.ONE_MOMENT
+def test_a_claim_while_another_is_served_takes_nothing_away():
+    for events in (acquired()[:1], acquired(), prompted(), (*prompted(), *performed(), done(), RecordStored(0))):
+        before, _ = play(*events)
+        assert play(ClaimRefused(0, ClaimProblem.BUSY), session=before) == (before, [])
 
 
 def test_a_full_disk_is_told_and_nothing_says_certified():
