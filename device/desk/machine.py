@@ -4,8 +4,8 @@ The desk is everything on the screen around a session. Nobody signed in: idle pa
 in: the menu of what their roles allow, the steps of one task after the other (`device.desk.tasks`), and a session or a case at the end.
 
 - While somebody is being served, whatever a reader reads changes nothing. Else a document or code goes where it is wanted: to the step
-  that asks for one, else it begins a session (nobody signed in) or a certification task (an operator in the menu). An operator code signs
-  in from the idle page.
+  that asks for one; it begins a session (nobody signed in) or a certification task (an operator in the menu); to a step that asks for
+  something else it is nothing. An operator code signs in from the idle page.
 - The service (`ServiceMoved`) takes the screen for as long as a session lasts; afterwards everything personal is forgotten and the desk is
   back at the menu, or at the idle page.
 - Out of order, an operator can still sign in: the stick, cases and the terminal's status need no camera.
@@ -186,6 +186,9 @@ def _read(desk: Desk, event: CodeRead) -> Move:
         return (replace(after, screen=Screen.WORKING), (SignInByCode(text),)) if can_sign_in else (desk, ())
     if step in {Step.PERSON, Step.PROXY_PERSON}:
         return after, (*touched_again(desk), FindPerson(text, is_proxy=step is Step.PROXY_PERSON))
+    if step is not None:
+        # A document scanned twice, or left on the reader: the task goes on with everything it has.
+        return desk, ()
     if desk.screen is Screen.MENU and Task.CERTIFY in tasks_of(desk.operator.roles if desk.operator else ()):
         opened, commands = _open_task(after, Task.CERTIFY)
         return opened, (*touched_again(opened), *commands, FindPerson(text))

@@ -421,6 +421,17 @@ def test_a_card_read_in_the_menu_opens_a_certification_of_that_person() -> None:
     assert played.step is Step.PERSON
 
 
+@pytest.mark.parametrize("task", [task for task in Task if task is not Task.STATUS])
+def test_a_card_that_a_step_does_not_ask_for_leaves_the_task_as_it_is(task: Task) -> None:
+    asked = {Step.PERSON, Step.PROXY_PERSON, Step.WITNESS}
+    for step in (step for step in TASKS[task].steps if step not in asked):
+        played = at(task, step)
+        before = played.desk
+        for text in ("110101194001010018", CODE, "garbage"):
+            assert played.play(CodeRead(text)).desk == before
+            assert played.last == ()
+
+
 def test_the_stick_runs_once_and_may_be_pulled_out() -> None:
     played = signed_in().touch(TouchKind.TASK, Task.COURIER)
     played.play(OptionsFound((Option("stick-1", "STICK"),))).touch(TouchKind.STICK, "stick-1")

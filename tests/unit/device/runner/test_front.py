@@ -778,14 +778,17 @@ def test_a_picture_that_comes_after_everybody_went_without_a_word_shows_nobody()
     assert (terminal.screen.photo, terminal.screen.view.photo.state) == (None, "taking")
 
 
-def test_a_document_read_while_somebody_is_photographed_begins_with_nothing_of_the_case_left():
+def test_a_document_read_while_somebody_is_photographed_leaves_picture_and_case_as_they_are():
     terminal = Terminal()
     photographing(terminal)
     terminal.tell(picture(terminal, PhotoRole.IDENTITY_CARD, b"card"))
-    terminal.read(KNOWN)
-    assert terminal.screen.view.screen is Screen.SESSION
-    assert terminal.screen.photo is None
-    assert ForgetStills() in terminal.orders
+    view, orders = terminal.screen.view, list(terminal.orders)
+    for text in (KNOWN, UNKNOWN, "what a reader makes of a crumb"):
+        terminal.read(text)
+        assert (terminal.screen.view, terminal.screen.photo, terminal.orders) == (view, b"card", orders)
+    terminal.touch(TouchKind.KEEP)
+    assert terminal.screen.view.step is not view.step
+    assert terminal.screen.view.screen is Screen.STEP
 
 
 def test_a_newspaper_of_tomorrow_is_asked_for_again_where_the_clock_is_certain():
