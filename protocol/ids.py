@@ -53,3 +53,12 @@ def parse_witness(text: str) -> str:
         return _WITNESS.validate_python(text)
     except ValidationError as error:
         raise Malformed(f"witness {text!r}: an operator id of 1 to 64 letters, digits and hyphens expected") from error
+
+
+def is_operator_id(text: str) -> bool:
+    """Say whether a text has the shape of an operator's id."""
+    try:
+        parse_witness(text)
+    except Malformed:
+        return False
+    return True

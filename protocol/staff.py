@@ -56,7 +56,7 @@ class PinHash(WirePart):
         Raises:
             Malformed: if it is no PIN of 6 to 12 digits.
         """
-        if not _is_pin(pin):
+        if not is_pin(pin):
             raise Malformed(f"PIN: {PIN_LENGTHS.start} to {PIN_LENGTHS.stop - 1} digits expected")
         if len(salt) != _SALT_BYTES:
             raise ValueError(f"salt: {len(salt)} bytes, {_SALT_BYTES} expected")
@@ -64,7 +64,7 @@ class PinHash(WirePart):
 
     def fits(self, pin: str) -> bool:
         """Say whether it is the hash of this PIN, in a time that does not depend on where they differ; what is no PIN fits none."""
-        return _is_pin(pin) and hmac.compare_digest(_scrypt(pin, bytes.fromhex(self.salt)), bytes.fromhex(self.digest))
+        return is_pin(pin) and hmac.compare_digest(_scrypt(pin, bytes.fromhex(self.salt)), bytes.fromhex(self.digest))
 
 
 class Operator(WirePart):
@@ -135,7 +135,8 @@ def parse_operator_code(text: str) -> OperatorCode:
     return OperatorCode(found[1], base64url.decode(found[2]))
 
 
-def _is_pin(text: str) -> bool:
+def is_pin(text: str) -> bool:
+    """Say whether a text can be a PIN."""
     return text.isascii() and text.isdigit() and len(text) in PIN_LENGTHS
 
 

@@ -12,7 +12,8 @@ from device.desk.view import Problem
 from device.errors import StaffUnavailable
 from device.ports import Attempts, Clock, StaffStore
 from protocol.errors import Malformed
-from protocol.staff import OPERATOR_CODE_PREFIX, Operator, StaffList, parse_operator_code
+from protocol.ids import is_operator_id
+from protocol.staff import OPERATOR_CODE_PREFIX, Operator, StaffList, is_pin, parse_operator_code
 from protocol.times import ClockSource
 
 logger = logging.getLogger(__name__)
@@ -94,8 +95,9 @@ class SignInGuard:
 
     def by_either(self, text: str) -> SignedIn | Refused:
         """Let in whoever shows an operator code, or gives `operator number/PIN`; what is neither is not counted."""
-        operator_id, slash, pin = text.partition("/")
-        if slash:
+        # What a reader gives may be anything: an address or a code with a slash in it is no attempt.
+        operator_id, _, pin = text.partition("/")
+        if is_pin(pin) and is_operator_id(operator_id):
             return self.by_pin(operator_id, pin)
         if text.startswith(OPERATOR_CODE_PREFIX):
             return self.by_code(text)

@@ -205,7 +205,17 @@ def test_a_number_alone_or_something_else_proves_nobody_and_is_not_counted() -> 
     door = Door()
     assert isinstance(door.guard.by_either(CODE.text()), SignedIn)
     assert isinstance(door.guard.by_either(f"w-1/{PIN}"), SignedIn)
-    for text in ("w-1", "", "99999919400101001"):
+    base45 = "HC1:6BF/493817"
+    for text in (
+        "w-1",
+        "",
+        "99999919400101001",
+        "https://example.org/493817",
+        base45,
+        "w-1/493817/493817",
+        "w-1/",
+        "/493817",
+    ):
         found = door.guard.by_either(text)
         assert isinstance(found, Refused)
         assert not found.is_counted
