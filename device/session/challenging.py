@@ -34,7 +34,7 @@ def watch(session: Session, event: SampleAssessed) -> Step:
     session, commands = follow_face(session, event)
     if event.track_id is None:
         return _unrest(session), commands
-    if challenge_of(session).stage is Stage.ANSWER:
+    if challenge_of(session).stage is Stage.ANSWER or not challenge_of(session).is_told:
         return session, commands
     if session.is_crowded:
         return advise(_unrest(session), commands, Line.SINGLE_FACE_PRESENT, event.at_ns)
@@ -104,7 +104,8 @@ def answer(session: Session, event: ChallengeAnswered) -> Step:
     if challenge.wrong > policy_of(session).challenge.wrong_actions_allowed:
         return _give_up(session, _result(EvidenceStatus.FAILED, "wrong_action"))
     challenge = replace(challenge, drawn=draws_of(session).after_wrong(challenge.drawn), repeats=0)
-    return await_rest(replace(session, challenge=challenge), (Prompt(Line.TRY_ANOTHER),), Stage.REST, event.at_ns)
+    session = replace(session, challenge=challenge)
+    return await_rest(session, (), Stage.REST, event.at_ns, said=Line.TRY_ANOTHER)
 
 
 def repeat(session: Session, event: RepeatPressed) -> Step:
@@ -126,6 +127,8 @@ def _again(session: Session, at_ns: int) -> Step:
 def expire(session: Session, event: TimerExpired) -> Step:
     """No rest, no answer, or nobody there any more."""
     challenge = challenge_of(session)
+    if event.timer is Timer.TOLD:
+        return replace(session, challenge=replace(challenge, is_told=True)), ()
     if event.timer is Timer.REST and challenge.stage is not Stage.ANSWER:
         return _give_up(session, _result(EvidenceStatus.NOT_RUN, "no_rest"))
     if event.timer is not Timer.ANSWER or challenge.stage is not Stage.ANSWER:

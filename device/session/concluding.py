@@ -39,7 +39,7 @@ RETRY_S = 10.0
 """Between two attempts to use a part that failed: opening a camera takes under 2 s, and a loose plug is put back by hand."""
 EARLY_STORE_S = 10.0
 """Bounds storing when no policy says how long."""
-STAGE_TIMERS = (Timer.ACQUIRE, Timer.FACE_LOST, Timer.REST, Timer.ANSWER, Timer.STAGE, Timer.RECOVER)
+STAGE_TIMERS = (Timer.ACQUIRE, Timer.FACE_LOST, Timer.REST, Timer.ANSWER, Timer.TOLD, Timer.STAGE, Timer.RECOVER)
 
 
 def compare(session: Session, commands: tuple[Command, ...], *, unasked: str, watched: Watched) -> Step:

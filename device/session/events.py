@@ -22,6 +22,8 @@ class Timer(StrEnum):
     """Bounds the wait for a face at rest, before a prompt and after the last action."""
     ANSWER = "answer"
     """Bounds one prompt of the challenge and its answer."""
+    TOLD = "told"
+    """Runs out when a line has been said that the rest before the next prompt waits for."""
     STAGE = "stage"
     """Bounds a light code, and watching the face."""
     RECOVER = "recover"

@@ -13,8 +13,9 @@ States, what each waits for, and the timer that bounds it:
   answer), and for `face_lost`. Actions and the lengths of the rests are drawn from the session's nonce. A sample is taken of each rest,
   of each action while it is performed, and of the rest after the last one, so that nobody else can do what is asked. A rest that does
   not come leaves the challenge not run. A wrong action costs one more: what is left and one more are drawn afresh, so that a
-  recording gains nothing by being wrong; one wrong action above the policy's allowance fails the challenge. No answer: the prompt is
-  given again, as often as the policy says; then the challenge counts as not run, because an old person who did not hear is no attack.
+  recording gains nothing by being wrong; the rest after it begins once that has been said (`told`); one wrong action above the policy's
+  allowance fails the challenge. No answer: the prompt is given again, as often as the policy says; then the challenge counts as not run,
+  because an old person who did not hear is no attack.
 - OBSERVING waits until the face has been watched at rest for its pulse (`stage`, and `face_lost`), and is gone through again like
   ILLUMINATING.
 - RECOVERING waits for a camera that stopped giving frames to give them again (`recover`), while the person hears to wait.

@@ -135,16 +135,19 @@ def _begin_challenge(session: Session, commands: tuple[Command, ...], at_ns: int
     return await_rest(session, (*commands, *_stop_timers()), Stage.REST, at_ns)
 
 
-def await_rest(session: Session, commands: tuple[Command, ...], stage: Stage, at_ns: int) -> Step:
-    """Wait for a face at rest before the next prompt, or after the last action."""
-    challenge = replace(challenge_of(session), stage=stage, rest_since_ns=None, is_sampled=False)
+def await_rest(
+    session: Session, commands: tuple[Command, ...], stage: Stage, at_ns: int, *, said: Line | None = None
+) -> Step:
+    """Wait for a face at rest before the next prompt, or after the last action; the rest begins at the end of a line that is said first."""
+    challenge = replace(challenge_of(session), stage=stage, rest_since_ns=None, is_sampled=False, is_told=said is None)
     # Advice is given to whoever does not come to rest, not to whoever is just doing so.
     session = replace(session, challenge=challenge, advised=Line.LOOK_AT_CAMERA, advised_ns=at_ns)
     return session, (
         *commands,
         CancelTimer(Timer.ANSWER),
         AwaitRest(),
-        StartTimer(Timer.REST, policy_of(session).challenge.rest_timeout_s),
+        *(() if said is None else (Prompt(said), StartTimer(Timer.TOLD, 0.0, line=said))),
+        StartTimer(Timer.REST, policy_of(session).challenge.rest_timeout_s, line=said),
     )
 
 

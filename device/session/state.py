@@ -85,6 +85,8 @@ class Challenge:
     """Since when the face has been at rest without a break; None while it is not."""
     is_sampled: bool = False
     """Whether a sample of the present rest was taken."""
+    is_told: bool = True
+    """Whether what was said before the present rest has been heard to its end; until then no rest counts."""
     wrong: int = 0
     repeats: int = 0
     """How often the present prompt was given again."""

@@ -352,6 +352,23 @@ def test_whoever_is_told_slowly_has_as_long_to_answer(line_s, more_s):
     assert left_s == pytest.approx(POLICY.challenge.prompt_s + POLICY.challenge.answer_timeout_s + more_s)
 
 
+@pytest.mark.parametrize("line_s", [0.0, 2.5, 8.0])
+def test_after_a_wrong_action_the_next_prompt_waits_for_the_end_of_what_is_said(line_s):
+    terminal = Terminal()
+    terminal.claim()
+    terminal.acquire()
+    terminal.rest()
+    terminal.line_s = line_s
+    terminal.tell(ChallengeAnswered(terminal.clock.monotonic_ns(), 1, is_performed=False))
+    assert terminal.said[-1] is Line.TRY_ANOTHER
+    begun, pause_s = terminal.clock.monotonic_ns(), POLICY.challenge.rest_longest_s
+    while terminal.said[-1] is Line.TRY_ANOTHER:
+        terminal.see(22)
+        terminal.clock.advance(10**8)
+    asked_s = (terminal.clock.monotonic_ns() - begun) / 1e9
+    assert line_s + POLICY.challenge.rest_shortest_s <= asked_s <= line_s + pause_s + 0.3
+
+
 def test_under_a_flood_of_inputs_an_overdue_timer_still_runs_out():
     terminal = Terminal()
     terminal.claim()

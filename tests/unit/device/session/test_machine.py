@@ -300,8 +300,8 @@ def test_a_face_that_went_and_came_back_begins_anew_once_with_other_actions():
 
 def test_one_wrong_action_costs_one_more_and_two_go_to_review():
     session, commands = play(*prompted(), ChallengeAnswered(0, 1, is_performed=False))
-    assert Line.TRY_ANOTHER in lines(commands)
-    session, _ = play(*rest(), session=session)
+    assert lines(commands)[-1] is Line.TRY_ANOTHER
+    session, _ = play(TimerExpired(0, Timer.TOLD), *rest(), session=session)
     enough, _ = play(*performed((2, 3)), session=session)
     assert enough.state is State.CHALLENGING
     enough, commands = play(*performed((4,)), done(), session=enough)
@@ -309,6 +309,22 @@ def test_one_wrong_action_costs_one_more_and_two_go_to_review():
     _, commands = play(ChallengeAnswered(0, 2, is_performed=False), done(), session=session)
     assert stored(commands).verdict.outcome is Outcome.REVIEW
     assert [asked.result for asked in stored(commands).challenge] == ["wrong", "wrong"]
+
+
+def test_the_rest_after_a_wrong_action_begins_at_the_end_of_what_is_said_about_it():
+    session, commands = play(*prompted(), ChallengeAnswered(0, 1, is_performed=False))
+    told = [command for command in commands if isinstance(command, StartTimer) and command.line is Line.TRY_ANOTHER]
+    assert {(command.timer, command.seconds) for command in told} == {
+        (Timer.TOLD, 0.0),
+        (Timer.REST, POLICY.challenge.rest_timeout_s),
+    }
+    # Neither a prompt nor advice takes the line away.
+    session, commands = play(*rest(), sample(4 * SECOND, is_at_rest=False), sample(9 * SECOND), session=session)
+    assert [command for command in commands if isinstance(command, Prompt | WatchFor | TakeSample)] == []
+    session, commands = play(TimerExpired(10 * SECOND, Timer.TOLD), sample(10 * SECOND), session=session)
+    assert not any(isinstance(command, WatchFor) for command in commands)
+    _, commands = play(sample(11 * SECOND), session=session)
+    assert any(isinstance(command, WatchFor) for command in commands)
 
 
 def test_a_prompt_that_was_given_again_and_answered_is_one_prompt_in_the_record():

@@ -372,7 +372,8 @@ def test_after_a_wrong_action_the_fleet_can_follow_what_was_asked():
     session, _ = play(
         *acquired(), *played(0), *rest(31 * SECOND), ChallengeAnswered(35 * SECOND, 1, is_performed=False)
     )
-    _, commands = play(*rest(36 * SECOND), *challenged(40 * SECOND, (2, 3, 4, 5))[2:], done(), session=session)
+    told = TimerExpired(35 * SECOND, Timer.TOLD)
+    _, commands = play(told, *rest(36 * SECOND), *challenged(40 * SECOND, (2, 3, 4, 5))[2:], done(), session=session)
     record = stored(commands)
     draws = ChallengeDraws(RAW_NONCE, POLICY.challenge, needs_turn=True)
     assert draws.are_met([(asked.action, asked.result) for asked in record.challenge])
