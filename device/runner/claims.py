@@ -16,9 +16,11 @@ from device.session.events import ClaimProblem
 from device.vision.features import FeatureVector
 from device.vision.normalisation import CohortMember
 from protocol.documents import DocumentKind, claim_token, mask, parse_document
-from protocol.errors import NotForUs, ProtocolError, SignatureInvalid
+from protocol.errors import Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.reference_card import CardKey, CardKeys, ReferenceCard, is_card, read_card, split_number
 from protocol.references import CaptureKind, Reference
+from protocol.slip import is_slip
+from protocol.staff import OPERATOR_CODE_PREFIX
 
 COHORT_MOST = 1000
 """Others at most. Source: with LFW's identities the gain grows little from 1,000 on (`protocol.cohort`), and each is a row to decrypt."""
@@ -92,6 +94,28 @@ def look_up(claim: str | Chosen, references: ReferenceStore, *, model_sha256: st
     token = claim_token(document, claim_key)
     found = _find(document.kind, token, references, model_sha256=model_sha256, today=today)
     return replace(found, tail=mask(document).tail)
+
+
+def is_garbage(text: str, references: ReferenceStore) -> bool:
+    """Say whether a text that was read is nothing that anybody holds before a reader: no document, card, code or slip that is whole.
+
+    Raises:
+        DeviceError: if the store does not answer.
+    """
+    if is_slip(text) or text.startswith(OPERATOR_CODE_PREFIX):
+        return False
+    card, number = split_number(text) if is_card(text) else (None, text)
+    try:
+        keys = references.card_keys() if card is not None else None
+        if card is not None and keys is not None:
+            _opened(card, keys)
+        if number is not None:
+            parse_document(number)
+    except Malformed:
+        return True
+    except ClaimUnfit as error:
+        return error.problem is ClaimProblem.CARD_GARBLED
+    return False
 
 
 def _look_up_card(text: str, references: ReferenceStore, *, model_sha256: str, today: date) -> Claimed | None:

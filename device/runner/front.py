@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -54,6 +55,7 @@ from device.desk.view import (
 from device.errors import DeviceError
 from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Positioner, StaffStore
 from device.runner.casework import CaseNotKept, Casework
+from device.runner.claims import is_garbage
 from device.runner.directory import Directory
 from device.runner.events import EventLog
 from device.runner.loop import Notice, Ports, Runner, Stored
@@ -76,9 +78,11 @@ logger = logging.getLogger(__name__)
 
 _LOST = {Fault.CAMERA: EventKind.CAMERA_LOST, Fault.LIGHT: EventKind.LIGHT_LOST}
 _STANDING = {OfflineLevel.SOFT: EventKind.OFFLINE_WARNING, OfflineLevel.HARD: EventKind.OFFLINE_LIMIT}
-_GARBAGE_TEXTS = 10
-_GARBAGE_NS = 60_000_000_000
-"""So many texts that are no document within so long are no person's mistakes but a reader's fault."""
+_GARBAGE_TEXTS = 3
+_GARBAGE_NS = 3600 * 1_000_000_000
+"""So many texts within so long that are no document, card or code are noted, and for as long nothing more of it. Assumptions: one or two
+are a crumb on the glass or a parcel's label, three in an hour a reader or a habit that somebody should look at; and 24 events a day at most
+leave a terminal that nobody reaches for months room for its records (`offline.stop_records` 5000)."""
 _LEFT_NS = 3_000_000_000
 """A document left on a reader in presentation mode is read again and again: what was read in a session and is read again within so
 long has been lying there, and begins no second session. An assumption: no reader's data sheet says how soon it reads again; whoever
@@ -163,7 +167,9 @@ class FrontDesk:
         """What the fleet believes to be lost: noted so, and not yet as back. A camera is tried again every few seconds for ever."""
         self._level = OfflineLevel.OK
         self._jumps = 0
-        self._garbage_ns: list[int] = []
+        self._garbage_ns: deque[int] = deque()
+        """When garbage was read, within the last `_GARBAGE_NS`."""
+        self._garbage_noted_ns: int | None = None
         self._claimed: int | None = None
         """Python's hash of the text that named the person served last: enough to know it again, and no document number is kept."""
         self._left_ns: int | None = None
@@ -186,6 +192,7 @@ class FrontDesk:
 
     def _read(self, text: str) -> None:
         now = self._ports.clock.monotonic_ns()
+        self._note_garbage(text, now)
         is_served = self.desk.screen in {Screen.SESSION, Screen.RESULT}
         is_left = self._left_ns is not None and now - self._left_ns < _LEFT_NS
         if hash(text) == self._claimed and (is_served or is_left):
@@ -249,8 +256,6 @@ class FrontDesk:
                 self._parts.events.note(EventKind.ROSTER_EXPIRED)
             case ClaimRefused(_, ClaimProblem.OFFLINE_LIMIT):
                 self._note_standing()
-            case ClaimRefused(at_ns, ClaimProblem.UNREADABLE):
-                self._note_garbage(at_ns)
             case _:
                 pass
 
@@ -310,11 +315,24 @@ class FrontDesk:
         """Return when the next timer of the desk runs out, None when none runs."""
         return min(self._timers.values(), default=None)
 
-    def _note_garbage(self, at_ns: int) -> None:
-        self._garbage_ns = [at for at in self._garbage_ns if at_ns - at < _GARBAGE_NS] + [at_ns]
-        if len(self._garbage_ns) >= _GARBAGE_TEXTS:
-            self._parts.events.note(EventKind.READER_GARBAGE, texts=len(self._garbage_ns))
-            self._garbage_ns.clear()
+    def _note_garbage(self, text: str, now: int) -> None:
+        """Count what readers give, whoever is served and whatever page is shown: a reader breaks at any time."""
+        try:
+            if not is_garbage(text, self._ports.references):
+                return
+        except DeviceError as error:
+            logger.warning("not known whether a reader gives garbage why=%s", error)
+            return
+        self._garbage_ns.append(now)
+        while now - self._garbage_ns[0] >= _GARBAGE_NS:
+            self._garbage_ns.popleft()
+        is_news = self._garbage_noted_ns is None or now - self._garbage_noted_ns >= _GARBAGE_NS
+        if (
+            is_news
+            and len(self._garbage_ns) >= _GARBAGE_TEXTS
+            and self._parts.events.note(EventKind.READER_GARBAGE, texts=len(self._garbage_ns))
+        ):
+            self._garbage_noted_ns = now
 
     def _noticed(self, notice: BoardNotice) -> None:
         match notice.change:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from device.runner.claims import ClaimUnfit, cohort_of, look_up
+from device.runner.claims import ClaimUnfit, cohort_of, is_garbage, look_up
 from device.session.acquiring import refuse
 from device.session.events import ClaimProblem, ClaimRefused
 from device.session.machine import Session
@@ -18,7 +18,7 @@ from device.vision.features import FeatureVector
 from protocol.documents import check_digit, parse_document
 from protocol.errors import Malformed
 from protocol.keys import PrivateKey
-from protocol.reference_card import CardKey, CardKeys, ReferenceCard, card_text
+from protocol.reference_card import NUMBER_MARK, CardKey, CardKeys, ReferenceCard, card_text
 from protocol.references import CaptureKind, LegalBasis, Reference, encode_features, protect
 
 MODEL = "a" * 64
@@ -150,3 +150,26 @@ def test_an_expired_roster_is_told_apart_from_none() -> None:
         look(NUMBER, MemoryReferences(claim_key=None, has_expired=True))
     assert refused.value.problem is ClaimProblem.ROSTER_EXPIRED
     assert look(card(), MemoryReferences(claim_key=None, has_expired=True, card_keys=keys())) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        (card(), False),
+        (card()[:-9], True),
+        (card(PrivateKey.generate()), False),
+        (card() + NUMBER_MARK + NUMBER, False),
+        (card() + NUMBER_MARK + "1", True),
+        (NUMBER, False),
+        (NUMBER[:-1], True),
+        ("LCS1:anything", False),
+        ("https://example.org/", True),
+        ("", True),
+    ],
+)
+def test_what_is_no_whole_document_or_card_is_a_readers_garbage(text: str, is_one: bool) -> None:
+    assert is_garbage(text, bare(keys())) is is_one
+
+
+def test_a_card_that_nobody_gave_the_keys_of_is_not_known_to_be_garbage() -> None:
+    assert not is_garbage(card()[:-9], bare(None))

@@ -897,14 +897,57 @@ def test_while_power_fails_a_session_ends_well_and_none_begins():
     assert terminal.events == [EventKind.POWER_FAILING, EventKind.POWER_BACK]
 
 
-def test_a_reader_that_types_garbage_is_recorded_once_it_is_no_mistake_any_more():
+def test_a_reader_that_gives_garbage_now_and_then_is_recorded_once_an_hour():
     terminal = Terminal()
-    for _ in range(9):
+    terminal.read("rubbish")
+    assert terminal.spoken[-1] == "claim_unreadable"
+    for _ in range(4):
+        terminal.wait(3700)
         terminal.read("rubbish")
     assert terminal.events == []
-    terminal.read("rubbish")
+    for _ in range(2):
+        terminal.wait(600)
+        terminal.read("rubbish")
     assert terminal.events == [EventKind.READER_GARBAGE]
-    assert terminal.spoken[-1] == "claim_unreadable"
+    for _ in range(500):
+        terminal.read("rubbish")
+    assert terminal.events == [EventKind.READER_GARBAGE]
+    for _ in range(2):
+        terminal.wait(1800)
+        terminal.read("rubbish")
+        terminal.read("rubbish")
+    again = terminal.links(TerminalEvent, EVENT_TYP)
+    assert [event.detail["texts"] for event in again] == ["3", "3"]
+
+
+@pytest.mark.parametrize("where", ["session", "result", "step", "menu"])
+def test_garbage_counts_on_every_page(where):
+    terminal = Terminal()
+    if where in {"step", "menu"}:
+        terminal.sign_in()
+    if where == "step":
+        terminal.touch(TouchKind.TASK, Task.CERTIFY)
+    if where in {"session", "result"}:
+        terminal.read(KNOWN)
+    if where == "result":
+        terminal.go_through()
+    for _ in range(3):
+        terminal.read("LCC1:half of a car")
+    assert terminal.events[-1] is EventKind.READER_GARBAGE
+
+
+def test_what_people_rightly_hold_before_a_reader_and_what_is_mistyped_on_the_screen_is_no_garbage_of_a_reader():
+    terminal = Terminal()
+    for _ in range(9):
+        for text in (UNKNOWN, KNOWN, "LCS1:slip", WORKER.text()):
+            terminal.read(text)
+    terminal.panel.press(Button.CANCEL)
+    terminal.settle()
+    terminal.end_result()
+    for _ in range(9):
+        terminal.touch(TouchKind.BEGIN)
+        terminal.touch(TouchKind.NUMBER, "1")
+    assert EventKind.READER_GARBAGE not in terminal.events
 
 
 def test_a_page_that_goes_away_and_comes_back_is_recorded():
