@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from device.desk import commands as asked
@@ -166,6 +166,8 @@ class FrontDesk:
         self._lost: set[Fault] = set()
         """What the fleet believes to be lost: noted so, and not yet as back. A camera is tried again every few seconds for ever."""
         self._level = OfflineLevel.OK
+        self._roster_ended: datetime | None = None
+        """When the roster ended whose end was noted last."""
         self._jumps = 0
         self._garbage_ns: deque[int] = deque()
         """When garbage was read, within the last `_GARBAGE_NS`."""
@@ -253,7 +255,7 @@ class FrontDesk:
                 if self._parts.events.note(_LOST[fault]):
                     self._lost.add(fault)
             case ClaimRefused(_, ClaimProblem.ROSTER_EXPIRED):
-                self._parts.events.note(EventKind.ROSTER_EXPIRED)
+                self._note_roster()
             case ClaimRefused(_, ClaimProblem.OFFLINE_LIMIT):
                 self._note_standing()
             case _:
@@ -276,6 +278,16 @@ class FrontDesk:
         if kind is not None and found.level is not self._level:
             self._parts.events.note(kind, reasons="+".join(found.reasons), records_left=found.records_left)
         self._level = found.level
+
+    def _note_roster(self) -> None:
+        """Note that the roster has expired, once for each that does (and again after a start, which remembers nothing of it)."""
+        try:
+            ended = self._ports.references.expires_at() if self._ports.references.has_expired() else None
+        except DeviceError as error:
+            logger.warning("not known whether the roster has expired why=%s", error)
+            return
+        if ended is not None and ended != self._roster_ended and self._parts.events.note(EventKind.ROSTER_EXPIRED):
+            self._roster_ended = ended
 
     def _note_clock(self, now: DeviceTime) -> None:
         jump = now.last_jump
@@ -359,6 +371,7 @@ class FrontDesk:
             self._minded_ns = now
             self._mind_standing()
             self._mind_screen()
+            self._note_roster()
             if self._runner.session.state is State.IDLE:
                 self._note_back()
 
@@ -435,9 +448,9 @@ class FrontDesk:
             case asked.FindPerson(text, is_proxy):
                 if not is_proxy:
                     self._claim(text)
-                return self._directory.find(text, is_proxy=is_proxy)
+                return self._asked(self._directory.find(text, is_proxy=is_proxy))
             case asked.ChoosePerson(position):
-                return self._directory.choose(position)
+                return self._asked(self._directory.choose(position))
             case asked.Search(part, page):
                 return self._directory.search(part, page)
             case asked.FindWitness(text, worker):
@@ -465,6 +478,12 @@ class FrontDesk:
             case _:
                 raise AssertionError(command)
         return None
+
+    def _asked(self, found: DeskEvent) -> DeskEvent:
+        """Note what an operator's question brought to light."""
+        if isinstance(found, AnswerRefused) and found.problem == Line.ROSTER_EXPIRED:
+            self._note_roster()
+        return found
 
     def _begin(self, command: asked.BeginSession) -> None:
         person = self._parts.casework.person

@@ -193,6 +193,11 @@ class MemoryReferences:
         """Return what it was made to say."""
         return self._expires_at
 
+    def lapse(self, ended: datetime) -> None:
+        """Let the roster's time be over."""
+        self._entries.clear()
+        self._claim_key, self._has_expired, self._expires_at = None, True, ended
+
     def apply_card_keys(self, keys: CardKeys) -> bool:
         """Keep card keys."""
         self._card_keys = keys

@@ -150,13 +150,14 @@ class Terminal:
         self.outbox, self.attachments = outbox or MemoryOutbox(), attachments or MemoryAttachments()
         self.orders, self.generation, self.spoken = [], 0, []
         self.signer = ThrowAwaySigner()
+        self.references = MemoryReferences(
+            entries or [entry(KNOWN, "甲")], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1"
+        )
         ports = Ports(
             panel=self.panel,
             prompter=self,
             outbox=self.outbox,
-            references=MemoryReferences(
-                entries or [entry(KNOWN, "甲")], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1"
-            ),
+            references=self.references,
             policies=FixedPolicy(POLICY),
             signer=self.signer,
             clock=self.clock,
@@ -1046,6 +1047,32 @@ def test_the_repeat_button_says_the_last_line_again_wherever_the_session_is():
     terminal.panel.press(Button.REPEAT)
     terminal.settle()
     assert terminal.spoken == ["look_here"]
+
+
+@pytest.mark.parametrize("found_by", ["claim", "operator", "itself"])
+def test_a_roster_that_has_expired_is_noted_once_however_it_is_found_out(found_by):
+    terminal = Terminal()
+    terminal.sign_in()
+    terminal.touch(TouchKind.SIGN_OUT)
+    if found_by == "operator":
+        terminal.sign_in()
+        terminal.touch(TouchKind.TASK, Task.CERTIFY)
+    terminal.mind()
+    assert EventKind.ROSTER_EXPIRED not in terminal.events
+    terminal.references.lapse(NOW)
+    if found_by == "itself":
+        terminal.mind()
+    else:
+        terminal.read(KNOWN)
+    assert terminal.events[-1] is EventKind.ROSTER_EXPIRED
+    for _ in range(3):
+        terminal.wait(100)
+        terminal.mind()
+        terminal.read(UNKNOWN)
+    assert terminal.events.count(EventKind.ROSTER_EXPIRED) == 1
+    terminal.references.lapse(NOW + timedelta(days=30))
+    terminal.mind()
+    assert terminal.events.count(EventKind.ROSTER_EXPIRED) == 2
 
 
 def test_a_line_that_no_pack_has_is_recorded_by_code_alone():
