@@ -79,6 +79,10 @@ class StaffWarning(StrEnum):
     CLOCK_UNSURE = "clock_unsure"
     PRINTER = "printer"
     POWER_FAILING = "power_failing"
+    BUTTON_STUCK = "button_stuck"
+    """A button of the box stays closed, and does nothing until it is free."""
+    SENSOR_FLAPPING = "sensor_flapping"
+    """Whether somebody is near is not known: nobody is greeted."""
 
 
 class TouchKind(StrEnum):

@@ -9,7 +9,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Protocol
 
@@ -172,6 +172,9 @@ class FrontDesk:
         self._garbage_ns: deque[int] = deque()
         """When garbage was read, within the last `_GARBAGE_NS`."""
         self._garbage_noted_ns: int | None = None
+        self._stuck: set[Button | None] = set()
+        self._is_flapping = False
+        """Whether the presence sensor was last heard of as flapping."""
         self._claimed: int | None = None
         """Python's hash of the text that named the person served last: enough to know it again, and no document number is kept."""
         self._left_ns: int | None = None
@@ -348,8 +351,10 @@ class FrontDesk:
 
     def _noticed(self, notice: BoardNotice) -> None:
         match notice.change:
-            case BoardChange.PRESENT if self.desk.screen is Screen.IDLE:
-                self._ports.prompter.say(Line.WELCOME.value)
+            case BoardChange.PRESENT | BoardChange.ABSENT:
+                self._is_flapping = False
+                if notice.change is BoardChange.PRESENT and self.desk.screen is Screen.IDLE:
+                    self._ports.prompter.say(Line.WELCOME.value)
             case BoardChange.POWER_FAILING:
                 self._runner.is_power_failing = True
                 self._parts.events.note(EventKind.POWER_FAILING)
@@ -358,11 +363,24 @@ class FrontDesk:
                 self._parts.events.note(EventKind.POWER_BACK)
             case BoardChange.BUTTON_STUCK:
                 self._parts.events.note(EventKind.BUTTON_STUCK, button=str(notice.button))
+                if not self._stuck:
+                    self._tell_waiting(Line.BUTTON_STUCK)
+                self._stuck.add(notice.button)
+            case BoardChange.BUTTON_FREE:
+                self._stuck.discard(notice.button)
+                if not self._stuck and self.desk.line == Line.BUTTON_STUCK:
+                    self.feed(replace(self._moved, line=Line.WELCOME.value))
             case BoardChange.SENSOR_FLAPPING:
                 self._parts.events.note(EventKind.SENSOR_FLAPPING)
-            case _:
-                pass
+                self._is_flapping = True
+        self._mind_standing()
         logger.info("board notice=%s button=%s", notice.change, notice.button)
+
+    def _tell_waiting(self, line: Line) -> None:
+        """Say and show a line where nobody is being served."""
+        if self.desk.screen is Screen.IDLE:
+            self._ports.prompter.say(line.value)
+            self.feed(replace(self._moved, line=line.value))
 
     def mind(self) -> None:
         """Bring counters and warnings up to date and look whether the page is there; to be called after every turn of the loop."""
@@ -593,6 +611,10 @@ class FrontDesk:
         except DeviceError as error:
             logger.warning("no counters why=%s", error)
             return None
+        if self._stuck:
+            warnings += (StaffWarning.BUTTON_STUCK,)
+        if self._is_flapping:
+            warnings += (StaffWarning.SENSOR_FLAPPING,)
         return StandingCame(counts, warnings)
 
     def _forget(self) -> None:

@@ -75,6 +75,8 @@ class Line(StrEnum):
     CANCELLED = "cancelled"
     NOT_STORED = "not_stored"
     OUT_OF_ORDER = "out_of_order"
+    BUTTON_STUCK = "button_stuck"
+    """Said by the front desk, not by a session: nobody is being served."""
 
 
 OUTCOME_LINES: Final = frozenset({*(Line(outcome.value) for outcome in Outcome), Line.NOT_STORED})

@@ -13,7 +13,7 @@ export const KINDS = [
 ];
 const STATE_LETTERS = 3;
 const COLOURS = { certified: "green", review: "blue", time_uncertain: "blue", cancelled: "grey" };
-/** Of the lines, what an idle terminal may say to whoever has just presented something; an outcome of the session before never. */
+/** Of the lines, what an idle terminal may say to whoever comes or has just presented something; an outcome of the session before never. */
 const SAID_WHEN_IDLE = new Set([
   "present_card",
   "claim_unreadable",
@@ -26,6 +26,7 @@ const SAID_WHEN_IDLE = new Set([
   "card_expired",
   "card_revoked",
   "card_of_another",
+  "button_stuck",
 ]);
 
 /** A button; `of` may hold `classes`, `key`, `is_off` and any attribute. */

@@ -234,6 +234,10 @@ class Terminal:
         self.front.read(text)
         self.settle()
 
+    def notice(self, change, button=None):
+        self.front.note_board(BoardNotice(change, button))
+        self.settle()
+
     def wait(self, seconds):
         self.clock.advance_to(self.clock.monotonic_ns() + round(seconds * 1e9))
         self.front.expire()
@@ -858,14 +862,35 @@ def test_a_camera_that_comes_and_goes_leaves_the_fleet_with_the_truth():
     assert terminal.events[3:] == [EventKind.CAMERA_BACK]
 
 
-def test_a_stuck_button_and_a_flapping_sensor_are_recorded():
+def test_a_stuck_button_and_a_flapping_sensor_are_recorded_told_and_shown_until_they_are_well_again():
     terminal = Terminal()
-    terminal.front.note_board(BoardNotice(BoardChange.BUTTON_STUCK, Button.START))
-    terminal.front.note_board(BoardNotice(BoardChange.SENSOR_FLAPPING))
-    terminal.settle()
-    stuck, flapping = terminal.links(TerminalEvent, EVENT_TYP)
+    terminal.spoken.clear()
+    terminal.notice(BoardChange.BUTTON_STUCK, Button.START)
+    terminal.notice(BoardChange.BUTTON_STUCK, Button.REPEAT)
+    terminal.notice(BoardChange.SENSOR_FLAPPING)
+    stuck, _, flapping = terminal.links(TerminalEvent, EVENT_TYP)
     assert (stuck.kind, stuck.detail) == (EventKind.BUTTON_STUCK, {"button": "start"})
     assert flapping.kind is EventKind.SENSOR_FLAPPING
+    assert (terminal.spoken, terminal.screen.view.line) == (["button_stuck"], "button_stuck")
+    terminal.sign_in()
+    assert {StaffWarning.BUTTON_STUCK, StaffWarning.SENSOR_FLAPPING} <= set(terminal.screen.view.warnings)
+    terminal.notice(BoardChange.BUTTON_FREE, Button.START)
+    assert StaffWarning.BUTTON_STUCK in terminal.screen.view.warnings
+    terminal.notice(BoardChange.BUTTON_FREE, Button.REPEAT)
+    assert terminal.screen.view.warnings == (StaffWarning.OFFLINE, StaffWarning.SENSOR_FLAPPING)
+    terminal.notice(BoardChange.ABSENT)
+    assert terminal.screen.view.warnings == (StaffWarning.OFFLINE,)
+
+
+def test_a_button_that_is_free_again_leaves_the_welcome_and_one_that_sticks_interrupts_nobody():
+    terminal = Terminal()
+    terminal.notice(BoardChange.BUTTON_STUCK, Button.START)
+    terminal.notice(BoardChange.BUTTON_FREE, Button.START)
+    assert terminal.screen.view.line == "welcome"
+    terminal.read(KNOWN)
+    terminal.spoken.clear()
+    terminal.notice(BoardChange.BUTTON_STUCK, Button.START)
+    assert (terminal.spoken, terminal.screen.view.line) == ([], "look_here")
 
 
 def test_whoever_comes_near_an_idle_terminal_is_greeted():
