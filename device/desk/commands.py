@@ -154,8 +154,11 @@ class RunCourier:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckCase:
-    """Say at once if no case can be stored here, before anybody is photographed."""
+class CheckTask:
+    """Say at once if what a task ends in cannot be had here now, before anything is asked and anybody photographed."""
+
+    purpose: Purpose | None
+    """Of the session it ends in; None for a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +244,7 @@ DeskCommand = (
     | FindPlaces
     | FindSticks
     | RunCourier
-    | CheckCase
+    | CheckTask
     | CheckDate
     | TakePhoto
     | KeepPhoto

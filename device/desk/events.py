@@ -175,6 +175,13 @@ class CaseStored:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskRefused:
+    """What the task ends in cannot be had now."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class CaseNotStored:
     """The case could not be kept; nothing of it is."""
 
@@ -235,6 +242,7 @@ DeskEvent = (
     | DateChecked
     | CaseStored
     | CaseNotStored
+    | TaskRefused
     | OptionsFound
     | CourierMoved
     | SlipChecked

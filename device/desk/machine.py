@@ -24,8 +24,8 @@ from device.desk.commands import (
     AskStanding,
     BeginByCode,
     CancelDeskTimer,
-    CheckCase,
     CheckSlip,
+    CheckTask,
     DeskCommand,
     FindPerson,
     FindSticks,
@@ -61,6 +61,7 @@ from device.desk.events import (
     SignInRefused,
     SlipChecked,
     StandingCame,
+    TaskRefused,
     Touched,
     WitnessFound,
 )
@@ -165,7 +166,9 @@ def _open_task(desk: Desk, task: Task) -> Move:
     if task is Task.STATUS:
         return replace(desk, screen=Screen.STATUS), (AskStanding(),)
     after, commands = begin_step(desk, 0)
-    return (after, (CheckCase(), *commands)) if TASKS[task].case is not None else (after, commands)
+    rule = TASKS[task]
+    ends_here = rule.purpose is None and rule.case is None
+    return after, commands if ends_here else (CheckTask(rule.purpose), *commands)
 
 
 def _read(desk: Desk, event: CodeRead) -> Move:
@@ -310,6 +313,11 @@ def _case_not_stored(desk: Desk, event: CaseNotStored) -> Move:
     return replace(after, problem=event.problem), commands
 
 
+def _task_refused(desk: Desk, event: TaskRefused) -> Move:
+    after, commands = home(desk)
+    return replace(after, problem=event.problem), commands
+
+
 def _options_found(desk: Desk, event: OptionsFound) -> Move:
     return (replace(desk, options=event.options), ()) if desk.screen is Screen.STEP else (desk, ())
 
@@ -389,6 +397,7 @@ _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
     DateChecked: _date_checked,
     CaseStored: _case_stored,
     CaseNotStored: _case_not_stored,
+    TaskRefused: _task_refused,
     OptionsFound: _options_found,
     CourierMoved: _courier_moved,
     SlipChecked: _slip_checked,

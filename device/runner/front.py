@@ -33,6 +33,7 @@ from device.desk.events import (
     SignedIn,
     SlipChecked,
     StandingCame,
+    TaskRefused,
     Touched,
     WitnessFound,
 )
@@ -62,6 +63,7 @@ from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.orders import Aim, ForgetStills, PictureNotTaken, PictureTaken, TakeStill
 from device.runner.records import Identity
 from device.runner.sign_in import Refused, SignInGuard
+from device.session.acquiring import CLAIM_LINES
 from device.session.commands import Command, Line, Prompt, SetLamp
 from device.session.events import ClaimProblem, ClaimRefused, Fault, FaultRaised
 from device.session.machine import SEEING, Session, State
@@ -71,6 +73,7 @@ from protocol.errors import ProtocolError
 from protocol.events import EventKind
 from protocol.offline import OfflineLevel, OfflineReason
 from protocol.policy import PathName
+from protocol.records import Purpose
 from protocol.times import DeviceTime
 from protocol.visits import Visit
 
@@ -481,9 +484,9 @@ class FrontDesk:
                 self._run_courier(stick)
             case asked.Aim(is_on):
                 self._runner.order(Aim(is_on))
-            case asked.CheckCase():
-                problem = self._parts.casework.problem
-                return None if problem is None else CaseNotStored(problem)
+            case asked.CheckTask(purpose):
+                problem = self._parts.casework.problem if purpose is None else self._session_problem(purpose)
+                return None if problem is None else TaskRefused(problem)
             case asked.CheckDate(found):
                 return self._check_date(found)
             case asked.TakePhoto(role):
@@ -502,6 +505,19 @@ class FrontDesk:
         if isinstance(found, AnswerRefused) and found.problem == Line.ROSTER_EXPIRED:
             self._note_roster()
         return found
+
+    def _session_problem(self, purpose: Purpose) -> str | None:
+        if self._runner.session.state is State.FAULTED:
+            return Line.OUT_OF_ORDER.value
+        try:
+            problem = self._runner.problem(purpose)
+        except DeviceError as error:
+            # The session will say so itself.
+            logger.warning("not known whether a session could begin why=%s", error)
+            return None
+        if problem is ClaimProblem.OFFLINE_LIMIT:
+            self._note_standing()
+        return None if problem is None else CLAIM_LINES[problem].value
 
     def _begin(self, command: asked.BeginSession) -> None:
         person = self._parts.casework.person

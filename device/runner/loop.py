@@ -349,12 +349,30 @@ class Runner:
             )
         return found
 
+    def problem(self, purpose: Purpose) -> ClaimProblem | None:
+        """Say why no session could begin now, whoever came; None where one could. To be called on the loop's thread.
+
+        Raises:
+            DeviceError: if a store does not answer.
+        """
+        references = self._ports.references
+        if self.is_power_failing:
+            return ClaimProblem.POWER_FAILING
+        if references.claim_key() is None and references.card_keys() is None:
+            return ClaimProblem.ROSTER_EXPIRED if references.has_expired() else ClaimProblem.NOT_READY
+        if self.standing().level is OfflineLevel.HARD:
+            return ClaimProblem.OFFLINE_LIMIT
+        if purpose is Purpose.ENROLMENT and self.references.key() is None:
+            return ClaimProblem.NOT_READY
+        return None
+
     def _claim(self, presented: _Presented) -> Event:
         """Turn a presented number into an event; the number itself goes no further than `look_up`."""
         clock = self._ports.clock
         if self.session.state is not State.IDLE:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.BUSY)
         if self.is_power_failing:
+            # Whatever was presented: nobody is to try a second time now.
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.POWER_FAILING)
         started = clock.now()
         try:
@@ -366,7 +384,7 @@ class Runner:
                 model_sha256=self._identity.features_sha256,
                 today=agency_day(started),
             )
-            level = self.standing().level
+            problem = self.problem(presented.errand.purpose)
         except Malformed as error:
             logger.info("claim refused why=%s", error)
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.UNREADABLE)
@@ -378,11 +396,9 @@ class Runner:
             return FaultRaised(clock.monotonic_ns(), Fault.STORAGE)
         if claimed is None:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
-        if level is OfflineLevel.HARD:
-            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.OFFLINE_LIMIT)
+        if problem is not None:
+            return ClaimRefused(clock.monotonic_ns(), problem)
         errand = presented.errand
-        if errand.purpose is Purpose.ENROLMENT and self.references.key() is None:
-            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
         self._generation += 1
         self._running = _Running(claimed, errand, started)
         reference = claimed.reference

@@ -14,9 +14,9 @@ from device.desk.commands import (
     Aim,
     BeginByCode,
     BeginSession,
-    CheckCase,
     CheckDate,
     CheckSlip,
+    CheckTask,
     ChoosePerson,
     DeskCommand,
     FindPerson,
@@ -57,6 +57,7 @@ from device.desk.events import (
     SignInRefused,
     SlipChecked,
     StandingCame,
+    TaskRefused,
     Touched,
     WitnessFound,
 )
@@ -395,11 +396,12 @@ def test_a_session_in_the_middle_of_a_task_forgets_whom_the_task_was_about() -> 
     assert not any(isinstance(command, Forget) for command in played.play(ServiceMoved(Service.BUSY, "blink")).last)
 
 
-def test_a_case_is_refused_before_anybody_is_photographed() -> None:
-    played = signed_in(ENROLLER).touch(TouchKind.TASK, Task.SPECIAL)
-    assert played.did(CheckCase)
-    played.play(CaseNotStored("fleet_key_missing"))
-    assert (played.screen, played.desk.problem) == (Screen.MENU, "fleet_key_missing")
+@pytest.mark.parametrize("task", [task for task in Task if task not in {Task.STATUS, Task.COURIER}])
+def test_what_cannot_be_had_is_refused_before_anything_is_asked(task: Task) -> None:
+    played = signed_in(ENROLLER).touch(TouchKind.TASK, task)
+    assert played.did(CheckTask).purpose is TASKS[task].purpose
+    played.play(TaskRefused("offline_limit"))
+    assert (played.screen, played.desk.problem) == (Screen.MENU, "offline_limit")
 
 
 def test_a_case_that_the_storage_refused_can_be_confirmed_again() -> None:

@@ -1062,6 +1062,28 @@ def test_a_limit_without_the_fleet_and_a_jump_of_the_clock_are_noted_once():
     assert terminal.events.count(EventKind.OFFLINE_WARNING) == 0
 
 
+@pytest.mark.parametrize("task", [Task.VISIT, Task.ENROL, Task.CERTIFY])
+@pytest.mark.parametrize("why", ["offline_limit", "power_failing", "roster_expired", "out_of_order"])
+def test_a_visit_that_cannot_lead_to_a_session_is_refused_before_it_is_begun(task, why):
+    terminal = Terminal()
+    terminal.clock.note_fleet_time(NOW)
+    terminal.sign_in()
+    match why:
+        case "offline_limit":
+            terminal.clock.advance(31 * 86400 * 10**9)
+        case "power_failing":
+            terminal.notice(BoardChange.POWER_FAILING)
+        case "roster_expired":
+            terminal.references.lapse(NOW)
+        case "out_of_order":
+            terminal.tell(FaultRaised(0, Fault.CAMERA))
+    terminal.touch(TouchKind.TASK, task)
+    assert (terminal.screen.view.screen, terminal.screen.view.problem) == (Screen.MENU, why)
+    terminal.touch(TouchKind.TASK, Task.COURIER)
+    assert terminal.screen.view.step is Step.STICK
+    assert (why == "offline_limit") == (EventKind.OFFLINE_LIMIT in terminal.events)
+
+
 def test_the_repeat_button_says_the_last_line_again_wherever_the_session_is():
     terminal = Terminal()
     terminal.spoken.clear()
