@@ -39,12 +39,13 @@ class EventKind(StrEnum):
     """A reader gave so many `texts` that are no document within a minute that it is no person's mistake; it is listened to all the same."""
     STICK_EXPORTED = "stick_exported"
     STICK_IMPORTED = "stick_imported"
+    """`why`, where not all of it was taken: `stick_part_refused` or `stick_roster_refused`."""
     STICK_FAILED = "stick_failed"
     """`why` says whether it was pulled out, full, damaged or somebody else's."""
     ROSTER_EXPIRED = "roster_expired"
     REFUSED = "refused"
-    """Something that came down, by network or stick, was refused: `kind` of topic, and `why`: `signature`, `other_terminal`, `malformed` or
-    `expired`."""
+    """Something that came down, by network or stick, was refused: `kind` of topic or, of files on a stick, of bundle, and `why`:
+    `signature`, `other_terminal`, `malformed`, `expired` or `incomplete`."""
     VOICE_LINE_MISSING = "voice_line_missing"
     BUTTON_STUCK = "button_stuck"
     SENSOR_FLAPPING = "sensor_flapping"

@@ -18,7 +18,7 @@ from device.settings import Settings
 
 if TYPE_CHECKING:
     # Imported by the thread that works on a stick: a terminal that starts has none yet, and is waited for.
-    from device.courier.courier import Step
+    from device.courier.courier import Imported, Step
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,16 @@ class ThreadedStick:
             logger.error("stick not used error=%s at=%s", type(error).__name__, _place_of(error))  # noqa: TRY400 - see above
             tell(_view("failed", done), Problem.STICK_FAILED)
         else:
-            logger.info("stick done exported=%d confirmed=%d", exported.records, imported.confirmed)
-            tell(CourierView("done", exported.records, imported.confirmed, exported.records + exported.left), None)
+            problem = _problem_of(imported)
+            logger.info("stick done exported=%d confirmed=%d problem=%s", exported.records, imported.confirmed, problem)
+            tell(CourierView("done", exported.records, imported.confirmed, exported.records + exported.left), problem)
+
+
+def _problem_of(imported: Imported) -> Problem | None:
+    """Return what staff must know of an import that came to its end."""
+    if imported.problems:
+        return Problem.STICK_PART_REFUSED
+    return Problem.STICK_ROSTER_REFUSED if imported.expired or imported.pages_unfit else None
 
 
 def _place_of(error: Exception) -> str:

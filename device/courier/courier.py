@@ -72,6 +72,15 @@ _PICTURES = 10**12 - 2
 _QUESTION = 10**12 - 1
 """Sequence of the chunk with the question for roster changes: after everything else."""
 _BUNDLES = (Bundle.ANSWERS, Bundle.ROSTER)
+_WHY = {
+    ProblemKind.FORGED: "signature",
+    ProblemKind.FOREIGN: "other_terminal",
+    ProblemKind.DAMAGED: "malformed",
+    ProblemKind.UNSUPPORTED: "malformed",
+    ProblemKind.MISSING: "incomplete",
+    ProblemKind.UNFINISHED: "incomplete",
+}
+"""Why a file is refused; one that is merely `INVALID` was opened, and what was wrong with its messages is told of each."""
 
 _ERRORS: dict[StickFault, type[StickUnusable]] = {
     StickFault.ABSENT: StickMissing,
@@ -163,7 +172,8 @@ class Courier:
         mount_root: see `device.settings.Courier`.
         keep: how many acknowledged records stay in the outbox.
         disk: how files are changed.
-        on_refused: called with topic kind and reason (`device.uplink.inbox.why_refused`) when something on a stick is refused.
+        on_refused: called with what it was and why when something on a stick is refused: for a message its topic kind and
+            `device.uplink.inbox.why_refused`; for files the bundle, and in addition `incomplete`, once an import for each reason.
     """
 
     def __init__(
@@ -176,7 +186,7 @@ class Courier:
         mount_root: Path | None,
         keep: int,
         disk: Disk | None = None,
-        on_refused: Callable[[Kind, str], None] = lambda _kind, _why: None,
+        on_refused: Callable[[Kind | Bundle, str], None] = lambda _kind, _why: None,
     ) -> None:
         self._fleet = fleet
         self._terminal_id = terminal_id
@@ -249,14 +259,16 @@ class Courier:
 
     def _import_bundle(self, folder: Folder, address: Address, done: Imported, on_progress: OnProgress | None) -> None:
         reader = BundleReader(folder, address, key=self._sealing_key, key_of=self._fleet_key)
-        done.problems += reader.whole()
+        told: set[str] = set()
+        for problem in reader.whole():
+            self._leave_out(problem, address.bundle, done, told)
         taken: list[ChunkName] = []
         newest: datetime | None = None
         for number, name in enumerate(reader.names):
             _tell(on_progress, Step.READING, number, len(reader.names))
             found = reader.open(name)
             if isinstance(found, Problem):
-                done.problems.append(found)
+                self._leave_out(found, address.bundle, done, told)
                 continue
             newest = found.made_at if newest is None else max(newest, found.made_at)
             if self._take(found, done):
@@ -273,6 +285,15 @@ class Courier:
         except StickFailed as error:
             # Everything is stored; a stick that cannot be written to, or was pulled out now, is read once more another time.
             logger.warning("what was taken in stays on the stick reason=%s", error.fault)
+
+    def _leave_out(self, problem: Problem, bundle: Bundle, done: Imported, told: set[str]) -> None:
+        """Note a file that does not count; `told` has the reasons that were given before."""
+        done.problems.append(problem)
+        why = _WHY[problem.kind]
+        if why not in told:
+            told.add(why)
+            logger.warning("left out bundle=%s why=%s", bundle, why)
+            self._on_refused(bundle, why)
 
     def _take(self, chunk: CourierChunk, done: Imported) -> bool:
         """Apply a chunk's messages; return whether all of them were what they have to be."""

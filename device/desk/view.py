@@ -64,6 +64,10 @@ class Problem(StrEnum):
     STICK_READ_ONLY = "stick_read_only"
     STICK_FOREIGN = "stick_foreign"
     STICK_FAILED = "stick_failed"
+    STICK_PART_REFUSED = "stick_part_refused"
+    """It is done; part of what is on the stick is not genuine, not for this terminal or not whole."""
+    STICK_ROSTER_REFUSED = "stick_roster_refused"
+    """It is done; a roster on the stick has expired or does not fit the one here."""
 
 
 class StaffWarning(StrEnum):

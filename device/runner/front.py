@@ -583,7 +583,8 @@ class FrontDesk:
         operator = self.desk.operator.operator_id if self.desk.operator is not None else None
         if courier.state == "done":
             self._parts.events.note(EventKind.STICK_EXPORTED, operator=operator, records=courier.exported)
-            self._parts.events.note(EventKind.STICK_IMPORTED, operator=operator, messages=courier.imported)
+            why = {} if problem is None else {"why": problem}
+            self._parts.events.note(EventKind.STICK_IMPORTED, operator=operator, messages=courier.imported, **why)
         elif courier.state == "failed":
             self._parts.events.note(EventKind.STICK_FAILED, operator=operator, why=problem or "unknown")
         self.feed(CourierMoved(courier, problem))

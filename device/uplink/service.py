@@ -27,6 +27,7 @@ from device.settings import Settings
 from device.uplink.inbox import Inbox
 from device.uplink.loop import Identity, Link, Parts, Uplink
 from device.uplink.mqtt import MqttLink
+from protocol.courier import Bundle
 from protocol.events import EventKind
 from protocol.topics import Kind
 
@@ -119,11 +120,13 @@ def event_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Cloc
     return EventLog(chain=chain, identity=who, clock=clock)
 
 
-def refusal_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock) -> Callable[[Kind, str], None]:
+def refusal_log(
+    settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock
+) -> Callable[[Kind | Bundle, str], None]:
     """Return what notes, as a link of the terminal's chain, that something sent down was refused."""
     events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
 
-    def note(kind: Kind, why: str) -> None:
+    def note(kind: Kind | Bundle, why: str) -> None:
         events.note(EventKind.REFUSED, kind=str(kind), why=why)
 
     return note

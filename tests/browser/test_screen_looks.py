@@ -189,6 +189,8 @@ def _states(step: Step) -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
             yield "-running", (two, CourierMoved(CourierView("running", 480, 12, 1234)))
             yield "-done", (two, CourierMoved(CourierView("done", 1234, 1187, 1234)))
             yield "-failed", (two, CourierMoved(CourierView("failed"), "stick_removed"), two)
+            for problem in ("stick_part_refused", "stick_roster_refused"):
+                yield f"-{problem}", (two, CourierMoved(CourierView("done", 1234, 1187, 1234), problem))
         case _:
             yield "", ()
 

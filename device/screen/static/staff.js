@@ -322,8 +322,8 @@ function stick(view, w, ui) {
     const main = h(
       "div.plain",
       {},
-      h("img.symbol", { src: "/static/done.svg", alt: "" }),
-      h("h1", { tabindex: "-1" }, w("page", "stick_done")),
+      !view.problem && h("img.symbol", { src: "/static/done.svg", alt: "" }),
+      headline(view, w, ui, w("page", "stick_done")),
       h("p.large", {}, w("page", "stick_counts_done", courier)),
     );
     return { main, said: w("page", "stick_done"), buttons: [back(w, ui)] };

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,21 @@ from device.app.stick import ThreadedStick
 from device.courier.sticks import Stick
 from device.desk.view import CourierView, Problem
 from device.settings import Settings, load_settings
-from protocol.envelope import sign
+from protocol import base64url
+from protocol.courier import MANIFEST, Address, Bundle, courier_message
+from protocol.courier_files import BundleWriter, make_bundle
+from protocol.envelope import seal, sign, typ_of, verify
+from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.keys import PrivateKey
+from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import RECORD_TYP
 from protocol.registration import FleetIdentity
+from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.stick import open_stick
+from protocol.topics import Kind
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LATER = datetime(2099, 1, 1, tzinfo=UTC)
 
 SETTINGS = """
 [terminal]
@@ -36,9 +49,9 @@ fleet = "fleet.json"
 def settings(tmp_path: Path) -> Settings:
     for name in ("signing", "sealing"):
         PrivateKey.generate().save(tmp_path / f"{name}.pem")
-    identity = FleetIdentity(
-        fleet_id="north", signing_key=PrivateKey.generate().public(), sealing_key=PrivateKey.generate().public()
-    )
+    fleet = PrivateKey.generate()
+    fleet.save(tmp_path / "fleet.pem")
+    identity = FleetIdentity(fleet_id="north", signing_key=fleet.public(), sealing_key=PrivateKey.generate().public())
     (tmp_path / "fleet.json").write_bytes(identity.to_bytes())
     (tmp_path / "terminal.toml").write_text(SETTINGS)
     return load_settings(tmp_path / "terminal.toml")
@@ -50,6 +63,145 @@ def run(settings: Settings, stick: Path) -> list[tuple[CourierView, str | None]]
     runner.run(str(stick), lambda view, problem: told.append((view, problem)))
     assert runner.wait(60)
     return told
+
+
+def write(
+    stick: Path,
+    tokens: Sequence[tuple[Kind, bytes]],
+    *,
+    signer: PrivateKey,
+    reader: PrivateKey,
+    bundle: Bundle = Bundle.ANSWERS,
+) -> None:
+    """Write what should come from the fleet, a chunk for each message."""
+    stick.mkdir(exist_ok=True)
+    address = Address("north", "t-1", bundle)
+    with open_stick(stick) as root, make_bundle(root, address) as folder:
+        writer = BundleWriter(
+            folder,
+            address,
+            sign=lambda payload, typ: sign(payload, key=signer, typ=typ),
+            writer_id=signer.key_id,
+            reader=reader.public(),
+            made_at=NOW,
+        )
+        for kind, token in tokens:
+            writer.put(writer.next_sequence, writer.content([token]), [courier_message(kind, token)])
+        writer.finish()
+
+
+def receipt(tmp_path: Path, sha256: str) -> tuple[Kind, bytes]:
+    made = Receipt(
+        fleet_id="north",
+        terminal_id="t-1",
+        fleet_time=NOW,
+        items=(ReceiptItem(sha256=sha256, verdict=Verdict.STORED, reason=None),),
+    )
+    return Kind.RECEIPT, sign(made.to_bytes(), key=PrivateKey.load(tmp_path / "fleet.pem"), typ=RECEIPT_TYP)
+
+
+def page(tmp_path: Path, *, expires_at: datetime, after: int = 0) -> tuple[Kind, bytes]:
+    made = RosterPage(
+        fleet_id="north",
+        terminal_id="t-1",
+        issued_at=NOW - timedelta(days=40),
+        expires_at=expires_at,
+        after=after,
+        upto=after + 1,
+        complete=True,
+        claim_key=base64url.encode(bytes(32)),
+        feature_keys={},
+        entries=(),
+    )
+    token = sign(made.to_bytes(), key=PrivateKey.load(tmp_path / "fleet.pem"), typ=ROSTER_TYP)
+    return Kind.ROSTER, seal(token, reader=PrivateKey.load(tmp_path / "sealing.pem").public())
+
+
+def noted(settings: Settings) -> list[tuple[EventKind, dict[str, str]]]:
+    """Return the events of the chain."""
+    outbox = SqliteOutbox(settings.outbox_path, max_rows=100, max_bytes=1 << 24)
+    rows = outbox.history(100)
+    outbox.close()
+    key = PrivateKey.load(settings.keys.signing.path).public()
+    assert [row.counter for row in rows] == list(range(1, len(rows) + 1))
+    found = []
+    for row in rows:
+        if typ_of(row.envelope) == EVENT_TYP:
+            payload = verify(row.envelope, key_of=lambda _: key, typ=EVENT_TYP).payload
+            event = TerminalEvent.parse(payload)
+            found.append((event.kind, event.detail))
+    return found
+
+
+def one_record(settings: Settings) -> str:
+    outbox = SqliteOutbox(settings.outbox_path, max_rows=100, max_bytes=1 << 24)
+    key = PrivateKey.load(settings.keys.signing.path)
+    stored = outbox.append(lambda counter, _: sign(b"%d" % counter, key=key, typ=RECORD_TYP))
+    outbox.close()
+    return stored.sha256
+
+
+@pytest.mark.parametrize(("is_forged", "why"), [(True, "signature"), (False, "other_terminal")])
+def test_what_is_not_genuine_or_for_another_terminal_is_told_and_noted_and_the_rest_counts(
+    settings: Settings, tmp_path: Path, is_forged: bool, why: str
+) -> None:
+    stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
+    sealing = PrivateKey.load(tmp_path / "sealing.pem")
+    write(stick, [receipt(tmp_path, one_record(settings))], signer=fleet, reader=sealing)
+    write(
+        stick,
+        [page(tmp_path, expires_at=LATER) for _ in range(2)],
+        signer=PrivateKey.generate() if is_forged else fleet,
+        reader=sealing if is_forged else PrivateKey.generate(),
+        bundle=Bundle.ROSTER,
+    )
+    view, problem = run(settings, stick)[-1]
+    assert (view.state, view.exported, view.imported) == ("done", 1, 1)
+    assert problem == Problem.STICK_PART_REFUSED
+    # Two files and their manifest: one link.
+    assert noted(settings) == [(EventKind.REFUSED, {"kind": "roster", "why": why})]
+
+
+def test_a_stick_whose_answers_are_not_whole_is_told_and_noted(settings: Settings, tmp_path: Path) -> None:
+    stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
+    write(
+        stick,
+        [receipt(tmp_path, one_record(settings))],
+        signer=fleet,
+        reader=PrivateKey.load(tmp_path / "sealing.pem"),
+    )
+    next(stick.rglob(MANIFEST)).unlink()
+    view, problem = run(settings, stick)[-1]
+    assert (view.state, view.imported, problem) == ("done", 1, Problem.STICK_PART_REFUSED)
+    assert noted(settings) == [(EventKind.REFUSED, {"kind": "answers", "why": "incomplete"})]
+
+
+def test_a_roster_that_has_expired_is_told_and_noted(settings: Settings, tmp_path: Path) -> None:
+    stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
+    sealing = PrivateKey.load(tmp_path / "sealing.pem")
+    write(
+        stick,
+        [page(tmp_path, expires_at=NOW - timedelta(days=1))],
+        signer=fleet,
+        reader=sealing,
+        bundle=Bundle.ROSTER,
+    )
+    view, problem = run(settings, stick)[-1]
+    assert (view.state, problem) == ("done", Problem.STICK_ROSTER_REFUSED)
+    assert noted(settings) == [(EventKind.REFUSED, {"kind": "roster", "why": "expired"})]
+
+
+def test_a_roster_that_does_not_fit_is_told(settings: Settings, tmp_path: Path) -> None:
+    stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
+    write(
+        stick,
+        [page(tmp_path, expires_at=LATER, after=7)],
+        signer=fleet,
+        reader=PrivateKey.load(tmp_path / "sealing.pem"),
+        bundle=Bundle.ROSTER,
+    )
+    view, problem = run(settings, stick)[-1]
+    assert (view.state, problem) == ("done", Problem.STICK_ROSTER_REFUSED)
 
 
 def test_records_go_out_and_the_count_is_told_while_they_do(settings: Settings, tmp_path: Path) -> None:

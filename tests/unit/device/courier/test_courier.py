@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from device.simulated.stores import (
     ThrowAwaySigner,
 )
 from device.uplink.inbox import Inbox
-from protocol.courier import Address, Bundle, courier_message
+from protocol.courier import MANIFEST, Address, Bundle, courier_message
 from protocol.courier_files import BundleWriter, Problem, ProblemKind, make_bundle
 from protocol.envelope import seal, sign
 from protocol.keys import PrivateKey
@@ -67,16 +68,23 @@ class Desk:
         return [self.outbox.append(build).sha256 for _ in range(count)]
 
 
-def answer(stick: Path, *tokens: tuple[Kind, bytes], made_at: datetime = NOON, bundle: Bundle = Bundle.ANSWERS) -> None:
-    """Write answers as the fleet does."""
+def answer(
+    stick: Path,
+    *tokens: tuple[Kind, bytes],
+    made_at: datetime = NOON,
+    bundle: Bundle = Bundle.ANSWERS,
+    signer: PrivateKey = FLEET_SIGNING,
+    reader: PrivateKey = SEALING,
+) -> None:
+    """Write answers as the fleet does, or somebody else."""
     address = Address("north", "t-1", bundle)
     with open_stick(stick) as root, make_bundle(root, address) as folder:
         writer = BundleWriter(
             folder,
             address,
-            sign=lambda payload, typ: sign(payload, key=FLEET_SIGNING, typ=typ),
-            writer_id=FLEET_SIGNING.key_id,
-            reader=SEALING.public(),
+            sign=lambda payload, typ: sign(payload, key=signer, typ=typ),
+            writer_id=signer.key_id,
+            reader=reader.public(),
             made_at=made_at,
         )
         for kind, token in tokens:
@@ -224,6 +232,53 @@ def test_a_message_for_another_terminal_inside_a_good_chunk_is_named_and_the_res
     assert told == [(Kind.RECEIPT, "other_terminal")]
     # It stays on the stick and is named again.
     assert len(desk.courier.import_from(tmp_path).problems) == 2
+
+
+def forge(stick: Path) -> None:
+    answer(stick, *[receipt((digest * 64, Verdict.STORED)) for digest in "ab"], signer=PrivateKey.generate())
+
+
+def misdirect(stick: Path) -> None:
+    answer(stick, receipt(("a" * 64, Verdict.STORED)), reader=PrivateKey.generate())
+
+
+def damage(stick: Path) -> None:
+    answer(stick, receipt(("a" * 64, Verdict.STORED)))
+    next(stick.rglob("0*.lcb")).write_bytes(b"x")
+
+
+def lose(stick: Path) -> None:
+    answer(stick, *[receipt((digest * 64, Verdict.STORED)) for digest in "ab"])
+    next(stick.rglob("0*.lcb")).unlink()
+
+
+def interrupt(stick: Path) -> None:
+    answer(stick, receipt(("a" * 64, Verdict.STORED)))
+    next(stick.rglob(MANIFEST)).unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "why"),
+    [
+        (forge, ProblemKind.FORGED, "signature"),
+        (misdirect, ProblemKind.FOREIGN, "other_terminal"),
+        (damage, ProblemKind.DAMAGED, "malformed"),
+        (lose, ProblemKind.MISSING, "incomplete"),
+        (interrupt, ProblemKind.UNFINISHED, "incomplete"),
+    ],
+)
+def test_files_that_do_not_count_are_told_once_for_each_reason(
+    tmp_path: Path, spoil: Callable[[Path], None], kind: ProblemKind, why: str
+) -> None:
+    told: list[tuple[Kind | Bundle, str]] = []
+    spoil(tmp_path)
+    done = Desk(on_refused=lambda what, reason: told.append((what, reason))).courier.import_from(tmp_path)
+    assert {problem.kind for problem in done.problems} == {kind}
+    assert told == [(Bundle.ANSWERS, why)]
+
+
+def test_every_kind_of_problem_has_a_reason() -> None:
+    assert set(couriers._WHY) == set(ProblemKind) - {ProblemKind.INVALID}
 
 
 def test_a_stick_without_anything_for_this_terminal_is_told(tmp_path: Path) -> None:
