@@ -424,6 +424,12 @@ class ReferenceStore(Protocol):
     def expires_at(self) -> datetime | None:
         """Return when the roster in force ends, or ended if no other has taken its place; None when there never was one."""
 
+    def note_refused(self) -> None:
+        """Remember until a page is applied that one was refused, so that staff can be told. Raises `ReferencesUnavailable`."""
+
+    def was_refused(self) -> bool:
+        """Say whether a page was refused and none has been applied since."""
+
     def apply_card_keys(self, keys: CardKeys) -> bool:
         """Keep card keys instead of those before; return False, unchanged, when they are not newer or have expired."""
 

@@ -49,11 +49,12 @@ _VERSION_2: Final = (
     "CREATE TABLE past (id INTEGER PRIMARY KEY CHECK (id = 1), expires_at INTEGER NOT NULL) STRICT",
     "CREATE TABLE unscrubbed (id INTEGER PRIMARY KEY CHECK (id = 1), deletions INTEGER NOT NULL) STRICT",
 )
+_VERSION_3: Final = ("CREATE TABLE refused (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT",)
 
 SCHEMA = Schema(
     what="roster",
     application_id=0x4C635246,
-    version=2,
+    version=3,
     statements=(
         """CREATE TABLE roster (
             id INTEGER PRIMARY KEY,
@@ -73,14 +74,16 @@ SCHEMA = Schema(
         ) STRICT""",
         "CREATE TABLE key_check (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL) STRICT",
         *_VERSION_2,
+        *_VERSION_3,
     ),
     unavailable=ReferencesUnavailable,
     full=ReferencesUnavailable,
-    upgrades={1: _VERSION_2},
+    upgrades={1: _VERSION_2, 2: _VERSION_3},
 )
 """`subject` and `claim` are keyed hashes; `issued_at` and `expires_at` are in microseconds since 1970 (UTC). Of the two rosters there can
 be, one is in force and the other is being gathered until it is complete. `past` is the one that was in force and was deleted when it
-had expired, until another is. A row in `unscrubbed` means that something was deleted and may still stand in freed space."""
+had expired, until another is. A row in `unscrubbed` means that something was deleted and may still stand in freed space.
+A row in `refused` means that a roster came since the last page was applied and could not be taken."""
 
 
 class _Secrets(BaseModel):
@@ -148,6 +151,7 @@ class SqliteReferenceStore:
         with self._database.writing() as db:
             if not self._applied(db, page):
                 return False
+            db.execute("DELETE FROM refused")
         self._scrub()
         return True
 
@@ -163,6 +167,16 @@ class SqliteReferenceStore:
                 "SELECT expires_at FROM roster WHERE in_force UNION ALL SELECT expires_at FROM past"
             ).fetchone()
         return None if row is None else datetime.fromtimestamp(row[0] / 1_000_000, UTC)
+
+    def note_refused(self) -> None:
+        """Remember until a page is applied that one was refused."""
+        with self._database.writing() as db:
+            db.execute("INSERT OR IGNORE INTO refused (id) VALUES (1)")
+
+    def was_refused(self) -> bool:
+        """Say whether a page was refused and none has been applied since."""
+        with self._database.reading() as db:
+            return db.execute("SELECT 1 FROM refused").fetchone() is not None
 
     def apply_card_keys(self, keys: CardKeys) -> bool:
         """Keep card keys instead of those before; return False, unchanged, when they are not newer or have expired themselves."""

@@ -103,7 +103,14 @@ def make_front(
         policy = ports.policies.current()
         most_s = None if policy is None else policy.max_clock_uncertainty_s
         pictures = attachments.counts()
-        warnings = staff_warnings(runner.standing(), whole, pictures, ports.clock.now(), most_s)
+        warnings = staff_warnings(
+            runner.standing(),
+            whole,
+            pictures,
+            ports.clock.now(),
+            most_s,
+            was_roster_refused=ports.references.was_refused(),
+        )
         if printer is not None and printer.condition is not PrinterCondition.READY:
             warnings += (StaffWarning.PRINTER,)
         if runner.is_power_failing:
@@ -141,7 +148,13 @@ def make_front(
 
 
 def staff_warnings(
-    standing: Standing, whole: Tally, pictures: PictureCounts, now: DeviceTime, max_uncertainty_s: float | None
+    standing: Standing,
+    whole: Tally,
+    pictures: PictureCounts,
+    now: DeviceTime,
+    max_uncertainty_s: float | None,
+    *,
+    was_roster_refused: bool = False,
 ) -> tuple[StaffWarning, ...]:
     """Return what staff should know of network, records, pictures, roster and clock.
 
@@ -151,6 +164,7 @@ def staff_warnings(
         pictures: those of cases that are still here.
         now: the moment, with its worth.
         max_uncertainty_s: the policy's bound on the clock; None without a policy.
+        was_roster_refused: whether a roster came and could not be taken, and none has been taken since.
     """
     found = [_WARNINGS[reason] for reason in standing.reasons]
     if whole.refused or pictures.refused:
@@ -158,6 +172,8 @@ def staff_warnings(
     bound = now.uncertainty_s
     if bound is None or (max_uncertainty_s is not None and bound > max_uncertainty_s):
         found.append(StaffWarning.CLOCK_UNSURE)
+    if was_roster_refused:
+        found.append(StaffWarning.ROSTER_REFUSED)
     return tuple(found)
 
 

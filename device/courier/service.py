@@ -61,5 +61,5 @@ def open_courier(settings: Settings) -> Iterator[Courier]:
             sealing_key=sealing_key,
             mount_root=settings.courier.mount_root,
             keep=settings.outbox.keep,
-            on_refused=refusal_log(settings, outbox=outbox, signer=signer, clock=clock),
+            on_refused=refusal_log(settings, outbox=outbox, references=references, signer=signer, clock=clock),
         )

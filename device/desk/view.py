@@ -87,6 +87,8 @@ class StaffWarning(StrEnum):
     """A button of the box stays closed, and does nothing until it is free."""
     SENSOR_FLAPPING = "sensor_flapping"
     """Whether somebody is near is not known: nobody is greeted."""
+    ROSTER_REFUSED = "roster_refused"
+    """A roster came, by network or stick, and could not be taken; none has been taken since."""
 
 
 class TouchKind(StrEnum):

@@ -136,6 +136,15 @@ class MemoryReferences:
         self._claim_key = claim_key
         self._feature_keys = feature_keys or {}
         self._enrolment_domain = enrolment_domain
+        self._was_refused = False
+
+    def note_refused(self) -> None:
+        """Remember that a page was refused."""
+        self._was_refused = True
+
+    def was_refused(self) -> bool:
+        """Say whether one was."""
+        return self._was_refused
 
     def version(self) -> int:
         """Return the newest change among the entries."""

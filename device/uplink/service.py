@@ -19,7 +19,8 @@ from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.adapters.staff_file import FileStaffStore
-from device.ports import Clock, Outbox, Signer
+from device.errors import DeviceError
+from device.ports import Clock, Outbox, ReferenceStore, Signer
 from device.runner.chain import Chain
 from device.runner.events import EventLog
 from device.runner.records import Identity as RecordIdentity
@@ -82,7 +83,7 @@ def run(settings: Settings) -> None:
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
     parts = Parts(outbox, references, policies, attestations, staff, attachments, signer, clock, SystemEntropy(), inbox)
-    note_refused = refusal_log(settings, outbox=outbox, signer=signer, clock=clock)
+    note_refused = refusal_log(settings, outbox=outbox, references=references, signer=signer, clock=clock)
     uplink = Uplink(
         identity,
         parts,
@@ -121,12 +122,17 @@ def event_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Cloc
 
 
 def refusal_log(
-    settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock
+    settings: Settings, *, outbox: Outbox, references: ReferenceStore, signer: Signer, clock: Clock
 ) -> Callable[[Kind | Bundle, str], None]:
-    """Return what notes, as a link of the terminal's chain, that something sent down was refused."""
+    """Return what notes, as a link of the terminal's chain, that something sent down was refused; of a roster staff see it, too."""
     events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
 
     def note(kind: Kind | Bundle, why: str) -> None:
+        if kind == Kind.ROSTER:
+            try:
+                references.note_refused()
+            except DeviceError as error:
+                logger.warning("refused roster not remembered why=%s", error)
         events.note(EventKind.REFUSED, kind=str(kind), why=why)
 
     return note

@@ -267,6 +267,17 @@ def test_the_fleets_signed_time_deletes_on_a_terminal_without_a_clock(store: Ref
     assert store.version() == 0
 
 
+def test_a_refused_page_is_remembered_until_one_is_applied(store: ReferenceStore) -> None:
+    assert not store.was_refused()
+    store.note_refused()
+    store.note_refused()
+    assert store.was_refused()
+    assert not store.apply(page(3, 4, entry(4)))
+    assert store.was_refused(), "one that does not fit is none that was applied"
+    assert store.apply(page(0, 1, entry(1)))
+    assert not store.was_refused()
+
+
 SIGNING = PrivateKey.generate().public()
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from device.settings import Settings, Terminal
 from device.simulated.clock import SteppedClock
-from device.simulated.stores import MemoryOutbox, ThrowAwaySigner
+from device.simulated.stores import MemoryOutbox, MemoryReferences, ThrowAwaySigner
 from device.uplink.service import refusal_log
 from protocol.envelope import verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
@@ -16,7 +16,14 @@ from protocol.topics import Kind
 def test_a_refused_roster_is_a_link_of_the_chain_once_a_minute() -> None:
     outbox, signer = MemoryOutbox(), ThrowAwaySigner()
     settings = Settings(terminal=Terminal(fleet_id="north", terminal_id="t-1"))
-    note = refusal_log(settings, outbox=outbox, signer=signer, clock=SteppedClock(datetime(2026, 11, 28, tzinfo=UTC)))
+    references = MemoryReferences(claim_key=None)
+    note = refusal_log(
+        settings,
+        outbox=outbox,
+        references=references,
+        signer=signer,
+        clock=SteppedClock(datetime(2026, 11, 28, tzinfo=UTC)),
+    )
     for why in ("signature", "signature", "other_terminal"):
         note(Kind.ROSTER, why)
     public = signer._key.public()
@@ -26,3 +33,4 @@ def test_a_refused_roster_is_a_link_of_the_chain_once_a_minute() -> None:
     ]
     assert [event.kind for event in events] == [EventKind.REFUSED] * 2
     assert [event.detail["why"] for event in events] == ["signature", "other_terminal"]
+    assert references.was_refused()
