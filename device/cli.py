@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from device.app.clip import ClipResult
-    from device.courier.courier import Courier, OnProgress
+    from device.app.stick import NotedCourier
+    from device.courier.courier import OnProgress
     from device.ports import AttachmentStore, Outbox
     from device.settings import Settings
     from protocol.registration import FleetIdentity
@@ -509,10 +510,10 @@ def _starting() -> Iterator[None]:
 
 
 @contextmanager
-def _courier(config: Path) -> Iterator[tuple[Courier, OnProgress]]:
+def _courier(config: Path) -> Iterator[tuple[NotedCourier, OnProgress]]:
     """Open the courier of a terminal; a mistaken path must not make empty stores."""
+    from device.app.stick import noted_courier
     from device.courier.reporting import on_stderr
-    from device.courier.service import open_courier
     from device.errors import DeviceError
 
     settings = _load(config)
@@ -520,7 +521,7 @@ def _courier(config: Path) -> Iterator[tuple[Courier, OnProgress]]:
     if not settings.outbox_path.exists():
         _fail(f"outbox {settings.outbox_path}: there is none yet", CHECK_FAILED)
     try:
-        with open_courier(settings) as courier:
+        with noted_courier(settings) as courier:
             yield courier, on_stderr()
     except DeviceError as error:
         _fail(str(error), CHECK_FAILED)

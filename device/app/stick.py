@@ -1,4 +1,4 @@
-"""A stick that is plugged into the running terminal: worked on in a thread of its own, with stores of its own."""
+"""Work with a stick: in a thread of the running terminal, or at the command line. Both note in the chain what came of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
@@ -18,7 +19,8 @@ from device.settings import Settings
 
 if TYPE_CHECKING:
     # Imported by the thread that works on a stick: a terminal that starts has none yet, and is waited for.
-    from device.courier.courier import Imported, Step
+    from device.courier.courier import Courier, Exported, Imported, OnProgress, Step
+    from device.runner.events import EventLog
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +70,11 @@ class ThreadedStick:
             tell(_view("running", done), None)
 
         try:
-            with open_courier(self._settings) as courier:
+            with open_courier(self._settings) as (courier, _):
                 imported, exported = courier.sync(stick, on_progress=progress)
-        except StickUnusable as error:
-            logger.warning("stick not used why=%s", error)
-            tell(_view("failed", done), _FAULTS.get(error.fault, Problem.STICK_FAILED))
         except DeviceError as error:
             logger.error("stick not used why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
-            tell(_view("failed", done), Problem.STICK_FAILED)
+            tell(_view("failed", done), _why_failed(error))
         except Exception as error:  # noqa: BLE001 - the top of the thread: whatever it is, the screen must not stay at "running"
             # The kind and the place only: a message may repeat what stands on the stick.
             logger.error("stick not used error=%s at=%s", type(error).__name__, _place_of(error))  # noqa: TRY400 - see above
@@ -84,6 +83,56 @@ class ThreadedStick:
             problem = _problem_of(imported)
             logger.info("stick done exported=%d confirmed=%d problem=%s", exported.records, imported.confirmed, problem)
             tell(CourierView("done", exported.records, imported.confirmed, exported.records + exported.left), problem)
+
+
+class NotedCourier:
+    """A courier for the command line: `device.courier.courier.Courier`, and what came of it is noted as the screen's work is."""
+
+    def __init__(self, courier: Courier, events: EventLog) -> None:
+        self._courier = courier
+        self._events = events
+
+    def sync(self, stick: Path, *, on_progress: OnProgress) -> tuple[Imported, Exported]:
+        """Import, then export."""
+        with self._noting_failure():
+            imported, exported = self._courier.sync(stick, on_progress=on_progress)
+        self._events.note_stick(exported=exported.records, imported=imported.confirmed, problem=_problem_of(imported))
+        return imported, exported
+
+    def import_from(self, stick: Path, *, on_progress: OnProgress) -> Imported:
+        """Take home what the fleet sent."""
+        with self._noting_failure():
+            imported = self._courier.import_from(stick, on_progress=on_progress)
+        self._events.note_stick(imported=imported.confirmed, problem=_problem_of(imported))
+        return imported
+
+    def export_to(self, stick: Path, *, on_progress: OnProgress, everything: bool) -> Exported:
+        """Put onto the stick what the fleet has not confirmed, or everything."""
+        with self._noting_failure():
+            exported = self._courier.export_to(stick, on_progress=on_progress, everything=everything)
+        self._events.note_stick(exported=exported.records)
+        return exported
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except DeviceError as error:
+            self._events.note_stick_failed(_why_failed(error))
+            raise
+
+
+@contextmanager
+def noted_courier(settings: Settings) -> Iterator[NotedCourier]:
+    """Give a courier for the command line; errors as those of `device.courier.service.open_courier`."""
+    from device.courier.service import open_courier
+
+    with open_courier(settings) as (courier, events):
+        yield NotedCourier(courier, events)
+
+
+def _why_failed(error: DeviceError) -> Problem:
+    return _FAULTS.get(error.fault, Problem.STICK_FAILED) if isinstance(error, StickUnusable) else Problem.STICK_FAILED
 
 
 def _problem_of(imported: Imported) -> Problem | None:

@@ -1,4 +1,4 @@
-"""Puts a courier together from the settings, as the command line needs it; a running terminal has the parts already."""
+"""Puts a courier together from the settings, with stores of its own: for the command line, and for the thread of a running terminal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.adapters.staff_file import FileStaffStore
 from device.courier.courier import Courier, Parts
+from device.runner.events import EventLog
 from device.settings import Settings
 from device.uplink.inbox import Inbox
-from device.uplink.service import refusal_log
+from device.uplink.service import event_log, refusal_log
 
 
 @contextmanager
-def open_courier(settings: Settings) -> Iterator[Courier]:
-    """Give a courier on this terminal's stores; terminal and uplink may run meanwhile.
+def open_courier(settings: Settings) -> Iterator[tuple[Courier, EventLog]]:
+    """Give a courier on this terminal's stores, and what notes events in its chain; terminal and uplink may run meanwhile.
 
     Raises:
         KeyUnusable: if a key or the fleet's identity cannot be used.
@@ -54,12 +55,14 @@ def open_courier(settings: Settings) -> Iterator[Courier]:
             terminal_id=who.terminal_id,
             key_id=signer.key_id,
         )
-        yield Courier(
+        events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
+        courier = Courier(
             fleet,
             who.terminal_id,
             Parts(outbox, references, policies, attestations, staff, attachments, signer, clock, inbox),
             sealing_key=sealing_key,
             mount_root=settings.courier.mount_root,
             keep=settings.outbox.keep,
-            on_refused=refusal_log(settings, outbox=outbox, references=references, signer=signer, clock=clock),
+            on_refused=refusal_log(events, references),
         )
+        yield courier, events

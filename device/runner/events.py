@@ -62,3 +62,29 @@ class EventLog:
         self._last_ns = {known: at for known, at in self._last_ns.items() if now - at < _QUIET_NS} | {key: now}
         logger.info("event stored kind=%s counter=%d", kind, stored.counter)
         return True
+
+    def note_stick(
+        self,
+        *,
+        exported: int | None = None,
+        imported: int | None = None,
+        problem: str | None = None,
+        operator: str | None = None,
+    ) -> None:
+        """Note that the work with a stick came to its end.
+
+        Args:
+            exported: records that are on it; None where nothing was to go out.
+            imported: records it confirmed; None where nothing was to come in.
+            problem: what was not taken of what came in.
+            operator: who was signed in.
+        """
+        if exported is not None:
+            self.note(EventKind.STICK_EXPORTED, operator=operator, records=exported)
+        if imported is not None:
+            why = {} if problem is None else {"why": problem}
+            self.note(EventKind.STICK_IMPORTED, operator=operator, messages=imported, **why)
+
+    def note_stick_failed(self, problem: str | None, *, operator: str | None = None) -> None:
+        """Note that the work with a stick broke off, and why."""
+        self.note(EventKind.STICK_FAILED, operator=operator, why=problem or "unknown")

@@ -582,11 +582,11 @@ class FrontDesk:
     def _courier_moved(self, courier: CourierView, problem: str | None) -> None:
         operator = self.desk.operator.operator_id if self.desk.operator is not None else None
         if courier.state == "done":
-            self._parts.events.note(EventKind.STICK_EXPORTED, operator=operator, records=courier.exported)
-            why = {} if problem is None else {"why": problem}
-            self._parts.events.note(EventKind.STICK_IMPORTED, operator=operator, messages=courier.imported, **why)
+            self._parts.events.note_stick(
+                exported=courier.exported, imported=courier.imported, problem=problem, operator=operator
+            )
         elif courier.state == "failed":
-            self._parts.events.note(EventKind.STICK_FAILED, operator=operator, why=problem or "unknown")
+            self._parts.events.note_stick_failed(problem, operator=operator)
         self.feed(CourierMoved(courier, problem))
 
     def _check_date(self, found: date) -> DeskEvent:

@@ -83,7 +83,7 @@ def run(settings: Settings) -> None:
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
     parts = Parts(outbox, references, policies, attestations, staff, attachments, signer, clock, SystemEntropy(), inbox)
-    note_refused = refusal_log(settings, outbox=outbox, references=references, signer=signer, clock=clock)
+    events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
     uplink = Uplink(
         identity,
         parts,
@@ -91,7 +91,7 @@ def run(settings: Settings) -> None:
         keep=settings.outbox.keep,
         make_link=make_link,
         alive=notifier.alive,
-        on_refused=note_refused,
+        on_refused=refusal_log(events, references),
     )
     stop = _stop_on_signals()
     notifier.ready(f"uplink of {identity.terminal_id} to {settings.broker.host}:{settings.broker.port}")
@@ -121,11 +121,8 @@ def event_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Cloc
     return EventLog(chain=chain, identity=who, clock=clock)
 
 
-def refusal_log(
-    settings: Settings, *, outbox: Outbox, references: ReferenceStore, signer: Signer, clock: Clock
-) -> Callable[[Kind | Bundle, str], None]:
+def refusal_log(events: EventLog, references: ReferenceStore) -> Callable[[Kind | Bundle, str], None]:
     """Return what notes, as a link of the terminal's chain, that something sent down was refused; of a roster staff see it, too."""
-    events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
 
     def note(kind: Kind | Bundle, why: str) -> None:
         if kind == Kind.ROSTER:

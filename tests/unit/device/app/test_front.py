@@ -17,7 +17,7 @@ from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
 from device.simulated.stores import FixedAttestation, FixedPolicy, MemoryOutbox, ThrowAwaySigner
-from device.uplink.service import refusal_log
+from device.uplink.service import event_log, refusal_log
 from protocol import base64url
 from protocol.keys import PrivateKey
 from protocol.offline import standing
@@ -111,7 +111,7 @@ def test_a_roster_that_the_uplink_refuses_is_shown_to_staff_until_a_page_applies
         return front.desk.desk.warnings
 
     assert StaffWarning.ROSTER_REFUSED not in warnings()
-    note = refusal_log(settings, outbox=MemoryOutbox(), references=uplinks, signer=signer, clock=clock)
+    note = refusal_log(event_log(settings, outbox=MemoryOutbox(), signer=signer, clock=clock), uplinks)
     note(Kind.POLICY, "signature")
     assert StaffWarning.ROSTER_REFUSED not in warnings()
     note(Kind.ROSTER, "signature")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -9,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.app.stick import ThreadedStick
+from device.cli import app
 from device.courier.sticks import Stick
 from device.desk.view import CourierView, Problem
 from device.settings import Settings, load_settings
@@ -25,7 +29,7 @@ from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import RECORD_TYP
 from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_TYP, RosterPage
-from protocol.stick import open_stick
+from protocol.stick import Disk, open_stick
 from protocol.topics import Kind
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -228,6 +232,80 @@ def test_a_terminal_without_its_sealing_key_says_that_it_did_not_work(settings: 
     (tmp_path / "stick").mkdir()
     ((view, problem),) = run(settings, tmp_path / "stick")
     assert (view.state, problem) == ("failed", Problem.STICK_FAILED)
+
+
+def call(settings: Settings, verb: str, stick: Path, *options: str) -> int:
+    config = settings.outbox_path.parents[1] / "terminal.toml"
+    return CliRunner().invoke(app, ["courier", verb, str(stick), "--config", str(config), *options]).exit_code
+
+
+def test_the_command_line_notes_what_the_screen_does(settings: Settings, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    sha256 = one_record(settings)
+    assert call(settings, "sync", stick) == 0
+    assert noted(settings) == [
+        (EventKind.STICK_EXPORTED, {"records": "1"}),
+        (EventKind.STICK_IMPORTED, {"messages": "0"}),
+    ]
+    assert call(settings, "export", stick, "--all") == 0
+    assert noted(settings)[2:] == [(EventKind.STICK_EXPORTED, {"records": "3"})]
+    fleet, sealing = (PrivateKey.load(tmp_path / f"{name}.pem") for name in ("fleet", "sealing"))
+    write(stick, [receipt(tmp_path, sha256)], signer=fleet, reader=sealing)
+    write(
+        stick,
+        [page(tmp_path, expires_at=LATER)],
+        signer=PrivateKey.generate(),
+        reader=sealing,
+        bundle=Bundle.ROSTER,
+    )
+    assert call(settings, "import", stick) == 1
+    assert noted(settings)[3:] == [
+        (EventKind.REFUSED, {"kind": "roster", "why": "signature"}),
+        (EventKind.STICK_IMPORTED, {"messages": "1", "why": "stick_part_refused"}),
+    ]
+
+
+class CutDisk(Disk):
+    """Is pulled out at the second file."""
+
+    def __init__(self) -> None:
+        self.files = 0
+
+    def create(self, name: str, folder: int) -> int:
+        self.files += 1
+        if self.files == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().create(name, folder)
+
+
+def test_the_command_line_notes_a_stick_that_is_pulled_out(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    one_record(settings)
+    monkeypatch.setattr("device.courier.courier.open_stick", lambda path, **_: open_stick(path, disk=CutDisk()))
+    assert call(settings, "sync", stick) == 1
+    assert noted(settings) == [(EventKind.STICK_FAILED, {"why": "stick_removed"})]
+
+
+def test_terminal_and_command_line_write_one_chain(settings: Settings, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    key = PrivateKey.load(settings.keys.signing.path)
+    running = SqliteOutbox(settings.outbox_path, max_rows=100, max_bytes=1 << 24)
+    for _ in range(3):
+        running.append(lambda counter, _: sign(b"%d" % counter, key=key, typ=RECORD_TYP))
+        assert call(settings, "export", stick) == 0
+    rows = running.history(100)
+    running.close()
+    assert [row.counter for row in rows] == [1, 2, 3, 4, 5, 6]
+    public = key.public()
+    for before, row in itertools.pairwise(rows):
+        if typ_of(row.envelope) == EVENT_TYP:
+            event = TerminalEvent.parse(verify(row.envelope, key_of=lambda _: public, typ=EVENT_TYP).payload)
+            assert (event.counter, event.previous) == (row.counter, before.sha256)
 
 
 def test_nothing_is_listed_where_nothing_is_mounted(settings: Settings) -> None:
