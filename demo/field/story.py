@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -81,11 +81,22 @@ BEHAVIOUR: tuple[tuple[float, Who], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class LinkAtFleet:
+    """A link of the terminal's chain as the fleet has it."""
+
+    counter: int
+    record_id: str
+    outcome: str | None
+    """Of a record its outcome, of a case `case_` and its kind, of an event None."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What was seen to go wrong."""
 
     counter_errors: int = 0
+    """Moments at which the counters shown were not those on the disk, or none were where there should be."""
     receipt_errors: int = 0
     forgotten: int = 0
     """Links that were on the disk before a power loss and not after it."""
@@ -170,6 +181,8 @@ class Field:
         self._now = self._booted = self._begin
         self._stored = self._confirmed = 0
         self._outcomes: Counter[str] = Counter()
+        self._cuts: list[tuple[int, int]] = []
+        """Of each power loss in an errand how many links there were before it, and after the next start."""
         self.tally = Tally()
 
     def play(self) -> dict[str, Any]:
@@ -368,7 +381,9 @@ resend_after_s = 10
             time.sleep(self._chance.uniform(0.0, 0.2))
             self._terminal.kill()
             self._say("the power goes")
+            before = self._stored
             self._boot()
+            self._cuts.append((before, self._stored))
             return
         found = self._terminal.ask(**order)
         self._outcomes[found["outcome"] or f"case_{errand}"] += 1
@@ -390,7 +405,7 @@ resend_after_s = 10
         """Check the counters in an answer against the disk and against what was counted here."""
         total, confirmed = _total(found), found["confirmed"]
         shown = found["shown"]
-        is_shown = shown is None or shown == [total, confirmed]
+        is_shown = shown == [total, confirmed] if found["shows_counts"] else shown is None
         if not is_shown or total < self._stored or confirmed != self._confirmed:
             self.tally.counter_errors += 1
             self._say(
@@ -433,31 +448,61 @@ resend_after_s = 10
     def _count_at_fleet(self) -> int:
         return len(self._links_at_fleet())
 
-    def _links_at_fleet(self) -> list[tuple[int, str, str]]:
+    def _links_at_fleet(self) -> list[LinkAtFleet]:
         with open_fleet(load_fleet(self._folder / "fleet.toml")) as fleet, fleet.database.begin() as connection:
             rows = connection.execute(
                 text(
-                    "SELECT l.counter, l.record_id, r.outcome FROM links l LEFT JOIN records r USING (record_id)"
+                    "SELECT l.counter, l.record_id, coalesce(r.outcome, 'case_' || c.kind) AS outcome FROM links l"
+                    " LEFT JOIN records r USING (record_id) LEFT JOIN case_records c USING (record_id)"
                     " WHERE l.terminal_id = :id"
                 ),
                 {"id": TERMINAL_ID},
             )
-            return [(row.counter, row.record_id, row.outcome) for row in rows]
+            return [LinkAtFleet(row.counter, row.record_id, row.outcome) for row in rows]
 
     def _judge(self, sessions: int) -> dict[str, Any]:
         links = self._links_at_fleet()
-        counters = [counter for counter, _, _ in links]
+        counters = [link.counter for link in links]
+        wrong = outcome_errors(self._outcomes, self._cuts, links)
+        for line in wrong:
+            self._say(line)
         return {
             "sessions": sessions,
+            "served": self._outcomes.total(),
+            "stored": sum(link.outcome is not None for link in links),
             "links": self._stored,
             "lost": self.tally.forgotten + self._stored - len(set(counters)),
-            "duplicates": len(counters) - len(set(counters)) + len(links) - len({link[1] for link in links}),
+            "duplicates": len(counters) - len(set(counters)) + len(links) - len({link.record_id for link in links}),
             "counter_errors": self.tally.counter_errors,
             "receipt_errors": self.tally.receipt_errors,
-            "power_losses": POWER_LOSSES,
+            "outcome_errors": len(wrong),
+            "power_losses": len(self._cuts),
             "outcomes": dict(sorted(self._outcomes.items())),
-            "outcomes_at_fleet": dict(sorted(Counter(outcome for _, _, outcome in links if outcome).items())),
+            "outcomes_at_fleet": dict(sorted(Counter(link.outcome for link in links if link.outcome).items())),
         }
+
+
+def outcome_errors(served: Counter[str], cuts: Sequence[tuple[int, int]], links: Sequence[LinkAtFleet]) -> list[str]:
+    """Return what does not fit between the errands served and what the fleet has: every one left one record or case, and no other is there.
+
+    Args:
+        served: how often each outcome was shown; `case_` and the errand where none was.
+        cuts: of each errand that a power loss cut the number of links before and after it; it left one record or case at most.
+        links: at the fleet.
+    """
+    wrong = []
+    expected = Counter(served)
+    for before, after in cuts:
+        left = [link.outcome for link in links if link.outcome and before < link.counter <= after]
+        if len(left) > 1:
+            wrong.append(f"outcomes: one errand that was cut left {left}")
+        expected.update(left)
+    stored = Counter(link.outcome for link in links if link.outcome)
+    return wrong + [
+        f"outcomes: {outcome} {expected[outcome]} times on the terminal, {stored[outcome]} at the fleet"
+        for outcome in sorted(expected.keys() | stored.keys())
+        if expected[outcome] != stored[outcome]
+    ]
 
 
 def _total(found: dict[str, Any]) -> int:

@@ -206,7 +206,7 @@ class FieldTerminal:
         return {
             "stored": found.stored,
             "confirmed": found.confirmed,
-            "screen": str(view.screen),
+            "shows_counts": view.operator is not None or view.screen is Screen.IDLE,
             "shown": None if view.counts is None else [view.counts.stored, view.counts.confirmed],
             "outbox": counts.model_dump(),
             "roster_version": self.references.version(),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.field.__main__ import WRONG
+
 pytestmark = pytest.mark.system
 
 
@@ -24,6 +26,9 @@ def test_nothing_is_lost_doubled_or_miscounted_in_days_without_network() -> None
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout
     found = json.loads(done.stdout)
     assert found["sessions"] == 60
-    assert (found["lost"], found["duplicates"], found["counter_errors"], found["receipt_errors"]) == (0, 0, 0, 0)
+    assert {name: found[name] for name in WRONG} == dict.fromkeys(WRONG, 0)
+    assert found["served"] == found["sessions"] - found["power_losses"] == sum(found["outcomes"].values())
+    assert found["served"] <= found["stored"] <= found["sessions"]
+    assert found["stored"] == sum(found["outcomes_at_fleet"].values())
     assert found["outcomes"]["certified"] > 0
     assert found["outcomes"]["time_uncertain"] > 0
