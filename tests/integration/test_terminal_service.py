@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,10 +25,14 @@ from device.adapters.inference_tflite import open_networks
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
+from device.adapters.voice_alsa.sound import as_pcm
 from device.app.enrol import reference_of
 from device.app.selftest import selftest
 from device.app.service import run
+from device.session.commands import Line
 from device.settings import Settings, load_settings
+from device.simulated.loudspeaker import SimulatedLoudspeaker
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sign, typ_of, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
@@ -77,7 +83,15 @@ max_rows = {max_rows}
 class World:
     """A provisioned terminal's files, with one subject on its roster."""
 
-    def __init__(self, folder: Path, *, actor: str = "live_om.toml", speed: str = "fast", max_rows: int = 100) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        actor: str = "live_om.toml",
+        speed: str = "fast",
+        max_rows: int = 100,
+        voices: Path | None = None,
+    ) -> None:
         self.folder = folder
         self.fleet_key = PrivateKey.generate()
         self.signing_key = PrivateKey.generate()
@@ -86,7 +100,11 @@ class World:
         identity = FleetIdentity(fleet_id="north", signing_key=self.fleet_key.public())
         (folder / "fleet.json").write_bytes(identity.to_bytes())
         path = folder / "terminal.toml"
-        path.write_text(SETTINGS.format(models=ROOT / "models", actor=PEOPLE / actor, speed=speed, max_rows=max_rows))
+        text = SETTINGS.format(models=ROOT / "models", actor=PEOPLE / actor, speed=speed, max_rows=max_rows)
+        if voices is not None:
+            text = text.replace("[keys]", f'voice_dirs = ["{voices}"]\n[keys]')
+            text = text.replace('[voice]\nkind = "none"', '[voice]\nkind = "alsa"')
+        path.write_text(text)
         self.settings: Settings = load_settings(path)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -185,12 +203,15 @@ class World:
         ]
 
     def events(self) -> list[EventKind]:
+        return [event.kind for event in self.noted()]
+
+    def noted(self) -> list[TerminalEvent]:
         outbox = SqliteOutbox(self.settings.outbox_path, max_rows=1000, max_bytes=2**30)
         rows = outbox.unconfirmed(100)
         outbox.close()
         public = self.signing_key.public()
         return [
-            TerminalEvent.parse(verify(row.envelope, key_of=lambda _: public, typ=EVENT_TYP).payload).kind
+            TerminalEvent.parse(verify(row.envelope, key_of=lambda _: public, typ=EVENT_TYP).payload)
             for row in rows
             if typ_of(row.envelope) == EVENT_TYP
         ]
@@ -258,6 +279,28 @@ def test_a_path_and_a_witness_come_with_the_claim_and_stand_in_the_record(make_w
     assert found["capture_path"] == ("passed", "sensor_answers")
     assert found["pulse"] == ("passed", "pulse")
     assert found["challenge"] == ("not_run", "not_asked")
+
+
+def test_a_line_that_a_voice_pack_lacks_is_an_event_and_the_next_pack_speaks_it(
+    make_world, eventually, tmp_path, monkeypatch
+):
+    shipped = next(folder for folder in shipped_folders() if folder.name == "zh")
+    voices, line = tmp_path / "village", Line.NO_REFERENCE
+    shutil.copytree(shipped, voices)
+    manifest = (voices / "pack.toml").read_text()
+    (voices / "pack.toml").write_text(re.sub(r'^name = ".*"$', 'name = "village"', manifest, flags=re.MULTILINE))
+    for speed in Speed:
+        (voices / VoicePack.open(voices).manifest.lines[line].at(speed).file).unlink()
+    speaker = SimulatedLoudspeaker()
+    monkeypatch.setattr("device.adapters.voice_alsa.player.AplayLoudspeaker", lambda _device: speaker)
+    world = make_world(voices=voices)
+    assert world.claim(STRANGER)["outcome"] == "no_reference"
+    spoken = as_pcm(VoicePack.open(shipped).sound(line, Speed.NORMAL), 1.0)
+    eventually(lambda: any(spoken in playing.pcm for playing in speaker.played), "the line in the shipped voice")
+    eventually(lambda: EventKind.VOICE_LINE_MISSING in world.events(), "the event")
+    world.stop()
+    (missing,) = [event for event in world.noted() if event.kind is EventKind.VOICE_LINE_MISSING]
+    assert missing.detail == {"pack": "village", "line": line}
 
 
 def test_in_real_time_a_live_person_is_served_and_cancel_is_recorded(make_world, eventually):
