@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from device.app import service
+from device.settings import Uplink as UplinkSettings
+from device.uplink import loop as uplink
+
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
 PORT = ROOT / "systemd" / "lifecert-screen.socket"
@@ -76,6 +80,27 @@ def test_a_unit_has_its_own_user_a_state_folder_and_a_limit_to_restarts(unit: Pa
     assert lines(unit, "Restart") == ["on-failure"]
     assert lines(unit, "StartLimitBurst")
     assert "78" in lines(unit, "RestartPreventExitStatus")[0].split()
+
+
+@pytest.mark.parametrize(
+    ("name", "watchdog_s", "silent_s"),
+    [
+        # A vision worker that hangs ends the service by itself first, with its reason in the log.
+        ("terminal", 30, service._HUNG_NS / 1e9),
+        # Between two signs of life lies an attempt to connect, and a wait.
+        ("uplink", 60, UplinkSettings().connect_timeout_s + uplink._SLICE_S),
+    ],
+)
+def test_a_service_is_started_when_it_says_so_and_one_that_hangs_is_killed_well_after_its_longest_silence(
+    name: str, watchdog_s: int, silent_s: float
+) -> None:
+    unit = ROOT / "systemd" / f"lifecert-{name}.service"
+    assert lines(unit, "Type") == ["notify"]
+    # The program itself speaks, no child of it.
+    assert lines(unit, "NotifyAccess") == ["main"]
+    assert lines(unit, "WatchdogSec") == [str(watchdog_s)]
+    assert watchdog_s >= 2 * silent_s
+    assert lines(unit, "Restart") == ["on-failure"]
 
 
 def test_the_terminal_has_devices_and_no_network_and_the_uplink_the_reverse() -> None:
