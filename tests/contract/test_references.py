@@ -13,10 +13,12 @@ import pytest
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.ports import ReferenceStore
 from device.simulated.clock import SteppedClock
+from device.simulated.stores import MemoryReferences
+from protocol.documents import DocumentKind
 from protocol.keys import PrivateKey
 from protocol.reference_card import CardKey, CardKeys
 from protocol.references import CaptureKind, LegalBasis, Reference
-from protocol.roster import RosterEntry, RosterPage
+from protocol.roster import RosterEntry, RosterPage, SubjectLabel
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 CLAIM_KEY = b"c" * 32
@@ -267,6 +269,14 @@ def test_the_fleets_signed_time_deletes_on_a_terminal_without_a_clock(store: Ref
     assert store.version() == 0
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_that_a_page_was_refused_is_remembered(store: ReferenceStore, kind: str) -> None:
+    kept = store if kind == "sqlite" else MemoryReferences(claim_key=None)
+    assert not kept.was_refused()
+    kept.note_refused()
+    assert kept.was_refused()
+
+
 def test_a_refused_page_is_remembered_until_one_is_applied(store: ReferenceStore) -> None:
     assert not store.was_refused()
     store.note_refused()
@@ -276,6 +286,74 @@ def test_a_refused_page_is_remembered_until_one_is_applied(store: ReferenceStore
     assert store.was_refused(), "one that does not fit is none that was applied"
     assert store.apply(page(0, 1, entry(1)))
     assert not store.was_refused()
+
+
+def labelled(version: int, name: str | None, *, born: int | None = None, removed: bool = False) -> RosterEntry:
+    label = None if name is None else SubjectLabel(name=name, born=born)
+    return RosterEntry(
+        roster_version=version,
+        subject_id=f"{version:032x}",
+        claim_token=token(version),
+        removed=removed,
+        label=label,
+    )
+
+
+PEOPLE = (
+    labelled(1, "王小明", born=1950),
+    labelled(2, "王小明", born=1940),
+    labelled(3, "小王"),
+    labelled(4, "李 Anna", born=1945),
+    labelled(5, None),
+    labelled(6, "Ａnna Li"),
+)
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def names(request: pytest.FixtureRequest, store: ReferenceStore) -> ReferenceStore:
+    if request.param == "memory":
+        return MemoryReferences(PEOPLE, claim_key=CLAIM_KEY)
+    assert store.apply(page(0, 6, *PEOPLE))
+    return store
+
+
+def found(names: ReferenceStore, part: str, *, offset: int = 0, limit: int = 9) -> list[str]:
+    return [one.token for one in names.people(part, offset=offset, limit=limit)]
+
+
+def test_people_are_found_by_a_part_of_the_name_first_those_whose_name_begins_with_it(names: ReferenceStore) -> None:
+    assert found(names, "王") == [token(2), token(1), token(3)], "of one name by year of birth"
+    assert found(names, "小明") == [token(2), token(1)]
+    assert found(names, "ANNA") == [token(6), token(4)], "however it is written"
+    assert found(names, "nobody") == []
+    (anna,) = names.people("李", offset=0, limit=9)
+    assert (anna.document, anna.token, anna.label.born) == (DocumentKind.RESIDENT_ID, token(4), 1945)
+    assert "Anna" not in repr(anna)
+
+
+def test_an_empty_part_gives_everybody_with_a_name_in_pages(names: ReferenceStore) -> None:
+    whole = found(names, "")
+    assert sorted(whole) == [token(number) for number in (1, 2, 3, 4, 6)]
+    assert found(names, "", limit=2) + found(names, "", offset=2, limit=2) + found(names, "", offset=4) == whole
+    assert found(names, "", offset=5) == found(names, "", limit=0) == []
+
+
+def test_initials_are_those_of_all_names_the_most_frequent_first(names: ReferenceStore) -> None:
+    assert list(names.initials()) == ["王", "A", "小", "李"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_without_names_nobody_is_found(store: ReferenceStore, kind: str) -> None:
+    empty = store if kind == "sqlite" else MemoryReferences(claim_key=None)
+    assert list(empty.people("", offset=0, limit=9)) == list(empty.initials()) == []
+
+
+def test_who_has_left_the_roster_is_no_longer_in_the_list(store: ReferenceStore, clock: SteppedClock) -> None:
+    assert store.apply(page(0, 6, *PEOPLE))
+    assert store.apply(page(6, 8, labelled(7, None), entry(8, 3, removed=True)))
+    assert found(store, "王") == [token(2), token(1)]
+    advance(clock, timedelta(days=30))
+    assert found(store, "") == list(store.initials()) == [], "nor anybody once the roster has expired"
 
 
 SIGNING = PrivateKey.generate().public()

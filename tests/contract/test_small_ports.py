@@ -1,7 +1,9 @@
-"""What every clock, policy store, signer and source of randomness must do."""
+"""What every clock, prompter, policy store, signer and source of randomness must do."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +13,17 @@ import pytest
 from device.adapters.clock_system import Readings, SystemClock
 from device.adapters.entropy_system import SystemEntropy
 from device.adapters.policy_file import FilePolicyStore
+from device.adapters.prompter_text import TextPrompter
 from device.adapters.signer_keyfile import KeyfileSigner
-from device.ports import Clock, Entropy, PolicyStore, Signer
+from device.adapters.voice_alsa.pack import VoicePack, shipped_folders
+from device.adapters.voice_alsa.prompter import VoicePrompter
+from device.app.prompting import AllPrompters
+from device.ports import Clock, Entropy, PolicyStore, Prompter, Signer
+from device.session.commands import Line
+from device.simulated.camera import HeardPrompter
 from device.simulated.clock import FastClock, SteppedClock
 from device.simulated.entropy import SeededEntropy
+from device.simulated.loudspeaker import SimulatedLoudspeaker
 from device.simulated.stores import FixedPolicy, ThrowAwaySigner
 from protocol.envelope import sign, verify
 from protocol.errors import ProtocolError, SignatureInvalid
@@ -65,6 +74,56 @@ def test_of_the_fleets_signed_moments_the_newest_is_kept(clock: Clock) -> None:
     clock.note_fleet_time(T0 + timedelta(hours=1), after_ns=clock.monotonic_ns())
     clock.note_fleet_time(T0 - timedelta(hours=1))
     assert clock.now().last_fleet_time == T0 + timedelta(hours=1)
+
+
+def voice() -> VoicePrompter:
+    packs = [VoicePack.open(folder) for folder in shipped_folders()]
+    return VoicePrompter(packs, SimulatedLoudspeaker(), ["zh"])
+
+
+def text() -> TextPrompter:
+    return TextPrompter(io.StringIO(), ["zh"])
+
+
+PROMPTERS: dict[str, Callable[[], Prompter]] = {
+    "voice": voice,
+    "text": text,
+    "heard": HeardPrompter,
+    "all": lambda: AllPrompters(HeardPrompter(), text(), voice()),
+}
+
+
+@pytest.fixture(params=PROMPTERS)
+def prompter(request: pytest.FixtureRequest) -> Iterator[Prompter]:
+    made = PROMPTERS[request.param]()
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("line", [Line.TURN_LEFT, Line.OPEN_MOUTH, Line.CERTIFIED])
+def test_a_lines_length_is_known_stays_the_same_and_has_a_bound(prompter: Prompter, line: Line) -> None:
+    length_s = prompter.length_s(line)
+    assert 0.0 <= length_s < 30.0
+    assert prompter.length_s(line) == length_s
+    prompter.say(line)
+    assert prompter.length_s(line) == length_s
+
+
+def test_a_line_takes_as_long_as_the_languages_and_the_speed_in_force_make_it(prompter: Prompter) -> None:
+    once = prompter.length_s(Line.OPEN_MOUTH)
+    prompter.use(["xx"], is_slow=False)
+    assert prompter.length_s(Line.OPEN_MOUTH) == once, "a language nobody has changes nothing"
+    prompter.use(["zh"], is_slow=True)
+    slow = prompter.length_s(Line.OPEN_MOUTH)
+    prompter.use(["zh", "en"], is_slow=False)
+    both = prompter.length_s(Line.OPEN_MOUTH)
+    assert (slow > once, both > once) == ((True, True) if once else (False, False))
+
+
+def test_what_is_there_at_once_takes_no_time_and_all_together_take_as_long_as_the_slowest() -> None:
+    found = {name: make().length_s(Line.OPEN_MOUTH) for name, make in PROMPTERS.items()}
+    assert found["text"] == found["heard"] == 0.0
+    assert found["all"] == found["voice"] > 1.0
 
 
 @pytest.fixture(params=["file", "fixed"])
