@@ -63,6 +63,10 @@ class CameraUnavailable(DeviceError):
     """The camera, or the clip that stands in for it, cannot be opened or gives no frames; try again."""
 
 
+class PictureTooLarge(DeviceError):
+    """A picture that does not get small enough to be sent, whatever is left out of it; the camera is in order, take another one."""
+
+
 class PanelUnavailable(DeviceError):
     """The board with lamp and buttons cannot be opened; try again."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from device.errors import CameraUnavailable
+from device.errors import PictureTooLarge
 from device.ports import Camera, Viewfinder
 from device.runner.orders import Picture, TakeStill
 from device.vision.comparison import compare
@@ -71,6 +71,7 @@ class Photographer:
 
         Raises:
             CameraUnavailable: if none comes.
+            PictureTooLarge: if it does not get small enough to be sent.
         """
         frame = self._camera.still()
         jpeg, shown = encode(frame.pixels)
@@ -132,7 +133,7 @@ def encode(pixels: Pixels) -> tuple[bytes, tuple[int, int]]:
         pixels: uint8 (H, W, 3) RGB.
 
     Raises:
-        CameraUnavailable: if no quality makes it small enough.
+        PictureTooLarge: if no quality makes it small enough.
     """
     height, width = pixels.shape[:2]
     scale = min(1.0, LONGEST_PX / max(height, width))
@@ -146,4 +147,4 @@ def encode(pixels: Pixels) -> tuple[bytes, tuple[int, int]]:
         is_made, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
         if is_made and data.size <= MOST_SENT_BYTES:
             return data.tobytes(), (shown.shape[0], shown.shape[1])
-    raise CameraUnavailable("picture: does not get small enough to be sent")
+    raise PictureTooLarge("picture: does not get small enough to be sent")

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from device.errors import CameraUnavailable, RingLightUnavailable
+from device.errors import CameraUnavailable, PictureTooLarge, RingLightUnavailable
 from device.ports import Camera, RingLight, Viewfinder
 from device.runner.evidence import EvidenceCollector
 from device.runner.frames import CAPTURE_TIMEOUT_S, FrameSource
@@ -195,6 +195,10 @@ class VisionWorker:
     def _take_still(self, order: TakeStill) -> None:
         try:
             self._post(self._generation, PictureTaken(order.number, self._photographer.take(order)))
+        except PictureTooLarge as error:
+            # No fault: the next picture may show less.
+            logger.warning("picture not taken why=%s", error)
+            self._post(self._generation, PictureNotTaken(order.number, order.role))
         except CameraUnavailable:
             self._post(self._generation, PictureNotTaken(order.number, order.role))
             raise

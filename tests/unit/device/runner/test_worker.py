@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from device.errors import CameraUnavailable, RingLightUnavailable
-from device.runner.orders import CompareWith, Findings, Reopen
+from device.runner.orders import CompareWith, Findings, PictureNotTaken, PictureTaken, Reopen, TakeStill
 from device.runner.worker import VisionWorker, WorkerThread
 from device.session.commands import (
     AwaitRest,
@@ -41,6 +41,7 @@ from device.vision.normalisation import CohortMember, CohortRules
 from device.vision.pipeline import FrameObservation, SubjectObservation
 from device.vision.pose import HeadPose
 from device.vision.quality import COMPONENTS, QualityAssessment
+from protocol.cases import PhotoRole
 from protocol.challenge import Action, LightChip
 from protocol.evidence import EvidenceKind, EvidenceStatus
 from protocol.policy import PathName, default_policy
@@ -68,7 +69,7 @@ class Pipeline:
         self.looked_at_eyes = []
         self.forgotten = 0
 
-    def process(self, frame, *, want_features=False, want_quality=True, want_eyes=True):
+    def process(self, frame, *, want_features=False, want_quality=True, want_eyes=True, flip_averaging=False):
         self.looked_at_eyes.append(want_eyes)
         subject = None
         if not self.is_empty:
@@ -114,6 +115,7 @@ class Camera:
         self.opened = 0
         self.step_ns = STEP_NS
         self.exposures = []
+        self.large = np.zeros((480, 640, 3), np.uint8)
 
     def lock_exposure(self, factor):
         self.check()
@@ -140,6 +142,11 @@ class Camera:
             return None
         self.sequence += 1
         return Frame(PIXELS, self.sequence, self.now)
+
+    def still(self):
+        self.check()
+        self.sequence += 1
+        return Frame(self.large, self.sequence, self.now)
 
     def stop(self):
         pass
@@ -224,6 +231,30 @@ def test_nothing_is_looked_at_before_and_after_an_acquisition():
     assert (news.sequence, news.track_id, dict(news.quality)) == (1, 1, dict.fromkeys(COMPONENTS, 90.0))
     rig.order(StopAcquisition())
     assert rig.step(3) == []
+
+
+def still(number):
+    return TakeStill(number, PhotoRole.AUTHORITY, minimum=POLICY.quality.minimum, least_similarity=0.3)
+
+
+def test_a_picture_that_does_not_get_small_enough_is_not_taken_and_the_camera_is_in_order():
+    rig = Rig()
+    rig.camera.large = np.random.default_rng(1).integers(0, 256, (1200, 1600, 3), np.uint8)
+    rig.order(still(1))
+    assert rig.step() == [PictureNotTaken(1, PhotoRole.AUTHORITY)]
+    rig.camera.large = np.zeros((1200, 1600, 3), np.uint8)
+    rig.order(still(2))
+    (taken,) = rig.step()
+    assert (type(taken), taken.number) == (PictureTaken, 2)
+
+
+def test_a_camera_that_gives_no_picture_is_a_fault():
+    rig = Rig()
+    rig.camera.is_broken = True
+    rig.order(still(1))
+    not_taken, fault = rig.step()
+    assert not_taken == PictureNotTaken(1, PhotoRole.AUTHORITY)
+    assert (type(fault), fault.fault) == (FaultRaised, Fault.CAMERA)
 
 
 def test_an_empty_picture_is_told(rig):
