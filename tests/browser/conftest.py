@@ -12,7 +12,7 @@ from device.desk.commands import DeskCommand
 from device.desk.events import DeskEvent, Touched
 from device.desk.machine import advance
 from device.desk.state import Desk, view_of
-from device.desk.view import Touch, View
+from device.desk.view import Touch, TouchKind, View
 from device.screen.server import WebScreen
 from device.screen.viewfinder import LatestFrame
 
@@ -25,6 +25,8 @@ class Terminal:
         self.screen = WebScreen(0, self.finder)
         self.touches: list[Touch] = []
         self.commands: list[DeskCommand] = []
+        self.answers: dict[TouchKind, DeskEvent] = {}
+        """What a touch of a kind leads to so soon that the page sees no view between."""
         self.desk = Desk()
         self._lock = threading.Lock()
         self.screen.start(self._touch)
@@ -57,7 +59,8 @@ class Terminal:
 
     def _touch(self, touch: Touch) -> None:
         self.touches.append(touch)
-        self.feed(Touched(touch))
+        answer = self.answers.get(touch.kind)
+        self.feed(Touched(touch), *(() if answer is None else (answer,)))
 
 
 class Watched:

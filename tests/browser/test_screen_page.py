@@ -24,6 +24,7 @@ from device.desk.events import (
     Service,
     ServiceMoved,
     SignedIn,
+    SignInRefused,
     StandingCame,
     Touched,
 )
@@ -361,6 +362,28 @@ def test_an_operator_signs_in_and_the_pin_is_nowhere_to_be_read(
     shown.press("sign_out")
     expect(shown.page.locator("#page.of-idle")).to_be_visible()
     assert "Wang" not in shown.everything()
+
+
+def test_a_refused_pin_is_told_every_time_though_the_answer_comes_at_once(
+    terminal: Any, watch: Callable[..., Any]
+) -> None:
+    terminal.feed(FREE)
+    shown = watch()
+    shown.press("staff")
+    for problem, told in (
+        ("pin_wrong", "工号或密码不对，请再试一次。"),
+        ("operator_expired", "您的登录期限已过，请联系管理员。"),
+    ):
+        terminal.answers[TouchKind.PIN] = SignInRefused(problem)
+        type_in(shown, "17")
+        shown.press("ok")
+        type_in(shown, PIN)
+        expect(shown.page.locator(".problem")).to_have_count(0)
+        shown.press("ok")
+        expect(shown.page.locator(".problem")).to_have_text(told)
+        expect(shown.page.locator("#said")).to_have_text(told)
+        assert PIN not in shown.everything()
+        assert "●" not in shown.everything()
 
 
 def test_the_page_about_this_terminal_counts_pictures_apart_from_records_and_only_where_there_are_some(

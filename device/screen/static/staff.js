@@ -22,7 +22,7 @@ export function signIn(view, w, ui) {
   const head = view.wait_s
     ? h("p.problem", { "data-key": "problem" }, w("page", "wait", { seconds: view.wait_s }))
     : headline(view, w, ui, w("page", "sign_in"));
-  const main = numberAndPin(w, ui, { above: head, isOff: Boolean(view.wait_s), onComplete: (text) => ui.touch("pin", text) });
+  const main = numberAndPin(w, ui, { above: head, isOff: Boolean(view.wait_s), onComplete: (text) => ui.submit("pin", text) });
   const said = view.wait_s ? w("problem", "sign_in_locked") : w("page", "sign_in");
   return { said, main, buttons: [back(w, ui)] };
 }
