@@ -40,7 +40,8 @@ _LARGEST_TOUCH = 8192
 _HEARTBEAT_S = 3.0
 """So often a page hears that the terminal is there, and answers."""
 _UNHEARD_S = 4 * _HEARTBEAT_S
-"""A page that has not answered for so long hangs: its connection stays open, and what is sent to it fills a buffer for an hour."""
+"""A page that has not answered for so long hangs, keeps its connections open, and what is sent to it fills a buffer for an hour. Its
+streams are ended: the kiosk (`systemd/lifecert-kiosk`) counts no page and starts the browser anew. One that was only slow comes back."""
 _MOST_TOUCHES = 30
 """In a second. Ten fingers manage fewer; a glass that a drop of water lies on, or a browser gone mad, does not."""
 _SOCKET_TIMEOUT_S = 15.0
@@ -102,7 +103,7 @@ class WebScreen:
     @property
     def is_watched(self) -> bool:
         """Whether a page is connected and has answered of late."""
-        return self._streams > 0 and self._now_s() - self._heard_s < _UNHEARD_S
+        return self._streams > 0 and self.is_heard
 
     def start(self, on_touch: Callable[[Touch], None]) -> None:
         """Listen.
@@ -170,6 +171,11 @@ class WebScreen:
         self._on_touch(touch)
         return True
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether a page has come or answered of late; who is not gets nothing more."""
+        return self._now_s() - self._heard_s < _UNHEARD_S
+
     def hear(self) -> None:
         """Note that the page is alive."""
         self._heard_s = self._now_s()
@@ -181,8 +187,9 @@ class WebScreen:
             return self._serial, self._view
 
     def count_stream(self, step: int) -> None:
-        """Count an open event stream in or out."""
-        self.hear()
+        """Count an open event stream in or out; one that comes is a sign of life, one that ends is none."""
+        if step > 0:
+            self.hear()
         with self._changed:
             self._streams += step
 
@@ -328,6 +335,8 @@ class _Connection(BaseHTTPRequestHandler):
         try:
             while not self.server.is_stopping:
                 serial, view = screen.wait_for_change(seen, _HEARTBEAT_S)
+                if not screen.is_heard:
+                    return
                 if serial > seen and view is not None:
                     self.wfile.write(b"data: " + _json(view) + b"\n\n")
                 else:
@@ -346,7 +355,7 @@ class _Connection(BaseHTTPRequestHandler):
         try:
             while not self.server.is_stopping:
                 view = self.server.screen.view
-                if view is None or not view.has_picture:
+                if view is None or not view.has_picture or not self.server.screen.is_heard:
                     return
                 seen, jpeg = finder.next_jpeg(seen, _FRAME_TIMEOUT_S)
                 if jpeg is not None:

@@ -169,6 +169,25 @@ def test_a_page_that_hangs_with_its_connection_open_is_missed_until_it_answers(
     stream.close()
 
 
+def test_a_page_that_hangs_loses_its_streams_and_one_that_was_slow_comes_back(
+    asked: Asked, eventually: Callable[..., None]
+) -> None:
+    asked.screen.show(SESSION)
+    events, pictures = asked.listen("/events"), asked.listen("/picture.mjpg")
+    next_event(events)
+    eventually(lambda: asked.finder.is_watched, "the picture to be asked for")
+    asked.now_s += 12.5
+    # Their connections end within a heartbeat, of which a stream that stays open would give one after the other.
+    assert any(not events.readline() for _ in range(9))
+    assert pictures.read() == b""
+    eventually(lambda: not asked.finder.is_watched, "the picture to be let go")
+    assert not asked.screen.is_watched
+    again = asked.listen("/events")
+    assert json.loads(next_event(again))["screen"] == "session"
+    assert asked.screen.is_watched
+    again.close()
+
+
 def test_more_touches_than_fingers_make_are_turned_away(asked: Asked) -> None:
     kinds = [asked.touch({"kind": "repeat"}) for _ in range(32)]
     assert kinds == [204] * 30 + [429] * 2
