@@ -454,6 +454,35 @@ def test_an_operator_leads_a_visit_with_a_dozen_touches(
     assert NAME not in shown.everything()
 
 
+def test_the_pin_of_a_witness_is_not_in_the_page_s_memory(
+    terminal: Any, watch: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    terminal.feed(FREE, WORKER, task(Task.SPECIAL), PersonFound(NAME))
+    shown = watch()
+    shown.press("bedridden")
+    expect(shown.page.locator("h1")).to_have_text("现在在哪里？")
+    terminal.feed(OptionsFound((Option("p1", "village 1"),)))
+    shown.press("p1")
+    type_in(shown, "18")
+    shown.press("ok")
+    type_in(shown, PIN)
+    shown.press("ok")
+    eventually(lambda: f"18/{PIN}" in terminal.touched("choose"), "the witness")
+    devtools = shown.page.context.new_cdp_session(shown.page)
+    heap: list[str] = []
+    devtools.on("HeapProfiler.addHeapSnapshotChunk", lambda found: heap.append(found["chunk"]))
+    devtools.send("HeapProfiler.enable")
+
+    def is_gone() -> bool:
+        heap.clear()
+        devtools.send("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
+        # What is used no more may take a moment to be collected.
+        return PIN not in "".join(heap)
+
+    eventually(is_gone, "a memory without the PIN")
+    assert "Wang" in "".join(heap)
+
+
 def test_an_operator_takes_a_picture_looks_at_it_and_keeps_it(
     terminal: Any, watch: Callable[..., Any], eventually: Callable[..., None]
 ) -> None:

@@ -16,6 +16,8 @@ const AGAIN_MS = [300, 700, 1500];
 const SETTLING_MS = 350;
 const PICTURE_AGAIN_MS = 1000;
 const STAY_MS = 10_000;
+/** Their values are choices that the page itself offered; any other value was typed or says who somebody is. */
+const COMPARED = new Set(["task", "choose", "language", "speed", "stick"]);
 const TYPED = new Set(["number", "sign_in", "step"]);
 const PROGRAM = ["/", ...["app", "dom", "pad", "pages", "staff", "words"].map((name) => `/static/${name}.js`), "/static/style.css"];
 
@@ -83,8 +85,9 @@ const ui = {
     ui.touch("take");
   },
   touch(kind, value = "") {
-    // Of a PIN or a number nothing is kept to compare with.
-    const what = /^(pin|number|date)$/.test(kind) ? kind : `${kind} ${value}`;
+    // Of a PIN, a number or a name nothing is kept to compare with; a witness is "chosen" by number and PIN.
+    const isTyped = !COMPARED.has(kind) || (kind === "choose" && value.includes("/"));
+    const what = isTyped ? kind : `${kind} ${value}`;
     const at = performance.now();
     if (lastTouch.what === what && at - lastTouch.at < SETTLING_MS) return;
     lastTouch = { what, at };
