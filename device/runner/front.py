@@ -92,6 +92,8 @@ long has been lying there, and begins no second session. An assumption: no reade
 takes a card away and holds it there once more, after the result, needs longer."""
 _MIND_NS = 1_000_000_000
 """The uplink confirms records in a process of its own; a second is soon enough for a person who looks at the counter."""
+_FIRST_PAGE_NS = 120_000_000_000
+"""The kiosk gives a browser a minute to show its page (`systemd/lifecert-kiosk`) and starts it anew: after two goes there is no screen."""
 _ACTIONS = frozenset(Action)
 _SERVICE = {
     State.IDLE: Service.FREE,
@@ -186,7 +188,13 @@ class FrontDesk:
         """Number of the picture that is waited for; with another one nobody knows any more whom it shows."""
         self._minded_ns = ports.clock.monotonic_ns()
         self._was_watched: bool | None = None
-        """Whether a page asked for the view when it was last looked; None before the first page came."""
+        """Whether a page asked for the view when it was last looked; None before the first page came, or should have."""
+        self._first_page_ns = self._minded_ns + _FIRST_PAGE_NS
+        self._is_word_due = False
+        """Whether somebody is still to be told that the page is lost."""
+        self._is_near = False
+        self._quiet_ns = 0
+        """When the line said last has been said."""
         runner.watch(self)
         self.desk = Desk(usual=language, is_usually_slow=is_slow, language=language, is_slow=is_slow)
 
@@ -222,6 +230,8 @@ class FrontDesk:
         said = [command.line for command in commands if isinstance(command, Prompt)]
         lamps = [command.lamp for command in commands if isinstance(command, SetLamp)]
         line = said[-1].value if said else None
+        if line is not None:
+            self._quiet_ns = self._ports.clock.monotonic_ns() + round(self._ports.prompter.length_s(line) * 1e9)
         action = self._moved.action if line is None else (line if line in _ACTIONS else None)
         moved = ServiceMoved(
             service,
@@ -356,8 +366,9 @@ class FrontDesk:
         match notice.change:
             case BoardChange.PRESENT | BoardChange.ABSENT:
                 self._is_flapping = False
-                if notice.change is BoardChange.PRESENT and self.desk.screen is Screen.IDLE:
-                    self._ports.prompter.say(Line.WELCOME.value)
+                self._is_near = notice.change is BoardChange.PRESENT
+                if self._is_near and self.desk.screen is Screen.IDLE:
+                    self._say(Line.WELCOME)
             case BoardChange.POWER_FAILING:
                 self._runner.is_power_failing = True
                 self._parts.events.note(EventKind.POWER_FAILING)
@@ -375,14 +386,14 @@ class FrontDesk:
                     self.feed(replace(self._moved, line=Line.WELCOME.value))
             case BoardChange.SENSOR_FLAPPING:
                 self._parts.events.note(EventKind.SENSOR_FLAPPING)
-                self._is_flapping = True
+                self._is_near, self._is_flapping = False, True
         self._mind_standing()
         logger.info("board notice=%s button=%s", notice.change, notice.button)
 
     def _tell_waiting(self, line: Line) -> None:
         """Say and show a line where nobody is being served."""
         if self.desk.screen is Screen.IDLE:
-            self._ports.prompter.say(line.value)
+            self._say(line)
             self.feed(replace(self._moved, line=line.value))
 
     def mind(self) -> None:
@@ -403,11 +414,35 @@ class FrontDesk:
 
     def _mind_screen(self) -> None:
         screen = self._parts.screen
-        if screen is None or screen.is_watched == bool(self._was_watched):
+        if screen is None:
             return
-        if self._was_watched is not None:
-            self._parts.events.note(EventKind.SCREEN_BACK if screen.is_watched else EventKind.SCREEN_LOST)
-        self._was_watched = screen.is_watched
+        is_watched = screen.is_watched
+        is_late = self._was_watched is None and self._ports.clock.monotonic_ns() >= self._first_page_ns
+        if is_watched != bool(self._was_watched) or (is_late and not is_watched):
+            if self._was_watched is not None or not is_watched:
+                self._parts.events.note(EventKind.SCREEN_BACK if is_watched else EventKind.SCREEN_LOST)
+            self._was_watched = is_watched
+            self._is_word_due = not is_watched
+        if self._is_word_due:
+            self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        """Say once to whoever is there that the page will be back, where it cuts nothing that waits for an answer or is an answer.
+
+        Every line of a session does one or the other, and its voice leads on without the page: whoever is in one hears it at its end.
+        """
+        if self._runner.session.state is not State.IDLE:
+            return
+        is_there = self._is_near or self.desk.screen is not Screen.IDLE
+        if is_there and self._ports.clock.monotonic_ns() < self._quiet_ns:
+            return
+        self._is_word_due = False
+        if is_there:
+            self._say(Line.SCREEN_AWAY)
+
+    def _say(self, line: Line) -> None:
+        self._quiet_ns = self._ports.clock.monotonic_ns() + round(self._ports.prompter.length_s(line.value) * 1e9)
+        self._ports.prompter.say(line.value)
 
     def expire(self) -> bool:
         """Let timers of the desk run out; return whether one did."""

@@ -77,6 +77,8 @@ class Line(StrEnum):
     OUT_OF_ORDER = "out_of_order"
     BUTTON_STUCK = "button_stuck"
     """Said by the front desk, not by a session: nobody is being served."""
+    SCREEN_AWAY = "screen_away"
+    """The page is lost before somebody; said by the front desk, where nothing else is to be heard."""
 
 
 OUTCOME_LINES: Final = frozenset({*(Line(outcome.value) for outcome in Outcome), Line.NOT_STORED})

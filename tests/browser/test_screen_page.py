@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Error, Page, Route, expect
 
 from device.desk.commands import BeginByCode, KeepPhoto, PressButton, SignIn
 from device.desk.events import (
@@ -249,6 +250,22 @@ def test_a_page_that_hangs_is_missed_and_heard_of_again(
     terminal.screen._now_s = lambda: time.monotonic() + 12.0
     assert not terminal.screen.is_watched
     eventually(lambda: terminal.screen.is_watched, "the page, once it hangs no longer")
+
+
+def test_a_page_that_crashes_is_missed_and_a_new_one_shows_where_the_terminal_is(
+    terminal: Any, watch: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    terminal.feed(FREE, busy("look_here"))
+    shown = watch()
+    eventually(lambda: terminal.screen.is_watched, "the page")
+    with shown.page.expect_event("crash"), contextlib.suppress(Error):
+        shown.page.goto("chrome://crash", timeout=5_000)
+    eventually(lambda: not terminal.screen.is_watched, "the page to be missed")
+    eventually(lambda: not terminal.finder.is_watched, "the picture to be let go")
+    terminal.feed(busy("look_up", "look_up"))
+    again = watch()
+    expect(again.page.locator("h1")).to_have_text("请慢慢抬头。")
+    eventually(lambda: terminal.screen.is_watched, "the new page")
 
 
 def test_a_page_that_is_loaded_anew_shows_where_the_terminal_is(terminal: Any, watch: Callable[..., Any]) -> None:

@@ -148,7 +148,7 @@ class Terminal:
         self.positioner = SimulatedPositioner()
         self.positioner.start()
         self.outbox, self.attachments = outbox or MemoryOutbox(), attachments or MemoryAttachments()
-        self.orders, self.generation, self.spoken = [], 0, []
+        self.orders, self.generation, self.spoken, self.lengths_s = [], 0, [], {}
         self.signer = ThrowAwaySigner()
         self.references = MemoryReferences(
             entries or [entry(KNOWN, "甲")], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1"
@@ -211,7 +211,7 @@ class Terminal:
         self.spoken.append(line)
 
     def length_s(self, line):
-        return 0.0
+        return self.lengths_s.get(line, 0.0)
 
     def order(self, generation, order):
         self.generation = generation
@@ -241,6 +241,10 @@ class Terminal:
     def wait(self, seconds):
         self.clock.advance_to(self.clock.monotonic_ns() + round(seconds * 1e9))
         self.front.expire()
+        self.settle()
+
+    def touch_board(self, change):
+        self.front.note_board(BoardNotice(change))
         self.settle()
 
     def sign_in(self, code=ENROLLER):
@@ -986,6 +990,73 @@ def test_a_page_that_goes_away_and_comes_back_is_recorded():
     terminal.screen.start(terminal.front.touch)
     terminal.mind()
     assert terminal.events == [EventKind.SCREEN_LOST, EventKind.SCREEN_BACK]
+
+
+def test_a_terminal_whose_page_never_comes_says_so_once():
+    terminal = Terminal()
+    terminal.screen.stop()
+    terminal.wait(118)
+    terminal.mind()
+    assert terminal.events == []
+    terminal.mind()
+    terminal.mind()
+    assert terminal.events == [EventKind.SCREEN_LOST]
+    terminal.screen.start(terminal.front.touch)
+    terminal.mind()
+    assert terminal.events == [EventKind.SCREEN_LOST, EventKind.SCREEN_BACK]
+
+
+def lose_page(terminal):
+    terminal.mind()
+    terminal.screen.stop()
+    terminal.mind()
+    terminal.mind()
+
+
+def find_page(terminal):
+    terminal.screen.start(terminal.front.touch)
+    terminal.mind()
+
+
+def test_whoever_loses_the_page_is_told_once_for_each_loss():
+    terminal = Terminal()
+    terminal.touch(TouchKind.BEGIN)
+    for times in (1, 2):
+        lose_page(terminal)
+        assert terminal.spoken.count("screen_away") == times
+        find_page(terminal)
+
+
+def test_nobody_is_told_of_a_lost_page_where_nobody_stands():
+    terminal = Terminal()
+    lose_page(terminal)
+    terminal.touch_board(BoardChange.PRESENT)
+    terminal.mind()
+    assert "screen_away" not in terminal.spoken
+    find_page(terminal)
+    lose_page(terminal)
+    assert terminal.spoken[-1] == "screen_away"
+
+
+def test_a_lost_page_is_told_after_what_is_being_said_and_never_in_a_session():
+    terminal = Terminal()
+    terminal.lengths_s["welcome"] = 4.0
+    terminal.touch_board(BoardChange.PRESENT)
+    lose_page(terminal)
+    assert terminal.spoken[-1] == "welcome"
+    terminal.mind()
+    assert terminal.spoken[-1] == "screen_away"
+    find_page(terminal)
+    terminal.read(KNOWN)
+    lose_page(terminal)
+    terminal.go_through()
+    terminal.mind()
+    assert terminal.spoken.count("screen_away") == 1
+    assert terminal.spoken[-1] == "certified"
+    terminal.end_result()
+    terminal.wait(5)
+    terminal.mind()
+    assert terminal.spoken.count("screen_away") == 2
 
 
 def test_who_chose_english_and_went_leaves_mandarin_to_the_next():
