@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from device.desk.events import (
     AnswerRefused,
@@ -279,7 +280,7 @@ def test_what_is_typed_fits_with_letters_and_digits(
 ) -> None:
     terminal.desk = Desk(usual=language, language=language)
     terminal.feed(FREE, touch(TouchKind.BEGIN))
-    shown = watch(*SIZES[size])
+    shown = watch(*SIZES[size], clock=True)
     wrong: list[str] = []
 
     def press(*keys: str) -> None:
@@ -291,6 +292,10 @@ def test_what_is_typed_fits_with_letters_and_digits(
     # One line: digits that are read aloud in groups are not to be hunted for.
     assert shown.page.locator(".typed").evaluate("(one) => one.getClientRects().length") == 1
     assert shown.page.locator(".typed").bounding_box()["height"] < 60 * SIZES[size][1] / 480
+    # Covered when nobody has touched it for a while.
+    shown.page.clock.fast_forward(4_000)
+    expect(shown.page.locator(".typed")).to_contain_text("*" * 8, timeout=12_000)
+    wrong.extend(f"covered: {what}" for what in shown.page.evaluate(MEASURE))
     press("kind")
     press("passport")
     press(*"GBR")

@@ -344,6 +344,29 @@ def test_a_number_that_could_not_be_read_can_be_put_right_and_is_gone_when_someb
     expect(shown.page.locator(".typed")).to_have_text("")
 
 
+def test_a_number_that_nobody_touches_any_more_is_covered_and_comes_back_whole(
+    terminal: Any, watch: Callable[..., Any]
+) -> None:
+    terminal.feed(FREE, Touched(Touch(TouchKind.BEGIN)))
+    shown = watch(clock=True)
+    type_in(shown, NUMBER[:10])
+    typed = shown.page.locator(".typed")
+    expect(typed).to_have_text(f"{NUMBER[:6]} {NUMBER[6:10]}")
+    # In steps that no heartbeat is missed in.
+    shown.page.clock.fast_forward(4_000)
+    expect(typed).to_have_text(f"{NUMBER[:6]} {NUMBER[6:10]}")
+    expect(typed).to_have_text("****** ****", timeout=12_000)
+    expect(shown.page.locator("[data-key='fields']")).to_contain_text("点一下显示")
+    assert NUMBER[:6] not in shown.everything()
+    shown.page.mouse.click(5, 5)
+    expect(typed).to_have_text(f"{NUMBER[:6]} {NUMBER[6:10]}")
+    shown.page.clock.fast_forward(4_000)
+    expect(typed).to_have_text("****** ****", timeout=12_000)
+    # Who only thought about the next digit goes on.
+    shown.press(NUMBER[10])
+    expect(typed).to_have_text(f"{NUMBER[:6]} {NUMBER[6:11]}")
+
+
 def test_what_an_idle_terminal_said_to_somebody_is_gone_for_the_next(terminal: Any, watch: Callable[..., Any]) -> None:
     terminal.feed(FREE, ServiceMoved(Service.FREE, line="card_revoked"))
     shown = watch(clock=True)

@@ -16,6 +16,8 @@ const AGAIN_MS = [300, 700, 1500];
 const SETTLING_MS = 350;
 const PICTURE_AGAIN_MS = 1000;
 const STAY_MS = 10_000;
+/** So long without a touch or a key, and a number on the screen of whoever wants to be certified is covered; it is not lost. */
+const NUMBER_SHOWN_MS = 10_000;
 /** Their values are choices that the page itself offered; any other value was typed or says who somebody is. */
 const COMPARED = new Set(["task", "choose", "language", "speed", "stick"]);
 const TYPED = new Set(["number", "sign_in", "step"]);
@@ -47,6 +49,7 @@ let view = null;
 let shown = "";
 let clearing = null;
 let settling = null;
+let hiding = null;
 let pending = null;
 let program = null;
 /** What is shown for its time only, and since when: told again, it gets no more time, and none after it. */
@@ -54,7 +57,7 @@ let passing = { content: null, since: 0 };
 let lastTouch = { what: null, at: 0 };
 
 function fresh() {
-  return { typed: nothingTyped(), mode: null, search: "", isSearching: false, more: 0, page: 0, hushed: false, isLineOver: false };
+  return { typed: nothingTyped(), mode: null, search: "", isSearching: false, more: 0, page: 0, hushed: false, isLineOver: false, isHidden: false };
 }
 
 const ui = {
@@ -125,6 +128,7 @@ function take(found) {
   if (isAnother) begin();
   if (hasSpoken) ui.local.isLineOver = false;
   if (isAnother || (found.screen === "idle" && hasSpoken)) watchTime();
+  if (isAnother) watchNumber();
   draw();
 }
 
@@ -159,6 +163,14 @@ function watchTime() {
   }
 }
 
+/** Cover what was typed once nobody touches it, and show it again to whoever does. */
+function watchNumber() {
+  clearTimeout(hiding);
+  if (view?.screen !== "number") return;
+  hiding = setTimeout(() => ui.set({ isHidden: true }), NUMBER_SHOWN_MS);
+  if (ui.local.isHidden) ui.set({ isHidden: false });
+}
+
 function timeLeft() {
   return passing.since + SHOWN_MS - performance.now();
 }
@@ -166,6 +178,7 @@ function timeLeft() {
 /** Show nothing about anybody until the terminal says something new. */
 function cover(language = "zh") {
   clearTimeout(clearing);
+  clearTimeout(hiding);
   pending = null;
   view = { ...COVER, language };
   ui.local = fresh();
@@ -269,6 +282,7 @@ function stay() {
 
 document.addEventListener("click", (event) => event.target.closest?.(".key") && stay());
 document.addEventListener("keydown", stay);
+for (const name of ["click", "keydown"]) document.addEventListener(name, watchNumber);
 document.addEventListener("input", stay);
 for (const name of ["contextmenu", "dragstart"]) document.addEventListener(name, (event) => event.preventDefault());
 // Should a browser keep pages it has left, it keeps an empty one.

@@ -182,9 +182,13 @@ export function numberEntry(view, w, ui, title, more = null) {
     ui.set({ typed: after, hushed: true });
   };
   const toField = (name) => () => ui.set({ typed: { ...typed, field: name, isLetters: name === "state" } });
+  const isHidden = ui.local.isHidden && text + state !== "";
+  const seen = (typedText) => (isHidden ? "*".repeat(typedText.length) : typedText);
+  const spoken = (typedText) => (isHidden ? w("page", "hidden") : [...typedText].join(" "));
+  const label = w("page", isHidden ? "hidden" : "entry");
   const fields = [
-    isPassport && entryField(w("page", "state"), state, state, active === "state", toField("state"), "state", w),
-    entryField(w("page", "entry"), grouped(text, kind), [...text].join(" "), active === "number", toField("number"), "number", w),
+    isPassport && entryField(w("page", "state"), seen(state), spoken(state), active === "state", toField("state"), "state", w),
+    entryField(label, grouped(seen(text), kind), spoken(text), active === "number", toField("number"), "number", w),
   ];
   const extra = { resident_id: "X", residence_permit: "X", taiwan_permit: null }[kind];
   const isLetters = typed.isLetters;
