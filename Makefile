@@ -41,8 +41,9 @@ demo: setup
 field: setup
 	@$(BIN)/python -m demo.field --seed $(or $(SEED),1)
 
+# Every page that the browser tests draw stays in .build/screenshots, to be looked at.
 test: setup system-packages
-	$(BIN)/python -m pytest
+	LIFECERT_SCREENSHOTS=$(CURDIR)/.build/screenshots $(BIN)/python -m pytest
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ import base64
 import io
 import itertools
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -22,7 +23,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from demo.people import FANG, LIANG
 from device.adapters.clock_system import SystemClock
@@ -443,6 +444,20 @@ def test_a_proxy_takes_less_than_three_minutes(village: Village, eventually: Cal
     assert village.touches * THINKING_S + took_s <= 180
 
 
+def shoot_until_result(page: Page, folder: Path) -> None:
+    """Take a picture of the page with each new headline, for people to look at; the last is the result's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+    headline = "before => (document.querySelector('h1')?.textContent ?? before) !== before"
+    for number in itertools.count(1):
+        before = page.text_content("h1")
+        page.screenshot(path=folder / f"{number:02}.png")
+        if page.locator(".of-result").count():
+            return
+        page.wait_for_function(headline, arg=before)
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_somebody_is_led_through_a_session_by_the_screen(
@@ -488,6 +503,7 @@ def test_somebody_is_led_through_a_session_by_the_screen(
         page.click('[data-key="ok"]')
         expect(page.locator(".picture.oval img")).to_be_visible()
         expect(page.locator(".picture.oval img")).not_to_have_js_property("naturalWidth", 0)
+        shoot_until_result(page, Path(os.environ.get("LIFECERT_SCREENSHOTS", tmp_path)) / f"session-{language}")
         page.wait_for_selector(".of-result .until")
         told = {part: page.inner_text(f".result {part}") for part in ("h1", ".until", ".next")}
         expect(page.locator(".of-idle")).to_be_visible(timeout=30_000)
