@@ -306,4 +306,7 @@ def test_what_is_typed_fits_with_letters_and_digits(
     initials = tuple("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董")
     shown.show(WORKER, touch(TouchKind.TASK, Task.CERTIFY), NamesFound(NAMES, has_more=True, initials=initials))
     press("by_initial", "more_initials")
+    shown.show(touch(TouchKind.CANCEL), COUNTS, touch(TouchKind.TASK, Task.STATUS), COUNTS)
+    press("more_warnings")
+    assert shown.page.locator("#page li").count() == len(StaffWarning) % 6
     assert not wrong, "\n".join(wrong)

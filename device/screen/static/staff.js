@@ -6,6 +6,7 @@ import { keys, type } from "./pad.js";
 
 const ON_A_PAGE = 8;
 const INITIALS_ON_A_PAGE = 24;
+const WARNINGS_ON_A_PAGE = 6;
 const LONGEST_PIN = 12;
 const LONGEST_OPERATOR = 64;
 const DATE_DIGITS = 8;
@@ -92,7 +93,12 @@ export function status(view, w, ui) {
   const found = view.counts;
   const counts = found && [w("page", "counts", found), found.refused && w("page", "refused", found)].filter(Boolean).join(" · ");
   const pictures = found ? [found.pictures_waiting && w("page", "pictures_waiting", found), found.pictures_refused && w("page", "pictures_refused", found)] : [];
-  const warnings = view.warnings.map((id) => h("li", {}, w("warning", id)));
+  const pages = Math.max(1, Math.ceil(view.warnings.length / WARNINGS_ON_A_PAGE));
+  const page = ui.local.page % pages;
+  const shown = view.warnings.slice(page * WARNINGS_ON_A_PAGE, (page + 1) * WARNINGS_ON_A_PAGE);
+  const warnings = shown.map((id) => h("li", {}, w("warning", id)));
+  const label = w("button", page + 1 < pages ? "more" : "first_page");
+  const more = pages > 1 && button(label, () => ui.set({ page: page + 1 }), { classes: ".big", key: "more_warnings" });
   const main = h(
     "div.status",
     {},
@@ -100,7 +106,7 @@ export function status(view, w, ui) {
     counts && h("p.large", {}, counts),
     warnings.length ? h("ul", {}, warnings) : h("p.large", {}, w("page", "no_warnings")),
   );
-  return { said: w("page", "status"), main, middle: pictures, buttons: [back(w, ui)] };
+  return { said: w("page", "status"), main, middle: pictures, buttons: [more, back(w, ui)] };
 }
 
 export function done(view, w, ui) {
