@@ -196,22 +196,30 @@ def certify(
 
 @app.command()
 def features(
-    image: Annotated[str, typer.Argument(help="Picture with one face; - reads it from standard input.")],
+    image: Annotated[
+        str,
+        typer.Argument(
+            help="Picture with one face, or description of a layered clip; - reads a picture from standard input."
+        ),
+    ],
     config: MaybeConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the features of the one face in a picture, for the fleet's enrolment."""
     from device.adapters.inference_tflite import open_networks
+    from device.app.clip import picture_bytes
     from device.app.enrol import feature_report
-    from device.errors import CameraUnavailable, NetworkRefused, PictureUnsuitable
+    from device.errors import CameraUnavailable, ClipInvalid, NetworkRefused, PictureUnsuitable
 
     _quiet()
     where, name, runtime = _networks_of(config)
-    content = sys.stdin.buffer.read() if image == "-" else _read(Path(image))
     shown = "(standard input)" if image == "-" else Path(image).name
+    if image != "-" and not Path(image).is_file():
+        _fail(f"picture {image}: no such file", USAGE)
     try:
+        content = sys.stdin.buffer.read() if image == "-" else picture_bytes(Path(image))
         report = feature_report(content, open_networks(where, features=name, runtime=runtime), name=shown)
-    except (CameraUnavailable, PictureUnsuitable, NetworkRefused) as error:
+    except (CameraUnavailable, ClipInvalid, PictureUnsuitable, NetworkRefused) as error:
         _fail(str(error), CHECK_FAILED)
     if as_json:
         typer.echo(report.model_dump_json())
@@ -729,13 +737,6 @@ def _networks_of(config: Path | None) -> tuple[Path, str, Literal["auto", "ai-ed
         return Path(__file__).resolve().parent.parent / "models", "features_mobilefacenet", "auto"
     terminal = _load(config).terminal
     return terminal.models_dir, terminal.features, terminal.runtime
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        _fail(f"image {path.name}: cannot be read: {error.strerror}", USAGE)
 
 
 def _quiet() -> None:

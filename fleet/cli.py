@@ -316,7 +316,12 @@ def import_subjects(
 
 @app.command()
 def enrol(
-    picture: Annotated[Path, typer.Argument(help="Picture file with one face.")],
+    picture: Annotated[
+        Path,
+        typer.Argument(
+            help="Picture file with one face; in a fleet that accepts simulated records, a clip description."
+        ),
+    ],
     subject: Annotated[str, typer.Option("--subject", help="Subject id or document number; - reads it from input.")],
     kind: Annotated[Kind, typer.Option("--kind", help="How the picture was made.")],
     legal_basis: Annotated[LegalBasis, typer.Option("--legal-basis", help="Why the reference may be kept.")],
@@ -333,9 +338,7 @@ def enrol(
         with fleet.database.begin() as connection:
             subject_id = enrolment.find_subject(connection, who, fleet.keys)
         made = fleet.settings.references
-        report = enrolment.read_features(
-            enrolment.read_picture(picture), made.feature_command(), timeout_s=made.timeout_s
-        )
+        report = enrolment.features_of_file(picture, fleet.settings)
         done = enrolment.enrol(
             fleet.database,
             fleet.keys,
@@ -417,9 +420,7 @@ def issue_card(
                 fleet.database,
                 fleet.keys,
                 who,
-                enrolment.read_features(
-                    enrolment.read_picture(picture), made.feature_command(), timeout_s=made.timeout_s
-                ),
+                enrolment.features_of_file(picture, fleet.settings),
                 enrolment.Enrolment(CaptureKind.PHOTO_CONFIRMED, legal_basis, officer),
                 fleet_id=fleet.settings.fleet_id,
                 validity_months=made.validity_months,

@@ -85,7 +85,8 @@ class ReferenceSettings(_Part):
     """How references are made."""
 
     command: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Program that reads a picture from its input and prints a feature report, called with `features - --json` added.
+    """Program that reads a picture from its input and prints a feature report, called with `features - --json` added; for the clip
+    description of a simulated person with `features FILE --json`.
     Default: `lifecert-terminal` beside this Python."""
     timeout_s: float = Field(default=60.0, gt=0, le=600)
     """Longest one picture may take."""
@@ -94,10 +95,10 @@ class ReferenceSettings(_Part):
     validity_months: int = Field(default=36, ge=1, le=240)
     """After so many months a reference must be made anew; three yearly certifications, the agency may choose another."""
 
-    def feature_command(self) -> tuple[str, ...]:
-        """Return the whole command line for one picture on its input."""
+    def feature_command(self, picture: str = "-") -> tuple[str, ...]:
+        """Return the whole command line for one picture: on its input, or the clip description of this name."""
         program = self.command or (str(Path(sys.executable).with_name("lifecert-terminal")),)
-        return (*program, "features", "-", "--json")
+        return (*program, "features", picture, "--json")
 
 
 class SlipSettings(_Part):

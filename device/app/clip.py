@@ -49,16 +49,26 @@ class ReferencePicture:
 
 
 def reference_picture(path: Path, capture: CaptureKind) -> ReferencePicture:
-    """Read a picture file, or take a layered clip's person at rest in the room's own light.
+    """Return the picture of `picture_bytes`, to be enrolled on the fly.
+
+    Raises:
+        CameraUnavailable: if the file cannot be read.
+        ClipInvalid: if a clip description cannot be used.
+    """
+    return ReferencePicture(picture_bytes(path), path.name, capture)
+
+
+def picture_bytes(path: Path) -> bytes:
+    """Read a picture file, or take a layered clip's person at rest in the room's own light, as PNG.
 
     Raises:
         CameraUnavailable: if the file cannot be read.
         ClipInvalid: if a clip description cannot be used.
     """
     if path.suffix == ".toml":
-        return ReferencePicture(encode_png(portrait(path)), path.name, capture)
+        return encode_png(portrait(path))
     try:
-        return ReferencePicture(path.read_bytes(), path.name, capture)
+        return path.read_bytes()
     except OSError as error:
         raise CameraUnavailable(f"image {path.name}: cannot be read: {error.strerror}") from error
 

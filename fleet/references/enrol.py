@@ -15,6 +15,7 @@ from fleet.clock import day_of
 from fleet.errors import FleetError, NotFound, PictureRefused, Refused
 from fleet.keys import FleetKeys
 from fleet.references.domains import current_domain, feature_keys
+from fleet.settings import Settings
 from fleet.store import made, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.terminals import find_terminals
@@ -64,6 +65,26 @@ def read_features(picture: bytes, command: Sequence[str], *, timeout_s: float) -
         raise PictureRefused("picture: empty file")
     if len(picture) > MAX_PICTURE_BYTES:
         raise PictureRefused(f"picture: {len(picture)} bytes, at most {MAX_PICTURE_BYTES} are taken")
+    return _report(picture, command, timeout_s=timeout_s)
+
+
+def features_of_file(path: Path, settings: Settings) -> FeatureReport:
+    """Return the features of a picture file, or of the person in a clip description (`.toml`), who sits before simulated cameras.
+
+    Raises:
+        PictureRefused: if the file cannot be read or shows no usable face.
+        Refused: if it is a clip description, and simulated records do not count in this fleet.
+        FleetError: if the program is missing, hangs or answers nonsense.
+    """
+    made = settings.references
+    if path.suffix != ".toml":
+        return read_features(read_picture(path), made.feature_command(), timeout_s=made.timeout_s)
+    if not settings.accept_simulated:
+        raise Refused(f"{path}: a simulated person; only a fleet with accept_simulated = true takes one")
+    return _report(b"", made.feature_command(str(path.resolve())), timeout_s=made.timeout_s)
+
+
+def _report(picture: bytes, command: Sequence[str], *, timeout_s: float) -> FeatureReport:
     try:
         done = subprocess.run(list(command), input=picture, capture_output=True, timeout=timeout_s, check=False)
     except OSError as error:

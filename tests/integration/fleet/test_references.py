@@ -14,7 +14,8 @@ import pytest
 from fleet.admission import ROSTER_VALIDITY
 from fleet.errors import FleetError, NotFound, PictureRefused, Refused
 from fleet.references import rosters as issuing
-from fleet.references.enrol import Enrolment, enrol, read_features, read_picture, withdraw
+from fleet.references.enrol import Enrolment, enrol, features_of_file, read_features, read_picture, withdraw
+from fleet.settings import ReferenceSettings, Settings
 from fleet.store import rosters
 from protocol.documents import check_digit
 from protocol.envelope import sign, unseal
@@ -85,6 +86,19 @@ def test_an_empty_or_missing_picture_is_refused(tmp_path: Path) -> None:
         read_features(b"", ("unused",), timeout_s=1)
     with pytest.raises(PictureRefused, match="cannot be read"):
         read_picture(tmp_path / "none.jpg")
+
+
+def test_a_simulated_person_is_named_to_the_program_and_only_in_a_fleet_that_accepts_them(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).with_name("lifecert-terminal"))
+    settings = Settings(
+        fleet_id="north", data_dir=tmp_path, accept_simulated=True, references=ReferenceSettings(command=(program,))
+    )
+    cedar = Path("demo/people/cedar.toml")
+    assert features_of_file(cedar, settings).overall_quality > 50
+    with pytest.raises(Refused, match="accept_simulated"):
+        features_of_file(cedar, settings.model_copy(update={"accept_simulated": False}))
+    with pytest.raises(PictureRefused, match="no such file"):
+        features_of_file(tmp_path / "none.toml", settings)
 
 
 def test_only_protected_features_are_stored(office: Any, feature_report: Callable[[int], Any]) -> None:

@@ -26,6 +26,7 @@ def test_defaults_serve_this_machine_with_everything_embedded(tmp_path: Path) ->
     assert settings.broker.mode == "embedded"
     assert settings.zone().utcoffset(datetime(2026, 1, 1, tzinfo=UTC)) == timedelta(hours=8)
     assert settings.references.feature_command()[1:] == ("features", "-", "--json")
+    assert settings.references.feature_command("cedar.toml")[1:] == ("features", "cedar.toml", "--json")
 
 
 def test_all_problems_are_reported_together_and_name_file_and_key(tmp_path: Path) -> None:
