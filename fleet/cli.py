@@ -159,6 +159,7 @@ def init(
         else:
             identity.write_bytes(message.to_bytes() + b"\n")
             _say(f"fleet identity written to {identity}")
+        _say(f"fingerprint {message.signing_key.key_id}")
 
 
 @app.command("write-slip-page")
@@ -244,6 +245,7 @@ def register_terminal(
             # Whoever hears this sends all that the broker keeps for a terminal.
             notify(connection, policies.POLICY_CHANNEL, registration.terminal_id)
         _say(f"terminal {registration.terminal_id} is registered in area {area}")
+        _say(f"fingerprint {registration.signing_key.key_id}")
 
 
 @app.command("retire-terminal")

@@ -89,7 +89,7 @@ def accept_fleet(
         typer.echo(json.dumps({"fleet_id": found.fleet_id, "key_id": found.signing_key.key_id, "new": is_new}))
         return
     typer.echo(f"fleet {found.fleet_id} {'accepted' if is_new else 'was accepted before'}")
-    typer.echo(f"fingerprint {found.signing_key.key_id}; compare it with the one the fleet shows")
+    typer.echo(f"fingerprint {found.signing_key.key_id}; compare it with the one that lifecert-fleet init shows")
 
 
 @app.command()

@@ -119,8 +119,10 @@ def number(serial: int) -> str:
 def test_the_whole_way_while_serve_runs(
     office: Office, start: Any, make_fleet_terminal: Callable[..., Any], eventually: Any
 ) -> None:
-    identity = FleetIdentity.parse(office.done("init").strip().encode())
+    made = office.run("init")
+    identity = FleetIdentity.parse(made.stdout.strip().encode())
     fleet_key = identity.signing_key
+    assert f"fingerprint {fleet_key.key_id}" in made.stderr
     serve = start()
     assert serve.stdout is not None
     assert serve.stdout.readline().startswith(f"console on http://127.0.0.1:{office.web_port}")
@@ -136,7 +138,9 @@ def test_the_whole_way_while_serve_runs(
     client.loop_start()
 
     subprocess.run([*PROGRAM, "publish-policy"], cwd=office.folder, check=True, timeout=60)
-    office.done("register-terminal", "t-1.reg", "--area", "east")
+    assert (
+        f"fingerprint {terminal.signing.key_id}" in office.run("register-terminal", "t-1.reg", "--area", "east").stderr
+    )
     eventually(lambda: received[Kind.POLICY], "the policy of a terminal registered after its publication")
     (office.folder / "people.csv").write_text(HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n")
     imported = json.loads(office.done("import-subjects", "people.csv", "--json"))
