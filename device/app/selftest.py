@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -169,6 +171,8 @@ def _voice(settings: Settings) -> str:
 
 
 def _outbox(settings: Settings) -> str:
+    if not settings.outbox_path.exists():
+        return f"none yet; the terminal can make it in {_to_be_made_in(settings.terminal.data_dir)}"
     outbox = SqliteOutbox(settings.outbox_path, max_rows=settings.outbox.max_rows, max_bytes=settings.outbox.max_bytes)
     try:
         outbox.check()
@@ -206,7 +210,33 @@ def _policy(settings: Settings) -> str:
     return f"version {policy.policy_version}"
 
 
+def _to_be_made_in(folder: Path) -> Path:
+    """Return a folder that need not be there yet.
+
+    Raises:
+        DeviceError: if it cannot be made or written.
+    """
+    there = _nearest(folder)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DeviceError(f"{folder}: cannot be written; is it the data_dir that is meant, and its owner the terminal?")
+    return folder
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the one above it that is there."""
+    return next(found for found in (folder, *folder.absolute().parents) if found.is_dir())
+
+
 def _roster(settings: Settings) -> str:
+    # The store would make a key and a database where there are none, and with a mistaken path in a place that nobody meant.
+    key = settings.keys.storage.path
+    if not settings.references_path.exists():
+        there = "" if key.exists() else f"; no storage key {key} yet, either: made with the roster"
+        raise _Skipped(f"none yet; the fleet sends it once the terminal is registered{there}")
+    if not key.exists():
+        raise DeviceError(
+            f"storage key {key}: not there, and without it this roster cannot be opened; look at keys.storage"
+        )
     store = SqliteReferenceStore(settings.references_path, settings.keys.storage.path, SystemClock(settings.clock_path))
     try:
         if store.claim_key() is None:
@@ -217,7 +247,7 @@ def _roster(settings: Settings) -> str:
 
 
 def _clock(settings: Settings) -> str:
-    now = SystemClock(settings.clock_path).now()
+    now = SystemClock(settings.clock_path).peek()
     if now.source is ClockSource.NONE:
         raise DeviceError("clock: nothing vouches for the date; connect to a network or fit a battery for the clock")
     bound = "unbounded" if now.uncertainty_s is None else f"within {now.uncertainty_s:.1f} s"
@@ -225,7 +255,7 @@ def _clock(settings: Settings) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    free = shutil.disk_usage(settings.terminal.data_dir).free
+    free = shutil.disk_usage(_nearest(settings.terminal.data_dir)).free
     if free < _LEAST_FREE_BYTES:
         raise DeviceError(f"disk: {free // 2**20} MiB free, {_LEAST_FREE_BYTES // 2**20} MiB needed; delete or grow")
     return f"{free // 2**20} MiB free"

@@ -397,6 +397,19 @@ def can_connect(world: World) -> bool:
         return False
 
 
+def test_the_self_test_makes_nothing_where_nothing_is(tmp_path):
+    (tmp_path / "terminal.toml").write_text(
+        "[terminal]\nfleet_id = 'north'\nterminal_id = 't-1'\nmodels_dir = '/nowhere'\ndata_dir = 'data'\n"
+        "[keys]\nsigning = 'etc/signing.pem'\nsealing = 'etc/sealing.pem'\nstorage = 'etc/storage.key'\nfleet = 'etc/fleet.json'\n"
+        "[camera]\nkind = 'simulated'\n[panel]\nkind = 'simulated'\n[voice]\nkind = 'none'\n"
+    )
+    found = {check.name: check for check in selftest(load_settings(tmp_path / "terminal.toml")).checks}
+    assert [path.name for path in tmp_path.iterdir()] == ["terminal.toml"]
+    assert found["outbox"].status == found["disk"].status == "passed"
+    assert found["roster"].status == "skipped"
+    assert str(tmp_path / "etc" / "storage.key") in found["roster"].detail
+
+
 def test_the_self_test_passes_on_a_provisioned_terminal_and_names_what_is_missing(tmp_path):
     world = World(tmp_path)
     before = {check.name: check.status for check in selftest(world.settings).checks}

@@ -70,6 +70,11 @@ class SystemClock:
         memory = self._look(readings)
         return judge(readings, memory)
 
+    def peek(self) -> DeviceTime:
+        """Return the moment as `now` does, and write nothing: for a check."""
+        readings = self._read()
+        return judge(readings, self._known(readings, self._recall())[0])
+
     def note_fleet_time(self, moment: datetime, *, after_ns: int | None = None) -> None:
         """Remember a moment the fleet signed, as lower bound of the true time and, if it is a tighter one, as anchor."""
         readings = self._read()
@@ -94,21 +99,25 @@ class SystemClock:
     def _look(self, readings: Readings) -> Memory:
         """Note what these readings tell: jumps, a time service's answer, the time that has passed; return what is known now."""
         memory = self._recall()
+        known, course = self._known(readings, memory)
+        if course != memory.course:
+            self._report(course, memory.course)
+        if known is not memory:
+            self._remember(known)
+        return known
+
+    def _known(self, readings: Readings, memory: Memory) -> tuple[Memory, Course]:
+        """Return what is remembered with what these readings add to it, the same object if nothing; and the clock's course."""
         changes: dict[str, object] = {}
         course = watch(readings, memory)
         if course != memory.course:
             changes["course"] = course
-            self._report(course, memory.course)
         if (service := answer(readings, memory)) is not None:
             changes |= {"service": service, "synchronised_at": service.moment}
         known = memory.model_copy(update=changes)
         if (floor := risen_floor(readings, known)) is not None:
             changes["floor"] = floor
-        if not changes:
-            return memory
-        known = memory.model_copy(update=changes)
-        self._remember(known)
-        return known
+        return (memory.model_copy(update=changes) if changes else memory), course
 
     def _report(self, course: Course, before: Course | None) -> None:
         jumps_before = before.jumps if before is not None and before.boot_id == course.boot_id else 0

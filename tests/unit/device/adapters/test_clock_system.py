@@ -51,6 +51,12 @@ def test_a_time_service_is_believed_with_its_own_bound(kernel: Kernel, tmp_path:
     assert (now.wall_clock, now.source, now.uncertainty_s) == (T0, ClockSource.NETWORK, 0.25)
 
 
+def test_a_look_for_a_check_says_the_same_and_writes_nothing(kernel: Kernel, tmp_path: Path) -> None:
+    seen = clock(kernel, tmp_path).peek()
+    assert not list(tmp_path.iterdir())
+    assert seen == clock(kernel, tmp_path).now()
+
+
 def test_nothing_vouches_for_a_board_that_just_woke_up(kernel: Kernel, tmp_path: Path) -> None:
     now = clock(kernel, tmp_path).now()
     assert (now.source, now.uncertainty_s, now.last_fleet_time) == (ClockSource.NONE, None, None)
