@@ -149,8 +149,9 @@ def init(
         if fleet_id not in (None, settings.fleet_id):
             raise Refused(f"{config}: is for fleet {settings.fleet_id}, not {fleet_id}")
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        make_keys(settings.data_dir / "keys", key_domain=settings.references.key_domain)
-        keys = load_keys(settings.data_dir / "keys")
+        folder = settings.data_dir / "keys"
+        make_keys(folder, key_domain=settings.references.key_domain)
+        keys = load_keys(folder)
         message = FleetIdentity(
             fleet_id=settings.fleet_id, signing_key=keys.signing.public(), sealing_key=keys.sealing_key().public()
         )
@@ -160,6 +161,7 @@ def init(
             identity.write_bytes(message.to_bytes() + b"\n")
             _say(f"fleet identity written to {identity}")
         _say(f"fingerprint {message.signing_key.key_id}")
+        _say(f"back this folder up, the fleet's keys are in it: {folder}")
 
 
 @app.command("write-slip-page")

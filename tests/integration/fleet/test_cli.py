@@ -123,6 +123,7 @@ def test_the_whole_way_while_serve_runs(
     identity = FleetIdentity.parse(made.stdout.strip().encode())
     fleet_key = identity.signing_key
     assert f"fingerprint {fleet_key.key_id}" in made.stderr
+    assert str(office.folder / "data" / "keys") in made.stderr.replace("\n", "")
     serve = start()
     assert serve.stdout is not None
     assert serve.stdout.readline().startswith(f"console on http://127.0.0.1:{office.web_port}")
