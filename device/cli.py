@@ -615,7 +615,7 @@ def voice_check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that a pack has every line at both speeds, undamaged, equally loud and of a sane length."""
+    """Check that a pack has every line at the speeds its manifest names, undamaged, equally loud and of a sane length."""
     from dataclasses import asdict
 
     from device.app.voice_check import check_pack
@@ -630,6 +630,8 @@ def voice_check(
         typer.echo(json.dumps({**asdict(report), "passed": has_passed}, ensure_ascii=False, indent=2))
     else:
         typer.echo("\n".join([*report.problems, *([] if is_partial else report.lacking)]) or "nothing is wrong")
+        if "slow" not in report.speeds:
+            typer.echo("normal speed only: who asks for slow speech hears it at normal speed")
         typer.echo(f"{report.name} ({report.language}): {report.covered} of {report.lines} lines, {report.seconds} s")
     raise typer.Exit(DONE if has_passed else CHECK_FAILED)
 

@@ -40,8 +40,10 @@ class PackReport:
     """Of these, how many this one has at least at one speed."""
     seconds: float
     """Of speech at normal speed."""
+    speeds: tuple[str, ...]
+    """Those it means to have, by its manifest; where slow is none of them, normal speech stands in."""
     lacking: tuple[str, ...]
-    """What it has not got, one sentence each. Other packs stand in."""
+    """What it has not got at these speeds, one sentence each. Other packs stand in."""
     problems: tuple[str, ...]
     """What is wrong with what it has, one sentence each."""
 
@@ -70,7 +72,7 @@ def check_pack(folder: Path) -> PackReport:
         covered += 1
         if spoken.text_sha256 not in {None, hashlib.sha256(text.encode()).hexdigest()}:
             problems.append(f"{line}: the text has changed since, it is now: {text}")
-        for speed in Speed:
+        for speed in manifest.speeds:
             if spoken.at(speed) is None:
                 lacking.append(f"{line}: not in the pack at {speed} speed: {text}")
                 continue
@@ -81,7 +83,14 @@ def check_pack(folder: Path) -> PackReport:
             except (VoiceLineMissing, SoundUnreadable) as error:
                 problems.append(f"{error} ({speed} speed)")
     return PackReport(
-        manifest.name, manifest.language, len(texts), covered, round(length, 1), tuple(lacking), tuple(problems)
+        manifest.name,
+        manifest.language,
+        len(texts),
+        covered,
+        round(length, 1),
+        manifest.speeds,
+        tuple(lacking),
+        tuple(problems),
     )
 
 

@@ -30,6 +30,8 @@ from device.lines import texts_to_speak
 _PROGRAM: Final = "espeak-ng"
 _INSTALL: Final = "install the Debian package espeak-ng"
 _TIMEOUT_S: Final = 60.0
+_BESIDE: Final = (".txt",)
+"""What may lie beside recordings: the script."""
 _LICENCE: Final = "Apache-2.0; output of espeak-ng (GPL-3.0-or-later, section 2: output is not covered), see NOTICE"
 
 
@@ -126,7 +128,7 @@ def import_recordings(recordings: Path, folder: Path, about: About) -> Made:
 
     Args:
         recordings: a folder with `LINE.wav` (or flac, ogg, opus) for speech at normal speed, and `slow/LINE.wav` for slow speech. Any
-            sample rate, one channel or more. What is not there is left to other packs.
+            sample rate, one channel or more. What is not there is left to other packs; other files are named.
         folder: made where it is not there; a pack in it is replaced.
         about: what the manifest says.
 
@@ -139,6 +141,11 @@ def import_recordings(recordings: Path, folder: Path, about: About) -> Made:
         f"{path.relative_to(recordings)}: no line has this id, left out; `voice lines` lists them"
         for path in sorted(recordings.rglob("*"))
         if path.is_file() and path.suffix in SUFFIXES and path.stem not in texts
+    ]
+    problems += [
+        f"{path.relative_to(recordings)}: cannot be read, left out; save it as WAV, FLAC or Opus"
+        for path in sorted(recordings.rglob("*"))
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in (*SUFFIXES, *_BESIDE)
     ]
 
     def sounds(line: str, _text: str) -> Iterator[tuple[Speed, Samples]]:
@@ -153,7 +160,10 @@ def import_recordings(recordings: Path, folder: Path, about: About) -> Made:
             except OSError as error:
                 problems.append(f"{path.relative_to(recordings)}: cannot be read: {error.strerror}, left out")
 
-    made = _make(folder, about, sounds, language=about.language, compression=RECORDED_COMPRESSION)
+    try:
+        made = _make(folder, about, sounds, language=about.language, compression=RECORDED_COMPRESSION)
+    except VoicePackInvalid as error:
+        raise VoicePackInvalid("\n".join([str(error), *problems])) from error
     return Made(made.lines, made.files, made.size_bytes, tuple(problems))
 
 

@@ -162,28 +162,47 @@ def test_recordings_that_cannot_be_used_are_named_and_the_others_kept(cli, tmp_p
     write(recordings / "wellcome.wav", recording())
     write(recordings / "light.wav", np.zeros((44_100, 2)))
     (recordings / "watch.wav").write_bytes(b"RIFF")
+    (recordings / "slow").mkdir()
+    (recordings / "slow" / "welcome.m4a").write_bytes(b"ftyp")
+    (recordings / "script.txt").write_text("welcome")
     result = cli("import", recordings, "--out", tmp_path / "hakka", *ABOUT)
     assert result.exit_code == 1
     for problem in (
         "wellcome.wav: no line has this id, left out; `voice lines` lists them",
         "light.wav: silent, left out",
         "watch.wav: no sound file that can be read (Ogg Opus, FLAC or WAV), left out",
+        "slow/welcome.m4a: cannot be read, left out; save it as WAV, FLAC or Opus",
     ):
         assert problem in result.output
+    assert "script.txt" not in result.output
     assert list(VoicePack.open(tmp_path / "hakka").manifest.lines) == ["welcome"]
 
 
 def test_an_import_without_recordings_or_with_a_bad_name_makes_nothing(cli, tmp_path):
     assert cli("import", tmp_path / "none", "--out", tmp_path / "out", *ABOUT).exit_code == 2
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "welcome.mp3").write_bytes(b"ID3")
     result = cli("import", tmp_path / "empty", "--out", tmp_path / "out", *ABOUT)
     assert (result.exit_code, "no line could be used" in result.output) == (1, True)
+    assert "welcome.mp3: cannot be read" in result.output
     write(tmp_path / "some" / "welcome.wav", recording())
     result = cli(
         "import", tmp_path / "some", "--out", tmp_path / "out", *["Hakka!" if a == "hakka" else a for a in ABOUT]
     )
     assert (result.exit_code, "name: " in result.output) == (1, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_whole_pack_at_normal_speed_is_in_order_and_one_that_means_to_be_slow_too_is_not(tmp_path, cli):
+    for line in texts_to_speak("zh-hak"):
+        write(tmp_path / "recordings" / f"{line}.wav", recording())
+    assert cli("import", tmp_path / "recordings", "--out", tmp_path / "hakka", *ABOUT).exit_code == 0
+    whole = cli("check", tmp_path / "hakka")
+    assert (whole.exit_code, "normal speed only" in whole.output) == (0, True)
+    write(tmp_path / "recordings" / "slow" / "one_moment.wav", recording())
+    assert cli("import", tmp_path / "recordings", "--out", tmp_path / "hakka", *ABOUT).exit_code == 0
+    slow = cli("check", tmp_path / "hakka")
+    assert (slow.exit_code, "light: not in the pack at slow speed" in slow.output) == (1, True)
 
 
 def test_a_check_names_what_is_wrong(few_lines, tmp_path, cli):
