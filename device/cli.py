@@ -173,7 +173,7 @@ def certify(
         if witness is not None:
             parse_witness(witness)
         if not frames.exists():
-            _fail(f"clip {frames.name}: no such file", USAGE)
+            _fail(f"clip {frames}: no such file", USAGE)
         picture = None
         if reference is not None:
             picture = reference_picture(reference, CaptureKind(reference_kind.value))
@@ -694,14 +694,16 @@ def _describe(result: ClipResult) -> str:
     return "\n".join(lines)
 
 
-def _load(config: Path) -> Settings:
+def _load(config: Path, *, or_else: str = "") -> Settings:
+    """Read the settings; where the default file is not there, say which options name another, or do without."""
     from device.errors import SettingsInvalid
     from device.settings import load_settings
 
     try:
         return load_settings(config)
     except SettingsInvalid as error:
-        _fail(str(error), BAD_SETTINGS)
+        is_default_missing = config == _DEFAULT_CONFIG and not config.exists()
+        _fail(f"{error}{f'; name another with --config{or_else}' if is_default_missing else ''}", BAD_SETTINGS)
 
 
 def _slip_checker(config: Path, fleet: Path | None) -> tuple[FleetIdentity, Sequence[str], DeviceTime]:
@@ -717,7 +719,7 @@ def _slip_checker(config: Path, fleet: Path | None) -> tuple[FleetIdentity, Sequ
             identity = FleetIdentity.parse(fleet.read_bytes())
             identity.signing_key.key()
             return identity, ("zh", "en"), moment_of_system()
-        settings = _load(config)
+        settings = _load(config, or_else=", or --fleet FILE")
         identity = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
         return identity, settings.terminal.languages, SystemClock(settings.clock_path).now()
     except OSError as error:

@@ -64,9 +64,9 @@ def load_or_make_key(path: Path) -> bytes:
             _make_key(path)
         key = path.read_bytes()
     except OSError as error:
-        raise KeyUnusable(f"key file {path.name}: {error.strerror}") from error
+        raise KeyUnusable(f"key file {path}: {error.strerror}") from error
     if len(key) != KEY_BYTES:
-        raise KeyUnusable(f"key file {path.name}: {len(key)} bytes, {KEY_BYTES} expected")
+        raise KeyUnusable(f"key file {path}: {len(key)} bytes, {KEY_BYTES} expected")
     return key
 
 

@@ -413,7 +413,7 @@ class SqliteReferenceStore:
             self._sealer.open(row[0], bound_to=_CHECK)
         except StoreUnusable as error:
             raise KeyUnusable(
-                f"key file {key_path.name}: not the key of roster {self._path};"
+                f"key file {key_path}: not the key of roster {self._path};"
                 " put the right key back, or delete the roster and the fleet sends it anew"
             ) from error
 

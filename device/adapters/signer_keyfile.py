@@ -41,14 +41,10 @@ def load_private_key(path: Path) -> PrivateKey:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise KeyUnusable(
-            f"key file {path.name}: {error.strerror}; make it with lifecert-provision identity"
-        ) from error
+        raise KeyUnusable(f"key file {path}: {error.strerror}; make it with lifecert-provision identity") from error
     # The group may read: systemd grants a service its credentials through an access list, which shows as group rights.
     if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise KeyUnusable(
-            f"key file {path.name}: mode {stat.filemode(mode)}, everybody can read or change it; chmod 600"
-        )
+        raise KeyUnusable(f"key file {path}: mode {stat.filemode(mode)}, everybody can read or change it; chmod 600")
     try:
         return PrivateKey.load(path)
     except ProtocolError as error:
@@ -68,12 +64,12 @@ def load_fleet_identity(path: Path, *, fleet_id: str) -> FleetIdentity:
             identity.sealing_key.key()
     except OSError as error:
         raise KeyUnusable(
-            f"{path.name}: {error.strerror}; put it there with lifecert-provision accept-fleet"
+            f"fleet identity {path}: {error.strerror}; put it there with lifecert-provision accept-fleet"
         ) from error
     except ProtocolError as error:
-        raise KeyUnusable(f"{path.name}: {error}") from error
+        raise KeyUnusable(f"fleet identity {path}: {error}") from error
     if identity.fleet_id != fleet_id:
         raise KeyUnusable(
-            f"{path.name}: identity of fleet {identity.fleet_id!r}, this terminal belongs to {fleet_id!r}"
+            f"fleet identity {path}: of fleet {identity.fleet_id!r}, this terminal belongs to {fleet_id!r}"
         )
     return identity

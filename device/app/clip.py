@@ -70,7 +70,7 @@ def picture_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CameraUnavailable(f"image {path.name}: cannot be read: {error.strerror}") from error
+        raise CameraUnavailable(f"image {path}: cannot be read: {error.strerror}") from error
 
 
 class TrackReport(BaseModel):

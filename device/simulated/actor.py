@@ -156,7 +156,7 @@ def open_actor(path: Path, *, is_looped: bool = True) -> Actor:
     beside = path if path.suffix == ".toml" else path.with_suffix(".toml")
     if not beside.is_file() or path.is_dir():
         if path.suffix == ".toml":
-            raise ClipInvalid(f"clip description {path.name}: no such file")
+            raise ClipInvalid(f"clip description {path}: no such file")
         clip = Clip(path)
         return Recording(clip, rate=clip.rate, hold=1, is_looped=is_looped)
     if isinstance(describe(beside), LayeredDescription):
@@ -205,7 +205,7 @@ def portrait(path: Path) -> Pixels:
 
 def _live(path: Path, description: AnyDescription) -> LiveActor:
     if not isinstance(description, LiveDescription):
-        raise ClipInvalid(f"clip description {path.name}: kind: live expected")
+        raise ClipInvalid(f"clip description {path}: kind: live expected")
     return LiveActor(list(Clip(path.parent / description.clip).pictures()), description, name=path.name)
 
 
@@ -213,7 +213,7 @@ def _read(path: Path) -> AnyDescription:
     try:
         return _DESCRIPTION.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ClipInvalid(f"clip description {path.name}: cannot be read: {error}") from error
+        raise ClipInvalid(f"clip description {path}: cannot be read: {error}") from error
     except ValidationError as error:
         raise unusable(path, error) from error
 

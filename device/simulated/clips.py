@@ -33,7 +33,7 @@ class Clip:
         if path.is_dir():
             self._images = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
             if not self._images:
-                raise CameraUnavailable(f"image folder {path.name}: no image in it")
+                raise CameraUnavailable(f"image folder {path}: no image in it")
             self.rate = FOLDER_RATE
         else:
             self._images = []
@@ -62,7 +62,7 @@ class Clip:
         finally:
             video.release()
         if count == 0:
-            raise CameraUnavailable(f"video {self.path.name}: no frame can be decoded")
+            raise CameraUnavailable(f"video {self.path}: no frame can be decoded")
         if stated > 0 and count < stated:
             logger.warning("video ends early frames=%d stated=%d", count, int(stated))
 
@@ -76,7 +76,7 @@ def read_image(path: Path) -> Pixels:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CameraUnavailable(f"image {path.name}: cannot be read: {error.strerror}") from error
+        raise CameraUnavailable(f"image {path}: cannot be read: {error.strerror}") from error
     return decode_image(content, name=path.name)
 
 
@@ -108,7 +108,7 @@ def _probe_rate(path: Path) -> float:
     is_read, _ = video.read()
     video.release()
     if not is_read:
-        raise CameraUnavailable(f"video {path.name}: no frame can be decoded; damaged or truncated")
+        raise CameraUnavailable(f"video {path}: no frame can be decoded; damaged or truncated")
     return rate if _RATES[0] <= rate <= _RATES[1] else FOLDER_RATE
 
 
@@ -116,11 +116,11 @@ def _open(path: Path) -> cv2.VideoCapture:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise CameraUnavailable(f"video {path.name}: cannot be read: {error.strerror}") from error
+        raise CameraUnavailable(f"video {path}: cannot be read: {error.strerror}") from error
     if size == 0:
-        raise CameraUnavailable(f"video {path.name}: the file is empty")
+        raise CameraUnavailable(f"video {path}: the file is empty")
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not video.isOpened():
         video.release()
-        raise CameraUnavailable(f"video {path.name}: cannot be opened; damaged or not a video")
+        raise CameraUnavailable(f"video {path}: cannot be opened; damaged or not a video")
     return video

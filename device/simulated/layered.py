@@ -133,14 +133,14 @@ def open_layered(path: Path) -> LayeredClip:
     """
     description = _read(path)
     if not isinstance(description, LayeredDescription):
-        raise ClipInvalid(f"clip description {path.name}: kind: layered expected")
+        raise ClipInvalid(f"clip description {path}: kind: layered expected")
     moments = tuple(
         split(picture, description.scale, name=path.name) for picture in Clip(path.parent / description.clip).pictures()
     )
     segments = description.segments
     used = {*segments.idle, *(index for action in Action for index in segments.of(action))}
     if max(used) >= len(moments):
-        raise ClipInvalid(f"clip description {path.name}: picture {max(used)} named, the clip has {len(moments)}")
+        raise ClipInvalid(f"clip description {path}: picture {max(used)} named, the clip has {len(moments)}")
     return LayeredClip(path.stem, description, moments)
 
 
@@ -154,7 +154,7 @@ def open_screen(path: Path) -> Screen:
     """
     description = _read(path)
     if not isinstance(description, ScreenDescription):
-        raise ClipInvalid(f"clip description {path.name}: kind: screen expected")
+        raise ClipInvalid(f"clip description {path}: kind: screen expected")
     picture = read_image(path.parent / description.picture)
     return Screen(path.stem, description, split(picture, description.scale, name=path.name))
 
@@ -192,7 +192,7 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ClipInvalid(f"clip description {path.name}: cannot be read: {error}") from error
+        raise ClipInvalid(f"clip description {path}: cannot be read: {error}") from error
 
 
 def _checked(content: dict[str, Any], path: Path) -> LayeredDescription | ScreenDescription:
@@ -207,4 +207,4 @@ def unusable(path: Path, error: ValidationError) -> ClipInvalid:
     first = error.errors()[0]
     # A description of an unknown kind is wrong as a whole; what is wrong in it is its kind.
     where = ".".join(str(part) for part in first["loc"]) or "kind"
-    return ClipInvalid(f"clip description {path.name}: {where}: {first['msg']}")
+    return ClipInvalid(f"clip description {path}: {where}: {first['msg']}")

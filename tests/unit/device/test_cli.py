@@ -44,6 +44,14 @@ def test_bad_settings_end_with_78_and_every_problem(tmp_path, command):
     assert call(command, "--config", str(tmp_path / "none.toml")).exit_code == 78
 
 
+def test_a_missing_default_settings_file_is_told_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("device.cli._DEFAULT_CONFIG", tmp_path / "terminal.toml")
+    result = call("outbox", "list", "--config", str(tmp_path / "terminal.toml"))
+    assert (result.exit_code, "No such file or directory; name another with --config" in result.stderr) == (78, True)
+    result = call("verify-slip", "X", "--config", str(tmp_path / "terminal.toml"))
+    assert (result.exit_code, "name another with --config, or --fleet FILE" in result.stderr) == (78, True)
+
+
 def test_wrong_usage_ends_with_2():
     assert call("certify").exit_code == 2
     assert call("features", "/nowhere/picture.png").exit_code == 2
