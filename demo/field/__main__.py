@@ -8,7 +8,9 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from demo.field.story import Field
 from demo.processes import DemoError
@@ -40,7 +42,19 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
     found["seconds"] = round(time.monotonic() - began, 1)
     sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    _say(in_words(found))
     return 1 if any(found[name] for name in WRONG) else 0
+
+
+def in_words(found: Mapping[str, Any]) -> str:
+    """Return in one line what the figures mean: why the fleet may have more outcomes than were shown, and what is wrong."""
+    cut = found["power_losses"]
+    left = found["stored"] - found["served"]
+    wrong = [f"{found[name]} {name.replace('_', ' ')}" for name in WRONG if found[name]]
+    return (
+        f"{found['sessions']} sessions; {cut} told nobody because power went, and {left} of these left a record all the same; "
+        + (", ".join(wrong) if wrong else "nothing lost, nothing doubled")
+    )
 
 
 def _say(line: str) -> None:

@@ -26,6 +26,7 @@ def test_nothing_is_lost_doubled_or_miscounted_in_days_without_network() -> None
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout
     found = json.loads(done.stdout)
     assert found["sessions"] == 60
+    assert done.stderr.rstrip().endswith("nothing lost, nothing doubled")
     assert {name: found[name] for name in WRONG} == dict.fromkeys(WRONG, 0)
     assert found["served"] == found["sessions"] - found["power_losses"] == sum(found["outcomes"].values())
     assert found["served"] <= found["stored"] <= found["sessions"]

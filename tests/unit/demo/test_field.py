@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.field.__main__ import WRONG, in_words
 from demo.field.story import Field, LinkAtFleet, outcome_errors
 
 SERVED = Counter({"certified": 2, "case_special": 1})
@@ -47,3 +48,11 @@ def test_a_counter_that_is_wrong_or_not_there_is_an_error(
     field._stored, field._confirmed = 3, 1
     field._take({"stored": 3, "confirmed": 1, "shown": shown, "shows_counts": shows_counts, "up_s": 0})
     assert field.tally.counter_errors == errors
+
+
+def test_the_last_line_says_why_the_fleet_has_more_outcomes_than_were_shown_and_what_is_wrong() -> None:
+    found = {"sessions": 500, "served": 497, "stored": 499, "power_losses": 3} | dict.fromkeys(WRONG, 0)
+    assert in_words(found) == (
+        "500 sessions; 3 told nobody because power went, and 2 of these left a record all the same; nothing lost, nothing doubled"
+    )
+    assert in_words(found | {"lost": 1, "counter_errors": 2}).endswith("; 1 lost, 2 counter errors")
