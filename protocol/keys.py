@@ -110,9 +110,9 @@ class PrivateKey:
         try:
             key = ECKey.import_key(path.read_bytes())
         except (OSError, JoseError, ValueError) as error:
-            raise Malformed(f"key file {path.name}: cannot be read as a private key") from error
+            raise Malformed(f"key file {path}: cannot be read as a private key") from error
         if not key.is_private or key.as_dict(private=False)["crv"] != CURVE:
-            raise Malformed(f"key file {path.name}: not a {CURVE} private key")
+            raise Malformed(f"key file {path}: not a {CURVE} private key")
         return cls(key)
 
     def save(self, path: Path) -> None:
