@@ -301,7 +301,7 @@ def import_subjects(
     with _open(config) as fleet:
         now = fleet.clock()
         rows = read_rows(file, today=day_of(now, fleet.settings.zone()))
-        done = import_rows(fleet.database, fleet.keys, rows, now=now)
+        done = import_rows(fleet.database, fleet.keys, rows, now=now, zone=fleet.settings.zone())
         if as_json:
             _print_json(
                 {
@@ -732,6 +732,7 @@ def rebuild_status(config: Config = _CONFIG, as_json: AsJson = False) -> None:
             fleet.database,
             judging=partial(settling(fleet).judge_anew, now=fleet.clock()),
             zone=fleet.settings.zone(),
+            clock=fleet.clock,
         )
         if as_json:
             _print_json({"statuses": total})

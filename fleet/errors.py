@@ -49,3 +49,7 @@ class PictureRefused(FleetError):
 
 class StickUnusable(FleetError):
     """A courier stick that cannot be worked on; the message says what to do."""
+
+
+class CheckFailed(FleetError):
+    """What was to be checked is not what it should be; the message says where."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Literal
 
 from protocol import base64url
 from protocol.errors import Malformed
@@ -112,7 +113,23 @@ def check_digit(first_17: str) -> str:
 
 def birth_year(document: IdentityDocument) -> int | None:
     """Return the year of birth that the number says, by which people of one name are told apart; None where it leaves it open."""
-    return int(document.number[6:10]) if document.kind in _DATED and len(document.number) == _DATED_LENGTH else None
+    born = birth_date(document)
+    return None if born is None else born.year
+
+
+def birth_date(document: IdentityDocument) -> date | None:
+    """Return the date of birth that the number says; None where it leaves it open."""
+    if document.kind not in _DATED or len(document.number) != _DATED_LENGTH:
+        return None
+    digits = document.number[6:14]
+    return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+
+
+def sex(document: IdentityDocument) -> Literal["female", "male"] | None:
+    """Return the sex that the number says: its last order digit is odd for men. Source: GB 11643-1999, order code."""
+    if document.kind not in _DATED or len(document.number) != _DATED_LENGTH:
+        return None
+    return "male" if int(document.number[16]) % 2 else "female"
 
 
 @dataclass(frozen=True, slots=True)

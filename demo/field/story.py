@@ -278,7 +278,13 @@ resend_after_s = 10
         people = self._folder / "people.csv"
         rows = [f"{number},Person {n},east,pension,retired,2001-04-01" for n, number in enumerate(self._numbers)]
         people.write_text("\n".join(["document_number,name,area,scheme,category,benefit_start", *rows]) + "\n")
-        import_rows(fleet.database, fleet.keys, read_rows(people, today=self._begin.date()), now=self._begin)
+        import_rows(
+            fleet.database,
+            fleet.keys,
+            read_rows(people, today=self._begin.date()),
+            now=self._begin,
+            zone=fleet.settings.zone(),
+        )
         found = read_registration(registration.read_bytes())
         with fleet.database.begin() as connection:
             terminals.add_terminal(

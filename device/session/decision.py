@@ -30,8 +30,7 @@ from protocol.evidence import EvidenceResult, fuse
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, Policy
 from protocol.records import Purpose
-from protocol.rules.certification import certified_until
-from protocol.rules.pack import ROLLING_12_MONTHS
+from protocol.rules.days import add_months
 
 NO_POLICY = "none"
 """Stands in a record for the policy version when no policy was in force."""
@@ -98,8 +97,7 @@ def decide(facts: Facts) -> Verdict:
     reasons = _reasons(facts)
     outcome = _outcome(facts, reasons)
     if outcome is Outcome.CERTIFIED and facts.day is not None:
-        until = certified_until(facts.day, ROLLING_12_MONTHS)
-        return Verdict(outcome, (), until, ROLLING_12_MONTHS.pack_id)
+        return Verdict(outcome, (), add_months(facts.day, 12), "SX-2018")
     return Verdict(outcome, reasons)
 
 

@@ -11,13 +11,12 @@ from pydantic import BaseModel, ConfigDict
 
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
-from fleet.status.projection import state_on
 from fleet.store import console
 from fleet.store.database import Database
 from fleet.store.links import gaps
 from fleet.store.records import record_of
 from protocol.explain import explain, explain_measures
-from protocol.rules.certification import CertificationState
+from protocol.rules.obligations import CertificationState
 
 Limit = Annotated[int, Query(ge=1, le=console.MAX_PAGE)]
 Id = Annotated[str | None, Query(max_length=64, pattern=r"^[a-z0-9-]+$")]
@@ -144,7 +143,7 @@ def api_router(
             SubjectView(
                 subject_id=line.subject_id,
                 area=line.area,
-                state=state_on(line.last_pass_day, today),
+                state=line.state_on(today),
                 last_pass_day=line.last_pass_day,
                 certified_until=line.certified_until,
                 last_outcome=line.last_outcome,

@@ -16,7 +16,7 @@ from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, open
 from fleet.staff import registry
 from fleet.staff.registry import Given
 from fleet.store.operators import all_operators
-from protocol.rules.certification import add_months
+from protocol.rules.days import add_months
 from protocol.staff import Role
 
 _VALID_MONTHS = 12

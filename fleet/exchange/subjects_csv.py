@@ -8,18 +8,20 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from fleet.clock import day_of
 from fleet.errors import ImportRefused
 from fleet.keys import FleetKeys
+from fleet.status.projection import project
 from fleet.store import rosters, subjects
 from fleet.store.database import Database
 from fleet.store.subjects import Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
-from protocol.documents import DocumentKind, IdentityDocument, claim_token, parse_document
+from protocol.documents import DocumentKind, IdentityDocument, birth_date, claim_token, parse_document, sex
 from protocol.errors import ProtocolError
 from protocol.names import normal_name
 
@@ -107,7 +109,9 @@ def read_rows(path: Path, *, today: date) -> list[SubjectRow]:
     return rows
 
 
-def import_rows(database: Database, keys: FleetKeys, rows: Sequence[SubjectRow], *, now: datetime) -> Imported:
+def import_rows(
+    database: Database, keys: FleetKeys, rows: Sequence[SubjectRow], *, now: datetime, zone: tzinfo
+) -> Imported:
     """Store rows in one transaction and bring the rosters up to date.
 
     Raises:
@@ -127,6 +131,7 @@ def import_rows(database: Database, keys: FleetKeys, rows: Sequence[SubjectRow],
             counts[what] += 1
             ids.append(subject.subject_id)
         rosters.refresh(connection)
+        project(connection, ids, zone=zone, today=day_of(now, zone))
     return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids))
 
 
@@ -150,7 +155,9 @@ def _save(
     subject = known
     if subject is None or not same_person:
         sealed = keys.cipher.encrypt(row.name, subject_id=subject_id, field_name="name")
-        subject = StoredSubject(subject_id, token, row.area, sealed, document)
+        subject = StoredSubject(
+            subject_id, token, row.area, sealed, document, birth_date(row.document), sex(row.document)
+        )
         subjects.save_subject(connection, subject, now=now)
     same_benefit = benefits.setdefault(subject_id, {}).get(row.benefit.scheme) == row.benefit
     if not same_benefit:

@@ -41,7 +41,7 @@ from fleet.references.rosters import RosterIssuer
 from fleet.staff.lists import RESEND_AFTER as STAFF_RESEND_AFTER
 from fleet.staff.lists import StaffIssuer
 from fleet.status.background import Background, background_of
-from fleet.status.projection import project
+from fleet.status.projection import project, reproject_outdated
 from fleet.store import cards, cases, links, made, operators, policies, quarantine, rosters, terminals
 from fleet.store.cases import Arrived
 from fleet.store.database import Database
@@ -259,7 +259,7 @@ class Handler:
             return self._staff(connection, wanted, self._clock(), anew=anew)
 
     def clean(self) -> None:
-        """Delete pictures and features whose time is over.
+        """Do what time alone asks for: delete pictures and features whose time is over, go over to the rule packs of the day.
 
         Raises:
             DatabaseUnavailable: as any transaction.
@@ -272,6 +272,8 @@ class Handler:
             features = made.forget_unclaimed(connection, received_before=now - UNCLAIMED)
         if pictures or features:
             logger.info("deleted pictures=%d features=%d", pictures, features)
+        if projected := reproject_outdated(self._database, zone=self._zone, clock=self._clock):
+            logger.info("other rule packs hold today projected=%d", projected)
 
     def attestations_from(self) -> date:
         """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""
@@ -517,7 +519,7 @@ class _Batch:
         cases.add_photos(self._connection, [item.link for item in fresh if isinstance(item.link, CaseRecord)])
         who = {subject for subject in touched if subject is not None}
         self._settle(fresh, who)
-        project(self._connection, sorted(who), zone=self._zone)
+        project(self._connection, sorted(who), zone=self._zone, today=day_of(self._now, self._zone))
 
     def _settle(self, fresh: list[AdmittedLink], who: set[str]) -> None:
         """Keep the references that the fresh links brought, and look again at the subjects whose references hang on these links."""

@@ -37,7 +37,7 @@ from protocol.reference_card import (
     card_text,
 )
 from protocol.references import CaptureKind, Reference, encode_features, protect, rekey
-from protocol.rules.certification import add_months
+from protocol.rules.days import add_months
 
 CARD_KEYS_VALIDITY = timedelta(days=180)
 """How long a terminal may open cards without hearing of its fleet: half of the yearly certification. A roster's two weeks would leave a

@@ -23,7 +23,7 @@ from protocol.capture import FeatureReport
 from protocol.documents import claim_token, parse_document
 from protocol.errors import ProtocolError
 from protocol.references import CaptureKind, LegalBasis, Reference, encode_features, protect
-from protocol.rules.certification import add_months
+from protocol.rules.days import add_months
 
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
 """Largest picture taken: ten times the limit agencies set for photos (R1-17, 2 MB), so that a camera's original fits."""

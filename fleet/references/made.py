@@ -33,7 +33,7 @@ from protocol.events import TerminalEvent
 from protocol.policy import Policy
 from protocol.records import CertificationRecord, SealedReference
 from protocol.references import CaptureKind, Reference
-from protocol.rules.certification import add_months
+from protocol.rules.days import add_months
 
 UNCLAIMED = timedelta(days=30)
 """How long features of somebody whom the fleet does not know are kept: twice the review clock of R6-2, in which a person can find out."""

@@ -1,123 +1,143 @@
-"""Projects records on certification statuses, by one rule: twelve months since the last pass (R2-5).
+"""Projects what is stored on certification statuses, by the rule packs in force.
 
-A status is a function of the stored records and of what each is worth (`fleet.admission.judge`). Ingest judges a record when it arrives
-and projects the subjects of a batch inside the batch's transaction; `rebuild` judges and projects everybody by the same functions,
-and gives the same rows unless the fleet knows more than then: a policy that was put back, a setting that was changed. Which state a
-person is in on a day is not stored: it follows from the day of the last pass by `state_on`.
+An obligation is what one pack asks of one benefit next; a status is the strictest of a subject's obligations. Both are functions of the
+acts (passes of records that count, and what `fleet.store.acts` holds), the benefits and the packs that hold today. Ingest judges a record
+when it arrives and projects the subjects of a batch inside the batch's transaction; `rebuild` judges and projects everybody by the same
+functions, and gives the same rows unless the fleet knows more than then: a policy that was put back, a setting that was changed, a
+pack that has begun. Which state a person is in on a day is not stored: it follows from the stored days by `state_of`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, tzinfo
+from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
-from fleet.clock import day_of
+from fleet.clock import Clock, day_of
+from fleet.store.acts import acts_of
+from fleet.store.areas import parents_above
 from fleet.store.database import Database
+from fleet.store.packs import shelf_of
 from fleet.store.subjects import lock_subjects
-from protocol.rules.certification import CertificationState, certification_state, certified_until
-from protocol.rules.pack import ROLLING_12_MONTHS, RulePack
+from protocol.rules.acts import Act
+from protocol.rules.obligations import Entitled, Obligation, obligation, strictest
+from protocol.rules.shelf import Shelf, ancestors_in
 
 _CHUNK = 1000
 """Subjects in one transaction of a rebuild."""
+UNLISTED = ""
+"""Stands for the scheme of somebody who is on no list of benefits: the default pack holds for them."""
 
 
-def project(
-    connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, pack: RulePack = ROLLING_12_MONTHS
-) -> int:
-    """Work out the statuses of these subjects from their records; return how many have one.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a pack asks of one benefit of one subject."""
+
+    subject_id: str
+    scheme: str
+    obligation: Obligation
+
+
+def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, today: date) -> int:
+    """Work out obligations and statuses of these subjects; return how many there are.
 
     The subjects are locked first: of two transactions with records of one subject, the second sees what the first committed.
     """
-    known = lock_subjects(connection, subject_ids)
+    known = sorted(lock_subjects(connection, subject_ids))
     if not known:
         return 0
-    ids = {"ids": sorted(known)}
-    connection.execute(text("DELETE FROM statuses WHERE subject_id = ANY(:ids)"), ids)
-    rows = connection.execute(text(_SUMMARY), ids).all()
-    columns: dict[str, list[object]] = {name: [] for name, _ in _COLUMNS}
-    for row in rows:
-        for name, value in _status(row, zone, pack).items():
-            columns[name].append(value)
-    names = ", ".join(name for name, _ in _COLUMNS)
-    arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS)
-    connection.execute(text(f"INSERT INTO statuses ({names}) SELECT * FROM unnest({arrays})"), columns)  # noqa: S608 - our own column list
+    asked = obligations_of(connection, known, shelf_of(connection), zone=zone, today=today)
+    for name in ("obligations", "statuses"):
+        connection.execute(text(f"DELETE FROM {name} WHERE subject_id = ANY(:ids)"), {"ids": known})  # noqa: S608 - our own names
+    _insert(connection, "obligations", _OBLIGATION, [_obligation_row(each) for each in asked])
+    by_subject: dict[str, list[Obligation]] = {}
+    for each in asked:
+        by_subject.setdefault(each.subject_id, []).append(each.obligation)
+    records = {row.subject_id: row for row in connection.execute(text(_RECORDS), {"ids": known})}
+    rows = []
+    for subject_id in known:
+        worst = strictest(by_subject[subject_id])
+        if worst is not None:
+            rows.append(_status_row(subject_id, worst, records[subject_id], zone))
+    _insert(connection, "statuses", _STATUS, rows)
     return len(rows)
+
+
+def obligations_of(
+    connection: Connection, subject_ids: Sequence[str], shelf: Shelf, *, zone: tzinfo, today: date
+) -> list[Asked]:
+    """Return what the packs of a shelf ask of these subjects; nothing is stored.
+
+    Args:
+        connection: where to read acts, benefits and areas.
+        subject_ids: whom.
+        shelf: the packs; another than the one in force answers "what if".
+        zone: where a day ends.
+        today: decides which version of a pack holds.
+    """
+    benefits = connection.execute(text(_BENEFITS), {"ids": list(subject_ids), "unlisted": UNLISTED}).all()
+    above = ancestors_in(parents_above(connection, {row.region for row in benefits}))
+    acts: dict[str, list[Act]] = acts_of(connection, subject_ids, zone=zone)
+    found: list[Asked] = []
+    for row in benefits:
+        started = row.started or day_of(row.created_at, zone)
+        entitled = Entitled(started, row.birth_date)
+        held = shelf.packs_for(row.scheme, row.category, above(row.region), today)
+        own = acts.get(row.subject_id, ())
+        found += [Asked(row.subject_id, row.scheme, obligation(pack, entitled, own)) for pack in held]
+    return found
 
 
 Judging = Callable[[Connection, Sequence[str]], None]
 """Judges all records of some subjects anew; may lock terminals first."""
 
 
-def rebuild(database: Database, *, judging: Judging, zone: tzinfo) -> int:
+def rebuild(database: Database, *, judging: Judging, zone: tzinfo, clock: Clock) -> int:
     """Judge every pass and work out every status anew, some subjects at a time, while ingest goes on; return how many there are.
 
     Raises:
         DatabaseUnavailable: as any transaction.
     """
     total = 0
-    for chunk in _chunks(database):
+    for chunk in subject_chunks(database):
         with database.begin() as connection:
             # Records before subjects, the order in which ingest locks them.
             judging(connection, chunk)
-            total += project(connection, chunk, zone=zone)
+            total += project(connection, chunk, zone=zone, today=day_of(clock(), zone))
     return total
 
 
-def state_on(last_pass_day: date | None, today: date, pack: RulePack = ROLLING_12_MONTHS) -> CertificationState:
-    """Return the certification state on a day."""
-    return certification_state(last_pass_day, today, pack)
+def reproject_outdated(database: Database, *, zone: tzinfo, clock: Clock) -> int:
+    """Project whoever is still held to a version of a pack that has begun or ended meanwhile; return how many statuses that made.
+
+    Raises:
+        DatabaseUnavailable: as any transaction.
+    """
+    today = day_of(clock(), zone)
+    with database.begin() as connection:
+        held = " ".join(f"{pack.pack_id}/{pack.version}" for pack in shelf_of(connection).on(today))
+        known = connection.execute(text("SELECT packs FROM projected_with")).scalar_one_or_none()
+    if held == known:
+        return 0
+    total = 0
+    for chunk in subject_chunks(database):
+        with database.begin() as connection:
+            total += project(connection, chunk, zone=zone, today=today)
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO projected_with (packs) VALUES (:packs) ON CONFLICT (only_row) DO UPDATE SET packs = EXCLUDED.packs"
+            ),
+            {"packs": held},
+        )
+    return total
 
 
-# A pass counts if the record's claim token is the subject's own and its chain is not broken. Ties are broken by terminal and counter, so
-# that the same records give the same row in whatever order they came.
-_SUMMARY = """
-SELECT s.subject_id, p.pass_at, p.record_id AS pass_record, l.record_id AS last_record, l.outcome, l.event_at,
-    (SELECT count(*) FROM records c WHERE c.subject_id = s.subject_id) AS records
-FROM subjects s
-JOIN LATERAL (
-    SELECT record_id, outcome, event_at FROM records r WHERE r.subject_id = s.subject_id
-    ORDER BY event_at DESC, terminal_id DESC, counter DESC LIMIT 1
-) l ON true
-LEFT JOIN LATERAL (
-    SELECT r.record_id, r.pass_at FROM records r JOIN links k ON k.record_id = r.record_id
-    WHERE r.subject_id = s.subject_id AND r.pass_at IS NOT NULL AND k.chain <> 'broken' AND r.claim_token = s.claim_token
-    ORDER BY r.pass_at DESC, r.terminal_id DESC, r.counter DESC LIMIT 1
-) p ON true
-WHERE s.subject_id = ANY(:ids)
-"""
-_COLUMNS = (
-    ("subject_id", "text"),
-    ("last_pass_at", "timestamptz"),
-    ("last_pass_record", "text"),
-    ("last_pass_day", "date"),
-    ("certified_until", "date"),
-    ("rule_pack", "text"),
-    ("last_record", "text"),
-    ("last_outcome", "text"),
-    ("last_event_at", "timestamptz"),
-    ("records", "bigint"),
-)
-
-
-def _status(row: Row[tuple[object, ...]], zone: tzinfo, pack: RulePack) -> dict[str, object]:
-    day = None if row.pass_at is None else day_of(row.pass_at, zone)
-    return {
-        "subject_id": row.subject_id,
-        "last_pass_at": row.pass_at,
-        "last_pass_record": row.pass_record,
-        "last_pass_day": day,
-        "certified_until": None if day is None else certified_until(day, pack),
-        "rule_pack": pack.pack_id,
-        "last_record": row.last_record,
-        "last_outcome": row.outcome,
-        "last_event_at": row.event_at,
-        "records": row.records,
-    }
-
-
-def _chunks(database: Database) -> Iterator[list[str]]:
+def subject_chunks(database: Database) -> Iterator[list[str]]:
+    """Give the ids of all subjects, some at a time."""
     after = ""
     while True:
         with database.begin() as connection:
@@ -131,3 +151,107 @@ def _chunks(database: Database) -> Iterator[list[str]]:
             return
         yield found
         after = found[-1]
+
+
+_BENEFITS = """
+SELECT s.subject_id, s.birth_date, s.created_at, coalesce(b.scheme, :unlisted) AS scheme, coalesce(b.category, '') AS category,
+    coalesce(b.region, s.area) AS region, b.started
+FROM subjects s LEFT JOIN benefits b USING (subject_id) WHERE s.subject_id = ANY(:ids) ORDER BY s.subject_id, scheme
+"""
+# A pass counts if the record's claim token is the subject's own and its chain is not broken. Ties are broken by terminal and counter, so
+# that the same records give the same row in whatever order they came.
+_RECORDS = """
+SELECT s.subject_id, p.pass_at, p.record_id AS pass_record, l.record_id AS last_record, l.outcome, l.event_at,
+    (SELECT count(*) FROM records c WHERE c.subject_id = s.subject_id) AS records
+FROM subjects s
+LEFT JOIN LATERAL (
+    SELECT record_id, outcome, event_at FROM records r WHERE r.subject_id = s.subject_id
+    ORDER BY event_at DESC, terminal_id DESC, counter DESC LIMIT 1
+) l ON true
+LEFT JOIN LATERAL (
+    SELECT r.record_id, r.pass_at FROM records r JOIN links k ON k.record_id = r.record_id
+    WHERE r.subject_id = s.subject_id AND r.pass_at IS NOT NULL AND k.chain <> 'broken' AND r.claim_token = s.claim_token
+    ORDER BY r.pass_at DESC, r.terminal_id DESC, r.counter DESC LIMIT 1
+) p ON true
+WHERE s.subject_id = ANY(:ids)
+"""
+_DAYS = (
+    ("opens", "date"),
+    ("asked", "date"),
+    ("expiring", "date"),
+    ("due", "date"),
+    ("overdue", "date"),
+    ("stop_from", "date"),
+)
+_OBLIGATION = (
+    ("subject_id", "text"),
+    ("scheme", "text"),
+    ("pack_id", "text"),
+    ("pack_version", "integer"),
+    ("last_day", "date"),
+    ("last_act", "text"),
+    *_DAYS,
+)
+_STATUS = (
+    ("subject_id", "text"),
+    ("last_pass_at", "timestamptz"),
+    ("last_pass_record", "text"),
+    ("last_pass_day", "date"),
+    ("certified_until", "date"),
+    ("rule_pack", "text"),
+    ("last_record", "text"),
+    ("last_outcome", "text"),
+    ("last_event_at", "timestamptz"),
+    ("records", "bigint"),
+    ("last_act", "text"),
+    ("last_act_kind", "text"),
+    *_DAYS,
+)
+
+
+def _days(found: Obligation) -> dict[str, Any]:
+    return {name: getattr(found, name) for name, _ in _DAYS}
+
+
+def _obligation_row(asked: Asked) -> dict[str, Any]:
+    found = asked.obligation
+    return {
+        "subject_id": asked.subject_id,
+        "scheme": asked.scheme,
+        "pack_id": found.pack_id,
+        "pack_version": found.pack_version,
+        "last_day": None if found.last is None else found.last.day,
+        "last_act": None if found.last is None else found.last.act_id,
+        **_days(found),
+    }
+
+
+def _status_row(subject_id: str, worst: Obligation, row: Any, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "subject_id": subject_id,
+        "last_pass_at": row.pass_at,
+        "last_pass_record": row.pass_record,
+        "last_pass_day": None if row.pass_at is None else day_of(row.pass_at, zone),
+        "certified_until": None if worst.last is None else worst.due,
+        "rule_pack": worst.pack_id,
+        "last_record": row.last_record,
+        "last_outcome": row.outcome,
+        "last_event_at": row.event_at,
+        "records": row.records,
+        "last_act": None if worst.last is None else worst.last.act_id,
+        "last_act_kind": None if worst.last is None else worst.last.kind.value,
+        **_days(worst),
+    }
+
+
+def _insert(
+    connection: Connection, name: str, columns: Sequence[tuple[str, str]], rows: Sequence[dict[str, Any]]
+) -> None:
+    if not rows:
+        return
+    names = ", ".join(column for column, _ in columns)
+    arrays = ", ".join(f"CAST(:{column} AS {kind}[])" for column, kind in columns)
+    connection.execute(
+        text(f"INSERT INTO {name} ({names}) SELECT * FROM unnest({arrays})"),  # noqa: S608 - our own names
+        {column: [row[column] for row in rows] for column, _ in columns},
+    )

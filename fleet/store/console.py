@@ -7,6 +7,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
+from protocol.rules.obligations import CertificationState, state_of
+
 MAX_PAGE = 500
 
 
@@ -19,9 +21,18 @@ class SubjectLine:
     name_sealed: bytes
     last_pass_day: date | None
     certified_until: date | None
+    asked: date | None
+    expiring: date | None
+    overdue: date | None
     last_outcome: str | None
     last_event_at: datetime | None
     references: int
+
+    def state_on(self, today: date) -> CertificationState:
+        """Return where the subject stands on a day."""
+        if self.asked is None or self.expiring is None or self.overdue is None:
+            return CertificationState.NEVER_CERTIFIED
+        return state_of(self.certified_until is not None, self.asked, self.expiring, self.overdue, today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,8 @@ def subject_lines(connection: Connection, *, after: str, limit: int, area: str |
     """Return subjects after an id in order of id."""
     rows = connection.execute(
         text(
-            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.last_outcome,"
+            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.asked, t.expiring, t.overdue,"
+            " t.last_outcome,"
             " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
             " AND r.withdrawn_at IS NULL AND r.state = 'active') AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
             " WHERE s.subject_id > :after AND (CAST(:area AS text) IS NULL OR s.area = :area)"
@@ -91,7 +103,8 @@ def latest_subject_lines(connection: Connection, *, limit: int) -> list[SubjectL
     """Return the subjects with the newest events first, then those without any."""
     rows = connection.execute(
         text(
-            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.last_outcome,"
+            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.asked, t.expiring, t.overdue,"
+            " t.last_outcome,"
             " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
             " AND r.withdrawn_at IS NULL AND r.state = 'active') AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
             " ORDER BY t.last_event_at DESC NULLS LAST, s.created_at, s.subject_id LIMIT :limit"

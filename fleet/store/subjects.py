@@ -22,6 +22,10 @@ class StoredSubject:
     area: str
     name_sealed: bytes
     document_sealed: bytes
+    birth_date: date | None = None
+    """As far as the document tells it."""
+    sex: str | None = None
+    """`female` or `male`, as far as the document tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,10 @@ def save_subject(connection: Connection, subject: StoredSubject, *, now: datetim
     """Insert or update a subject; its id and claim token never change."""
     connection.execute(
         text(
-            "INSERT INTO subjects (subject_id, claim_token, area, name_sealed, document_sealed, created_at)"
-            " VALUES (:subject_id, :claim_token, :area, :name_sealed, :document_sealed, :now)"
-            " ON CONFLICT (subject_id) DO UPDATE SET area = EXCLUDED.area, name_sealed = EXCLUDED.name_sealed"
+            "INSERT INTO subjects (subject_id, claim_token, area, name_sealed, document_sealed, birth_date, sex, created_at)"
+            " VALUES (:subject_id, :claim_token, :area, :name_sealed, :document_sealed, :birth_date, :sex, :now)"
+            " ON CONFLICT (subject_id) DO UPDATE SET area = EXCLUDED.area, name_sealed = EXCLUDED.name_sealed,"
+            " birth_date = EXCLUDED.birth_date, sex = EXCLUDED.sex"
         ),
         {
             "subject_id": subject.subject_id,
@@ -66,6 +71,8 @@ def save_subject(connection: Connection, subject: StoredSubject, *, now: datetim
             "area": subject.area,
             "name_sealed": subject.name_sealed,
             "document_sealed": subject.document_sealed,
+            "birth_date": subject.birth_date,
+            "sex": subject.sex,
             "now": now,
         },
     )
@@ -219,7 +226,7 @@ def lock_subjects(connection: Connection, subject_ids: Sequence[str]) -> dict[st
     return {row.subject_id: row.claim_token for row in rows}
 
 
-_SUBJECT = "SELECT subject_id, claim_token, area, name_sealed, document_sealed FROM subjects"
+_SUBJECT = "SELECT subject_id, claim_token, area, name_sealed, document_sealed, birth_date, sex FROM subjects"
 
 
 def reference_of(row: RowMapping) -> Reference:

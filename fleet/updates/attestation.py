@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from fleet.keys import FleetKeys
 from fleet.store.terminals import StoredTerminal
 from protocol.attestation import KeyStatement, attest
-from protocol.rules.certification import add_months
+from protocol.rules.days import add_months
 
 
 def first_day(today: date) -> date:

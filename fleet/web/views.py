@@ -8,16 +8,17 @@ from datetime import date, datetime, tzinfo
 
 from fleet.errors import FleetError
 from fleet.keys import FieldCipher
-from fleet.status.projection import state_on
 from fleet.store.console import RecordLine, SubjectLine, TerminalLine
 from fleet.store.links import Gap
 from protocol.outcomes import Outcome
-from protocol.rules.certification import CertificationState
+from protocol.rules.obligations import CertificationState
 
 SYMBOLS = {"good": "✓", "bad": "✗", "warn": "!", "plain": "·"}
 """Stands in every badge beside colour and text."""
 _STATE_KINDS = {
     CertificationState.CERTIFIED: "good",
+    CertificationState.DUE: "plain",
+    CertificationState.EXPIRING: "warn",
     CertificationState.OVERDUE: "bad",
     CertificationState.NEVER_CERTIFIED: "plain",
 }
@@ -91,7 +92,7 @@ class TerminalRow:
 
 def person_row(line: SubjectLine, *, cipher: FieldCipher, today: date, zone: tzinfo) -> PersonRow:
     """Return what is shown of one subject."""
-    state = state_on(line.last_pass_day, today)
+    state = line.state_on(today)
     return PersonRow(
         name=_name(cipher, line.name_sealed, line.subject_id),
         area=line.area,

@@ -64,7 +64,7 @@ class Office:
     def rebuild(self) -> int:
         """Judge and project everything anew."""
         judging = partial(self.settling.judge_anew, now=self.now)
-        return rebuild(self.database, judging=judging, zone=self.settings.zone())
+        return rebuild(self.database, judging=judging, zone=self.settings.zone(), clock=self.clock)
 
     @property
     def handler(self) -> Handler:
@@ -89,7 +89,7 @@ class Office:
             document = parse_document(digits + check_digit(digits))
             benefit = Benefit("pension", area, "retired", date(2001, 7, 1))
             rows.append(SubjectRow(serial + 1, document, f"{name}{serial}", area, benefit))
-        done = import_rows(self.database, self.keys, rows, now=self.now)
+        done = import_rows(self.database, self.keys, rows, now=self.now, zone=self.settings.zone())
         for row, subject_id in zip(rows, done.subject_ids, strict=True):
             self.people[subject_id] = claim_token(row.document, self.keys.claim_key)
         return done
@@ -154,7 +154,7 @@ class Office:
             return list(connection.execute(text(statement), values).all())
 
     def statuses(self) -> list[Any]:
-        return self.rows("SELECT * FROM statuses ORDER BY subject_id")
+        return self.rows("SELECT * FROM statuses WHERE last_record IS NOT NULL ORDER BY subject_id")
 
     def quarantine(self) -> list[Any]:
         return self.rows("SELECT terminal_id, known, reason, times FROM quarantine ORDER BY quarantine_id")

@@ -148,7 +148,7 @@ def test_a_name_beyond_the_basic_plane_reaches_the_page_unharmed(
         f"{heading}\n12345678,taiwan_permit,{rare},east,pension,retired,2001-07-01\n", encoding="utf-8"
     )
     rows = read_rows(tmp_path / "people.csv", today=office.now.date())
-    import_rows(office.database, office.keys, rows, now=office.now)
+    import_rows(office.database, office.keys, rows, now=office.now, zone=office.settings.zone())
     assert rare in web.get("/").text
     assert "12345678" not in web.get("/").text
 

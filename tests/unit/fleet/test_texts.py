@@ -8,7 +8,7 @@ from fleet.admission import Chain, Flag
 from fleet.web.texts import LANGUAGES, load_texts
 from fleet.web.views import _OUTCOME_KINDS, _STATE_KINDS, SYMBOLS
 from protocol.outcomes import Outcome, Reason
-from protocol.rules.certification import CertificationState
+from protocol.rules.obligations import CertificationState
 
 
 @pytest.mark.parametrize("language", list(LANGUAGES))

@@ -1,0 +1,195 @@
+"""Writes into the append-only, hash-linked log, and checks it.
+
+An entry's digest covers all it says and the digest of the entry before it, so that nothing can be changed, left out or put in between
+afterwards without every later digest being wrong. Who did it stands encrypted; an export names persons by keyed hashes only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from fleet.errors import CheckFailed
+from fleet.keys import FieldCipher
+from fleet.store.names import cleaned
+
+_LOCK = 0x6C636175
+"""Advisory lock number of the log: "lcau" in ASCII."""
+START = "0" * 64
+"""What the first entry names as the digest before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry, as it is exported: without names."""
+
+    entry: int
+    at: datetime
+    action: str
+    actor_hash: str
+    object_kind: str
+    object_id: str
+    detail: dict[str, Any]
+    previous: str
+    sha256: str
+
+
+def note(
+    connection: Connection,
+    cipher: FieldCipher,
+    *,
+    actor: str,
+    action: str,
+    object_kind: str,
+    object_id: str,
+    detail: Mapping[str, Any] | None = None,
+    now: datetime,
+) -> None:
+    """Write one entry. Call it last in a transaction: it waits for everybody else who writes one, until they commit.
+
+    Args:
+        connection: where; the entry exists if and only if the transaction is committed.
+        cipher: the fleet's.
+        actor: who did it, as they are known: a person's name, or `fleet`, `feed:<name>`, `partner:<id>`.
+        action: what was done, as `<object>.<verb>` (`case.decided`, `picture.viewed`).
+        object_kind: what kind of thing it was done to.
+        object_id: its id.
+        detail: what else is worth knowing: ids, days, counts, codes; no name, no document number, no picture.
+        now: when.
+
+    Raises:
+        Refused: if nothing is left of the actor's name, or it is too long.
+    """
+    who = cleaned(actor)
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    last = connection.execute(text("SELECT entry, sha256 FROM audit_log ORDER BY entry DESC LIMIT 1")).one_or_none()
+    number, previous = (1, START) if last is None else (last.entry + 1, last.sha256)
+    actor_hash = cipher.digest(who.casefold(), subject_id="audit", field_name="actor")
+    found = dict(detail or {})
+    # PostgreSQL keeps microseconds.
+    digest = _digest(number, now, action, actor_hash.hex(), object_kind, object_id, found, previous)
+    connection.execute(
+        text(
+            "INSERT INTO audit_log (entry, at, action, actor_sealed, actor_hash, object_kind, object_id, detail, previous,"
+            " sha256) VALUES (:entry, :at, :action, :actor, :hash, :kind, :id, CAST(:detail AS jsonb), :previous, :sha256)"
+        ),
+        {
+            "entry": number,
+            "at": now,
+            "action": action,
+            "actor": cipher.encrypt(who, subject_id="audit", field_name="actor"),
+            "hash": actor_hash,
+            "kind": object_kind,
+            "id": object_id,
+            "detail": _canonical(found),
+            "previous": previous,
+            "sha256": digest,
+        },
+    )
+
+
+def entries(connection: Connection, *, object_kind: str | None = None, object_id: str | None = None) -> Iterator[Entry]:
+    """Give the entries in order, all of them or those about one object."""
+    rows = connection.execution_options(yield_per=1000).execute(
+        text(
+            "SELECT entry, at, action, actor_hash, object_kind, object_id, detail, previous, sha256 FROM audit_log"
+            " WHERE (CAST(:kind AS text) IS NULL OR object_kind = :kind) AND (CAST(:id AS text) IS NULL OR object_id = :id)"
+            " ORDER BY entry"
+        ),
+        {"kind": object_kind, "id": object_id},
+    )
+    for row in rows:
+        yield Entry(
+            row.entry,
+            row.at,
+            row.action,
+            bytes(row.actor_hash).hex(),
+            row.object_kind,
+            row.object_id,
+            row.detail,
+            row.previous,
+            row.sha256,
+        )
+
+
+def to_line(entry: Entry) -> str:
+    """Return one line of an exported log: JSON, its keys in order."""
+    return _canonical(
+        {
+            "entry": entry.entry,
+            "at": _moment(entry.at),
+            "action": entry.action,
+            "actor": entry.actor_hash,
+            "object_kind": entry.object_kind,
+            "object_id": entry.object_id,
+            "detail": entry.detail,
+            "previous": entry.previous,
+            "sha256": entry.sha256,
+        }
+    )
+
+
+def verify_lines(lines: Iterable[str]) -> tuple[int, str]:
+    """Check an exported log from its first entry; return how many entries it has and the digest of the last.
+
+    The last digest is what tells a shortened log from a whole one: compare it with one that was noted down before.
+
+    Raises:
+        CheckFailed: with the line at which it stops being the log that was written.
+    """
+    number, previous = 0, START
+    for number, line in enumerate(lines, 1):
+        try:
+            found = json.loads(line)
+            at = datetime.fromisoformat(found["at"])
+            said = found["sha256"]
+            digest = _digest(
+                found["entry"],
+                at,
+                found["action"],
+                found["actor"],
+                found["object_kind"],
+                found["object_id"],
+                found["detail"],
+                found["previous"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckFailed(f"line {number}: no entry of an audit log") from error
+        if found["entry"] != number:
+            raise CheckFailed(
+                f"line {number}: entry {found['entry']} found, {number} expected: something was left out or put in"
+            )
+        if found["previous"] != previous:
+            raise CheckFailed(f"line {number}: does not follow the entry before it")
+        if digest != said:
+            raise CheckFailed(f"line {number}: was changed after it was written")
+        previous = digest
+    return number, previous
+
+
+def _digest(
+    entry: int,
+    at: datetime,
+    action: str,
+    actor: str,
+    object_kind: str,
+    object_id: str,
+    detail: Mapping[str, Any],
+    previous: str,
+) -> str:
+    said = _canonical([entry, _moment(at), action, actor, object_kind, object_id, detail, previous])
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _canonical(found: Any) -> str:
+    return json.dumps(found, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

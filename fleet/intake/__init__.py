@@ -1,0 +1,1 @@
+"""Intake: photographs, lists of people, lists of units and villages, as files."""

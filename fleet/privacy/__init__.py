@@ -1,0 +1,1 @@
+"""Privacy and law: legal bases, withdrawal, erasure with proof, retention, the register of processing."""

@@ -1,0 +1,1 @@
+"""Reminders: who is told what, by which channel, when, and with what proof."""

@@ -1,0 +1,1 @@
+"""Rule packs of the regions: published, approved, in force."""

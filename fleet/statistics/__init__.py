@@ -1,0 +1,1 @@
+"""Statistics: counts, coverage and fairness figures by area, scheme, channel, age and day."""

@@ -1,0 +1,66 @@
+"""The tree of areas: province, city, county, township, community (R4-26); as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+LEVELS = 5
+MAX_ABOVE = LEVELS - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One area."""
+
+    code: str
+    parent: str | None
+    level: int
+    """1 province, 2 city, 3 county, 4 township, 5 community."""
+    name: str
+
+
+def save_areas(connection: Connection, areas: Sequence[Area]) -> None:
+    """Insert or update areas; those above come first."""
+    if areas:
+        connection.execute(
+            text(
+                "INSERT INTO areas (code, parent, level, name) VALUES (:code, :parent, :level, :name)"
+                " ON CONFLICT (code) DO UPDATE SET parent = EXCLUDED.parent, level = EXCLUDED.level, name = EXCLUDED.name"
+            ),
+            [{"code": a.code, "parent": a.parent, "level": a.level, "name": a.name} for a in areas],
+        )
+
+
+def areas_of(connection: Connection) -> dict[str, Area]:
+    """Return all areas by code."""
+    rows = connection.execute(text("SELECT code, parent, level, name FROM areas"))
+    return {row.code: Area(*row) for row in rows}
+
+
+def parents_above(connection: Connection, codes: Collection[str]) -> dict[str, str | None]:
+    """Return the area above each of these and of all above them; what is not in the tree is left out."""
+    rows = connection.execute(
+        text(
+            "WITH RECURSIVE up AS (SELECT code, parent, 1 AS step FROM areas WHERE code = ANY(:codes)"
+            " UNION SELECT a.code, a.parent, up.step + 1 FROM areas a JOIN up ON a.code = up.parent WHERE up.step <= :most)"
+            " SELECT code, parent FROM up"
+        ),
+        {"codes": sorted(codes), "most": MAX_ABOVE},
+    )
+    return {row.code: row.parent for row in rows}
+
+
+def codes_below(connection: Connection, code: str) -> list[str]:
+    """Return an area's code and those of all below it; of an area that is not in the tree, its own."""
+    rows = connection.execute(
+        text(
+            "WITH RECURSIVE down AS (SELECT CAST(:code AS text) AS code, 1 AS step"
+            " UNION SELECT a.code, down.step + 1 FROM areas a JOIN down ON a.parent = down.code WHERE down.step <= :most)"
+            " SELECT code FROM down"
+        ),
+        {"code": code, "most": MAX_ABOVE},
+    )
+    return list(rows.scalars())
