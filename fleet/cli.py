@@ -25,7 +25,7 @@ from rich.table import Table
 from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.clock import day_of
-from fleet.commands import cases, operators, places
+from fleet.commands import audit, cases, operators, places, rules
 from fleet.commands.events import events
 from fleet.commands.name_list import name_list
 from fleet.commands.shared import CONFIG as _CONFIG
@@ -73,6 +73,10 @@ app.add_typer(references_app, name="references")
 app.add_typer(operators.app, name="operator")
 app.add_typer(cases.app, name="cases")
 app.add_typer(places.app, name="places")
+app.add_typer(rules.app, name="rules")
+app.add_typer(audit.app, name="audit")
+app.command("what-if")(rules.run_what_if)
+app.command("verify-audit")(audit.verify_audit)
 app.command("name-list")(name_list)
 app.command("events")(events)
 

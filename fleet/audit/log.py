@@ -96,14 +96,13 @@ def note(
 
 def entries(connection: Connection, *, object_kind: str | None = None, object_id: str | None = None) -> Iterator[Entry]:
     """Give the entries in order, all of them or those about one object."""
-    rows = connection.execution_options(yield_per=1000).execute(
-        text(
-            "SELECT entry, at, action, actor_hash, object_kind, object_id, detail, previous, sha256 FROM audit_log"
-            " WHERE (CAST(:kind AS text) IS NULL OR object_kind = :kind) AND (CAST(:id AS text) IS NULL OR object_id = :id)"
-            " ORDER BY entry"
-        ),
-        {"kind": object_kind, "id": object_id},
-    )
+    # By statement: asked of the connection, it would hold for all that comes after.
+    statement = text(
+        "SELECT entry, at, action, actor_hash, object_kind, object_id, detail, previous, sha256 FROM audit_log"
+        " WHERE (CAST(:kind AS text) IS NULL OR object_kind = :kind) AND (CAST(:id AS text) IS NULL OR object_id = :id)"
+        " ORDER BY entry"
+    ).execution_options(yield_per=1000)
+    rows = connection.execute(statement, {"kind": object_kind, "id": object_id})
     for row in rows:
         yield Entry(
             row.entry,

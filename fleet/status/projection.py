@@ -9,7 +9,7 @@ pack that has begun. Which state a person is in on a day is not stored: it follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from typing import Any
@@ -37,8 +37,26 @@ class Asked:
     """What a pack asks of one benefit of one subject."""
 
     subject_id: str
+    area: str
+    """Where the person lives."""
     scheme: str
     obligation: Obligation
+
+
+@dataclass(frozen=True, slots=True)
+class BenefitFacts:
+    """What the rules ask about one benefit of one subject."""
+
+    subject_id: str
+    area: str
+    """Where the person lives."""
+    scheme: str
+    category: str
+    regions: frozenset[str]
+    """The area that pays it, and all above."""
+    entitled: Entitled
+    acts: tuple[Act, ...]
+    """Everything that may certify the person."""
 
 
 def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, today: date) -> int:
@@ -49,7 +67,7 @@ def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
     known = sorted(lock_subjects(connection, subject_ids))
     if not known:
         return 0
-    asked = obligations_of(connection, known, shelf_of(connection), zone=zone, today=today)
+    asked = ask(facts_of(connection, known, zone=zone), shelf_of(connection), today)
     for name in ("obligations", "statuses"):
         connection.execute(text(f"DELETE FROM {name} WHERE subject_id = ANY(:ids)"), {"ids": known})  # noqa: S608 - our own names
     _insert(connection, "obligations", _OBLIGATION, [_obligation_row(each) for each in asked])
@@ -66,29 +84,38 @@ def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
     return len(rows)
 
 
-def obligations_of(
-    connection: Connection, subject_ids: Sequence[str], shelf: Shelf, *, zone: tzinfo, today: date
-) -> list[Asked]:
-    """Return what the packs of a shelf ask of these subjects; nothing is stored.
-
-    Args:
-        connection: where to read acts, benefits and areas.
-        subject_ids: whom.
-        shelf: the packs; another than the one in force answers "what if".
-        zone: where a day ends.
-        today: decides which version of a pack holds.
-    """
+def facts_of(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo) -> list[BenefitFacts]:
+    """Return everything that the rules ask about each benefit of these subjects."""
     benefits = connection.execute(text(_BENEFITS), {"ids": list(subject_ids), "unlisted": UNLISTED}).all()
     above = ancestors_in(parents_above(connection, {row.region for row in benefits}))
-    acts: dict[str, list[Act]] = acts_of(connection, subject_ids, zone=zone)
-    found: list[Asked] = []
-    for row in benefits:
-        started = row.started or day_of(row.created_at, zone)
-        entitled = Entitled(started, row.birth_date)
-        held = shelf.packs_for(row.scheme, row.category, above(row.region), today)
-        own = acts.get(row.subject_id, ())
-        found += [Asked(row.subject_id, row.scheme, obligation(pack, entitled, own)) for pack in held]
-    return found
+    acts = acts_of(connection, subject_ids, zone=zone)
+    return [
+        BenefitFacts(
+            row.subject_id,
+            row.area,
+            row.scheme,
+            row.category,
+            above(row.region),
+            Entitled(row.started or day_of(row.created_at, zone), row.birth_date),
+            tuple(acts.get(row.subject_id, ())),
+        )
+        for row in benefits
+    ]
+
+
+def ask(facts: Iterable[BenefitFacts], shelf: Shelf, today: date) -> list[Asked]:
+    """Return what the packs of a shelf ask of these benefits; another shelf than the one in force answers "what if".
+
+    Args:
+        facts: of whom.
+        shelf: the packs.
+        today: decides which version of a pack holds.
+    """
+    return [
+        Asked(each.subject_id, each.area, each.scheme, obligation(pack, each.entitled, each.acts))
+        for each in facts
+        for pack in shelf.packs_for(each.scheme, each.category, each.regions, today)
+    ]
 
 
 Judging = Callable[[Connection, Sequence[str]], None]
@@ -154,7 +181,7 @@ def subject_chunks(database: Database) -> Iterator[list[str]]:
 
 
 _BENEFITS = """
-SELECT s.subject_id, s.birth_date, s.created_at, coalesce(b.scheme, :unlisted) AS scheme, coalesce(b.category, '') AS category,
+SELECT s.subject_id, s.area, s.birth_date, s.created_at, coalesce(b.scheme, :unlisted) AS scheme, coalesce(b.category, '') AS category,
     coalesce(b.region, s.area) AS region, b.started
 FROM subjects s LEFT JOIN benefits b USING (subject_id) WHERE s.subject_id = ANY(:ids) ORDER BY s.subject_id, scheme
 """

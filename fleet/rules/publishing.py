@@ -1,0 +1,198 @@
+"""Rule packs on their way into force: proposed, checked against those that are, tried on everybody, approved by two persons, signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from fleet.audit.log import entries, note
+from fleet.errors import ImportRefused, NotFound, Refused
+from fleet.keys import FleetKeys
+from fleet.store import approvals, packs
+from fleet.store.areas import parents_above
+from fleet.store.database import Database, notify
+from fleet.store.packs import StoredPack
+from fleet.store.policies import POLICY_CHANNEL
+from protocol.envelope import sha256_of, sign, verify
+from protocol.errors import Malformed, ProtocolError
+from protocol.keys import PublicJwk
+from protocol.rules.pack import MAX_PACK_BYTES, RulePack, parse_pack
+from protocol.rules.shelf import ancestors_in, problems_of
+from protocol.shipped_packs import SHIPPED, shipped_text
+
+PACK_TYP = "lifecert-rule-pack"
+"""`typ` in the signed header of a pack."""
+OBJECT = "rule_pack"
+TRIED = "rule_pack.what_if"
+"""Action in the audit log: somebody saw what a pack would do to everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A pack as somebody wrote it."""
+
+    pack: RulePack
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Digest of exactly this text."""
+        return sha256_of(self.text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What an approval led to."""
+
+    name: str
+    approvals: int
+    in_force: bool
+
+
+def name_of(pack: RulePack) -> str:
+    """Return by what a version of a pack is named: `LZ-2019/1`."""
+    return f"{pack.pack_id}/{pack.version}"
+
+
+def parse_name(name: str) -> tuple[str, int]:
+    """Return pack id and version of a name; raises Refused if it is none."""
+    pack_id, slash, version = name.partition("/")
+    if not slash or not version.isascii() or not version.isdigit():
+        raise Refused(f"{name}: a pack and its version expected, as in LZ-2019/1")
+    return pack_id, int(version)
+
+
+def read_draft(source: str, *, signed_by: PublicJwk | None = None) -> Draft:
+    """Read a pack: a file, or the id of one that is shipped.
+
+    Args:
+        source: path of a TOML file or of a signed pack, or an id such as `LZ-2019`.
+        signed_by: the key of another fleet that signed it; None for a file that nobody signed.
+
+    Raises:
+        ImportRefused: with everything that is wrong with it.
+    """
+    if source in SHIPPED and not Path(source).exists():
+        text = shipped_text(source)
+        return Draft(parse_pack(text), text)
+    try:
+        raw = Path(source).read_bytes()
+    except OSError as error:
+        known = ", ".join(SHIPPED)
+        raise ImportRefused([f"{source}: cannot be read: {error.strerror}; shipped packs: {known}"]) from error
+    if len(raw) > 2 * MAX_PACK_BYTES:
+        raise ImportRefused([f"{source}: {len(raw)} bytes, at most {2 * MAX_PACK_BYTES} are taken"])
+    try:
+        if signed_by is not None:
+            raw = verify(raw.strip(), key_of=lambda _: signed_by, typ=PACK_TYP).payload
+        text = raw.decode("utf-8-sig")
+        return Draft(parse_pack(text), text)
+    except UnicodeDecodeError as error:
+        raise ImportRefused([f"{source}: not UTF-8 from byte {error.start}"]) from error
+    except Malformed as error:
+        raise ImportRefused([f"{source}: {error}"]) from error
+    except ProtocolError as error:
+        raise ImportRefused([f"{source}: not signed by the key that was named: {error}"]) from error
+
+
+def check(connection: Connection, draft: Draft) -> None:
+    """Check a pack against those in force.
+
+    Raises:
+        ImportRefused: with everything for which it cannot come into force beside them.
+    """
+    shelf = packs.shelf_of(connection)
+    regions = {draft.pack.region, *(pack.region for pack in shelf.packs)}
+    problems = problems_of(draft.pack, shelf, ancestors_in(parents_above(connection, regions)))
+    if problems:
+        raise ImportRefused(problems)
+
+
+def propose(database: Database, keys: FleetKeys, draft: Draft, *, by: str, now: datetime) -> str:
+    """Store a pack as a proposal; return its name. Another text under the same name takes its place, and needs approvals of its own.
+
+    Raises:
+        ImportRefused: as `check`.
+    """
+    name = name_of(draft.pack)
+    with database.begin() as connection:
+        check(connection, draft)
+        stored = packs.find_pack(connection, draft.pack.pack_id, draft.pack.version)
+        if stored is None or stored.sha256 != draft.sha256:
+            approvals.withdraw_approvals(connection, OBJECT, name)
+            packs.save_proposal(connection, draft.pack, draft.text, draft.sha256, now=now)
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="rule_pack.proposed",
+            object_kind=OBJECT,
+            object_id=name,
+            detail={"sha256": draft.sha256},
+            now=now,
+        )
+    return name
+
+
+def approve(database: Database, keys: FleetKeys, name: str, *, by: str, reason: str, now: datetime) -> Approved:
+    """Approve a proposal; the second person's word signs it and puts it in force.
+
+    Raises:
+        NotFound: if there is no such proposal.
+        Refused: if it is in force, was approved by this person, or nobody has tried it on everybody yet.
+        ImportRefused: if it does not fit those that came into force meanwhile.
+    """
+    pack_id, version = parse_name(name)
+    with database.begin() as connection:
+        stored = packs.find_pack(connection, pack_id, version)
+        if stored is None:
+            raise NotFound(f"rule pack {name}: not proposed; `lifecert-fleet rules propose FILE` first")
+        if stored.in_force_at is not None:
+            raise Refused(f"rule pack {name}: is in force since {stored.in_force_at:%Y-%m-%d}")
+        if not _was_tried(connection, stored):
+            raise Refused(
+                f"rule pack {name}: nobody has seen yet whom it changes; `lifecert-fleet what-if {name}` first"
+            )
+        check(connection, Draft(stored.pack, stored.text))
+        count = approvals.approve(connection, keys.cipher, OBJECT, name, name=by, reason=reason, now=now)
+        is_in_force = count == approvals.NEEDED
+        if is_in_force:
+            signed = sign(stored.text.encode(), key=keys.signing, typ=PACK_TYP)
+            packs.put_in_force(connection, pack_id, version, signed, now=now)
+            # Whoever hears this sends the terminals what they are always to have.
+            notify(connection, POLICY_CHANNEL)
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="rule_pack.put_in_force" if is_in_force else "rule_pack.approved",
+            object_kind=OBJECT,
+            object_id=name,
+            detail={"sha256": stored.sha256, "approvals": count},
+            now=now,
+        )
+    return Approved(name, count, is_in_force)
+
+
+def verify_stored(connection: Connection, key: PublicJwk) -> list[str]:
+    """Return what is wrong with packs in force: a text that is not the one that was signed, or a signature that is not the fleet's."""
+    problems = []
+    for stored in packs.packs(connection):
+        if stored.envelope is None:
+            continue
+        try:
+            signed = verify(stored.envelope, key_of=lambda _: key, typ=PACK_TYP).payload
+        except ProtocolError:
+            problems.append(f"rule pack {name_of(stored.pack)}: its signature is not this fleet's")
+            continue
+        if signed != stored.text.encode():
+            problems.append(f"rule pack {name_of(stored.pack)}: its text is not the one that was signed")
+    return problems
+
+
+def _was_tried(connection: Connection, stored: StoredPack) -> bool:
+    found = entries(connection, object_kind=OBJECT, object_id=name_of(stored.pack))
+    return any(entry.action == TRIED and entry.detail.get("sha256") == stored.sha256 for entry in list(found))

@@ -1,0 +1,96 @@
+"""What a rule pack would do to everybody, before it does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, tzinfo
+
+from fleet.status.projection import Asked, ask, facts_of, subject_chunks
+from fleet.store.database import Database
+from fleet.store.packs import shelf_of
+from protocol.rules.obligations import CertificationState, Obligation, state_on, strictest
+from protocol.rules.pack import RulePack
+from protocol.rules.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Somebody whom the pack would bring into another state, or nearer to a stop."""
+
+    subject_id: str
+    area: str
+    before: CertificationState
+    after: CertificationState
+    due_before: date
+    due_after: date
+    stop_before: date
+    stop_after: date
+
+
+@dataclass(slots=True)
+class WhatIf:
+    """What came of it."""
+
+    people: int = 0
+    """Everybody who was looked at."""
+    covered: int = 0
+    """Of them, whom the pack would hold for."""
+    by_area: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    """For each area how many would go from one state to another; those who stay are not counted."""
+    changes: list[Change] = field(default_factory=list)
+    newly_stoppable: int = 0
+    """For whom a stop could be proposed on that day, and could not be without the pack."""
+
+
+def what_if(database: Database, draft: RulePack, *, on: date, zone: tzinfo) -> WhatIf:
+    """Return what everybody's state would be on a day with a pack and without it. Nothing is stored.
+
+    Args:
+        database: the fleet's.
+        draft: the pack, in force or not; a version of it that is in force is looked at as if it were not there.
+        on: the day.
+        zone: where a day ends.
+
+    Raises:
+        DatabaseUnavailable: as any transaction.
+    """
+    done = WhatIf()
+    with database.begin() as connection:
+        now = shelf_of(connection)
+    without = Shelf(
+        tuple(p for p in now.packs if (p.pack_id, p.version) != (draft.pack_id, draft.version)), now.default
+    )
+    then = Shelf((*without.packs, draft), now.default)
+    for chunk in subject_chunks(database):
+        with database.begin() as connection:
+            facts = facts_of(connection, chunk, zone=zone)
+        _compare(done, draft, ask(facts, without, on), ask(facts, then, on), on)
+    return done
+
+
+def _compare(done: WhatIf, draft: RulePack, before: Iterable[Asked], after: Iterable[Asked], on: date) -> None:
+    old, new = _by_subject(before), _by_subject(after)
+    for subject_id, (area, asked) in new.items():
+        done.people += 1
+        done.covered += any((found.pack_id, found.pack_version) == (draft.pack_id, draft.version) for found in asked)
+        was, becomes = strictest(old[subject_id][1]), strictest(asked)
+        if was is None or becomes is None:
+            continue
+        states = state_on(was, on), state_on(becomes, on)
+        is_newly_stoppable = becomes.stop_from <= on < was.stop_from
+        done.newly_stoppable += is_newly_stoppable
+        if states[0] is not states[1]:
+            done.by_area.setdefault(area, Counter())[states[0].value, states[1].value] += 1
+        if states[0] is not states[1] or is_newly_stoppable:
+            done.changes.append(
+                Change(subject_id, area, *states, was.due, becomes.due, was.stop_from, becomes.stop_from)
+            )
+
+
+def _by_subject(asked: Iterable[Asked]) -> dict[str, tuple[str, list[Obligation]]]:
+    found: dict[str, tuple[str, list[Obligation]]] = {}
+    for each in asked:
+        found.setdefault(each.subject_id, (each.area, []))[1].append(each.obligation)
+    return found
