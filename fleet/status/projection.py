@@ -96,7 +96,7 @@ def facts_of(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo
             row.scheme,
             row.category,
             above(row.region),
-            Entitled(row.started or day_of(row.created_at, zone), row.birth_date),
+            _entitled(row, zone),
             tuple(acts.get(row.subject_id, ())),
         )
         for row in benefits
@@ -178,6 +178,11 @@ def subject_chunks(database: Database) -> Iterator[list[str]]:
             return
         yield found
         after = found[-1]
+
+
+def _entitled(row: Any, zone: tzinfo) -> Entitled:
+    listed = day_of(row.created_at, zone)
+    return Entitled(row.started or listed, row.birth_date, listed)
 
 
 _BENEFITS = """

@@ -50,6 +50,12 @@ class Entitled:
     started: date
     """The first day of the benefit."""
     birth_date: date | None = None
+    listed: date | None = None
+    """The day on which these lists got the person: what was asked before is not known here, so nobody is overdue from the first day on."""
+
+    def begins(self, pack: RulePack) -> date:
+        """Return the first day on which a pack can ask anything."""
+        return max(self.started, pack.valid_from, self.listed or date.min)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +104,10 @@ def obligation(pack: RulePack, entitled: Entitled, acts: Iterable[Act]) -> Oblig
     cycle = pack.cycle
     if isinstance(cycle, Rolling):
         last = counting[-1] if counting else None
-        start = max(entitled.started, pack.valid_from) if last is None else last.day
+        start = entitled.begins(pack) if last is None else last.day
         due = add_months(start, cycle.months)
         asked = max(due - timedelta(days=pack.clocks.expiring_days), start)
-        return _made(pack, last, start, asked, due)
+        return _made(pack, entitled, last, (start, asked, due))
     last, served = None, None
     for act in counting:
         period = _period_of(cycle, act.day, entitled)
@@ -113,7 +119,7 @@ def obligation(pack: RulePack, entitled: Entitled, acts: Iterable[Act]) -> Oblig
     else:
         period = _period_of(cycle, served.ends, entitled)
         opens = max(period.begins, _after_gap(cycle, last.day))
-    return _made(pack, last, opens, opens, period.due)
+    return _made(pack, entitled, last, (opens, opens, period.due))
 
 
 def state_on(found: Obligation, today: date) -> CertificationState:
@@ -147,7 +153,8 @@ def _is_taken(act: Act, pack: RulePack) -> bool:
     return act.kind in pack.counts and (not pack.channels or act.channel in pack.channels)
 
 
-def _made(pack: RulePack, last: Act | None, opens: date, asked: date, due: date) -> Obligation:
+def _made(pack: RulePack, entitled: Entitled, last: Act | None, days: tuple[date, date, date]) -> Obligation:
+    opens, asked, due = days
     return Obligation(
         pack.pack_id,
         pack.version,
@@ -157,11 +164,11 @@ def _made(pack: RulePack, last: Act | None, opens: date, asked: date, due: date)
         max(asked, due - timedelta(days=pack.clocks.expiring_days)),
         due,
         due + timedelta(days=pack.clocks.grace_days + 1),
-        _stop_from(pack, last, due),
+        _stop_from(pack, entitled, last, due),
     )
 
 
-def _stop_from(pack: RulePack, last: Act | None, due: date) -> date:
+def _stop_from(pack: RulePack, entitled: Entitled, last: Act | None, due: date) -> date:
     """Return from when a stop may be proposed if nobody comes any more."""
     stop = pack.stop
     if stop.months_after_due is not None:
@@ -169,9 +176,12 @@ def _stop_from(pack: RulePack, last: Act | None, due: date) -> date:
     if stop.from_day is None:
         return FOREVER
     year = due.year
-    if stop.missed == "calendar_year" and last is not None and last.day.year >= year:
-        # Came once this year, which is enough to be paid (R7-1); the next year's day counts.
-        year = last.day.year + 1
+    if stop.missed == "calendar_year":
+        # Who came once in a year is paid (R7-1), and so is who was not asked for the whole of it: the next year's day counts.
+        if last is not None:
+            year = max(year, last.day.year + 1)
+        elif entitled.begins(pack) > date(year, 1, 1):
+            year += 1
     day = stop.from_day.in_year(year)
     # A stop never comes before the last day on which somebody could still be in time.
     return day if day > due or stop.missed == "calendar_year" else stop.from_day.in_year(year + 1)
@@ -219,8 +229,9 @@ def _first(pack: RulePack, entitled: Entitled) -> _Period:
     cycle = pack.cycle
     if isinstance(cycle, Rolling):
         raise TypeError("a rolling cycle has no periods")
-    period = _period_of(cycle, max(pack.valid_from, entitled.started), entitled)
-    if period.due < pack.valid_from:
+    begins = entitled.begins(pack)
+    period = _period_of(cycle, begins, entitled)
+    if period.due < begins:
         period = _period_of(cycle, period.ends, entitled)
     while entitled.started > _key_day(pack, period):
         period = _period_of(cycle, period.ends, entitled)

@@ -83,7 +83,7 @@ def test_a_pack_holds_for_its_region_from_two_persons_on(office: Any) -> None:
         save_areas(connection, AREAS)
     office.import_people(2, area="140105001001")
     person, other = office.people
-    assert status(office, person).due == date(2019, 7, 14), "the default pack, from its first day"
+    assert status(office, person).due == date(2027, 11, 20), "the default pack, from the day of the import"
     add_act(office, person, "2026-03-10T10:00+08:00")
     assert status(office, person).certified_until == date(2027, 3, 10)
 
@@ -108,7 +108,8 @@ def test_a_pack_holds_for_its_region_from_two_persons_on(office: Any) -> None:
     assert reproject_outdated(office.database, zone=office.settings.zone(), clock=office.clock) == 0
     found = status(office, person)
     assert (found.rule_pack, found.certified_until, found.opens) == ("LZ-2019", date(2026, 12, 31), date(2026, 7, 1))
-    assert status(office, other).stop_from == date(2019, 12, 21)
+    # Listed in November and yet to come in this half of the year; never seen before, so not asked for the year that ends.
+    assert (status(office, other).due, status(office, other).stop_from) == (date(2026, 12, 31), date(2027, 12, 21))
     with pytest.raises(Refused, match="is in force since"):
         approve(office.database, office.keys, name, by="丙", reason="公告", now=office.now)
     with office.database.begin() as connection:

@@ -34,6 +34,7 @@ ENTITLED = st.builds(
     Entitled,
     started=st.dates(date(1990, 1, 1), date(2024, 12, 31)),
     birth_date=st.one_of(st.none(), st.dates(date(1920, 1, 1), date(1975, 12, 31))),
+    listed=st.one_of(st.none(), st.dates(date(2017, 1, 1), date(2026, 12, 31))),
 )
 MONTH_DAY = st.dates(date(2020, 1, 1), date(2020, 12, 31)).map(lambda day: f"{day:%m-%d}")
 
@@ -223,3 +224,20 @@ def test_no_shipped_pack_of_one_period_stops_anybody_who_is_not_overdue(who: Ent
     for pack_id in ("SX-2018", "HZ-2020", "GZ-2018", "SJZ-2017"):
         found = obligation(shipped_pack(pack_id), who, acts)
         assert found.stop_from >= found.overdue
+
+
+@pytest.mark.parametrize(
+    ("pack_id", "listed", "due", "stop"),
+    [
+        ("SX-2018", "2026-11-20", "2027-11-20", "2027-12-01"),
+        ("SJZ-2017", "2026-09-20", "2026-10-31", "2026-12-01"),
+        ("SJZ-2017", "2026-11-20", "2027-10-31", "2027-12-01"),
+        # Not asked for the whole of 2026, so not stopped in its December.
+        ("LZ-2019", "2026-11-20", "2026-12-31", "2027-12-21"),
+        ("LZ-2019", "2026-01-01", "2026-06-30", "2026-12-21"),
+    ],
+)
+def test_nobody_is_overdue_for_what_was_before_these_lists(pack_id: str, listed: str, due: str, stop: str) -> None:
+    found = obligation(shipped_pack(pack_id), Entitled(date(2010, 1, 1), listed=date.fromisoformat(listed)), [])
+    assert (str(found.due), str(found.stop_from)) == (due, stop)
+    assert found.overdue > date.fromisoformat(listed)
