@@ -22,20 +22,20 @@ _INTRO = """# Rule packs
 
 <!-- Made by docs/build_rules.py from protocol/rules; change those. -->
 
-A rule pack is what one region's rules say, as a TOML file: [rule-pack.schema.json](rule-pack.schema.json) describes every key, the shipped
-ones are in `protocol/rules/packs`. Two persons put one in force (`lifecert-fleet rules`), after somebody has seen whom it would change
-(`lifecert-fleet what-if`); it is signed then, and never changed: another rule is another version, which begins where the one before it ends.
-Several packs can hold for one benefit; the strictest (due first) makes the status, and each says what it asks.
+A rule pack is what one region's rules say, as a TOML file: [rule-pack.schema.json](rule-pack.schema.json) describes every key,
+the shipped ones are in `protocol/rules/packs`. Two persons put one in force (`lifecert-fleet rules`), after somebody has seen whom it
+would change (`lifecert-fleet what-if`); it is signed then, and never changed: another rule is another version, which begins where the
+one before it ends. Several packs can hold for one benefit; the strictest (due first) makes the status, and each says what it asks.
 
-An **act** certifies: a pass at a terminal (`live`), an enrolment, a special certification, a match of data (`silent`), a result of another
-system (`accepted`). Which kinds and channels count is the pack's word. An act counts for one period. Acts are looked at in the order of
-their days, whatever the order they arrived in: each counts if its period is not served yet and the gap since the act that counted last is
-kept. From the last act that counted follow, for the next one: the first day on which it counts, the day from which the person is asked,
-the day from which it is called expiring, the last day, the first day that is too late, and the day from which a stop may be *proposed*. No pack
-stops anything: people do ([operations.md](operations.md)).
+An **act** certifies: a pass at a terminal (`live`), an enrolment, a special certification, a match of data (`silent`), a result of
+another system (`accepted`). Which kinds and channels count is the pack's word. An act counts for one period. Acts are looked at in the
+order of their days, whatever the order they arrived in: each counts if its period is not served yet and the gap since the act that
+counted last is kept. From the last act that counted follow, for the next one: the first day on which it counts, the day from which the
+person is asked, the day from which it is called expiring, the last day, the first day that is too late, and the day from which a stop
+may be *proposed*. No pack stops anything: people do ([operations.md](operations.md)).
 
-Somebody who is on the lists only after the key date (without one: after the period has begun) is asked in the next period. Where no pack in
-force holds for somebody, {default} does, the mildest of them.
+Somebody who is on the lists only after the key date (without one: after the period has begun) is asked in the next period, and nobody is
+overdue for what was before these lists had them. Where no pack in force holds for somebody, {default} does, the mildest of them.
 """
 
 
