@@ -36,6 +36,7 @@ from fleet.commands.shared import print_json as _print_json
 from fleet.commands.shared import reporting as _reporting
 from fleet.commands.shared import say as _say
 from fleet.commands.shared import stderr as _stderr
+from fleet.commands.simulate import simulate
 from fleet.errors import NotFound, Refused, SettingsInvalid
 from fleet.exchange.subjects_csv import import_rows, read_rows
 from fleet.ingest.courier import FleetCourier
@@ -75,6 +76,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(places.app, name="places")
 app.add_typer(rules.app, name="rules")
 app.add_typer(audit.app, name="audit")
+app.command("simulate")(simulate)
 app.command("what-if")(rules.run_what_if)
 app.command("verify-audit")(audit.verify_audit)
 app.command("name-list")(name_list)
