@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from fleet.admission.chain import MAX_COUNTER, Admission, Chain, Position, Refusal, admit, chain_of
 from fleet.admission.conflicts import (
+    CONTRADICTING,
     EFFECTS,
     Conflict,
     ConflictKind,
     Effect,
     Facts,
     LifeEvent,
-    LifeEventKind,
     conflicts,
     worst,
 )
@@ -35,6 +35,7 @@ from fleet.admission.presence import KnownPresence, supersedes
 
 __all__ = [
     "CLOCK_TOLERANCE",
+    "CONTRADICTING",
     "EFFECTS",
     "MAX_COUNTER",
     "MAX_UNCERTAIN_SPAN",
@@ -56,7 +57,6 @@ __all__ = [
     "KnownReference",
     "KnownStaff",
     "LifeEvent",
-    "LifeEventKind",
     "Position",
     "Refusal",
     "admit",

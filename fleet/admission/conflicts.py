@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from fleet.admission.moments import Bracket
+from protocol.rules.life import ENDING, LifeEventKind
 
 
 class Effect(StrEnum):
@@ -85,12 +86,8 @@ class Conflict:
         return EFFECTS[self.kind]
 
 
-class LifeEventKind(StrEnum):
-    """What ends or interrupts an entitlement. Source: R7-7, R7-8."""
-
-    DEATH = "death"
-    MISSING = "missing"
-    IMPRISONMENT = "imprisonment"
+CONTRADICTING = ENDING | {LifeEventKind.MISSING, LifeEventKind.SENTENCE}
+"""Reports that a live pass contradicts: the dead, the missing and prisoners sit at no terminal. A cancelled register entry says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from fleet.admission.conflicts import LifeEvent
 from fleet.admission.operators import KnownStaff
 from protocol.policy import Policy
 from protocol.references import CaptureKind
@@ -38,6 +39,8 @@ class Flag(StrEnum):
     """An enrolment without a reference that the fleet can use; it does not count."""
     COMPARISON_LACKING = "comparison_lacking"
     """An enrolment of somebody who had a live reference, without a match with it; a person decides whether it is the same one."""
+    LIFE_EVENT = "life_event"
+    """It would count, were the subject not reported dead, missing or imprisoned then: held until a person has decided which is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,5 @@ class Known:
     """Who may have been at its terminal then."""
     made: KnownMade | None = None
     """With an enrolment: what it made; None where nothing was looked at yet."""
+    life_events: tuple[LifeEvent, ...] = ()
+    """Reports about the subject that stand, of the kinds that a live pass contradicts."""

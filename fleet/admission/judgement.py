@@ -62,7 +62,12 @@ def judge(record: CertificationRecord, known: Known, *, accept_simulated: bool, 
             flags.append(Flag.WITNESS_IS_OPERATOR)
     path = None if known.policy is None else known.policy.paths.get(record.decision.path)
     against = _not_counted(record, needs_witness=path is not None and path.needs_witness).intersection(flags)
-    return Judgement(bracket, None if against else _pass_at(record, bracket), tuple(flags))
+    pass_at = None if against else _pass_at(record, bracket)
+    if pass_at is not None and worst(conflicts(bracket, Facts(life_events=known.life_events))) is not Effect.COUNTS:
+        # Nothing else is in the way: the flag says that the pass and the report cannot both be right.
+        flags.append(Flag.LIFE_EVENT)
+        pass_at = None
+    return Judgement(bracket, pass_at, tuple(flags))
 
 
 def judge_case(case: CaseRecord, staff: KnownStaff, *, accept_simulated: bool, received_at: datetime) -> Judgement:

@@ -30,6 +30,7 @@ from fleet.admission import (
     judge_moment,
     supersedes,
 )
+from fleet.benefits.i_am_here import open_cases
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
@@ -520,6 +521,10 @@ class _Batch:
         who = {subject for subject in touched if subject is not None}
         self._settle(fresh, who)
         project(self._connection, sorted(who), zone=self._zone, today=day_of(self._now, self._zone))
+        for case in open_cases(self._connection, who, now=self._now, zone=self._zone):
+            logger.warning(
+                "a pass contradicts a report, stops frozen subject=%s case=%s", case.subject_id, case.case_id
+            )
 
     def _settle(self, fresh: list[AdmittedLink], who: set[str]) -> None:
         """Keep the references that the fresh links brought, and look again at the subjects whose references hang on these links."""

@@ -1,15 +1,25 @@
-"""What the fleet knows about the things records name: policies, references, operators. Gathered once for many records."""
+"""What the fleet knows about what records name: policies, references, operators, reports about subjects. Gathered once for many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, time, tzinfo
 
 from sqlalchemy import Connection
 
-from fleet.admission import AnyLink, Known, KnownReference, KnownStaff, bracket_of, moment_of
+from fleet.admission import (
+    CONTRADICTING,
+    AnyLink,
+    Known,
+    KnownReference,
+    KnownStaff,
+    LifeEvent,
+    bracket_of,
+    moment_of,
+)
 from fleet.store import policies, subjects
+from fleet.store.life_events import life_events_of
 from fleet.store.operators import StaffBook
 from protocol.events import TerminalEvent
 from protocol.policy import Policy
@@ -18,11 +28,13 @@ from protocol.records import CertificationRecord
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Policies, references and operators behind some records."""
+    """Policies, references, operators and reports behind some records."""
 
     policies: dict[str, Policy]
     references: dict[tuple[str, str], KnownReference]
     staff: StaffBook
+    life_events: dict[str, tuple[LifeEvent, ...]]
+    """By subject: reports that stand, of the kinds that a live pass contradicts."""
 
     def known(self, record: CertificationRecord, received_at: datetime) -> Known:
         """Return what the fleet knows of the things a record names, without what an enrolment made."""
@@ -31,6 +43,7 @@ class Background:
             self.policies.get(record.decision.policy_version),
             None if name is None else self.references.get(name),
             self.staff_of(record, received_at),
+            life_events=self.life_events.get(record.claim.subject_id or "", ()),
         )
 
     def staff_of(self, link: AnyLink, received_at: datetime) -> KnownStaff:
@@ -54,7 +67,23 @@ def background_of(connection: Connection, links: Sequence[AnyLink], *, zone: tzi
         policies.find_policies(connection, {record.decision.policy_version for record in records}),
         subjects.known_references(connection, sorted(names), zone=zone),
         StaffBook(connection, people, {link.terminal_id for link in answering}, zone=zone),
+        _life_events(connection, {who for record in records if (who := record.claim.subject_id) is not None}, zone),
     )
+
+
+def _life_events(connection: Connection, subject_ids: set[str], zone: tzinfo) -> dict[str, tuple[LifeEvent, ...]]:
+    return {
+        subject_id: tuple(
+            LifeEvent(
+                stored.event.kind,
+                datetime.combine(stored.event.since, time(), zone),
+                None if stored.event.until is None else datetime.combine(stored.event.until, time(), zone),
+            )
+            for stored in found
+            if stored.event.kind in CONTRADICTING
+        )
+        for subject_id, found in life_events_of(connection, sorted(subject_ids)).items()
+    }
 
 
 def _reference_name(record: CertificationRecord) -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 
 from sqlalchemy import Connection
@@ -62,7 +63,7 @@ class _Earlier:
         has_earlier = any(
             span.model_sha256 == model_sha256 and span.since <= claimed.event_at < span.until for span in spans
         )
-        return Known(known.policy, known.reference, known.staff, KnownMade(model_sha256, has_earlier))
+        return replace(known, made=KnownMade(model_sha256, has_earlier))
 
     def add(self, claimed: ClaimedPass) -> None:
         """Take an enrolment that counts as one that the next must have been compared with."""

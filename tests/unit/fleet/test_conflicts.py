@@ -14,10 +14,10 @@ from fleet.admission import (
     Effect,
     Facts,
     LifeEvent,
-    LifeEventKind,
     conflicts,
     worst,
 )
+from protocol.rules.life import LifeEventKind
 
 THEN = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

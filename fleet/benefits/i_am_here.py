@@ -1,0 +1,179 @@
+"""The lane for people who are alive: a live pass against a report of death, absence or prison stops every stop at once, and opens a case.
+
+The pass itself is held by admission (`fleet.admission.conflicts`): it counts for nothing until two persons have decided which of the two is
+wrong. Whoever stores passes or reports calls `open_cases` in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from sqlalchemy import Connection
+
+from fleet.admission import CONTRADICTING, Flag
+from fleet.audit.log import note
+from fleet.benefits.events import (
+    Event,
+    Frozen,
+    Restored,
+    RestoreReason,
+    StopReason,
+    Unfrozen,
+    Withdrawn,
+)
+from fleet.benefits.files import carry_on, file_of, files_of
+from fleet.benefits.machine import BenefitFile
+from fleet.clock import day_of
+from fleet.errors import NotFound
+from fleet.keys import FieldCipher
+from fleet.status.projection import project
+from fleet.store import benefits, i_am_here
+from fleet.store.approvals import NEEDED, approve
+from fleet.store.i_am_here import HereCase, Resolution
+from fleet.store.life_events import NewLifeEvent, StoredLifeEvent, add_life_events, life_events_of, withdraw_life_event
+from protocol.rules.days import first_of_month
+from protocol.rules.life import LifeEventKind
+
+BECAUSE = "i_am_here"
+"""Why a stop is frozen, and who answers for a report that was put right."""
+Judging = Callable[[Connection, Sequence[str]], None]
+"""Judges all records of some subjects anew; may lock terminals first."""
+_KINDS = [kind.value for kind in CONTRADICTING]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What became of a case."""
+
+    case_id: str
+    approvals_missing: int
+    """So many persons must still say the same before it takes effect."""
+    withdrawn: int
+    """Reports taken back."""
+
+
+def open_cases(connection: Connection, subject_ids: Collection[str], *, now: datetime, zone: tzinfo) -> list[HereCase]:
+    """Open a case for each of these people with a pass that a report holds, and freeze every stop of theirs.
+
+    Call it after judging and projecting them, in the same transaction: the subjects are locked.
+    """
+    opened = i_am_here.open_contradictions(connection, subject_ids, _KINDS, flag=Flag.LIFE_EVENT.value, now=now)
+    today = day_of(now, zone)
+    files = files_of(connection, [case.subject_id for case in opened]) if opened else {}
+    for case in opened:
+        for scheme in benefits.schemes_of(connection, case.subject_id):
+            file = files.get((case.subject_id, scheme), BenefitFile(case.subject_id, scheme))
+            carry_on(connection, file, [(Frozen(case.case_id, BECAUSE, today), None)], now=now)
+    return opened
+
+
+def look_again(
+    connection: Connection, subject_ids: Sequence[str], *, judging: Judging, now: datetime, zone: tzinfo
+) -> list[HereCase]:
+    """Judge, project and look for contradictions anew, after reports about these people were added or withdrawn; return the new cases."""
+    judging(connection, subject_ids)
+    project(connection, subject_ids, zone=zone, today=day_of(now, zone))
+    return open_cases(connection, subject_ids, now=now, zone=zone)
+
+
+def resolve(
+    connection: Connection,
+    cipher: FieldCipher,
+    subject_id: str,
+    resolution: Resolution,
+    *,
+    by: str,
+    why: str,
+    judging: Judging,
+    now: datetime,
+    zone: tzinfo,
+) -> Resolved:
+    """Write down what a person decides of somebody's open case; the second person who says the same puts it into effect.
+
+    `alive`: the reports are taken back (a prison term ends on the day of the pass), the pass counts, what was proposed by them is withdrawn
+    and what was stopped by them is restored. `report_stands`: the pass goes on counting for nothing, and the stop goes on.
+
+    Raises:
+        NotFound: if the subject has no open case.
+        Refused: if this person said so already, or name or reason cannot be taken.
+    """
+    case = i_am_here.open_case_of(connection, subject_id)
+    if case is None:
+        raise NotFound(f"subject {subject_id}: no pass that contradicts a report waits for a decision")
+    given = approve(connection, cipher, f"{BECAUSE}.{resolution}", case.case_id, name=by, reason=why, now=now)
+    withdrawn = 0
+    if given >= NEEDED:
+        if resolution == "alive":
+            withdrawn = _put_right(connection, case, now=now, zone=zone)
+        i_am_here.resolve_case(connection, case.case_id, resolution, now=now)
+        # Terminals are locked before subjects: judging comes before the files.
+        look_again(connection, [subject_id], judging=judging, now=now, zone=zone)
+        for scheme in benefits.schemes_of(connection, subject_id):
+            _go_on(connection, case, scheme, resolution, now=now, zone=zone)
+    note(
+        connection,
+        cipher,
+        actor=by,
+        action="i_am_here.decided" if given >= NEEDED else "i_am_here.approved",
+        object_kind="subject",
+        object_id=subject_id,
+        detail={"case": case.case_id, "resolution": resolution, "place": given, "reports_withdrawn": withdrawn},
+        now=now,
+    )
+    return Resolved(case.case_id, NEEDED - given, withdrawn)
+
+
+def _put_right(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
+    """Take back the reports that stand against the pass; of a prison term only what came after it."""
+    moment = i_am_here.pass_moment(connection, case.record_id) or case.opened_at
+    day = day_of(moment, zone)
+    standing = [
+        stored
+        for stored in life_events_of(connection, [case.subject_id]).get(case.subject_id, ())
+        if stored.event.kind in CONTRADICTING and stored.event.since <= day and _lasts(stored, moment, zone)
+    ]
+    for stored in standing:
+        withdraw_life_event(connection, stored.event_id, now=now)
+    shortened = [
+        NewLifeEvent(
+            case.subject_id,
+            stored.event.kind,
+            stored.event.since,
+            day,
+            BECAUSE,
+            f"{case.case_id}/{stored.event_id}",
+            stored.confirmed,
+        )
+        for stored in standing
+        if stored.event.kind is LifeEventKind.SENTENCE and stored.event.since < day
+    ]
+    add_life_events(connection, shortened, now=now)
+    return len(standing)
+
+
+def _lasts(stored: StoredLifeEvent, moment: datetime, zone: tzinfo) -> bool:
+    return stored.event.until is None or stored.event.until > day_of(moment, zone)
+
+
+def _go_on(
+    connection: Connection, case: HereCase, scheme: str, resolution: Resolution, *, now: datetime, zone: tzinfo
+) -> None:
+    """Let the stops of a benefit go on, or take back those that came of the reports."""
+    today = day_of(now, zone)
+    file = file_of(connection, case.subject_id, scheme)
+    events: list[Event] = []
+    if case.case_id in file.frozen_by:
+        events.append(Unfrozen(case.case_id, today))
+    if resolution == "alive":
+        stop = None if file.proposal is None else file.proposal.stop
+        if stop is not None and stop.reason is not StopReason.OVERDUE:
+            events.append(Withdrawn(stop.stop_id, BECAUSE, today))
+            stop = None
+        by = file.stopped_by
+        if stop is None and by is not None and file.stopped_from is not None and by.reason is not StopReason.OVERDUE:
+            month = max(first_of_month(today, 1), file.stopped_from)
+            events.append(Restored(RestoreReason.ALIVE, case.case_id, month, today))
+    if events:
+        carry_on(connection, file, [(event, None) for event in events], now=now)
