@@ -24,9 +24,11 @@ from rich.table import Table
 
 from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
+from fleet.benefits.files import rebuild_files
 from fleet.clock import day_of
-from fleet.commands import audit, cases, operators, places, rules
+from fleet.commands import audit, benefit_cases, benefits, cases, life, operators, places, rules
 from fleet.commands.events import events
+from fleet.commands.history import history
 from fleet.commands.name_list import name_list
 from fleet.commands.shared import CONFIG as _CONFIG
 from fleet.commands.shared import EXIT_FAILED, EXIT_USAGE, AsJson, Config
@@ -79,8 +81,13 @@ app.add_typer(audit.app, name="audit")
 app.command("simulate")(simulate)
 app.command("what-if")(rules.run_what_if)
 app.command("verify-audit")(audit.verify_audit)
+benefits.app.command("i-am-here")(benefit_cases.decide)
+benefits.app.command("recover")(benefit_cases.recover)
+app.add_typer(benefits.app, name="benefits")
+app.add_typer(life.app, name="life")
 app.command("name-list")(name_list)
 app.command("events")(events)
+app.command("history")(history)
 
 
 class Only(StrEnum):
@@ -732,7 +739,7 @@ def approve_calibration(
 
 @app.command("rebuild-status")
 def rebuild_status(config: Config = _CONFIG, as_json: AsJson = False) -> None:
-    """Work out every certification status anew from the records."""
+    """Work out every certification status anew from the records, and every benefit's file from its events."""
     with _open(config) as fleet:
         total = projection.rebuild(
             fleet.database,
@@ -740,10 +747,11 @@ def rebuild_status(config: Config = _CONFIG, as_json: AsJson = False) -> None:
             zone=fleet.settings.zone(),
             clock=fleet.clock,
         )
+        files = rebuild_files(fleet.database)
         if as_json:
-            _print_json({"statuses": total})
+            _print_json({"statuses": total, "benefit_files": files})
         else:
-            _say(f"{total} statuses")
+            _say(f"{total} statuses, {files} benefit files")
 
 
 @app.command("quarantine")

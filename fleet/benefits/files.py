@@ -10,11 +10,18 @@ from sqlalchemy import Connection
 
 from fleet.benefits.events import LADDER, Event, body_of, event_from, kind_of
 from fleet.benefits.machine import BenefitFile, advance, replay
+from fleet.benefits.months import Months, losses
+from fleet.errors import Refused
+from fleet.keys import FieldCipher
 from fleet.store import benefits
 from fleet.store.benefits import EventRow, FileRow
 from fleet.store.database import Database
+from fleet.store.life_events import life_events_of
 from fleet.store.subjects import lock_subjects
 
+_TEXT = "benefit_text"
+"""Under which what people wrote about a benefit is encrypted."""
+_LONGEST_TEXT = 1000
 _CHUNK = 1000
 """People in one transaction of a rebuild."""
 
@@ -64,6 +71,29 @@ def rebuild_files(database: Database) -> int:
             benefits.save_files(connection, [row_of(file) for file in found.values()])
             total += len(found)
     return total
+
+
+def confirmed_losses(connection: Connection, subject_id: str) -> tuple[Months, ...]:
+    """Return the months for which somebody is not entitled by confirmed reports that stand (R7-7 to R7-9)."""
+    found = life_events_of(connection, [subject_id]).get(subject_id, ())
+    return losses(stored.event for stored in found if stored.confirmed)
+
+
+def seal_text(cipher: FieldCipher, subject_id: str, written: str) -> bytes:
+    """Return a proof or a reason, encrypted for its event.
+
+    Raises:
+        Refused: if nothing is written, or too much.
+    """
+    said = written.strip()
+    if not 1 <= len(said) <= _LONGEST_TEXT:
+        raise Refused(f"reason or proof: 1 to {_LONGEST_TEXT} characters expected")
+    return cipher.encrypt(said, subject_id=subject_id, field_name=_TEXT)
+
+
+def open_text(cipher: FieldCipher, subject_id: str, sealed: bytes) -> str:
+    """Return what somebody wrote with an event."""
+    return cipher.decrypt(sealed, subject_id=subject_id, field_name=_TEXT)
 
 
 def row_of(file: BenefitFile) -> FileRow:

@@ -21,8 +21,6 @@ from fleet.benefits.events import (
     Event,
     Frozen,
     LadderStep,
-    RecoveryOpened,
-    RecoveryReason,
     Restored,
     RestoreReason,
     StepOutcome,
@@ -33,21 +31,17 @@ from fleet.benefits.events import (
     Unfrozen,
     Withdrawn,
 )
-from fleet.benefits.files import carry_on, file_of
+from fleet.benefits.files import carry_on, confirmed_losses, file_of, seal_text
 from fleet.benefits.machine import NEEDED_PERSONS, BenefitFile, NotAllowed, advance
-from fleet.benefits.months import Months, arrears, losses
+from fleet.benefits.months import Months, arrears
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.store import benefits
 from fleet.store.approvals import approve
-from fleet.store.life_events import life_events_of
 from fleet.store.names import seal_approver
 from protocol.rules.days import first_of_month
 
-TEXT_FIELD = "benefit_text"
-"""Under which what people wrote about a benefit is encrypted."""
-_LONGEST = 1000
 _STOP = "benefit_stop"
 _RESTORATION = "benefit_restoration"
 
@@ -214,11 +208,7 @@ class StopGuard:
         month = first_paid_month or max(first_of_month(self._today, 1), file.stopped_from)
         event = Restored(because, basis or f"written:{file.events + 1}", month, self._today)
         after = advance(file, event)
-        lost = losses(
-            stored.event
-            for stored in life_events_of(self._connection, [subject_id]).get(subject_id, ())
-            if stored.confirmed
-        )
+        lost = confirmed_losses(self._connection, subject_id)
         paid_back = arrears([Months(file.stopped_from, month)], month, lost)
         if basis is None:
             object_id = f"{file.stopped_by.stop_id}/{because.value}/{month:%Y-%m}"
@@ -261,23 +251,6 @@ class StopGuard:
         self._note(by, "benefit.unfrozen", subject_id, {"scheme": scheme, "case": case_id})
         return file
 
-    def recover(
-        self, subject_id: str, scheme: str, *, reason: RecoveryReason, months: int, by: str, why: str
-    ) -> BenefitFile:
-        """Open a recovery: something is to be claimed back.
-
-        Raises:
-            NotFound: if the subject has no such benefit.
-            Refused: without a reason.
-        """
-        if scheme not in benefits.schemes_of(self._connection, subject_id):
-            raise NotFound(f"subject {subject_id}: no benefit of scheme {scheme!r}")
-        event = RecoveryOpened(os.urandom(8).hex(), reason, months, self._today)
-        file = self._carry_on(file_of(self._connection, subject_id, scheme), event, why)
-        detail = {"scheme": scheme, "reason": reason.value, "months": months}
-        self._note(by, "benefit.recovery_opened", subject_id, detail)
-        return file
-
     def _file(self, stop_id: str) -> BenefitFile:
         found = benefits.find_file(self._connection, stop_id)
         if found is None:
@@ -288,12 +261,7 @@ class StopGuard:
         return file
 
     def _carry_on(self, file: BenefitFile, event: Event, written: str | None = None) -> BenefitFile:
-        sealed = None
-        if written is not None:
-            said = written.strip()
-            if not 1 <= len(said) <= _LONGEST:
-                raise Refused(f"reason or proof: 1 to {_LONGEST} characters expected")
-            sealed = self._cipher.encrypt(said, subject_id=file.subject_id, field_name=TEXT_FIELD)
+        sealed = None if written is None else seal_text(self._cipher, file.subject_id, written)
         return carry_on(self._connection, file, [(event, sealed)], now=self._now)
 
     def _refuse_future(self, day: date) -> None:

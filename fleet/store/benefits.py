@@ -159,6 +159,22 @@ def schemes_of(connection: Connection, subject_id: str) -> list[str]:
     return [str(found) for found in rows.scalars()]
 
 
+def listed_facts(connection: Connection, subject_id: str, scheme: str) -> dict[str, str | None] | None:
+    """Return what the lists say of somebody and one benefit, field by field; None if there is no such benefit."""
+    row = (
+        connection.execute(
+            text(
+                "SELECT s.birth_date::text AS birth_date, s.sex, s.area, b.region, b.category, b.started::text AS started"
+                " FROM subjects s JOIN benefits b USING (subject_id) WHERE s.subject_id = :id AND b.scheme = :scheme"
+            ),
+            {"id": subject_id, "scheme": scheme},
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else dict(row)
+
+
 def subjects_with_events(connection: Connection, *, after: str, limit: int) -> list[str]:
     """Return people to whose benefits something happened, by id, those after one."""
     rows = connection.execute(

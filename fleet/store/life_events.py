@@ -119,3 +119,11 @@ def withdraw_life_event(connection: Connection, event_id: str, *, now: datetime)
         {"id": event_id, "now": now},
     ).scalar_one_or_none()
     return None if found is None else str(found)
+
+
+def subject_of_report(connection: Connection, event_id: str) -> str | None:
+    """Return whom a report is about, withdrawn or not; None if there is none of this id."""
+    found = connection.execute(
+        text("SELECT subject_id FROM life_events WHERE event_id = :id"), {"id": event_id}
+    ).scalar_one_or_none()
+    return None if found is None else str(found)

@@ -186,7 +186,7 @@ def test_the_whole_way_while_serve_runs(
     client.loop_stop()
     (subject,) = office.get("/api/v1/subjects")["subjects"]
     assert subject["state"] == "certified"
-    assert json.loads(office.done("rebuild-status", "--json")) == {"statuses": 1}
+    assert json.loads(office.done("rebuild-status", "--json")) == {"statuses": 1, "benefit_files": 0}
     office.done("withdraw", done["reference_id"])
     office.done("retire-terminal", "t-1")
 

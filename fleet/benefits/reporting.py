@@ -1,0 +1,189 @@
+"""Reports that a person at the agency takes in, ends or takes back: of a family, a unit or a village (R7-8, R7-12, R8-1, R8-2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from fleet.audit.log import note
+from fleet.benefits.i_am_here import Judging, look_again
+from fleet.benefits.months import is_claim_in_time
+from fleet.benefits.reports import ReportClocks, report_clocks
+from fleet.benefits.standing import status_of_person
+from fleet.clock import day_of
+from fleet.errors import NotFound, Refused
+from fleet.keys import FieldCipher
+from fleet.store.life_events import (
+    NewLifeEvent,
+    StoredLifeEvent,
+    add_life_events,
+    life_events_of,
+    subject_of_report,
+    withdraw_life_event,
+)
+from fleet.store.packs import shelf_of
+from protocol.rules.life import ENDING, SUSPENDING, LifeEventKind
+from protocol.rules.pack import Clocks
+
+Source = Literal["family", "unit", "village"]
+FORM = "annex-4"
+"""The form on which a loss is declared (R7-8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What somebody declared."""
+
+    subject_id: str
+    kind: LifeEventKind
+    since: date
+    until: date | None
+    source: Source
+    reported_on: date
+    """When the family told the unit, the village or the agency."""
+    paper: str | None
+    """The number under which the form is filed; the same number of the same source is the same report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A report that was taken in."""
+
+    event_id: str | None
+    """None if it was here already."""
+    clocks: ReportClocks
+    is_claim_late: bool
+    """A death that was not declared within its month: what was paid after it is claimed back (R7-12)."""
+    opened_cases: int
+    """Passes that contradict it."""
+
+
+class ReportDesk:
+    """One transaction's work on reports. Each method writes its audit note last, so that it is to be called once."""
+
+    def __init__(
+        self, connection: Connection, cipher: FieldCipher, *, judging: Judging, now: datetime, zone: tzinfo
+    ) -> None:
+        self._connection = connection
+        self._cipher = cipher
+        self._judging = judging
+        self._now = now
+        self._zone = zone
+        self._today = day_of(now, zone)
+
+    def take(self, report: Report, *, by: str) -> Taken:
+        """Take in a report; it is unconfirmed until a feed says the same.
+
+        Raises:
+            NotFound: if there is no such subject.
+            Refused: if the kind is none that ends or interrupts a benefit, or its days cannot be.
+        """
+        if report.kind not in ENDING | SUSPENDING:
+            raise Refused(f"kind {report.kind}: {', '.join(sorted(ENDING | SUSPENDING))} expected")
+        if report.since > self._today:
+            raise Refused(f"since {report.since}: is still to come; look at the form again")
+        if report.until is not None and (report.kind in ENDING or report.until <= report.since):
+            raise Refused("until: the day on which it was over, after it began; a death has none")
+        clocks = report_clocks(
+            report.since,
+            report.reported_on,
+            self._today,
+            is_passed_on=report.source != "family",
+            clocks=self._clocks_for(report.subject_id),
+        )
+        is_claim_late = report.kind is LifeEventKind.DEATH and not is_claim_in_time(report.since, self._today)
+        new = NewLifeEvent(
+            report.subject_id,
+            report.kind,
+            report.since,
+            report.until,
+            report.source,
+            f"paper:{report.paper}" if report.paper else os.urandom(16).hex(),
+            confirmed=False,
+            reported_on=report.reported_on,
+            detail={
+                "form": FORM,
+                "family_late_days": str(clocks.family.late_days),
+                **({} if clocks.unit is None else {"unit_late_days": str(clocks.unit.late_days)}),
+            },
+        )
+        added = list(add_life_events(self._connection, [new], now=self._now))
+        opened = self._look_again(report.subject_id) if added else 0
+        detail = {"kind": report.kind.value, "source": report.source, **new.detail, "is_new": bool(added)}
+        self._note(by, "life_event.reported", report.subject_id, detail)
+        return Taken(added[0] if added else None, clocks, is_claim_late, opened)
+
+    def end(self, event_id: str, *, on: date, by: str) -> str:
+        """Say that a loss is over since a day: found, released, registered again; return the id under which it stands now.
+
+        Raises:
+            NotFound: if no report of this id stands.
+            Refused: if it is about a death, or the day cannot be.
+        """
+        stored = self._standing(event_id)
+        if stored.event.kind not in SUSPENDING:
+            raise Refused(f"report {event_id}: a {stored.event.kind} is not over some day; withdraw it if it was wrong")
+        if not stored.event.since < on <= self._today:
+            raise Refused(f"report {event_id}: a day after {stored.event.since} and not after today expected")
+        withdraw_life_event(self._connection, event_id, now=self._now)
+        new = NewLifeEvent(
+            stored.subject_id,
+            stored.event.kind,
+            stored.event.since,
+            on,
+            "staff",
+            f"{event_id}/{on}",
+            stored.confirmed,
+            stored.reported_on,
+            stored.detail,
+        )
+        found = add_life_events(self._connection, [new], now=self._now)
+        self._look_again(stored.subject_id)
+        self._note(by, "life_event.ended", stored.subject_id, {"event": event_id, "on": on.isoformat()})
+        return next(iter(found))
+
+    def withdraw(self, event_id: str, *, by: str) -> None:
+        """Take a report back: it was wrong.
+
+        Raises:
+            NotFound: if no report of this id stands.
+        """
+        stored = self._standing(event_id)
+        withdraw_life_event(self._connection, event_id, now=self._now)
+        self._look_again(stored.subject_id)
+        self._note(by, "life_event.withdrawn", stored.subject_id, {"event": event_id})
+
+    def _standing(self, event_id: str) -> StoredLifeEvent:
+        subject_id = subject_of_report(self._connection, event_id)
+        standing = [] if subject_id is None else life_events_of(self._connection, [subject_id]).get(subject_id, [])
+        for stored in standing:
+            if stored.event_id == event_id:
+                return stored
+        raise NotFound(f"report {event_id}: none of this id stands")
+
+    def _clocks_for(self, subject_id: str) -> Clocks:
+        strictest = status_of_person(self._connection, subject_id, self._today).strictest
+        shelf = shelf_of(self._connection)
+        pack = shelf.find(strictest.pack_id, strictest.pack_version)
+        return (pack or shelf.default).clocks
+
+    def _look_again(self, subject_id: str) -> int:
+        opened = look_again(self._connection, [subject_id], judging=self._judging, now=self._now, zone=self._zone)
+        return len(opened)
+
+    def _note(self, by: str, action: str, subject_id: str, detail: Mapping[str, str | bool]) -> None:
+        note(
+            self._connection,
+            self._cipher,
+            actor=by,
+            action=action,
+            object_kind="subject",
+            object_id=subject_id,
+            detail=detail,
+            now=self._now,
+        )

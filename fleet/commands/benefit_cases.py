@@ -1,0 +1,157 @@
+"""`lifecert-fleet benefits i-am-here` and `recover`: what people decide about passes against reports, and what is claimed back."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console as Terminal
+
+from fleet.app import settling
+from fleet.benefits.events import RecoveryReason
+from fleet.benefits.i_am_here import resolve
+from fleet.benefits.months import fine_bounds
+from fleet.benefits.recovery import open_recovery
+from fleet.benefits.standing import status_of_person
+from fleet.clock import day_of
+from fleet.commands.benefits import By, Scheme, SubjectId, Why
+from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
+from fleet.store import i_am_here
+from fleet.store.packs import shelf_of
+
+_MOST_LISTED = 1000
+
+
+def decide(
+    subject_id: Annotated[
+        str | None, typer.Argument(metavar="SUBJECT_ID", help="Whose; without it open ones are listed.")
+    ] = None,
+    is_alive: Annotated[
+        bool | None,
+        typer.Option("--alive/--report-stands", help="Which of the two is right; two persons must say the same."),
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why, recorded encrypted.")] = "",
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """List live passes of people reported dead, missing or imprisoned, or decide about one."""
+    if subject_id is None:
+        _list(config, as_json=as_json)
+        return
+    if is_alive is None or not by or not reason:
+        fail("a decision needs --alive or --report-stands, --by and --reason", EXIT_USAGE)
+    with opened(config) as fleet:
+        now = fleet.clock()
+        with fleet.database.begin() as connection:
+            found = resolve(
+                connection,
+                fleet.keys.cipher,
+                subject_id,
+                "alive" if is_alive else "report_stands",
+                by=by,
+                why=reason,
+                judging=partial(settling(fleet).judge_anew, now=now),
+                now=now,
+                zone=fleet.settings.zone(),
+            )
+        if as_json:
+            print_json({"case_id": found.case_id, "approvals_missing": found.approvals_missing})
+        elif found.approvals_missing:
+            say(f"case {found.case_id}: noted; a second person must say the same")
+        else:
+            done = f"{found.withdrawn} reports taken back, the pass counts" if is_alive else "the stop can go on"
+            say(f"case {found.case_id} is decided: {done}")
+
+
+def recover(
+    subject_id: SubjectId,
+    scheme: Scheme,
+    because: Annotated[RecoveryReason, typer.Option("--because", help="Why something is claimed back.")],
+    by: By,
+    reason: Why,
+    declared: Annotated[
+        list[str] | None,
+        typer.Option("--declared", help="With mismatch: what the papers say, as birth_date=1941-01-01."),
+    ] = None,
+    amount: Annotated[
+        str | None, typer.Option("--amount", help="With false_claim: the sum, for the fine's range.")
+    ] = None,
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Open a recovery, and say which months were paid without entitlement."""
+    pairs = [each.partition("=") for each in declared or ()]
+    if any(not sign or not name for name, sign, _ in pairs):
+        fail("--declared: field=value expected", EXIT_USAGE)
+    total = _amount(amount)
+    with opened(config) as fleet:
+        now, zone = fleet.clock(), fleet.settings.zone()
+        with fleet.database.begin() as connection:
+            strictest = status_of_person(connection, subject_id, day_of(now, zone)).strictest
+            shelf = shelf_of(connection)
+            rules = (shelf.find(strictest.pack_id, strictest.pack_version) or shelf.default).recovery
+            found = open_recovery(
+                connection,
+                fleet.keys.cipher,
+                subject_id,
+                scheme,
+                reason=because,
+                by=by,
+                why=reason,
+                declared={name: value for name, _, value in pairs},
+                now=now,
+                zone=zone,
+            )
+        months = [f"{month:%Y-%m}" for month in found.overpaid]
+        fine = None if total is None else [str(bound) for bound in fine_bounds(total, rules)]
+        if as_json:
+            print_json(
+                {"recovery_id": found.recovery_id, "overpaid": months, "fields": list(found.disagreeing), "fine": fine}
+            )
+            return
+        say(
+            f"recovery {found.recovery_id}: {len(months)} months were paid without entitlement: {', '.join(months) or 'none'}"
+        )
+        if found.disagreeing:
+            say(f"what disagrees: {', '.join(found.disagreeing)}")
+        if fine is not None:
+            say(f"a fine lies between {fine[0]} and {fine[1]}")
+
+
+def _list(config: Config, *, as_json: bool) -> None:
+    with opened(config) as fleet:
+        zone = fleet.settings.zone()
+        with fleet.database.begin() as connection:
+            found = i_am_here.here_cases(connection, is_open_only=True, limit=_MOST_LISTED)
+    rows: list[dict[str, Any]] = [
+        {
+            "case_id": case.case_id,
+            "subject_id": case.subject_id,
+            "record_id": case.record_id,
+            "opened": f"{case.opened_at.astimezone(zone):%Y-%m-%d %H:%M}",
+            "reports": len(case.event_ids),
+        }
+        for case in found
+    ]
+    if as_json:
+        print_json({"cases": rows})
+        return
+    shown = table("case", "subject", "record", "opened", "reports")
+    for row in rows:
+        shown.add_row(*map(str, row.values()))
+    Terminal().print(shown)
+
+
+def _amount(given: str | None) -> Decimal | None:
+    if given is None:
+        return None
+    try:
+        found = Decimal(given)
+    except InvalidOperation:
+        fail("--amount: a sum like 1200.50 expected", EXIT_USAGE)
+    if not found.is_finite() or found <= 0:
+        fail("--amount: a sum above 0 expected", EXIT_USAGE)
+    return found

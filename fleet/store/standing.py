@@ -1,0 +1,71 @@
+"""Where a person stands, as SQL: a few rows by key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationRow:
+    """What one pack asks of one benefit next."""
+
+    scheme: str
+    pack_id: str
+    pack_version: int
+    last_day: date | None
+    opens: date
+    asked: date
+    expiring: date
+    due: date
+    overdue: date
+    stop_from: date
+
+
+@dataclass(frozen=True, slots=True)
+class BenefitStateRow:
+    """The state of one benefit."""
+
+    scheme: str
+    state: str
+    stopped_from: date | None
+    is_frozen: bool
+
+
+def obligations_of(connection: Connection, subject_id: str) -> list[ObligationRow]:
+    """Return what is asked of somebody, the strictest first (`protocol.rules.obligations.strictest`)."""
+    rows = connection.execute(
+        text(
+            "SELECT scheme, pack_id, pack_version, last_day, opens, asked, expiring, due, overdue, stop_from FROM obligations"
+            " WHERE subject_id = :id ORDER BY due, stop_from, pack_id, scheme"
+        ),
+        {"id": subject_id},
+    )
+    return [ObligationRow(*row) for row in rows]
+
+
+def benefit_states_of(connection: Connection, subject_id: str) -> list[BenefitStateRow]:
+    """Return the state of each of somebody's benefits; one to which nothing ever happened is paid."""
+    rows = connection.execute(
+        text(
+            "SELECT b.scheme, coalesce(f.state, 'paying') AS state, f.stopped_from,"
+            " coalesce(cardinality(f.frozen_by) > 0, false) AS is_frozen"
+            " FROM benefits b LEFT JOIN benefit_files f USING (subject_id, scheme) WHERE b.subject_id = :id ORDER BY b.scheme"
+        ),
+        {"id": subject_id},
+    )
+    return [BenefitStateRow(*row) for row in rows]
+
+
+def open_cases_of(connection: Connection, subject_id: str) -> int:
+    """Return how many cases about somebody wait for a decision."""
+    found = connection.execute(
+        text(
+            "SELECT (SELECT count(*) FROM case_records WHERE subject_id = :id AND closed_at IS NULL)"
+            " + (SELECT count(*) FROM i_am_here WHERE subject_id = :id AND resolved_at IS NULL)"
+        ),
+        {"id": subject_id},
+    )
+    return int(found.scalar_one())

@@ -1,0 +1,117 @@
+"""Everything that is known of one person, from every table that knows something, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """One thing that happened."""
+
+    kind: str
+    entry_id: str
+    at: datetime | None
+    day: date | None
+    """Where only a day is known."""
+    detail: dict[str, Any]
+    text_sealed: bytes | None = None
+    """What a person wrote, encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """One person's word on something about the person; who and why are encrypted."""
+
+    object_kind: str
+    object_id: str
+    place: int
+    name_sealed: bytes
+    reason_sealed: bytes
+    approved_at: datetime
+
+
+def timeline_of(connection: Connection, subject_id: str) -> list[TimelineRow]:
+    """Return everything about one person, in no order."""
+    rows = connection.execute(text(_TIMELINE), {"id": subject_id})
+    return [
+        TimelineRow(
+            row.kind,
+            row.entry_id,
+            row.at,
+            row.day,
+            row.detail,
+            None if row.text_sealed is None else bytes(row.text_sealed),
+        )
+        for row in rows
+    ]
+
+
+def approvals_about(connection: Connection, object_ids: Sequence[str]) -> list[ApprovalRow]:
+    """Return the approvals of these objects, and of what their ids begin (`<stop id>/<reason>/<month>`)."""
+    rows = connection.execute(
+        text(
+            "SELECT object_kind, object_id, place, name_sealed, reason_sealed, approved_at FROM approvals"
+            " WHERE split_part(object_id, '/', 1) = ANY(:ids) ORDER BY approved_at, object_kind, object_id, place"
+        ),
+        {"ids": list(object_ids)},
+    )
+    return [
+        ApprovalRow(
+            row.object_kind,
+            row.object_id,
+            row.place,
+            bytes(row.name_sealed),
+            bytes(row.reason_sealed),
+            row.approved_at,
+        )
+        for row in rows
+    ]
+
+
+# What was withdrawn or closed is a second entry.
+_TIMELINE = """
+SELECT 'record' AS kind, record_id AS entry_id, event_at AS at, NULL::date AS day, jsonb_build_object(
+    'terminal', terminal_id, 'purpose', coalesce(payload ->> 'purpose', 'certification'), 'outcome', outcome,
+    'counts', pass_at IS NOT NULL, 'flags', flags, 'received_at', received_at) AS detail, NULL::bytea AS text_sealed
+    FROM records WHERE subject_id = :id
+UNION ALL
+SELECT 'act', act_id, acted_at, NULL, jsonb_build_object('kind', kind, 'channel', channel, 'source', source), NULL
+    FROM acts WHERE subject_id = :id
+UNION ALL
+SELECT 'act_withdrawn', act_id, withdrawn_at, NULL, jsonb_build_object('kind', kind, 'source', source), NULL
+    FROM acts WHERE subject_id = :id AND withdrawn_at IS NOT NULL
+UNION ALL
+SELECT 'life_event', event_id, NULL, since, jsonb_build_object('kind', kind, 'until', until, 'source', source,
+    'confirmed', confirmed, 'reported_on', reported_on, 'received_at', received_at) || detail, NULL
+    FROM life_events WHERE subject_id = :id
+UNION ALL
+SELECT 'life_event_withdrawn', event_id, withdrawn_at, NULL, jsonb_build_object('kind', kind, 'source', source), NULL
+    FROM life_events WHERE subject_id = :id AND withdrawn_at IS NOT NULL
+UNION ALL
+SELECT 'benefit.' || kind, scheme || '/' || number, at, NULL, body - 'person' || jsonb_build_object('scheme', scheme, 'day', day),
+    text_sealed FROM benefit_events WHERE subject_id = :id
+UNION ALL
+SELECT 'case', record_id, event_at, NULL, jsonb_build_object('kind', kind, 'terminal', terminal_id,
+    'received_at', received_at), NULL FROM case_records WHERE subject_id = :id
+UNION ALL
+SELECT 'case_closed', record_id, closed_at, NULL, jsonb_build_object('kind', kind), NULL
+    FROM case_records WHERE subject_id = :id AND closed_at IS NOT NULL
+UNION ALL
+SELECT 'i_am_here', case_id, opened_at, NULL, jsonb_build_object('record', record_id, 'reports', event_ids), NULL
+    FROM i_am_here WHERE subject_id = :id
+UNION ALL
+SELECT 'i_am_here_decided', case_id, resolved_at, NULL, jsonb_build_object('resolution', resolution), NULL
+    FROM i_am_here WHERE subject_id = :id AND resolved_at IS NOT NULL
+UNION ALL
+SELECT 'reference_made', reference_id, captured_at, NULL, jsonb_build_object('capture', capture, 'state', state,
+    'legal_basis', legal_basis, 'valid_until', valid_until), NULL FROM references_ WHERE subject_id = :id
+UNION ALL
+SELECT 'reference_withdrawn', reference_id, withdrawn_at, NULL, '{}'::jsonb, NULL
+    FROM references_ WHERE subject_id = :id AND withdrawn_at IS NOT NULL
+"""
