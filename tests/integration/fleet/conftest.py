@@ -94,6 +94,11 @@ class Office:
             self.people[subject_id] = claim_token(row.document, self.keys.claim_key)
         return done
 
+    def list_since(self, day: str) -> None:
+        """Have everybody on the lists since a day: before it nobody is asked for anything."""
+        with self.database.begin() as connection:
+            connection.execute(text("UPDATE subjects SET created_at = :day"), {"day": f"{day}T00:00Z"})
+
     def hold_references(self) -> None:
         """Give everybody the reference that records of `make_fleet_terminal` name."""
         with self.database.begin() as connection:

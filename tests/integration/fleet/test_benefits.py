@@ -156,6 +156,7 @@ class Desk:
 @pytest.fixture
 def desk(office: Any) -> Desk:
     office.import_people(1)
+    office.list_since("2001-07-01")
     return Desk(office, next(iter(office.people)))
 
 
@@ -484,6 +485,7 @@ def test_what_is_written_is_encrypted_and_events_are_never_changed(desk: Desk) -
 
 def test_files_that_are_rebuilt_are_the_same(desk: Desk) -> None:
     desk.office.import_people(3, first=10)
+    desk.office.list_since("2001-07-01")
     stopped_in_december(desk)
     for subject_id in desk.office.people:
         other = Desk(desk.office, subject_id)

@@ -17,8 +17,10 @@ from typer.testing import CliRunner
 
 from fleet.app import Fleet, make_handler, open_fleet
 from fleet.cli import app
+from fleet.clock import day_of
 from fleet.ingest.handler import Inbound
 from fleet.settings import load_settings
+from fleet.status.projection import project
 from fleet.store import terminals
 from protocol.documents import check_digit
 from protocol.topics import Kind
@@ -85,6 +87,10 @@ def program(tmp_path: Path, database_url: str) -> Program:
     found.done("import-subjects", "people.csv")
     with found.opened() as fleet, fleet.database.begin() as connection:
         row = connection.execute(text("SELECT subject_id, claim_token FROM subjects")).one()
+        # Listed for long: before that nobody would be asked for anything.
+        connection.execute(text("UPDATE subjects SET created_at = '2001-07-01T00:00Z'"))
+        zone = fleet.settings.zone()
+        project(connection, [row.subject_id], zone=zone, today=day_of(fleet.clock(), zone))
     found.subject_id, found.token = row.subject_id, row.claim_token
     return found
 
