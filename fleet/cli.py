@@ -30,6 +30,7 @@ from fleet.commands import audit, benefit_cases, benefits, cases, life, operator
 from fleet.commands.events import events
 from fleet.commands.history import history
 from fleet.commands.name_list import name_list
+from fleet.commands.people import import_subjects
 from fleet.commands.shared import CONFIG as _CONFIG
 from fleet.commands.shared import EXIT_FAILED, EXIT_USAGE, AsJson, Config
 from fleet.commands.shared import fail as _fail
@@ -40,7 +41,6 @@ from fleet.commands.shared import say as _say
 from fleet.commands.shared import stderr as _stderr
 from fleet.commands.simulate import simulate
 from fleet.errors import NotFound, Refused, SettingsInvalid
-from fleet.exchange.subjects_csv import import_rows, read_rows
 from fleet.ingest.courier import FleetCourier
 from fleet.keys import load_keys, make_keys
 from fleet.references import cards
@@ -86,6 +86,7 @@ benefits.app.command("recover")(benefit_cases.recover)
 app.add_typer(benefits.app, name="benefits")
 app.add_typer(life.app, name="life")
 app.command("name-list")(name_list)
+app.command("import-subjects")(import_subjects)
 app.command("events")(events)
 app.command("history")(history)
 
@@ -302,33 +303,6 @@ def assign(
                     raise NotFound(f"terminal {terminal}: has no such assignment")
             changed = rosters.refresh(connection, [terminal])
         _say(f"{changed} roster entries of terminal {terminal} changed")
-
-
-@app.command("import-subjects")
-def import_subjects(
-    file: Annotated[Path, typer.Argument(help="CSV in UTF-8 with a heading line.")],
-    config: Config = _CONFIG,
-    as_json: AsJson = False,
-) -> None:
-    """Import people and benefits: document_number, name, area, scheme, category, benefit_start. All or nothing."""
-    with _open(config) as fleet:
-        now = fleet.clock()
-        rows = read_rows(file, today=day_of(now, fleet.settings.zone()))
-        done = import_rows(fleet.database, fleet.keys, rows, now=now, zone=fleet.settings.zone())
-        if as_json:
-            _print_json(
-                {
-                    "new": done.new,
-                    "changed": done.changed,
-                    "unchanged": done.unchanged,
-                    "subjects": [
-                        {"line": row.line, "subject_id": subject}
-                        for row, subject in zip(rows, done.subject_ids, strict=True)
-                    ],
-                }
-            )
-        else:
-            _say(f"{len(rows)} rows: {done.new} new, {done.changed} changed, {done.unchanged} unchanged")
 
 
 @app.command()

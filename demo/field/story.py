@@ -26,7 +26,8 @@ from device.desk.tasks import Task
 from device.settings import load_settings as load_terminal
 from fleet.app import Fleet, open_fleet
 from fleet.clock import system_clock
-from fleet.exchange.subjects_csv import import_rows, read_rows
+from fleet.intake.people_table import read_rows
+from fleet.intake.subjects import import_rows
 from fleet.references.enrol import Enrolment, enrol
 from fleet.settings import load_settings as load_fleet
 from fleet.store import rosters, terminals

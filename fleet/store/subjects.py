@@ -6,6 +6,7 @@ import base64
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
 
 from sqlalchemy import Connection, RowMapping, text
 
@@ -28,6 +29,19 @@ class StoredSubject:
     """`female` or `male`, as far as the document tells it."""
 
 
+PHONE_FIELD = "phone"
+"""Name under which telephone numbers are sealed."""
+
+
+class ManagedBy(StrEnum):
+    """Who looks after somebody who is paid (R3-11)."""
+
+    UNIT = "unit"
+    """The unit they worked for."""
+    SOCIALISED = "socialised"
+    """Street, township and community."""
+
+
 @dataclass(frozen=True, slots=True)
 class Benefit:
     """One benefit of one subject."""
@@ -36,6 +50,11 @@ class Benefit:
     region: str
     category: str
     started: date
+    unit: str | None = None
+    """The unit they work or worked for."""
+    managed_by: ManagedBy | None = None
+    ended: date | None = None
+    """The last day for which it is paid; None as long as no list says one."""
 
 
 def find_by_tokens(connection: Connection, tokens: Sequence[str]) -> dict[str, StoredSubject]:
@@ -81,12 +100,17 @@ def save_subject(connection: Connection, subject: StoredSubject, *, now: datetim
 def benefits_of(connection: Connection, subject_ids: Sequence[str]) -> dict[str, dict[str, Benefit]]:
     """Return benefits by subject and scheme."""
     rows = connection.execute(
-        text("SELECT subject_id, scheme, region, category, started FROM benefits WHERE subject_id = ANY(:ids)"),
+        text(
+            "SELECT subject_id, scheme, region, category, started, unit, managed_by, ended FROM benefits"
+            " WHERE subject_id = ANY(:ids)"
+        ),
         {"ids": list(subject_ids)},
     )
     found: dict[str, dict[str, Benefit]] = {}
     for row in rows:
-        found.setdefault(row.subject_id, {})[row.scheme] = Benefit(row.scheme, row.region, row.category, row.started)
+        managed_by = None if row.managed_by is None else ManagedBy(row.managed_by)
+        benefit = Benefit(row.scheme, row.region, row.category, row.started, row.unit, managed_by, row.ended)
+        found.setdefault(row.subject_id, {})[row.scheme] = benefit
     return found
 
 
@@ -94,10 +118,10 @@ def save_benefit(connection: Connection, subject_id: str, benefit: Benefit) -> N
     """Insert or update one benefit."""
     connection.execute(
         text(
-            "INSERT INTO benefits (subject_id, scheme, region, category, started)"
-            " VALUES (:subject_id, :scheme, :region, :category, :started)"
-            " ON CONFLICT (subject_id, scheme) DO UPDATE"
-            " SET region = EXCLUDED.region, category = EXCLUDED.category, started = EXCLUDED.started"
+            "INSERT INTO benefits (subject_id, scheme, region, category, started, unit, managed_by, ended)"
+            " VALUES (:subject_id, :scheme, :region, :category, :started, :unit, :managed_by, :ended)"
+            " ON CONFLICT (subject_id, scheme) DO UPDATE SET region = EXCLUDED.region, category = EXCLUDED.category,"
+            " started = EXCLUDED.started, unit = EXCLUDED.unit, managed_by = EXCLUDED.managed_by, ended = EXCLUDED.ended"
         ),
         {
             "subject_id": subject_id,
@@ -105,7 +129,26 @@ def save_benefit(connection: Connection, subject_id: str, benefit: Benefit) -> N
             "region": benefit.region,
             "category": benefit.category,
             "started": benefit.started,
+            "unit": benefit.unit,
+            "managed_by": benefit.managed_by,
+            "ended": benefit.ended,
         },
+    )
+
+
+def phones_of(connection: Connection, subject_ids: Sequence[str]) -> dict[str, bytes]:
+    """Return the sealed telephone numbers of these subjects, as far as they have one."""
+    rows = connection.execute(
+        text("SELECT subject_id, phone_sealed FROM subjects WHERE subject_id = ANY(:ids) AND phone_sealed IS NOT NULL"),
+        {"ids": list(subject_ids)},
+    )
+    return {row.subject_id: bytes(row.phone_sealed) for row in rows}
+
+
+def save_phone(connection: Connection, subject_id: str, sealed: bytes) -> None:
+    """Store somebody's telephone number."""
+    connection.execute(
+        text("UPDATE subjects SET phone_sealed = :sealed WHERE subject_id = :id"), {"sealed": sealed, "id": subject_id}
     )
 
 

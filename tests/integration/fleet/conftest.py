@@ -17,9 +17,10 @@ from sqlalchemy import text
 
 from fleet.app import Fleet, picture_rules, settling
 from fleet.cases.pictures import PictureRules
-from fleet.exchange.subjects_csv import Imported, SubjectRow, import_rows
 from fleet.ingest.handler import Handler, Inbound, Outbound
 from fleet.ingest.settling import Settling
+from fleet.intake.people_table import SubjectRow
+from fleet.intake.subjects import Imported, import_rows
 from fleet.keys import FleetKeys, load_keys, make_keys
 from fleet.settings import Settings
 from fleet.status.projection import rebuild

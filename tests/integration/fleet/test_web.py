@@ -15,7 +15,8 @@ from sqlalchemy import text
 
 import fleet.web
 from fleet.app import Fleet
-from fleet.exchange.subjects_csv import import_rows, read_rows
+from fleet.intake.people_table import read_rows
+from fleet.intake.subjects import import_rows
 from fleet.service import WebServer, make_web
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import ImportRefused
-from fleet.exchange.subjects_csv import read_rows
+from fleet.intake.area_tree import AreaTree
+from fleet.intake.people_table import read_rows
+from fleet.store.areas import Area
 from protocol.documents import check_digit
 
 TODAY = date(2026, 11, 20)
@@ -86,7 +88,7 @@ def test_one_person_may_have_two_schemes(tmp_path: Path) -> None:
         (b"", "empty"),
         (HEADING.encode(), "no rows"),
         (b"name,area\n", "no column document_number"),
-        ("姓名".encode("gbk"), "not UTF-8"),
+        ("姓名".encode("gbk"), "no column document_number"),
         (HEADING.encode() + b'"open\n', "not CSV"),
     ],
 )
@@ -140,6 +142,75 @@ def test_first_generation_number_contradicts_its_new_form(tmp_path: Path) -> Non
 def test_rare_name_is_kept_in_normal_form(tmp_path: Path) -> None:
     rows = read_rows(written(tmp_path, HEADING + row(1, name="\U00020bb7\ue863e\u0301")), today=TODAY)
     assert rows[0].name == "\U00020bb7\ue863é"
+
+
+WITH_FACTS = "证件号码,姓名,地区,险种,人员类别,待遇领取日期,手机号,单位,管理方式,待遇终止日期\n"
+
+
+def fact_row(serial: int, phone: str, unit: str, managed: str, ended: str = "") -> str:
+    return f"{number(serial)},甲{serial},east,pension,retired,2001-07-01,{phone},{unit},{managed},{ended}\n"
+
+
+def test_r3_11_r8_14_who_manages_somebody_and_their_phone_are_read(tmp_path: Path) -> None:
+    text = (
+        WITH_FACTS + fact_row(1, "138 0013-8000", "某厂", "单位管理") + fact_row(2, "", "", "社会化", "2025年12月31日")
+    )
+    first, second = read_rows(written(tmp_path, text, "gb18030"), today=TODAY)
+    assert (first.phone, first.benefit.unit, first.benefit.managed_by) == ("13800138000", "某厂", "unit")
+    assert (second.phone, second.benefit.unit, second.benefit.managed_by) == ("", None, "socialised")
+    assert second.benefit.ended == date(2025, 12, 31)
+    assert first.given == {"unit", "managed_by", "ended"}
+
+
+def test_wrong_facts_are_all_told(tmp_path: Path) -> None:
+    text = WITH_FACTS + fact_row(1, "1234", "", "unit", "2000-01-01") + fact_row(2, "", "", "nobody", "soon")
+    assert problems(written(tmp_path, text)) == [
+        "line 2: managed_by: managed by a unit, and the column unit does not say which",
+        "line 2: ended: before the benefit starts",
+        "line 2: phone: 5 to 15 digits expected",
+        "line 3: managed_by: unit or socialised expected",
+        "line 3: ended: a date like 2015-07-01 expected, from 1949 to next year",
+    ]
+
+
+def test_r8_14_a_number_whose_last_digits_a_spreadsheet_made_zeros_is_told(tmp_path: Path) -> None:
+    cut = number(1)[:15] + "000"
+    assert "a spreadsheet may have cut it" in problems(written(tmp_path, HEADING + row(1).replace(number(1), cut)))[0]
+
+
+TREE = AreaTree(
+    {
+        area.code: area
+        for area in (
+            Area("14", None, 1, "山西省"),
+            Area("1401", "14", 2, "太原市"),
+            Area("140105", "1401", 3, "小店区"),
+            Area("1402", "14", 2, "大同市"),
+            Area("140212", "1402", 3, "城区"),
+            Area("1403", "14", 2, "阳泉市"),
+            Area("140302", "1403", 3, "城区"),
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("area", "code"),
+    [("140105", "140105"), ("山西省/太原市/小店区", "140105"), ("小店区", "140105"), ("阳泉市/城区", "140302")],
+)
+def test_r4_26_an_area_is_named_by_code_or_by_its_unique_path(tmp_path: Path, area: str, code: str) -> None:
+    found = read_rows(written(tmp_path, HEADING + row(1, area=area)), today=TODAY, areas=TREE)[0]
+    assert (found.area, found.benefit.region) == (code, code)
+
+
+def test_r4_26_an_area_that_is_not_one_is_told(tmp_path: Path) -> None:
+    text = HEADING + row(1, area="城区") + row(2, area="太原市/城区") + row(3, area="150000")
+    with pytest.raises(ImportRefused) as caught:
+        read_rows(written(tmp_path, text), today=TODAY, areas=TREE)
+    first, second, third = (problem.split(": ", 1)[1] for problem in caught.value.problems)
+    assert first == "line 2: area: 2 areas are called so; write the names of those above it, too, or its code"
+    assert second.startswith("line 3: area: no area of this code or name")
+    assert third.startswith("line 4: area: no area of this code or name")
 
 
 def test_a_row_shows_nobody_in_its_repr(tmp_path: Path) -> None:

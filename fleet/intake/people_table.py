@@ -1,0 +1,175 @@
+"""Reads lists of people and their benefits: what a row must say, what it may say, and what contradicts another row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from fleet.intake.area_tree import AreaTree
+from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
+from fleet.intake.tables import Column, Shape, Table, TableRow, read_table, refuse, text_problem
+from fleet.intake.written_days import day_in
+from fleet.store.subjects import Benefit, ManagedBy
+from protocol.documents import IdentityDocument
+
+_COLUMNS = {
+    **IDENTITY_COLUMNS,
+    "area": Column(("地区", "区域", "区划代码")),
+    "scheme": Column(("险种",)),
+    "category": Column(("人员类别", "待遇类别")),
+    "benefit_start": Column(("benefit start", "待遇开始日期", "待遇领取日期"), Shape.DATE),
+    "phone": Column(("电话", "手机", "手机号", "手机号码", "联系电话"), Shape.NUMBER, is_required=False),
+    "unit": Column(("单位", "单位名称", "工作单位"), is_required=False),
+    "managed_by": Column(("managed by", "管理方式", "管理类型"), is_required=False),
+    "ended": Column(("benefit end", "待遇终止日期", "停发日期"), Shape.DATE, is_required=False),
+}
+OPTIONAL_FACTS = ("unit", "managed_by", "ended")
+"""Columns that say something about the benefit; a list without one leaves what is known as it is."""
+_MANAGED = {
+    ManagedBy.UNIT: ("unit", "单位", "单位管理"),
+    ManagedBy.SOCIALISED: ("socialised", "socialized", "社会化", "社会化管理", "退管办"),
+}
+"""Source: R3-11."""
+_MAX_TEXT = 100
+"""Longest area, scheme, category or unit in characters: short enough for one line of a page."""
+_FIRST_YEAR = 1949
+"""No benefit of these schemes began before the state that pays it."""
+_PHONE = re.compile(r"\+?[0-9]{5,15}")
+"""Source: ITU-T E.164, 15 digits at most; five are the shortest numbers of the country, 12333 (R9-3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """One row that passed all checks."""
+
+    line: int
+    document: IdentityDocument
+    name: str
+    area: str
+    benefit: Benefit
+    phone: str = ""
+    """Digits, a plus before them where there was one; empty where the list says nothing."""
+    given: frozenset[str] = frozenset()
+    """Those of `OPTIONAL_FACTS` that the list has a column for."""
+
+    def __repr__(self) -> str:
+        return f"SubjectRow(line={self.line})"
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleList:
+    """A whole list."""
+
+    rows: list[SubjectRow]
+    encoding: str
+    """`UTF-8`, `GB18030` or `XLSX`."""
+    sha256: str
+    """Of the file."""
+
+
+def read_rows(path: Path, *, today: date, areas: AreaTree | None = None) -> list[SubjectRow]:
+    """Return the rows of `read_people`, for whom the rows are enough."""
+    return read_people(path, today=today, areas=areas).rows
+
+
+def read_people(path: Path, *, today: date, areas: AreaTree | None = None) -> PeopleList:
+    """Read and check a whole file.
+
+    Args:
+        path: CSV or XLSX with a heading line.
+        today: no benefit starts or ends later than a year from here.
+        areas: the tree in which areas are looked up; without one, or with an empty one, they are taken as they are written.
+
+    Raises:
+        ImportRefused: with every problem and its line; no message repeats a number or a name.
+    """
+    table = read_table(path, _COLUMNS)
+    problems = list(table.problems)
+    rows = [row for found in table.rows if (row := _row(found, table, today, areas, problems)) is not None]
+    problems += _contradictions(rows)
+    if problems:
+        refuse(path, problems)
+    return PeopleList(rows, table.encoding, table.sha256)
+
+
+def _row(found: TableRow, table: Table, today: date, areas: AreaTree | None, problems: list[str]) -> SubjectRow | None:
+    line, cells = found.line, found.cells
+    wrong = list(found.faults)
+    document = document_in(line, cells, wrong)
+    name = name_in(line, cells, wrong)
+    wrong += [
+        f"line {line}: {column}: {problem}"
+        for column in ("area", "scheme", "category")
+        if (problem := text_problem(cells[column], _MAX_TEXT)) is not None
+    ]
+    area = _area(line, cells["area"], areas, wrong)
+    started = _day(cells["benefit_start"], today)
+    if started is None and not any(problem.startswith(f"line {line}: benefit_start") for problem in found.faults):
+        wrong.append(f"line {line}: benefit_start: a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year")
+    facts = _facts(line, cells, started, today, wrong)
+    phone = _phone(line, cells.get("phone", ""), wrong)
+    problems += wrong[len(found.faults) :]
+    if wrong or document is None or started is None:
+        return None
+    benefit = Benefit(cells["scheme"], area, cells["category"], started, *facts)
+    return SubjectRow(line, document, name, area, benefit, phone, table.columns & frozenset(OPTIONAL_FACTS))
+
+
+def _area(line: int, written: str, areas: AreaTree | None, wrong: list[str]) -> str:
+    if areas is None or not areas or not written:
+        return written
+    code, fault = areas.code_of(written)
+    if fault is not None:
+        wrong.append(f"line {line}: area: {fault}")
+    return code or written
+
+
+def _facts(
+    line: int, cells: Mapping[str, str], started: date | None, today: date, wrong: list[str]
+) -> tuple[str | None, ManagedBy | None, date | None]:
+    unit = cells.get("unit") or None
+    if unit is not None and (problem := text_problem(unit, _MAX_TEXT)) is not None:
+        wrong.append(f"line {line}: unit: {problem}")
+    written = cells.get("managed_by", "")
+    managed = next((kind for kind, names in _MANAGED.items() if written.casefold() in names), None)
+    if written and managed is None:
+        wrong.append(f"line {line}: managed_by: {ManagedBy.UNIT} or {ManagedBy.SOCIALISED} expected")
+    if managed is ManagedBy.UNIT and unit is None:
+        wrong.append(f"line {line}: managed_by: managed by a unit, and the column unit does not say which")
+    ended = _day(cells.get("ended", ""), today)
+    if cells.get("ended") and ended is None:
+        wrong.append(f"line {line}: ended: a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year")
+    if ended is not None and started is not None and ended < started:
+        wrong.append(f"line {line}: ended: before the benefit starts")
+    return unit, managed, ended
+
+
+def _phone(line: int, written: str, wrong: list[str]) -> str:
+    plain = re.sub(r"[\s()（）-]", "", written)
+    if plain and not _PHONE.fullmatch(plain):
+        wrong.append(f"line {line}: phone: 5 to 15 digits expected")
+    return plain
+
+
+def _contradictions(rows: list[SubjectRow]) -> list[str]:
+    problems: list[str] = []
+    first: dict[IdentityDocument, SubjectRow] = {}
+    benefits: dict[tuple[IdentityDocument, str], int] = {}
+    for row in rows:
+        person = first.setdefault(row.document, row)
+        if (person.name, person.area) != (row.name, row.area):
+            problems.append(f"line {row.line}: same document number as line {person.line}, other name or area")
+        elif person.phone and row.phone and person.phone != row.phone:
+            problems.append(f"line {row.line}: same document number as line {person.line}, other phone")
+        line = benefits.setdefault((row.document, row.benefit.scheme), row.line)
+        if line != row.line:
+            problems.append(f"line {row.line}: same person and scheme as line {line}")
+    return problems
+
+
+def _day(text: str, today: date) -> date | None:
+    found = day_in(text)
+    return found if found is not None and _FIRST_YEAR <= found.year <= today.year + 1 else None

@@ -1,0 +1,132 @@
+"""Stores lists of people and their benefits: all of a list or nothing, and again without harm."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+
+from sqlalchemy import Connection
+
+from fleet.clock import day_of
+from fleet.intake.people_table import OPTIONAL_FACTS, SubjectRow
+from fleet.keys import FleetKeys
+from fleet.status.projection import project
+from fleet.store import rosters, subjects
+from fleet.store.database import Database
+from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
+from fleet.store.terminals import find_terminals
+from protocol.documents import birth_date, claim_token, sex
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did."""
+
+    new: int
+    changed: int
+    unchanged: int
+    subject_ids: tuple[str, ...]
+    """One for each row, in order."""
+
+
+def import_rows(
+    database: Database, keys: FleetKeys, rows: Sequence[SubjectRow], *, now: datetime, zone: tzinfo
+) -> Imported:
+    """Store rows in one transaction and bring the rosters up to date.
+
+    Raises:
+        DatabaseUnavailable: nothing was stored.
+    """
+    with database.begin() as connection:
+        return store_rows(connection, keys, rows, now=now, zone=zone)
+
+
+def store_rows(
+    connection: Connection, keys: FleetKeys, rows: Sequence[SubjectRow], *, now: datetime, zone: tzinfo
+) -> Imported:
+    """Store rows in a transaction that does more with them; locks terminals, then subjects."""
+    # Terminals before subjects, the order in which ingest locks them.
+    find_terminals(connection, lock=True)
+    saving = _Saving(connection, keys, rows, now)
+    counts = {"new": 0, "changed": 0, "unchanged": 0}
+    ids: list[str] = []
+    for row, token in zip(rows, saving.tokens, strict=True):
+        what, subject_id = saving.save(row, token)
+        counts[what] += 1
+        ids.append(subject_id)
+    rosters.refresh(connection)
+    project(connection, ids, zone=zone, today=day_of(now, zone))
+    return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids))
+
+
+class _Saving:
+    """Knows who is stored already, so that only what differs is written."""
+
+    def __init__(self, connection: Connection, keys: FleetKeys, rows: Sequence[SubjectRow], now: datetime) -> None:
+        self._connection = connection
+        self._cipher = keys.cipher
+        self._now = now
+        self.tokens = [claim_token(row.document, keys.claim_key) for row in rows]
+        self._known = subjects.find_by_tokens(connection, self.tokens)
+        ids = [subject.subject_id for subject in self._known.values()]
+        self._benefits = subjects.benefits_of(connection, ids)
+        self._phones = subjects.phones_of(connection, ids)
+
+    def save(self, row: SubjectRow, token: str) -> tuple[str, str]:
+        """Store one row; return what became of it and its subject's id."""
+        known = self._known.get(token)
+        subject, is_same_person = self._person(row, token, known)
+        self._known[token] = subject
+        has_new_phone = self._phone(row, subject.subject_id)
+        is_same_benefit = self._benefit(row, subject.subject_id)
+        if known is None:
+            return "new", subject.subject_id
+        is_same = is_same_person and is_same_benefit and not has_new_phone
+        return ("unchanged" if is_same else "changed"), subject.subject_id
+
+    def _person(self, row: SubjectRow, token: str, known: StoredSubject | None) -> tuple[StoredSubject, bool]:
+        if known is None:
+            subject_id = os.urandom(16).hex()
+            document = self._cipher.encrypt(row.document.text, subject_id=subject_id, field_name="document")
+        else:
+            subject_id, document = known.subject_id, known.document_sealed
+            name = self._cipher.decrypt(known.name_sealed, subject_id=subject_id, field_name="name")
+            if name == row.name and known.area == row.area:
+                return known, True
+        sealed = self._cipher.encrypt(row.name, subject_id=subject_id, field_name="name")
+        subject = StoredSubject(
+            subject_id, token, row.area, sealed, document, birth_date(row.document), sex(row.document)
+        )
+        subjects.save_subject(self._connection, subject, now=self._now)
+        return subject, False
+
+    def _benefit(self, row: SubjectRow, subject_id: str) -> bool:
+        known = self._benefits.setdefault(subject_id, {}).get(row.benefit.scheme)
+        benefit = row.benefit if known is None else _completed(row, known)
+        if benefit == known:
+            return True
+        subjects.save_benefit(self._connection, subject_id, benefit)
+        self._benefits[subject_id][benefit.scheme] = benefit
+        return False
+
+    def _phone(self, row: SubjectRow, subject_id: str) -> bool:
+        """Store a number that is new; a list that has none takes none away (R8-14)."""
+        if not row.phone:
+            return False
+        stored = self._phones.get(subject_id)
+        if stored is not None:
+            known = self._cipher.decrypt(stored, subject_id=subject_id, field_name=PHONE_FIELD)
+            if known == row.phone:
+                return False
+        sealed = self._cipher.encrypt(row.phone, subject_id=subject_id, field_name=PHONE_FIELD)
+        subjects.save_phone(self._connection, subject_id, sealed)
+        self._phones[subject_id] = sealed
+        return True
+
+
+def _completed(row: SubjectRow, known: Benefit) -> Benefit:
+    """Return a row's benefit with what its list has no column for."""
+    kept = {name: getattr(known, name) for name in OPTIONAL_FACTS if name not in row.given}
+    return replace(row.benefit, **kept)
