@@ -228,6 +228,46 @@ def features(
         typer.echo("\n".join(f"  {component}: {value:.0f}" for component, value in report.quality.items()))
 
 
+@app.command("check-photos")
+def check_photos(
+    pictures: Annotated[
+        list[str],
+        typer.Argument(
+            help="Photograph files; - reads them from standard input, each after its length (4 bytes, big-endian)."
+        ),
+    ],
+    config: MaybeConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at photograph files as an agency takes them in: ground, face, head; one line each, features with --json."""
+    from device.adapters.inference_tflite import open_networks
+    from device.app.photo_files import PhotoChecker
+    from device.errors import NetworkRefused
+    from protocol.errors import Malformed
+
+    _quiet()
+    where, name, runtime = _networks_of(config)
+    is_stream = pictures == ["-"]
+    if missing := [each for each in pictures if not is_stream and not Path(each).is_file()]:
+        _fail(f"picture {missing[0]}: no such file", USAGE)
+    try:
+        checker = PhotoChecker(open_networks(where, features=name, runtime=runtime))
+        found = (
+            checker.reports(sys.stdin.buffer)
+            if is_stream
+            else (checker.report(Path(each).read_bytes()) for each in pictures)
+        )
+        for number, report in enumerate(found, 1):
+            wrong = [check.name for check in report.checks if not check.passed]
+            typer.echo(report.model_dump_json() if as_json else f"{number}: {', '.join(wrong) or 'in order'}")
+            # The fleet waits for each answer before it sends the next picture.
+            sys.stdout.flush()
+    except (Malformed, NetworkRefused) as error:
+        _fail(str(error), CHECK_FAILED)
+    except OSError as error:
+        _fail(f"picture: cannot be read: {error.strerror}", CHECK_FAILED)
+
+
 @app.command("verify-slip")
 def verify_slip(
     text: Annotated[str, typer.Argument(help="Scanned text of a result slip; - reads it from standard input.")],

@@ -86,7 +86,7 @@ class ReferenceSettings(_Part):
 
     command: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Program that reads a picture from its input and prints a feature report, called with `features - --json` added; for the clip
-    description of a simulated person with `features FILE --json`.
+    description of a simulated person with `features FILE --json`, for a batch of photographs with `check-photos - --json`.
     Default: `lifecert-terminal` beside this Python."""
     timeout_s: float = Field(default=60.0, gt=0, le=600)
     """Longest one picture may take."""
@@ -99,6 +99,11 @@ class ReferenceSettings(_Part):
         """Return the whole command line for one picture: on its input, or the clip description of this name."""
         program = self.command or (str(Path(sys.executable).with_name("lifecert-terminal")),)
         return (*program, "features", picture, "--json")
+
+    def photo_command(self) -> tuple[str, ...]:
+        """Return the whole command line for a batch of photographs on its input."""
+        program = self.command or (str(Path(sys.executable).with_name("lifecert-terminal")),)
+        return (*program, "check-photos", "-", "--json")
 
 
 class SlipSettings(_Part):

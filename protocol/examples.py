@@ -23,6 +23,7 @@ from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.keys import PublicJwk
 from protocol.outcomes import Outcome
+from protocol.photo_files import PhotoFileCheck, PhotoReport
 from protocol.policy import POLICY_TYP, PathName, default_policy
 from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
@@ -232,6 +233,12 @@ def examples() -> Mapping[str, WireMessage]:
             runtime="ai-edge-litert 2.3.0",
             quality={"size": 82.0, "sharpness": 64.0},
             overall_quality=71.0,
+        ),
+        "printed by `lifecert-terminal check-photos - --json`, one a line": PhotoReport(
+            sha256=_DIGEST,
+            width_px=480,
+            height_px=672,
+            checks=(PhotoFileCheck(name="white_ground", passed=False, found=0.42, asked=0.8),),
         ),
         "printed by `lifecert-terminal selftest --json`": SelftestReport(
             software="0.1.0",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from device.vision.frame import Pixels
 from device.vision.geometry import Box
+from device.vision.landmarks import FaceLandmarks
 from protocol.cases import PhotoCheck, PhotoRole
 from protocol.quality import unified_score
 
@@ -23,6 +27,20 @@ WHITE_SHARE = 0.8
 """Part of the ground that must be white; the rest is room for a shadow beside the head."""
 _GROUND = 0.1
 """The outer tenth on both sides of the upper half is ground in any portrait and any upper-body picture."""
+COVER_MOST = 8.0
+"""Steps of 8-bit CIELAB (a*, b*) by which what stands above the forehead may lie off every colour between grey and the person's own skin,
+where natural hair of any shade lies. Source: of the rendered people of `demo/people`, the eleven bare-headed reach 0 to 4 and the one
+with a knitted hat 13; the middle. A hat that is black, grey, white or brown has hair's colour, and is for a person to see."""
+_ABOVE = (0.1, 0.2, 0.3)
+"""Face heights above the top of the forehead at which the colour is looked at: hair, hat, or, over a bald head, the ground."""
+_PATCH = 0.08
+"""Half a patch's side by the distance of the eyes."""
+_FOREHEAD, _CHIN, _CHEEKS = 10, 152, (50, 280)
+"""Landmarks, as `device.vision.landmarks` numbers them."""
+_MOST_SKIN = 1.5
+"""Hair may be more saturated than skin, by so much: red hair is, grey hair is not."""
+_NEUTRAL = 128.0
+"""Of a* and b* in 8 bits. Source: OpenCV, colour conversions, CIE L*a*b*."""
 BELOW_LEAST = 1.0
 """Face heights below the chin that show an upper body: the chest, and hands that hold a newspaper before it, begin one below."""
 
@@ -95,6 +113,37 @@ def white_share(pixels: Pixels) -> float:
     ground = np.concatenate([upper[:, :edge].reshape(-1, 3), upper[:, -edge:].reshape(-1, 3)]).astype(np.int16)
     darkest, brightest = ground.min(axis=1), ground.max(axis=1)
     return float(np.mean((darkest >= WHITE_LEAST) & (brightest - darkest <= COLOUR_MOST)))
+
+
+def cover_colour(pixels: Pixels, landmarks: FaceLandmarks) -> float:
+    """Return how far what stands above the forehead lies off the colours of hair and skin, in steps of 8-bit CIELAB; 0 if nothing is seen.
+
+    Args:
+        pixels: uint8 (H, W, 3) RGB.
+        landmarks: of the face.
+    """
+    points = landmarks.points[:, :2]
+    up = points[_FOREHEAD] - points[_CHIN]
+    reach = max(2, round(landmarks.interocular_px * _PATCH))
+    cheeks = [_colour(pixels, points[place], reach) for place in _CHEEKS]
+    skin = np.mean([cheek for cheek in cheeks if cheek is not None] or [np.zeros(2)], axis=0)
+    most = 0.0
+    for height in _ABOVE:
+        colour = _colour(pixels, points[_FOREHEAD] + height * up, reach)
+        if colour is not None:
+            part = float(np.clip(colour @ skin / max(float(skin @ skin), 1.0), 0.0, _MOST_SKIN))
+            most = max(most, float(np.hypot(*(colour - part * skin))))
+    return most
+
+
+def _colour(pixels: Pixels, place: NDArray[np.floating[Any]], reach: int) -> NDArray[np.float64] | None:
+    """Return the median (a*, b*) of a square, grey as (0, 0); None outside the picture."""
+    x, y = round(float(place[0])), round(float(place[1]))
+    region = pixels[max(0, y - reach) : max(0, y + reach + 1), max(0, x - reach) : max(0, x + reach + 1)]
+    if not region.size:
+        return None
+    lab = cv2.cvtColor(np.ascontiguousarray(region), cv2.COLOR_RGB2LAB)
+    return np.asarray(np.median(lab.reshape(-1, 3)[:, 1:].astype(np.float64), axis=0) - _NEUTRAL, np.float64)
 
 
 def _below(box: Box, height: int) -> float:

@@ -152,19 +152,48 @@ def enrol(
     with database.begin() as connection:
         # Before anything else, as everything that changes rosters: an assignment going on is then either seen or sees this.
         find_terminals(connection, lock=True)
-        subject_id = find_subject(connection, who, keys)
-        domain = current_domain(connection, key_domain)
-        secret = feature_keys(connection, keys).get(domain)
-        if secret is None:
-            raise FleetError(f"key domain {domain}: no key; run `lifecert-fleet init`")
-        reference = _protected(secret, report, enrolment, domain, validity_months, now, zone)
-        officer = (
-            None
-            if enrolment.officer is None
-            else keys.cipher.encrypt(enrolment.officer, subject_id=subject_id, field_name="officer")
+        return enrol_within(
+            connection,
+            keys,
+            find_subject(connection, who, keys),
+            report,
+            enrolment,
+            key_domain=key_domain,
+            validity_months=validity_months,
+            now=now,
+            zone=zone,
         )
-        subjects.add_reference(connection, subject_id, reference, officer_sealed=officer)
-        held = rosters.touch(connection, subject_id)
+
+
+def enrol_within(
+    connection: Connection,
+    keys: FleetKeys,
+    subject_id: str,
+    report: FeatureReport,
+    enrolment: Enrolment,
+    *,
+    key_domain: str,
+    validity_months: int,
+    now: datetime,
+    zone: tzinfo,
+) -> Enrolled:
+    """Do what `enrol` does in a transaction that does more, and has locked the terminals before.
+
+    Raises:
+        FleetError: if the key domain has no key or the features are unusable.
+    """
+    domain = current_domain(connection, key_domain)
+    secret = feature_keys(connection, keys).get(domain)
+    if secret is None:
+        raise FleetError(f"key domain {domain}: no key; run `lifecert-fleet init`")
+    reference = _protected(secret, report, enrolment, domain, validity_months, now, zone)
+    officer = (
+        None
+        if enrolment.officer is None
+        else keys.cipher.encrypt(enrolment.officer, subject_id=subject_id, field_name="officer")
+    )
+    subjects.add_reference(connection, subject_id, reference, officer_sealed=officer)
+    held = rosters.touch(connection, subject_id)
     return Enrolled(subject_id, reference.reference_id, reference.quality, held)
 
 

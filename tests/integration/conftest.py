@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from typing import Any
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from PIL import Image, ImageDraw
 
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.outbox_sqlite import SqliteOutbox
+from device.simulated.actor import portrait
 from protocol.envelope import seal, sha256_of, sign, typ_of, verify
 from protocol.keys import PrivateKey
 from protocol.policy import POLICY_TYP, default_policy
@@ -292,3 +295,30 @@ def start_fleet(terminal: TerminalFolder) -> Iterator[Callable[..., FakeFleet]]:
     yield start
     for fleet in started:
         fleet.stop()
+
+
+@pytest.fixture(scope="session")
+def studio() -> Callable[..., Image.Image]:
+    """Make a two-inch portrait, 480x672, of a rendered person in an oval on a plain ground: `studio(name, ground="white")`."""
+
+    def make(name: str, ground: str = "white") -> Image.Image:
+        people = Path(__file__).resolve().parents[2] / "demo" / "people"
+        scene = Image.fromarray(portrait(people / f"{name}.toml"))
+        cut = scene.crop((149, 0, 491, 479)).resize((480, 672), Image.Resampling.LANCZOS)
+        mask = Image.new("L", cut.size, 0)
+        ImageDraw.Draw(mask).ellipse((70, 40, 410, 900), fill=255)
+        return Image.composite(cut, Image.new("RGB", cut.size, ground), mask)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def jpeg_of() -> Callable[..., bytes]:
+    """Make a JPEG file of a picture."""
+
+    def make(picture: Image.Image, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=92, **options)
+        return buffer.getvalue()
+
+    return make
