@@ -26,7 +26,7 @@ from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.benefits.files import rebuild_files
 from fleet.clock import day_of
-from fleet.commands import areas, audit, benefit_cases, benefits, cases, life, operators, photos, places, rules
+from fleet.commands import areas, audit, benefit_cases, benefits, cases, life, lists, operators, photos, places, rules
 from fleet.commands.events import events
 from fleet.commands.history import history
 from fleet.commands.name_list import name_list
@@ -86,6 +86,7 @@ benefits.app.command("recover")(benefit_cases.recover)
 app.add_typer(benefits.app, name="benefits")
 app.add_typer(life.app, name="life")
 app.add_typer(areas.app, name="areas")
+app.add_typer(lists.app, name="lists")
 app.add_typer(photos.app, name="photos")
 app.command("name-list")(name_list)
 app.command("import-subjects")(import_subjects)

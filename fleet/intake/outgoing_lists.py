@@ -1,0 +1,193 @@
+"""Lists for units and villages of who is to be certified (R4-20, R6-10): tables that come back through our imports, and a page to print.
+
+A table has whole numbers, because whoever fills it in hands it in again; paper shows of each number what a slip does.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment
+from sqlalchemy import Connection
+
+from fleet.audit.log import note
+from fleet.clock import day_of
+from fleet.errors import NotFound
+from fleet.intake.area_tree import SEPARATOR, AreaTree
+from fleet.intake.sheets import to_csv, to_xlsx
+from fleet.keys import FieldCipher, FleetKeys
+from fleet.store import unit_lists
+from fleet.store.areas import areas_of, codes_below
+from fleet.store.database import Database
+from fleet.store.unit_lists import ToCertify
+from protocol.documents import IdentityDocument, mask, parse_document
+from protocol.rules.obligations import state_of
+
+_COLUMNS = (
+    "name",
+    "document_kind",
+    "document_number",
+    "document_issuer",
+    "area",
+    "scheme",
+    "category",
+    "state",
+    "due",
+    "verified",
+)
+_ON_PAPER = tuple(column for column in _COLUMNS if column not in {"document_issuer", "scheme"})
+
+
+class Format(StrEnum):
+    """What a list is written as."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose list it is: a unit's, or an area's with all below it."""
+
+    kind: str
+    """`unit` or `area`."""
+    name: str
+    """As it stands on the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingList:
+    """A list that is ready to be written."""
+
+    content: bytes
+    persons: int
+
+
+@cache
+def list_texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    """Return all texts: group -> id -> language -> text."""
+    return dict(tomllib.loads(files("fleet.intake").joinpath("list_texts.toml").read_text(encoding="utf-8")))
+
+
+def make_list(
+    database: Database,
+    keys: FleetKeys,
+    *,
+    unit: str | None = None,
+    area: str | None = None,
+    kind: Format,
+    language: str,
+    by: str,
+    now: datetime,
+    zone: tzinfo,
+) -> OutgoingList:
+    """Make the list of a unit or an area; who made it is written down, because it shows who people are.
+
+    Args:
+        database: where people are known.
+        keys: the fleet's.
+        unit: the unit, exactly as benefits name it; or
+        area: code or path of names; the list has everybody there and below.
+        kind: what it is written as.
+        language: `zh` or `en`.
+        by: who makes it.
+        now: the time.
+        zone: where a day ends.
+
+    Raises:
+        NotFound: if the tree of areas has no such area.
+    """
+    today = day_of(now, zone)
+    with database.begin() as connection:
+        tree = AreaTree(areas_of(connection))
+        scope, codes = _scope(connection, tree, unit, area)
+        found = unit_lists.to_certify(connection, unit=unit, areas=codes, today=today)
+        content = _written(found, kind, language, scope, tree, keys.cipher, today)
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="list.made",
+            object_kind=f"{scope.kind}_list_out",
+            object_id=scope.name,
+            detail={"persons": len(found), "format": kind.value},
+            now=now,
+        )
+    return OutgoingList(content, len(found))
+
+
+def _scope(connection: Connection, tree: AreaTree, unit: str | None, area: str | None) -> tuple[Scope, list[str]]:
+    if unit is not None:
+        return Scope("unit", unit), []
+    wanted = area or ""
+    if not tree:
+        return Scope("area", wanted), [wanted]
+    code, fault = tree.code_of(wanted)
+    if code is None:
+        raise NotFound(f"--area: {fault}")
+    return Scope("area", SEPARATOR.join(tree.names_down_to(code))), codes_below(connection, code)
+
+
+def _written(
+    found: Sequence[ToCertify],
+    kind: Format,
+    language: str,
+    scope: Scope,
+    tree: AreaTree,
+    cipher: FieldCipher,
+    today: date,
+) -> bytes:
+    columns = _ON_PAPER if kind is Format.HTML else _COLUMNS
+    texts = list_texts()
+    headings = [texts["column"][column][language] for column in columns]
+    rows = [_cells(row, columns, language, tree, cipher, today) for row in found]
+    if kind is Format.CSV:
+        return to_csv(headings, rows)
+    if kind is Format.XLSX:
+        return to_xlsx(headings, rows)
+    source = files("fleet.intake").joinpath("outgoing_list.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    return page.render(
+        language=language,
+        label={name: text[language] for name, text in texts["label"].items()},
+        scope=scope.kind,
+        named=scope.name,
+        made_on=today,
+        persons=len(found),
+        headings=headings,
+        rows=rows,
+    ).encode()
+
+
+def _cells(
+    row: ToCertify, columns: Sequence[str], language: str, tree: AreaTree, cipher: FieldCipher, today: date
+) -> list[str]:
+    texts = list_texts()
+    sealed = cipher.decrypt(row.document_sealed, subject_id=row.subject_id, field_name="document")
+    document = parse_document(sealed)
+    state = state_of(row.has_act, row.asked, row.expiring, row.overdue, today)
+    number = document.number if "document_issuer" in columns else _masked(document)
+    cells = {
+        "name": cipher.decrypt(row.name_sealed, subject_id=row.subject_id, field_name="name"),
+        "document_kind": texts["document"][document.kind][language],
+        "document_number": number,
+        "document_issuer": document.issuer,
+        "area": SEPARATOR.join(tree.names_down_to(row.area)) or row.area,
+        "scheme": "、".join(row.schemes),
+        "category": "、".join(row.categories),
+        "state": texts["state"][state][language],
+        "due": row.due.isoformat(),
+        "verified": "",
+    }
+    return [cells[column] for column in columns]
+
+
+def _masked(document: IdentityDocument) -> str:
+    return f"…{mask(document).tail}"

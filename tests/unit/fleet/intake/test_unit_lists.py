@@ -1,0 +1,105 @@
+"""What a unit must hand in beside names, and which rules take it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from fleet.intake.categories import categories, categories_of, takes_certificate
+from fleet.intake.outgoing_lists import list_texts
+from fleet.intake.unit_lists import Body, Evidence, HandedIn, paper_problems, takes_unit_list
+from protocol.documents import DocumentKind, parse_document
+from protocol.rules.acts import Channel
+from protocol.rules.obligations import CertificationState
+from protocol.shipped_packs import SHIPPED, shipped_pack
+
+TODAY = date(2018, 6, 1)
+PAPERS = HandedIn(
+    body=Body.UNIT,
+    unit="某厂",
+    evidence=Evidence.LIST,
+    is_sealed=True,
+    matches_originals=True,
+    register_copies=2,
+    verified_on=date(2018, 5, 31),
+    handler="经办人",
+    handler_document=parse_document("H1234567801"),
+)
+
+
+def test_r4_20_a_sealed_list_with_marked_copies_is_in_order() -> None:
+    assert paper_problems(PAPERS, 2, TODAY) == []
+
+
+def test_r4_20_what_lacks_is_told_at_once() -> None:
+    lacking = replace(PAPERS, is_sealed=False, matches_originals=False, verified_on=date(2018, 6, 2))
+    found = paper_problems(lacking, 3, TODAY)
+    assert [problem.split()[0:3] for problem in found] == [
+        ["the", "list", "has"],
+        ["verified", "on", "a"],
+        ["the", "copies", "are"],
+        ["2", "copies", "of"],
+    ]
+
+
+def test_r4_21_a_certificate_needs_a_seal_and_no_copies() -> None:
+    certificate = replace(PAPERS, evidence=Evidence.CERTIFICATE, matches_originals=False, register_copies=0)
+    assert paper_problems(certificate, 3, TODAY) == []
+    assert len(paper_problems(replace(certificate, is_sealed=False), 3, TODAY)) == 1
+
+
+def test_r6_6_only_packs_that_take_the_channel_take_a_list() -> None:
+    taking = {pack_id for pack_id in SHIPPED if takes_unit_list([shipped_pack(pack_id)])}
+    assert {"LZ-2019", "SJZ-2017"} <= taking
+    pack = shipped_pack("LZ-2019")
+    assert not takes_unit_list([pack.model_copy(update={"channels": (Channel.TERMINAL,)})])
+    assert takes_unit_list([pack.model_copy(update={"channels": ()})])
+    assert not takes_unit_list([])
+
+
+@pytest.mark.parametrize("rule", [f"R3-{number}" for number in range(1, 11)])
+def test_r3_1_to_r3_10_every_category_of_the_sources_is_data(rule: str) -> None:
+    found = [one for one in categories() if one.rule == rule]
+    assert found
+    assert all(one.zh and one.en and one.schemes for one in found)
+
+
+def test_r3_13_three_families_of_pensions_share_one_pool() -> None:
+    assert {one.family for one in categories()} - {"work_injury"} == {
+        "enterprise_pension",
+        "government_pension",
+        "resident_pension",
+    }
+
+
+def test_r3_every_scheme_and_category_of_the_shipped_packs_is_known() -> None:
+    packs = [shipped_pack(pack_id) for pack_id in SHIPPED]
+    known = {scheme for one in categories() for scheme in one.schemes}
+    assert {scheme for pack in packs for scheme in pack.schemes} - {"*"} <= known
+    for pack in packs:
+        assert all(categories_of(pack.schemes[0], category) for category in pack.categories), pack.pack_id
+
+
+@pytest.mark.parametrize(
+    ("scheme", "category", "suffices"),
+    [
+        ("工伤保险", "供养亲属", True),
+        ("work_injury", "grade_1_4", True),
+        ("工伤保险", "别的", False),
+        ("机关事业养老保险", "退休", False),
+        ("企业职工基本养老保险", "退休", False),
+    ],
+)
+def test_r4_21_a_certificate_suffices_for_the_injured_and_dependants(
+    scheme: str, category: str, suffices: bool
+) -> None:
+    assert takes_certificate(scheme, category) is suffices
+
+
+def test_every_text_of_an_outgoing_list_is_there_in_both_languages() -> None:
+    texts = list_texts()
+    assert all(set(text) == {"zh", "en"} for group in texts.values() for text in group.values())
+    assert set(texts["state"]) == set(CertificationState)
+    assert set(texts["document"]) == set(DocumentKind)
