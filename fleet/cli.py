@@ -26,7 +26,20 @@ from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.benefits.files import rebuild_files
 from fleet.clock import day_of
-from fleet.commands import areas, audit, benefit_cases, benefits, cases, life, lists, operators, photos, places, rules
+from fleet.commands import (
+    areas,
+    audit,
+    benefit_cases,
+    benefits,
+    cases,
+    feeds,
+    life,
+    lists,
+    operators,
+    photos,
+    places,
+    rules,
+)
 from fleet.commands.events import events
 from fleet.commands.history import history
 from fleet.commands.name_list import name_list
@@ -75,6 +88,7 @@ references_app = typer.Typer(
 app.add_typer(references_app, name="references")
 app.add_typer(operators.app, name="operator")
 app.add_typer(cases.app, name="cases")
+app.add_typer(feeds.app, name="feeds")
 app.add_typer(places.app, name="places")
 app.add_typer(rules.app, name="rules")
 app.add_typer(audit.app, name="audit")

@@ -125,6 +125,17 @@ class CaseSettings(_Part):
     """Most MiB of one terminal's pictures that no case names; what comes beyond stays on the terminal until they are named."""
 
 
+class ExchangeSettings(_Part):
+    """Feeds of life events from other bodies."""
+
+    unknown_days: int = Field(default=400, ge=30, le=3650)
+    """So long a row about somebody who is not known is kept, as a keyed token without a name; who is imported meanwhile meets it. A
+    year and a month: lists of people are renewed once a year."""
+    form_days: int = Field(default=49, ge=1, le=365)
+    """So many days before the due day somebody abroad needs the form for people abroad; the forms of R2-13 had from 1 November to 20
+    December."""
+
+
 class Settings(_Part):
     """All of them."""
 
@@ -148,6 +159,8 @@ class Settings(_Part):
     """Result slips."""
     cases: CaseSettings = Field(default_factory=CaseSettings)
     """Sealed pictures of cases."""
+    exchange: ExchangeSettings = Field(default_factory=ExchangeSettings)
+    """Feeds of life events from other bodies."""
 
     @field_validator("database")
     @classmethod

@@ -34,6 +34,7 @@ from fleet.benefits.i_am_here import open_cases
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
+from fleet.exchange.effects import settle_all
 from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys
 from fleet.references.cards import RESEND_AFTER, sealed_card_keys
@@ -274,7 +275,13 @@ class Handler:
         if pictures or features:
             logger.info("deleted pictures=%d features=%d", pictures, features)
         if projected := reproject_outdated(self._database, zone=self._zone, clock=self._clock):
-            logger.info("other rule packs hold today projected=%d", projected)
+            settled = settle_all(self._database, zone=self._zone, now=now)
+            logger.info(
+                "other rule packs hold today projected=%d silent_acts=%d withdrawn=%d",
+                projected,
+                settled.certified,
+                settled.withdrawn,
+            )
 
     def attestations_from(self) -> date:
         """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""

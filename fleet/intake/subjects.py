@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from sqlalchemy import Connection
 
 from fleet.clock import day_of
+from fleet.exchange.effects import meet
 from fleet.intake.people_table import OPTIONAL_FACTS, SubjectRow
 from fleet.keys import FleetKeys
 from fleet.status.projection import project
@@ -58,6 +59,7 @@ def store_rows(
         ids.append(subject_id)
     rosters.refresh(connection)
     project(connection, ids, zone=zone, today=day_of(now, zone))
+    meet(connection, keys, zone=zone, now=now)
     return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids))
 
 

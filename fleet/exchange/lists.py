@@ -1,0 +1,138 @@
+"""Lists for the agency's people: feeds and what is missing of them, losses, people abroad, the household register beside certification."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from itertools import groupby
+
+from sqlalchemy import Connection
+
+from fleet.exchange.abroad import Crossing, abroad_since, needs_form
+from fleet.exchange.cycles import Standing, due_on, standing_on
+from fleet.exchange.definitions import FeedDefinition
+from fleet.exchange.deliveries import definition_of
+from fleet.exchange.effects import reported
+from fleet.exchange.losses import Loss, losses
+from fleet.store import feed_effects, feed_lists, feeds
+from fleet.store.areas import areas_of, codes_below
+from fleet.store.feed_lists import RegisterState
+from fleet.store.life_events import life_events_of
+from protocol.rules.life import ENDING, SUSPENDING
+
+_CHUNK = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStanding:
+    """Where a feed stands."""
+
+    name: str
+    definition: FeedDefinition
+    last: date | None
+    due: date | None
+    """By when the next month is wanted; None for a feed that comes as it happens."""
+    missing: tuple[date, ...]
+    """Months that are not here by their day, from every area where areas report."""
+    missing_areas: dict[date, tuple[str, ...]]
+    """Of each of them the areas that did not report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Somebody abroad."""
+
+    subject_id: str
+    since: date
+    due: date
+    needs_form: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterCheck:
+    """One person in the check of the household register."""
+
+    state: RegisterState
+    finding: str
+    """That of the register; `not_checked`; or `outdated`: certified since the check, which goes with each certification (R8-15)."""
+    declaration: bool
+    """Whether the person is to declare the change, and where they live now (R7-13)."""
+
+
+def feed_standings(connection: Connection, today: date) -> list[FeedStanding]:
+    """Return where every feed stands on a day, by name."""
+    by_level: dict[int, list[str]] = {}
+    for area in areas_of(connection).values():
+        by_level.setdefault(area.level, []).append(area.code)
+    found = []
+    for feed in feeds.feeds(connection):
+        definition = definition_of(connection, feed.name)
+        delivered: dict[str, set[date]] = {}
+        for delivery in feeds.deliveries_of(connection, feed.name):
+            if delivery.corrected_by is None:
+                delivered.setdefault(delivery.key.area, set()).add(delivery.key.period)
+        wanted = [""] if definition.area_level is None else sorted(by_level.get(definition.area_level, ()))
+        standings = {
+            code: standing_on(feed.first_period, delivered.get(code, set()), definition.due_day, today)
+            for code in wanted
+        }
+        found.append(_standing(feed.name, definition, standings, delivered))
+    return found
+
+
+def loss_list(connection: Connection, since: date, until: date, *, zone: tzinfo) -> list[tuple[str, Loss]]:
+    """Return confirmed losses that happened from one day to before another, each with whose it is."""
+    found: list[tuple[str, Loss]] = []
+    for chunk in feed_effects.subjects_with_reports(connection, ENDING | SUSPENDING, chunk=_CHUNK):
+        for subject_id, events in sorted(life_events_of(connection, chunk).items()):
+            found += [(subject_id, loss) for loss in losses(reported(events, zone)) if since <= loss.since < until]
+    return found
+
+
+def people_abroad(connection: Connection, *, form_days: int, today: date) -> list[Absent]:
+    """Return who is abroad as far as exits and entries tell, those who need the form first."""
+    found = []
+    for subject_id, own in groupby(feed_lists.crossings(connection), key=lambda each: each.subject_id):
+        rows = list(own)
+        since = abroad_since(Crossing(row.since, row.direction == "exit") for row in rows)
+        if since is not None:
+            due = rows[0].due
+            found.append(Absent(subject_id, since, due, needs_form(due, form_days, today)))
+    return sorted(found, key=lambda each: (not each.needs_form, each.due, each.subject_id))
+
+
+def register_checks(connection: Connection, area: str) -> list[RegisterCheck]:
+    """Return the people of an area with what the household register says of each (R8-15)."""
+    found = feed_lists.register_states(connection, codes_below(connection, area))
+    return [_register_check(state) for state in found]
+
+
+def _register_check(state: RegisterState) -> RegisterCheck:
+    if state.finding is None or state.checked_on is None:
+        return RegisterCheck(state, "not_checked", declaration=False)
+    # A register is compared by the month; a check of the month in which somebody certified goes with that certification.
+    is_outdated = state.last_certified is not None and state.checked_on < state.last_certified.replace(day=1)
+    if state.finding == "registered":
+        return RegisterCheck(state, "outdated" if is_outdated else state.finding, declaration=False)
+    return RegisterCheck(state, state.finding, declaration=True)
+
+
+def _standing(
+    name: str, definition: FeedDefinition, standings: dict[str, Standing], delivered: dict[str, set[date]]
+) -> FeedStanding:
+    last = max((month for months in delivered.values() for month in months), default=None)
+    if definition.cycle != "monthly" or not standings:
+        return FeedStanding(name, definition, last, None, (), {})
+    due = min(due_on(standing.next_period, definition.due_day) for standing in standings.values())
+    missing = sorted({month for standing in standings.values() for month in standing.missing})
+    areas = {
+        month: tuple(code for code, standing in standings.items() if code and month in standing.missing)
+        for month in missing
+    }
+    return FeedStanding(name, definition, last, due, tuple(missing), areas)
+
+
+def is_anything_missing(standings: Sequence[FeedStanding]) -> bool:
+    """Return whether any delivery is not here by its day."""
+    return any(each.missing for each in standings)

@@ -1,0 +1,190 @@
+"""Contradictions of everybody, listed; and resolved by persons, never by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from fleet.audit.log import note
+from fleet.clock import day_of
+from fleet.errors import NotFound, Refused
+from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side, find, side_of
+from fleet.exchange.cycles import month_text
+from fleet.exchange.deliveries import definition_of
+from fleet.exchange.effects import apply_rows, reported, settle
+from fleet.keys import FleetKeys
+from fleet.status.projection import project
+from fleet.store import contradictions, feed_effects, feeds
+from fleet.store.acts import acts_of
+from fleet.store.approvals import NEEDED, approve
+from fleet.store.database import Database
+from fleet.store.life_events import life_events_of, withdraw_life_event
+from fleet.store.subjects import lock_subjects
+from protocol.rules.life import ENDING, LifeEventKind
+
+_CHUNK = 5000
+_LOOKED_AT = ENDING | {LifeEventKind.MISSING, LifeEventKind.SENTENCE}
+"""Nothing contradicts itself about somebody of whom none of these is reported, but for names and zero reports."""
+_OBJECT = "contradiction"
+
+
+class Keep(StrEnum):
+    """What is kept."""
+
+    FIRST = "first"
+    SECOND = "second"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a person's word did."""
+
+    is_done: bool
+    """False as long as a second person is needed."""
+    withdrawn: str | None
+    """The side that was withdrawn; None where both are kept or nothing is done yet."""
+
+
+def open_contradictions(connection: Connection, *, zone: tzinfo) -> list[Contradiction]:
+    """Return every contradiction that nobody resolved, by the day from which it was known."""
+    found: list[Contradiction] = []
+    for chunk in feed_effects.subjects_with_reports(connection, _LOOKED_AT, chunk=_CHUNK):
+        found += _of(connection, chunk, zone)
+    found += _names(connection, zone)
+    found += _zero_reports(connection, zone)
+    done = contradictions.resolved(connection, [each.contradiction_id for each in found])
+    left = (each for each in found if each.contradiction_id not in done)
+    return sorted(left, key=lambda each: (each.since, each.contradiction_id))
+
+
+def resolve(
+    database: Database,
+    keys: FleetKeys,
+    contradiction_id: str,
+    keep: Keep,
+    *,
+    name: str,
+    reason: str,
+    now: datetime,
+    zone: tzinfo,
+) -> Resolution:
+    """Take a person's decision: one side is withdrawn, or both are kept. Whatever withdraws a death waits for a second person.
+
+    Raises:
+        NotFound: if no open contradiction has this id.
+        Refused: if this side cannot be withdrawn here, this person decided so before, or name or reason cannot be taken.
+        DatabaseUnavailable: nothing was done, or all of it.
+    """
+    with database.begin() as connection:
+        found = next(
+            (c for c in open_contradictions(connection, zone=zone) if c.contradiction_id == contradiction_id), None
+        )
+        if found is None:
+            raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
+        lock_subjects(connection, [found.subject_id])
+        loser = {Keep.FIRST: found.second, Keep.SECOND: found.first, Keep.BOTH: None}[keep]
+        count = approve(
+            connection, keys.cipher, _OBJECT, f"{contradiction_id}:{keep}", name=name, reason=reason, now=now
+        )
+        is_done = loser is None or not loser.is_ending or count >= NEEDED
+        if is_done:
+            if loser is not None:
+                _withdraw(connection, keys, loser, zone=zone, now=now)
+            elif found.kind is ContradictionKind.NAME_DIFFERS:
+                _accept_name(connection, keys, found.first, zone=zone, now=now)
+            contradictions.add_resolution(connection, contradiction_id, found.subject_id, keep.value, now=now)
+        note(
+            connection,
+            keys.cipher,
+            actor=name,
+            action="contradiction.resolved" if is_done else "contradiction.approved",
+            object_kind=_OBJECT,
+            object_id=contradiction_id,
+            detail={"subject_id": found.subject_id, "kind": found.kind.value, "keep": keep.value},
+            now=now,
+        )
+    return Resolution(is_done, loser.ref if is_done and loser is not None else None)
+
+
+def _of(connection: Connection, subject_ids: list[str], zone: tzinfo) -> list[Contradiction]:
+    events = life_events_of(connection, subject_ids)
+    acts = acts_of(connection, subject_ids, zone=zone)
+    return [
+        each
+        for subject_id in subject_ids
+        for each in find(subject_id, reported(events.get(subject_id, ()), zone), acts.get(subject_id, ()))
+    ]
+
+
+def _names(connection: Connection, zone: tzinfo) -> list[Contradiction]:
+    return [
+        Contradiction(
+            row.subject_id,
+            ContradictionKind.NAME_DIFFERS,
+            Side(f"row:{row.feed}/{row.row_key}", row.kind, row.since, feeds.SOURCE + row.feed),
+            Side(f"subject:{row.subject_id}", "name", None, "subjects"),
+            day_of(row.received_at, zone),
+        )
+        for row in contradictions.other_names(connection)
+    ]
+
+
+def _zero_reports(connection: Connection, zone: tzinfo) -> list[Contradiction]:
+    doubted = contradictions.doubted_zeros(connection)
+    events = life_events_of(connection, sorted({each.subject_id for each in doubted}))
+    reports = {r.event_id: r for found in events.values() for r in reported(found, zone)}
+    return [
+        Contradiction(
+            each.subject_id,
+            ContradictionKind.ZERO_REPORT,
+            Side(
+                f"delivery:{each.feed}/{each.area}/{month_text(each.period)}",
+                "none",
+                each.period,
+                feeds.SOURCE + each.feed,
+            ),
+            side_of(reports[each.event_id]),
+            max(day_of(each.reported_at, zone), reports[each.event_id].received_on),
+        )
+        for each in doubted
+    ]
+
+
+def _withdraw(connection: Connection, keys: FleetKeys, side: Side, *, zone: tzinfo, now: datetime) -> None:
+    kind, _, named = side.ref.partition(":")
+    if kind == "event":
+        row = feeds.row_of_event(connection, named)
+        if row is not None:
+            _overrule(connection, keys, *row, zone=zone, now=now)
+            return
+        subject_id = withdraw_life_event(connection, named, now=now)
+        settle(connection, [subject_id] if subject_id is not None else [], zone=zone, now=now)
+    elif kind == "row":
+        feed, _, row_key = named.partition("/")
+        _overrule(connection, keys, feed, row_key, zone=zone, now=now)
+    elif kind == "act":
+        changed = feed_effects.withdraw_acts(connection, [named], now=now)
+        if not changed:
+            raise Refused("a pass of a terminal cannot be withdrawn here: keep both, or withdraw the report")
+        project(connection, sorted(changed), zone=zone, today=day_of(now, zone))
+    elif kind == "delivery":
+        raise Refused("a zero report is withdrawn by the area: a delivery with --corrects; or keep both")
+    else:
+        raise Refused("what is known of the person is corrected with import-subjects; or keep both to accept the row")
+
+
+def _overrule(connection: Connection, keys: FleetKeys, feed: str, row_key: str, *, zone: tzinfo, now: datetime) -> None:
+    feeds.overrule_row(connection, feed, row_key, now=now)
+    confirms = definition_of(connection, feed).confirms
+    apply_rows(connection, keys, feed, [row_key], confirms=confirms, zone=zone, now=now)
+
+
+def _accept_name(connection: Connection, keys: FleetKeys, side: Side, *, zone: tzinfo, now: datetime) -> None:
+    feed, _, row_key = side.ref.removeprefix("row:").partition("/")
+    feeds.accept_name(connection, feed, row_key)
+    confirms = definition_of(connection, feed).confirms
+    apply_rows(connection, keys, feed, [row_key], confirms=confirms, zone=zone, now=now)
