@@ -15,7 +15,7 @@ from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, sa
 from fleet.exchange.contradictions import Contradiction, Side
 from fleet.exchange.cycles import parse_month
 from fleet.exchange.effects import settle_all
-from fleet.exchange.lists import loss_list, people_abroad, register_checks
+from fleet.exchange.lists import loss_list, overdue_compared, people_abroad, register_checks
 from fleet.exchange.resolving import Keep, open_contradictions, resolve
 from fleet.exchange.results_csv import export_results
 from protocol.rules.days import first_of_month
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("losses")(list_losses)
     app.command("abroad")(list_abroad)
     app.command("register-check")(check_register)
+    app.command("compare")(compare_overdue)
     app.command("export")(export)
     app.command("settle")(settle)
 
@@ -140,6 +141,28 @@ def check_register(
         }
         for each in found
         if everybody or each.finding != "registered"
+    ]
+    _print("people", rows, as_json=as_json)
+
+
+def compare_overdue(
+    area: Annotated[str, typer.Option("--area", help="Code of the area, with all below it.")],
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """List who did not come in time where the rules ask the data first, with what the data of other bodies say."""
+    with opened(config) as fleet:
+        zone = fleet.settings.zone()
+        with fleet.database.begin() as connection:
+            found = overdue_compared(connection, area, zone=zone, today=day_of(fleet.clock(), zone))
+    rows = [
+        {
+            "subject_id": each.subject_id,
+            "pack": each.pack_id,
+            "overdue": each.overdue.isoformat(),
+            "finding": each.finding.value,
+        }
+        for each in found
     ]
     _print("people", rows, as_json=as_json)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
+from sqlalchemy import Connection
 
+from fleet.app import Fleet
 from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.commands import feed_lists
@@ -71,18 +73,28 @@ def add_feed(
             this_month = first_of_month(day_of(now, fleet.settings.zone()))
             since = this_month if there is None else there.first_period
             feed = StoredFeed(name, found.model_dump(mode="json"), parse_month(first) if first else since, now)
-            store.save_feed(connection, feed)
-            note(
-                connection,
-                fleet.keys.cipher,
-                actor=by,
-                action="feed.added" if there is None else "feed.changed",
-                object_kind="feed",
-                object_id=name,
-                detail={"from": month_text(feed.first_period), **feed.definition},
-                now=now,
-            )
+            _save(connection, fleet, feed, by, "feed.added" if there is None else "feed.changed")
         say(f"feed {name} is in use from {month_text(feed.first_period)} on")
+
+
+@app.command("end")
+def end_feed(
+    name: FeedName,
+    by: By,
+    last: Annotated[str, typer.Option("--last", help="The last month that is wanted, like 2026-12.")],
+    config: Config = CONFIG,
+) -> None:
+    """Want no more months of a feed; what it delivered stays, and late deliveries are still taken in."""
+    with opened(config) as fleet:
+        month = parse_month(last)
+        with fleet.database.begin() as connection:
+            there = store.find_feed(connection, name, lock=True)
+            if there is None:
+                raise NotFound(f"feed {name}: not in use")
+            if month < there.first_period:
+                raise Refused(f"feed {name}: is wanted from {month_text(there.first_period)} on; --last lies before")
+            _save(connection, fleet, replace(there, last_period=month), by, "feed.ended")
+        say(f"feed {name}: {last} is the last month that is wanted")
 
 
 @app.command("list")
@@ -202,6 +214,24 @@ def show_status(
         say(f"deliveries that are not here by their day: {', '.join(late)}")
         if check:
             raise typer.Exit(EXIT_FAILED)
+
+
+def _save(connection: Connection, fleet: Fleet, feed: StoredFeed, by: str, action: str) -> None:
+    store.save_feed(connection, feed)
+    note(
+        connection,
+        fleet.keys.cipher,
+        actor=by,
+        action=action,
+        object_kind="feed",
+        object_id=feed.name,
+        detail={
+            **feed.definition,
+            "from": month_text(feed.first_period),
+            "last": None if feed.last_period is None else month_text(feed.last_period),
+        },
+        now=fleet.clock(),
+    )
 
 
 def _definition(name: str, path: Path | None) -> FeedDefinition:

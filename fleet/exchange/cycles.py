@@ -19,10 +19,8 @@ class Standing:
 
     last: date | None
     """The newest month that was delivered, by its first day."""
-    next_period: date
-    """The oldest month that is wanted and was not delivered."""
-    due: date
-    """By when that one is wanted."""
+    due: date | None
+    """By when the oldest month that was not delivered is wanted; None where nothing more is wanted."""
     missing: tuple[date, ...]
     """Months that were not delivered by their day."""
 
@@ -49,7 +47,9 @@ def due_on(period: date, due_day: int) -> date:
     return add_months(period, 1).replace(day=due_day)
 
 
-def standing_on(first: date, delivered: Collection[date], due_day: int, today: date) -> Standing:
+def standing_on(
+    first: date, delivered: Collection[date], due_day: int, today: date, *, last: date | None = None
+) -> Standing:
     """Return where a feed stands.
 
     Args:
@@ -57,14 +57,15 @@ def standing_on(first: date, delivered: Collection[date], due_day: int, today: d
         delivered: the months that came, in any order.
         due_day: day of the following month by which each is wanted.
         today: the day of the question.
+        last: the last month that is wanted; None as long as the feed goes on.
     """
     wanted = first_of_month(first)
     missing: list[date] = []
-    first_open: date | None = None
-    while due_on(wanted, due_day) < today or first_open is None:
+    due: date | None = None
+    while (last is None or wanted <= last) and (due_on(wanted, due_day) < today or due is None):
         if wanted not in delivered:
-            first_open = first_open or wanted
+            due = due or due_on(wanted, due_day)
             if due_on(wanted, due_day) < today:
                 missing.append(wanted)
         wanted = add_months(wanted, 1)
-    return Standing(max(delivered, default=None), first_open, due_on(first_open, due_day), tuple(missing))
+    return Standing(max(delivered, default=None), due, tuple(missing))

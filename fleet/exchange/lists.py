@@ -10,15 +10,18 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from fleet.exchange.abroad import Crossing, abroad_since, needs_form
-from fleet.exchange.cycles import Standing, due_on, standing_on
+from fleet.exchange.comparison import Finding, compare
+from fleet.exchange.cycles import Standing, standing_on
 from fleet.exchange.definitions import FeedDefinition
 from fleet.exchange.deliveries import definition_of
 from fleet.exchange.effects import reported
 from fleet.exchange.losses import Loss, losses
 from fleet.store import feed_effects, feed_lists, feeds
+from fleet.store.acts import acts_of
 from fleet.store.areas import areas_of, codes_below
 from fleet.store.feed_lists import RegisterState
 from fleet.store.life_events import life_events_of
+from fleet.store.packs import shelf_of
 from protocol.rules.life import ENDING, SUSPENDING
 
 _CHUNK = 5000
@@ -32,7 +35,7 @@ class FeedStanding:
     definition: FeedDefinition
     last: date | None
     due: date | None
-    """By when the next month is wanted; None for a feed that comes as it happens."""
+    """By when the next month is wanted; None for a feed that comes as it happens or has ended."""
     missing: tuple[date, ...]
     """Months that are not here by their day, from every area where areas report."""
     missing_areas: dict[date, tuple[str, ...]]
@@ -47,6 +50,16 @@ class Absent:
     since: date
     due: date
     needs_form: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Somebody who did not come, and what the data of other bodies say."""
+
+    subject_id: str
+    pack_id: str
+    overdue: date
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,9 @@ def feed_standings(connection: Connection, today: date) -> list[FeedStanding]:
                 delivered.setdefault(delivery.key.area, set()).add(delivery.key.period)
         wanted = [""] if definition.area_level is None else sorted(by_level.get(definition.area_level, ()))
         standings = {
-            code: standing_on(feed.first_period, delivered.get(code, set()), definition.due_day, today)
+            code: standing_on(
+                feed.first_period, delivered.get(code, set()), definition.due_day, today, last=feed.last_period
+            )
             for code in wanted
         }
         found.append(_standing(feed.name, definition, standings, delivered))
@@ -102,6 +117,22 @@ def people_abroad(connection: Connection, *, form_days: int, today: date) -> lis
     return sorted(found, key=lambda each: (not each.needs_form, each.due, each.subject_id))
 
 
+def overdue_compared(connection: Connection, area: str, *, zone: tzinfo, today: date) -> list[Compared]:
+    """Return who is overdue under a pack that asks the data before anything is stopped (R7-11), with what they say."""
+    asking = [pack.pack_id for pack in shelf_of(connection).on(today) if pack.stop.after == "data_comparison"]
+    found = []
+    rows = feed_lists.overdue(connection, codes_below(connection, area), asking, today)
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        ids = sorted({row.subject_id for row in chunk})
+        events, acts = life_events_of(connection, ids), acts_of(connection, ids, zone=zone)
+        for row in chunk:
+            reports = reported(events.get(row.subject_id, ()), zone)
+            finding = compare(reports, acts.get(row.subject_id, ()), row.opens, today)
+            found.append(Compared(row.subject_id, row.pack_id, row.overdue, finding))
+    return found
+
+
 def register_checks(connection: Connection, area: str) -> list[RegisterCheck]:
     """Return the people of an area with what the household register says of each (R8-15)."""
     found = feed_lists.register_states(connection, codes_below(connection, area))
@@ -124,7 +155,7 @@ def _standing(
     last = max((month for months in delivered.values() for month in months), default=None)
     if definition.cycle != "monthly" or not standings:
         return FeedStanding(name, definition, last, None, (), {})
-    due = min(due_on(standing.next_period, definition.due_day) for standing in standings.values())
+    due = min((standing.due for standing in standings.values() if standing.due is not None), default=None)
     missing = sorted({month for standing in standings.values() for month in standing.missing})
     areas = {
         month: tuple(code for code, standing in standings.items() if code and month in standing.missing)

@@ -32,6 +32,16 @@ class RegisterState:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """What a pack asked of somebody in vain."""
+
+    subject_id: str
+    pack_id: str
+    opens: date
+    overdue: date
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody, as other bodies know them; both fields are encrypted."""
 
@@ -70,6 +80,19 @@ def register_states(connection: Connection, areas: Sequence[str]) -> list[Regist
         {"areas": list(areas)},
     )
     return [RegisterState(*row) for row in rows]
+
+
+def overdue(connection: Connection, areas: Sequence[str], pack_ids: Sequence[str], today: date) -> list[Overdue]:
+    """Return who of these areas is overdue under these packs, the longest first; of several benefits under one pack the oldest."""
+    rows = connection.execute(
+        text(
+            "SELECT o.subject_id, o.pack_id, min(o.opens), min(o.overdue) FROM obligations o JOIN subjects s USING (subject_id)"
+            " WHERE s.area = ANY(:areas) AND o.pack_id = ANY(:packs) AND o.overdue <= :today"
+            " GROUP BY o.subject_id, o.pack_id ORDER BY min(o.overdue), o.subject_id, o.pack_id"
+        ),
+        {"areas": list(areas), "packs": list(pack_ids), "today": today},
+    )
+    return [Overdue(*row) for row in rows]
 
 
 def people_with_acts(

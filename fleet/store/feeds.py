@@ -24,6 +24,8 @@ class StoredFeed:
     definition: dict[str, Any]
     first_period: date
     added_at: datetime
+    last_period: date | None = None
+    """The last month that is wanted; None as long as the feed goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,17 @@ def save_feed(connection: Connection, feed: StoredFeed) -> None:
     """Insert a feed, or give it another definition."""
     connection.execute(
         text(
-            "INSERT INTO feeds (name, definition, first_period, added_at) VALUES (:name, CAST(:definition AS jsonb),"
-            " :first, :at) ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition,"
-            " first_period = EXCLUDED.first_period"
+            "INSERT INTO feeds (name, definition, first_period, added_at, last_period)"
+            " VALUES (:name, CAST(:definition AS jsonb), :first, :at, :last)"
+            " ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition,"
+            " first_period = EXCLUDED.first_period, last_period = EXCLUDED.last_period"
         ),
         {
             "name": feed.name,
             "definition": json.dumps(feed.definition, ensure_ascii=False),
             "first": feed.first_period,
             "at": feed.added_at,
+            "last": feed.last_period,
         },
     )
 
@@ -103,7 +107,7 @@ def feeds(connection: Connection) -> list[StoredFeed]:
     return [StoredFeed(*row) for row in connection.execute(text(_FEED + " ORDER BY name"))]
 
 
-_FEED = "SELECT name, definition, first_period, added_at FROM feeds"
+_FEED = "SELECT name, definition, first_period, added_at, last_period FROM feeds"
 
 
 def deliveries_of(connection: Connection, feed: str) -> list[StoredDelivery]:

@@ -219,8 +219,20 @@ def test_wrong_usage_says_what_to_do(
     assert said in result.stderr
 
 
+def test_a_feed_that_ended_is_not_missing(run: Callable[..., Result]) -> None:
+    assert run("feeds", "add", "deaths", "--by", "Li Na", "--from", "2020-01").exit_code == 0
+    assert run("feeds", "zero-report", "deaths", "--period", "2020-01", "--by", "Li Na").exit_code == 0
+    assert run("feeds", "status", "--check").exit_code == 1
+    before = run("feeds", "end", "deaths", "--last", "2019-12", "--by", "Li Na")
+    assert (before.exit_code, "lies before" in before.stderr) == (1, True)
+    assert run("feeds", "end", "deaths", "--last", "2020-01", "--by", "Li Na").exit_code == 0
+    assert run("feeds", "status", "--check").exit_code == 0
+    assert run("feeds", "end", "travel", "--last", "2020-01", "--by", "Li Na").exit_code == 1
+
+
 def test_lists_of_nobody_say_so(run: Callable[..., Result]) -> None:
     assert run("feeds", "abroad").stderr == "nobody\n"
+    assert run("feeds", "compare", "--area", "east").stderr == "nobody\n"
     rows = json.loads(run("feeds", "register-check", "--area", "east", "--json").stdout)["people"]
     assert [each["finding"] for each in rows] == ["not_checked"] * 3
     assert "not_checked" in run("feeds", "register-check", "--area", "east").stdout

@@ -17,7 +17,14 @@ from fleet.exchange.cycles import parse_month
 from fleet.exchange.definitions import catalogue
 from fleet.exchange.deliveries import Place, Report, read_delivery, take_in, zero_report
 from fleet.exchange.effects import settle_all
-from fleet.exchange.lists import feed_standings, is_anything_missing, loss_list, people_abroad, register_checks
+from fleet.exchange.lists import (
+    feed_standings,
+    is_anything_missing,
+    loss_list,
+    overdue_compared,
+    people_abroad,
+    register_checks,
+)
 from fleet.exchange.messages import DeliveredRow, Delivery
 from fleet.exchange.resolving import Keep, Resolution, open_contradictions, resolve
 from fleet.exchange.results_csv import export_results
@@ -25,9 +32,13 @@ from fleet.store import feeds as store
 from fleet.store.areas import Area, save_areas
 from fleet.store.feeds import StoredFeed
 from fleet.store.life_events import NewLifeEvent, add_life_events
+from fleet.store.packs import put_in_force as put
+from fleet.store.packs import save_proposal
 from protocol.documents import check_digit
 from protocol.errors import Malformed
 from protocol.rules.life import LifeEventKind
+from protocol.rules.pack import parse_pack
+from protocol.shipped_packs import shipped_text
 
 pytestmark = pytest.mark.integration
 
@@ -430,11 +441,20 @@ def test_r8_6_who_is_abroad_and_due_needs_the_form(exchange: Exchange) -> None:
 def test_r8_15_the_household_register_is_checked_beside_certification(exchange: Exchange) -> None:
     exchange.add("household_register", "travel")
     exchange.deliver("household_register", 1, row(1, "2026-10-01", code="在册"), row(2, "2026-10-02", code="迁出"))
-    assert exchange.events() == [("register_cancelled", "2026-10-02", "feed:household_register")], "R7-13"
+    assert exchange.events() == [("register_cancelled", "2026-10-02", "feed:household_register")]
     assert [check.finding for check in checks(exchange)] == ["moved_out", "not_checked", "registered"]
-    assert [check.declaration for check in checks(exchange)] == [True, False, False]
     exchange.deliver("travel", 1, row(1, "2026-11-03"), period="2026-11")
     assert [check.finding for check in checks(exchange)] == ["moved_out", "not_checked", "outdated"]
+
+
+def test_r7_13_who_moved_out_is_to_declare_it(exchange: Exchange) -> None:
+    exchange.add("household_register")
+    exchange.deliver("household_register", 1, row(1, "2026-10-02", code="迁出"), row(2, "2026-10-02", code="注销"))
+    assert [(check.finding, check.declaration) for check in checks(exchange)] == [
+        ("cancelled", True),
+        ("moved_out", True),
+        ("not_checked", False),
+    ]
 
 
 def checks(exchange: Exchange) -> list[Any]:
@@ -489,6 +509,40 @@ def test_what_is_refused_leaves_nothing_behind(exchange: Exchange) -> None:
         exchange.deliver("travel", 1, row(1, "2026-10-03"), period="2026-12")
     with pytest.raises(Refused, match="leave the area out"):
         exchange.deliver("travel", 1, row(1, "2026-10-03"), area="14")
+
+
+def put_in_force(exchange: Exchange, pack_id: str, *changes: tuple[str, str]) -> None:
+    """Put a variant of Shanxi's pack in force for the area of the people here."""
+    written = shipped_text("SX-2018")
+    for old, new in (("SX-2018", pack_id), ('region = "14"', 'region = "east"'), *changes):
+        assert old in written
+        written = written.replace(old, new)
+    with exchange.office.database.begin() as connection:
+        save_proposal(connection, parse_pack(written), written, pack_id, now=exchange.office.now)
+        put(connection, pack_id, 1, b"signed", now=exchange.office.now)
+
+
+def test_a_pack_that_comes_into_force_has_its_own_points(exchange: Exchange) -> None:
+    exchange.add("travel")
+    exchange.deliver("travel", 1, row(1, "2026-10-03"), row(2, "2026-10-03"), row(2, "2026-10-05"))
+    assert exchange.silent_days() == ["2026-10-03", "2026-10-03"]
+    put_in_force(exchange, "EAST-2026", ("needed = 1", "needed = 2"))
+    exchange.office.handler.clean()
+    assert exchange.silent_days() == ["2026-10-05"]
+    kinds = sorted(str(kind) for kind, _ in exchange.statuses())
+    assert kinds == ["None", "None", "silent"]
+
+
+def test_r7_11_the_overdue_are_compared_with_the_data(exchange: Exchange) -> None:
+    exchange.add("deaths", first="2026-01")
+    put_in_force(exchange, "EAST-2026", ("months_after_due = ", 'after = "data_comparison"\nmonths_after_due = '))
+    exchange.office.handler.clean()
+    exchange.deliver("deaths", 1, row(2, "2026-01-09"))
+    with exchange.office.database.begin() as connection:
+        zone = exchange.office.settings.zone()
+        found = overdue_compared(connection, "east", zone=zone, today=date(2026, 11, 20))
+        assert overdue_compared(connection, "west", zone=zone, today=date(2026, 11, 20)) == []
+    assert sorted(each.finding.value for each in found) == ["loss", "nothing", "nothing"]
 
 
 DELIVERIES = [

@@ -14,6 +14,7 @@ CREATE TABLE feeds (
     name text PRIMARY KEY,
     definition jsonb NOT NULL,
     first_period date NOT NULL,
+    last_period date CHECK (last_period >= first_period),
     added_at timestamptz NOT NULL
 );
 

@@ -19,7 +19,7 @@ def test_r8_7_a_month_of_deaths_is_wanted_by_a_day_of_the_next_month() -> None:
     before = standing_on(FIRST, [], 10, date(2026, 10, 10))
     assert (before.missing, before.due) == ((), date(2026, 10, 10))
     after = standing_on(FIRST, [], 10, date(2026, 10, 11))
-    assert (after.missing, after.next_period) == ((FIRST,), FIRST)
+    assert (after.missing, after.due) == ((FIRST,), date(2026, 10, 10))
 
 
 def test_r8_9_a_hole_between_months_is_missing() -> None:
@@ -30,7 +30,13 @@ def test_r8_9_a_hole_between_months_is_missing() -> None:
 
 def test_what_comes_early_moves_the_next_one() -> None:
     found = standing_on(FIRST, [FIRST], 28, date(2026, 9, 30))
-    assert (found.missing, found.next_period, found.due) == ((), date(2026, 10, 1), date(2026, 11, 28))
+    assert (found.missing, found.due) == ((), date(2026, 11, 28))
+
+
+def test_of_a_feed_that_ended_no_later_month_is_wanted() -> None:
+    found = standing_on(FIRST, [FIRST], 10, date(2028, 1, 1), last=date(2026, 10, 1))
+    assert (found.missing, found.due) == ((date(2026, 10, 1),), date(2026, 11, 10))
+    assert standing_on(FIRST, [FIRST], 10, date(2028, 1, 1), last=FIRST).due is None
 
 
 @given(st.sets(st.integers(0, 40)), st.integers(1, 28), st.dates(FIRST, date(2029, 1, 1)))
