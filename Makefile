@@ -57,6 +57,7 @@ docs: setup
 	$(BIN)/python docs/build_settings.py
 	$(BIN)/python docs/build_fleet_settings.py
 	$(BIN)/python docs/build_rules.py
+	$(BIN)/python docs/build_openapi.py
 	$(BIN)/python docs/build_wiring.py
 
 # The renderer's own environment; it needs OpenGL by software and the shapes of one package.

@@ -26,7 +26,7 @@ from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.benefits.files import rebuild_files
 from fleet.clock import day_of
-from fleet.commands import (
+from fleet.commands import (, cases, operators, partners, places
     areas,
     audit,
     benefit_cases,
@@ -102,6 +102,7 @@ app.add_typer(life.app, name="life")
 app.add_typer(areas.app, name="areas")
 app.add_typer(lists.app, name="lists")
 app.add_typer(photos.app, name="photos")
+app.add_typer(partners.app, name="partners")
 app.command("name-list")(name_list)
 app.command("import-subjects")(import_subjects)
 app.command("events")(events)

@@ -1,4 +1,4 @@
-"""Composition of the running service: embedded broker, ingest, console and open interface.
+"""Composition of the running service: embedded broker, ingest, console, open interface and webhooks.
 
 Apart from `fleet.app`, so that short commands do not load web and MQTT libraries.
 """
@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from fleet.api.routes import api_router
+from fleet.api.access import Office
+from fleet.api.interface import add_interface
+from fleet.api.problems import problem_response
 from fleet.app import Fleet, make_handler
 from fleet.broker import EmbeddedBroker
 from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
+from fleet.partners.delivery import Courier
 from fleet.web.pages import Console, add_console
 from fleet.web.slip_page import slip_page, slip_router
 
@@ -31,15 +34,15 @@ def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Cal
     # The documentation pages of the framework load scripts from an outside host; the description itself is at /openapi.json.
     app = FastAPI(title="Lifecert fleet", docs_url=None, redoc_url=None)
     zone = fleet.settings.zone()
-    app.include_router(
-        api_router(fleet.database, zone=zone, clock=fleet.clock, broker_state=broker_state, ingest_state=ingest_state)
-    )
+    office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock)
+    add_interface(app, office, broker_state=broker_state, ingest_state=ingest_state)
     console = Console(fleet.database, fleet.keys.cipher, fleet_id=fleet.settings.fleet_id, zone=zone, clock=fleet.clock)
-    add_console(app, console)
+    add_console(app, console, api_problem=problem_response)
     app.include_router(slip_router(slip_page(fleet.settings.fleet_id, fleet.keys.signing.public())))
     # A page of another host in the same browser must not reach this one under a name of its own (DNS rebinding).
     app.add_middleware(
-        TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", fleet.settings.web.host]
+        TrustedHostMiddleware,
+        allowed_hosts=["localhost", "127.0.0.1", "[::1]", fleet.settings.web.host, *fleet.settings.api.public_names],
     )
     return app
 
@@ -52,6 +55,7 @@ class Service:
         self._broker: EmbeddedBroker | None = None
         self._consumer: Consumer | None = None
         self._web: WebServer | None = None
+        self._webhooks: Courier | None = None
         settings = fleet.settings
         if part != "web":
             if settings.broker.mode == "embedded":
@@ -59,7 +63,8 @@ class Service:
             self._consumer = make_consumer(fleet)
         if part != "ingest":
             app = make_web(fleet, broker_state=self._broker_state, ingest_state=self._ingest_state)
-            self._web = WebServer(app, settings.web.host, settings.web.port)
+            self._web = WebServer(app, settings.web.host, settings.web.port, proxies=settings.api.proxies)
+            self._webhooks = Courier(fleet.database, fleet.keys.cipher, settings.webhooks, clock=fleet.clock)
 
     def start(self) -> None:
         """Start all parts.
@@ -72,6 +77,8 @@ class Service:
                 self._broker.start()
             if self._web:
                 self._web.start()
+            if self._webhooks:
+                self._webhooks.start()
             if self._consumer:
                 self._consumer.start()
         except FleetError:
@@ -88,6 +95,8 @@ class Service:
             self._consumer.stop()
         if self._web:
             self._web.stop()
+        if self._webhooks:
+            self._webhooks.stop()
         if self._broker:
             self._broker.stop()
 
@@ -118,10 +127,19 @@ def make_consumer(fleet: Fleet) -> Consumer:
 class WebServer:
     """Uvicorn in a thread, so that signals and order of stopping stay ours."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(self, app: FastAPI, host: str, port: int, *, proxies: Sequence[str] = ()) -> None:
         self._host = host
         self._port = port
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none")
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            ws="none",
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+        )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
 

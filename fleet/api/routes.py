@@ -1,19 +1,21 @@
-"""The open interface, version 1. Subjects appear by their opaque id only: no names, no document numbers."""
+"""The open interface, version 1: what can be read. Subjects appear by their opaque id only: no names, no document numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, tzinfo
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response, Security
 from pydantic import BaseModel, ConfigDict
 
-from fleet.clock import Clock, day_of
+from fleet.api.access import Office, authorised
+from fleet.api.problems import Refusal, described
 from fleet.errors import DatabaseUnavailable
+from fleet.partners.credentials import Caller
 from fleet.store import console
-from fleet.store.database import Database
 from fleet.store.links import gaps
+from fleet.store.partners import Scope, visible_codes, visible_subjects
 from fleet.store.records import record_of
 from protocol.explain import explain, explain_measures
 from protocol.rules.obligations import CertificationState
@@ -26,6 +28,8 @@ RecordId = Annotated[str, Path(max_length=64, pattern=r"^[0-9a-f]+$")]
 Language = Literal["zh", "en"]
 Area = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 """The database takes no NUL character."""
+StatusReader = Annotated[Caller, Security(authorised, scopes=[Scope.STATUS_READ.value])]
+RecordsReader = Annotated[Caller, Security(authorised, scopes=[Scope.RECORDS_READ.value])]
 
 
 class _View(BaseModel):
@@ -119,26 +123,67 @@ class Health(_View):
     ingest: str
 
 
-def api_router(
-    database: Database, *, zone: tzinfo, clock: Clock, broker_state: Callable[[], str], ingest_state: Callable[[], str]
-) -> APIRouter:
-    """Return the routes of the open interface.
+def reading_router(office: Office) -> APIRouter:
+    """Return the routes that read subjects, records and terminals, as far as a partner may see them."""
+    router = APIRouter(prefix="/api/v1", tags=["reading"])
+    errors = described(400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+    _add_subjects(router, office, errors)
+    _add_records(router, office, errors)
+
+    @router.get("/terminals", operation_id="list_terminals", responses=errors)
+    def terminals(caller: RecordsReader) -> list[TerminalView]:
+        """Return all terminals of the partner's areas."""
+        with office.database.begin() as connection:
+            lines = console.terminal_lines(connection, within=visible_codes(connection, caller.partner))
+            missing = gaps(connection)
+        return [
+            TerminalView(
+                **{name: getattr(line, name) for name in TerminalView.model_fields if name != "gaps"},
+                gaps=[(gap.first, gap.last) for gap in missing if gap.terminal_id == line.terminal_id],
+            )
+            for line in lines
+        ]
+
+    return router
+
+
+def health_router(office: Office, *, broker_state: Callable[[], str], ingest_state: Callable[[], str]) -> APIRouter:
+    """Return the route that says whether the service works; the only one that asks for no credential.
 
     Args:
-        database: where to read.
-        zone: decides which day it is.
-        clock: the fleet's clock.
+        office: what routes work with.
         broker_state: says `connected`, `disconnected` or `not run here`.
         ingest_state: says `ok`, `faulty` (what arrives meets a fault of our own) or `not run here`.
     """
-    router = APIRouter()
+    router = APIRouter(tags=["health"])
 
-    @router.get("/api/v1/subjects")
-    def subjects(after: Id = None, limit: Limit = 100, area: Area = None) -> SubjectPage:
+    @router.get("/healthz", operation_id="get_health", responses={503: {"model": Health}})
+    def healthz(response: Response) -> Health:
+        """Return 200 if everything that runs here works, else 503."""
+        try:
+            office.database.check()
+            state = "ok"
+        except DatabaseUnavailable:
+            state = "unavailable"
+        broker = broker_state()
+        ingest = ingest_state()
+        if state != "ok" or broker == "disconnected" or ingest == "faulty":
+            response.status_code = 503
+        return Health(database=state, broker=broker, ingest=ingest)
+
+    return router
+
+
+def _add_subjects(router: APIRouter, office: Office, errors: dict[int | str, dict[str, Any]]) -> None:
+    @router.get("/subjects", operation_id="list_subjects", responses=errors)
+    def subjects(caller: StatusReader, after: Id = None, limit: Limit = 100, area: Area = None) -> SubjectPage:
         """Return subjects in order of id; ask again with `after=<next>` for more."""
-        today = day_of(clock(), zone)
-        with database.begin() as connection:
-            lines = console.subject_lines(connection, after=after or "", limit=limit, area=area)
+        today = office.today()
+        with office.database.begin() as connection:
+            within = visible_codes(connection, caller.partner)
+            lines = console.subject_lines(connection, after=after or "", limit=limit, area=area, within=within)
+            detail = {"count": len(lines), "after": after, "area": area}
+            office.note(connection, caller, "subjects.listed", detail=detail, now=office.clock())
         views = [
             SubjectView(
                 subject_id=line.subject_id,
@@ -154,20 +199,37 @@ def api_router(
         ]
         return SubjectPage(subjects=views, next=views[-1].subject_id if len(views) == limit else None)
 
-    @router.get("/api/v1/records")
-    def records(limit: Limit = 100, subject_id: Id = None, terminal_id: Id = None) -> list[RecordView]:
+
+def _add_records(router: APIRouter, office: Office, errors: dict[int | str, dict[str, Any]]) -> None:
+    @router.get("/records", operation_id="list_records", responses=errors)
+    def records(
+        caller: RecordsReader, limit: Limit = 100, subject_id: Id = None, terminal_id: Id = None
+    ) -> list[RecordView]:
         """Return the newest records by arrival."""
-        with database.begin() as connection:
-            lines = console.record_lines(connection, limit=limit, subject_id=subject_id, terminal_id=terminal_id)
+        with office.database.begin() as connection:
+            lines = console.record_lines(
+                connection,
+                limit=limit,
+                subject_id=subject_id,
+                terminal_id=terminal_id,
+                within=visible_codes(connection, caller.partner),
+            )
+            detail = {"count": len(lines), "subject": subject_id, "terminal": terminal_id}
+            office.note(connection, caller, "records.listed", detail=detail, now=office.clock())
         return [RecordView.model_validate(line) for line in lines]
 
-    @router.get("/api/v1/records/{record_id}/evidence")
-    def evidence(record_id: RecordId, language: Language = "zh") -> list[EvidenceView]:
+    @router.get("/records/{record_id}/evidence", operation_id="get_evidence", responses=errors)
+    def evidence(caller: RecordsReader, record_id: RecordId, language: Language = "zh") -> list[EvidenceView]:
         """Return the evidence of a record as sentences for a reviewer."""
-        with database.begin() as connection:
+        with office.database.begin() as connection:
             record = record_of(connection, record_id)
-        if record is None:
-            raise HTTPException(404, "no such record")
+            subject_id = None if record is None else record.claim.subject_id
+            about = [] if subject_id is None else [subject_id]
+            is_seen = caller.partner.areas is None or bool(visible_subjects(connection, caller.partner, about))
+            if record is None or not is_seen:
+                raise Refusal(404, "unknown_record", "no such record")
+            detail = {"record": record_id}
+            office.note(connection, caller, "evidence.viewed", subject_id=subject_id, detail=detail, now=office.clock())
         return [
             EvidenceView(
                 kind=result.kind,
@@ -179,33 +241,3 @@ def api_router(
             )
             for result in record.evidence
         ]
-
-    @router.get("/api/v1/terminals")
-    def terminals() -> list[TerminalView]:
-        """Return all terminals."""
-        with database.begin() as connection:
-            lines = console.terminal_lines(connection)
-            missing = gaps(connection)
-        return [
-            TerminalView(
-                **{name: getattr(line, name) for name in TerminalView.model_fields if name != "gaps"},
-                gaps=[(gap.first, gap.last) for gap in missing if gap.terminal_id == line.terminal_id],
-            )
-            for line in lines
-        ]
-
-    @router.get("/healthz")
-    def healthz(response: Response) -> Health:
-        """Return 200 if everything that runs here works, else 503."""
-        try:
-            database.check()
-            state = "ok"
-        except DatabaseUnavailable:
-            state = "unavailable"
-        broker = broker_state()
-        ingest = ingest_state()
-        if state != "ok" or broker == "disconnected" or ingest == "faulty":
-            response.status_code = 503
-        return Health(database=state, broker=broker, ingest=ingest)
-
-    return router

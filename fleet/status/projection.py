@@ -22,6 +22,7 @@ from fleet.store.areas import parents_above
 from fleet.store.database import Database
 from fleet.store.packs import shelf_of
 from fleet.store.subjects import lock_subjects
+from fleet.store.webhooks import standings, tell_changes
 from protocol.rules.acts import Act
 from protocol.rules.obligations import Entitled, Obligation, obligation, strictest
 from protocol.rules.shelf import Shelf, ancestors_in
@@ -68,6 +69,7 @@ def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
     if not known:
         return 0
     asked = ask(facts_of(connection, known, zone=zone), shelf_of(connection), today)
+    told = standings(connection, known)
     for name in ("obligations", "statuses"):
         connection.execute(text(f"DELETE FROM {name} WHERE subject_id = ANY(:ids)"), {"ids": known})  # noqa: S608 - our own names
     _insert(connection, "obligations", _OBLIGATION, [_obligation_row(each) for each in asked])
@@ -81,6 +83,8 @@ def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
         if worst is not None:
             rows.append(_status_row(subject_id, worst, records[subject_id], zone))
     _insert(connection, "statuses", _STATUS, rows)
+    if told is not None:
+        tell_changes(connection, told, known, today)
     return len(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -83,18 +84,28 @@ class TerminalLine:
     quarantined: int
 
 
-def subject_lines(connection: Connection, *, after: str, limit: int, area: str | None = None) -> list[SubjectLine]:
-    """Return subjects after an id in order of id."""
+def subject_lines(
+    connection: Connection, *, after: str, limit: int, area: str | None = None, within: Sequence[str] | None = None
+) -> list[SubjectLine]:
+    """Return subjects after an id in order of id.
+
+    Args:
+        connection: where to read.
+        after: the id before the first.
+        limit: most subjects.
+        area: only those who live there.
+        within: only those who live in one of these areas or are paid by one; None for all.
+    """
     rows = connection.execute(
         text(
-            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.asked, t.expiring, t.overdue,"
+            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.asked, t.expiring, t.overdue,"  # noqa: S608 - our own text
             " t.last_outcome,"
             " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
             " AND r.withdrawn_at IS NULL AND r.state = 'active') AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
             " WHERE s.subject_id > :after AND (CAST(:area AS text) IS NULL OR s.area = :area)"
-            " ORDER BY s.subject_id LIMIT :limit"
+            " AND " + _WITHIN + " ORDER BY s.subject_id LIMIT :limit"
         ),
-        {"after": after, "limit": min(limit, MAX_PAGE), "area": area},
+        {"after": after, "limit": min(limit, MAX_PAGE), "area": area, "within": _listed(within)},
     )
     return [SubjectLine(*row) for row in rows]
 
@@ -115,12 +126,17 @@ def latest_subject_lines(connection: Connection, *, limit: int) -> list[SubjectL
 
 
 def record_lines(
-    connection: Connection, *, limit: int, subject_id: str | None = None, terminal_id: str | None = None
+    connection: Connection,
+    *,
+    limit: int,
+    subject_id: str | None = None,
+    terminal_id: str | None = None,
+    within: Sequence[str] | None = None,
 ) -> list[RecordLine]:
-    """Return the newest records by arrival."""
+    """Return the newest records by arrival; `within` as in `subject_lines`, where records of nobody known belong to no area."""
     rows = connection.execute(
         text(
-            "SELECT r.record_id, r.terminal_id, r.counter, l.chain, r.subject_id, s.name_sealed, r.outcome,"
+            "SELECT r.record_id, r.terminal_id, r.counter, l.chain, r.subject_id, s.name_sealed, r.outcome,"  # noqa: S608 - our own text
             " r.payload #> '{decision,reasons}' AS reasons, r.earliest, r.latest, r.received_at,"
             " r.pass_at IS NOT NULL AND l.chain <> 'broken' AND s.claim_token IS NOT DISTINCT FROM r.claim_token"
             " AS counts, r.flags, r.payload ->> 'software' AS software,"
@@ -128,15 +144,20 @@ def record_lines(
             " FROM records r JOIN links l ON l.record_id = r.record_id LEFT JOIN subjects s ON s.subject_id = r.subject_id"
             " WHERE (CAST(:subject AS text) IS NULL OR r.subject_id = :subject)"
             " AND (CAST(:terminal AS text) IS NULL OR r.terminal_id = :terminal)"
-            " ORDER BY r.received_at DESC, r.terminal_id, r.counter DESC LIMIT :limit"
+            " AND " + _WITHIN + " ORDER BY r.received_at DESC, r.terminal_id, r.counter DESC LIMIT :limit"
         ),
-        {"limit": min(limit, MAX_PAGE), "subject": subject_id, "terminal": terminal_id},
+        {
+            "limit": min(limit, MAX_PAGE),
+            "subject": subject_id,
+            "terminal": terminal_id,
+            "within": _listed(within),
+        },
     )
     return [RecordLine(*row) for row in rows]
 
 
-def terminal_lines(connection: Connection) -> list[TerminalLine]:
-    """Return all terminals by id."""
+def terminal_lines(connection: Connection, *, within: Sequence[str] | None = None) -> list[TerminalLine]:
+    """Return terminals by id, all or those of some areas."""
     rows = connection.execute(
         text(
             "SELECT t.terminal_id, t.area, t.registered_at, t.retired_at, t.presence_state, t.presence_received_at,"
@@ -144,8 +165,9 @@ def terminal_lines(connection: Connection) -> list[TerminalLine]:
             " t.outbox_acknowledged, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.last_record_at,"
             " (SELECT count(*) FROM records r WHERE r.terminal_id = t.terminal_id) AS records,"
             " (SELECT count(*) FROM quarantine q WHERE q.known AND q.terminal_id = t.terminal_id) AS quarantined"
-            " FROM terminals t ORDER BY t.terminal_id"
-        )
+            " FROM terminals t WHERE CAST(:within AS text[]) IS NULL OR t.area = ANY(:within) ORDER BY t.terminal_id"
+        ),
+        {"within": _listed(within)},
     )
     return [TerminalLine(*row) for row in rows]
 
@@ -153,3 +175,13 @@ def terminal_lines(connection: Connection) -> list[TerminalLine]:
 def unknown_senders(connection: Connection) -> int:
     """Return how many messages of unregistered senders are in quarantine."""
     return int(connection.execute(text("SELECT count(*) FROM quarantine WHERE NOT known")).scalar_one())
+
+
+def _listed(within: Sequence[str] | None) -> list[str] | None:
+    return None if within is None else list(within)
+
+
+_WITHIN = (
+    "(CAST(:within AS text[]) IS NULL OR s.area = ANY(:within) OR EXISTS"
+    " (SELECT 1 FROM benefits b WHERE b.subject_id = s.subject_id AND b.region = ANY(:within)))"
+)

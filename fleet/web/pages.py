@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -116,8 +116,14 @@ def console_router(pages: Console) -> APIRouter:
     return router
 
 
-def add_console(app: FastAPI, pages: Console) -> None:
-    """Add pages, static files, headers and the answer for a database that is away."""
+def add_console(app: FastAPI, pages: Console, *, api_problem: Callable[[int, str, str], Response]) -> None:
+    """Add pages, static files, headers and the answer for a database that is away.
+
+    Args:
+        app: to what.
+        pages: the console.
+        api_problem: makes the open interface's answer of a status, a code and a sentence.
+    """
     app.include_router(console_router(pages))
     app.mount("/static", StaticFiles(directory=_HERE / "static"))
     state = Availability("database for the console")
@@ -126,7 +132,9 @@ def add_console(app: FastAPI, pages: Console) -> None:
     def unavailable(request: Request, error: DatabaseUnavailable) -> Response:
         state.lost(error)
         if request.url.path.startswith("/api/"):
-            return JSONResponse({"detail": "database unavailable"}, status_code=503, headers={"Retry-After": "5"})
+            answer = api_problem(503, "unavailable", "database unavailable")
+            answer.headers["Retry-After"] = "5"
+            return answer
         text = pages.render_unavailable(request.query_params.get("lang", ""))
         return HTMLResponse(text, status_code=503, headers={"Retry-After": "5"})
 
@@ -137,7 +145,10 @@ def add_console(app: FastAPI, pages: Console) -> None:
         except Exception:
             # Top of a request: without an answer of ours the server would send one without these headers.
             logger.exception("page not made path=%r", request.url.path)
-            response = PlainTextResponse("Internal Server Error", status_code=500)
+            if request.url.path.startswith("/api/"):
+                response = api_problem(500, "fault", "a fault of ours; it is written down")
+            else:
+                response = PlainTextResponse("Internal Server Error", status_code=500)
         for name, value in _HEADERS.items():
             # A page that knows better, such as one that may be kept, says so itself.
             response.headers.setdefault(name, value)

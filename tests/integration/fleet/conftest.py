@@ -22,10 +22,12 @@ from fleet.ingest.settling import Settling
 from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import Imported, import_rows
 from fleet.keys import FleetKeys, load_keys, make_keys
+from fleet.partners.registry import add_partner
 from fleet.settings import Settings
 from fleet.status.projection import rebuild
 from fleet.store import rosters, terminals
 from fleet.store.database import Database
+from fleet.store.partners import PartnerKind, Scope
 from fleet.store.subjects import Benefit
 from fleet.updates.policy import publish_policy
 from protocol.capture import FeatureReport
@@ -136,6 +138,26 @@ class Office:
     def send(self, terminal: Any, *envelopes: bytes, kind: Kind = Kind.RECORD) -> list[Outbound]:
         topic = str(terminal.topic(kind))
         return self.handler.handle([Inbound(topic, envelope, self.now) for envelope in envelopes])
+
+    def give_key(self, *scopes: Scope, partner_id: str = "own-tool", **rights: Any) -> str:
+        """Add a partner, one that sees and may do everything unless told otherwise, and return its key."""
+        given = {
+            "kind": PartnerKind.OWN,
+            "areas": None,
+            "per_minute": 100_000,
+            "valid_until": date(2027, 11, 20),
+            **rights,
+        }
+        return add_partner(
+            self.database,
+            self.keys.cipher,
+            partner_id,
+            name=partner_id,
+            scopes=scopes or tuple(Scope),
+            by="tester",
+            now=self.now,
+            **given,
+        )
 
     def verdicts(self, answers: list[Outbound]) -> list[tuple[str, str | None]]:
         """Verdict and reason of every receipt item, in order."""

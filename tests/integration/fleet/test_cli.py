@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,14 @@ command = {json.dumps(list(features))}
             )
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=10) as answer:
+        headers = {} if path == "/healthz" else {"Authorization": f"Bearer {self.key}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.web_port}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
+
+    @cached_property
+    def key(self) -> str:
+        return self.done("partners", "add", "own-tool", "--local", "--by", "tester").strip()
 
     def healthy(self) -> bool:
         try:

@@ -1,0 +1,37 @@
+"""What may be reached from outside through a reverse proxy: the open interface, and nothing of the console, which has no sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_SERVED = ("/api/", "/openapi.json", "/healthz", "/slip")
+_SIGNS_OF_A_PROXY = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+
+
+class PublicPart:
+    """Serves only the open interface to whoever comes under a public name, or by a proxy under whatever name.
+
+    Args:
+        app: what it stands before.
+        names: the public host names.
+    """
+
+    def __init__(self, app: ASGIApp, *, names: Collection[str]) -> None:
+        self._app = app
+        self._names = frozenset(name.lower() for name in names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and not scope["path"].startswith(_SERVED) and self._is_from_outside(scope):
+            await PlainTextResponse("Not Found", status_code=404)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_from_outside(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
+        name = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
+        return name.lower() in self._names or any(sign in headers for sign in _SIGNS_OF_A_PROXY)

@@ -1,0 +1,48 @@
+"""Answers to requests with an `Idempotency-Key`, kept for the case that the request comes again; as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered."""
+
+    digest: bytes
+    """Of the request."""
+    status: int
+    text: str
+
+
+def find_answer(connection: Connection, partner_id: str, key: str, *, since: datetime) -> Answer | None:
+    """Return the answer that was given under a key since a moment, and forget older ones of all partners."""
+    connection.execute(text("DELETE FROM partner_requests WHERE answered_at < :since"), {"since": since})
+    row = connection.execute(
+        text(
+            "SELECT digest, status, answer FROM partner_requests WHERE partner_id = :partner AND idempotency_key = :key"
+        ),
+        {"partner": partner_id, "key": key},
+    ).one_or_none()
+    return None if row is None else Answer(bytes(row.digest), row.status, row.answer)
+
+
+def save_answer(connection: Connection, partner_id: str, key: str, answer: Answer, *, now: datetime) -> None:
+    """Keep an answer."""
+    connection.execute(
+        text(
+            "INSERT INTO partner_requests (partner_id, idempotency_key, digest, status, answer, answered_at)"
+            " VALUES (:partner, :key, :digest, :status, :answer, :now)"
+        ),
+        {
+            "partner": partner_id,
+            "key": key,
+            "digest": answer.digest,
+            "status": answer.status,
+            "answer": answer.text,
+            "now": now,
+        },
+    )

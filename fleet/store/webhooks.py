@@ -1,0 +1,328 @@
+"""What partners are told: where to send it, and an outbox that is written in the transaction of the news; as SQL."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from fleet.store.areas import parents_above
+from fleet.store.partners import is_within, regions_of
+from protocol.rules.obligations import CertificationState, state_of
+
+
+class WebhookEvent(StrEnum):
+    """What a partner can be told."""
+
+    STATUS_CHANGED = "status.changed"
+    """Something that arrived moved somebody's days or state."""
+    CERTIFICATION_ACCEPTED = "certification.accepted"
+    """Another act counts for somebody now, whichever system it came from (R8-13)."""
+    CASE_ANSWERED = "case.answered"
+    """A person at the agency decided a case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a partner wants to be told."""
+
+    webhook_id: str
+    partner_id: str
+    url: str
+    events: tuple[WebhookEvent, ...]
+    secret_sealed: bytes
+    added_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message that is to be sent now."""
+
+    message_no: int
+    message_id: str
+    event: str
+    payload: str
+    tries: int
+    first_try_at: datetime | None
+    is_own: bool
+    """Whether the partner is a program of the agency itself."""
+    webhook: Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookLine:
+    """How a webhook does."""
+
+    webhook: Webhook
+    delivered: int
+    waiting: int
+    dead: int
+    last_result: str | None
+    """Of the message that waits: an HTTP status, or what went wrong."""
+    next_try_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a status says, as far as partners are told of it."""
+
+    act: str | None
+    act_kind: str | None
+    days: tuple[date | None, ...]
+    """`asked`, `expiring`, `due`, `overdue`."""
+    certified_until: date | None
+
+    def state(self, today: date) -> CertificationState:
+        """Return where the person stands on a day."""
+        asked, expiring, _, overdue = self.days
+        if asked is None or expiring is None or overdue is None:
+            return CertificationState.NEVER_CERTIFIED
+        return state_of(self.certified_until is not None, asked, expiring, overdue, today)
+
+
+def add_webhook(connection: Connection, webhook: Webhook) -> None:
+    """Insert a webhook."""
+    connection.execute(
+        text(
+            "INSERT INTO webhooks (webhook_id, partner_id, url, events, secret_sealed, added_at)"
+            " VALUES (:id, :partner, :url, :events, :secret, :at)"
+        ),
+        {
+            "id": webhook.webhook_id,
+            "partner": webhook.partner_id,
+            "url": webhook.url,
+            "events": [event.value for event in webhook.events],
+            "secret": webhook.secret_sealed,
+            "at": webhook.added_at,
+        },
+    )
+
+
+def webhook_lines(connection: Connection, partner_id: str | None = None) -> list[WebhookLine]:
+    """Return webhooks that were not ended, of one partner or all, with how they do."""
+    rows = connection.execute(
+        text(
+            "SELECT w.webhook_id, w.partner_id, w.url, w.events, w.secret_sealed, w.added_at, w.ended_at,"
+            " (SELECT count(*) FROM webhook_messages m WHERE m.webhook_id = w.webhook_id AND m.delivered_at IS NOT NULL),"
+            " (SELECT count(*) FROM webhook_messages m WHERE m.webhook_id = w.webhook_id AND m.delivered_at IS NULL"
+            "  AND m.dead_at IS NULL),"
+            " (SELECT count(*) FROM webhook_messages m WHERE m.webhook_id = w.webhook_id AND m.dead_at IS NOT NULL),"
+            " h.last_result, h.next_try_at FROM webhooks w LEFT JOIN LATERAL (SELECT last_result, next_try_at"
+            " FROM webhook_messages m WHERE m.webhook_id = w.webhook_id AND m.delivered_at IS NULL AND m.dead_at IS NULL"
+            " ORDER BY message_no LIMIT 1) h ON true"
+            " WHERE w.ended_at IS NULL AND (CAST(:partner AS text) IS NULL OR w.partner_id = :partner)"
+            " ORDER BY w.partner_id, w.added_at, w.webhook_id"
+        ),
+        {"partner": partner_id},
+    )
+    return [WebhookLine(_webhook(*row[:7]), *row[7:]) for row in rows]
+
+
+def end_webhook(connection: Connection, partner_id: str, webhook_id: str, *, now: datetime) -> bool:
+    """End a webhook; return False if the partner has none of this id."""
+    found = connection.execute(
+        text(
+            "UPDATE webhooks SET ended_at = :now WHERE webhook_id = :id AND partner_id = :partner AND ended_at IS NULL"
+            " RETURNING 1"
+        ),
+        {"id": webhook_id, "partner": partner_id, "now": now},
+    )
+    return found.scalar_one_or_none() is not None
+
+
+def end_webhooks(connection: Connection, partner_id: str, *, now: datetime) -> None:
+    """End all webhooks of a partner."""
+    connection.execute(
+        text("UPDATE webhooks SET ended_at = :now WHERE partner_id = :partner AND ended_at IS NULL"),
+        {"partner": partner_id, "now": now},
+    )
+
+
+def standings(connection: Connection, subject_ids: Sequence[str]) -> dict[str, Standing] | None:
+    """Return what statuses say before they are worked out anew; None if nobody wants to be told, which costs one look."""
+    if not connection.execute(text("SELECT EXISTS (SELECT 1 FROM webhooks WHERE ended_at IS NULL)")).scalar_one():
+        return None
+    rows = connection.execute(
+        text(
+            "SELECT subject_id, last_act, last_act_kind, asked, expiring, due, overdue, certified_until FROM statuses"
+            " WHERE subject_id = ANY(:ids)"
+        ),
+        {"ids": list(subject_ids)},
+    )
+    return {row[0]: Standing(row[1], row[2], tuple(row[3:7]), row[7]) for row in rows}
+
+
+def tell_changes(
+    connection: Connection, before: Mapping[str, Standing], subject_ids: Sequence[str], today: date
+) -> None:
+    """Write messages about whose status is another than before; somebody's first status is not news.
+
+    Args:
+        connection: the transaction that changed them.
+        before: what `standings` gave before.
+        subject_ids: whose statuses were worked out anew.
+        today: the day of the states.
+    """
+    after = standings(connection, subject_ids) or {}
+    for subject_id, now in after.items():
+        old = before.get(subject_id)
+        if old is None or old == now:
+            continue
+        told = _standing_data(now, today)
+        if now.act is not None and now.act != old.act:
+            tell(connection, WebhookEvent.CERTIFICATION_ACCEPTED, subject_id, {**told, "kind": now.act_kind})
+        if _standing_data(old, today) != told:
+            tell(connection, WebhookEvent.STATUS_CHANGED, subject_id, told)
+
+
+def tell(connection: Connection, event: WebhookEvent, subject_id: str, data: Mapping[str, Any]) -> int:
+    """Write a message about somebody to every webhook that wants it and whose partner may see the person; return how many.
+
+    Args:
+        connection: the transaction in which it became true.
+        event: what happened.
+        subject_id: about whom.
+        data: what to say: ids that say nothing, states, days; no name, no number.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT w.webhook_id, p.areas FROM webhooks w JOIN partners p USING (partner_id)"
+            " WHERE w.ended_at IS NULL AND p.revoked_at IS NULL AND 'status:read' = ANY(p.scopes)"
+            " AND :event = ANY(w.events) ORDER BY w.webhook_id"
+        ),
+        {"event": event.value},
+    ).all()
+    if not rows:
+        return 0
+    codes = regions_of(connection, [subject_id]).get(subject_id, set())
+    parents = parents_above(connection, codes)
+    wanting = [row.webhook_id for row in rows if row.areas is None or is_within(frozenset(row.areas), codes, parents)]
+    payload = json.dumps({"type": event.value, "data": {"subject_id": subject_id, **data}}, separators=(",", ":"))
+    for webhook_id in wanting:
+        connection.execute(
+            text(
+                "INSERT INTO webhook_messages (message_id, webhook_id, subject_id, event, payload)"
+                " VALUES (:id, :webhook, :subject, :event, :payload)"
+            ),
+            {
+                "id": f"msg_{os.urandom(16).hex()}",
+                "webhook": webhook_id,
+                "subject": subject_id,
+                "event": event.value,
+                "payload": payload,
+            },
+        )
+    return len(wanting)
+
+
+def claim_due(connection: Connection, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:
+    """Return the oldest message of each webhook whose turn has come, and keep other workers from it for a while.
+
+    Args:
+        connection: where.
+        now: the present moment.
+        until: so long the webhooks are this worker's.
+        limit: most messages.
+    """
+    rows = connection.execute(
+        text(
+            "WITH due AS (SELECT w.webhook_id, m.message_no FROM webhooks w JOIN partners p USING (partner_id)"
+            " JOIN LATERAL (SELECT message_no, next_try_at FROM webhook_messages m WHERE m.webhook_id = w.webhook_id"
+            " AND m.delivered_at IS NULL AND m.dead_at IS NULL ORDER BY message_no LIMIT 1) m ON true"
+            " WHERE w.ended_at IS NULL AND p.revoked_at IS NULL AND (m.next_try_at IS NULL OR m.next_try_at <= :now)"
+            " AND (w.claimed_until IS NULL OR w.claimed_until <= :now)"
+            " ORDER BY m.message_no LIMIT :limit FOR UPDATE OF w SKIP LOCKED),"
+            " claimed AS (UPDATE webhooks w SET claimed_until = :until FROM due WHERE w.webhook_id = due.webhook_id"
+            " RETURNING w.webhook_id, w.partner_id, w.url, w.events, w.secret_sealed, w.added_at, w.ended_at)"
+            " SELECT c.*, m.message_no, m.message_id, m.event, m.payload, m.tries, m.first_try_at,"
+            " p.kind = 'own' AS is_own FROM claimed c JOIN due USING (webhook_id) JOIN webhook_messages m USING (message_no)"
+            " JOIN partners p ON p.partner_id = c.partner_id"
+        ),
+        {"now": now, "until": until, "limit": limit},
+    )
+    return [
+        Delivery(
+            row.message_no,
+            row.message_id,
+            row.event,
+            row.payload,
+            row.tries,
+            row.first_try_at,
+            row.is_own,
+            _webhook(*row[:7]),
+        )
+        for row in rows
+    ]
+
+
+def note_try(
+    connection: Connection,
+    delivery: Delivery,
+    *,
+    result: str,
+    now: datetime,
+    next_try_at: datetime | None = None,
+    is_delivered: bool = False,
+) -> None:
+    """Write down what became of a message: delivered, to be tried again at a moment, or dead; and let go of its webhook."""
+    connection.execute(
+        text(
+            "UPDATE webhook_messages SET tries = tries + 1, first_try_at = coalesce(first_try_at, :now), last_result = :result,"
+            " next_try_at = :next, delivered_at = CASE WHEN :delivered THEN CAST(:now AS timestamptz) END,"
+            " dead_at = CASE WHEN NOT :delivered AND CAST(:next AS timestamptz) IS NULL THEN CAST(:now AS timestamptz) END"
+            " WHERE message_no = :number"
+        ),
+        {
+            "number": delivery.message_no,
+            "result": result,
+            "next": next_try_at,
+            "delivered": is_delivered,
+            "now": now,
+        },
+    )
+    connection.execute(
+        text("UPDATE webhooks SET claimed_until = NULL WHERE webhook_id = :id"), {"id": delivery.webhook.webhook_id}
+    )
+
+
+def _standing_data(found: Standing, today: date) -> dict[str, Any]:
+    asked, expiring, due, overdue = found.days
+    days = {
+        "certified_until": found.certified_until,
+        "asked": asked,
+        "expiring": expiring,
+        "due": due,
+        "overdue": overdue,
+    }
+    return {
+        "state": found.state(today).value,
+        "day": today.isoformat(),
+        **{name: None if day is None else day.isoformat() for name, day in days.items()},
+    }
+
+
+def _webhook(
+    webhook_id: str,
+    partner_id: str,
+    url: str,
+    events: list[str],
+    secret_sealed: bytes,
+    added_at: datetime,
+    ended_at: datetime | None,
+) -> Webhook:
+    return Webhook(
+        webhook_id,
+        partner_id,
+        url,
+        tuple(WebhookEvent(event) for event in events),
+        bytes(secret_sealed),
+        added_at,
+        ended_at,
+    )
