@@ -16,7 +16,9 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from protocol.documents import DocumentKind, IdentityDocument, claim_token, parse_document
 from protocol.errors import ProtocolError
@@ -59,13 +61,24 @@ class Form(BaseModel):
             raise ValueError(f"null is no value: leave {', '.join(empty)} out, or say what it is")
         return found
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe what may be left out as that, and not as something that may be null."""
+        found = handler(core_schema)
+        for field in handler.resolve_ref_schema(found).get("properties", {}).values():
+            kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
+            if len(kinds) == 1:
+                del field["anyOf"], field["default"]
+                field.update(kinds[0])
+        return found
+
 
 class DocumentForm(Form):
     """An identity document."""
 
     number: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$", examples=["999999194001010013"])
     """As it is printed; spaces and hyphens are no fault."""
-    kind: DocumentKind | SkipJsonSchema[None] = Field(default=None, examples=[DocumentKind.RESIDENT_ID])
+    kind: DocumentKind | None = Field(default=None, examples=[DocumentKind.RESIDENT_ID])
     """Needed where numbers of two kinds look alike."""
     issuer: str = Field(default="", max_length=3, pattern=r"^[A-Za-z]*$")
     """Issuing state of a passport, one to three letters."""
@@ -94,8 +107,8 @@ class PersonForm(Form):
         json_schema_extra={"oneOf": [{"required": ["document"]}, {"required": ["subject_id"]}]},
     )
 
-    document: DocumentForm | SkipJsonSchema[None] = None
-    subject_id: SubjectId | SkipJsonSchema[None] = None
+    document: DocumentForm | None = None
+    subject_id: SubjectId | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

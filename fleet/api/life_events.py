@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response, Security
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
-from pydantic.json_schema import SkipJsonSchema
 
 from fleet.api.access import IdempotencyKey, Office, answer_once, authorised
 from fleet.api.forms import MAX_BATCH, Form, PartnerOwnId, PersonForm, own_id
@@ -41,7 +40,7 @@ class LifeEventForm(Form):
     """What happened."""
     since: Day = Field(examples=["2026-11-02"])
     """The day, or the first day."""
-    until: Day | SkipJsonSchema[None] = None
+    until: Day | None = None
     """The last day, where it is over."""
 
     @model_validator(mode="after")

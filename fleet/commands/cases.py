@@ -16,6 +16,7 @@ from fleet.errors import NotFound
 from fleet.keys import FieldCipher
 from fleet.store import cases
 from fleet.store.cases import StoredCase, View
+from fleet.store.webhooks import tell_case_answered
 from protocol.cases import Photo, PhotoRole
 
 _MOST_LISTED = 1000
@@ -125,6 +126,7 @@ def close_case(record_id: RecordId, config: Config = CONFIG) -> None:
         with fleet.database.begin() as connection:
             if not cases.close_case(connection, record_id, now=fleet.clock()):
                 raise NotFound(f"case {record_id}: none of this id is open")
+            tell_case_answered(connection, record_id)
         say(f"case {record_id} is closed; its pictures are deleted in {fleet.settings.cases.photo_days} days")
 
 
