@@ -171,6 +171,21 @@ class WebhookSettings(_Part):
     """So many days after its first try a message that nobody took is given up, and the next one has its turn."""
     private_addresses: bool = False
     """Whether addresses of private networks may be sent to; a partner could otherwise have the fleet call its own machines."""
+class DuplicateSettings(_Part):
+    """The search for people who are listed twice."""
+
+    fpir: float = Field(default=0.01, gt=0, lt=1)
+    """Wanted false positive identification rate: of so many searched people of whom there is no second one, one has a false hit. A hit
+    costs two persons some minutes, so one in a hundred is bearable; a rarer one hides more real ones. Needs a calibration to be kept."""
+    same_sex: bool = True
+    """Whether people of different sex by their documents are left out."""
+    birth_years: int | None = Field(default=10, ge=0, le=120)
+    """Most years between two dates of birth by their documents; no source says how far those of one person are apart, so
+    `--all-ages` now and then looks at everybody."""
+    most_hits: int = Field(default=10_000, ge=1, le=1_000_000)
+    """New hits of one search beyond which its threshold must be wrong; so many cannot be looked at."""
+    combinations_file: Path | None = None
+    """Which benefits one person may have side by side (TOML as `fleet/duplicates/combinations.toml`). Default: that example."""
 
 
 class Settings(_Part):
@@ -202,6 +217,8 @@ class Settings(_Part):
     """Sealed pictures of cases."""
     exchange: ExchangeSettings = Field(default_factory=ExchangeSettings)
     """Feeds of life events from other bodies."""
+    duplicates: DuplicateSettings = Field(default_factory=DuplicateSettings)
+    """The search for people who are listed twice."""
 
     @field_validator("database")
     @classmethod
@@ -255,8 +272,15 @@ def _absolute(settings: Settings, start: Path) -> Settings:
         for name in ("ca_file", "certificate_file", "key_file")
         if (value := getattr(broker, name)) is not None
     }
+    found = settings.duplicates
+    if found.combinations_file is not None:
+        found = found.model_copy(update={"combinations_file": start / found.combinations_file})
     return settings.model_copy(
-        update={"data_dir": start / settings.data_dir, "broker": broker.model_copy(update=files)}
+        update={
+            "data_dir": start / settings.data_dir,
+            "broker": broker.model_copy(update=files),
+            "duplicates": found,
+        }
     )
 
 

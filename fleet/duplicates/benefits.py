@@ -1,0 +1,249 @@
+"""One person paid twice: by the list of benefits, under two documents, or by a list of another system (R8-11).
+
+All three only fill the queue. The old and the new form of one identity number are one document here (`protocol.documents`), so two
+documents are those of two kinds, or two numbers. Name and date of birth that agree make a candidate, no more: in a province several
+people share both.
+
+Systems compare lists without telling each other numbers: both make tokens of their numbers with one secret that they agreed on
+(`protocol.documents.claim_token`; not the fleet's own claim key, which stays here). Whoever has that secret can try numbers out, so it is
+a key to be kept like one, and a list is no anonymous data.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from fleet.duplicates.combinations import Combinations, suspicions
+from fleet.errors import ImportRefused, Refused
+from fleet.keys import FieldCipher
+from fleet.store import duplicates, subjects
+from fleet.store.database import Database
+from fleet.store.duplicates import NewHit
+from protocol.documents import claim_token, parse_document
+from protocol.references import KEY_BYTES
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_HEADING = ["token", "scheme", "region"]
+_LONGEST = 100
+"""Characters of a scheme or region, as in a list of subjects."""
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What was compared and found."""
+
+    people: int
+    """On several lists, with a namesake, or in both systems."""
+    suspicions: int
+    hits: int
+    """New ones in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class ElsewhereRow:
+    """One benefit that another system pays."""
+
+    line: int
+    token: str
+    scheme: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Namesake:
+    subject_id: str
+    area: str
+    kind: str
+    born: date | None
+
+
+def check_lists(database: Database, table: Combinations, *, now: datetime) -> Compared:
+    """Look for people with benefits that may not stand side by side.
+
+    Raises:
+        DatabaseUnavailable: as any transaction.
+    """
+    with database.begin() as connection:
+        people = list(duplicates.several_benefits(connection))
+        found = [
+            NewHit("benefits", (subject_id, subject_id), what=str(suspicion))
+            for subject_id, benefits in people
+            for suspicion in suspicions(benefits, None, table)
+        ]
+        return Compared(len(people), len(found), duplicates.add_hits(connection, found, now=now))
+
+
+def check_documents(database: Database, cipher: FieldCipher, *, now: datetime) -> Compared:
+    """Look for one person under two documents: the same name and date of birth.
+
+    Where one document says no date of birth (a passport, a permit), another kind of document of the same name in the same area is a
+    candidate; the hit says on what it rests.
+
+    Raises:
+        FleetError: if a name was stored under another key.
+        DatabaseUnavailable: as any transaction.
+    """
+    with database.begin() as connection:
+        by_name: dict[bytes, list[_Namesake]] = {}
+        for subject_id, area, name_sealed, document_sealed, born in duplicates.identities(connection):
+            name = cipher.decrypt(name_sealed, subject_id=subject_id, field_name="name")
+            text = cipher.decrypt(document_sealed, subject_id=subject_id, field_name="document")
+            # Names stay in memory as keyed hashes only.
+            key = cipher.digest(name, subject_id="duplicates", field_name="name")
+            by_name.setdefault(key, []).append(_Namesake(subject_id, area, text.partition(":")[0], born))
+        groups = [group for group in by_name.values() if len(group) > 1]
+        found = [hit for group in groups for hit in _candidates(group)]
+        hits = 0
+        for start in range(0, len(found), _CHUNK):
+            hits += duplicates.add_hits(connection, found[start : start + _CHUNK], now=now)
+    return Compared(sum(len(group) for group in groups), len(found), hits)
+
+
+def read_elsewhere(path: Path) -> list[ElsewhereRow]:
+    """Read a list of another system: CSV in UTF-8 with the columns token, scheme, region.
+
+    Raises:
+        ImportRefused: with every problem and its line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ImportRefused([f"{path}: not UTF-8 from byte {error.start}; save it as CSV UTF-8"]) from error
+    rows: list[ElsewhereRow] = []
+    problems: list[str] = []
+    reader = csv.reader(text.splitlines(), strict=True)
+    try:
+        heading = next(reader, None)
+        if heading != _HEADING:
+            raise ImportRefused([f"{path}: line 1: the columns {','.join(_HEADING)} expected"])
+        for cells in reader:
+            problem = _problem(cells)
+            if problem is None:
+                rows.append(ElsewhereRow(reader.line_num, *cells))
+            else:
+                problems.append(f"{path}: line {reader.line_num}: {problem}")
+    except csv.Error as error:
+        problems.append(f"{path}: line {reader.line_num}: not CSV: {error}")
+    if not rows and not problems:
+        problems.append(f"{path}: the file has a heading and no rows")
+    if problems:
+        raise ImportRefused(problems)
+    return rows
+
+
+def check_elsewhere(
+    database: Database,
+    cipher: FieldCipher,
+    rows: Sequence[ElsewhereRow],
+    table: Combinations,
+    *,
+    key: bytes,
+    source: str,
+    now: datetime,
+) -> Compared:
+    """Compare a list of another system with the benefits here.
+
+    Args:
+        database: the fleet's.
+        cipher: the fleet's.
+        rows: of the list.
+        table: what is allowed.
+        key: the secret that both systems agreed on.
+        source: whose list it is, as it stands in the hit.
+        now: when.
+
+    Raises:
+        Refused: if nothing is left of the source's name, or it is too long.
+        DatabaseUnavailable: as any transaction.
+    """
+    if not 0 < len(source.strip()) <= _LONGEST:
+        raise Refused(f"source: 1 to {_LONGEST} characters expected")
+    elsewhere: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        elsewhere.setdefault(row.token, []).append((row.scheme, row.region))
+    with database.begin() as connection:
+        both = {who: elsewhere[token] for who, token in _tokens(connection, cipher, key) if token in elsewhere}
+        benefits = subjects.benefits_of(connection, list(both))
+        found = [
+            NewHit("elsewhere", (who, who), what=f"{source.strip()}: {suspicion}")
+            for who, others in both.items()
+            for suspicion in suspicions(
+                sorted((benefit.scheme, benefit.region) for benefit in benefits.get(who, {}).values()),
+                sorted(set(others)),
+                table,
+            )
+        ]
+        return Compared(len(both), len(found), duplicates.add_hits(connection, found, now=now))
+
+
+def own_list(database: Database, cipher: FieldCipher, *, key: bytes) -> Iterator[str]:
+    """Give the lines of the list that another system compares: token, scheme and region of every benefit."""
+    yield ",".join(_HEADING)
+    with database.begin() as connection:
+        tokens = dict(_tokens(connection, cipher, key))
+        for start in range(0, len(tokens), _CHUNK):
+            who = list(tokens)[start : start + _CHUNK]
+            for subject_id, benefits in subjects.benefits_of(connection, who).items():
+                for benefit in benefits.values():
+                    yield _line([tokens[subject_id], benefit.scheme, benefit.region])
+
+
+def read_shared_key(path: Path) -> bytes:
+    """Read the secret that two systems agreed on, 32 bytes.
+
+    Raises:
+        Refused: if it cannot be read or has another length.
+    """
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror}") from error
+    if len(key) != KEY_BYTES:
+        raise Refused(f"{path}: {len(key)} bytes, {KEY_BYTES} expected (head -c {KEY_BYTES} /dev/urandom)")
+    return key
+
+
+def _tokens(connection: Connection, cipher: FieldCipher, key: bytes) -> Iterator[tuple[str, str]]:
+    for subject_id, _, _, document_sealed, _ in duplicates.identities(connection):
+        text = cipher.decrypt(document_sealed, subject_id=subject_id, field_name="document")
+        yield subject_id, claim_token(parse_document(text), key)
+
+
+def _candidates(group: Iterable[_Namesake]) -> Iterator[NewHit]:
+    ordered = sorted(group, key=lambda each: each.subject_id)
+    for place, one in enumerate(ordered):
+        for other in ordered[place + 1 :]:
+            why = None
+            if one.born is not None and one.born == other.born:
+                why = "name and date of birth"
+            elif None in (one.born, other.born) and one.kind != other.kind and one.area == other.area:
+                why = "name and area"
+            if why is not None:
+                yield NewHit("same_person", (one.subject_id, other.subject_id), what=why)
+
+
+def _problem(cells: list[str]) -> str | None:
+    if len(cells) != len(_HEADING):
+        return f"{len(cells)} columns, {len(_HEADING)} expected"
+    if not _TOKEN.fullmatch(cells[0]):
+        return "token: 43 characters of base64url expected"
+    if not all(0 < len(cell) <= _LONGEST and cell.isprintable() for cell in cells[1:]):
+        return f"scheme and region: 1 to {_LONGEST} characters that can be shown expected"
+    return None
+
+
+def _line(cells: list[str]) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="").writerow(cells)
+    return written.getvalue()
