@@ -12,6 +12,7 @@ from fleet.clock import Clock, system_clock
 from fleet.ingest.handler import Handler
 from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys
+from fleet.privacy.retention import RetentionRules, daily
 from fleet.references.made import References
 from fleet.settings import Settings
 from fleet.store.database import Database
@@ -69,8 +70,21 @@ def picture_rules(settings: Settings) -> PictureRules:
     )
 
 
+def retention_rules(settings: Settings) -> RetentionRules:
+    """Return how long what is kept, but for pictures."""
+    kept = settings.privacy
+    return RetentionRules(
+        ended=timedelta(days=kept.ended_days),
+        expired=timedelta(days=kept.expired_days),
+        records_months=12 * kept.record_years,
+        unknown=timedelta(days=kept.unknown_days),
+        quarantine=timedelta(days=kept.quarantine_days),
+    )
+
+
 def make_handler(fleet: Fleet) -> Handler:
     """Return what takes in messages of terminals, whichever way they come."""
+    settings = fleet.settings
     return Handler(
         fleet.database,
         fleet.keys,
@@ -80,4 +94,5 @@ def make_handler(fleet: Fleet) -> Handler:
         key_domain=fleet.settings.references.key_domain,
         pictures=picture_rules(fleet.settings),
         clock=fleet.clock,
+        timers=(daily(fleet.database, retention_rules(settings), zone=settings.zone(), clock=fleet.clock),),
     )

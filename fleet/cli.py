@@ -26,7 +26,7 @@ from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.benefits.files import rebuild_files
 from fleet.clock import day_of
-from fleet.commands import (, cases, duplicates, operators, partners, places
+from fleet.commands import (, cases, duplicates, operators, partners, places, privacy
     areas,
     audit,
     benefit_cases,
@@ -104,6 +104,7 @@ app.add_typer(lists.app, name="lists")
 app.add_typer(photos.app, name="photos")
 app.add_typer(partners.app, name="partners")
 app.add_typer(duplicates.app, name="duplicates")
+app.add_typer(privacy.app, name="privacy")
 app.command("name-list")(name_list)
 app.command("import-subjects")(import_subjects)
 app.command("events")(events)

@@ -188,6 +188,27 @@ class DuplicateSettings(_Part):
     """Which benefits one person may have side by side (TOML as `fleet/duplicates/combinations.toml`). Default: that example."""
 
 
+class PrivacySettings(_Part):
+    """How long what is kept. The sources name no terms; these are careful ones, to be set as law and the agency's rules say."""
+
+    ended_days: int = Field(default=30, ge=0, le=3650)
+    """So long after a confirmed death or burial the person's references are erased; long enough for a wrong report to be noticed. Not if
+    somebody passed as that person since: a contradiction is for a person to resolve."""
+    expired_days: int = Field(default=90, ge=0, le=3650)
+    """So long after its last day of validity a reference is erased; nothing can be compared with it any more."""
+    record_years: int = Field(default=10, ge=3, le=100)
+    """After so many years records and closed cases are parted from the person (but for what a status rests on); proof of payments is
+    asked for longer than of anything else here."""
+    unknown_days: int = Field(default=365, ge=30, le=3650)
+    """So long records of people whom the fleet does not know wait for these to be imported, before their tokens go; a yearly list comes
+    within it."""
+    quarantine_days: int = Field(default=90, ge=7, le=3650)
+    """So long after it came last a refused message is kept."""
+    calendar_file: Path | None = None
+    """Public holidays and the weekends worked in their place (TOML: `holidays`, `worked`, lists of dates), which the agency keeps as the
+    State Council announces them. Without it working days are Monday to Friday."""
+
+
 class Settings(_Part):
     """All of them."""
 
@@ -219,6 +240,8 @@ class Settings(_Part):
     """Feeds of life events from other bodies."""
     duplicates: DuplicateSettings = Field(default_factory=DuplicateSettings)
     """The search for people who are listed twice."""
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    """How long what is kept."""
 
     @field_validator("database")
     @classmethod
@@ -275,11 +298,15 @@ def _absolute(settings: Settings, start: Path) -> Settings:
     found = settings.duplicates
     if found.combinations_file is not None:
         found = found.model_copy(update={"combinations_file": start / found.combinations_file})
+    kept = settings.privacy
+    if kept.calendar_file is not None:
+        kept = kept.model_copy(update={"calendar_file": start / kept.calendar_file})
     return settings.model_copy(
         update={
             "data_dir": start / settings.data_dir,
             "broker": broker.model_copy(update=files),
             "duplicates": found,
+            "privacy": kept,
         }
     )
 

@@ -8,7 +8,7 @@ again with the same batch: what took effect then counts as repeated.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -92,6 +92,10 @@ class Outbound:
     payload: bytes
 
 
+Timer = Callable[[], Mapping[str, int]]
+"""Does what time alone asks for, however often it is called; returns rows by table."""
+
+
 class Handler:
     """Handles batches for one fleet; holds no state but the database."""
 
@@ -106,7 +110,9 @@ class Handler:
         key_domain: str | None,
         pictures: PictureRules,
         clock: Clock,
+        timers: Sequence[Timer] = (),
     ) -> None:
+        self._timers = timers
         self._database = database
         self._keys = keys
         self._fleet_id = fleet_id
@@ -261,7 +267,7 @@ class Handler:
             return self._staff(connection, wanted, self._clock(), anew=anew)
 
     def clean(self) -> None:
-        """Do what time alone asks for: delete pictures and features whose time is over, go over to the rule packs of the day.
+        """Do what time alone asks for: delete what is over, go over to the rule packs of the day.
 
         Raises:
             DatabaseUnavailable: as any transaction.
@@ -274,6 +280,9 @@ class Handler:
             features = made.forget_unclaimed(connection, received_before=now - UNCLAIMED)
         if pictures or features:
             logger.info("deleted pictures=%d features=%d", pictures, features)
+        for timer in self._timers:
+            if done := timer():
+                logger.info("time is over for %s", " ".join(f"{table}={rows}" for table, rows in done.items()))
         if projected := reproject_outdated(self._database, zone=self._zone, clock=self._clock):
             settled = settle_all(self._database, zone=self._zone, now=now)
             logger.info(

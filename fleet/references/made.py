@@ -25,14 +25,14 @@ from fleet.keys import FleetKeys
 from fleet.references import refresh
 from fleet.references.domains import feature_keys, in_current_domain
 from fleet.references.refresh import RefreshRules, choose_active
-from fleet.store import lives, made, policies, rosters, subjects
+from fleet.store import consents, lives, made, policies, rosters, subjects
 from fleet.store.made import Made, Opened, StoredRow
 from protocol.envelope import unseal
 from protocol.errors import ProtocolError
 from protocol.events import TerminalEvent
 from protocol.policy import Policy
 from protocol.records import CertificationRecord, SealedReference
-from protocol.references import CaptureKind, Reference
+from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.rules.days import add_months
 
 UNCLAIMED = timedelta(days=30)
@@ -171,6 +171,10 @@ def _store(connection: Connection, rules: References, found: Made, why: str | No
     if found.subject_id is None or found.features is None:
         # Erased after waiting too long, or never there.
         return False
+    if _is_withdrawn(connection, found):
+        made.set_waiting(connection, found.record_id, "consent_withdrawn")
+        made.forget_features(connection, found.record_id)
+        return False
     if subjects.is_reference_known(connection, found.reference_id):
         made.set_waiting(connection, found.record_id, "reference_id_reused")
         made.forget_features(connection, found.record_id)
@@ -229,6 +233,8 @@ def _proposed(
     """Propose one; return in a word why it is not kept, None where it is."""
     if found.problem is not None or found.subject_id is None or found.features is None:
         return found.problem or "subject_unknown"
+    if _is_withdrawn(connection, found):
+        return "consent_withdrawn"
     if not (found.is_pass and found.is_linked and found.is_own) or policy is None:
         return "not_counted"
     named = [network.name for network in record.networks if network.sha256 == found.model_sha256]
@@ -251,6 +257,15 @@ def _proposed(
     except FleetError:
         return "unknown_domain"
     return None
+
+
+def _is_withdrawn(connection: Connection, found: Made) -> bool:
+    """Return whether the consent that something rests on was withdrawn since: it was made before, and came late."""
+    return (
+        found.legal_basis is LegalBasis.CONSENT
+        and found.subject_id is not None
+        and consents.is_withdrawn_since(connection, found.subject_id, found.event_at)
+    )
 
 
 def _is_in_use(row: StoredRow) -> bool:

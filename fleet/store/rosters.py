@@ -70,12 +70,8 @@ def touch(connection: Connection, subject_id: str) -> int:
 
     The caller has locked all terminals first: whoever assigns this subject meanwhile would otherwise miss the change.
     """
-    holders = connection.execute(
-        text("SELECT terminal_id FROM roster_entries WHERE subject_id = :subject AND NOT removed ORDER BY terminal_id"),
-        {"subject": subject_id},
-    ).scalars()
     count = 0
-    for terminal_id in holders.all():
+    for terminal_id in holders(connection, subject_id):
         version = _next_versions(connection, terminal_id, 1)
         connection.execute(
             text("UPDATE roster_entries SET version = :version WHERE terminal_id = :id AND subject_id = :subject"),
@@ -84,6 +80,15 @@ def touch(connection: Connection, subject_id: str) -> int:
         notify(connection, ROSTER_CHANNEL, terminal_id)
         count += 1
     return count
+
+
+def holders(connection: Connection, subject_id: str) -> list[str]:
+    """Return the terminals whose roster has a subject."""
+    rows = connection.execute(
+        text("SELECT terminal_id FROM roster_entries WHERE subject_id = :subject AND NOT removed ORDER BY terminal_id"),
+        {"subject": subject_id},
+    )
+    return list(rows.scalars())
 
 
 def has_names(connection: Connection, terminal_id: str) -> bool:

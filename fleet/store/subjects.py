@@ -75,6 +75,11 @@ def find_by_ids(connection: Connection, subject_ids: Collection[str]) -> list[St
     return [StoredSubject(*row) for row in rows]
 
 
+def all_ids(connection: Connection) -> list[str]:
+    """Return the ids of all subjects, in order."""
+    return list(connection.execute(text("SELECT subject_id FROM subjects ORDER BY subject_id")).scalars())
+
+
 def save_subject(connection: Connection, subject: StoredSubject, *, now: datetime) -> None:
     """Insert or update a subject; its id and claim token never change."""
     connection.execute(
