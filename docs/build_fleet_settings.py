@@ -70,6 +70,7 @@ _KINDS = {
     "integer": "whole number",
     "number": "number",
     "array": "list of text",
+    "object": "table",
 }
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,7 @@ from fleet.keys import FleetKeys, load_keys
 from fleet.privacy.retention import RetentionRules, daily
 from fleet.references.made import References
 from fleet.settings import Settings
+from fleet.statistics.snapshots import take_snapshot
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
@@ -94,5 +95,19 @@ def make_handler(fleet: Fleet) -> Handler:
         key_domain=fleet.settings.references.key_domain,
         pictures=picture_rules(fleet.settings),
         clock=fleet.clock,
-        timers=(daily(fleet.database, retention_rules(settings), zone=settings.zone(), clock=fleet.clock),),
+        timers=(
+            daily(fleet.database, retention_rules(settings), zone=settings.zone(), clock=fleet.clock),
+            _snapshots(fleet),
+        ),
     )
+
+
+def _snapshots(fleet: Fleet) -> Callable[[], dict[str, int]]:
+    """Return a job that counts everybody once on each day, however often it is called."""
+
+    def job() -> dict[str, int]:
+        keep_days = fleet.settings.statistics.snapshot_days
+        take_snapshot(fleet.database, keep_days=keep_days, zone=fleet.settings.zone(), now=fleet.clock())
+        return {}
+
+    return job

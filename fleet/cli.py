@@ -26,19 +26,24 @@ from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet, make_handler, settling
 from fleet.benefits.files import rebuild_files
 from fleet.clock import day_of
-from fleet.commands import (, cases, duplicates, operators, partners, places, privacy
+from fleet.commands import (
     areas,
     audit,
     benefit_cases,
     benefits,
     cases,
+    duplicates,
     feeds,
     life,
     lists,
     operators,
+    partners,
     photos,
     places,
+    privacy,
+    reminders,
     rules,
+    statistics,
 )
 from fleet.commands.events import events
 from fleet.commands.history import history
@@ -105,6 +110,8 @@ app.add_typer(photos.app, name="photos")
 app.add_typer(partners.app, name="partners")
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(reminders.app, name="reminders")
+app.add_typer(statistics.app, name="statistics")
 app.command("name-list")(name_list)
 app.command("import-subjects")(import_subjects)
 app.command("events")(events)

@@ -17,11 +17,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from fleet.api.access import Office
 from fleet.api.interface import add_interface
 from fleet.api.problems import problem_response
+from fleet.api.receipts import receipts_router
 from fleet.app import Fleet, make_handler
 from fleet.broker import EmbeddedBroker
 from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
 from fleet.partners.delivery import Courier
+from fleet.reminders.setup import callback_keys
 from fleet.web.pages import Console, add_console
 from fleet.web.slip_page import slip_page, slip_router
 
@@ -36,6 +38,7 @@ def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Cal
     zone = fleet.settings.zone()
     office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock)
     add_interface(app, office, broker_state=broker_state, ingest_state=ingest_state)
+    app.include_router(receipts_router(fleet.database, callback_keys(fleet.settings), zone=zone, clock=fleet.clock))
     console = Console(fleet.database, fleet.keys.cipher, fleet_id=fleet.settings.fleet_id, zone=zone, clock=fleet.clock)
     add_console(app, console, api_problem=problem_response)
     app.include_router(slip_router(slip_page(fleet.settings.fleet_id, fleet.keys.signing.public())))

@@ -6,10 +6,11 @@ import difflib
 import re
 import sys
 import tomllib
-from datetime import timedelta, timezone, tzinfo
+from datetime import time, timedelta, timezone, tzinfo
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -134,6 +135,8 @@ class ExchangeSettings(_Part):
     form_days: int = Field(default=49, ge=1, le=365)
     """So many days before the due day somebody abroad needs the form for people abroad; the forms of R2-13 had from 1 November to 20
     December."""
+
+
 class ApiSettings(_Part):
     """The open interface: how much it takes, and from where it can be reached."""
 
@@ -171,6 +174,8 @@ class WebhookSettings(_Part):
     """So many days after its first try a message that nobody took is given up, and the next one has its turn."""
     private_addresses: bool = False
     """Whether addresses of private networks may be sent to; a partner could otherwise have the fleet call its own machines."""
+
+
 class DuplicateSettings(_Part):
     """The search for people who are listed twice."""
 
@@ -209,6 +214,128 @@ class PrivacySettings(_Part):
     State Council announces them. Without it working days are Monday to Friday."""
 
 
+class ReminderSettings(_Part):
+    """Reminders: who is told how long before, and when nobody is."""
+
+    channels: tuple[Literal["sms", "wechat", "email"], ...] = ("sms", "wechat", "email")
+    """By which messages are tried, in this order, as far as they are set up and the person has an address; a short message reaches
+    telephones without any application."""
+    language: Literal["zh", "en", "both"] = "zh"
+    """Of messages; `both` doubles what a short message costs."""
+    is_name_told: bool = True
+    """Whether a message begins with the person's name, the only personal datum in it."""
+    lead_days: int = Field(default=7, ge=0, le=90)
+    """A due reminder comes so long before the person is asked to come: a week to plan the way."""
+    early_days: int = Field(default=30, ge=0, le=180)
+    """And so long before to people with no data (R9-2): they must be enrolled first, at an office or at home."""
+    call_after_days: int = Field(default=7, ge=1, le=90)
+    """From a message that arrived until somebody calls."""
+    visit_after_days: int = Field(default=7, ge=1, le=90)
+    """From a call that reached somebody until a visit."""
+    rest_days: int = Field(default=3, ge=0, le=30)
+    """Least days between two messages about one period, so that nobody takes them for a nuisance."""
+    failed_days: int = Field(default=30, ge=1, le=180)
+    """So long after it a failed attempt or the answer to an appeal is worth a reminder."""
+    receipt_days: int = Field(default=3, ge=1, le=30)
+    """A message that no gateway has called delivered after so many days counts as not delivered, and the call comes next; gateways keep
+    trying a telephone that is switched off for one to three days."""
+    quiet_from: time = time(20, 0)
+    """From this time of day on no message is sent; old people go to bed early."""
+    quiet_until: time = time(8, 0)
+    """Until this one; the same as `quiet_from` for no quiet hours."""
+    max_tries: int = Field(default=8, ge=1, le=50)
+    """After so many tries of one message a gateway that does not answer counts as failed: with the waits between, after two hours."""
+    first_wait_s: float = Field(default=60, gt=0, le=86400)
+    """Wait after the first try that failed for now; doubled after each other."""
+    longest_wait_s: float = Field(default=14400, gt=0, le=86400)
+    """No wait is longer."""
+
+
+class _WebhookSettings(_Part):
+    url: str | None = None
+    """Where messages are posted as JSON; without it this channel is not used. https, unless it is on this machine."""
+    key_file: Path | None = None
+    """Secret shared with the gateway, 16 bytes or more: signs what is sent and proves who calls back (HMAC-SHA-256). Needed with `url`."""
+    token_file: Path | None = None
+    """Secret that is sent as `Authorization: Bearer`, where the gateway asks for one."""
+    ca_file: Path | None = None
+    """CA certificates that vouch for the gateway; default: those of the operating system's kind."""
+    timeout_s: float = Field(default=10, gt=0, le=60)
+    """Longest wait for an answer."""
+    body: dict[str, Any] = Field(default={"to": "{to}", "text": "{text}", "id": "{message_id}"})
+    """The JSON that is posted; `{to}`, `{text}`, `{title}` and `{message_id}` stand for what they say, wherever they are in a text."""
+    ok_key: str | None = None
+    """Key of the answer that says whether the message was taken, where an answer 200 alone does not; `a.b` for a key within another."""
+    ok_values: tuple[str, ...] = ("0", "200", "OK", "ok", "success", "true")
+    """What it says then."""
+    id_key: str | None = None
+    """Key of the answer with the gateway's own id of the message."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.url is None:
+            return self
+        found = urlsplit(self.url)
+        if found.scheme not in ("https", "http") or not found.hostname or found.username is not None:
+            raise ValueError("url: https://host/path expected, without a user name or password in it")
+        if found.scheme == "http" and not _is_loopback(found.hostname):
+            raise ValueError("a gateway on another machine gets telephone numbers: https expected")
+        if self.key_file is None:
+            raise ValueError("url needs key_file")
+        if "{text}" not in str(self.body) or "{to}" not in str(self.body):
+            raise ValueError("body: needs {to} and {text}")
+        return self
+
+
+class SmsSettings(_WebhookSettings):
+    """Gateway for short messages, as a webhook."""
+
+    cost_per_part: int = Field(default=0, ge=0, le=100000)
+    """Price of one part of a short message, in hundredths of the currency (fen, cents); for the report only."""
+
+
+class WechatSettings(_WebhookSettings):
+    """Gateway for messages of a WeChat account, as a webhook."""
+
+
+class EmailSettings(_Part):
+    """Server for electronic mail."""
+
+    host: str | None = None
+    """Name of the server; without it this channel is not used."""
+    port: int = Field(default=587, ge=1, le=65535)
+    """587 with `starttls`, 465 with `tls` are usual."""
+    security: Literal["starttls", "tls"] = "starttls"
+    """`starttls` begins in the open and goes over to TLS before anything is said; `tls` from the start. There is no way without."""
+    ca_file: Path | None = None
+    """CA certificates that vouch for the server; default: those of the operating system's kind."""
+    sender: str | None = Field(default=None, pattern=r"^[^@\s<>]+@[^@\s<>]+$")
+    """Address that messages come from. Needed with `host`."""
+    user: str | None = None
+    """For sign-in."""
+    password_file: Path | None = None
+    """Goes with `user`."""
+    timeout_s: float = Field(default=20, gt=0, le=120)
+    """Longest wait for an answer."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.host is not None and self.sender is None:
+            raise ValueError("host needs sender")
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file go together")
+        return self
+
+
+class StatisticsSettings(_Part):
+    """Counts and figures of fairness."""
+
+    min_cell: int = Field(default=10, ge=3, le=1000)
+    """A rate over fewer sessions is not shown by itself but merged or left out: one could tell persons from it, and it says little."""
+    snapshot_days: int = Field(default=400, ge=2, le=3650)
+    """So long nightly snapshots are kept: a year and a month, to compare a month with that of the year before."""
+
+
 class Settings(_Part):
     """All of them."""
 
@@ -242,6 +369,16 @@ class Settings(_Part):
     """The search for people who are listed twice."""
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     """How long what is kept."""
+    reminders: ReminderSettings = Field(default_factory=ReminderSettings)
+    """Reminders."""
+    sms: SmsSettings = Field(default_factory=SmsSettings)
+    """Gateway for short messages."""
+    wechat: WechatSettings = Field(default_factory=WechatSettings)
+    """Gateway for messages of a WeChat account."""
+    email: EmailSettings = Field(default_factory=EmailSettings)
+    """Server for electronic mail."""
+    statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
+    """Counts and figures of fairness."""
 
     @field_validator("database")
     @classmethod
@@ -289,26 +426,12 @@ def load_settings(path: Path) -> Settings:
 
 
 def _absolute(settings: Settings, start: Path) -> Settings:
-    broker = settings.broker
-    files = {
-        name: start / value
-        for name in ("ca_file", "certificate_file", "key_file")
-        if (value := getattr(broker, name)) is not None
-    }
-    found = settings.duplicates
-    if found.combinations_file is not None:
-        found = found.model_copy(update={"combinations_file": start / found.combinations_file})
-    kept = settings.privacy
-    if kept.calendar_file is not None:
-        kept = kept.model_copy(update={"calendar_file": start / kept.calendar_file})
-    return settings.model_copy(
-        update={
-            "data_dir": start / settings.data_dir,
-            "broker": broker.model_copy(update=files),
-            "duplicates": found,
-            "privacy": kept,
-        }
-    )
+    parts = {}
+    for name in ("broker", "sms", "wechat", "email", "duplicates", "privacy"):
+        part: _Part = getattr(settings, name)
+        files = {key: start / value for key, value in part if key.endswith("_file") and value is not None}
+        parts[name] = part.model_copy(update=files)
+    return settings.model_copy(update={"data_dir": start / settings.data_dir, **parts})
 
 
 def _problems(error: ValidationError) -> list[str]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from fleet.clock import day_of
 from fleet.keys import FieldCipher
-from fleet.status.projection import obligations_of, project
+from fleet.status.projection import ask, facts_of, project
 from fleet.store import certifications as store
 from fleet.store.acts import NewAct, add_acts, withdraw_act
 from fleet.store.certifications import ComparisonDecision, Modality, StoredCertification
@@ -157,9 +157,8 @@ def _verdicts(
     connection: Connection, found: Sequence[StoredCertification], *, now: datetime, zone: tzinfo
 ) -> list[Verdict]:
     shelf = shelf_of(connection)
-    asked = obligations_of(
-        connection, sorted({each.subject_id for each in found}), shelf, zone=zone, today=day_of(now, zone)
-    )
+    facts = facts_of(connection, sorted({each.subject_id for each in found}), zone=zone)
+    asked = ask(facts, shelf, day_of(now, zone))
     verdicts = []
     for each in found:
         packs = []

@@ -64,3 +64,9 @@ def codes_below(connection: Connection, code: str) -> list[str]:
         {"code": code, "most": MAX_ABOVE},
     )
     return list(rows.scalars())
+
+
+def area_names(connection: Connection, codes: Collection[str]) -> dict[str, str]:
+    """Return the names of these areas, as far as they are in the tree."""
+    rows = connection.execute(text("SELECT code, name FROM areas WHERE code = ANY(:codes)"), {"codes": sorted(codes)})
+    return {row.code: row.name for row in rows}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fleet.exchange.subjects_csv import SubjectRow, import_rows
 from sqlalchemy import text
 
 from fleet.duplicates import benefits as lists
@@ -17,7 +18,6 @@ from fleet.duplicates.combinations import load_combinations
 from fleet.duplicates.matrix import Blocking
 from fleet.duplicates.search import Wanted, search
 from fleet.errors import ImportRefused, NotFound, Refused, SettingsInvalid
-from fleet.exchange.subjects_csv import SubjectRow, import_rows
 from fleet.references.domains import rotate
 from fleet.store import subjects
 from fleet.store.subjects import Benefit

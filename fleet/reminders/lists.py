@@ -1,0 +1,192 @@
+"""Lists of people to call and to visit, for the staff of a unit or a village (feature 82): a table that can be read back, and a page."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, StrictUndefined
+from sqlalchemy import Connection
+
+from fleet.audit.log import note
+from fleet.errors import NotFound
+from fleet.exchange.tables import table_text, write_new
+from fleet.keys import FieldCipher, FleetKeys
+from fleet.reminders.composing import load_texts, written_day
+from fleet.reminders.people import known_people, rules_of
+from fleet.reminders.planner import why_not
+from fleet.settings import ReminderSettings
+from fleet.store import contacts, reminders
+from fleet.store.areas import area_names, codes_below
+from fleet.store.contacts import Contact
+from fleet.store.database import Database
+from fleet.store.reminders import Reminder
+
+_SLIP = ("result", "worker", "day", "new_phone")
+"""Columns that whoever did it fills in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which list."""
+
+    area: str | None
+    """Code of an area, with all below it."""
+    unit: str | None
+    is_again: bool
+    """Whether those on earlier lists stand on it, too, of whom no result came."""
+    language: Literal["zh", "en"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """One person on a list."""
+
+    code: str
+    step: str
+    name: str = field(repr=False)
+    phone: str = field(repr=False)
+    due: str
+    reason: str
+    area: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list became."""
+
+    list_id: str
+    people: int
+    cancelled: int
+    """Steps that nobody needs any more, left out."""
+
+
+def make_list(
+    database: Database,
+    keys: FleetKeys,
+    settings: ReminderSettings,
+    wanted: Wanted,
+    *,
+    csv_path: Path | None,
+    html_path: Path | None,
+    by: str,
+    zone: tzinfo,
+    now: datetime,
+) -> Listed:
+    """Write a list of calls and visits, and note who had it: it has names and telephone numbers.
+
+    Raises:
+        NotFound: if there is nobody to be listed.
+        Refused: if a file cannot be written, or nothing is left of the name of whoever asks.
+    """
+    list_id = os.urandom(8).hex()
+    written: list[Path] = []
+    try:
+        with database.begin() as connection:
+            rows, cancelled = _rows(connection, keys.cipher, settings, wanted, zone=zone, now=now)
+            if rows:
+                for path, text in (
+                    (csv_path, _table(rows, wanted.language)),
+                    (html_path, _page(rows, wanted.language, f"{now.astimezone(zone):%Y-%m-%d %H:%M}")),
+                ):
+                    if path is not None:
+                        write_new(path, text)
+                        written.append(path)
+                reminders.mark_sent(connection, [row.code for row in rows], list_id=list_id, now=now)
+                note(
+                    connection,
+                    keys.cipher,
+                    actor=by,
+                    action="reminders.listed",
+                    object_kind="reminder_list",
+                    object_id=list_id,
+                    detail={"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""},
+                    now=now,
+                )
+    except BaseException:
+        # Nothing is listed that the outbox does not know of.
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    if not rows:
+        raise NotFound("nobody is to be called or visited there now; `lifecert-fleet reminders plan` looks who is")
+    return Listed(list_id, len(rows), cancelled)
+
+
+def _rows(
+    connection: Connection,
+    cipher: FieldCipher,
+    settings: ReminderSettings,
+    wanted: Wanted,
+    *,
+    zone: tzinfo,
+    now: datetime,
+) -> tuple[list[ListRow], int]:
+    areas = None if wanted.area is None else codes_below(connection, wanted.area)
+    found = reminders.lock_for_list(connection, areas=areas, unit=wanted.unit, is_again=wanted.is_again)
+    ids = {row.subject_id for row in found}
+    rules = rules_of(settings)
+    people = {
+        known.person.subject_id: known.person
+        for known in known_people(connection, reminders.people(connection, ids), zone=zone)
+    }
+    ways = contacts.contacts_of(connection, ids)
+    names = area_names(connection, {row.area for row in found})
+    rows, cancelled = [], 0
+    for row in found:
+        step = Reminder(row.reminder_id, row.subject_id, row.kind, row.occasion, row.step, row.state, row.tries)
+        code = why_not(step, people.get(row.subject_id), rules, now, zone)
+        if code is not None:
+            reminders.cancel(connection, row.reminder_id, code)
+            cancelled += 1
+            continue
+        rows.append(_row(row, cipher, ways.get(row.subject_id, {}), names, wanted.language))
+    return rows, cancelled
+
+
+def _row(
+    row: Any, cipher: FieldCipher, ways: Mapping[str, Contact], names: Mapping[str, str], language: str
+) -> ListRow:
+    texts = load_texts(language)
+    way = ways.get("sms")
+    phone = ""
+    if way is not None and way.address_sealed is not None:
+        phone = cipher.decrypt(way.address_sealed, subject_id=row.subject_id, field_name=way.field_name)
+        phone += " (?)" if way.is_doubtful else ""
+    return ListRow(
+        code=row.reminder_id,
+        step=texts["list"][f"for_{row.step}"],
+        name=cipher.decrypt(bytes(row.name_sealed), subject_id=row.subject_id, field_name="name"),
+        phone=phone,
+        due=written_day(row.due, texts),
+        reason=texts["kinds"][row.kind]["title"],
+        area=names.get(row.area, row.area),
+        unit=row.unit or "",
+    )
+
+
+def _table(rows: Sequence[ListRow], language: str) -> str:
+    texts = load_texts(language)["list"]
+    columns = ("code", "unit", "area", "step", "name", "phone", "due", "reason")
+    heading = [texts[name] for name in (*columns, *_SLIP)]
+    return table_text(heading, ([*(getattr(row, name) for name in columns), *("" for _ in _SLIP)] for row in rows))
+
+
+def _page(rows: Sequence[ListRow], language: str, made: str) -> str:
+    template = files("fleet.reminders").joinpath("templates", "list.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    ordered = sorted(rows, key=lambda row: (row.unit, row.area))
+    groups = [
+        {"unit": unit, "area": area, "people": list(group)}
+        for (unit, area), group in itertools.groupby(ordered, key=lambda row: (row.unit, row.area))
+    ]
+    return environment.from_string(template).render(
+        language=language, t=load_texts(language)["list"], groups=groups, made=made
+    )

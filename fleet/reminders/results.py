@@ -1,0 +1,204 @@
+"""Reads what came of calls and visits back in: the proof of each step (feature 83)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from fleet.audit.log import note
+from fleet.clock import day_of
+from fleet.errors import ImportRefused, Refused
+from fleet.exchange.tables import Row, read_table
+from fleet.keys import FleetKeys
+from fleet.reminders.composing import LANGUAGES, load_texts
+from fleet.store import contacts, reminders
+from fleet.store.contacts import NewContact, contact_field
+from fleet.store.database import Database
+from fleet.store.names import cleaned
+from fleet.store.reminders import Came, Outcome
+
+OUTCOMES: tuple[Came, ...] = ("reached", "not_reached", "not_possible")
+_CODE = re.compile(r"^[0-9a-f]{8,32}$")
+_PHONE = re.compile(r"^\+?[0-9]{5,15}$")
+"""At most 15 digits. Source: ITU-T E.164, 6.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One row that passed all checks by itself."""
+
+    line: int
+    code: str
+    outcome: Came
+    day: date
+    worker: str = field(repr=False)
+    new_phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a file did; counts."""
+
+    new: int
+    unchanged: int
+    empty: int
+    """Rows without a result yet."""
+    phones: int
+    """New telephone numbers."""
+
+
+def normal_phone(text: str) -> str:
+    """Return a telephone number as digits, with a plus sign before a country's.
+
+    Raises:
+        Refused: if it is none; the message does not repeat it.
+    """
+    found = re.sub(r"[\s()\-.]", "", unicodedata.normalize("NFKC", text))
+    if not _PHONE.match(found):
+        raise Refused("5 to 15 digits expected")
+    return found
+
+
+def read_results(path: Path, *, today: date) -> tuple[list[ResultRow], int]:
+    """Read a list that was filled in; return its results and how many rows have none yet.
+
+    Raises:
+        ImportRefused: with every problem and its line; no message repeats a name or a number.
+    """
+    rows: list[ResultRow] = []
+    problems: list[str] = []
+    empty = 0
+    lines: dict[str, int] = {}
+    for row in read_table(path, _columns(), optional=("new_phone",)):
+        if not row.cells["result"]:
+            empty += 1
+            continue
+        found = _row(row, today, problems)
+        if found is None:
+            continue
+        if found.code in lines:
+            problems.append(f"line {row.line}: same code as line {lines[found.code]}")
+        lines.setdefault(found.code, row.line)
+        rows.append(found)
+    if not rows and not empty and not problems:
+        problems.append("the file has a heading and no rows")
+    if problems:
+        raise ImportRefused([f"{path}: {problem}" for problem in problems])
+    return rows, empty
+
+
+def take_results(database: Database, keys: FleetKeys, path: Path, *, by: str, zone: tzinfo, now: datetime) -> Results:
+    """Store what came of calls and visits, all of the file or nothing; again without harm.
+
+    Raises:
+        ImportRefused: with every problem and its line.
+        Refused: if nothing is left of the name of whoever brings it.
+    """
+    rows, empty = read_results(path, today=day_of(now, zone))
+    counts = {"new": 0, "unchanged": 0, "phones": 0}
+    with database.begin() as connection:
+        steps = reminders.by_codes(connection, {row.code for row in rows})
+        problems: list[str] = []
+        for row in rows:
+            step = _step_of(row, steps.get(row.code, []), zone, problems)
+            if step is None:
+                continue
+            if step.outcome is not None:
+                counts["unchanged"] += 1
+                continue
+            _store(connection, keys, row, step, now=now)
+            counts["new"] += 1
+            counts["phones"] += bool(row.new_phone)
+        if problems:
+            raise ImportRefused([f"{path}: {problem}" for problem in problems])
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="reminders.results",
+            object_kind="reminders",
+            object_id=str(day_of(now, zone)),
+            detail=dict(counts),
+            now=now,
+        )
+    return Results(counts["new"], counts["unchanged"], empty, counts["phones"])
+
+
+def _store(connection: Connection, keys: FleetKeys, row: ResultRow, step: Any, *, now: datetime) -> None:
+    sealed = keys.cipher.encrypt(row.worker, subject_id=step.reminder_id, field_name="reminder_worker")
+    found = Outcome(row.outcome, "list", row.day, sealed)
+    reminders.settle(connection, step.reminder_id, found, now=now)
+    if row.new_phone:
+        address = keys.cipher.encrypt(row.new_phone, subject_id=step.subject_id, field_name=contact_field("sms"))
+        new = NewContact(step.subject_id, "sms", address, None)
+        contacts.save_contacts(connection, [new], source="list", now=now)
+
+
+def _step_of(row: ResultRow, found: list[Any], zone: tzinfo, problems: list[str]) -> Any | None:
+    where = f"line {row.line}: code"
+    if not found:
+        problems.append(f"{where}: no call or visit has it; take the code from the list")
+        return None
+    if len(found) > 1:
+        problems.append(f"{where}: more than one begins with it; write more of its characters")
+        return None
+    step = found[0]
+    if step.outcome is not None and (step.outcome, step.proof_day) != (row.outcome, row.day):
+        problems.append(f"{where}: has another result or day already, which is not changed")
+        return None
+    if row.day < day_of(step.planned_at, zone):
+        problems.append(f"line {row.line}: day: before the step was asked for, {day_of(step.planned_at, zone)}")
+        return None
+    return step
+
+
+def _row(row: Row, today: date, problems: list[str]) -> ResultRow | None:
+    wrong: list[str] = []
+    code = row.cells["code"].lower()
+    if not _CODE.match(code):
+        wrong.append("code: the first 8 or more characters of the code on the list expected")
+    outcome = _words().get(row.cells["result"].lower())
+    if outcome is None:
+        wrong.append(f"result: one of {', '.join(OUTCOMES)} expected")
+    day = _day(row.cells["day"])
+    if day is None or day > today:
+        wrong.append(f"day: a date like 2026-11-20 expected, not after {today}")
+    worker, phone = "", ""
+    try:
+        worker = cleaned(row.cells["worker"])
+    except Refused:
+        wrong.append("worker: the name of whoever did it expected")
+    if row.cells["new_phone"]:
+        try:
+            phone = normal_phone(row.cells["new_phone"])
+        except Refused as error:
+            wrong.append(f"new_phone: {error}")
+    problems += [f"line {row.line}: {problem}" for problem in wrong]
+    if wrong or day is None or outcome is None:
+        return None
+    return ResultRow(row.line, code, outcome, day, worker, phone)
+
+
+def _day(text: str) -> date | None:
+    found = re.match(r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?$", text)
+    try:
+        return date(*map(int, found.groups())) if found else None
+    except ValueError:
+        return None
+
+
+def _columns() -> Mapping[str, tuple[str, ...]]:
+    """Return the headings of the columns in every language, beside our own names."""
+    names = ("code", "result", "worker", "day", "new_phone")
+    return {name: (name, *(load_texts(language)["list"][name].lower() for language in LANGUAGES)) for name in names}
+
+
+def _words() -> dict[str, Came]:
+    return {load_texts(language)["list"][name]: name for language in LANGUAGES for name in OUTCOMES}

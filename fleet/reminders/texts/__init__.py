@@ -1,0 +1,1 @@
+"""What people are told, as data: one TOML file for each language."""

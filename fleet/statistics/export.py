@@ -1,0 +1,76 @@
+"""Writes tables as CSV, XLSX or JSON, by the ending of the file's name."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openpyxl import Workbook
+
+from fleet.errors import Refused
+from fleet.exchange.tables import harmless, table_text
+
+ENDINGS = (".csv", ".xlsx", ".json")
+_LONGEST_TITLE = 31
+"""Characters of the name of a sheet. Source: Excel specifications and limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One table."""
+
+    title: str
+    heading: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+
+def export(path: Path, sheets: Sequence[Sheet]) -> None:
+    """Write tables to a file, in place of an earlier one; a file is whole or not there.
+
+    CSV is UTF-8 with a byte order mark, which spreadsheets need to read Chinese; several tables follow each other with an empty line
+    between.
+
+    Raises:
+        Refused: if its name has another ending, or it cannot be written.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise Refused(f"{path.name}: a name that ends in {', '.join(ENDINGS)} expected")
+    try:
+        handle, name = tempfile.mkstemp(prefix=".lifecert-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
+    made = Path(name)
+    try:
+        _write(made, sheets)
+        made.replace(path)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def as_json(sheets: Iterable[Sheet]) -> dict[str, list[dict[str, object]]]:
+    """Return tables for JSON, by title."""
+    return {sheet.title: [dict(zip(sheet.heading, row, strict=True)) for row in sheet.rows] for sheet in sheets}
+
+
+def _write(path: Path, sheets: Sequence[Sheet]) -> None:
+    ending = path.suffix.lower()
+    if ending == ".json":
+        path.write_text(json.dumps(as_json(sheets), ensure_ascii=False, indent=1), encoding="utf-8")
+    elif ending == ".csv":
+        text = "\r\n".join(table_text(sheet.heading, sheet.rows).removeprefix("\ufeff") for sheet in sheets)
+        path.write_bytes(("\ufeff" + text).encode())
+    else:
+        book = Workbook(write_only=True)
+        for sheet in sheets:
+            page = book.create_sheet(sheet.title[:_LONGEST_TITLE])
+            page.append(list(sheet.heading))
+            for row in sheet.rows:
+                page.append([harmless(cell) for cell in row])
+        book.save(path)
