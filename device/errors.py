@@ -107,6 +107,10 @@ class PolicyUnavailable(DeviceError):
     """The policy file cannot be written now; try again."""
 
 
+class RulePacksUnavailable(DeviceError):
+    """The file of the rule packs cannot be written now; try again."""
+
+
 class AttestationUnavailable(DeviceError):
     """The file with the fleet's statement about this terminal's key cannot be written now; try again."""
 

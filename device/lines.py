@@ -16,33 +16,34 @@ def load_lines() -> Mapping[str, Mapping[str, str]]:
 
 
 class DateWords(BaseModel):
-    """How one language says until when somebody is certified."""
+    """How one language says a date with what it means."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    written: str
-    """The sentence for a screen, with `{year}`, `{month}`, `{month_name}` and `{day}` in brackets."""
+    written: Mapping[str, str]
+    """The sentences for a screen, by what the date means, with `{year}`, `{month}`, `{month_name}` and `{day}` in brackets."""
     month_names: tuple[str, ...]
     """January to December, as they are written."""
     spoken: tuple[str, ...]
-    """Ids of the pieces in the order in which they are spoken, with `{year}`, `{year_digits[0]}` to `[3]`, `{month}`, `{day}`."""
+    """Ids of the pieces in the order in which they are spoken, with `{role}`, `{year}`, `{year_digits[0]}` to `[3]`, `{month}`, `{day}`."""
     pieces: Mapping[str, str]
     """Texts of the pieces: id -> text."""
 
-    def write(self, day: date) -> str:
-        """Return the sentence for a screen."""
-        return self.written.format(
+    def write(self, role: str, day: date) -> str:
+        """Return the sentence for a screen; `role` is what the date means."""
+        return self.written[role].format(
             year=day.year, month=day.month, month_name=self.month_names[day.month - 1], day=day.day
         )
 
-    def piece_ids(self, day: date) -> tuple[str, ...]:
+    def piece_ids(self, role: str, day: date) -> tuple[str, ...]:
         """Return the ids of the pieces to speak, in order.
 
         One that stands not in `pieces` has no recording either: the language does not speak that year.
         """
         digits = f"{day.year:04}"
         return tuple(
-            piece.format(year=day.year, year_digits=digits, month=day.month, day=day.day) for piece in self.spoken
+            piece.format(role=role, year=day.year, year_digits=digits, month=day.month, day=day.day)
+            for piece in self.spoken
         )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from device.desk.view import Touch, View
-from device.session.commands import Lamp
+from device.session.commands import Dated, Lamp
 from device.vision.frame import Frame
 from protocol.attestation import SignedStatement
 from protocol.documents import DocumentKind
@@ -22,6 +22,8 @@ from protocol.records import Purpose
 from protocol.reference_card import CardKeys
 from protocol.references import LegalBasis
 from protocol.roster import RosterEntry, RosterPage, SubjectLabel
+from protocol.rules.acts import Act
+from protocol.rules.shelf import Shelf
 from protocol.staff import StaffList
 from protocol.times import DeviceTime
 from protocol.visits import Place, Visit
@@ -268,10 +270,10 @@ class ClaimSource(Protocol):
 class Prompter(Protocol):
     """Tells the person what to do and what came of it. Called from any thread; never waits, never raises for what a person said or did."""
 
-    def say(self, line: str, *, until: date | None = None) -> None:
+    def say(self, line: str, *, dates: Sequence[Dated] = ()) -> None:
         """Begin to give the line with this id (`device/lines.toml`), in the languages the terminal is set to; do not wait for its end.
 
-        With `until` the sentence "certified until" that date follows. A new line takes the place of the one being given; but
+        The dates follow it, each with what it means. A new line takes the place of the one being given; but
         `welcome` waits for the end of an outcome.
         """
 
@@ -400,6 +402,15 @@ class ReferenceStore(Protocol):
 
     def find(self, token: str) -> RosterEntry | None:
         """Return the subject with this claim token."""
+
+    def issued_at(self) -> datetime | None:
+        """Return when the fleet last said something of the roster in force; None when there is none, or it has expired."""
+
+    def note_act(self, token: str, act: Act) -> None:
+        """Remember a certification made here, until the fleet's roster tells of it or of a later one; a month at most."""
+
+    def acts(self, token: str) -> Sequence[Act]:
+        """Return what was certified here under this claim token and the fleet has not told of yet."""
 
     def people(self, part: str, *, offset: int, limit: int) -> Sequence[Labelled]:
         """Return subjects whose name contains `part`, so many at most from `offset` on.
@@ -535,6 +546,16 @@ class PolicyStore(Protocol):
 
     def apply(self, token: bytes) -> Policy:
         """Verify a signed policy and keep it if it is newer. Raises `ProtocolError`."""
+
+
+class RulePackStore(Protocol):
+    """The rule packs in force."""
+
+    def shelf(self) -> Shelf:
+        """Return them; the default pack alone when the fleet has not sent any, or they are damaged."""
+
+    def apply(self, token: bytes) -> Shelf:
+        """Verify signed packs and keep them if they are newer. Raises `ProtocolError`."""
 
 
 class AttestationStore(Protocol):

@@ -455,6 +455,11 @@ class Settings(Section):
         return self.terminal.data_dir / "policy.jws"
 
     @property
+    def rule_packs_path(self) -> Path:
+        """The signed rule packs in force."""
+        return self.terminal.data_dir / "rule-packs.jws"
+
+    @property
     def staff_path(self) -> Path:
         """The list of who may sign in, encrypted."""
         return self.terminal.data_dir / "staff.sealed"

@@ -19,6 +19,7 @@ from protocol.courier import (
     CourierMessage,
 )
 from protocol.documents import DocumentKind
+from protocol.entitlements import CountedAct, Entitlement
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.keys import PublicJwk
@@ -40,7 +41,10 @@ from protocol.reference_card import CARD_KEYS_TYP, CardKey, CardKeys
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.registration import REGISTRATION_TYP, FleetIdentity, TerminalRegistration
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
+from protocol.rule_packs import RULE_PACKS_TYP, RulePackSet
+from protocol.rules.acts import ActKind
 from protocol.selftest import Check, SelftestReport
+from protocol.shipped_packs import shipped_text
 from protocol.staff import STAFF_TYP, Operator, PinHash, PlaceName, Role, StaffList
 from protocol.times import ClockSource, DeviceTime
 from protocol.topics import Kind
@@ -94,7 +98,7 @@ def examples() -> Mapping[str, WireMessage]:
             policy_version="2026.11.1",
             path=PathName.STANDARD,
             certified_until=date(2027, 11, 2),
-            rule_pack="SX-2018",
+            rule_pack="SX-2018/1",
         ),
         comparison=Comparison(
             reference_id=_ID,
@@ -203,11 +207,25 @@ def examples() -> Mapping[str, WireMessage]:
             claim_key=_TOKEN,
             feature_keys={"domain-1": _TOKEN},
             entries=(
-                RosterEntry(roster_version=31, subject_id=_ID, claim_token=_TOKEN, references=(reference,)),
+                RosterEntry(
+                    roster_version=31,
+                    subject_id=_ID,
+                    claim_token=_TOKEN,
+                    references=(reference,),
+                    entitlements=(
+                        Entitlement(
+                            pack_id="SX-2018",
+                            pack_version=1,
+                            started=date(2015, 3, 1),
+                            last=CountedAct(day=date(2026, 2, 11), kind=ActKind.LIVE),
+                        ),
+                    ),
+                ),
                 RosterEntry(roster_version=32, subject_id=_ID[::-1], claim_token=_TOKEN, removed=True),
             ),
         ),
         POLICY_TYP: default_policy(),
+        RULE_PACKS_TYP: RulePackSet(issued_at=_NOON, packs=(shipped_text("LZ-2019"),)),
         REGISTRATION_TYP: TerminalRegistration(
             fleet_id="demo", terminal_id="hall-1", signing_key=_JWK, sealing_key=_JWK, made_at=_NOON
         ),

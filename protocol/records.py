@@ -110,8 +110,9 @@ class Decision(WirePart):
     policy_version: str
     path: PathName
     certified_until: date | None = None
-    """What the person was shown; only with `certified`, by the rule pack below."""
+    """The day by which the strictest of the person's obligations is due with this act; only with `certified`, by the rule pack below."""
     rule_pack: str | None = None
+    """Id and version of the pack whose obligation that is: `SX-2018/1`."""
 
 
 class Purpose(StrEnum):

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from protocol.documents import DocumentKind
+from protocol.entitlements import MOST_ENTITLEMENTS, Entitlement
 from protocol.ids import ClaimToken, FleetId, KeyDomain, PlaceCode, SubjectId, TerminalId
 from protocol.names import PersonName
 from protocol.references import Reference
@@ -45,6 +46,8 @@ class RosterEntry(WirePart):
     removed: bool = False
     label: SubjectLabel | None = None
     references: tuple[Reference, ...] = ()
+    entitlements: tuple[Entitlement, ...] = Field(default=(), max_length=MOST_ENTITLEMENTS)
+    """What the rules ask about the person's benefits; empty from a fleet that does not say it yet."""
 
 
 class RosterPage(WireMessage):

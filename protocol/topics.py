@@ -31,6 +31,7 @@ class Kind(StrEnum):
     STAFF = "staff"
     ATTESTATION = "attestation"
     CARD_KEYS = "card-keys"
+    RULE_PACKS = "rule-packs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,9 @@ TABLE: dict[Kind, TopicRule] = {
         "JWE of JWS of card-keys",
         MAX_MESSAGE_BYTES,
         "what opens reference cards and which are revoked, sealed to this terminal",
+    ),
+    Kind.RULE_PACKS: TopicRule(
+        "down", 1, True, "JWS of rule-packs", MAX_MESSAGE_BYTES, "the rules by which obligations are worked out"
     ),
 }
 

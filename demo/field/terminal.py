@@ -9,8 +9,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from device.adapters.entropy_system import SystemEntropy
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.app.front import make_front
 from device.courier import courier
@@ -28,6 +29,7 @@ from device.desk.state import view_of
 from device.desk.view import Screen, TouchKind
 from device.runner.loop import Ports, Runner
 from device.runner.records import Identity
+from device.session.commands import Dated
 from device.session.machine import State
 from device.settings import Settings, load_settings
 from device.simulated.clock import SteppedClock
@@ -79,7 +81,7 @@ class Mute:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, line: str, *, until: date | None = None) -> None:  # noqa: ARG002 - the port's signature
+    def say(self, line: str, *, dates: Sequence[Dated] = ()) -> None:  # noqa: ARG002 - the port's signature
         """Take a line."""
         self.lines.append(line)
 
@@ -109,6 +111,7 @@ class FieldTerminal:
         )
         self.references = SqliteReferenceStore(settings.references_path, settings.keys.storage.path, self._clock)
         self._policies = FilePolicyStore(settings.policy_path, self._fleet.signing_key)
+        self._packs = FileRulePackStore(settings.rule_packs_path, self._fleet.signing_key)
         self._attestations = FileAttestationStore(
             settings.attestation_path,
             self._fleet.signing_key,
@@ -122,6 +125,7 @@ class FieldTerminal:
             outbox=self.outbox,
             references=self.references,
             policies=self._policies,
+            packs=self._packs,
             signer=self._signer,
             clock=self._clock,
             entropy=SystemEntropy(),
@@ -227,6 +231,7 @@ class FieldTerminal:
             self.outbox,
             self.references,
             self._policies,
+            self._packs,
             self._attestations,
             self.front.staff,
             self.front.attachments,
@@ -264,6 +269,7 @@ class FieldTerminal:
             outbox=self.outbox,
             references=self.references,
             policies=self._policies,
+            packs=self._packs,
             attestations=self._attestations,
             staff=self.front.staff,
             attachments=self.front.attachments,

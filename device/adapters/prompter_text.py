@@ -8,11 +8,11 @@ import os
 import queue
 import threading
 from collections.abc import Sequence
-from datetime import date
 from typing import TextIO
 
 from device.errors import SettingsInvalid
 from device.lines import load_dates, load_lines, primary
+from device.session.commands import Dated
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class TextPrompter:
         self._thread = threading.Thread(target=self._write_all, name="prompter", daemon=True)
         self._has_failed = False
 
-    def say(self, line: str, *, until: date | None = None) -> None:
+    def say(self, line: str, *, dates: Sequence[Dated] = ()) -> None:
         """Begin to write the line with this id; never waits."""
         if self._thread.ident is None:
             self._thread.start()
-        text = "".join(f"{self._sentence(line, until, language)}\n" for language in self._languages)
+        text = "".join(f"{self._sentence(line, dates, language)}\n" for language in self._languages)
         while True:
             try:
                 self._waiting.put_nowait(text)
@@ -74,12 +74,10 @@ class TextPrompter:
         while not self._waiting.empty():
             self._drop_oldest()
 
-    def _sentence(self, line: str, until: date | None, language: str) -> str:
-        text = self._lines[line][language]
-        if until is None:
-            return text
+    def _sentence(self, line: str, dates: Sequence[Dated], language: str) -> str:
+        words = self._dates[language]
         gap = "" if language == "zh" else " "
-        return f"{text}{gap}{self._dates[language].write(until)}"
+        return gap.join([self._lines[line][language], *(words.write(found.role, found.day) for found in dates)])
 
     def _drop_oldest(self) -> None:
         try:

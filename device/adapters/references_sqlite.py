@@ -17,7 +17,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from device.storage import Sealer, derived, load_or_make_key
 from protocol import base64url
 from protocol.reference_card import CardKeys
 from protocol.roster import RosterEntry, RosterPage
+from protocol.rules.acts import Act, ActKind, Channel
 from protocol.times import ClockSource, DeviceTime, best_guess
 
 logger = logging.getLogger(__name__)
@@ -49,12 +50,21 @@ _VERSION_2: Final = (
     "CREATE TABLE past (id INTEGER PRIMARY KEY CHECK (id = 1), expires_at INTEGER NOT NULL) STRICT",
     "CREATE TABLE unscrubbed (id INTEGER PRIMARY KEY CHECK (id = 1), deletions INTEGER NOT NULL) STRICT",
 )
+_VERSION_4: Final = (
+    """CREATE TABLE act (
+        id INTEGER PRIMARY KEY,
+        claim BLOB NOT NULL,
+        made_at INTEGER NOT NULL,
+        sealed BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX act_by_claim ON act (claim)",
+)
 _VERSION_3: Final = ("CREATE TABLE refused (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT",)
 
 SCHEMA = Schema(
     what="roster",
     application_id=0x4C635246,
-    version=3,
+    version=4,
     statements=(
         """CREATE TABLE roster (
             id INTEGER PRIMARY KEY,
@@ -75,15 +85,30 @@ SCHEMA = Schema(
         "CREATE TABLE key_check (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL) STRICT",
         *_VERSION_2,
         *_VERSION_3,
+        *_VERSION_4,
     ),
     unavailable=ReferencesUnavailable,
     full=ReferencesUnavailable,
-    upgrades={1: _VERSION_2, 2: _VERSION_3},
+    upgrades={1: _VERSION_2, 2: _VERSION_3, 3: _VERSION_4},
 )
 """`subject` and `claim` are keyed hashes; `issued_at` and `expires_at` are in microseconds since 1970 (UTC). Of the two rosters there can
 be, one is in force and the other is being gathered until it is complete. `past` is the one that was in force and was deleted when it
 had expired, until another is. A row in `unscrubbed` means that something was deleted and may still stand in freed space.
-A row in `refused` means that a roster came since the last page was applied and could not be taken."""
+A row in `refused` means that a roster came since the last page was applied and could not be taken.
+An `act` is a certification made here of which the roster does not tell yet."""
+_ACTS_KEPT: Final = timedelta(days=31)
+"""Certifications made here are remembered that long at most. A roster is good for 30 days (`fleet.admission.ROSTER_VALIDITY`): whoever can
+still be certified here after that is on one that the fleet made since, and what it does not tell of then did not count."""
+_ACT: Final = b"act"
+
+
+class _OwnAct(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    act_id: str
+    day: date
+    kind: ActKind
+    channel: Channel
 
 
 class _Secrets(BaseModel):
@@ -234,6 +259,36 @@ class SqliteReferenceStore:
             ).fetchone()
         return None if row is None else RosterEntry.model_validate_json(self._open(row[1], row[0] + claim))
 
+    def issued_at(self) -> datetime | None:
+        """Return when the fleet last said something of the roster in force; None when there is none, or it has expired."""
+        with self._database.reading() as db:
+            head = self._head(db, in_force=True)
+        return None if head is None else datetime.fromtimestamp(head.issued_at / 1_000_000, UTC)
+
+    def note_act(self, token: str, act: Act) -> None:
+        """Remember a certification made here."""
+        claim = self._hashed("claim", token)
+        own = _OwnAct(act_id=act.act_id, day=act.day, kind=act.kind, channel=act.channel)
+        sealed = self._seal(own.model_dump_json().encode(), _ACT + claim)
+        moment = self._moment()
+        with self._database.writing() as db:
+            if db.execute("DELETE FROM act WHERE made_at <= ?", (_microseconds(moment - _ACTS_KEPT),)).rowcount:
+                _owe_scrub(db)
+            db.execute(
+                "INSERT INTO act (claim, made_at, sealed) VALUES (?, ?, ?)", (claim, _microseconds(moment), sealed)
+            )
+
+    def acts(self, token: str) -> list[Act]:
+        """Return what was certified here under this claim token and the fleet has not told of yet."""
+        with self._database.reading() as db:
+            return [act for _, act in self._own_acts(db, self._hashed("claim", token))]
+
+    def _own_acts(self, db: sqlite3.Connection, claim: bytes) -> list[tuple[int, Act]]:
+        since = _microseconds(self._moment() - _ACTS_KEPT)
+        rows = db.execute("SELECT id, sealed FROM act WHERE claim = ? AND made_at > ? ORDER BY id", (claim, since))
+        found = [(number, _OwnAct.model_validate_json(self._open(sealed, _ACT + claim))) for number, sealed in rows]
+        return [(number, Act(own.act_id, own.day, own.kind, own.channel)) for number, own in found]
+
     def people(self, part: str, *, offset: int, limit: int) -> list[Labelled]:
         """Return a page of those whose name contains `part`."""
         return matching(self._labelled(), part)[offset : offset + limit]
@@ -292,6 +347,7 @@ class SqliteReferenceStore:
                     _drop(db, in_force=bool(in_force))
                     if in_force:
                         db.execute("INSERT OR REPLACE INTO past (id, expires_at) VALUES (1, ?)", (expires_at,))
+                        db.execute("DELETE FROM act")
                         logger.warning("roster expired and deleted")
                 if db.execute("DELETE FROM card_keys WHERE expires_at <= ?", expired).rowcount:
                     _owe_scrub(db)
@@ -382,6 +438,11 @@ class SqliteReferenceStore:
         known = (number, subject, claim)
         if db.execute("DELETE FROM subject WHERE roster = ? AND (subject = ? OR claim = ?)", known).rowcount:
             _owe_scrub(db)
+        told = [found.last.day for found in entry.entitlements if found.last is not None]
+        for own, act in self._own_acts(db, claim) if told else ():
+            if act.day <= max(told):
+                db.execute("DELETE FROM act WHERE id = ?", (own,))
+                _owe_scrub(db)
         if not entry.removed:
             sealed = self._seal(entry.model_dump_json().encode(), subject + claim)
             db.execute(
@@ -464,7 +525,10 @@ def _content_of(path: Path, key_path: Path) -> tuple[list[bytes], int, int]:
         db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
         db.execute("BEGIN EXCLUSIVE")
         rows = db.execute("SELECT subject, claim, sealed FROM subject").fetchall()
-        others = [row[0] for row in db.execute("SELECT sealed FROM roster UNION ALL SELECT sealed FROM key_check")]
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        # A database of an older version has no acts.
+        sealed = [f"SELECT sealed FROM {name}" for name in ("roster", "key_check", "act") if name in tables]  # noqa: S608 - our own names
+        others = [row[0] for row in db.execute(" UNION ALL ".join(sealed))]
         db.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:

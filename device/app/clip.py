@@ -24,7 +24,7 @@ from device.simulated.camera import HeardPrompter, SimulatedCamera, SimulatedRin
 from device.simulated.clips import encode_png
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
-from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
+from device.simulated.stores import FixedPolicy, FixedRulePacks, MemoryOutbox, MemoryReferences, ThrowAwaySigner
 from device.vision.evidence.actions import ActionDetector, ActionInterval, motion_of
 from device.vision.inference import Networks
 from device.vision.pipeline import VisionPipeline
@@ -244,6 +244,7 @@ def play_session(
             outbox=MemoryOutbox(),
             references=MemoryReferences(entries, claim_key=claim_key, feature_keys={_DOMAIN: feature_key}),
             policies=FixedPolicy(policy),
+            packs=FixedRulePacks(),
             signer=ThrowAwaySigner(),
             clock=clock,
             entropy=entropy or SystemEntropy(),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from device.adapters.prompter_text import TextPrompter
 from device.errors import VoicePackInvalid
 from device.ports import Prompter
+from device.session.commands import Dated
 from device.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -24,10 +24,10 @@ class AllPrompters:
     def __init__(self, *prompters: Prompter) -> None:
         self._prompters = prompters
 
-    def say(self, line: str, *, until: date | None = None) -> None:
+    def say(self, line: str, *, dates: Sequence[Dated] = ()) -> None:
         """Have all of them begin to give the line with this id."""
         for prompter in self._prompters:
-            prompter.say(line, until=until)
+            prompter.say(line, dates=dates)
 
     def length_s(self, line: str) -> float:
         """Return what the slowest of them takes."""

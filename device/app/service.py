@@ -21,6 +21,7 @@ from device.adapters.policy_file import FilePolicyStore
 from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.sockets_systemd import inherited_socket
 from device.app.board import make_board
@@ -130,6 +131,7 @@ class Terminal:
             outbox=self._outbox,
             references=self._references,
             policies=self._policies,
+            packs=FileRulePackStore(settings.rule_packs_path, fleet.signing_key),
             signer=KeyfileSigner(settings.keys.signing.path),
             clock=self._board.clock,
             entropy=self._board.entropy,

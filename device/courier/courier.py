@@ -33,10 +33,11 @@ from device.ports import (
     OutboxRow,
     PolicyStore,
     ReferenceStore,
+    RulePackStore,
     Signer,
     StaffStore,
 )
-from device.uplink.inbox import AttestationToken, Inbound, Inbox, PolicyToken, why_refused
+from device.uplink.inbox import AttestationToken, Inbound, Inbox, PolicyToken, RulePacksToken, why_refused
 from device.uplink.loop import CURABLE
 from protocol.courier import (
     BLOCK,
@@ -113,6 +114,7 @@ class Parts:
     outbox: Outbox
     references: ReferenceStore
     policies: PolicyStore
+    packs: RulePackStore
     attestations: AttestationStore
     staff: StaffStore
     attachments: AttachmentStore
@@ -321,6 +323,8 @@ class Courier:
                 done.pages_unfit += 1
         elif isinstance(message, PolicyToken):
             done.policy = self._parts.policies.apply(message.token).policy_version
+        elif isinstance(message, RulePacksToken):
+            self._parts.packs.apply(message.token)
         elif isinstance(message, CardKeys):
             if self._is_late(message):
                 done.expired += 1

@@ -11,6 +11,7 @@ from device.adapters.clock_system import SystemClock
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.adapters.staff_file import FileStaffStore
 from device.courier.courier import Courier, Parts
@@ -48,6 +49,7 @@ def open_courier(settings: Settings) -> Iterator[tuple[Courier, EventLog]]:
             fleet_id=who.fleet_id, terminal_id=who.terminal_id, fleet_key=fleet.signing_key, sealing_key=sealing_key
         )
         policies = FilePolicyStore(settings.policy_path, fleet.signing_key)
+        packs = FileRulePackStore(settings.rule_packs_path, fleet.signing_key)
         attestations = FileAttestationStore(
             settings.attestation_path,
             fleet.signing_key,
@@ -59,7 +61,7 @@ def open_courier(settings: Settings) -> Iterator[tuple[Courier, EventLog]]:
         courier = Courier(
             fleet,
             who.terminal_id,
-            Parts(outbox, references, policies, attestations, staff, attachments, signer, clock, inbox),
+            Parts(outbox, references, policies, packs, attestations, staff, attachments, signer, clock, inbox),
             sealing_key=sealing_key,
             mount_root=settings.courier.mount_root,
             keep=settings.outbox.keep,

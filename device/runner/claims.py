@@ -16,9 +16,11 @@ from device.session.events import ClaimProblem
 from device.vision.features import FeatureVector
 from device.vision.normalisation import CohortMember
 from protocol.documents import DocumentKind, claim_token, mask, parse_document
+from protocol.entitlements import Entitlement
 from protocol.errors import Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.reference_card import CardKey, CardKeys, ReferenceCard, is_card, read_card, split_number
 from protocol.references import CaptureKind, Reference
+from protocol.rules.acts import Act
 from protocol.slip import is_slip
 from protocol.staff import OPERATOR_CODE_PREFIX
 
@@ -52,6 +54,10 @@ class Claimed:
     """The secret of the reference's key domain; empty without a reference."""
     tail: str = ""
     """The last characters of the document, which may be shown; empty where none was presented."""
+    entitlements: tuple[Entitlement, ...] = ()
+    """What the roster tells for the rules; empty for whoever is not on it."""
+    acts: tuple[Act, ...] = ()
+    """What was certified here and the roster does not tell of yet."""
 
     def __repr__(self) -> str:
         return f"Claimed(subject {self.subject_id})"
@@ -136,7 +142,17 @@ def _look_up_card(text: str, references: ReferenceStore, *, model_sha256: str, t
     usable = choose_reference(
         [card.reference], domains=[card.reference.key_domain], model_sha256=model_sha256, today=today
     )
-    return Claimed(card.document, card.claim_token, card.subject_id, usable, key.feature_key() if usable else b"")
+    # Who is on the roster as well is told of there.
+    entry = references.find(card.claim_token)
+    return Claimed(
+        card.document,
+        card.claim_token,
+        card.subject_id,
+        usable,
+        key.feature_key() if usable else b"",
+        entitlements=() if entry is None else entry.entitlements,
+        acts=tuple(references.acts(card.claim_token)),
+    )
 
 
 def _opened(text: str, keys: CardKeys) -> ReferenceCard:
@@ -164,7 +180,15 @@ def _find(document: DocumentKind, token: str, references: ReferenceStore, *, mod
     domains = {reference.key_domain: references.feature_key(reference.key_domain) for reference in entry.references}
     known = {domain: key for domain, key in domains.items() if key is not None}
     chosen = choose_reference(entry.references, domains=known, model_sha256=model_sha256, today=today)
-    return Claimed(document, token, entry.subject_id, chosen, known[chosen.key_domain] if chosen else b"")
+    return Claimed(
+        document,
+        token,
+        entry.subject_id,
+        chosen,
+        known[chosen.key_domain] if chosen else b"",
+        entitlements=entry.entitlements,
+        acts=tuple(references.acts(token)),
+    )
 
 
 def cohort_of(

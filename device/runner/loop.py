@@ -6,6 +6,7 @@ import logging
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Protocol
 
 from device.errors import DeviceError
@@ -20,6 +21,7 @@ from device.ports import (
     PolicyStore,
     Prompter,
     ReferenceStore,
+    RulePackStore,
     Signer,
 )
 from device.runner.chain import Chain, LinkNotStored
@@ -57,12 +59,15 @@ from device.session.events import (
 )
 from device.session.machine import RETRY_S, UNDER_WAY, Session, State, advance
 from device.vision.normalisation import CohortMember, CohortRules
+from protocol.entitlements import Rule, rules_of
 from protocol.errors import Malformed, ProtocolError
 from protocol.ids import parse_witness
 from protocol.offline import OfflineLevel, Standing, standing
+from protocol.outcomes import Outcome
 from protocol.policy import OfflinePolicy, PathName, Policy
 from protocol.records import CertificationRecord, Purpose
 from protocol.references import CaptureKind
+from protocol.rules.acts import Act, ActKind, Channel
 from protocol.times import DeviceTime, agency_day
 
 logger = logging.getLogger(__name__)
@@ -79,6 +84,7 @@ class Ports:
     outbox: Outbox
     references: ReferenceStore
     policies: PolicyStore
+    packs: RulePackStore
     signer: Signer
     clock: Clock
     entropy: Entropy
@@ -117,6 +123,10 @@ class Stored:
     sha256: str
     tail: str = ""
     """The last characters of the document, which may be shown on the person's slip."""
+    next_from: date | None = None
+    """The first day on which another certification counts, where that day is still to come."""
+    is_early: bool = False
+    """Whether this one came before it could count further."""
 
 
 Notice = Stored | ClaimRefused | RecordNotStored | FaultRaised
@@ -309,7 +319,7 @@ class Runner:
 
     def _say_again(self) -> None:
         if self._prompt is not None:
-            self._ports.prompter.say(self._prompt.line, until=self._prompt.until)
+            self._ports.prompter.say(self._prompt.line, dates=self._prompt.dates)
 
     def _hear(self, generation: int, news: News | RecordStored | RecordNotStored) -> None:
         # Faults are about the parts, pictures about a case, everything else about the session it was seen for.
@@ -416,7 +426,15 @@ class Runner:
             purpose=errand.purpose,
             operator=errand.operator,
             may_enrol=errand.may_enrol,
+            rules=self.rules_for(claimed, today=agency_day(started)),
+            channel=_channel(errand),
         )
+
+    def rules_for(self, claimed: Claimed, *, today: date) -> tuple[Rule, ...]:
+        """Return what the packs ask of somebody, with what was certified here since the fleet last told of them."""
+        found = rules_of(claimed.entitlements, self._ports.packs.shelf(), today=today)
+        own = tuple(claimed.acts)
+        return tuple(replace(rule, acts=(*rule.acts, *own)) for rule in found)
 
     def _done(self, findings: Findings) -> ComparisonDone:
         now = self._ports.clock.now()
@@ -463,7 +481,7 @@ class Runner:
         match command:
             case Prompt():
                 self._prompt = command
-                self._ports.prompter.say(command.line, until=command.until)
+                self._ports.prompter.say(command.line, dates=command.dates)
             case SetLamp(lamp):
                 self._ports.panel.show(lamp)
             case StartTimer(timer, seconds, line, line_s):
@@ -554,7 +572,28 @@ class Runner:
             return
         logger.info("record stored counter=%d outcome=%s", appended.stored.counter, draft.verdict.outcome)
         self._inputs.put(_FromWorker(self._generation, RecordStored(self._ports.clock.monotonic_ns())))
-        self._tell(Stored(appended.link, appended.stored.sha256, running.claimed.tail))
+        self._note_act(draft, running, appended.link)
+        self._tell(
+            Stored(
+                appended.link,
+                appended.stored.sha256,
+                running.claimed.tail,
+                next_from=draft.verdict.next_from,
+                is_early=draft.verdict.is_early,
+            )
+        )
+
+    def _note_act(self, draft: StoreRecord, running: _Running, record: CertificationRecord) -> None:
+        """Remember a certification until the fleet tells of it: the same person may come again before that."""
+        if draft.verdict.outcome is not Outcome.CERTIFIED:
+            return
+        kind = ActKind.ENROLMENT if draft.purpose is Purpose.ENROLMENT else ActKind.LIVE
+        act = Act(record.record_id, agency_day(record.decided), kind, _channel(running.errand))
+        try:
+            self._ports.references.note_act(running.claimed.token, act)
+        except DeviceError as error:
+            # The record is safe; until the fleet tells of it, this terminal may name an earlier date.
+            logger.warning("act not remembered why=%s", error)
 
     def _recheck(self) -> None:
         try:
@@ -564,3 +603,7 @@ class Runner:
             self.post(self._generation, FaultRaised(self._ports.clock.monotonic_ns(), Fault.STORAGE))
             return
         self.order(Reopen())
+
+
+def _channel(errand: Errand) -> Channel:
+    return Channel.TERMINAL if errand.visit is None else Channel.HOME_VISIT

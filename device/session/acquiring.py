@@ -56,6 +56,8 @@ def present(_session: Session, event: ClaimPresented) -> Step:
         purpose=event.purpose,
         operator=event.operator,
         may_enrol=event.may_enrol,
+        rules=event.rules,
+        channel=event.channel,
     )
     begun = Session(subject=subject)
     policy = event.policy

@@ -66,6 +66,8 @@ class Line(StrEnum):
     TRY_ANOTHER = "try_another"
     ONE_MOMENT = "one_moment"
     CERTIFIED = "certified"
+    CERTIFIED_EARLY = "certified_early"
+    """Certified, and the next one counts from a later day."""
     REVIEW = "review"
     NOT_CERTIFIED = "not_certified"
     NO_REFERENCE = "no_reference"
@@ -75,13 +77,22 @@ class Line(StrEnum):
     CANCELLED = "cancelled"
     NOT_STORED = "not_stored"
     OUT_OF_ORDER = "out_of_order"
+
+    # Answers to somebody who asks how they stand.
+    STATUS_ASK = "status_ask"
+    STATUS_CERTIFIED = "status_certified"
+    STATUS_DUE = "status_due"
+    STATUS_EXPIRING = "status_expiring"
+    STATUS_OVERDUE = "status_overdue"
+    STATUS_NEVER_CERTIFIED = "status_never_certified"
+    STATUS_UNKNOWN = "status_unknown"
     BUTTON_STUCK = "button_stuck"
     """Said by the front desk, not by a session: nobody is being served."""
     SCREEN_AWAY = "screen_away"
     """The page is lost before somebody; said by the front desk, where nothing else is to be heard."""
 
 
-OUTCOME_LINES: Final = frozenset({*(Line(outcome.value) for outcome in Outcome), Line.NOT_STORED})
+OUTCOME_LINES: Final = frozenset({*(Line(outcome.value) for outcome in Outcome), Line.CERTIFIED_EARLY, Line.NOT_STORED})
 """What came of a session: the person waits for its last word."""
 ADVICE_LINES: Final = frozenset(
     {
@@ -193,13 +204,32 @@ class WatchFor:
     """Nor is what began sooner after it than this."""
 
 
+class DateRole(StrEnum):
+    """What a date that is said after a line means; the words stand in `device/dates.toml`."""
+
+    UNTIL = "until"
+    """The last day on which the subject counts as certified."""
+    NEXT_FROM = "next_from"
+    """The first day on which the next certification counts."""
+    BY = "by"
+    """The last day for the next certification."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A date with what it means."""
+
+    role: DateRole
+    day: date
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Give a line by voice and screen."""
 
     line: Line
-    until: date | None = None
-    """The last day on which the subject counts as certified; said after the line."""
+    dates: tuple[Dated, ...] = ()
+    """Said after the line, in this order."""
 
 
 @dataclass(frozen=True, slots=True)

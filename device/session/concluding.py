@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from math import isfinite
 
 from device.session.commands import (
@@ -11,6 +10,8 @@ from device.session.commands import (
     Command,
     Compare,
     Compared,
+    Dated,
+    DateRole,
     Lamp,
     Line,
     Prompt,
@@ -20,7 +21,7 @@ from device.session.commands import (
     StoreRecord,
     Watched,
 )
-from device.session.decision import NO_POLICY, Facts, decide
+from device.session.decision import NO_POLICY, Facts, Verdict, decide
 from device.session.events import (
     CameraStalled,
     CancelPressed,
@@ -104,6 +105,8 @@ def conclude(session: Session, *, ended: Reason | None, done: ComparisonDone | N
             evidence=session.evidence,
             day=done.day if done else None,
             clock_uncertainty_s=done.clock_uncertainty_s if done else None,
+            rules=subject.rules,
+            channel=subject.channel,
         )
     )
     thresholds = policy.comparison.get(subject.network) if policy else None
@@ -141,8 +144,20 @@ def report(session: Session, _: RecordStored) -> Step:
     """Say what was decided, now that it is on the disk."""
     outcome = session.verdict.outcome if session.verdict else Outcome.CANCELLED
     lamp = Lamp.CERTIFIED if outcome is Outcome.CERTIFIED else Lamp.ATTENTION
-    until = session.verdict.certified_until if session.verdict and outcome is Outcome.CERTIFIED else None
-    return _show(session, lamp, Line(outcome.value), until)
+    is_early = session.verdict is not None and session.verdict.is_early
+    line = Line.CERTIFIED_EARLY if is_early else Line(outcome.value)
+    return _show(session, lamp, line, _dates_of(session.verdict))
+
+
+def _dates_of(verdict: Verdict | None) -> tuple[Dated, ...]:
+    """Return the days to be said with a result: until when it holds, or within which days the next one counts."""
+    if verdict is None:
+        return ()
+    until = verdict.certified_until
+    if not verdict.is_early:
+        return () if until is None else (Dated(DateRole.UNTIL, until),)
+    found = () if verdict.next_from is None else (Dated(DateRole.NEXT_FROM, verdict.next_from),)
+    return found if until is None else (*found, Dated(DateRole.BY, until))
 
 
 def report_unstored(session: Session, _: RecordNotStored) -> Step:
@@ -157,12 +172,12 @@ def expire_decided(session: Session, event: TimerExpired) -> Step:
     return session, ()
 
 
-def _show(session: Session, lamp: Lamp, line: Line, until: date | None = None) -> Step:
+def _show(session: Session, lamp: Lamp, line: Line, dates: tuple[Dated, ...] = ()) -> Step:
     policy = subject_of(session).policy
     return replace(session, state=State.REPORTING), (
         CancelTimer(Timer.STORE),
         SetLamp(lamp),
-        Prompt(line, until),
+        Prompt(line, dates),
         StartTimer(Timer.RESULT, policy.timers.result_s if policy else EARLY_STORE_S),
     )
 

@@ -19,6 +19,10 @@ An enrolment makes a reference, and the first one is itself a certification (R1-
 reference; where there is one already the probe must match it, because nobody's reference may be replaced by somebody else's face.
 Of the ladder above, 2 does not apply to it, and in place of 6, and for a subject that this terminal has not got or an operator who
 may not enrol, a person decides: `review`.
+
+What a certification is good for is the rule packs' word (`protocol.entitlements`): with it among the acts, the strictest of the person's
+obligations says until when they are certified. One that comes before a gap is over or a window opens is a certification all the same;
+it counts for nothing further, and the person is told from when on the next one does.
 """
 
 from __future__ import annotations
@@ -26,15 +30,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from protocol.entitlements import Rule, strictest_of
 from protocol.evidence import EvidenceResult, fuse
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, Policy
 from protocol.records import Purpose
-from protocol.rules.days import add_months
+from protocol.rules.acts import Act, ActKind, Channel
 
 NO_POLICY = "none"
 """Stands in a record for the policy version when no policy was in force."""
 
+_THIS_ACT = "this"
+"""Stands for the id of an act whose record has none yet."""
 _ENDED = (Reason.CANCELLED_BY_PERSON, Reason.LEFT, Reason.FAULT)
 _NOBODY = (Reason.NO_SUBJECT, Reason.NO_USABLE_REFERENCE)
 _NO_PICTURE = (Reason.NO_FACE, Reason.QUALITY, Reason.TOO_MANY_FACES)
@@ -79,6 +86,9 @@ class Facts:
     purpose: Purpose = Purpose.CERTIFICATION
     may_enrol: bool = False
     """Whether somebody is signed in who may enrol."""
+    rules: tuple[Rule, ...] = ()
+    """What the packs ask about the person's benefits."""
+    channel: Channel = Channel.TERMINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +98,13 @@ class Verdict:
     outcome: Outcome
     reasons: tuple[Reason, ...]
     certified_until: date | None = None
-    """The last day the certification holds; only with `certified`."""
+    """The last day before which nothing more need be done; only with `certified`, None where no pack counts such an act."""
     rule_pack: str | None = None
+    """Id and version of the pack whose obligation is the strictest."""
+    next_from: date | None = None
+    """The first day on which another certification counts, where that day is still to come."""
+    is_early: bool = False
+    """Whether this one came before it could count for that obligation."""
 
 
 def decide(facts: Facts) -> Verdict:
@@ -97,8 +112,24 @@ def decide(facts: Facts) -> Verdict:
     reasons = _reasons(facts)
     outcome = _outcome(facts, reasons)
     if outcome is Outcome.CERTIFIED and facts.day is not None:
-        return Verdict(outcome, (), add_months(facts.day, 12), "SX-2018")
+        return _certified(facts, facts.day)
     return Verdict(outcome, reasons)
+
+
+def _certified(facts: Facts, day: date) -> Verdict:
+    kind = ActKind.ENROLMENT if facts.purpose is Purpose.ENROLMENT else ActKind.LIVE
+    next_one = strictest_of(facts.rules, Act(_THIS_ACT, day, kind, facts.channel))
+    if next_one is None:
+        return Verdict(Outcome.CERTIFIED, ())
+    has_counted = next_one.last is not None and next_one.last.day >= day
+    return Verdict(
+        Outcome.CERTIFIED,
+        (),
+        certified_until=None if next_one.last is None else next_one.due,
+        rule_pack=f"{next_one.pack_id}/{next_one.pack_version}",
+        next_from=next_one.opens if next_one.opens > day else None,
+        is_early=not has_counted and next_one.opens > day,
+    )
 
 
 def _reasons(facts: Facts) -> tuple[Reason, ...]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from protocol.entitlements import Rule
 from protocol.evidence import EvidenceResult
 from protocol.policy import PathName, Policy
 from protocol.records import Purpose
+from protocol.rules.acts import Channel
 
 
 class Timer(StrEnum):
@@ -102,6 +104,10 @@ class ClaimPresented:
     """Opaque id of who is signed in; None when nobody is."""
     may_enrol: bool = False
     """Whether that operator may enrol."""
+    rules: tuple[Rule, ...] = ()
+    """What the rule packs ask about the subject's benefits."""
+    channel: Channel = Channel.TERMINAL
+    """At the terminal, or on a visit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from device.session.commands import Asked, CancelTimer, Command, Line, Prompt, S
 from device.session.decision import Verdict
 from device.session.events import SampleAssessed, Timer
 from protocol.challenge import Action, Drawn
+from protocol.entitlements import Rule
 from protocol.evidence import EvidenceResult
 from protocol.policy import PathName, PathPolicy, Policy
 from protocol.quality import weakest
 from protocol.records import Purpose
+from protocol.rules.acts import Channel
 
 ADVICE_PAUSE_NS = 3_000_000_000
 """Between two pieces of advice: a spoken line takes two to three seconds, and a person needs to hear its end."""
@@ -59,6 +61,8 @@ class Subject:
     purpose: Purpose = Purpose.CERTIFICATION
     operator: str | None = None
     may_enrol: bool = False
+    rules: tuple[Rule, ...] = ()
+    channel: Channel = Channel.TERMINAL
 
 
 class Stage(StrEnum):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Sequence
 from threading import Event, Lock
 
 import cv2
@@ -11,6 +10,7 @@ import numpy as np
 
 from device.errors import CameraUnavailable, RingLightUnavailable
 from device.ports import Clock
+from device.session.commands import Dated
 from device.simulated.actor import Actor
 from device.simulated.clock import SteppedClock
 from device.simulated.presenting import Injected, Says, Seen, Stuck
@@ -250,7 +250,7 @@ class HeardPrompter:
     def __init__(self, *listeners: Callable[[str], None]) -> None:
         self._listeners = listeners
 
-    def say(self, line: str, *, until: date | None = None) -> None:  # noqa: ARG002 - who listens acts on the line
+    def say(self, line: str, *, dates: Sequence[Dated] = ()) -> None:  # noqa: ARG002 - who listens acts on the line
         """Give a line to everybody."""
         for listener in self._listeners:
             listener(line)

@@ -17,6 +17,10 @@ from protocol.presence import OutboxCounts, PictureCounts
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.reference_card import CardKeys
 from protocol.roster import RosterEntry, RosterPage
+from protocol.rules.acts import Act
+from protocol.rules.pack import RulePack
+from protocol.rules.shelf import Shelf
+from protocol.shipped_packs import default_pack
 from protocol.staff import StaffList
 from protocol.times import DeviceTime
 
@@ -128,7 +132,10 @@ class MemoryReferences:
         card_keys: CardKeys | None = None,
         has_expired: bool = False,
         expires_at: datetime | None = None,
+        issued_at: datetime | None = None,
     ) -> None:
+        self._issued_at = issued_at
+        self._acts: dict[str, list[Act]] = {}
         self._card_keys = card_keys
         self._has_expired = has_expired
         self._expires_at = expires_at
@@ -173,6 +180,18 @@ class MemoryReferences:
     def find(self, token: str) -> RosterEntry | None:
         """Return the entry with this claim token."""
         return self._entries.get(token)
+
+    def issued_at(self) -> datetime | None:
+        """Return what it was made to say."""
+        return self._issued_at
+
+    def note_act(self, token: str, act: Act) -> None:
+        """Remember a certification made here."""
+        self._acts.setdefault(token, []).append(act)
+
+    def acts(self, token: str) -> list[Act]:
+        """Return what was certified here."""
+        return list(self._acts.get(token, ()))
 
     def people(self, part: str, *, offset: int, limit: int) -> list[Labelled]:
         """Return a page of those whose name contains `part`."""
@@ -237,6 +256,25 @@ class FixedPolicy:
             NotForUs: always.
         """
         raise NotForUs(f"policy of {len(token)} bytes: this terminal keeps the one it was started with")
+
+
+class FixedRulePacks:
+    """Rule packs for good."""
+
+    def __init__(self, *packs: RulePack) -> None:
+        self._shelf = Shelf(packs, default_pack())
+
+    def shelf(self) -> Shelf:
+        """Return them."""
+        return self._shelf
+
+    def apply(self, token: bytes) -> Shelf:
+        """Refuse any other.
+
+        Raises:
+            NotForUs: always.
+        """
+        raise NotForUs(f"rule packs of {len(token)} bytes: this terminal keeps those it was started with")
 
 
 class FixedAttestation:

@@ -25,13 +25,20 @@ class PolicyToken:
 
 
 @dataclass(frozen=True, slots=True)
+class RulePacksToken:
+    """Signed rule packs, for their store to verify."""
+
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AttestationToken:
     """A signed attestation of this terminal's key, for its store to verify."""
 
     token: bytes
 
 
-Inbound = Receipt | RosterPage | CardKeys | StaffList | PolicyToken | AttestationToken
+Inbound = Receipt | RosterPage | CardKeys | StaffList | PolicyToken | RulePacksToken | AttestationToken
 """What the fleet can send to a terminal."""
 
 
@@ -88,6 +95,8 @@ class Inbox:
             return self._addressed(StaffList.parse(self._verified(signed, STAFF_TYP)))
         if topic.kind is Kind.POLICY:
             return PolicyToken(payload)
+        if topic.kind is Kind.RULE_PACKS:
+            return RulePacksToken(payload)
         if topic.kind is Kind.ATTESTATION:
             return AttestationToken(payload)
         raise Malformed(f"{topic.kind}: is not sent to terminals")

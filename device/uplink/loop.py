@@ -22,6 +22,7 @@ from device.errors import (
     OutboxUnavailable,
     PolicyUnavailable,
     ReferencesUnavailable,
+    RulePacksUnavailable,
     StaffUnavailable,
 )
 from device.ports import (
@@ -32,13 +33,14 @@ from device.ports import (
     Outbox,
     PolicyStore,
     ReferenceStore,
+    RulePackStore,
     Signer,
     StaffStore,
 )
 from device.settings import Uplink as UplinkSettings
 from device.uplink.attachments import AttachmentSender
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
-from device.uplink.inbox import AttestationToken, Inbound, Inbox, why_refused
+from device.uplink.inbox import AttestationToken, Inbound, Inbox, RulePacksToken, why_refused
 from protocol.envelope import sha256_of
 from protocol.errors import Expired, ProtocolError
 from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
@@ -73,6 +75,7 @@ _STORES = (
     OutboxUnavailable,
     ReferencesUnavailable,
     PolicyUnavailable,
+    RulePacksUnavailable,
     AttestationUnavailable,
     StaffUnavailable,
     AttachmentsUnavailable,
@@ -105,6 +108,7 @@ class Parts:
     outbox: Outbox
     references: ReferenceStore
     policies: PolicyStore
+    packs: RulePackStore
     attestations: AttestationStore
     staff: StaffStore
     attachments: AttachmentStore
@@ -351,6 +355,9 @@ class Uplink:
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
             self._was_taken(Kind.ATTESTATION)
+        elif isinstance(message, RulePacksToken):
+            self._parts.packs.apply(message.token)
+            self._was_taken(Kind.RULE_PACKS)
         else:
             self._parts.policies.apply(message.token)
             self._was_taken(Kind.POLICY)

@@ -17,6 +17,7 @@ from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.adapters.staff_file import FileStaffStore
 from device.errors import DeviceError
@@ -73,6 +74,7 @@ def run(settings: Settings) -> None:
 
     notifier = SystemdNotifier()
     policies = FilePolicyStore(settings.policy_path, fleet_key)
+    packs = FileRulePackStore(settings.rule_packs_path, fleet_key)
     attestations = FileAttestationStore(
         settings.attestation_path,
         fleet_key,
@@ -82,7 +84,9 @@ def run(settings: Settings) -> None:
     )
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
-    parts = Parts(outbox, references, policies, attestations, staff, attachments, signer, clock, SystemEntropy(), inbox)
+    parts = Parts(
+        outbox, references, policies, packs, attestations, staff, attachments, signer, clock, SystemEntropy(), inbox
+    )
     events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
     uplink = Uplink(
         identity,

@@ -51,6 +51,7 @@ from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.terminals import StoredTerminal
 from fleet.updates.attestation import attestation, first_day
+from fleet.updates.rule_packs import signed_packs
 from protocol.cases import CASE_TYP, CaseRecord
 from protocol.envelope import sha256_of, sign, typ_of, verify
 from protocol.errors import ProtocolError, SignatureInvalid, UnsupportedVersion
@@ -173,7 +174,7 @@ class Handler:
             names = rosters.behind(connection)
             for terminal in terminals.find_terminals(connection, names, lock=True).values():
                 # Another worker may have sent it while this one waited for the lock.
-                if terminal.roster_pushed < terminal.roster_version:
+                if terminal.roster_pushed < rosters.renumber_outdated(connection, terminal.terminal_id):
                     answers += self._roster(connection, terminal, terminal.roster_pushed, now)
         return answers
 
@@ -191,13 +192,14 @@ class Handler:
             return list(self._roster(connection, terminal, 0, self._clock()))
 
     def standing(self, only: str | None = None) -> list[Outbound]:
-        """Return what every terminal in service, or one, is always to have: policy, statement about its key, card keys, staff list.
+        """Return what every terminal in service, or one, is always to have: policy, rule packs, statement about its key, card keys, staff.
 
         Raises:
             DatabaseUnavailable: as any transaction.
         """
         return [
             *self.push_policy(only),
+            *self.push_rule_packs(only),
             *self.push_attestations(only),
             *self.push_card_keys(only),
             *self.push_staff(only, anew=True),
@@ -216,6 +218,23 @@ class Handler:
             return []
         return [
             Outbound(Topic(self._fleet_id, terminal.terminal_id, Kind.POLICY), newest.envelope)
+            for terminal in known.values()
+            if terminal.retired_at is None
+        ]
+
+    def push_rule_packs(self, only: str | None = None) -> list[Outbound]:
+        """Return the rule packs in force for every terminal in service, or for one; empty if none was ever published.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        with self._database.begin() as connection:
+            signed = signed_packs(connection, self._keys, today=day_of(self._clock(), self._zone))
+            known = terminals.find_terminals(connection, None if only is None else [only])
+        if signed is None:
+            return []
+        return [
+            Outbound(Topic(self._fleet_id, terminal.terminal_id, Kind.RULE_PACKS), signed)
             for terminal in known.values()
             if terminal.retired_at is None
         ]

@@ -11,10 +11,12 @@ from fleet.admission import ROSTER_VALIDITY
 from fleet.keys import FleetKeys
 from fleet.references.domains import current_domain, feature_keys
 from fleet.references.labels import labels_of
-from fleet.store.rosters import RosterChange, changes_after, has_names, set_pushed
+from fleet.store.entitlements import told_of
+from fleet.store.rosters import RosterChange, changes_after, has_names, renumber_outdated, set_pushed
 from fleet.store.subjects import usable_references
 from fleet.store.terminals import StoredTerminal
 from protocol import base64url
+from protocol.entitlements import Entitlement
 from protocol.envelope import seal, sign
 from protocol.references import Reference
 from protocol.roster import PAGE_ENTRIES, ROSTER_TYP, RosterEntry, RosterPage, SubjectLabel
@@ -44,9 +46,10 @@ class RosterIssuer:
         """Return the sealed pages that bring a terminal from the version it has to the newest, at least one.
 
         A terminal that has everything gets an empty page with a new expiry. One that names a version this fleet never
-        gave gets the whole roster, from version 0.
+        gave gets the whole roster, from version 0. The caller has locked the terminal.
         """
-        after = have if have <= terminal.roster_version else 0
+        newest = renumber_outdated(connection, terminal.terminal_id)
+        after = have if have <= newest else 0
         pages: list[bytes] = []
         secrets = {name: base64url.encode(secret) for name, secret in feature_keys(connection, self._keys).items()}
         domain = None if self._key_domain is None else current_domain(connection, self._key_domain)
@@ -56,9 +59,10 @@ class RosterIssuer:
             held = [change.subject_id for change in found if not change.removed]
             references = usable_references(connection, held, today=today)
             labels = labels_of(connection, self._keys.cipher, held) if says_names else {}
-            entries = list(_fitting(found, references, labels))
+            told = told_of(connection, held)
+            entries = list(_fitting(found, references, labels, told))
             complete = len(entries) == len(found) < PAGE_ENTRIES
-            upto = terminal.roster_version if complete else entries[-1].roster_version
+            upto = newest if complete else entries[-1].roster_version
             page = RosterPage(
                 fleet_id=self._fleet_id,
                 terminal_id=terminal.terminal_id,
@@ -84,7 +88,10 @@ class RosterIssuer:
 
 
 def _fitting(
-    changes: list[RosterChange], references: dict[str, tuple[Reference, ...]], labels: dict[str, SubjectLabel]
+    changes: list[RosterChange],
+    references: dict[str, tuple[Reference, ...]],
+    labels: dict[str, SubjectLabel],
+    told: dict[str, tuple[Entitlement, ...]],
 ) -> Iterator[RosterEntry]:
     size = 0
     for change in changes:
@@ -95,6 +102,7 @@ def _fitting(
             removed=change.removed,
             label=labels.get(change.subject_id),
             references=() if change.removed else references.get(change.subject_id, ()),
+            entitlements=() if change.removed else told.get(change.subject_id, ()),
         )
         length = len(entry.model_dump_json())
         if size and size + length > _PAGE_BYTES:

@@ -17,12 +17,14 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.clock import Clock, day_of
+from fleet.store import entitlements
 from fleet.store.acts import acts_of
 from fleet.store.areas import parents_above
 from fleet.store.database import Database
 from fleet.store.packs import shelf_of
 from fleet.store.subjects import lock_subjects
 from fleet.store.webhooks import standings, tell_changes
+from protocol.entitlements import MOST_ENTITLEMENTS, Entitlement, entitlement
 from protocol.rules.acts import Act
 from protocol.rules.obligations import Entitled, Obligation, obligation, strictest
 from protocol.rules.shelf import Shelf, ancestors_in
@@ -42,6 +44,8 @@ class Asked:
     """Where the person lives."""
     scheme: str
     obligation: Obligation
+    told: Entitlement
+    """What terminals are told, so that they work out the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +77,19 @@ def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
     for name in ("obligations", "statuses"):
         connection.execute(text(f"DELETE FROM {name} WHERE subject_id = ANY(:ids)"), {"ids": known})  # noqa: S608 - our own names
     _insert(connection, "obligations", _OBLIGATION, [_obligation_row(each) for each in asked])
-    by_subject: dict[str, list[Obligation]] = {}
+    by_subject: dict[str, list[Asked]] = {}
     for each in asked:
-        by_subject.setdefault(each.subject_id, []).append(each.obligation)
+        by_subject.setdefault(each.subject_id, []).append(each)
     records = {row.subject_id: row for row in connection.execute(text(_RECORDS), {"ids": known})}
     rows = []
     for subject_id in known:
-        worst = strictest(by_subject[subject_id])
+        worst = strictest(each.obligation for each in by_subject[subject_id])
         if worst is not None:
             rows.append(_status_row(subject_id, worst, records[subject_id], zone))
     _insert(connection, "statuses", _STATUS, rows)
     if told is not None:
         tell_changes(connection, told, known, today)
+    entitlements.tell(connection, {subject_id: _told(asked) for subject_id, asked in by_subject.items()})
     return len(rows)
 
 
@@ -115,11 +120,21 @@ def ask(facts: Iterable[BenefitFacts], shelf: Shelf, today: date) -> list[Asked]
         shelf: the packs.
         today: decides which version of a pack holds.
     """
-    return [
-        Asked(each.subject_id, each.area, each.scheme, obligation(pack, each.entitled, each.acts))
-        for each in facts
-        for pack in shelf.packs_for(each.scheme, each.category, each.regions, today)
-    ]
+    found: list[Asked] = []
+    for each in facts:
+        for pack in shelf.packs_for(each.scheme, each.category, each.regions, today):
+            next_one = obligation(pack, each.entitled, each.acts)
+            told = entitlement(pack, each.entitled, next_one.last)
+            found.append(Asked(each.subject_id, each.area, each.scheme, next_one, told))
+    return found
+
+
+def _told(asked: Sequence[Asked]) -> tuple[Entitlement, ...]:
+    """Return what terminals are told of one subject, the strictest first; two schemes that ask the same are told once."""
+    by_strictness = sorted(
+        asked, key=lambda each: (each.obligation.due, each.obligation.stop_from, each.obligation.pack_id, each.scheme)
+    )
+    return tuple(dict.fromkeys(each.told for each in by_strictness))[:MOST_ENTITLEMENTS]
 
 
 Judging = Callable[[Connection, Sequence[str]], None]

@@ -91,6 +91,28 @@ def holders(connection: Connection, subject_id: str) -> list[str]:
     return list(rows.scalars())
 
 
+def renumber_outdated(connection: Connection, terminal_id: str) -> int:
+    """Give the terminal's outdated entries new versions; return the roster's newest version. The caller has locked the terminal."""
+    outdated = list(
+        connection.execute(
+            text("DELETE FROM outdated_entries WHERE terminal_id = :id RETURNING subject_id"), {"id": terminal_id}
+        ).scalars()
+    )
+    newest = _next_versions(connection, terminal_id, 0)
+    if not outdated:
+        return newest
+    changed = connection.execute(
+        text(
+            "UPDATE roster_entries e SET version = n.version FROM ("
+            " SELECT subject_id, :base + row_number() OVER (ORDER BY subject_id) AS version FROM roster_entries"
+            " WHERE terminal_id = :id AND NOT removed AND subject_id = ANY(:ids)"
+            ") n WHERE e.terminal_id = :id AND e.subject_id = n.subject_id"
+        ),
+        {"id": terminal_id, "base": newest, "ids": outdated},
+    ).rowcount
+    return _next_versions(connection, terminal_id, changed)
+
+
 def has_names(connection: Connection, terminal_id: str) -> bool:
     """Return whether a terminal's roster says names: as it was set, else where the terminal is assigned an area."""
     return bool(
@@ -161,11 +183,12 @@ def set_pushed(connection: Connection, terminal_id: str, version: int) -> None:
 
 
 def behind(connection: Connection) -> list[str]:
-    """Return the terminals in service whose newest roster version was not sent."""
+    """Return the terminals in service whose newest roster version was not sent, or with outdated entries."""
     return list(
         connection.execute(
             text(
-                "SELECT terminal_id FROM terminals WHERE roster_pushed < roster_version AND retired_at IS NULL"
+                "SELECT terminal_id FROM terminals t WHERE retired_at IS NULL AND (roster_pushed < roster_version"
+                " OR EXISTS (SELECT 1 FROM outdated_entries o WHERE o.terminal_id = t.terminal_id))"
                 " ORDER BY terminal_id"
             )
         ).scalars()

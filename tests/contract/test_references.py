@@ -15,10 +15,12 @@ from device.ports import ReferenceStore
 from device.simulated.clock import SteppedClock
 from device.simulated.stores import MemoryReferences
 from protocol.documents import DocumentKind
+from protocol.entitlements import CountedAct, Entitlement
 from protocol.keys import PrivateKey
 from protocol.reference_card import CardKey, CardKeys
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry, RosterPage, SubjectLabel
+from protocol.rules.acts import Act, ActKind, Channel
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 CLAIM_KEY = b"c" * 32
@@ -411,3 +413,55 @@ def test_a_roster_that_expired_is_remembered_until_another_is_in_force(
     assert store.has_expired(), "another is gathered, none is in force"
     assert store.apply(page(1, 2, entry(2), issued_at=new, expires_at=new + timedelta(days=30)))
     assert not store.has_expired()
+
+
+def act(day: date, number: int = 1) -> Act:
+    return Act(f"{number:032x}", day, ActKind.LIVE, Channel.TERMINAL)
+
+
+def told_of(version: int, subject: int, last: date | None) -> RosterEntry:
+    counted = None if last is None else CountedAct(day=last, kind=ActKind.LIVE)
+    told = Entitlement(pack_id="LZ-2019", pack_version=1, started=date(2012, 3, 1), last=counted)
+    return entry(version, subject).model_copy(update={"entitlements": (told,)})
+
+
+def test_what_the_roster_says_of_the_rules_is_kept(store: ReferenceStore) -> None:
+    said = told_of(1, 1, date(2026, 2, 3))
+    store.apply(page(0, 1, said))
+    assert store.find(token(1)) == said
+    assert store.issued_at() == T0
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_an_act_made_here_is_remembered_for_the_same_claim_alone(store: ReferenceStore, kind: str) -> None:
+    kept = store if kind == "sqlite" else MemoryReferences(claim_key=None)
+    assert list(kept.acts(token(1))) == []
+    kept.note_act(token(1), act(T0.date()))
+    assert list(kept.acts(token(1))) == [act(T0.date())]
+    assert list(kept.acts(token(2))) == []
+
+
+def test_an_act_made_here_is_forgotten_when_the_roster_tells_of_it_or_a_later_one(store: ReferenceStore) -> None:
+    store.apply(page(0, 2, told_of(1, 1, None), told_of(2, 2, None)))
+    for number in (1, 2):
+        store.note_act(token(number), act(T0.date(), number))
+    store.apply(page(2, 3, told_of(3, 1, T0.date() - timedelta(days=1))))
+    assert list(store.acts(token(1))) == [act(T0.date(), 1)]
+    store.apply(page(3, 4, told_of(4, 1, T0.date())))
+    assert list(store.acts(token(1))) == []
+    assert list(store.acts(token(2))) == [act(T0.date(), 2)]
+
+
+def test_an_act_made_here_is_forgotten_after_a_month_and_with_the_roster(
+    store: ReferenceStore, clock: SteppedClock
+) -> None:
+    store.apply(page(0, 1, told_of(1, 1, None), expires_at=T0 + timedelta(days=90)))
+    store.note_act(token(1), act(T0.date()))
+    advance(clock, timedelta(days=30))
+    store.note_act(token(1), act(T0.date(), 2))
+    advance(clock, timedelta(days=1))
+    assert list(store.acts(token(1))) == [act(T0.date(), 2)]
+    advance(clock, timedelta(days=60))
+    store.expire(clock.now())
+    assert store.issued_at() is None
+    assert list(store.acts(token(1))) == []

@@ -39,7 +39,7 @@ from device.app.enrol import reference_of
 from device.app.prompting import AllPrompters
 from device.app.service import Terminal, run
 from device.ports import Button
-from device.session.commands import Line
+from device.session.commands import Dated, DateRole, Line
 from device.settings import load_settings
 from device.simulated.loudspeaker import SimulatedLoudspeaker
 from protocol.cases import CASE_TYP, CaseKind, CaseRecord
@@ -317,12 +317,18 @@ class Loudspeaker:
         return True
 
     def expected(
-        self, folders: Sequence[Path], languages: Sequence[str], line: Line, *, until: date | None = None, is_slow: bool
+        self,
+        folders: Sequence[Path],
+        languages: Sequence[str],
+        line: Line,
+        *,
+        dates: Sequence[Dated] = (),
+        is_slow: bool,
     ) -> bytes:
         """Return how packs of these folders speak a line."""
         speaker = SimulatedLoudspeaker()
         packs = [VoicePack.open(folder) for folder in folders]
-        VoicePrompter(packs, speaker, languages, is_slow=is_slow).say(line, until=until)
+        VoicePrompter(packs, speaker, languages, is_slow=is_slow).say(line, dates=dates)
         self._eventually(lambda: speaker.played, f"the sound of {line}")
         return speaker.played[0].pcm
 
@@ -603,8 +609,9 @@ def test_people_are_led_through_sessions_without_a_screen_by_voice_lamp_and_butt
 
     first, second = certifications()
     assert (first.decision.outcome, second.decision.outcome) == (Outcome.CERTIFIED, Outcome.CANCELLED)
-    until = first.decision.certified_until
-    certified = loudspeaker.expected(shipped_folders(), ["zh", "en"], Line.CERTIFIED, until=until, is_slow=False)
+    assert first.decision.certified_until is not None
+    dates = (Dated(DateRole.UNTIL, first.decision.certified_until),)
+    certified = loudspeaker.expected(shipped_folders(), ["zh", "en"], Line.CERTIFIED, dates=dates, is_slow=False)
     said = loudspeaker.said({certified: "certified, with the date"})
     actions = [str(asked.action) for asked in first.challenge]
     assert [line for line in said if line in set(Action)] == [actions[0], *actions], (

@@ -180,7 +180,7 @@ class Timed:
     def _now_s(self):
         return self._clock.monotonic_ns() / 1e9
 
-    def say(self, line, *, until=None):
+    def say(self, line, *, dates=()):
         """A new line cuts off the one before, which is then not heard."""
         self.begun_s.setdefault(line, self._now_s)
         self._spoken = (line, self._now_s + self.length_s(line))

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from device.adapters.voice_alsa.sound import RATE_HZ, Samples, as_pcm
 from device.errors import LoudspeakerUnavailable, VoiceLineMissing
 from device.lines import DateWords, load_dates, primary
 from device.ports import Loudspeaker, Playing
-from device.session.commands import ADVICE_LINES, OUTCOME_LINES, Line
+from device.session.commands import ADVICE_LINES, OUTCOME_LINES, Dated, Line
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ _PIECE_S: Final = 0.02
 @dataclass(frozen=True, slots=True)
 class _Request:
     line: str
-    until: date | None
+    dates: tuple[Dated, ...]
     languages: tuple[str, ...]
     speeds: tuple[Speed, ...]
     """Which files of a pack will do, the wanted one first."""
@@ -91,10 +90,10 @@ class VoicePrompter:
             logger.warning("no voice pack for languages=%s", ",".join(unknown))
         self.use(None, is_slow=is_slow)
 
-    def say(self, line: str, *, until: date | None = None) -> None:
+    def say(self, line: str, *, dates: Sequence[Dated] = ()) -> None:
         """Begin to speak the line with this id."""
         with self._changed:
-            request = _Request(line, until, self._languages, self._speeds)
+            request = _Request(line, tuple(dates), self._languages, self._speeds)
             before = self._next or self._spoken
             if before is not None and _waits(line, before.line):
                 # Advice that is being given already needs no second time.
@@ -110,7 +109,7 @@ class VoicePrompter:
     def length_s(self, line: str) -> float:
         """Return how long the line is spoken, silences included; 0 where no pack has it."""
         with self._changed:
-            request = _Request(line, None, self._languages, self._speeds)
+            request = _Request(line, (), self._languages, self._speeds)
         if request not in self._lengths:
             # A handful of lines is asked for, in a few languages: each is decoded once.
             self._lengths[request] = len(self._pcm(request)) / _BYTES_A_SAMPLE / RATE_HZ
@@ -181,8 +180,10 @@ class VoicePrompter:
         packs = packs_for(self._packs, tag)
         found = [self._first(packs, (request.line,), request.speeds)]
         words = self._dates.get(primary(tag))
-        if request.until is not None and words is not None:
-            pieces = words.piece_ids(request.until)
+        for dated in request.dates:
+            if words is None:
+                break
+            pieces = words.piece_ids(dated.role, dated.day)
             if all(piece in words.pieces for piece in pieces):
                 found.append(self._first(packs, pieces, request.speeds))
         return _joined([sound for sound in found if len(sound)], _SENTENCE_S)

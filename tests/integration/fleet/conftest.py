@@ -25,17 +25,18 @@ from fleet.keys import FleetKeys, load_keys, make_keys
 from fleet.partners.registry import add_partner
 from fleet.settings import Settings
 from fleet.status.projection import rebuild
-from fleet.store import rosters, terminals
+from fleet.store import packs, rosters, terminals
 from fleet.store.database import Database
 from fleet.store.partners import PartnerKind, Scope
 from fleet.store.subjects import Benefit
 from fleet.updates.policy import publish_policy
 from protocol.capture import FeatureReport
 from protocol.documents import check_digit, claim_token, parse_document
-from protocol.envelope import unseal, verify
+from protocol.envelope import sha256_of, unseal, verify
 from protocol.policy import Policy, default_policy
 from protocol.receipts import RECEIPT_TYP, Receipt
 from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.rules.pack import parse_pack
 from protocol.topics import Kind
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -112,6 +113,14 @@ class Office:
                 ),
                 {"at": self.now - timedelta(days=600)},
             )
+
+    def put_packs_in_force(self, *texts: str) -> None:
+        """Put rule packs in force, as if they had been approved now."""
+        with self.database.begin() as connection:
+            for written in texts:
+                pack = parse_pack(written)
+                packs.save_proposal(connection, pack, written, sha256_of(written.encode()), now=self.now)
+                packs.put_in_force(connection, pack.pack_id, pack.version, b"signed", now=self.now)
 
     def register(self, terminal: Any, area: str = "east") -> None:
         with self.database.begin() as connection:

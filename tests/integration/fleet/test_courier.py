@@ -24,6 +24,7 @@ from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.rule_packs_file import FileRulePackStore
 from device.courier.courier import Courier, Exported, Imported, Parts, Step
 from device.errors import StickForeign, StickFull, StickReadOnly, StickRemoved
 from device.simulated.clock import SteppedClock
@@ -41,6 +42,7 @@ from protocol.outcomes import Outcome
 from protocol.presence import PictureCounts
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.registration import FleetIdentity
+from protocol.shipped_packs import shipped_text
 from protocol.stick import Disk
 from protocol.times import ClockSource
 from protocol.topics import Kind
@@ -74,6 +76,7 @@ class Hall:
     outbox: SqliteOutbox
     references: SqliteReferenceStore
     policies: FilePolicyStore
+    packs: FileRulePackStore
     attestations: FileAttestationStore
     attachments: SqliteAttachmentStore
     clock: SteppedClock
@@ -87,8 +90,8 @@ class Hall:
             sealing_key=self.terminal.sealing,
         )
         signer = KeySigner(self.terminal.signing)
-        stores = (self.outbox, self.references, self.policies, self.attestations, MemoryStaff(), self.attachments)
-        parts = Parts(*stores, signer, self.clock, inbox)
+        stores = (self.outbox, self.references, self.policies, self.packs, self.attestations, MemoryStaff())
+        parts = Parts(*stores, self.attachments, signer, self.clock, inbox)
         return Courier(
             identity,
             self.terminal.terminal_id,
@@ -139,6 +142,7 @@ def make_hall(office: Any, tmp_path: Path, make_fleet_terminal: Callable[..., An
                 SqliteOutbox(folder / "data" / "outbox.sqlite", max_rows=10**6, max_bytes=1 << 30),
                 SqliteReferenceStore(folder / "data" / "references.sqlite", folder / "storage.key", clock),
                 FilePolicyStore(folder / "data" / "policy.jws", fleet_key),
+                FileRulePackStore(folder / "data" / "rule-packs.jws", fleet_key),
                 FileAttestationStore(
                     folder / "data" / "attestation.jws",
                     fleet_key,
@@ -258,6 +262,7 @@ def test_a_stick_carries_everything_out_and_the_answers_home(
     office.hold_references()
     office.assign_all("t-1")
     subject_id, token = next(iter(office.people.items()))
+    office.put_packs_in_force(shipped_text("LZ-2019"))
     digests = hall.record(70, subject_id=subject_id, token=token)
     exported = hall.export(stick)
     assert (exported.records, exported.left) == (70, 0)
@@ -276,6 +281,9 @@ def test_a_stick_carries_everything_out_and_the_answers_home(
     assert hall.counts() == {"acknowledged": 70}
     assert hall.references.find(token) is not None
     assert hall.policies.current() is not None
+    assert [pack.pack_id for pack in hall.packs.shelf().packs] == ["LZ-2019"]
+    told = hall.references.find(token).entitlements
+    assert [(one.pack_id, one.last.day.isoformat()) for one in told] == [("SX-2018", "2026-11-20")]
     assert home.policy == hall.policies.current().policy_version
     assert hall.attestations.current() is not None
     now = hall.clock.now()

@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.lines import load_dates, load_lines, primary, texts_to_speak
+from device.session.commands import DateRole
 
 DATES = load_dates()
 SPOKEN_YEARS = st.dates(date(2025, 1, 1), date(2059, 12, 31))
 
 
-def spoken(language: str, day: date) -> str:
+def spoken(language: str, day: date, role: str = "until") -> str:
     words = DATES[language]
-    return ("" if language == "zh" else " ").join(words.pieces[piece] for piece in words.piece_ids(day))
+    return ("" if language == "zh" else " ").join(words.pieces[piece] for piece in words.piece_ids(role, day))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,8 @@ def test_a_date_is_spoken_as_a_person_says_it(day: date, chinese: str, english: 
 @given(SPOKEN_YEARS)
 def test_every_date_of_the_terminals_life_has_all_its_pieces_in_both_languages(day: date) -> None:
     for words in DATES.values():
-        assert set(words.piece_ids(day)) <= set(words.pieces)
+        for role in DateRole:
+            assert set(words.piece_ids(role, day)) <= set(words.pieces)
 
 
 @given(SPOKEN_YEARS, SPOKEN_YEARS)
@@ -58,8 +60,16 @@ def test_two_dates_are_never_spoken_alike(one: date, other: date) -> None:
 
 @given(st.dates(date(1000, 1, 1)))
 def test_every_date_can_be_written(day: date) -> None:
-    assert DATES["zh"].write(day) == f"有效期至{day.year}年{day.month}月{day.day}日。"
-    assert DATES["en"].write(day).endswith(f"{day:%B} {day.year}.")
+    assert DATES["zh"].write("until", day) == f"有效期至{day.year}年{day.month}月{day.day}日。"
+    assert DATES["en"].write("until", day).endswith(f"{day:%B} {day.year}.")
+
+
+def test_dates_of_different_meaning_are_written_and_spoken_differently() -> None:
+    day = date(2026, 9, 15)
+    for language, words in DATES.items():
+        assert set(words.written) == set(DateRole)
+        assert len({words.write(role, day) for role in DateRole}) == len(DateRole)
+        assert len({spoken(language, day, role) for role in DateRole}) == len(DateRole)
 
 
 def test_lines_and_pieces_of_dates_have_different_ids() -> None:

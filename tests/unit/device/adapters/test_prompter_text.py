@@ -13,7 +13,7 @@ from device.adapters.prompter_text import TextPrompter
 from device.adapters.reader_lines import LineReader
 from device.errors import SettingsInvalid
 from device.lines import load_lines
-from device.session.commands import Line
+from device.session.commands import Dated, DateRole, Line
 from device.vision.quality import COMPONENTS
 from protocol.challenge import Action
 from protocol.outcomes import Outcome
@@ -63,7 +63,7 @@ def test_lines_are_written_in_the_languages_of_the_terminal(tmp_path, eventually
 
 def test_until_when_somebody_is_certified_is_written_after_the_line(eventually):
     stream = io.StringIO()
-    TextPrompter(stream, ["zh", "en"]).say(Line.CERTIFIED, until=date(2027, 11, 8))
+    TextPrompter(stream, ["zh", "en"]).say(Line.CERTIFIED, dates=(Dated(DateRole.UNTIL, date(2027, 11, 8)),))
     eventually(lambda: stream.getvalue().count("\n") == 2)
     assert stream.getvalue() == (
         "认证成功，谢谢您。有效期至2027年11月8日。\nYou are certified. Thank you. Certified until 8 November 2027.\n"

@@ -171,7 +171,7 @@ def test_a_damaged_database_stays_as_it_is(tmp_path: Path) -> None:
 GOLDEN = Path(__file__).parents[3] / "golden" / "databases"
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_database_of_every_version_opens_and_loses_nothing(tmp_path: Path, version: int) -> None:
     shutil.copyfile(GOLDEN / f"references-v{version}.sqlite", tmp_path / "references.sqlite")
     shutil.copyfile(GOLDEN / "storage.key", tmp_path / "storage.key")
@@ -184,15 +184,16 @@ def test_a_database_of_every_version_opens_and_loses_nothing(tmp_path: Path, ver
         assert not store.has_expired()
         assert store.card_keys() is None or version > 1
         assert not store.was_refused()
+        assert store.acts(f"{1:043d}") == []
         store.close()
 
 
 def test_a_database_of_a_version_to_come_stays_as_it_is(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     with sqlite3.connect(tmp_path / "references.sqlite") as db:
-        db.execute("PRAGMA user_version = 4")
+        db.execute("PRAGMA user_version = 5")
     db.close()
-    with pytest.raises(StoreUnusable, match="schema version 4, this program knows 3"):
+    with pytest.raises(StoreUnusable, match="schema version 5, this program knows 4"):
         open_store(tmp_path)
 
 

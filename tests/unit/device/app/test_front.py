@@ -16,7 +16,7 @@ from device.settings import load_settings
 from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
-from device.simulated.stores import FixedAttestation, FixedPolicy, MemoryOutbox, ThrowAwaySigner
+from device.simulated.stores import FixedAttestation, FixedPolicy, FixedRulePacks, MemoryOutbox, ThrowAwaySigner
 from device.uplink.service import event_log, refusal_log
 from protocol import base64url
 from protocol.keys import PrivateKey
@@ -78,6 +78,7 @@ def test_a_roster_that_the_uplink_refuses_is_shown_to_staff_until_a_page_applies
         outbox=MemoryOutbox(),
         references=ours,
         policies=FixedPolicy(None),
+        packs=FixedRulePacks(),
         signer=signer,
         clock=clock,
         entropy=SeededEntropy(1),

@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from device.app.prompting import WHOLE_PACK, AllPrompters, make_prompter
-from device.session.commands import Line
+from device.session.commands import Dated, DateRole, Line
 from device.settings import load_settings
 from device.simulated.camera import HeardPrompter
 
-UNTIL = date(2027, 11, 28)
+UNTIL = Dated(DateRole.UNTIL, date(2027, 11, 28))
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ class Remembering:
     def __init__(self):
         self.told = []
 
-    def say(self, line, *, until=None):
-        self.told.append((line, until))
+    def say(self, line, *, dates=()):
+        self.told.append((line, dates))
 
     def length_s(self, line):
         return 2.0
@@ -50,16 +50,16 @@ class Remembering:
 def test_all_prompters_are_told_the_same():
     one, other = Remembering(), Remembering()
     both = AllPrompters(one, other)
-    both.say(Line.CERTIFIED, until=UNTIL)
+    both.say(Line.CERTIFIED, dates=(UNTIL,))
     both.use("en", is_slow=True)
     both.stop()
-    assert one.told == other.told == [(Line.CERTIFIED, UNTIL), ("en", True), "stop"]
+    assert one.told == other.told == [(Line.CERTIFIED, (UNTIL,)), ("en", True), "stop"]
 
 
 def test_without_a_voice_lines_are_heard_by_the_actor_and_written(make_settings, eventually):
     heard, stream = [], io.StringIO()
     prompter = make_prompter(make_settings('kind = "none"'), stream, HeardPrompter(heard.append))
-    prompter.say(Line.CERTIFIED, until=UNTIL)
+    prompter.say(Line.CERTIFIED, dates=(UNTIL,))
     prompter.use(None, is_slow=True)
     eventually(lambda: stream.getvalue() == "认证成功，谢谢您。有效期至2027年11月28日。\n")
     assert heard == [Line.CERTIFIED]
@@ -69,7 +69,7 @@ def test_without_a_voice_lines_are_heard_by_the_actor_and_written(make_settings,
 def test_a_sound_card_that_is_not_there_leaves_the_text(make_settings, eventually, caplog):
     stream = io.StringIO()
     prompter = make_prompter(make_settings('kind = "alsa"\ndevice = "lifecert-no-such-device"'), stream)
-    prompter.say(Line.CERTIFIED, until=UNTIL)
+    prompter.say(Line.CERTIFIED, dates=(UNTIL,))
     eventually(lambda: "loudspeaker lost why=aplay: " in caplog.text)
     eventually(lambda: stream.getvalue().startswith("认证成功"))
     prompter.stop()

@@ -15,6 +15,7 @@ from device.simulated.clock import SteppedClock
 from device.simulated.stores import (
     FixedAttestation,
     FixedPolicy,
+    FixedRulePacks,
     MemoryAttachments,
     MemoryOutbox,
     MemoryReferences,
@@ -52,6 +53,7 @@ class Desk:
             self.outbox,
             references,
             FixedPolicy(None),
+            FixedRulePacks(),
             FixedAttestation(None),
             MemoryStaff(),
             self.pictures,

@@ -14,7 +14,7 @@ from device.session.commands import Compare
 from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
-from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
+from device.simulated.stores import FixedPolicy, FixedRulePacks, MemoryOutbox, MemoryReferences, ThrowAwaySigner
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.policy import NormalisedThresholds, PathName, ThresholdSource, default_policy
 from protocol.records import NetworkUse
@@ -82,6 +82,7 @@ class Seat:
             outbox=MemoryOutbox(),
             references=kind([own, *others], claim_key=KEY, feature_keys={"d-1": KEY}),
             policies=FixedPolicy(RAW),
+            packs=FixedRulePacks(),
             signer=ThrowAwaySigner(),
             clock=SteppedClock(datetime(2026, 11, 22, 16, tzinfo=UTC)),
             entropy=SeededEntropy(1),
@@ -95,7 +96,7 @@ class Seat:
         while self.runner.turn():
             pass
 
-    def say(self, line, *, until=None):
+    def say(self, line, *, dates=()):
         pass
 
     def length_s(self, line):

@@ -35,6 +35,7 @@ from device.simulated.positioner import SimulatedPositioner
 from device.simulated.screen import SimulatedScreen
 from device.simulated.stores import (
     FixedPolicy,
+    FixedRulePacks,
     MemoryAttachments,
     MemoryOutbox,
     MemoryReferences,
@@ -159,6 +160,7 @@ class Terminal:
             outbox=self.outbox,
             references=self.references,
             policies=FixedPolicy(POLICY),
+            packs=FixedRulePacks(),
             signer=self.signer,
             clock=self.clock,
             entropy=SeededEntropy(1),

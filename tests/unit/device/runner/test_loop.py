@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from device.ports import USUAL, Button, Errand
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.orders import CompareWith, Findings, Reopen
 from device.runner.records import Identity
-from device.session.commands import Lamp, Line, StartAcquisition, StopAcquisition, WatchFor
+from device.session.commands import Dated, DateRole, Lamp, Line, StartAcquisition, StopAcquisition, WatchFor
 from device.session.events import (
     ChallengeAnswered,
     ClaimRefused,
@@ -27,9 +27,10 @@ from device.session.machine import State
 from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
-from device.simulated.stores import FixedPolicy, MemoryOutbox, MemoryReferences, ThrowAwaySigner
+from device.simulated.stores import FixedPolicy, FixedRulePacks, MemoryOutbox, MemoryReferences, ThrowAwaySigner
 from device.vision.features import FeatureVector
 from protocol.documents import check_digit, claim_token, parse_document
+from protocol.entitlements import CountedAct, Entitlement
 from protocol.envelope import sha256_of, unseal
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.examples import examples
@@ -41,6 +42,9 @@ from protocol.records import NetworkUse, Purpose
 from protocol.reference_card import CARD_KEYS_TYP
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry
+from protocol.rules.acts import ActKind, Channel
+from protocol.shipped_packs import shipped_pack
+from protocol.visits import Visit, VisitReason
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
 HASTY = default_policy().quality.model_copy(update={"capture_s": 0.0})
@@ -74,6 +78,7 @@ class Terminal:
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
     references: MemoryReferences | None = None
     policy: object = POLICY
+    packs: FixedRulePacks = field(default_factory=FixedRulePacks)
     signer: ThrowAwaySigner = field(default_factory=ThrowAwaySigner)
     fleet_key: PrivateKey | None = None
 
@@ -94,6 +99,7 @@ class Terminal:
             references=self.references
             or MemoryReferences([entry], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1"),
             policies=FixedPolicy(self.policy),
+            packs=self.packs,
             signer=self.signer,
             clock=self.clock,
             entropy=SeededEntropy(1),
@@ -109,9 +115,9 @@ class Terminal:
         self.generation = 0
         self.line_s = 0.0
 
-    def say(self, line, *, until=None):
+    def say(self, line, *, dates=()):
         self.said.append(line)
-        self.until = until
+        self.dates = dates
 
     def length_s(self, line):
         return self.line_s
@@ -184,11 +190,69 @@ def test_a_whole_session_leaves_one_complete_signed_record():
     assert (record.counter, record.previous) == (1, None)
     (row,) = terminal.outbox.unconfirmed(9)
     assert row.sha256 == sha256_of(row.envelope) == terminal.notices[-1].sha256
-    assert (terminal.said[-1], terminal.until) == (Line.CERTIFIED, record.decision.certified_until)
+    assert (terminal.said[-1], terminal.dates) == (Line.CERTIFIED, (Dated(DateRole.UNTIL, date(2027, 11, 23)),))
+    assert record.decision.rule_pack == "SX-2018/1"
     assert terminal.panel.lamp is Lamp.CERTIFIED
     terminal.clock.advance(round(POLICY.timers.result_s * 1e9))
     terminal.settle()
     assert (terminal.state, terminal.panel.lamp) == (State.IDLE, Lamp.IDLE)
+
+
+def lanzhou_terminal(last: date | None = None, packs: FixedRulePacks | None = None) -> Terminal:
+    """A terminal that was told of a Lanzhou benefit."""
+    told = Entitlement(
+        pack_id="LZ-2019",
+        pack_version=1,
+        started=date(2012, 3, 1),
+        last=None if last is None else CountedAct(day=last, kind=ActKind.LIVE),
+    )
+    entry = RosterEntry(
+        roster_version=1,
+        subject_id="5" * 32,
+        claim_token=claim_token(parse_document(NUMBER), KEY),
+        references=(REFERENCE,),
+        entitlements=(told,),
+    )
+    references = MemoryReferences([entry], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1")
+    return Terminal(references=references, packs=packs or FixedRulePacks(shipped_pack("LZ-2019")))
+
+
+def certify(terminal: Terminal, errand=USUAL):
+    terminal.claim(errand=errand)
+    terminal.acquire()
+    terminal.answer_all()
+    terminal.tell(findings())
+    terminal.clock.advance(round(POLICY.timers.result_s * 1e9))
+    terminal.settle()
+    return terminal.notices[-1]
+
+
+def test_r2_3_what_the_roster_tells_of_somebody_decides_what_a_pass_is_good_for():
+    stored = certify(lanzhou_terminal(last=date(2026, 10, 1)))
+    assert stored.record.decision.outcome is Outcome.CERTIFIED
+    assert stored.record.decision.rule_pack == "LZ-2019/1"
+    assert stored.record.decision.certified_until == date(2027, 6, 30)
+    assert (stored.next_from, stored.is_early) == (date(2027, 1, 1), True)
+
+
+def test_r2_3_who_comes_again_before_the_fleet_has_told_of_the_pass_here_is_early():
+    terminal = lanzhou_terminal(last=date(2026, 5, 2))
+    first, second = certify(terminal), certify(terminal)
+    assert (first.is_early, first.record.decision.certified_until) == (False, date(2027, 6, 30))
+    assert second.record.decision.certified_until == date(2027, 6, 30)
+    terminal.clock.advance(3 * 24 * 3600 * 10**9)
+    third = certify(terminal)
+    assert (third.is_early, third.next_from) == (True, date(2027, 2, 23))
+    assert terminal.said.count(Line.CERTIFIED_EARLY) == 1
+
+
+def test_a_visit_is_an_act_of_its_own_channel():
+    at_terminals_only = shipped_pack("LZ-2019").model_copy(update={"channels": (Channel.TERMINAL,)})
+    terminal = lanzhou_terminal(packs=FixedRulePacks(at_terminals_only))
+    visit = Visit(worker="w-1", reason=VisitReason.BEDRIDDEN, place=None)
+    at_home = certify(terminal, Errand(operator="w-1", witness="w-1", visit=visit))
+    assert at_home.record.decision.certified_until is None
+    assert certify(terminal).record.decision.certified_until == date(2027, 6, 30)
 
 
 def test_the_next_record_names_the_one_before():

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.session.decision import Facts, decide
+from device.session.decision import Facts, Verdict, decide
+from protocol.entitlements import Rule
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import (
@@ -21,6 +22,9 @@ from protocol.policy import (
     default_policy,
 )
 from protocol.records import Purpose
+from protocol.rules.acts import Act, ActKind, Channel
+from protocol.rules.obligations import Entitled
+from protocol.shipped_packs import default_pack, shipped_pack
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY), advisory=(EvidenceKind.TEXTURE,))
 WITNESSED = PathPolicy(required=(EvidenceKind.CONTINUITY,), needs_witness=True)
@@ -46,6 +50,7 @@ FACTS = Facts(
     evidence=(result(EvidenceKind.CHALLENGE), result(EvidenceKind.CONTINUITY)),
     day=date(2026, 11, 22),
     clock_uncertainty_s=1.0,
+    rules=(Rule(default_pack(), Entitled(date(2015, 1, 1))),),
 )
 FAILED, NOT_RUN = EvidenceStatus.FAILED, EvidenceStatus.NOT_RUN
 
@@ -257,3 +262,75 @@ def test_no_enrolment_against_somebody_elses_reference_certifies(
     if verdict.outcome is Outcome.CERTIFIED:
         assert (may_enrol, is_known, is_complete) == (True, True, True)
         assert not has_reference or (similarity is not None and similarity >= THRESHOLDS.match)
+
+
+def lanzhou(*days: date, **cycle: object) -> Rule:
+    """The Lanzhou pack over a benefit, with passes on these days."""
+    pack = shipped_pack("LZ-2019")
+    pack = pack.model_copy(update={"cycle": pack.cycle.model_copy(update=cycle)})
+    acts = tuple(Act(str(day), day, ActKind.LIVE, Channel.TERMINAL) for day in days)
+    return Rule(pack, Entitled(date(2012, 3, 1)), acts)
+
+
+def certified(day: date, *rules: Rule, **changes: object) -> Verdict:
+    return decide(replace(FACTS, day=day, rules=rules, **changes))
+
+
+def test_r2_1_r2_2_the_first_pass_of_a_half_year_holds_until_the_end_of_the_next() -> None:
+    first = certified(date(2019, 3, 4), lanzhou())
+    assert (first.certified_until, first.rule_pack) == (date(2019, 12, 31), "LZ-2019/1")
+    assert (first.next_from, first.is_early) == (date(2019, 7, 1), False)
+    second = certified(date(2019, 9, 20), lanzhou(date(2019, 3, 4)))
+    assert (second.certified_until, second.next_from, second.is_early) == (date(2020, 6, 30), date(2020, 1, 1), False)
+
+
+def test_r2_3_a_pass_before_the_gap_is_over_is_a_pass_and_the_next_one_counts_later() -> None:
+    early = certified(date(2019, 8, 1), lanzhou(date(2019, 6, 15)))
+    assert early.outcome is Outcome.CERTIFIED
+    assert (early.certified_until, early.next_from, early.is_early) == (date(2019, 12, 31), date(2019, 9, 15), True)
+    assert not certified(date(2019, 9, 15), lanzhou(date(2019, 6, 15))).is_early
+
+
+@pytest.mark.parametrize(("reading", "opens"), [("date", date(2019, 9, 15)), ("month", date(2019, 10, 1))])
+def test_r2_4_both_readings_of_certified_in_june_then_after_september(reading: str, opens: date) -> None:
+    early = certified(date(2019, 9, 14), lanzhou(date(2019, 6, 15), gap_reading=reading))
+    assert (early.next_from, early.is_early) == (opens, True)
+    assert not certified(opens, lanzhou(date(2019, 6, 15), gap_reading=reading)).is_early
+
+
+def test_r2_5_under_a_rolling_year_every_pass_counts_from_its_own_day() -> None:
+    rule = Rule(shipped_pack("SX-2018"), Entitled(date(2012, 3, 1)))
+    verdict = certified(date(2020, 2, 29), rule)
+    assert (verdict.certified_until, verdict.rule_pack) == (date(2021, 2, 28), "SX-2018/1")
+    assert (verdict.next_from, verdict.is_early) == (None, False)
+
+
+def test_of_several_packs_the_strictest_is_told() -> None:
+    shanxi = Rule(shipped_pack("SX-2018"), Entitled(date(2012, 3, 1)))
+    verdict = certified(date(2019, 8, 1), shanxi, lanzhou(date(2019, 6, 15)))
+    assert (verdict.certified_until, verdict.rule_pack, verdict.is_early) == (date(2019, 12, 31), "LZ-2019/1", True)
+
+
+def test_a_pass_before_a_window_opens_is_told_when_it_opens() -> None:
+    rule = Rule(shipped_pack("HZ-2020"), Entitled(date(2012, 3, 1)))
+    verdict = certified(date(2020, 9, 1), rule)
+    assert (verdict.certified_until, verdict.next_from) == (date(2020, 12, 20), date(2020, 11, 1))
+
+
+def test_a_pack_that_takes_no_such_act_gives_no_day() -> None:
+    pack = shipped_pack("SX-2018").model_copy(update={"channels": (Channel.BANK,)})
+    verdict = certified(date(2020, 9, 1), Rule(pack, Entitled(date(2012, 3, 1))))
+    assert (verdict.outcome, verdict.certified_until, verdict.rule_pack) == (Outcome.CERTIFIED, None, "SX-2018/1")
+
+
+def test_r1_1_an_enrolment_is_an_act_of_its_own_kind() -> None:
+    pack = shipped_pack("SX-2018").model_copy(update={"counts": (ActKind.ENROLMENT,), "silent": None})
+    rule = Rule(pack, Entitled(date(2012, 3, 1)))
+    changes = {"purpose": Purpose.ENROLMENT, "may_enrol": True}
+    assert certified(date(2020, 9, 1), rule, **changes).certified_until == date(2021, 9, 1)
+    assert certified(date(2020, 9, 1), rule).certified_until is None
+
+
+def test_nothing_is_told_of_dates_where_nothing_was_decided() -> None:
+    verdict = certified(date(2019, 8, 1), lanzhou(), clock_uncertainty_s=None)
+    assert verdict == Verdict(Outcome.TIME_UNCERTAIN, (Reason.CLOCK,))

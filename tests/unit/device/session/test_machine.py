@@ -13,6 +13,8 @@ from device.errors import IllegalEvent
 from device.session.commands import (
     CancelTimer,
     Compare,
+    Dated,
+    DateRole,
     DropSamples,
     Lamp,
     Line,
@@ -52,11 +54,16 @@ from device.session.events import (
 )
 from device.session.machine import IGNORED, TABLE, UNDER_WAY, Session, State, advance
 from protocol.challenge import ChallengeDraws, draw_pauses
+from protocol.entitlements import Rule
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, PathPolicy, default_policy
+from protocol.rules.acts import Act, ActKind, Channel
+from protocol.rules.obligations import Entitled
+from protocol.shipped_packs import default_pack, shipped_pack
 
 BARE = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY), advisory=(EvidenceKind.TEXTURE,))
+
 STILL = PathPolicy(required=(EvidenceKind.ILLUMINATION, EvidenceKind.PULSE, EvidenceKind.CONTINUITY))
 HASTY = default_policy().quality.model_copy(update={"capture_s": 0.0})
 POLICY = default_policy().model_copy(
@@ -83,6 +90,7 @@ def claim(**changes) -> ClaimPresented:
         witness=None,
         network=NETWORK,
         policy=POLICY,
+        rules=(Rule(default_pack(), Entitled(date(2015, 1, 1))),),
     )
     return replace(given_claim, **changes)
 
@@ -159,6 +167,17 @@ def lines(commands) -> list[Line]:
     return [command.line for command in commands if isinstance(command, Prompt)]
 
 
+def test_r2_3_a_pass_before_the_gap_is_over_is_told_from_when_and_by_when_the_next_one_counts():
+    autumn = Act("autumn", date(2026, 10, 3), ActKind.LIVE, Channel.TERMINAL)
+    rule = Rule(shipped_pack("LZ-2019"), Entitled(date(2015, 1, 1)), (autumn,))
+    first, *others = prompted()
+    session, _ = play(replace(first, rules=(rule,)), *others, *performed(), done())
+    _, told = play(RecordStored(0), session=session)
+    dates = (Dated(DateRole.NEXT_FROM, date(2027, 1, 3)), Dated(DateRole.BY, date(2027, 6, 30)))
+    assert Prompt(Line.CERTIFIED_EARLY, dates) in told
+    assert SetLamp(Lamp.CERTIFIED) in told
+
+
 def test_a_live_match_is_certified_for_a_year_and_told_only_once_stored():
     session, commands = play(*prompted(), *performed(), done())
     assert session.state is State.DECIDED
@@ -167,7 +186,7 @@ def test_a_live_match_is_certified_for_a_year_and_told_only_once_stored():
     assert verdict.certified_until == date(2027, 11, 22)
     assert Line.CERTIFIED not in lines(commands)
     session, told = play(RecordStored(0), session=session)
-    assert Prompt(Line.CERTIFIED, until=date(2027, 11, 22)) in told
+    assert Prompt(Line.CERTIFIED, (Dated(DateRole.UNTIL, date(2027, 11, 22)),)) in told
     assert SetLamp(Lamp.CERTIFIED) in told
     session, _ = play(TimerExpired(0, Timer.RESULT), session=session)
     assert session == Session()
@@ -665,7 +684,9 @@ def test_certified_is_said_only_after_such_a_record_was_stored(events):
         for command in commands:
             if isinstance(command, StoreRecord):
                 outcome = command.verdict.outcome
-            is_said = isinstance(command, Prompt) and (command.line is Line.CERTIFIED or command.until is not None)
+            is_said = isinstance(command, Prompt) and (
+                command.line in {Line.CERTIFIED, Line.CERTIFIED_EARLY} or command.dates != ()
+            )
             if is_said or command == SetLamp(Lamp.CERTIFIED):
                 assert outcome is Outcome.CERTIFIED
                 assert isinstance(event, RecordStored)

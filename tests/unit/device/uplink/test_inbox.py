@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.uplink.inbox import AttestationToken, Inbox, PolicyToken
+from device.uplink.inbox import AttestationToken, Inbox, PolicyToken, RulePacksToken
 from protocol.envelope import seal, sign
 from protocol.errors import Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.examples import examples
@@ -67,6 +67,7 @@ def test_a_page_sealed_to_this_terminal_is_read() -> None:
 
 def test_policy_and_attestation_are_handed_on_as_they_are() -> None:
     assert INBOX.read(topic(Kind.POLICY), b"anything") == PolicyToken(b"anything")
+    assert INBOX.read(topic(Kind.RULE_PACKS), b"anything") == RulePacksToken(b"anything")
     assert INBOX.read(topic(Kind.ATTESTATION), b"anything") == AttestationToken(b"anything")
 
 

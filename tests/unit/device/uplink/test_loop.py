@@ -13,6 +13,7 @@ from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.entropy_system import SystemEntropy
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import KeyfileSigner
 from device.errors import AttachmentsUnavailable, LinkDown, OutboxUnavailable
 from device.ports import OutboxRow
@@ -30,6 +31,8 @@ from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import RECORD_TYP
 from protocol.reference_card import CARD_KEYS_TYP, CardKeys
 from protocol.roster import ROSTER_TYP, RosterPage
+from protocol.rule_packs import RULE_PACKS_TYP, RulePackSet
+from protocol.shipped_packs import shipped_text
 from protocol.staff import STAFF_TYP, StaffList
 from protocol.topics import Kind, Topic, TopicFilter
 
@@ -106,10 +109,12 @@ class World:
         self.refused: list[tuple[Kind, str]] = []
         self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
         self.staff, self.attachments = MemoryStaff(), attachments or MemoryAttachments()
+        self.packs = FileRulePackStore(folder / "r.jws", FLEET_KEY.public())
         parts = Parts(
             outbox=self.outbox,
             references=self.references,
             policies=FilePolicyStore(folder / "p.jws", FLEET_KEY.public()),
+            packs=self.packs,
             attestations=FileAttestationStore(
                 folder / "a.jws",
                 FLEET_KEY.public(),
@@ -283,6 +288,20 @@ def roster(world: World, *, key: PrivateKey = FLEET_KEY, terminal: str = "t-1", 
         entries=(),
     )
     return seal(sign(made.to_bytes(), key=key, typ=ROSTER_TYP), reader=world.sealing.public())
+
+
+def test_rule_packs_are_kept_and_damaged_ones_told_and_refused(world: World) -> None:
+    packs = RulePackSet(issued_at=T0, packs=(shipped_text("LZ-2019"),))
+    token = sign(packs.to_bytes(), key=FLEET_KEY, typ=RULE_PACKS_TYP)
+
+    def arrive() -> None:
+        world.receive(Kind.RULE_PACKS, sign(packs.to_bytes(), key=PrivateKey.generate(), typ=RULE_PACKS_TYP))
+        world.receive(Kind.RULE_PACKS, token)
+        world.receive(Kind.RULE_PACKS, token[:-8] + b"AAAAAAAA")
+
+    world.run(arrive)
+    assert [pack.pack_id for pack in world.packs.shelf().packs] == ["LZ-2019"]
+    assert world.refused == [(Kind.RULE_PACKS, "signature")] * 2
 
 
 def test_rosters_that_are_refused_are_told_once_each_until_one_is_taken(

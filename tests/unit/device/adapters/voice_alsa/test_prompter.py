@@ -10,11 +10,11 @@ import pytest
 from device.adapters.voice_alsa.pack import VoicePack
 from device.adapters.voice_alsa.prompter import VoicePrompter
 from device.adapters.voice_alsa.sound import RATE_HZ
-from device.session.commands import Line
+from device.session.commands import Dated, DateRole, Line
 from device.simulated.loudspeaker import SimulatedLoudspeaker
 
 MANDARIN, ENGLISH = ("zh", "zh-CN", 500), ("en", "en", 900)
-UNTIL = date(2027, 11, 28)
+UNTIL = Dated(DateRole.UNTIL, date(2027, 11, 28))
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_until_when_somebody_is_certified_is_said_after_the_line_in_every_langua
     voice.say(Line.CERTIFIED)
     plain = begun(speaker, eventually).seconds
     eventually(lambda: voice._spoken is None)
-    voice.say(Line.CERTIFIED, until=UNTIL)
+    voice.say(Line.CERTIFIED, dates=(UNTIL,))
     dated = begun(speaker, eventually, 2)
     pieces = 8 + 4
     assert dated.seconds - plain == pytest.approx(pieces * 0.3, abs=1.5)
@@ -161,7 +161,7 @@ def test_until_when_somebody_is_certified_is_said_after_the_line_in_every_langua
 def test_a_date_is_spoken_by_one_voice_alone(make_pack, make_voice, speaker, missing, heard, eventually):
     dialect = VoicePack.open(make_pack("hakka", "zh-hak", 700, lines=[Line.CERTIFIED, "date_until", "date_year"]))
     voice = make_voice([dialect, VoicePack.open(make_pack(*MANDARIN))], speaker)
-    voice.say(Line.CERTIFIED, until=UNTIL)
+    voice.say(Line.CERTIFIED, dates=(UNTIL,))
     assert heard(begun(speaker, eventually)) == [700, 500]
     assert ("hakka", "date_month_11") in missing
 
@@ -170,7 +170,7 @@ def test_a_year_that_a_language_does_not_speak_leaves_the_line(
     open_packs, make_voice, speaker, missing, heard, eventually
 ):
     voice = make_voice(open_packs(ENGLISH), speaker, ["en"])
-    voice.say(Line.CERTIFIED, until=date(2099, 1, 1))
+    voice.say(Line.CERTIFIED, dates=(Dated(DateRole.UNTIL, date(2099, 1, 1)),))
     assert heard(begun(speaker, eventually)) == [900]
     assert missing == []
 
@@ -287,6 +287,6 @@ def test_lines_from_many_threads_leave_the_last_one_spoken(open_packs, make_voic
 
 def test_without_any_pack_nothing_is_spoken_and_nothing_raised(make_voice, speaker, eventually):
     voice = make_voice([], speaker)
-    voice.say(Line.WELCOME, until=UNTIL)
+    voice.say(Line.WELCOME, dates=(UNTIL,))
     eventually(lambda: voice._spoken is None and voice._next is None)
     assert speaker.played == []
