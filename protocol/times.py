@@ -64,7 +64,12 @@ class DeviceTime(WirePart):
 
 def agency_day(moment: DeviceTime) -> date:
     """Return the day that a moment has for the agency, whose days are those of China's time, by the best guess there is."""
-    return best_guess(moment).astimezone(_CHINA).date()
+    return at_agency(best_guess(moment))
+
+
+def at_agency(moment: datetime) -> date:
+    """Return the day that a moment with a time zone has for the agency."""
+    return moment.astimezone(_CHINA).date()
 
 
 def best_guess(moment: DeviceTime) -> datetime:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from device.desk.events import DeskTimer
 from device.desk.view import Language
+from device.session.commands import Dated, Line
 from protocol.cases import CaseKind, CaseReason, OtherWay, PhotoRole, Relation
 from protocol.policy import PathName
 from protocol.records import Purpose
@@ -23,6 +24,24 @@ class BeginByCode:
 
     def __repr__(self) -> str:
         return "BeginByCode()"
+
+
+@dataclass(frozen=True, slots=True)
+class AskMyStatus:
+    """Say how whoever the document names stands."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "AskMyStatus()"
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Say a line that belongs to no session."""
+
+    line: Line
+    dates: tuple[Dated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +250,8 @@ class CancelDeskTimer:
 
 DeskCommand = (
     BeginByCode
+    | AskMyStatus
+    | Say
     | CheckSlip
     | BeginSession
     | StoreCase

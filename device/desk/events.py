@@ -9,6 +9,7 @@ from enum import StrEnum
 from device.desk.view import (
     CountsView,
     CourierView,
+    MyStatusView,
     NameRow,
     Option,
     PhotoCheckView,
@@ -17,6 +18,7 @@ from device.desk.view import (
     StaffWarning,
     Touch,
 )
+from device.session.commands import Dated, Line
 from protocol.cases import PhotoRole
 from protocol.staff import Role
 
@@ -211,6 +213,22 @@ class SlipChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class MyStatusFound:
+    """How somebody stands who asked, and what is said of it."""
+
+    status: MyStatusView
+    line: Line
+    dates: tuple[Dated, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MyStatusRefused:
+    """What was presented tells nobody's standing."""
+
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
 class StandingCame:
     """Counters and warnings for staff."""
 
@@ -246,6 +264,8 @@ DeskEvent = (
     | OptionsFound
     | CourierMoved
     | SlipChecked
+    | MyStatusFound
+    | MyStatusRefused
     | StandingCame
     | DeskTimerExpired
 )

@@ -8,6 +8,7 @@ in: the menu of what their roles allow, the steps of one task after the other (`
   something else it is nothing. An operator code signs in from the idle page.
 - The service (`ServiceMoved`) takes the screen for as long as a session lasts; afterwards everything personal is forgotten and the desk is
   back at the menu, or at the idle page.
+- Whoever asks how they stand gives document or number on the same page as for a certification and gets an answer, not a session.
 - Out of order, an operator can still sign in: the stick, cases and the terminal's status need no camera.
 - Nothing waits for ever: `QUIET` brings every page back to idle and signs out. What is touched or read and not waited for changes nothing,
   because a page may be a moment behind.
@@ -21,6 +22,7 @@ from typing import Any
 
 from device.desk.commands import (
     Aim,
+    AskMyStatus,
     AskStanding,
     BeginByCode,
     CancelDeskTimer,
@@ -32,6 +34,7 @@ from device.desk.commands import (
     FindWitness,
     Forget,
     PressButton,
+    Say,
     SetVoice,
     SignIn,
     SignInByCode,
@@ -48,6 +51,8 @@ from device.desk.events import (
     DeskEvent,
     DeskTimer,
     DeskTimerExpired,
+    MyStatusFound,
+    MyStatusRefused,
     NamesFound,
     OptionsFound,
     PersonFound,
@@ -80,6 +85,7 @@ from device.desk.state import (
 from device.desk.steps import Handle, begin_step, go_on, touch_step
 from device.desk.tasks import TASKS, Step, Task, tasks_of
 from device.desk.view import Language, PhotoView, Problem, Screen, Touch, TouchKind
+from device.session.commands import Line
 from protocol.slip import is_slip
 from protocol.staff import OPERATOR_CODE_PREFIX
 
@@ -123,7 +129,15 @@ def _press_repeat(desk: Desk, _: Touch) -> Move:
 def _cancel(desk: Desk, _: Touch) -> Move:
     if desk.screen in _TAKEN:
         return desk, (PressButton("cancel"),) if desk.screen is Screen.SESSION else ()
-    if desk.screen in {Screen.NUMBER, Screen.SIGN_IN, Screen.STEP, Screen.DONE, Screen.SLIP, Screen.STATUS}:
+    if desk.screen in {
+        Screen.NUMBER,
+        Screen.SIGN_IN,
+        Screen.STEP,
+        Screen.DONE,
+        Screen.SLIP,
+        Screen.STATUS,
+        Screen.MY_STATUS,
+    }:
         return home(desk)
     return desk, ()
 
@@ -139,11 +153,17 @@ def _begin_number(desk: Desk, _: Touch) -> Move:
     return clear(desk, Screen.NUMBER), (PressButton("start"),)
 
 
+def _begin_asking(desk: Desk, _: Touch) -> Move:
+    return replace(clear(desk, Screen.NUMBER), is_asking=True), (Say(Line.STATUS_ASK),)
+
+
 def _begin_sign_in(desk: Desk, _: Touch) -> Move:
     return replace(clear(desk, Screen.SIGN_IN), wait_s=desk.wait_s), ()
 
 
 def _number(desk: Desk, touch: Touch) -> Move:
+    if desk.is_asking:
+        return desk, (AskMyStatus(touch.value),)
     return replace(desk, screen=Screen.WORKING), (BeginByCode(touch.value),)
 
 
@@ -195,6 +215,8 @@ def _read(desk: Desk, event: CodeRead) -> Move:
     if desk.screen is Screen.MENU and Task.CERTIFY in tasks_of(desk.operator.roles if desk.operator else ()):
         opened, commands = _open_task(after, Task.CERTIFY)
         return opened, (*touched_again(opened), *commands, FindPerson(text))
+    if desk.is_asking:
+        return after, (*touched_again(desk), AskMyStatus(text))
     # Anywhere else it is somebody who wants to be certified; the session says so itself where it cannot begin.
     return after, (BeginByCode(text),)
 
@@ -337,6 +359,17 @@ def _slip_checked(desk: Desk, event: SlipChecked) -> Move:
     return replace(clear(desk, Screen.SLIP), slip=event.slip), (StartDeskTimer(DeskTimer.DONE, DONE_S),)
 
 
+def _my_status_found(desk: Desk, event: MyStatusFound) -> Move:
+    if not desk.is_asking:
+        return desk, ()
+    after = replace(clear(desk, Screen.MY_STATUS), my_status=event.status)
+    return after, (CancelDeskTimer(DeskTimer.QUIET), *touched_again(after), Say(event.line, event.dates))
+
+
+def _my_status_refused(desk: Desk, event: MyStatusRefused) -> Move:
+    return (replace(desk, problem=event.line.value), (Say(event.line),)) if desk.is_asking else (desk, ())
+
+
 def _standing(desk: Desk, event: StandingCame) -> Move:
     return replace(desk, counts=event.counts, warnings=event.warnings), ()
 
@@ -348,7 +381,7 @@ def _timer(desk: Desk, event: DeskTimerExpired) -> Move:
             again: tuple[DeskCommand, ...] = (StartDeskTimer(DeskTimer.WAIT, SECOND_S),) if left else ()
             return replace(desk, wait_s=left), again
         case DeskTimer.DONE:
-            return home(desk) if desk.screen in {Screen.DONE, Screen.SLIP} else (desk, ())
+            return home(desk) if desk.screen in {Screen.DONE, Screen.SLIP, Screen.MY_STATUS} else (desk, ())
         case DeskTimer.QUIET:
             if desk.screen in {Screen.SESSION, Screen.RESULT}:
                 return desk, ()
@@ -369,7 +402,8 @@ _ANYWHERE: Mapping[TouchKind, Handle] = {
 }
 _NO_ANSWERS = frozenset({TouchKind.LANGUAGE, TouchKind.SPEED, TouchKind.REPEAT})
 _BY_PAGE: Mapping[tuple[Screen, TouchKind], Handle] = {
-    (Screen.IDLE, TouchKind.BEGIN): _begin_number,
+    **{(screen, TouchKind.BEGIN): _begin_number for screen in (Screen.IDLE, Screen.MY_STATUS)},
+    (Screen.IDLE, TouchKind.ASK): _begin_asking,
     **{(screen, TouchKind.SIGN_IN): _begin_sign_in for screen in _SIGN_IN_FROM},
     (Screen.NUMBER, TouchKind.NUMBER): _number,
     (Screen.NUMBER, TouchKind.BACK): _cancel,
@@ -379,6 +413,7 @@ _BY_PAGE: Mapping[tuple[Screen, TouchKind], Handle] = {
     (Screen.DONE, TouchKind.BACK): _cancel,
     (Screen.SLIP, TouchKind.BACK): _cancel,
     (Screen.STATUS, TouchKind.BACK): _cancel,
+    (Screen.MY_STATUS, TouchKind.BACK): _cancel,
 }
 _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
     Touched: _touch,
@@ -401,6 +436,8 @@ _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
     OptionsFound: _options_found,
     CourierMoved: _courier_moved,
     SlipChecked: _slip_checked,
+    MyStatusFound: _my_status_found,
+    MyStatusRefused: _my_status_refused,
     StandingCame: _standing,
     DeskTimerExpired: _timer,
 }

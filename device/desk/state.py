@@ -12,6 +12,7 @@ from device.desk.view import (
     CountsView,
     CourierView,
     Language,
+    MyStatusView,
     NameRow,
     Option,
     PhotoView,
@@ -33,6 +34,8 @@ OPERATOR_QUIET_S = 300.0
 here the screen stands among the public."""
 DONE_S = 10.0
 """Nothing is left on the screen after this."""
+MY_STATUS_S = 45.0
+"""Two dates are spoken slowly in some 20 s; an old person reads them once more, and touches something to have longer."""
 SECOND_S = 1.0
 NO_WITNESS = "none"
 NO_PLACE = "none"
@@ -92,6 +95,9 @@ class Desk:
     wait_s: int = 0
     result: ResultView | None = None
     slip: SlipView | None = None
+    is_asking: bool = False
+    """Whether the number page is for somebody who asks how they stand."""
+    my_status: MyStatusView | None = None
     counts: CountsView | None = None
     warnings: tuple[StaffWarning, ...] = ()
 
@@ -146,6 +152,8 @@ def touched_again(desk: Desk) -> tuple[DeskCommand, ...]:
     """Whoever touches something is there."""
     if desk.operator is not None:
         return (StartDeskTimer(DeskTimer.QUIET, OPERATOR_QUIET_S),)
+    if desk.screen is Screen.MY_STATUS:
+        return (StartDeskTimer(DeskTimer.DONE, MY_STATUS_S),)
     is_waited_for = desk.screen in {Screen.NUMBER, Screen.SIGN_IN, Screen.WORKING}
     is_waited_for |= desk.screen is Screen.IDLE and is_changed(desk)
     return (StartDeskTimer(DeskTimer.QUIET, QUIET_S),) if is_waited_for else ()
@@ -182,6 +190,8 @@ def view_of(desk: Desk) -> View:
         courier=desk.courier,
         result=desk.result if desk.screen is Screen.RESULT else None,
         slip=desk.slip if desk.screen is Screen.SLIP else None,
+        is_asking=desk.is_asking,
+        my_status=desk.my_status if desk.screen is Screen.MY_STATUS else None,
         counts=desk.counts if shows_counts else None,
         warnings=desk.warnings if desk.operator else (),
     )

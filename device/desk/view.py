@@ -37,6 +37,8 @@ class Screen(StrEnum):
     DONE = "done"
     """A task without a session is done."""
     STATUS = "status"
+    MY_STATUS = "my_status"
+    """How somebody stands who asked; nobody's name."""
     OUT_OF_ORDER = "out_of_order"
 
 
@@ -100,6 +102,8 @@ class TouchKind(StrEnum):
     """`slow` or `normal`."""
     BEGIN = "begin"
     """Wants to type a number."""
+    ASK = "ask"
+    """Wants to know how they stand."""
     NUMBER = "number"
     """The number, preceded by `kind:` where one was chosen."""
     STAY = "stay"
@@ -189,6 +193,10 @@ class ResultView:
     """The last day the certification holds."""
     slip: str | None = None
     """What the QR code of the slip says."""
+    next_from: date | None = None
+    """The first day on which another certification counts, where that day is still to come."""
+    is_early: bool = False
+    """Whether this one came before it could count further: then `until` is the last day for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +208,38 @@ class SlipView:
     outcome: str | None = None
     """Only of a genuine slip."""
     until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PackView:
+    """Why somebody is asked, by one rule pack."""
+
+    title_zh: str
+    title_en: str
+    state: str
+    """A `CertificationState`."""
+    due: date
+    cycle: str
+    """Id of the sentence that says how often it asks."""
+    numbers: tuple[tuple[str, int], ...] = ()
+    """What stands in the blanks of that sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class MyStatusView:
+    """How somebody stands who asked."""
+
+    state: str
+    """A `CertificationState`, or `unknown`."""
+    due: date | None
+    """Until when they are certified, or by when they are to be; None where that is unknown."""
+    next_from: date | None
+    """The first day on which a certification counts, where that day is still to come."""
+    as_of: date | None
+    """Up to which day the terminal knows; None without a roster."""
+    packs: tuple[PackView, ...] = ()
+    """Each pack's reason, the strictest first."""
+    help_line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +301,9 @@ class View:
     courier: CourierView | None = None
     result: ResultView | None = None
     slip: SlipView | None = None
+    is_asking: bool = False
+    """Whether the number is typed by somebody who asks how they stand."""
+    my_status: MyStatusView | None = None
     counts: CountsView | None = None
     """Shown to an operator and, small, on the idle page."""
     warnings: tuple[StaffWarning, ...] = ()
@@ -268,9 +311,9 @@ class View:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page reads."""
-        found = asdict(self)
-        if self.result is not None and self.result.until is not None:
-            found["result"]["until"] = self.result.until.isoformat()
-        if self.slip is not None and self.slip.until is not None:
-            found["slip"]["until"] = self.slip.until.isoformat()
+        found: dict[str, Any] = asdict(self, dict_factory=_with_written_dates)
         return found
+
+
+def _with_written_dates(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in fields}

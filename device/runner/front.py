@@ -55,6 +55,7 @@ from device.desk.view import (
 )
 from device.errors import DeviceError
 from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Positioner, StaffStore
+from device.runner.asking import answer
 from device.runner.casework import CaseNotKept, Casework
 from device.runner.claims import is_garbage
 from device.runner.directory import Directory
@@ -209,7 +210,7 @@ class FrontDesk:
     def _read(self, text: str) -> None:
         now = self._ports.clock.monotonic_ns()
         self._note_garbage(text, now)
-        is_served = self.desk.screen in {Screen.SESSION, Screen.RESULT}
+        is_served = self.desk.screen in {Screen.SESSION, Screen.RESULT, Screen.MY_STATUS}
         is_left = self._left_ns is not None and now - self._left_ns < _LEFT_NS
         if hash(text) == self._claimed and (is_served or is_left):
             self._left_ns = now
@@ -318,7 +319,17 @@ class FrontDesk:
             slip = self._parts.slip_of(stored)
         except (DeviceError, ProtocolError) as error:
             logger.warning("no slip why=%s", error)
-        self.feed(ResultCame(ResultView(decision.outcome.value, decision.certified_until, slip)))
+        self.feed(
+            ResultCame(
+                ResultView(
+                    decision.outcome.value,
+                    decision.certified_until,
+                    slip,
+                    next_from=stored.next_from,
+                    is_early=stored.is_early,
+                )
+            )
+        )
 
     def on_picture(self, news: PictureTaken | PictureNotTaken) -> None:
         """Show a picture that was taken, if it is still wanted."""
@@ -482,6 +493,19 @@ class FrontDesk:
             case asked.BeginByCode(text):
                 self._claim(text)
                 self._runner.present_claim(text)
+            case asked.AskMyStatus(text):
+                self._claim(text)
+                return answer(
+                    text,
+                    self._ports,
+                    rules_for=self._runner.rules_for,
+                    features_sha256=self._identity.features_sha256,
+                )
+            case asked.Say(line, dates):
+                self._quiet_ns = self._ports.clock.monotonic_ns() + round(
+                    self._ports.prompter.length_s(line.value) * 1e9
+                )
+                self._runner.say(Prompt(line, dates))
             case asked.CheckSlip(text):
                 return SlipChecked(self._parts.check_slip(text))
             case asked.BeginSession():
@@ -670,6 +694,7 @@ class FrontDesk:
         return StandingCame(counts, warnings)
 
     def _forget(self) -> None:
+        self._runner.forget_said()
         self._directory.forget()
         self._still += 1
         self._parts.casework.forget()

@@ -30,10 +30,12 @@ from device.runner.making import MadeReference, ReferenceMaker
 from device.runner.orders import CompareWith, Findings, News, Order, PictureNotTaken, PictureTaken, Reopen
 from device.runner.records import Head, Identity, build_record
 from device.session.commands import (
+    STATUS_LINES,
     CancelTimer,
     Command,
     Compare,
     Lamp,
+    Line,
     Prompt,
     Recheck,
     SetLamp,
@@ -317,6 +319,16 @@ class Runner:
             case _FromWorker(generation, news):
                 self._hear(generation, news)
 
+    def say(self, prompt: Prompt) -> None:
+        """Say something that belongs to no session; the repeat button says it again. To be called on the loop's thread."""
+        self._prompt = prompt
+        self._ports.prompter.say(prompt.line, dates=prompt.dates)
+
+    def forget_said(self) -> None:
+        """Take back what was said of a person outside a session: who comes next hears nothing of it."""
+        if self._prompt is not None and self._prompt.line in STATUS_LINES:
+            self.say(Prompt(Line.WELCOME))
+
     def _say_again(self) -> None:
         if self._prompt is not None:
             self._ports.prompter.say(self._prompt.line, dates=self._prompt.dates)
@@ -480,8 +492,7 @@ class Runner:
     def _carry_out(self, command: Command) -> None:
         match command:
             case Prompt():
-                self._prompt = command
-                self._ports.prompter.say(command.line, dates=command.dates)
+                self.say(command)
             case SetLamp(lamp):
                 self._ports.panel.show(lamp)
             case StartTimer(timer, seconds, line, line_s):

@@ -94,6 +94,8 @@ class Line(StrEnum):
 
 OUTCOME_LINES: Final = frozenset({*(Line(outcome.value) for outcome in Outcome), Line.CERTIFIED_EARLY, Line.NOT_STORED})
 """What came of a session: the person waits for its last word."""
+STATUS_LINES: Final = frozenset(line for line in Line if line.value.startswith("status_"))
+"""Said to somebody who asks how they stand."""
 ADVICE_LINES: Final = frozenset(
     {
         Line.NO_FACE,

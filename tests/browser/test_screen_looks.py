@@ -20,6 +20,8 @@ from device.desk.events import (
     CourierMoved,
     DateChecked,
     DeskEvent,
+    MyStatusFound,
+    MyStatusRefused,
     NamesFound,
     OptionsFound,
     PersonFound,
@@ -41,8 +43,10 @@ from device.desk.tasks import STEPS, TASKS, Step, Task
 from device.desk.view import (
     CountsView,
     CourierView,
+    MyStatusView,
     NameRow,
     Option,
+    PackView,
     PhotoCheckView,
     ResultView,
     SlipView,
@@ -56,6 +60,8 @@ from device.vision.frame import Frame
 from protocol.cases import PhotoRole
 from protocol.challenge import Action
 from protocol.outcomes import Outcome
+from protocol.rules.obligations import CertificationState
+from protocol.shipped_packs import shipped_pack
 from protocol.staff import Role
 
 pytestmark = pytest.mark.browser
@@ -86,6 +92,34 @@ COUNTS = StandingCame(CountsView(1234, 1187, 2, pictures_waiting=14, pictures_re
 LONGEST_PROBLEM = Line.OFFLINE_LIMIT.value
 
 
+PACKS = tuple(
+    PackView(pack.title.zh, pack.title.en, "due", UNTIL, cycle, numbers)
+    for pack, cycle, numbers in (
+        (shipped_pack("LZ-2019"), "half_years", (("gap", 3),)),
+        (
+            shipped_pack("HZ-2020"),
+            "annual_window",
+            (("opens_month", 11), ("opens_day", 1), ("closes_month", 12), ("closes_day", 20)),
+        ),
+        (shipped_pack("SX-2018"), "rolling", (("months", 12),)),
+    )
+)
+
+
+def standing(state: str) -> MyStatusFound:
+    """The answer to somebody under three packs; to somebody unknown, whom to ask."""
+    is_known = state != "unknown"
+    status = MyStatusView(
+        state=state,
+        due=UNTIL if is_known else None,
+        next_from=date(2027, 9, 15) if state == "certified" else None,
+        as_of=date(2026, 11, 28),
+        packs=PACKS if is_known else (),
+        help_line="400-900-4889",
+    )
+    return MyStatusFound(status, Line(f"status_{state}"))
+
+
 def touch(kind: TouchKind, value: str = "") -> Touched:
     return Touched(Touch(kind, value))
 
@@ -113,6 +147,11 @@ def sessions() -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
                     ServiceMoved(Service.REPORTING, line=outcome.value),
                 ),
             )
+    early = ResultView("certified", UNTIL, SLIP, next_from=date(2027, 9, 15), is_early=True)
+    yield (
+        "result-certified-early",
+        (FREE, busy("one_moment"), ResultCame(early), ServiceMoved(Service.REPORTING, line="certified_early")),
+    )
     yield "result-not_stored", (FREE, busy("one_moment"), ServiceMoved(Service.REPORTING, line="not_stored"))
 
 
@@ -139,6 +178,10 @@ def pages() -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
     yield "menu", (FREE, WORKER, COUNTS)
     yield "status", (FREE, WORKER, COUNTS, touch(TouchKind.TASK, Task.STATUS), COUNTS)
     yield "status-quiet", (FREE, WORKER, touch(TouchKind.TASK, Task.STATUS), StandingCame(CountsView(0, 0), ()))
+    yield "my_status-number", (FREE, touch(TouchKind.ASK))
+    yield "my_status-refused", (FREE, touch(TouchKind.ASK), MyStatusRefused(Line.OFFLINE_LIMIT))
+    for state in (*CertificationState, "unknown"):
+        yield f"my_status-{state}", (FREE, touch(TouchKind.ASK), standing(state))
     yield "slip", (FREE, SlipChecked(SlipView("valid", "certified", UNTIL)))
     yield "slip-over", (FREE, SlipChecked(SlipView("certification_over", "certified", UNTIL)))
     yield "slip-review", (FREE, SlipChecked(SlipView("valid", "review")))

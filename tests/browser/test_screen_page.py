@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Error, Page, Route, expect
 
-from device.desk.commands import BeginByCode, KeepPhoto, PressButton, SignIn
+from device.desk.commands import AskMyStatus, BeginByCode, KeepPhoto, PressButton, SignIn
 from device.desk.events import (
     AnswerRefused,
+    MyStatusFound,
     NamesFound,
     OptionsFound,
     PersonFound,
@@ -31,12 +32,25 @@ from device.desk.events import (
 )
 from device.desk.state import Desk
 from device.desk.tasks import Task
-from device.desk.view import CountsView, NameRow, Option, PhotoCheckView, ResultView, StaffWarning, Touch, TouchKind
+from device.desk.view import (
+    CountsView,
+    MyStatusView,
+    NameRow,
+    Option,
+    PackView,
+    PhotoCheckView,
+    ResultView,
+    StaffWarning,
+    Touch,
+    TouchKind,
+)
 from device.screen import server
+from device.session.commands import Line
 from device.vision.frame import Frame
 from protocol.cases import PhotoRole
 from protocol.documents import check_digit
 from protocol.outcomes import Outcome
+from protocol.shipped_packs import shipped_pack
 from protocol.staff import Role
 
 pytestmark = pytest.mark.browser
@@ -373,6 +387,65 @@ def test_what_an_idle_terminal_said_to_somebody_is_gone_for_the_next(terminal: A
     expect(shown.page.locator("h1")).to_contain_text("停用")
     shown.page.clock.fast_forward(6_000)
     expect(shown.page.locator("h1")).to_have_text(SAID["zh"]["welcome"], timeout=8_000)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_r9_4_whoever_asks_sees_how_they_stand_and_nothing_of_it_stays(
+    language: str, terminal: Any, watch: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    pack = shipped_pack("LZ-2019")
+    view = PackView(pack.title.zh, pack.title.en, "due", UNTIL, "half_years", (("gap", 3),))
+    status = MyStatusView("due", UNTIL, None, date(2026, 11, 28), (view,), "400-900-4889")
+    texts = {
+        "zh": (
+            "现在可以认证了",
+            "请不要晚于2027年11月28日",
+            "每半年一次，两次至少隔3个月",
+            "截至2026年11月28日的记录",
+            pack.title.zh,
+        ),
+        "en": (
+            "You can certify now",
+            "Come by 28 November 2027",
+            "once each half-year",
+            "As known on 28 November 2026",
+            pack.title.en,
+        ),
+    }[language]
+    terminal.feed(FREE)
+    shown = watch()
+    if language == "en":
+        shown.press("language")
+    shown.press("ask")
+    type_in(shown, NUMBER)
+    shown.press("ok")
+    eventually(lambda: AskMyStatus(NUMBER) in terminal.commands, "the question")
+    assert not any(isinstance(command, BeginByCode) for command in terminal.commands)
+    shown.show(MyStatusFound(status, Line.STATUS_DUE))
+    for text in (*texts, "400-900-4889"):
+        expect(shown.page.locator("#page")).to_contain_text(text)
+        expect(shown.page.locator("#said")).to_contain_text(text)
+    assert NUMBER not in shown.everything()
+    shown.press("finish")
+    expect(shown.page.locator(".idle")).to_be_visible()
+    assert "2027" not in shown.everything()
+    terminal.feed(Touched(Touch(TouchKind.ASK)), MyStatusFound(status, Line.STATUS_DUE))
+    shown.press("certify")
+    expect(shown.page.locator("#page.of-number")).to_be_visible()
+    assert "2027" not in shown.everything()
+
+
+def test_r2_3_an_early_pass_is_green_and_says_from_when_and_by_when_the_next_one_counts(
+    terminal: Any, watch: Callable[..., Any]
+) -> None:
+    terminal.feed(FREE)
+    shown = watch()
+    early = ResultView("certified", UNTIL, None, next_from=date(2027, 9, 15), is_early=True)
+    shown.show(FREE, busy("one_moment"), ResultCame(early), ServiceMoved(Service.REPORTING, line="certified_early"))
+    expect(shown.page.locator(".result.green .until")).to_have_text(
+        ["下一次从2027年9月15日起算", "请不要晚于2027年11月28日"]
+    )
+    assert "认证有效至" not in shown.text()
 
 
 def test_an_outcome_is_no_greeting(terminal: Any, watch: Callable[..., Any]) -> None:

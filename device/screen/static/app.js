@@ -31,6 +31,7 @@ const PAGES = {
   result: pages.result,
   working: pages.working,
   slip: pages.slip,
+  my_status: pages.myStatus,
   out_of_order: pages.outOfOrder,
   sign_in: staff.signIn,
   menu: staff.menu,

@@ -12,6 +12,8 @@ export const KINDS = [
   "foreign_permanent_residence",
 ];
 const STATE_LETTERS = 3;
+const STANDINGS = { certified: "green", due: "blue", expiring: "amber", overdue: "amber", never_certified: "amber", unknown: "grey" };
+const MOST_REASONS = 2;
 const COLOURS = { certified: "green", review: "blue", time_uncertain: "blue", cancelled: "grey" };
 /** Of the lines, what an idle terminal may say to whoever comes or has just presented something; an outcome of the session before never. */
 const SAID_WHEN_IDLE = new Set([
@@ -85,8 +87,9 @@ export function idle(view, w, ui) {
   const special = SAID_WHEN_IDLE.has(view.line) && !ui.local.isLineOver;
   const text = w.line(special ? view.line : "welcome");
   const begin = button(w("button", "begin"), () => ui.touch("begin"), { classes: ".primary.begin", key: "begin", "data-focus": true });
+  const ask = button(w("button", "ask"), () => ui.touch("ask"), { classes: ".ask", key: "ask" });
   const counts = view.counts && !special && h("p.counts", {}, w("page", "counts", view.counts));
-  const main = h("div.idle", {}, h("h1", { tabindex: "-1" }, text), begin, counts);
+  const main = h("div.idle", {}, h("h1", { tabindex: "-1" }, text), h("div.ways", {}, begin, ask), counts);
   return { said: text, main, buttons: [repeatButton(w, ui), staffButton(w, ui)] };
 }
 
@@ -125,17 +128,21 @@ export function result(view, w, ui) {
   const outcome = said === "presentation_attack" ? "not_certified" : said;
   if (!w.has("outcome", outcome)) return working(view, w);
   const colour = COLOURS[outcome] ?? "amber";
-  const until = found?.until && w.day("until", found.until);
-  const next = w("next", outcome);
+  // Before a gap is over or a window opens: certified, and from when and by when the next one counts.
+  const isEarly = Boolean(found?.is_early);
+  const from = isEarly && found.next_from && w.day("next_from", found.next_from);
+  const until = found?.until && w.day(isEarly ? "by" : "until", found.until);
+  const next = from ? null : w("next", outcome);
   const words = h(
     "div.words",
     {},
     h("div.top", {}, h("img.symbol", { src: `/static/${colour}.svg`, alt: "" }), h("h1", { tabindex: "-1" }, w("outcome", outcome))),
+    from && h("p.until", {}, from),
     until && h("p.until", {}, until),
-    h("p.next", {}, next),
+    next && h("p.next", {}, next),
   );
   const slip = found?.slip && h("figure.slip", {}, h("img", { src: `/slip.svg?n=${ui.photoNumber}`, alt: w("page", "slip_code") }), h("figcaption", {}, w("page", "slip_code")));
-  const texts = [w("outcome", outcome), until, next].filter(Boolean);
+  const texts = [w("outcome", outcome), from, until, next].filter(Boolean);
   return { said: texts.join(w.tag.startsWith("zh") ? "，" : ". "), main: h(`div.result.${colour}`, {}, words, slip), buttons: [repeatButton(w, ui)] };
 }
 
@@ -149,9 +156,40 @@ export function slip(view, w, ui) {
   return { said: [text, ...more].join(" "), main, buttons: [finish] };
 }
 
+/** How somebody stands who asked; nobody's name. */
+export function myStatus(view, w, ui) {
+  const found = view.my_status;
+  if (!found) return covered(view, w);
+  const isValid = found.state === "certified";
+  const text = w("my_status", found.state);
+  const until = found.due && w.day({ certified: "until", overdue: "was_due" }[found.state] ?? "by", found.due);
+  const from = found.next_from && w.day("next_from", found.next_from);
+  const dates = (isValid ? [until, from] : [from, until]).filter(Boolean);
+  const reasons = found.packs.slice(0, MOST_REASONS).map((pack) => w("page", "reason", { title: w.title(pack), cycle: w.cycle(pack) }));
+  if (found.packs.length > MOST_REASONS) reasons[MOST_REASONS - 1] += ` ${w("page", "more_reasons", { count: found.packs.length - MOST_REASONS })}`;
+  const foot = [found.as_of && w.day("as_of", found.as_of), w("page", "help_line", { number: found.help_line })].filter(Boolean);
+  const certify = !isValid && found.state !== "unknown" && button(w("button", "certify_now"), () => ui.touch("begin"), { classes: ".primary.certify", key: "certify" });
+  const main = h(
+    `div.standing.${STANDINGS[found.state]}`,
+    {},
+    h(
+      "div.top",
+      {},
+      h("img.symbol", { src: `/static/${STANDINGS[found.state]}.svg`, alt: "" }),
+      h("div.head", {}, h("h1", { tabindex: "-1" }, text), dates.map((one) => h("p.until", {}, one))),
+      certify,
+    ),
+    reasons.length > 0 && h("ul.reasons", {}, reasons.map((one) => h("li", {}, one))),
+    h("p.foot", {}, foot.map((one) => h("span", {}, one))),
+  );
+  const finish = button(w("button", "finish"), () => ui.touch("back"), { classes: ".big", key: "finish", "data-escape": true, "data-focus": true });
+  return { said: [text, ...dates, ...reasons, ...foot].join(" "), main, buttons: [repeatButton(w, ui), finish] };
+}
+
 export function number(view, w, ui) {
-  const entry = numberEntry(view, w, ui, w("page", "number"));
-  return { said: w("page", "number"), ...entry, buttons: [repeatButton(w, ui), cancelButton(w, ui)] };
+  const title = w("page", view.is_asking ? "ask_number" : "number");
+  const entry = numberEntry(view, w, ui, title);
+  return { said: title, ...entry, buttons: [repeatButton(w, ui), cancelButton(w, ui)] };
 }
 
 /**

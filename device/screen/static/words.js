@@ -27,6 +27,16 @@ export function wordsOf(language) {
     const [year, month, day] = iso.split("-").map(Number);
     return w("page", id, { year, month, day, month_name: texts.months.names[month - 1] });
   };
+  const named = (month) => texts.months.names[month - 1];
+  w.title = (pack) => (w.tag.startsWith("zh") ? pack.title_zh : pack.title_en);
+  w.cycle = (pack) => {
+    const fill = Object.fromEntries(pack.numbers);
+    for (const end of ["opens", "closes"]) {
+      const [month, day] = [fill[`${end}_month`], fill[`${end}_day`]];
+      if (month) fill[end] = w("page", "year_day", { month, day, month_name: named(month) });
+    }
+    return w("cycle", pack.cycle, fill);
+  };
   return w;
 }
 

@@ -45,6 +45,7 @@ from device.simulated.stores import (
 from device.vision.features import FeatureVector
 from protocol.cases import CASE_TYP, CaseKind, CaseRecord, PhotoCheck, PhotoRole
 from protocol.documents import DocumentKind, check_digit, claim_token, parse_document
+from protocol.entitlements import CountedAct, Entitlement
 from protocol.envelope import sha256_of, unseal, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
@@ -54,6 +55,8 @@ from protocol.policy import PathName, PathPolicy, default_policy
 from protocol.records import RECORD_TYP, CertificationRecord, NetworkUse, Purpose
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.roster import RosterEntry, SubjectLabel
+from protocol.rules.acts import ActKind
+from protocol.shipped_packs import shipped_pack
 from protocol.staff import Operator, OperatorCode, PinHash, PlaceName, Role, StaffList
 from protocol.times import agency_day
 
@@ -143,6 +146,8 @@ class Terminal:
         attachments: MemoryAttachments | None = None,
         fleet_key: bool = True,
         has_receiver: bool = True,
+        packs: FixedRulePacks | None = None,
+        issued_at: datetime | None = None,
     ) -> None:
         self.clock = SteppedClock(NOW)
         self.panel, self.screen, self.stick = SimulatedPanel(), SimulatedScreen(), Stick()
@@ -152,7 +157,11 @@ class Terminal:
         self.orders, self.generation, self.spoken, self.lengths_s = [], 0, [], {}
         self.signer = ThrowAwaySigner()
         self.references = MemoryReferences(
-            entries or [entry(KNOWN, "甲")], claim_key=KEY, feature_keys={"d-1": KEY}, enrolment_domain="d-1"
+            entries or [entry(KNOWN, "甲")],
+            claim_key=KEY,
+            feature_keys={"d-1": KEY},
+            enrolment_domain="d-1",
+            issued_at=issued_at,
         )
         ports = Ports(
             panel=self.panel,
@@ -160,7 +169,7 @@ class Terminal:
             outbox=self.outbox,
             references=self.references,
             policies=FixedPolicy(POLICY),
-            packs=FixedRulePacks(),
+            packs=packs or FixedRulePacks(),
             signer=self.signer,
             clock=self.clock,
             entropy=SeededEntropy(1),
@@ -1217,3 +1226,92 @@ def test_a_visit_is_stamped_with_the_position_where_there_is_one(chosen, source)
     terminal.go_through()
     place = terminal.records[0].visit.place
     assert (place.source, place.latitude_deg) == (source, 36.0611)
+
+
+def told(text, *, last=None):
+    counted = None if last is None else CountedAct(day=last, kind=ActKind.LIVE)
+    found = Entitlement(pack_id="LZ-2019", pack_version=1, started=date(2012, 3, 1), last=counted)
+    return entry(text, "甲").model_copy(update={"entitlements": (found,)})
+
+
+def asking(*entries, packs=None, issued_at=NOW):
+    terminal = Terminal(*entries, packs=packs or FixedRulePacks(shipped_pack("LZ-2019")), issued_at=issued_at)
+    terminal.touch(TouchKind.ASK)
+    return terminal
+
+
+def test_r9_4_who_asks_how_they_stand_is_answered_from_the_roster_without_record_and_name():
+    terminal = asking(told(KNOWN, last=date(2026, 6, 15)))
+    assert terminal.spoken[-1] == "status_ask"
+    terminal.read(KNOWN)
+    view = terminal.screen.view
+    assert (view.screen, view.my_status.state, view.my_status.due) == (Screen.MY_STATUS, "due", date(2026, 12, 31))
+    assert view.my_status.as_of == date(2026, 11, 28)
+    assert view.my_status.help_line == "400-900-4889"
+    assert "甲" not in repr(view.to_json())
+    assert terminal.spoken[-1] == "status_due"
+    terminal.touch(TouchKind.REPEAT)
+    assert terminal.spoken[-2:] == ["status_due", "status_due"]
+    assert terminal.records == []
+    terminal.wait(46)
+    assert (terminal.screen.view.screen, terminal.screen.view.my_status) == (Screen.IDLE, None)
+    assert terminal.spoken[-1] == "welcome"
+    terminal.touch(TouchKind.REPEAT)
+    assert terminal.spoken[-1] == "welcome"
+
+
+def test_r5_7_a_pass_made_here_is_in_the_answer_before_the_fleet_tells_of_it():
+    terminal = asking(told(KNOWN, last=date(2026, 6, 15)), issued_at=NOW - timedelta(days=3))
+    terminal.read(KNOWN)
+    assert terminal.screen.view.my_status.as_of == date(2026, 11, 25)
+    terminal.touch(TouchKind.BACK)
+    terminal.wait(4)
+    terminal.read(KNOWN)
+    terminal.go_through()
+    terminal.end_result()
+    terminal.touch(TouchKind.ASK)
+    terminal.wait(4)
+    terminal.read(KNOWN)
+    found = terminal.screen.view.my_status
+    assert (found.state, found.due, found.as_of) == ("certified", date(2027, 6, 30), date(2026, 11, 28))
+
+
+def test_a_document_left_on_the_reader_after_the_answer_begins_no_session():
+    terminal = asking(told(KNOWN))
+    terminal.read(KNOWN)
+    for _ in range(3):
+        terminal.wait(1)
+        terminal.read(KNOWN)
+    assert terminal.screen.view.screen is Screen.MY_STATUS
+    terminal.touch(TouchKind.BEGIN)
+    terminal.wait(1)
+    terminal.read(KNOWN)
+    assert terminal.screen.view.screen is Screen.NUMBER
+    terminal.wait(4)
+    terminal.read(KNOWN)
+    assert terminal.screen.view.screen is Screen.SESSION
+
+
+@pytest.mark.parametrize(
+    ("entries", "text", "state"),
+    [
+        ((told(number("99999919400101009")),), KNOWN, "unknown"),
+        ((entry(KNOWN, None),), KNOWN, "unknown"),
+    ],
+    ids=["not on the roster", "on one that says nothing of rules"],
+)
+def test_r9_3_of_whom_nothing_was_told_is_told_whom_to_ask(entries, text, state):
+    terminal = asking(*entries)
+    terminal.read(text)
+    found = terminal.screen.view.my_status
+    assert (found.state, found.due, found.packs, found.help_line) == (state, None, (), "12333")
+    assert terminal.spoken[-1] == "status_unknown"
+
+
+def test_what_cannot_be_read_is_said_and_an_unknown_pack_is_stood_in_for_by_the_default_one():
+    terminal = asking(told(KNOWN, last=date(2026, 6, 15)), packs=FixedRulePacks())
+    terminal.touch(TouchKind.NUMBER, "12")
+    assert (terminal.screen.view.screen, terminal.screen.view.problem) == (Screen.NUMBER, "claim_unreadable")
+    assert terminal.spoken[-1] == "claim_unreadable"
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    assert terminal.screen.view.my_status.due == date(2027, 6, 15)
