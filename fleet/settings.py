@@ -119,7 +119,8 @@ class CaseSettings(_Part):
     """Sealed pictures of cases."""
 
     photo_days: int = Field(default=90, ge=1, le=3650)
-    """So long after its case is closed a picture is deleted; long enough for an appeal against the decision."""
+    """So long after its case was decided, or closed without a decision, a picture or scan is deleted; long enough for an appeal against
+    the decision."""
     unclaimed_days: int = Field(default=14, ge=1, le=365)
     """So long a picture waits for the record of its case, which may still be on a terminal; the review clock of R6-2."""
     unclaimed_mib: int = Field(default=256, ge=8, le=65536)

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection
+
+from fleet.audit.log import note as note_audit
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FleetKeys
-from fleet.store import cases
+from fleet.store import case_events, case_files, cases
 from fleet.store.database import Database
 from fleet.store.names import cleaned, seal_approver
-from protocol.cases import PhotoRole
 from protocol.envelope import unseal
 from protocol.errors import ProtocolError
 
 _JPEG = b"\xff\xd8\xff"
 """How every JPEG begins. Source: ITU-T T.81, B.1.1.3 (SOI, then the first byte of another marker)."""
+_PDF = b"%PDF-"
+"""How every PDF begins. Source: ISO 32000-1, 7.5.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,11 @@ class PictureRules:
 
 
 def open_picture(
-    database: Database, keys: FleetKeys, record_id: str, role: PhotoRole, *, reader: str, reason: str, now: datetime
+    database: Database, keys: FleetKeys, case_id: str, role: str, *, reader: str, reason: str, now: datetime
 ) -> bytes:
-    """Return one picture of a case as JPEG, after writing down who looks at it and why.
+    """Return one picture of a case, after writing down who looks at it and why, in the ledger and in the audit log.
+
+    What was handed in at the agency may be a scan (PDF); everything else is a JPEG. Of several in one role the newest is given.
 
     Raises:
         NotFound: if there is no such case, no such picture of it, or it is not here (any more).
@@ -44,41 +50,75 @@ def open_picture(
         FleetError: if what is in the seal is no picture.
     """
     key = keys.sealing_key()
-    name, why = seal_approver(keys.cipher, reader, of=record_id), cleaned(reason)
+    name, why = seal_approver(keys.cipher, reader, of=case_id), cleaned(reason)
     with database.begin() as connection:
-        found = cases.find_case(connection, record_id)
-        if found is None:
-            raise NotFound(f"case {record_id}: there is none of this id")
-        photo = next((photo for photo in found.case.photos if photo.role is role), None)
-        if photo is None:
-            raise NotFound(f"case {record_id}: has no picture {role}")
-        if photo.attachment not in found.here:
-            raise NotFound(f"case {record_id}: its picture {role} has not arrived, or was deleted")
+        found = _find(connection, case_id, role)
         cases.note_view(
             connection,
-            record_id,
+            case_id,
             role,
-            photo.attachment,
+            found.digest,
             reader=name,
-            reason_sealed=keys.cipher.encrypt(why, subject_id=record_id, field_name="view_reason"),
+            reason_sealed=keys.cipher.encrypt(why, subject_id=case_id, field_name="view_reason"),
+            now=now,
+        )
+        note_audit(
+            connection,
+            keys.cipher,
+            actor=reader,
+            action="picture.viewed",
+            object_kind="case",
+            object_id=case_id,
+            detail={"role": role, "picture": found.digest},
             now=now,
         )
     # Only now, with the ledger on the disk.
     with database.begin() as connection:
-        sealed = cases.sealed_picture(connection, found.case.terminal_id, photo.attachment)
+        sealed = (
+            case_files.sealed_file(connection, found.digest)
+            if found.terminal_id is None
+            else cases.sealed_picture(connection, found.terminal_id, found.digest)
+        )
     if sealed is None:
-        raise NotFound(f"case {record_id}: its picture {role} was deleted")
+        raise NotFound(f"case {case_id}: its picture {role} was deleted")
     try:
         picture = unseal(sealed, key=key)
     except ProtocolError as error:
-        raise FleetError(f"case {record_id}: picture {role} does not open with this fleet's sealing key") from error
-    if not picture.startswith(_JPEG):
-        raise FleetError(f"case {record_id}: what was sealed as picture {role} is no JPEG")
+        raise FleetError(f"case {case_id}: picture {role} does not open with this fleet's sealing key") from error
+    if not picture.startswith(_JPEG) and (found.terminal_id is not None or not picture.startswith(_PDF)):
+        raise FleetError(f"case {case_id}: what was sealed as picture {role} is no JPEG")
     return picture
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where a picture is."""
+
+    digest: str
+    """Digest of the attachment, or id of the file."""
+    terminal_id: str | None
+    """None for a file of the agency."""
+
+
+def _find(connection: Connection, case_id: str, role: str) -> _Found:
+    files = [file for file in case_files.files_of(connection, case_id) if file.role == role]
+    if files:
+        if files[-1].deleted_at is not None:
+            raise NotFound(f"case {case_id}: its picture {role} was deleted")
+        return _Found(files[-1].file_id, None)
+    found = cases.find_case(connection, case_id)
+    if found is None and case_events.find(connection, case_id) is None:
+        raise NotFound(f"case {case_id}: there is none of this id")
+    photo = None if found is None else next((photo for photo in found.case.photos if photo.role == role), None)
+    if found is None or photo is None:
+        raise NotFound(f"case {case_id}: has no picture {role}")
+    if photo.attachment not in found.here:
+        raise NotFound(f"case {case_id}: its picture {role} has not arrived, or was deleted")
+    return _Found(photo.attachment, found.case.terminal_id)
+
+
 def save_picture(picture: bytes, path: Path) -> None:
-    """Write a picture, readable by its owner only; an existing file is never replaced.
+    """Write a picture, or another file that is nobody else's business, readable by its owner only; an existing file is never replaced.
 
     Raises:
         Refused: if it cannot be written.

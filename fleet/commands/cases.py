@@ -1,8 +1,8 @@
-"""`lifecert-fleet cases`: what operators took in at terminals, and its pictures."""
+"""`lifecert-fleet cases`: what persons decide, how it is listed and shown, and its pictures. Steps of a case stand in `case_steps`."""
 
 from __future__ import annotations
 
-import json
+from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,99 +10,91 @@ import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
+from fleet.cases.deciding import close
+from fleet.cases.machine import Kind, State
+from fleet.cases.opening import Office
 from fleet.cases.pictures import open_picture, save_picture
+from fleet.cases.views import look_at
+from fleet.clock import day_of
+from fleet.commands import case_steps, case_visits
+from fleet.commands.case_look import print_look, words
 from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
-from fleet.errors import NotFound
-from fleet.keys import FieldCipher
-from fleet.store import cases
-from fleet.store.cases import StoredCase, View
-from fleet.store.webhooks import tell_case_answered
-from protocol.cases import Photo, PhotoRole
+from fleet.references.enrol import find_subject
+from fleet.store.case_lists import CaseRow, Wanted, rows_of
 
 _MOST_LISTED = 1000
 
-app = typer.Typer(help="Cases taken in at terminals, for a person to decide, and their pictures.", no_args_is_help=True)
-RecordId = Annotated[str, typer.Argument(metavar="RECORD_ID", help="Id of the case record.")]
+app = typer.Typer(
+    help="Cases, which persons decide: appeals, special certifications, forms, visits.", no_args_is_help=True
+)
+case_steps.register(app)
+app.add_typer(case_visits.app, name="visits")
+CaseId = Annotated[
+    str, typer.Argument(metavar="CASE_ID", help="Id of the case; of a terminal's case that of its record.")
+]
 
 
 @app.command("list")
 def list_cases(
-    is_open: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
+    is_open: Annotated[bool, typer.Option("--open", help="Only those that are not over.")] = False,
+    kind: Annotated[
+        list[Kind] | None, typer.Option("--kind", help="Only of this kind; may be given several times.")
+    ] = None,
+    state: Annotated[
+        list[State] | None, typer.Option("--state", help="Only in this state; may be given several times.")
+    ] = None,
+    is_late: Annotated[bool, typer.Option("--late", help="Only those whose answer is late (R6-2).")] = False,
+    person: Annotated[str | None, typer.Option("--person", help="Only of this subject id or document number.")] = None,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """List cases, the newest first."""
+    """List cases: attack alarms first, then by the day on which the answer is due; what is over last, the newest first."""
     with opened(config) as fleet:
         zone = fleet.settings.zone()
+        today = day_of(fleet.clock(), zone)
         with fleet.database.begin() as connection:
-            found = cases.case_lines(connection, limit=_MOST_LISTED, is_open_only=is_open)
-    rows: list[dict[str, Any]] = [
-        {
-            "record_id": line.record_id,
-            "kind": line.kind,
-            "reason": line.reason,
-            "terminal_id": line.terminal_id,
-            "subject_id": line.subject_id,
-            "operator": line.operator,
-            "opened": f"{line.event_at.astimezone(zone):%Y-%m-%d %H:%M}",
-            "pictures": f"{line.pictures} of {line.photos}",
-            "state": "open" if line.closed_at is None else "closed",
-            "flags": line.flags,
-        }
-        for line in found
-    ]
+            wanted = Wanted(
+                is_open_only=is_open,
+                kinds=tuple(kind or ()),
+                states=tuple(state or ()),
+                due_before=today if is_late else None,
+                subject_id=None if person is None else find_subject(connection, person, fleet.keys),
+            )
+            rows = [_line(row, zone, today) for row in rows_of(connection, wanted, limit=_MOST_LISTED)]
     if as_json:
         print_json({"cases": rows})
         return
-    shown = table("record", "kind", "reason", "terminal", "subject", "operator", "opened", "pictures", "state", "flags")
+    shown = table(*(rows[0] if rows else ("case",)))
     for row in rows:
-        shown.add_row(
-            *(escape(", ".join(cell) if isinstance(cell, list) else str(cell or "")) for cell in row.values())
-        )
+        shown.add_row(*(escape(", ".join(cell) if isinstance(cell, list) else words(cell)) for cell in row.values()))
     Terminal().print(shown)
 
 
 @app.command("show")
-def show_case(record_id: RecordId, config: Config = CONFIG, as_json: AsJson = False) -> None:
-    """Show one case: what was recorded, the machine's checks of its pictures, and who looked at them."""
+def show_case(
+    case_id: CaseId,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="Your name; with it names and notes are shown, and that you saw them recorded."),
+    ] = None,
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Show one case: what was recorded, the machine's checks of its pictures, its history, and who looked at pictures."""
     with opened(config) as fleet:
+        office = Office(fleet.keys.cipher, fleet.settings.zone())
         with fleet.database.begin() as connection:
-            found = cases.find_case(connection, record_id)
-            views = cases.views_of(connection, record_id)
-        if found is None:
-            raise NotFound(f"case {record_id}: there is none of this id")
-        seen = [_view(view, fleet.keys.cipher, record_id) for view in views]
+            found = look_at(connection, office, case_id, by=by, now=fleet.clock())
     if as_json:
-        print_json({**_facts(found), "pictures": [_picture(p, found) for p in found.case.photos], "views": seen})
+        print_json({**found.facts, "pictures": found.pictures, "views": found.views, "history": found.history})
         return
-    facts = table("field", "value")
-    for name, value in _facts(found).items():
-        facts.add_row(name, escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
-    Terminal().print(facts)
-    pictures = table("picture", "here", "size", "check", "passed", "found", "asked")
-    for photo in found.case.photos:
-        here = "yes" if photo.attachment in found.here else "no"
-        first = (photo.role.value, here, f"{photo.width_px} x {photo.height_px}")
-        for number, check in enumerate(photo.checks or (None,)):
-            start = first if number == 0 else ("", "", "")
-            rest = (
-                ("", "", "", "")
-                if check is None
-                else (check.name, "yes" if check.passed else "NO", f"{check.found:g}", f"{check.asked:g}")
-            )
-            pictures.add_row(*start, *rest)
-    Terminal().print(pictures)
-    if seen:
-        ledger = table("looked at", "by", "why", "at")
-        for row in seen:
-            ledger.add_row(*(escape(cell) for cell in row.values()))
-        Terminal().print(ledger)
+    print_look(found)
 
 
 @app.command("photo")
 def open_photo(
-    record_id: RecordId,
-    role: Annotated[PhotoRole, typer.Argument(metavar="ROLE", help=", ".join(PhotoRole))],
+    case_id: CaseId,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="What the picture or scan shows, as `show` names it.")],
     out: Annotated[Path, typer.Option("--out", help="Where to write the picture.")],
     reader: Annotated[str, typer.Option("--reader", help="Your name, recorded as you give it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why you look at it, recorded as well.")],
@@ -113,43 +105,45 @@ def open_photo(
         fail(f"{out}: exists already; a picture is never written over another file", EXIT_USAGE)
     with opened(config) as fleet:
         picture = open_picture(
-            fleet.database, fleet.keys, record_id, role, reader=reader, reason=reason, now=fleet.clock()
+            fleet.database, fleet.keys, case_id, role, reader=reader, reason=reason, now=fleet.clock()
         )
         save_picture(picture, out)
-        say(f"picture {role} of case {record_id} written to {out}; delete it when you are done")
+        say(f"picture {role} of case {case_id} written to {out}; delete it when you are done")
 
 
 @app.command("close")
-def close_case(record_id: RecordId, config: Config = CONFIG) -> None:
-    """Mark a case closed: its pictures are deleted some time after (settings, `cases.photo_days`)."""
+def close_case(
+    case_id: CaseId,
+    by: Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")],
+    reason: Annotated[str, typer.Option("--reason", help="finished, withdrawn or mistake.")] = "finished",
+    config: Config = CONFIG,
+) -> None:
+    """Mark a case closed: its pictures are deleted some time after it was over (settings, `cases.photo_days`)."""
     with opened(config) as fleet:
-        with fleet.database.begin() as connection:
-            if not cases.close_case(connection, record_id, now=fleet.clock()):
-                raise NotFound(f"case {record_id}: none of this id is open")
-            tell_case_answered(connection, record_id)
-        say(f"case {record_id} is closed; its pictures are deleted in {fleet.settings.cases.photo_days} days")
+        office = Office(fleet.keys.cipher, fleet.settings.zone())
+        close(fleet.database, office, case_id, by=by, reason=reason, now=fleet.clock())
+        kept = fleet.settings.cases.photo_days
+        say(f"case {case_id} is closed; its pictures are deleted {kept} days after it was decided or closed")
 
 
-def _facts(found: StoredCase) -> dict[str, Any]:
-    fields = found.case.model_dump(mode="json", exclude={"photos", "reference", "type", "version", "previous"})
-    known = {
-        "received_at": found.received_at.isoformat(),
-        "closed_at": None if found.closed_at is None else found.closed_at.isoformat(),
-        "chain": found.chain,
-        "flags": found.flags,
-        "brings_reference": None if found.case.reference is None else found.case.reference.reference_id,
-    }
-    return {name: value for name, value in {**fields, **known}.items() if value is not None}
-
-
-def _picture(photo: Photo, found: StoredCase) -> dict[str, Any]:
-    return {**photo.model_dump(mode="json"), "here": photo.attachment in found.here}
-
-
-def _view(view: View, cipher: FieldCipher, record_id: str) -> dict[str, str]:
+def _line(row: CaseRow, zone: tzinfo, today: date) -> dict[str, Any]:
+    is_over = row.state in (State.PASSED, State.REFUSED, State.CLOSED)
     return {
-        "role": view.role,
-        "reader": cipher.decrypt(view.reader_sealed, subject_id=record_id, field_name="approver"),
-        "reason": cipher.decrypt(view.reason_sealed, subject_id=record_id, field_name="view_reason"),
-        "viewed_at": view.viewed_at.isoformat(timespec="seconds"),
+        "record_id": row.case_id,
+        "kind": row.kind,
+        "reason": row.reason,
+        "terminal_id": row.terminal_id,
+        "subject_id": row.subject_id,
+        "operator": row.operator,
+        "opened": _written(row.asked_at, zone),
+        "due_on": row.due_on.isoformat(),
+        "late": not is_over and row.due_on < today,
+        "pictures": f"{row.pictures_here} of {row.pictures}",
+        "state": row.state,
+        "planned": None if row.planned_on is None else f"{row.planned_on} {row.planned_for}",
+        "flags": row.flags,
     }
+
+
+def _written(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"

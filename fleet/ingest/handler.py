@@ -31,6 +31,8 @@ from fleet.admission import (
     supersedes,
 )
 from fleet.benefits.i_am_here import open_cases
+from fleet.cases.files import delete_files
+from fleet.cases.opening import Office, open_missing, take_in
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
@@ -123,6 +125,7 @@ class Handler:
         self._pictures = pictures
         self._clock = clock
         self._rosters = RosterIssuer(fleet_id, keys, key_domain=key_domain)
+        self._office = Office(keys.cipher, self._zone)
 
     def handle(self, messages: Sequence[Inbound]) -> list[Outbound]:
         """Take in a batch and return the answers to it.
@@ -286,7 +289,10 @@ class Handler:
             return self._staff(connection, wanted, self._clock(), anew=anew)
 
     def clean(self) -> None:
-        """Do what time alone asks for: delete what is over, go over to the rule packs of the day.
+        """Do what time alone asks for.
+
+        Pictures, files and features whose time is over are deleted, the rule packs of the day are gone over to, and records that ask for
+        a case and have none (they were here before there were cases) get one.
 
         Raises:
             DatabaseUnavailable: as any transaction.
@@ -296,9 +302,13 @@ class Handler:
             pictures = cases.delete_pictures(
                 connection, closed_before=now - rules.kept, unclaimed_before=now - rules.unclaimed
             )
+            files = delete_files(connection, over_before=now - rules.kept, now=now)
             features = made.forget_unclaimed(connection, received_before=now - UNCLAIMED)
-        if pictures or features:
-            logger.info("deleted pictures=%d features=%d", pictures, features)
+        if pictures or files or features:
+            logger.info("deleted pictures=%d files=%d features=%d", pictures, files, features)
+        accepted = self._settling.accept_simulated
+        if opened := open_missing(self._database, self._office, accept_simulated=accepted, clock=self._clock):
+            logger.info("cases put in order cases=%d", opened)
         for timer in self._timers:
             if done := timer():
                 logger.info("time is over for %s", " ".join(f"{table}={rows}" for table, rows in done.items()))
@@ -340,6 +350,15 @@ class Handler:
             for message in messages:
                 batch.take(message, forced)
             batch.finish()
+            take_in(
+                connection,
+                self._office,
+                records=batch.fresh_records,
+                pictures=batch.fresh_pictures,
+                subjects=sorted(batch.projected),
+                accept_simulated=self._settling.accept_simulated,
+                now=now,
+            )
             answers: list[Outbound] = []
             for terminal_id, have in batch.roster_requests.items():
                 terminal = batch.terminals[terminal_id]
@@ -438,6 +457,9 @@ class _Batch:
     ) -> None:
         self.verdicts: dict[str, list[ReceiptItem]] = {}
         self.roster_requests: dict[str, int] = {}
+        self.fresh_records: list[str] = []
+        self.fresh_pictures: list[tuple[str, str]] = []
+        self.projected: set[str] = set()
         self._connection = connection
         self._fleet_id = fleet_id
         self._settling = settling
@@ -560,6 +582,8 @@ class _Batch:
             logger.warning(
                 "a pass contradicts a report, stops frozen subject=%s case=%s", case.subject_id, case.case_id
             )
+        self.fresh_records += [item.link.record_id for item in fresh if not isinstance(item.link, TerminalEvent)]
+        self.projected |= who
 
     def _settle(self, fresh: list[AdmittedLink], who: set[str]) -> None:
         """Keep the references that the fresh links brought, and look again at the subjects whose references hang on these links."""
@@ -617,6 +641,7 @@ class _Batch:
                 return
         arrived = Arrived(name, sha256, message.payload, message.received_at)
         cases.add_picture(self._connection, arrived)
+        self.fresh_pictures.append((name, sha256))
         self._answer(name, sha256, Verdict.STORED)
 
     def _take_link(self, terminal: StoredTerminal, message: Inbound) -> None:

@@ -9,26 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.names import SealedName
-from protocol.cases import CaseRecord, PhotoRole
-
-
-@dataclass(frozen=True, slots=True)
-class CaseLine:
-    """One case, in a list."""
-
-    record_id: str
-    kind: str
-    terminal_id: str
-    subject_id: str | None
-    reason: str
-    operator: str
-    event_at: datetime
-    received_at: datetime
-    closed_at: datetime | None
-    photos: int
-    pictures: int
-    """How many of the photographs are here."""
-    flags: list[str]
+from protocol.cases import CaseRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,32 +140,6 @@ def delete_pictures(connection: Connection, *, closed_before: datetime, unclaime
     ).rowcount
 
 
-def close_case(connection: Connection, record_id: str, *, now: datetime) -> bool:
-    """Mark a case closed; return False if there is no open one of this id."""
-    found = connection.execute(
-        text("UPDATE case_records SET closed_at = :now WHERE record_id = :id AND closed_at IS NULL RETURNING 1"),
-        {"id": record_id, "now": now},
-    )
-    return found.scalar_one_or_none() is not None
-
-
-def case_lines(connection: Connection, *, limit: int, is_open_only: bool = False) -> list[CaseLine]:
-    """Return the newest cases by arrival."""
-    rows = connection.execute(
-        text(
-            "SELECT c.record_id, c.kind, c.terminal_id, c.subject_id, c.payload ->> 'reason' AS reason,"
-            " c.payload ->> 'operator' AS operator, c.event_at, c.received_at, c.closed_at,"
-            " (SELECT count(*) FROM case_photos p WHERE p.record_id = c.record_id) AS photos,"
-            " (SELECT count(*) FROM case_photos p JOIN attachments a USING (terminal_id, sha256)"
-            "  WHERE p.record_id = c.record_id) AS pictures, c.flags"
-            " FROM case_records c WHERE NOT :open OR c.closed_at IS NULL"
-            " ORDER BY c.received_at DESC, c.record_id LIMIT :limit"
-        ),
-        {"limit": limit, "open": is_open_only},
-    )
-    return [CaseLine(*row) for row in rows]
-
-
 def find_case(connection: Connection, record_id: str) -> StoredCase | None:
     """Return one case."""
     row = connection.execute(
@@ -207,7 +162,7 @@ def find_case(connection: Connection, record_id: str) -> StoredCase | None:
 def note_view(
     connection: Connection,
     record_id: str,
-    role: PhotoRole,
+    role: str,
     sha256: str,
     *,
     reader: SealedName,
@@ -222,7 +177,7 @@ def note_view(
         ),
         {
             "record": record_id,
-            "role": role.value,
+            "role": role,
             "sha256": sha256,
             "reader": reader.sealed,
             "hash": reader.digest,

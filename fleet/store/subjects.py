@@ -102,6 +102,22 @@ def save_subject(connection: Connection, subject: StoredSubject, *, now: datetim
     )
 
 
+def save_phone(connection: Connection, subject_id: str, phone_sealed: bytes) -> None:
+    """Store a subject's telephone number, encrypted as field `phone`."""
+    connection.execute(
+        text("UPDATE subjects SET phone_sealed = :phone WHERE subject_id = :id"),
+        {"id": subject_id, "phone": phone_sealed},
+    )
+
+
+def phone_of(connection: Connection, subject_id: str) -> bytes | None:
+    """Return a subject's telephone number, encrypted as field `phone`; None where none is known."""
+    found = connection.execute(
+        text("SELECT phone_sealed FROM subjects WHERE subject_id = :id"), {"id": subject_id}
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
 def benefits_of(connection: Connection, subject_ids: Sequence[str]) -> dict[str, dict[str, Benefit]]:
     """Return benefits by subject and scheme."""
     rows = connection.execute(
@@ -148,13 +164,6 @@ def phones_of(connection: Connection, subject_ids: Sequence[str]) -> dict[str, b
         {"ids": list(subject_ids)},
     )
     return {row.subject_id: bytes(row.phone_sealed) for row in rows}
-
-
-def save_phone(connection: Connection, subject_id: str, sealed: bytes) -> None:
-    """Store somebody's telephone number."""
-    connection.execute(
-        text("UPDATE subjects SET phone_sealed = :sealed WHERE subject_id = :id"), {"sealed": sealed, "id": subject_id}
-    )
 
 
 def add_reference(

@@ -222,12 +222,9 @@ def tell(connection: Connection, event: WebhookEvent, subject_id: str, data: Map
     return len(wanting)
 
 
-def tell_case_answered(connection: Connection, record_id: str) -> int:
+def tell_case_answered(connection: Connection, case_id: str, subject_id: str | None) -> int:
     """Write messages that a case was decided, if it is about somebody known; return how many."""
-    subject_id = connection.execute(
-        text("SELECT subject_id FROM case_records WHERE record_id = :id"), {"id": record_id}
-    ).scalar_one_or_none()
-    return 0 if subject_id is None else tell(connection, WebhookEvent.CASE_ANSWERED, subject_id, {"case_id": record_id})
+    return 0 if subject_id is None else tell(connection, WebhookEvent.CASE_ANSWERED, subject_id, {"case_id": case_id})
 
 
 def claim_due(connection: Connection, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:

@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from fleet.app import picture_rules
+from fleet.cases.deciding import close
+from fleet.cases.machine import NotAllowed
+from fleet.cases.opening import Office
 from fleet.cases.pictures import open_picture, save_picture
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.ingest.handler import Inbound
 from fleet.store import cases, terminals
+from fleet.store.case_lists import Wanted, rows_of
 from protocol.cases import Photo, PhotoRole
 from protocol.envelope import seal, sha256_of
 from protocol.topics import Kind
@@ -85,7 +89,8 @@ def test_case_and_pictures_find_one_another_in_whatever_order_they_arrive(
             assert found.here == {sha256_of(one) for one in sealed}
             assert cases.unclaimed_bytes(connection, terminal.terminal_id) == 0
     with office.database.begin() as connection:
-        assert [(line.pictures, line.photos) for line in cases.case_lines(connection, limit=10)] == [(2, 2)] * 6
+        rows = rows_of(connection, Wanted(), limit=10)
+    assert [(row.pictures_here, row.pictures) for row in rows] == [(2, 2)] * 6
 
 
 def test_a_picture_of_another_terminal_is_not_the_cases(
@@ -180,8 +185,9 @@ def test_pictures_are_deleted_some_time_after_the_case_is_closed(office: Any, te
     assert left_after(13) == 2
     assert left_after(14) == 1
     assert left_after(400) == 1
-    with office.database.begin() as connection:
-        assert cases.close_case(connection, case_id, now=office.now)
-        assert not cases.close_case(connection, case_id, now=office.now)
+    desk = Office(office.keys.cipher, office.settings.zone())
+    close(office.database, desk, case_id, by="Li Na", reason="withdrawn", now=office.now)
+    with pytest.raises(NotAllowed, match="closed already"):
+        close(office.database, desk, case_id, by="Li Na", reason="withdrawn", now=office.now)
     assert left_after(489) == 1
     assert left_after(490) == 0

@@ -178,7 +178,7 @@ def test_a_decided_case_is_told_and_one_about_nobody_known_is_not(
             ("stored", None)
         ]
         with office.database.begin() as connection:
-            tell_case_answered(connection, record_id)
+            tell_case_answered(connection, record_id, claim.subject_id)
     while courier.deliver_due():
         pass
     assert receiver.told() == [{"type": "case.answered", "data": {"subject_id": subject_id, "case_id": "1" * 32}}]

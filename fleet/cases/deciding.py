@@ -1,0 +1,177 @@
+"""Reviews and decisions, and what a decision does: an act that certifies, data that change, an answer to the person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from fleet.audit.log import note as note_audit
+from fleet.cases import history
+from fleet.cases.catalogue import catalogue
+from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict
+from fleet.cases.opening import Office
+from fleet.clock import day_of
+from fleet.errors import Refused
+from fleet.status.projection import project
+from fleet.store import case_events, subjects
+from fleet.store.acts import NewAct, add_acts
+from fleet.store.database import Database
+from fleet.store.records import record_of
+from fleet.store.webhooks import tell_case_answered
+from protocol.rules.acts import ActKind, Channel
+
+CERTIFYING: Mapping[Kind, ActKind] = {
+    # The session itself was live; two persons say what the machine could not (R6-1, R6-2).
+    Kind.APPEAL: ActKind.LIVE,
+    Kind.SPECIAL: ActKind.SPECIAL,
+    Kind.REMOTE_FORM: ActKind.SPECIAL,
+    Kind.HOME_VISIT: ActKind.SPECIAL,
+}
+"""Kinds of case that certify when two persons pass them. No other does: a photograph cannot tell the living from the dead (R1-19), a proxy
+acts for somebody who was not seen (R4-19)."""
+CLOSINGS = ("finished", "withdrawn", "mistake")
+"""Why somebody closes a case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One reviewer's verdict as it is given."""
+
+    verdict: Verdict
+    reason: str
+    by: str
+    note: str | None = None
+
+
+def take_up(database: Database, office: Office, case_id: str, *, by: str, now: datetime) -> Case:
+    """Begin a person's review of a case: they are shown all of it next, which is written down here.
+
+    Raises:
+        NotFound: if there is no such case.
+        NotAllowed: if it cannot be reviewed now, or not by this person.
+    """
+    with database.begin() as connection:
+        case = history.locked(connection, case_id)
+        event = Event(Step.TAKEN_UP, now, by=history.person(office.cipher, by, case_id))
+        case = history.add(connection, office.cipher, case, event, name=by)
+        _note(connection, office, "case.taken_up", case_id, by, {"state": case.state.value}, now)
+    return case
+
+
+def decide(database: Database, office: Office, case_id: str, said: Said, *, now: datetime) -> Case:
+    """Take one reviewer's verdict; where it decides the case, do what follows in the same transaction.
+
+    Raises:
+        NotFound: if there is no such case.
+        NotAllowed: if the machine does not allow it.
+        Refused: if the reason is none of this verdict and kind, or what is to be certified is not known.
+    """
+    with database.begin() as connection:
+        case = history.locked(connection, case_id)
+        reason = catalogue().reason(said.reason, case.kind, said.verdict)
+        if said.verdict is Verdict.PASSED:
+            _check_passable(connection, case, office, now)
+        event = Event(
+            Step.VERDICT,
+            now,
+            by=history.person(office.cipher, said.by, case_id),
+            verdict=said.verdict,
+            reason=reason.code,
+            ways=reason.ways,
+        )
+        case = history.add(connection, office.cipher, case, event, name=said.by, note=said.note)
+        if case.state is State.PASSED:
+            _carry_out(connection, office, case, now=now)
+        if case.state in (State.PASSED, State.REFUSED):
+            tell_case_answered(connection, case_id, case.subject_id)
+        detail = {
+            "kind": case.kind.value,
+            "verdict": said.verdict.value,
+            "reason": reason.code,
+            "state": case.state.value,
+        }
+        _note(connection, office, "case.decided", case_id, said.by, detail, now)
+    return case
+
+
+def close(database: Database, office: Office, case_id: str, *, by: str, reason: str, now: datetime) -> Case:
+    """Close a case: one that was decided and answered, or one that needs no decision.
+
+    Raises:
+        NotFound: if there is no such case.
+        NotAllowed: if it is closed.
+        Refused: if the reason is none.
+    """
+    if reason not in CLOSINGS:
+        raise Refused(f"reason: one of {', '.join(CLOSINGS)} expected")
+    with database.begin() as connection:
+        case = history.locked(connection, case_id)
+        event = Event(Step.CLOSED, now, by=history.person(office.cipher, by, case_id), reason=reason)
+        case = history.add(connection, office.cipher, case, event, name=by)
+        _note(connection, office, "case.closed", case_id, by, {"reason": reason}, now)
+    return case
+
+
+def _check_passable(connection: Connection, case: Case, office: Office, now: datetime) -> None:
+    if case.kind not in CERTIFYING:
+        return
+    if case.subject_id is None:
+        raise Refused(f"case {case.case_id}: nobody known here is meant; import the person, then `cases rebuild`")
+    if case.kind is Kind.APPEAL and case_events.is_chain_broken(connection, [each.record_id for each in case.sources]):
+        raise Refused(
+            f"case {case.case_id}: the chain of its terminal is broken at this record; look at the terminal first"
+        )
+    if case.kind in (Kind.REMOTE_FORM, Kind.HOME_VISIT) and case.sampled_at is None:
+        raise Refused(f"case {case.case_id}: on which day was the person seen? Add the form with --on DAY")
+    written = case.facts.get("newspaper_date")
+    if written is not None and written > day_of(now, office.zone).isoformat():
+        raise Refused(f"case {case.case_id}: the newspaper is of {written}, which is still to come")
+
+
+def _carry_out(connection: Connection, office: Office, case: Case, *, now: datetime) -> None:
+    if case.kind in CERTIFYING and case.subject_id is not None:
+        act = NewAct(
+            case.subject_id, CERTIFYING[case.kind], channel_of(connection, case), case.sample_at, "case", case.case_id
+        )
+        changed = add_acts(connection, [act], now=now)
+        project(connection, sorted(changed), zone=office.zone, today=day_of(now, office.zone))
+    if case.kind is Kind.WRONG_DATA and case.facts.get("field") == "phone" and case.subject_id is not None:
+        _save_phone(connection, office, case)
+
+
+def channel_of(connection: Connection, case: Case) -> Channel:
+    """Return the way by which what a case certifies came."""
+    if case.kind is Kind.SPECIAL:
+        return Channel.PHOTOGRAPHS
+    if case.kind is Kind.HOME_VISIT:
+        return Channel.HOME_VISIT
+    if case.kind is Kind.REMOTE_FORM:
+        return catalogue().body(case.facts["body"]).channel
+    record = None if case.first.record_id is None else record_of(connection, case.first.record_id)
+    return Channel.TERMINAL if record is None or record.visit is None else Channel.HOME_VISIT
+
+
+def _save_phone(connection: Connection, office: Office, case: Case) -> None:
+    """Take over a telephone number that two persons confirmed (R8-14); it stands in the note of the opening."""
+    number = history.told(connection, office.cipher, case.case_id)[0].note
+    if number is not None and case.subject_id is not None:
+        sealed = office.cipher.encrypt(number, subject_id=case.subject_id, field_name="phone")
+        subjects.save_phone(connection, case.subject_id, sealed)
+
+
+def _note(
+    connection: Connection, office: Office, action: str, case_id: str, by: str, detail: Mapping[str, str], now: datetime
+) -> None:
+    note_audit(
+        connection,
+        office.cipher,
+        actor=by,
+        action=action,
+        object_kind="case",
+        object_id=case_id,
+        detail=detail,
+        now=now,
+    )

@@ -1,0 +1,106 @@
+"""What is handed in at the agency: special certification, the assistance form, a proxy, wrong data.
+
+Source: domain rules R1-18, R4-8, R4-13, R4-18 to R4-22, R8-14.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from sqlalchemy import Connection
+
+from fleet.cases.catalogue import catalogue
+from fleet.cases.machine import Kind
+from fleet.cases.opening import NewCase, Office, open_case
+from fleet.clock import day_of
+from fleet.errors import Refused
+from fleet.store import subjects
+
+AT_THE_DESK = (Kind.SPECIAL, Kind.REMOTE_FORM, Kind.PROXY, Kind.WRONG_DATA)
+"""Kinds that people open; visits have commands of their own, everything else opens by itself."""
+_OLDEST = timedelta(days=366)
+"""Nothing is taken in that is older: an act of then would be of an earlier cycle of every source (R2-5: twelve months)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks for at a desk or by post."""
+
+    kind: Kind
+    subject_id: str
+    reason: str
+    """Why, a code of the catalogue; for wrong data which field."""
+    body: str | None = None
+    """Who helped with an assistance form."""
+    seen_on: date | None = None
+    """The day of the newspaper, or on which the form was signed in the person's presence."""
+    note: str | None = None
+    """Free text; for a telephone number the number."""
+
+
+def open_request(connection: Connection, office: Office, asked: Request, *, by: str, now: datetime) -> str:
+    """Open the case of a request and return its id; what must be handed in with it is asked for then.
+
+    Raises:
+        Refused: with everything that is wrong with it.
+    """
+    known = catalogue()
+    if asked.kind not in AT_THE_DESK:
+        raise Refused(f"{asked.kind}: not opened by hand; one of {', '.join(AT_THE_DESK)} expected")
+    problems = [
+        *_reason_problems(asked),
+        *_day_problems(asked, day_of(now, office.zone)),
+        *_body_problems(connection, asked),
+    ]
+    if asked.kind is Kind.WRONG_DATA and asked.reason == "phone" and not asked.note:
+        problems.append("note: the telephone number expected")
+    if problems:
+        raise Refused("; ".join(problems))
+    facts: dict[str, str] = {"reason": asked.reason}
+    if asked.kind is Kind.WRONG_DATA:
+        facts = {"field": asked.reason}
+    if asked.body is not None:
+        facts["body"] = asked.body
+    sampled_at = None
+    if asked.seen_on is not None:
+        # Nobody knows the hour: noon is of the same day wherever the agency's clocks are set anew.
+        sampled_at = min(datetime.combine(asked.seen_on, time(12), office.zone), now)
+        facts["newspaper_date" if asked.kind is Kind.SPECIAL else "signed_on"] = asked.seen_on.isoformat()
+    needs = known.needs.get(asked.kind, ()) if asked.body is None else known.body(asked.body).needs
+    new = NewCase(asked.kind, asked.subject_id, now, facts=facts, needs=needs, sampled_at=sampled_at)
+    return open_case(connection, office, new, by=by, note=asked.note, now=now)
+
+
+def _reason_problems(asked: Request) -> list[str]:
+    fitting = catalogue().opened_for[asked.kind]
+    return [] if asked.reason in fitting else [f"reason: one of {', '.join(fitting)} expected"]
+
+
+def _day_problems(asked: Request, today: date) -> list[str]:
+    is_asked_for = asked.kind in (Kind.SPECIAL, Kind.REMOTE_FORM)
+    what = "the day of the newspaper" if asked.kind is Kind.SPECIAL else "the day on which the form was signed"
+    if asked.seen_on is None:
+        return [f"on: {what} expected"] if is_asked_for else []
+    if not is_asked_for:
+        return [f"on: {asked.kind} has no such day"]
+    if asked.seen_on > today:
+        return [f"on: {asked.seen_on} is still to come"]
+    if asked.seen_on < today - _OLDEST:
+        return [f"on: {asked.seen_on} is more than a year ago"]
+    return []
+
+
+def _body_problems(connection: Connection, asked: Request) -> list[str]:
+    known = catalogue()
+    if (asked.kind is Kind.REMOTE_FORM) != (asked.body is not None):
+        return [f"body: who helped, one of {', '.join(known.bodies)}, belongs to {Kind.REMOTE_FORM} and only there"]
+    if asked.body is None:
+        return []
+    if asked.body not in known.bodies:
+        return [f"body: one of {', '.join(known.bodies)} expected"]
+    if known.bodies[asked.body].is_for_injured_only:
+        benefits = subjects.benefits_of(connection, [asked.subject_id]).get(asked.subject_id, {})
+        if not any(known.is_injured_or_dependant(benefit.category) for benefit in benefits.values()):
+            return ["body: a certificate of the unit is enough for the work-injured and for dependants only (R4-21)"]
+    return []

@@ -1,0 +1,262 @@
+"""Visits at home: asked for, planned, listed for who makes them; and the file of special persons (R4-7, R4-14, R6-7, R6-9).
+
+A visit is done by a certified session on it, which closes the case by itself, or by a report that two persons pass like any other evidence.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from sqlalchemy import Connection
+
+from fleet.audit.log import note as note_audit
+from fleet.cases import history
+from fleet.cases.catalogue import LANGUAGES, catalogue, texts
+from fleet.cases.machine import Case, Event, Kind, Step
+from fleet.cases.opening import NewCase, Office, open_case
+from fleet.clock import day_of
+from fleet.errors import NotFound, Refused
+from fleet.store import case_events, special_persons
+from fleet.store.database import Database
+from fleet.store.special_persons import SpecialPerson
+from fleet.store.subjects import lock_subjects
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A cell that begins so is a formula to a spreadsheet. Source: OWASP, CSV injection."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRequest:
+    """Somebody who cannot come asks, or is asked for."""
+
+    subject_id: str
+    reason: str
+    place: str
+    """Where to go, as people say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One line of the list that a worker carries."""
+
+    day: date
+    worker: str
+    area: str
+    place: str
+    name: str
+    phone: str
+    reason: str
+    """A code of the catalogue."""
+    due_on: date
+
+    def __repr__(self) -> str:
+        return f"Visit({self.day}, {self.worker})"
+
+
+def request_visit(connection: Connection, office: Office, request: VisitRequest, *, by: str, now: datetime) -> str:
+    """Open a home visit; return its case.
+
+    Raises:
+        Refused: if the reason is none, one is open already, or a text cannot be taken.
+    """
+    _check_reason(request.reason)
+    lock_subjects(connection, [request.subject_id])
+    rows = case_events.cases_of(connection, request.subject_id)
+    is_open = [row for row in rows if row.kind == Kind.HOME_VISIT and row.decided_at is None and row.closed_at is None]
+    if is_open:
+        raise Refused(f"case {is_open[0].case_id}: a visit of this person is asked for already")
+    new = NewCase(
+        Kind.HOME_VISIT,
+        request.subject_id,
+        now,
+        facts={"reason": request.reason},
+        needs=catalogue().needs[Kind.HOME_VISIT],
+    )
+    return open_case(connection, office, new, by=by, note=request.place, now=now)
+
+
+def plan(database: Database, office: Office, case_id: str, *, day: date, worker: str, by: str, now: datetime) -> Case:
+    """Say on which day who makes a visit; an earlier plan no longer holds.
+
+    Raises:
+        NotFound: if there is no such case, or nobody and no terminal in service of this id.
+        NotAllowed: if it is no visit, or over.
+        Refused: if the day is past.
+    """
+    if day < day_of(now, office.zone):
+        raise Refused(f"day {day}: is past")
+    with database.begin() as connection:
+        if not special_persons.is_worker_or_terminal(connection, worker):
+            raise NotFound(f"{worker}: no operator and no terminal of this id is in service")
+        case = history.locked(connection, case_id)
+        event = Event(Step.PLANNED, now, by=history.person(office.cipher, by, case_id), day=day, worker=worker)
+        case = history.add(connection, office.cipher, case, event, name=by)
+        _note(connection, office, "visit.planned", "case", case_id, by, {"day": day.isoformat(), "worker": worker}, now)
+    return case
+
+
+def visits_of(connection: Connection, office: Office, *, worker: str, day: date, by: str, now: datetime) -> list[Visit]:
+    """Return the visits of a worker or terminal on a day, by area; who has the list is written down."""
+    found = []
+    for row in special_persons.planned_visits(connection, worker=worker, day=day):
+        case = history.read(connection, row.case_id)
+        opened = history.told(connection, office.cipher, row.case_id)[0]
+        found.append(
+            Visit(
+                row.planned_on,
+                row.planned_for,
+                row.area,
+                opened.note or "",
+                office.cipher.decrypt(row.name_sealed, subject_id=row.subject_id, field_name="name"),
+                ""
+                if row.phone_sealed is None
+                else office.cipher.decrypt(row.phone_sealed, subject_id=row.subject_id, field_name="phone"),
+                case.facts["reason"],
+                row.due_on,
+            )
+        )
+    detail = {"day": day.isoformat(), "visits": str(len(found))}
+    _note(connection, office, "visits.listed", "worker", worker, by, detail, now)
+    return sorted(found, key=lambda visit: (visit.area, visit.place, visit.due_on))
+
+
+def as_csv(visits: list[Visit], language: str) -> str:
+    """Return a list for a spreadsheet: with headings in a language of ours, safe to open."""
+    said = _texts(language)
+    words = said["visits"]
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow([words[name] for name in _COLUMNS])
+    for visit in visits:
+        writer.writerow([_safe(cell) for cell in _cells(visit, said["opened_for"])])
+    return out.getvalue()
+
+
+def as_html(visits: list[Visit], language: str) -> str:
+    """Return a list for printing, with a column in which the worker notes what was done."""
+    said = _texts(language)
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        files("fleet.cases").joinpath("visit_list.html").read_text(encoding="utf-8")
+    )
+    words = said["visits"]
+    return template.render(
+        language=language,
+        words=words,
+        headings=[words[name] for name in _COLUMNS],
+        rows=[_cells(visit, said["opened_for"]) for visit in visits],
+    )
+
+
+def mark(
+    connection: Connection,
+    office: Office,
+    request: VisitRequest,
+    *,
+    review_on: date,
+    by: str,
+    now: datetime,
+) -> None:
+    """Put somebody into the file of special persons, who are visited at home as a rule (R6-9).
+
+    Raises:
+        Refused: if the reason is none, or the day of review is not to come.
+    """
+    _check_reason(request.reason)
+    if review_on <= day_of(now, office.zone):
+        raise Refused(f"review {review_on}: a day to come expected")
+    place = history.checked_note(request.place)
+    sealed = office.cipher.encrypt(place, subject_id=request.subject_id, field_name="visit_place")
+    special_persons.mark(connection, SpecialPerson(request.subject_id, request.reason, sealed, review_on, now))
+    detail = {"reason": request.reason, "review_on": review_on.isoformat()}
+    _note(connection, office, "special_person.marked", "subject", request.subject_id, by, detail, now)
+
+
+def unmark(connection: Connection, office: Office, subject_id: str, *, by: str, now: datetime) -> None:
+    """Take somebody out of the file.
+
+    Raises:
+        NotFound: if they are not in it.
+    """
+    if not special_persons.unmark(connection, subject_id):
+        raise NotFound(f"subject {subject_id}: not in the file of special persons")
+    _note(connection, office, "special_person.unmarked", "subject", subject_id, by, {}, now)
+
+
+def request_round(
+    database: Database, office: Office, *, until: date, areas: list[str] | None, by: str, now: datetime
+) -> list[str]:
+    """Ask for a visit to every special person who is to certify by a day and has none coming; return the cases (R6-9)."""
+    with database.begin() as connection:
+        people = special_persons.expected_by(connection, until, areas=areas)
+        # All of them before the first audit note.
+        lock_subjects(connection, [person.subject_id for person in people])
+        made = []
+        for person in sorted(people, key=lambda each: each.subject_id):
+            place = (
+                "-"
+                if person.place_sealed is None
+                else office.cipher.decrypt(person.place_sealed, subject_id=person.subject_id, field_name="visit_place")
+            )
+            request = VisitRequest(person.subject_id, "round", place)
+            made.append(request_visit(connection, office, request, by=by, now=now))
+    return made
+
+
+_COLUMNS = ("day", "who", "area", "place", "name", "phone", "reason", "due_on")
+
+
+def _cells(visit: Visit, reasons: Mapping[str, Any]) -> list[str]:
+    return [
+        visit.day.isoformat(),
+        visit.worker,
+        visit.area,
+        visit.place,
+        visit.name,
+        visit.phone,
+        str(reasons[visit.reason]),
+        visit.due_on.isoformat(),
+    ]
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _texts(language: str) -> Mapping[str, Mapping[str, Any]]:
+    if language not in LANGUAGES:
+        raise Refused(f"language: one of {', '.join(LANGUAGES)} expected")
+    return texts(language)
+
+
+def _check_reason(reason: str) -> None:
+    if reason not in catalogue().visit_reasons:
+        raise Refused(f"reason: one of {', '.join(catalogue().visit_reasons)} expected")
+
+
+def _note(
+    connection: Connection,
+    office: Office,
+    action: str,
+    object_kind: str,
+    object_id: str,
+    by: str,
+    detail: dict[str, str],
+    now: datetime,
+) -> None:
+    note_audit(
+        connection,
+        office.cipher,
+        actor=by,
+        action=action,
+        object_kind=object_kind,
+        object_id=object_id,
+        detail=detail,
+        now=now,
+    )
