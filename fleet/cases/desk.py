@@ -5,6 +5,7 @@ Source: domain rules R1-18, R4-8, R4-13, R4-18 to R4-22, R8-14.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -21,6 +22,10 @@ AT_THE_DESK = (Kind.SPECIAL, Kind.REMOTE_FORM, Kind.PROXY, Kind.WRONG_DATA)
 """Kinds that people open; visits have commands of their own, everything else opens by itself."""
 _OLDEST = timedelta(days=366)
 """Nothing is taken in that is older: an act of then would be of an earlier cycle of every source (R2-5: twelve months)."""
+
+
+_PHONE = re.compile(r"\+?[0-9](?:[ -]?[0-9]){4,14}")
+"""Source: ITU-T E.164, 6.2: at most 15 digits; short service numbers have five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,8 @@ def open_request(connection: Connection, office: Office, asked: Request, *, by: 
         *_day_problems(asked, day_of(now, office.zone)),
         *_body_problems(connection, asked),
     ]
-    if asked.kind is Kind.WRONG_DATA and asked.reason == "phone" and not asked.note:
-        problems.append("note: the telephone number expected")
+    if asked.kind is Kind.WRONG_DATA and asked.reason == "phone" and not _PHONE.fullmatch(asked.note or ""):
+        problems.append("note: a telephone number expected, with + before a country's")
     if problems:
         raise Refused("; ".join(problems))
     facts: dict[str, str] = {"reason": asked.reason}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import Connection
 
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
@@ -150,11 +151,7 @@ def add_file(
     """
     if sampled_at is not None and sampled_at > now:
         raise Refused("the day on which the person was seen is still to come")
-    sealed = seal(checked.content, reader=keys.sealing_key().public())
-    digest = keys.cipher.digest(checked.content.hex(), subject_id=case_id, field_name="case_file")
-    new = NewFile(
-        os.urandom(16).hex(), case_id, role.value, checked.media, len(checked.content), digest, checked.checks, sealed
-    )
+    new = _sealed_file(keys, case_id, role, checked)
     with database.begin() as connection:
         case = history.locked(connection, case_id)
         event = Event(
@@ -168,16 +165,7 @@ def add_file(
         case = history.add(connection, office.cipher, case, event, name=by)
         if not case_files.add_file(connection, new, now=now):
             raise Refused(f"case {case_id}: has this file as {role} already")
-        note_audit(
-            connection,
-            office.cipher,
-            actor=by,
-            action="case.evidence_added",
-            object_kind="case",
-            object_id=case_id,
-            detail={"role": role.value, "file_id": new.file_id},
-            now=now,
-        )
+        _note(connection, office, new, by, now)
     return case
 
 
@@ -189,6 +177,32 @@ def rules_of_case(database: Database, case_id: str) -> PhotoRules:
     """
     with database.begin() as connection:
         return pack_of_case(connection, history.read(connection, case_id).subject_id).photos
+
+
+def _sealed_file(keys: FleetKeys, case_id: str, role: Role, checked: Checked) -> NewFile:
+    return NewFile(
+        file_id=os.urandom(16).hex(),
+        case_id=case_id,
+        role=role.value,
+        media=checked.media,
+        file_bytes=len(checked.content),
+        content_hash=keys.cipher.digest(checked.content.hex(), subject_id=case_id, field_name="case_file"),
+        checks=checked.checks,
+        sealed=seal(checked.content, reader=keys.sealing_key().public()),
+    )
+
+
+def _note(connection: Connection, office: Office, new: NewFile, by: str, now: datetime) -> None:
+    note_audit(
+        connection,
+        office.cipher,
+        actor=by,
+        action="case.evidence_added",
+        object_kind="case",
+        object_id=new.case_id,
+        detail={"role": new.role, "file_id": new.file_id},
+        now=now,
+    )
 
 
 def _photo_checks(path: Path, content: bytes, rules: PhotoRules) -> list[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.clocks import pack_of_case
-from fleet.cases.machine import OVER, Case, Event, Kind, Source, State, Step
+from fleet.cases.machine import FLEET, OVER, Case, Event, Kind, Source, State, Step
 from fleet.clock import Clock, day_of
 from fleet.errors import Refused
 from fleet.keys import FieldCipher
@@ -73,20 +73,8 @@ def open_case(
     Raises:
         Refused: if name or note cannot be taken, or what it is about is still to come.
     """
-    if new.asked_at > now:
-        raise Refused("a case is about something that was, not about something to come: correct the day")
     case_id = case_id_of(new.kind, new.source) if new.source else os.urandom(16).hex()
-    event = Event(
-        Step.OPENED,
-        now,
-        by=history.person(office.cipher, by, case_id) if by else "",
-        kind=new.kind,
-        subject_id=new.subject_id,
-        source=Source(new.asked_at, _due_on(connection, office, new.subject_id, new.asked_at)),
-        needs=new.needs,
-        sampled_at=new.sampled_at,
-        facts=new.facts,
-    )
+    event = _opening(connection, office, new, case_id, by, now)
     made = history.begin(connection, office.cipher, case_id, event, name=by, note=note)
     if made is not None and by:
         note_audit(
@@ -179,10 +167,28 @@ def close_visited(connection: Connection, office: Office, subjects: Sequence[str
     return len(done)
 
 
+def _opening(
+    connection: Connection, office: Office, new: NewCase, case_id: str, by: str | None, now: datetime
+) -> Event:
+    if new.asked_at > now:
+        raise Refused("a case is about something that was, not about something to come: correct the day")
+    return Event(
+        Step.OPENED,
+        now,
+        by=history.person(office.cipher, by, case_id) if by else FLEET,
+        kind=new.kind,
+        subject_id=new.subject_id,
+        source=Source(new.asked_at, _due_on(connection, office, new.subject_id, new.asked_at)),
+        needs=new.needs,
+        sampled_at=new.sampled_at,
+        facts=new.facts,
+    )
+
+
 def _open_all(connection: Connection, office: Office, found: Sequence[Candidate], *, now: datetime) -> None:
     if not found:
         return
-    names = _operator_names(connection, office.cipher)
+    names = _operator_names(connection, office.cipher, {who for each in found for who in each.people})
     # In the order of their ids, in which everybody locks cases.
     for case_id, candidate in sorted(((_case_of(each), each) for each in found), key=lambda pair: pair[0]):
         _open_one(connection, office, case_id, candidate, names, now=now)
@@ -257,8 +263,9 @@ def _due_on(connection: Connection, office: Office, subject_id: str | None, aske
     return day_of(asked_at, office.zone) + timedelta(days=days)
 
 
-def _operator_names(connection: Connection, cipher: FieldCipher) -> dict[str, str]:
+def _operator_names(connection: Connection, cipher: FieldCipher, wanted: set[str]) -> dict[str, str]:
     return {
         each.operator_id: cipher.decrypt(each.name_sealed, subject_id=each.operator_id, field_name="operator")
         for each in operators.all_operators(connection)
+        if each.operator_id in wanted
     }

@@ -17,6 +17,7 @@ from fleet.store.database import Database
 from fleet.store.names import cleaned, seal_approver
 from protocol.envelope import unseal
 from protocol.errors import ProtocolError
+from protocol.keys import PrivateKey
 
 _JPEG = b"\xff\xd8\xff"
 """How every JPEG begins. Source: ITU-T T.81, B.1.1.3 (SOI, then the first byte of another marker)."""
@@ -74,20 +75,10 @@ def open_picture(
         )
     # Only now, with the ledger on the disk.
     with database.begin() as connection:
-        sealed = (
-            case_files.sealed_file(connection, found.digest)
-            if found.terminal_id is None
-            else cases.sealed_picture(connection, found.terminal_id, found.digest)
-        )
+        sealed = _sealed(connection, found)
     if sealed is None:
         raise NotFound(f"case {case_id}: its picture {role} was deleted")
-    try:
-        picture = unseal(sealed, key=key)
-    except ProtocolError as error:
-        raise FleetError(f"case {case_id}: picture {role} does not open with this fleet's sealing key") from error
-    if not picture.startswith(_JPEG) and (found.terminal_id is not None or not picture.startswith(_PDF)):
-        raise FleetError(f"case {case_id}: what was sealed as picture {role} is no JPEG")
-    return picture
+    return _opened(sealed, key, case_id, role, may_be_scan=found.terminal_id is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +89,22 @@ class _Found:
     """Digest of the attachment, or id of the file."""
     terminal_id: str | None
     """None for a file of the agency."""
+
+
+def _sealed(connection: Connection, found: _Found) -> bytes | None:
+    if found.terminal_id is None:
+        return case_files.sealed_file(connection, found.digest)
+    return cases.sealed_picture(connection, found.terminal_id, found.digest)
+
+
+def _opened(sealed: bytes, key: PrivateKey, case_id: str, role: str, *, may_be_scan: bool) -> bytes:
+    try:
+        picture = unseal(sealed, key=key)
+    except ProtocolError as error:
+        raise FleetError(f"case {case_id}: picture {role} does not open with this fleet's sealing key") from error
+    if not picture.startswith(_JPEG) and not (may_be_scan and picture.startswith(_PDF)):
+        raise FleetError(f"case {case_id}: what was sealed as picture {role} is no JPEG")
+    return picture
 
 
 def _find(connection: Connection, case_id: str, role: str) -> _Found:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
-from fleet.cases.machine import UNDER_REVIEW, Case, Step
+from fleet.cases.machine import UNDER_REVIEW, Case, Step, evidence_until
 from fleet.cases.opening import Office
 from fleet.keys import FieldCipher
 from fleet.store import case_files, cases
+from fleet.store.case_files import FileFacts
 from fleet.store.cases import StoredCase, View
 from fleet.store.records import record_of
 from protocol.explain import explain
@@ -32,11 +33,21 @@ class Look:
     views: list[dict[str, Any]]
 
 
-def look_at(connection: Connection, office: Office, case_id: str, *, by: str | None, now: datetime) -> Look:
+def look_at(
+    connection: Connection, office: Office, case_id: str, *, by: str | None, kept: timedelta, now: datetime
+) -> Look:
     """Return what is to be seen of a case.
 
     While it is in review nobody is shown what another reviewer said, so that two persons are two opinions. Names and notes are for those
     who say who they are, which is written down.
+
+    Args:
+        connection: where.
+        office: cipher and time zone.
+        case_id: which case.
+        by: who looks; None for somebody who is shown neither names nor notes.
+        kept: so long evidence is kept after a case is over.
+        now: when.
 
     Raises:
         NotFound: if there is none of this id.
@@ -44,20 +55,11 @@ def look_at(connection: Connection, office: Office, case_id: str, *, by: str | N
     case = history.read(connection, case_id)
     found = cases.find_case(connection, case_id)
     record = None if case.first.record_id is None else record_of(connection, case.first.record_id)
-    files = case_files.files_of(connection, case_id)
     pictures = [] if found is None else [_photo(photo, found) for photo in found.case.photos]
-    pictures += [
-        {
-            "role": file.role,
-            "media": file.media,
-            "image_bytes": file.file_bytes,
-            "checks": file.checks,
-            "here": file.deleted_at is None,
-            "added_at": file.added_at.isoformat(timespec="seconds"),
-        }
-        for file in files
-    ]
-    facts = {**_of_case(case), **_of_terminal(found), **_of_record(record)}
+    pictures += [_file(file) for file in case_files.files_of(connection, case_id)]
+    until = evidence_until(case, kept)
+    deleted = {} if until is None or not pictures else {"evidence_until": until.isoformat(timespec="seconds")}
+    facts = {**_of_case(case), **deleted, **_of_terminal(found), **_of_record(record)}
     look = Look(
         {name: value for name, value in facts.items() if value not in (None, "", [], {})},
         pictures,
@@ -65,17 +67,21 @@ def look_at(connection: Connection, office: Office, case_id: str, *, by: str | N
         [_view(view, office.cipher, case_id) for view in cases.views_of(connection, case_id)],
     )
     if by is not None:
-        note_audit(
-            connection,
-            office.cipher,
-            actor=by,
-            action="case.viewed",
-            object_kind="case",
-            object_id=case_id,
-            detail={"state": case.state.value},
-            now=now,
-        )
+        _note(connection, office, case, by, now)
     return look
+
+
+def _note(connection: Connection, office: Office, case: Case, by: str, now: datetime) -> None:
+    note_audit(
+        connection,
+        office.cipher,
+        actor=by,
+        action="case.viewed",
+        object_kind="case",
+        object_id=case.case_id,
+        detail={"state": case.state.value},
+        now=now,
+    )
 
 
 def _of_case(case: Case) -> dict[str, Any]:
@@ -140,6 +146,17 @@ def _of_record(record: CertificationRecord | None) -> dict[str, Any]:
 
 def _photo(photo: Any, found: StoredCase) -> dict[str, Any]:
     return {**photo.model_dump(mode="json"), "here": photo.attachment in found.here}
+
+
+def _file(file: FileFacts) -> dict[str, Any]:
+    return {
+        "role": file.role,
+        "media": file.media,
+        "image_bytes": file.file_bytes,
+        "checks": file.checks,
+        "here": file.deleted_at is None,
+        "added_at": file.added_at.isoformat(timespec="seconds"),
+    }
 
 
 def _step(told: history.Told, case: Case, *, with_words: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console as Terminal
 
-from fleet.app import Fleet
+from fleet.app import Fleet, picture_rules
 from fleet.cases import deciding, desk, history
 from fleet.cases import files as case_files
 from fleet.cases.answers import answers_for, letter
@@ -115,7 +115,7 @@ def review(case_id: CaseId, by: By, config: Config = CONFIG, as_json: AsJson = F
         office, now = _office(fleet), fleet.clock()
         deciding.take_up(fleet.database, office, case_id, by=by, now=now)
         with fleet.database.begin() as connection:
-            found = look_at(connection, office, case_id, by=by, now=now)
+            found = look_at(connection, office, case_id, by=by, kept=picture_rules(fleet.settings).kept, now=now)
     if as_json:
         print_json({**found.facts, "pictures": found.pictures, "views": found.views, "history": found.history})
     else:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
+from fleet.app import picture_rules
 from fleet.cases.deciding import close
 from fleet.cases.machine import Kind, State
 from fleet.cases.opening import Office
@@ -83,8 +84,9 @@ def show_case(
     """Show one case: what was recorded, the machine's checks of its pictures, its history, and who looked at pictures."""
     with opened(config) as fleet:
         office = Office(fleet.keys.cipher, fleet.settings.zone())
+        kept = picture_rules(fleet.settings).kept
         with fleet.database.begin() as connection:
-            found = look_at(connection, office, case_id, by=by, now=fleet.clock())
+            found = look_at(connection, office, case_id, by=by, kept=kept, now=fleet.clock())
     if as_json:
         print_json({**found.facts, "pictures": found.pictures, "views": found.views, "history": found.history})
         return

@@ -142,6 +142,7 @@ def test_a_special_certification_from_the_desk_to_the_letter(run: Callable[..., 
             assert "person_and_alive" not in json.dumps(seen["history"]), "the other's verdict is not shown"
     shown = told(run("cases", "show", case_id, "--by", "Li", "--json"))
     assert [step["note"] for step in shown["history"] if step["step"] == "verdict"] == ["by An", "by Bo"]
+    assert shown["evidence_until"] > shown["decided_at"]
     assert "by An" not in run("cases", "show", case_id).stdout, "notes are for those who say who they are"
 
     written = run("cases", "letter", case_id, "--language", "en", "--by", "Li").stdout
