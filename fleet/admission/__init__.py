@@ -32,6 +32,7 @@ from fleet.admission.judgement import MAX_UNCERTAIN_SPAN, ROSTER_VALIDITY, Judge
 from fleet.admission.moments import CLOCK_TOLERANCE, AnyLink, Bracket, bracket_of, moment_of
 from fleet.admission.operators import KnownOperator, KnownStaff, covers
 from fleet.admission.presence import KnownPresence, supersedes
+from fleet.admission.releases import ended_by_releases
 
 __all__ = [
     "CLOCK_TOLERANCE",
@@ -64,6 +65,7 @@ __all__ = [
     "chain_of",
     "conflicts",
     "covers",
+    "ended_by_releases",
     "judge",
     "judge_case",
     "judge_moment",

@@ -184,6 +184,26 @@ class RecoveryOpened:
     day: date
 
 
+class RecoveryOutcome(StrEnum):
+    """What came of a claim. Source: R7-10, R7-16."""
+
+    RETURNED = "returned"
+    """In full."""
+    LEGAL_ACTION = "legal_action"
+    """It was refused (R7-16)."""
+    DROPPED = "dropped"
+    """There was nothing to claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryClosed:
+    """What came of a recovery."""
+
+    recovery_id: str
+    outcome: RecoveryOutcome
+    day: date
+
+
 Event = (
     StopProposed
     | DataCompared
@@ -195,6 +215,7 @@ Event = (
     | Withdrawn
     | Restored
     | RecoveryOpened
+    | RecoveryClosed
 )
 KINDS: dict[str, type[Event]] = {
     "stop_proposed": StopProposed,
@@ -207,6 +228,7 @@ KINDS: dict[str, type[Event]] = {
     "withdrawn": Withdrawn,
     "restored": Restored,
     "recovery_opened": RecoveryOpened,
+    "recovery_closed": RecoveryClosed,
 }
 """What each kind is called where it is stored."""
 _NAMES = {kind: name for name, kind in KINDS.items()}

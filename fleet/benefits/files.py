@@ -120,6 +120,7 @@ def row_of(file: BenefitFile) -> FileRow:
         list(file.frozen_by),
         list(file.answered),
         len(file.recoveries),
+        list(file.open_recoveries),
         file.events,
     )
 

@@ -6,9 +6,9 @@ wrong. Whoever stores passes or reports calls `open_cases` in the same transacti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
 
 from sqlalchemy import Connection
 
@@ -23,12 +23,13 @@ from fleet.benefits.events import (
     Unfrozen,
     Withdrawn,
 )
-from fleet.benefits.files import carry_on, file_of, files_of
+from fleet.benefits.files import carry_on, confirmed_losses, file_of, files_of
 from fleet.benefits.machine import BenefitFile
+from fleet.benefits.months import Months, arrears
 from fleet.clock import day_of
 from fleet.errors import NotFound
 from fleet.keys import FieldCipher
-from fleet.status.projection import project
+from fleet.status.projection import Judging, project
 from fleet.store import benefits, i_am_here
 from fleet.store.approvals import NEEDED, approve
 from fleet.store.i_am_here import HereCase, Resolution
@@ -38,9 +39,9 @@ from protocol.rules.life import LifeEventKind
 
 BECAUSE = "i_am_here"
 """Why a stop is frozen, and who answers for a report that was put right."""
-Judging = Callable[[Connection, Sequence[str]], None]
-"""Judges all records of some subjects anew; may lock terminals first."""
 _KINDS = [kind.value for kind in CONTRADICTING]
+_BY_REPORT = frozenset({StopReason.DEATH, StopReason.MISSING, StopReason.SENTENCE})
+"""Reasons that fall with the reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Resolved:
     """So many persons must still say the same before it takes effect."""
     withdrawn: int
     """Reports taken back."""
+    paid_back: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
+    """By scheme of what was restored: the months that are paid back, each by its first day."""
 
 
 def open_cases(connection: Connection, subject_ids: Collection[str], *, now: datetime, zone: tzinfo) -> list[HereCase]:
@@ -104,6 +107,7 @@ def resolve(
         raise NotFound(f"subject {subject_id}: no pass that contradicts a report waits for a decision")
     given = approve(connection, cipher, f"{BECAUSE}.{resolution}", case.case_id, name=by, reason=why, now=now)
     withdrawn = 0
+    paid_back: dict[str, tuple[date, ...]] = {}
     if given >= NEEDED:
         if resolution == "alive":
             withdrawn = _put_right(connection, case, now=now, zone=zone)
@@ -111,7 +115,8 @@ def resolve(
         # Terminals are locked before subjects: judging comes before the files.
         look_again(connection, [subject_id], judging=judging, now=now, zone=zone)
         for scheme in benefits.schemes_of(connection, subject_id):
-            _go_on(connection, case, scheme, resolution, now=now, zone=zone)
+            if (months := _go_on(connection, case, scheme, resolution, now=now, zone=zone)) is not None:
+                paid_back[scheme] = months
     note(
         connection,
         cipher,
@@ -122,7 +127,7 @@ def resolve(
         detail={"case": case.case_id, "resolution": resolution, "place": given, "reports_withdrawn": withdrawn},
         now=now,
     )
-    return Resolved(case.case_id, NEEDED - given, withdrawn)
+    return Resolved(case.case_id, NEEDED - given, withdrawn, paid_back)
 
 
 def _put_right(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
@@ -159,21 +164,25 @@ def _lasts(stored: StoredLifeEvent, moment: datetime, zone: tzinfo) -> bool:
 
 def _go_on(
     connection: Connection, case: HereCase, scheme: str, resolution: Resolution, *, now: datetime, zone: tzinfo
-) -> None:
-    """Let the stops of a benefit go on, or take back those that came of the reports."""
+) -> tuple[date, ...] | None:
+    """Let the stops of a benefit go on, or take back those that came of the reports; return what is paid back of one that was restored."""
     today = day_of(now, zone)
     file = file_of(connection, case.subject_id, scheme)
     events: list[Event] = []
+    paid_back: tuple[date, ...] | None = None
     if case.case_id in file.frozen_by:
         events.append(Unfrozen(case.case_id, today))
     if resolution == "alive":
         stop = None if file.proposal is None else file.proposal.stop
-        if stop is not None and stop.reason is not StopReason.OVERDUE:
+        if stop is not None and stop.reason in _BY_REPORT:
             events.append(Withdrawn(stop.stop_id, BECAUSE, today))
             stop = None
         by = file.stopped_by
-        if stop is None and by is not None and file.stopped_from is not None and by.reason is not StopReason.OVERDUE:
+        if stop is None and by is not None and file.stopped_from is not None and by.reason in _BY_REPORT:
             month = max(first_of_month(today, 1), file.stopped_from)
             events.append(Restored(RestoreReason.ALIVE, case.case_id, month, today))
+            lost = confirmed_losses(connection, case.subject_id)
+            paid_back = arrears([Months(file.stopped_from, month)], month, lost)
     if events:
         carry_on(connection, file, [(event, None) for event in events], now=now)
+    return paid_back

@@ -24,6 +24,7 @@ from fleet.benefits.events import (
     DataCompared,
     Event,
     Frozen,
+    RecoveryClosed,
     RecoveryOpened,
     Restored,
     StepTaken,
@@ -95,6 +96,9 @@ class BenefitFile:
     answered: tuple[str, ...] = ()
     """Bases of stops that were withdrawn or restored: they are no reason for another."""
     recoveries: tuple[str, ...] = ()
+    """All that were opened."""
+    open_recoveries: tuple[str, ...] = ()
+    """Those of them of which nothing has come yet."""
     events: int = 0
     """How many made it what it is."""
 
@@ -258,7 +262,19 @@ def _recovery_opened(file: BenefitFile, event: RecoveryOpened) -> BenefitFile:
         raise NotAllowed("a recovery needs an id of its own")
     if event.months < 0:
         raise NotAllowed("months to recover: 0 or more expected")
-    return replace(file, recoveries=(*file.recoveries, event.recovery_id), events=file.events + 1)
+    return replace(
+        file,
+        recoveries=(*file.recoveries, event.recovery_id),
+        open_recoveries=(*file.open_recoveries, event.recovery_id),
+        events=file.events + 1,
+    )
+
+
+def _recovery_closed(file: BenefitFile, event: RecoveryClosed) -> BenefitFile:
+    if event.recovery_id not in file.open_recoveries:
+        raise NotAllowed(f"recovery {event.recovery_id}: none of this id is open for this benefit")
+    left = tuple(each for each in file.open_recoveries if each != event.recovery_id)
+    return replace(file, open_recoveries=left, events=file.events + 1)
 
 
 _TAKES: dict[type[Event], Callable[[BenefitFile, Any], BenefitFile]] = {
@@ -272,6 +288,7 @@ _TAKES: dict[type[Event], Callable[[BenefitFile, Any], BenefitFile]] = {
     Frozen: _frozen,
     Unfrozen: _unfrozen,
     RecoveryOpened: _recovery_opened,
+    RecoveryClosed: _recovery_closed,
 }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from fleet.admission import ended_by_releases
 from protocol.rules.days import add_months, first_of_month
 from protocol.rules.life import ENDING, SUSPENDING, LifeEvent, first_unpaid_month
 from protocol.rules.pack import Recovery
@@ -54,10 +55,11 @@ def month_of_stop(stop_day: date) -> date:
 def losses(events: Iterable[LifeEvent]) -> tuple[Months, ...]:
     """Return the months for which nobody is entitled by these life events, which must be confirmed ones.
 
-    Source: R7-7 to R7-9: from the month after the loss; for good after a death, up to the month in which any other loss ended.
+    Source: R7-7 to R7-9: from the month after the loss; for good after a death, up to the month in which any other loss ended. A release
+    ends a prison term.
     """
     found = []
-    for event in events:
+    for event in ended_by_releases(events):
         first = first_unpaid_month(event.since)
         if event.kind in ENDING:
             found.append(Months(first, None))

@@ -13,7 +13,7 @@ from datetime import date, datetime, tzinfo
 from sqlalchemy import Connection
 
 from fleet.audit.log import note
-from fleet.benefits.events import RecoveryOpened, RecoveryReason
+from fleet.benefits.events import RecoveryClosed, RecoveryOpened, RecoveryOutcome, RecoveryReason
 from fleet.benefits.files import carry_on, confirmed_losses, file_of, seal_text
 from fleet.benefits.machine import BenefitFile
 from fleet.benefits.months import mismatches, overpaid_months
@@ -92,6 +92,41 @@ def open_recovery(
         now=now,
     )
     return Recovery(event.recovery_id, overpaid, disagreeing)
+
+
+def close_recovery(
+    connection: Connection,
+    cipher: FieldCipher,
+    recovery_id: str,
+    *,
+    outcome: RecoveryOutcome,
+    by: str,
+    why: str,
+    now: datetime,
+    zone: tzinfo,
+) -> None:
+    """Say what came of a recovery: returned, taken to court, or dropped. Call it once in a transaction.
+
+    Raises:
+        NotFound: if none of this id is open.
+        Refused: if nothing is written.
+    """
+    found = benefits.find_recovery(connection, recovery_id)
+    if found is None:
+        raise NotFound(f"recovery {recovery_id}: none of this id is open")
+    file = file_of(connection, found.subject_id, found.scheme)
+    event = RecoveryClosed(recovery_id, outcome, day_of(now, zone))
+    carry_on(connection, file, [(event, seal_text(cipher, file.subject_id, why))], now=now)
+    note(
+        connection,
+        cipher,
+        actor=by,
+        action="benefit.recovery_closed",
+        object_kind="subject",
+        object_id=file.subject_id,
+        detail={"scheme": file.scheme, "recovery": recovery_id, "outcome": outcome.value},
+        now=now,
+    )
 
 
 def _overpaid(connection: Connection, file: BenefitFile, started: str | None, today: date) -> tuple[date, ...]:

@@ -11,13 +11,16 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from fleet.audit.log import note
-from fleet.benefits.i_am_here import Judging, look_again
+from fleet.benefits.i_am_here import look_again
 from fleet.benefits.months import is_claim_in_time
 from fleet.benefits.reports import ReportClocks, report_clocks
 from fleet.benefits.standing import status_of_person
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
+from fleet.status.projection import Judging
+from fleet.store.approvals import NEEDED, approve
+from fleet.store.i_am_here import open_case_of
 from fleet.store.life_events import (
     NewLifeEvent,
     StoredLifeEvent,
@@ -118,18 +121,23 @@ class ReportDesk:
         self._note(by, "life_event.reported", report.subject_id, detail)
         return Taken(added[0] if added else None, clocks, is_claim_late, opened)
 
-    def end(self, event_id: str, *, on: date, by: str) -> str:
-        """Say that a loss is over since a day: found, released, registered again; return the id under which it stands now.
+    def end(self, event_id: str, *, on: date, by: str, why: str) -> str | None:
+        """Say that a loss is over since a day: found, released, registered again.
+
+        Returns:
+            The id under which it stands now; None if a second person must say the same first, because it is confirmed.
 
         Raises:
             NotFound: if no report of this id stands.
-            Refused: if it is about a death, or the day cannot be.
+            Refused: if it is about a death, the day cannot be, a live pass contradicts it, or this person has said so already.
         """
         stored = self._standing(event_id)
         if stored.event.kind not in SUSPENDING:
             raise Refused(f"report {event_id}: a {stored.event.kind} is not over some day; withdraw it if it was wrong")
         if not stored.event.since < on <= self._today:
             raise Refused(f"report {event_id}: a day after {stored.event.since} and not after today expected")
+        if not self._is_agreed(stored, f"end.{on}", by=by, why=why):
+            return None
         withdraw_life_event(self._connection, event_id, now=self._now)
         new = NewLifeEvent(
             stored.subject_id,
@@ -147,16 +155,41 @@ class ReportDesk:
         self._note(by, "life_event.ended", stored.subject_id, {"event": event_id, "on": on.isoformat()})
         return next(iter(found))
 
-    def withdraw(self, event_id: str, *, by: str) -> None:
+    def withdraw(self, event_id: str, *, by: str, why: str) -> bool:
         """Take a report back: it was wrong.
+
+        Returns:
+            Whether it is; False if a second person must say the same first, because it is confirmed.
 
         Raises:
             NotFound: if no report of this id stands.
+            Refused: if a live pass contradicts it, or this person has said so already.
         """
         stored = self._standing(event_id)
+        if not self._is_agreed(stored, "withdraw", by=by, why=why):
+            return False
         withdraw_life_event(self._connection, event_id, now=self._now)
         self._look_again(stored.subject_id)
         self._note(by, "life_event.withdrawn", stored.subject_id, {"event": event_id})
+        return True
+
+    def _is_agreed(self, stored: StoredLifeEvent, what: str, *, by: str, why: str) -> bool:
+        """Return whether what is to become of a report is agreed; of a confirmed one that is not one person's word."""
+        if open_case_of(self._connection, stored.subject_id) is not None:
+            raise Refused(f"report {stored.event_id}: a live pass contradicts it; decide with `benefits i-am-here`")
+        given = approve(
+            self._connection,
+            self._cipher,
+            f"life_event.{what}",
+            stored.event_id,
+            name=by,
+            reason=why,
+            now=self._now,
+        )
+        if given >= NEEDED or not stored.confirmed:
+            return True
+        self._note(by, "life_event.approved", stored.subject_id, {"event": stored.event_id, "what": what})
+        return False
 
     def _standing(self, event_id: str) -> StoredLifeEvent:
         subject_id = subject_of_report(self._connection, event_id)

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console as Terminal
 
 from fleet.app import settling
-from fleet.benefits.events import RecoveryReason
+from fleet.benefits.events import RecoveryOutcome, RecoveryReason
 from fleet.benefits.i_am_here import resolve
 from fleet.benefits.months import fine_bounds
-from fleet.benefits.recovery import open_recovery
+from fleet.benefits.recovery import close_recovery, open_recovery
 from fleet.benefits.standing import status_of_person
 from fleet.clock import day_of
 from fleet.commands.benefits import By, Scheme, SubjectId, Why
@@ -58,12 +58,23 @@ def decide(
                 zone=fleet.settings.zone(),
             )
         if as_json:
-            print_json({"case_id": found.case_id, "approvals_missing": found.approvals_missing})
+            print_json(
+                {
+                    "case_id": found.case_id,
+                    "approvals_missing": found.approvals_missing,
+                    "paid_back": {
+                        scheme: [f"{month:%Y-%m}" for month in months] for scheme, months in found.paid_back.items()
+                    },
+                }
+            )
         elif found.approvals_missing:
             say(f"case {found.case_id}: noted; a second person must say the same")
         else:
             done = f"{found.withdrawn} reports taken back, the pass counts" if is_alive else "the stop can go on"
             say(f"case {found.case_id} is decided: {done}")
+            for scheme, months in found.paid_back.items():
+                said = ", ".join(f"{month:%Y-%m}" for month in months)
+                say(f"{scheme} is paid again; {len(months)} months are paid back: {said or 'none'}")
 
 
 def recover(
@@ -119,6 +130,29 @@ def recover(
             say(f"what disagrees: {', '.join(found.disagreeing)}")
         if fine is not None:
             say(f"a fine lies between {fine[0]} and {fine[1]}")
+
+
+def settle(
+    recovery_id: Annotated[str, typer.Argument(metavar="RECOVERY_ID", help="Id of the recovery.")],
+    outcome: Annotated[RecoveryOutcome, typer.Option("--outcome", help="returned, legal_action (refused) or dropped.")],
+    by: By,
+    reason: Why,
+    config: Config = CONFIG,
+) -> None:
+    """Say what came of a recovery."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            close_recovery(
+                connection,
+                fleet.keys.cipher,
+                recovery_id,
+                outcome=outcome,
+                by=by,
+                why=reason,
+                now=fleet.clock(),
+                zone=fleet.settings.zone(),
+            )
+        say(f"recovery {recovery_id} is closed: {outcome.value}")
 
 
 def _list(config: Config, *, as_json: bool) -> None:

@@ -19,7 +19,9 @@ from protocol.rules.life import LifeEventKind
 app = typer.Typer(help="Reports about people's lives, as families, units and villages make them.", no_args_is_help=True)
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
 EventId = Annotated[str, typer.Argument(metavar="REPORT_ID", help="Id of the report.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, recorded encrypted.")]
 _DAY = ["%Y-%m-%d"]
+_SECOND = "noted; the report is a confirmed one: a second person must say the same"
 
 
 class Source(StrEnum):
@@ -90,22 +92,23 @@ def over(
     event_id: EventId,
     on: Annotated[datetime, typer.Option("--on", formats=_DAY, help="The day on which it was over.")],
     by: By,
+    reason: Why,
     config: Config = CONFIG,
 ) -> None:
     """Say that somebody was found, released or registered again."""
     with opened(config) as fleet:
         with _desk(fleet) as desk:
-            new_id = desk.end(event_id, on=on.date(), by=by)
-        say(f"report {event_id} is over; it stands as {new_id}")
+            new_id = desk.end(event_id, on=on.date(), by=by, why=reason)
+        say(_SECOND if new_id is None else f"report {event_id} is over; it stands as {new_id}")
 
 
 @app.command("withdraw")
-def withdraw(event_id: EventId, by: By, config: Config = CONFIG) -> None:
+def withdraw(event_id: EventId, by: By, reason: Why, config: Config = CONFIG) -> None:
     """Take a report back that was wrong."""
     with opened(config) as fleet:
         with _desk(fleet) as desk:
-            desk.withdraw(event_id, by=by)
-        say(f"report {event_id} is withdrawn")
+            is_done = desk.withdraw(event_id, by=by, why=reason)
+        say(f"report {event_id} is withdrawn" if is_done else _SECOND)
 
 
 @contextmanager

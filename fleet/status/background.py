@@ -16,6 +16,7 @@ from fleet.admission import (
     KnownStaff,
     LifeEvent,
     bracket_of,
+    ended_by_releases,
     moment_of,
 )
 from fleet.store import policies, subjects
@@ -75,12 +76,12 @@ def _life_events(connection: Connection, subject_ids: set[str], zone: tzinfo) ->
     return {
         subject_id: tuple(
             LifeEvent(
-                stored.event.kind,
-                datetime.combine(stored.event.since, time(), zone),
-                None if stored.event.until is None else datetime.combine(stored.event.until, time(), zone),
+                event.kind,
+                datetime.combine(event.since, time(), zone),
+                None if event.until is None else datetime.combine(event.until, time(), zone),
             )
-            for stored in found
-            if stored.event.kind in CONTRADICTING
+            for event in ended_by_releases(stored.event for stored in found)
+            if event.kind in CONTRADICTING
         )
         for subject_id, found in life_events_of(connection, sorted(subject_ids)).items()
     }

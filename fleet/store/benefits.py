@@ -49,6 +49,7 @@ class FileRow:
     frozen_by: list[str]
     answered: list[str]
     recoveries: int
+    open_recoveries: list[str]
     events: int
 
 
@@ -142,6 +143,12 @@ def find_file(connection: Connection, stop_id: str) -> FileRow | None:
     return found[0] if found else None
 
 
+def find_recovery(connection: Connection, recovery_id: str) -> FileRow | None:
+    """Return the file with an open recovery."""
+    found = _files(connection, "WHERE open_recoveries @> ARRAY[CAST(:id AS text)]", {"id": recovery_id})
+    return found[0] if found else None
+
+
 def files_in(connection: Connection, states: Sequence[str], *, limit: int) -> list[FileRow]:
     """Return files in these states, those that were proposed first first."""
     return _files(
@@ -213,9 +220,9 @@ def loss_reports(
     """
     rows = connection.execute(
         text(
-            "SELECT DISTINCT ON (e.subject_id, b.scheme) e.subject_id, b.scheme, e.event_id, e.kind, e.since"
+            "SELECT DISTINCT ON (e.subject_id, b.scheme) e.subject_id, b.scheme, e.event_id, e.kind, e.since"  # noqa: S608 - our own text
             " FROM life_events e JOIN benefits b USING (subject_id) LEFT JOIN benefit_files f USING (subject_id, scheme)"
-            " WHERE e.withdrawn_at IS NULL AND e.confirmed AND e.since <= :today AND (e.until IS NULL OR e.until > :today)"
+            f" WHERE e.withdrawn_at IS NULL AND e.confirmed AND e.since <= :today AND coalesce({_OVER} > :today, true)"
             " AND (f.subject_id IS NULL OR (f.frozen_by = '{}' AND NOT e.event_id = ANY(f.answered)"
             " AND ((e.kind = ANY(:ending) AND f.state IN ('paying', 'paused', 'pause_proposed'))"
             "  OR (e.kind = ANY(:suspending) AND f.state IN ('paying')))))"
@@ -237,10 +244,11 @@ def baseless(connection: Connection, *, today: date, limit: int) -> list[FileRow
     """Return files with a stop that is proposed for what no longer holds: the person came, or the report was withdrawn or is over."""
     return _files(
         connection,
-        "f WHERE state IN ('pause_proposed', 'end_proposed') AND ((reason = 'overdue' AND NOT EXISTS (SELECT 1 FROM obligations o"
+        "f WHERE state IN ('pause_proposed', 'end_proposed') AND ((reason = 'overdue' AND NOT EXISTS"  # noqa: S608 - our own text
+        " (SELECT 1 FROM obligations o"
         " WHERE o.subject_id = f.subject_id AND o.scheme = f.scheme AND o.stop_from <= :today))"
         " OR EXISTS (SELECT 1 FROM life_events e WHERE e.event_id = f.basis"
-        " AND (e.withdrawn_at IS NOT NULL OR e.until <= :today))) ORDER BY subject_id, scheme LIMIT :limit",
+        f" AND (e.withdrawn_at IS NOT NULL OR {_OVER} <= :today))) ORDER BY subject_id, scheme LIMIT :limit",
         {"today": today, "limit": limit},
     )
 
@@ -272,7 +280,8 @@ def report_holds(connection: Connection, event_id: str, *, today: date) -> bool 
     """Return whether a life event stands and is not over on a day; None if there is none of this id."""
     row = connection.execute(
         text(
-            "SELECT withdrawn_at IS NULL AND (until IS NULL OR until > :today) AS holds FROM life_events WHERE event_id = :id"
+            f"SELECT e.withdrawn_at IS NULL AND coalesce({_OVER} > :today, true) AS holds"  # noqa: S608 - our own text
+            " FROM life_events e WHERE e.event_id = :id"
         ),
         {"id": event_id, "today": today},
     ).one_or_none()
@@ -299,6 +308,13 @@ def paused_before(connection: Connection, month: date, *, after: tuple[str, str]
         " ORDER BY subject_id, scheme LIMIT :limit",
         {"month": month, "subject": after[0], "scheme": after[1], "limit": limit},
     )
+
+
+# When a loss `e` was over: as `fleet.admission.releases` says it.
+_OVER = (
+    "coalesce(e.until, (SELECT min(l.since) FROM life_events l WHERE e.kind = 'sentence' AND l.subject_id = e.subject_id"
+    " AND l.kind = 'release' AND l.withdrawn_at IS NULL AND l.since > e.since))"
+)
 
 
 def _files(connection: Connection, where: str, values: dict[str, Any]) -> list[FileRow]:

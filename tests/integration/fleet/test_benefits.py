@@ -28,6 +28,7 @@ from fleet.benefits.guard import StopGuard
 from fleet.benefits.i_am_here import look_again
 from fleet.benefits.machine import BenefitFile, BenefitState, NotAllowed
 from fleet.benefits.recovery import open_recovery
+from fleet.benefits.reporting import ReportDesk
 from fleet.benefits.standing import status_of_person
 from fleet.errors import NotFound, Refused
 from fleet.status.projection import project
@@ -338,6 +339,46 @@ def test_r7_8_a_loss_for_a_time_is_a_pause_and_its_end_takes_it_back(desk: Desk)
     desk.restore(RestoreReason.LOSS_OVER)
     found = desk.restore(RestoreReason.LOSS_OVER, "Wang Fang")
     assert found.paid_back == (date(2018, 5, 1),)
+
+
+def test_r7_13_a_cancelled_register_entry_is_a_pause_until_it_is_put_right(desk: Desk) -> None:
+    desk.on("2018-05-20")
+    desk.report(LifeEventKind.REGISTER_CANCELLED, "2018-05-02")
+    assert desk.propose().losses == 1
+    proposal = desk.file.proposal
+    assert proposal is not None
+    assert (proposal.stop.reason, proposal.stop.effect) == (StopReason.REGISTER_CANCELLED, StopEffect.PAUSE)
+
+
+def test_r7_7_a_release_takes_back_what_the_sentence_proposed(desk: Desk) -> None:
+    desk.on("2018-05-20")
+    desk.report(LifeEventKind.SENTENCE, "2018-03-01")
+    assert desk.propose().losses == 1
+    stop_id = desk.stop_id
+    desk.ladder(stop_id)
+    desk.report(LifeEventKind.RELEASE, "2018-05-19")
+    with desk.guard() as guard, pytest.raises(NotAllowed, match="withdrawn or is over"):
+        guard.approve(stop_id, by="Li Na", why="in prison")
+    assert desk.propose() == due.Proposed(0, 0, 1, 0)
+
+
+def test_a_confirmed_report_is_not_taken_back_by_one_person(desk: Desk) -> None:
+    desk.on("2018-05-20")
+    event_id = desk.report(LifeEventKind.DEATH, "2018-05-03")
+
+    def withdraw(by: str) -> bool:
+        with desk.office.database.begin() as connection:
+            reports = ReportDesk(
+                connection, desk.office.keys.cipher, judging=desk.judging, now=desk.office.now, zone=desk.zone
+            )
+            return reports.withdraw(event_id, by=by, why="another person")
+
+    assert not withdraw("Li Na")
+    assert desk.propose().losses == 1
+    with pytest.raises(Refused, match="second person"):
+        withdraw("li na")
+    assert withdraw("Wang Fang")
+    assert desk.propose().withdrawn == 1
 
 
 def test_r7_10_r7_12_what_was_paid_after_a_death_that_was_told_late_is_claimed_back(desk: Desk) -> None:

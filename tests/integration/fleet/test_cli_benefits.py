@@ -175,6 +175,8 @@ def test_i_am_here_from_report_to_decision(program: Program, make_fleet_terminal
     shown = program.told("benefits", "show", program.subject_id)
     assert (shown["open_cases"], shown["benefits"][0]["frozen"]) == (1, True)
 
+    withdraw = ("life", "withdraw", taken["report_id"], *BY, *WHY)
+    assert "decide with `benefits i-am-here`" in program.refused(*withdraw)
     alive = ("benefits", "i-am-here", program.subject_id, "--alive", "--reason", "came to the counter")
     assert program.told(*alive, *BY)["approvals_missing"] == 1
     assert "second person" in program.refused(*alive, *BY)
@@ -182,6 +184,7 @@ def test_i_am_here_from_report_to_decision(program: Program, make_fleet_terminal
     shown = program.told("benefits", "show", program.subject_id)
     assert (shown["state"], shown["open_cases"], shown["benefits"][0]["frozen"]) == ("certified", 0, False)
     assert program.told("benefits", "i-am-here") == {"cases": []}
+    assert "none of this id stands" in program.refused("life", "withdraw", taken["report_id"], *BY, *WHY)
     kinds = [entry["kind"] for entry in program.told("history", program.subject_id, *BY)["entries"]]
     assert {"life_event", "life_event_withdrawn", "i_am_here", "i_am_here_decided", "approval.i_am_here.alive"} <= set(
         kinds
@@ -193,11 +196,11 @@ def test_a_loss_that_is_over_or_was_wrong(program: Program) -> None:
     taken = program.told(*report, "--reported-on", "2026-01-06", *BY)
     assert (taken["family_late_days"], taken["unit_late_days"]) == (0, None)
     report_id = taken["report_id"]
-    assert "a day after 2026-01-05" in program.refused("life", "over", report_id, "--on", "2026-01-05", *BY)
-    found = program.done("life", "over", report_id, "--on", "2026-02-03", *BY).stderr
+    assert "a day after 2026-01-05" in program.refused("life", "over", report_id, "--on", "2026-01-05", *BY, *WHY)
+    found = program.done("life", "over", report_id, "--on", "2026-02-03", *BY, *WHY).stderr
     new_id = found.split()[-1]
-    assert "none of this id stands" in program.refused("life", "withdraw", report_id, *BY)
-    program.done("life", "withdraw", new_id, *BY)
+    assert "none of this id stands" in program.refused("life", "withdraw", report_id, *BY, *WHY)
+    program.done("life", "withdraw", new_id, *BY, *WHY)
     assert program.actions()[-3:] == ["life_event.reported", "life_event.ended", "life_event.withdrawn"]
 
 
@@ -239,6 +242,18 @@ def test_r7_18_a_false_claim_shows_the_range_of_the_fine(program: Program) -> No
     assert program.run(*recover, "--because", "mismatch", "--declared", "birth_date").exit_code == 2
     mismatch = program.told(*recover, "--because", "mismatch", "--declared", "birth_date=1941-01-01")
     assert mismatch["fields"] == ["birth_date"]
+    settle = (
+        "benefits",
+        "settle",
+        mismatch["recovery_id"],
+        "--outcome",
+        "legal_action",
+        *BY,
+        "--reason",
+        "refused to pay",
+    )
+    assert "is closed: legal_action" in program.done(*settle).stderr
+    assert "none of this id is open" in program.refused(*settle)
 
 
 def test_a_stop_by_hand_is_compared_frozen_and_withdrawn(program: Program) -> None:

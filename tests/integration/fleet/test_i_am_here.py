@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fleet.benefits.due import propose_due_stops
+from fleet.benefits.events import LADDER, StepOutcome
 from fleet.benefits.files import file_of
 from fleet.benefits.guard import StopGuard
 from fleet.benefits.i_am_here import Resolved, look_again, resolve
@@ -44,6 +47,12 @@ def report(
         said = NewLifeEvent(subject_id, kind, since, until, source, f"{kind}-{since}", confirmed)
         add_life_events(connection, [said], now=office.now)
         look_again(connection, [subject_id], judging=judging(office), now=office.now, zone=office.settings.zone())
+
+
+@contextmanager
+def guard(office: Any) -> Iterator[StopGuard]:
+    with office.database.begin() as connection:
+        yield StopGuard(connection, office.keys.cipher, now=office.now, zone=office.settings.zone())
 
 
 def judging(office: Any) -> Any:
@@ -134,6 +143,29 @@ def test_alive_by_two_persons_makes_the_pass_count_and_takes_the_stop_back(
     assert file(office, subject_id).state is BenefitState.PAYING
     with pytest.raises(NotFound, match="waits for a decision"):
         decide(office, subject_id, "alive", "Li Na")
+
+
+def test_r7_5_a_benefit_that_ended_by_a_wrong_report_is_restored_with_its_months(
+    office: Any, terminal: Any, person: dict[str, str]
+) -> None:
+    subject_id = person["subject_id"]
+    report(office, subject_id, since=date(2026, 8, 10))
+    propose(office)
+    stop_id = file(office, subject_id).proposal.stop.stop_id
+    today = date(2026, 11, 20)
+    for step in LADDER:
+        with guard(office) as at_work:
+            at_work.record_step(stop_id, step, StepOutcome.NOT_REACHED, day=today, by="Li Na", proof="note")
+    for name in ("Li Na", "Wang Fang"):
+        with guard(office) as at_work:
+            at_work.approve(stop_id, by=name, why="dead by the register")
+    with guard(office) as at_work:
+        assert at_work.carry_out(stop_id, by="Li Na", from_month=date(2026, 9, 1)).state is BenefitState.ENDED
+    office.send(terminal, terminal.next(**person))
+    assert file(office, subject_id).state is BenefitState.ENDED
+    found = both(office, subject_id, "alive")
+    assert found.paid_back == {"pension": (date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1))}
+    assert file(office, subject_id).state is BenefitState.PAYING
 
 
 def test_a_report_that_stands_lets_the_stop_go_on_and_the_pass_counts_for_nothing(

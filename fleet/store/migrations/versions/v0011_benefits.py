@@ -60,9 +60,12 @@ CREATE TABLE benefit_files (
     frozen_by text[] NOT NULL,
     answered text[] NOT NULL,
     recoveries smallint NOT NULL,
+    open_recoveries text[] NOT NULL,
     events integer NOT NULL,
     PRIMARY KEY (subject_id, scheme)
 );
+CREATE INDEX benefit_files_by_stop ON benefit_files (stop_id) WHERE stop_id IS NOT NULL;
+CREATE INDEX benefit_files_by_recovery ON benefit_files USING gin (open_recoveries);
 CREATE INDEX benefit_files_by_state ON benefit_files (state) WHERE state <> 'paying';
 
 -- A live pass of somebody reported dead, missing or imprisoned: a person decides which of the two is wrong.

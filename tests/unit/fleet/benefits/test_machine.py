@@ -18,7 +18,9 @@ from fleet.benefits.events import (
     Event,
     Frozen,
     LadderStep,
+    RecoveryClosed,
     RecoveryOpened,
+    RecoveryOutcome,
     RecoveryReason,
     Restored,
     RestoreReason,
@@ -191,6 +193,7 @@ def test_a_restoration_can_happen_while_a_case_is_open() -> None:
         (EMPTY, Frozen("", "why", DAY), "only a case"),
         (EMPTY, RecoveryOpened("", RecoveryReason.OVERPAID, 1, DAY), "an id of its own"),
         (EMPTY, RecoveryOpened("r", RecoveryReason.OVERPAID, -1, DAY), "0 or more"),
+        (EMPTY, RecoveryClosed("r", RecoveryOutcome.RETURNED, DAY), "none of this id is open"),
         (advance(EMPTY, proposed()), proposed("b"), "proposed already"),
         (advance(EMPTY, proposed()), Withdrawn("a", " ", DAY), "needs its reason"),
         (advance(EMPTY, proposed()), DataCompared("a", False, "p", DAY - timedelta(days=1)), "too early"),
@@ -220,6 +223,16 @@ def test_r7_7_a_paused_benefit_can_end_and_keeps_its_first_unpaid_month() -> Non
     assert held.standing is Standing.PAUSED
     back = Restored(RestoreReason.CERTIFIED, "act", date(2019, 4, 1), DAY)
     assert "withdraw it before" in refusal(held, back)
+
+
+@pytest.mark.parametrize("outcome", RecoveryOutcome)
+def test_r7_10_r7_16_a_claim_is_paid_back_in_full_or_goes_to_court(outcome: RecoveryOutcome) -> None:
+    opened = advance(EMPTY, RecoveryOpened("r", RecoveryReason.OVERPAID, 2, DAY))
+    assert opened.open_recoveries == ("r",)
+    closed = advance(opened, RecoveryClosed("r", outcome, DAY))
+    assert (closed.open_recoveries, closed.recoveries) == ((), ("r",))
+    assert "an id of its own" in refusal(closed, RecoveryOpened("r", RecoveryReason.OVERPAID, 2, DAY))
+    assert "none of this id is open" in refusal(closed, RecoveryClosed("r", outcome, DAY))
 
 
 def replay_on(file: BenefitFile, events: list[Event]) -> BenefitFile:
@@ -252,6 +265,7 @@ EVENTS = st.one_of(
     st.builds(Restored, st.sampled_from(RestoreReason), PROOFS, FIRSTS, DAYS),
     st.builds(Frozen, IDS, PROOFS, DAYS),
     st.builds(Unfrozen, IDS, DAYS),
+    st.builds(RecoveryClosed, IDS, st.sampled_from(RecoveryOutcome), DAYS),
     st.builds(RecoveryOpened, IDS, st.sampled_from(RecoveryReason), st.integers(-1, 12), DAYS),
 )
 # Mostly what leads on, so that stops do happen; anything may come in between.

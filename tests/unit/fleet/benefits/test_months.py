@@ -66,6 +66,17 @@ def test_r7_7_months_in_prison_are_not_paid_back() -> None:
     assert arrears([stop], month("2019-07"), lost) == months("2019-02", "2019-05", "2019-06")
 
 
+def test_r7_7_a_release_that_is_reported_apart_ends_the_prison_term_before_it() -> None:
+    term = LifeEvent(LifeEventKind.SENTENCE, date(2019, 2, 10))
+    before = LifeEvent(LifeEventKind.RELEASE, date(2019, 2, 10))
+    after = LifeEvent(LifeEventKind.RELEASE, date(2019, 5, 15))
+    later = LifeEvent(LifeEventKind.RELEASE, date(2021, 1, 1))
+    assert losses([later, term, after, before]) == (Months(month("2019-03"), month("2019-05")),)
+    assert losses([term, before]) == (Months(month("2019-03"), None),)
+    again = LifeEvent(LifeEventKind.SENTENCE, date(2020, 1, 1))
+    assert losses([again, term, after]) == (Months(month("2020-02"), None), Months(month("2019-03"), month("2019-05")))
+
+
 def test_r7_8_months_of_a_missing_person_are_not_paid_back_and_a_short_loss_costs_none() -> None:
     lost = losses([LifeEvent(LifeEventKind.MISSING, date(2019, 2, 28))])
     stop = Months(month("2019-02"), month("2019-04"))
