@@ -23,10 +23,12 @@ from fleet.benefits.events import (
     Withdrawn,
 )
 from fleet.benefits.files import carry_on, file_of, files_of
+from fleet.benefits.i_am_here import BY_REPORT, look_again
 from fleet.benefits.machine import BenefitFile, BenefitState
 from fleet.benefits.months import is_without_trace, month_of_stop
 from fleet.clock import day_of
 from fleet.keys import FieldCipher
+from fleet.status.projection import Judging
 from fleet.store import benefits
 from fleet.store.benefits import DueStop, LossReport
 from fleet.store.database import Database
@@ -59,10 +61,16 @@ class Proposed:
     """Proposals taken back because their reason is gone."""
     recoveries: int
     """Recoveries opened because there is no trace (R7-14)."""
+    cases: int = 0
+    """Passes found that contradict a report, whose stops are now frozen."""
 
 
-def propose_due_stops(database: Database, cipher: FieldCipher, *, now: datetime, zone: tzinfo) -> Proposed:
+def propose_due_stops(
+    database: Database, cipher: FieldCipher, *, judging: Judging, now: datetime, zone: tzinfo
+) -> Proposed:
     """Propose every stop that is due today; run it once a day, as often as you like.
+
+    Passes of people with a stop by a report are judged anew, so that none goes on against a pass whatever way and order the two came.
 
     Raises:
         DatabaseUnavailable: as any transaction; what was done stays, and the rest is done by the next run.
@@ -77,10 +85,11 @@ def propose_due_stops(database: Database, cipher: FieldCipher, *, now: datetime,
     for name, work in works.items():
         while done := _in_one_transaction(database, cipher, name, work, today, now):
             counts[name] += done
+    cases = _look_again(database, judging, now, zone)
     with database.begin() as connection:
         counts["recoveries"] = _open_without_trace(connection, today, now, zone)
         _note(connection, cipher, "recoveries", counts["recoveries"], now)
-    return Proposed(**counts)
+    return Proposed(**counts, cases=cases)
 
 
 Work = Callable[[Connection, date, datetime], int]
@@ -177,6 +186,17 @@ def _overdue(row: DueStop, shelf: Shelf, today: date) -> StopProposed:
         today,
         needs_comparison=stop.after == "data_comparison",
     )
+
+
+def _look_again(database: Database, judging: Judging, now: datetime, zone: tzinfo) -> int:
+    reasons, after, opened = [reason.value for reason in BY_REPORT], "", 0
+    while True:
+        with database.begin() as connection:
+            found = benefits.proposed_for(connection, reasons, after=after, limit=_CHUNK)
+            if not found:
+                return opened
+            opened += len(look_again(connection, found, judging=judging, now=now, zone=zone))
+        after = found[-1]
 
 
 def _open_without_trace(connection: Connection, today: date, now: datetime, zone: tzinfo) -> int:

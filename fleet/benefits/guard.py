@@ -38,7 +38,7 @@ from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.store import benefits
-from fleet.store.approvals import approve
+from fleet.store.approvals import approve, withdraw_approvals
 from fleet.store.names import seal_approver
 from protocol.rules.days import first_of_month
 
@@ -120,7 +120,10 @@ class StopGuard:
         """
         self._refuse_future(day)
         file = self._file(stop_id)
+        had = file.proposal is not None and file.proposal.approvals
         file = self._carry_on(file, DataCompared(stop_id, is_sign_found, f"written:{file.events + 1}", day), proof)
+        if had and file.proposal is not None and not file.proposal.approvals:
+            withdraw_approvals(self._connection, _STOP, stop_id)
         self._note(by, "benefit.data_compared", file.subject_id, {"stop": stop_id, "sign_found": is_sign_found})
         return file
 
@@ -211,7 +214,9 @@ class StopGuard:
         lost = confirmed_losses(self._connection, subject_id)
         paid_back = arrears([Months(file.stopped_from, month)], month, lost)
         if basis is None:
-            object_id = f"{file.stopped_by.stop_id}/{because.value}/{month:%Y-%m}"
+            # Two persons must mean the same month; without one named, the one that is next when the second approves.
+            named = "next" if first_paid_month is None else f"{first_paid_month:%Y-%m}"
+            object_id = f"{file.stopped_by.stop_id}/{because.value}/{named}"
             given = approve(self._connection, self._cipher, _RESTORATION, object_id, name=by, reason=why, now=self._now)
             if given < NEEDED_PERSONS:
                 self._note(by, "benefit.restoration_approved", subject_id, {"scheme": scheme, "place": given})

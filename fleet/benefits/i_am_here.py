@@ -1,7 +1,8 @@
 """The lane for people who are alive: a live pass against a report of death, absence or prison stops every stop at once, and opens a case.
 
-The pass itself is held by admission (`fleet.admission.conflicts`): it counts for nothing until two persons have decided which of the two is
-wrong. Whoever stores passes or reports calls `open_cases` in the same transaction.
+A pass of a record is held by admission (`fleet.admission.conflicts`): it counts for nothing until two persons have decided which of the
+two is wrong. An act of another kind (a special certification, another system's word) counts, and opens a case as well. Whoever stores
+records or acts calls `open_cases` in the same transaction, whoever stores or withdraws reports `look_again`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import date, datetime, tzinfo
 
 from sqlalchemy import Connection
 
-from fleet.admission import CONTRADICTING, Flag
+from fleet.admission import CONTRADICTING, Flag, ended_by_releases
 from fleet.audit.log import note
 from fleet.benefits.events import (
     Event,
@@ -33,14 +34,17 @@ from fleet.status.projection import Judging, project
 from fleet.store import benefits, i_am_here
 from fleet.store.approvals import NEEDED, approve
 from fleet.store.i_am_here import HereCase, Resolution
-from fleet.store.life_events import NewLifeEvent, StoredLifeEvent, add_life_events, life_events_of, withdraw_life_event
+from fleet.store.life_events import NewLifeEvent, add_life_events, life_events_of, withdraw_life_event
+from protocol.rules.acts import ActKind
 from protocol.rules.days import first_of_month
-from protocol.rules.life import LifeEventKind
+from protocol.rules.life import LifeEvent, LifeEventKind
 
 BECAUSE = "i_am_here"
 """Why a stop is frozen, and who answers for a report that was put right."""
 _KINDS = [kind.value for kind in CONTRADICTING]
-_BY_REPORT = frozenset({StopReason.DEATH, StopReason.MISSING, StopReason.SENTENCE})
+_ACTS = [kind.value for kind in (ActKind.LIVE, ActKind.ENROLMENT, ActKind.SPECIAL, ActKind.ACCEPTED)]
+"""At which the person was there alive; data of other bodies are compared by people."""
+BY_REPORT = frozenset({StopReason.DEATH, StopReason.MISSING, StopReason.SENTENCE})
 """Reasons that fall with the reports."""
 
 
@@ -62,7 +66,14 @@ def open_cases(connection: Connection, subject_ids: Collection[str], *, now: dat
 
     Call it after judging and projecting them, in the same transaction: the subjects are locked.
     """
-    opened = i_am_here.open_contradictions(connection, subject_ids, _KINDS, flag=Flag.LIFE_EVENT.value, now=now)
+    opened = i_am_here.open_contradictions(
+        connection,
+        subject_ids,
+        _KINDS,
+        flag=Flag.LIFE_EVENT.value,
+        act_ids=_acts_against_reports(connection, subject_ids, zone),
+        now=now,
+    )
     today = day_of(now, zone)
     files = files_of(connection, [case.subject_id for case in opened]) if opened else {}
     for case in opened:
@@ -130,14 +141,35 @@ def resolve(
     return Resolved(case.case_id, NEEDED - given, withdrawn, paid_back)
 
 
+def _acts_against_reports(connection: Connection, subject_ids: Collection[str], zone: tzinfo) -> list[str]:
+    """Return acts on days on which by a report they could not be."""
+    acts = i_am_here.acts_of_reported(connection, subject_ids, _KINDS, acts=_ACTS)
+    if not acts:
+        return []
+    reports = life_events_of(connection, sorted({act.subject_id for act in acts}))
+    lost = {
+        who: [event for event in ended_by_releases(stored.event for stored in found) if event.kind in CONTRADICTING]
+        for who, found in reports.items()
+    }
+    return [
+        act.act_id
+        for act in acts
+        if any(_holds_on(event, day_of(act.acted_at, zone)) for event in lost.get(act.subject_id, ()))
+    ]
+
+
+def _holds_on(event: LifeEvent, day: date) -> bool:
+    return event.since <= day and (event.until is None or day < event.until)
+
+
 def _put_right(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
     """Take back the reports that stand against the pass; of a prison term only what came after it."""
-    moment = i_am_here.pass_moment(connection, case.record_id) or case.opened_at
+    moment = i_am_here.pass_moment(connection, case.pass_id) or case.opened_at
     day = day_of(moment, zone)
     standing = [
         stored
         for stored in life_events_of(connection, [case.subject_id]).get(case.subject_id, ())
-        if stored.event.kind in CONTRADICTING and stored.event.since <= day and _lasts(stored, moment, zone)
+        if stored.event.kind in CONTRADICTING and _holds_on(stored.event, day)
     ]
     for stored in standing:
         withdraw_life_event(connection, stored.event_id, now=now)
@@ -158,10 +190,6 @@ def _put_right(connection: Connection, case: HereCase, *, now: datetime, zone: t
     return len(standing)
 
 
-def _lasts(stored: StoredLifeEvent, moment: datetime, zone: tzinfo) -> bool:
-    return stored.event.until is None or stored.event.until > day_of(moment, zone)
-
-
 def _go_on(
     connection: Connection, case: HereCase, scheme: str, resolution: Resolution, *, now: datetime, zone: tzinfo
 ) -> tuple[date, ...] | None:
@@ -174,11 +202,11 @@ def _go_on(
         events.append(Unfrozen(case.case_id, today))
     if resolution == "alive":
         stop = None if file.proposal is None else file.proposal.stop
-        if stop is not None and stop.reason in _BY_REPORT:
+        if stop is not None and stop.reason in BY_REPORT:
             events.append(Withdrawn(stop.stop_id, BECAUSE, today))
             stop = None
         by = file.stopped_by
-        if stop is None and by is not None and file.stopped_from is not None and by.reason in _BY_REPORT:
+        if stop is None and by is not None and file.stopped_from is not None and by.reason in BY_REPORT:
             month = max(first_of_month(today, 1), file.stopped_from)
             events.append(Restored(RestoreReason.ALIVE, case.case_id, month, today))
             lost = confirmed_losses(connection, case.subject_id)

@@ -164,7 +164,7 @@ def _list(config: Config, *, as_json: bool) -> None:
         {
             "case_id": case.case_id,
             "subject_id": case.subject_id,
-            "record_id": case.record_id,
+            "pass_id": case.pass_id,
             "opened": f"{case.opened_at.astimezone(zone):%Y-%m-%d %H:%M}",
             "reports": len(case.event_ids),
         }
@@ -173,7 +173,7 @@ def _list(config: Config, *, as_json: bool) -> None:
     if as_json:
         print_json({"cases": rows})
         return
-    shown = table("case", "subject", "record", "opened", "reports")
+    shown = table("case", "subject", "pass", "opened", "reports")
     for row in rows:
         shown.add_row(*map(str, row.values()))
     Terminal().print(shown)

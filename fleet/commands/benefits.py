@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
-from fleet.app import Fleet
+from fleet.app import Fleet, settling
 from fleet.benefits import due
 from fleet.benefits.events import LadderStep, RestoreReason, StepOutcome, StopEffect, StopReason
 from fleet.benefits.guard import StopGuard
@@ -51,16 +53,22 @@ def propose(
     """Propose every stop that is due by the rule packs and by confirmed reports; with --subject one by hand. Nothing stops by it."""
     with opened(config) as fleet:
         if subject_id is None:
+            now = fleet.clock()
             found = due.propose_due_stops(
-                fleet.database, fleet.keys.cipher, now=fleet.clock(), zone=fleet.settings.zone()
+                fleet.database,
+                fleet.keys.cipher,
+                judging=partial(settling(fleet).judge_anew, now=now),
+                now=now,
+                zone=fleet.settings.zone(),
             )
-            counts = {name: getattr(found, name) for name in ("overdue", "losses", "withdrawn", "recoveries")}
+            counts = asdict(found)
             if as_json:
                 print_json(counts)
             else:
                 say(
                     f"{found.overdue} stops proposed because nobody came, {found.losses} by confirmed reports;"
-                    f" {found.withdrawn} proposals taken back; {found.recoveries} recoveries opened"
+                    f" {found.withdrawn} proposals taken back; {found.recoveries} recoveries opened;"
+                    f" {found.cases} frozen because a pass contradicts the report"
                 )
             return
         if from_month is None or not by or not reason:

@@ -10,6 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+LOSS_OVER = (
+    "coalesce(e.until, (SELECT min(l.since) FROM life_events l WHERE e.kind = 'sentence' AND l.subject_id = e.subject_id"
+    " AND l.kind = 'release' AND l.withdrawn_at IS NULL AND l.since > e.since))"
+)
+"""SQL: when the loss of a report `e` was over, as `fleet.admission.releases` says it."""
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
@@ -149,6 +155,18 @@ def find_recovery(connection: Connection, recovery_id: str) -> FileRow | None:
     return found[0] if found else None
 
 
+def proposed_for(connection: Connection, reasons: Sequence[str], *, after: str, limit: int) -> list[str]:
+    """Return people with a stop that is proposed for one of these reasons, by id, those after one."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT subject_id FROM benefit_files WHERE state IN ('pause_proposed', 'end_proposed')"
+            " AND reason = ANY(:reasons) AND subject_id > :after ORDER BY subject_id LIMIT :limit"
+        ),
+        {"reasons": list(reasons), "after": after, "limit": limit},
+    )
+    return [str(found) for found in rows.scalars()]
+
+
 def files_in(connection: Connection, states: Sequence[str], *, limit: int) -> list[FileRow]:
     """Return files in these states, those that were proposed first first."""
     return _files(
@@ -222,7 +240,7 @@ def loss_reports(
         text(
             "SELECT DISTINCT ON (e.subject_id, b.scheme) e.subject_id, b.scheme, e.event_id, e.kind, e.since"  # noqa: S608 - our own text
             " FROM life_events e JOIN benefits b USING (subject_id) LEFT JOIN benefit_files f USING (subject_id, scheme)"
-            f" WHERE e.withdrawn_at IS NULL AND e.confirmed AND e.since <= :today AND coalesce({_OVER} > :today, true)"
+            f" WHERE e.withdrawn_at IS NULL AND e.confirmed AND e.since <= :today AND coalesce({LOSS_OVER} > :today, true)"
             " AND (f.subject_id IS NULL OR (f.frozen_by = '{}' AND NOT e.event_id = ANY(f.answered)"
             " AND ((e.kind = ANY(:ending) AND f.state IN ('paying', 'paused', 'pause_proposed'))"
             "  OR (e.kind = ANY(:suspending) AND f.state IN ('paying')))))"
@@ -248,7 +266,7 @@ def baseless(connection: Connection, *, today: date, limit: int) -> list[FileRow
         " (SELECT 1 FROM obligations o"
         " WHERE o.subject_id = f.subject_id AND o.scheme = f.scheme AND o.stop_from <= :today))"
         " OR EXISTS (SELECT 1 FROM life_events e WHERE e.event_id = f.basis"
-        f" AND (e.withdrawn_at IS NOT NULL OR {_OVER} <= :today))) ORDER BY subject_id, scheme LIMIT :limit",
+        f" AND (e.withdrawn_at IS NOT NULL OR {LOSS_OVER} <= :today))) ORDER BY subject_id, scheme LIMIT :limit",
         {"today": today, "limit": limit},
     )
 
@@ -280,7 +298,7 @@ def report_holds(connection: Connection, event_id: str, *, today: date) -> bool 
     """Return whether a life event stands and is not over on a day; None if there is none of this id."""
     row = connection.execute(
         text(
-            f"SELECT e.withdrawn_at IS NULL AND coalesce({_OVER} > :today, true) AS holds"  # noqa: S608 - our own text
+            f"SELECT e.withdrawn_at IS NULL AND coalesce({LOSS_OVER} > :today, true) AS holds"  # noqa: S608 - our own text
             " FROM life_events e WHERE e.event_id = :id"
         ),
         {"id": event_id, "today": today},
@@ -308,13 +326,6 @@ def paused_before(connection: Connection, month: date, *, after: tuple[str, str]
         " ORDER BY subject_id, scheme LIMIT :limit",
         {"month": month, "subject": after[0], "scheme": after[1], "limit": limit},
     )
-
-
-# When a loss `e` was over: as `fleet.admission.releases` says it.
-_OVER = (
-    "coalesce(e.until, (SELECT min(l.since) FROM life_events l WHERE e.kind = 'sentence' AND l.subject_id = e.subject_id"
-    " AND l.kind = 'release' AND l.withdrawn_at IS NULL AND l.since > e.since))"
-)
 
 
 def _files(connection: Connection, where: str, values: dict[str, Any]) -> list[FileRow]:

@@ -1,4 +1,4 @@
-"""Live passes that contradict a report of death, absence or prison, as SQL."""
+"""Passes that contradict a report of death, absence or prison, as SQL."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ Resolution = Literal["alive", "report_stands"]
 
 
 @dataclass(frozen=True, slots=True)
+class LaterAct:
+    """An act of somebody about whom a report stands."""
+
+    subject_id: str
+    act_id: str
+    acted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HereCase:
     """One such pass, and what was decided."""
 
     case_id: str
     subject_id: str
-    record_id: str
-    """Of the pass."""
+    pass_id: str
+    """Of the record, or the act, that is the pass."""
     event_ids: list[str]
     """Of the reports that it contradicts."""
     opened_at: datetime
@@ -28,50 +37,68 @@ class HereCase:
     resolution: Resolution | None
 
 
-def open_contradictions(
-    connection: Connection, subject_ids: Collection[str], kinds: Collection[str], *, flag: str, now: datetime
-) -> list[HereCase]:
-    """Open a case for the earliest pass of each of these people that a report holds and nobody decided about; return the new ones.
+def acts_of_reported(
+    connection: Connection, subject_ids: Collection[str], kinds: Collection[str], *, acts: Collection[str]
+) -> list[LaterAct]:
+    """Return acts of some kinds of those of these people about whom a report of some kinds stands, whenever either was."""
+    rows = connection.execute(
+        text(
+            "SELECT a.subject_id, a.act_id, a.acted_at FROM acts a WHERE a.subject_id = ANY(:ids) AND a.withdrawn_at IS NULL"
+            " AND a.kind = ANY(:acts) AND EXISTS (SELECT 1 FROM life_events e WHERE e.subject_id = a.subject_id"
+            " AND e.withdrawn_at IS NULL AND e.kind = ANY(:kinds))"
+        ),
+        {"ids": sorted(subject_ids), "acts": sorted(acts), "kinds": sorted(kinds)},
+    )
+    return [LaterAct(*row) for row in rows]
 
-    Whoever has an open case gets no second one, and a decision that the report stands holds for all passes that were here by then. A pass
-    of a broken chain or under another claim is none.
+
+def open_contradictions(
+    connection: Connection,
+    subject_ids: Collection[str],
+    kinds: Collection[str],
+    *,
+    flag: str,
+    act_ids: Collection[str],
+    now: datetime,
+) -> list[HereCase]:
+    """Open a case for each of these people with a pass against which a report stands and nobody has decided; return the new ones.
+
+    A pass is a record that judging held by a report, or one of some acts; the earliest is named. Whoever has an open case gets no second
+    one, and a decision that the report stands holds for all passes that were here by then. A record of a broken chain or under another
+    claim is none.
 
     Args:
         connection: a transaction in which the subjects are locked.
         subject_ids: whom to look at.
         kinds: of the reports.
-        flag: what judging gives such a pass.
+        flag: what judging gives a record that is held by one.
+        act_ids: of acts that a report contradicts.
         now: when.
     """
     rows = connection.execute(
-        text(
-            "SELECT DISTINCT ON (r.subject_id) r.subject_id, r.record_id,"
-            " ARRAY(SELECT e.event_id FROM life_events e WHERE e.subject_id = r.subject_id AND e.withdrawn_at IS NULL"
-            "  AND e.kind = ANY(:kinds) ORDER BY e.since, e.event_id) AS event_ids"
-            " FROM records r JOIN links k ON k.record_id = r.record_id JOIN subjects s ON s.subject_id = r.subject_id"
-            " WHERE r.subject_id = ANY(:ids) AND jsonb_exists(r.flags, :flag) AND k.chain <> 'broken'"
-            " AND r.claim_token = s.claim_token"
-            " AND NOT EXISTS (SELECT 1 FROM i_am_here h WHERE h.subject_id = r.subject_id AND (h.resolved_at IS NULL"
-            "  OR (h.resolution = 'report_stands' AND r.received_at <= h.resolved_at)))"
-            " ORDER BY r.subject_id, r.event_at, r.record_id"
-        ),
-        {"ids": sorted(subject_ids), "kinds": sorted(kinds), "flag": flag},
+        text(_CONTRADICTIONS),
+        {
+            "ids": sorted(subject_ids),
+            "kinds": sorted(kinds),
+            "flag": flag,
+            "acts": sorted(act_ids),
+        },
     ).all()
     made = [
-        HereCase(os.urandom(16).hex(), row.subject_id, row.record_id, list(row.event_ids), now, None, None)
+        HereCase(os.urandom(16).hex(), row.subject_id, row.pass_id, list(row.event_ids), now, None, None)
         for row in rows
     ]
     if made:
         connection.execute(
             text(
-                "INSERT INTO i_am_here (case_id, subject_id, record_id, event_ids, opened_at)"
-                " VALUES (:case, :subject, :record, :events, :now)"
+                "INSERT INTO i_am_here (case_id, subject_id, pass_id, event_ids, opened_at)"
+                " VALUES (:case, :subject, :pass, :events, :now)"
             ),
             [
                 {
                     "case": each.case_id,
                     "subject": each.subject_id,
-                    "record": each.record_id,
+                    "pass": each.pass_id,
                     "events": each.event_ids,
                     "now": now,
                 }
@@ -108,12 +135,32 @@ def resolve_case(connection: Connection, case_id: str, resolution: Resolution, *
     )
 
 
-def pass_moment(connection: Connection, record_id: str) -> datetime | None:
-    """Return when the pass of a record was."""
+def pass_moment(connection: Connection, pass_id: str) -> datetime | None:
+    """Return when a pass was."""
     found = connection.execute(
-        text("SELECT event_at FROM records WHERE record_id = :id"), {"id": record_id}
+        text(
+            "SELECT event_at FROM records WHERE record_id = :id UNION ALL SELECT acted_at FROM acts WHERE act_id = :id LIMIT 1"
+        ),
+        {"id": pass_id},
     ).scalar_one_or_none()
     return found if isinstance(found, datetime) else None
 
 
-_SELECT = "SELECT case_id, subject_id, record_id, event_ids, opened_at, resolved_at, resolution FROM i_am_here"
+_SELECT = "SELECT case_id, subject_id, pass_id, event_ids, opened_at, resolved_at, resolution FROM i_am_here"
+_CONTRADICTIONS = """
+WITH passes AS (
+    SELECT r.subject_id, r.record_id AS pass_id, r.event_at AS at, r.received_at AS known_at
+    FROM records r JOIN links k ON k.record_id = r.record_id JOIN subjects s ON s.subject_id = r.subject_id
+    WHERE r.subject_id = ANY(:ids) AND jsonb_exists(r.flags, :flag) AND k.chain <> 'broken' AND r.claim_token = s.claim_token
+    UNION ALL
+    SELECT a.subject_id, a.act_id, a.acted_at, a.recorded_at FROM acts a WHERE a.act_id = ANY(:acts)
+)
+SELECT DISTINCT ON (p.subject_id) p.subject_id, p.pass_id, ARRAY(
+    SELECT e.event_id FROM life_events e WHERE e.subject_id = p.subject_id AND e.withdrawn_at IS NULL AND e.kind = ANY(:kinds)
+    ORDER BY e.since, e.event_id
+) AS event_ids
+FROM passes p WHERE NOT EXISTS (
+    SELECT 1 FROM i_am_here h WHERE h.subject_id = p.subject_id
+    AND (h.resolved_at IS NULL OR (h.resolution = 'report_stands' AND p.known_at <= h.resolved_at))
+) ORDER BY p.subject_id, p.at, p.pass_id
+"""

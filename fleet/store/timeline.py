@@ -103,7 +103,7 @@ UNION ALL
 SELECT 'case_closed', record_id, closed_at, NULL, jsonb_build_object('kind', kind), NULL
     FROM case_records WHERE subject_id = :id AND closed_at IS NOT NULL
 UNION ALL
-SELECT 'i_am_here', case_id, opened_at, NULL, jsonb_build_object('record', record_id, 'reports', event_ids), NULL
+SELECT 'i_am_here', case_id, opened_at, NULL, jsonb_build_object('pass', pass_id, 'reports', event_ids), NULL
     FROM i_am_here WHERE subject_id = :id
 UNION ALL
 SELECT 'i_am_here_decided', case_id, resolved_at, NULL, jsonb_build_object('resolution', resolution), NULL

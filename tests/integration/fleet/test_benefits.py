@@ -112,7 +112,13 @@ class Desk:
         self.office.settling.judge_anew(connection, who, now=self.office.now)
 
     def propose(self) -> due.Proposed:
-        return due.propose_due_stops(self.office.database, self.office.keys.cipher, now=self.office.now, zone=self.zone)
+        return due.propose_due_stops(
+            self.office.database,
+            self.office.keys.cipher,
+            judging=self.judging,
+            now=self.office.now,
+            zone=self.zone,
+        )
 
     @property
     def file(self) -> BenefitFile:
@@ -379,6 +385,49 @@ def test_a_confirmed_report_is_not_taken_back_by_one_person(desk: Desk) -> None:
         withdraw("li na")
     assert withdraw("Wang Fang")
     assert desk.propose().withdrawn == 1
+
+
+@pytest.mark.parametrize("kind", [ActKind.SPECIAL, ActKind.ACCEPTED])
+def test_an_act_after_a_report_freezes_the_stop_by_the_next_run_at_the_latest(desk: Desk, kind: ActKind) -> None:
+    desk.on("2018-05-20")
+    desk.report(LifeEventKind.DEATH, "2018-05-03")
+    assert desk.propose().losses == 1
+    # Half past midnight of the day of the report, where the agency is.
+    at = datetime.fromisoformat("2018-05-02T16:30:00+00:00")
+    with desk.office.database.begin() as connection:
+        act = NewAct(desk.subject_id, kind, Channel.PARTNER, at, "partner:x", "1")
+        add_acts(connection, [act], now=desk.office.now)
+    assert desk.propose().cases == 1
+    assert len(desk.file.frozen_by) == 1
+    assert desk.propose().cases == 0
+
+
+@pytest.mark.parametrize("kind", [ActKind.SILENT, ActKind.SPECIAL])
+def test_data_or_an_act_before_the_report_freeze_nothing(desk: Desk, kind: ActKind) -> None:
+    desk.on("2018-05-20")
+    desk.report(LifeEventKind.DEATH, "2018-05-03")
+    desk.propose()
+    day = "2018-05-10" if kind is ActKind.SILENT else "2018-05-02"
+    at = datetime.fromisoformat(f"{day}T15:30:00+00:00")
+    with desk.office.database.begin() as connection:
+        act = NewAct(desk.subject_id, kind, Channel.DATA, at, "feed:x", "1")
+        add_acts(connection, [act], now=desk.office.now)
+    assert desk.propose().cases == 0
+
+
+def test_a_sign_of_life_found_late_takes_the_approvals_with_it_and_they_can_be_given_again(desk: Desk) -> None:
+    desk.on("2017-12-01")
+    desk.put_in_force("SJZ-2017")
+    desk.propose()
+    stop_id = desk.stop_id
+    desk.ladder(stop_id)
+    desk.approve(stop_id)
+    for is_sign_found in (True, False):
+        with desk.guard() as guard:
+            guard.record_comparison(stop_id, is_sign_found=is_sign_found, day=desk.today, by="Li Na", proof="asked")
+    with desk.guard() as guard, pytest.raises(NotAllowed, match="2 more person"):
+        guard.carry_out(stop_id, by="Li Na")
+    desk.approve(stop_id)
 
 
 def test_r7_10_r7_12_what_was_paid_after_a_death_that_was_told_late_is_claimed_back(desk: Desk) -> None:

@@ -119,7 +119,13 @@ def certify(program: Program, terminal: Any, fleet: Fleet) -> None:
 
 
 def test_the_whole_way_of_a_stop_and_back(program: Program, make_fleet_terminal: Callable[..., Any]) -> None:
-    assert program.told("benefits", "propose") == {"overdue": 1, "losses": 0, "withdrawn": 0, "recoveries": 0}
+    assert program.told("benefits", "propose") == {
+        "overdue": 1,
+        "losses": 0,
+        "withdrawn": 0,
+        "recoveries": 0,
+        "cases": 0,
+    }
     stop_id = program.stop_id()
     assert "still missing: message, call, visit" in program.refused("benefits", "approve", stop_id, *BY, *WHY)
     for step, outcome, proof in (

@@ -94,7 +94,13 @@ def cases(office: Any) -> list[Any]:
 
 
 def propose(office: Any) -> None:
-    propose_due_stops(office.database, office.keys.cipher, now=office.now, zone=office.settings.zone())
+    propose_due_stops(
+        office.database,
+        office.keys.cipher,
+        judging=judging(office),
+        now=office.now,
+        zone=office.settings.zone(),
+    )
 
 
 def test_r7_9_a_pass_of_somebody_reported_dead_is_held_and_freezes_the_stop_at_once(

@@ -72,7 +72,7 @@ CREATE INDEX benefit_files_by_state ON benefit_files (state) WHERE state <> 'pay
 CREATE TABLE i_am_here (
     case_id text PRIMARY KEY,
     subject_id text NOT NULL REFERENCES subjects ON DELETE CASCADE,
-    record_id text NOT NULL,
+    pass_id text NOT NULL,
     event_ids text[] NOT NULL,
     opened_at timestamptz NOT NULL,
     resolved_at timestamptz,
