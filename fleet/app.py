@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 
+from fleet.benefits.due import propose_due_stops
 from fleet.cases.pictures import PictureRules
-from fleet.clock import Clock, system_clock
+from fleet.clock import Clock, day_of, system_clock
 from fleet.ingest.handler import Handler
 from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys
-from fleet.privacy.retention import RetentionRules, daily
+from fleet.privacy.retention import RetentionRules, clean
 from fleet.references.made import References
 from fleet.settings import Settings
 from fleet.statistics.snapshots import take_snapshot
@@ -85,7 +87,6 @@ def retention_rules(settings: Settings) -> RetentionRules:
 
 def make_handler(fleet: Fleet) -> Handler:
     """Return what takes in messages of terminals, whichever way they come."""
-    settings = fleet.settings
     return Handler(
         fleet.database,
         fleet.keys,
@@ -96,18 +97,44 @@ def make_handler(fleet: Fleet) -> Handler:
         pictures=picture_rules(fleet.settings),
         clock=fleet.clock,
         timers=(
-            daily(fleet.database, retention_rules(settings), zone=settings.zone(), clock=fleet.clock),
-            _snapshots(fleet),
+            _once_a_day(fleet, _retention),
+            _once_a_day(fleet, _snapshot),
+            _once_a_day(fleet, _stops),
         ),
     )
 
 
-def _snapshots(fleet: Fleet) -> Callable[[], dict[str, int]]:
-    """Return a job that counts everybody once on each day, however often it is called."""
+def _once_a_day(fleet: Fleet, job: Callable[[Fleet, datetime], dict[str, int]]) -> Callable[[], dict[str, int]]:
+    """Return a job that runs once on each day, however often it is called; one that failed runs again."""
+    done: set[date] = set()
 
-    def job() -> dict[str, int]:
-        keep_days = fleet.settings.statistics.snapshot_days
-        take_snapshot(fleet.database, keep_days=keep_days, zone=fleet.settings.zone(), now=fleet.clock())
-        return {}
+    def run() -> dict[str, int]:
+        now = fleet.clock()
+        today = day_of(now, fleet.settings.zone())
+        if today in done:
+            return {}
+        found = job(fleet, now)
+        done.clear()
+        done.add(today)
+        return found
 
-    return job
+    return run
+
+
+def _retention(fleet: Fleet, now: datetime) -> dict[str, int]:
+    """Delete what has been kept long enough."""
+    return clean(fleet.database, retention_rules(fleet.settings), zone=fleet.settings.zone(), now=now)
+
+
+def _snapshot(fleet: Fleet, now: datetime) -> dict[str, int]:
+    """Count everybody."""
+    settings = fleet.settings
+    is_new = take_snapshot(fleet.database, keep_days=settings.statistics.snapshot_days, zone=settings.zone(), now=now)
+    return {"snapshots": int(is_new)}
+
+
+def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:
+    """Propose the stops that are due; people decide."""
+    judging = partial(settling(fleet).judge_anew, now=now)
+    done = propose_due_stops(fleet.database, fleet.keys.cipher, judging=judging, now=now, zone=fleet.settings.zone())
+    return {"stops proposed": done.losses + done.overdue, "stops withdrawn": done.withdrawn, "i am here": done.cases}

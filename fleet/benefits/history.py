@@ -36,9 +36,7 @@ def history_of(
     standing = status_of_person(connection, subject_id, day_of(now, zone))
     rows = timeline_of(connection, subject_id)
     stops = {str(row.detail["stop_id"]) for row in rows if "stop_id" in row.detail}
-    about = sorted(
-        stops | {row.entry_id for row in rows if row.kind in ("i_am_here", "case", "reference_made", "life_event")}
-    )
+    about = sorted(stops | {row.entry_id for row in rows if row.kind in ("i_am_here", "reference_made", "life_event")})
     entries = [
         *(_entry(row, cipher, subject_id) for row in rows),
         *(_approval(row, cipher) for row in approvals_about(connection, about)),

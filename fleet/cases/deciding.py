@@ -9,15 +9,15 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from fleet.audit.log import note as note_audit
+from fleet.benefits.acts import take_acts
 from fleet.cases import history
 from fleet.cases.catalogue import catalogue
 from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict
 from fleet.cases.opening import Office
 from fleet.clock import day_of
 from fleet.errors import Refused
-from fleet.status.projection import project
 from fleet.store import case_events, subjects
-from fleet.store.acts import NewAct, add_acts
+from fleet.store.acts import NewAct
 from fleet.store.database import Database
 from fleet.store.records import record_of
 from fleet.store.webhooks import tell_case_answered
@@ -136,8 +136,7 @@ def _carry_out(connection: Connection, office: Office, case: Case, *, now: datet
         act = NewAct(
             case.subject_id, CERTIFYING[case.kind], channel_of(connection, case), case.sample_at, "case", case.case_id
         )
-        changed = add_acts(connection, [act], now=now)
-        project(connection, sorted(changed), zone=office.zone, today=day_of(now, office.zone))
+        take_acts(connection, [act], now=now, zone=office.zone)
     if case.kind is Kind.WRONG_DATA and case.facts.get("field") == "phone" and case.subject_id is not None:
         _save_phone(connection, office, case)
 

@@ -14,11 +14,12 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from fleet.benefits.acts import take_acts
 from fleet.clock import day_of
 from fleet.keys import FieldCipher
 from fleet.status.projection import ask, facts_of, project
 from fleet.store import certifications as store
-from fleet.store.acts import NewAct, add_acts, withdraw_act
+from fleet.store.acts import NewAct, withdraw_act
 from fleet.store.certifications import ComparisonDecision, Modality, StoredCertification
 from fleet.store.packs import shelf_of
 from fleet.store.partners import Partner
@@ -120,8 +121,7 @@ def take(
             fresh.append(made)
         answers.append(each.source_id if found.digest == made.digest else Conflict.OTHER_CONTENT)
     store.add_certifications(connection, fresh)
-    changed = add_acts(connection, [_act(each, partner) for each in fresh if each.is_assured], now=now)
-    project(connection, sorted(changed), zone=zone, today=day_of(now, zone))
+    take_acts(connection, [_act(each, partner) for each in fresh if each.is_assured], now=now, zone=zone)
     stored = store.find_certifications(connection, partner.partner_id, list(known))
     verdicts = _verdicts(connection, list(stored.values()), now=now, zone=zone)
     found_by: dict[str, Verdict] = {verdict.certification.source_id: verdict for verdict in verdicts}

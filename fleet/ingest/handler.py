@@ -311,7 +311,7 @@ class Handler:
             logger.info("cases put in order cases=%d", opened)
         for timer in self._timers:
             if done := timer():
-                logger.info("time is over for %s", " ".join(f"{table}={rows}" for table, rows in done.items()))
+                logger.info("done today %s", " ".join(f"{table}={rows}" for table, rows in done.items()))
         if projected := reproject_outdated(self._database, zone=self._zone, clock=self._clock):
             settled = settle_all(self._database, zone=self._zone, now=now)
             logger.info(

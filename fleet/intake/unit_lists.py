@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from fleet.audit.log import note
+from fleet.benefits.acts import take_acts
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.intake.categories import takes_certificate
@@ -23,9 +24,8 @@ from fleet.intake.held_packs import held_packs
 from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
 from fleet.intake.tables import Table, read_table, refuse
 from fleet.keys import FleetKeys
-from fleet.status.projection import project
 from fleet.store import approvals, subjects, unit_lists
-from fleet.store.acts import NewAct, add_acts
+from fleet.store.acts import NewAct
 from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.subjects import Benefit
@@ -189,7 +189,7 @@ def approve_list(
             acts = [
                 NewAct(subject_id, ActKind.SPECIAL, Channel.UNIT, at, OBJECT_KIND, list_id) for subject_id in certified
             ]
-            project(connection, sorted(add_acts(connection, acts, now=now)), zone=zone, today=today)
+            take_acts(connection, acts, now=now, zone=zone)
             unit_lists.mark_decided(connection, list_id, now=now)
         counts = {result.value: sum(line.result is result for line in lines) for result in RowResult}
         _note(connection, keys, by, "unit_list.approved", list_id, {"place": place, **counts}, now)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-from fleet.clock import Clock, day_of
+from fleet.clock import day_of
 from fleet.privacy import filing
 from fleet.status.projection import project
 from fleet.store import consents, erasure, made, rosters, subjects
@@ -52,23 +51,6 @@ def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datet
         found["roster_entries"] = erasure.delete_tombstones(connection)
         filing.count(connection, today=today)
     return {table: rows for table, rows in sorted(found.items()) if rows}
-
-
-def daily(database: Database, rules: RetentionRules, *, zone: tzinfo, clock: Clock) -> Callable[[], dict[str, int]]:
-    """Return a job that cleans once on each day, however often it is called."""
-    done: set[date] = set()
-
-    def job() -> dict[str, int]:
-        now = clock()
-        today = day_of(now, zone)
-        if today in done:
-            return {}
-        found = clean(database, rules, zone=zone, now=now)
-        done.clear()
-        done.add(today)
-        return found
-
-    return job
 
 
 def _references(database: Database, rules: RetentionRules, *, today: date, now: datetime) -> int:

@@ -63,7 +63,7 @@ def open_cases_of(connection: Connection, subject_id: str) -> int:
     """Return how many cases about somebody wait for a decision."""
     found = connection.execute(
         text(
-            "SELECT (SELECT count(*) FROM case_records WHERE subject_id = :id AND closed_at IS NULL)"
+            "SELECT (SELECT count(*) FROM cases WHERE subject_id = :id AND state NOT IN ('passed', 'refused', 'closed'))"
             " + (SELECT count(*) FROM i_am_here WHERE subject_id = :id AND resolved_at IS NULL)"
         ),
         {"id": subject_id},

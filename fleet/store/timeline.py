@@ -97,11 +97,11 @@ UNION ALL
 SELECT 'benefit.' || kind, scheme || '/' || number, at, NULL, body - 'person' || jsonb_build_object('scheme', scheme, 'day', day),
     text_sealed FROM benefit_events WHERE subject_id = :id
 UNION ALL
-SELECT 'case', record_id, event_at, NULL, jsonb_build_object('kind', kind, 'terminal', terminal_id,
+SELECT 'case_taken_in', record_id, event_at, NULL, jsonb_build_object('kind', kind, 'terminal', terminal_id,
     'received_at', received_at), NULL FROM case_records WHERE subject_id = :id
 UNION ALL
-SELECT 'case_closed', record_id, closed_at, NULL, jsonb_build_object('kind', kind), NULL
-    FROM case_records WHERE subject_id = :id AND closed_at IS NOT NULL
+SELECT 'case.' || e.step, c.case_id || '/' || e.number, e.at, NULL, jsonb_build_object('kind', c.kind, 'case', c.case_id), NULL
+    FROM cases c JOIN case_events e USING (case_id) WHERE c.subject_id = :id
 UNION ALL
 SELECT 'i_am_here', case_id, opened_at, NULL, jsonb_build_object('pass', pass_id, 'reports', event_ids), NULL
     FROM i_am_here WHERE subject_id = :id
