@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +19,7 @@ from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, open
 from fleet.duplicates import benefits as lists
 from fleet.duplicates import queue
 from fleet.duplicates.combinations import load_combinations
+from fleet.errors import Refused
 from fleet.store import duplicates
 
 _FEATURES = "features_mobilefacenet"
@@ -100,24 +103,30 @@ def check_benefits(
     export: Annotated[
         Path | None, typer.Option("--export", help="Write this fleet's list for another system, with --key.")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="Your name, recorded as you give it; with another system's list, or for it."),
+    ] = None,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Look for people with benefits that may not stand side by side, under one document, two, or in another system."""
-    if (elsewhere is None) != (source is None) or (key is None) != (elsewhere is None and export is None):
-        fail("--elsewhere, --source and --key go together; --export needs --key", EXIT_USAGE)
+    is_shared = elsewhere is not None or export is not None
+    if (elsewhere is None) != (source is None) or (key is not None, by is not None) != (is_shared, is_shared):
+        fail("--elsewhere, --source, --key and --by go together; --export needs --key and --by", EXIT_USAGE)
     with opened(config) as fleet:
         cipher, now = fleet.keys.cipher, fleet.clock()
-        if export is not None and key is not None:
-            _write_list(export, lists.own_list(fleet.database, cipher, key=lists.read_shared_key(key)))
+        if export is not None and key is not None and by is not None:
+            secret = lists.read_shared_key(key)
+            _write_list(export, lists.own_list(fleet.database, cipher, key=secret, by=by, now=now))
             say(f"list written to {export}; tokens are no anonymous data: carry it like one of names")
             return
         rules = load_combinations(fleet.settings.duplicates.combinations_file)
         done: dict[str, lists.Compared] = {}
-        if elsewhere is not None and key is not None and source is not None:
+        if elsewhere is not None and key is not None and source is not None and by is not None:
             rows, secret = lists.read_elsewhere(elsewhere), lists.read_shared_key(key)
             done["elsewhere"] = lists.check_elsewhere(
-                fleet.database, cipher, rows, rules, key=secret, source=source, now=now
+                fleet.database, cipher, rows, rules, key=secret, source=source, by=by, now=now
             )
         else:
             done["benefits"] = lists.check_lists(fleet.database, rules, now=now)
@@ -218,14 +227,13 @@ def decide_hit(
         say(f"duplicate {hit_id}: {done.state}")
 
 
-def _write_list(path: Path, lines: Any) -> None:
-    if path.exists():
-        fail(f"{path}: exists already; name another file", EXIT_USAGE)
+def _write_list(path: Path, lines: Sequence[str]) -> None:
     try:
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        path.chmod(0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
     except OSError as error:
-        fail(f"{path}: cannot be written: {error.strerror}", EXIT_USAGE)
+        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _cell(value: object) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from fleet.audit import log
 from fleet.duplicates.combinations import Combinations, suspicions
 from fleet.errors import ImportRefused, Refused
 from fleet.keys import FieldCipher
@@ -150,9 +151,10 @@ def check_elsewhere(
     *,
     key: bytes,
     source: str,
+    by: str,
     now: datetime,
 ) -> Compared:
-    """Compare a list of another system with the benefits here.
+    """Compare a list of another system with the benefits here; that it was done is logged.
 
     Args:
         database: the fleet's.
@@ -161,10 +163,11 @@ def check_elsewhere(
         table: what is allowed.
         key: the secret that both systems agreed on.
         source: whose list it is, as it stands in the hit.
+        by: who compares, recorded as given.
         now: when.
 
     Raises:
-        Refused: if nothing is left of the source's name, or it is too long.
+        Refused: if a name cannot be taken.
         DatabaseUnavailable: as any transaction.
     """
     if not 0 < len(source.strip()) <= _LONGEST:
@@ -184,19 +187,32 @@ def check_elsewhere(
                 table,
             )
         ]
-        return Compared(len(both), len(found), duplicates.add_hits(connection, found, now=now))
+        done = Compared(len(both), len(found), duplicates.add_hits(connection, found, now=now))
+        detail = {"rows": len(rows), "people": done.people, "hits": done.hits}
+        _note(connection, cipher, "duplicates.list_compared", source.strip(), detail, by=by, now=now)
+    return done
 
 
-def own_list(database: Database, cipher: FieldCipher, *, key: bytes) -> Iterator[str]:
-    """Give the lines of the list that another system compares: token, scheme and region of every benefit."""
-    yield ",".join(_HEADING)
+def own_list(database: Database, cipher: FieldCipher, *, key: bytes, by: str, now: datetime) -> list[str]:
+    """Return the lines of the list that another system compares: token, scheme and region of every benefit; that it was made is logged.
+
+    Raises:
+        Refused: if the name cannot be taken.
+        DatabaseUnavailable: as any transaction.
+    """
+    lines = [",".join(_HEADING)]
     with database.begin() as connection:
         tokens = dict(_tokens(connection, cipher, key))
-        for start in range(0, len(tokens), _CHUNK):
-            who = list(tokens)[start : start + _CHUNK]
-            for subject_id, benefits in subjects.benefits_of(connection, who).items():
-                for benefit in benefits.values():
-                    yield _line([tokens[subject_id], benefit.scheme, benefit.region])
+        who = list(tokens)
+        for start in range(0, len(who), _CHUNK):
+            found = subjects.benefits_of(connection, who[start : start + _CHUNK])
+            lines += [
+                _line([tokens[subject_id], benefit.scheme, benefit.region])
+                for subject_id, benefits in found.items()
+                for benefit in benefits.values()
+            ]
+        _note(connection, cipher, "duplicates.list_exported", "own", {"benefits": len(lines) - 1}, by=by, now=now)
+    return lines
 
 
 def read_shared_key(path: Path) -> bytes:
@@ -212,6 +228,28 @@ def read_shared_key(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise Refused(f"{path}: {len(key)} bytes, {KEY_BYTES} expected (head -c {KEY_BYTES} /dev/urandom)")
     return key
+
+
+def _note(
+    connection: Connection,
+    cipher: FieldCipher,
+    action: str,
+    whose: str,
+    detail: dict[str, int],
+    *,
+    by: str,
+    now: datetime,
+) -> None:
+    log.note(
+        connection,
+        cipher,
+        actor=by,
+        action=action,
+        object_kind="benefit_list",
+        object_id=whose,
+        detail=detail,
+        now=now,
+    )
 
 
 def _tokens(connection: Connection, cipher: FieldCipher, key: bytes) -> Iterator[tuple[str, str]]:

@@ -24,8 +24,8 @@ UNKNOWN_YEAR = 0
 UNKNOWN_SEX = 0
 _SEXES = {"female": 1, "male": 2}
 ROWS, COLUMNS = 1024, 8192
-"""Rows and columns of one product: 32 MiB of scores, the most this needs beside the gallery itself. Chosen: on two cores 250 million
-comparisons a second (D = 192), and small enough for any server."""
+"""Rows and columns of one product: 32 MiB of scores, the most this needs beside the gallery itself. Chosen: on two idle cores 250
+million comparisons a second (D = 192), and small enough for any server."""
 
 
 @dataclass(frozen=True, slots=True)

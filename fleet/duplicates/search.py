@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from fleet.clock import Clock, monotonic_s
 from fleet.duplicates.matrix import Blocking, Facts, Gallery, Step
-from fleet.duplicates.thresholds import SearchThreshold, calibrated, fpir_of, uncalibrated
+from fleet.duplicates.thresholds import SearchThreshold, calibrated, fpir_of, rounded_up, uncalibrated
 from fleet.errors import Refused
 from fleet.store import calibrations, duplicates, policies
 from fleet.store.database import Database
@@ -120,9 +120,11 @@ def _search_one(
     clock: Clock,
     on_progress: Progress,
 ) -> Searched:
-    scope = f"{wanted.blocking}; {wanted.area or 'everywhere'}; {threshold.score:.4f}"
+    scope = f"{wanted.blocking}; {wanted.area or 'everywhere'}"
     with database.begin() as connection:
-        stored = _of_one_size(duplicates.searchable(connection, model, domain, scope=scope, area=wanted.area))
+        stored = _of_one_size(
+            duplicates.searchable(connection, model, domain, scope=scope, threshold=threshold.score, area=wanted.area)
+        )
     new = [place for place, each in enumerate(stored) if each.is_new]
     comparisons = hits = done = 0
     seconds = 0.0
@@ -141,7 +143,9 @@ def _search_one(
             )
         with database.begin() as connection:
             hits += duplicates.add_hits(connection, found, now=clock())
-            duplicates.note_searched(connection, [stored[place] for place in step.rows], scope=scope, now=clock())
+            duplicates.note_searched(
+                connection, [stored[place] for place in step.rows], scope=scope, threshold=threshold.score, now=clock()
+            )
         comparisons += step.comparisons
         done += len(step.rows)
         on_progress(done, len(new))
@@ -196,7 +200,7 @@ def _threshold(comparison: ComparisonPolicy, proposal: Proposal | None, wanted: 
         raw = proposal.raw
         tail = Tail(raw.tail.start, raw.tail.mean_excess, raw.tail.shape, raw.tail.people)
         margin = max(0.0, raw.match - raw.match_estimate)
-        return calibrated(tail, match=comparison.match, margin=margin, fpir=wanted.fpir, others=max(1, people - 1))
+        return calibrated(tail, match=comparison.match, margin=margin, fpir=wanted.fpir, others=rounded_up(people))
     found = uncalibrated(comparison.match)
     if found is None:
         raise Refused(

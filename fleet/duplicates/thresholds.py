@@ -60,6 +60,20 @@ def fpir_of(fmr: float, others: int) -> float:
     return -math.expm1(others * math.log1p(-fmr))
 
 
+def rounded_up(people: int) -> int:
+    """Return the next 1, 2 or 5 with zeros, so that a threshold stays while people come and go, and errs to the strict side.
+
+    Args:
+        people: 0 or more.
+    """
+    step = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * step >= people:
+                return factor * step
+        step *= 10
+
+
 def calibrated(tail: Tail, *, match: float, margin: float, fpir: float, others: int) -> SearchThreshold:
     """Return the threshold of a search from the tail of scores between different people of the population.
 

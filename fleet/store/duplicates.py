@@ -87,19 +87,19 @@ class Side:
 
 
 def searchable(
-    connection: Connection, model_sha256: str, key_domain: str, *, scope: str, area: str | None
+    connection: Connection, model_sha256: str, key_domain: str, *, scope: str, threshold: float, area: str | None
 ) -> list[Searchable]:
-    """Return the references of one network and key domain that are in use."""
+    """Return the references of one network and key domain that are in use; what was compared at a lower threshold is not new."""
     rows = connection.execute(
         text(
             "SELECT r.subject_id, r.reference_id, r.features, s.sex, s.birth_date, s.area,"
-            " d.scope IS DISTINCT FROM :scope AS is_new FROM references_ r JOIN subjects s USING (subject_id)"
+            " d.scope IS DISTINCT FROM :scope OR d.threshold > :threshold AS is_new FROM references_ r JOIN subjects s USING (subject_id)"
             " LEFT JOIN duplicate_searched d USING (subject_id, reference_id)"
             " WHERE r.model_sha256 = :model AND r.key_domain = :domain AND r.withdrawn_at IS NULL AND r.state = 'active'"
             " AND r.features <> ''::bytea AND (CAST(:area AS text) IS NULL OR s.area = :area)"
             " ORDER BY r.subject_id, r.reference_id"
         ),
-        {"model": model_sha256, "domain": key_domain, "scope": scope, "area": area},
+        {"model": model_sha256, "domain": key_domain, "scope": scope, "threshold": threshold, "area": area},
     )
     return [Searchable(*row) for row in rows]
 
@@ -116,18 +116,21 @@ def populations(connection: Connection) -> list[tuple[str, str, int]]:
     return [(row.model_sha256, row.key_domain, row.people) for row in rows]
 
 
-def note_searched(connection: Connection, who: Sequence[Searchable], *, scope: str, now: datetime) -> None:
+def note_searched(
+    connection: Connection, who: Sequence[Searchable], *, scope: str, threshold: float, now: datetime
+) -> None:
     """Remember that these were compared with everything; those that were withdrawn meanwhile are left out."""
     connection.execute(
         text(
-            "INSERT INTO duplicate_searched (subject_id, reference_id, scope, searched_at)"
-            " SELECT r.subject_id, r.reference_id, :scope, :now FROM references_ r"
+            "INSERT INTO duplicate_searched (subject_id, reference_id, scope, threshold, searched_at)"
+            " SELECT r.subject_id, r.reference_id, :scope, :threshold, :now FROM references_ r"
             " JOIN unnest(CAST(:subjects AS text[]), CAST(:references AS text[])) AS n (subject_id, reference_id)"
             " USING (subject_id, reference_id) ON CONFLICT (subject_id, reference_id)"
-            " DO UPDATE SET scope = EXCLUDED.scope, searched_at = EXCLUDED.searched_at"
+            " DO UPDATE SET scope = EXCLUDED.scope, threshold = EXCLUDED.threshold, searched_at = EXCLUDED.searched_at"
         ),
         {
             "scope": scope,
+            "threshold": threshold,
             "now": now,
             "subjects": [each.subject_id for each in who],
             "references": [each.reference_id for each in who],

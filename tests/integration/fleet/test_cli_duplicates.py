@@ -93,12 +93,16 @@ def test_lists_are_compared_and_handed_out(run: Callable[..., Result], tmp_path:
     assert json.loads(run("duplicates", "benefits", "--json").stdout)["benefits"]["hits"] == 0
     key, out = tmp_path / "shared.key", tmp_path / "ours.csv"
     key.write_bytes(b"k" * 32)
-    assert run("duplicates", "benefits", "--export", str(out), "--key", str(key)).exit_code == 0
+    assert run("duplicates", "benefits", "--export", str(out), "--key", str(key), "--by", "Li").exit_code == 0
     assert (len(out.read_text().splitlines()), out.stat().st_mode & 0o777) == (3, 0o600)
+    again = run("duplicates", "benefits", "--export", str(out), "--key", str(key), "--by", "Li")
+    assert (again.exit_code, "cannot be written" in again.stderr) == (1, True)
     assert run("duplicates", "benefits", "--export", str(out), "--key", str(key)).exit_code == 2
-    compared = run("duplicates", "benefits", "--elsewhere", str(out), "--key", str(key), "--source", "south")
+    compared = run(
+        "duplicates", "benefits", "--elsewhere", str(out), "--key", str(key), "--source", "south", "--by", "Li"
+    )
     assert "elsewhere: 2 people compared, 2 suspicions, 2 new in the queue" in compared.stderr
     assert run("duplicates", "benefits", "--elsewhere", str(out)).exit_code == 2
     key.write_bytes(b"short")
-    bad = run("duplicates", "benefits", "--export", str(tmp_path / "x"), "--key", str(key))
+    bad = run("duplicates", "benefits", "--export", str(tmp_path / "x"), "--key", str(key), "--by", "Li")
     assert (bad.exit_code, "32 expected" in bad.stderr) == (1, True)

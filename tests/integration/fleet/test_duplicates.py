@@ -201,8 +201,16 @@ def test_a_calibration_makes_the_threshold_stricter_than_that_of_a_session(offic
     assert done.threshold > proposal.raw.match
     assert done.fpir is not None
     assert done.fpir <= 0.011
+    # A few people more or fewer do not begin it all again; a laxer threshold does.
+    office.import_people(1, first=31)
+    give(office, list(office.people)[-1], 99)
+    (more,) = run(office).searches
+    assert (more.new, more.threshold) == (1, done.threshold)
     (laxer,) = run(office, fpir=0.5).searches
     assert laxer.threshold < done.threshold
+    assert laxer.new == 32
+    (stricter,) = run(office, fpir=0.001).searches
+    assert (stricter.threshold > done.threshold, stricter.new) == (True, 0)
 
 
 def test_too_many_hits_mean_a_wrong_threshold(office: Any, twice: list[str]) -> None:
@@ -349,13 +357,22 @@ def test_r8_11_a_list_of_another_system_is_compared_by_tokens_of_an_agreed_secre
     )
     rows = lists.read_elsewhere(file)
     done = lists.check_elsewhere(
-        office.database, office.keys.cipher, rows, load_combinations(), key=secret, source="west city", now=office.now
+        office.database,
+        office.keys.cipher,
+        rows,
+        load_combinations(),
+        key=secret,
+        source="west city",
+        by="Li",
+        now=office.now,
     )
     assert (done.people, done.suspicions, done.hits) == (2, 1, 1)
     (hit,) = office.rows("SELECT * FROM duplicate_hits")
     assert (hit.first_subject, hit.kind) == (one, "elsewhere")
     assert hit.what == "west city: pension (east) + 城乡居民基本养老保险 (west): not_allowed"
-    exported = list(lists.own_list(office.database, office.keys.cipher, key=secret))
+    exported = lists.own_list(office.database, office.keys.cipher, key=secret, by="Li", now=office.now)
+    actions = [row.action for row in office.rows("SELECT action FROM audit_log ORDER BY entry")]
+    assert actions == ["duplicates.list_compared", "duplicates.list_exported"]
     assert f"{claim_token(parse_document(ours), secret)},pension,east" in exported
     assert len(exported) == 3
 

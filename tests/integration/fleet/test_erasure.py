@@ -174,7 +174,7 @@ def everywhere(office: Any, terminal: Any, feature_report: Callable[[int], Featu
         first, second = sorted((one, other))
         duplicates.add_hits(connection, [NewHit("same_face", (first, second), score=0.9)], now=office.now)
         connection.execute(
-            text("INSERT INTO duplicate_searched SELECT subject_id, reference_id, 's', :now FROM references_"),
+            text("INSERT INTO duplicate_searched SELECT subject_id, reference_id, 's', 0.7, :now FROM references_"),
             {"now": office.now},
         )
         connection.execute(

@@ -18,11 +18,12 @@ from sqlalchemy import text
 from device.runner.making import MadeReference, seal_reference
 from device.vision.features import FeatureVector
 from fleet.ingest.handler import Inbound
+from fleet.privacy.consent import withdraw
 from fleet.references import enrol, refresh
 from fleet.references.domains import rotate
 from fleet.staff import registry
 from fleet.store import lives, made
-from protocol.cases import CaseKind, CaseReason, Photo, PhotoRole
+from protocol.cases import CaseKind, CaseReason, OtherWay, Photo, PhotoRole
 from protocol.documents import DocumentKind
 from protocol.envelope import seal
 from protocol.keys import PublicJwk
@@ -186,6 +187,38 @@ def test_features_stand_in_one_place_of_the_database_beside_the_signed_bytes(
     (record,) = office.rows("SELECT payload FROM records")
     assert record.payload["reference"]["sealed"] == ""
     assert office.rows("SELECT features FROM made_references") == [(None,)]
+
+
+def on_consent(office: Any, seed: int) -> SealedReference:
+    made_of = sealed(office, features=features(seed), legal_basis=LegalBasis.CONSENT)
+    return made_of.model_copy(update={"legal_basis": LegalBasis.CONSENT})
+
+
+def test_what_was_made_before_a_withdrawn_consent_and_comes_late_is_not_kept(
+    office: Any, terminal: Any, person: Person, enroller: str
+) -> None:
+    first = enrolment(office, person, reference=on_consent(office, 1), at=office.now - timedelta(hours=3))
+    office.send(terminal, terminal.next(**first))
+    late = terminal.next(**enrolment(office, person, reference=on_consent(office, 2)))
+    done = withdraw(
+        office.database, office.keys, person.subject_id, other_way=OtherWay.COUNTER, by="Li", now=office.now
+    )
+    assert done.references == 1
+    office.now += timedelta(minutes=5)
+    assert office.verdicts(office.send(terminal, late)) == [("stored", None)]
+    assert office.rows("SELECT 1 FROM references_ WHERE withdrawn_at IS NULL") == []
+    assert office.rows("SELECT 1 FROM made_references WHERE features IS NOT NULL") == []
+    (late_row,) = office.rows(
+        "SELECT waits_for FROM made_references WHERE record_id NOT IN (SELECT made_by_record FROM references_)"
+    )
+    assert late_row.waits_for == "consent_withdrawn"
+    # Who is enrolled after it has agreed anew.
+    again = enrolment(office, person, reference=on_consent(office, 3), at=office.now + timedelta(minutes=1))
+    office.now += timedelta(minutes=2)
+    office.send(terminal, terminal.next(**again))
+    assert office.rows("SELECT count(*) FROM references_ WHERE withdrawn_at IS NULL AND features <> ''::bytea") == [
+        (1,)
+    ]
 
 
 def test_an_enrolment_twice_changes_nothing(office: Any, terminal: Any, person: Person, enroller: str) -> None:

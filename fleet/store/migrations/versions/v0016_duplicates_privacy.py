@@ -32,11 +32,12 @@ CREATE TABLE duplicate_hits (
 CREATE INDEX duplicate_hits_open ON duplicate_hits (found_at) WHERE state = 'open';
 CREATE INDEX duplicate_hits_by_second ON duplicate_hits (second_subject);
 
--- Which references were compared with all others, and how: a search of another kind begins with all of them again.
+-- Which references were compared with all others, and how: a search of another kind, or with a lower threshold, begins anew.
 CREATE TABLE duplicate_searched (
     subject_id text NOT NULL,
     reference_id text NOT NULL,
     scope text NOT NULL,
+    threshold double precision NOT NULL,
     searched_at timestamptz NOT NULL,
     PRIMARY KEY (subject_id, reference_id),
     FOREIGN KEY (subject_id, reference_id) REFERENCES references_ ON DELETE CASCADE

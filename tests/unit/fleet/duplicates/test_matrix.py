@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.duplicates.matrix import Blocking, Facts, Gallery
-from fleet.duplicates.thresholds import UNCALIBRATED_SCORE, calibrated, fmr_for, fpir_of, uncalibrated
+from fleet.duplicates.thresholds import UNCALIBRATED_SCORE, calibrated, fmr_for, fpir_of, rounded_up, uncalibrated
 from protocol.calibration import Tail
 
 EVERYBODY = Blocking(same_sex=False, birth_years=None)
@@ -104,6 +104,12 @@ def test_a_calibrated_threshold_is_stricter_for_more_people_and_never_laxer_than
     assert many.fmr <= fmr_for(0.01, 100_000)
     assert calibrated(tail, match=0.9, margin=0.0, fpir=0.5, others=1).score == 0.9
     assert many.false_hits(1_000_000) == pytest.approx(many.fmr * 1_000_000)
+
+
+def test_a_threshold_stays_while_people_come_and_go() -> None:
+    assert [rounded_up(people) for people in (0, 1, 3, 10, 11, 501, 100_000, 100_001)] == [
+        *(1, 1, 5, 10, 20, 1000, 100_000, 200_000)
+    ]
 
 
 def test_nothing_is_assumed_of_a_network_of_which_nothing_is_known() -> None:
