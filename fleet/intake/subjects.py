@@ -14,7 +14,7 @@ from fleet.exchange.effects import meet
 from fleet.intake.people_table import OPTIONAL_FACTS, SubjectRow
 from fleet.keys import FleetKeys
 from fleet.status.projection import project
-from fleet.store import rosters, subjects
+from fleet.store import duplicates, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
@@ -109,6 +109,10 @@ class _Saving:
         benefit = row.benefit if known is None else _completed(row, known)
         if benefit == known:
             return True
+        if known is not None and known.region != benefit.region:
+            # Moved, or paid twice (R8-11): people decide.
+            hit = duplicates.other_region(subject_id, benefit.scheme, known.region, benefit.region)
+            duplicates.add_hits(self._connection, [hit], now=self._now)
         subjects.save_benefit(self._connection, subject_id, benefit)
         self._benefits[subject_id][benefit.scheme] = benefit
         return False

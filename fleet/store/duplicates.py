@@ -47,6 +47,16 @@ class NewHit:
     key_domain: str | None = None
 
 
+def other_region(subject_id: str, scheme: str, before: str, now: str) -> NewHit:
+    """Return the suspicion that one scheme pays a person in two regions: a list names another region than the one before.
+
+    It may be a move; then two persons say so. The list that came last is what stands.
+    """
+    return NewHit(
+        "benefits", (subject_id, subject_id), what=f"{scheme} ({before}) + {scheme} ({now}): not_allowed, or a move"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A suspicion as it is stored."""

@@ -294,6 +294,19 @@ def test_r8_11_feature_87_two_benefits_go_to_a_person_unless_the_table_allows_bo
     assert lists.check_lists(office.database, load_combinations(), now=office.now).hits == 0
 
 
+def test_r8_11_one_id_on_the_lists_of_two_regions_goes_to_a_person(office: Any) -> None:
+    office.import_people(2)
+    assert office.rows("SELECT 1 FROM duplicate_hits") == []
+    done = office.import_people(1, area="west")
+    assert (done.new, done.changed) == (0, 1)
+    (hit,) = office.rows("SELECT * FROM duplicate_hits")
+    assert (hit.kind, hit.first_subject, hit.second_subject) == ("benefits", done.subject_ids[0], done.subject_ids[0])
+    assert hit.what == "pension (east) + pension (west): not_allowed, or a move"
+    # The same list again asks nobody anew.
+    office.import_people(1, area="west")
+    assert len(office.rows("SELECT 1 FROM duplicate_hits")) == 1
+
+
 def import_documents(office: Any, *rows: tuple[str, DocumentKind | None, str, str]) -> list[str]:
     made = [
         SubjectRow(
