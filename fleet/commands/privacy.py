@@ -32,6 +32,7 @@ from fleet.privacy.proof import ErasureProof, Ground, read_proof
 from fleet.privacy.working_days import load_calendar
 from fleet.settings import load_settings
 from fleet.store import consents
+from fleet.store import erasure as erasures
 from protocol.cases import OtherWay
 from protocol.keys import PublicJwk
 from protocol.registration import FleetIdentity
@@ -176,6 +177,29 @@ def verify_proof(
     for table in proof.erased:
         if table.rows:
             say(f"{table.table}: {table.rows} rows, {table.erase}")
+
+
+@app.command("proofs")
+def write_proofs(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them, one file for each erasure.")],
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Write the signed proofs of all erasures that are not in a folder yet: to be kept with the backups."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            found = erasures.proofs(connection)
+        new = {name: token for name, token in found.items() if not (folder / f"{name}.jws").exists()}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, token in new.items():
+                (folder / f"{name}.jws").write_bytes(token + b"\n")
+        except OSError as error:
+            raise Refused(f"{folder}: cannot be written: {error.strerror}") from error
+    if as_json:
+        print_json({"proofs": len(found), "written": sorted(new)})
+    else:
+        say(f"{folder}: {len(new)} proofs written, {len(found)} in all")
 
 
 @app.command("reapply")

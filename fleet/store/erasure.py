@@ -161,6 +161,12 @@ def add_proof(connection: Connection, erasure_id: str, subject_sha256: str, proo
     )
 
 
+def proofs(connection: Connection) -> dict[str, bytes]:
+    """Return all signed proofs by the id of their erasure, oldest first."""
+    rows = connection.execute(text("SELECT erasure_id, proof FROM erasures ORDER BY erased_at, erasure_id"))
+    return {row.erasure_id: bytes(row.proof) for row in rows}
+
+
 def tables(connection: Connection) -> dict[str, dict[str, str]]:
     """Return all tables there are, with their columns and the type of each."""
     rows = connection.execute(

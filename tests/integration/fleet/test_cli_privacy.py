@@ -100,6 +100,11 @@ def test_an_erasure_takes_two_and_its_proof_is_checked_without_the_fleet(
     counts = {table["table"]: table["rows"] for table in json.loads(checked.stdout)["erased"]}
     assert (counts["subjects"], counts["references_"]) == (1, 1)
     assert "subjects: 1 rows, delete" in run("privacy", "verify-proof", str(proof)).stderr
+    kept = tmp_path / "proofs"
+    (name,) = json.loads(run("privacy", "proofs", str(kept), "--json").stdout)["written"]
+    assert (kept / f"{name}.jws").read_bytes() == proof.read_bytes()
+    assert "0 proofs written, 1 in all" in run("privacy", "proofs", str(kept)).stderr
+    assert run("privacy", "proofs", str(proof)).exit_code == 1
     again = run("privacy", "reapply", str(proof), "--by", "Sun", "--json")
     assert json.loads(again.stdout) == {"proofs": 1, "erased": []}
     proof.write_bytes(proof.read_bytes()[:-8] + b"AAAAAAA\n")
