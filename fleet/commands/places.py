@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
-from fleet.exchange.places_csv import import_places, read_places
+from fleet.intake.places import import_places, read_places
 
 app = typer.Typer(help="Places: villages, streets and homes that a visit can be at.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def root() -> None:
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV in UTF-8 with a heading line: code, name, area.")],
+    file: Annotated[Path, typer.Argument(help="CSV (UTF-8 or GB18030) or XLSX with a heading line: code, name, area.")],
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:

@@ -38,5 +38,17 @@ def held_packs(connection: Connection, subject_ids: Sequence[str], *, today: dat
     return found
 
 
+def advised(packs: Sequence[RulePack], schemes: Sequence[str], categories: Sequence[str]) -> str:
+    """Return the channels that rules advise to somebody, in words of the region, empty where they advise none (R3-12). Pure.
+
+    Args:
+        packs: that hold for them.
+        schemes: of their benefits.
+        categories: of their benefits.
+    """
+    words = [pack.advice[name] for pack in packs for name in (*categories, *schemes) if name in pack.advice]
+    return "、".join(dict.fromkeys(words))
+
+
 def _is_paid(benefit: Benefit, today: date) -> bool:
     return benefit.ended is None or benefit.ended >= today

@@ -20,14 +20,16 @@ from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.errors import NotFound
 from fleet.intake.area_tree import SEPARATOR, AreaTree
+from fleet.intake.held_packs import advised, held_packs
 from fleet.intake.sheets import to_csv, to_xlsx
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.store import unit_lists
 from fleet.store.areas import areas_of, codes_below
 from fleet.store.database import Database
 from fleet.store.unit_lists import ToCertify
-from protocol.documents import IdentityDocument, mask, parse_document
+from protocol.documents import mask, parse_document
 from protocol.rules.obligations import state_of
+from protocol.rules.pack import RulePack
 
 _COLUMNS = (
     "name",
@@ -39,6 +41,7 @@ _COLUMNS = (
     "category",
     "state",
     "due",
+    "advice",
     "verified",
 )
 _ON_PAPER = tuple(column for column in _COLUMNS if column not in {"document_issuer", "scheme"})
@@ -109,7 +112,8 @@ def make_list(
         tree = AreaTree(areas_of(connection))
         scope, codes = _scope(connection, tree, unit, area)
         found = unit_lists.to_certify(connection, unit=unit, areas=codes, today=today)
-        content = _written(found, kind, language, scope, tree, keys.cipher, today)
+        packs = held_packs(connection, [row.subject_id for row in found], today=today)
+        content = _Writer(language, tree, keys.cipher, packs, today).write(found, kind, scope)
         note(
             connection,
             keys.cipher,
@@ -135,59 +139,54 @@ def _scope(connection: Connection, tree: AreaTree, unit: str | None, area: str |
     return Scope("area", SEPARATOR.join(tree.names_down_to(code))), codes_below(connection, code)
 
 
-def _written(
-    found: Sequence[ToCertify],
-    kind: Format,
-    language: str,
-    scope: Scope,
-    tree: AreaTree,
-    cipher: FieldCipher,
-    today: date,
-) -> bytes:
-    columns = _ON_PAPER if kind is Format.HTML else _COLUMNS
-    texts = list_texts()
-    headings = [texts["column"][column][language] for column in columns]
-    rows = [_cells(row, columns, language, tree, cipher, today) for row in found]
-    if kind is Format.CSV:
-        return to_csv(headings, rows)
-    if kind is Format.XLSX:
-        return to_xlsx(headings, rows)
-    source = files("fleet.intake").joinpath("outgoing_list.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    return page.render(
-        language=language,
-        label={name: text[language] for name, text in texts["label"].items()},
-        scope=scope.kind,
-        named=scope.name,
-        made_on=today,
-        persons=len(found),
-        headings=headings,
-        rows=rows,
-    ).encode()
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Puts people into the words of one language."""
 
+    language: str
+    tree: AreaTree
+    cipher: FieldCipher
+    packs: Mapping[str, Sequence[RulePack]]
+    """That hold for each subject."""
+    today: date
 
-def _cells(
-    row: ToCertify, columns: Sequence[str], language: str, tree: AreaTree, cipher: FieldCipher, today: date
-) -> list[str]:
-    texts = list_texts()
-    sealed = cipher.decrypt(row.document_sealed, subject_id=row.subject_id, field_name="document")
-    document = parse_document(sealed)
-    state = state_of(row.has_act, row.asked, row.expiring, row.overdue, today)
-    number = document.number if "document_issuer" in columns else _masked(document)
-    cells = {
-        "name": cipher.decrypt(row.name_sealed, subject_id=row.subject_id, field_name="name"),
-        "document_kind": texts["document"][document.kind][language],
-        "document_number": number,
-        "document_issuer": document.issuer,
-        "area": SEPARATOR.join(tree.names_down_to(row.area)) or row.area,
-        "scheme": "、".join(row.schemes),
-        "category": "、".join(row.categories),
-        "state": texts["state"][state][language],
-        "due": row.due.isoformat(),
-        "verified": "",
-    }
-    return [cells[column] for column in columns]
+    def write(self, found: Sequence[ToCertify], kind: Format, scope: Scope) -> bytes:
+        columns = _ON_PAPER if kind is Format.HTML else _COLUMNS
+        headings = [list_texts()["column"][column][self.language] for column in columns]
+        cells = [self._cells(row, is_paper=kind is Format.HTML) for row in found]
+        rows = [[each[column] for column in columns] for each in cells]
+        if kind is Format.CSV:
+            return to_csv(headings, rows)
+        return to_xlsx(headings, rows) if kind is Format.XLSX else self._page(headings, rows, scope)
 
+    def _page(self, headings: Sequence[str], rows: Sequence[Sequence[str]], scope: Scope) -> bytes:
+        source = files("fleet.intake").joinpath("outgoing_list.html").read_text(encoding="utf-8")
+        page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+        return page.render(
+            language=self.language,
+            label={name: text[self.language] for name, text in list_texts()["label"].items()},
+            scope=scope.kind,
+            named=scope.name,
+            made_on=self.today,
+            headings=headings,
+            rows=rows,
+        ).encode()
 
-def _masked(document: IdentityDocument) -> str:
-    return f"…{mask(document).tail}"
+    def _cells(self, row: ToCertify, *, is_paper: bool) -> dict[str, str]:
+        texts = list_texts()
+        sealed = self.cipher.decrypt(row.document_sealed, subject_id=row.subject_id, field_name="document")
+        document = parse_document(sealed)
+        state = state_of(row.has_act, row.asked, row.expiring, row.overdue, self.today)
+        return {
+            "name": self.cipher.decrypt(row.name_sealed, subject_id=row.subject_id, field_name="name"),
+            "document_kind": texts["document"][document.kind][self.language],
+            "document_number": f"…{mask(document).tail}" if is_paper else document.number,
+            "document_issuer": document.issuer,
+            "area": SEPARATOR.join(self.tree.names_down_to(row.area)) or row.area,
+            "scheme": "、".join(row.schemes),
+            "category": "、".join(row.categories),
+            "state": texts["state"][state][self.language],
+            "due": row.due.isoformat(),
+            "advice": advised(self.packs[row.subject_id], row.schemes, row.categories),
+            "verified": "",
+        }

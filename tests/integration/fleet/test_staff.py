@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fleet.errors import NotFound, Refused
-from fleet.exchange.places_csv import import_places
 from fleet.ingest.handler import Outbound
+from fleet.intake.places import import_places
 from fleet.staff import lists, registry
 from fleet.staff.registry import Given
 from fleet.store import operators, rosters, terminals

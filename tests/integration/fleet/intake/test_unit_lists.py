@@ -212,6 +212,19 @@ def test_r6_10_a_village_list_is_by_area_and_on_paper_numbers_are_masked(town: A
     assert made(town, Format.HTML, area="nowhere").persons == 0
 
 
+def test_r3_12_a_list_says_which_channel_the_persons_rules_advise(town: Any) -> None:
+    with town.database.begin() as connection:
+        pack = shipped_pack("HZ-2020")
+        written = shipped_text("HZ-2020").replace('region = "3305"', 'region = "village"')
+        packs.save_proposal(connection, pack, written, "b" * 64, now=town.now)
+        packs.put_in_force(connection, pack.pack_id, pack.version, b"signed", now=town.now)
+    town.rebuild()
+    (person,) = made(town, Format.CSV, area="village").content.decode("utf-8-sig").splitlines()[1:]
+    assert person.split(",")[-2:] == ["浙里办", ""]
+    assert "浙里办" in made(town, Format.HTML, area="village").content.decode()
+    assert "浙里办" not in made(town, Format.HTML, area=LANZHOU).content.decode()
+
+
 def test_who_made_a_list_of_people_is_in_the_log(town: Any) -> None:
     made(town, Format.CSV, unit="某厂")
     with town.database.begin() as connection:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import ImportRefused
-from fleet.exchange.places_csv import read_places
+from fleet.intake.places import read_places
 from fleet.store.operators import StoredPlace
 
 
@@ -36,10 +36,10 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "no column code, name, area"),
+        (b"", "empty"),
         (b"code,name\n", "no column area"),
         (b"code,name,area\n", "a heading and no rows"),
-        (b"\xff\xfe", "not UTF-8"),
+        (b"\xff\xfe", "UTF-16"),
         (b'code,name,area\n"a,b', "not CSV"),
     ],
 )
@@ -53,3 +53,9 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes, why: st
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match="cannot be read"):
         read_places(tmp_path / "places.csv")
+
+
+def test_r4_12_places_come_in_a_spreadsheets_own_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text("代码,名称,区域\n620102001,东岗村,620102\n", encoding="gb18030")
+    assert read_places(path) == [StoredPlace("620102001", "东岗村", "620102")]
