@@ -211,13 +211,19 @@ class _Intake:
 
     def _accepted(self, file: PhotoFile, subject_id: str, features: FeatureReport, digest: bytes) -> PhotoLine:
         self._taken.add(subject_id)
-        reference_id = None if self._intake.is_dry else self._enrol(subject_id, features, digest)
-        return PhotoLine(file.number, masked(file.name), Result.ACCEPTED, (), subject_id, reference_id)
+        if self._intake.is_dry:
+            return PhotoLine(file.number, masked(file.name), Result.ACCEPTED, (), subject_id)
+        reference_id = self._enrol(subject_id, features, digest)
+        result = Result.REPEATED if reference_id is None else Result.ACCEPTED
+        return PhotoLine(file.number, masked(file.name), result, (), subject_id, reference_id)
 
-    def _enrol(self, subject_id: str, features: FeatureReport, digest: bytes) -> str:
+    def _enrol(self, subject_id: str, features: FeatureReport, digest: bytes) -> str | None:
+        """Store a reference; return its id, or None if another import enrolled with this picture meanwhile."""
         now, rules = self._clock(), self._rules
         with self._database.begin() as connection:
             find_terminals(connection, lock=True)
+            if photos.hold(connection, digest) is not None:
+                return None
             done = enrol_within(
                 connection,
                 self._keys,

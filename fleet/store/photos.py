@@ -64,6 +64,14 @@ def owner_of(connection: Connection, digest: bytes) -> str | None:
     return found
 
 
+def hold(connection: Connection, digest: bytes) -> str | None:
+    """Return whom a picture enrolled; others that would enrol with it wait until this transaction ends."""
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"photo:{digest.hex()}"}
+    )
+    return owner_of(connection, digest)
+
+
 def add_file(
     connection: Connection, digest: bytes, subject_id: str, reference_id: str, import_id: str, *, now: datetime
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import Result as Ran
 from PIL import Image
@@ -19,11 +21,14 @@ from fleet.audit.log import entries
 from fleet.cli import app
 from fleet.errors import FleetError, Refused
 from fleet.intake.photo_checking import photo_program
-from fleet.intake.photo_files import photo_files
+from fleet.intake.photo_files import PhotoFile, photo_files
 from fleet.intake.photo_judging import Reason
 from fleet.intake.photo_report import report_csv, report_data
 from fleet.intake.photos import Form, PhotoImport, PhotoIntake, PhotoRules, Result, import_photos
+from fleet.references.enrol import withdraw
+from protocol.capture import FeatureReport
 from protocol.documents import check_digit
+from protocol.photo_files import PhotoReport
 from protocol.policy import default_policy
 from protocol.references import LegalBasis
 
@@ -32,6 +37,7 @@ pytestmark = pytest.mark.integration
 PROGRAM = """
 import base64, hashlib, sys
 import numpy as np
+from fleet.references.enrol import withdraw
 from protocol.capture import FeatureReport
 from protocol.photo_files import PhotoFileCheck, PhotoReport, read_framed
 from protocol.policy import default_policy
@@ -58,6 +64,19 @@ def number(serial: int) -> str:
 
 def picture(what: str) -> bytes:
     return b"\xff\xd8\xff" + what.encode()
+
+
+def good_features() -> FeatureReport:
+    vector = np.zeros(128, "<f4")
+    vector[0] = 1.0
+    return FeatureReport(
+        features=base64.b64encode(vector.tobytes()).decode(),
+        model_name="features",
+        model_sha256="d" * 64,
+        runtime="test",
+        quality=dict.fromkeys(default_policy().quality.minimum, 100.0),
+        overall_quality=80.0,
+    )
 
 
 @pytest.fixture
@@ -141,11 +160,28 @@ def test_the_same_picture_again_is_told_and_stored_once(office: Any, take: Calla
     assert len(office.rows("SELECT reference_id FROM references_")) == 3
 
 
+def test_two_imports_at_once_enrol_one_picture_once(office: Any, take: Callable[..., PhotoImport]) -> None:
+    files = {f"甲1+{number(1)}.jpg": picture("one")}
+    rules = PhotoRules(default_policy().quality.minimum, "d1", 36, office.settings.zone())
+    report = PhotoReport(sha256="d" * 64, width_px=480, height_px=672, checks=(), features=good_features())
+
+    class Overtaken:
+        """The other import goes all the way while this one looks."""
+
+        def look(self, content: bytes) -> PhotoReport:
+            assert [line.result for line in take(files).lines] == [Result.ACCEPTED]
+            return report
+
+    file = PhotoFile(1, next(iter(files)), picture("one"))
+    intake = PhotoIntake(LegalBasis.STATUTE, "Wang")
+    done = import_photos(office.database, office.keys, [file], Overtaken(), intake, rules, clock=office.clock)
+    assert [line.result for line in done.lines] == [Result.REPEATED]
+    assert len(office.rows("SELECT reference_id FROM references_")) == 1
+
+
 def test_a_picture_that_was_withdrawn_does_not_come_back_with_the_next_batch(
     office: Any, take: Callable[..., PhotoImport]
 ) -> None:
-    from fleet.references.enrol import withdraw
-
     files = {f"甲1+{number(1)}.jpg": picture("one")}
     (line,) = take(files).lines
     withdraw(office.database, line.reference_id, now=office.now)

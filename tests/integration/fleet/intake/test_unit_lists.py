@@ -212,6 +212,12 @@ def test_r6_10_a_village_list_is_by_area_and_on_paper_numbers_are_masked(town: A
     assert made(town, Format.HTML, area="nowhere").persons == 0
 
 
+def test_who_is_paid_no_more_is_on_no_list(town: Any) -> None:
+    with town.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE benefits SET ended = '2026-10-31' WHERE category = '供养亲属'")
+    assert made(town, Format.CSV, unit="某厂").persons == 1
+
+
 def test_r3_12_a_list_says_which_channel_the_persons_rules_advise(town: Any) -> None:
     with town.database.begin() as connection:
         pack = shipped_pack("HZ-2020")
