@@ -64,26 +64,7 @@ def take_list(
                     " and compare them (`lifecert-fleet lists compare`)"
                 )
             return known.list_id, done
-        list_id = os.urandom(8).hex()
-        sealed = keys.cipher.encrypt(cleaned(by), subject_id=list_id, field_name="taken_by")
-        found = KeyList(list_id, called, as_of, people.sha256, len(people.rows), now, sealed)
-        key_lists.add_list(connection, found, _members(people, done))
-        note(
-            connection,
-            keys.cipher,
-            actor=by,
-            action="list.taken",
-            object_kind="list",
-            object_id=list_id,
-            detail={
-                "as_of": as_of.isoformat(),
-                "rows": found.rows,
-                "sha256": people.sha256,
-                "encoding": people.encoding,
-            },
-            now=now,
-        )
-    return list_id, done
+        return _keep(connection, keys, people, done, name=called, as_of=as_of, by=by, now=now), done
 
 
 def compare_lists(connection: Connection, earlier: str, later: str) -> Compared:
@@ -110,6 +91,34 @@ def compared(earlier: Iterable[Member], later: Iterable[Member]) -> Compared:
         changed=changed,
         same=len(both) - len(changed),
     )
+
+
+def _keep(
+    connection: Connection,
+    keys: FleetKeys,
+    people: PeopleList,
+    done: Imported,
+    *,
+    name: str,
+    as_of: date,
+    by: str,
+    now: datetime,
+) -> str:
+    list_id = os.urandom(8).hex()
+    sealed = keys.cipher.encrypt(cleaned(by), subject_id=list_id, field_name="taken_by")
+    found = KeyList(list_id, name, as_of, people.sha256, len(people.rows), now, sealed)
+    key_lists.add_list(connection, found, _members(people, done))
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action="list.taken",
+        object_kind="list",
+        object_id=list_id,
+        detail={"as_of": as_of.isoformat(), "rows": found.rows, "sha256": people.sha256, "encoding": people.encoding},
+        now=now,
+    )
+    return list_id
 
 
 def _members(people: PeopleList, done: Imported) -> list[Member]:

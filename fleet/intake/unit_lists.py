@@ -143,21 +143,7 @@ def take_in(
         members = _members(connection, keys, table, papers, unit, problems)
         if problems:
             refuse(path, problems)
-        found = UnitList(
-            list_id=list_id,
-            body=papers.body,
-            unit=unit,
-            evidence=papers.evidence,
-            matches_originals=papers.matches_originals,
-            register_copies=papers.register_copies,
-            verified_on=papers.verified_on,
-            handler_sealed=keys.cipher.encrypt(cleaned(papers.handler), subject_id=list_id, field_name="handler"),
-            handler_token=claim_token(papers.handler_document, keys.claim_key),
-            sha256=table.sha256,
-            taken_at=now,
-            taken_by_sealed=keys.cipher.encrypt(cleaned(by), subject_id=list_id, field_name="taken_by"),
-            decided_at=None,
-        )
+        found = _stored(keys, papers, table.sha256, list_id, unit=unit, by=by, now=now)
         unit_lists.add_unit_list(connection, found, members)
         lines = _lines(connection, members, RowResult.PENDING, today)
         detail = {"body": papers.body.value, "evidence": papers.evidence.value, "persons": len(members)}
@@ -200,6 +186,26 @@ def takes_unit_list(packs: Sequence[RulePack]) -> bool:
     """Say whether one of a person's packs takes a unit's list as a certification. Pure."""
     return any(
         ActKind.SPECIAL in pack.counts and (not pack.channels or Channel.UNIT in pack.channels) for pack in packs
+    )
+
+
+def _stored(
+    keys: FleetKeys, papers: HandedIn, sha256: str, list_id: str, *, unit: str, by: str, now: datetime
+) -> UnitList:
+    return UnitList(
+        list_id=list_id,
+        body=papers.body,
+        unit=unit,
+        evidence=papers.evidence,
+        matches_originals=papers.matches_originals,
+        register_copies=papers.register_copies,
+        verified_on=papers.verified_on,
+        handler_sealed=keys.cipher.encrypt(cleaned(papers.handler), subject_id=list_id, field_name="handler"),
+        handler_token=claim_token(papers.handler_document, keys.claim_key),
+        sha256=sha256,
+        taken_at=now,
+        taken_by_sealed=keys.cipher.encrypt(cleaned(by), subject_id=list_id, field_name="taken_by"),
+        decided_at=None,
     )
 
 
