@@ -21,14 +21,16 @@ from fleet.errors import ImportRefused, NotFound, Refused
 from fleet.exchange.checking import Given, StatedRow, check_rows
 from fleet.exchange.cycles import month_text, parse_month
 from fleet.exchange.definitions import FeedDefinition, catalogue
-from fleet.exchange.effects import Settled, apply_rows, meet, name_digest
+from fleet.exchange.effects import apply_rows, meet, name_digest
 from fleet.exchange.messages import DeliveredRow, Delivery
 from fleet.exchange.reading import Column, read_table
 from fleet.keys import FleetKeys
-from fleet.store import feeds
+from fleet.store import feed_effects, feeds
 from fleet.store.areas import areas_of
 from fleet.store.database import Database
+from fleet.store.feed_effects import Named
 from fleet.store.feeds import ZERO, DeliveryKey, NewRow, StoredDelivery
+from fleet.store.subjects import lock_subjects
 from protocol.documents import claim_token
 
 _OPTIONAL = ("row_id", "document_kind", "document_issuer", "name", "reported_on")
@@ -165,7 +167,7 @@ def take_in(
         checked = check_rows(definition, given, period=key.period, today=today)
         if problems or checked.problems:
             raise ImportRefused([*problems, *checked.problems])
-        new = [_new_row(keys, key.feed, definition, row) for row in checked.rows]
+        new = _new_rows(connection, keys, key.feed, definition, checked.rows)
         sha256 = _digest(row.row_key for row in new)
         there = feeds.find_deliveries(connection, key.feed, key.area, key.period)
         if key.number in there:
@@ -174,11 +176,32 @@ def take_in(
         _demand_place(key, delivery.corrects, there)
         feeds.forget_unmet(connection, before=now - timedelta(days=unknown_days))
         settled = meet(connection, keys, zone=zone, now=now)
-        feeds.add_delivery(connection, key, corrects=delivery.corrects, sha256=sha256, rows=len(new), now=now)
-        feeds.add_rows(connection, key, new, now=now)
-        settled += _bring_about(connection, keys, key, delivery.corrects, definition, zone=zone, now=now)
+        # Subjects before what hangs on them: of two feeds about one person the second sees what the first did.
+        who = {row.subject_id for row in new if row.subject_id is not None}
+        lock_subjects(connection, sorted(who))
+        delivery_id = feeds.add_delivery(
+            connection, key, corrects=delivery.corrects, sha256=sha256, rows=len(new), now=now
+        )
+        is_corrected = any(found.corrects == key.number for found in there.values())
+        confirms = definition.confirms
+        added = feeds.add_rows(
+            connection, key.feed, delivery_id, new, stand=not is_corrected, confirms=confirms, now=now
+        )
+        corrected = there.get(delivery.corrects) if delivery.corrects is not None else None
+        touched = {row.row_key for row in new} - added.fresh
+        touched |= set() if corrected is None else set(feeds.row_keys_of(connection, corrected.delivery_id))
+        settled += apply_rows(
+            connection,
+            keys,
+            key.feed,
+            sorted(touched),
+            confirms=confirms,
+            also=added.subject_ids,
+            zone=zone,
+            now=now,
+        )
         _demand_one_meaning(connection, key.feed, checked.rows, new)
-        counts = feeds.counts_of(connection, key)
+        names_differ = feeds.names_differ(connection, delivery_id)
         note(
             connection,
             keys.cipher,
@@ -193,9 +216,9 @@ def take_in(
     return Report(
         len(new),
         checked.repeated,
-        counts.known,
-        counts.unknown,
-        counts.names_differ,
+        sum(row.subject_id is not None for row in new),
+        sum(row.subject_id is None for row in new),
+        names_differ,
         settled.certified,
         settled.withdrawn,
         awaits=awaits,
@@ -236,7 +259,9 @@ def zero_report(
         key = DeliveryKey(feed, area, period, max(there) + 1 if ZERO in there else ZERO)
         _demand_place(key, corrects, there)
         feeds.add_delivery(connection, key, corrects=corrects, sha256=_digest(()), rows=0, now=now)
-        _bring_about(connection, keys, key, corrects, definition, zone=zone, now=now)
+        if corrects is not None and corrects in there:
+            touched = sorted(feeds.row_keys_of(connection, there[corrects].delivery_id))
+            apply_rows(connection, keys, feed, touched, confirms=definition.confirms, zone=zone, now=now)
         note(
             connection,
             keys.cipher,
@@ -260,22 +285,6 @@ def definition_of(connection: Connection, feed: str, *, lock: bool = False) -> F
     if found is None:
         raise NotFound(f"feed {feed}: not in use; `lifecert-fleet feeds add {feed}` takes it up")
     return FeedDefinition.model_validate_json(json.dumps(found.definition))
-
-
-def _bring_about(
-    connection: Connection,
-    keys: FleetKeys,
-    key: DeliveryKey,
-    corrects: int | None,
-    definition: FeedDefinition,
-    *,
-    zone: tzinfo,
-    now: datetime,
-) -> Settled:
-    touched = set(feeds.row_keys_of(connection, key))
-    if corrects is not None:
-        touched |= set(feeds.row_keys_of(connection, DeliveryKey(key.feed, key.area, key.period, corrects)))
-    return apply_rows(connection, keys, key.feed, sorted(touched), confirms=definition.confirms, zone=zone, now=now)
 
 
 def _columns(definition: FeedDefinition) -> dict[str, Column]:
@@ -334,12 +343,24 @@ def _demand_place(key: DeliveryKey, corrects: int | None, there: dict[int, Store
         raise Refused(f"{named}: a zero report is here; take it back with --corrects {zero[0]}")
 
 
-def _new_row(keys: FleetKeys, feed: str, definition: FeedDefinition, row: StatedRow) -> NewRow:
-    token = claim_token(row.document, keys.claim_key)
+def _new_rows(
+    connection: Connection, keys: FleetKeys, feed: str, definition: FeedDefinition, rows: Sequence[StatedRow]
+) -> list[NewRow]:
+    tokens = [claim_token(row.document, keys.claim_key) for row in rows]
+    known = feed_effects.named_by_tokens(connection, sorted(set(tokens)))
+    return [
+        _new_row(keys, feed, definition, row, token, known.get(token)) for row, token in zip(rows, tokens, strict=True)
+    ]
+
+
+def _new_row(
+    keys: FleetKeys, feed: str, definition: FeedDefinition, row: StatedRow, token: str, subject: Named | None
+) -> NewRow:
     detail = {definition.code.name: row.code} if definition.code is not None else {}
     row_id = keys.cipher.digest(row.row_id, subject_id=feed, field_name="feed_row_id") if row.row_id else None
     name = name_digest(keys.cipher, row.name, token) if row.name else None
     said = [
+        feed,
         None if row_id is None else row_id.hex(),
         token,
         None if name is None else name.hex(),
@@ -350,10 +371,12 @@ def _new_row(keys: FleetKeys, feed: str, definition: FeedDefinition, row: Stated
         detail,
     ]
     return NewRow(
-        row_key=hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest(),
+        row_key=hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_KEY_DIGITS],
         row_id_hash=row_id,
         claim_token=token,
+        subject_id=None if subject is None else subject.subject_id,
         name_hash=name,
+        name_state=_name_state(keys, name, token, subject),
         kind=row.kind.value,
         since=row.since,
         until=row.until,
@@ -361,6 +384,19 @@ def _new_row(keys: FleetKeys, feed: str, definition: FeedDefinition, row: Stated
         detail=detail,
         makes_event=row.makes_event,
     )
+
+
+_KEY_DIGITS = 32
+"""128 bits: among 10^12 rows two have the same key with a probability of 10^-15."""
+
+
+def _name_state(keys: FleetKeys, name: bytes | None, token: str, subject: Named | None) -> str:
+    if name is None:
+        return "none"
+    if subject is None:
+        return "unchecked"
+    known = keys.cipher.decrypt(subject.name_sealed, subject_id=subject.subject_id, field_name="name")
+    return "same" if name_digest(keys.cipher, known, token) == name else "differs"
 
 
 def _digest(row_keys: Iterable[str]) -> str:

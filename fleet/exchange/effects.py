@@ -59,11 +59,12 @@ def apply_rows(
     connection: Connection,
     keys: FleetKeys,
     feed: str,
-    row_keys: Collection[str],
+    row_keys: Sequence[str],
     *,
     confirms: bool,
     zone: tzinfo,
     now: datetime,
+    also: Collection[str] = (),
 ) -> Settled:
     """Bring about what these rows say, or do not say any more, in the transaction in which they changed.
 
@@ -75,17 +76,18 @@ def apply_rows(
         confirms: whether the feed's word is a confirmation.
         zone: where a day ends.
         now: when.
+        also: more subjects whose life events have changed in this transaction.
     """
     # Subjects before what hangs on them: of two feeds about one person the second sees what the first did.
-    lock_subjects(connection, sorted(feed_effects.subjects_of_rows(connection, feed, row_keys)))
-    judge_rows(connection, feed, row_keys)
+    lock_subjects(connection, sorted(feed_effects.subjects_of_rows(connection, row_keys)))
+    judge_rows(connection, row_keys)
     states: dict[str, bool] = {}
-    for check in feed_effects.names_to_check(connection, feed, row_keys):
+    for check in feed_effects.names_to_check(connection, row_keys):
         name = keys.cipher.decrypt(check.name_sealed, subject_id=check.subject_id, field_name="name")
         states[check.row_key] = name_digest(keys.cipher, name, check.claim_token) == check.name_hash
-    feed_effects.set_name_states(connection, feed, states)
+    feed_effects.set_name_states(connection, states)
     changed = feed_effects.sync_events(connection, feed, row_keys, confirms=confirms, now=now)
-    return settle(connection, sorted(changed), zone=zone, now=now)
+    return settle(connection, sorted(changed.union(also)), zone=zone, now=now)
 
 
 def meet(connection: Connection, keys: FleetKeys, *, zone: tzinfo, now: datetime) -> Settled:

@@ -178,13 +178,13 @@ def _withdraw(connection: Connection, keys: FleetKeys, side: Side, *, zone: tzin
 
 
 def _overrule(connection: Connection, keys: FleetKeys, feed: str, row_key: str, *, zone: tzinfo, now: datetime) -> None:
-    feeds.overrule_row(connection, feed, row_key, now=now)
+    feeds.overrule_row(connection, row_key, now=now)
     confirms = definition_of(connection, feed).confirms
     apply_rows(connection, keys, feed, [row_key], confirms=confirms, zone=zone, now=now)
 
 
 def _accept_name(connection: Connection, keys: FleetKeys, side: Side, *, zone: tzinfo, now: datetime) -> None:
     feed, _, row_key = side.ref.removeprefix("row:").partition("/")
-    feeds.accept_name(connection, feed, row_key)
+    feeds.accept_name(connection, row_key)
     confirms = definition_of(connection, feed).confirms
     apply_rows(connection, keys, feed, [row_key], confirms=confirms, zone=zone, now=now)

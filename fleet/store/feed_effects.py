@@ -8,14 +8,21 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-from fleet.store.feeds import SOURCE
+from fleet.store.feeds import SOURCE, parts
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A subject with a name; it is encrypted."""
+
+    subject_id: str
+    name_sealed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NameCheck:
     """A row whose name is to be compared with the subject's."""
 
-    feed: str
     row_key: str
     subject_id: str
     claim_token: str = field(repr=False)
@@ -67,74 +74,88 @@ def meet_subjects(connection: Connection) -> dict[str, list[str]]:
     return found
 
 
-def names_to_check(connection: Connection, feed: str, row_keys: Collection[str]) -> list[NameCheck]:
+def named_by_tokens(connection: Connection, tokens: Sequence[str]) -> dict[str, Named]:
+    """Return the subjects with these claim tokens, by token."""
+    found: dict[str, Named] = {}
+    for part in parts(tokens):
+        rows = connection.execute(
+            text("SELECT claim_token, subject_id, name_sealed FROM subjects WHERE claim_token = ANY(:tokens)"),
+            {"tokens": list(part)},
+        )
+        found |= {row.claim_token: Named(row.subject_id, bytes(row.name_sealed)) for row in rows}
+    return found
+
+
+def names_to_check(connection: Connection, row_keys: Sequence[str]) -> list[NameCheck]:
     """Return which of these rows have a name that was not compared with the subject's yet, or was another then."""
-    rows = connection.execute(
-        text(
-            "SELECT f.feed, f.row_key, f.subject_id, f.claim_token, f.name_hash, s.name_sealed FROM feed_rows f"
-            " JOIN subjects s USING (subject_id) WHERE f.feed = :feed AND f.row_key = ANY(:keys)"
-            " AND f.name_state IN ('unchecked', 'differs')"
-        ),
-        {"feed": feed, "keys": list(row_keys)},
-    )
-    return [
-        NameCheck(r.feed, r.row_key, r.subject_id, r.claim_token, bytes(r.name_hash), bytes(r.name_sealed))
-        for r in rows
-    ]
+    found: list[NameCheck] = []
+    for part in parts(row_keys):
+        rows = connection.execute(
+            text(
+                "SELECT f.row_key, f.subject_id, f.claim_token, f.name_hash, s.name_sealed FROM feed_rows f"
+                " JOIN subjects s USING (subject_id) WHERE f.row_key = ANY(:keys)"
+                " AND f.name_state IN ('unchecked', 'differs')"
+            ),
+            {"keys": list(part)},
+        )
+        found += [
+            NameCheck(r.row_key, r.subject_id, r.claim_token, bytes(r.name_hash), bytes(r.name_sealed)) for r in rows
+        ]
+    return found
 
 
-def set_name_states(connection: Connection, feed: str, states: dict[str, bool]) -> None:
+def set_name_states(connection: Connection, states: dict[str, bool]) -> None:
     """Note of rows whether the name is the subject's."""
     for is_same in (True, False):
-        keys = [key for key, same in states.items() if same is is_same]
-        if keys:
+        for part in parts([key for key, same in states.items() if same is is_same]):
             connection.execute(
-                text("UPDATE feed_rows SET name_state = :state WHERE feed = :feed AND row_key = ANY(:keys)"),
-                {"feed": feed, "keys": keys, "state": "same" if is_same else "differs"},
+                text("UPDATE feed_rows SET name_state = :state WHERE row_key = ANY(:keys) AND name_state <> :state"),
+                {"keys": list(part), "state": "same" if is_same else "differs"},
             )
 
 
-def subjects_of_rows(connection: Connection, feed: str, row_keys: Collection[str]) -> set[str]:
+def subjects_of_rows(connection: Connection, row_keys: Sequence[str]) -> set[str]:
     """Return whom these rows are about, as far as they are known."""
-    found = connection.execute(
-        text(
-            "SELECT DISTINCT subject_id FROM feed_rows WHERE feed = :feed AND row_key = ANY(:keys)"
-            " AND subject_id IS NOT NULL"
-        ),
-        {"feed": feed, "keys": list(row_keys)},
-    )
-    return set(found.scalars())
+    found: set[str] = set()
+    for part in parts(row_keys):
+        rows = connection.execute(
+            text("SELECT subject_id FROM feed_rows WHERE row_key = ANY(:keys) AND subject_id IS NOT NULL"),
+            {"keys": list(part)},
+        )
+        found |= set(rows.scalars())
+    return found
 
 
 def sync_events(
-    connection: Connection, feed: str, row_keys: Collection[str], *, confirms: bool, now: datetime
+    connection: Connection, feed: str, row_keys: Sequence[str], *, confirms: bool, now: datetime
 ) -> set[str]:
     """Give every one of these rows that stands its life event, and withdraw those of the others; return whose changed.
 
     A row that stands again after a withdrawal makes a new event: what was withdrawn stays so.
     """
-    values = {"feed": feed, "keys": list(row_keys), "source": SOURCE + feed, "now": now}
-    withdrawn = connection.execute(
-        text(
-            "WITH gone AS (UPDATE feed_rows r SET event_id = NULL FROM feed_rows old WHERE r.feed = :feed"
-            " AND r.row_key = ANY(:keys) AND old.feed = r.feed AND old.row_key = r.row_key AND r.event_id IS NOT NULL"
-            " AND NOT r.is_effective RETURNING old.event_id) UPDATE life_events e SET withdrawn_at = :now FROM gone"
-            " WHERE e.event_id = gone.event_id AND e.withdrawn_at IS NULL RETURNING e.subject_id"
-        ),
-        values,
-    )
-    changed = set(withdrawn.scalars())
-    added = connection.execute(
-        text(
-            "WITH fresh AS (UPDATE feed_rows SET times = times + 1, event_id = replace(gen_random_uuid()::text, '-', '')"
-            " WHERE feed = :feed AND row_key = ANY(:keys) AND event_id IS NULL AND is_effective RETURNING *)"
-            " INSERT INTO life_events (event_id, subject_id, kind, since, until, source, source_id, confirmed, reported_on,"
-            " received_at, detail) SELECT event_id, subject_id, kind, since, until, :source, row_key || ':' || times,"
-            " :confirms, reported_on, :now, detail FROM fresh RETURNING subject_id"
-        ),
-        {**values, "confirms": confirms},
-    )
-    return changed | set(added.scalars())
+    changed: set[str] = set()
+    for part in parts(row_keys):
+        values = {"keys": list(part), "source": SOURCE + feed, "confirms": confirms, "now": now}
+        changed |= set(connection.execute(text(_WITHDRAW_EVENTS), values).scalars())
+        changed |= set(connection.execute(text(_MAKE_EVENTS), values).scalars())
+    return changed
+
+
+_WITHDRAW_EVENTS = """
+WITH gone AS (
+    UPDATE feed_rows r SET event_id = NULL FROM feed_rows old WHERE r.row_key = ANY(:keys) AND old.row_key = r.row_key
+    AND r.event_id IS NOT NULL AND NOT r.is_effective RETURNING old.event_id
+) UPDATE life_events e SET withdrawn_at = :now FROM gone WHERE e.event_id = gone.event_id AND e.withdrawn_at IS NULL
+RETURNING e.subject_id
+"""
+_MAKE_EVENTS = """
+WITH fresh AS (
+    UPDATE feed_rows SET times = times + 1, event_id = replace(gen_random_uuid()::text, '-', '')
+    WHERE row_key = ANY(:keys) AND event_id IS NULL AND is_effective RETURNING *
+) INSERT INTO life_events (event_id, subject_id, kind, since, until, source, source_id, confirmed, reported_on, received_at, detail)
+SELECT event_id, subject_id, kind, since, until, :source, row_key || ':' || times, :confirms, reported_on, :now, detail FROM fresh
+RETURNING subject_id
+"""
 
 
 def benefits_held(connection: Connection, subject_ids: Sequence[str]) -> list[HeldBenefit]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
@@ -42,6 +43,7 @@ class DeliveryKey:
 class StoredDelivery:
     """A delivery that came."""
 
+    delivery_id: int
     key: DeliveryKey
     corrects: int | None
     corrected_by: int | None
@@ -57,7 +59,10 @@ class NewRow:
     row_key: str
     row_id_hash: bytes | None
     claim_token: str = field(repr=False)
+    subject_id: str | None
     name_hash: bytes | None = field(repr=False)
+    name_state: str
+    """`none`, `unchecked`, `same` or `differs`."""
     kind: str
     since: date
     until: date | None
@@ -65,14 +70,20 @@ class NewRow:
     detail: Mapping[str, str]
     makes_event: bool
 
+    @property
+    def is_effective(self) -> bool:
+        """Whether it makes an event if it stands; as `feed_rows.is_effective`."""
+        return self.makes_event and self.subject_id is not None and self.name_state in ("none", "same")
+
 
 @dataclass(frozen=True, slots=True)
-class RowCounts:
-    """How many rows of a delivery are about whom."""
+class AddedRows:
+    """What storing rows came to."""
 
-    known: int
-    unknown: int
-    names_differ: int
+    fresh: set[str]
+    """Keys of rows that nobody said before."""
+    subject_ids: set[str]
+    """Who has new life events."""
 
 
 def save_feed(connection: Connection, feed: StoredFeed) -> None:
@@ -128,12 +139,13 @@ def find_deliveries(connection: Connection, feed: str, area: str, period: date) 
 
 
 _DELIVERY = (
-    "SELECT d.feed, d.area, d.period, d.number, d.corrects, c.number, d.sha256, d.rows, d.received_at FROM feed_deliveries d"
+    "SELECT d.delivery_id, d.feed, d.area, d.period, d.number, d.corrects, c.number, d.sha256, d.rows, d.received_at FROM feed_deliveries d"
     " LEFT JOIN feed_deliveries c ON (c.feed, c.area, c.period, c.corrects) = (d.feed, d.area, d.period, d.number)"
 )
 
 
 def _delivery(
+    delivery_id: int,
     feed: str,
     area: str,
     period: date,
@@ -144,102 +156,162 @@ def _delivery(
     rows: int,
     received_at: datetime,
 ) -> StoredDelivery:
-    return StoredDelivery(DeliveryKey(feed, area, period, number), corrects, corrected_by, sha256, rows, received_at)
+    key = DeliveryKey(feed, area, period, number)
+    return StoredDelivery(delivery_id, key, corrects, corrected_by, sha256, rows, received_at)
 
 
 def add_delivery(
     connection: Connection, key: DeliveryKey, *, corrects: int | None, sha256: str, rows: int, now: datetime
-) -> None:
-    """Store that a delivery came."""
-    connection.execute(
+) -> int:
+    """Store that a delivery came; return its id."""
+    found = connection.execute(
         text(
             "INSERT INTO feed_deliveries (feed, area, period, number, corrects, sha256, rows, received_at)"
-            " VALUES (:feed, :area, :period, :number, :corrects, :sha256, :rows, :now)"
-        ),
-        {**_named(key), "corrects": corrects, "sha256": sha256, "rows": rows, "now": now},
-    )
-
-
-def add_rows(connection: Connection, key: DeliveryKey, rows: Sequence[NewRow], *, now: datetime) -> None:
-    """Store what a delivery says; a row that another one said before is the same row."""
-    keys = [row.row_key for row in rows]
-    connection.execute(
-        text(
-            "INSERT INTO feed_rows (feed, row_key, row_id_hash, claim_token, name_hash, name_state, kind, since, until,"
-            " reported_on, detail, makes_event, received_at, subject_id)"
-            " SELECT :feed, p.row_key, p.row_id, p.token, p.name, CASE WHEN p.name IS NULL THEN 'none' ELSE 'unchecked' END,"
-            " p.kind, p.since, p.until, p.reported, p.detail, p.makes_event, :now, s.subject_id"
-            " FROM unnest(CAST(:keys AS text[]), CAST(:row_ids AS bytea[]), CAST(:tokens AS text[]),"
-            " CAST(:names AS bytea[]), CAST(:kinds AS text[]), CAST(:since AS date[]), CAST(:until AS date[]),"
-            " CAST(:reported AS date[]), CAST(:details AS jsonb[]), CAST(:makes AS boolean[]))"
-            " AS p (row_key, row_id, token, name, kind, since, until, reported, detail, makes_event)"
-            " LEFT JOIN subjects s ON s.claim_token = p.token"
-            " ON CONFLICT (feed, row_key) DO NOTHING"
+            " VALUES (:feed, :area, :period, :number, :corrects, :sha256, :rows, :now) RETURNING delivery_id"
         ),
         {
             "feed": key.feed,
-            "keys": keys,
-            "row_ids": [row.row_id_hash for row in rows],
-            "tokens": [row.claim_token for row in rows],
-            "names": [row.name_hash for row in rows],
-            "kinds": [row.kind for row in rows],
-            "since": [row.since for row in rows],
-            "until": [row.until for row in rows],
-            "reported": [row.reported_on for row in rows],
-            "details": [json.dumps(dict(row.detail), ensure_ascii=False) for row in rows],
-            "makes": [row.makes_event for row in rows],
+            "area": key.area,
+            "period": key.period,
+            "number": key.number,
+            "corrects": corrects,
+            "sha256": sha256,
+            "rows": rows,
             "now": now,
         },
     )
-    connection.execute(
-        text(
-            "INSERT INTO feed_delivery_rows (feed, area, period, number, row_key)"
-            " SELECT :feed, :area, :period, :number, unnest(CAST(:keys AS text[]))"
-        ),
-        {**_named(key), "keys": keys},
-    )
+    return int(found.scalar_one())
 
 
-def row_keys_of(connection: Connection, key: DeliveryKey) -> list[str]:
+def add_rows(
+    connection: Connection,
+    feed: str,
+    delivery_id: int,
+    rows: Sequence[NewRow],
+    *,
+    stand: bool,
+    confirms: bool,
+    now: datetime,
+) -> AddedRows:
+    """Store what a delivery says, with the life events of rows that nobody said before.
+
+    Args:
+        connection: where.
+        feed: whose delivery.
+        delivery_id: which.
+        rows: what it says, each thing once.
+        stand: whether the delivery counts, so that its new rows stand.
+        confirms: whether the feed's word is a confirmation.
+        now: when.
+    """
+    added = AddedRows(set(), set())
+    for part in parts(rows):
+        found = connection.execute(
+            text(_ADD_ROWS),
+            {
+                "feed": feed,
+                "source": SOURCE + feed,
+                "stand": stand,
+                "confirms": confirms,
+                "now": now,
+                **_columns(part, stand),
+            },
+        )
+        for row in found:
+            added.fresh.add(row.row_key)
+            if row.event_id is not None:
+                added.subject_ids.add(row.subject_id)
+        connection.execute(
+            text("INSERT INTO feed_delivery_rows (row_key, delivery_id) SELECT unnest(CAST(:keys AS text[])), :id"),
+            {"keys": [row.row_key for row in part], "id": delivery_id},
+        )
+    return added
+
+
+_ADD_ROWS = """
+WITH fresh AS (
+    INSERT INTO feed_rows (row_key, feed, row_id_hash, claim_token, subject_id, name_hash, name_state, kind, since, until,
+        reported_on, detail, makes_event, stands, event_id, times, received_at)
+    SELECT p.row_key, :feed, p.row_id, p.token, p.subject, p.name, p.name_state, p.kind, p.since, p.until, p.reported, p.detail,
+        p.makes_event, :stand, p.event_id, CASE WHEN p.event_id IS NULL THEN 0 ELSE 1 END, :now
+    FROM unnest(CAST(:keys AS text[]), CAST(:row_ids AS bytea[]), CAST(:tokens AS text[]), CAST(:subjects AS text[]),
+        CAST(:names AS bytea[]), CAST(:name_states AS text[]), CAST(:kinds AS text[]), CAST(:since AS date[]),
+        CAST(:until AS date[]), CAST(:reported AS date[]), CAST(:details AS jsonb[]), CAST(:makes AS boolean[]),
+        CAST(:events AS text[])) AS p (row_key, row_id, token, subject, name, name_state, kind, since, until, reported, detail,
+        makes_event, event_id)
+    ON CONFLICT (row_key) DO NOTHING RETURNING *
+), made AS (
+    INSERT INTO life_events (event_id, subject_id, kind, since, until, source, source_id, confirmed, reported_on, received_at, detail)
+    SELECT event_id, subject_id, kind, since, until, :source, row_key || ':' || times, :confirms, reported_on, :now, detail
+    FROM fresh WHERE event_id IS NOT NULL
+) SELECT row_key, subject_id, event_id FROM fresh
+"""
+
+
+def _columns(rows: Sequence[NewRow], stand: bool) -> dict[str, list[Any]]:
+    return {
+        "keys": [row.row_key for row in rows],
+        "row_ids": [row.row_id_hash for row in rows],
+        "tokens": [row.claim_token for row in rows],
+        "subjects": [row.subject_id for row in rows],
+        "names": [row.name_hash for row in rows],
+        "name_states": [row.name_state for row in rows],
+        "kinds": [row.kind for row in rows],
+        "since": [row.since for row in rows],
+        "until": [row.until for row in rows],
+        "reported": [row.reported_on for row in rows],
+        "details": [json.dumps(dict(row.detail), ensure_ascii=False) for row in rows],
+        "makes": [row.makes_event for row in rows],
+        "events": [os.urandom(16).hex() if stand and row.is_effective else None for row in rows],
+    }
+
+
+_Item = TypeVar("_Item")
+_PART = 5000
+"""Rows in one statement: the planner knows nothing of rows that are new in this transaction, and chooses well for so many only."""
+
+
+def parts(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """Give items some at a time."""
+    for start in range(0, len(items), _PART):
+        yield items[start : start + _PART]
+
+
+def row_keys_of(connection: Connection, delivery_id: int) -> list[str]:
     """Return the rows that a delivery says."""
     found = connection.execute(
-        text(
-            "SELECT row_key FROM feed_delivery_rows WHERE feed = :feed AND area = :area AND period = :period"
-            " AND number = :number"
-        ),
-        _named(key),
+        text("SELECT row_key FROM feed_delivery_rows WHERE delivery_id = :id"), {"id": delivery_id}
     )
     return list(found.scalars())
 
 
-def counts_of(connection: Connection, key: DeliveryKey) -> RowCounts:
-    """Return how many rows of a delivery are about whom."""
-    row = connection.execute(
+def names_differ(connection: Connection, delivery_id: int) -> int:
+    """Return how many rows of a delivery have another name than the person's and no effect for that reason."""
+    found = connection.execute(
         text(
-            "SELECT count(r.subject_id), count(*) - count(r.subject_id),"
-            " count(*) FILTER (WHERE r.subject_id IS NOT NULL AND r.name_state = 'differs')"
-            " FROM feed_delivery_rows d JOIN feed_rows r USING (feed, row_key)"
-            " WHERE d.feed = :feed AND d.area = :area AND d.period = :period AND d.number = :number"
+            "SELECT count(*) FROM feed_rows JOIN feed_delivery_rows USING (row_key) WHERE delivery_id = :id"
+            " AND name_state = 'differs' AND subject_id IS NOT NULL"
         ),
-        _named(key),
-    ).one()
-    return RowCounts(*row)
-
-
-def judge_rows(connection: Connection, feed: str, row_keys: Collection[str]) -> None:
-    """Say of rows whether they stand: a delivery says them that no other corrects, and nobody overruled them."""
-    connection.execute(
-        text(
-            "UPDATE feed_rows r SET stands = j.stands FROM ("
-            " SELECT f.row_key, f.overruled_at IS NULL AND EXISTS ("
-            "  SELECT 1 FROM feed_delivery_rows d WHERE d.feed = f.feed AND d.row_key = f.row_key AND NOT EXISTS ("
-            "   SELECT 1 FROM feed_deliveries c"
-            "   WHERE (c.feed, c.area, c.period, c.corrects) = (d.feed, d.area, d.period, d.number))) AS stands"
-            " FROM feed_rows f WHERE f.feed = :feed AND f.row_key = ANY(:keys)) j"
-            " WHERE r.feed = :feed AND r.row_key = j.row_key AND r.stands <> j.stands"
-        ),
-        {"feed": feed, "keys": list(row_keys)},
+        {"id": delivery_id},
     )
+    return int(found.scalar_one())
+
+
+def judge_rows(connection: Connection, row_keys: Sequence[str]) -> None:
+    """Say of rows whether they stand: a delivery says them that no other corrects, and nobody overruled them."""
+    for part in parts(row_keys):
+        connection.execute(
+            text(
+                "UPDATE feed_rows r SET stands = j.stands FROM ("
+                " SELECT f.row_key, f.overruled_at IS NULL AND EXISTS ("
+                "  SELECT 1 FROM feed_delivery_rows s JOIN feed_deliveries d USING (delivery_id)"
+                "  WHERE s.row_key = f.row_key AND NOT EXISTS (SELECT 1 FROM feed_deliveries c"
+                "   WHERE (c.feed, c.area, c.period, c.corrects) = (d.feed, d.area, d.period, d.number))) AS stands"
+                " FROM feed_rows f WHERE f.row_key = ANY(:keys)) j"
+                " WHERE r.row_key = j.row_key AND r.stands <> j.stands"
+            ),
+            {"keys": list(part)},
+        )
 
 
 def same_row_id_twice(connection: Connection, feed: str, row_ids: Collection[bytes]) -> set[bytes]:
@@ -254,19 +326,19 @@ def same_row_id_twice(connection: Connection, feed: str, row_ids: Collection[byt
     return {bytes(each) for each in found.scalars()}
 
 
-def overrule_row(connection: Connection, feed: str, row_key: str, *, now: datetime) -> None:
+def overrule_row(connection: Connection, row_key: str, *, now: datetime) -> None:
     """Note that a person decided against a row: it does not stand any more, whatever delivery says it again."""
     connection.execute(
-        text("UPDATE feed_rows SET overruled_at = :now, stands = false WHERE feed = :feed AND row_key = :key"),
-        {"feed": feed, "key": row_key, "now": now},
+        text("UPDATE feed_rows SET overruled_at = :now, stands = false WHERE row_key = :key"),
+        {"key": row_key, "now": now},
     )
 
 
-def accept_name(connection: Connection, feed: str, row_key: str) -> None:
+def accept_name(connection: Connection, row_key: str) -> None:
     """Note that a person decided that a row with another name is about this subject."""
     connection.execute(
-        text("UPDATE feed_rows SET name_state = 'accepted' WHERE feed = :feed AND row_key = :key"),
-        {"feed": feed, "key": row_key},
+        text("UPDATE feed_rows SET name_state = 'accepted' WHERE row_key = :key"),
+        {"key": row_key},
     )
 
 
@@ -283,7 +355,3 @@ def forget_unmet(connection: Connection, *, before: datetime) -> int:
     return connection.execute(
         text("DELETE FROM feed_rows WHERE subject_id IS NULL AND received_at < :before"), {"before": before}
     ).rowcount
-
-
-def _named(key: DeliveryKey) -> dict[str, object]:
-    return {"feed": key.feed, "area": key.area, "period": key.period, "number": key.number}

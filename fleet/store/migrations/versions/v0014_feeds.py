@@ -20,6 +20,7 @@ CREATE TABLE feeds (
 
 -- No rows is a zero report. What corrects another delivery may come before it.
 CREATE TABLE feed_deliveries (
+    delivery_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     feed text NOT NULL REFERENCES feeds,
     area text NOT NULL,
     period date NOT NULL CHECK (extract(day FROM period) = 1),
@@ -28,14 +29,14 @@ CREATE TABLE feed_deliveries (
     sha256 text NOT NULL,
     rows integer NOT NULL,
     received_at timestamptz NOT NULL,
-    PRIMARY KEY (feed, area, period, number),
+    UNIQUE (feed, area, period, number),
     UNIQUE (feed, area, period, corrects)
 );
 
 -- What a row says, once, however many deliveries say it. Persons stand as claim tokens, names and the body's own ids as keyed digests.
 CREATE TABLE feed_rows (
+    row_key text PRIMARY KEY,
     feed text NOT NULL REFERENCES feeds,
-    row_key text NOT NULL,
     row_id_hash bytea,
     claim_token text NOT NULL,
     subject_id text REFERENCES subjects ON DELETE CASCADE,
@@ -53,8 +54,7 @@ CREATE TABLE feed_rows (
     overruled_at timestamptz,
     event_id text,
     times integer NOT NULL DEFAULT 0,
-    received_at timestamptz NOT NULL,
-    PRIMARY KEY (feed, row_key)
+    received_at timestamptz NOT NULL
 );
 CREATE INDEX feed_rows_unmet ON feed_rows (claim_token) WHERE subject_id IS NULL;
 CREATE INDEX feed_rows_differing ON feed_rows (feed) WHERE name_state = 'differs';
@@ -63,16 +63,11 @@ CREATE INDEX feed_rows_by_row_id ON feed_rows (feed, row_id_hash) WHERE row_id_h
 CREATE INDEX feed_rows_by_event ON feed_rows (event_id) WHERE event_id IS NOT NULL;
 
 CREATE TABLE feed_delivery_rows (
-    feed text NOT NULL,
-    area text NOT NULL,
-    period date NOT NULL,
-    number integer NOT NULL,
-    row_key text NOT NULL,
-    PRIMARY KEY (feed, area, period, number, row_key),
-    FOREIGN KEY (feed, area, period, number) REFERENCES feed_deliveries ON DELETE CASCADE,
-    FOREIGN KEY (feed, row_key) REFERENCES feed_rows ON DELETE CASCADE
+    row_key text NOT NULL REFERENCES feed_rows ON DELETE CASCADE,
+    delivery_id bigint NOT NULL REFERENCES feed_deliveries,
+    PRIMARY KEY (row_key, delivery_id)
 );
-CREATE INDEX feed_delivery_rows_by_row ON feed_delivery_rows (feed, row_key);
+CREATE INDEX feed_delivery_rows_by_delivery ON feed_delivery_rows (delivery_id);
 
 -- Found anew from what stands; only what a person said about one is stored. Who and why stand with the approvals.
 CREATE TABLE contradiction_resolutions (
