@@ -30,7 +30,8 @@ from fleet.commands.shared import (
 from fleet.errors import NotFound, Refused
 from fleet.exchange.cycles import month_text, parse_month
 from fleet.exchange.definitions import FeedDefinition, catalogue, parse_definition
-from fleet.exchange.deliveries import Place, Report, definition_of, read_delivery, take_in, zero_report
+from fleet.exchange.deliveries import Report, definition_of, take_in, zero_report
+from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.lists import FeedStanding, feed_standings, is_anything_missing
 from fleet.store import feeds as store
 from fleet.store.feeds import StoredFeed

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -20,20 +19,16 @@ from fleet.clock import day_of
 from fleet.errors import ImportRefused, NotFound, Refused
 from fleet.exchange.checking import Given, StatedRow, check_rows
 from fleet.exchange.cycles import month_text, parse_month
-from fleet.exchange.definitions import FeedDefinition, catalogue
-from fleet.exchange.effects import apply_rows, meet, name_digest
-from fleet.exchange.messages import DeliveredRow, Delivery
-from fleet.exchange.reading import Column, read_table
+from fleet.exchange.definitions import FeedDefinition
+from fleet.exchange.effects import Settled, apply_rows, meet
+from fleet.exchange.messages import Delivery
+from fleet.exchange.tokens import new_rows
 from fleet.keys import FleetKeys
-from fleet.store import feed_effects, feeds
+from fleet.store import feeds
 from fleet.store.areas import areas_of
 from fleet.store.database import Database
-from fleet.store.feed_effects import Named
 from fleet.store.feeds import ZERO, DeliveryKey, NewRow, StoredDelivery
 from fleet.store.subjects import lock_subjects
-from protocol.documents import claim_token
-
-_OPTIONAL = ("row_id", "document_kind", "document_issuer", "name", "reported_on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,73 +53,6 @@ class Report:
     """Whether this very delivery had come before, so that nothing changed."""
     awaits: int | None = None
     """The delivery that it corrects and that has not come yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which delivery a file is."""
-
-    period: date
-    """First day of the month."""
-    number: int
-    corrects: int | None = None
-    area: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FileDelivery:
-    """A file as a delivery, as far as it could be read."""
-
-    delivery: Delivery
-    places: tuple[str, ...]
-    """Where each row stands, for messages."""
-    problems: tuple[str, ...]
-    """What is wrong with other lines; with one of these nothing is taken in."""
-
-
-def read_delivery(path: Path, feed: str, definition: FeedDefinition, place: Place) -> FileDelivery:
-    """Read a file as a delivery.
-
-    Args:
-        path: CSV in UTF-8 or GB18030 with a heading line.
-        feed: the feed's name.
-        definition: how its columns are called.
-        place: which delivery it is.
-
-    Raises:
-        ImportRefused: if no row of it can be read.
-    """
-    table = read_table(path, _columns(definition))
-    rows: list[DeliveredRow] = []
-    places: list[str] = []
-    problems = [f"{path}: {problem}" for problem in table.problems]
-    for row in table.rows:
-        where = f"{path}: line {row.line}"
-        too_long = sorted(name for name, cell in row.cells.items() if len(cell) > _MOST_CHARACTERS)
-        if too_long:
-            problems.append(f"{where}: more than {_MOST_CHARACTERS} characters in {', '.join(too_long)}")
-        elif not row.cells["document_number"]:
-            problems.append(f"{where}: document_number: empty")
-        else:
-            rows.append(DeliveredRow(**row.cells))
-            places.append(where)
-    if not table.rows and not problems:
-        problems.append(f"{path}: a heading and no rows; if nothing happened, say so with `feeds zero-report`")
-    if not rows:
-        raise ImportRefused(problems)
-    delivery = Delivery(
-        feed=feed,
-        period=month_text(place.period),
-        number=place.number,
-        corrects=place.corrects,
-        area=place.area,
-        rows=tuple(rows),
-    )
-    return FileDelivery(delivery, tuple(places), tuple(problems))
-
-
-_MOST_CHARACTERS = 200
-"""Source: `fleet.exchange.messages.DeliveredRow`."""
 
 
 def take_in(
@@ -167,7 +95,7 @@ def take_in(
         checked = check_rows(definition, given, period=key.period, today=today)
         if problems or checked.problems:
             raise ImportRefused([*problems, *checked.problems])
-        new = _new_rows(connection, keys, key.feed, definition, checked.rows)
+        new = new_rows(connection, keys, key.feed, definition, checked.rows)
         sha256 = _digest(row.row_key for row in new)
         there = feeds.find_deliveries(connection, key.feed, key.area, key.period)
         if key.number in there:
@@ -176,53 +104,43 @@ def take_in(
         _demand_place(key, delivery.corrects, there)
         feeds.forget_unmet(connection, before=now - timedelta(days=unknown_days))
         settled = meet(connection, keys, zone=zone, now=now)
-        # Subjects before what hangs on them: of two feeds about one person the second sees what the first did.
-        who = {row.subject_id for row in new if row.subject_id is not None}
-        lock_subjects(connection, sorted(who))
         delivery_id = feeds.add_delivery(
             connection, key, corrects=delivery.corrects, sha256=sha256, rows=len(new), now=now
         )
-        is_corrected = any(found.corrects == key.number for found in there.values())
-        confirms = definition.confirms
-        added = feeds.add_rows(
-            connection, key.feed, delivery_id, new, stand=not is_corrected, confirms=confirms, now=now
-        )
-        corrected = there.get(delivery.corrects) if delivery.corrects is not None else None
-        touched = {row.row_key for row in new} - added.fresh
-        touched |= set() if corrected is None else set(feeds.row_keys_of(connection, corrected.delivery_id))
-        settled += apply_rows(
+        settled += _store(
             connection,
             keys,
-            key.feed,
-            sorted(touched),
-            confirms=confirms,
-            also=added.subject_ids,
+            key,
+            new,
+            definition=definition,
+            delivery_id=delivery_id,
+            there=there,
+            corrects=delivery.corrects,
             zone=zone,
             now=now,
         )
         _demand_one_meaning(connection, key.feed, checked.rows, new)
-        names_differ = feeds.names_differ(connection, delivery_id)
-        note(
+        report = Report(
+            rows=len(new),
+            repeated=checked.repeated,
+            known=sum(row.subject_id is not None for row in new),
+            unknown=sum(row.subject_id is None for row in new),
+            names_differ=feeds.names_differ(connection, delivery_id),
+            certified=settled.certified,
+            withdrawn=settled.withdrawn,
+            awaits=None if delivery.corrects in there else delivery.corrects,
+        )
+        _note(
             connection,
-            keys.cipher,
+            keys,
+            key,
             actor=actor,
             action="delivery.taken_in",
-            object_kind="feed",
-            object_id=key.feed,
-            detail={**_named(key), "corrects": delivery.corrects, "rows": len(new), "sha256": sha256},
+            corrects=delivery.corrects,
+            more={"rows": len(new), "sha256": sha256},
             now=now,
         )
-    awaits = delivery.corrects if delivery.corrects is not None and delivery.corrects not in there else None
-    return Report(
-        len(new),
-        checked.repeated,
-        sum(row.subject_id is not None for row in new),
-        sum(row.subject_id is None for row in new),
-        names_differ,
-        settled.certified,
-        settled.withdrawn,
-        awaits=awaits,
-    )
+    return report
 
 
 def zero_report(
@@ -262,14 +180,14 @@ def zero_report(
         if corrects is not None and corrects in there:
             touched = sorted(feeds.row_keys_of(connection, there[corrects].delivery_id))
             apply_rows(connection, keys, feed, touched, confirms=definition.confirms, zone=zone, now=now)
-        note(
+        _note(
             connection,
-            keys.cipher,
+            keys,
+            key,
             actor=actor,
             action="delivery.zero_report",
-            object_kind="feed",
-            object_id=feed,
-            detail={**_named(key), "corrects": corrects},
+            corrects=corrects,
+            more={},
             now=now,
         )
     return True
@@ -287,16 +205,67 @@ def definition_of(connection: Connection, feed: str, *, lock: bool = False) -> F
     return FeedDefinition.model_validate_json(json.dumps(found.definition))
 
 
-def _columns(definition: FeedDefinition) -> dict[str, Column]:
-    known = catalogue().columns
-    columns = {name: Column(known[name], is_required=False) for name in _OPTIONAL}
-    columns["document_number"] = Column(known["document_number"])
-    columns["kind"] = Column(known["kind"], is_required=len(definition.kinds) > 1)
-    columns["since"] = Column((*known["since"], *definition.since))
-    columns["until"] = Column((*known["until"], *definition.until), is_required=False)
-    if definition.code is not None:
-        columns["code"] = Column((definition.code.name, *definition.code.headings))
-    return columns
+def _store(
+    connection: Connection,
+    keys: FleetKeys,
+    key: DeliveryKey,
+    new: Sequence[NewRow],
+    *,
+    definition: FeedDefinition,
+    delivery_id: int,
+    there: Mapping[int, StoredDelivery],
+    corrects: int | None,
+    zone: tzinfo,
+    now: datetime,
+) -> Settled:
+    """Store the rows of a delivery and bring about what they say, and what the delivery it corrects does not say any more."""
+    # Subjects before what hangs on them: of two feeds about one person the second sees what the first did.
+    lock_subjects(connection, sorted({row.subject_id for row in new if row.subject_id is not None}))
+    is_corrected = any(found.corrects == key.number for found in there.values())
+    confirms = definition.confirms
+    added = feeds.add_rows(connection, key.feed, delivery_id, new, stand=not is_corrected, confirms=confirms, now=now)
+    touched = {row.row_key for row in new} - added.fresh
+    if corrects is not None and corrects in there:
+        touched |= set(feeds.row_keys_of(connection, there[corrects].delivery_id))
+    return apply_rows(
+        connection,
+        keys,
+        key.feed,
+        sorted(touched),
+        confirms=confirms,
+        zone=zone,
+        now=now,
+        also=added.subject_ids,
+    )
+
+
+def _note(
+    connection: Connection,
+    keys: FleetKeys,
+    key: DeliveryKey,
+    *,
+    actor: str,
+    action: str,
+    corrects: int | None,
+    more: Mapping[str, object],
+    now: datetime,
+) -> None:
+    note(
+        connection,
+        keys.cipher,
+        actor=actor,
+        action=action,
+        object_kind="feed",
+        object_id=key.feed,
+        detail={
+            "area": key.area,
+            "period": month_text(key.period),
+            "number": key.number,
+            "corrects": corrects,
+            **more,
+        },
+        now=now,
+    )
 
 
 def _key(connection: Connection, definition: FeedDefinition, delivery: Delivery, today: date) -> DeliveryKey:
@@ -343,62 +312,6 @@ def _demand_place(key: DeliveryKey, corrects: int | None, there: dict[int, Store
         raise Refused(f"{named}: a zero report is here; take it back with --corrects {zero[0]}")
 
 
-def _new_rows(
-    connection: Connection, keys: FleetKeys, feed: str, definition: FeedDefinition, rows: Sequence[StatedRow]
-) -> list[NewRow]:
-    tokens = [claim_token(row.document, keys.claim_key) for row in rows]
-    known = feed_effects.named_by_tokens(connection, sorted(set(tokens)))
-    return [
-        _new_row(keys, feed, definition, row, token, known.get(token)) for row, token in zip(rows, tokens, strict=True)
-    ]
-
-
-def _new_row(
-    keys: FleetKeys, feed: str, definition: FeedDefinition, row: StatedRow, token: str, subject: Named | None
-) -> NewRow:
-    detail = {definition.code.name: row.code} if definition.code is not None else {}
-    row_id = keys.cipher.digest(row.row_id, subject_id=feed, field_name="feed_row_id") if row.row_id else None
-    name = name_digest(keys.cipher, row.name, token) if row.name else None
-    said = [
-        feed,
-        None if row_id is None else row_id.hex(),
-        token,
-        None if name is None else name.hex(),
-        row.kind.value,
-        row.since.isoformat(),
-        None if row.until is None else row.until.isoformat(),
-        None if row.reported_on is None else row.reported_on.isoformat(),
-        detail,
-    ]
-    return NewRow(
-        row_key=hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_KEY_DIGITS],
-        row_id_hash=row_id,
-        claim_token=token,
-        subject_id=None if subject is None else subject.subject_id,
-        name_hash=name,
-        name_state=_name_state(keys, name, token, subject),
-        kind=row.kind.value,
-        since=row.since,
-        until=row.until,
-        reported_on=row.reported_on,
-        detail=detail,
-        makes_event=row.makes_event,
-    )
-
-
-_KEY_DIGITS = 32
-"""128 bits: among 10^12 rows two have the same key with a probability of 10^-15."""
-
-
-def _name_state(keys: FleetKeys, name: bytes | None, token: str, subject: Named | None) -> str:
-    if name is None:
-        return "none"
-    if subject is None:
-        return "unchecked"
-    known = keys.cipher.decrypt(subject.name_sealed, subject_id=subject.subject_id, field_name="name")
-    return "same" if name_digest(keys.cipher, known, token) == name else "differs"
-
-
 def _digest(row_keys: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(row_keys)).encode()).hexdigest()
 
@@ -414,7 +327,3 @@ def _demand_one_meaning(connection: Connection, feed: str, rows: Sequence[Stated
                 if row_id in twice
             ]
         )
-
-
-def _named(key: DeliveryKey) -> dict[str, object]:
-    return {"area": key.area, "period": month_text(key.period), "number": key.number}

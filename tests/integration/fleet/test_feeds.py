@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from fleet.errors import ImportRefused, NotFound, Refused
 from fleet.exchange.cycles import parse_month
 from fleet.exchange.definitions import catalogue
-from fleet.exchange.deliveries import Place, Report, read_delivery, take_in, zero_report
+from fleet.exchange.deliveries import Report, take_in, zero_report
+from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.effects import settle_all
 from fleet.exchange.lists import (
     feed_standings,
