@@ -173,6 +173,8 @@ class WebhookSettings(_Part):
     """Most seconds between two tries."""
     days: int = Field(default=3, ge=1, le=30)
     """So many days after its first try a message that nobody took is given up, and the next one has its turn."""
+    keep_days: int = Field(default=30, ge=1, le=365)
+    """So many days after it was delivered or given up a message is deleted."""
     private_addresses: bool = False
     """Whether addresses of private networks may be sent to; a partner could otherwise have the fleet call its own machines."""
 

@@ -84,10 +84,15 @@ class Guard:
             body = await self._body(headers, receive, FORM)
             await self._app({**scope, "state": {**scope.get("state", {}), "body": body}}, _given(body, receive), send)
             return
-        caller = await self._caller(headers)
+        given = _bearer(headers)
+        held_s = self._rates.held_s(given)
+        if held_s:
+            raise _too_many({"Retry-After": str(held_s)})
+        caller = await self._caller(given)
         room = self._rates.hit(caller.partner)
         if not room.is_open:
-            raise Refusal(429, "too_many_requests", "more requests than agreed; wait", headers=room.headers())
+            self._rates.hold(given, room)
+            raise _too_many(room.headers())
         if not self._rates.begin(caller.partner):
             busy = {**room.headers(), "Retry-After": "1"}
             raise Refusal(
@@ -109,12 +114,9 @@ class Guard:
         finally:
             self._rates.end(caller.partner)
 
-    async def _caller(self, headers: Headers) -> Caller:
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not given:
-            raise unauthorised("a bearer credential is needed: an API key or an access token")
+    async def _caller(self, given: str) -> Caller:
         try:
-            found = await anyio.to_thread.run_sync(self._find_caller, given.strip())
+            found = await anyio.to_thread.run_sync(self._find_caller, given)
         except DatabaseUnavailable as error:
             raise Refusal(503, "unavailable", "database unavailable", headers={"Retry-After": "5"}) from error
         if found is None:
@@ -159,6 +161,17 @@ def unauthorised(detail: str, *, error: str | None = None) -> Refusal:
     """Return the refusal of somebody unknown. Source: RFC 6750 section 3."""
     challenge = 'Bearer realm="lifecert"' + (f', error="{error}"' if error else "")
     return Refusal(401, "unauthorized", detail, headers={"WWW-Authenticate": challenge})
+
+
+def _bearer(headers: Headers) -> str:
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not given.strip():
+        raise unauthorised("a bearer credential is needed: an API key or an access token")
+    return given.strip()
+
+
+def _too_many(headers: dict[str, str]) -> Refusal:
+    return Refusal(429, "too_many_requests", "more requests than agreed; wait", headers=headers)
 
 
 def _check_query(query: bytes) -> None:

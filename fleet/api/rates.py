@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from fleet.clock import monotonic_s
 from fleet.store.partners import Partner
 
 
@@ -46,6 +48,7 @@ class Rates:
         self._failures = RateLimitItemPerMinute(failures_per_minute, namespace="failures")
         self._concurrent = concurrent
         self._working: Counter[str] = Counter()
+        self._held: dict[bytes, float] = {}
 
     def hit(self, partner: Partner) -> Room:
         """Count a request of a partner, unless there is no room for it."""
@@ -53,6 +56,17 @@ class Rates:
         is_open = self._limiter.hit(item, partner.partner_id)
         found = self._limiter.get_window_stats(item, partner.partner_id)
         return Room(is_open, partner.per_minute, max(0, found.remaining), _seconds_until(found.reset_time))
+
+    def hold(self, credential: str, room: Room) -> None:
+        """Remember that there is no room for a credential, so that a flood costs not even a look into the database."""
+        now = monotonic_s()
+        self._held = {known: until for known, until in self._held.items() if until > now}
+        self._held[_digest(credential)] = now + room.reset_s
+
+    def held_s(self, credential: str) -> int:
+        """Return for how many seconds more there is no room for a credential; 0 if there may be some."""
+        until = self._held.get(_digest(credential), 0.0)
+        return max(0, math.ceil(until - monotonic_s()))
 
     def wait_s(self, address: str) -> int:
         """Return how many seconds an address must wait before its credentials are looked at; 0 if it need not."""
@@ -76,6 +90,10 @@ class Rates:
         self._working[partner.partner_id] -= 1
         if not self._working[partner.partner_id]:
             del self._working[partner.partner_id]
+
+
+def _digest(credential: str) -> bytes:
+    return hashlib.sha256(credential.encode()).digest()
 
 
 def _seconds_until(moment: float) -> int:

@@ -124,7 +124,8 @@ def check_token(connection: Connection, issuer: Issuer, given: str, *, now: date
     if found is None or not _is_in_service(*found, now=now, zone=zone):
         return None
     # A scope that was taken from the partner meanwhile is taken from its tokens.
-    scopes = found[1].scopes & {Scope(name) for name in claims["scope"].split()}
+    named = claims["scope"].split()
+    scopes = frozenset(scope for scope in found[1].scopes if scope.value in named)
     return Caller(found[1], found[0].key_id, scopes)
 
 

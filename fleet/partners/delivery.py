@@ -19,7 +19,7 @@ from fleet.keys import FieldCipher
 from fleet.partners.webhooks import Resolve, open_secret, resolve, signed_headers, target_of
 from fleet.settings import WebhookSettings
 from fleet.store.database import Availability, Database
-from fleet.store.webhooks import Delivery, claim_due, end_webhook, note_try
+from fleet.store.webhooks import Delivery, claim_due, delete_done, end_webhook, note_try
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ _AT_ONCE = 8
 _POLL_S = 1.0
 _GONE = 410
 """The receiver wants no more. Source: Standard Webhooks specification, "Deliverability and reliability"."""
+_TIDY = timedelta(hours=1)
 _CLAIM_SPARE_S = 30.0
 """Longer than a delivery may take: after that another worker may try."""
 
@@ -61,6 +62,7 @@ class Courier:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._state = Availability("database for webhooks")
+        self._tidied_at: datetime | None = None
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -90,10 +92,24 @@ class Courier:
                 list(pool.map(self._deliver, due))
         return len(due)
 
+    def tidy(self) -> None:
+        """Delete old messages, at most once an hour.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        now = self._clock()
+        if self._tidied_at is not None and now - self._tidied_at < _TIDY:
+            return
+        with self._database.begin() as connection:
+            delete_done(connection, before=now - timedelta(days=self._settings.keep_days))
+        self._tidied_at = now
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 done = self.deliver_due()
+                self.tidy()
                 self._state.back()
             except DatabaseUnavailable as error:
                 self._state.lost(error)

@@ -15,6 +15,7 @@ from fleet.store.areas import areas_of
 from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.partners import Partner, PartnerKind, Scope
+from fleet.store.replays import forget_answers
 from fleet.store.webhooks import end_webhooks
 
 MAX_PER_MINUTE = 100_000
@@ -167,6 +168,7 @@ def revoke_partner(database: Database, cipher: FieldCipher, partner_id: str, *, 
             raise NotFound(f"partner {partner_id}: there is none of this id in service")
         store.expire_keys(connection, partner_id, at=now)
         end_webhooks(connection, partner_id, now=now)
+        forget_answers(connection, partner_id, before=now)
         note(
             connection,
             cipher,

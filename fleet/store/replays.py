@@ -19,8 +19,8 @@ class Answer:
 
 
 def find_answer(connection: Connection, partner_id: str, key: str, *, since: datetime) -> Answer | None:
-    """Return the answer that was given under a key since a moment, and forget older ones of all partners."""
-    connection.execute(text("DELETE FROM partner_requests WHERE answered_at < :since"), {"since": since})
+    """Return the answer that was given under a key since a moment, and forget older ones of the partner."""
+    forget_answers(connection, partner_id, before=since)
     row = connection.execute(
         text(
             "SELECT digest, status, answer FROM partner_requests WHERE partner_id = :partner AND idempotency_key = :key"
@@ -28,6 +28,14 @@ def find_answer(connection: Connection, partner_id: str, key: str, *, since: dat
         {"partner": partner_id, "key": key},
     ).one_or_none()
     return None if row is None else Answer(bytes(row.digest), row.status, row.answer)
+
+
+def forget_answers(connection: Connection, partner_id: str, *, before: datetime) -> None:
+    """Delete what a partner was answered before a moment."""
+    connection.execute(
+        text("DELETE FROM partner_requests WHERE partner_id = :partner AND answered_at < :before"),
+        {"partner": partner_id, "before": before},
+    )
 
 
 def save_answer(connection: Connection, partner_id: str, key: str, answer: Answer, *, now: datetime) -> None:

@@ -29,6 +29,21 @@ class WebhookEvent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """Something that partners may be told about somebody."""
+
+    event: WebhookEvent
+    subject_id: str
+    data: Mapping[str, Any]
+    """What to say: ids that say nothing, states, days; no name, no number."""
+
+    def payload(self) -> str:
+        """Return the message as it is signed and sent."""
+        found = {"type": self.event.value, "data": {"subject_id": self.subject_id, **self.data}}
+        return json.dumps(found, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
 class Webhook:
     """Where a partner wants to be told."""
 
@@ -171,60 +186,73 @@ def tell_changes(
         today: the day of the states.
     """
     after = standings(connection, subject_ids) or {}
+    news: list[News] = []
     for subject_id, now in after.items():
         old = before.get(subject_id)
         if old is None or old == now:
             continue
         told = _standing_data(now, today)
         if now.act is not None and now.act != old.act:
-            tell(connection, WebhookEvent.CERTIFICATION_ACCEPTED, subject_id, {**told, "kind": now.act_kind})
+            news.append(News(WebhookEvent.CERTIFICATION_ACCEPTED, subject_id, {**told, "kind": now.act_kind}))
         if _standing_data(old, today) != told:
-            tell(connection, WebhookEvent.STATUS_CHANGED, subject_id, told)
+            news.append(News(WebhookEvent.STATUS_CHANGED, subject_id, told))
+    tell(connection, news)
 
 
-def tell(connection: Connection, event: WebhookEvent, subject_id: str, data: Mapping[str, Any]) -> int:
-    """Write a message about somebody to every webhook that wants it and whose partner may see the person; return how many.
+def tell(connection: Connection, news: Sequence[News]) -> int:
+    """Write a message to every webhook that wants it and whose partner may see the person; return how many.
 
     Args:
         connection: the transaction in which it became true.
-        event: what happened.
-        subject_id: about whom.
-        data: what to say: ids that say nothing, states, days; no name, no number.
+        news: what, in the order in which it is to be told.
     """
-    rows = connection.execute(
+    hooks = connection.execute(
         text(
-            "SELECT w.webhook_id, p.areas FROM webhooks w JOIN partners p USING (partner_id)"
-            " WHERE w.ended_at IS NULL AND p.revoked_at IS NULL AND 'status:read' = ANY(p.scopes)"
-            " AND :event = ANY(w.events) ORDER BY w.webhook_id"
-        ),
-        {"event": event.value},
-    ).all()
-    if not rows:
-        return 0
-    codes = regions_of(connection, [subject_id]).get(subject_id, set())
-    parents = parents_above(connection, codes)
-    wanting = [row.webhook_id for row in rows if row.areas is None or is_within(frozenset(row.areas), codes, parents)]
-    payload = json.dumps({"type": event.value, "data": {"subject_id": subject_id, **data}}, separators=(",", ":"))
-    for webhook_id in wanting:
-        connection.execute(
-            text(
-                "INSERT INTO webhook_messages (message_id, webhook_id, subject_id, event, payload)"
-                " VALUES (:id, :webhook, :subject, :event, :payload)"
-            ),
-            {
-                "id": f"msg_{os.urandom(16).hex()}",
-                "webhook": webhook_id,
-                "subject": subject_id,
-                "event": event.value,
-                "payload": payload,
-            },
+            "SELECT w.webhook_id, w.events, p.areas FROM webhooks w JOIN partners p USING (partner_id)"
+            " WHERE w.ended_at IS NULL AND p.revoked_at IS NULL AND 'status:read' = ANY(p.scopes) ORDER BY w.webhook_id"
         )
-    return len(wanting)
+    ).all()
+    if not hooks or not news:
+        return 0
+    regions = regions_of(connection, sorted({one.subject_id for one in news}))
+    parents = parents_above(connection, {code for codes in regions.values() for code in codes})
+    messages = [
+        (hook.webhook_id, one)
+        for one in news
+        for hook in hooks
+        if one.event.value in hook.events
+        and (hook.areas is None or is_within(hook.areas, regions.get(one.subject_id, ()), parents))
+    ]
+    connection.execute(
+        text(
+            "INSERT INTO webhook_messages (message_id, webhook_id, subject_id, event, payload)"
+            " SELECT p.id, p.webhook, p.subject, p.event, p.payload FROM unnest(CAST(:ids AS text[]),"
+            " CAST(:webhooks AS text[]), CAST(:subjects AS text[]), CAST(:events AS text[]), CAST(:payloads AS text[]))"
+            " WITH ORDINALITY AS p (id, webhook, subject, event, payload, place) ORDER BY p.place"
+        ),
+        {
+            "ids": [f"msg_{os.urandom(16).hex()}" for _ in messages],
+            "webhooks": [webhook_id for webhook_id, _ in messages],
+            "subjects": [one.subject_id for _, one in messages],
+            "events": [one.event.value for _, one in messages],
+            "payloads": [one.payload() for _, one in messages],
+        },
+    )
+    return len(messages)
+
+
+def delete_done(connection: Connection, *, before: datetime) -> int:
+    """Delete messages that were delivered or given up before a moment; return how many."""
+    return connection.execute(
+        text("DELETE FROM webhook_messages WHERE coalesce(delivered_at, dead_at) < :before"), {"before": before}
+    ).rowcount
 
 
 def tell_case_answered(connection: Connection, case_id: str, subject_id: str | None) -> int:
     """Write messages that a case was decided, if it is about somebody known; return how many."""
-    return 0 if subject_id is None else tell(connection, WebhookEvent.CASE_ANSWERED, subject_id, {"case_id": case_id})
+    if subject_id is None:
+        return 0
+    return tell(connection, [News(WebhookEvent.CASE_ANSWERED, subject_id, {"case_id": case_id})])
 
 
 def claim_due(connection: Connection, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:

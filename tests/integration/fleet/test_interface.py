@@ -696,6 +696,12 @@ def test_a_flood_is_told_to_wait_and_others_are_served(served: Served) -> None:
     assert answers[0].headers["ratelimit"].startswith('"partner";r=19;t=')
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     assert answers[-1].json()["code"] == "too_many_requests"
+    # A flood is not even looked up in the database.
+    with office.database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE partner_keys RENAME TO elsewhere")
+    assert flooding.get("/api/v1/statistics").status_code == 429
+    with office.database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO partner_keys")
     ended = threading.Event()
 
     def flood() -> None:

@@ -250,6 +250,21 @@ def test_a_receiver_that_is_gone_for_good_is_sent_nothing_more(
     assert lines(office) == []
 
 
+def test_what_is_done_is_deleted_after_days(office: Any, receiver: Receiver, listening: Any, courier: Courier) -> None:
+    office.import_people(2)
+    listening(WebhookEvent.STATUS_CHANGED)
+    first, second = office.people
+    certify(office, first)
+    courier.deliver_due()
+    office.now += timedelta(days=30, seconds=-1)
+    certify(office, second)
+    courier.tidy()
+    assert (lines(office)[0].delivered, lines(office)[0].waiting) == (1, 1)
+    office.now += timedelta(hours=1)
+    courier.tidy()
+    assert (lines(office)[0].delivered, lines(office)[0].waiting) == (0, 1)
+
+
 def test_nobody_there_is_tried_again(office: Any, listening: Any, courier: Courier, free_ports: Any) -> None:
     office.import_people(1)
     listening(url=f"http://127.0.0.1:{free_ports()}/")

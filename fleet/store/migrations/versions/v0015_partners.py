@@ -61,7 +61,7 @@ CREATE TABLE partner_requests (
     answered_at timestamptz NOT NULL,
     PRIMARY KEY (partner_id, idempotency_key)
 );
-CREATE INDEX partner_requests_by_age ON partner_requests (answered_at);
+CREATE INDEX partner_requests_by_age ON partner_requests (partner_id, answered_at);
 
 CREATE TABLE webhooks (
     webhook_id text PRIMARY KEY,
@@ -92,6 +92,7 @@ CREATE TABLE webhook_messages (
 );
 CREATE INDEX webhook_messages_open ON webhook_messages (webhook_id, message_no)
     WHERE delivered_at IS NULL AND dead_at IS NULL;
+CREATE INDEX webhook_messages_done ON webhook_messages (coalesce(delivered_at, dead_at));
 CREATE INDEX webhook_messages_by_subject ON webhook_messages (subject_id);
 """
 
