@@ -147,7 +147,7 @@ class ApiSettings(_Part):
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     """Addresses of proxies whose word for a caller's address is taken; failed credentials are counted by that address."""
     body_kib: int = Field(default=256, ge=16, le=4096)
-    """Largest request in KiB; a batch of 100 certifications has about 40."""
+    """Largest request in KiB; a batch of 100 certifications has about 20."""
     body_wait_s: float = Field(default=10.0, gt=0, le=120)
     """Longest the rest of a request may take to arrive, in seconds."""
     concurrent: int = Field(default=4, ge=1, le=20)
