@@ -121,6 +121,7 @@ def main() -> int:
                 "people": arguments.people,
                 "villages": -(-arguments.people // _VILLAGE),
                 "cores": os.cpu_count(),
+                "load": [round(each, 1) for each in os.getloadavg()],
                 "filled_s": round(filled_s, 1),
                 **measure(database, folder, ids, arguments.queries),
             }

@@ -245,22 +245,13 @@ def status(
             found = reminder_deliveries.step_counts(connection, now - timedelta(days=days))
             costs = reminder_deliveries.channel_counts(connection, now - timedelta(days=days))
             reach = contacts.reach(connection, day_of(now, zone))
+    kinds = ("kind", "step", "state", "code", "steps")
     rows: list[dict[str, Any]] = [
-        {
-            "kind": row.kind,
-            "step": row.step,
-            "state": row.state,
-            "code": row.code,
-            "steps": row.steps,
-            "oldest": str(day_of(row.oldest, zone)),
-        }
-        for row in found
+        {**{name: getattr(row, name) for name in kinds}, "oldest": str(day_of(row.oldest, zone))} for row in found
     ]
     paid: list[dict[str, Any]] = [
         {
-            "channel": row.channel,
-            "state": row.state,
-            "messages": row.messages,
+            **{name: getattr(row, name) for name in ("channel", "state", "messages")},
             "parts": int(row.parts),
             "cost": int(row.cost) / 100,
         }
@@ -269,7 +260,7 @@ def status(
     if as_json:
         print_json({"steps": rows, "messages": paid, "reach": asdict(reach)})
         return
-    _show({}, rows, ("kind", "step", "state", "code", "steps", "oldest"), as_json=False)
+    _show({}, rows, (*kinds, "oldest"), as_json=False)
     _show({}, paid, ("channel", "state", "messages", "parts", "cost"), as_json=False)
     say(
         f"{reach.asked} people are asked to come; {reach.no_address} of them have no address,"

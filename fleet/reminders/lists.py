@@ -92,24 +92,15 @@ def make_list(
         with database.begin() as connection:
             rows, cancelled = _rows(connection, keys.cipher, settings, wanted, zone=zone, now=now)
             if rows:
-                for path, text in (
-                    (csv_path, _table(rows, wanted.language)),
-                    (html_path, _page(rows, wanted.language, f"{now.astimezone(zone):%Y-%m-%d %H:%M}")),
-                ):
+                made = f"{now.astimezone(zone):%Y-%m-%d %H:%M}"
+                texts = (csv_path, _table(rows, wanted.language)), (html_path, _page(rows, wanted.language, made))
+                for path, text in texts:
                     if path is not None:
                         write_new(path, text)
                         written.append(path)
                 reminders.mark_sent(connection, [row.code for row in rows], list_id=list_id, now=now)
-                note(
-                    connection,
-                    keys.cipher,
-                    actor=by,
-                    action="reminders.listed",
-                    object_kind="reminder_list",
-                    object_id=list_id,
-                    detail={"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""},
-                    now=now,
-                )
+                detail = {"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""}
+                _note(connection, keys.cipher, list_id, detail, by=by, now=now)
     except BaseException:
         # Nothing is listed that the outbox does not know of.
         for path in written:
@@ -118,6 +109,21 @@ def make_list(
     if not rows:
         raise NotFound("nobody is to be called or visited there now; `lifecert-fleet reminders plan` looks who is")
     return Listed(list_id, len(rows), cancelled)
+
+
+def _note(
+    connection: Connection, cipher: FieldCipher, list_id: str, detail: Mapping[str, Any], *, by: str, now: datetime
+) -> None:
+    note(
+        connection,
+        cipher,
+        actor=by,
+        action="reminders.listed",
+        object_kind="reminder_list",
+        object_id=list_id,
+        detail=detail,
+        now=now,
+    )
 
 
 def _rows(

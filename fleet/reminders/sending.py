@@ -10,7 +10,6 @@ gateway answers, so that its receipt, however quick, is stored after the message
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -18,7 +17,7 @@ from datetime import datetime, timedelta, tzinfo
 from sqlalchemy import Connection
 
 from fleet.clock import Clock, day_of
-from fleet.errors import Refused
+from fleet.errors import FleetError, Refused
 from fleet.keys import FleetKeys
 from fleet.reminders.channels import Channel, Channels, Delivery, Message, Result
 from fleet.reminders.composing import Facts, compose, sms_parts
@@ -33,7 +32,8 @@ from fleet.store.database import Database
 from fleet.store.packs import shelf_of
 from fleet.store.reminders import Outcome, Reminder
 
-logger = logging.getLogger(__name__)
+_UNREADABLE = "unreadable"
+"""Code of a message whose name or address does not open with the fleet's key."""
 
 
 @dataclass(slots=True)
@@ -139,9 +139,15 @@ class Sender:
             try:
                 message = self._message(connection, reminder, known, contact)
             except Refused:
-                self._settle(
-                    connection, reminder, Outcome("not_possible", "bad_text", day_of(now, self._zone)), now, done
-                )
+                found = Outcome("not_possible", "bad_text", day_of(now, self._zone))
+                self._settle(connection, reminder, found, now, done)
+                return
+            except FleetError:
+                # Stored under another key: others must not wait for it, and it must not be lost if the right keys come back.
+                until = now + timedelta(seconds=self._settings.longest_wait_s)
+                reminders.put_off(connection, reminder.reminder_id, until, _UNREADABLE)
+                done.later += 1
+                done.codes[_UNREADABLE] += 1
                 return
             answer = channel.send(message)
             self._store(connection, reminder, channel, message, answer, done)

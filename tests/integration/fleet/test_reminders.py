@@ -500,6 +500,23 @@ def test_no_number_and_no_name_gets_into_a_log(
     assert "13812345678" not in str(stored)
 
 
+def test_an_address_of_another_key_holds_up_nobody_and_is_not_lost(desk: Desk, gateway: Gateway, office: Any) -> None:
+    office.import_people(2)
+    first, _ = office.people
+    for subject in office.people:
+        desk.phone(subject)
+    kept = office.rows("SELECT address_sealed FROM contacts WHERE subject_id = :id", id=first)[0].address_sealed
+    change = text("UPDATE contacts SET address_sealed = :sealed WHERE subject_id = :id")
+    with office.database.begin() as connection:
+        connection.execute(change, {"sealed": bytes(40), "id": first})
+    desk.plan()
+    done = desk.send()
+    assert (done.accepted, done.later, done.codes) == (1, 1, Counter({"unreadable": 1}))
+    with office.database.begin() as connection:
+        connection.execute(change, {"sealed": kept, "id": first})
+    assert desk.at(MORNING + timedelta(hours=4)).send().accepted == 1
+
+
 def test_a_secret_that_cannot_be_read_is_named(make_desk: Callable[..., Desk], tmp_path: Path) -> None:
     desk = make_desk(sms={"key_file": tmp_path / "none"})
     with pytest.raises(SettingsInvalid, match=r"sms\.key_file"), desk.sender():

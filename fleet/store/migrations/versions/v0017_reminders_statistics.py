@@ -91,12 +91,10 @@ CREATE INDEX statistics_snapshot_rows_by_day ON statistics_snapshot_rows (day);
 CREATE INDEX records_by_event ON records (event_at);
 -- Which of the last passes were home visits, without reading the payloads of all others.
 CREATE INDEX records_on_visits ON records (record_id) WHERE jsonb_typeof(payload -> 'visit') = 'object';
--- Who is asked to come, in order of their ids: the planning of reminders goes through them a thousand at a time.
-CREATE INDEX statuses_asked ON statuses (subject_id, asked);
 """
 
 _DOWN = """
-DROP INDEX statuses_asked, records_on_visits, records_by_event;
+DROP INDEX records_on_visits, records_by_event;
 DROP TABLE statistics_snapshot_rows, statistics_snapshots, reminder_deliveries, reminders, reminder_occasions, contacts;
 """
 
