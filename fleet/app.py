@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 from fleet.benefits.due import propose_due_stops
+from fleet.benefits.i_am_here import look_at_reports
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of, system_clock
 from fleet.ingest.handler import Handler
@@ -138,3 +139,9 @@ def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:
     judging = partial(settling(fleet).judge_anew, now=now)
     done = propose_due_stops(fleet.database, fleet.keys.cipher, judging=judging, now=now, zone=fleet.settings.zone())
     return {"stops proposed": done.losses + done.overdue, "stops withdrawn": done.withdrawn, "i am here": done.cases}
+
+
+def look_at_reports_since(fleet: Fleet, moment: datetime) -> int:
+    """Hold up every stop of people who came after a report about them that arrived, or was withdrawn, since a moment; return how many."""
+    judging = partial(settling(fleet).judge_anew, now=moment)
+    return look_at_reports(fleet.database, since=moment, judging=judging, now=moment, zone=fleet.settings.zone())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import uvicorn
@@ -18,7 +19,7 @@ from fleet.api.access import Office
 from fleet.api.interface import add_interface
 from fleet.api.problems import problem_response
 from fleet.api.receipts import receipts_router
-from fleet.app import Fleet, make_handler
+from fleet.app import Fleet, look_at_reports_since, make_handler
 from fleet.broker import EmbeddedBroker
 from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
@@ -36,7 +37,7 @@ def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Cal
     # The documentation pages of the framework load scripts from an outside host; the description itself is at /openapi.json.
     app = FastAPI(title="Lifecert fleet", docs_url=None, redoc_url=None)
     zone = fleet.settings.zone()
-    office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock)
+    office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock, partial(look_at_reports_since, fleet))
     add_interface(app, office, broker_state=broker_state, ingest_state=ingest_state)
     app.include_router(receipts_router(fleet.database, callback_keys(fleet.settings), zone=zone, clock=fleet.clock))
     console = Console(fleet.database, fleet.keys.cipher, fleet_id=fleet.settings.fleet_id, zone=zone, clock=fleet.clock)

@@ -56,6 +56,8 @@ class Office:
     keys: FleetKeys
     settings: Settings
     clock: Clock
+    after_reports: Callable[[datetime], object]
+    """Called with the moment at which reports about people's lives were stored, once they are."""
 
     @property
     def zone(self) -> tzinfo:

@@ -106,6 +106,8 @@ def life_events_router(office: Office) -> APIRouter:
                 office.note(connection, caller, "life_events.posted", detail=detail, now=now)
                 return 200, LifeEventsView(new=new, unknown=unknown)
 
-            return answer_once(office, connection, caller, request, key, make)
+            answer = answer_once(office, connection, caller, request, key, make)
+        office.after_reports(now)
+        return answer
 
     return router

@@ -33,12 +33,21 @@ from fleet.keys import FieldCipher
 from fleet.status.projection import Judging, project
 from fleet.store import benefits, i_am_here
 from fleet.store.approvals import NEEDED, approve
+from fleet.store.database import Database
 from fleet.store.i_am_here import HereCase, Resolution
-from fleet.store.life_events import NewLifeEvent, add_life_events, life_events_of, withdraw_life_event
+from fleet.store.life_events import (
+    NewLifeEvent,
+    add_life_events,
+    life_events_of,
+    subjects_reported,
+    withdraw_life_event,
+)
 from protocol.rules.acts import ActKind
 from protocol.rules.days import first_of_month
 from protocol.rules.life import LifeEvent, LifeEventKind
 
+_CHUNK = 500
+"""Subjects in one transaction."""
 BECAUSE = "i_am_here"
 """Why a stop is frozen, and who answers for a report that was put right."""
 _KINDS = [kind.value for kind in CONTRADICTING]
@@ -90,6 +99,29 @@ def look_again(
     judging(connection, subject_ids)
     project(connection, subject_ids, zone=zone, today=day_of(now, zone))
     return open_cases(connection, subject_ids, now=now, zone=zone)
+
+
+def look_at_reports(database: Database, *, since: datetime, judging: Judging, now: datetime, zone: tzinfo) -> int:
+    """Look again at everybody about whom a report of a loss or a release came, or was withdrawn, at or after a moment.
+
+    To be called after the transaction that stored the reports: judging locks terminals, which come before subjects. What it misses, because
+    the program was killed between the two, the daily run finds before it proposes any stop.
+
+    Returns:
+        How many cases were opened.
+
+    Raises:
+        DatabaseUnavailable: as any transaction; it can be done again.
+    """
+    kinds = [*_KINDS, LifeEventKind.RELEASE.value]
+    opened, after = 0, ""
+    while True:
+        with database.begin() as connection:
+            found = subjects_reported(connection, kinds, since=since, after=after, limit=_CHUNK)
+            if not found:
+                return opened
+            opened += len(look_again(connection, found, judging=judging, now=now, zone=zone))
+        after = found[-1]
 
 
 def resolve(

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
+from fleet.app import look_at_reports_since
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
 from fleet.exchange.contradictions import Contradiction, Side
@@ -60,6 +61,7 @@ def resolve_contradiction(
 ) -> None:
     """Decide a contradiction. What withdraws a death waits for a second person."""
     with opened(config) as fleet:
+        now = fleet.clock()
         done = resolve(
             fleet.database,
             fleet.keys,
@@ -67,9 +69,10 @@ def resolve_contradiction(
             keep,
             name=by,
             reason=reason,
-            now=fleet.clock(),
+            now=now,
             zone=fleet.settings.zone(),
         )
+        look_at_reports_since(fleet, now)
     if as_json:
         print_json(asdict(done))
     elif not done.is_done:

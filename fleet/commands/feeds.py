@@ -11,7 +11,7 @@ from rich.console import Console as Terminal
 from rich.markup import escape
 from sqlalchemy import Connection
 
-from fleet.app import Fleet
+from fleet.app import Fleet, look_at_reports_since
 from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.commands import feed_lists
@@ -143,17 +143,19 @@ def import_delivery(
         with fleet.database.begin() as connection:
             definition = definition_of(connection, name)
         read = read_delivery(file, name, definition, place)
+        now = fleet.clock()
         done = take_in(
             fleet.database,
             fleet.keys,
             read.delivery,
             actor=by,
-            now=fleet.clock(),
+            now=now,
             zone=fleet.settings.zone(),
             unknown_days=fleet.settings.exchange.unknown_days,
             places=read.places,
             problems=read.problems,
         )
+        look_at_reports_since(fleet, now)
     if as_json:
         print_json(asdict(done))
     else:

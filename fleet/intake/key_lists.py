@@ -15,10 +15,13 @@ from fleet.errors import NotFound, Refused
 from fleet.intake.people_table import PeopleList
 from fleet.intake.subjects import Imported, store_rows
 from fleet.keys import FleetKeys
+from fleet.status.projection import project
 from fleet.store import key_lists
 from fleet.store.database import Database
 from fleet.store.key_lists import KeyList, Member
 from fleet.store.names import cleaned
+
+_CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def take_list(
                     " and compare them (`lifecert-fleet lists compare`)"
                 )
             return known.list_id, done
-        return _keep(connection, keys, people, done, name=called, as_of=as_of, by=by, now=now), done
+        return _keep(connection, keys, people, done, name=called, as_of=as_of, by=by, now=now, zone=zone), done
 
 
 def compare_lists(connection: Connection, earlier: str, later: str) -> Compared:
@@ -103,11 +106,16 @@ def _keep(
     as_of: date,
     by: str,
     now: datetime,
+    zone: tzinfo,
 ) -> str:
     list_id = os.urandom(8).hex()
     sealed = keys.cipher.encrypt(cleaned(by), subject_id=list_id, field_name="taken_by")
     found = KeyList(list_id, name, as_of, people.sha256, len(people.rows), now, sealed)
     key_lists.add_list(connection, found, _members(people, done))
+    # Who is not on it is not asked for its period: their obligations follow from the list, too.
+    covered = key_lists.covered_by(connection, list_id)
+    for start in range(0, len(covered), _CHUNK):
+        project(connection, covered[start : start + _CHUNK], zone=zone, today=day_of(now, zone))
     note(
         connection,
         keys.cipher,

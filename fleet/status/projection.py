@@ -21,12 +21,14 @@ from fleet.store import entitlements
 from fleet.store.acts import acts_of
 from fleet.store.areas import parents_above
 from fleet.store.database import Database
+from fleet.store.key_lists import days_left_off
 from fleet.store.packs import shelf_of
 from fleet.store.subjects import lock_subjects
 from fleet.store.webhooks import standings, tell_changes
 from protocol.entitlements import MOST_ENTITLEMENTS, Entitlement, entitlement
 from protocol.rules.acts import Act
-from protocol.rules.obligations import Entitled, Obligation, obligation, strictest
+from protocol.rules.days import FOREVER
+from protocol.rules.obligations import Entitled, Obligation, nothing_asked, obligation, strictest
 from protocol.rules.shelf import Shelf, ancestors_in
 
 _CHUNK = 1000
@@ -60,6 +62,8 @@ class BenefitFacts:
     regions: frozenset[str]
     """The area that pays it, and all above."""
     entitled: Entitled
+    ended: date | None
+    """The last day of the benefit; None while it is paid."""
     acts: tuple[Act, ...]
     """Everything that may certify the person."""
 
@@ -98,6 +102,7 @@ def facts_of(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo
     benefits = connection.execute(text(_BENEFITS), {"ids": list(subject_ids), "unlisted": UNLISTED}).all()
     above = ancestors_in(parents_above(connection, {row.region for row in benefits}))
     acts = acts_of(connection, subject_ids, zone=zone)
+    left_off = days_left_off(connection, subject_ids)
     return [
         BenefitFacts(
             row.subject_id,
@@ -105,7 +110,8 @@ def facts_of(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo
             row.scheme,
             row.category,
             above(row.region),
-            _entitled(row, zone),
+            _entitled(row, zone, left_off.get((row.subject_id, row.scheme), frozenset())),
+            row.ended,
             tuple(acts.get(row.subject_id, ())),
         )
         for row in benefits
@@ -124,6 +130,8 @@ def ask(facts: Iterable[BenefitFacts], shelf: Shelf, today: date) -> list[Asked]
     for each in facts:
         for pack in shelf.packs_for(each.scheme, each.category, each.regions, today):
             next_one = obligation(pack, each.entitled, each.acts)
+            if each.ended is not None and each.ended < today:
+                next_one = nothing_asked(pack, next_one)
             told = entitlement(pack, each.entitled, next_one.last)
             found.append(Asked(each.subject_id, each.area, each.scheme, next_one, told))
     return found
@@ -134,7 +142,8 @@ def _told(asked: Sequence[Asked]) -> tuple[Entitlement, ...]:
     by_strictness = sorted(
         asked, key=lambda each: (each.obligation.due, each.obligation.stop_from, each.obligation.pack_id, each.scheme)
     )
-    return tuple(dict.fromkeys(each.told for each in by_strictness))[:MOST_ENTITLEMENTS]
+    asking = (each.told for each in by_strictness if each.obligation.due != FOREVER)
+    return tuple(dict.fromkeys(asking))[:MOST_ENTITLEMENTS]
 
 
 Judging = Callable[[Connection, Sequence[str]], None]
@@ -199,14 +208,14 @@ def subject_chunks(database: Database) -> Iterator[list[str]]:
         after = found[-1]
 
 
-def _entitled(row: Any, zone: tzinfo) -> Entitled:
+def _entitled(row: Any, zone: tzinfo, left_off: frozenset[date]) -> Entitled:
     listed = day_of(row.created_at, zone)
-    return Entitled(row.started or listed, row.birth_date, listed)
+    return Entitled(row.started or listed, row.birth_date, listed, left_off)
 
 
 _BENEFITS = """
 SELECT s.subject_id, s.area, s.birth_date, s.created_at, coalesce(b.scheme, :unlisted) AS scheme, coalesce(b.category, '') AS category,
-    coalesce(b.region, s.area) AS region, b.started
+    coalesce(b.region, s.area) AS region, b.started, b.ended
 FROM subjects s LEFT JOIN benefits b USING (subject_id) WHERE s.subject_id = ANY(:ids) ORDER BY s.subject_id, scheme
 """
 # A pass counts if the record's claim token is the subject's own and its chain is not broken. Ties are broken by terminal and counter, so

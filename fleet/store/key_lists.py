@@ -86,6 +86,13 @@ def add_list(connection: Connection, found: KeyList, members: Sequence[Member]) 
             "started": [member.started for member in members],
         },
     )
+    connection.execute(
+        text(
+            "INSERT INTO list_coverage (as_of, scheme, region) SELECT DISTINCT CAST(:as_of AS date), scheme, region"
+            " FROM list_members WHERE list_id = :list_id ON CONFLICT DO NOTHING"
+        ),
+        {"as_of": found.as_of, "list_id": found.list_id},
+    )
 
 
 def members_of(connection: Connection, list_id: str) -> list[Member]:
@@ -99,31 +106,33 @@ def members_of(connection: Connection, list_id: str) -> list[Member]:
     return [Member(*row) for row in rows]
 
 
-def schemes_listed(connection: Connection, subject_ids: Sequence[str], as_of: date) -> dict[str, set[str]]:
-    """Return with which schemes these people stand on the lists of a key date, for rules that ask only who does.
+def days_left_off(connection: Connection, subject_ids: Sequence[str]) -> dict[tuple[str, str], frozenset[date]]:
+    """Return the key dates whose lists leave a benefit of these people off, by subject and scheme.
 
-    Args:
-        connection: where to look.
-        subject_ids: whom.
-        as_of: the key date; where there is no list of that day at all, nobody stands on one (`is_listed_day`).
+    A list is about the schemes and regions of those who are on it; of others it says nothing.
     """
     rows = connection.execute(
         text(
-            "SELECT DISTINCT m.subject_id, m.scheme FROM list_members m JOIN lists l USING (list_id)"
-            " WHERE l.as_of = :as_of AND m.subject_id = ANY(:ids)"
+            "SELECT b.subject_id, b.scheme, array_agg(DISTINCT c.as_of) AS days FROM benefits b"
+            " JOIN list_coverage c ON c.scheme = b.scheme AND c.region = b.region WHERE b.subject_id = ANY(:ids)"
+            " AND NOT EXISTS (SELECT 1 FROM list_members m JOIN lists l USING (list_id) WHERE l.as_of = c.as_of"
+            " AND m.subject_id = b.subject_id AND m.scheme = b.scheme) GROUP BY b.subject_id, b.scheme"
         ),
-        {"as_of": as_of, "ids": list(subject_ids)},
+        {"ids": list(subject_ids)},
     )
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(row.subject_id, set()).add(row.scheme)
-    return found
+    return {(row.subject_id, row.scheme): frozenset(row.days) for row in rows}
 
 
-def is_listed_day(connection: Connection, as_of: date) -> bool:
-    """Return whether there is a list of this key date."""
-    found = connection.execute(text("SELECT EXISTS (SELECT 1 FROM lists WHERE as_of = :as_of)"), {"as_of": as_of})
-    return bool(found.scalar_one())
+def covered_by(connection: Connection, list_id: str) -> list[str]:
+    """Return everybody with a benefit about which a list says something, on it or not."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT b.subject_id FROM benefits b JOIN list_coverage c ON c.scheme = b.scheme"
+            " AND c.region = b.region JOIN lists l ON l.as_of = c.as_of WHERE l.list_id = :id ORDER BY b.subject_id"
+        ),
+        {"id": list_id},
+    )
+    return list(rows.scalars())
 
 
 _SELECT = "SELECT list_id, name, as_of, sha256, rows, taken_at, taken_by_sealed FROM lists"

@@ -110,6 +110,20 @@ def life_events_of(
     return found
 
 
+def subjects_reported(
+    connection: Connection, kinds: Sequence[str], *, since: datetime, after: str, limit: int
+) -> list[str]:
+    """Return whom reports of these kinds are about that came or were withdrawn at or after a moment, in order of id."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT subject_id FROM life_events WHERE kind = ANY(:kinds) AND subject_id > :after"
+            " AND (received_at >= :since OR withdrawn_at >= :since) ORDER BY subject_id LIMIT :limit"
+        ),
+        {"kinds": list(kinds), "since": since, "after": after, "limit": limit},
+    )
+    return list(rows.scalars())
+
+
 def withdraw_life_event(connection: Connection, event_id: str, *, now: datetime) -> str | None:
     """Take a report back; return its subject, or None if there is none of this id that stands."""
     found = connection.execute(

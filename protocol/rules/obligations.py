@@ -53,6 +53,9 @@ class Entitled:
     listed: date | None = None
     """The day on which these lists got the person: what was asked before is not known here, so nobody is overdue from the first day on."""
 
+    left_off: frozenset[date] = frozenset()
+    """Key dates of which there is a pay list without the person (R2-9)."""
+
     def begins(self, pack: RulePack) -> date:
         """Return the first day on which a pack can ask anything."""
         return max(self.started, pack.valid_from, self.listed or date.min)
@@ -117,9 +120,14 @@ def obligation(pack: RulePack, entitled: Entitled, acts: Iterable[Act]) -> Oblig
         period = _first(pack, entitled)
         opens = period.begins
     else:
-        period = _period_of(cycle, served.ends, entitled)
+        period = _asked_in(pack, entitled, _period_of(cycle, served.ends, entitled))
         opens = max(period.begins, _after_gap(cycle, last.day))
     return _made(pack, entitled, last, (opens, opens, period.due))
+
+
+def nothing_asked(pack: RulePack, found: Obligation) -> Obligation:
+    """Return the obligation of somebody whose benefit is over: what counted stays, and nothing is asked any more."""
+    return Obligation(pack.pack_id, pack.version, found.last, *(FOREVER,) * 6)
 
 
 def state_on(found: Obligation, today: date) -> CertificationState:
@@ -233,9 +241,23 @@ def _first(pack: RulePack, entitled: Entitled) -> _Period:
     period = _period_of(cycle, begins, entitled)
     if period.due < begins:
         period = _period_of(cycle, period.ends, entitled)
-    while entitled.started > _key_day(pack, period):
+    return _asked_in(pack, entitled, period)
+
+
+def _asked_in(pack: RulePack, entitled: Entitled, period: _Period) -> _Period:
+    """Return the first period from this one on in which the person is asked."""
+    cycle = pack.cycle
+    if isinstance(cycle, Rolling):
+        raise TypeError("a rolling cycle has no periods")
+    while entitled.started > _key_day(pack, period) or _is_left_off(pack, entitled, period):
         period = _period_of(cycle, period.ends, entitled)
     return period
+
+
+def _is_left_off(pack: RulePack, entitled: Entitled, period: _Period) -> bool:
+    """Return whether a pay list of the period's key date leaves the person off. Source: R2-9."""
+    is_by_list = pack.key_date is not None and pack.key_date.basis == "pay_list"
+    return is_by_list and _key_day(pack, period) in entitled.left_off
 
 
 def _key_day(pack: RulePack, period: _Period) -> date:

@@ -60,6 +60,8 @@ CREATE TABLE life_events (
     UNIQUE (source, source_id)
 );
 CREATE INDEX life_events_by_subject ON life_events (subject_id, since);
+CREATE INDEX life_events_by_arrival ON life_events (received_at);
+CREATE INDEX life_events_by_withdrawal ON life_events (withdrawn_at) WHERE withdrawn_at IS NOT NULL;
 
 CREATE TABLE rule_packs (
     pack_id text NOT NULL,

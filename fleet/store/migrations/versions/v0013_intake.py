@@ -36,6 +36,13 @@ CREATE TABLE list_members (
     PRIMARY KEY (list_id, subject_id, scheme)
 );
 CREATE INDEX list_members_by_subject ON list_members (subject_id, scheme);
+-- About which schemes and regions the lists of a day say who is paid, so that who is missing can be told.
+CREATE TABLE list_coverage (
+    as_of date NOT NULL,
+    scheme text NOT NULL,
+    region text NOT NULL,
+    PRIMARY KEY (scheme, region, as_of)
+);
 
 -- Persons whom a unit or a village has verified, with what it handed in beside the list (R4-20, R4-21, R6-6).
 CREATE TABLE unit_lists (
@@ -84,7 +91,7 @@ CREATE INDEX photo_files_by_subject ON photo_files (subject_id);
 """
 
 _DOWN = """
-DROP TABLE photo_files, photo_imports, unit_list_members, unit_lists, list_members, lists;
+DROP TABLE photo_files, photo_imports, unit_list_members, unit_lists, list_members, lists, list_coverage;
 ALTER TABLE benefits DROP COLUMN managed_by, DROP COLUMN ended;
 DROP INDEX benefits_by_unit;
 """

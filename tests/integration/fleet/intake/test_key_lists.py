@@ -14,9 +14,12 @@ from fleet.errors import NotFound, Refused
 from fleet.intake.key_lists import compare_lists, take_list
 from fleet.intake.people_table import read_people
 from fleet.intake.subjects import import_rows
-from fleet.store import key_lists, subjects
+from fleet.store import subjects
+from fleet.store.packs import put_in_force, save_proposal
 from fleet.store.subjects import PHONE_FIELD
 from protocol.documents import check_digit
+from protocol.rules.pack import parse_pack
+from protocol.shipped_packs import shipped_text
 
 pytestmark = pytest.mark.integration
 
@@ -48,16 +51,17 @@ def take(office: Any, tmp_path: Path) -> Any:
     return taken
 
 
-def test_r2_9_who_is_on_the_list_of_the_key_date_can_be_told_later(office: Any, take: Any) -> None:
-    take("pay list", row(1), row(2))
-    office.import_people(3)
-    ids = sorted(r.subject_id for r in office.rows("SELECT subject_id FROM subjects"))
+def test_r2_9_who_is_not_on_the_pay_list_of_the_key_date_is_not_asked_for_its_window(office: Any, take: Any) -> None:
+    written = shipped_text("SJZ-2017").replace('region = "1301"', 'region = "east"')
     with office.database.begin() as connection:
-        listed = key_lists.schemes_listed(connection, ids, END_OF_JUNE)
-        assert key_lists.is_listed_day(connection, END_OF_JUNE)
-        assert not key_lists.is_listed_day(connection, date(2018, 6, 30))
-    assert len(ids) == 3
-    assert sorted(listed.values()) == [{"机关事业养老保险"}] * 2
+        save_proposal(connection, parse_pack(written), written, "0" * 64, now=office.now)
+        put_in_force(connection, "SJZ-2017", 1, b"signed", now=office.now)
+    take("May", row(1), row(2), row(3), as_of=date(2016, 5, 31))
+    office.list_since("2010-01-01")
+    take("June", row(1), row(2), as_of=END_OF_JUNE)
+    found = office.rows("SELECT o.due FROM obligations o WHERE o.pack_id = 'SJZ-2017' ORDER BY o.due")
+    year = END_OF_JUNE.year
+    assert [row.due for row in found] == [date(year, 10, 31), date(year, 10, 31), date(year + 1, 10, 31)]
 
 
 def test_r2_10_r3_4_two_lists_are_compared(office: Any, take: Any) -> None:
