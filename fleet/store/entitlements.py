@@ -34,10 +34,12 @@ def tell(connection: Connection, entitlements: Mapping[str, tuple[Entitlement, .
         ).scalars()
     )
     if changed:
+        # An entry that this transaction has written itself was sent to nobody yet.
         connection.execute(
             text(
                 "INSERT INTO outdated_entries SELECT terminal_id, subject_id FROM roster_entries"
-                " WHERE subject_id = ANY(:ids) AND NOT removed ON CONFLICT DO NOTHING"
+                " WHERE subject_id = ANY(:ids) AND NOT removed AND xmin <> pg_current_xact_id()::xid"
+                " ON CONFLICT DO NOTHING"
             ),
             {"ids": changed},
         )
