@@ -17,6 +17,7 @@ from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys
 from fleet.privacy.retention import RetentionRules, clean
 from fleet.references.made import References
+from fleet.reminders.ladder import prove_steps
 from fleet.settings import Settings
 from fleet.statistics.snapshots import take_snapshot
 from fleet.store.database import Database
@@ -138,7 +139,13 @@ def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:
     """Propose the stops that are due; people decide."""
     judging = partial(settling(fleet).judge_anew, now=now)
     done = propose_due_stops(fleet.database, fleet.keys.cipher, judging=judging, now=now, zone=fleet.settings.zone())
-    return {"stops proposed": done.losses + done.overdue, "stops withdrawn": done.withdrawn, "i am here": done.cases}
+    steps = prove_steps(fleet.database, fleet.keys.cipher, now=now, zone=fleet.settings.zone())
+    return {
+        "stops proposed": done.losses + done.overdue,
+        "stops withdrawn": done.withdrawn,
+        "i am here": done.cases,
+        "steps proven": steps,
+    }
 
 
 def look_at_reports_since(fleet: Fleet, moment: datetime) -> int:

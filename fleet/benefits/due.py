@@ -33,6 +33,7 @@ from fleet.store import benefits
 from fleet.store.benefits import DueStop, LossReport
 from fleet.store.database import Database
 from fleet.store.packs import shelf_of
+from fleet.store.reminders import note_occasion
 from protocol.rules.days import first_of_month
 from protocol.rules.life import ENDING, SUSPENDING, LifeEventKind, first_unpaid_month
 from protocol.rules.pack import Recovery
@@ -168,6 +169,7 @@ def _propose_overdue(connection: Connection, today: date, now: datetime) -> int:
         file = files.get((row.subject_id, row.scheme), BenefitFile(row.subject_id, row.scheme))
         if file.state is BenefitState.PAYING and not file.frozen_by:
             carry_on(connection, file, [(_overdue(row, shelf, today), None)], now=now)
+            note_occasion(connection, row.subject_id, "stop_proposed", row.due, now=now)
             done += 1
     return done
 

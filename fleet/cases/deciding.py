@@ -20,6 +20,7 @@ from fleet.store import case_events, subjects
 from fleet.store.acts import NewAct
 from fleet.store.database import Database
 from fleet.store.records import record_of
+from fleet.store.reminders import note_occasion
 from fleet.store.webhooks import tell_case_answered
 from protocol.rules.acts import ActKind, Channel
 
@@ -87,6 +88,9 @@ def decide(database: Database, office: Office, case_id: str, said: Said, *, now:
             _carry_out(connection, office, case, now=now)
         if case.state in (State.PASSED, State.REFUSED):
             tell_case_answered(connection, case_id, case.subject_id)
+            if case.kind is Kind.APPEAL and case.subject_id is not None:
+                answered_on = day_of(now, office.zone)
+                note_occasion(connection, case.subject_id, "appeal_answered", answered_on, now=now)
         detail = {
             "kind": case.kind.value,
             "verdict": said.verdict.value,
