@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
-from fleet.exchange.subjects_csv import SubjectRow, import_rows
 from sqlalchemy import text
 from typer.testing import CliRunner
 
 from fleet.app import open_fleet
 from fleet.cli import app
+from fleet.intake.people_table import SubjectRow
+from fleet.intake.subjects import import_rows
 from fleet.settings import load_settings
 from fleet.store.subjects import Benefit
 from protocol.documents import check_digit, parse_document

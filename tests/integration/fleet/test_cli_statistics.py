@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from fleet.exchange.subjects_csv import SubjectRow, import_rows
 from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from fleet.app import open_fleet
 from fleet.cli import app
+from fleet.intake.people_table import SubjectRow
+from fleet.intake.subjects import import_rows
 from fleet.settings import load_settings
 from fleet.store.areas import Area, save_areas
 from fleet.store.subjects import Benefit

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fleet.exchange.subjects_csv import SubjectRow, import_rows
 from sqlalchemy import text
 
 from fleet.duplicates import benefits as lists
@@ -18,6 +17,8 @@ from fleet.duplicates.combinations import load_combinations
 from fleet.duplicates.matrix import Blocking
 from fleet.duplicates.search import Wanted, search
 from fleet.errors import ImportRefused, NotFound, Refused, SettingsInvalid
+from fleet.intake.people_table import SubjectRow
+from fleet.intake.subjects import import_rows
 from fleet.references.domains import rotate
 from fleet.store import subjects
 from fleet.store.subjects import Benefit

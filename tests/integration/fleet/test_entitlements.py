@@ -14,7 +14,7 @@ from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.rule_packs_file import FileRulePackStore
 from device.simulated.clock import SteppedClock
 from fleet.clock import day_of
-from fleet.status.projection import obligations_of, project
+from fleet.status.projection import ask, facts_of, project
 from fleet.store import packs
 from fleet.store.acts import NewAct, add_acts
 from fleet.store.subjects import Benefit
@@ -109,7 +109,7 @@ def test_r2_3_the_terminal_says_of_a_pass_what_the_fleet_says_of_it_afterwards(
             subject_id, ActKind.LIVE, Channel.TERMINAL, datetime(day.year, day.month, day.day, 9, tzinfo=zone), "x", "y"
         )
         add_acts(connection, [act], now=office.now)
-        asked = obligations_of(connection, [subject_id], packs.shelf_of(connection), zone=zone, today=day)
+        asked = ask(facts_of(connection, [subject_id], zone=zone), packs.shelf_of(connection), day)
     by_fleet = strictest(each.obligation for each in asked)
     assert len(asked) == len(rules) == 2
     assert on_terminal is not None
