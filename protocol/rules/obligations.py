@@ -109,7 +109,8 @@ def obligation(pack: RulePack, entitled: Entitled, acts: Iterable[Act]) -> Oblig
         last = counting[-1] if counting else None
         start = entitled.begins(pack) if last is None else last.day
         due = add_months(start, cycle.months)
-        asked = max(due - timedelta(days=pack.clocks.expiring_days), start)
+        # Who has no certification yet is asked at once (R9-2); there is time until the last day.
+        asked = start if last is None else max(due - timedelta(days=pack.clocks.expiring_days), start)
         return _made(pack, entitled, last, (start, asked, due))
     last, served = None, None
     for act in counting:

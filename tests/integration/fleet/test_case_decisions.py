@@ -288,6 +288,7 @@ def test_r2_13_a_form_signed_by_the_twentieth_of_december_serves_the_window_howe
             text("UPDATE benefits SET region = :region, scheme = :scheme, category = :category"),
             {"region": pack.region, "scheme": pack.schemes[0], "category": next(iter(pack.categories), "retired")},
         )
+    office.list_since("2001-07-01")
     office.rebuild()
     assert [row.due for row in office.rows("SELECT due FROM obligations")] == [date(2020, 12, 20)]
     signed = date(2020, 12, 18)

@@ -241,3 +241,12 @@ def test_nobody_is_overdue_for_what_was_before_these_lists(pack_id: str, listed:
     found = obligation(shipped_pack(pack_id), Entitled(date(2010, 1, 1), listed=date.fromisoformat(listed)), [])
     assert (str(found.due), str(found.stop_from)) == (due, stop)
     assert found.overdue > date.fromisoformat(listed)
+
+
+def test_r9_2_who_has_no_certification_yet_is_asked_at_once(act: Callable[..., Act]) -> None:
+    pack = shipped_pack("SX-2018")
+    who = Entitled(date(2010, 1, 1), listed=date(2026, 11, 20))
+    found = obligation(pack, who, [])
+    assert (found.asked, found.expiring, found.due) == (date(2026, 11, 20), date(2027, 10, 21), date(2027, 11, 20))
+    after = obligation(pack, who, [act("2026-12-01")])
+    assert (after.asked, after.due) == (date(2027, 11, 1), date(2027, 12, 1))
