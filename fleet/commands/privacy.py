@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
@@ -20,6 +19,7 @@ from fleet.commands.shared import (
     AsJson,
     Config,
     fail,
+    named,
     opened,
     print_json,
     reporting,
@@ -79,7 +79,7 @@ def record_consent(
     with opened(config) as fleet:
         given_at = fleet.clock() if given_on is None else _start_of(_day(given_on, "--on"), fleet)
         given = consent.Given(chosen, language.value, way, given_at, witness or by)
-        consent_id = consent.record(fleet.database, fleet.keys, _named(subject), given, by=by, now=fleet.clock())
+        consent_id = consent.record(fleet.database, fleet.keys, named(subject), given, by=by, now=fleet.clock())
     if as_json:
         print_json({"consent_id": consent_id, "text": chosen.version, "sha256": chosen.digest(language.value)})
     else:
@@ -105,7 +105,7 @@ def withdraw_consent(
     """Withdraw somebody's consent: references erased here and on terminals, cards revoked, another way recorded as offered."""
     with opened(config) as fleet:
         done = consent.withdraw(
-            fleet.database, fleet.keys, _named(subject), other_way=other_way, by=by, now=fleet.clock()
+            fleet.database, fleet.keys, named(subject), other_way=other_way, by=by, now=fleet.clock()
         )
     if as_json:
         print_json(asdict(done))
@@ -137,7 +137,7 @@ def erase_subject(
     with opened(config) as fleet:
         request = erasure.Request(ground, by, because, although_entitled)
         done = erasure.erase(
-            fleet.database, fleet.keys, _named(subject), request, fleet_id=fleet.settings.fleet_id, now=fleet.clock()
+            fleet.database, fleet.keys, named(subject), request, fleet_id=fleet.settings.fleet_id, now=fleet.clock()
         )
     if out is not None and done.proof is not None:
         _write(out, done.token)
@@ -318,11 +318,6 @@ def show_ways(
         say(f"{title}: " + (", ".join(f"{way} {times}" for way, times in counts.items()) or "none"))
     if found.never:
         say(f"terminals that recorded none: {', '.join(found.never)}")
-
-
-def _named(subject: str) -> str:
-    """Return whom an argument names; a number given by input stands in no list of processes."""
-    return sys.stdin.readline().strip() if subject == "-" else subject
 
 
 def _day(text: str, option: str) -> date:

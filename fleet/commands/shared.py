@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,11 @@ def say(message: str) -> None:
 def print_json(found: dict[str, Any]) -> None:
     """Print a result for a program."""
     typer.echo(json.dumps(found))
+
+
+def named(subject: str) -> str:
+    """Return whom an argument or option names; a number given by input stands in no list of processes."""
+    return sys.stdin.readline().strip() if subject == "-" else subject
 
 
 def table(*names: str) -> Table:
