@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from typing import Protocol
 
 from device.desk import commands as asked
@@ -54,47 +53,39 @@ from device.desk.view import (
     View,
 )
 from device.errors import DeviceError
-from device.ports import BoardChange, BoardNotice, Button, DeskScreen, Errand, Positioner, StaffStore
+from device.ports import BoardNotice, Button, DeskScreen, Errand, Positioner, StaffStore
 from device.runner.asking import answer
+from device.runner.board import BoardNews, BoardWatch
 from device.runner.casework import CaseNotKept, Casework
-from device.runner.claims import is_garbage
 from device.runner.directory import Directory
 from device.runner.events import EventLog
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.orders import Aim, ForgetStills, PictureNotTaken, PictureTaken, TakeStill
+from device.runner.page import PageWatch
 from device.runner.records import Identity
 from device.runner.sign_in import Refused, SignInGuard
+from device.runner.speech import Speech
+from device.runner.troubles import Troubles
 from device.session.acquiring import CLAIM_LINES
 from device.session.commands import Command, Line, Prompt, SetLamp
-from device.session.events import ClaimProblem, ClaimRefused, Fault, FaultRaised
+from device.session.events import ClaimProblem, ClaimRefused, FaultRaised
 from device.session.machine import SEEING, Session, State
 from protocol.cases import PhotoRole
 from protocol.challenge import Action
 from protocol.errors import ProtocolError
 from protocol.events import EventKind
-from protocol.offline import OfflineLevel, OfflineReason
 from protocol.policy import PathName
 from protocol.records import Purpose
-from protocol.times import DeviceTime
 from protocol.visits import Visit
 
 logger = logging.getLogger(__name__)
 
-_LOST = {Fault.CAMERA: EventKind.CAMERA_LOST, Fault.LIGHT: EventKind.LIGHT_LOST}
-_STANDING = {OfflineLevel.SOFT: EventKind.OFFLINE_WARNING, OfflineLevel.HARD: EventKind.OFFLINE_LIMIT}
-_GARBAGE_TEXTS = 3
-_GARBAGE_NS = 3600 * 1_000_000_000
-"""So many texts within so long that are no document, card or code are noted, and for as long nothing more of it. Assumptions: one or two
-are a crumb on the glass or a parcel's label, three in an hour a reader or a habit that somebody should look at; and 24 events a day at most
-leave a terminal that nobody reaches for months room for its records (`offline.stop_records` 5000)."""
 _LEFT_NS = 3_000_000_000
 """A document left on a reader in presentation mode is read again and again: what was read in a session and is read again within so
 long has been lying there, and begins no second session. An assumption: no reader's data sheet says how soon it reads again; whoever
 takes a card away and holds it there once more, after the result, needs longer."""
 _MIND_NS = 1_000_000_000
 """The uplink confirms records in a process of its own; a second is soon enough for a person who looks at the counter."""
-_FIRST_PAGE_NS = 120_000_000_000
-"""The kiosk gives a browser a minute to show its page (`systemd/lifecert-kiosk`) and starts it anew: after two goes there is no screen."""
 _ACTIONS = frozenset(Action)
 _SERVICE = {
     State.IDLE: Service.FREE,
@@ -157,6 +148,10 @@ class FrontDesk:
         self._ports = ports
         self._identity = identity
         self._parts = parts
+        self._speech = Speech(ports.prompter, ports.clock)
+        self._page = PageWatch(parts.screen, clock=ports.clock, events=parts.events, speech=self._speech)
+        self._board = BoardWatch(runner, parts.events)
+        self._troubles = Troubles(runner, ports, parts.events)
         self._guard = SignInGuard(parts.staff, ports.clock, today=parts.today)
         self._timers: dict[DeskTimer, int] = {}
         self._directory = Directory(
@@ -169,18 +164,6 @@ class FrontDesk:
         )
         self._moved = ServiceMoved(Service.STARTING)
         self._shown: View | None = None
-        self._lost: set[Fault] = set()
-        """What the fleet believes to be lost: noted so, and not yet as back. A camera is tried again every few seconds for ever."""
-        self._level = OfflineLevel.OK
-        self._roster_ended: datetime | None = None
-        """When the roster ended whose end was noted last."""
-        self._jumps = 0
-        self._garbage_ns: deque[int] = deque()
-        """When garbage was read, within the last `_GARBAGE_NS`."""
-        self._garbage_noted_ns: int | None = None
-        self._stuck: set[Button | None] = set()
-        self._is_flapping = False
-        """Whether the presence sensor was last heard of as flapping."""
         self._claimed: int | None = None
         """Python's hash of the text that named the person served last: enough to know it again, and no document number is kept."""
         self._left_ns: int | None = None
@@ -188,14 +171,6 @@ class FrontDesk:
         self._still = 0
         """Number of the picture that is waited for; with another one nobody knows any more whom it shows."""
         self._minded_ns = ports.clock.monotonic_ns()
-        self._was_watched: bool | None = None
-        """Whether a page asked for the view when it was last looked; None before the first page came, or should have."""
-        self._first_page_ns = self._minded_ns + _FIRST_PAGE_NS
-        self._is_word_due = False
-        """Whether somebody is still to be told that the page is lost."""
-        self._is_near = False
-        self._quiet_ns = 0
-        """When the line said last has been said."""
         runner.watch(self)
         self.desk = Desk(usual=language, is_usually_slow=is_slow, language=language, is_slow=is_slow)
 
@@ -209,7 +184,7 @@ class FrontDesk:
 
     def _read(self, text: str) -> None:
         now = self._ports.clock.monotonic_ns()
-        self._note_garbage(text, now)
+        self._troubles.read(text, now)
         is_served = self.desk.screen in {Screen.SESSION, Screen.RESULT, Screen.MY_STATUS}
         is_left = self._left_ns is not None and now - self._left_ns < _LEFT_NS
         if hash(text) == self._claimed and (is_served or is_left):
@@ -225,14 +200,14 @@ class FrontDesk:
         """Follow the session."""
         service = _SERVICE.get(session.state, Service.BUSY)
         if session.state is State.IDLE:
-            self._note_back()
+            self._troubles.back()
         if not self._runner.has_started:
             service = Service.STARTING
         said = [command.line for command in commands if isinstance(command, Prompt)]
         lamps = [command.lamp for command in commands if isinstance(command, SetLamp)]
         line = said[-1].value if said else None
         if line is not None:
-            self._quiet_ns = self._ports.clock.monotonic_ns() + round(self._ports.prompter.length_s(line) * 1e9)
+            self._speech.begun(line)
         action = self._moved.action if line is None else (line if line in _ACTIONS else None)
         moved = ServiceMoved(
             service,
@@ -265,52 +240,17 @@ class FrontDesk:
         match notice:
             case Stored():
                 self._show_result(notice)
-                self._note_clock(notice.record.decided)
-                self._note_standing()
+                self._troubles.clock(notice.record.decided)
+                self._troubles.standing()
                 self._mind_standing()
-            case FaultRaised(_, fault) if fault in _LOST and fault not in self._lost:
-                if self._parts.events.note(_LOST[fault]):
-                    self._lost.add(fault)
+            case FaultRaised(_, fault):
+                self._troubles.lost(fault)
             case ClaimRefused(_, ClaimProblem.ROSTER_EXPIRED):
-                self._note_roster()
+                self._troubles.roster()
             case ClaimRefused(_, ClaimProblem.OFFLINE_LIMIT):
-                self._note_standing()
+                self._troubles.standing()
             case _:
                 pass
-
-    def _note_back(self) -> None:
-        self._lost &= {Fault.CAMERA}
-        if self._lost and self._parts.events.note(EventKind.CAMERA_BACK):
-            self._lost.clear()
-
-    def _note_standing(self) -> None:
-        """Note that the terminal must reach its fleet soon, or must have, once for each time it comes to that."""
-        try:
-            found = self._runner.standing()
-        except DeviceError as error:
-            logger.warning("standing without the fleet unknown why=%s", error)
-            return
-        # A roster that ends is on the screen, and has an event of its own once it has ended.
-        kind = None if set(found.reasons) <= {OfflineReason.ROSTER} else _STANDING.get(found.level)
-        if kind is not None and found.level is not self._level:
-            self._parts.events.note(kind, reasons="+".join(found.reasons), records_left=found.records_left)
-        self._level = found.level
-
-    def _note_roster(self) -> None:
-        """Note that the roster has expired, once for each that does (and again after a start, which remembers nothing of it)."""
-        try:
-            ended = self._ports.references.expires_at() if self._ports.references.has_expired() else None
-        except DeviceError as error:
-            logger.warning("not known whether the roster has expired why=%s", error)
-            return
-        if ended is not None and ended != self._roster_ended and self._parts.events.note(EventKind.ROSTER_EXPIRED):
-            self._roster_ended = ended
-
-    def _note_clock(self, now: DeviceTime) -> None:
-        jump = now.last_jump
-        if now.jumps > self._jumps and jump is not None:
-            self._parts.events.note(EventKind.CLOCK_JUMPED, direction=jump.direction, seconds=round(jump.seconds))
-        self._jumps = now.jumps
 
     def _show_result(self, stored: Stored) -> None:
         decision = stored.record.decision
@@ -354,57 +294,22 @@ class FrontDesk:
         """Return when the next timer of the desk runs out, None when none runs."""
         return min(self._timers.values(), default=None)
 
-    def _note_garbage(self, text: str, now: int) -> None:
-        """Count what readers give, whoever is served and whatever page is shown: a reader breaks at any time."""
-        try:
-            if not is_garbage(text, self._ports.references):
-                return
-        except DeviceError as error:
-            logger.warning("not known whether a reader gives garbage why=%s", error)
-            return
-        self._garbage_ns.append(now)
-        while now - self._garbage_ns[0] >= _GARBAGE_NS:
-            self._garbage_ns.popleft()
-        is_news = self._garbage_noted_ns is None or now - self._garbage_noted_ns >= _GARBAGE_NS
-        if (
-            is_news
-            and len(self._garbage_ns) >= _GARBAGE_TEXTS
-            and self._parts.events.note(EventKind.READER_GARBAGE, texts=len(self._garbage_ns))
-        ):
-            self._garbage_noted_ns = now
-
     def _noticed(self, notice: BoardNotice) -> None:
-        match notice.change:
-            case BoardChange.PRESENT | BoardChange.ABSENT:
-                self._is_flapping = False
-                self._is_near = notice.change is BoardChange.PRESENT
-                if self._is_near and self.desk.screen is Screen.IDLE:
-                    self._say(Line.WELCOME)
-            case BoardChange.POWER_FAILING:
-                self._runner.is_power_failing = True
-                self._parts.events.note(EventKind.POWER_FAILING)
-            case BoardChange.POWER_BACK:
-                self._runner.is_power_failing = False
-                self._parts.events.note(EventKind.POWER_BACK)
-            case BoardChange.BUTTON_STUCK:
-                self._parts.events.note(EventKind.BUTTON_STUCK, button=str(notice.button))
-                if not self._stuck:
-                    self._tell_waiting(Line.BUTTON_STUCK)
-                self._stuck.add(notice.button)
-            case BoardChange.BUTTON_FREE:
-                self._stuck.discard(notice.button)
-                if not self._stuck and self.desk.line == Line.BUTTON_STUCK:
-                    self.feed(replace(self._moved, line=Line.WELCOME.value))
-            case BoardChange.SENSOR_FLAPPING:
-                self._parts.events.note(EventKind.SENSOR_FLAPPING)
-                self._is_near, self._is_flapping = False, True
+        match self._board.take(notice):
+            case BoardNews.SOMEBODY_CAME if self.desk.screen is Screen.IDLE:
+                self._speech.say(Line.WELCOME)
+            case BoardNews.BUTTON_STUCK:
+                self._tell_waiting(Line.BUTTON_STUCK)
+            case BoardNews.BUTTONS_FREE if self.desk.line == Line.BUTTON_STUCK:
+                self.feed(replace(self._moved, line=Line.WELCOME.value))
+            case _:
+                pass
         self._mind_standing()
-        logger.info("board notice=%s button=%s", notice.change, notice.button)
 
     def _tell_waiting(self, line: Line) -> None:
         """Say and show a line where nobody is being served."""
         if self.desk.screen is Screen.IDLE:
-            self._say(line)
+            self._speech.say(line)
             self.feed(replace(self._moved, line=line.value))
 
     def mind(self) -> None:
@@ -413,47 +318,18 @@ class FrontDesk:
         if now - self._minded_ns >= _MIND_NS:
             self._minded_ns = now
             self._mind_standing()
-            self._mind_screen()
-            self._note_roster()
+            self._page.look(
+                is_in_session=self._runner.session.state is not State.IDLE,
+                is_somebody_there=self._board.is_near or self.desk.screen is not Screen.IDLE,
+            )
+            self._troubles.roster()
             if self._runner.session.state is State.IDLE:
-                self._note_back()
+                self._troubles.back()
 
     def _mind_standing(self) -> None:
         standing = self._standing()
         if standing is not None and (standing.counts, standing.warnings) != (self.desk.counts, self.desk.warnings):
             self.feed(standing)
-
-    def _mind_screen(self) -> None:
-        screen = self._parts.screen
-        if screen is None:
-            return
-        is_watched = screen.is_watched
-        is_late = self._was_watched is None and self._ports.clock.monotonic_ns() >= self._first_page_ns
-        if is_watched != bool(self._was_watched) or (is_late and not is_watched):
-            if self._was_watched is not None or not is_watched:
-                self._parts.events.note(EventKind.SCREEN_BACK if is_watched else EventKind.SCREEN_LOST)
-            self._was_watched = is_watched
-            self._is_word_due = not is_watched
-        if self._is_word_due:
-            self._tell_lost()
-
-    def _tell_lost(self) -> None:
-        """Say once to whoever is there that the page will be back, where it cuts nothing that waits for an answer or is an answer.
-
-        Every line of a session does one or the other, and its voice leads on without the page: whoever is in one hears it at its end.
-        """
-        if self._runner.session.state is not State.IDLE:
-            return
-        is_there = self._is_near or self.desk.screen is not Screen.IDLE
-        if is_there and self._ports.clock.monotonic_ns() < self._quiet_ns:
-            return
-        self._is_word_due = False
-        if is_there:
-            self._say(Line.SCREEN_AWAY)
-
-    def _say(self, line: Line) -> None:
-        self._quiet_ns = self._ports.clock.monotonic_ns() + round(self._ports.prompter.length_s(line.value) * 1e9)
-        self._ports.prompter.say(line.value)
 
     def expire(self) -> bool:
         """Let timers of the desk run out; return whether one did."""
@@ -502,9 +378,7 @@ class FrontDesk:
                     features_sha256=self._identity.features_sha256,
                 )
             case asked.Say(line, dates):
-                self._quiet_ns = self._ports.clock.monotonic_ns() + round(
-                    self._ports.prompter.length_s(line.value) * 1e9
-                )
+                self._speech.begun(line.value)
                 self._runner.say(Prompt(line, dates))
             case asked.CheckSlip(text):
                 return SlipChecked(self._parts.check_slip(text))
@@ -562,7 +436,7 @@ class FrontDesk:
     def _asked(self, found: DeskEvent) -> DeskEvent:
         """Note what an operator's question brought to light."""
         if isinstance(found, AnswerRefused) and found.problem == Line.ROSTER_EXPIRED:
-            self._note_roster()
+            self._troubles.roster()
         return found
 
     def _session_problem(self, purpose: Purpose) -> str | None:
@@ -575,7 +449,7 @@ class FrontDesk:
             logger.warning("not known whether a session could begin why=%s", error)
             return None
         if problem is ClaimProblem.OFFLINE_LIMIT:
-            self._note_standing()
+            self._troubles.standing()
         return None if problem is None else CLAIM_LINES[problem].value
 
     def _begin(self, command: asked.BeginSession) -> None:
@@ -687,11 +561,7 @@ class FrontDesk:
         except DeviceError as error:
             logger.warning("no counters why=%s", error)
             return None
-        if self._stuck:
-            warnings += (StaffWarning.BUTTON_STUCK,)
-        if self._is_flapping:
-            warnings += (StaffWarning.SENSOR_FLAPPING,)
-        return StandingCame(counts, warnings)
+        return StandingCame(counts, warnings + self._board.warnings)
 
     def _forget(self) -> None:
         self._runner.forget_said()
