@@ -27,7 +27,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
-from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.ingest.handler import Handler
+from fleet.ingest.messages import Inbound, Outbound
 from fleet.settings import BrokerSettings
 from fleet.store.cards import CARD_CHANNEL
 from fleet.store.database import Availability, Database

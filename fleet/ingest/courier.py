@@ -15,7 +15,8 @@ from pathlib import Path
 
 from fleet.clock import Clock
 from fleet.errors import DatabaseUnavailable, NotFound, StickUnusable
-from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.ingest.handler import Handler
+from fleet.ingest.messages import Inbound, Outbound
 from fleet.keys import FleetKeys
 from fleet.store import terminals
 from fleet.store.database import Database

@@ -17,7 +17,8 @@ from sqlalchemy import text
 
 from fleet.app import Fleet, picture_rules, settling
 from fleet.cases.pictures import PictureRules
-from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.ingest.handler import Handler
+from fleet.ingest.messages import Inbound, Outbound
 from fleet.ingest.settling import Settling
 from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import Imported, import_rows

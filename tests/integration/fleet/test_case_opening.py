@@ -14,7 +14,7 @@ from fleet.cases import history
 from fleet.cases.machine import Kind, State
 from fleet.cases.opening import NewCase, Office, case_id_of, open_case, open_missing
 from fleet.errors import Refused
-from fleet.ingest.handler import Inbound
+from fleet.ingest.messages import Inbound
 from fleet.store import case_events
 from protocol.cases import CaseKind, OtherWay, Photo, PhotoRole
 from protocol.envelope import seal, sha256_of

@@ -16,7 +16,7 @@ from fleet.cases.machine import NotAllowed
 from fleet.cases.opening import Office
 from fleet.cases.pictures import open_picture, save_picture
 from fleet.errors import FleetError, NotFound, Refused
-from fleet.ingest.handler import Inbound
+from fleet.ingest.messages import Inbound
 from fleet.store import cases, terminals
 from fleet.store.case_lists import Wanted, rows_of
 from protocol.cases import Photo, PhotoRole

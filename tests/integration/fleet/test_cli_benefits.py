@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from fleet.app import Fleet, make_handler, open_fleet
 from fleet.cli import app
 from fleet.clock import day_of
-from fleet.ingest.handler import Inbound
+from fleet.ingest.messages import Inbound
 from fleet.settings import load_settings
 from fleet.status.projection import project
 from fleet.store import terminals

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from fleet.app import make_handler, open_fleet
 from fleet.cli import app
-from fleet.ingest.handler import Inbound
+from fleet.ingest.messages import Inbound
 from fleet.settings import load_settings
 from fleet.store import terminals
 from protocol.documents import check_digit

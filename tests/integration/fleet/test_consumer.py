@@ -15,7 +15,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from fleet.clock import system_clock
 from fleet.ingest import consumer as consuming
 from fleet.ingest.consumer import Consumer
-from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.ingest.handler import Handler
+from fleet.ingest.messages import Inbound, Outbound
 from fleet.settings import BrokerSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase

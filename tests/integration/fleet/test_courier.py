@@ -33,7 +33,8 @@ from device.uplink.inbox import Inbox
 from fleet.cli import app
 from fleet.errors import NotFound, StickUnusable
 from fleet.ingest.courier import FleetCourier, Taken
-from fleet.ingest.handler import Handler, Inbound, Outbound
+from fleet.ingest.handler import Handler
+from fleet.ingest.messages import Inbound, Outbound
 from fleet.store import terminals
 from protocol.cases import Photo, PhotoRole
 from protocol.courier_files import ProblemKind

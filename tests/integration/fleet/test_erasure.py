@@ -14,7 +14,7 @@ from sqlalchemy import text
 from fleet.app import retention_rules
 from fleet.duplicates import queue
 from fleet.errors import NotFound, Refused
-from fleet.ingest.handler import Inbound
+from fleet.ingest.messages import Inbound
 from fleet.privacy import consent, erasure
 from fleet.privacy.erasure import Request, plan
 from fleet.privacy.proof import Ground, read_proof, subject_sha256

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from fleet.ingest.handler import Inbound
+from fleet.ingest.messages import Inbound
 from fleet.store import console, links, quarantine, terminals
 from protocol.documents import DocumentKind
 from protocol.envelope import sha256_of, sign

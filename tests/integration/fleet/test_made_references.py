@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from device.runner.making import MadeReference, seal_reference
 from device.vision.features import FeatureVector
-from fleet.ingest.handler import Inbound
+from fleet.ingest.messages import Inbound
 from fleet.privacy.consent import withdraw
 from fleet.references import enrol, refresh
 from fleet.references.domains import rotate

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.errors import NotFound, Refused
-from fleet.ingest.handler import Outbound
+from fleet.ingest.messages import Outbound
 from fleet.intake.places import import_places
 from fleet.staff import lists, registry
 from fleet.staff.registry import Given
