@@ -6,7 +6,7 @@ import errno
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from device.courier.sticks import Stick
 from device.desk.view import CourierView, Problem
 from device.settings import Settings, load_settings
 from protocol import base64url
-from protocol.courier import MANIFEST, Address, Bundle, courier_message
-from protocol.courier_files import BundleWriter, make_bundle
+from protocol.courier import MANIFEST, Bundle
 from protocol.envelope import seal, sign, typ_of, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.keys import PrivateKey
@@ -67,31 +66,6 @@ def run(settings: Settings, stick: Path) -> list[tuple[CourierView, str | None]]
     runner.run(str(stick), lambda view, problem: told.append((view, problem)))
     assert runner.wait(60)
     return told
-
-
-def write(
-    stick: Path,
-    tokens: Sequence[tuple[Kind, bytes]],
-    *,
-    signer: PrivateKey,
-    reader: PrivateKey,
-    bundle: Bundle = Bundle.ANSWERS,
-) -> None:
-    """Write what should come from the fleet, a chunk for each message."""
-    stick.mkdir(exist_ok=True)
-    address = Address("north", "t-1", bundle)
-    with open_stick(stick) as root, make_bundle(root, address) as folder:
-        writer = BundleWriter(
-            folder,
-            address,
-            sign=lambda payload, typ: sign(payload, key=signer, typ=typ),
-            writer_id=signer.key_id,
-            reader=reader.public(),
-            made_at=NOW,
-        )
-        for kind, token in tokens:
-            writer.put(writer.next_sequence, writer.content([token]), [courier_message(kind, token)])
-        writer.finish()
 
 
 def receipt(tmp_path: Path, sha256: str) -> tuple[Kind, bytes]:
@@ -147,14 +121,14 @@ def one_record(settings: Settings) -> str:
 
 @pytest.mark.parametrize(("is_forged", "why"), [(True, "signature"), (False, "other_terminal")])
 def test_what_is_not_genuine_or_for_another_terminal_is_told_and_noted_and_the_rest_counts(
-    settings: Settings, tmp_path: Path, is_forged: bool, why: str
+    settings: Settings, tmp_path: Path, is_forged: bool, why: str, write_bundle: Callable[..., None]
 ) -> None:
     stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
     sealing = PrivateKey.load(tmp_path / "sealing.pem")
-    write(stick, [receipt(tmp_path, one_record(settings))], signer=fleet, reader=sealing)
-    write(
+    write_bundle(stick, receipt(tmp_path, one_record(settings)), signer=fleet, reader=sealing)
+    write_bundle(
         stick,
-        [page(tmp_path, expires_at=LATER) for _ in range(2)],
+        *[page(tmp_path, expires_at=LATER) for _ in range(2)],
         signer=PrivateKey.generate() if is_forged else fleet,
         reader=sealing if is_forged else PrivateKey.generate(),
         bundle=Bundle.ROSTER,
@@ -166,11 +140,13 @@ def test_what_is_not_genuine_or_for_another_terminal_is_told_and_noted_and_the_r
     assert noted(settings) == [(EventKind.REFUSED, {"kind": "roster", "why": why})]
 
 
-def test_a_stick_whose_answers_are_not_whole_is_told_and_noted(settings: Settings, tmp_path: Path) -> None:
+def test_a_stick_whose_answers_are_not_whole_is_told_and_noted(
+    settings: Settings, tmp_path: Path, write_bundle: Callable[..., None]
+) -> None:
     stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
-    write(
+    write_bundle(
         stick,
-        [receipt(tmp_path, one_record(settings))],
+        receipt(tmp_path, one_record(settings)),
         signer=fleet,
         reader=PrivateKey.load(tmp_path / "sealing.pem"),
     )
@@ -180,12 +156,14 @@ def test_a_stick_whose_answers_are_not_whole_is_told_and_noted(settings: Setting
     assert noted(settings) == [(EventKind.REFUSED, {"kind": "answers", "why": "incomplete"})]
 
 
-def test_a_roster_that_has_expired_is_told_and_noted(settings: Settings, tmp_path: Path) -> None:
+def test_a_roster_that_has_expired_is_told_and_noted(
+    settings: Settings, tmp_path: Path, write_bundle: Callable[..., None]
+) -> None:
     stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
     sealing = PrivateKey.load(tmp_path / "sealing.pem")
-    write(
+    write_bundle(
         stick,
-        [page(tmp_path, expires_at=NOW - timedelta(days=1))],
+        page(tmp_path, expires_at=NOW - timedelta(days=1)),
         signer=fleet,
         reader=sealing,
         bundle=Bundle.ROSTER,
@@ -195,11 +173,13 @@ def test_a_roster_that_has_expired_is_told_and_noted(settings: Settings, tmp_pat
     assert noted(settings) == [(EventKind.REFUSED, {"kind": "roster", "why": "expired"})]
 
 
-def test_a_roster_that_does_not_fit_is_told(settings: Settings, tmp_path: Path) -> None:
+def test_a_roster_that_does_not_fit_is_told(
+    settings: Settings, tmp_path: Path, write_bundle: Callable[..., None]
+) -> None:
     stick, fleet = tmp_path / "stick", PrivateKey.load(tmp_path / "fleet.pem")
-    write(
+    write_bundle(
         stick,
-        [page(tmp_path, expires_at=LATER, after=7)],
+        page(tmp_path, expires_at=LATER, after=7),
         signer=fleet,
         reader=PrivateKey.load(tmp_path / "sealing.pem"),
         bundle=Bundle.ROSTER,
@@ -239,7 +219,9 @@ def call(settings: Settings, verb: str, stick: Path, *options: str) -> int:
     return CliRunner().invoke(app, ["courier", verb, str(stick), "--config", str(config), *options]).exit_code
 
 
-def test_the_command_line_notes_what_the_screen_does(settings: Settings, tmp_path: Path) -> None:
+def test_the_command_line_notes_what_the_screen_does(
+    settings: Settings, tmp_path: Path, write_bundle: Callable[..., None]
+) -> None:
     stick = tmp_path / "stick"
     stick.mkdir()
     sha256 = one_record(settings)
@@ -251,10 +233,10 @@ def test_the_command_line_notes_what_the_screen_does(settings: Settings, tmp_pat
     assert call(settings, "export", stick, "--all") == 0
     assert noted(settings)[2:] == [(EventKind.STICK_EXPORTED, {"records": "3"})]
     fleet, sealing = (PrivateKey.load(tmp_path / f"{name}.pem") for name in ("fleet", "sealing"))
-    write(stick, [receipt(tmp_path, sha256)], signer=fleet, reader=sealing)
-    write(
+    write_bundle(stick, receipt(tmp_path, sha256), signer=fleet, reader=sealing)
+    write_bundle(
         stick,
-        [page(tmp_path, expires_at=LATER)],
+        page(tmp_path, expires_at=LATER),
         signer=PrivateKey.generate(),
         reader=sealing,
         bundle=Bundle.ROSTER,

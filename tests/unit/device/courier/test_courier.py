@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from device.simulated.stores import (
     ThrowAwaySigner,
 )
 from device.uplink.inbox import Inbox
-from protocol.courier import MANIFEST, Address, Bundle, courier_message
-from protocol.courier_files import BundleWriter, Problem, ProblemKind, make_bundle
+from protocol.courier import MANIFEST, Bundle
+from protocol.courier_files import Problem, ProblemKind
 from protocol.envelope import seal, sign
 from protocol.keys import PrivateKey
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
@@ -70,28 +71,10 @@ class Desk:
         return [self.outbox.append(build).sha256 for _ in range(count)]
 
 
-def answer(
-    stick: Path,
-    *tokens: tuple[Kind, bytes],
-    made_at: datetime = NOON,
-    bundle: Bundle = Bundle.ANSWERS,
-    signer: PrivateKey = FLEET_SIGNING,
-    reader: PrivateKey = SEALING,
-) -> None:
-    """Write answers as the fleet does, or somebody else."""
-    address = Address("north", "t-1", bundle)
-    with open_stick(stick) as root, make_bundle(root, address) as folder:
-        writer = BundleWriter(
-            folder,
-            address,
-            sign=lambda payload, typ: sign(payload, key=signer, typ=typ),
-            writer_id=signer.key_id,
-            reader=reader.public(),
-            made_at=made_at,
-        )
-        for kind, token in tokens:
-            writer.put(writer.next_sequence, writer.content([token]), [courier_message(kind, token)])
-        writer.finish()
+@pytest.fixture
+def answer(write_bundle: Callable[..., None]) -> Callable[..., None]:
+    """Writes answers as the fleet does, unless told otherwise."""
+    return partial(write_bundle, signer=FLEET_SIGNING, reader=SEALING)
 
 
 def receipt(*items: tuple[str, Verdict], terminal: str = "t-1", reason: str | None = None) -> tuple[Kind, bytes]:
@@ -142,7 +125,9 @@ def test_what_is_more_than_a_stick_takes_waits_for_the_next(tmp_path: Path, monk
     assert "36 more records or pictures wait" in exported_lines(done)[1]
 
 
-def test_sealed_pictures_go_along_and_stay_until_the_receipt_is_home(tmp_path: Path) -> None:
+def test_sealed_pictures_go_along_and_stay_until_the_receipt_is_home(
+    tmp_path: Path, answer: Callable[..., None]
+) -> None:
     desk = Desk()
     desk.record(3)
     digests = desk.pictures.put([seal(bytes([number]) * 200_000, reader=FLEET_SEALING.public()) for number in range(3)])
@@ -162,7 +147,7 @@ def sealed(*plain: bytes) -> list[bytes]:
 
 
 def test_a_picture_the_stick_had_no_room_for_goes_with_the_next_sync(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Callable[..., None]
 ) -> None:
     desk = Desk()
     first, second = desk.pictures.put(sealed(b"one", b"two"))
@@ -177,7 +162,7 @@ def test_a_picture_the_stick_had_no_room_for_goes_with_the_next_sync(
 
 
 def test_a_refused_picture_goes_along_again_where_the_cause_may_be_cured_and_else_when_it_is_retried(
-    tmp_path: Path,
+    tmp_path: Path, answer: Callable[..., None]
 ) -> None:
     desk = Desk()
     cured, large = desk.pictures.put(sealed(b"one", b"two"))
@@ -192,7 +177,7 @@ def test_a_refused_picture_goes_along_again_where_the_cause_may_be_cured_and_els
     assert desk.courier.export_to(tmp_path).pictures == 2
 
 
-def test_receipts_settle_and_every_number_is_that_of_the_outbox(tmp_path: Path) -> None:
+def test_receipts_settle_and_every_number_is_that_of_the_outbox(tmp_path: Path, answer: Callable[..., None]) -> None:
     desk = Desk()
     stored = desk.record(5)
     first = receipt((stored[0], Verdict.STORED), (stored[1], Verdict.REPEATED))
@@ -205,7 +190,9 @@ def test_receipts_settle_and_every_number_is_that_of_the_outbox(tmp_path: Path) 
     assert imported_lines(done) == ["2 records confirmed, 1 refused"]
 
 
-def test_a_refusal_that_can_be_cured_goes_along_again_and_one_that_cannot_does_not(tmp_path: Path) -> None:
+def test_a_refusal_that_can_be_cured_goes_along_again_and_one_that_cannot_does_not(
+    tmp_path: Path, answer: Callable[..., None]
+) -> None:
     desk = Desk()
     stored = desk.record(3)
     answer(tmp_path, receipt((stored[0], Verdict.REFUSED), reason="unsupported_version"))
@@ -214,7 +201,7 @@ def test_a_refusal_that_can_be_cured_goes_along_again_and_one_that_cannot_does_n
     assert exported.records == 2
 
 
-def test_the_fleets_time_is_a_lower_bound_and_never_goes_back(tmp_path: Path) -> None:
+def test_the_fleets_time_is_a_lower_bound_and_never_goes_back(tmp_path: Path, answer: Callable[..., None]) -> None:
     desk = Desk()
     answer(tmp_path, receipt(("f" * 64, Verdict.STORED)), made_at=NOON + timedelta(days=3))
     desk.courier.import_from(tmp_path)
@@ -223,7 +210,9 @@ def test_the_fleets_time_is_a_lower_bound_and_never_goes_back(tmp_path: Path) ->
     assert desk.clock.now().last_fleet_time == NOON + timedelta(days=3)
 
 
-def test_a_message_for_another_terminal_inside_a_good_chunk_is_named_and_the_rest_counts(tmp_path: Path) -> None:
+def test_a_message_for_another_terminal_inside_a_good_chunk_is_named_and_the_rest_counts(
+    tmp_path: Path, answer: Callable[..., None]
+) -> None:
     told: list[tuple[Kind, str]] = []
     desk = Desk(on_refused=lambda kind, why: told.append((kind, why)))
     stored = desk.record(1)
@@ -236,25 +225,25 @@ def test_a_message_for_another_terminal_inside_a_good_chunk_is_named_and_the_res
     assert len(desk.courier.import_from(tmp_path).problems) == 2
 
 
-def forge(stick: Path) -> None:
+def forge(stick: Path, answer: Callable[..., None]) -> None:
     answer(stick, *[receipt((digest * 64, Verdict.STORED)) for digest in "ab"], signer=PrivateKey.generate())
 
 
-def misdirect(stick: Path) -> None:
+def misdirect(stick: Path, answer: Callable[..., None]) -> None:
     answer(stick, receipt(("a" * 64, Verdict.STORED)), reader=PrivateKey.generate())
 
 
-def damage(stick: Path) -> None:
+def damage(stick: Path, answer: Callable[..., None]) -> None:
     answer(stick, receipt(("a" * 64, Verdict.STORED)))
     next(stick.rglob("0*.lcb")).write_bytes(b"x")
 
 
-def lose(stick: Path) -> None:
+def lose(stick: Path, answer: Callable[..., None]) -> None:
     answer(stick, *[receipt((digest * 64, Verdict.STORED)) for digest in "ab"])
     next(stick.rglob("0*.lcb")).unlink()
 
 
-def interrupt(stick: Path) -> None:
+def interrupt(stick: Path, answer: Callable[..., None]) -> None:
     answer(stick, receipt(("a" * 64, Verdict.STORED)))
     next(stick.rglob(MANIFEST)).unlink()
 
@@ -270,10 +259,14 @@ def interrupt(stick: Path) -> None:
     ],
 )
 def test_files_that_do_not_count_are_told_once_for_each_reason(
-    tmp_path: Path, spoil: Callable[[Path], None], kind: ProblemKind, why: str
+    tmp_path: Path,
+    spoil: Callable[[Path, Callable[..., None]], None],
+    answer: Callable[..., None],
+    kind: ProblemKind,
+    why: str,
 ) -> None:
     told: list[tuple[Kind | Bundle, str]] = []
-    spoil(tmp_path)
+    spoil(tmp_path, answer)
     done = Desk(on_refused=lambda what, reason: told.append((what, reason))).courier.import_from(tmp_path)
     assert {problem.kind for problem in done.problems} == {kind}
     assert told == [(Bundle.ANSWERS, why)]
@@ -283,7 +276,7 @@ def test_every_kind_of_problem_has_a_reason() -> None:
     assert set(couriers._WHY) == set(ProblemKind) - {ProblemKind.INVALID}
 
 
-def test_a_stick_without_anything_for_this_terminal_is_told(tmp_path: Path) -> None:
+def test_a_stick_without_anything_for_this_terminal_is_told(tmp_path: Path, answer: Callable[..., None]) -> None:
     answer(tmp_path, receipt(("f" * 64, Verdict.STORED)))
     with pytest.raises(StickForeign, match="nothing for terminal t-2"):
         Desk(terminal_id="t-2").courier.import_from(tmp_path)
@@ -291,7 +284,9 @@ def test_a_stick_without_anything_for_this_terminal_is_told(tmp_path: Path) -> N
     assert (imported.chunks, exported.records) == (0, 0)
 
 
-def test_without_the_fleets_sealing_key_nothing_is_written_and_receipts_still_come_home(tmp_path: Path) -> None:
+def test_without_the_fleets_sealing_key_nothing_is_written_and_receipts_still_come_home(
+    tmp_path: Path, answer: Callable[..., None]
+) -> None:
     desk = Desk(FLEET.model_copy(update={"sealing_key": None}))
     stored = desk.record(1)
     for work in (desk.courier.export_to, desk.courier.sync):
