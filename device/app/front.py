@@ -13,9 +13,10 @@ from device.desk.view import CountsView, Language, SlipView, StaffWarning
 from device.ports import AttestationStore, DeskScreen, Positioner, PrinterCondition, SlipPrinter
 from device.runner.casework import Casework
 from device.runner.events import EventLog
-from device.runner.front import FrontDesk, FrontParts, StickRunner
+from device.runner.front import FrontDesk, FrontParts
 from device.runner.loop import Ports, Runner, Stored
 from device.runner.records import Identity
+from device.runner.sticks import StickRunner
 from device.settings import Settings
 from protocol.documents import MaskedDocument
 from protocol.offline import OfflineReason, Standing

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     # Imported by the thread that works on a stick: a terminal that starts has none yet, and is waited for.
     from device.courier.courier import Courier, Exported, Imported, OnProgress, Step
     from device.runner.events import EventLog
+    from device.runner.sticks import Tell
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +33,10 @@ _FAULTS = {
     "foreign": Problem.STICK_FOREIGN,
     "nothing": Problem.STICK_FOREIGN,
 }
-Tell = Callable[[CourierView, str | None], None]
 
 
 class ThreadedStick:
-    """See `device.runner.front.StickRunner`."""
+    """See `device.runner.sticks.StickRunner`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

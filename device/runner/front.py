@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Protocol
 
 from device.desk import commands as asked
 from device.desk.events import (
@@ -24,26 +23,20 @@ from device.desk.events import (
     DeskTimer,
     DeskTimerExpired,
     OptionsFound,
-    PhotoFailed,
-    PhotoTaken,
     ResultCame,
     Service,
     ServiceMoved,
-    SignedIn,
     SlipChecked,
     StandingCame,
     TaskRefused,
     Touched,
-    WitnessFound,
 )
 from device.desk.machine import advance
-from device.desk.state import Desk, view_of, waits_for_picture
+from device.desk.state import Desk, view_of
 from device.desk.view import (
     CountsView,
     CourierView,
     Language,
-    Option,
-    PhotoCheckView,
     Problem,
     ResultView,
     Screen,
@@ -53,55 +46,35 @@ from device.desk.view import (
     View,
 )
 from device.errors import DeviceError
-from device.ports import BoardNotice, Button, DeskScreen, Errand, Positioner, StaffStore
+from device.ports import BoardNotice, Button, DeskScreen, Positioner, StaffStore
 from device.runner.asking import answer
 from device.runner.board import BoardNews, BoardWatch
 from device.runner.casework import CaseNotKept, Casework
 from device.runner.directory import Directory
+from device.runner.errands import Errands
 from device.runner.events import EventLog
+from device.runner.following import follow
+from device.runner.left_documents import LeftDocuments
 from device.runner.loop import Notice, Ports, Runner, Stored
-from device.runner.orders import Aim, ForgetStills, PictureNotTaken, PictureTaken, TakeStill
+from device.runner.operators import Operators
+from device.runner.orders import Aim, PictureNotTaken, PictureTaken
 from device.runner.page import PageWatch
 from device.runner.records import Identity
-from device.runner.sign_in import Refused, SignInGuard
+from device.runner.sign_in import SignInGuard
 from device.runner.speech import Speech
+from device.runner.sticks import StickRunner, Sticks
+from device.runner.stills import Stills
 from device.runner.troubles import Troubles
-from device.session.acquiring import CLAIM_LINES
-from device.session.commands import Command, Line, Prompt, SetLamp
+from device.session.commands import Command, Line, Prompt
 from device.session.events import ClaimProblem, ClaimRefused, FaultRaised
-from device.session.machine import SEEING, Session, State
-from protocol.cases import PhotoRole
-from protocol.challenge import Action
+from device.session.machine import Session, State
 from protocol.errors import ProtocolError
 from protocol.events import EventKind
-from protocol.policy import PathName
-from protocol.records import Purpose
-from protocol.visits import Visit
 
 logger = logging.getLogger(__name__)
 
-_LEFT_NS = 3_000_000_000
-"""A document left on a reader in presentation mode is read again and again: what was read in a session and is read again within so
-long has been lying there, and begins no second session. An assumption: no reader's data sheet says how soon it reads again; whoever
-takes a card away and holds it there once more, after the result, needs longer."""
 _MIND_NS = 1_000_000_000
 """The uplink confirms records in a process of its own; a second is soon enough for a person who looks at the counter."""
-_ACTIONS = frozenset(Action)
-_SERVICE = {
-    State.IDLE: Service.FREE,
-    State.REPORTING: Service.REPORTING,
-    State.FAULTED: Service.OUT_OF_ORDER,
-}
-
-
-class StickRunner(Protocol):
-    """Carries records out and receipts home on a stick, in a thread of its own."""
-
-    def sticks(self) -> tuple[Option, ...]:
-        """Return the sticks that are plugged in."""
-
-    def run(self, stick: str, tell: Callable[[CourierView, str | None], None]) -> None:
-        """Begin; `tell` is called from the other thread with how far it came and, where it failed, the id of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +125,9 @@ class FrontDesk:
         self._page = PageWatch(parts.screen, clock=ports.clock, events=parts.events, speech=self._speech)
         self._board = BoardWatch(runner, parts.events)
         self._troubles = Troubles(runner, ports, parts.events)
-        self._guard = SignInGuard(parts.staff, ports.clock, today=parts.today)
+        self._operators = Operators(SignInGuard(parts.staff, ports.clock, today=parts.today), parts.events)
+        self._sticks = Sticks(parts.stick, parts.events)
+        self._stills = Stills(runner, ports, identity, casework=parts.casework, screen=parts.screen)
         self._timers: dict[DeskTimer, int] = {}
         self._directory = Directory(
             ports.references,
@@ -162,14 +137,12 @@ class FrontDesk:
             today=parts.today,
             positioner=parts.positioner,
         )
+        self._errands = Errands(
+            runner, ports, casework=parts.casework, directory=self._directory, troubles=self._troubles
+        )
         self._moved = ServiceMoved(Service.STARTING)
+        self._left = LeftDocuments()
         self._shown: View | None = None
-        self._claimed: int | None = None
-        """Python's hash of the text that named the person served last: enough to know it again, and no document number is kept."""
-        self._left_ns: int | None = None
-        """When that text was last read without being wanted."""
-        self._still = 0
-        """Number of the picture that is waited for; with another one nobody knows any more whom it shows."""
         self._minded_ns = ports.clock.monotonic_ns()
         runner.watch(self)
         self.desk = Desk(usual=language, is_usually_slow=is_slow, language=language, is_slow=is_slow)
@@ -186,40 +159,18 @@ class FrontDesk:
         now = self._ports.clock.monotonic_ns()
         self._troubles.read(text, now)
         is_served = self.desk.screen in {Screen.SESSION, Screen.RESULT, Screen.MY_STATUS}
-        is_left = self._left_ns is not None and now - self._left_ns < _LEFT_NS
-        if hash(text) == self._claimed and (is_served or is_left):
-            self._left_ns = now
-            return
-        self.feed(CodeRead(text))
-
-    def _claim(self, text: str) -> None:
-        """Remember which text names the person to be served, as long as it may lie on the reader."""
-        self._claimed, self._left_ns = hash(text), None
+        if not self._left.is_left(text, now, is_served=is_served):
+            self.feed(CodeRead(text))
 
     def on_step(self, session: Session, commands: tuple[Command, ...]) -> None:
         """Follow the session."""
-        service = _SERVICE.get(session.state, Service.BUSY)
         if session.state is State.IDLE:
             self._troubles.back()
-        if not self._runner.has_started:
-            service = Service.STARTING
-        said = [command.line for command in commands if isinstance(command, Prompt)]
-        lamps = [command.lamp for command in commands if isinstance(command, SetLamp)]
-        line = said[-1].value if said else None
-        if line is not None:
-            self._speech.begun(line)
-        action = self._moved.action if line is None else (line if line in _ACTIONS else None)
-        moved = ServiceMoved(
-            service,
-            line=line,
-            action=action if session.state is State.CHALLENGING else None,
-            lamp=lamps[-1].value if lamps else self._moved.lamp,
-            is_seen=session.state in SEEING,
-        )
-        # A session steps with every frame, the desk only when something is to be seen.
-        if line is not None or moved != ServiceMoved(
-            self._moved.service, None, self._moved.action, self._moved.lamp, self._moved.is_seen
-        ):
+        for command in commands:
+            if isinstance(command, Prompt):
+                self._speech.begun(command.line.value)
+        moved = follow(self._moved, session, commands, has_started=self._runner.has_started)
+        if moved is not None:
             self._moved = moved
             self.feed(moved)
 
@@ -273,22 +224,9 @@ class FrontDesk:
 
     def on_picture(self, news: PictureTaken | PictureNotTaken) -> None:
         """Show a picture that was taken, if it is still wanted."""
-        if isinstance(news, PictureNotTaken):
-            if news.number == self._still:
-                self.feed(PhotoFailed(news.role, Problem.CAMERA_LOST))
-            return
-        # Whoever it was taken for may have gone meanwhile.
-        if news.number != self._still or not waits_for_picture(self.desk, news.picture.role):
-            news.picture.erase()
-            return
-        self._parts.casework.take(news.picture)
-        if self._parts.screen is not None:
-            self._parts.screen.show_photo(news.picture.jpeg)
-        self.feed(
-            PhotoTaken(
-                news.picture.role, tuple(PhotoCheckView(check.name, check.passed) for check in news.picture.checks)
-            )
-        )
+        event = self._stills.came(news, self.desk)
+        if event is not None:
+            self.feed(event)
 
     def next_deadline_ns(self) -> int | None:
         """Return when the next timer of the desk runs out, None when none runs."""
@@ -367,10 +305,10 @@ class FrontDesk:
             case asked.AskStanding():
                 return self._standing()
             case asked.BeginByCode(text):
-                self._claim(text)
+                self._left.claim(text)
                 self._runner.present_claim(text)
             case asked.AskMyStatus(text):
-                self._claim(text)
+                self._left.claim(text)
                 return answer(
                     text,
                     self._ports,
@@ -383,14 +321,13 @@ class FrontDesk:
             case asked.CheckSlip(text):
                 return SlipChecked(self._parts.check_slip(text))
             case asked.BeginSession():
-                self._begin(command)
+                self._errands.begin(command)
             case asked.SignIn(operator_id, pin):
-                return self._signed_in(self._guard.by_pin(operator_id, pin))
+                return self._operators.by_pin(operator_id, pin)
             case asked.SignInByCode(text):
-                return self._signed_in(self._guard.by_code(text))
+                return self._operators.by_code(text)
             case asked.SignOut(operator_id, was_quiet):
-                why = "quiet" if was_quiet else "touched"
-                self._parts.events.note(EventKind.SIGNED_OUT, operator=operator_id, why=why)
+                self._operators.left(operator_id, was_quiet=was_quiet)
             case asked.Forget():
                 self._forget()
             case _:
@@ -401,32 +338,31 @@ class FrontDesk:
         match command:
             case asked.FindPerson(text, is_proxy):
                 if not is_proxy:
-                    self._claim(text)
+                    self._left.claim(text)
                 return self._asked(self._directory.find(text, is_proxy=is_proxy))
             case asked.ChoosePerson(position):
                 return self._asked(self._directory.choose(position))
             case asked.Search(part, page):
                 return self._directory.search(part, page)
             case asked.FindWitness(text, worker):
-                return self._witness(text, worker)
+                return self._operators.witness(text, worker)
             case asked.FindPlaces():
                 return self._directory.places()
             case asked.FindSticks():
-                return OptionsFound(self._parts.stick.sticks() if self._parts.stick is not None else ())
+                return OptionsFound(self._sticks.options())
             case asked.RunCourier(stick):
-                self._run_courier(stick)
+                return self._run_courier(stick)
             case asked.Aim(is_on):
                 self._runner.order(Aim(is_on))
             case asked.CheckTask(purpose):
-                problem = self._parts.casework.problem if purpose is None else self._session_problem(purpose)
+                problem = self._parts.casework.problem if purpose is None else self._errands.problem(purpose)
                 return None if problem is None else TaskRefused(problem)
             case asked.CheckDate(found):
                 return self._check_date(found)
             case asked.TakePhoto(role):
-                return self._take(role)
+                return self._stills.take(role)
             case asked.KeepPhoto(role):
-                self._parts.casework.keep(role)
-                self._show_photo(None)
+                self._stills.keep(role)
             case asked.StoreCase():
                 return self._store(command)
             case _:
@@ -439,87 +375,17 @@ class FrontDesk:
             self._troubles.roster()
         return found
 
-    def _session_problem(self, purpose: Purpose) -> str | None:
-        if self._runner.session.state is State.FAULTED:
-            return Line.OUT_OF_ORDER.value
-        try:
-            problem = self._runner.problem(purpose)
-        except DeviceError as error:
-            # The session will say so itself.
-            logger.warning("not known whether a session could begin why=%s", error)
-            return None
-        if problem is ClaimProblem.OFFLINE_LIMIT:
-            self._troubles.standing()
-        return None if problem is None else CLAIM_LINES[problem].value
-
-    def _begin(self, command: asked.BeginSession) -> None:
-        person = self._parts.casework.person
-        if person is None:
-            self._runner.present_claim("")
-            return
-        visit = None
-        if command.visit_reason is not None:
-            place = self._directory.place(command.place)
-            visit = Visit(worker=command.operator, reason=command.visit_reason, place=place)
-        policy = self._ports.policies.current()
-        path = policy.paths.get(command.path) if policy is not None else None
-        # Who is signed in vouches for the presentation where a path asks for somebody and nobody else is there.
-        needs_witness = path is not None and path.needs_witness
-        self._runner.present_claim(
-            person.claim,
-            Errand(
-                purpose=command.purpose,
-                path=PathName(command.path),
-                operator=command.operator,
-                may_enrol=command.may_enrol,
-                witness=command.witness or (command.operator if needs_witness else None),
-                visit=visit,
-                legal_basis=command.legal_basis,
-            ),
-        )
-
-    def _signed_in(self, found: SignedIn | Refused) -> DeskEvent:
-        if isinstance(found, SignedIn):
-            self._parts.events.note(EventKind.SIGNED_IN, operator=found.operator_id)
-            return found
-        self._note_refused(found)
-        return found.event
-
-    def _note_refused(self, found: Refused) -> None:
-        # What is tried while a lock runs is not looked at, and says nothing new.
-        if found.is_counted:
-            kind = EventKind.SIGN_IN_LOCKED if found.lock_s else EventKind.SIGN_IN_REFUSED
-            whose = found.operator_id or "unknown"
-            self._parts.events.note(kind, whose=whose, attempts=found.attempts, seconds=found.lock_s)
-
-    def _witness(self, text: str, worker: str) -> DeskEvent:
-        """Let a witness prove who they are as at sign-in, under the same counts and locks: a number alone could be anybody's."""
-        found = self._guard.by_either(text)
-        if isinstance(found, SignedIn):
-            is_worker = found.operator_id == worker
-            return AnswerRefused(Problem.WITNESS_IS_WORKER) if is_worker else WitnessFound(found.operator_id)
-        self._note_refused(found)
-        unknown = found.event.problem == Problem.CODE_UNKNOWN
-        return AnswerRefused(Problem.WITNESS_UNKNOWN if unknown else found.event.problem)
-
-    def _run_courier(self, stick: str) -> None:
-        if self._parts.stick is None:
-            self.feed(CourierMoved(CourierView("failed"), Problem.STICK_REMOVED))
-            return
-
+    def _run_courier(self, stick: str) -> DeskEvent | None:
         def tell(courier: CourierView, problem: str | None) -> None:
             self._runner.call(lambda: self._courier_moved(courier, problem))
 
-        self._parts.stick.run(stick, tell)
+        if self._sticks.run(stick, tell):
+            return None
+        return CourierMoved(CourierView("failed"), Problem.STICK_REMOVED)
 
     def _courier_moved(self, courier: CourierView, problem: str | None) -> None:
         operator = self.desk.operator.operator_id if self.desk.operator is not None else None
-        if courier.state == "done":
-            self._parts.events.note_stick(
-                exported=courier.exported, imported=courier.imported, problem=problem, operator=operator
-            )
-        elif courier.state == "failed":
-            self._parts.events.note_stick_failed(problem, operator=operator)
+        self._sticks.note(courier, problem, operator=operator)
         self.feed(CourierMoved(courier, problem))
 
     def _check_date(self, found: date) -> DeskEvent:
@@ -528,24 +394,6 @@ class FrontDesk:
         if is_sure and found > self._parts.today():
             return AnswerRefused(Problem.DATE_IN_FUTURE)
         return DateChecked(found)
-
-    def _take(self, role: PhotoRole) -> DeskEvent | None:
-        policy = self._ports.policies.current()
-        thresholds = policy.comparison.get(self._identity.features_name) if policy is not None else None
-        if policy is None or thresholds is None:
-            return PhotoFailed(role, Line.NOT_READY.value)
-        self._show_photo(None)
-        self._still += 1
-        self._runner.order(
-            TakeStill(
-                self._still,
-                role,
-                minimum=policy.quality.minimum,
-                least_similarity=thresholds.grey,
-                keep_as=self._runner.references.key() if role is PhotoRole.FACE else None,
-            )
-        )
-        return None
 
     def _store(self, command: asked.StoreCase) -> DeskEvent:
         try:
@@ -566,14 +414,7 @@ class FrontDesk:
     def _forget(self) -> None:
         self._runner.forget_said()
         self._directory.forget()
-        self._still += 1
-        self._parts.casework.forget()
-        self._runner.order(ForgetStills())
-        self._show_photo(None)
-
-    def _show_photo(self, jpeg: bytes | None) -> None:
-        if self._parts.screen is not None:
-            self._parts.screen.show_photo(jpeg)
+        self._stills.forget()
 
 
 def _code(text: str) -> str:
