@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from device.ports import Clock
 from device.runner.chain import Chain, LinkNotStored
@@ -88,3 +89,12 @@ class EventLog:
     def note_stick_failed(self, problem: str | None, *, operator: str | None = None) -> None:
         """Note that the work with a stick broke off, and why."""
         self.note(EventKind.STICK_FAILED, operator=operator, why=problem or "unknown")
+
+    def note_missing_line(self, pack: str, line: str) -> None:
+        """Note that a voice pack lacks a line, or that the whole pack cannot be used (`*`)."""
+        self.note(EventKind.VOICE_LINE_MISSING, pack=_code(pack), line=_code(line))
+
+
+def _code(text: str) -> str:
+    """Return a name as a detail of an event carries it: a folder may be called anything."""
+    return re.sub(r"[^A-Za-z0-9_.:+-]", "_", text)[:64]

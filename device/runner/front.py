@@ -6,7 +6,6 @@ It belongs to the loop's thread. Screen, readers and stick work in threads of th
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,13 +13,9 @@ from datetime import date
 from device.desk import commands as asked
 from device.desk.events import (
     AnswerRefused,
-    CaseNotStored,
-    CaseStored,
     CodeRead,
     CourierMoved,
-    DateChecked,
     DeskEvent,
-    DeskTimer,
     DeskTimerExpired,
     OptionsFound,
     ResultCame,
@@ -49,9 +44,9 @@ from device.errors import DeviceError
 from device.ports import BoardNotice, Button, DeskScreen, Positioner, StaffStore
 from device.runner.asking import answer
 from device.runner.board import BoardNews, BoardWatch
-from device.runner.casework import CaseNotKept, Casework
+from device.runner.casework import Casework
+from device.runner.desk_timers import DeskTimers
 from device.runner.directory import Directory
-from device.runner.errands import Errands
 from device.runner.events import EventLog
 from device.runner.following import follow
 from device.runner.left_documents import LeftDocuments
@@ -64,6 +59,7 @@ from device.runner.sign_in import SignInGuard
 from device.runner.speech import Speech
 from device.runner.sticks import StickRunner, Sticks
 from device.runner.stills import Stills
+from device.runner.tasks import Tasks
 from device.runner.troubles import Troubles
 from device.session.commands import Command, Line, Prompt
 from device.session.events import ClaimProblem, ClaimRefused, FaultRaised
@@ -128,7 +124,7 @@ class FrontDesk:
         self._operators = Operators(SignInGuard(parts.staff, ports.clock, today=parts.today), parts.events)
         self._sticks = Sticks(parts.stick, parts.events)
         self._stills = Stills(runner, ports, identity, casework=parts.casework, screen=parts.screen)
-        self._timers: dict[DeskTimer, int] = {}
+        self._timers = DeskTimers(ports.clock)
         self._directory = Directory(
             ports.references,
             parts.staff,
@@ -137,8 +133,13 @@ class FrontDesk:
             today=parts.today,
             positioner=parts.positioner,
         )
-        self._errands = Errands(
-            runner, ports, casework=parts.casework, directory=self._directory, troubles=self._troubles
+        self._tasks = Tasks(
+            runner,
+            ports,
+            casework=parts.casework,
+            directory=self._directory,
+            troubles=self._troubles,
+            today=parts.today,
         )
         self._moved = ServiceMoved(Service.STARTING)
         self._left = LeftDocuments()
@@ -184,7 +185,7 @@ class FrontDesk:
 
     def note_missing_line(self, pack: str, line: str) -> None:
         """A voice pack lacks a line, or the whole pack cannot be used (`*`)."""
-        self._parts.events.note(EventKind.VOICE_LINE_MISSING, pack=_code(pack), line=_code(line))
+        self._parts.events.note_missing_line(pack, line)
 
     def on_notice(self, notice: Notice) -> None:
         """Show the result of a session whose record is on the disk, and note what went wrong."""
@@ -230,7 +231,7 @@ class FrontDesk:
 
     def next_deadline_ns(self) -> int | None:
         """Return when the next timer of the desk runs out, None when none runs."""
-        return min(self._timers.values(), default=None)
+        return self._timers.next_deadline_ns()
 
     def _noticed(self, notice: BoardNotice) -> None:
         match self._board.take(notice):
@@ -271,12 +272,11 @@ class FrontDesk:
 
     def expire(self) -> bool:
         """Let timers of the desk run out; return whether one did."""
-        now = self._ports.clock.monotonic_ns()
-        due = [(deadline, timer) for timer, deadline in self._timers.items() if deadline <= now]
-        for _, timer in sorted(due):
-            if self._timers.pop(timer, None) is not None:
-                self.feed(DeskTimerExpired(timer))
-        return bool(due)
+        has_one = False
+        for timer in self._timers.run_out():
+            has_one = True
+            self.feed(DeskTimerExpired(timer))
+        return has_one
 
     def feed(self, event: DeskEvent) -> None:
         """Let the desk take an event, do what it asks for, and show it."""
@@ -295,9 +295,9 @@ class FrontDesk:
     def _carry_out(self, command: asked.DeskCommand) -> DeskEvent | None:
         match command:
             case asked.StartDeskTimer(timer, seconds):
-                self._timers[timer] = self._ports.clock.monotonic_ns() + round(seconds * 1e9)
+                self._timers.start(timer, seconds)
             case asked.CancelDeskTimer(timer):
-                self._timers.pop(timer, None)
+                self._timers.cancel(timer)
             case asked.PressButton(button):
                 self._runner.press(Button(button))
             case asked.SetVoice(language, is_slow):
@@ -321,7 +321,7 @@ class FrontDesk:
             case asked.CheckSlip(text):
                 return SlipChecked(self._parts.check_slip(text))
             case asked.BeginSession():
-                self._errands.begin(command)
+                self._tasks.begin(command)
             case asked.SignIn(operator_id, pin):
                 return self._operators.by_pin(operator_id, pin)
             case asked.SignInByCode(text):
@@ -355,16 +355,16 @@ class FrontDesk:
             case asked.Aim(is_on):
                 self._runner.order(Aim(is_on))
             case asked.CheckTask(purpose):
-                problem = self._parts.casework.problem if purpose is None else self._errands.problem(purpose)
+                problem = self._parts.casework.problem if purpose is None else self._tasks.problem(purpose)
                 return None if problem is None else TaskRefused(problem)
             case asked.CheckDate(found):
-                return self._check_date(found)
+                return self._tasks.check_date(found)
             case asked.TakePhoto(role):
                 return self._stills.take(role)
             case asked.KeepPhoto(role):
                 self._stills.keep(role)
             case asked.StoreCase():
-                return self._store(command)
+                return self._tasks.store(command)
             case _:
                 raise AssertionError(command)
         return None
@@ -388,21 +388,6 @@ class FrontDesk:
         self._sticks.note(courier, problem, operator=operator)
         self.feed(CourierMoved(courier, problem))
 
-    def _check_date(self, found: date) -> DeskEvent:
-        # A clock that nothing bounds may be behind every newspaper.
-        is_sure = self._ports.clock.now().uncertainty_s is not None
-        if is_sure and found > self._parts.today():
-            return AnswerRefused(Problem.DATE_IN_FUTURE)
-        return DateChecked(found)
-
-    def _store(self, command: asked.StoreCase) -> DeskEvent:
-        try:
-            self._parts.casework.store(command, place=self._directory.place(command.place))
-        except CaseNotKept as error:
-            logger.error("case not stored why=%s", error)  # noqa: TRY400 - likewise
-            return CaseNotStored(error.problem)
-        return CaseStored()
-
     def _standing(self) -> StandingCame | None:
         try:
             counts, warnings = self._parts.standing()
@@ -415,8 +400,3 @@ class FrontDesk:
         self._runner.forget_said()
         self._directory.forget()
         self._stills.forget()
-
-
-def _code(text: str) -> str:
-    """Return a name as a detail of an event carries it: a folder may be called anything."""
-    return re.sub(r"[^A-Za-z0-9_.:+-]", "_", text)[:64]

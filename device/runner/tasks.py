@@ -1,13 +1,17 @@
-"""Sessions that an operator begins for somebody: whether one could begin, and what it is for."""
+"""What an operator does for somebody: a session and what it is for, or a case and what it is made of."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from datetime import date
 
-from device.desk.commands import BeginSession
+from device.desk.commands import BeginSession, StoreCase
+from device.desk.events import AnswerRefused, CaseNotStored, CaseStored, DateChecked, DeskEvent
+from device.desk.view import Problem
 from device.errors import DeviceError
 from device.ports import Errand
-from device.runner.casework import Casework
+from device.runner.casework import CaseNotKept, Casework
 from device.runner.directory import Directory
 from device.runner.loop import Ports, Runner
 from device.runner.troubles import Troubles
@@ -22,8 +26,8 @@ from protocol.visits import Visit
 logger = logging.getLogger(__name__)
 
 
-class Errands:
-    """Begins the session of a task. Used by the loop's thread.
+class Tasks:
+    """Begins sessions and stores cases. Used by the loop's thread.
 
     Args:
         runner: of the sessions.
@@ -31,16 +35,25 @@ class Errands:
         casework: knows the person.
         directory: knows the places.
         troubles: notes that the terminal must reach its fleet first.
+        today: the day where the terminal stands.
     """
 
     def __init__(
-        self, runner: Runner, ports: Ports, *, casework: Casework, directory: Directory, troubles: Troubles
+        self,
+        runner: Runner,
+        ports: Ports,
+        *,
+        casework: Casework,
+        directory: Directory,
+        troubles: Troubles,
+        today: Callable[[], date],
     ) -> None:
         self._runner = runner
         self._ports = ports
         self._casework = casework
         self._directory = directory
         self._troubles = troubles
+        self._today = today
 
     def problem(self, purpose: Purpose) -> str | None:
         """Return the id of the text that says why no session could begin; None where one could, as far as is known."""
@@ -82,3 +95,20 @@ class Errands:
                 legal_basis=command.legal_basis,
             ),
         )
+
+    def check_date(self, found: date) -> DeskEvent:
+        """Say whether a day that was read off a paper may be true."""
+        # A clock that nothing bounds may be behind every newspaper.
+        is_sure = self._ports.clock.now().uncertainty_s is not None
+        if is_sure and found > self._today():
+            return AnswerRefused(Problem.DATE_IN_FUTURE)
+        return DateChecked(found)
+
+    def store(self, command: StoreCase) -> DeskEvent:
+        """Store the case of the task."""
+        try:
+            self._casework.store(command, place=self._directory.place(command.place))
+        except CaseNotKept as error:
+            logger.error("case not stored why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+            return CaseNotStored(error.problem)
+        return CaseStored()
