@@ -160,13 +160,20 @@ def test_a_terminal_that_asks_gets_what_changed_without_a_version_of_its_own(
     assert [subject for subject, last in found.items() if last is not None] == [subject_id]
 
 
-def test_an_entry_tells_nothing_but_pack_start_and_last_act(office: Any, terminal: Any) -> None:
+def test_an_entry_tells_nothing_but_pack_days_and_last_act(office: Any, terminal: Any) -> None:
     office.import_people(1)
     office.assign_all("t-1")
     (answer,) = office.handler.whole_roster("t-1")
     (entry,) = office.page(answer.payload, terminal).entries
     assert [told.model_dump(mode="json") for told in entry.entitlements] == [
-        {"pack_id": "SX-2018", "pack_version": 1, "started": "2001-07-01", "birth_date": None, "last": None}
+        {
+            "pack_id": "SX-2018",
+            "pack_version": 1,
+            "started": "2001-07-01",
+            "listed": "2026-11-20",
+            "birth_date": None,
+            "last": None,
+        }
     ]
 
 
