@@ -145,7 +145,7 @@ def resolve(
         NotFound: if the subject has no open case.
         Refused: if this person said so already, or name or reason cannot be taken.
     """
-    case = i_am_here.open_case_of(connection, subject_id)
+    case = i_am_here.open_case_of(connection, subject_id, lock=True)
     if case is None:
         raise NotFound(f"subject {subject_id}: no pass that contradicts a report waits for a decision")
     given = approve(connection, cipher, f"{BECAUSE}.{resolution}", case.case_id, name=by, reason=why, now=now)

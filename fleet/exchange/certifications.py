@@ -23,6 +23,7 @@ from fleet.store.acts import NewAct, withdraw_act
 from fleet.store.certifications import ComparisonDecision, Modality, StoredCertification
 from fleet.store.packs import shelf_of
 from fleet.store.partners import Partner
+from fleet.store.subjects import lock_subjects
 from protocol.rules.acts import ActKind, Channel
 
 
@@ -147,6 +148,8 @@ def withdraw(
     found = store.find_certification(connection, partner.partner_id, certification_id)
     if found is None:
         return None
+    # Subjects before what hangs on them.
+    lock_subjects(connection, [found.subject_id])
     store.mark_withdrawn(connection, certification_id, now=now)
     changed = withdraw_act(connection, partner.source, found.source_id, now=now)
     project(connection, sorted(changed), zone=zone, today=day_of(now, zone))

@@ -86,6 +86,9 @@ def resolve(
         if found is None:
             raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
         lock_subjects(connection, [found.subject_id])
+        if contradictions.resolved(connection, [contradiction_id]):
+            # By somebody else, while this one was looked for.
+            raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
         loser = {Keep.FIRST: found.second, Keep.SECOND: found.first, Keep.BOTH: None}[keep]
         count = approve(
             connection, keys.cipher, _OBJECT, f"{contradiction_id}:{keep}", name=name, reason=reason, now=now

@@ -108,8 +108,18 @@ def open_contradictions(
     return made
 
 
-def open_case_of(connection: Connection, subject_id: str) -> HereCase | None:
-    """Return somebody's open case."""
+def open_case_of(connection: Connection, subject_id: str, *, lock: bool = False) -> HereCase | None:
+    """Return somebody's open case.
+
+    Args:
+        connection: where.
+        subject_id: whose.
+        lock: whether to decide it: whoever else does waits until the transaction ends. It comes before every other lock.
+    """
+    if lock:
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"i_am_here:{subject_id}"}
+        )
     row = connection.execute(
         text(_SELECT + " WHERE subject_id = :id AND resolved_at IS NULL"), {"id": subject_id}
     ).one_or_none()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -70,6 +71,18 @@ class Office:
         """Judge and project everything anew."""
         judging = partial(self.settling.judge_anew, now=self.now)
         return rebuild(self.database, judging=judging, zone=self.settings.zone(), clock=self.clock)
+
+    def wait_for_somebody_waiting(self) -> None:
+        """Wait until a transaction waits for another one's lock."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            waiting = self.rows(
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            if waiting:
+                return
+            time.sleep(0.02)
+        raise AssertionError("nobody waits")
 
     @property
     def handler(self) -> Handler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,10 +32,12 @@ from fleet.exchange.resolving import Keep, Resolution, open_contradictions, reso
 from fleet.exchange.results_csv import export_results
 from fleet.store import feeds as store
 from fleet.store.areas import Area, save_areas
+from fleet.store.contradictions import add_resolution
 from fleet.store.feeds import StoredFeed
 from fleet.store.life_events import NewLifeEvent, add_life_events
 from fleet.store.packs import put_in_force as put
 from fleet.store.packs import save_proposal
+from fleet.store.subjects import lock_subjects
 from protocol.documents import check_digit
 from protocol.errors import Malformed
 from protocol.rules.life import LifeEventKind
@@ -288,6 +291,23 @@ def test_one_person_withdraws_a_sign_of_life_or_keeps_both(exchange: Exchange) -
     assert [kind for kind, _, _ in exchange.events()] == ["death", "death", "travel"]
     with pytest.raises(NotFound):
         exchange.resolve(first.contradiction_id, Keep.BOTH)
+
+
+def test_of_two_persons_who_resolve_at_once_one_is_told_that_it_is_done(exchange: Exchange) -> None:
+    exchange.add("travel", "deaths")
+    exchange.deliver("deaths", 1, row(1, "2026-10-03"))
+    exchange.deliver("travel", 1, row(1, "2026-10-20"))
+    (found,) = exchange.contradictions()
+    office = exchange.office
+    with ThreadPoolExecutor(1) as pool:
+        with office.database.begin() as connection:
+            lock_subjects(connection, [found.subject_id])
+            add_resolution(connection, found.contradiction_id, found.subject_id, "both", now=office.now)
+            other = pool.submit(exchange.resolve, found.contradiction_id, Keep.FIRST, "Wang Wei")
+            office.wait_for_somebody_waiting()
+        with pytest.raises(NotFound, match="none of this id is open"):
+            other.result()
+    assert [kind for kind, _, _ in exchange.events()] == ["death", "travel"]
 
 
 def test_a_report_of_the_family_is_withdrawn_the_same_way(exchange: Exchange) -> None:

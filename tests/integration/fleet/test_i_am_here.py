@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -123,6 +124,33 @@ def test_r7_9_a_pass_of_somebody_reported_dead_is_held_and_freezes_the_stop_at_o
         guard = StopGuard(connection, office.keys.cipher, now=office.now, zone=office.settings.zone())
         with pytest.raises(NotAllowed, match="holds every stop up"):
             guard.carry_out(found.proposal.stop.stop_id, by="Li Na")
+
+
+def test_of_two_decisions_at_once_one_takes_effect(office: Any, terminal: Any, person: dict[str, str]) -> None:
+    subject_id = person["subject_id"]
+    report(office, subject_id)
+    office.send(terminal, terminal.next(**person))
+    decide(office, subject_id, "report_stands", "Li Na")
+    decide(office, subject_id, "alive", "Zhao Min")
+    with ThreadPoolExecutor(1) as pool:
+        with office.database.begin() as connection:
+            resolve(
+                connection,
+                office.keys.cipher,
+                subject_id,
+                "report_stands",
+                by="Wang Fang",
+                why="asked the register",
+                judging=judging(office),
+                now=office.now,
+                zone=office.settings.zone(),
+            )
+            other = pool.submit(decide, office, subject_id, "alive", "Qian Wei")
+            office.wait_for_somebody_waiting()
+        with pytest.raises(NotFound, match="waits for a decision"):
+            other.result()
+    assert [case.resolution for case in cases(office)] == ["report_stands"]
+    assert office.rows("SELECT 1 FROM life_events WHERE withdrawn_at IS NOT NULL") == []
 
 
 def test_alive_by_two_persons_makes_the_pass_count_and_takes_the_stop_back(

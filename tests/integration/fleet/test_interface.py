@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from fleet.partners.registry import change_partner, revoke_partner, roll_key
 from fleet.partners.webhooks import signed_headers
 from fleet.service import WebServer, make_web
 from fleet.store.areas import Area, save_areas
+from fleet.store.feed_effects import withdraw_acts
 from fleet.store.packs import put_in_force, save_proposal
 from fleet.store.partners import PartnerKind, Scope
-from fleet.store.subjects import Benefit, save_benefit
+from fleet.store.subjects import Benefit, lock_subjects, save_benefit
 from protocol.documents import check_digit
 from protocol.envelope import sign
 from protocol.shipped_packs import shipped_pack, shipped_text
@@ -416,6 +418,19 @@ def test_a_withdrawn_certification_leaves_the_person_as_without_it(client: httpx
     assert client.post("/api/v1/status", json=person()).json()["state"] == "never_certified"
     again = client.post("/api/v1/certifications", json=certification()).json()
     assert (again["reason"], again["repeated"]) == ("withdrawn", True)
+
+
+def test_a_certification_is_withdrawn_by_partner_and_person_at_once(served: Served, client: httpx.Client) -> None:
+    made = client.post("/api/v1/certifications", json=certification()).json()
+    office = served.office
+    (act_id,) = office.rows("SELECT act_id FROM acts WHERE source LIKE 'partner:%'")[0]
+    with ThreadPoolExecutor(1) as pool:
+        with office.database.begin() as connection:
+            lock_subjects(connection, [made["subject_id"]])
+            other = pool.submit(client.delete, f"/api/v1/certifications/{made['certification_id']}")
+            office.wait_for_somebody_waiting()
+            assert withdraw_acts(connection, [act_id], now=office.now) == {made["subject_id"]}
+        assert other.result().status_code == 200
 
 
 def test_a_batch_stores_what_it_can_and_says_why_not_the_rest(served: Served, client: httpx.Client) -> None:
