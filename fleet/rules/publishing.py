@@ -119,6 +119,7 @@ def propose(database: Database, keys: FleetKeys, draft: Draft, *, by: str, now: 
     """
     name = name_of(draft.pack)
     with database.begin() as connection:
+        packs.lock_packs(connection)
         check(connection, draft)
         stored = packs.find_pack(connection, draft.pack.pack_id, draft.pack.version)
         if stored is None or stored.sha256 != draft.sha256:
@@ -147,6 +148,8 @@ def approve(database: Database, keys: FleetKeys, name: str, *, by: str, reason: 
     """
     pack_id, version = parse_name(name)
     with database.begin() as connection:
+        # What is approved is what was read, and fits what came into force just now.
+        packs.lock_packs(connection)
         stored = packs.find_pack(connection, pack_id, version)
         if stored is None:
             raise NotFound(f"rule pack {name}: not proposed; `lifecert-fleet rules propose FILE` first")

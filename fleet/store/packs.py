@@ -26,6 +26,11 @@ class StoredPack:
     """The signed text; None as long as it is a proposal."""
 
 
+def lock_packs(connection: Connection) -> None:
+    """Have proposals and approvals happen one after the other, until the transaction ends; who reads packs waits for nobody."""
+    connection.execute(text("LOCK TABLE rule_packs IN SHARE ROW EXCLUSIVE MODE"))
+
+
 def shelf_of(connection: Connection) -> Shelf:
     """Return all packs in force, over the default one."""
     rows = connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from fleet.rules.publishing import approve, name_of, propose, read_draft, verify
 from fleet.status.projection import project, reproject_outdated
 from fleet.status.what_if import what_if
 from fleet.store.acts import NewAct, acts_of, add_acts, withdraw_act
+from fleet.store.approvals import withdraw_approvals
 from fleet.store.areas import Area, codes_below, save_areas
-from fleet.store.packs import shelf_of
+from fleet.store.packs import save_proposal, shelf_of
 from protocol.keys import PrivateKey
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.obligations import CertificationState
@@ -76,6 +78,22 @@ def add_act(office: Any, subject_id: str, at: str, kind: ActKind = ActKind.SPECI
 def status(office: Any, subject_id: str) -> Any:
     (row,) = office.rows(f"SELECT * FROM statuses WHERE subject_id = '{subject_id}'")
     return row
+
+
+def test_a_text_that_is_replaced_while_it_is_approved_does_not_come_into_force(office: Any) -> None:
+    draft = read_draft("LZ-2019")
+    name = propose(office.database, office.keys, draft, by="甲", now=office.now)
+    tried(office, draft)
+    approve(office.database, office.keys, name, by="甲", reason="公告", now=office.now)
+    with ThreadPoolExecutor(1) as pool:
+        with office.database.begin() as connection:
+            withdraw_approvals(connection, "rule_pack", name)
+            save_proposal(connection, draft.pack, draft.text + "\n", "0" * 64, now=office.now)
+            other = pool.submit(approve, office.database, office.keys, name, by="乙", reason="公告", now=office.now)
+            office.wait_for_somebody_waiting()
+        with pytest.raises(Refused, match="nobody has seen yet whom it changes"):
+            other.result()
+    assert office.rows("SELECT 1 FROM rule_packs WHERE in_force_at IS NOT NULL") == []
 
 
 def test_a_pack_holds_for_its_region_from_two_persons_on(office: Any) -> None:
