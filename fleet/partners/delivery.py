@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import httpx
@@ -23,8 +22,8 @@ from fleet.store.webhooks import Delivery, claim_due, delete_done, end_webhook, 
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 8
-"""Webhooks that are served at the same time: a slow one holds up no other."""
+_THREADS = 8
+"""Webhooks that are served at the same time, each by a thread of its own: a slow one holds up one thread and no other webhook."""
 _POLL_S = 1.0
 _GONE = 410
 """The receiver wants no more. Source: Standard Webhooks specification, "Deliverability and reliability"."""
@@ -34,7 +33,7 @@ _CLAIM_SPARE_S = 30.0
 
 
 class Courier:
-    """Delivers messages in a thread of its own.
+    """Delivers messages in threads of its own.
 
     Args:
         database: where the outbox is.
@@ -60,25 +59,29 @@ class Courier:
         self._resolve = resolve
         self._random = secrets.SystemRandom()
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._state = Availability("database for webhooks")
+        self._threads: list[threading.Thread] = []
         self._tidied_at: datetime | None = None
 
     def start(self) -> None:
         """Begin to deliver."""
         self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
-        self._thread.start()
+        # One of them says that the database is lost, and tidies up.
+        self._threads = [
+            threading.Thread(target=self._run, args=(number == 0,), name="webhooks", daemon=True)
+            for number in range(_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End what is being sent and stop; can be called twice."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
 
-    def deliver_due(self) -> int:
-        """Send the oldest message of every webhook whose turn has come; return how many were tried.
+    def deliver_next(self) -> bool:
+        """Send the oldest message of the webhook whose turn has come; return False if it is nobody's turn.
 
         Raises:
             DatabaseUnavailable: as any transaction; nothing is lost.
@@ -86,11 +89,10 @@ class Courier:
         now = self._clock()
         until = now + timedelta(seconds=self._settings.timeout_s + _CLAIM_SPARE_S)
         with self._database.begin() as connection:
-            due = claim_due(connection, now=now, until=until, limit=_AT_ONCE)
-        if due:
-            with ThreadPoolExecutor(len(due), thread_name_prefix="webhook") as pool:
-                list(pool.map(self._deliver, due))
-        return len(due)
+            due = claim_due(connection, now=now, until=until)
+        if due is not None:
+            self._deliver(due)
+        return due is not None
 
     def tidy(self) -> None:
         """Delete old messages, at most once an hour.
@@ -105,19 +107,21 @@ class Courier:
             delete_done(connection, before=now - timedelta(days=self._settings.keep_days))
         self._tidied_at = now
 
-    def _run(self) -> None:
+    def _run(self, is_first: bool) -> None:
+        state = Availability("database for webhooks")
         while not self._stopping.is_set():
+            done = False
             try:
-                done = self.deliver_due()
-                self.tidy()
-                self._state.back()
+                done = self.deliver_next()
+                if is_first:
+                    self.tidy()
+                    state.back()
             except DatabaseUnavailable as error:
-                self._state.lost(error)
-                done = 0
+                if is_first:
+                    state.lost(error)
             except Exception:
                 # Top of the thread: one message that meets a fault of ours must not end the others' deliveries.
                 logger.exception("webhooks not delivered")
-                done = 0
             if not done:
                 self._stopping.wait(_POLL_S)
 

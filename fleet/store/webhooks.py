@@ -255,44 +255,42 @@ def tell_case_answered(connection: Connection, case_id: str, subject_id: str | N
     return tell(connection, [News(WebhookEvent.CASE_ANSWERED, subject_id, {"case_id": case_id})])
 
 
-def claim_due(connection: Connection, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:
-    """Return the oldest message of each webhook whose turn has come, and keep other workers from it for a while.
+def claim_due(connection: Connection, *, now: datetime, until: datetime) -> Delivery | None:
+    """Return the oldest message of a webhook whose turn has come, and keep other workers from that webhook for a while.
 
     Args:
         connection: where.
         now: the present moment.
-        until: so long the webhooks are this worker's.
-        limit: most messages.
+        until: so long the webhook is this worker's.
     """
-    rows = connection.execute(
+    row = connection.execute(
         text(
             "WITH due AS (SELECT w.webhook_id, m.message_no FROM webhooks w JOIN partners p USING (partner_id)"
             " JOIN LATERAL (SELECT message_no, next_try_at FROM webhook_messages m WHERE m.webhook_id = w.webhook_id"
             " AND m.delivered_at IS NULL AND m.dead_at IS NULL ORDER BY message_no LIMIT 1) m ON true"
             " WHERE w.ended_at IS NULL AND p.revoked_at IS NULL AND (m.next_try_at IS NULL OR m.next_try_at <= :now)"
             " AND (w.claimed_until IS NULL OR w.claimed_until <= :now)"
-            " ORDER BY m.message_no LIMIT :limit FOR UPDATE OF w SKIP LOCKED),"
+            " ORDER BY m.message_no LIMIT 1 FOR UPDATE OF w SKIP LOCKED),"
             " claimed AS (UPDATE webhooks w SET claimed_until = :until FROM due WHERE w.webhook_id = due.webhook_id"
             " RETURNING w.webhook_id, w.partner_id, w.url, w.events, w.secret_sealed, w.added_at, w.ended_at)"
             " SELECT c.*, m.message_no, m.message_id, m.event, m.payload, m.tries, m.first_try_at,"
             " p.kind = 'own' AS is_own FROM claimed c JOIN due USING (webhook_id) JOIN webhook_messages m USING (message_no)"
             " JOIN partners p ON p.partner_id = c.partner_id"
         ),
-        {"now": now, "until": until, "limit": limit},
+        {"now": now, "until": until},
+    ).one_or_none()
+    if row is None:
+        return None
+    return Delivery(
+        row.message_no,
+        row.message_id,
+        row.event,
+        row.payload,
+        row.tries,
+        row.first_try_at,
+        row.is_own,
+        _webhook(*row[:7]),
     )
-    return [
-        Delivery(
-            row.message_no,
-            row.message_id,
-            row.event,
-            row.payload,
-            row.tries,
-            row.first_try_at,
-            row.is_own,
-            _webhook(*row[:7]),
-        )
-        for row in rows
-    ]
 
 
 def note_try(

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -111,7 +112,7 @@ def test_r8_13_a_certification_is_shared_signed_and_without_a_name(
     secret = listening()
     subject_id = next(iter(office.people))
     certify(office, subject_id)
-    while courier.deliver_due():
+    while courier.deliver_next():
         pass
     accepted, changed = receiver.told()
     assert (accepted["type"], accepted["data"]["kind"]) == ("certification.accepted", "special")
@@ -142,7 +143,7 @@ def test_what_changes_nothing_is_no_news(office: Any, receiver: Receiver, listen
     certify(office, subject_id)
     certify(office, subject_id, days_ago=30)
     office.rebuild()
-    while courier.deliver_due():
+    while courier.deliver_next():
         pass
     assert len(receiver.got) == 2
 
@@ -179,7 +180,7 @@ def test_a_decided_case_is_told_and_one_about_nobody_known_is_not(
         ]
         with office.database.begin() as connection:
             tell_case_answered(connection, record_id, claim.subject_id)
-    while courier.deliver_due():
+    while courier.deliver_next():
         pass
     assert receiver.told() == [{"type": "case.answered", "data": {"subject_id": subject_id, "case_id": "1" * 32}}]
 
@@ -204,16 +205,16 @@ def test_messages_come_in_order_and_one_that_fails_holds_up_those_after_it(
     certify(office, first)
     certify(office, second)
     receiver.answers = [500, 302]
-    assert courier.deliver_due() == 1
+    assert courier.deliver_next()
     (line,) = lines(office)
     assert (line.waiting, line.last_result) == (2, "HTTP 500")
     assert line.next_try_at is not None
     assert line.next_try_at <= office.now + timedelta(seconds=5)
     office.now += timedelta(seconds=5)
-    courier.deliver_due()
+    courier.deliver_next()
     assert lines(office)[0].last_result == "HTTP 302"
     office.now += timedelta(seconds=10)
-    while courier.deliver_due():
+    while courier.deliver_next():
         pass
     assert [told["data"]["subject_id"] for told in receiver.told()] == [first, first, first, second]
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 2
@@ -228,12 +229,12 @@ def test_a_message_nobody_takes_is_given_up_after_days_and_the_next_has_its_turn
     for subject_id in office.people:
         certify(office, subject_id)
     receiver.answers = [503, 503]
-    courier.deliver_due()
+    courier.deliver_next()
     office.now += timedelta(days=3)
-    courier.deliver_due()
+    courier.deliver_next()
     assert (lines(office)[0].dead, lines(office)[0].waiting) == (1, 1)
     assert "webhook message given up" in caplog.text
-    courier.deliver_due()
+    courier.deliver_next()
     assert (lines(office)[0].dead, lines(office)[0].delivered) == (1, 1)
 
 
@@ -244,9 +245,9 @@ def test_a_receiver_that_is_gone_for_good_is_sent_nothing_more(
     listening()
     certify(office, next(iter(office.people)))
     receiver.answers = [410]
-    courier.deliver_due()
+    courier.deliver_next()
     office.now += timedelta(days=1)
-    assert courier.deliver_due() == 0
+    assert not courier.deliver_next()
     assert lines(office) == []
 
 
@@ -255,7 +256,7 @@ def test_what_is_done_is_deleted_after_days(office: Any, receiver: Receiver, lis
     listening(WebhookEvent.STATUS_CHANGED)
     first, second = office.people
     certify(office, first)
-    courier.deliver_due()
+    courier.deliver_next()
     office.now += timedelta(days=30, seconds=-1)
     certify(office, second)
     courier.tidy()
@@ -269,15 +270,33 @@ def test_nobody_there_is_tried_again(office: Any, listening: Any, courier: Couri
     office.import_people(1)
     listening(url=f"http://127.0.0.1:{free_ports()}/")
     certify(office, next(iter(office.people)))
-    courier.deliver_due()
+    courier.deliver_next()
     assert lines(office)[0].last_result == "ConnectError"
+
+
+def test_a_slow_receiver_holds_up_no_other(
+    office: Any, receiver: Receiver, listening: Any, courier: Courier, eventually: Any
+) -> None:
+    office.import_people(3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        listening(WebhookEvent.STATUS_CHANGED)
+        listening(WebhookEvent.STATUS_CHANGED, partner_id="slow", url=f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        for subject_id in office.people:
+            certify(office, subject_id)
+        courier.start()
+        try:
+            eventually(lambda: len(receiver.got) == 3, "the quick one's messages while the slow one waits", timeout_s=8)
+            assert {line.webhook.partner_id: line.delivered for line in lines(office)}["slow"] == 0
+        finally:
+            silent.close()
+            courier.stop()
 
 
 def test_two_workers_send_nothing_twice(office: Any, receiver: Receiver, listening: Any, courier: Courier) -> None:
     office.import_people(1)
     listening(WebhookEvent.STATUS_CHANGED)
     certify(office, next(iter(office.people)))
-    threads = [threading.Thread(target=courier.deliver_due) for _ in range(4)]
+    threads = [threading.Thread(target=courier.deliver_next) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -351,6 +370,6 @@ def test_a_name_that_leads_elsewhere_by_the_time_of_the_delivery_is_not_called(
         clock=office.clock,
         resolve=addresses("127.0.0.1"),
     )
-    rebound.deliver_due()
+    rebound.deliver_next()
     assert receiver.got == []
     assert "not public" in (lines(office)[0].last_result or "")
