@@ -13,7 +13,7 @@ from fleet.store.life_events import NewLifeEvent, add_life_events
 def take_in(connection: Connection, reports: Sequence[NewLifeEvent], *, now: datetime) -> int:
     """Store reports that are not here yet, as the word of their source; return how many were new.
 
-    The same source and id is the same report, however often it comes. Nothing follows from a report here: whatever weighs, compares or
-    confirms reports stands above this function and is called in its place.
+    The same source and id is the same report, however often it comes. What follows from it is looked at afterwards, when terminals can be
+    locked (`fleet.benefits.i_am_here.look_at_reports`).
     """
     return len(add_life_events(connection, reports, now=now))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from fleet.exchange import effects
 from fleet.references.made import References, settle
 from fleet.status.judging import judge_subjects
 from fleet.store import made
@@ -34,12 +35,14 @@ class Settling:
                 return
 
     def judge_anew(self, connection: Connection, subject_ids: Sequence[str], *, now: datetime) -> None:
-        """Judge all passes of these subjects by what is known now, for a rebuild."""
+        """Judge all passes and all silent acts of these subjects by what is known now: for a rebuild, or after a report of any source."""
         with_made = made.with_made(connection, subject_ids)
         if with_made:
             find_terminals(connection, lock=True)
             self.settle(connection, with_made, now=now)
         self._judge(connection, [subject for subject in subject_ids if subject not in with_made])
+        # A death, whoever reports it, leaves nobody silently certified; one that was withdrawn lets the scenes count again.
+        effects.settle(connection, subject_ids, zone=self.references.zone, now=now)
 
     def _judge(self, connection: Connection, subject_ids: Sequence[str]) -> None:
         judge_subjects(connection, subject_ids, zone=self.references.zone, accept_simulated=self.accept_simulated)

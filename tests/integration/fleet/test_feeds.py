@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleet.benefits.i_am_here import look_again
 from fleet.errors import ImportRefused, NotFound, Refused
 from fleet.exchange.cycles import parse_month
 from fleet.exchange.definitions import catalogue
@@ -34,7 +36,7 @@ from fleet.store import feeds as store
 from fleet.store.areas import Area, save_areas
 from fleet.store.contradictions import add_resolution
 from fleet.store.feeds import StoredFeed
-from fleet.store.life_events import NewLifeEvent, add_life_events
+from fleet.store.life_events import NewLifeEvent, add_life_events, withdraw_life_event
 from fleet.store.packs import put_in_force as put
 from fleet.store.packs import save_proposal
 from fleet.store.subjects import lock_subjects
@@ -308,6 +310,26 @@ def test_of_two_persons_who_resolve_at_once_one_is_told_that_it_is_done(exchange
         with pytest.raises(NotFound, match="none of this id is open"):
             other.result()
     assert [kind for kind, _, _ in exchange.events()] == ["death", "travel"]
+
+
+def test_r8_5_a_death_of_whatever_source_leaves_nobody_silently_certified(exchange: Exchange) -> None:
+    office = exchange.office
+    exchange.add("travel")
+    exchange.deliver("travel", 1, row(1, "2026-10-03"))
+    assert exchange.silent_days() == ["2026-10-03"]
+    (subject_id,) = office.rows("SELECT subject_id FROM acts")[0]
+    judging = partial(office.settling.judge_anew, now=office.now)
+    again = {"judging": judging, "now": office.now, "zone": office.settings.zone()}
+    report = NewLifeEvent(subject_id, LifeEventKind.DEATH, date(2026, 11, 2), None, "family", "1", confirmed=False)
+    with office.database.begin() as connection:
+        (event_id,) = add_life_events(connection, [report], now=office.now)
+        look_again(connection, [subject_id], **again)
+    assert exchange.silent_days() == []
+    assert [kind for kind, _ in exchange.statuses()] == [None, None, None]
+    with office.database.begin() as connection:
+        withdraw_life_event(connection, event_id, now=office.now)
+        look_again(connection, [subject_id], **again)
+    assert exchange.silent_days() == ["2026-10-03"], "it was wrong"
 
 
 def test_a_report_of_the_family_is_withdrawn_the_same_way(exchange: Exchange) -> None:
