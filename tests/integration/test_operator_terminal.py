@@ -466,7 +466,7 @@ def shoot_until_result(page: Page, folder: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_somebody_is_led_through_a_session_by_the_screen(
+def test_r5_4_r5_5_somebody_is_led_through_a_session_by_the_screen(
     language: str, tmp_path: Path, free_ports: Callable[[], int], chromium: Browser, eventually: Callable[..., None]
 ) -> None:
     port = free_ports()

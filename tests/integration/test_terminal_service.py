@@ -239,7 +239,7 @@ def make_world(tmp_path, eventually):
         world.stop()
 
 
-def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(make_world, capfd):
+def test_r4_3_r4_4_r4_10_people_come_one_after_the_other_and_every_record_is_signed_and_chained(make_world, capfd):
     world = make_world()
     first = world.claim()
     # Nothing may vouch for a test machine's clock; everything else speaks for certification.
@@ -267,7 +267,7 @@ def test_people_come_one_after_the_other_and_every_record_is_signed_and_chained(
     assert "Please look at the camera" in said
 
 
-def test_a_path_and_a_witness_come_with_the_claim_and_stand_in_the_record(make_world):
+def test_r5_3_a_path_and_a_witness_come_with_the_claim_and_stand_in_the_record(make_world):
     world = make_world(actor="cedar.toml")
     world.tell(do="present_claim", number=NUMBER, path="no_movement", witness="worker-7")
     assert world.tell(do="present_claim", number=NUMBER, path="sideways")["ok"] is False

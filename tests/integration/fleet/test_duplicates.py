@@ -351,7 +351,7 @@ def test_r8_11_one_person_under_two_documents_is_a_candidate_by_name_and_date_of
     }
 
 
-def test_r1_7_the_15_and_the_18_digits_of_one_number_are_one_subject(office: Any) -> None:
+def test_r8_11_the_15_and_the_18_digits_of_one_number_are_one_subject(office: Any) -> None:
     long = resident("62010219400101001")
     first, second = import_documents(office, (long, None, "王秀英", "east")) + import_documents(
         office, (long[:6] + long[8:17], None, "王秀英", "east")

@@ -309,6 +309,15 @@ def test_a_wrong_question_for_a_token_gets_the_answer_of_the_rfc(
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
+@pytest.mark.parametrize("secret", [number(1), number(1)[-6:], number(1)[6:14]])
+def test_r5_8_no_part_of_an_identity_number_is_a_key_or_buys_one(served: Served, secret: str) -> None:
+    served.office.give_key()
+    assert served.client(secret).post("/api/v1/status", json=person()).status_code == 401
+    for client_id in ("own-tool", number(1)):
+        answer = buy(served, secret, client_id)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
 def test_a_wrong_client_gets_no_token(served: Served) -> None:
     key = served.office.give_key()
     served.office.give_key(partner_id="other-tool")
@@ -337,6 +346,25 @@ def test_r4_23_an_identity_result_of_another_app_certifies_where_the_pack_accept
     assert {pack["pack_id"] for pack in view["packs"] if pack["counts"]} >= {"GZ-2018"}
     (act,) = office.rows("SELECT kind, channel, source, source_id FROM acts")
     assert tuple(act) == ("accepted", "app", "partner:own-tool", "c-1")
+
+
+@pytest.mark.parametrize("channel", ["pc", "app"])
+def test_r4_1_r4_2_what_a_page_on_a_computer_or_an_app_certified_counts(
+    served: Served, client: httpx.Client, channel: str
+) -> None:
+    assert client.post("/api/v1/certifications", json=certification(channel=channel)).json()["counts"] is True
+    assert client.post("/api/v1/status", json=person()).json()["state"] == "certified"
+    assert [row.channel for row in served.office.rows("SELECT channel FROM acts")] == [channel]
+
+
+def test_r4_3_r4_4_one_telephone_certifies_any_number_of_people_and_may_be_anybodys(
+    served: Served, client: httpx.Client
+) -> None:
+    for serial in (1, 2, 3):
+        sent = certification(id=f"c-{serial}", person=person(serial))
+        assert client.post("/api/v1/certifications", json=sent).json()["counts"] is True
+    certified = served.office.rows("SELECT DISTINCT subject_id FROM acts")
+    assert len(certified) == 3
 
 
 @pytest.mark.parametrize("modality", ["face", "finger_vein", "palm_vein", "fingerprint"])

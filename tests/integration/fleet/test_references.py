@@ -160,6 +160,23 @@ def test_a_terminal_gets_its_roster_with_keys_and_references(
     assert set(page.feature_keys) == {"d1"}
 
 
+def test_r4_12_r4_17_r4_22_r4_25_whoever_lives_in_an_area_is_on_the_roster_of_every_outlet_there(
+    office: Any, terminal: Any, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    bank = make_fleet_terminal(terminal_id="bank-1")
+    office.register(bank, area="east-market")
+    here = set(office.import_people(2, area="east").subject_ids)
+    elsewhere = set(office.import_people(1, area="west", first=3).subject_ids)
+    office.assign_area("t-1", "east")
+    office.assign_area("bank-1", "east")
+    for outlet in (terminal, bank):
+        (page,) = ask(office, outlet, 0)
+        assert {entry.subject_id for entry in page.entries} == here
+    office.assign_area("bank-1", "west")
+    (page,) = ask(office, bank, 0)
+    assert {entry.subject_id for entry in page.entries} == here | elsewhere
+
+
 def test_a_roster_request_is_receipted_with_the_time(office: Any, terminal: Any) -> None:
     request = RosterRequest(fleet_id="north", terminal_id="t-1", have=0, asked_at=office.now)
     token = sign(request.to_bytes(), key=terminal.signing, typ=ROSTER_REQUEST_TYP)

@@ -177,7 +177,9 @@ def test_the_page_says_of_every_text_what_the_terminal_says_of_it(open_page: Any
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_telephone_that_scans_the_code_is_told_at_once(open_page: Any, language: str, tmp_path: Path) -> None:
+def test_r4_15_a_telephone_that_scans_the_code_is_told_at_once_with_nothing_installed(
+    open_page: Any, language: str, tmp_path: Path
+) -> None:
     before, behind = qr_segments(GENUINE, (tmp_path / "slip.html").as_uri())
     opened = open_page(url=before + behind, language=language)
     opened.page.wait_for_selector("#answer[data-verdict=valid]")
@@ -236,10 +238,11 @@ def test_the_page_allows_nothing_but_its_own_script(open_page: Any) -> None:
     assert blocked == [True, ["connect-src", "script-src-elem"]]
 
 
-def test_a_browser_without_cryptography_says_so_in_both_languages(chromium: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_script_run", [True, False], ids=["without cryptography", "too old for the script"])
+def test_r4_15_an_old_browser_says_so_in_both_languages(chromium: Browser, tmp_path: Path, is_script_run: bool) -> None:
     file = tmp_path / "slip.html"
     file.write_text(slip_page(IDENTITY.fleet_id, IDENTITY.signing_key).html, encoding="utf-8")
-    with chromium.new_context() as context:
+    with chromium.new_context(java_script_enabled=is_script_run) as context:
         context.add_init_script("Object.defineProperty(crypto, 'subtle', {value: undefined})")
         page = context.new_page()
         page.goto(file.as_uri())

@@ -118,6 +118,16 @@ def test_r1_12_r1_19_a_photograph_enrols_provisionally_and_certifies_nobody(
     assert office.rows("SELECT act_id FROM acts") == []
 
 
+def test_r1_9_the_photographs_of_everybody_who_retires_this_month_enrol_them_in_one_batch(
+    office: Any, take: Callable[..., PhotoImport]
+) -> None:
+    done = take({f"甲{n}+{number(n)}.jpg": picture(f"retiring {n}") for n in (1, 2, 3)}, unit="某厂", form=Form.SEALED)
+    assert outcome(done) == [(Result.ACCEPTED, [])] * 3
+    enrolled = office.rows("SELECT subject_id, capture FROM references_")
+    assert {row.subject_id for row in enrolled} == set(office.people)
+    assert {row.capture for row in enrolled} == {"photo"}
+
+
 def test_r1_15_the_name_and_the_number_must_both_fit_one_person(office: Any, take: Callable[..., PhotoImport]) -> None:
     wrong = number(1)[:17] + ("0" if number(1)[17] != "0" else "1")
     done = take(

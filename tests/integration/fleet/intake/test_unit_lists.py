@@ -187,7 +187,9 @@ def made(town: Any, kind: Format, language: str = "zh", **scope: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", [Format.CSV, Format.XLSX])
-def test_r4_20_a_list_that_goes_out_comes_back_as_it_is(town: Any, tmp_path: Path, approve: Any, kind: Format) -> None:
+def test_r2_14_r4_20_a_list_of_who_is_missing_goes_out_and_comes_back_as_it_is(
+    town: Any, tmp_path: Path, approve: Any, kind: Format
+) -> None:
     out = made(town, kind, unit="某厂")
     assert out.persons == 2
     path = tmp_path / f"out.{kind}"

@@ -26,7 +26,7 @@ from device.runner.orders import (
     TakeStill,
 )
 from device.runner.records import Identity
-from device.session.commands import WatchFor
+from device.session.commands import StartAcquisition, WatchFor
 from device.session.events import CameraStalled, ChallengeAnswered, Fault, FaultCleared, FaultRaised, SampleAssessed
 from device.simulated.clock import SteppedClock
 from device.simulated.entropy import SeededEntropy
@@ -340,7 +340,7 @@ def test_a_number_typed_on_the_screen_leads_to_a_result_with_a_slip_and_then_to_
     assert KNOWN[-4:] not in str(terminal.screen.view.to_json())
 
 
-def test_a_prompt_for_an_action_shows_its_animation_until_the_next_line():
+def test_r5_1_a_prompt_for_an_action_shows_its_animation_until_the_next_line():
     terminal = Terminal()
     terminal.read(KNOWN)
     for sequence in range(POLICY.quality.probe_samples):
@@ -422,6 +422,31 @@ def test_wrong_pins_are_told_locked_and_recorded_without_the_pin():
     assert (terminal.screen.view.screen, terminal.screen.view.operator) == (Screen.MENU, "Worker")
 
 
+def test_r5_8_no_part_of_an_identity_number_signs_anybody_in_or_begins_a_session():
+    terminal = Terminal()
+    for typed in (f"{KNOWN}/{KNOWN[-6:]}", f"w-1/{KNOWN[-6:]}", f"w-1/{KNOWN[6:14]}", f"w-1/{KNOWN[:6]}"):
+        terminal.touch(TouchKind.SIGN_IN)
+        terminal.touch(TouchKind.PIN, typed)
+        assert terminal.screen.view.problem == "pin_wrong"
+        assert terminal.screen.view.operator is None
+        terminal.touch(TouchKind.CANCEL)
+    terminal.touch(TouchKind.BEGIN)
+    terminal.touch(TouchKind.NUMBER, KNOWN[-6:])
+    assert terminal.screen.view.screen is not Screen.SESSION
+    assert terminal.records == []
+    assert StartAcquisition() not in terminal.orders
+
+
+def test_r5_8_a_whole_identity_number_without_its_face_certifies_nobody():
+    terminal = Terminal()
+    terminal.touch(TouchKind.BEGIN)
+    terminal.touch(TouchKind.NUMBER, KNOWN)
+    assert terminal.screen.view.screen is Screen.SESSION
+    while not terminal.records:
+        terminal.wait(1)
+    assert [record.decision.outcome for record in terminal.records] == [Outcome.POOR_SAMPLE]
+
+
 def test_a_number_that_nobody_has_is_recorded_without_what_was_typed():
     terminal = Terminal()
     terminal.touch(TouchKind.SIGN_IN)
@@ -491,14 +516,19 @@ def test_without_a_second_witness_the_worker_vouches():
     assert (record.witness, record.visit) == ("w-1", None)
 
 
-def test_an_enrolment_from_the_menu_certifies_and_carries_the_reference():
+def test_r1_4_an_enrolment_asks_for_the_document_before_any_picture_and_then_certifies_with_a_reference():
     terminal = Terminal(entry(KNOWN, "甲", has_reference=False))
     terminal.sign_in()
     terminal.touch(TouchKind.TASK, Task.ENROL)
+    assert terminal.screen.view.step is Step.PERSON
+    terminal.touch(TouchKind.CHOOSE, "standard")
+    assert terminal.screen.view.step is Step.PERSON
     terminal.touch(TouchKind.NUMBER, KNOWN)
     terminal.touch(TouchKind.CHOOSE, "consent")
     terminal.touch(TouchKind.CONFIRM)
+    assert StartAcquisition() not in terminal.orders
     terminal.touch(TouchKind.CHOOSE, "standard")
+    assert StartAcquisition() in terminal.orders
     features = FeatureVector(np.arange(1, 5, dtype=np.int8), MODEL, "d-1")
     terminal.go_through(similarity=None, reference=features)
     (record,) = terminal.records
@@ -576,7 +606,7 @@ def test_a_photo_enrolment_carries_a_provisional_reference():
     assert not features.values.any()
 
 
-def test_a_proxy_names_the_proxy_and_an_exception_the_other_way_with_witness_and_place():
+def test_r4_9_r4_19_a_proxy_names_the_proxy_and_an_exception_the_other_way_with_witness_and_place():
     terminal = Terminal()
     terminal.positioner.carry_to(36.06, 103.83)
     terminal.sign_in()

@@ -448,7 +448,7 @@ def test_eyes_are_looked_at_less_often_where_nothing_is_asked_of_them(rig, order
     assert rig.pipeline.looked_at_eyes[-6:] == looked_at
 
 
-def test_the_asked_action_is_told_once_and_another_one_as_wrong(rig):
+def test_r5_6_the_asked_action_is_told_once_and_another_one_as_wrong(rig):
     rig.step(20)
     rig.order(WatchFor(1, Action.TURN_LEFT, rig.camera.now))
     rig.step()

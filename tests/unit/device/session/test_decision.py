@@ -246,7 +246,7 @@ def test_an_enrolment_needs_an_operator_and_evidence_but_no_reference(
 
 
 @given(st.booleans(), st.booleans(), st.none() | st.floats(allow_nan=True), st.booleans(), st.booleans())
-def test_no_enrolment_against_somebody_elses_reference_certifies(
+def test_r4_10_no_enrolment_against_somebody_elses_reference_certifies(
     has_reference: bool, is_known: bool, similarity: float | None, may_enrol: bool, is_complete: bool
 ) -> None:
     verdict = decide(

@@ -198,7 +198,7 @@ def test_the_actions_asked_for_are_those_of_the_nonce():
     assert tuple(asked) == DRAWS.first().left
 
 
-def test_nobody_to_compare_with_ends_at_once_and_is_recorded():
+def test_r1_2_r1_5_nobody_to_compare_with_ends_at_once_and_is_recorded():
     for changes, reason in (
         ({"is_subject_known": False, "has_reference": False}, Reason.NO_SUBJECT),
         ({"has_reference": False}, Reason.NO_USABLE_REFERENCE),
@@ -658,7 +658,7 @@ def follow(events):
 
 @settings(max_examples=300, deadline=None)
 @given(sequences())
-def test_nothing_is_certified_without_match_and_all_required_evidence(events):
+def test_r1_7_r1_11_nothing_is_certified_without_match_and_all_required_evidence(events):
     for before, event, _, commands in follow(events):
         for command in commands:
             if isinstance(command, StoreRecord) and command.verdict.outcome is Outcome.CERTIFIED:

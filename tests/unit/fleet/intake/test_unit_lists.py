@@ -60,7 +60,7 @@ def test_r6_6_only_packs_that_take_the_channel_take_a_list() -> None:
 
 
 @pytest.mark.parametrize("rule", [f"R3-{number}" for number in range(1, 11)])
-def test_r3_1_to_r3_10_every_category_of_the_sources_is_data(rule: str) -> None:
+def test_r3_1_r3_2_r3_3_r3_4_r3_5_r3_6_r3_7_r3_8_r3_9_r3_10_every_category_of_the_sources_is_data(rule: str) -> None:
     found = [one for one in categories() if one.rule == rule]
     assert found
     assert all(one.zh and one.en and one.schemes for one in found)

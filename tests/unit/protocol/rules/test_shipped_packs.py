@@ -126,6 +126,15 @@ def test_r2_6_r2_9_r7_3_shijiazhuang_has_a_window_a_key_date_and_stops_on_1_dece
     assert asked("SJZ-2017", Entitled(date.fromisoformat(started)), days, act) == (opens, due, stop)
 
 
+def test_r2_14_who_was_not_passed_is_collected_again_by_the_unit_until_the_end_of_october(act: MakeAct) -> None:
+    pack = shipped_pack("SJZ-2017")
+    for day, due in (("2017-10-31", date(2018, 10, 31)), ("2017-08-14", date(2017, 10, 31))):
+        assert obligation(pack, OLD, [act(day, ActKind.SPECIAL, Channel.UNIT)]).due == due
+    assert state_on(obligation(pack, OLD, []), date(2017, 10, 31)) is NEVER
+    collected = obligation(pack, OLD, [act("2017-10-31", ActKind.SPECIAL, Channel.UNIT)])
+    assert state_on(collected, date(2017, 12, 1)) is CERTIFIED
+
+
 @pytest.mark.parametrize(
     ("started", "days", "opens", "due", "stop"),
     [

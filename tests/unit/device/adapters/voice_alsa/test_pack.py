@@ -32,7 +32,7 @@ def test_a_voice_is_shipped_for_each_language_and_together_they_stay_small():
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_every_line_of_the_session_and_every_piece_of_a_date_can_be_heard_at_both_speeds(language):
+def test_r5_1_every_line_of_the_session_and_every_piece_of_a_date_can_be_heard_at_both_speeds(language):
     pack = VoicePack.open(SHIPPED[language])
     assert set(Line) <= set(pack.manifest.lines)
     assert set(pack.manifest.lines) == set(texts_to_speak(language)), "make voices renders them anew"

@@ -32,7 +32,7 @@ def there_and_back(name: str, rest: float, peak: float, frames: int) -> list[dic
         ("mouth", 0.02, 0.5, Action.OPEN_MOUTH),
     ],
 )
-def test_quick_and_slow_movements_are_seen_alike(
+def test_r5_2_quick_and_slow_movements_are_seen_alike(
     play: Play, name: str, rest: float, peak: float, action: Action, frames: int
 ) -> None:
     reports = play([*REST, *there_and_back(name, rest, peak, frames), *REST])
