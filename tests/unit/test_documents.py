@@ -20,6 +20,12 @@ def test_every_feature_has_a_state_and_what_works_has_a_proof() -> None:
     assert [number for number, state, proof in rows if state != "not yet" and not proof.strip()] == []
 
 
+def test_the_first_page_counts_features_as_their_table_does() -> None:
+    states = [state for _, state, _ in ROW.findall((ROOT / "docs" / "features.md").read_text(encoding="utf-8"))]
+    told = f"which of {len(states)} features work ({states.count('works')}; {states.count('partly')} in part)"
+    assert told in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_paths_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

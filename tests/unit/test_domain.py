@@ -82,6 +82,20 @@ def test_data_name_no_rule_that_is_none(path: str) -> None:
     assert named <= set(RULES)
 
 
+SYSTEMS = dict(enumerate((7, 10, 5, 6, 4, 9, 4, 4, 6, 3, 1, 9, 4, 6, 5, 9), start=1))
+"""How many features each of the sixteen systems of the sources has."""
+SYSTEM_ROW = re.compile(
+    r"^\| S([0-9]+)[^|]* \| [^|]+ \| (?:works|otherwise|partly|not here) \| [^|]+ \| ([R0-9, -]+) \|$", re.MULTILINE
+)
+
+
+def test_every_feature_of_the_sixteen_systems_has_a_row_that_says_how_it_is_done_here() -> None:
+    rows = SYSTEM_ROW.findall((ROOT / "docs" / "features.md").read_text(encoding="utf-8"))
+    assert Counter(int(system) for system, _ in rows) == SYSTEMS
+    assert [int(system) for system, _ in rows] == sorted(int(system) for system, _ in rows)
+    assert {rule for _, rules in rows for rule in rules.split(", ")} <= set(RULES)
+
+
 # The numbers of the sources, one test for each.
 
 
