@@ -189,6 +189,7 @@ def test_r1_17_two_megabytes_and_jpg() -> None:
 def test_r1_13_two_inches_on_white() -> None:
     two_inches = report(35 * 20, 49 * 20)
     assert {Reason.PROPORTIONS, Reason.WHITE_GROUND} & reasons("SJZ-2017", two_inches) == set()
+    assert shipped_pack("SJZ-2017").photos.size_inches == 2
     assert Reason.PROPORTIONS in reasons("SJZ-2017", report(700, 700))
     assert Reason.WHITE_GROUND in reasons("SJZ-2017", report(700, 980, "white_ground"))
 

@@ -229,7 +229,7 @@ def test_r7_8_a_form_that_cannot_be_right_is_refused(program: Program, changes: 
         assert connection.execute(text("SELECT count(*) FROM life_events")).scalar_one() == 0
 
 
-def test_r7_18_a_false_claim_shows_the_range_of_the_fine(program: Program) -> None:
+def test_r7_17_r7_18_a_false_claim_shows_the_range_of_the_fine(program: Program) -> None:
     recover = (
         "benefits",
         "recover",

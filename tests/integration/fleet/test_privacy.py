@@ -78,7 +78,7 @@ def who(office: Any, feature_report: Callable[[int], FeatureReport]) -> str:
     return str(one)
 
 
-def test_r1_7_feature_21_a_consent_says_to_which_words_when_how_and_before_whom(office: Any, who: str) -> None:
+def test_feature_21_a_consent_says_to_which_words_when_how_and_before_whom(office: Any, who: str) -> None:
     agree(office, who)
     with office.database.begin() as connection:
         (found,) = consents.consents_of(connection, who)
@@ -100,7 +100,7 @@ def test_the_status_counts_references_on_a_consent_that_nobody_recorded(office: 
         assert consents.bases(connection) == consents.Basis(statute=0, consent=1, unrecorded=0)
 
 
-def test_r4_12_feature_111_a_withdrawal_erases_revokes_and_offers_another_way(
+def test_r6_4_feature_111_a_withdrawal_erases_revokes_and_offers_another_way(
     office: Any, terminal: Any, who: str, feature_report: Callable[[int], FeatureReport]
 ) -> None:
     agree(office, who)
@@ -272,7 +272,7 @@ def test_nothing_is_filed_that_need_not_be(office: Any) -> None:
         filing.note_filed(office.database, office.keys, on=date(2026, 12, 1), by="Li", now=office.now)
 
 
-def test_r4_12_feature_111_other_ways_are_counted_and_terminals_that_never_offered_are_named(
+def test_r6_4_feature_111_other_ways_are_counted_and_terminals_that_never_offered_are_named(
     office: Any, terminal: Any, make_fleet_terminal: Any, who: str
 ) -> None:
     other = make_fleet_terminal(terminal_id="t-2")

@@ -254,7 +254,7 @@ def test_serve_counts_everybody_once_a_day(district: Any) -> None:
     assert district.rows("SELECT day FROM statistics_snapshots") == [(TODAY,)]
 
 
-def test_r9_3_due_people_of_a_village_and_the_status_of_one(district: Any, terminal: Any) -> None:
+def test_r9_1_r9_4_due_people_of_a_village_and_the_status_of_one(district: Any, terminal: Any) -> None:
     people = list(district.people)
     certify(district, terminal, people[0], date(2026, 3, 1))
     with district.database.begin() as connection:

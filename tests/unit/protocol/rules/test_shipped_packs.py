@@ -192,9 +192,22 @@ def test_r2_11_shanxi_forbids_windows_and_places_and_has_none() -> None:
     assert not pack.channels
 
 
-def test_r2_12_r4_5_r4_25_channels_are_data() -> None:
-    assert Channel.HOME_VISIT in shipped_pack("LZ-2019").channels
-    assert {Channel.UNIT, Channel.HOME_VISIT, Channel.REMOTE_FORM} <= set(shipped_pack("SJZ-2017").channels)
+def test_r2_12_lanzhou_takes_the_network_and_binds_nobody_to_a_counter() -> None:
+    assert {Channel.TERMINAL, Channel.APP, Channel.PC, Channel.HOME_VISIT} <= set(shipped_pack("LZ-2019").channels)
+
+
+@pytest.mark.parametrize(
+    "channel", [Channel.PC, Channel.COUNTER, Channel.UNIT, Channel.HOME_VISIT, Channel.REMOTE_FORM]
+)
+def test_r4_5_shijiazhuang_takes_online_on_site_at_home_and_from_afar_together(channel: Channel, act: MakeAct) -> None:
+    pack = shipped_pack("SJZ-2017")
+    assert obligation(pack, OLD, [act("2017-09-01", ActKind.SPECIAL, channel)]).due == date(2018, 10, 31)
+    assert obligation(pack, OLD, [act("2017-09-01", ActKind.SPECIAL, Channel.PARTNER)]).due == date(2017, 10, 31)
+
+
+@pytest.mark.parametrize("pack_id", ["SX-2018", "HZ-2020", "GZ-2018"])
+def test_r4_12_r4_17_r4_25_a_session_at_a_bank_counts(pack_id: str, act: MakeAct) -> None:
+    assert obligation(shipped_pack(pack_id), OLD, [act("2020-11-15", ActKind.LIVE, Channel.BANK)]).last is not None
 
 
 @pytest.mark.parametrize(
