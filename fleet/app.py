@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
+
+from sqlalchemy import Connection
 
 from fleet.benefits.due import propose_due_stops
 from fleet.benefits.i_am_here import look_at_reports
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of, system_clock
+from fleet.exchange.effects import settle
 from fleet.ingest.handler import Handler
 from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys
@@ -20,6 +22,7 @@ from fleet.references.made import References
 from fleet.reminders.ladder import prove_steps
 from fleet.settings import Settings
 from fleet.statistics.snapshots import take_snapshot
+from fleet.status.projection import Judging
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
@@ -137,7 +140,7 @@ def _snapshot(fleet: Fleet, now: datetime) -> dict[str, int]:
 
 def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:
     """Propose the stops that are due; people decide."""
-    judging = partial(settling(fleet).judge_anew, now=now)
+    judging = after_reports(fleet, now)
     done = propose_due_stops(fleet.database, fleet.keys.cipher, judging=judging, now=now, zone=fleet.settings.zone())
     steps = prove_steps(fleet.database, fleet.keys.cipher, now=now, zone=fleet.settings.zone())
     return {
@@ -148,7 +151,23 @@ def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:
     }
 
 
+def after_reports(fleet: Fleet, now: datetime) -> Judging:
+    """Return what follows for people about whom reports of losses came or went, whatever way: a feed, a partner, a family, a decision.
+
+    Their passes are judged anew, and their silent acts worked out anew: nobody is certified by data against a report of a death (R4-27).
+    Cases of passes against reports, and what stops, follow in `fleet.benefits.i_am_here`, which calls this in its transaction.
+    """
+    settled = settling(fleet)
+
+    def run(connection: Connection, subject_ids: Sequence[str]) -> None:
+        # Judging may lock terminals, which come before subjects.
+        settled.judge_anew(connection, subject_ids, now=now)
+        settle(connection, subject_ids, zone=fleet.settings.zone(), now=now)
+
+    return run
+
+
 def look_at_reports_since(fleet: Fleet, moment: datetime) -> int:
-    """Hold up every stop of people who came after a report about them that arrived, or was withdrawn, since a moment; return how many."""
-    judging = partial(settling(fleet).judge_anew, now=moment)
+    """Do what follows for everybody about whom a report arrived, or was withdrawn, since a moment; return how many cases that opened."""
+    judging = after_reports(fleet, moment)
     return look_at_reports(fleet.database, since=moment, judging=judging, now=moment, zone=fleet.settings.zone())

@@ -44,7 +44,7 @@ from fleet.store.life_events import (
 )
 from protocol.rules.acts import ActKind
 from protocol.rules.days import first_of_month
-from protocol.rules.life import LifeEvent, LifeEventKind
+from protocol.rules.life import ENDING, SUSPENDING, LifeEvent, LifeEventKind
 
 _CHUNK = 500
 """Subjects in one transaction."""
@@ -113,7 +113,7 @@ def look_at_reports(database: Database, *, since: datetime, judging: Judging, no
     Raises:
         DatabaseUnavailable: as any transaction; it can be done again.
     """
-    kinds = [*_KINDS, LifeEventKind.RELEASE.value]
+    kinds = sorted(kind.value for kind in ENDING | SUSPENDING | {LifeEventKind.RELEASE})
     opened, after = 0, ""
     while True:
         with database.begin() as connection:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
 
-from fleet.app import settling
+from fleet.app import after_reports
 from fleet.benefits.events import RecoveryOutcome, RecoveryReason
 from fleet.benefits.i_am_here import resolve
 from fleet.benefits.months import fine_bounds
@@ -53,7 +52,7 @@ def decide(
                 "alive" if is_alive else "report_stands",
                 by=by,
                 why=reason,
-                judging=partial(settling(fleet).judge_anew, now=now),
+                judging=after_reports(fleet, now),
                 now=now,
                 zone=fleet.settings.zone(),
             )

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
-from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
-from fleet.app import Fleet, settling
+from fleet.app import Fleet, after_reports
 from fleet.benefits import due
 from fleet.benefits.events import LadderStep, RestoreReason, StepOutcome, StopEffect, StopReason
 from fleet.benefits.guard import StopGuard
@@ -57,7 +56,7 @@ def propose(
             found = due.propose_due_stops(
                 fleet.database,
                 fleet.keys.cipher,
-                judging=partial(settling(fleet).judge_anew, now=now),
+                judging=after_reports(fleet, now),
                 now=now,
                 zone=fleet.settings.zone(),
             )

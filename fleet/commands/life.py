@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from fleet.app import Fleet, settling
+from fleet.app import Fleet, after_reports
 from fleet.benefits.reporting import Report, ReportDesk
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
 from protocol.rules.life import LifeEventKind
@@ -118,7 +117,7 @@ def _desk(fleet: Fleet) -> Iterator[ReportDesk]:
         yield ReportDesk(
             connection,
             fleet.keys.cipher,
-            judging=partial(settling(fleet).judge_anew, now=now),
+            judging=after_reports(fleet, now),
             now=now,
             zone=fleet.settings.zone(),
         )

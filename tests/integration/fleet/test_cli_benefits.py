@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,18 @@ from click.testing import Result
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from fleet.app import Fleet, make_handler, open_fleet
+from fleet.app import Fleet, look_at_reports_since, make_handler, open_fleet
 from fleet.cli import app
 from fleet.clock import day_of
+from fleet.exchange.effects import settle
+from fleet.exchange.reports import take_in
 from fleet.ingest.messages import Inbound
 from fleet.settings import load_settings
 from fleet.status.projection import project
 from fleet.store import terminals
+from fleet.store.life_events import NewLifeEvent, add_life_events
 from protocol.documents import check_digit
+from protocol.rules.life import LifeEventKind
 from protocol.topics import Kind
 
 pytestmark = pytest.mark.integration
@@ -208,6 +212,69 @@ def test_a_loss_that_is_over_or_was_wrong(program: Program) -> None:
     assert "none of this id stands" in program.refused("life", "withdraw", report_id, *BY, *WHY)
     program.done("life", "withdraw", new_id, *BY, *WHY)
     assert program.actions()[-3:] == ["life_event.reported", "life_event.ended", "life_event.withdrawn"]
+
+
+def stay_in_hospital(program: Program) -> None:
+    """Have a confirmed stay in hospital, some days ago, certify the person unnoticed."""
+    with program.opened() as fleet, fleet.database.begin() as connection:
+        now, zone = fleet.clock(), fleet.settings.zone()
+        day = day_of(now, zone) - timedelta(days=3)
+        stay = NewLifeEvent(program.subject_id, LifeEventKind.HOSPITAL, day, None, "feed:h", "h-1", confirmed=True)
+        add_life_events(connection, [stay], now=now)
+        assert settle(connection, [program.subject_id], zone=zone, now=now).certified == 1
+
+
+def silent_acts(program: Program) -> tuple[int, str | None]:
+    """Return how many silent acts stand, and by which kind of act the status says that the person is certified."""
+    with program.opened() as fleet, fleet.database.begin() as connection:
+        acts = connection.execute(text("SELECT count(*) FROM acts WHERE kind = 'silent' AND withdrawn_at IS NULL"))
+        return acts.scalar_one(), connection.execute(text("SELECT last_act_kind FROM statuses")).scalar_one()
+
+
+@pytest.mark.parametrize("kind", ["death", "register_cancelled"])
+def test_r4_27_a_report_of_the_family_takes_a_silent_act_back_and_its_withdrawal_gives_it_back(
+    program: Program, kind: str
+) -> None:
+    stay_in_hospital(program)
+    assert silent_acts(program) == (1, "silent")
+    report = ("life", "report", program.subject_id, "--kind", kind, "--since", "2026-01-05", "--source", "family")
+    report_id = program.told(*report, "--reported-on", "2026-01-06", *BY)["report_id"]
+    assert silent_acts(program) == (0, None)
+    program.done("life", "withdraw", report_id, *BY, *WHY)
+    assert silent_acts(program) == (1, "silent")
+    if kind == "register_cancelled":
+        report_id = program.told(*report, "--reported-on", "2026-01-06", "--paper", "7", *BY)["report_id"]
+        program.done("life", "over", report_id, "--on", "2026-01-07", *BY, *WHY)
+        assert silent_acts(program) == (1, "silent")
+
+
+def test_r4_27_who_is_found_alive_has_the_silent_act_back(
+    program: Program, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    program.done("publish-policy")
+    stay_in_hospital(program)
+    report = ("life", "report", program.subject_id, "--kind", "death", "--since", "2026-01-05", "--source", "unit")
+    program.told(*report, "--reported-on", "2026-01-20", *BY)
+    with program.opened() as fleet:
+        certify(program, make_fleet_terminal(), fleet)
+    alive = ("benefits", "i-am-here", program.subject_id, "--alive", "--reason", "came to the counter")
+    program.done(*alive, *BY)
+    assert silent_acts(program)[0] == 0
+    program.done(*alive, *WANG)
+    assert silent_acts(program)[0] == 1
+
+
+@pytest.mark.parametrize("kind", [LifeEventKind.DEATH, LifeEventKind.REGISTER_CANCELLED])
+def test_r4_27_a_partners_report_takes_a_silent_act_back(program: Program, kind: LifeEventKind) -> None:
+    stay_in_hospital(program)
+    with program.opened() as fleet:
+        now = fleet.clock()
+        with fleet.database.begin() as connection:
+            told = NewLifeEvent(program.subject_id, kind, date(2026, 1, 5), None, "partner:p", "1", confirmed=False)
+            assert take_in(connection, [told], now=now) == 1
+        # What the interface calls once the reports are stored.
+        assert look_at_reports_since(fleet, now) == 0
+        assert silent_acts(program) == (0, None)
 
 
 @pytest.mark.parametrize(

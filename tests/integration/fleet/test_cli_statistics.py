@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from openpyxl import load_workbook
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from fleet.app import open_fleet
 from fleet.cli import app
+from fleet.clock import day_of
 from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import import_rows
 from fleet.settings import load_settings
+from fleet.status.projection import project
 from fleet.store.areas import Area, save_areas
 from fleet.store.subjects import Benefit
 from protocol.documents import check_digit, parse_document
@@ -48,7 +51,12 @@ def run(make_data_dir: Callable[[], Path]) -> Iterator[Callable[..., Result]]:
             rows.append(SubjectRow(serial, document, "甲", "31", Benefit("pension", "31", "retired", date(2001, 7, 1))))
         with fleet.database.begin() as connection:
             save_areas(connection, [Area("3", None, 2, "市"), Area("31", "3", 3, "东县")])
-        import_rows(fleet.database, fleet.keys, rows, now=fleet.clock(), zone=fleet.settings.zone())
+        zone = fleet.settings.zone()
+        done = import_rows(fleet.database, fleet.keys, rows, now=fleet.clock(), zone=zone)
+        with fleet.database.begin() as connection:
+            # On the lists for years: nobody is overdue for what was before them.
+            connection.execute(text("UPDATE subjects SET created_at = '2001-07-01T00:00Z'"))
+            project(connection, done.subject_ids, zone=zone, today=day_of(fleet.clock(), zone))
         yield invoke
 
 

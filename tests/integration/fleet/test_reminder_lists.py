@@ -14,19 +14,26 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from typer.testing import CliRunner
 
-from fleet.app import open_fleet
+from fleet.app import Fleet, open_fleet
 from fleet.cli import app
+from fleet.clock import day_of
 from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import import_rows
 from fleet.settings import load_settings
+from fleet.status.projection import project
 from fleet.store.areas import Area, save_areas
 from fleet.store.subjects import Benefit
 from protocol.documents import check_digit, parse_document
 
 pytestmark = pytest.mark.integration
+
+
+def project_now(fleet: Fleet, connection: Connection, people: list[str]) -> None:
+    zone = fleet.settings.zone()
+    project(connection, people, zone=zone, today=day_of(fleet.clock(), zone))
 
 
 def number_of(serial: int) -> str:
@@ -98,6 +105,9 @@ def town(make_data_dir: Callable[[], Path]) -> Iterator[Town]:
             connection.execute(
                 text("UPDATE benefits SET unit = '棉纺厂' WHERE subject_id = :id"), {"id": made.people[0]}
             )
+            # On the lists for years: nobody is overdue for what was before them.
+            connection.execute(text("UPDATE subjects SET created_at = '2001-07-01T00:00Z'"))
+            project_now(fleet, connection, made.people)
         # Open for the whole test, so that not every command starts the server.
         yield made
 
@@ -281,7 +291,10 @@ def test_a_formula_in_a_name_stays_a_text_in_the_table(town: Town) -> None:
         row = SubjectRow(
             9, parse_document(number_of(8)), "=1+1", "72", Benefit("pension", "72", "retired", date(2001, 7, 1))
         )
-        import_rows(fleet.database, fleet.keys, [row], now=fleet.clock(), zone=fleet.settings.zone())
+        done = import_rows(fleet.database, fleet.keys, [row], now=fleet.clock(), zone=fleet.settings.zone())
+        with fleet.database.begin() as connection:
+            connection.execute(text("UPDATE subjects SET created_at = '2001-07-01T00:00Z'"))
+            project_now(fleet, connection, list(done.subject_ids))
     for _ in range(2):
         town("reminders", "plan")
         town("reminders", "send")
