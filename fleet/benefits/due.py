@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from fleet.audit.log import note
 from fleet.benefits.events import (
+    REASON_GONE,
     Event,
     RecoveryOpened,
     RecoveryReason,
@@ -112,7 +113,7 @@ def _withdraw_baseless(connection: Connection, today: date, now: datetime) -> in
         file = file_of(connection, row.subject_id, row.scheme)
         # Another transaction may have got here first.
         if file.proposal is not None and file.proposal.stop.stop_id == row.stop_id:
-            event = Withdrawn(file.proposal.stop.stop_id, "reason_gone", today)
+            event = Withdrawn(file.proposal.stop.stop_id, REASON_GONE, today)
             carry_on(connection, file, [(event, None)], now=now)
             done += 1
     return done

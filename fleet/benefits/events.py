@@ -152,12 +152,17 @@ class CarriedOut:
     day: date
 
 
+REASON_GONE = "reason_gone"
+"""Why the machine takes a proposal back. Nobody answered it: with the reason (a certification withdrawn) the stop comes back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
     """The proposal is taken back; nothing stops by it."""
 
     stop_id: str
     reason: str
+    """`REASON_GONE`, or what people wrote: their word answers the basis of the stop for good."""
     day: date
 
 

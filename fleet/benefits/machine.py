@@ -19,6 +19,7 @@ from typing import Any
 
 from fleet.benefits.events import (
     LADDER,
+    REASON_GONE,
     Approved,
     CarriedOut,
     DataCompared,
@@ -94,7 +95,7 @@ class BenefitFile:
     stops: tuple[Months, ...] = ()
     """Months of stops that are over, in order."""
     answered: tuple[str, ...] = ()
-    """Bases of stops that were withdrawn or restored: they are no reason for another."""
+    """Bases of stops that people withdrew or restored: they are no reason for another."""
     recoveries: tuple[str, ...] = ()
     """All that were opened."""
     open_recoveries: tuple[str, ...] = ()
@@ -218,7 +219,8 @@ def _withdrawn(file: BenefitFile, event: Withdrawn) -> BenefitFile:
     found = _of(file, event.stop_id)
     if not event.reason.strip():
         raise NotAllowed("a withdrawal needs its reason")
-    return replace(file, proposal=None, answered=(*file.answered, found.stop.basis), events=file.events + 1)
+    answered = file.answered if event.reason == REASON_GONE else (*file.answered, found.stop.basis)
+    return replace(file, proposal=None, answered=answered, events=file.events + 1)
 
 
 def _restored(file: BenefitFile, event: Restored) -> BenefitFile:

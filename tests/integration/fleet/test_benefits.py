@@ -33,7 +33,7 @@ from fleet.benefits.standing import status_of_person
 from fleet.errors import NotFound, Refused
 from fleet.status.projection import project
 from fleet.store import packs
-from fleet.store.acts import NewAct, add_acts
+from fleet.store.acts import NewAct, add_acts, withdraw_act
 from fleet.store.life_events import NewLifeEvent, add_life_events, withdraw_life_event
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.life import LifeEventKind
@@ -220,6 +220,18 @@ def test_r7_2_who_certified_in_time_is_not_proposed(desk: Desk) -> None:
     desk.certify("2017-09-10")
     desk.put_in_force("SJZ-2017")
     assert desk.propose().overdue == 0
+
+
+def test_r7_3_a_certification_that_is_taken_back_leaves_the_stop_as_due_as_it_was(desk: Desk) -> None:
+    desk.on("2017-12-01")
+    desk.put_in_force("SJZ-2017")
+    assert desk.propose().overdue == 1
+    desk.certify("2017-11-20")
+    assert desk.propose().withdrawn == 1
+    with desk.office.database.begin() as connection:
+        withdraw_act(connection, "case", "2017-11-20", now=desk.office.now)
+    desk.project()
+    assert desk.propose().overdue == 1
 
 
 def test_r7_11_where_data_are_compared_first_nobody_can_approve_before(desk: Desk) -> None:

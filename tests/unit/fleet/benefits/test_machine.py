@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fleet.benefits.events import (
     KINDS,
     LADDER,
+    REASON_GONE,
     Approved,
     CarriedOut,
     DataCompared,
@@ -174,6 +175,8 @@ def test_r7_5_every_stop_has_a_way_back_with_the_months_between() -> None:
         assert restored.answered == ("LZ-2019/1/a",)
     withdrawn = advance(advance(EMPTY, proposed()), Withdrawn("a", "came", DAY))
     assert (withdrawn.state, withdrawn.answered, withdrawn.stops) == (BenefitState.PAYING, ("LZ-2019/1/a",), ())
+    by_machine = advance(advance(EMPTY, proposed()), Withdrawn("a", REASON_GONE, DAY))
+    assert (by_machine.state, by_machine.answered) == (BenefitState.PAYING, ())
 
 
 def test_a_restoration_can_happen_while_a_case_is_open() -> None:
