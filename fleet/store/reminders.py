@@ -376,7 +376,8 @@ def by_codes(connection: Connection, codes: Collection[str]) -> dict[str, list[A
     rows = connection.execute(
         text(
             "SELECT p.code AS said, r.reminder_id, r.subject_id, r.state, r.outcome, r.proof_day, r.planned_at FROM reminders r"
-            " JOIN unnest(CAST(:codes AS text[])) AS p (code) ON r.reminder_id LIKE p.code || '%'"
+            # Ids are 32 hexadecimal digits; a span of them is found by the key, what LIKE asks for is not.
+            " JOIN unnest(CAST(:codes AS text[])) AS p (code) ON r.reminder_id BETWEEN p.code AND rpad(p.code, 32, 'f')"
             " WHERE r.step IN ('call', 'visit') ORDER BY r.reminder_id FOR UPDATE OF r"
         ),
         {"codes": sorted(codes)},
