@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from fleet.audit.log import note as note_audit
-from fleet.errors import FleetError, NotFound, Refused
+from fleet.errors import FleetError, NotFound
 from fleet.keys import FleetKeys
 from fleet.store import case_events, case_files, cases
 from fleet.store.database import Database
@@ -122,17 +120,3 @@ def _find(connection: Connection, case_id: str, role: str) -> _Found:
     if photo.attachment not in found.here:
         raise NotFound(f"case {case_id}: its picture {role} has not arrived, or was deleted")
     return _Found(photo.attachment, found.case.terminal_id)
-
-
-def save_picture(picture: bytes, path: Path) -> None:
-    """Write a picture, or another file that is nobody else's business, readable by its owner only; an existing file is never replaced.
-
-    Raises:
-        Refused: if it cannot be written.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(picture)
-    except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}") from error

@@ -5,8 +5,6 @@ A visit is done by a certified session on it, which closes the case by itself, o
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,9 +25,7 @@ from fleet.store import case_events, special_persons
 from fleet.store.database import Database
 from fleet.store.special_persons import SpecialPerson
 from fleet.store.subjects import lock_subjects
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is a formula to a spreadsheet. Source: OWASP, CSV injection."""
+from fleet.tables.writing import to_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +123,11 @@ def visits_of(connection: Connection, office: Office, *, worker: str, day: date,
     return sorted(found, key=lambda visit: (visit.area, visit.place, visit.due_on))
 
 
-def as_csv(visits: list[Visit], language: str) -> str:
-    """Return a list for a spreadsheet: with headings in a language of ours, safe to open."""
+def as_csv(visits: list[Visit], language: str) -> bytes:
+    """Return a list for a spreadsheet, with headings in a language of ours."""
     said = _texts(language)
     words = said["visits"]
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow([words[name] for name in _COLUMNS])
-    for visit in visits:
-        writer.writerow([_safe(cell) for cell in _cells(visit, said["opened_for"])])
-    return out.getvalue()
+    return to_csv(([words[name] for name in _COLUMNS], [_cells(visit, said["opened_for"]) for visit in visits]))
 
 
 def as_html(visits: list[Visit], language: str) -> str:
@@ -223,10 +214,6 @@ def _cells(visit: Visit, reasons: Mapping[str, Any]) -> list[str]:
         str(reasons[visit.reason]),
         visit.due_on.isoformat(),
     ]
-
-
-def _safe(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _texts(language: str) -> Mapping[str, Mapping[str, Any]]:

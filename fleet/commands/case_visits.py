@@ -13,12 +13,12 @@ from rich.console import Console as Terminal
 from fleet.app import Fleet
 from fleet.cases import visits
 from fleet.cases.opening import Office
-from fleet.cases.pictures import save_picture
 from fleet.cases.visits import VisitRequest
 from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
 from fleet.references.enrol import find_subject
 from fleet.store import special_persons
 from fleet.store.areas import codes_below
+from fleet.tables.writing import write_new
 
 app = typer.Typer(
     help="Visits at home: asked for, planned, listed; and who is visited as a rule.", no_args_is_help=True
@@ -78,12 +78,11 @@ def write_list(
     if out.exists():
         fail(f"{out}: exists already; a list is never written over another file", EXIT_USAGE)
     with opened(config) as fleet:
-        write = visits.as_csv if form is Form.CSV else visits.as_html
         with fleet.database.begin() as connection:
             found = visits.visits_of(connection, _office(fleet), worker=worker, day=on.date(), by=by, now=fleet.clock())
-            written = write(found, language)
-        # Spreadsheets take a CSV file for UTF-8 only by its mark.
-        save_picture(written.encode("utf-8-sig" if form is Form.CSV else "utf-8"), out)
+            is_csv = form is Form.CSV
+            written = visits.as_csv(found, language) if is_csv else visits.as_html(found, language).encode()
+        write_new(out, written)
         say(f"{len(found)} visits written to {out}; delete it when they are made")
 
 

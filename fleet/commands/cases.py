@@ -14,7 +14,7 @@ from fleet.app import picture_rules
 from fleet.cases.deciding import close
 from fleet.cases.machine import Kind, State
 from fleet.cases.opening import Office
-from fleet.cases.pictures import open_picture, save_picture
+from fleet.cases.pictures import open_picture
 from fleet.cases.views import look_at
 from fleet.clock import day_of
 from fleet.commands import case_steps, case_visits
@@ -22,6 +22,7 @@ from fleet.commands.case_look import print_look, words
 from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
 from fleet.references.enrol import find_subject
 from fleet.store.case_lists import CaseRow, Wanted, rows_of
+from fleet.tables.writing import write_new
 
 _MOST_LISTED = 1000
 
@@ -109,7 +110,7 @@ def open_photo(
         picture = open_picture(
             fleet.database, fleet.keys, case_id, role, reader=reader, reason=reason, now=fleet.clock()
         )
-        save_picture(picture, out)
+        write_new(out, picture)
         say(f"picture {role} of case {case_id} written to {out}; delete it when you are done")
 
 

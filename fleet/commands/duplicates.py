@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -19,8 +17,8 @@ from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, open
 from fleet.duplicates import benefits as lists
 from fleet.duplicates import queue
 from fleet.duplicates.combinations import load_combinations
-from fleet.errors import Refused
 from fleet.store import duplicates
+from fleet.tables.writing import write_new
 
 _FEATURES = "features_mobilefacenet"
 """The feature network a terminal has unless its settings name another."""
@@ -118,7 +116,8 @@ def check_benefits(
         cipher, now = fleet.keys.cipher, fleet.clock()
         if export is not None and key is not None and by is not None:
             secret = lists.read_shared_key(key)
-            _write_list(export, lists.own_list(fleet.database, cipher, key=secret, by=by, now=now))
+            listed = lists.own_list(fleet.database, cipher, key=secret, by=by, now=now)
+            write_new(export, "".join(f"{line}\n" for line in listed).encode())
             say(f"list written to {export}; tokens are no anonymous data: carry it like one of names")
             return
         rules = load_combinations(fleet.settings.duplicates.combinations_file)
@@ -225,15 +224,6 @@ def decide_hit(
         say(f"duplicate {hit_id}: a second person must say what it is")
     else:
         say(f"duplicate {hit_id}: {done.state}")
-
-
-def _write_list(path: Path, lines: Sequence[str]) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-    except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _cell(value: object) -> str:

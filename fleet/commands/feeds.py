@@ -128,7 +128,7 @@ def list_feeds(config: Config = CONFIG, as_json: AsJson = False) -> None:
 @app.command("import")
 def import_delivery(
     name: FeedName,
-    file: Annotated[Path, typer.Argument(help="CSV with a heading line, in UTF-8 or GB18030.")],
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX with a heading line.")],
     period: Period,
     number: Annotated[int, typer.Option("--number", min=1, max=9999, help="Number of the delivery in its month.")],
     by: By,

@@ -23,11 +23,12 @@ from sqlalchemy import Connection
 
 from fleet.audit import log
 from fleet.duplicates.combinations import Combinations, suspicions
-from fleet.errors import ImportRefused, Refused
+from fleet.errors import Refused
 from fleet.keys import FieldCipher
 from fleet.store import duplicates, subjects
 from fleet.store.database import Database
 from fleet.store.duplicates import NewHit
+from fleet.tables.reading import Column, TableRow, read_table, refuse, text_problem
 from protocol.documents import claim_token, parse_document
 from protocol.references import KEY_BYTES
 
@@ -110,37 +111,18 @@ def check_documents(database: Database, cipher: FieldCipher, *, now: datetime) -
 
 
 def read_elsewhere(path: Path) -> list[ElsewhereRow]:
-    """Read a list of another system: CSV in UTF-8 with the columns token, scheme, region.
+    """Read a list of another system, with the columns token, scheme, region.
 
     Raises:
         ImportRefused: with every problem and its line.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ImportRefused([f"{path}: not UTF-8 from byte {error.start}; save it as CSV UTF-8"]) from error
-    rows: list[ElsewhereRow] = []
-    problems: list[str] = []
-    reader = csv.reader(text.splitlines(), strict=True)
-    try:
-        heading = next(reader, None)
-        if heading != _HEADING:
-            raise ImportRefused([f"{path}: line 1: the columns {','.join(_HEADING)} expected"])
-        for cells in reader:
-            problem = _problem(cells)
-            if problem is None:
-                rows.append(ElsewhereRow(reader.line_num, *cells))
-            else:
-                problems.append(f"{path}: line {reader.line_num}: {problem}")
-    except csv.Error as error:
-        problems.append(f"{path}: line {reader.line_num}: not CSV: {error}")
-    if not rows and not problems:
-        problems.append(f"{path}: the file has a heading and no rows")
+    table = read_table(path, {name: Column() for name in _HEADING})
+    problems = list(table.problems)
+    for row in table.rows:
+        problems += [] if row.faults else _problems(row)
     if problems:
-        raise ImportRefused(problems)
-    return rows
+        refuse(path, problems)
+    return [ElsewhereRow(row.line, **row.cells) for row in table.rows]
 
 
 def check_elsewhere(
@@ -271,14 +253,12 @@ def _candidates(group: Iterable[_Namesake]) -> Iterator[NewHit]:
                 yield NewHit("same_person", (one.subject_id, other.subject_id), what=why)
 
 
-def _problem(cells: list[str]) -> str | None:
-    if len(cells) != len(_HEADING):
-        return f"{len(cells)} columns, {len(_HEADING)} expected"
-    if not _TOKEN.fullmatch(cells[0]):
-        return "token: 43 characters of base64url expected"
-    if not all(0 < len(cell) <= _LONGEST and cell.isprintable() for cell in cells[1:]):
-        return f"scheme and region: 1 to {_LONGEST} characters that can be shown expected"
-    return None
+def _problems(row: TableRow) -> Iterator[str]:
+    if not _TOKEN.fullmatch(row.cells["token"]):
+        yield f"line {row.line}: token: 43 characters of base64url expected"
+    for name in ("scheme", "region"):
+        if problem := text_problem(row.cells[name], _LONGEST):
+            yield f"line {row.line}: {name}: {problem}"
 
 
 def _line(cells: list[str]) -> str:

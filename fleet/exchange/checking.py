@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +9,13 @@ from datetime import date
 
 from fleet.exchange.definitions import FeedDefinition, catalogue
 from fleet.exchange.messages import DeliveredRow
+from fleet.tables.written_days import day_in
 from protocol.documents import IdentityDocument, birth_date, parse_document
 from protocol.errors import Malformed
 from protocol.names import normal_name
 from protocol.rules.days import first_of_month
 from protocol.rules.life import LifeEventKind
 
-_DATE = re.compile(r"^(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?$")
-_CONTAINS_NO_SEPARATOR = re.compile(r"^\d+$")
 _FIRST_DAY = date(1949, 10, 1)
 """No life event of somebody who is paid by these schemes is older than the state that pays them."""
 _FEWEST_SWAPPED = 0.5
@@ -91,22 +89,9 @@ def folded_name(name: str) -> str:
     return "".join(c for c in plain if not (c.isspace() or unicodedata.category(c) in {"Po", "Pd", "Cf"}))
 
 
-def parse_day(text: str) -> date | None:
-    """Return a day written `2026-10-03`, `2026/10/3`, `2026.10.3`, `20261003` or `2026年10月3日`; None for anything else."""
-    found = _DATE.match(text)
-    if found is None or (_CONTAINS_NO_SEPARATOR.match(text) and len(text) != 8):
-        return None
-    try:
-        return date(int(found[1]), int(found[2]), int(found[3]))
-    except ValueError:
-        return None
-
-
 def _swapped(given: Sequence[Given]) -> str | None:
     """Say once that columns are swapped, where most rows have a day for a number and a number for a day."""
-    wrong = sum(
-        parse_day(each.row.document_number) is not None and _looks_like_number(each.row.since) for each in given
-    )
+    wrong = sum(day_in(each.row.document_number) is not None and _looks_like_number(each.row.since) for each in given)
     if given and wrong >= _FEWEST_SWAPPED * len(given):
         return "the columns document_number and since are swapped: give each its own heading"
     named = sum(_looks_like_number(each.row.name) for each in given)
@@ -116,7 +101,7 @@ def _swapped(given: Sequence[Given]) -> str | None:
 
 
 def _looks_like_number(text: str) -> bool:
-    if parse_day(text) is not None:
+    if day_in(text) is not None:
         return False
     try:
         parse_document(text)
@@ -158,7 +143,7 @@ def _document(row: DeliveredRow, wrong: list[str]) -> IdentityDocument | None:
         if kind is None:
             wrong.append("document_kind: no kind of document that is known")
             return None
-    if parse_day(row.document_number) is not None and kind is None:
+    if day_in(row.document_number) is not None and kind is None:
         wrong.append("document_number: a date; are the columns swapped?")
         return None
     try:
@@ -201,7 +186,7 @@ def _code(definition: FeedDefinition, row: DeliveredRow, wrong: list[str]) -> st
 
 
 def _day(column: str, text: str, wrong: list[str]) -> date | None:
-    found = parse_day(text)
+    found = day_in(text)
     if found is None:
         wrong.append(f"{column}: a date like 2026-10-03 expected")
         return None

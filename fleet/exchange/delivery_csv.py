@@ -1,4 +1,4 @@
-"""Reads a CSV file as a delivery of a feed."""
+"""Reads a file as a delivery of a feed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from fleet.errors import ImportRefused
 from fleet.exchange.cycles import month_text
 from fleet.exchange.definitions import FeedDefinition, catalogue
 from fleet.exchange.messages import DeliveredRow, Delivery
-from fleet.exchange.reading import Column, read_table
+from fleet.tables.reading import Column, Shape, read_table, refuse
 
-_OPTIONAL = ("row_id", "document_kind", "document_issuer", "name", "reported_on")
+_OPTIONAL = ("row_id", "document_kind", "document_issuer", "name")
+_NO_ROWS = "a heading and no rows; if nothing happened, say so with `feeds zero-report`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def read_delivery(path: Path, feed: str, definition: FeedDefinition, place: Plac
     """Read a file as a delivery.
 
     Args:
-        path: CSV in UTF-8 or GB18030 with a heading line.
+        path: CSV or XLSX with a heading line.
         feed: the feed's name.
         definition: how its columns are called.
         place: which delivery it is.
@@ -49,24 +49,22 @@ def read_delivery(path: Path, feed: str, definition: FeedDefinition, place: Plac
     Raises:
         ImportRefused: if no row of it can be read.
     """
-    table = read_table(path, _columns(definition))
+    table = read_table(path, _columns(definition), no_rows=_NO_ROWS)
     rows: list[DeliveredRow] = []
     places: list[str] = []
-    problems = [f"{path}: {problem}" for problem in table.problems]
+    problems = list(table.problems)
     for row in table.rows:
-        where = f"{path}: line {row.line}"
+        where = f"line {row.line}"
         too_long = sorted(name for name, cell in row.cells.items() if len(cell) > _MOST_CHARACTERS)
         if too_long:
             problems.append(f"{where}: more than {_MOST_CHARACTERS} characters in {', '.join(too_long)}")
-        elif not row.cells["document_number"]:
+        elif not row.faults and not row.cells["document_number"]:
             problems.append(f"{where}: document_number: empty")
-        else:
+        elif not row.faults:
             rows.append(DeliveredRow(**row.cells))
-            places.append(where)
-    if not table.rows and not problems:
-        problems.append(f"{path}: a heading and no rows; if nothing happened, say so with `feeds zero-report`")
+            places.append(f"{path}: {where}")
     if not rows:
-        raise ImportRefused(problems)
+        refuse(path, problems)
     delivery = Delivery(
         feed=feed,
         period=month_text(place.period),
@@ -75,7 +73,7 @@ def read_delivery(path: Path, feed: str, definition: FeedDefinition, place: Plac
         area=place.area,
         rows=tuple(rows),
     )
-    return FileDelivery(delivery, tuple(places), tuple(problems))
+    return FileDelivery(delivery, tuple(places), tuple(f"{path}: {problem}" for problem in problems))
 
 
 _MOST_CHARACTERS = 200
@@ -85,10 +83,11 @@ _MOST_CHARACTERS = 200
 def _columns(definition: FeedDefinition) -> dict[str, Column]:
     known = catalogue().columns
     columns = {name: Column(known[name], is_required=False) for name in _OPTIONAL}
-    columns["document_number"] = Column(known["document_number"])
+    columns["document_number"] = Column(known["document_number"], Shape.NUMBER)
     columns["kind"] = Column(known["kind"], is_required=len(definition.kinds) > 1)
-    columns["since"] = Column((*known["since"], *definition.since))
-    columns["until"] = Column((*known["until"], *definition.until), is_required=False)
+    columns["since"] = Column((*known["since"], *definition.since), Shape.DATE)
+    columns["until"] = Column((*known["until"], *definition.until), Shape.DATE, is_required=False)
+    columns["reported_on"] = Column(known["reported_on"], Shape.DATE, is_required=False)
     if definition.code is not None:
         columns["code"] = Column((definition.code.name, *definition.code.headings))
     return columns

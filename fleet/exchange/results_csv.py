@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from datetime import date, datetime, time, tzinfo
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from fleet.store.acts import acts_of
 from fleet.store.database import Database
 from fleet.store.feed_effects import benefits_held
 from fleet.store.feed_lists import people_with_acts
+from fleet.tables.writing import write_new
 from protocol.documents import parse_document
 from protocol.rules.days import first_of_month
 
@@ -75,15 +75,6 @@ def export_results(
             detail={"rows": rows},
             now=now,
         )
-    _save(written.getvalue(), out)
+    # With a byte order mark, by which spreadsheets know UTF-8.
+    write_new(out, written.getvalue().encode("utf-8-sig"))
     return rows
-
-
-def _save(found: str, out: Path) -> None:
-    try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        # With a byte order mark, by which spreadsheets know UTF-8.
-        with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as file:
-            file.write(found)
-    except OSError as error:
-        raise Refused(f"{out}: cannot be written: {error.strerror}") from error

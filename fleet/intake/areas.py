@@ -12,11 +12,11 @@ from pathlib import Path
 from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.intake.area_tree import SEPARATOR
-from fleet.intake.tables import Column, Shape, TableRow, read_table, refuse, text_problem
 from fleet.keys import FleetKeys
 from fleet.status.projection import project, subject_chunks
 from fleet.store.areas import LEVELS, Area, areas_of, save_areas
 from fleet.store.database import Database
+from fleet.tables.reading import Column, Shape, TableRow, read_table, refuse, text_problem
 
 _COLUMNS = {
     "code": Column(("代码", "区划代码", "行政区划代码"), Shape.NUMBER),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleet.intake.tables import Column, Shape
+from fleet.tables.reading import Column, Shape
 from protocol.documents import DocumentKind, IdentityDocument, parse_document
 from protocol.errors import ProtocolError
 from protocol.names import normal_name

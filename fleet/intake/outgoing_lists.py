@@ -21,12 +21,12 @@ from fleet.clock import day_of
 from fleet.errors import NotFound
 from fleet.intake.area_tree import SEPARATOR, AreaTree
 from fleet.intake.held_packs import advised, held_packs
-from fleet.intake.sheets import to_csv, to_xlsx
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.store import unit_lists
 from fleet.store.areas import areas_of, codes_below
 from fleet.store.database import Database
 from fleet.store.unit_lists import ToCertify
+from fleet.tables.writing import to_csv, to_xlsx
 from protocol.documents import mask, parse_document
 from protocol.rules.obligations import state_of
 from protocol.rules.pack import RulePack
@@ -156,8 +156,8 @@ class _Writer:
         cells = [self._cells(row, is_paper=kind is Format.HTML) for row in found]
         rows = [[each[column] for column in columns] for each in cells]
         if kind is Format.CSV:
-            return to_csv(headings, rows)
-        return to_xlsx(headings, rows) if kind is Format.XLSX else self._page(headings, rows, scope)
+            return to_csv((headings, rows))
+        return to_xlsx([(None, headings, rows)]) if kind is Format.XLSX else self._page(headings, rows, scope)
 
     def _page(self, headings: Sequence[str], rows: Sequence[Sequence[str]], scope: Scope) -> bytes:
         source = files("fleet.intake").joinpath("outgoing_list.html").read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from fleet.intake.area_tree import AreaTree
 from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
-from fleet.intake.tables import Column, Shape, Table, TableRow, read_table, refuse, text_problem
-from fleet.intake.written_days import day_in
 from fleet.store.subjects import Benefit, ManagedBy
+from fleet.tables.reading import Column, Shape, Table, TableRow, read_table, refuse, text_problem
+from fleet.tables.written_days import day_in
 from protocol.documents import IdentityDocument
 
 _COLUMNS = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.intake.photo_judging import Fault, Reason
 from fleet.intake.photos import PhotoImport, PhotoLine, Result
-from fleet.intake.sheets import to_csv
+from fleet.tables.writing import to_csv
 
 LANGUAGES = ("zh", "en")
 
@@ -54,7 +54,7 @@ def report_csv(done: PhotoImport, language: str) -> bytes:
     """
     texts = photo_texts()
     heading = [texts["label"][name][language] for name in ("file", "ends", "result", "reasons")]
-    return to_csv(heading, [line_cells(line, language) for line in done.lines])
+    return to_csv((heading, [line_cells(line, language) for line in done.lines]))
 
 
 def line_cells(line: PhotoLine, language: str) -> Sequence[str]:

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.intake.tables import Column, Shape, read_table, refuse
 from fleet.store import operators
 from fleet.store.database import Database
 from fleet.store.operators import StoredPlace
+from fleet.tables.reading import Column, Shape, read_table, refuse
 
 _COLUMNS = {
     "code": Column(("代码", "区划代码"), Shape.NUMBER),

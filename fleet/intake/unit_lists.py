@@ -22,7 +22,6 @@ from fleet.errors import NotFound, Refused
 from fleet.intake.categories import takes_certificate
 from fleet.intake.held_packs import held_packs
 from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
-from fleet.intake.tables import Table, read_table, refuse
 from fleet.keys import FleetKeys
 from fleet.store import approvals, subjects, unit_lists
 from fleet.store.acts import NewAct
@@ -30,6 +29,7 @@ from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.subjects import Benefit
 from fleet.store.unit_lists import UnitList
+from fleet.tables.reading import Table, read_table, refuse
 from protocol.documents import IdentityDocument, claim_token
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.pack import RulePack

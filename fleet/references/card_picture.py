@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 
 import segno
 
-from fleet.errors import Refused
+from fleet.tables.writing import write_new
 
 _SCALE_PX = 8
 """Pixels for a module: 712 pixels for a code of 81 modules with its border, which prints at 300 dpi as a square of 60 mm."""
@@ -26,9 +26,6 @@ def save_code(code: segno.QRCode, path: Path) -> None:
     Raises:
         Refused: if it cannot be written.
     """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            code.save(file, kind="png", scale=_SCALE_PX, border=_BORDER)
-    except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
+    picture = io.BytesIO()
+    code.save(picture, kind="png", scale=_SCALE_PX, border=_BORDER)
+    write_new(path, picture.getvalue())

@@ -11,21 +11,21 @@ from pathlib import Path
 
 from fleet.audit.log import note
 from fleet.errors import ImportRefused, Refused
-from fleet.exchange.tables import Row, read_table
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.reminders.results import normal_phone
 from fleet.store.contacts import CHANNELS, NewContact, contact_field, save_contacts
 from fleet.store.database import Database
 from fleet.store.subjects import find_by_tokens
+from fleet.tables.reading import Column, Shape, TableRow, read_table, refuse
 from protocol.documents import claim_token, parse_document
 from protocol.errors import ProtocolError
 
 _COLUMNS = {
-    "document_number": ("document_number", "document number", "证件号码", "身份证号"),
-    "sms": ("phone", "telephone", "手机号", "手机号码", "电话", "联系电话"),
-    "wechat": ("wechat", "openid", "微信", "微信号"),
-    "email": ("email", "e-mail", "邮箱", "电子邮箱"),
-    "opt_out": ("opt_out", "opt out", "不接收"),
+    "document_number": Column(("document number", "证件号码", "身份证号"), Shape.NUMBER),
+    "sms": Column(("phone", "telephone", "手机号", "手机号码", "电话", "联系电话"), Shape.NUMBER, is_required=False),
+    "wechat": Column(("openid", "微信", "微信号"), is_required=False),
+    "email": Column(("e-mail", "邮箱", "电子邮箱"), is_required=False),
+    "opt_out": Column(("opt out", "不接收"), is_required=False),
 }
 _OUT_WORDS = {"sms": "sms", "短信": "sms", "wechat": "wechat", "微信": "wechat", "email": "email", "邮件": "email"}
 _OPENID = re.compile(r"^[A-Za-z0-9_\-]{6,64}$")
@@ -74,25 +74,24 @@ def import_contacts(database: Database, keys: FleetKeys, path: Path, *, by: str,
 
 
 def _read(path: Path, key: bytes) -> list[ContactRow]:
+    table = read_table(path, _COLUMNS)
     rows: list[ContactRow] = []
-    problems: list[str] = []
+    problems = list(table.problems)
     lines: dict[str, int] = {}
-    for row in read_table(path, _COLUMNS, optional=("sms", "wechat", "email", "opt_out")):
-        found = _row(row, key, problems)
+    for row in table.rows:
+        found = None if row.faults else _row(row, key, problems)
         if found is None:
             continue
         if found.token in lines:
             problems.append(f"line {row.line}: same document number as line {lines[found.token]}")
         lines.setdefault(found.token, row.line)
         rows.append(found)
-    if not rows and not problems:
-        problems.append("the file has a heading and no rows")
     if problems:
-        raise ImportRefused([f"{path}: {problem}" for problem in problems])
+        refuse(path, problems)
     return rows
 
 
-def _row(row: Row, key: bytes, problems: list[str]) -> ContactRow | None:
+def _row(row: TableRow, key: bytes, problems: list[str]) -> ContactRow | None:
     wrong: list[str] = []
     token, addresses = "", {}
     try:
@@ -100,12 +99,12 @@ def _row(row: Row, key: bytes, problems: list[str]) -> ContactRow | None:
     except ProtocolError as error:
         wrong.append(f"document_number: {error}")
     for channel, check in (("sms", normal_phone), ("wechat", _openid), ("email", _email)):
-        if row.cells[channel]:
+        if written := row.cells.get(channel):
             try:
-                addresses[channel] = check(row.cells[channel])
+                addresses[channel] = check(written)
             except Refused as error:
-                wrong.append(f"{_COLUMNS[channel][0]}: {error}")
-    words = [word for word in re.split(r"[\s,;,;、]+", row.cells["opt_out"].lower()) if word]
+                wrong.append(f"{'phone' if channel == 'sms' else channel}: {error}")
+    words = [word for word in re.split(r"[\s,;,;、]+", row.cells.get("opt_out", "").lower()) if word]
     out: frozenset[str] | None = None
     if words and set(words) <= _NONE:
         out = frozenset()

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from fleet.audit.log import note
 from fleet.errors import NotFound
-from fleet.exchange.tables import table_text, write_new
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.reminders.composing import load_texts, written_day
 from fleet.reminders.people import known_people, rules_of
@@ -27,6 +26,7 @@ from fleet.store.areas import area_names, codes_below
 from fleet.store.contacts import Contact
 from fleet.store.database import Database
 from fleet.store.reminders import Reminder
+from fleet.tables.writing import to_csv, write_new
 
 _SLIP = ("result", "worker", "day", "new_phone")
 """Columns that whoever did it fills in."""
@@ -178,14 +178,14 @@ def _row(
     )
 
 
-def _table(rows: Sequence[ListRow], language: str) -> str:
+def _table(rows: Sequence[ListRow], language: str) -> bytes:
     texts = load_texts(language)["list"]
     columns = ("code", "unit", "area", "step", "name", "phone", "due", "reason")
     heading = [texts[name] for name in (*columns, *_SLIP)]
-    return table_text(heading, ([*(getattr(row, name) for name in columns), *("" for _ in _SLIP)] for row in rows))
+    return to_csv((heading, ([*(getattr(row, name) for name in columns), *("" for _ in _SLIP)] for row in rows)))
 
 
-def _page(rows: Sequence[ListRow], language: str, made: str) -> str:
+def _page(rows: Sequence[ListRow], language: str, made: str) -> bytes:
     template = files("fleet.reminders").joinpath("templates", "list.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     ordered = sorted(rows, key=lambda row: (row.unit, row.area))
@@ -193,6 +193,7 @@ def _page(rows: Sequence[ListRow], language: str, made: str) -> str:
         {"unit": unit, "area": area, "people": list(group)}
         for (unit, area), group in itertools.groupby(ordered, key=lambda row: (row.unit, row.area))
     ]
-    return environment.from_string(template).render(
+    page = environment.from_string(template).render(
         language=language, t=load_texts(language)["list"], groups=groups, made=made
     )
+    return page.encode()

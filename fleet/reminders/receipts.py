@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -13,15 +11,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from fleet.clock import day_of
-from fleet.errors import ImportRefused, Refused
+from fleet.errors import Refused
 from fleet.reminders.webhook import WRONG_ADDRESS, tidy_code
 from fleet.store import contacts, reminder_deliveries, reminders
 from fleet.store.database import Database
 from fleet.store.reminders import Outcome
+from fleet.tables.reading import Column, read_table, refuse
 
 MAX_BYTES = 1024 * 1024
 """Longest callback."""
-_COLUMNS = ("message_id", "state", "code")
+_COLUMNS = {"message_id": Column(), "state": Column(), "code": Column()}
 
 
 class GatewayReceipt(BaseModel):
@@ -70,32 +69,21 @@ def parse_callback(body: bytes) -> Callback:
 
 
 def read_receipts(path: Path) -> list[GatewayReceipt]:
-    """Read a file of receipts: CSV in UTF-8 with the columns message_id, state, code.
+    """Read a file of receipts, with the columns message_id, state, code.
 
     Raises:
         ImportRefused: with every problem and its line.
     """
-    try:
-        found = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ImportRefused([f"{path}: not UTF-8 from byte {error.start}; save it as CSV UTF-8"]) from error
-    reader = csv.DictReader(io.StringIO(found, newline=""))
-    missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise ImportRefused([f"{path}: line 1: no column {name}" for name in missing])
-    receipts, problems = [], []
-    for row in reader:
+    table = read_table(path, _COLUMNS)
+    receipts, problems = [], list(table.problems)
+    for row in table.rows:
         try:
-            receipts.append(GatewayReceipt.model_validate({name: (row[name] or "").strip() for name in _COLUMNS}))
+            receipts.append(GatewayReceipt.model_validate(row.cells))
         except ValidationError as error:
             keys = ", ".join(sorted({str(e["loc"][0]) for e in error.errors()}))
-            problems.append(f"{path}: line {reader.line_num}: {keys} cannot be read (state is delivered or failed)")
-    if not receipts and not problems:
-        problems.append(f"{path}: the file has a heading and no rows")
+            problems.append(f"line {row.line}: {keys} cannot be read (state is delivered or failed)")
     if problems:
-        raise ImportRefused(problems)
+        refuse(path, problems)
     return receipts
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.errors import ImportRefused, Refused
-from fleet.exchange.tables import Row, read_table
 from fleet.keys import FleetKeys
 from fleet.reminders.composing import LANGUAGES, load_texts
 from fleet.store import contacts, reminders
@@ -23,6 +22,8 @@ from fleet.store.contacts import NewContact, contact_field
 from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.reminders import Came, Outcome
+from fleet.tables.reading import Column, Shape, TableRow, read_table, refuse
+from fleet.tables.written_days import day_in
 
 OUTCOMES: tuple[Came, ...] = ("reached", "not_reached", "not_possible")
 _CODE = re.compile(r"^[0-9a-f]{8,32}$")
@@ -72,25 +73,24 @@ def read_results(path: Path, *, today: date) -> tuple[list[ResultRow], int]:
     Raises:
         ImportRefused: with every problem and its line; no message repeats a name or a number.
     """
+    table = read_table(path, _columns())
     rows: list[ResultRow] = []
-    problems: list[str] = []
+    problems = list(table.problems)
     empty = 0
     lines: dict[str, int] = {}
-    for row in read_table(path, _columns(), optional=("new_phone",)):
-        if not row.cells["result"]:
+    for row in table.rows:
+        if not row.cells["result"] and not row.faults:
             empty += 1
             continue
-        found = _row(row, today, problems)
+        found = None if row.faults else _row(row, today, problems)
         if found is None:
             continue
         if found.code in lines:
             problems.append(f"line {row.line}: same code as line {lines[found.code]}")
         lines.setdefault(found.code, row.line)
         rows.append(found)
-    if not rows and not empty and not problems:
-        problems.append("the file has a heading and no rows")
     if problems:
-        raise ImportRefused([f"{path}: {problem}" for problem in problems])
+        refuse(path, problems)
     return rows, empty
 
 
@@ -159,7 +159,7 @@ def _step_of(row: ResultRow, found: list[Any], zone: tzinfo, problems: list[str]
     return step
 
 
-def _row(row: Row, today: date, problems: list[str]) -> ResultRow | None:
+def _row(row: TableRow, today: date, problems: list[str]) -> ResultRow | None:
     wrong: list[str] = []
     code = row.cells["code"].lower()
     if not _CODE.match(code):
@@ -167,7 +167,7 @@ def _row(row: Row, today: date, problems: list[str]) -> ResultRow | None:
     outcome = _words().get(row.cells["result"].lower())
     if outcome is None:
         wrong.append(f"result: one of {', '.join(OUTCOMES)} expected")
-    day = _day(row.cells["day"])
+    day = day_in(row.cells["day"])
     if day is None or day > today:
         wrong.append(f"day: a date like 2026-11-20 expected, not after {today}")
     worker, phone = "", ""
@@ -175,9 +175,9 @@ def _row(row: Row, today: date, problems: list[str]) -> ResultRow | None:
         worker = cleaned(row.cells["worker"])
     except Refused:
         wrong.append("worker: the name of whoever did it expected")
-    if row.cells["new_phone"]:
+    if written := row.cells.get("new_phone"):
         try:
-            phone = normal_phone(row.cells["new_phone"])
+            phone = normal_phone(written)
         except Refused as error:
             wrong.append(f"new_phone: {error}")
     problems += [f"line {row.line}: {problem}" for problem in wrong]
@@ -186,18 +186,21 @@ def _row(row: Row, today: date, problems: list[str]) -> ResultRow | None:
     return ResultRow(row.line, code, outcome, day, worker, phone)
 
 
-def _day(text: str) -> date | None:
-    found = re.match(r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?$", text)
-    try:
-        return date(*map(int, found.groups())) if found else None
-    except ValueError:
-        return None
-
-
-def _columns() -> Mapping[str, tuple[str, ...]]:
-    """Return the headings of the columns in every language, beside our own names."""
-    names = ("code", "result", "worker", "day", "new_phone")
-    return {name: (name, *(load_texts(language)["list"][name].lower() for language in LANGUAGES)) for name in names}
+def _columns() -> Mapping[str, Column]:
+    """Return the columns with their headings in every language."""
+    shapes = {
+        "code": Shape.WORDS,
+        "result": Shape.WORDS,
+        "worker": Shape.WORDS,
+        "day": Shape.DATE,
+        "new_phone": Shape.NUMBER,
+    }
+    return {
+        name: Column(
+            tuple(load_texts(language)["list"][name] for language in LANGUAGES), shape, is_required=name != "new_phone"
+        )
+        for name, shape in shapes.items()
+    }
 
 
 def _words() -> dict[str, Came]:

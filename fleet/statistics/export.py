@@ -9,14 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openpyxl import Workbook
-
 from fleet.errors import Refused
-from fleet.exchange.tables import harmless, table_text
+from fleet.tables.writing import to_csv, to_xlsx
 
 ENDINGS = (".csv", ".xlsx", ".json")
-_LONGEST_TITLE = 31
-"""Characters of the name of a sheet. Source: Excel specifications and limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +60,6 @@ def _write(path: Path, sheets: Sequence[Sheet]) -> None:
     if ending == ".json":
         path.write_text(json.dumps(as_json(sheets), ensure_ascii=False, indent=1), encoding="utf-8")
     elif ending == ".csv":
-        text = "\r\n".join(table_text(sheet.heading, sheet.rows).removeprefix("\ufeff") for sheet in sheets)
-        path.write_bytes(("\ufeff" + text).encode())
+        path.write_bytes(to_csv(*((sheet.heading, sheet.rows) for sheet in sheets)))
     else:
-        book = Workbook(write_only=True)
-        for sheet in sheets:
-            page = book.create_sheet(sheet.title[:_LONGEST_TITLE])
-            page.append(list(sheet.heading))
-            for row in sheet.rows:
-                page.append([harmless(cell) for cell in row])
-        book.save(path)
+        path.write_bytes(to_xlsx((sheet.title, sheet.heading, sheet.rows) for sheet in sheets))

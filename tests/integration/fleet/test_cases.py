@@ -14,11 +14,12 @@ from fleet.app import picture_rules
 from fleet.cases.deciding import close
 from fleet.cases.machine import NotAllowed
 from fleet.cases.opening import Office
-from fleet.cases.pictures import open_picture, save_picture
+from fleet.cases.pictures import open_picture
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.ingest.messages import Inbound
 from fleet.store import cases, terminals
 from fleet.store.case_lists import Wanted, rows_of
+from fleet.tables.writing import write_new
 from protocol.cases import Photo, PhotoRole
 from protocol.envelope import seal, sha256_of
 from protocol.topics import Kind
@@ -143,10 +144,10 @@ def test_nobody_looks_without_a_name_and_a_reason(office: Any, terminal: Any, ca
 
 def test_a_picture_is_never_written_over_another_file(tmp_path: Path) -> None:
     path = tmp_path / "picture.jpg"
-    save_picture(JPEG, path)
+    write_new(path, JPEG)
     assert (path.read_bytes(), path.stat().st_mode & 0o077) == (JPEG, 0)
     with pytest.raises(Refused):
-        save_picture(JPEG, path)
+        write_new(path, JPEG)
 
 
 def test_pictures_that_no_case_names_are_bounded_and_the_terminal_keeps_the_rest(

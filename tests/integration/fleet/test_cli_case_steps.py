@@ -187,7 +187,7 @@ def test_visits_are_asked_for_planned_and_listed(run: Callable[..., Result], tmp
     assert run(*planned, "t-1").exit_code == 0
     listed = ("cases", "visits", "list", "--worker", "t-1", "--on", "2999-01-05", "--by", "Wu", "--out")
     for form, language, words in (
-        ("csv", "en", ("Worker or terminal", "王甲", "'=Lane 3", "long in bed")),
+        ("csv", "en", ("Worker or terminal", "王甲", "\t=Lane 3", "long in bed")),
         ("html", "zh", ("上门认证名单", "王甲", "=Lane 3", "长期卧床")),
     ):
         out = tmp_path / f"list.{form}"

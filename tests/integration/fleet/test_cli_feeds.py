@@ -163,7 +163,7 @@ def test_every_fault_of_a_file_is_in_one_report_and_nothing_is_taken_in(
     [
         (b"document_number,since\n", "zero-report"),
         ("document_number,since\n1,2\n".encode("utf-16"), "UTF-16"),
-        (f"document_number,since\n2026-10-03,{number(1)}\n".encode(), "are swapped"),
+        (f"document_number,since\n2026-10-03,{number(1)}\n".encode(), "look exchanged"),
         (b"number,day\n1,2\n", "no column document_number"),
     ],
 )

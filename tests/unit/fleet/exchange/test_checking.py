@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.exchange.checking import Checked, Given, check_rows, folded_name, parse_day
+from fleet.exchange.checking import Checked, Given, check_rows, folded_name
 from fleet.exchange.definitions import catalogue
 from fleet.exchange.messages import DeliveredRow
 from protocol.documents import check_digit
@@ -143,18 +142,6 @@ def test_r8_6_a_border_crossing_has_a_direction() -> None:
 def test_r8_15_who_is_in_the_register_has_no_event() -> None:
     found = check("household_register", {"code": "在册"}, {"code": "迁出", "document_number": number(2)})
     assert [(row.code, row.makes_event) for row in found.rows] == [("registered", False), ("moved_out", True)]
-
-
-@pytest.mark.parametrize("text", ["2026-10-03", "2026/10/3", "2026.10.03", "20261003", "2026年10月3日"])
-def test_days_are_read_as_bodies_write_them(text: str) -> None:
-    assert parse_day(text) == date(2026, 10, 3)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "2026-13-01", "2026-02-30", "261003", "2026103", "3.10.2026", "2026-W40-6", number()]
-)
-def test_what_is_no_day_is_none(text: str) -> None:
-    assert parse_day(text) is None
 
 
 def test_a_name_is_the_same_in_every_way_of_writing_it() -> None:

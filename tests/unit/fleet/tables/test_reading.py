@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from fleet.errors import ImportRefused
-from fleet.intake import tables
-from fleet.intake.encodings import decoded
-from fleet.intake.tables import Column, Shape, read_table
-from fleet.intake.written_days import day_in
+from fleet.tables import reading
+from fleet.tables.encodings import decoded
+from fleet.tables.reading import Column, Shape, read_table
+from fleet.tables.written_days import day_in
 
 COLUMNS = {
     "number": Column(("证件号码",), Shape.NUMBER),
@@ -70,6 +70,26 @@ def test_two_encodings_in_one_file_are_told_with_their_lines(tmp_path: Path) -> 
     assert "line 1 is UTF-8 and line 3" in problems(written(tmp_path, mixed))
 
 
+def test_a_damaged_utf8_file_is_not_read_as_gb18030(tmp_path: Path) -> None:
+    """One lost byte among many names: as GB18030 every name after it would be another one."""
+    content = (HEADING + ROW.replace("张三", "欧阳建国") * 30).encode()
+    place = content.index("建".encode(), 500)
+    line = content.count(b"\n", 0, place) + 1
+    assert f"line 1 is UTF-8 and line {line}" in problems(written(tmp_path, content[:place] + content[place + 1 :]))
+
+
+def test_lines_that_cannot_be_read_are_told_beside_the_others(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, HEADING + "1\n" + ROW + '3,"y\n'), COLUMNS)
+    assert [row.line for row in table.rows] == [3]
+    assert table.problems[0] == "line 2: 1 columns, 3 expected"
+    assert table.problems[1].startswith("line 4: not CSV")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match=r"none\.csv: cannot be read"):
+        read_table(tmp_path / "none.csv", COLUMNS)
+
+
 def test_undecodable_bytes_are_told_with_line_and_byte(tmp_path: Path) -> None:
     content = b"a,b\nc,\xff\xff\n"
     assert "neither UTF-8 (line 2, byte 6) nor GB18030 (line 2, byte 6)" in problems(written(tmp_path, content))
@@ -86,7 +106,7 @@ def test_undecodable_bytes_are_told_with_line_and_byte(tmp_path: Path) -> None:
         (b"", "empty"),
         (HEADING.encode(), "no rows"),
         ("姓名,姓名\n".encode(), "column name stands there 2 times"),
-        ("姓名\n".encode(), "no column number (证件号码)"),
+        ("姓名\n".encode(), "no column number (also called 证件号码)"),
     ],
 )
 def test_what_is_no_table_gets_one_clear_message(tmp_path: Path, content: bytes, message: str) -> None:
@@ -194,16 +214,16 @@ def test_a_row_far_down_does_not_hold_the_reader(tmp_path: Path) -> None:
 
 
 def test_limits_of_size_and_rows_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MAX_ROWS", 3)
+    monkeypatch.setattr(reading, "MAX_ROWS", 3)
     assert "more than 3 rows" in problems(written(tmp_path, HEADING + ROW * 4))
     assert len(read_table(written(tmp_path, HEADING + ROW * 3), COLUMNS).rows) == 3
-    monkeypatch.setattr(tables, "MAX_BYTES", 10)
+    monkeypatch.setattr(reading, "MAX_BYTES", 10)
     assert "larger than" in problems(written(tmp_path, HEADING + ROW))
 
 
 def test_more_problems_than_anybody_reads_are_counted(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused) as caught:
-        tables.refuse(tmp_path / "x", [f"line {n}: wrong" for n in range(1500, 0, -1)])
+        reading.refuse(tmp_path / "x", [f"line {n}: wrong" for n in range(1500, 0, -1)])
     assert len(caught.value.problems) == 1001
     assert caught.value.problems[0].endswith("line 1: wrong")
     assert caught.value.problems[-1].endswith("and 500 more problems")
@@ -223,6 +243,9 @@ def test_days_are_read_year_first(text: str) -> None:
     assert day_in(text) == date(2015, 7, 1)
 
 
-@pytest.mark.parametrize("text", ["", "01-07-2015", "2015-02-30", "42186", "2015-07", "1.7.2015"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "01-07-2015", "2015-02-30", "2015-13-01", "42186", "150701", "2015701", "2015-07", "1.7.2015", "2015-W27-3"],
+)
 def test_what_may_be_read_in_two_ways_is_no_day(text: str) -> None:
     assert day_in(text) is None

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from fleet.errors import ImportRefused
-from fleet.intake.encodings import decoded
-from fleet.intake.workbooks import Cell, SheetLine, looks_like_old_workbook, looks_like_workbook, workbook_rows
-from fleet.intake.written_days import day_in
+from fleet.tables.encodings import decoded
+from fleet.tables.workbooks import Cell, SheetLine, looks_like_old_workbook, looks_like_workbook, workbook_rows
+from fleet.tables.written_days import day_in
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of a file: half a million rows of 130 bytes, a province's list of one scheme in parts."""
@@ -52,8 +52,8 @@ class Shape(StrEnum):
 class Column:
     """One column that is looked for."""
 
-    headings: tuple[str, ...]
-    """What it is called, in any language; compared without case and white space."""
+    headings: tuple[str, ...] = ()
+    """What it is called beside our own name, in any language; compared without case and white space."""
     shape: Shape = Shape.WORDS
     is_required: bool = True
 
@@ -90,12 +90,13 @@ class Table:
     """All that was found; whoever reads the cells adds their own, and refuses the file for all of them together."""
 
 
-def read_table(path: Path, columns: Columns) -> Table:
+def read_table(path: Path, columns: Columns, *, no_rows: str = "the file has a heading and no rows") -> Table:
     """Read a file.
 
     Args:
         path: CSV or XLSX with a heading line; which of them is told by the content, not by the name.
         columns: what is looked for; other columns are left alone.
+        no_rows: what to say of a file without any.
 
     Raises:
         ImportRefused: if it is no such table: unreadable, of another encoding, without a required column, or with columns exchanged.
@@ -119,7 +120,7 @@ def read_table(path: Path, columns: Columns) -> Table:
     if len(rows) > MAX_ROWS:
         refuse(path, [f"more than {MAX_ROWS} rows; divide the file"])
     if not rows and not problems:
-        refuse(path, ["the file has a heading and no rows"])
+        refuse(path, [no_rows])
     if swapped := exchanged(rows, {name: columns[name] for name in places}):
         refuse(path, swapped)
     return Table(rows, frozenset(places), encoding, hashlib.sha256(content).hexdigest(), tuple(problems))
@@ -259,7 +260,8 @@ def _places(heading: SheetLine | None, columns: Columns, problems: list[str]) ->
         elif found:
             places[name] = found[0]
         elif column.is_required:
-            wrong.append(f"line 1: no column {name} ({', '.join(column.headings)})")
+            also = f" (also called {', '.join(column.headings)})" if column.headings else ""
+            wrong.append(f"line 1: no column {name}{also}")
     problems += wrong
     return None if wrong else places
 
