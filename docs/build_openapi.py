@@ -24,7 +24,9 @@ def page() -> str:
     with tempfile.TemporaryDirectory() as folder:
         make_keys(Path(folder), key_domain="d1")
         settings = Settings(fleet_id="north", data_dir=Path(folder))
-        office = Office(Database("postgresql://nowhere/none"), load_keys(Path(folder)), settings, system_clock)
+        office = Office(
+            Database("postgresql://nowhere/none"), load_keys(Path(folder)), settings, system_clock, after_reports=id
+        )
         app = FastAPI(title="Lifecert fleet")
         add_interface(app, office, broker_state=str, ingest_state=str)
         return json.dumps(app.openapi(), ensure_ascii=False, indent=1) + "\n"
