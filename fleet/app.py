@@ -87,6 +87,11 @@ def retention_rules(settings: Settings) -> RetentionRules:
         records_months=12 * kept.record_years,
         unknown=timedelta(days=kept.unknown_days),
         quarantine=timedelta(days=kept.quarantine_days),
+        strangers=timedelta(days=settings.exchange.unknown_days),
+        webhooks=timedelta(days=settings.webhooks.keep_days),
+        replays=timedelta(hours=settings.api.replay_hours),
+        reminders=timedelta(days=kept.reminder_days),
+        photo_imports=timedelta(days=kept.photo_import_days),
     )
 
 

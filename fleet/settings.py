@@ -200,8 +200,8 @@ class PrivacySettings(_Part):
     """How long what is kept. The sources name no terms; these are careful ones, to be set as law and the agency's rules say."""
 
     ended_days: int = Field(default=30, ge=0, le=3650)
-    """So long after a confirmed death or burial the person's references are erased; long enough for a wrong report to be noticed. Not if
-    somebody passed as that person since: a contradiction is for a person to resolve."""
+    """So long after a confirmed death or burial, or the last day of their last benefit, the person's references are erased; long enough for
+    a wrong report or list to be noticed. Not if somebody passed as that person since: a contradiction is for a person to resolve."""
     expired_days: int = Field(default=90, ge=0, le=3650)
     """So long after its last day of validity a reference is erased; nothing can be compared with it any more."""
     record_years: int = Field(default=10, ge=3, le=100)
@@ -212,6 +212,11 @@ class PrivacySettings(_Part):
     within it."""
     quarantine_days: int = Field(default=90, ge=7, le=3650)
     """So long after it came last a refused message is kept."""
+    reminder_days: int = Field(default=1095, ge=180, le=3650)
+    """So long after it was settled a step that was taken to remind somebody is kept, three years; those of the present period stay, so that
+    nobody is told the same twice. What they prove of a stop stands with the benefit."""
+    photo_import_days: int = Field(default=1095, ge=30, le=3650)
+    """So long the report of an import of photographs is kept: three years, as the records that PIPL Article 56 asks for."""
     calendar_file: Path | None = None
     """Public holidays and the weekends worked in their place (TOML: `holidays`, `worked`, lists of dates), which the agency keeps as the
     State Council announces them. Without it working days are Monday to Friday."""

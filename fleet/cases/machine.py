@@ -255,8 +255,9 @@ def _joined(case: Case, event: Event) -> Case:
 
 
 def _identified(case: Case, event: Event) -> Case:
-    if case.subject_id is not None or event.subject_id is None:
+    if case.subject_id is not None:
         raise NotAllowed(f"case {case.case_id}: it is known already whom it is about")
+    # The event of somebody who was erased does not say any more who it was.
     return replace(case, subject_id=event.subject_id)
 
 

@@ -137,7 +137,13 @@ def erase_subject(
     with opened(config) as fleet:
         request = erasure.Request(ground, by, because, although_entitled)
         done = erasure.erase(
-            fleet.database, fleet.keys, named(subject), request, fleet_id=fleet.settings.fleet_id, now=fleet.clock()
+            fleet.database,
+            fleet.keys,
+            named(subject),
+            request,
+            fleet_id=fleet.settings.fleet_id,
+            zone=fleet.settings.zone(),
+            now=fleet.clock(),
         )
     if out is not None and done.proof is not None:
         _write(out, done.token)

@@ -168,7 +168,7 @@ def revoke_partner(database: Database, cipher: FieldCipher, partner_id: str, *, 
             raise NotFound(f"partner {partner_id}: there is none of this id in service")
         store.expire_keys(connection, partner_id, at=now)
         end_webhooks(connection, partner_id, now=now)
-        forget_answers(connection, partner_id, before=now)
+        forget_answers(connection, before=now, partner_id=partner_id)
         note(
             connection,
             cipher,

@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from sqlalchemy import Connection
 
 from fleet.audit import log
+from fleet.cases import history
+from fleet.cases.machine import OVER, Event, Step
+from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.keys import FleetKeys
 from fleet.privacy.proof import (
@@ -27,14 +30,14 @@ from fleet.privacy.proof import (
 )
 from fleet.privacy.register import Entry, load_register, register_sha256
 from fleet.references.enrol import find_subject
-from fleet.store import approvals, cards, consents, erasure, rosters, subjects
+from fleet.store import approvals, cards, case_events, consents, erasure, rosters, subjects
 from fleet.store.database import Database, notify
 from fleet.store.subjects import StoredSubject, lock_subjects
 from fleet.store.terminals import find_terminals
 
 APPROVED = "erasure"
 """Kind of object under which `fleet.store.approvals` has the words of two persons."""
-_FIRST = ("duplicate_searched",)
+_FIRST = ("duplicate_searched", "feed_delivery_rows", "reminder_deliveries")
 """What would go with a row of another table goes before it, so that it is counted."""
 _LAST = ("case_photos", "made_references", "subjects")
 """What others are found by goes last, in this order."""
@@ -64,7 +67,9 @@ class Erased:
     """The signed proof."""
 
 
-def erase(database: Database, keys: FleetKeys, who: str, request: Request, *, fleet_id: str, now: datetime) -> Erased:
+def erase(
+    database: Database, keys: FleetKeys, who: str, request: Request, *, fleet_id: str, zone: tzinfo, now: datetime
+) -> Erased:
     """Write down one person's word; the second person's carries it out.
 
     Raises:
@@ -76,7 +81,9 @@ def erase(database: Database, keys: FleetKeys, who: str, request: Request, *, fl
         # As everything that changes rosters, see `fleet.references.enrol.enrol`.
         find_terminals(connection, lock=True)
         subject = _found(connection, find_subject(connection, who, keys))
-        if not (request.although_entitled or consents.has_ended(connection, subject.subject_id)):
+        if not (
+            request.although_entitled or consents.has_ended(connection, subject.subject_id, today=day_of(now, zone))
+        ):
             raise Refused(
                 f"subject {subject.subject_id}: is on a list of benefits, and nothing confirmed ends that; withdraw the references"
                 " (privacy withdraw), or say that payments are proven elsewhere (--although-entitled)"
@@ -159,6 +166,7 @@ def _carry_out(
     cards.lock_cards(connection)
     lock_subjects(connection, [subject.subject_id])
     person = erasure.person_of(connection, subject.subject_id, subject.claim_token)
+    _close_cases(connection, keys, subject.subject_id, now=now)
     held = rosters.holders(connection, subject.subject_id)
     affected = {
         entry.name: (entry, erasure.erase_table(connection, entry.name, entry.erase, entry.by, person, now=now))
@@ -194,6 +202,14 @@ def _carry_out(
     token = sign_proof(proof, keys.signing)
     erasure.add_proof(connection, erasure_id, proof.subject_sha256, token, now=now)
     return Erased(erasure_id, approvals.NEEDED, proof, token)
+
+
+def _close_cases(connection: Connection, keys: FleetKeys, subject_id: str, *, now: datetime) -> None:
+    """Close what is not decided: it stays, and nobody is left whom a decision could be about."""
+    for case in case_events.cases_of(connection, subject_id):
+        if case.state not in OVER:
+            event = Event(Step.CLOSED, now, reason="erased")
+            history.add(connection, keys.cipher, history.locked(connection, case.case_id), event)
 
 
 def _found(connection: Connection, subject_id: str) -> StoredSubject:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Language = Literal["zh", "en"]
 Erase = Literal["delete", "pseudonymise", "keep", "none"]
-Holds = Literal["subject", "token", "record"]
-"""What a column says of a person: their id, their claim token, the id of a record of theirs."""
+Holds = Literal["subject", "token", "record", "case"]
+"""What a column says of a person: their id, their claim token, the id of a record or of a case of theirs."""
 _FILE = "register.toml"
 
 

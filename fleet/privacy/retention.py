@@ -9,7 +9,17 @@ from datetime import date, datetime, timedelta, tzinfo
 from fleet.clock import day_of
 from fleet.privacy import filing
 from fleet.status.projection import project
-from fleet.store import consents, erasure, made, rosters, subjects
+from fleet.store import (
+    consents,
+    erasure,
+    feeds,
+    made,
+    photos,
+    replays,
+    rosters,
+    subjects,
+    webhooks,
+)
 from fleet.store.database import Database
 from fleet.store.terminals import find_terminals
 from protocol.rules.days import add_months
@@ -32,6 +42,16 @@ class RetentionRules:
     """Records of people whom the fleet does not know."""
     quarantine: timedelta
     """Refused messages after they came last."""
+    strangers: timedelta
+    """Rows of feeds about people whom the fleet does not know."""
+    webhooks: timedelta
+    """Messages to other systems after they were delivered or given up."""
+    replays: timedelta
+    """Answers that are kept for a request that comes again."""
+    reminders: timedelta
+    """Steps of reminders after they were settled."""
+    photo_imports: timedelta
+    """Reports of imports of photographs."""
 
 
 def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datetime) -> dict[str, int]:
@@ -45,12 +65,25 @@ def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datet
     found["references_"] = _references(database, rules, today=today, now=now)
     oldest = datetime.combine(add_months(today, -rules.records_months), now.timetz())
     found.update(_records(database, oldest=oldest, unknown=now - rules.unknown, zone=zone, now=now))
+    found.update(_messages(database, rules, now=now))
     with database.begin() as connection:
         found["quarantine"] = erasure.delete_quarantined(connection, last_before=now - rules.quarantine)
         find_terminals(connection, lock=True)
         found["roster_entries"] = erasure.delete_tombstones(connection)
         filing.count(connection, today=today)
     return {table: rows for table, rows in sorted(found.items()) if rows}
+
+
+def _messages(database: Database, rules: RetentionRules, *, now: datetime) -> dict[str, int]:
+    """Delete what was heard of strangers, told other systems and people, and reported of imports; return rows by table."""
+    with database.begin() as connection:
+        return {
+            "feed_rows": feeds.forget_unmet(connection, before=now - rules.strangers),
+            "webhook_messages": webhooks.delete_done(connection, before=now - rules.webhooks),
+            "partner_requests": replays.forget_answers(connection, before=now - rules.replays),
+            "reminders": erasure.delete_reminders(connection, before=now - rules.reminders),
+            "photo_imports": photos.forget_imports(connection, before=now - rules.photo_imports),
+        }
 
 
 def _references(database: Database, rules: RetentionRules, *, today: date, now: datetime) -> int:

@@ -204,7 +204,8 @@ def subjects_with_events(connection: Connection, *, after: str, limit: int) -> l
     """Return people to whose benefits something happened, by id, those after one."""
     rows = connection.execute(
         text(
-            "SELECT DISTINCT subject_id FROM benefit_events WHERE subject_id > :after ORDER BY subject_id LIMIT :limit"
+            "SELECT DISTINCT subject_id FROM benefit_events JOIN subjects USING (subject_id) WHERE subject_id > :after"
+            " ORDER BY subject_id LIMIT :limit"
         ),
         {"after": after, "limit": limit},
     )

@@ -240,16 +240,20 @@ def set_filed(connection: Connection, *, on: date) -> bool:
 
 
 def outlived_references(connection: Connection, *, ended_before: date, expired_before: date, limit: int) -> list[str]:
-    """Return references, not withdrawn, of people with a confirmed end of their benefit, and such as ended by themselves.
+    """Return references, not withdrawn, of people whose entitlement ended, and such as expired.
 
-    Somebody who passed after the day of their end is left alone: that contradiction is for a person to resolve.
+    It ended by a confirmed report, or because each of their benefits did. Somebody who passed after the day of their end is left alone:
+    that contradiction is for a person to resolve.
     """
     rows = connection.execute(
         text(
-            "SELECT r.reference_id FROM references_ r WHERE r.withdrawn_at IS NULL AND r.features <> ''::bytea"
+            "SELECT r.reference_id FROM references_ r WHERE r.withdrawn_at IS NULL AND r.features <> ''::bytea"  # noqa: S608 - our own fragments
             " AND (r.valid_until < :expired OR EXISTS (SELECT 1 FROM life_events e WHERE e.subject_id = r.subject_id"
             " AND e.kind = ANY(:ending) AND e.confirmed AND e.withdrawn_at IS NULL AND e.since < :ended"
-            " AND NOT EXISTS (SELECT 1 FROM records p WHERE p.subject_id = r.subject_id AND p.pass_at > e.since)))"
+            " AND NOT EXISTS (SELECT 1 FROM records p WHERE p.subject_id = r.subject_id AND p.pass_at > e.since))"
+            f" OR EXISTS (SELECT 1 FROM {_BENEFITS} WHERE b.subject_id = r.subject_id"
+            f" HAVING bool_and({_LAST_DAY} < :ended) AND bool_and({_LAST_DAY} IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM records p"
+            f" WHERE p.subject_id = r.subject_id AND p.pass_at >= max({_LAST_DAY}) + 1)))"
             " ORDER BY r.reference_id LIMIT :limit"
         ),
         {"ended": ended_before, "expired": expired_before, "ending": sorted(_ENDING), "limit": limit},
@@ -257,15 +261,16 @@ def outlived_references(connection: Connection, *, ended_before: date, expired_b
     return list(rows.scalars())
 
 
-def has_ended(connection: Connection, subject_id: str) -> bool:
-    """Return whether a confirmed report says that nobody is entitled any more, or there is no benefit."""
+def has_ended(connection: Connection, subject_id: str, *, today: date) -> bool:
+    """Return whether nobody is entitled any more: by a confirmed report, because each benefit ended, or there is none."""
     return bool(
         connection.execute(
             text(
-                "SELECT NOT EXISTS (SELECT 1 FROM benefits WHERE subject_id = :id) OR EXISTS (SELECT 1 FROM life_events"
+                f"SELECT NOT EXISTS (SELECT 1 FROM {_BENEFITS} WHERE b.subject_id = :id"  # noqa: S608 - our own fragments
+                f" AND ({_LAST_DAY} < :today) IS NOT TRUE) OR EXISTS (SELECT 1 FROM life_events"
                 " WHERE subject_id = :id AND kind = ANY(:ending) AND confirmed AND withdrawn_at IS NULL)"
             ),
-            {"id": subject_id, "ending": sorted(_ENDING)},
+            {"id": subject_id, "ending": sorted(_ENDING), "today": today},
         ).scalar_one()
     )
 
@@ -302,3 +307,6 @@ def withdrawal_ways(connection: Connection, since: datetime, until: datetime) ->
 
 
 _ENDING = frozenset(kind.value for kind in ENDING)
+_BENEFITS = "benefits b LEFT JOIN benefit_files f USING (subject_id, scheme)"
+_LAST_DAY = "least(b.ended, CASE WHEN f.state = 'ended' THEN f.stopped_from - 1 END)"
+"""SQL: the last day of a benefit by the lists, or by a stop that two persons approved; null while it is paid, or paused."""

@@ -7,6 +7,7 @@ token, go, while their digests keep the chain whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,11 +25,17 @@ class Person:
     token: str
     records: tuple[str, ...]
     """Ids of certification records and case records."""
+    cases: tuple[str, ...]
 
     @property
     def values(self) -> dict[str, list[str]]:
         """What each kind of column may hold."""
-        return {"subject": [self.subject_id], "token": [self.token], "record": list(self.records)}
+        return {
+            "subject": [self.subject_id],
+            "token": [self.token],
+            "record": list(self.records),
+            "case": list(self.cases),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,11 @@ def person_of(connection: Connection, subject_id: str, token: str) -> Person:
         ),
         {"id": subject_id, "token": token},
     )
-    return Person(subject_id, token, tuple(rows.scalars()))
+    records = tuple(rows.scalars())
+    cases = connection.execute(
+        text("SELECT case_id FROM cases WHERE subject_id = :id ORDER BY case_id"), {"id": subject_id}
+    )
+    return Person(subject_id, token, records, tuple(cases.scalars()))
 
 
 def erase_table(
@@ -63,7 +74,7 @@ def erase_table(
         connection: a transaction.
         table: which.
         erase: `delete` or `pseudonymise`.
-        by: column -> what it holds, `subject`, `token` or `record`.
+        by: column -> what it holds, `subject`, `token`, `record` or `case`.
         person: whose.
         now: when.
     """
@@ -140,6 +151,22 @@ def delete_quarantined(connection: Connection, *, last_before: datetime) -> int:
     return connection.execute(text("DELETE FROM quarantine WHERE last_at < :before"), {"before": last_before}).rowcount
 
 
+def delete_reminders(connection: Connection, *, before: datetime) -> int:
+    """Delete steps that were settled or cancelled before a moment, and occasions noted before it; return how many steps.
+
+    Those of somebody's present period stay, however long it lasts: without them the same would be told again.
+    """
+    connection.execute(text("DELETE FROM reminder_occasions WHERE noted_at < :before"), {"before": before})
+    return connection.execute(
+        text(
+            "DELETE FROM reminders r WHERE r.state IN ('delivered', 'failed', 'cancelled')"
+            " AND coalesce(r.settled_at, r.planned_at) < :before"
+            " AND NOT EXISTS (SELECT 1 FROM statuses s WHERE s.subject_id = r.subject_id AND s.due = r.occasion)"
+        ),
+        {"before": before},
+    ).rowcount
+
+
 def delete_tombstones(connection: Connection) -> int:
     """Delete removed entries of people who are no longer here, once their terminal says that it has them; return how many."""
     return connection.execute(
@@ -204,6 +231,15 @@ _PSEUDONYM: dict[str, str] = {
         f" FROM (SELECT record_id AS named, {_DRAWN} AS token, {_DRAWN} AS proxy FROM case_records"
         " WHERE record_id = ANY(:record)) n WHERE t.record_id = n.named"
     ),
+    "cases": "SET subject_id = NULL WHERE subject_id = ANY(:subject)",
+    # After `cases`: the database lets go of it only where the case leads to nobody.
+    "case_events": "SET data = data - 'subject_id', note_sealed = NULL WHERE case_id = ANY(:case)",
+    # One id for the events of one benefit, another one for those of another.
+    "benefit_events": (
+        "SET subject_id = left(encode(sha256(convert_to(:drawn || scheme, 'UTF8')), 'hex'), 32), text_sealed = NULL"
+        " WHERE subject_id = ANY(:subject)"
+    ),
+    "unit_lists": f"SET handler_token = {_DRAWN} WHERE handler_token = ANY(:token)",
     "links": "SET envelope = ''::bytea WHERE record_id = ANY(:record)",
     "cards": (
         "SET subject_id = NULL, officer_sealed = NULL, revoked_at = coalesce(revoked_at, :now)"
@@ -216,7 +252,17 @@ _WHERE = {
         "EXISTS (SELECT 1 FROM case_photos p WHERE p.terminal_id = t.terminal_id AND p.sha256 = t.sha256"
         " AND p.record_id = ANY(:record)) AND NOT EXISTS (SELECT 1 FROM case_photos p WHERE p.terminal_id = t.terminal_id"
         " AND p.sha256 = t.sha256 AND p.record_id <> ALL(:record))"
-    )
+    ),
+    "feed_delivery_rows": (
+        "EXISTS (SELECT 1 FROM feed_rows f WHERE f.row_key = t.row_key"
+        " AND (f.subject_id = ANY(:subject) OR f.claim_token = ANY(:token)))"
+    ),
+    "reminder_deliveries": (
+        "EXISTS (SELECT 1 FROM reminders r WHERE r.reminder_id = t.reminder_id AND r.subject_id = ANY(:subject))"
+    ),
+    "partner_requests": (
+        "EXISTS (SELECT 1 FROM unnest(CAST(:subject AS text[])) AS named (id) WHERE strpos(t.answer, named.id) > 0)"
+    ),
 }
 
 
@@ -238,9 +284,9 @@ def _change(
         dict(values),
     ).one()
     if found.rows:
-        # Only one of the changes says when.
-        moment = {"now": now} if change is not None and ":now" in change else {}
-        connection.execute(text(f"{verb} {table} t {change or f'WHERE {where}'}"), {**values, **moment})
+        more = {"now": now, "drawn": os.urandom(16).hex()}
+        said = {name: value for name, value in more.items() if change is not None and f":{name}" in change}
+        connection.execute(text(f"{verb} {table} t {change or f'WHERE {where}'}"), {**values, **said})
     return Affected(table, found.rows, found.sha256)
 
 

@@ -56,6 +56,11 @@ def imports(connection: Connection, *, limit: int) -> list[PhotoImportRow]:
     return [PhotoImportRow(*row) for row in rows]
 
 
+def forget_imports(connection: Connection, *, before: datetime) -> int:
+    """Delete what imports before a moment did; return how many."""
+    return connection.execute(text("DELETE FROM photo_imports WHERE taken_at < :before"), {"before": before}).rowcount
+
+
 def owner_of(connection: Connection, digest: bytes) -> str | None:
     """Return whom a picture enrolled, None if it did not yet; a reference that was withdrawn meanwhile changes nothing."""
     found: str | None = connection.execute(

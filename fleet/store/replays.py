@@ -20,7 +20,7 @@ class Answer:
 
 def find_answer(connection: Connection, partner_id: str, key: str, *, since: datetime) -> Answer | None:
     """Return the answer that was given under a key since a moment, and forget older ones of the partner."""
-    forget_answers(connection, partner_id, before=since)
+    forget_answers(connection, before=since, partner_id=partner_id)
     row = connection.execute(
         text(
             "SELECT digest, status, answer FROM partner_requests WHERE partner_id = :partner AND idempotency_key = :key"
@@ -30,12 +30,15 @@ def find_answer(connection: Connection, partner_id: str, key: str, *, since: dat
     return None if row is None else Answer(bytes(row.digest), row.status, row.answer)
 
 
-def forget_answers(connection: Connection, partner_id: str, *, before: datetime) -> None:
-    """Delete what a partner was answered before a moment."""
-    connection.execute(
-        text("DELETE FROM partner_requests WHERE partner_id = :partner AND answered_at < :before"),
+def forget_answers(connection: Connection, *, before: datetime, partner_id: str | None = None) -> int:
+    """Delete what a partner, or without one every partner, was answered before a moment; return how many answers."""
+    return connection.execute(
+        text(
+            "DELETE FROM partner_requests WHERE answered_at < :before"
+            " AND (CAST(:partner AS text) IS NULL OR partner_id = :partner)"
+        ),
         {"partner": partner_id, "before": before},
-    )
+    ).rowcount
 
 
 def save_answer(connection: Connection, partner_id: str, key: str, answer: Answer, *, now: datetime) -> None:

@@ -168,6 +168,86 @@ def test_nobody_who_passed_after_the_reported_death_and_no_unconfirmed_report_lo
     assert clean(office, timedelta(days=100)) == {}
 
 
+def test_feature_112_references_go_some_time_after_the_last_day_of_the_last_benefit(office: Any, who: str) -> None:
+    with office.database.begin() as connection:
+        connection.execute(
+            text("INSERT INTO benefits SELECT subject_id, 'allowance', region, category, started FROM benefits")
+        )
+        connection.execute(text("UPDATE benefits SET ended = '2026-10-01' WHERE scheme = 'allowance'"))
+    assert clean(office, timedelta(days=60)) == {}
+    with office.database.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO benefit_files VALUES (:who, 'pension', 'ended', 'ended', '2026-12-01', 's', 'sentence', 'end', 'b',"
+                " '2026-12-01', '2026-11-02', 3, '{}', 0, '{}', '{}', 0, '{}', 7)"
+            ),
+            {"who": who},
+        )
+    # Paid to the end of November; kept for 30 days after.
+    assert clean(office, datetime(2026, 12, 30, 9, tzinfo=office.now.tzinfo) - office.now) == {}
+    with office.database.begin() as connection:
+        connection.execute(text("UPDATE benefit_files SET state = 'paused', standing = 'paused'"))
+    assert clean(office, timedelta(days=60)) == {}
+    with office.database.begin() as connection:
+        connection.execute(text("UPDATE benefit_files SET state = 'ended', standing = 'ended'"))
+    assert clean(office, datetime(2026, 12, 31, 9, tzinfo=office.now.tzinfo) - office.now) == {"references_": 1}
+
+
+def test_who_passed_after_the_last_day_keeps_the_reference(
+    office: Any, terminal: Any, who: str, feature_report: Callable[[int], FeatureReport]
+) -> None:
+    reference = office.rows("SELECT reference_id FROM references_")[0].reference_id
+    compared = terminal.record().comparison.model_copy(
+        update={"reference_id": reference, "capture": CaptureKind.PHOTO_CONFIRMED}
+    )
+    office.send(terminal, terminal.next(subject_id=who, token=office.people[who], comparison=compared))
+    (passed,) = office.rows("SELECT pass_at FROM records WHERE pass_at IS NOT NULL")
+    day = passed.pass_at.astimezone(office.settings.zone()).date()
+    for last, found in ((day - timedelta(days=1), {}), (day, {"references_": 1})):
+        with office.database.begin() as connection:
+            connection.execute(text("UPDATE benefits SET ended = :last"), {"last": last})
+        assert clean(office, timedelta(days=60)) == found
+
+
+def test_feature_112_what_was_told_and_heard_goes_after_its_time(office: Any) -> None:
+    office.import_people(1)
+    (one,) = office.people
+    kept = {"feed_rows": 400, "webhook_messages": 30, "partner_requests": 1, "reminders": 1095, "photo_imports": 1095}
+    statements = {
+        "feeds": "INSERT INTO feeds VALUES ('f', '{}', '2026-10-01', NULL, :now)",
+        "feed_rows": "INSERT INTO feed_rows (row_key, feed, claim_token, subject_id, name_state, kind, since, detail, makes_event,"
+        " received_at) SELECT x, 'f', 'token', nullif(x, 'stranger'), 'none', 'travel', '2026-10-20', '{}', true, :now"
+        " FROM unnest(ARRAY['stranger', :one]) AS x",
+        "partners": "INSERT INTO partners VALUES ('p', 'sealed', 'agency', NULL, '{}', 60, '2099-01-01', :now)",
+        "partner_requests": "INSERT INTO partner_requests VALUES ('p', 'key', sha256(''), 200, '{}', :now)",
+        "webhooks": "INSERT INTO webhooks VALUES ('w', 'p', 'https://partner.example', '{}', 'sealed', :now)",
+        "webhook_messages": "INSERT INTO webhook_messages (message_id, webhook_id, event, payload, delivered_at)"
+        " VALUES ('told', 'w', 'status.changed', '{}', :now), ('waits', 'w', 'status.changed', '{}', NULL)",
+        "photo_imports": "INSERT INTO photo_imports VALUES ('i', NULL, 'none', :now, 'sealed', 1, 0, 0)",
+        "reminder_occasions": "INSERT INTO reminder_occasions VALUES (:one, 'appeal_answered', '2026-11-01', :now)",
+        "reminders": "INSERT INTO reminders (reminder_id, subject_id, kind, occasion, step, state, priority, not_before, planned_at,"
+        " settled_at, outcome) SELECT s || o, :one, 'due', o, s, CASE s WHEN 'call' THEN 'pending' ELSE 'delivered' END, 1, :now, :now,"
+        " CASE s WHEN 'call' THEN NULL ELSE :now END, CASE s WHEN 'call' THEN NULL ELSE 'reached' END"
+        " FROM unnest(ARRAY['message', 'call']) AS s, (SELECT DATE '2025-01-01' AS o UNION SELECT due FROM statuses) AS days",
+    }
+    with office.database.begin() as connection:
+        for statement in statements.values():
+            bound = text(statement)
+            values = {"now": office.now, "one": one}
+            connection.execute(bound, {name: values[name] for name in bound.compile().params})
+    for days in sorted(set(kept.values())):
+        term = timedelta(days=days)
+        assert clean(office, term) == {}
+        due = {table: 1 for table, term_days in kept.items() if term_days == days}
+        assert clean(office, term + timedelta(seconds=1)) == due
+    # What is still to be done, the present period, and who is known stay.
+    left = office.rows("SELECT step, occasion = (SELECT due FROM statuses) AS present FROM reminders ORDER BY 1, 2")
+    assert [tuple(row) for row in left] == [("call", False), ("call", True), ("message", True)]
+    assert office.rows("SELECT subject_id FROM feed_rows") == [(one,)]
+    assert office.rows("SELECT message_id FROM webhook_messages") == [("waits",)]
+    assert office.rows("SELECT 1 FROM reminder_occasions") == []
+
+
 def test_feature_112_expired_references_go(office: Any, feature_report: Callable[[int], FeatureReport]) -> None:
     office.import_people(1)
     give(office, next(iter(office.people)), feature_report(1), months=1)

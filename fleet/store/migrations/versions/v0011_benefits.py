@@ -10,9 +10,10 @@ branch_labels = None
 depends_on = None
 
 _UP = """
--- Never changed; they go only with the person they are about.
+-- Decisions about payments: never changed, never removed. Of somebody who is erased they stay, under an id that leads to nobody and
+-- without what was written; so the column is no foreign key.
 CREATE TABLE benefit_events (
-    subject_id text NOT NULL REFERENCES subjects ON DELETE CASCADE,
+    subject_id text NOT NULL,
     scheme text NOT NULL,
     number integer NOT NULL CHECK (number >= 1),
     kind text NOT NULL,
@@ -24,22 +25,18 @@ CREATE TABLE benefit_events (
 );
 CREATE FUNCTION refuse_benefit_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT 1 FROM subjects WHERE subject_id = OLD.subject_id) THEN
-        RETURN OLD;
+    IF TG_OP = 'UPDATE' AND NEW.subject_id <> OLD.subject_id AND NEW.text_sealed IS NULL
+        AND (NEW.scheme, NEW.number, NEW.kind, NEW.day, NEW.body, NEW.at)
+            IS NOT DISTINCT FROM (OLD.scheme, OLD.number, OLD.kind, OLD.day, OLD.body, OLD.at)
+        AND NOT EXISTS (SELECT 1 FROM subjects WHERE subject_id = NEW.subject_id) THEN
+        RETURN NEW;
     END IF;
     RAISE EXCEPTION 'benefit_events: events are never changed or removed';
-END $$;
-CREATE FUNCTION refuse_benefit_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF EXISTS (SELECT 1 FROM benefit_events) THEN
-        RAISE EXCEPTION 'benefit_events: events are never changed or removed';
-    END IF;
-    RETURN NULL;
 END $$;
 CREATE TRIGGER benefit_events_append_only BEFORE UPDATE OR DELETE ON benefit_events
     FOR EACH ROW EXECUTE FUNCTION refuse_benefit_change();
 CREATE TRIGGER benefit_events_kept BEFORE TRUNCATE ON benefit_events
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_benefit_truncate();
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_benefit_change();
 
 -- What follows from the events; a benefit to which nothing ever happened has no row and is paid.
 CREATE TABLE benefit_files (
@@ -85,7 +82,6 @@ CREATE UNIQUE INDEX i_am_here_open ON i_am_here (subject_id) WHERE resolved_at I
 _DOWN = """
 DROP TABLE i_am_here, benefit_files, benefit_events;
 DROP FUNCTION refuse_benefit_change();
-DROP FUNCTION refuse_benefit_truncate();
 """
 
 

@@ -10,11 +10,11 @@ branch_labels = None
 depends_on = None
 
 _UP = """
--- A projection of the events below: `lifecert-fleet cases rebuild` makes it again.
+-- A projection of the events below: `lifecert-fleet cases rebuild` makes it again. A case outlives the person: what was decided stays.
 CREATE TABLE cases (
     case_id text PRIMARY KEY,
     kind text NOT NULL,
-    subject_id text REFERENCES subjects ON DELETE CASCADE,
+    subject_id text REFERENCES subjects ON DELETE SET NULL,
     state text NOT NULL,
     opened_at timestamptz NOT NULL,
     asked_at timestamptz NOT NULL,
@@ -30,7 +30,7 @@ CREATE INDEX cases_by_subject ON cases (subject_id, asked_at);
 CREATE INDEX cases_not_over ON cases (due_on, case_id) WHERE state NOT IN ('passed', 'refused', 'closed');
 CREATE INDEX cases_by_record ON cases (record_id);
 
--- Append-only; an event goes only with its whole case, when a person is erased.
+-- Append-only; an event goes only with its whole case. Of a case that leads to nobody the person's id and the remark may go.
 CREATE TABLE case_events (
     case_id text NOT NULL REFERENCES cases ON DELETE CASCADE,
     number integer NOT NULL CHECK (number >= 1),
@@ -44,6 +44,10 @@ CREATE TABLE case_events (
     CHECK ((actor_hash IS NULL) = (actor_sealed IS NULL))
 );
 CREATE FUNCTION keep_case_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.note_sealed IS NULL AND NEW.data = OLD.data - 'subject_id'
+        AND (NEW.case_id, NEW.number, NEW.step, NEW.at, NEW.actor_hash, NEW.actor_sealed)
+            IS NOT DISTINCT FROM (OLD.case_id, OLD.number, OLD.step, OLD.at, OLD.actor_hash, OLD.actor_sealed)
+        AND EXISTS (SELECT 1 FROM cases WHERE case_id = OLD.case_id AND subject_id IS NULL) THEN RETURN NEW; END IF;
     IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT 1 FROM cases WHERE case_id = OLD.case_id) THEN RETURN OLD; END IF;
     RAISE EXCEPTION 'case_events: events are never changed, and removed only with their case';
 END $$;

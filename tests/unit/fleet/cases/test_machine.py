@@ -214,3 +214,11 @@ def test_no_sequence_of_events_decides_a_case_without_two_different_reviewers(
         if case.state in DECIDED:
             assert after.state in {case.state, State.CLOSED}, "a decision is final"
         case = after
+
+
+def test_a_case_of_somebody_who_was_erased_is_replayed_without_them() -> None:
+    opened = replace(opening(), subject_id=None)
+    assert case_of(opened, Event(Step.IDENTIFIED, AT, subject_id="s")).subject_id == "s"
+    assert case_of(opened, Event(Step.IDENTIFIED, AT)).subject_id is None
+    with pytest.raises(NotAllowed, match="known already"):
+        case_of(opening(), Event(Step.IDENTIFIED, AT, subject_id="t"))
