@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     Strict,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 from pydantic.annotated_handlers import GetJsonSchemaHandler
@@ -53,12 +54,12 @@ class Form(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
     def _no_null(cls, found: Any) -> Any:
-        empty = [name for name in cls.model_fields if isinstance(found, dict) and name in found and found[name] is None]
-        if empty:
-            raise ValueError(f"null is no value: leave {', '.join(empty)} out, or say what it is")
+        # Of the field, not of the whole form: else one null would hide whatever else is wrong.
+        if found is None:
+            raise ValueError("null is no value: leave it out, or say what it is")
         return found
 
     @classmethod

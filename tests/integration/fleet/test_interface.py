@@ -689,6 +689,15 @@ def test_a_body_that_cannot_be_used_gets_one_clear_answer(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_one_null_hides_nothing_else_that_is_wrong(client: httpx.Client) -> None:
+    posted = {**certification(), "comparison": None, "modality": "nose", "liveness": "yes", "certified_at": "today"}
+    answer = client.post("/api/v1/certifications", json=posted)
+    assert answer.status_code == 422
+    found = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
+    assert found.keys() == {"#/comparison", "#/modality", "#/liveness", "#/certified_at"}
+    assert found["#/comparison"] == "null is no value: leave it out, or say what it is"
+
+
 def raw(served: Served, key: str, head: str, body: bytes, *, stays: bool) -> bytes:
     """Send what no HTTP library would, and return what comes back."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
