@@ -13,7 +13,7 @@ from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, open
 from fleet.intake.area_tree import AreaTree
 from fleet.intake.key_lists import take_list
 from fleet.intake.people_table import read_people
-from fleet.intake.subjects import import_rows
+from fleet.intake.subjects import UNNAMED, import_people
 from fleet.store.areas import areas_of
 
 
@@ -25,7 +25,9 @@ def import_subjects(
     name: Annotated[
         str | None, typer.Option("--list", help="Keep it under this name: who was on it on its key date.")
     ] = None,
-    by: Annotated[str | None, typer.Option("--by", help="Your name, recorded as you give it; with --list.")] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Your name, recorded as you give it; with --list it must be given.")
+    ] = None,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -33,15 +35,15 @@ def import_subjects(
 
     Columns that may be missing: document_kind, document_issuer, phone, unit, managed_by, ended.
     """
-    if len({as_of is None, name is None, by is None}) > 1:
-        fail("--as-of, --list and --by go together", EXIT_USAGE)
+    if (as_of is None) != (name is None) or (name is not None and by is None):
+        fail("--as-of, --list and --by go together; --by may stand alone", EXIT_USAGE)
     with opened(config) as fleet:
         now, zone = fleet.clock(), fleet.settings.zone()
         with fleet.database.begin() as connection:
             tree = AreaTree(areas_of(connection))
         people = read_people(file, today=day_of(now, zone), areas=tree)
         if as_of is None or name is None or by is None:
-            done, kept = import_rows(fleet.database, fleet.keys, people.rows, now=now, zone=zone), None
+            kept, done = None, import_people(fleet.database, fleet.keys, people, by=by or UNNAMED, now=now, zone=zone)
         else:
             day = as_of.date()
             kept, done = take_list(fleet.database, fleet.keys, people, name=name, as_of=day, by=by, now=now, zone=zone)

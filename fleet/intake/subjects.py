@@ -9,9 +9,10 @@ from datetime import datetime, tzinfo
 
 from sqlalchemy import Connection
 
+from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.exchange.effects import meet
-from fleet.intake.people_table import OPTIONAL_FACTS, SubjectRow
+from fleet.intake.people_table import OPTIONAL_FACTS, PeopleList, SubjectRow
 from fleet.keys import FleetKeys
 from fleet.status.projection import project
 from fleet.store import duplicates, rosters, subjects
@@ -19,6 +20,9 @@ from fleet.store.database import Database
 from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
 from protocol.documents import birth_date, claim_token, sex
+
+UNNAMED = "command-line"
+"""Who did something, in the audit log, where a command was given without a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,36 @@ def import_rows(
     """
     with database.begin() as connection:
         return store_rows(connection, keys, rows, now=now, zone=zone)
+
+
+def import_people(
+    database: Database, keys: FleetKeys, people: PeopleList, *, by: str, now: datetime, zone: tzinfo
+) -> Imported:
+    """Import a file of people as `import_rows` does, and write into the audit log who did.
+
+    Raises:
+        Refused: if nothing is left of the name in `by`, or it is too long.
+        DatabaseUnavailable: nothing was stored.
+    """
+    with database.begin() as connection:
+        done = store_rows(connection, keys, people.rows, now=now, zone=zone)
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="subjects.imported",
+            object_kind="subjects",
+            object_id="all",
+            detail={
+                "rows": len(people.rows),
+                "new": done.new,
+                "changed": done.changed,
+                "sha256": people.sha256,
+                "encoding": people.encoding,
+            },
+            now=now,
+        )
+    return done
 
 
 def store_rows(

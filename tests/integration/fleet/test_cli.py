@@ -300,7 +300,14 @@ def test_bad_rows_are_all_reported_and_nothing_is_imported(office: Office) -> No
     assert [line.split(": ")[1] for line in found.stderr.strip().splitlines()] == ["line 3", "line 3"]
     (office.folder / "people.csv").write_text(HEADING + f"{number(1)},甲,east,pension,retired,2001-07-01\n")
     assert "1 new" in office.run("import-subjects", "people.csv").stderr
-    assert "1 unchanged" in office.run("import-subjects", "people.csv").stderr
+    assert "1 unchanged" in office.run("import-subjects", "people.csv", "--by", "clerk").stderr
+    # What was refused left no trace; each import that was done has its entry.
+    log = json.loads(office.done("audit", "list", "--json"))["entries"]
+    assert [(e["action"], e["detail"]["new"]) for e in sorted(log, key=lambda e: e["entry"])] == [
+        ("subjects.imported", 1),
+        ("subjects.imported", 0),
+    ]
+    assert len({e["actor_hash"] for e in log}) == 2
 
 
 def test_exit_status_says_what_kind_of_problem_it_is(office: Office) -> None:
