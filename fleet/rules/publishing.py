@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from protocol.shipped_packs import SHIPPED, shipped_text
 PACK_TYP = "lifecert-rule-pack"
 """`typ` in the signed header of a pack."""
 OBJECT = "rule_pack"
+_COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 TRIED = "rule_pack.what_if"
 """Action in the audit log: somebody saw what a pack would do to everybody."""
 
@@ -88,6 +90,10 @@ def read_draft(source: str, *, signed_by: PublicJwk | None = None) -> Draft:
     try:
         if signed_by is not None:
             raw = verify(raw.strip(), key_of=lambda _: signed_by, typ=PACK_TYP).payload
+        elif _is_signed(raw):
+            raise ImportRefused(
+                [f"{source}: a signed pack; say whose with --signed-by and the identity file of that fleet"]
+            )
         text = raw.decode("utf-8-sig")
         return Draft(parse_pack(text), text)
     except UnicodeDecodeError as error:
@@ -96,6 +102,11 @@ def read_draft(source: str, *, signed_by: PublicJwk | None = None) -> Draft:
         raise ImportRefused([f"{source}: {error}"]) from error
     except ProtocolError as error:
         raise ImportRefused([f"{source}: not signed by the key that was named: {error}"]) from error
+
+
+def _is_signed(raw: bytes) -> bool:
+    """Return whether this looks like a signed message: three parts of base64url, and nothing else."""
+    return _COMPACT_JWS.fullmatch(raw.strip()) is not None
 
 
 def check(connection: Connection, draft: Draft) -> None:

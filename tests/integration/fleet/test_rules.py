@@ -236,6 +236,9 @@ def test_a_pack_of_another_fleet_must_carry_its_signature(office: Any) -> None:
     assert read_draft(str(path), signed_by=office.keys.signing.public()).pack.pack_id == "HZ-2020"
     with pytest.raises(ImportRefused, match="not signed by the key"):
         read_draft(str(path), signed_by=PrivateKey.generate().public())
+    with pytest.raises(ImportRefused, match="a signed pack; say whose with --signed-by"):
+        read_draft(str(path))
+    path.write_text("pack_id = ")
     with pytest.raises(ImportRefused, match="not TOML"):
         read_draft(str(path))
     path.write_bytes(b"\xff\xfe")
