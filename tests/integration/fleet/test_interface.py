@@ -31,7 +31,8 @@ from fleet.store.partners import PartnerKind, Scope
 from fleet.store.subjects import Benefit, lock_subjects, save_benefit
 from protocol.documents import check_digit
 from protocol.envelope import sign
-from protocol.shipped_packs import shipped_pack, shipped_text
+from protocol.rules.pack import parse_pack
+from protocol.shipped_packs import shipped_text
 
 pytestmark = pytest.mark.integration
 
@@ -112,10 +113,15 @@ def certification(**changes: Any) -> dict[str, Any]:
     }
 
 
-def put_pack_in_force(office: Any, pack_id: str) -> None:
+def put_pack_in_force(office: Any, pack_id: str, *, without: str | None = None) -> None:
+    """Put a shipped pack in force, or one like it that does not take a kind of act."""
+    written = shipped_text(pack_id)
+    if without is not None:
+        written = written.replace(f', "{without}"', "", 1)
+    pack = parse_pack(written)
     with office.database.begin() as connection:
-        save_proposal(connection, shipped_pack(pack_id), shipped_text(pack_id), "0" * 64, now=office.now)
-        put_in_force(connection, pack_id, 1, b"signed", now=office.now)
+        save_proposal(connection, pack, written, "0" * 64, now=office.now)
+        put_in_force(connection, pack.pack_id, pack.version, b"signed", now=office.now)
 
 
 def give_benefit(office: Any, scheme: str, region: str, category: str, started: date, subject: int = 0) -> str:
@@ -379,7 +385,7 @@ def test_r8_13_a_pack_that_accepts_no_other_system_leaves_the_person_where_they_
     served: Served, client: httpx.Client
 ) -> None:
     office = served.office
-    put_pack_in_force(office, "LZ-2019")
+    put_pack_in_force(office, "LZ-2019", without="accepted")
     subject_id = next(iter(office.people))
     with office.database.begin() as connection:
         connection.exec_driver_sql("DELETE FROM benefits")

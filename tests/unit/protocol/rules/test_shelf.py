@@ -114,7 +114,11 @@ def test_two_packs_that_say_the_same_kind_of_thing_about_the_same_people_do_not_
         ('kind = "half_years"', 'kind = "weekly"', "cycle"),
         ('from_day = "12-21"', 'from_day = "13-21"', "stop.from_day"),
         ('from_day = "12-21"', "", "exactly one of from_day and months_after_due"),
-        ('counts = ["live", "enrolment", "special"]', 'counts = ["live", "silent"]', "silent if and only if"),
+        (
+            'counts = ["live", "enrolment", "special", "accepted"]',
+            'counts = ["live", "silent"]',
+            "silent if and only if",
+        ),
         (
             "valid_from = 2019-01-01",
             "valid_from = 2019-01-01\nvalid_until = 2018-12-31",

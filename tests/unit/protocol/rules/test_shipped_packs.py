@@ -221,7 +221,8 @@ def test_r4_12_r4_17_r4_25_a_session_at_a_bank_counts(pack_id: str, act: MakeAct
         ("GZ-2018", ActKind.ACCEPTED, True),  # R4-23
         ("GZ-2018", ActKind.SILENT, False),
         ("HZ-2020", ActKind.SILENT, True),  # R4-28
-        ("SJZ-2017", ActKind.ACCEPTED, False),
+        ("SJZ-2017", ActKind.ACCEPTED, True),  # R4-5
+        ("SJZ-2017", ActKind.SILENT, False),
     ],
 )
 def test_what_counts_as_certification_is_the_packs_word(
