@@ -103,10 +103,16 @@ def save_subject(connection: Connection, subject: StoredSubject, *, now: datetim
 
 
 def save_phone(connection: Connection, subject_id: str, phone_sealed: bytes) -> None:
-    """Store a subject's telephone number, encrypted as field `phone`."""
+    """Store a subject's new telephone number, encrypted as field `phone`; it takes the place of the one in contacts."""
     connection.execute(
         text("UPDATE subjects SET phone_sealed = :phone WHERE subject_id = :id"),
         {"id": subject_id, "phone": phone_sealed},
+    )
+    connection.execute(
+        text(
+            "UPDATE contacts SET address_sealed = NULL, doubtful_at = NULL WHERE subject_id = :id AND channel = 'sms'"
+        ),
+        {"id": subject_id},
     )
 
 

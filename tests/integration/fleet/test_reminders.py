@@ -32,6 +32,7 @@ from fleet.store import contacts
 from fleet.store.contacts import NewContact, contact_field
 from fleet.store.life_events import NewLifeEvent, add_life_events, withdraw_life_event
 from fleet.store.reminders import note_occasion, steps_proven
+from fleet.store.subjects import save_phone
 from protocol.outcomes import Outcome
 from protocol.rules.life import LifeEventKind
 
@@ -544,3 +545,15 @@ def test_the_outbox_goes_with_the_person(desk: Desk, office: Any) -> None:
         connection.execute(text("DELETE FROM subjects"))
     left = "SELECT (SELECT count(*) FROM reminders) + (SELECT count(*) FROM reminder_deliveries) + (SELECT count(*) FROM contacts)"
     assert office.rows(left) == [(0,)]
+
+
+def test_r8_14_a_number_that_was_put_right_is_the_one_that_is_called(office: Any) -> None:
+    office.import_people(1)
+    (subject_id,) = office.people
+    with office.database.begin() as connection:
+        old = NewContact(subject_id, "sms", b"old", is_opted_out=False)
+        contacts.save_contacts(connection, [old], source="import", now=office.now)
+        contacts.doubt(connection, subject_id, "sms", now=office.now)
+        save_phone(connection, subject_id, b"new")
+        way = contacts.contacts_of(connection, [subject_id])[subject_id]["sms"]
+    assert (way.address_sealed, way.is_doubtful, way.field_name) == (b"new", False, "phone")
