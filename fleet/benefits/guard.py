@@ -289,7 +289,10 @@ class StopGuard:
         """Return the act or the report by which a stop is undone on one person's word; None where two must answer for it."""
         if because is RestoreReason.CERTIFIED:
             if stop.reason is not StopReason.OVERDUE:
-                raise NotAllowed(f"the stop came of {stop.reason.value}: certifying alone does not undo it")
+                raise NotAllowed(
+                    f"the stop came of {stop.reason.value}: certifying alone does not undo it; decide the report (`benefits i-am-here`,"
+                    " `life withdraw` or `life over`), then restore because alive or loss_over"
+                )
             act = benefits.last_act(self._connection, file.subject_id, file.scheme)
             if act is None or benefits.is_stop_due(self._connection, file.subject_id, file.scheme, today=self._today):
                 raise NotAllowed("the person has not certified again, or not for every pack")

@@ -87,7 +87,10 @@ class ReportDesk:
             Refused: if the kind is none that ends or interrupts a benefit, or its days cannot be.
         """
         if report.kind not in ENDING | SUSPENDING:
-            raise Refused(f"kind {report.kind}: {', '.join(sorted(ENDING | SUSPENDING))} expected")
+            raise Refused(
+                f"kind {report.kind}: {', '.join(sorted(ENDING | SUSPENDING))} expected; whoever was found, released or registered"
+                " again ends the report there is (`lifecert-fleet life over`)"
+            )
         if report.since > self._today:
             raise Refused(f"since {report.since}: is still to come; look at the form again")
         if report.until is not None and (report.kind in ENDING or report.until <= report.since):

@@ -71,16 +71,18 @@ class MonthDay:
         return f"{self.month:02d}-{self.day:02d}"
 
 
+def _read(found: object) -> MonthDay:
+    if isinstance(found, MonthDay):
+        return found
+    return MonthDay.parse(found if isinstance(found, str) else "")
+
+
 def _schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
     text = core_schema.str_schema(pattern=_MONTH_DAY.pattern)
     return core_schema.json_or_python_schema(
         json_schema=core_schema.no_info_after_validator_function(MonthDay.parse, text),
-        python_schema=core_schema.union_schema(
-            [
-                core_schema.is_instance_schema(MonthDay),
-                core_schema.no_info_after_validator_function(MonthDay.parse, text),
-            ]
-        ),
+        # Not a union of schemas: one day that is wrong is one error.
+        python_schema=core_schema.no_info_plain_validator_function(_read),
         serialization=core_schema.plain_serializer_function_ser_schema(str),
     )
 

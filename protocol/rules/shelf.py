@@ -79,7 +79,8 @@ def problems_of(pack: RulePack, shelf: Shelf, above: Ancestors) -> list[str]:
             found.append(f"{name}: version {last.version} is in force; the next one is {last.version + 1}")
         elif pack.valid_from <= last.valid_from:
             found.append(
-                f"{name}: begins on {pack.valid_from}, version {last.version} only on {last.valid_from}: it would never hold"
+                f"{name}: begins on {pack.valid_from}, where version {last.version} begins on {last.valid_from}: it would never hold;"
+                " let it begin later"
             )
         elif last.valid_until is not None and pack.valid_from <= last.valid_until:
             found.append(

@@ -349,7 +349,7 @@ def test_r7_8_a_loss_for_a_time_is_a_pause_and_its_end_takes_it_back(desk: Desk)
     assert (file.state, file.stopped_from) == (BenefitState.PAUSED, date(2018, 5, 1))
     with pytest.raises(NotAllowed, match="still stands"):
         desk.restore(RestoreReason.LOSS_OVER)
-    with pytest.raises(NotAllowed, match="certifying alone"):
+    with pytest.raises(NotAllowed, match="certifying alone does not undo it; decide the report"):
         desk.restore(RestoreReason.CERTIFIED)
     with desk.office.database.begin() as connection:
         withdraw_life_event(connection, event_id, now=desk.office.now)

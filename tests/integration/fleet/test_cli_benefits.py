@@ -284,6 +284,7 @@ def test_r4_27_a_partners_report_takes_a_silent_act_back(program: Program, kind:
         ({"--reported-on": "2026-01-04"}, "go forward"),
         ({"--reported-on": "2999-01-04"}, "go forward"),
         ({"--kind": "hospital"}, "expected"),
+        ({"--kind": "release"}, "lifecert-fleet life over"),
         ({"--until": "2026-02-01"}, "a death has none"),
         ({"--kind": "missing", "--until": "2026-01-05"}, "after it began"),
     ],

@@ -70,7 +70,7 @@ def test_all_shipped_packs_fit_together() -> None:
     ("changes", "problem"),
     [
         ({"version": 1}, "version 1 is in force; the next one is 2"),
-        ({"version": 2, "valid_from": "2019-01-01"}, "it would never hold"),
+        ({"version": 2, "valid_from": "2019-01-01"}, "it would never hold; let it begin later"),
         ({"version": 2, "valid_from": "2022-06-01"}, "overlaps version 1, which holds until 2022-12-31"),
         ({"version": 2, "valid_from": "2023-02-01"}, "leaves a gap from 2023-01-01 to 2023-01-31"),
         ({"version": 2, "valid_from": "2023-01-01", "region": "62"}, "give it another id"),
@@ -140,6 +140,16 @@ def test_all_wrong_keys_are_named_at_once() -> None:
     written = shipped_text("LZ-2019").replace("version = 1", "version = 0").replace("gap_months = 3", "gap_months = 9")
     with pytest.raises(Malformed, match=r"version.*gap_months"):
         parse_pack(written)
+
+
+@pytest.mark.parametrize("written", ['"13-41"', '"02-30"', "3", "2026-12-21"])
+def test_a_day_of_the_year_that_is_none_is_one_problem_in_words(written: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        parse_pack(shipped_text("LZ-2019").replace('"12-21"', written))
+    assert str(refused.value) in {
+        "rule pack: stop.from_day: a day of the year like 12-20 expected",
+        "rule pack: stop.from_day: month 2 has no day 30",
+    }
 
 
 def test_what_is_no_toml_or_too_long_is_refused() -> None:
