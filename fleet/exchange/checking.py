@@ -90,13 +90,13 @@ def folded_name(name: str) -> str:
 
 
 def _swapped(given: Sequence[Given]) -> str | None:
-    """Say once that columns are swapped, where most rows have a day for a number and a number for a day."""
+    """Say once, of the first row, that columns are swapped, where most rows have a day for a number and a number for a day."""
     wrong = sum(day_in(each.row.document_number) is not None and _looks_like_number(each.row.since) for each in given)
     if given and wrong >= _FEWEST_SWAPPED * len(given):
-        return "the columns document_number and since are swapped: give each its own heading"
+        return f"{given[0].where}: the columns document_number and since are swapped: give each its own heading"
     named = sum(_looks_like_number(each.row.name) for each in given)
     if given and named >= _FEWEST_SWAPPED * len(given):
-        return "the columns document_number and name are swapped: give each its own heading"
+        return f"{given[0].where}: the columns document_number and name are swapped: give each its own heading"
     return None
 
 

@@ -123,9 +123,13 @@ def test_every_fault_of_every_row_is_in_one_report() -> None:
 
 def test_swapped_columns_are_said_once() -> None:
     rows = [{"document_number": "2026-10-03", "since": number(serial)} for serial in range(1, 4)]
-    assert problems("deaths", *rows) == ["the columns document_number and since are swapped: give each its own heading"]
+    assert problems("deaths", *rows) == [
+        "line 2: the columns document_number and since are swapped: give each its own heading"
+    ]
     named = [{"document_number": "张三", "name": number(serial)} for serial in range(1, 4)]
-    assert problems("deaths", *named) == ["the columns document_number and name are swapped: give each its own heading"]
+    assert problems("deaths", *named) == [
+        "line 2: the columns document_number and name are swapped: give each its own heading"
+    ]
 
 
 def test_a_date_where_a_number_belongs_is_a_hint_at_swapped_columns() -> None:
