@@ -65,8 +65,10 @@ def note(
 
     Raises:
         Refused: if nothing is left of the actor's name, or it is too long.
+        TypeError: for a detail with a number that is no integer: the database may write it in another way, and the digest would not hold.
     """
     who = cleaned(actor)
+    _refuse_fractions(detail or {})
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     last = connection.execute(text("SELECT entry, sha256 FROM audit_log ORDER BY entry DESC LIMIT 1")).one_or_none()
     number, previous = (1, START) if last is None else (last.entry + 1, last.sha256)
@@ -170,6 +172,17 @@ def verify_lines(lines: Iterable[str]) -> tuple[int, str]:
             raise CheckFailed(f"line {number}: was changed after it was written")
         previous = digest
     return number, previous
+
+
+def _refuse_fractions(found: object) -> None:
+    if isinstance(found, float):
+        raise TypeError("audit detail: integers, texts, lists and tables expected")
+    if isinstance(found, Mapping):
+        for value in found.values():
+            _refuse_fractions(value)
+    elif isinstance(found, list | tuple):
+        for value in found:
+            _refuse_fractions(value)
 
 
 def _digest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
 from fleet.errors import CheckFailed, ImportRefused, NotFound, Refused
+from fleet.exchange.effects import settle_all
 from fleet.rules import publishing
 from fleet.status.projection import reproject_outdated
 from fleet.status.what_if import WhatIf, what_if
@@ -93,7 +95,9 @@ def approve_pack(
         done = publishing.approve(fleet.database, fleet.keys, name, by=by, reason=reason, now=now)
         projected = 0
         if done.in_force:
-            projected = reproject_outdated(fleet.database, zone=fleet.settings.zone(), clock=fleet.clock)
+            zone = fleet.settings.zone()
+            settling = partial(settle_all, fleet.database, zone=zone, now=now)
+            projected = reproject_outdated(fleet.database, zone=zone, clock=fleet.clock, then=settling)
         if as_json:
             print_json(
                 {"name": done.name, "approvals": done.approvals, "in_force": done.in_force, "statuses": projected}

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from fleet.exchange.losses import Reported, Span, spans
 from protocol.rules.acts import Act, ActKind
-from protocol.rules.life import ENDING, SIGNS_OF_LIFE, LifeEventKind
+from protocol.rules.life import ENDING, SIGNS_OF_LIFE, SUSPENDING, LifeEventKind
 
 
 class ContradictionKind(StrEnum):
@@ -32,6 +32,9 @@ class ContradictionKind(StrEnum):
     """A row has another name than the person of its document number; it has no effect until somebody decides."""
 
 
+_LOSSES = ENDING | SUSPENDING
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """One of the two."""
@@ -42,8 +45,8 @@ class Side:
     """What it says: a kind of event or of act."""
     day: date | None
     source: str
-    is_ending: bool = False
-    """Whether it reports a death: two persons withdraw it."""
+    is_loss: bool = False
+    """Whether it reports a loss: two persons withdraw it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +157,4 @@ def _with_act(subject_id: str, kind: ContradictionKind, report: Reported, act: A
 def side_of(report: Reported) -> Side:
     """Return a report as one side of a contradiction."""
     event = report.event
-    return Side(f"event:{report.event_id}", event.kind.value, event.since, report.source, event.kind in ENDING)
+    return Side(f"event:{report.event_id}", event.kind.value, event.since, report.source, event.kind in _LOSSES)

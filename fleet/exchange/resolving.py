@@ -72,7 +72,7 @@ def resolve(
     now: datetime,
     zone: tzinfo,
 ) -> Resolution:
-    """Take a person's decision: one side is withdrawn, or both are kept. Whatever withdraws a death waits for a second person.
+    """Take a person's decision: one side is withdrawn, or both are kept. Whatever withdraws a loss waits for a second person.
 
     Raises:
         NotFound: if no open contradiction has this id.
@@ -93,7 +93,7 @@ def resolve(
         count = approve(
             connection, keys.cipher, _OBJECT, f"{contradiction_id}:{keep}", name=name, reason=reason, now=now
         )
-        is_done = loser is None or not loser.is_ending or count >= NEEDED
+        is_done = loser is None or not loser.is_loss or count >= NEEDED
         if is_done:
             if loser is not None:
                 _withdraw(connection, keys, loser, zone=zone, now=now)

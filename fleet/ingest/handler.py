@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
@@ -264,14 +265,9 @@ class Handler:
         for timer in self._timers:
             if done := timer():
                 logger.info("done today %s", " ".join(f"{table}={rows}" for table, rows in done.items()))
-        if projected := reproject_outdated(self._database, zone=self._zone, clock=self._clock):
-            settled = settle_all(self._database, zone=self._zone, now=now)
-            logger.info(
-                "other rule packs hold today projected=%d silent_acts=%d withdrawn=%d",
-                projected,
-                settled.certified,
-                settled.withdrawn,
-            )
+        settling = partial(settle_all, self._database, zone=self._zone, now=now)
+        if projected := reproject_outdated(self._database, zone=self._zone, clock=self._clock, then=settling):
+            logger.info("other rule packs hold today projected=%d", projected)
 
     def attestations_from(self) -> date:
         """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""

@@ -48,7 +48,7 @@ def take_list(
 ) -> tuple[str, Imported]:
     """Import a list and keep who was on it, in one transaction; return its id and what the import did.
 
-    The same file again is the same list.
+    The same file again is the same list. A list that is older than another one here says who was on it, and changes nobody who is known.
 
     Raises:
         Refused: if the key date is still to come, or a list of this name and day is here with other content.
@@ -58,7 +58,8 @@ def take_list(
     if as_of > day_of(now, zone):
         raise Refused(f"--as-of {as_of}: a day to come; a list says who was on it on a day that is over")
     with database.begin() as connection:
-        done = store_rows(connection, keys, people.rows, now=now, zone=zone)
+        is_older = any(found.as_of > as_of for found in key_lists.lists(connection))
+        done = store_rows(connection, keys, people.rows, now=now, zone=zone, only_new=is_older)
         known = key_lists.find_named(connection, called, as_of)
         if known is not None:
             if known.sha256 != people.sha256:

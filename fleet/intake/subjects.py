@@ -79,16 +79,31 @@ def import_people(
 
 
 def store_rows(
-    connection: Connection, keys: FleetKeys, rows: Sequence[SubjectRow], *, now: datetime, zone: tzinfo
+    connection: Connection,
+    keys: FleetKeys,
+    rows: Sequence[SubjectRow],
+    *,
+    now: datetime,
+    zone: tzinfo,
+    only_new: bool = False,
 ) -> Imported:
-    """Store rows in a transaction that does more with them; locks terminals, then subjects."""
+    """Store rows in a transaction that does more with them; locks terminals, then subjects.
+
+    Args:
+        connection: where.
+        keys: the fleet's.
+        rows: the list.
+        now: when.
+        zone: where a day ends.
+        only_new: leave whoever is known as they are: the list is older than what is known of them.
+    """
     # Terminals before subjects, the order in which ingest locks them.
     find_terminals(connection, lock=True)
     saving = _Saving(connection, keys, rows, now)
     counts = {"new": 0, "changed": 0, "unchanged": 0}
     ids: list[str] = []
     for row, token in zip(rows, saving.tokens, strict=True):
-        what, subject_id = saving.save(row, token)
+        what, subject_id = saving.save(row, token, only_new=only_new)
         counts[what] += 1
         ids.append(subject_id)
     rosters.refresh(connection)
@@ -110,9 +125,11 @@ class _Saving:
         self._benefits = subjects.benefits_of(connection, ids)
         self._phones = subjects.phones_of(connection, ids)
 
-    def save(self, row: SubjectRow, token: str) -> tuple[str, str]:
+    def save(self, row: SubjectRow, token: str, *, only_new: bool) -> tuple[str, str]:
         """Store one row; return what became of it and its subject's id."""
         known = self._known.get(token)
+        if known is not None and only_new:
+            return "unchanged", known.subject_id
         subject, is_same_person = self._person(row, token, known)
         self._known[token] = subject
         has_new_phone = self._phone(row, subject.subject_id)

@@ -165,8 +165,16 @@ def rebuild(database: Database, *, judging: Judging, zone: tzinfo, clock: Clock)
     return total
 
 
-def reproject_outdated(database: Database, *, zone: tzinfo, clock: Clock) -> int:
+def reproject_outdated(
+    database: Database, *, zone: tzinfo, clock: Clock, then: Callable[[], object] = lambda: None
+) -> int:
     """Project whoever is still held to a version of a pack that has begun or ended meanwhile; return how many statuses that made.
+
+    Args:
+        database: the fleet's.
+        zone: where a day ends.
+        clock: says which day it is.
+        then: what else follows from other packs; a program that is killed before it is done begins again.
 
     Raises:
         DatabaseUnavailable: as any transaction.
@@ -181,6 +189,7 @@ def reproject_outdated(database: Database, *, zone: tzinfo, clock: Clock) -> int
     for chunk in subject_chunks(database):
         with database.begin() as connection:
             total += project(connection, chunk, zone=zone, today=today)
+    then()
     with database.begin() as connection:
         connection.execute(
             text(

@@ -75,7 +75,7 @@ def problems_of(pack: RulePack, shelf: Shelf, above: Ancestors) -> list[str]:
     own = sorted((p for p in shelf.packs if p.pack_id == pack.pack_id), key=lambda p: p.version)
     if own:
         last = own[-1]
-        if pack.version <= last.version:
+        if pack.version != last.version + 1:
             found.append(f"{name}: version {last.version} is in force; the next one is {last.version + 1}")
         elif pack.valid_from <= last.valid_from:
             found.append(

@@ -300,6 +300,21 @@ def test_the_audit_log_cannot_be_changed_and_shows_it_when_it_was(office: Any) -
             verify_lines(broken)
 
 
+def test_a_detail_that_the_database_could_write_in_another_way_is_no_detail(office: Any) -> None:
+    with pytest.raises(TypeError, match="integers"), office.database.begin() as connection:
+        note(
+            connection,
+            office.keys.cipher,
+            actor="甲",
+            action="test.done",
+            object_kind="test",
+            object_id="1",
+            detail={"of": [{"share": 0.5}]},
+            now=office.now,
+        )
+    assert office.rows("SELECT count(*) FROM audit_log")[0][0] == 0
+
+
 @pytest.fixture
 def run(make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
     folder = make_data_dir()

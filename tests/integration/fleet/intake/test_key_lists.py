@@ -132,3 +132,11 @@ def test_r3_11_the_database_knows_two_ways_of_management(office: Any) -> None:
     office.import_people(1)
     with pytest.raises(SQLAlchemyError, match="managed_by"), office.database.begin() as connection:
         connection.exec_driver_sql("UPDATE benefits SET managed_by = 'nobody'")
+
+
+def test_an_older_list_sets_nobody_back(office: Any, take: Any) -> None:
+    take("June 2020", row(1, "退职"), as_of=date(2020, 6, 30))
+    take("June 2017", row(1, "退休"), row(2), as_of=END_OF_JUNE)
+    found = office.rows("SELECT category FROM benefits ORDER BY category")
+    assert sorted(each.category for each in found) == ["退休", "退职"], "the newer word stays; who is new is taken in"
+    assert office.rows("SELECT count(*) FROM list_members")[0][0] == 3

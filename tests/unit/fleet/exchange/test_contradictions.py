@@ -38,7 +38,7 @@ def test_r8_7_two_days_of_death_are_shown_with_both_sides() -> None:
         ("feed:deaths", DAY),
         ("family", DAY + timedelta(days=2)),
     }
-    assert found.first.is_ending
+    assert found.first.is_loss
     assert found.since == DAY + timedelta(days=40), "from when on both were known"
 
 

@@ -70,6 +70,7 @@ def test_all_shipped_packs_fit_together() -> None:
     ("changes", "problem"),
     [
         ({"version": 1}, "version 1 is in force; the next one is 2"),
+        ({"version": 3, "valid_from": "2023-01-01"}, "the next one is 2"),
         ({"version": 2, "valid_from": "2019-01-01"}, "it would never hold; let it begin later"),
         ({"version": 2, "valid_from": "2022-06-01"}, "overlaps version 1, which holds until 2022-12-31"),
         ({"version": 2, "valid_from": "2023-02-01"}, "leaves a gap from 2023-01-01 to 2023-01-31"),
