@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import combinations
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -241,16 +242,20 @@ def _tokens(connection: Connection, cipher: FieldCipher, key: bytes) -> Iterator
 
 
 def _candidates(group: Iterable[_Namesake]) -> Iterator[NewHit]:
-    ordered = sorted(group, key=lambda each: each.subject_id)
-    for place, one in enumerate(ordered):
-        for other in ordered[place + 1 :]:
-            why = None
-            if one.born is not None and one.born == other.born:
-                why = "name and date of birth"
-            elif None in (one.born, other.born) and one.kind != other.kind and one.area == other.area:
-                why = "name and area"
-            if why is not None:
-                yield NewHit("same_person", (one.subject_id, other.subject_id), what=why)
+    """Give the pairs of one name that may be one person; thousands share a name, few of them a day of birth or an area."""
+    by_birth: dict[date, list[_Namesake]] = {}
+    by_area: dict[str, list[_Namesake]] = {}
+    for each in sorted(group, key=lambda each: each.subject_id):
+        if each.born is not None:
+            by_birth.setdefault(each.born, []).append(each)
+        by_area.setdefault(each.area, []).append(each)
+    for born in by_birth.values():
+        for one, other in combinations(born, 2):
+            yield NewHit("same_person", (one.subject_id, other.subject_id), what="name and date of birth")
+    for neighbours in by_area.values():
+        for one, other in combinations(neighbours, 2):
+            if None in (one.born, other.born) and one.kind != other.kind:
+                yield NewHit("same_person", (one.subject_id, other.subject_id), what="name and area")
 
 
 def _problems(row: TableRow) -> Iterator[str]:

@@ -94,6 +94,8 @@ CREATE TABLE obligations (
     PRIMARY KEY (subject_id, scheme, pack_id)
 );
 
+CREATE INDEX obligations_by_stop ON obligations (stop_from);
+
 -- Which packs held when everybody was projected last; others that hold today are a reason to do it again.
 CREATE TABLE projected_with (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
