@@ -146,6 +146,9 @@ def _snapshot(fleet: Fleet, now: datetime) -> dict[str, int]:
 def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:
     """Propose the stops that are due; people decide."""
     judging = after_reports(fleet, now)
+    # What a program that was killed between a report and what follows from it left undone, of unconfirmed reports as well.
+    since = now - timedelta(days=2)
+    look_at_reports(fleet.database, since=since, judging=judging, now=now, zone=fleet.settings.zone())
     done = propose_due_stops(fleet.database, fleet.keys.cipher, judging=judging, now=now, zone=fleet.settings.zone())
     steps = prove_steps(fleet.database, fleet.keys.cipher, now=now, zone=fleet.settings.zone())
     return {

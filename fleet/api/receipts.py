@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import tzinfo
@@ -14,6 +15,9 @@ from fleet.errors import DatabaseUnavailable, Refused
 from fleet.reminders.receipts import MAX_BYTES, Callback, apply_receipts, parse_callback
 from fleet.reminders.webhook import SIGNATURE, TIMESTAMP, verify_callback
 from fleet.store.database import Database
+
+_BODY_WAIT_S = 10.0
+"""As for partners: a gateway that sends half a body holds nothing up."""
 
 
 def receipts_router(database: Database, keys: Mapping[str, bytes], *, zone: tzinfo, clock: Clock) -> APIRouter:
@@ -53,9 +57,13 @@ def receipts_router(database: Database, keys: Mapping[str, bytes], *, zone: tzin
 
 
 async def _read(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise HTTPException(413, f"at most {MAX_BYTES} bytes are taken")
-    return body
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_WAIT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise HTTPException(413, f"at most {MAX_BYTES} bytes are taken")
+    except TimeoutError as error:
+        raise HTTPException(408, f"the body did not arrive within {_BODY_WAIT_S:g} s") from error
+    return bytes(body)
