@@ -15,9 +15,10 @@ from rich.markup import escape
 
 from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
 from fleet.errors import Refused
+from fleet.intake.handed_in import Body, Evidence, HandedIn
 from fleet.intake.key_lists import compare_lists
 from fleet.intake.outgoing_lists import Format, make_list
-from fleet.intake.unit_lists import Body, Evidence, HandedIn, ListLine, approve_list, take_in
+from fleet.intake.unit_lists import TO_REPORT, ListLine, approve_list, counted, look, take_in
 from fleet.store import approvals, key_lists, unit_lists
 from protocol.documents import parse_document
 
@@ -73,8 +74,12 @@ def compare(
 
 @app.command("take-in")
 def take_in_list(
-    file: Annotated[Path, typer.Argument(help="CSV or XLSX: document_number, name; document_kind, document_issuer.")],
-    unit: Annotated[str, typer.Option("--unit", help="Who hands it in, as benefits name the unit.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV or XLSX: document_number, name; document_kind, document_issuer, verified.")
+    ],
+    unit: Annotated[
+        str, typer.Option("--unit", help="Who hands it in, as benefits name the unit; of a village its area.")
+    ],
     handler: Annotated[str, typer.Option("--handler", help="Name of the unit's handler.")],
     handler_document: Annotated[
         str, typer.Option("--handler-document", help="The handler's document number; - reads it from input.")
@@ -95,7 +100,10 @@ def take_in_list(
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Take in a list of verified persons; it certifies them once two persons have approved it. All or nothing."""
+    """Take in a list of verified persons; it certifies them once two persons have approved it. All or nothing.
+
+    A column `verified` (核验结果) says what was found of each person: only who was verified is certified. Without the column everybody is.
+    """
     written = sys.stdin.readline().strip() if handler_document == "-" else handler_document
     with opened(config) as fleet:
         papers = HandedIn(
@@ -114,6 +122,15 @@ def take_in_list(
     _report(list_id, 0, lines, as_json=as_json)
 
 
+@app.command("look")
+def look_at_list(list_id: ListId, by: By, config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """Show who is on a list that was handed in, with names and results, before you approve it; the look is recorded."""
+    with opened(config) as fleet:
+        now, zone = fleet.clock(), fleet.settings.zone()
+        place, lines = look(fleet.database, fleet.keys, list_id, by=by, now=now, zone=zone)
+    _report(list_id, place, lines, as_json=as_json, has_names=True)
+
+
 @app.command("approve")
 def approve(
     list_id: ListId,
@@ -126,7 +143,7 @@ def approve(
     with opened(config) as fleet:
         now, zone = fleet.clock(), fleet.settings.zone()
         place, lines = approve_list(fleet.database, fleet.keys, list_id, by=by, reason=reason, now=now, zone=zone)
-    _report(list_id, place, lines, as_json=as_json)
+    _report(list_id, place, lines, as_json=as_json, has_names=True)
 
 
 @app.command("handed-in")
@@ -198,16 +215,26 @@ def _write(path: Path, content: bytes) -> None:
         raise Refused(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _report(list_id: str, place: int, lines: list[ListLine], *, as_json: bool) -> None:
-    rows = [{"line": one.line, "subject_id": one.subject_id, "result": one.result.value} for one in lines]
+def _report(list_id: str, place: int, lines: list[ListLine], *, as_json: bool, has_names: bool = False) -> None:
+    rows = [
+        {"line": one.line, "subject_id": one.subject_id}
+        | ({"name": one.name} if has_names else {})
+        | {"result": one.result.value}
+        for one in lines
+    ]
+    counts = counted(lines)
     if as_json:
-        print_json({"list_id": list_id, "approvals": place, "persons": rows})
+        print_json({"list_id": list_id, "approvals": place, "counts": counts, "persons": rows})
         return
     _print("persons", rows, as_json=False)
     waits = (
         "" if place == approvals.NEEDED else "; it waits for approval by two persons (`lifecert-fleet lists approve`)"
     )
     say(f"list {list_id}: {len(rows)} persons, {place} of {approvals.NEEDED} approvals{waits}")
+    say(", ".join(f"{many} {result}" for result, many in counts.items()))
+    for line in lines:
+        if line.result in TO_REPORT:
+            say(f"line {line.line}: {line.result}: report it with `lifecert-fleet life report {line.subject_id}`")
 
 
 def _print(name: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:

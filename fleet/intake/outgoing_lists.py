@@ -5,12 +5,10 @@ A table has whole numbers, because whoever fills it in hands it in again; paper 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
-from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment
@@ -21,6 +19,7 @@ from fleet.clock import day_of
 from fleet.errors import NotFound
 from fleet.intake.area_tree import SEPARATOR, AreaTree
 from fleet.intake.held_packs import advised, held_packs
+from fleet.intake.list_results import list_texts
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.store import unit_lists
 from fleet.store.areas import areas_of, codes_below
@@ -71,12 +70,6 @@ class OutgoingList:
 
     content: bytes
     persons: int
-
-
-@cache
-def list_texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """Return all texts: group -> id -> language -> text."""
-    return dict(tomllib.loads(files("fleet.intake").joinpath("list_texts.toml").read_text(encoding="utf-8")))
 
 
 def make_list(

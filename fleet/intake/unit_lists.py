@@ -1,14 +1,15 @@
 """Lists of verified persons that units and villages hand in (R4-6, R4-20, R4-21, R6-6).
 
 A list is one person's word until two at the agency have approved it. Then it is a special certification by the channel `unit` for everybody
-on it whose rule packs take that; for the others it changes nothing, and the report says so.
+whom it calls verified and whose rule packs take that; for the others it changes nothing, and the report says so. A list with a column for
+results says of each person what was found; one without is a list of verified persons and nobody else (R4-20).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
 from pathlib import Path
@@ -19,40 +20,27 @@ from fleet.audit.log import note
 from fleet.benefits.acts import take_acts
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
-from fleet.intake.categories import takes_certificate
+from fleet.intake.handed_in import COLUMNS, HandedIn, members_in, paper_problems
 from fleet.intake.held_packs import held_packs
-from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
-from fleet.keys import FleetKeys
-from fleet.store import approvals, subjects, unit_lists
+from fleet.intake.list_results import ListResult
+from fleet.keys import FieldCipher, FleetKeys
+from fleet.store import approvals, unit_lists
 from fleet.store.acts import NewAct
 from fleet.store.database import Database
+from fleet.store.life_events import life_events_of
 from fleet.store.names import cleaned
-from fleet.store.subjects import Benefit
-from fleet.store.unit_lists import UnitList
-from fleet.tables.reading import Table, read_table, refuse
-from protocol.documents import IdentityDocument, claim_token
+from fleet.store.unit_lists import Member, UnitList
+from fleet.tables.reading import read_table, refuse
+from protocol.documents import claim_token
 from protocol.rules.acts import ActKind, Channel
+from protocol.rules.life import ENDING, LifeEventKind
 from protocol.rules.pack import RulePack
 
 OBJECT_KIND = "unit_list"
+_GONE = ENDING | {LifeEventKind.MISSING}
+"""Reports that no list overrules: whoever is said to be dead or missing shows up in person, or the report is taken back (R7-7, R7-8)."""
 _NOON = time(12)
 """Of the day on which persons were verified: no zone makes it another day."""
-
-
-class Body(StrEnum):
-    """Who hands a list in."""
-
-    UNIT = "unit"
-    VILLAGE = "village"
-
-
-class Evidence(StrEnum):
-    """What comes with it."""
-
-    LIST = "list"
-    """Copies of the household registers, marked 与原件相符 (R4-20)."""
-    CERTIFICATE = "certificate"
-    """A certificate of the unit alone, for injured people and dependants (R4-21)."""
 
 
 class RowResult(StrEnum):
@@ -63,25 +51,20 @@ class RowResult(StrEnum):
     CERTIFIED = "certified"
     NOT_TAKEN = "not_taken"
     """None of the person's rule packs takes a unit's list."""
+    REPORTED = "reported"
+    """A report that stands says the person is dead or missing."""
+    NOT_SEEN = "not_seen"
+    DEAD = "dead"
+    """As the list says; it is no report yet."""
+    MISSING = "missing"
+    """As the list says; it is no report yet."""
+    NOT_PASSED = "not_passed"
+    EMPTY = "empty"
+    """The list has a column for results, and nothing stands there."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandedIn:
-    """What a unit handed in beside the names."""
-
-    body: Body
-    unit: str
-    evidence: Evidence
-    is_sealed: bool
-    matches_originals: bool
-    register_copies: int
-    verified_on: date
-    handler: str
-    """Name of the unit's handler."""
-    handler_document: IdentityDocument
-
-    def __repr__(self) -> str:
-        return f"HandedIn({self.body}, {self.evidence})"
+TO_REPORT = frozenset({RowResult.DEAD, RowResult.MISSING})
+"""Such a mark is no report yet: somebody at the agency makes one of it, with day and source (R7-7, R7-8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +74,11 @@ class ListLine:
     line: int
     subject_id: str
     result: RowResult
+    name: str
+    """The person's, for whoever approves."""
 
-
-def paper_problems(papers: HandedIn, persons: int, today: date) -> list[str]:
-    """Return what is wrong with what came beside the names. Pure.
-
-    Args:
-        papers: what was handed in.
-        persons: how many are on the list.
-        today: no list says who was verified later.
-    """
-    found = []
-    if not papers.is_sealed:
-        found.append("the list has no seal of the unit; send it back to be sealed")
-    if papers.verified_on > today:
-        found.append("verified on a day to come")
-    if papers.evidence is Evidence.LIST:
-        if not papers.matches_originals:
-            found.append("the copies are not marked 与原件相符 (same as the originals)")
-        if papers.register_copies < persons:
-            found.append(f"{papers.register_copies} copies of household registers for {persons} persons")
-    return found
+    def __repr__(self) -> str:
+        return f"ListLine(line={self.line}, result={self.result})"
 
 
 def take_in(
@@ -122,7 +89,7 @@ def take_in(
     Args:
         database: where.
         keys: the fleet's.
-        path: CSV or XLSX with document number and name, and where needed kind and issuer.
+        path: CSV or XLSX with document number and name, where needed kind and issuer, and what was found of each person.
         papers: what came with it.
         by: who takes it in.
         now: the time.
@@ -132,21 +99,27 @@ def take_in(
         ImportRefused: with every problem of papers and rows; nothing was stored.
         Refused: if this very file was taken in before, or a name cannot be taken.
     """
-    table = read_table(path, IDENTITY_COLUMNS)
+    table = read_table(path, COLUMNS)
     today = day_of(now, zone)
     unit, list_id = cleaned(papers.unit), os.urandom(8).hex()
     with database.begin() as connection:
         known = unit_lists.find_by_digest(connection, table.sha256)
         if known is not None:
             raise Refused(f"{path}: was taken in before, as list {known.list_id}")
-        problems = paper_problems(papers, len(table.rows), today)
-        members = _members(connection, keys, table, papers, unit, problems)
+        problems: list[str] = []
+        members = members_in(connection, keys, table, papers, problems)
+        problems += paper_problems(papers, sum(member.result == ListResult.VERIFIED for member in members), today)
         if problems:
             refuse(path, problems)
         found = _stored(keys, papers, table.sha256, list_id, unit=unit, by=by, now=now)
         unit_lists.add_unit_list(connection, found, members)
-        lines = _lines(connection, members, RowResult.PENDING, today)
-        detail = {"body": papers.body.value, "evidence": papers.evidence.value, "persons": len(members)}
+        lines = _lines(connection, keys.cipher, members, RowResult.PENDING, today)
+        detail = {
+            "body": papers.body.value,
+            "evidence": papers.evidence.value,
+            "persons": len(members),
+            **counted(lines),
+        }
         _note(connection, keys, by, "unit_list.taken", list_id, detail, now)
     return list_id, lines
 
@@ -154,7 +127,7 @@ def take_in(
 def approve_list(
     database: Database, keys: FleetKeys, list_id: str, *, by: str, reason: str, now: datetime, zone: tzinfo
 ) -> tuple[int, list[ListLine]]:
-    """Write one approval down; the second one certifies. Return how many there are, and what became of each person.
+    """Write one approval down; the second one certifies. Return how many there are, and what became of each person, by name.
 
     Raises:
         NotFound: if there is no such list.
@@ -162,13 +135,12 @@ def approve_list(
     """
     today = day_of(now, zone)
     with database.begin() as connection:
-        found = unit_lists.find_unit_list(connection, list_id, lock=True)
-        if found is None:
-            raise NotFound(f"list {list_id}: none of this id was handed in (`lifecert-fleet lists handed-in`)")
+        found = _found(connection, list_id)
         place = approvals.approve(connection, keys.cipher, OBJECT_KIND, list_id, name=by, reason=reason, now=now)
         members = unit_lists.members_of(connection, list_id)
         is_decided = place == approvals.NEEDED
-        lines = _lines(connection, members, RowResult.CERTIFIED if is_decided else RowResult.PENDING, today)
+        taken = RowResult.CERTIFIED if is_decided else RowResult.PENDING
+        lines = _lines(connection, keys.cipher, members, taken, today)
         if is_decided:
             certified = [line.subject_id for line in lines if line.result is RowResult.CERTIFIED]
             at = datetime.combine(found.verified_on, _NOON, zone)
@@ -177,9 +149,40 @@ def approve_list(
             ]
             take_acts(connection, acts, now=now, zone=zone)
             unit_lists.mark_decided(connection, list_id, now=now)
-        counts = {result.value: sum(line.result is result for line in lines) for result in RowResult}
-        _note(connection, keys, by, "unit_list.approved", list_id, {"place": place, **counts}, now)
+        detail = {"place": place, "names_shown": len(lines), **counted(lines)}
+        _note(connection, keys, by, "unit_list.approved", list_id, detail, now)
     return place, lines
+
+
+def look(
+    database: Database, keys: FleetKeys, list_id: str, *, by: str, now: datetime, zone: tzinfo
+) -> tuple[int, list[ListLine]]:
+    """Return how many have approved a list, and everybody on it by name; the look is written down.
+
+    Raises:
+        NotFound: if there is no such list.
+    """
+    with database.begin() as connection:
+        found = _found(connection, list_id)
+        members = unit_lists.members_of(connection, list_id)
+        lines = _lines(connection, keys.cipher, members, RowResult.PENDING, day_of(now, zone))
+        if found.decided_at is not None:
+            certified = unit_lists.certified_by(connection, list_id)
+            lines = [_as_decided(line, is_certified=line.subject_id in certified) for line in lines]
+        place = len(approvals.approvals_of(connection, keys.cipher, OBJECT_KIND, list_id))
+        _note(connection, keys, by, "unit_list.looked", list_id, {"names_shown": len(lines)}, now)
+    return place, lines
+
+
+def _as_decided(line: ListLine, *, is_certified: bool) -> ListLine:
+    if is_certified:
+        return replace(line, result=RowResult.CERTIFIED)
+    return replace(line, result=RowResult.NOT_TAKEN) if line.result is RowResult.PENDING else line
+
+
+def counted(lines: Sequence[ListLine]) -> dict[str, int]:
+    """Return how often each result stands in a report; what does not occur is left out."""
+    return {result.value: many for result in RowResult if (many := sum(line.result is result for line in lines))}
 
 
 def takes_unit_list(packs: Sequence[RulePack]) -> bool:
@@ -209,57 +212,46 @@ def _stored(
     )
 
 
-def _lines(connection: Connection, members: Sequence[tuple[str, int]], taken: RowResult, today: date) -> list[ListLine]:
-    packs = held_packs(connection, [subject_id for subject_id, _ in members], today=today)
+def _found(connection: Connection, list_id: str) -> UnitList:
+    found = unit_lists.find_unit_list(connection, list_id, lock=True)
+    if found is None:
+        raise NotFound(f"list {list_id}: none of this id was handed in (`lifecert-fleet lists handed-in`)")
+    return found
+
+
+def _lines(
+    connection: Connection, cipher: FieldCipher, members: Sequence[Member], taken: RowResult, today: date
+) -> list[ListLine]:
+    ids = [member.subject_id for member in members]
+    packs = held_packs(connection, ids, today=today)
+    gone = _gone(connection, ids, today)
+
+    def result(member: Member) -> RowResult:
+        if member.result != ListResult.VERIFIED:
+            return RowResult(member.result)
+        if member.subject_id in gone:
+            return RowResult.REPORTED
+        return taken if takes_unit_list(packs[member.subject_id]) else RowResult.NOT_TAKEN
+
     return [
-        ListLine(line, subject_id, taken if takes_unit_list(packs[subject_id]) else RowResult.NOT_TAKEN)
-        for subject_id, line in members
-        if subject_id in packs
+        ListLine(
+            member.line,
+            member.subject_id,
+            result(member),
+            cipher.decrypt(member.name_sealed, subject_id=member.subject_id, field_name="name"),
+        )
+        for member in members
+        if member.subject_id in packs
     ]
 
 
-def _members(
-    connection: Connection, keys: FleetKeys, table: Table, papers: HandedIn, unit: str, problems: list[str]
-) -> list[tuple[str, int]]:
-    """Return subject id and line of each row; what is wrong with rows is added to `problems`."""
-    problems += table.problems
-    read: list[tuple[int, str, str]] = []
-    for row in table.rows:
-        wrong = list(row.faults)
-        document, name = document_in(row.line, row.cells, wrong), name_in(row.line, row.cells, wrong)
-        problems += wrong[len(row.faults) :]
-        if document is not None and not wrong:
-            read.append((row.line, name, claim_token(document, keys.claim_key)))
-    known = subjects.find_by_tokens(connection, [token for _, _, token in read])
-    benefits = subjects.benefits_of(connection, [subject.subject_id for subject in known.values()])
-    first: dict[str, int] = {}
-    members: list[tuple[str, int]] = []
-    for line, name, token in read:
-        subject = known.get(token)
-        if subject is None:
-            problems.append(f"line {line}: nobody is known by this document number; import the person first")
-            continue
-        stored = keys.cipher.decrypt(subject.name_sealed, subject_id=subject.subject_id, field_name="name")
-        if stored != name:
-            problems.append(f"line {line}: the person known by this document number has another name")
-        elif first.setdefault(subject.subject_id, line) != line:
-            problems.append(f"line {line}: same person as line {first[subject.subject_id]}")
-        else:
-            members.append((subject.subject_id, line))
-            problems += _person_problems(line, benefits.get(subject.subject_id, {}), papers, unit)
-    return members
-
-
-def _person_problems(line: int, benefits: Mapping[str, Benefit], papers: HandedIn, unit: str) -> list[str]:
-    found = []
-    units = {benefit.unit for benefit in benefits.values() if benefit.unit is not None}
-    if papers.body is Body.UNIT and units and unit not in units:
-        found.append(f"line {line}: the person belongs to another unit")
-    if papers.evidence is Evidence.CERTIFICATE and not any(
-        takes_certificate(benefit.scheme, benefit.category) for benefit in benefits.values()
-    ):
-        found.append(f"line {line}: a certificate alone suffices for injured people and dependants only")
-    return found
+def _gone(connection: Connection, subject_ids: Sequence[str], today: date) -> set[str]:
+    """Return who is said to be dead or missing by a report that stands."""
+    return {
+        subject_id
+        for subject_id, reports in life_events_of(connection, subject_ids).items()
+        if any(one.event.kind in _GONE and (one.event.until is None or one.event.until > today) for one in reports)
+    }
 
 
 def _note(

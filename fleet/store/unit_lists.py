@@ -33,6 +33,18 @@ class UnitList:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody on a list."""
+
+    subject_id: str
+    line: int
+    result: str
+    """What the list says of the person."""
+    name_sealed: bytes = b""
+    """As it stands at the person; not stored with the list."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToCertify:
     """Somebody who is asked to come; who it is stands encrypted."""
 
@@ -50,13 +62,13 @@ class ToCertify:
     overdue: date
 
 
-def add_unit_list(connection: Connection, found: UnitList, members: Sequence[tuple[str, int]]) -> None:
+def add_unit_list(connection: Connection, found: UnitList, members: Sequence[Member]) -> None:
     """Store a list; it has a seal, or it would not be here.
 
     Args:
         connection: where.
         found: the list.
-        members: subject id and line of each person.
+        members: everybody on it.
     """
     connection.execute(
         text(
@@ -81,13 +93,14 @@ def add_unit_list(connection: Connection, found: UnitList, members: Sequence[tup
     )
     connection.execute(
         text(
-            "INSERT INTO unit_list_members (list_id, subject_id, line) SELECT :list_id, p.*"
-            " FROM unnest(CAST(:subjects AS text[]), CAST(:lines AS integer[])) AS p"
+            "INSERT INTO unit_list_members (list_id, subject_id, line, result) SELECT :list_id, p.*"
+            " FROM unnest(CAST(:subjects AS text[]), CAST(:lines AS integer[]), CAST(:results AS text[])) AS p"
         ),
         {
             "list_id": found.list_id,
-            "subjects": [subject_id for subject_id, _ in members],
-            "lines": [line for _, line in members],
+            "subjects": [member.subject_id for member in members],
+            "lines": [member.line for member in members],
+            "results": [member.result for member in members],
         },
     )
 
@@ -118,12 +131,25 @@ def unit_lists(connection: Connection, *, limit: int) -> list[tuple[UnitList, in
     return [(UnitList(*row[:-2]), row.persons, row.approved) for row in rows]
 
 
-def members_of(connection: Connection, list_id: str) -> list[tuple[str, int]]:
-    """Return subject id and line of everybody on a list, by line; who was deleted since is not there."""
+def members_of(connection: Connection, list_id: str) -> list[Member]:
+    """Return everybody on a list, by line; who was deleted since is not there."""
     rows = connection.execute(
-        text("SELECT subject_id, line FROM unit_list_members WHERE list_id = :id ORDER BY line"), {"id": list_id}
+        text(
+            "SELECT m.subject_id, m.line, m.result, s.name_sealed FROM unit_list_members m JOIN subjects s USING (subject_id)"
+            " WHERE m.list_id = :id ORDER BY m.line"
+        ),
+        {"id": list_id},
     )
-    return [(row.subject_id, row.line) for row in rows]
+    return [Member(row.subject_id, row.line, row.result, bytes(row.name_sealed)) for row in rows]
+
+
+def certified_by(connection: Connection, list_id: str) -> set[str]:
+    """Return whom a list has certified."""
+    rows = connection.execute(
+        text("SELECT subject_id FROM acts WHERE source = 'unit_list' AND source_id = :id AND withdrawn_at IS NULL"),
+        {"id": list_id},
+    )
+    return set(rows.scalars())
 
 
 def mark_decided(connection: Connection, list_id: str, *, now: datetime) -> None:

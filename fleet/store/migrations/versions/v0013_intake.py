@@ -65,6 +65,7 @@ CREATE TABLE unit_list_members (
     list_id text NOT NULL REFERENCES unit_lists ON DELETE CASCADE,
     subject_id text NOT NULL REFERENCES subjects ON DELETE CASCADE,
     line integer NOT NULL,
+    result text NOT NULL CHECK (result IN ('verified', 'not_seen', 'dead', 'missing', 'not_passed', 'empty')),
     PRIMARY KEY (list_id, subject_id)
 );
 CREATE INDEX unit_list_members_by_subject ON unit_list_members (subject_id);

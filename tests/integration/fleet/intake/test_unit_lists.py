@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Callable
@@ -11,17 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from fleet.audit.log import entries, to_line, verify_lines
 from fleet.cli import app
 from fleet.errors import ImportRefused, NotFound, Refused
+from fleet.intake.handed_in import Body, Evidence, HandedIn
 from fleet.intake.outgoing_lists import Format, make_list
 from fleet.intake.people_table import read_people
 from fleet.intake.subjects import import_rows
-from fleet.intake.unit_lists import Body, Evidence, HandedIn, RowResult, approve_list, take_in
+from fleet.intake.unit_lists import RowResult, approve_list, look, take_in
 from fleet.store import packs
+from fleet.store.life_events import NewLifeEvent, add_life_events
 from protocol.documents import check_digit, parse_document
+from protocol.rules.life import LifeEventKind
 from protocol.shipped_packs import shipped_pack, shipped_text
 
 pytestmark = pytest.mark.integration
@@ -68,9 +74,9 @@ def town(office: Any, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def take(town: Any, tmp_path: Path) -> Callable[..., Any]:
-    def taken(*rows: str, papers: HandedIn = PAPERS) -> Any:
+    def taken(*rows: str, papers: HandedIn = PAPERS, heading: str = "证件号码,姓名") -> Any:
         path = tmp_path / "verified.csv"
-        path.write_text("\n".join(("证件号码,姓名", *rows)), encoding="gb18030")
+        path.write_text("\n".join((heading, *rows)), encoding="gb18030")
         return take_in(town.database, town.keys, path, papers, by="Li", now=town.now, zone=town.settings.zone())
 
     return taken
@@ -186,6 +192,26 @@ def made(town: Any, kind: Format, language: str = "zh", **scope: str) -> Any:
     )
 
 
+def filled(content: bytes, kind: Format, *words: str) -> bytes:
+    """Return a list that went out with words in its column for results, the last one in all rows that are left."""
+    if kind is Format.XLSX:
+        book = load_workbook(io.BytesIO(content))
+        sheet = book.active
+        place = [cell.value for cell in sheet[1]].index("核验结果") + 1
+        for row in range(2, sheet.max_row + 1):
+            sheet.cell(row, place).value = words[min(row - 2, len(words) - 1)]
+        saved = io.BytesIO()
+        book.save(saved)
+        return saved.getvalue()
+    heading, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig")))
+    written = io.StringIO()
+    csv.writer(written).writerows(
+        [heading, *([*row[:-1], words[min(at, len(words) - 1)]] for at, row in enumerate(rows))]
+    )
+    assert heading[-1] == "核验结果"
+    return written.getvalue().encode()
+
+
 @pytest.mark.parametrize("kind", [Format.CSV, Format.XLSX])
 def test_r2_14_r4_20_a_list_of_who_is_missing_goes_out_and_comes_back_as_it_is(
     town: Any, tmp_path: Path, approve: Any, kind: Format
@@ -193,12 +219,96 @@ def test_r2_14_r4_20_a_list_of_who_is_missing_goes_out_and_comes_back_as_it_is(
     out = made(town, kind, unit="某厂")
     assert out.persons == 2
     path = tmp_path / f"out.{kind}"
-    path.write_bytes(out.content)
+    path.write_bytes(filled(out.content, kind, "已核验"))
     list_id, lines = take_in(town.database, town.keys, path, PAPERS, by="Li", now=town.now, zone=town.settings.zone())
     assert len(lines) == 2
     approve(list_id, "Wang")
     approve(list_id, "Zhao")
     assert made(town, kind, unit="某厂").persons == 0
+
+
+VILLAGE = replace(PAPERS, body=Body.VILLAGE, unit=LANZHOU)
+
+
+@pytest.mark.parametrize("kind", [Format.CSV, Format.XLSX])
+def test_r4_20_a_village_that_marks_people_dead_or_away_certifies_nobody_of_them(
+    town: Any, tmp_path: Path, approve: Any, kind: Format
+) -> None:
+    path = tmp_path / f"out.{kind}"
+    path.write_bytes(filled(made(town, kind, area=LANZHOU).content, kind, "已去世", "未见到", "不通过"))
+    zone = town.settings.zone()
+    list_id, lines = take_in(town.database, town.keys, path, VILLAGE, by="Li", now=town.now, zone=zone)
+    assert [line.result for line in lines] == [RowResult.DEAD, RowResult.NOT_SEEN, RowResult.NOT_PASSED]
+    approve(list_id, "Wang")
+    assert [line.result for line in approve(list_id, "Zhao")[1]] == [line.result for line in lines]
+    assert town.rows("SELECT act_id FROM acts") == []
+
+
+def test_r4_20_only_who_is_called_verified_is_certified_and_an_empty_cell_is_not(
+    town: Any, take: Any, approve: Any
+) -> None:
+    rows = (f"{number(1)},甲,健在", f"{number(2)},乙,", "H1234567801,丙,seen alive")
+    list_id, _ = take(*rows, papers=replace(VILLAGE, register_copies=2), heading="证件号码,姓名,核验结果")
+    approve(list_id, "Wang")
+    lines = approve(list_id, "Zhao")[1]
+    assert [(line.name, line.result) for line in lines] == [
+        ("甲", RowResult.CERTIFIED),
+        ("乙", RowResult.EMPTY),
+        ("丙", RowResult.CERTIFIED),
+    ]
+    certified = {row.subject_id for row in town.rows("SELECT subject_id FROM acts")}
+    assert certified == {lines[0].subject_id, lines[2].subject_id}
+
+
+def test_r4_20_a_result_in_words_nobody_knows_is_refused_by_its_line(town: Any, take: Any) -> None:
+    with pytest.raises(ImportRefused) as refused:
+        take(f"{number(1)},甲,大概还在", f"{number(2)},乙,verified", heading="证件号码,姓名,核验结果")
+    (problem,) = said(refused)
+    assert problem.startswith("line 2: verified: a word that is not known; write one of 已核验/verified, ")
+    assert "大概还在" not in problem
+    assert town.rows("SELECT list_id FROM unit_lists") == []
+
+
+def test_r7_8_who_is_reported_dead_or_missing_is_shown_and_not_certified_by_a_list(
+    town: Any, take: Any, approve: Any
+) -> None:
+    list_id, lines = take(f"{number(1)},甲", f"{number(2)},乙")
+    assert [line.result for line in lines] == [RowResult.PENDING] * 2
+    with town.database.begin() as connection:
+        for line, kind in zip(lines, (LifeEventKind.DEATH, LifeEventKind.MISSING), strict=True):
+            event = NewLifeEvent(line.subject_id, kind, date(2026, 9, 1), None, "family", line.subject_id, False)
+            add_life_events(connection, [event], now=town.now)
+    approve(list_id, "Wang")
+    assert [line.result for line in approve(list_id, "Zhao")[1]] == [RowResult.REPORTED] * 2
+    assert town.rows("SELECT act_id FROM acts") == []
+
+
+def test_r4_20_a_unit_speaks_for_its_own_people_and_a_village_for_who_lives_there(town: Any, take: Any) -> None:
+    with pytest.raises(ImportRefused) as refused:
+        take("H1234567801,丙", f"{number(4)},丁")
+    assert said(refused) == [
+        "line 2: the person belongs to another unit",
+        "line 3: no unit stands at the person's benefits; a village's list is taken in with --body village",
+    ]
+    with pytest.raises(ImportRefused) as refused:
+        take(f"{number(1)},甲", f"{number(4)},丁", papers=replace(VILLAGE, unit="village"))
+    assert said(refused) == ["line 2: the person lives in another area"]
+
+
+def test_r4_20_who_approves_sees_names_first_and_the_look_is_in_the_log(town: Any, take: Any, approve: Any) -> None:
+    rows = (f"{number(1)},甲,已核验", f"{number(2)},乙,已去世")
+    list_id, _ = take(*rows, heading="证件号码,姓名,核验结果")
+    zone = town.settings.zone()
+    place, lines = look(town.database, town.keys, list_id, by="Wang", now=town.now, zone=zone)
+    assert place == 0
+    assert [(line.name, line.result) for line in lines] == [("甲", RowResult.PENDING), ("乙", RowResult.DEAD)]
+    approve(list_id, "Wang")
+    approve(list_id, "Zhao")
+    place, lines = look(town.database, town.keys, list_id, by="Sun", now=town.now, zone=zone)
+    assert (place, [line.result for line in lines]) == (2, [RowResult.CERTIFIED, RowResult.DEAD])
+    with town.database.begin() as connection:
+        log = [entry for entry in entries(connection) if entry.action == "unit_list.looked"]
+    assert [entry.detail for entry in log] == [{"names_shown": 2}] * 2
 
 
 def test_r6_10_a_village_list_is_by_area_and_on_paper_numbers_are_masked(town: Any) -> None:
@@ -308,8 +418,13 @@ def test_lists_as_they_are_typed(make_data_dir: Callable[[], Path]) -> None:
         assert (folder / "out.html").stat().st_mode & 0o077 == 0
         assert run("lists", "make", "--unit", "某厂", "--out", "out.html", "--by", "Li").exit_code == 2
         assert run("lists", "make", "--out", "x.csv", "--by", "Li").exit_code == 2
+        assert found("lists", "look", list_id, "--by", "Wang")["persons"][0]["name"] == "甲"
         for by in ("Wang", "Zhao"):
             assert run("lists", "approve", list_id, "--by", by, "--reason", "checked").exit_code == 0
         assert found("lists", "handed-in")["lists"][0]["state"] == "done"
+        (folder / "dead.csv").write_text(f"证件号码,姓名,核验结果\n{number(1)},甲,已去世\n", encoding="gbk")
+        dead = run("lists", "take-in", "dead.csv", *whole, given="H1234567801\n")
+        assert "1 dead" in dead.stderr
+        assert "report it with `lifecert-fleet life report" in dead.stderr
     finally:
         os.chdir(here)

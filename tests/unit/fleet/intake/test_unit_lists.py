@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from datetime import date
+from importlib.resources import files
 
 import pytest
 
 from fleet.intake.categories import categories, categories_of, takes_certificate
-from fleet.intake.outgoing_lists import list_texts
-from fleet.intake.unit_lists import Body, Evidence, HandedIn, paper_problems, takes_unit_list
+from fleet.intake.handed_in import Body, Evidence, HandedIn, paper_problems
+from fleet.intake.list_results import ListResult, list_texts, result_of, result_words
+from fleet.intake.unit_lists import takes_unit_list
 from protocol.documents import DocumentKind, parse_document
 from protocol.rules.acts import Channel
 from protocol.rules.obligations import CertificationState
@@ -103,3 +106,32 @@ def test_every_text_of_an_outgoing_list_is_there_in_both_languages() -> None:
     assert all(set(text) == {"zh", "en"} for group in texts.values() for text in group.values())
     assert set(texts["state"]) == set(CertificationState)
     assert set(texts["document"]) == set(DocumentKind)
+    assert set(texts["result"]) == set(ListResult)
+
+
+@pytest.mark.parametrize(
+    ("written", "result"),
+    [
+        ("已核验", ListResult.VERIFIED),
+        (" Seen  alive ", ListResult.VERIFIED),
+        ("健在。", ListResult.VERIFIED),
+        ("未见到", ListResult.NOT_SEEN),
+        ("已去世", ListResult.DEAD),
+        ("Deceased", ListResult.DEAD),
+        ("失踪", ListResult.MISSING),
+        ("不通过", ListResult.NOT_PASSED),
+        ("拒绝", ListResult.NOT_PASSED),
+        ("  ", ListResult.EMPTY),
+        ("未核验通过", None),
+        ("可能健在", None),
+    ],
+)
+def test_r4_20_only_words_that_are_known_say_something(written: str, result: ListResult | None) -> None:
+    assert result_of(written) is result
+
+
+def test_r4_20_no_word_says_two_things() -> None:
+    words = tomllib.loads(files("fleet.intake").joinpath("list_texts.toml").read_text(encoding="utf-8"))["words"]
+    assert len(result_words()) == sum(len(some) for languages in words.values() for some in languages.values())
+    assert set(words) == set(ListResult) - {ListResult.EMPTY}
+    assert all(set(languages) == {"zh", "en"} for languages in words.values())
