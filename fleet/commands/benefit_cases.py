@@ -16,7 +16,19 @@ from fleet.benefits.recovery import close_recovery, open_recovery
 from fleet.benefits.standing import status_of_person
 from fleet.clock import day_of
 from fleet.commands.benefits import By, Scheme, SubjectId, Why
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
+from fleet.commands.shared import (
+    CONFIG,
+    EXIT_USAGE,
+    SUBJECT_HELP,
+    AsJson,
+    Config,
+    fail,
+    opened,
+    print_json,
+    say,
+    table,
+    whom,
+)
 from fleet.store import i_am_here
 from fleet.store.packs import shelf_of
 
@@ -25,7 +37,7 @@ _MOST_LISTED = 1000
 
 def decide(
     subject_id: Annotated[
-        str | None, typer.Argument(metavar="SUBJECT_ID", help="Whose; without it open ones are listed.")
+        str | None, typer.Argument(metavar="SUBJECT_ID", help=f"{SUBJECT_HELP} Without it open ones are listed.")
     ] = None,
     is_alive: Annotated[
         bool | None,
@@ -43,12 +55,12 @@ def decide(
     if is_alive is None or not by or not reason:
         fail("a decision needs --alive or --report-stands, --by and --reason", EXIT_USAGE)
     with opened(config) as fleet:
-        now = fleet.clock()
+        now, who = fleet.clock(), whom(fleet, subject_id)
         with fleet.database.begin() as connection:
             found = resolve(
                 connection,
                 fleet.keys.cipher,
-                subject_id,
+                who,
                 "alive" if is_alive else "report_stands",
                 by=by,
                 why=reason,
@@ -98,15 +110,15 @@ def recover(
         fail("--declared: field=value expected", EXIT_USAGE)
     total = _amount(amount)
     with opened(config) as fleet:
-        now, zone = fleet.clock(), fleet.settings.zone()
+        now, zone, who = fleet.clock(), fleet.settings.zone(), whom(fleet, subject_id)
         with fleet.database.begin() as connection:
-            strictest = status_of_person(connection, subject_id, day_of(now, zone)).strictest
+            strictest = status_of_person(connection, who, day_of(now, zone)).strictest
             shelf = shelf_of(connection)
             rules = (shelf.find(strictest.pack_id, strictest.pack_version) or shelf.default).recovery
             found = open_recovery(
                 connection,
                 fleet.keys.cipher,
-                subject_id,
+                who,
                 scheme,
                 reason=because,
                 by=by,

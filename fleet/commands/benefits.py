@@ -19,7 +19,19 @@ from fleet.benefits.guard import StopGuard
 from fleet.benefits.machine import BenefitState
 from fleet.benefits.standing import PersonStanding, status_of_person
 from fleet.clock import day_of
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
+from fleet.commands.shared import (
+    CONFIG,
+    EXIT_USAGE,
+    SUBJECT_HELP,
+    AsJson,
+    Config,
+    fail,
+    opened,
+    print_json,
+    say,
+    table,
+    whom,
+)
 from fleet.store import benefits
 
 _MOST_LISTED = 1000
@@ -27,7 +39,7 @@ _STOPPED = [state.value for state in BenefitState if state is not BenefitState.P
 
 app = typer.Typer(help="Benefits: stops with ladder and two persons, and the way back.", no_args_is_help=True)
 StopId = Annotated[str, typer.Argument(metavar="STOP_ID", help="Id of the proposed stop.")]
-SubjectId = Annotated[str, typer.Argument(metavar="SUBJECT_ID", help="Id of the subject.")]
+SubjectId = Annotated[str, typer.Argument(metavar="SUBJECT_ID", help=SUBJECT_HELP)]
 Scheme = Annotated[str, typer.Option("--scheme", help="Scheme of the benefit, as in the list of people.")]
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
 Why = Annotated[str, typer.Option("--reason", help="Why, recorded encrypted.")]
@@ -38,7 +50,8 @@ FromMonth = Annotated[datetime | None, typer.Option("--from-month", formats=["%Y
 @app.command("propose")
 def propose(
     subject_id: Annotated[
-        str | None, typer.Option("--subject", help="Propose one stop by hand, of this subject.")
+        str | None,
+        typer.Option("--subject", help="Propose one stop by hand, of this subject; id or document number, - reads it."),
     ] = None,
     scheme: Annotated[str, typer.Option("--scheme", help="Scheme of the benefit.")] = "",
     because: Annotated[StopReason, typer.Option("--because", help="By hand: why.")] = StopReason.OTHER_BY_LAW,
@@ -72,9 +85,10 @@ def propose(
             return
         if from_month is None or not by or not reason:
             fail("by hand a stop needs --from-month, --by and --reason", EXIT_USAGE)
+        who = whom(fleet, subject_id)
         with _guard(fleet) as guard:
             stop_id = guard.propose(
-                subject_id, scheme, reason=because, effect=effect, from_month=from_month.date(), by=by, why=reason
+                who, scheme, reason=because, effect=effect, from_month=from_month.date(), by=by, why=reason
             )
         if as_json:
             print_json({"stop_id": stop_id})
@@ -123,8 +137,10 @@ def list_benefits(
 @app.command("show")
 def show(subject_id: SubjectId, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """Show where somebody stands today: by every rule pack, and with every benefit."""
-    with opened(config) as fleet, fleet.database.begin() as connection:
-        found = status_of_person(connection, subject_id, day_of(fleet.clock(), fleet.settings.zone()))
+    with opened(config) as fleet:
+        who = whom(fleet, subject_id)
+        with fleet.database.begin() as connection:
+            found = status_of_person(connection, who, day_of(fleet.clock(), fleet.settings.zone()))
     if as_json:
         print_json(standing_facts(found))
         return
@@ -215,10 +231,9 @@ def restore(
 ) -> None:
     """Let payment go on, from the next month or --from-month, and say which months are paid back."""
     with opened(config) as fleet:
+        who = whom(fleet, subject_id)
         with _guard(fleet) as guard:
-            found = guard.restore(
-                subject_id, scheme, because=because, by=by, why=reason, first_paid_month=_month(from_month)
-            )
+            found = guard.restore(who, scheme, because=because, by=by, why=reason, first_paid_month=_month(from_month))
         months = [f"{month:%Y-%m}" for month in found.paid_back]
         if as_json:
             print_json(
@@ -247,9 +262,10 @@ def freeze(
 ) -> None:
     """Let a case hold up every stop of a benefit, or no longer with --lift."""
     with opened(config) as fleet:
+        who = whom(fleet, subject_id)
         with _guard(fleet) as guard:
             act = guard.unfreeze if lift else guard.freeze
-            file = act(subject_id, scheme, case_id, by=by, why=reason)
+            file = act(who, scheme, case_id, by=by, why=reason)
         say(f"held up by {len(file.frozen_by)} cases")
 
 

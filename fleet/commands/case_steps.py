@@ -21,13 +21,13 @@ from fleet.cases.opening import Office, open_missing
 from fleet.cases.views import look_at
 from fleet.clock import day_of
 from fleet.commands.case_look import print_look
-from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
+from fleet.commands.shared import CONFIG, SUBJECT_HELP, AsJson, Config, named, opened, print_json, say, table
 from fleet.references.enrol import find_subject
 from fleet.store import case_events
 
 CaseId = Annotated[str, typer.Argument(metavar="CASE_ID", help="Id of the case.")]
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
-Person = Annotated[str, typer.Option("--person", help="Subject id or document number.")]
+Person = Annotated[str, typer.Option("--person", help=SUBJECT_HELP)]
 Day = Annotated[
     datetime | None,
     typer.Option("--on", formats=["%Y-%m-%d"], help="Day of the newspaper, the signature or the visit."),
@@ -66,7 +66,7 @@ def open_case(
     with opened(config) as fleet:
         office = _office(fleet)
         with fleet.database.begin() as connection:
-            subject_id = find_subject(connection, person, fleet.keys)
+            subject_id = find_subject(connection, named(person), fleet.keys)
             asked = Request(kind, subject_id, reason, body, None if on is None else on.date(), note)
             case_id = desk.open_request(connection, office, asked, by=by, now=fleet.clock())
             case = history.read(connection, case_id)
@@ -154,7 +154,7 @@ def write_letter(
 def answers(person: Person, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """Show what somebody may know of their cases (R6-2): state, day of the answer, reason."""
     with opened(config) as fleet, fleet.database.begin() as connection:
-        subject_id = find_subject(connection, person, fleet.keys)
+        subject_id = find_subject(connection, named(person), fleet.keys)
         found = answers_for(connection, _office(fleet), subject_id)
     rows = [
         {

@@ -14,7 +14,19 @@ from fleet.app import Fleet
 from fleet.cases import visits
 from fleet.cases.opening import Office
 from fleet.cases.visits import VisitRequest
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
+from fleet.commands.shared import (
+    CONFIG,
+    EXIT_USAGE,
+    SUBJECT_HELP,
+    AsJson,
+    Config,
+    fail,
+    named,
+    opened,
+    print_json,
+    say,
+    table,
+)
 from fleet.references.enrol import find_subject
 from fleet.store import special_persons
 from fleet.store.areas import codes_below
@@ -24,7 +36,7 @@ app = typer.Typer(
     help="Visits at home: asked for, planned, listed; and who is visited as a rule.", no_args_is_help=True
 )
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
-Person = Annotated[str, typer.Option("--person", help="Subject id or document number.")]
+Person = Annotated[str, typer.Option("--person", help=SUBJECT_HELP)]
 Reason = Annotated[
     str, typer.Option("--reason", help="age, bedridden, disability, mental_illness, hospital, distance or round.")
 ]
@@ -45,7 +57,7 @@ def request(
 ) -> None:
     """Ask for a visit to somebody who cannot come (R4-14, R6-7)."""
     with opened(config) as fleet, fleet.database.begin() as connection:
-        asked = VisitRequest(find_subject(connection, person, fleet.keys), reason, place)
+        asked = VisitRequest(find_subject(connection, named(person), fleet.keys), reason, place)
         case_id = visits.request_visit(connection, _office(fleet), asked, by=by, now=fleet.clock())
     _tell([case_id], as_json=as_json)
 
@@ -101,7 +113,7 @@ def mark(
     """Put somebody into the file of special persons, who are visited at home as a rule (R6-9)."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
-            asked = VisitRequest(find_subject(connection, person, fleet.keys), reason, place)
+            asked = VisitRequest(find_subject(connection, named(person), fleet.keys), reason, place)
             visits.mark(connection, _office(fleet), asked, review_on=review_on.date(), by=by, now=fleet.clock())
         say(f"subject {asked.subject_id}: in the file of special persons until somebody takes them out")
 
@@ -111,7 +123,7 @@ def unmark(person: Person, by: By, config: Config = CONFIG) -> None:
     """Take somebody out of the file of special persons."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
-            subject_id = find_subject(connection, person, fleet.keys)
+            subject_id = find_subject(connection, named(person), fleet.keys)
             visits.unmark(connection, _office(fleet), subject_id, by=by, now=fleet.clock())
         say(f"subject {subject_id}: no longer in the file of special persons")
 

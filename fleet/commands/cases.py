@@ -19,7 +19,19 @@ from fleet.cases.views import look_at
 from fleet.clock import day_of
 from fleet.commands import case_steps, case_visits
 from fleet.commands.case_look import print_look, words
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
+from fleet.commands.shared import (
+    CONFIG,
+    EXIT_USAGE,
+    SUBJECT_HELP,
+    AsJson,
+    Config,
+    fail,
+    named,
+    opened,
+    print_json,
+    say,
+    table,
+)
 from fleet.references.enrol import find_subject
 from fleet.store.case_lists import CaseRow, Wanted, rows_of
 from fleet.tables.writing import write_new
@@ -46,7 +58,7 @@ def list_cases(
         list[State] | None, typer.Option("--state", help="Only in this state; may be given several times.")
     ] = None,
     is_late: Annotated[bool, typer.Option("--late", help="Only those whose answer is late (R6-2).")] = False,
-    person: Annotated[str | None, typer.Option("--person", help="Only of this subject id or document number.")] = None,
+    person: Annotated[str | None, typer.Option("--person", help=f"Only of one person. {SUBJECT_HELP}")] = None,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +72,7 @@ def list_cases(
                 kinds=tuple(kind or ()),
                 states=tuple(state or ()),
                 due_before=today if is_late else None,
-                subject_id=None if person is None else find_subject(connection, person, fleet.keys),
+                subject_id=None if person is None else find_subject(connection, named(person), fleet.keys),
             )
             rows = [_line(row, zone, today) for row in rows_of(connection, wanted, limit=_MOST_LISTED)]
     if as_json:

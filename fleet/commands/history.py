@@ -12,20 +12,20 @@ from rich.markup import escape
 from fleet.benefits.history import history_of
 from fleet.benefits.timeline import Entry
 from fleet.commands.benefits import print_standing, standing_facts
-from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, table
+from fleet.commands.shared import CONFIG, SUBJECT_HELP, AsJson, Config, opened, print_json, table, whom
 
 
 def history(
-    subject_id: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help="Of whom.")],
+    subject_id: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help=SUBJECT_HELP)],
     by: Annotated[str, typer.Option("--by", help="Your name: who looked is written down.")],
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Show a person's history: records, acts, reports, benefits, cases, references, approvals, and where the person stands now."""
     with opened(config) as fleet:
-        zone = fleet.settings.zone()
+        zone, who = fleet.settings.zone(), whom(fleet, subject_id)
         with fleet.database.begin() as connection:
-            found = history_of(connection, fleet.keys.cipher, subject_id, by=by, now=fleet.clock(), zone=zone)
+            found = history_of(connection, fleet.keys.cipher, who, by=by, now=fleet.clock(), zone=zone)
     if as_json:
         print_json(
             {

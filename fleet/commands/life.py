@@ -12,7 +12,7 @@ import typer
 
 from fleet.app import Fleet, after_reports
 from fleet.benefits.reporting import Report, ReportDesk
-from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
+from fleet.commands.shared import CONFIG, SUBJECT_HELP, AsJson, Config, opened, print_json, say, whom
 from protocol.rules.life import LifeEventKind
 
 app = typer.Typer(help="Reports about people's lives, as families, units and villages make them.", no_args_is_help=True)
@@ -33,7 +33,7 @@ class Source(StrEnum):
 
 @app.command("report")
 def report(
-    subject_id: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help="About whom.")],
+    subject_id: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help=SUBJECT_HELP)],
     kind: Annotated[LifeEventKind, typer.Option("--kind", help="What happened.")],
     since: Annotated[datetime, typer.Option("--since", formats=_DAY, help="On which day it happened or began.")],
     source: Annotated[Source, typer.Option("--source", help="Who brought the report to the agency.")],
@@ -52,16 +52,16 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Take in a report, and say whether family and unit were in time (7 and 3 days, or what the rule pack says)."""
-    said = Report(
-        subject_id,
-        kind,
-        since.date(),
-        None if until is None else until.date(),
-        source.value,
-        reported_on.date(),
-        paper,
-    )
     with opened(config) as fleet:
+        said = Report(
+            whom(fleet, subject_id),
+            kind,
+            since.date(),
+            None if until is None else until.date(),
+            source.value,
+            reported_on.date(),
+            paper,
+        )
         with _desk(fleet) as desk:
             taken = desk.take(said, by=by)
         clocks = taken.clocks

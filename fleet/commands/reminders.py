@@ -14,8 +14,20 @@ from rich.markup import escape
 
 from fleet.audit.log import note
 from fleet.clock import day_of
-from fleet.commands.shared import CONFIG, EXIT_FAILED, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
-from fleet.errors import NotFound
+from fleet.commands.shared import (
+    CONFIG,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    SUBJECT_HELP,
+    AsJson,
+    Config,
+    fail,
+    opened,
+    print_json,
+    say,
+    table,
+    whom,
+)
 from fleet.reminders.contacts_csv import import_contacts
 from fleet.reminders.lists import Wanted, make_list
 from fleet.reminders.planner import plan_reminders
@@ -25,7 +37,6 @@ from fleet.reminders.sending import Sender
 from fleet.reminders.setup import open_channels
 from fleet.store import contacts, reminder_deliveries, reminders
 from fleet.store.contacts import NewContact
-from fleet.store.subjects import find_by_id
 
 app = typer.Typer(
     help="Reminders: messages, and lists of people to call and to visit, each step with its proof.",
@@ -190,7 +201,7 @@ def take_contacts(
 
 @app.command("opt-out")
 def opt_out(
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help="Whose wish it is.")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help=SUBJECT_HELP)],
     channel: Annotated[Way, typer.Option("--channel", help="By what they do not want to be told.")],
     by: By,
     is_undone: Annotated[bool, typer.Option("--undo", help="They want it again.")] = False,
@@ -198,11 +209,9 @@ def opt_out(
 ) -> None:
     """Write down that somebody does not want messages of one kind. Calls and visits before a stop are not messages."""
     with opened(config) as fleet:
-        now = fleet.clock()
+        now, who = fleet.clock(), whom(fleet, subject)
         with fleet.database.begin() as connection:
-            if find_by_id(connection, subject) is None:
-                raise NotFound(f"subject {subject}: there is none of this id")
-            new = NewContact(subject, channel.value, None, not is_undone)
+            new = NewContact(who, channel.value, None, not is_undone)
             contacts.save_contacts(connection, [new], source="wish", now=now)
             note(
                 connection,
@@ -210,24 +219,24 @@ def opt_out(
                 actor=by,
                 action="contacts.opted_in" if is_undone else "contacts.opted_out",
                 object_kind="subject",
-                object_id=subject,
+                object_id=who,
                 detail={"channel": channel.value},
                 now=now,
             )
-        say(f"subject {subject}: {'wants' if is_undone else 'does not want'} messages by {channel.value}")
+        say(f"subject {who}: {'wants' if is_undone else 'does not want'} messages by {channel.value}")
 
 
 @app.command("steps")
 def steps(
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help="About whom.")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT_ID", help=SUBJECT_HELP)],
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Show the steps that were taken to reach somebody and are proven."""
     with opened(config) as fleet:
-        since = day_of(fleet.clock(), fleet.settings.zone()) - timedelta(days=_STEP_DAYS)
+        since, who = day_of(fleet.clock(), fleet.settings.zone()) - timedelta(days=_STEP_DAYS), whom(fleet, subject)
         with fleet.database.begin() as connection:
-            found = reminders.steps_proven(connection, subject, since)
+            found = reminders.steps_proven(connection, who, since)
     rows: list[dict[str, Any]] = [{**asdict(step), "day": str(step.day)} for step in found]
     _show({"steps": rows}, rows, ("step", "day", "outcome", "proof_id"), as_json=as_json)
 

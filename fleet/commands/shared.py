@@ -15,6 +15,7 @@ from rich.table import Table
 
 from fleet.app import Fleet, open_fleet
 from fleet.errors import FleetError, ImportRefused, SettingsInvalid
+from fleet.references.enrol import find_subject
 from fleet.settings import load_settings
 from protocol.errors import ProtocolError
 
@@ -25,6 +26,7 @@ EXIT_SETTINGS = 78
 
 CONFIG = Path("fleet.toml")
 Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
+SUBJECT_HELP = "Subject id or document number; - reads it from input."
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -72,6 +74,16 @@ def print_json(found: dict[str, Any]) -> None:
 def named(subject: str) -> str:
     """Return whom an argument or option names; a number given by input stands in no list of processes."""
     return sys.stdin.readline().strip() if subject == "-" else subject
+
+
+def whom(fleet: Fleet, subject: str) -> str:
+    """Return the id of somebody whom an argument or option names: by id, by document number, or by `-` and one of both on input.
+
+    Raises:
+        NotFound: if nobody here has either.
+    """
+    with fleet.database.begin() as connection:
+        return find_subject(connection, named(subject), fleet.keys)
 
 
 def table(*names: str) -> Table:

@@ -25,6 +25,7 @@ from protocol.errors import ProtocolError
 from protocol.references import CaptureKind, LegalBasis, Reference, encode_features, protect
 from protocol.rules.days import add_months
 
+_NOBODY = "neither an id nor a document number of somebody here"
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
 """Largest picture taken: ten times the limit agencies set for photos (R1-17, 2 MB), so that a camera's original fits."""
 
@@ -124,10 +125,10 @@ def find_subject(connection: Connection, who: str, keys: FleetKeys) -> str:
     try:
         token = claim_token(parse_document(who), keys.claim_key)
     except ProtocolError as error:
-        raise NotFound(f"no subject with this id, and as a document number: {error}") from error
+        raise NotFound(f"{_NOBODY}: {error}") from error
     found = subjects.find_by_tokens(connection, [token])
     if token not in found:
-        raise NotFound("no subject with this document number; import it first")
+        raise NotFound(_NOBODY)
     return found[token].subject_id
 
 

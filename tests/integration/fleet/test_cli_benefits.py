@@ -44,11 +44,11 @@ class Program:
     subject_id: str = ""
     token: str = ""
 
-    def run(self, *arguments: str) -> Result:
+    def run(self, *arguments: str, given: str | None = None) -> Result:
         here = Path.cwd()
         os.chdir(self.folder)
         try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments))
+            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments), input=given)
         finally:
             os.chdir(here)
 
@@ -350,9 +350,48 @@ def test_a_stop_by_hand_is_compared_frozen_and_withdrawn(program: Program) -> No
 
 
 def test_who_or_what_does_not_exist_is_said(program: Program) -> None:
-    assert "there is none of this id" in program.refused("history", "nobody", *BY)
-    assert "there is none of this id" in program.refused("benefits", "show", "nobody")
+    nobody = "neither an id nor a document number of somebody here"
+    for command in (
+        ("history", "nobody", *BY),
+        ("benefits", "show", "nobody"),
+        ("benefits", "i-am-here", "nobody", "--alive", *BY, *WHY),
+        ("reminders", "steps", "nobody"),
+        ("reminders", "opt-out", "nobody", "--channel", "sms", *BY),
+    ):
+        assert nobody in program.refused(*command)
+    other = "99999919400101002"
+    unknown = program.run("history", "-", *BY, given=other + check_digit(other))
+    assert (unknown.exit_code, unknown.stderr) == (1, f"{nobody}\n")
     assert "none of this id" in program.refused("benefits", "carry-out", "no-stop", *BY)
-    assert "waits for a decision" in program.refused("benefits", "i-am-here", "nobody", "--alive", *BY, *WHY)
+    here = ("benefits", "i-am-here", program.subject_id, "--alive", *BY, *WHY)
+    assert "waits for a decision" in program.refused(*here)
     assert program.run("benefits", "i-am-here", "nobody", *BY, *WHY).exit_code == 2
     assert program.done("benefits", "i-am-here").exit_code == 0
+
+
+def test_somebody_is_named_by_document_number_too_and_it_can_be_given_by_input(program: Program) -> None:
+    number = DIGITS + check_digit(DIGITS)
+
+    def given(*arguments: str) -> Result:
+        found = program.run(*arguments, given=f"{number}\n")
+        assert found.exit_code == 0, found.stderr
+        assert number not in found.stdout + found.stderr
+        return found
+
+    assert program.told("benefits", "show", number)["subject_id"] == program.subject_id
+    assert json.loads(given("benefits", "show", "-", "--json").stdout)["subject_id"] == program.subject_id
+    assert json.loads(given("history", "-", *BY, "--json").stdout)["now"]["subject_id"] == program.subject_id
+    report = ("--kind", "missing", "--since", "2026-01-05", "--source", "family", "--reported-on", "2026-01-06")
+    assert "is taken in" in given("life", "report", "-", *report, *BY).stderr
+    freeze = ("benefits", "freeze", "-", "--scheme", "pension", "--case", "c-1", *BY, *WHY)
+    assert "held up by 1 cases" in given(*freeze).stderr
+    assert "held up by 0 cases" in given(*freeze, "--lift").stderr
+    propose = ("benefits", "propose", "--subject", "-", "--scheme", "pension", "--from-month", "2030-01", *BY, *WHY)
+    assert "is proposed" in given(*propose).stderr
+    assert json.loads(given("reminders", "steps", "-", "--json").stdout) == {"steps": []}
+    assert program.subject_id in given("reminders", "opt-out", "-", "--channel", "sms", *BY).stderr
+    restore = program.run(
+        "benefits", "restore", "-", "--scheme", "pension", "--because", "certified", *BY, *WHY, given=number
+    )
+    assert "neither an id" not in restore.stderr
+    assert json.loads(given("cases", "answers", "--person", "-", "--json").stdout) is not None
