@@ -38,6 +38,17 @@ Somebody who is on the lists only after the key date (without one: after the per
 overdue for what was before these lists had them. Where no pack in force holds for somebody, {default} does, the mildest of them.
 """
 
+_WORDS = """
+## Whom each holds for
+
+A pack holds for a benefit whose area lies in its region, whose scheme is one of these words and whose category is one of these, letter by
+letter as the lists of people write them. Lists with other words: copy the file, write the words of your lists into `schemes` and
+`categories`, and propose the copy. `what-if` says which words the lists have where a pack would hold for nobody.
+
+| pack | region | schemes | categories |
+|---|---|---|---|
+"""
+
 
 def page() -> str:
     """Return the page."""
@@ -46,6 +57,8 @@ def page() -> str:
         "| pack | region | cycle | asks who | counts | stop may be proposed | sources |\n|---|---|---|---|---|---|---|\n"
     )
     parts += [_row(shipped_pack(pack_id)) for pack_id in SHIPPED]
+    parts.append(_WORDS)
+    parts += [_words(shipped_pack(pack_id)) for pack_id in SHIPPED]
     parts.append(
         f"\n## An example of each\n\nSomebody paid since 2015 who came on 15 June {_EXAMPLE_YEAR}, and somebody who never came:\n\n"
     )
@@ -72,13 +85,20 @@ def schema() -> str:
 
 
 def _row(pack: RulePack) -> str:
-    asks = "everybody" if not pack.categories else f"{len(pack.categories)} categories"
+    asks = "all schemes" if "*" in pack.schemes else f"{len(pack.schemes)} scheme words"
+    asks += f", {len(pack.categories)} categories" if pack.categories else ", all categories"
     if pack.key_date is not None:
         asks += f" on the lists by {pack.key_date.day} ({pack.key_date.basis.replace('_', ' ')})"
     return (
         f"| {pack.pack_id}: {pack.title.en} | {pack.region} | {_cycle(pack)} | {asks} | {', '.join(pack.counts)} | {_stop(pack)} |"
         f" {', '.join(pack.sources)} |\n"
     )
+
+
+def _words(pack: RulePack) -> str:
+    schemes = "any" if "*" in pack.schemes else ", ".join(f"`{scheme}`" for scheme in pack.schemes)
+    categories = ", ".join(f"`{category}`" for category in pack.categories) or "any"
+    return f"| {pack.pack_id} | `{pack.region}` | {schemes} | {categories} |\n"
 
 
 def _cycle(pack: RulePack) -> str:

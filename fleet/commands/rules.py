@@ -20,7 +20,7 @@ from fleet.errors import CheckFailed, ImportRefused, NotFound, Refused
 from fleet.exchange.effects import settle_all
 from fleet.rules import publishing
 from fleet.status.projection import reproject_outdated
-from fleet.status.what_if import WhatIf, what_if
+from fleet.status.what_if import WhatIf, what_if, why_nobody
 from fleet.store import approvals, packs
 from fleet.store.packs import StoredPack
 from protocol.errors import ProtocolError
@@ -86,13 +86,19 @@ def approve_pack(
     name: Name,
     by: By,
     reason: Annotated[str, typer.Option("--reason", help="Why, recorded as well.")],
+    is_for_nobody: Annotated[
+        bool,
+        typer.Option("--although-nobody", help="Although the last what-if showed that it would hold for nobody."),
+    ] = False,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Approve a proposal; with the second person's approval it is signed and in force, and everybody is looked at again."""
     with opened(config) as fleet:
         now = fleet.clock()
-        done = publishing.approve(fleet.database, fleet.keys, name, by=by, reason=reason, now=now)
+        done = publishing.approve(
+            fleet.database, fleet.keys, name, by=by, reason=reason, now=now, although_nobody=is_for_nobody
+        )
         projected = 0
         if done.in_force:
             zone = fleet.settings.zone()
@@ -171,6 +177,7 @@ def run_what_if(
             stored = _proposal(connection, source)
         draft = publishing.Draft(stored.pack, stored.text) if stored else publishing.read_draft(source)
         done = what_if(fleet.database, draft.pack, on=day, zone=zone)
+        nobody = why_nobody(draft.pack, done, day)
         if listing is not None:
             _write_listing(listing, done)
         with fleet.database.begin() as connection:
@@ -181,13 +188,22 @@ def run_what_if(
                 action=publishing.TRIED,
                 object_kind=publishing.OBJECT,
                 object_id=publishing.name_of(draft.pack),
-                detail={"sha256": draft.sha256, "on": str(day), "people": done.people, "changed": len(done.changes)},
+                detail={
+                    "sha256": draft.sha256,
+                    "on": str(day),
+                    "people": done.people,
+                    "covered": done.covered,
+                    "changed": len(done.changes),
+                    **({} if nobody is None else {publishing.WHY_NOBODY: nobody}),
+                },
                 now=now,
             )
     if as_json:
-        print_json(_what_if_json(draft.pack, done, str(day)))
+        print_json(_what_if_json(draft.pack, done, str(day), nobody))
         return
     _print_what_if(draft.pack, done, str(day))
+    if nobody is not None:
+        say(f"it holds for nobody: {nobody}")
 
 
 def _print_what_if(pack: RulePack, done: WhatIf, day: str) -> None:
@@ -202,12 +218,13 @@ def _print_what_if(pack: RulePack, done: WhatIf, day: str) -> None:
     )
 
 
-def _what_if_json(pack: RulePack, done: WhatIf, day: str) -> dict[str, Any]:
+def _what_if_json(pack: RulePack, done: WhatIf, day: str, nobody: str | None) -> dict[str, Any]:
     return {
         "pack": publishing.name_of(pack),
         "on": day,
         "people": done.people,
         "covered": done.covered,
+        "why_nobody": nobody,
         "changed": len(done.changes),
         "newly_stoppable": done.newly_stoppable,
         "by_area": [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -30,6 +32,9 @@ OBJECT = "rule_pack"
 _COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 TRIED = "rule_pack.what_if"
 """Action in the audit log: somebody saw what a pack would do to everybody."""
+
+WHY_NOBODY = "why_nobody"
+"""In its detail, if the pack would hold for nobody: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +154,30 @@ def propose(database: Database, keys: FleetKeys, draft: Draft, *, by: str, now: 
     return name
 
 
-def approve(database: Database, keys: FleetKeys, name: str, *, by: str, reason: str, now: datetime) -> Approved:
+def approve(
+    database: Database,
+    keys: FleetKeys,
+    name: str,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    although_nobody: bool = False,
+) -> Approved:
     """Approve a proposal; the second person's word signs it and puts it in force.
+
+    Args:
+        database: the fleet's.
+        keys: its keys.
+        name: of the proposal.
+        by: who approves.
+        reason: why.
+        now: when.
+        although_nobody: whether it is meant, where the last try showed that it would hold for nobody.
 
     Raises:
         NotFound: if there is no such proposal.
-        Refused: if it is in force, was approved by this person, or nobody has tried it on everybody yet.
+        Refused: if it is in force, was approved by this person, nobody has tried it on everybody yet, or it would hold for nobody.
         ImportRefused: if it does not fit those that came into force meanwhile.
     """
     pack_id, version = parse_name(name)
@@ -166,9 +189,15 @@ def approve(database: Database, keys: FleetKeys, name: str, *, by: str, reason: 
             raise NotFound(f"rule pack {name}: not proposed; `lifecert-fleet rules propose FILE` first")
         if stored.in_force_at is not None:
             raise Refused(f"rule pack {name}: is in force since {stored.in_force_at:%Y-%m-%d}")
-        if not _was_tried(connection, stored):
+        tried = _last_try(connection, stored)
+        if tried is None:
             raise Refused(
                 f"rule pack {name}: nobody has seen yet whom it changes; `lifecert-fleet what-if {name}` first"
+            )
+        if WHY_NOBODY in tried and not although_nobody:
+            raise Refused(
+                f"rule pack {name}: would hold for nobody on {tried.get('on')}: {tried[WHY_NOBODY]}; if that is meant, give"
+                " --although-nobody"
             )
         check(connection, Draft(stored.pack, stored.text))
         count = approvals.approve(connection, keys.cipher, OBJECT, name, name=by, reason=reason, now=now)
@@ -207,6 +236,8 @@ def verify_stored(connection: Connection, key: PublicJwk) -> list[str]:
     return problems
 
 
-def _was_tried(connection: Connection, stored: StoredPack) -> bool:
+def _last_try(connection: Connection, stored: StoredPack) -> Mapping[str, Any] | None:
+    """Return what was written down of the last try of exactly this text; None if nobody tried it."""
     found = entries(connection, object_kind=OBJECT, object_id=name_of(stored.pack))
-    return any(entry.action == TRIED and entry.detail.get("sha256") == stored.sha256 for entry in list(found))
+    tries = [entry.detail for entry in found if entry.action == TRIED and entry.detail.get("sha256") == stored.sha256]
+    return tries[-1] if tries else None

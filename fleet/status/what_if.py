@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
 
@@ -13,6 +13,9 @@ from fleet.store.packs import shelf_of
 from protocol.rules.obligations import CertificationState, Obligation, state_on, strictest
 from protocol.rules.pack import RulePack
 from protocol.rules.shelf import Shelf
+
+_MOST_WORDS = 20
+"""Of schemes and categories in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ class WhatIf:
     by_area: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     """For each area how many would go from one state to another; those who stay are not counted."""
     changes: list[Change] = field(default_factory=list)
+    in_region: int = 0
+    """Benefits of people, ended or not, that an area of the pack's region pays; people without one count by where they live."""
+    of_region: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Of them, how many of each scheme and category; people without a benefit stand under two empty words."""
     newly_stoppable: int = 0
     """For whom a stop could be proposed on that day, and could not be without the pack."""
 
@@ -66,8 +73,44 @@ def what_if(database: Database, draft: RulePack, *, on: date, zone: tzinfo) -> W
     for chunk in subject_chunks(database):
         with database.begin() as connection:
             facts = facts_of(connection, chunk, zone=zone)
+        local = Counter((each.scheme, each.category) for each in facts if draft.region in each.regions)
+        done.of_region.update(local)
+        done.in_region += local.total()
         _compare(done, draft, ask(facts, without, on), ask(facts, then, on), on)
     return done
+
+
+def why_nobody(draft: RulePack, done: WhatIf, on: date) -> str | None:
+    """Return in a sentence why a pack holds for nobody on a day; None if it holds for somebody."""
+    if done.covered:
+        return None
+    if not done.people:
+        return "there are no people yet: `lifecert-fleet import-subjects` first"
+    if not done.in_region:
+        return f"no benefit is paid by, and nobody lives in, an area of region {draft.region} (`lifecert-fleet areas list`)"
+    if not draft.holds_on(on):
+        until = "" if draft.valid_until is None else f" until {draft.valid_until}"
+        return f"it holds from {draft.valid_from}{until}, and not on {on}: give `--on` with a day on which it does"
+    fits = sum(count for (scheme, category), count in done.of_region.items() if _asks(draft, scheme, category))
+    if fits:
+        return "a later version of it holds on that day"
+    schemes, categories = (sorted({each[place] for each in done.of_region if each[place]}) for place in (0, 1))
+    has = _listed("scheme", schemes) + (f" with {_listed('category', categories)}" if schemes else "")
+    asks = _listed("scheme", draft.schemes)
+    if draft.categories:
+        asks += f" with {_listed('category', draft.categories)}"
+    return f"in region {draft.region} the lists have {has}; the pack asks for {asks}"
+
+
+def _asks(draft: RulePack, scheme: str, category: str) -> bool:
+    return draft.covers(scheme, category, frozenset({draft.region}))
+
+
+def _listed(what: str, words: Sequence[str]) -> str:
+    if not words:
+        return f"no {what}"
+    shown = [*words[:_MOST_WORDS], *(["..."] if len(words) > _MOST_WORDS else [])]
+    return f"{what} {', '.join(shown)}"
 
 
 def _compare(done: WhatIf, draft: RulePack, before: Iterable[Asked], after: Iterable[Asked], on: date) -> None:

@@ -22,7 +22,7 @@ from fleet.clock import day_of
 from fleet.errors import CheckFailed, ImportRefused, NotFound, Refused
 from fleet.rules.publishing import approve, name_of, propose, read_draft, verify_stored
 from fleet.status.projection import project, reproject_outdated
-from fleet.status.what_if import what_if
+from fleet.status.what_if import what_if, why_nobody
 from fleet.store.acts import NewAct, acts_of, add_acts, withdraw_act
 from fleet.store.approvals import withdraw_approvals
 from fleet.store.areas import Area, codes_below, save_areas
@@ -53,7 +53,7 @@ def in_force(office: Any, source: str) -> str:
     return name
 
 
-def tried(office: Any, draft: Any) -> None:
+def tried(office: Any, draft: Any, **found: str) -> None:
     with office.database.begin() as connection:
         note(
             connection,
@@ -62,7 +62,7 @@ def tried(office: Any, draft: Any) -> None:
             action="rule_pack.what_if",
             object_kind="rule_pack",
             object_id=name_of(draft.pack),
-            detail={"sha256": draft.sha256},
+            detail={"sha256": draft.sha256, **found},
             now=office.now,
         )
 
@@ -196,6 +196,38 @@ def test_what_if_shows_who_would_change_and_changes_nothing(office: Any) -> None
     nobody = what_if(office.database, read_draft("GZ-2018").pack, on=date(2026, 12, 21), zone=office.settings.zone())
     assert (nobody.people, nobody.covered, nobody.changes) == (2, 0, [])
     assert second
+
+
+def test_a_pack_that_holds_for_nobody_says_why_and_is_not_approved_by_mistake(office: Any) -> None:
+    office.import_people(2, area="6201")
+    zone, draft = office.settings.zone(), read_draft("LZ-2019")
+
+    def why(pack: Any, on: date = date(2026, 12, 21)) -> str | None:
+        return why_nobody(pack, what_if(office.database, pack, on=on, zone=zone), on)
+
+    said = why(draft.pack)
+    assert said is not None
+    assert said.startswith(
+        "in region 6201 the lists have scheme pension with category retired; the pack asks for scheme 工伤保险,"
+    )
+    assert "with category 伤残津贴" in said
+    assert why(draft.pack.model_copy(update={"schemes": ("*",), "categories": ()})) is None
+    elsewhere = why(draft.pack.model_copy(update={"region": "4401", "schemes": ("*",)}))
+    assert elsewhere is not None
+    assert "nobody lives in, an area of region 4401" in elsewhere
+    early = why(draft.pack.model_copy(update={"schemes": ("*",), "categories": ()}), date(2018, 1, 1))
+    assert early is not None
+    assert "it holds from 2019-01-01, and not on 2018-01-01" in early
+
+    name = propose(office.database, office.keys, draft, by="甲", now=office.now)
+    tried(office, draft, why_nobody=said, on="2026-12-21")
+    with pytest.raises(Refused, match=r"would hold for nobody on 2026-12-21: in region 6201 .*--although-nobody"):
+        approve(office.database, office.keys, name, by="甲", reason="公告", now=office.now)
+    done = approve(office.database, office.keys, name, by="甲", reason="公告", now=office.now, although_nobody=True)
+    assert done.approvals == 1
+    # The last try counts: somebody corrected the lists and looked again.
+    tried(office, draft)
+    assert approve(office.database, office.keys, name, by="乙", reason="公告", now=office.now).in_force
 
 
 def test_a_proposal_that_is_written_anew_needs_approvals_of_its_own(office: Any) -> None:
@@ -345,6 +377,7 @@ def test_a_pack_from_draft_to_force_on_the_command_line(run: Callable[..., Resul
         "on": "2026-07-01",
         "people": 0,
         "covered": 0,
+        "why_nobody": "there are no people yet: `lifecert-fleet import-subjects` first",
         "changed": 0,
         "newly_stoppable": 0,
         "by_area": [],
@@ -352,9 +385,12 @@ def test_a_pack_from_draft_to_force_on_the_command_line(run: Callable[..., Resul
     assert listing.read_text(encoding="utf-8-sig").startswith("subject_id,area,from,to")
     assert run("what-if", "GZ-2018/1", "--by", "甲", "--list", str(listing)).exit_code == 1
     assert run("rules", "export", "GZ-2018/1", str(tmp_path / "gz.pack")).exit_code == 1
-    first = run("rules", "approve", "GZ-2018/1", "--by", "甲", "--reason", "公告")
+    refused = run("rules", "approve", "GZ-2018/1", "--by", "甲", "--reason", "公告")
+    assert refused.exit_code == 1
+    assert "would hold for nobody" in refused.stderr
+    first = run("rules", "approve", "GZ-2018/1", "--by", "甲", "--reason", "公告", "--although-nobody")
     assert "another person" in first.stderr
-    second = run("rules", "approve", "GZ-2018/1", "--by", "乙", "--reason", "公告", "--json")
+    second = run("rules", "approve", "GZ-2018/1", "--by", "乙", "--reason", "公告", "--although-nobody", "--json")
     assert json.loads(second.stdout)["in_force"] is True
     listed = json.loads(run("rules", "list", "--json").stdout)["packs"]
     assert [(pack["pack"], pack["state"]) for pack in listed] == [("GZ-2018/1", "holds today")]
