@@ -11,7 +11,7 @@ from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.keys import FleetKeys
 from fleet.reminders.people import FAILING, known_people, rules_of
-from fleet.reminders.planning import Person, Planned, PlanRules, Step, needs, not_before, plan
+from fleet.reminders.planning import Person, Planned, PlanRules, needs, plan
 from fleet.settings import ReminderSettings
 from fleet.store import reminder_deliveries as deliveries
 from fleet.store import reminders
@@ -46,7 +46,7 @@ def plan_reminders(
     rules, done = rules_of(settings), Plan()
     done.unheard = _give_up(database, settings, now=now)
     done.cancelled = _take_back(database, rules, zone=zone, now=now)
-    done.planned = _add(database, settings, rules, zone=zone, now=now)
+    done.planned = _add(database, rules, zone=zone, now=now)
     with database.begin() as connection:
         note(
             connection,
@@ -71,9 +71,8 @@ def why_not(reminder: Reminder, person: Person | None, rules: PlanRules, now: da
     return None if (reminder.kind, reminder.occasion) in wanted else NOT_NEEDED
 
 
-def _add(database: Database, settings: ReminderSettings, rules: PlanRules, *, zone: tzinfo, now: datetime) -> int:
+def _add(database: Database, rules: PlanRules, *, zone: tzinfo, now: datetime) -> int:
     today, total, after = day_of(now, zone), 0, ""
-    start = not_before(now, zone, quiet_from=settings.quiet_from, quiet_until=settings.quiet_until)
     while True:
         with database.begin() as connection:
             rows = reminders.asked_people(
@@ -88,7 +87,7 @@ def _add(database: Database, settings: ReminderSettings, rules: PlanRules, *, zo
             if not rows:
                 return total
             people = [known.person for known in known_people(connection, rows, zone=zone)]
-            found = [_new(step, now if step.step is not Step.MESSAGE else start) for step in plan(people, rules, today)]
+            found = [_new(step, now) for step in plan(people, rules, today)]
             total += reminders.add_reminders(connection, found, now=now)
             after = rows[-1].subject_id
 

@@ -166,7 +166,7 @@ def _row(row: TableRow, today: date, problems: list[str]) -> ResultRow | None:
         wrong.append("code: the first 8 or more characters of the code on the list expected")
     outcome = _words().get(row.cells["result"].lower())
     if outcome is None:
-        wrong.append(f"result: one of {', '.join(OUTCOMES)} expected")
+        wrong.append(f"result: one of {', '.join(_words())} expected")
     day = day_in(row.cells["day"])
     if day is None or day > today:
         wrong.append(f"day: a date like 2026-11-20 expected, not after {today}")
@@ -204,4 +204,10 @@ def _columns() -> Mapping[str, Column]:
 
 
 def _words() -> dict[str, Came]:
-    return {load_texts(language)["list"][name]: name for language in LANGUAGES for name in OUTCOMES}
+    """Return what may be written for each outcome, in every language: our own words, those of the list, and what people write instead."""
+    found: dict[str, Came] = {name: name for name in OUTCOMES}
+    for texts in map(load_texts, LANGUAGES):
+        for name in OUTCOMES:
+            said = (texts["list"][name], *texts["results"][name])
+            found.update({word.lower(): name for word in said})
+    return found

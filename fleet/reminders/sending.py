@@ -35,6 +35,9 @@ from fleet.store.reminders import Outcome, Reminder
 _UNREADABLE = "unreadable"
 """Code of a message whose name or address does not open with the fleet's key."""
 
+_NO_CHANNEL = "no_channel"
+"""Code of a message to somebody who has addresses, of channels only that the settings do not set up or do not name."""
+
 
 @dataclass(slots=True)
 class Sent:
@@ -184,11 +187,17 @@ class Sender:
             found = Outcome("not_reached", reminder.code or "failed", day)
         else:
             ways = contacts.contacts_of(connection, [reminder.subject_id]).get(reminder.subject_id, {}).values()
-            has_address = [way for way in ways if way.address_sealed is not None and way.channel in self._channels]
-            is_out = bool(has_address) and all(way.is_opted_out for way in has_address)
-            code = "opted_out" if is_out else "doubtful_address" if has_address else "no_address"
-            found = Outcome("not_possible", code, day)
+            found = Outcome("not_possible", self._why_no_way([way for way in ways if way.address_sealed]), day)
         self._settle(connection, reminder, found, now, done)
+
+    def _why_no_way(self, addresses: list[Contact]) -> str:
+        """Return the code of somebody who was not even tried."""
+        if not addresses:
+            return "no_address"
+        usable = [way for way in addresses if way.channel in self._channels and way.channel in self._settings.channels]
+        if not usable:
+            return _NO_CHANNEL
+        return "opted_out" if all(way.is_opted_out for way in usable) else "doubtful_address"
 
     def _settle(self, connection: Connection, reminder: Reminder, found: Outcome, now: datetime, done: Sent) -> None:
         reminders.settle(connection, reminder.reminder_id, found, now=now)
@@ -261,7 +270,8 @@ class Sender:
     def _next_try(self, now: datetime, tries: int) -> datetime:
         kept = self._settings
         wait_s = min(kept.first_wait_s * 2**tries, kept.longest_wait_s)
-        return self._allowed_from(now + timedelta(seconds=wait_s))
+        # The quiet hours are looked at when it is sent: they may be others by then.
+        return now + timedelta(seconds=wait_s)
 
 
 def message_id_of(reminder_id: str, channel: str) -> str:

@@ -302,6 +302,29 @@ def test_quiet_hours_hold_messages_back(desk: Desk, gateway: Gateway, office: An
     assert desk.send().accepted == 1
 
 
+def test_a_message_that_waits_follows_quiet_hours_that_were_changed(
+    make_desk: Callable[..., Desk], gateway: Gateway, office: Any
+) -> None:
+    office.import_people(1)
+    evening = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+    before = make_desk().at(evening)
+    before.phone(next(iter(office.people)))
+    before.plan()
+    assert before.send().quiet_until is not None
+    after = make_desk(reminders={"quiet_from": "22:00:00"}).at(evening)
+    assert after.send().accepted == 1
+    assert len(gateway.arrived) == 1
+
+
+def test_an_address_of_a_channel_that_is_not_set_up_is_called_so(desk: Desk, office: Any) -> None:
+    office.import_people(1)
+    (subject,) = office.people
+    desk.phone(subject, "wx_open_id", channel="wechat")
+    desk.plan()
+    assert desk.send().codes == Counter({"no_channel": 1})
+    assert desk.steps(subject) == [("message", "2026-11-20", "not_possible")]
+
+
 def test_an_opt_out_is_kept_and_another_channel_is_taken(
     make_desk: Callable[..., Desk], gateway: Gateway, office: Any
 ) -> None:
