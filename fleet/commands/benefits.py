@@ -32,6 +32,7 @@ from fleet.commands.shared import (
     table,
     whom,
 )
+from fleet.reminders.ladder import prove_steps
 from fleet.store import benefits
 
 _MOST_LISTED = 1000
@@ -73,14 +74,17 @@ def propose(
                 now=now,
                 zone=fleet.settings.zone(),
             )
-            counts = asdict(found)
+            # What reminders have proven of the new stops as of the old ones.
+            proven = prove_steps(fleet.database, fleet.keys.cipher, now=now, zone=fleet.settings.zone())
+            counts = {**asdict(found), "steps": proven}
             if as_json:
                 print_json(counts)
             else:
                 say(
                     f"{found.overdue} stops proposed because nobody came, {found.losses} by confirmed reports;"
                     f" {found.withdrawn} proposals taken back; {found.recoveries} recoveries opened;"
-                    f" {found.cases} frozen because a pass contradicts the report"
+                    f" {found.cases} frozen because a pass contradicts the report;"
+                    f" {proven} steps of ladders proven by reminders"
                 )
             return
         if from_month is None or not by or not reason:

@@ -29,6 +29,7 @@ from fleet.commands.shared import (
     whom,
 )
 from fleet.reminders.contacts_csv import import_contacts
+from fleet.reminders.ladder import prove_steps
 from fleet.reminders.lists import Wanted, make_list
 from fleet.reminders.planner import plan_reminders
 from fleet.reminders.receipts import apply_receipts, read_receipts
@@ -100,7 +101,11 @@ def send(
         if done.parts:
             say(f"{done.parts} short messages paid, {done.cost / 100:.2f}")
         if quiet is not None:
-            say(f"quiet hours: nothing more is sent before {quiet}")
+            kept = fleet.settings.reminders
+            say(
+                f"quiet hours from {kept.quiet_from:%H:%M} to {kept.quiet_until:%H:%M}: what waits is sent from {quiet} on,"
+                " by the next `reminders send` then"
+            )
 
 
 @app.command("list")
@@ -150,13 +155,15 @@ def results(
 ) -> None:
     """Read back what came of calls and visits. All or nothing; again without harm."""
     with opened(config) as fleet:
-        done = take_results(fleet.database, fleet.keys, file, by=by, zone=fleet.settings.zone(), now=fleet.clock())
+        now, zone = fleet.clock(), fleet.settings.zone()
+        done = take_results(fleet.database, fleet.keys, file, by=by, zone=zone, now=now)
+        proven = prove_steps(fleet.database, fleet.keys.cipher, now=now, zone=zone)
     if as_json:
-        print_json(asdict(done))
+        print_json({**asdict(done), "steps": proven})
     else:
         say(
             f"{done.new} results new, {done.unchanged} known, {done.empty} rows without a result,"
-            f" {done.phones} new telephone numbers"
+            f" {done.phones} new telephone numbers; {proven} steps of proposed stops are proven by them"
         )
 
 

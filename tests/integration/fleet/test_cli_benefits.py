@@ -129,6 +129,7 @@ def test_the_whole_way_of_a_stop_and_back(program: Program, make_fleet_terminal:
         "withdrawn": 0,
         "recoveries": 0,
         "cases": 0,
+        "steps": 0,
     }
     stop_id = program.stop_id()
     assert "still missing: message, call, visit" in program.refused("benefits", "approve", stop_id, *BY, *WHY)

@@ -147,12 +147,12 @@ def test_feature_82_a_village_gets_its_list_and_the_slips_come_back_as_proof(tow
     first, second = rows[0]["编号"], rows[1]["编号"]
     filled = [
         "编号,结果,经办人,日期,新电话",
-        f"{first},已联系,张伟,{today},138 0000 1111",
+        f"{first},已联系上,张伟,{today},138 0000 1111",
         f"{second[:12]},未联系上,张伟,{today:%Y/%m/%d},",
     ]
     town.write("filled.csv", filled, "gb18030")
     assert town.json("reminders", "results", "filled.csv", "--by", "Li Na") == {
-        "new": 2, "unchanged": 0, "empty": 0, "phones": 1,
+        "new": 2, "unchanged": 0, "empty": 0, "phones": 1, "steps": 0,
     }  # fmt: skip
     assert town.json("reminders", "results", "filled.csv", "--by", "Li Na")["unchanged"] == 2
     subject = town.database("SELECT subject_id FROM reminders WHERE reminder_id = :id", id=second)[0].subject_id
@@ -168,6 +168,22 @@ def test_feature_82_a_village_gets_its_list_and_the_slips_come_back_as_proof(tow
     actions = [row.action for row in town.database("SELECT action FROM audit_log ORDER BY entry")]
     assert actions.count("reminders.listed") == 2
     assert actions.count("reminders.results") == 2
+
+
+def test_feature_83_what_reminders_prove_is_on_the_ladder_after_propose_and_after_results(town: Town) -> None:
+    assert town.json("benefits", "propose")["overdue"] == 3
+    ladder_to_call(town)
+    assert town.json("benefits", "propose")["steps"] == 3, "the messages that were not possible"
+    town.json("reminders", "list", "--csv", "list.csv", "--by", "Li Na")
+    today = town.json("statistics", "snapshot")["day"]
+    first, second = (row["编号"] for row in town.rows("list.csv")[:2])
+    filled = ["编号,结果,经办人,日期", f"{first},联系不上,张伟,{today}", f"{second},无法进行,张伟,{today}"]
+    town.write("filled.csv", filled)
+    done = town("reminders", "results", "filled.csv", "--by", "Li Na")
+    assert "2 steps of proposed stops are proven by them" in done.stderr
+    missing = [row["missing"] for row in town.json("benefits", "list")["benefits"]]
+    assert sorted(missing) == [["call", "visit"], ["visit"], ["visit"]]
+    assert town.json("benefits", "propose")["steps"] == 0, "each step is proven once"
 
 
 def test_feature_82_a_unit_gets_only_its_own_people(town: Town) -> None:
