@@ -7,7 +7,7 @@ records or acts calls `open_cases` in the same transaction, whoever stores or wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 
@@ -37,6 +37,7 @@ from fleet.store.database import Database
 from fleet.store.i_am_here import HereCase, Resolution
 from fleet.store.life_events import (
     NewLifeEvent,
+    StoredLifeEvent,
     add_life_events,
     life_events_of,
     subjects_reported,
@@ -135,11 +136,24 @@ def resolve(
     judging: Judging,
     now: datetime,
     zone: tzinfo,
+    also: Callable[[Connection, HereCase, Resolution], None] | None = None,
 ) -> Resolved:
     """Write down what a person decides of somebody's open case; the second person who says the same puts it into effect.
 
     `alive`: the reports are taken back (a prison term ends on the day of the pass), the pass counts, what was proposed by them is withdrawn
     and what was stopped by them is restored. `report_stands`: the pass goes on counting for nothing, and the stop goes on.
+
+    Args:
+        connection: a transaction that has locked nothing yet.
+        cipher: of the fleet.
+        subject_id: whose case.
+        resolution: what this person says.
+        by: who.
+        why: why, stored encrypted.
+        judging: judges a person's passes anew.
+        now: when.
+        zone: where a day ends.
+        also: what else is decided with it, called once it takes effect.
 
     Raises:
         NotFound: if the subject has no open case.
@@ -154,12 +168,9 @@ def resolve(
     if given >= NEEDED:
         if resolution == "alive":
             withdrawn = _put_right(connection, case, now=now, zone=zone)
-        i_am_here.resolve_case(connection, case.case_id, resolution, now=now)
-        # Terminals are locked before subjects: judging comes before the files.
-        look_again(connection, [subject_id], judging=judging, now=now, zone=zone)
-        for scheme in benefits.schemes_of(connection, subject_id):
-            if (months := _go_on(connection, case, scheme, resolution, now=now, zone=zone)) is not None:
-                paid_back[scheme] = months
+        paid_back = _settle(connection, case, resolution, judging=judging, now=now, zone=zone)
+        if also is not None:
+            also(connection, case, resolution)
     note(
         connection,
         cipher,
@@ -171,6 +182,47 @@ def resolve(
         now=now,
     )
     return Resolved(case.case_id, NEEDED - given, withdrawn, paid_back)
+
+
+def close_with_reports(
+    connection: Connection, case: HereCase, *, judging: Judging, now: datetime, zone: tzinfo
+) -> bool:
+    """Close a case whose reports two persons have taken back another way: what it asked is answered, nobody is asked once more.
+
+    Args:
+        connection: a transaction that has locked the case (`open_case_of`), then the person's terminals by judging.
+        case: the open case.
+        judging: judges a person's passes anew.
+        now: when.
+        zone: where a day ends.
+
+    Returns:
+        Whether it is closed; another report stands against the pass where not.
+    """
+    if _standing_against(connection, case, zone):
+        return False
+    _settle(connection, case, "alive", judging=judging, now=now, zone=zone)
+    return True
+
+
+def _settle(
+    connection: Connection,
+    case: HereCase,
+    resolution: Resolution,
+    *,
+    judging: Judging,
+    now: datetime,
+    zone: tzinfo,
+) -> dict[str, tuple[date, ...]]:
+    """Bring a decision about; return by scheme what is paid back."""
+    paid_back: dict[str, tuple[date, ...]] = {}
+    i_am_here.resolve_case(connection, case.case_id, resolution, now=now)
+    # Terminals are locked before subjects: judging comes before the files.
+    look_again(connection, [case.subject_id], judging=judging, now=now, zone=zone)
+    for scheme in benefits.schemes_of(connection, case.subject_id):
+        if (months := _go_on(connection, case, scheme, resolution, now=now, zone=zone)) is not None:
+            paid_back[scheme] = months
+    return paid_back
 
 
 def _acts_against_reports(connection: Connection, subject_ids: Collection[str], zone: tzinfo) -> list[str]:
@@ -194,15 +246,23 @@ def _holds_on(event: LifeEvent, day: date) -> bool:
     return event.since <= day and (event.until is None or day < event.until)
 
 
-def _put_right(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
-    """Take back the reports that stand against the pass; of a prison term only what came after it."""
-    moment = i_am_here.pass_moment(connection, case.pass_id) or case.opened_at
-    day = day_of(moment, zone)
-    standing = [
+def _day_of_pass(connection: Connection, case: HereCase, zone: tzinfo) -> date:
+    return day_of(i_am_here.pass_moment(connection, case.pass_id) or case.opened_at, zone)
+
+
+def _standing_against(connection: Connection, case: HereCase, zone: tzinfo) -> list[StoredLifeEvent]:
+    day = _day_of_pass(connection, case, zone)
+    return [
         stored
         for stored in life_events_of(connection, [case.subject_id]).get(case.subject_id, ())
         if stored.event.kind in CONTRADICTING and _holds_on(stored.event, day)
     ]
+
+
+def _put_right(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
+    """Take back the reports that stand against the pass; of a prison term only what came after it."""
+    day = _day_of_pass(connection, case, zone)
+    standing = _standing_against(connection, case, zone)
     for stored in standing:
         withdraw_life_event(connection, stored.event_id, now=now)
     shortened = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
+from sqlalchemy import Connection
 
 from fleet.app import after_reports
 from fleet.benefits.events import RecoveryOutcome, RecoveryReason
@@ -29,7 +31,9 @@ from fleet.commands.shared import (
     table,
     whom,
 )
+from fleet.exchange.resolving import close_with_case
 from fleet.store import i_am_here
+from fleet.store.i_am_here import HereCase
 from fleet.store.packs import shelf_of
 
 _MOST_LISTED = 1000
@@ -55,7 +59,8 @@ def decide(
     if is_alive is None or not by or not reason:
         fail("a decision needs --alive or --report-stands, --by and --reason", EXIT_USAGE)
     with opened(config) as fleet:
-        now, who = fleet.clock(), whom(fleet, subject_id)
+        now, zone = fleet.clock(), fleet.settings.zone()
+        who = whom(fleet, subject_id)
         with fleet.database.begin() as connection:
             found = resolve(
                 connection,
@@ -66,7 +71,8 @@ def decide(
                 why=reason,
                 judging=after_reports(fleet, now),
                 now=now,
-                zone=fleet.settings.zone(),
+                zone=zone,
+                also=lambda connection, case, _: _close_contradictions(connection, case, now, zone),
             )
         if as_json:
             print_json(
@@ -188,6 +194,11 @@ def _list(config: Config, *, as_json: bool) -> None:
     for row in rows:
         shown.add_row(*map(str, row.values()))
     Terminal().print(shown)
+
+
+def _close_contradictions(connection: Connection, case: HereCase, now: datetime, zone: tzinfo) -> None:
+    """Close what is decided with a case: nobody is asked the same a second time by `feeds contradictions`."""
+    close_with_case(connection, case, now=now, zone=zone)
 
 
 def _amount(given: str | None) -> Decimal | None:

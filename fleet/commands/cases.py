@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +34,7 @@ from fleet.commands.shared import (
     table,
 )
 from fleet.references.enrol import find_subject
-from fleet.store.case_lists import CaseRow, Wanted, rows_of
+from fleet.store.case_lists import CaseRow, Wanted, rows_of, waiting_elsewhere
 from fleet.tables.writing import write_new
 
 _MOST_LISTED = 1000
@@ -75,13 +76,18 @@ def list_cases(
                 subject_id=None if person is None else find_subject(connection, named(person), fleet.keys),
             )
             rows = [_line(row, zone, today) for row in rows_of(connection, wanted, limit=_MOST_LISTED)]
+            waits = waiting_elsewhere(connection, wanted.subject_id)
     if as_json:
-        print_json({"cases": rows})
+        print_json({"cases": rows, "elsewhere": asdict(waits)})
         return
     shown = table(*(rows[0] if rows else ("case",)))
     for row in rows:
         shown.add_row(*(escape(", ".join(cell) if isinstance(cell, list) else words(cell)) for cell in row.values()))
     Terminal().print(shown)
+    if waits.i_am_here:
+        say(f"and {waits.i_am_here} live passes against reports wait for two persons: see `benefits i-am-here`")
+    if waits.duplicates:
+        say(f"and {waits.duplicates} suspected duplicates wait for two persons: see `duplicates list`")
 
 
 @app.command("show")

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
-from fleet.app import look_at_reports_since
+from fleet.app import after_reports, look_at_reports_since
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
 from fleet.exchange.contradictions import Contradiction, Side
@@ -69,6 +69,7 @@ def resolve_contradiction(
             keep,
             name=by,
             reason=reason,
+            judging=after_reports(fleet, now),
             now=now,
             zone=fleet.settings.zone(),
         )
@@ -80,6 +81,8 @@ def resolve_contradiction(
     else:
         said = "both sides are kept" if done.withdrawn is None else f"{done.withdrawn} is withdrawn"
         say(f"contradiction {contradiction_id} is resolved: {said}")
+        if done.is_case_closed:
+            say("the live pass that the report held up counts; its `benefits i-am-here` case is closed with it")
 
 
 def list_losses(period: _Period, config: Config = CONFIG, as_json: AsJson = False) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from fleet.audit.log import note
+from fleet.benefits.i_am_here import close_with_reports
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side, find, side_of
@@ -16,11 +17,12 @@ from fleet.exchange.cycles import month_text
 from fleet.exchange.deliveries import definition_of
 from fleet.exchange.effects import apply_rows, reported, settle
 from fleet.keys import FleetKeys
-from fleet.status.projection import project
+from fleet.status.projection import Judging, project
 from fleet.store import contradictions, feed_effects, feeds
 from fleet.store.acts import acts_of
 from fleet.store.approvals import NEEDED, approve
 from fleet.store.database import Database
+from fleet.store.i_am_here import HereCase, open_case_of
 from fleet.store.life_events import life_events_of, withdraw_life_event
 from fleet.store.subjects import lock_subjects
 from protocol.rules.life import ENDING, LifeEventKind
@@ -47,6 +49,8 @@ class Resolution:
     """False as long as a second person is needed."""
     withdrawn: str | None
     """The side that was withdrawn; None where both are kept or nothing is done yet."""
+    is_case_closed: bool = False
+    """Whether the case of a live pass against the report (`benefits i-am-here`) was closed with it."""
 
 
 def open_contradictions(connection: Connection, *, zone: tzinfo) -> list[Contradiction]:
@@ -69,10 +73,13 @@ def resolve(
     *,
     name: str,
     reason: str,
+    judging: Judging,
     now: datetime,
     zone: tzinfo,
 ) -> Resolution:
     """Take a person's decision: one side is withdrawn, or both are kept. Whatever withdraws a loss waits for a second person.
+
+    Where two persons withdraw the report, a live pass that was held against it needs no decision of its own: its case is closed with it.
 
     Raises:
         NotFound: if no open contradiction has this id.
@@ -85,6 +92,10 @@ def resolve(
         )
         if found is None:
             raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
+        here = open_case_of(connection, found.subject_id, lock=True)
+        if here is not None:
+            # Judging locks terminals, which come before subjects; the case is closed below.
+            judging(connection, [found.subject_id])
         lock_subjects(connection, [found.subject_id])
         if contradictions.resolved(connection, [contradiction_id]):
             # By somebody else, while this one was looked for.
@@ -100,6 +111,13 @@ def resolve(
             elif found.kind is ContradictionKind.NAME_DIFFERS:
                 _accept_name(connection, keys, found.first, zone=zone, now=now)
             contradictions.add_resolution(connection, contradiction_id, found.subject_id, keep.value, now=now)
+        is_closed = (
+            here is not None
+            and is_done
+            and count >= NEEDED
+            and loser is not None
+            and close_with_reports(connection, here, judging=judging, now=now, zone=zone)
+        )
         note(
             connection,
             keys.cipher,
@@ -107,10 +125,34 @@ def resolve(
             action="contradiction.resolved" if is_done else "contradiction.approved",
             object_kind=_OBJECT,
             object_id=contradiction_id,
-            detail={"subject_id": found.subject_id, "kind": found.kind.value, "keep": keep.value},
+            detail={
+                "subject_id": found.subject_id,
+                "kind": found.kind.value,
+                "keep": keep.value,
+                **({"i_am_here": here.case_id} if here is not None and is_closed else {}),
+            },
             now=now,
         )
-    return Resolution(is_done, loser.ref if is_done and loser is not None else None)
+    return Resolution(is_done, loser.ref if is_done and loser is not None else None, is_closed)
+
+
+def close_with_case(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
+    """Close what two persons have decided with a case of a live pass against reports; return how many contradictions.
+
+    Where they said that the person lives, the reports are withdrawn and contradict nothing any more. Where they said that the reports
+    stand, both sides are kept as they are.
+    """
+    reports = {f"event:{event_id}" for event_id in case.event_ids}
+    open_ones = [
+        each
+        for each in _of(connection, [case.subject_id], zone)
+        if each.first.ref in reports and each.second.ref.startswith("act:")
+    ]
+    done = contradictions.resolved(connection, [each.contradiction_id for each in open_ones])
+    left = [each for each in open_ones if each.contradiction_id not in done]
+    for each in left:
+        contradictions.add_resolution(connection, each.contradiction_id, case.subject_id, Keep.BOTH.value, now=now)
+    return len(left)
 
 
 def _of(connection: Connection, subject_ids: list[str], zone: tzinfo) -> list[Contradiction]:

@@ -59,6 +59,30 @@ def rows_of(connection: Connection, wanted: Wanted, *, limit: int) -> list[CaseR
     return [CaseRow(*row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What waits for persons and is listed by other commands."""
+
+    i_am_here: int
+    """Live passes against reports."""
+    duplicates: int
+    """Suspicions that two are one person."""
+
+
+def waiting_elsewhere(connection: Connection, subject_id: str | None = None) -> Elsewhere:
+    """Return how many decisions wait that are no cases of these lists, of everybody or of one subject."""
+    row = connection.execute(
+        text(
+            "SELECT (SELECT count(*) FROM i_am_here WHERE resolved_at IS NULL"
+            " AND (CAST(:id AS text) IS NULL OR subject_id = :id)),"
+            " (SELECT count(*) FROM duplicate_hits WHERE state = 'open'"
+            " AND (CAST(:id AS text) IS NULL OR :id IN (first_subject, second_subject)))"
+        ),
+        {"id": subject_id},
+    ).one()
+    return Elsewhere(*row)
+
+
 _ROWS = """
 SELECT c.case_id, c.kind, coalesce(k.payload ->> 'reason', c.reason, e.data -> 'facts' ->> 'reason', e.data -> 'facts' ->> 'field'),
     coalesce(k.terminal_id, r.terminal_id), c.subject_id, coalesce(k.payload ->> 'operator', r.payload ->> 'operator'),

@@ -106,7 +106,10 @@ def test_cases_are_listed_shown_looked_at_and_closed(run: Callable[..., Result],
     assert run("cases", "close", CASE_ID, "--by", "Li Na", "--reason", "no reason").exit_code == 1
     assert run("cases", "close", CASE_ID, "--by", "Li Na", "--reason", "withdrawn").exit_code == 0
     assert run("cases", "close", CASE_ID, "--by", "Li Na").exit_code == 1
-    assert json.loads(run("cases", "list", "--open", "--json").stdout) == {"cases": []}
+    assert json.loads(run("cases", "list", "--open", "--json").stdout) == {
+        "cases": [],
+        "elsewhere": {"i_am_here": 0, "duplicates": 0},
+    }
     assert "closed" in run("cases", "list").stdout
     missing = run("cases", "show", "0" * 32)
     assert (missing.exit_code, missing.stderr) == (1, f"case {'0' * 32}: there is none of this id\n")

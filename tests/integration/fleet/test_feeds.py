@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.benefits.i_am_here import look_again
+from fleet.benefits.i_am_here import resolve as resolve_here
 from fleet.errors import ImportRefused, NotFound, Refused
 from fleet.exchange.cycles import parse_month
 from fleet.exchange.definitions import catalogue
@@ -30,9 +31,10 @@ from fleet.exchange.lists import (
     register_checks,
 )
 from fleet.exchange.messages import DeliveredRow, Delivery
-from fleet.exchange.resolving import Keep, Resolution, open_contradictions, resolve
+from fleet.exchange.resolving import Keep, Resolution, close_with_case, open_contradictions, resolve
 from fleet.exchange.results_csv import export_results
 from fleet.store import feeds as store
+from fleet.store.acts import NewAct, add_acts
 from fleet.store.areas import Area, save_areas
 from fleet.store.contradictions import add_resolution
 from fleet.store.feeds import StoredFeed
@@ -42,6 +44,7 @@ from fleet.store.packs import save_proposal
 from fleet.store.subjects import lock_subjects
 from protocol.documents import check_digit
 from protocol.errors import Malformed
+from protocol.rules.acts import ActKind, Channel
 from protocol.rules.life import LifeEventKind
 from protocol.rules.pack import parse_pack
 from protocol.shipped_packs import shipped_text
@@ -56,6 +59,10 @@ def number(serial: int = 1) -> str:
 
 def row(serial: int, since: str, **more: str) -> DeliveredRow:
     return DeliveredRow(document_number=number(serial), since=since, **more)
+
+
+def judge(office: Any, connection: Any, subject_ids: Any) -> None:
+    office.settling.judge_anew(connection, subject_ids, now=office.now)
 
 
 @dataclass
@@ -101,6 +108,7 @@ class Exchange:
             keep,
             name=name,
             reason="Asked the register",
+            judging=partial(judge, office),
             now=office.now,
             zone=office.settings.zone(),
         )
@@ -347,6 +355,72 @@ def test_a_report_of_the_family_is_withdrawn_the_same_way(exchange: Exchange) ->
     assert exchange.events() == [("death", "2026-10-03", "feed:deaths")]
 
 
+def certified_against_a_death(exchange: Exchange) -> tuple[str, Any]:
+    """Let a special certification and a reported death meet; return who it is, and the contradiction. The case is open."""
+    office = exchange.office
+    subject_id = next(iter(office.people))
+    exchange.add("deaths")
+    exchange.deliver("deaths", 1, row(1, "2026-10-03"))
+    act = NewAct(subject_id, ActKind.SPECIAL, Channel.PHOTOGRAPHS, office.now, "case", "1")
+    with office.database.begin() as connection:
+        add_acts(connection, [act], now=office.now)
+        zone = office.settings.zone()
+        assert look_again(connection, [subject_id], judging=partial(judge, office), now=office.now, zone=zone)
+    (found,) = exchange.contradictions()
+    return subject_id, found
+
+
+def here(office: Any, subject_id: str, resolution: Any) -> None:
+    """Let two persons decide an i-am-here case, and what is decided with it."""
+    for by in ("Li Na", "Wang Wei"):
+        with office.database.begin() as connection:
+            resolve_here(
+                connection,
+                office.keys.cipher,
+                subject_id,
+                resolution,
+                by=by,
+                why="seen at the counter",
+                judging=partial(judge, office),
+                now=office.now,
+                zone=office.settings.zone(),
+                also=lambda connection, case, _: close_with_case(
+                    connection, case, now=office.now, zone=office.settings.zone()
+                ),
+            )
+
+
+def test_two_persons_who_withdraw_the_report_close_the_case_of_the_pass_with_it(exchange: Exchange) -> None:
+    subject_id, found = certified_against_a_death(exchange)
+    assert not exchange.resolve(found.contradiction_id, Keep.SECOND).is_case_closed
+    assert exchange.office.rows("SELECT 1 FROM i_am_here WHERE resolved_at IS NULL"), "one person decides nothing"
+    assert exchange.resolve(found.contradiction_id, Keep.SECOND, "Wang Wei").is_case_closed
+    (case,) = exchange.office.rows("SELECT resolution, resolved_at FROM i_am_here")
+    assert (case.resolution, case.resolved_at) == ("alive", exchange.office.now)
+    (file,) = exchange.office.rows("SELECT state, frozen_by FROM benefit_files")
+    assert (file.state, list(file.frozen_by)) == ("paying", [])
+    with pytest.raises(NotFound):
+        here(exchange.office, subject_id, "alive")
+
+
+def test_the_case_stays_open_while_another_report_stands_against_the_pass(exchange: Exchange) -> None:
+    subject_id, found = certified_against_a_death(exchange)
+    village = NewLifeEvent(subject_id, LifeEventKind.DEATH, date(2026, 10, 3), None, "village", "1", False)
+    with exchange.office.database.begin() as connection:
+        add_life_events(connection, [village], now=exchange.office.now)
+    exchange.resolve(found.contradiction_id, Keep.SECOND)
+    assert not exchange.resolve(found.contradiction_id, Keep.SECOND, "Wang Wei").is_case_closed
+    assert exchange.office.rows("SELECT 1 FROM i_am_here WHERE resolved_at IS NULL")
+
+
+@pytest.mark.parametrize("resolution", ["alive", "report_stands"])
+def test_what_two_persons_decide_of_the_pass_decides_the_contradiction(exchange: Exchange, resolution: str) -> None:
+    subject_id, _ = certified_against_a_death(exchange)
+    here(exchange.office, subject_id, resolution)
+    assert exchange.contradictions() == []
+    assert len(exchange.events()) == (0 if resolution == "alive" else 1)
+
+
 def test_a_pass_after_a_reported_death_is_shown_and_stays(
     exchange: Exchange, make_fleet_terminal: Callable[..., Any]
 ) -> None:
@@ -578,6 +652,8 @@ def test_a_pack_that_comes_into_force_has_its_own_points(exchange: Exchange) -> 
 
 def test_r7_11_the_overdue_are_compared_with_the_data(exchange: Exchange) -> None:
     exchange.add("deaths", first="2026-01")
+    # Before they were on the lists nobody would be overdue.
+    exchange.office.list_since("2018-07-14")
     put_in_force(exchange, "EAST-2026", ("months_after_due = ", 'after = "data_comparison"\nmonths_after_due = '))
     exchange.office.handler.clean()
     exchange.deliver("deaths", 1, row(2, "2026-01-09"))
