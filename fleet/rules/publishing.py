@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from fleet.store.policies import POLICY_CHANNEL
 from protocol.envelope import sha256_of, sign, verify
 from protocol.errors import Malformed, ProtocolError
 from protocol.keys import PublicJwk
-from protocol.rules.pack import MAX_PACK_BYTES, RulePack, parse_pack
+from protocol.rules.pack import MAX_PACK_BYTES, PackMalformed, RulePack, parse_pack
 from protocol.rules.shelf import ancestors_in, problems_of
 from protocol.shipped_packs import SHIPPED, shipped_text
 
@@ -103,10 +103,22 @@ def read_draft(source: str, *, signed_by: PublicJwk | None = None) -> Draft:
         return Draft(parse_pack(text), text)
     except UnicodeDecodeError as error:
         raise ImportRefused([f"{source}: not UTF-8 from byte {error.start}"]) from error
+    except PackMalformed as error:
+        raise ImportRefused([f"{source}: {problem}" for problem in error.problems]) from error
     except Malformed as error:
         raise ImportRefused([f"{source}: {error}"]) from error
     except ProtocolError as error:
         raise ImportRefused([f"{source}: not signed by the key that was named: {error}"]) from error
+
+
+def warning_of(pack: RulePack, today: date) -> str | None:
+    """Return what whoever proposes a pack is to know although it fits; None if there is nothing."""
+    if pack.valid_from >= today:
+        return None
+    return (
+        f"{name_of(pack)} begins on {pack.valid_from}, which is over: people are judged by it as if it had held since;"
+        " it stops nobody by itself"
+    )
 
 
 def _is_signed(raw: bytes) -> bool:

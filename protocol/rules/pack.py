@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from protocol.errors import Malformed
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.days import YearDay
+from protocol.rules.faults import faults_in
 from protocol.rules.life import SIGNS_OF_LIFE, LifeEventKind
 from protocol.wire import WirePart
 
@@ -233,11 +234,21 @@ class RulePack(WirePart):
         )
 
 
+class PackMalformed(Malformed):
+    """A pack with keys that are wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Take a sentence for each fault, which begins with the key."""
+        super().__init__(f"rule pack: {'; '.join(problems)}")
+        self.problems = problems
+
+
 def parse_pack(text: str) -> RulePack:
     """Read a pack from TOML.
 
     Raises:
-        Malformed: with every key that is wrong, in one message.
+        Malformed: if it is no TOML, or too long.
+        PackMalformed: with every key that is wrong.
     """
     if len(text.encode()) > MAX_PACK_BYTES:
         raise Malformed(f"rule pack: {len(text.encode())} bytes, at most {MAX_PACK_BYTES} are taken")
@@ -248,8 +259,4 @@ def parse_pack(text: str) -> RulePack:
     try:
         return RulePack.model_validate(found)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, e['loc'])) or 'pack'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        ]
-        raise Malformed(f"rule pack: {'; '.join(problems)}") from error
+        raise PackMalformed(faults_in(error, RulePack)) from error

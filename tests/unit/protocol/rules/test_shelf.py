@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from protocol.errors import Malformed
-from protocol.rules.pack import MAX_PACK_BYTES, RulePack, parse_pack
+from protocol.rules.pack import MAX_PACK_BYTES, PackMalformed, RulePack, parse_pack
 from protocol.rules.shelf import Shelf, ancestors_in, problems_of
 from protocol.shipped_packs import SHIPPED, default_pack, shipped_pack, shipped_text
 
@@ -143,14 +143,32 @@ def test_all_wrong_keys_are_named_at_once() -> None:
         parse_pack(written)
 
 
-@pytest.mark.parametrize("written", ['"13-41"', '"02-30"', "3", "2026-12-21"])
-def test_a_day_of_the_year_that_is_none_is_one_problem_in_words(written: str) -> None:
-    with pytest.raises(Malformed) as refused:
-        parse_pack(shipped_text("LZ-2019").replace('"12-21"', written))
-    assert str(refused.value) in {
-        "rule pack: stop.from_day: a day of the year like 12-20 expected",
-        "rule pack: stop.from_day: month 2 has no day 30",
-    }
+FAULTS = (
+    ('closes = "06-20"', 'closes = "13-40"', "cycle.closes: a day of the year like 12-20 expected"),
+    ('closes = "06-20"', 'closes = "02-31"', "cycle.closes: month 2 has no day 31"),
+    ('closes = "06-20"', 'closes = "06-20"\ncloze = 1', "cycle.cloze: unknown key; did you mean closes?"),
+    ("version = 1", 'version = 1\nhelpline = "x"', "helpline: unknown key; did you mean help_line?"),
+    ("version = 1", "version = 1\nqqq = 2", "qqq: unknown key"),
+    ("version = 1", 'version = "first"', "version: a whole number expected"),
+    ("version = 1", "", "version: is missing"),
+    ("version = 1", "version = 10000", "version: at most 9999 expected"),
+    ("version = 1", "version = 0", "version: at least 1 expected"),
+    ('kind = "annual_window"', "", "cycle: kind: one of the kinds that the schema has expected"),
+    ('"special", "accepted"]', '"special", "seen"]', "counts (place 4): 'live', 'enrolment', 'special', 'silent' or"),
+    ('"R1-6"', '"6"', "sources (place 1): the id of a rule like R2-5 expected"),
+    ("valid_from = 2018-01-01", 'valid_from = "soon"', "valid_from: a date like 2026-11-01 expected"),
+)
+
+
+@pytest.mark.parametrize(("old", "new", "said"), FAULTS)
+def test_each_fault_of_a_pack_is_one_sentence_in_plain_words(old: str, new: str, said: str) -> None:
+    written = shipped_text("GZ-2018")
+    assert old in written
+    with pytest.raises(PackMalformed) as refused:
+        parse_pack(written.replace(old, new, 1))
+    (found,) = refused.value.problems
+    assert found.startswith(said)
+    assert not any(word in found for word in ("is-instance", "function-", "Input", "inputs", "[")), found
 
 
 def test_what_is_no_toml_or_too_long_is_refused() -> None:
