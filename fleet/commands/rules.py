@@ -13,6 +13,7 @@ from rich.console import Console as Terminal
 from rich.markup import escape
 from sqlalchemy import Connection
 
+from fleet.app import Fleet
 from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
@@ -70,6 +71,7 @@ def check_pack(source: Source, signed_by: SignedBy = None, config: Config = CONF
         with fleet.database.begin() as connection:
             publishing.check(connection, draft)
         say(f"rule pack {publishing.name_of(draft.pack)}: fits those in force")
+        _warn(fleet, draft.pack)
 
 
 @app.command("propose")
@@ -79,6 +81,7 @@ def propose_pack(source: Source, by: By, signed_by: SignedBy = None, config: Con
         draft = publishing.read_draft(source, signed_by=_key(signed_by))
         name = publishing.propose(fleet.database, fleet.keys, draft, by=by, now=fleet.clock())
         say(f"rule pack {name} is proposed; `lifecert-fleet what-if {name}` shows whom it would change")
+        _warn(fleet, draft.pack)
 
 
 @app.command("approve")
@@ -206,15 +209,24 @@ def run_what_if(
         say(f"it holds for nobody: {nobody}")
 
 
+def _warn(fleet: Fleet, pack: RulePack) -> None:
+    warning = publishing.warning_of(pack, day_of(fleet.clock(), fleet.settings.zone()))
+    if warning is not None:
+        say(f"warning: {warning}")
+
+
 def _print_what_if(pack: RulePack, done: WhatIf, day: str) -> None:
     shown = table("area", "from", "to", "people")
     for area, counts in sorted(done.by_area.items()):
         for (before, after), count in sorted(counts.items()):
             shown.add_row(escape(area), before, after, str(count))
+    for area, moved in sorted(done.moved.items()):
+        for move, count in sorted(moved.items()):
+            shown.add_row(escape(area), "same state", move, str(count))
     Terminal().print(shown)
     say(
         f"rule pack {publishing.name_of(pack)} on {day}: holds for {done.covered} of {done.people} people,"
-        f" {len(done.changes)} would change, {done.newly_stoppable} of them so that a stop could be proposed"
+        f" {len(done.changes)} would change in state or days, {done.newly_stoppable} of them so that a stop could be proposed"
     )
 
 
@@ -231,6 +243,11 @@ def _what_if_json(pack: RulePack, done: WhatIf, day: str, nobody: str | None) ->
             {"area": area, "from": before, "to": after, "people": count}
             for area, counts in sorted(done.by_area.items())
             for (before, after), count in sorted(counts.items())
+        ],
+        "moved": [
+            {"area": area, "what": move, "people": count}
+            for area, moved in sorted(done.moved.items())
+            for move, count in sorted(moved.items())
         ],
     }
 

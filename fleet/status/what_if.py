@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
+from typing import Literal
 
 from fleet.status.projection import Asked, ask, facts_of, subject_chunks
 from fleet.store.database import Database
@@ -14,13 +15,15 @@ from protocol.rules.obligations import CertificationState, Obligation, state_on,
 from protocol.rules.pack import RulePack
 from protocol.rules.shelf import Shelf
 
+Move = Literal["due earlier", "due later", "stop earlier", "stop later"]
+"""What moves for somebody who stays in the same state."""
 _MOST_WORDS = 20
 """Of schemes and categories in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Somebody whom the pack would bring into another state, or nearer to a stop."""
+    """Somebody whom the pack would bring into another state, or to whom it would give another last day or stop day."""
 
     subject_id: str
     area: str
@@ -42,6 +45,8 @@ class WhatIf:
     """Of them, whom the pack would hold for."""
     by_area: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     """For each area how many would go from one state to another; those who stay are not counted."""
+    moved: dict[str, Counter[Move]] = field(default_factory=dict)
+    """For each area how many would stay in their state with other days; by each day that moves."""
     changes: list[Change] = field(default_factory=list)
     in_region: int = 0
     """Benefits of people, ended or not, that an area of the pack's region pays; people without one count by where they live."""
@@ -126,10 +131,22 @@ def _compare(done: WhatIf, draft: RulePack, before: Iterable[Asked], after: Iter
         done.newly_stoppable += is_newly_stoppable
         if states[0] is not states[1]:
             done.by_area.setdefault(area, Counter())[states[0].value, states[1].value] += 1
-        if states[0] is not states[1] or is_newly_stoppable:
+        moves = _moves(was, becomes)
+        if states[0] is states[1] and moves:
+            done.moved.setdefault(area, Counter()).update(moves)
+        if states[0] is not states[1] or moves:
             done.changes.append(
                 Change(subject_id, area, *states, was.due, becomes.due, was.stop_from, becomes.stop_from)
             )
+
+
+def _moves(was: Obligation, becomes: Obligation) -> list[Move]:
+    found: list[Move] = []
+    if was.due != becomes.due:
+        found.append("due earlier" if becomes.due < was.due else "due later")
+    if was.stop_from != becomes.stop_from:
+        found.append("stop earlier" if becomes.stop_from < was.stop_from else "stop later")
+    return found
 
 
 def _by_subject(asked: Iterable[Asked]) -> dict[str, tuple[str, list[Obligation]]]:

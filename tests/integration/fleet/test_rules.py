@@ -187,15 +187,15 @@ def test_what_if_shows_who_would_change_and_changes_nothing(office: Any) -> None
     done = what_if(office.database, draft, on=date(2026, 12, 21), zone=office.settings.zone())
     assert (done.people, done.covered) == (2, 2)
     assert {area: dict(counts) for area, counts in done.by_area.items()} == {"6201": {("certified", "expiring"): 1}}
-    (change,) = done.changes
-    assert change.subject_id == first
+    assert {area: dict(counts) for area, counts in done.moved.items()} == {"6201": {"due earlier": 1, "stop later": 1}}
+    change, other = sorted(done.changes, key=lambda each: each.before is each.after)
+    assert (change.subject_id, other.subject_id) == (first, second)
     assert (change.before, change.after) == (CertificationState.CERTIFIED, CertificationState.EXPIRING)
     assert (change.due_before, change.due_after) == (date(2027, 3, 10), date(2026, 12, 31))
     assert done.newly_stoppable == 0, "the second could be proposed for a stop by the default pack already"
     assert office.rows("SELECT * FROM statuses ORDER BY subject_id") == before
     nobody = what_if(office.database, read_draft("GZ-2018").pack, on=date(2026, 12, 21), zone=office.settings.zone())
     assert (nobody.people, nobody.covered, nobody.changes) == (2, 0, [])
-    assert second
 
 
 def test_a_pack_that_holds_for_nobody_says_why_and_is_not_approved_by_mistake(office: Any) -> None:
@@ -365,7 +365,19 @@ def run(make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
 
 
 def test_a_pack_from_draft_to_force_on_the_command_line(run: Callable[..., Result], tmp_path: Path) -> None:
-    assert run("rules", "check", "GZ-2018").exit_code == 0
+    checked = run("rules", "check", "GZ-2018")
+    assert checked.exit_code == 0
+    assert "begins on 2018-01-01, which is over" in checked.stderr
+    wrong = tmp_path / "wrong.toml"
+    changed = (
+        shipped_text("GZ-2018").replace('closes = "06-20"', 'closes = "06-40"').replace("version = 1", "versoin = 1")
+    )
+    wrong.write_text(changed, encoding="utf-8")
+    assert run("rules", "check", str(wrong)).stderr.splitlines() == [
+        f"{wrong}: version: is missing",
+        f"{wrong}: cycle.closes: a day of the year like 12-20 expected",
+        f"{wrong}: versoin: unknown key; did you mean version?",
+    ]
     proposed = run("rules", "propose", "GZ-2018", "--by", "甲")
     assert "what-if GZ-2018/1" in proposed.stderr
     early = run("rules", "approve", "GZ-2018/1", "--by", "甲", "--reason", "公告")
@@ -381,6 +393,7 @@ def test_a_pack_from_draft_to_force_on_the_command_line(run: Callable[..., Resul
         "changed": 0,
         "newly_stoppable": 0,
         "by_area": [],
+        "moved": [],
     }
     assert listing.read_text(encoding="utf-8-sig").startswith("subject_id,area,from,to")
     assert run("what-if", "GZ-2018/1", "--by", "甲", "--list", str(listing)).exit_code == 1
