@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from fleet.benefits.events import LADDER, Event, body_of, event_from, kind_of
 from fleet.benefits.machine import BenefitFile, advance, replay
-from fleet.benefits.months import Months, losses
+from fleet.benefits.months import Months, RepaidStop, losses, repaid
 from fleet.errors import Refused
 from fleet.keys import FieldCipher
 from fleet.store import benefits
@@ -77,6 +77,13 @@ def confirmed_losses(connection: Connection, subject_id: str) -> tuple[Months, .
     """Return the months for which somebody is not entitled by confirmed reports that stand (R7-7 to R7-9)."""
     found = life_events_of(connection, [subject_id]).get(subject_id, ())
     return losses(stored.event for stored in found if stored.confirmed)
+
+
+def repaid_stops(connection: Connection, subject_id: str) -> dict[str, list[RepaidStop]]:
+    """Return every stop of somebody's benefits after which payment went on, by scheme, the earliest first. Nothing is locked."""
+    files = _replayed(benefits.events_of(connection, [subject_id]))
+    lost = confirmed_losses(connection, subject_id) if files else ()
+    return {scheme: repaid(file.unpaid, lost) for (_, scheme), file in files.items() if file.stops}
 
 
 def seal_text(cipher: FieldCipher, subject_id: str, written: str) -> bytes:

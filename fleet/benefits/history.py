@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from sqlalchemy import Connection
 
 from fleet.audit.log import note
-from fleet.benefits.files import open_text
+from fleet.benefits.files import open_text, repaid_stops
+from fleet.benefits.months import RepaidStop
 from fleet.benefits.standing import PersonStanding, status_of_person
 from fleet.benefits.timeline import Entry, merged
 from fleet.clock import day_of
@@ -22,6 +24,8 @@ class History:
 
     entries: tuple[Entry, ...]
     standing: PersonStanding
+    repaid: Mapping[str, Sequence[RepaidStop]]
+    """By scheme: the stops after which payment went on."""
 
 
 def history_of(
@@ -41,6 +45,7 @@ def history_of(
         *(_entry(row, cipher, subject_id) for row in rows),
         *(_approval(row, cipher) for row in approvals_about(connection, about)),
     ]
+    repaid = repaid_stops(connection, subject_id)
     note(
         connection,
         cipher,
@@ -51,7 +56,7 @@ def history_of(
         detail={"entries": len(entries)},
         now=now,
     )
-    return History(tuple(merged(entries, zone=zone)), standing)
+    return History(tuple(merged(entries, zone=zone)), standing, repaid)
 
 
 def _entry(row: TimelineRow, cipher: FieldCipher, subject_id: str) -> Entry:

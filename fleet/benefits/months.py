@@ -44,6 +44,17 @@ class Account:
     """Of those paid: nobody was entitled (R7-9, R7-10)."""
 
 
+@dataclass(frozen=True, slots=True)
+class RepaidStop:
+    """A stop after which payment went on."""
+
+    first_unpaid: date
+    paid_again: date
+    """The first month that is paid again when it is due."""
+    paid_back: tuple[date, ...]
+    """Of the months between: those that are paid back (R7-5, R7-6)."""
+
+
 def month_of_stop(stop_day: date) -> date:
     """Return the first month that is not paid when benefits stop on a day: its own if it is the first of it, else the next.
 
@@ -122,6 +133,21 @@ def account(first: date, until: date, unpaid: Sequence[Months], lost: Sequence[M
             withheld.append(month)
     over = overpaid_months(first, until, unpaid, lost)
     return Account(tuple(paid), tuple(paid_back), tuple(withheld), over)
+
+
+def repaid(unpaid: Sequence[Months], lost: Sequence[Months]) -> list[RepaidStop]:
+    """Return every stop that is over with the months that were paid back, by `account`; in order.
+
+    Args:
+        unpaid: months that were not paid when they were due.
+        lost: months without entitlement, by `losses`.
+    """
+    found = []
+    for span in unpaid:
+        if span.until is not None:
+            made = account(span.first, span.until, unpaid, lost)
+            found.append(RepaidStop(span.first, span.until, made.paid_back))
+    return found
 
 
 def fine_bounds(amount: Decimal, recovery: Recovery) -> tuple[Decimal, Decimal]:

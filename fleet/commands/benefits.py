@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
@@ -15,8 +15,10 @@ from rich.markup import escape
 from fleet.app import Fleet, after_reports
 from fleet.benefits import due
 from fleet.benefits.events import LadderStep, RestoreReason, StepOutcome, StopEffect, StopReason
+from fleet.benefits.files import repaid_stops
 from fleet.benefits.guard import StopGuard
 from fleet.benefits.machine import BenefitState
+from fleet.benefits.months import RepaidStop
 from fleet.benefits.standing import PersonStanding, status_of_person
 from fleet.clock import day_of
 from fleet.commands.shared import (
@@ -46,6 +48,10 @@ By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give i
 Why = Annotated[str, typer.Option("--reason", help="Why, recorded encrypted.")]
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="When; today without it.")]
 FromMonth = Annotated[datetime | None, typer.Option("--from-month", formats=["%Y-%m"], help="The month, as 2026-12.")]
+
+
+Repaid = Mapping[str, Sequence[RepaidStop]]
+"""By scheme: the stops after which payment went on."""
 
 
 @app.command("propose")
@@ -145,10 +151,11 @@ def show(subject_id: SubjectId, config: Config = CONFIG, as_json: AsJson = False
         who = whom(fleet, subject_id)
         with fleet.database.begin() as connection:
             found = status_of_person(connection, who, day_of(fleet.clock(), fleet.settings.zone()))
+            repaid = repaid_stops(connection, who)
     if as_json:
-        print_json(standing_facts(found))
+        print_json(standing_facts(found, repaid))
         return
-    print_standing(found)
+    print_standing(found, repaid)
 
 
 @app.command("step")
@@ -273,7 +280,7 @@ def freeze(
         say(f"held up by {len(file.frozen_by)} cases")
 
 
-def standing_facts(found: PersonStanding) -> dict[str, Any]:
+def standing_facts(found: PersonStanding, repaid: Repaid) -> dict[str, Any]:
     """Return where somebody stands, for a program."""
     return {
         "subject_id": found.subject_id,
@@ -297,23 +304,38 @@ def standing_facts(found: PersonStanding) -> dict[str, Any]:
                 "state": line.state.value,
                 "stopped_from": None if line.stopped_from is None else f"{line.stopped_from:%Y-%m}",
                 "frozen": line.is_frozen,
+                "repaid": [
+                    {
+                        "unpaid_from": f"{stop.first_unpaid:%Y-%m}",
+                        "paid_again_from": f"{stop.paid_again:%Y-%m}",
+                        "paid_back": [f"{month:%Y-%m}" for month in stop.paid_back],
+                    }
+                    for stop in repaid.get(line.scheme, ())
+                ],
             }
             for line in found.benefits
         ],
     }
 
 
-def print_standing(found: PersonStanding) -> None:
+def print_standing(found: PersonStanding, repaid: Repaid) -> None:
     """Print where somebody stands, for a person."""
-    facts = standing_facts(found)
+    facts = standing_facts(found, repaid)
     asked = table("scheme", "pack", "state", "last", "opens", "due", "stop from")
     for reason in facts["reasons"]:
         asked.add_row(*(escape(_cell(cell)) for cell in reason.values()))
     Terminal().print(asked)
     paid = table("scheme", "benefit", "unpaid from", "frozen")
     for line in facts["benefits"]:
-        paid.add_row(*(escape(_cell(cell)) for cell in line.values()))
+        paid.add_row(*(escape(_cell(cell)) for name, cell in line.items() if name != "repaid"))
     Terminal().print(paid)
+    for line in facts["benefits"]:
+        for stop in line["repaid"]:
+            months = ", ".join(stop["paid_back"]) or "none"
+            say(
+                f"{line['scheme']} was not paid from {stop['unpaid_from']} and is paid again from {stop['paid_again_from']};"
+                f" months paid back: {months}"
+            )
     if found.open_cases:
         say(f"{found.open_cases} open cases")
 

@@ -30,7 +30,7 @@ def history(
         print_json(
             {
                 "entries": [_facts(entry) for entry in found.entries],
-                "now": standing_facts(found.standing),
+                "now": standing_facts(found.standing, found.repaid),
             }
         )
         return
@@ -42,7 +42,7 @@ def history(
         )
         shown.add_row(when, entry.kind, escape(entry.entry_id), escape(more))
     Terminal().print(shown)
-    print_standing(found.standing)
+    print_standing(found.standing, found.repaid)
 
 
 def _facts(entry: Entry) -> dict[str, Any]:

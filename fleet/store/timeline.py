@@ -74,7 +74,7 @@ def approvals_about(connection: Connection, object_ids: Sequence[str]) -> list[A
     ]
 
 
-# What was withdrawn or closed is a second entry.
+# What was withdrawn or closed is a second entry. What a reviewer said is told once the case is decided: the next one is not to follow it.
 _TIMELINE = """
 SELECT 'record' AS kind, record_id AS entry_id, event_at AS at, NULL::date AS day, jsonb_build_object(
     'terminal', terminal_id, 'purpose', coalesce(payload ->> 'purpose', 'certification'), 'outcome', outcome,
@@ -100,8 +100,14 @@ UNION ALL
 SELECT 'case_taken_in', record_id, event_at, NULL, jsonb_build_object('kind', kind, 'terminal', terminal_id,
     'received_at', received_at), NULL FROM case_records WHERE subject_id = :id
 UNION ALL
-SELECT 'case.' || e.step, c.case_id || '/' || e.number, e.at, NULL, jsonb_build_object('kind', c.kind, 'case', c.case_id), NULL
+SELECT 'case.' || e.step, c.case_id || '/' || e.number, e.at, NULL, jsonb_strip_nulls(jsonb_build_object(
+    'kind', c.kind, 'case', c.case_id, 'verdict', CASE WHEN c.state IN ('passed', 'refused', 'closed') THEN e.data ->> 'verdict' END,
+    'reason', CASE WHEN e.step <> 'verdict' OR c.state IN ('passed', 'refused', 'closed') THEN e.data ->> 'reason' END)), NULL
     FROM cases c JOIN case_events e USING (case_id) WHERE c.subject_id = :id
+UNION ALL
+SELECT 'reminder.' || step, reminder_id, coalesce(settled_at, sent_at, planned_at), NULL, jsonb_strip_nulls(jsonb_build_object(
+    'kind', kind, 'state', state, 'outcome', outcome, 'code', code, 'proof_day', proof_day)), NULL
+    FROM reminders WHERE subject_id = :id
 UNION ALL
 SELECT 'i_am_here', case_id, opened_at, NULL, jsonb_build_object('pass', pass_id, 'reports', event_ids), NULL
     FROM i_am_here WHERE subject_id = :id

@@ -157,6 +157,10 @@ def test_the_whole_way_of_a_stop_and_back(program: Program, make_fleet_terminal:
         certify(program, make_fleet_terminal(), fleet)
     found_back = program.told(*restore, "--because", "certified")
     assert (found_back["state"], len(found_back["paid_back"])) == ("paying", 1)
+    (line,) = program.told("benefits", "show", program.subject_id)["benefits"]
+    (repaid,) = line["repaid"]
+    assert repaid["paid_back"] == found_back["paid_back"]
+    assert f"months paid back: {repaid['paid_back'][0]}" in program.done("history", program.subject_id, *BY).stderr
 
     told = program.told("history", program.subject_id, *BY)
     kinds = [entry["kind"] for entry in told["entries"]]

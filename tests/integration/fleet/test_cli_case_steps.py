@@ -121,6 +121,7 @@ def test_a_special_certification_from_the_desk_to_the_letter(run: Callable[..., 
     look = run("cases", "photo", case_id, "identity_card", "--out", str(out), "--reader", "An", "--reason", "Review")
     assert (look.exit_code, out.read_bytes()) == (0, Path(card).read_bytes())
     for name, expected in (("An", "in_review"), ("Bo", "passed")):
+        shown_of = told(run("cases", "show", case_id, "--json"))
         seen = told(run("cases", "review", case_id, "--by", name, "--json"))
         assert seen["newspaper_date"] == "2026-11-16"
         assert [picture["checks"][-1]["name"] for picture in seen["pictures"]] == ["shorter_side_px", "one_face"]
@@ -140,6 +141,12 @@ def test_a_special_certification_from_the_desk_to_the_letter(run: Callable[..., 
         assert run(*said).exit_code == 1
         if name == "Bo":
             assert "person_and_alive" not in json.dumps(seen["history"]), "the other's verdict is not shown"
+        verdicts = [
+            entry["detail"].get("reason")
+            for entry in told(run("history", shown_of["subject_id"], "--by", name, "--json"))["entries"]
+            if entry["kind"] == "case.verdict"
+        ]
+        assert verdicts == ([None] if name == "An" else ["person_and_alive"] * 2), "told once it is decided"
     shown = told(run("cases", "show", case_id, "--by", "Li", "--json"))
     assert [step["note"] for step in shown["history"] if step["step"] == "verdict"] == ["by An", "by Bo"]
     assert shown["evidence_until"] > shown["decided_at"]

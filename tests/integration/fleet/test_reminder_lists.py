@@ -184,6 +184,10 @@ def test_feature_83_what_reminders_prove_is_on_the_ladder_after_propose_and_afte
     missing = [row["missing"] for row in town.json("benefits", "list")["benefits"]]
     assert sorted(missing) == [["call", "visit"], ["visit"], ["visit"]]
     assert town.json("benefits", "propose")["steps"] == 0, "each step is proven once"
+    subject = town.database("SELECT subject_id FROM reminders WHERE reminder_id = :id", id=first)[0].subject_id
+    history = town.json("history", subject, "--by", "Li Na")["entries"]
+    told = {entry["kind"]: entry["detail"] for entry in history if entry["kind"].startswith("reminder.")}
+    assert (told["reminder.message"]["code"], told["reminder.call"]["outcome"]) == ("no_address", "not_reached")
 
 
 def test_feature_82_a_unit_gets_only_its_own_people(town: Town) -> None:
