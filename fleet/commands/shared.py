@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console as Terminal
+from rich.console import ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 from fleet.app import Fleet, open_fleet
 from fleet.errors import FleetError, ImportRefused, SettingsInvalid
@@ -86,9 +89,47 @@ def whom(fleet: Fleet, subject: str) -> str:
         return find_subject(connection, named(subject), fleet.keys)
 
 
+class WholeIds(Table):
+    """A table that cuts no id in two: where its columns have no room for that, each row is written as lines of `name: value`."""
+
+    def __rich_console__(self, console: Terminal, options: ConsoleOptions) -> RenderResult:
+        """Give the table, or its rows as lines."""
+        columns = [[_plain(cell) for cell in column.cells] for column in self.columns]
+        ids = [max((len(found) for cell in cells for found in _ID.findall(cell)), default=0) for cells in columns]
+        others = (min(max(map(len, cells), default=0), _LEAST_WIDTH) for cells in columns)
+        needed = sum(map(max, ids, others)) + 3 * len(columns) + 1
+        if needed > options.max_width:
+            yield from self._as_lines(columns)
+            return
+        for column, cells, width in zip(self.columns, columns, ids, strict=True):
+            if width:
+                column.min_width = width
+                # A sentence with an id in it may be wrapped between its words.
+                column.no_wrap = not any(" " in cell for cell in cells)
+        yield from super().__rich_console__(console, options)
+
+    def _as_lines(self, columns: list[list[str]]) -> RenderResult:
+        names = [_plain(column.header) for column in self.columns]
+        for row in zip(*columns, strict=True):
+            for name, cell in zip(names, row, strict=True):
+                if cell:
+                    yield Text(f"{name}: {cell}", overflow="fold")
+            yield Text("")
+
+
+_ID = re.compile(r"\S*[0-9a-f]{12}\S*")
+"""What stands in cells as one word to be copied: it has twelve hexadecimal digits in a row at least."""
+_LEAST_WIDTH = 8
+"""Characters to which a column of words may shrink."""
+
+
+def _plain(cell: object) -> str:
+    return Text.from_markup(cell).plain if isinstance(cell, str) else str(cell)
+
+
 def table(*names: str) -> Table:
     """Return an empty table in which nothing is cut off: an id of which the end is missing helps nobody."""
-    made = Table()
+    made = WholeIds()
     for name in names:
         made.add_column(name, overflow="fold")
     return made
