@@ -21,6 +21,7 @@ from fleet.store.areas import codes_below
 from fleet.store.packs import shelf_of
 from fleet.store.partners import Scope, visible_codes
 from fleet.store.standings import PackStanding, counts, pack_standings
+from protocol.rules.days import FOREVER
 from protocol.rules.obligations import CertificationState
 from protocol.rules.shelf import Shelf
 
@@ -50,10 +51,10 @@ class PackStandingView(BaseModel):
     state: CertificationState
     last_day: date | None
     """Day of the certification that counted last."""
-    opens: date
-    """From this day on the next certification counts."""
-    due: date
-    """The last day for it."""
+    opens: date | None
+    """From this day on the next certification counts; None where nothing is asked any more."""
+    due: date | None
+    """The last day for it; None where nothing is asked any more."""
     reason: Sentence
     """The same in words, for the person."""
 
@@ -66,7 +67,7 @@ class StandingView(BaseModel):
     subject_id: str
     state: CertificationState
     certified_until: date | None
-    """None for somebody who was never certified."""
+    """None for somebody who was never certified, or of whom nothing is asked any more."""
     opens: date | None
     due: date | None
     packs: list[PackStandingView]
@@ -180,9 +181,9 @@ def _view(subject_id: str, asked: list[PackStanding], shelf: Shelf, today: date)
     return StandingView(
         subject_id=subject_id,
         state=CertificationState.NEVER_CERTIFIED if worst is None else worst.state(today),
-        certified_until=None if worst is None or worst.last_day is None else worst.due,
-        opens=None if worst is None else worst.opens,
-        due=None if worst is None else worst.due,
+        certified_until=None if worst is None or worst.last_day is None else _asked(worst.due),
+        opens=None if worst is None else _asked(worst.opens),
+        due=None if worst is None else _asked(worst.due),
         packs=[_pack_view(one, shelf, today) for one in asked],
     )
 
@@ -190,6 +191,7 @@ def _view(subject_id: str, asked: list[PackStanding], shelf: Shelf, today: date)
 def _pack_view(one: PackStanding, shelf: Shelf, today: date) -> PackStandingView:
     pack = shelf.find(one.pack_id, one.pack_version)
     state = one.state(today)
+    said = state.value if _asked(one.due) else "over"
     days = {"opens": one.opens, "due": one.due, "last": one.last_day}
     return PackStandingView(
         scheme=one.scheme,
@@ -200,10 +202,14 @@ def _pack_view(one: PackStanding, shelf: Shelf, today: date) -> PackStandingView
         else Sentence(zh=pack.title.zh, en=pack.title.en),
         state=state,
         last_day=one.last_day,
-        opens=one.opens,
-        due=one.due,
-        reason=Sentence(**{language: texts[state.value].format(**days) for language, texts in _reasons().items()}),
+        opens=_asked(one.opens),
+        due=_asked(one.due),
+        reason=Sentence(**{language: texts[said].format(**days) for language, texts in _reasons().items()}),
     )
+
+
+def _asked(day: date) -> date | None:
+    return None if day == FOREVER else day
 
 
 @lru_cache(maxsize=1)

@@ -83,6 +83,6 @@ def status_of_person(connection: Connection, subject_id: str, today: date) -> Pe
     )
     lines = tuple(
         BenefitLine(row.scheme, BenefitState(row.state), row.stopped_from, row.is_frozen)
-        for row in standing.benefit_states_of(connection, subject_id)
+        for row in standing.benefit_states_of(connection, subject_id, today)
     )
     return PersonStanding(subject_id, reasons[0], reasons, lines, standing.open_cases_of(connection, subject_id))

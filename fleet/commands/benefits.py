@@ -36,8 +36,10 @@ from fleet.commands.shared import (
 )
 from fleet.reminders.ladder import prove_steps
 from fleet.store import benefits
+from protocol.rules.days import FOREVER
 
 _MOST_LISTED = 1000
+_NOTHING_ASKED = "nothing is asked any more"
 _STOPPED = [state.value for state in BenefitState if state is not BenefitState.PAYING]
 
 app = typer.Typer(help="Benefits: stops with ladder and two persons, and the way back.", no_args_is_help=True)
@@ -117,7 +119,8 @@ def list_benefits(
     """List benefits with a stop that is proposed or carried out, the oldest proposal first."""
     wanted = _STOPPED if not states else [state.value for state in states]
     with opened(config) as fleet, fleet.database.begin() as connection:
-        found = benefits.files_in(connection, wanted, limit=_MOST_LISTED)
+        today = day_of(fleet.clock(), fleet.settings.zone())
+        found = benefits.files_in(connection, wanted, today=today, limit=_MOST_LISTED)
     rows = [
         {
             "subject_id": file.subject_id,
@@ -292,9 +295,9 @@ def standing_facts(found: PersonStanding, repaid: Repaid) -> dict[str, Any]:
                 "pack": f"{reason.pack_id}/{reason.pack_version}",
                 "state": reason.state.value,
                 "last": None if reason.last_day is None else reason.last_day.isoformat(),
-                "opens": reason.opens.isoformat(),
-                "due": reason.due.isoformat(),
-                "stop_from": None if reason.stop_from == date.max else reason.stop_from.isoformat(),
+                "opens": _asked(reason.opens),
+                "due": _asked(reason.due),
+                "stop_from": _asked(reason.stop_from),
             }
             for reason in found.reasons
         ],
@@ -323,7 +326,8 @@ def print_standing(found: PersonStanding, repaid: Repaid) -> None:
     facts = standing_facts(found, repaid)
     asked = table("scheme", "pack", "state", "last", "opens", "due", "stop from")
     for reason in facts["reasons"]:
-        asked.add_row(*(escape(_cell(cell)) for cell in reason.values()))
+        shown = reason | ({} if reason["due"] else {"due": _NOTHING_ASKED, "opens": "-", "stop_from": "-"})
+        asked.add_row(*(escape(_cell(cell)) for cell in shown.values()))
     Terminal().print(asked)
     paid = table("scheme", "benefit", "unpaid from", "frozen")
     for line in facts["benefits"]:
@@ -348,6 +352,11 @@ def _guard(fleet: Fleet) -> Iterator[StopGuard]:
 
 def _month(given: datetime | None) -> date | None:
     return None if given is None else given.date()
+
+
+def _asked(day: date) -> str | None:
+    """Return a day on which something is asked; None if nothing is, as of a benefit that has ended."""
+    return None if day == FOREVER else day.isoformat()
 
 
 def _cell(cell: object) -> str:

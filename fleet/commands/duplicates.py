@@ -128,7 +128,7 @@ def check_benefits(
                 fleet.database, cipher, rows, rules, key=secret, source=source, by=by, now=now
             )
         else:
-            done["benefits"] = lists.check_lists(fleet.database, rules, now=now)
+            done["benefits"] = lists.check_lists(fleet.database, rules, now=now, zone=fleet.settings.zone())
             done["documents"] = lists.check_documents(fleet.database, cipher, now=now)
     if as_json:
         print_json({name: asdict(found) for name, found in done.items()})

@@ -16,13 +16,14 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from itertools import combinations
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from fleet.audit import log
+from fleet.clock import day_of
 from fleet.duplicates.combinations import Combinations, suspicions
 from fleet.errors import Refused
 from fleet.keys import FieldCipher
@@ -69,14 +70,14 @@ class _Namesake:
     born: date | None
 
 
-def check_lists(database: Database, table: Combinations, *, now: datetime) -> Compared:
+def check_lists(database: Database, table: Combinations, *, now: datetime, zone: tzinfo) -> Compared:
     """Look for people with benefits that may not stand side by side.
 
     Raises:
         DatabaseUnavailable: as any transaction.
     """
     with database.begin() as connection:
-        people = list(duplicates.several_benefits(connection))
+        people = list(duplicates.several_benefits(connection, day_of(now, zone)))
         found = [
             NewHit("benefits", (subject_id, subject_id), what=str(suspicion))
             for subject_id, benefits in people

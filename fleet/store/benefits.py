@@ -167,12 +167,14 @@ def proposed_for(connection: Connection, reasons: Sequence[str], *, after: str, 
     return [str(found) for found in rows.scalars()]
 
 
-def files_in(connection: Connection, states: Sequence[str], *, limit: int) -> list[FileRow]:
-    """Return files in these states, those that were proposed first first."""
+def files_in(connection: Connection, states: Sequence[str], *, today: date, limit: int) -> list[FileRow]:
+    """Return files in these states, those that were proposed first first; none of a benefit that its list has ended counts as paid."""
     return _files(
         connection,
-        "WHERE state = ANY(:states) ORDER BY proposed_on, subject_id, scheme LIMIT :limit",
-        {"states": list(states), "limit": limit},
+        "f WHERE state = ANY(:states) AND (state <> 'paying' OR NOT EXISTS (SELECT 1 FROM benefits b"
+        " WHERE b.subject_id = f.subject_id AND b.scheme = f.scheme AND b.ended < :today))"
+        " ORDER BY proposed_on, subject_id, scheme LIMIT :limit",
+        {"states": list(states), "today": today, "limit": limit},
     )
 
 
@@ -221,7 +223,8 @@ def due_stops(connection: Connection, *, today: date, limit: int) -> list[DueSto
         text(
             "SELECT DISTINCT ON (o.subject_id, o.scheme) o.subject_id, o.scheme, o.pack_id, o.pack_version, o.due, o.stop_from"
             " FROM obligations o JOIN benefits b USING (subject_id, scheme) LEFT JOIN benefit_files f USING (subject_id, scheme)"
-            " WHERE o.stop_from <= :today AND (f.subject_id IS NULL OR (f.state = 'paying' AND f.frozen_by = '{}'"
+            " WHERE o.stop_from <= :today AND (b.ended IS NULL OR b.ended >= :today)"
+            " AND (f.subject_id IS NULL OR (f.state = 'paying' AND f.frozen_by = '{}'"
             " AND NOT o.pack_id || '/' || o.pack_version || '/' || o.stop_from = ANY(f.answered)))"
             " ORDER BY o.subject_id, o.scheme, o.stop_from, o.pack_id LIMIT :limit"
         ),
@@ -245,7 +248,7 @@ def loss_reports(
             " AND (f.subject_id IS NULL OR (f.frozen_by = '{}' AND NOT e.event_id = ANY(f.answered)"
             " AND ((e.kind = ANY(:ending) AND f.state IN ('paying', 'paused', 'pause_proposed'))"
             "  OR (e.kind = ANY(:suspending) AND f.state IN ('paying')))))"
-            " AND e.kind = ANY(:kinds)"
+            " AND e.kind = ANY(:kinds) AND (b.ended IS NULL OR b.ended >= :today)"
             " ORDER BY e.subject_id, b.scheme, e.kind = ANY(:ending) DESC, e.since, e.event_id LIMIT :limit"
         ),
         {

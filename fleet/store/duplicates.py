@@ -249,13 +249,15 @@ def identities(connection: Connection) -> Iterator[tuple[str, str, bytes, bytes,
         yield row.subject_id, row.area, bytes(row.name_sealed), bytes(row.document_sealed), row.birth_date
 
 
-def several_benefits(connection: Connection) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Give whoever is on the list of several benefits, with scheme and region of each."""
+def several_benefits(connection: Connection, today: date) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Give whoever is on the list of several benefits that have not ended, with scheme and region of each."""
     rows = connection.execute(
         text(
             "SELECT subject_id, array_agg(scheme ORDER BY scheme) AS schemes, array_agg(region ORDER BY scheme) AS regions"
-            " FROM benefits GROUP BY subject_id HAVING count(*) > 1 ORDER BY subject_id"
+            " FROM benefits WHERE ended IS NULL OR ended >= :today"
+            " GROUP BY subject_id HAVING count(*) > 1 ORDER BY subject_id"
         ),
+        {"today": today},
         execution_options={"yield_per": _FETCHED},
     )
     for row in rows:

@@ -46,15 +46,17 @@ def obligations_of(connection: Connection, subject_id: str) -> list[ObligationRo
     return [ObligationRow(*row) for row in rows]
 
 
-def benefit_states_of(connection: Connection, subject_id: str) -> list[BenefitStateRow]:
-    """Return the state of each of somebody's benefits; one to which nothing ever happened is paid."""
+def benefit_states_of(connection: Connection, subject_id: str, today: date) -> list[BenefitStateRow]:
+    """Return the state of each of somebody's benefits; one to which nothing ever happened is paid until the day its list ends it."""
     rows = connection.execute(
         text(
-            "SELECT b.scheme, coalesce(f.state, 'paying') AS state, f.stopped_from,"
+            "SELECT b.scheme, CASE WHEN b.ended < :today THEN 'ended' ELSE coalesce(f.state, 'paying') END AS state,"
+            " coalesce(f.stopped_from, CASE WHEN b.ended < :today THEN"
+            " CAST(date_trunc('month', b.ended) + interval '1 month' AS date) END) AS stopped_from,"
             " coalesce(cardinality(f.frozen_by) > 0, false) AS is_frozen"
             " FROM benefits b LEFT JOIN benefit_files f USING (subject_id, scheme) WHERE b.subject_id = :id ORDER BY b.scheme"
         ),
-        {"id": subject_id},
+        {"id": subject_id, "today": today},
     )
     return [BenefitStateRow(*row) for row in rows]
 

@@ -155,7 +155,7 @@ def snapshot_people_by(
 
 def _source(cut: str, of: Filter) -> str:
     if of.scheme is not None:
-        return _BY_SCHEME.format(wanted="WHERE scheme = :scheme")
+        return _BY_SCHEME.format(wanted="AND scheme = :scheme")
     return _BY_SCHEME.format(wanted="") if cut == "scheme" else "statuses"
 
 
@@ -171,8 +171,10 @@ def _band(born: str, day: str) -> str:
 
 _SNAPSHOT_ROWS = "INSERT INTO statistics_snapshot_rows (day, area, scheme, state, people)"
 _AREAS = "(CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
+# Who has nothing but a benefit that is over is counted in no scheme.
 _BY_SCHEME = (
-    "(SELECT DISTINCT ON (subject_id, scheme) * FROM obligations {wanted}"
+    "(SELECT DISTINCT ON (subject_id, scheme) * FROM obligations o WHERE NOT EXISTS (SELECT 1 FROM benefits b"
+    " WHERE b.subject_id = o.subject_id AND b.scheme = o.scheme AND b.ended < :today) {wanted}"
     " ORDER BY subject_id, scheme, due, stop_from, pack_id)"
 )
 # The same as `protocol.rules.obligations.state_of`, which a test compares it with.

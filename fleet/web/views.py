@@ -11,6 +11,7 @@ from fleet.keys import FieldCipher
 from fleet.store.console import RecordLine, SubjectLine, TerminalLine
 from fleet.store.links import Gap
 from protocol.outcomes import Outcome
+from protocol.rules.days import FOREVER
 from protocol.rules.obligations import CertificationState
 
 SYMBOLS = {"good": "✓", "bad": "✗", "warn": "!", "plain": "·"}
@@ -98,7 +99,7 @@ def person_row(line: SubjectLine, *, cipher: FieldCipher, today: date, zone: tzi
         area=line.area,
         state=state.value,
         state_kind=_STATE_KINDS[state],
-        certified_until=line.certified_until,
+        certified_until=None if line.certified_until == FOREVER else line.certified_until,
         last_outcome=line.last_outcome,
         outcome_kind=_outcome_kind(line.last_outcome),
         last_event=_moment(line.last_event_at, zone),

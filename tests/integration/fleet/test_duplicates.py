@@ -287,12 +287,14 @@ def test_r8_11_feature_87_two_benefits_go_to_a_person_unless_the_table_allows_bo
     add_benefit(office, one, "工伤保险")
     add_benefit(office, two, "城乡居民基本养老保险", "west")
     add_benefit(office, three, "高龄津贴")
-    done = lists.check_lists(office.database, load_combinations(), now=office.now)
+    done = lists.check_lists(office.database, load_combinations(), now=office.now, zone=office.settings.zone())
     assert (done.people, done.suspicions, done.hits) == (3, 2, 2)
     found = {row.first_subject: row.what for row in office.rows("SELECT * FROM duplicate_hits")}
     assert found[two] == "pension (east) + 城乡居民基本养老保险 (west): not_allowed"
     assert found[three].endswith("not_listed")
-    assert lists.check_lists(office.database, load_combinations(), now=office.now).hits == 0
+    assert (
+        lists.check_lists(office.database, load_combinations(), now=office.now, zone=office.settings.zone()).hits == 0
+    )
 
 
 def test_r8_11_one_id_on_the_lists_of_two_regions_goes_to_a_person(office: Any) -> None:

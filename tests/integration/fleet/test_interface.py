@@ -354,6 +354,20 @@ def test_r4_23_an_identity_result_of_another_app_certifies_where_the_pack_accept
     assert tuple(act) == ("accepted", "app", "partner:own-tool", "c-1")
 
 
+def test_of_somebody_whose_benefit_has_ended_no_day_is_told(served: Served, client: httpx.Client) -> None:
+    office = served.office
+    with office.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE benefits SET ended = '2026-09-30'")
+    office.rebuild()
+    told = client.post("/api/v1/status", json=person())
+    view = told.json()
+    assert "9999" not in told.text
+    assert (view["opens"], view["due"], view["certified_until"]) == (None, None, None)
+    assert {(pack["due"], pack["reason"]["en"]) for pack in view["packs"]} == {
+        (None, "The benefit has ended; nothing is asked any more.")
+    }
+
+
 @pytest.mark.parametrize("channel", ["pc", "app"])
 def test_r4_1_r4_2_what_a_page_on_a_computer_or_an_app_certified_counts(
     served: Served, client: httpx.Client, channel: str
