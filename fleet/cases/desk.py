@@ -17,9 +17,11 @@ from fleet.cases.opening import NewCase, Office, open_case
 from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.store import subjects
+from fleet.store.case_lists import Wanted, rows_of
 
 AT_THE_DESK = (Kind.SPECIAL, Kind.REMOTE_FORM, Kind.PROXY, Kind.WRONG_DATA)
 """Kinds that people open; visits have commands of their own, everything else opens by itself."""
+_MOST_OPEN = 100
 _OLDEST = timedelta(days=366)
 """Nothing is taken in that is older: an act of then would be of an earlier cycle of every source (R2-5: twelve months)."""
 
@@ -60,6 +62,7 @@ def open_request(connection: Connection, office: Office, asked: Request, *, by: 
     ]
     if asked.kind is Kind.WRONG_DATA and asked.reason == "phone" and not _PHONE.fullmatch(asked.note or ""):
         problems.append("note: a telephone number expected, with + before a country's")
+    problems += _open_problems(connection, asked)
     if problems:
         raise Refused("; ".join(problems))
     facts: dict[str, str] = {"reason": asked.reason}
@@ -75,6 +78,18 @@ def open_request(connection: Connection, office: Office, asked: Request, *, by: 
     needs = known.needs.get(asked.kind, ()) if asked.body is None else known.body(asked.body).needs
     new = NewCase(asked.kind, asked.subject_id, now, facts=facts, needs=needs, sampled_at=sampled_at)
     return open_case(connection, office, new, by=by, note=asked.note, now=now)
+
+
+def _open_problems(connection: Connection, asked: Request) -> list[str]:
+    """Return what is open already; of wrong data each field has a case of its own."""
+    # Of two who open the same at once, the second sees the case of the first.
+    subjects.lock_subjects(connection, [asked.subject_id])
+    wanted = Wanted(is_open_only=True, kinds=(asked.kind.value,), subject_id=asked.subject_id)
+    return [
+        f"case {row.case_id} of this person and kind is open; add to it (`lifecert-fleet cases add`), or decide it first"
+        for row in rows_of(connection, wanted, limit=_MOST_OPEN)
+        if asked.kind is not Kind.WRONG_DATA or row.reason == asked.reason
+    ]
 
 
 def _reason_problems(asked: Request) -> list[str]:

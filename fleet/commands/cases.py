@@ -80,7 +80,7 @@ def list_cases(
     if as_json:
         print_json({"cases": rows, "elsewhere": asdict(waits)})
         return
-    shown = table(*(rows[0] if rows else ("case",)))
+    shown = table(*(rows[0] if rows else ("case_id",)))
     for row in rows:
         shown.add_row(*(escape(", ".join(cell) if isinstance(cell, list) else words(cell)) for cell in row.values()))
     Terminal().print(shown)
@@ -150,7 +150,7 @@ def close_case(
 def _line(row: CaseRow, zone: tzinfo, today: date) -> dict[str, Any]:
     is_over = row.state in (State.PASSED, State.REFUSED, State.CLOSED)
     return {
-        "record_id": row.case_id,
+        "case_id": row.case_id,
         "kind": row.kind,
         "reason": row.reason,
         "terminal_id": row.terminal_id,

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from fleet.audit import log
 from fleet.cases import history
 from fleet.cases.answers import answers_for, letter
+from fleet.cases.catalogue import catalogue
 from fleet.cases.deciding import Said, close, decide, take_up
 from fleet.cases.desk import Request, open_request
 from fleet.cases.files import Role, add_file, read_file, rules_of_case
@@ -62,6 +63,22 @@ def say(office: Any, case_id: str, verdict: Verdict, reason: str, *who: str) -> 
 def asks(office: Any, asked: Request, by: str = "Wu") -> str:
     with office.database.begin() as connection:
         return open_request(connection, desk(office), asked, by=by, now=office.now)
+
+
+def test_a_second_open_case_of_one_person_and_kind_is_refused_and_the_open_one_named(
+    office: Any, subject_id: str
+) -> None:
+    asked = Request(
+        Kind.SPECIAL, subject_id, next(iter(catalogue().opened_for[Kind.SPECIAL])), seen_on=office.now.date()
+    )
+    case_id = asks(office, asked)
+    with pytest.raises(Refused, match=f"case {case_id} of this person and kind is open"):
+        asks(office, asked, by="Sun")
+    field, other = list(catalogue().opened_for[Kind.WRONG_DATA])[:2]
+    for reason in (field, other):
+        asks(office, Request(Kind.WRONG_DATA, subject_id, reason, note="12333"))
+    with pytest.raises(Refused, match="is open"):
+        asks(office, Request(Kind.WRONG_DATA, subject_id, field, note="12333"))
 
 
 def jpeg(path: Path, seed: int = 1, size: tuple[int, int] = (800, 600)) -> Path:

@@ -78,7 +78,7 @@ def run(make_data_dir: Callable[[], Path], make_fleet_terminal: Callable[..., An
 
 def test_cases_are_listed_shown_looked_at_and_closed(run: Callable[..., Result], tmp_path: Path) -> None:
     listed = json.loads(run("cases", "list", "--open", "--json").stdout)["cases"]
-    assert [(c["record_id"], c["kind"], c["pictures"], c["flags"]) for c in listed] == [
+    assert [(c["case_id"], c["kind"], c["pictures"], c["flags"]) for c in listed] == [
         (CASE_ID, "special", "2 of 2", ["operator_unfit"])
     ]
     out = tmp_path / "card.jpg"
