@@ -21,6 +21,8 @@ from fleet.store.names import cleaned
 
 _LOCK = 0x6C636175
 """Advisory lock number of the log: "lcau" in ASCII."""
+UNNAMED = "command-line"
+"""Who did something, where a command was given without a name."""
 START = "0" * 64
 """What the first entry names as the digest before it."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from fleet.audit.log import UNNAMED
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.machine import UNDER_REVIEW, Case, Step, evidence_until
@@ -39,13 +40,13 @@ def look_at(
     """Return what is to be seen of a case.
 
     While it is in review nobody is shown what another reviewer said, so that two persons are two opinions. Names and notes are for those
-    who say who they are, which is written down.
+    who say who they are. Every look is in the audit log.
 
     Args:
         connection: where.
         office: cipher and time zone.
         case_id: which case.
-        by: who looks; None for somebody who is shown neither names nor notes.
+        by: who looks; None for somebody unnamed, who is shown neither names nor notes.
         kept: so long evidence is kept after a case is over.
         now: when.
 
@@ -66,8 +67,7 @@ def look_at(
         [_step(told, case, with_words=by is not None) for told in history.told(connection, office.cipher, case_id)],
         [_view(view, office.cipher, case_id) for view in cases.views_of(connection, case_id)],
     )
-    if by is not None:
-        _note(connection, office, case, by, now)
+    _note(connection, office, case, UNNAMED if by is None else by, now)
     return look
 
 

@@ -13,6 +13,7 @@ from rich.console import Console as Terminal
 from rich.markup import escape
 
 from fleet.app import Fleet, after_reports
+from fleet.audit.log import UNNAMED
 from fleet.benefits import due
 from fleet.benefits.events import LadderStep, RestoreReason, StepOutcome, StopEffect, StopReason
 from fleet.benefits.files import repaid_stops
@@ -21,6 +22,7 @@ from fleet.benefits.machine import BenefitState
 from fleet.benefits.months import RepaidStop
 from fleet.benefits.standing import PersonStanding, status_of_person
 from fleet.clock import day_of
+from fleet.commands import shared
 from fleet.commands.shared import (
     CONFIG,
     EXIT_USAGE,
@@ -148,13 +150,14 @@ def list_benefits(
 
 
 @app.command("show")
-def show(subject_id: SubjectId, config: Config = CONFIG, as_json: AsJson = False) -> None:
+def show(subject_id: SubjectId, by: shared.By = UNNAMED, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """Show where somebody stands today: by every rule pack, and with every benefit."""
     with opened(config) as fleet:
         who = whom(fleet, subject_id)
         with fleet.database.begin() as connection:
             found = status_of_person(connection, who, day_of(fleet.clock(), fleet.settings.zone()))
             repaid = repaid_stops(connection, who)
+            shared.noted(fleet, connection, by, "benefits.viewed", "subject", who)
     if as_json:
         print_json(standing_facts(found, repaid))
         return

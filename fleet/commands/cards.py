@@ -14,8 +14,9 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from fleet.app import Fleet
+from fleet.audit.log import UNNAMED
 from fleet.clock import day_of
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, named, opened, print_json, say
+from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, By, Config, fail, named, opened, print_json, say
 from fleet.references import cards
 from fleet.references import enrol as enrolment
 from fleet.store import cards as card_store
@@ -44,6 +45,7 @@ def issue_card(
     forget: Annotated[
         bool, typer.Option("--forget", help="Erase the stored references: only the card has one.")
     ] = False,
+    by: By = UNNAMED,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -68,10 +70,11 @@ def issue_card(
                 forget=forget,
                 now=now,
                 zone=fleet.settings.zone(),
+                by=by,
             )
         else:
             how = enrolment.Enrolment(CaptureKind.PHOTO_CONFIRMED, legal_basis, officer)
-            issued = _of_picture(fleet, who, picture, how, now=now)
+            issued = _of_picture(fleet, who, picture, how, by=by, now=now)
         code = card_code(issued.text)
         if png is not None:
             save_code(code, png)
@@ -89,10 +92,14 @@ def issue_card(
 
 
 @app.command("revoke")
-def revoke_card(card: Annotated[str, typer.Argument(help="Card id.")], config: Config = CONFIG) -> None:
+def revoke_card(
+    card: Annotated[str, typer.Argument(help="Card id.")], by: By = UNNAMED, config: Config = CONFIG
+) -> None:
     """Have a card refused by every terminal that hears of it: a lost one, or at the person's wish."""
     with opened(config) as fleet:
-        subject_id = cards.revoke(fleet.database, card, now=fleet.clock(), zone=fleet.settings.zone())
+        subject_id = cards.revoke(
+            fleet.database, fleet.keys, card, now=fleet.clock(), zone=fleet.settings.zone(), by=by
+        )
         say(f"card {card} of subject {subject_id} is revoked")
 
 
@@ -126,16 +133,17 @@ def list_cards(
 
 
 @app.command("rotate-key")
-def rotate_card_key(config: Config = CONFIG) -> None:
+def rotate_card_key(by: By = UNNAMED, config: Config = CONFIG) -> None:
     """Make new card keys and send them to every terminal; the first time, too. Cards of older ones stay good."""
     with opened(config) as fleet:
-        say(f"card key {cards.rotate_key(fleet.database, fleet.keys, now=fleet.clock())} is in use")
+        say(f"card key {cards.rotate_key(fleet.database, fleet.keys, now=fleet.clock(), by=by)} is in use")
 
 
 @app.command("retire-key")
 def retire_card_key(
     key: Annotated[str, typer.Argument(help="Id of the card key.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
     """Give card keys up and erase their secret: no card made with them can be opened any more."""
@@ -146,11 +154,13 @@ def retire_card_key(
             typer.confirm(
                 f"{number} cards of key {key} are in use and will not be taken any more. Go on?", abort=True, err=True
             )
-        cards.retire_key(fleet.database, key, now=fleet.clock())
+        cards.retire_key(fleet.database, fleet.keys, key, now=fleet.clock(), by=by)
         say(f"card key {key} is given up")
 
 
-def _of_picture(fleet: Fleet, who: str, picture: Path, how: enrolment.Enrolment, *, now: datetime) -> cards.IssuedCard:
+def _of_picture(
+    fleet: Fleet, who: str, picture: Path, how: enrolment.Enrolment, *, by: str, now: datetime
+) -> cards.IssuedCard:
     return cards.issue_from_picture(
         fleet.database,
         fleet.keys,
@@ -161,6 +171,7 @@ def _of_picture(fleet: Fleet, who: str, picture: Path, how: enrolment.Enrolment,
         validity_months=fleet.settings.references.validity_months,
         now=now,
         zone=fleet.settings.zone(),
+        by=by,
     )
 
 

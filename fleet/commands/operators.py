@@ -11,8 +11,9 @@ import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
+from fleet.audit.log import UNNAMED
 from fleet.clock import day_of
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
+from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, By, Config, fail, noted, opened, print_json, say, table
 from fleet.staff import registry
 from fleet.staff.registry import Given
 from fleet.store.operators import all_operators
@@ -49,6 +50,7 @@ def add(
     code_png: Annotated[
         Path | None, typer.Option("--code-png", help="Make an operator code, too, and write its QR code here.")
     ] = None,
+    by: By = UNNAMED,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -69,6 +71,7 @@ def add(
             operator_id=operator_id,
             pin=_pin() if pin_from_stdin else None,
             with_code=code_png is not None,
+            by=by,
         )
         # Before anything else can fail: the PIN is nowhere else.
         _show(given, as_json=as_json, done="is added; the terminals get their lists anew")
@@ -80,11 +83,12 @@ def add(
 
 
 @app.command("list")
-def list_operators(config: Config = CONFIG, as_json: AsJson = False) -> None:
+def list_operators(by: By = UNNAMED, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """List all operators, in service or not."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             found = all_operators(connection)
+            noted(fleet, connection, by, "operators.listed", "operators", "all", rows=len(found))
         today = day_of(fleet.clock(), fleet.settings.zone())
         rows: list[dict[str, Any]] = [
             {
@@ -113,10 +117,12 @@ def list_operators(config: Config = CONFIG, as_json: AsJson = False) -> None:
 
 
 @app.command("retire")
-def retire(operator_id: Annotated[str, typer.Argument(metavar="ID")], config: Config = CONFIG) -> None:
+def retire(
+    operator_id: Annotated[str, typer.Argument(metavar="ID")], by: By = UNNAMED, config: Config = CONFIG
+) -> None:
     """Take an operator out of service; terminals in touch learn it at once, the others lose their list within a month."""
     with opened(config) as fleet:
-        registry.retire_operator(fleet.database, operator_id, now=fleet.clock())
+        registry.retire_operator(fleet.database, fleet.keys, operator_id, by=by, now=fleet.clock())
         say(f"operator {operator_id} is retired; what he does on a terminal that has not heard of it does not count")
 
 
@@ -124,12 +130,20 @@ def retire(operator_id: Annotated[str, typer.Argument(metavar="ID")], config: Co
 def new_pin(
     operator_id: Annotated[str, typer.Argument(metavar="ID")],
     pin_from_stdin: PinFromStdin = False,
+    by: By = UNNAMED,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Give an operator another PIN."""
     with opened(config) as fleet:
-        given = registry.new_pin(fleet.database, fleet.keys, operator_id, pin=_pin() if pin_from_stdin else None)
+        given = registry.new_pin(
+            fleet.database,
+            fleet.keys,
+            operator_id,
+            pin=_pin() if pin_from_stdin else None,
+            by=by,
+            now=fleet.clock(),
+        )
         _show(given, as_json=as_json, done="has a new PIN; the terminals get their lists anew")
 
 

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
+from fleet.audit.log import UNNAMED
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say
 from fleet.intake.area_tree import AreaTree
 from fleet.intake.key_lists import take_list
 from fleet.intake.people_table import read_people
-from fleet.intake.subjects import UNNAMED, import_people
+from fleet.intake.subjects import import_people
 from fleet.store.areas import areas_of
 
 

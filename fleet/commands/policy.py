@@ -10,7 +10,9 @@ import typer
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from fleet.audit.log import UNNAMED
 from fleet.clock import day_of
+from fleet.commands import shared
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
 from fleet.updates import policy as policy_updates
 
@@ -28,13 +30,14 @@ def publish_policy(
         list[str] | None,
         typer.Option("--approved-by", help="Who answers for lower comparison thresholds; given twice, two persons."),
     ] = None,
+    by: shared.By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
     """Sign a policy and put it in force on every terminal."""
     with opened(config) as fleet:
         policy = policy_updates.read_policy(file)
         new = policy_updates.publish_policy(
-            fleet.database, fleet.keys, policy, now=fleet.clock(), approved_by=approved_by or ()
+            fleet.database, fleet.keys, policy, now=fleet.clock(), approved_by=approved_by or (), by=by
         )
         say(f"policy {policy.policy_version} is in force" + ("" if new else " (it was issued before)"))
 

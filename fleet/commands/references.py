@@ -12,6 +12,8 @@ import typer
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from fleet.audit.log import UNNAMED
+from fleet.commands import shared
 from fleet.commands.shared import CONFIG, AsJson, Config, named, opened, print_json, say
 from fleet.references import enrol as enrolment
 from fleet.store import lives
@@ -44,6 +46,7 @@ def enrol(
     officer: Annotated[
         str | None, typer.Option("--officer", help="Who confirmed the photo; with --kind photo-confirmed.")
     ] = None,
+    by: shared.By = UNNAMED,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -65,6 +68,7 @@ def enrol(
             validity_months=made.validity_months,
             now=fleet.clock(),
             zone=fleet.settings.zone(),
+            by=by,
         )
         if as_json:
             print_json(
@@ -81,17 +85,19 @@ def enrol(
 
 def withdraw(
     reference: Annotated[str, typer.Argument(help="Reference id.")],
+    by: shared.By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
     """Erase a reference and take it from the terminals."""
     with opened(config) as fleet:
-        subject_id = enrolment.withdraw(fleet.database, reference, now=fleet.clock())
+        subject_id = enrolment.withdraw(fleet.database, fleet.keys, reference, now=fleet.clock(), by=by)
         say(f"reference {reference} of subject {subject_id} is withdrawn")
 
 
 @app.command("rotate")
 def rotate_references(
     domain: Annotated[str | None, typer.Option("--domain", help="Key domain; by default the one in use.")] = None,
+    by: shared.By = UNNAMED,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +109,7 @@ def rotate_references(
         if domain is None:
             with fleet.database.begin() as connection:
                 domain = domains.current_domain(connection, fleet.settings.references.key_domain)
-        done = domains.rotate(fleet.database, fleet.keys, domain, now=fleet.clock())
+        done = domains.rotate(fleet.database, fleet.keys, domain, now=fleet.clock(), by=by)
         if as_json:
             print_json(asdict(done))
             return

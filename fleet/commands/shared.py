@@ -15,8 +15,10 @@ from rich.console import Console as Terminal
 from rich.console import ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import Connection
 
 from fleet.app import Fleet, open_fleet
+from fleet.audit.log import note
 from fleet.errors import FleetError, ImportRefused, SettingsInvalid
 from fleet.references.enrol import find_subject
 from fleet.settings import load_settings
@@ -31,6 +33,8 @@ CONFIG = Path("fleet.toml")
 Config = Annotated[Path, typer.Option("--config", help="Settings file.", show_default=True)]
 SUBJECT_HELP = "Subject id or document number; - reads it from input."
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
+"""Who does it, of commands that scripts give without a name: its default is `UNNAMED`."""
 stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -56,6 +60,22 @@ def reporting() -> Iterator[None]:
         raise typer.Exit(EXIT_FAILED) from error
     except (FleetError, ProtocolError) as error:
         fail(str(error), EXIT_FAILED)
+
+
+def noted(
+    fleet: Fleet, connection: Connection, by: str, action: str, object_kind: str, object_id: str, **detail: Any
+) -> None:
+    """Write into the audit log what a command does in its own transaction; call it last there, see `fleet.audit.log.note`."""
+    note(
+        connection,
+        fleet.keys.cipher,
+        actor=by,
+        action=action,
+        object_kind=object_kind,
+        object_id=object_id,
+        detail=detail,
+        now=fleet.clock(),
+    )
 
 
 def fail(message: str, status: int) -> NoReturn:

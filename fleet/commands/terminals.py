@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from fleet.admission import ROSTER_VALIDITY
 from fleet.app import Fleet
-from fleet.commands.shared import CONFIG, EXIT_USAGE, Config, fail, named, opened, say
+from fleet.audit.log import UNNAMED
+from fleet.commands.shared import CONFIG, EXIT_USAGE, By, Config, fail, named, noted, opened, say
 from fleet.errors import NotFound, Refused
 from fleet.references.enrol import find_subject
 from fleet.store import policies, rosters, terminals
@@ -21,6 +22,7 @@ from protocol.registration import TerminalRegistration, read_registration
 def register_terminal(
     file: Annotated[Path, typer.Argument(help="Registration the terminal printed.")],
     area: Annotated[str, typer.Option("--area", help="Area the terminal serves.")],
+    by: By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
     """Register a terminal by its self-signed registration; once more only changes its area."""
@@ -35,20 +37,23 @@ def register_terminal(
         # A key that is no point on the curve would fail at the first record instead of here.
         registration.sealing_key.key()
         with fleet.database.begin() as connection:
-            _register(connection, fleet, area, registration)
+            is_new = _register(connection, fleet, area, registration)
             rosters.refresh(connection, [registration.terminal_id])
             # Whoever hears this sends all that the broker keeps for a terminal.
             notify(connection, policies.POLICY_CHANNEL, registration.terminal_id)
+            terminal_id = registration.terminal_id
+            noted(fleet, connection, by, "terminal.registered", "terminal", terminal_id, area=area, new=is_new)
         say(f"terminal {registration.terminal_id} is registered in area {area}")
         say(f"fingerprint {registration.signing_key.key_id}")
 
 
-def retire_terminal(terminal: Annotated[str, typer.Argument()], config: Config = CONFIG) -> None:
+def retire_terminal(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
     """Take a terminal out of service: what it sends from now on has no effect, and it gets nothing more."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             if not terminals.retire(connection, terminal, now=fleet.clock()):
                 raise NotFound(f"terminal {terminal}: none of this name is in service")
+            noted(fleet, connection, by, "terminal.retired", "terminal", terminal)
         say(f"terminal {terminal} is retired; its roster expires within {ROSTER_VALIDITY.days} days")
 
 
@@ -60,6 +65,7 @@ def assign(
         str | None, typer.Option("--subject", help="One subject, by id or document number; - reads it from input.")
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the assignment back.")] = False,
+    by: By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
     """Assign subjects to a terminal: they come on its roster, and stay as people and areas change."""
@@ -79,10 +85,13 @@ def assign(
                 elif not rosters.unassign(connection, terminal, kind, value):
                     raise NotFound(f"terminal {terminal}: has no such assignment")
             changed = rosters.refresh(connection, [terminal])
+            action = "terminal.unassigned" if remove else "terminal.assigned"
+            noted(fleet, connection, by, action, "terminal", terminal, who=kind, value=value, entries=changed)
         say(f"{changed} roster entries of terminal {terminal} changed")
 
 
-def _register(connection: Connection, fleet: Fleet, area: str, registration: TerminalRegistration) -> None:
+def _register(connection: Connection, fleet: Fleet, area: str, registration: TerminalRegistration) -> bool:
+    """Store a terminal, or the area of one that is there; say whether it is new."""
     terminal_id = registration.terminal_id
     added = terminals.add_terminal(
         connection,
@@ -93,7 +102,7 @@ def _register(connection: Connection, fleet: Fleet, area: str, registration: Ter
         now=fleet.clock(),
     )
     if added:
-        return
+        return True
     known = terminals.find_terminals(connection, [terminal_id], lock=True)[terminal_id]
     if (known.signing_key, known.sealing_key) != (registration.signing_key, registration.sealing_key):
         raise Refused(
@@ -102,3 +111,4 @@ def _register(connection: Connection, fleet: Fleet, area: str, registration: Ter
     if known.retired_at is not None:
         raise Refused(f"terminal {terminal_id}: was retired; give it new keys and another name")
     terminals.set_area(connection, terminal_id, area, now=fleet.clock())
+    return False

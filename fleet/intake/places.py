@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from fleet.audit.log import UNNAMED, note
+from fleet.keys import FleetKeys
 from fleet.store import operators
 from fleet.store.database import Database
 from fleet.store.operators import StoredPlace
@@ -52,7 +55,9 @@ def read_places(path: Path) -> list[StoredPlace]:
     return places
 
 
-def import_places(database: Database, places: list[StoredPlace]) -> ImportedPlaces:
+def import_places(
+    database: Database, keys: FleetKeys, places: list[StoredPlace], *, now: datetime, by: str = UNNAMED
+) -> ImportedPlaces:
     """Store places in one transaction, and have the terminals told.
 
     Raises:
@@ -60,6 +65,16 @@ def import_places(database: Database, places: list[StoredPlace]) -> ImportedPlac
     """
     with database.begin() as connection:
         new, changed = operators.save_places(connection, places)
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="places.imported",
+            object_kind="places",
+            object_id="all",
+            detail={"rows": len(places), "new": new, "changed": changed},
+            now=now,
+        )
     return ImportedPlaces(new, changed, len(places) - new - changed)
 
 

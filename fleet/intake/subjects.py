@@ -21,9 +21,6 @@ from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
 from protocol.documents import birth_date, claim_token, sex
 
-UNNAMED = "command-line"
-"""Who did something, in the audit log, where a command was given without a name."""
-
 
 @dataclass(frozen=True, slots=True)
 class Imported:

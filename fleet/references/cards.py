@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, tzinfo
 import numpy as np
 from sqlalchemy import Connection
 
+from fleet.audit.log import UNNAMED, note
 from fleet.clock import day_of
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FleetKeys
@@ -71,7 +72,7 @@ class _Source:
     officer_sealed: bytes | None
 
 
-def rotate_key(database: Database, keys: FleetKeys, *, now: datetime) -> str:
+def rotate_key(database: Database, keys: FleetKeys, *, now: datetime, by: str = UNNAMED) -> str:
     """Make a new generation of card keys and have it sent to every terminal; return its id. New cards are made with it.
 
     Raises:
@@ -85,10 +86,11 @@ def rotate_key(database: Database, keys: FleetKeys, *, now: datetime) -> str:
         secret = base64url.encode(os.urandom(_SECRET_BYTES))
         sealed = keys.cipher.encrypt(secret, subject_id=key_id, field_name="card_key")
         cards.add_key(connection, key_id, secret_sealed=sealed, now=now)
+        _note(connection, keys, by, "card_key.added", key_id, now)
     return key_id
 
 
-def retire_key(database: Database, key_id: str, *, now: datetime) -> None:
+def retire_key(database: Database, keys: FleetKeys, key_id: str, *, now: datetime, by: str = UNNAMED) -> None:
     """Give a generation up: its secret is erased, terminals forget it, and no card of it can be opened any more.
 
     Raises:
@@ -98,6 +100,7 @@ def retire_key(database: Database, key_id: str, *, now: datetime) -> None:
         cards.lock_cards(connection)
         if not cards.retire_key(connection, key_id, now=now):
             raise NotFound(f"card key {key_id}: not in use")
+        _note(connection, keys, by, "card_key.given_up", key_id, now)
 
 
 def issue_from_store(
@@ -109,6 +112,7 @@ def issue_from_store(
     forget: bool,
     now: datetime,
     zone: tzinfo,
+    by: str = UNNAMED,
 ) -> IssuedCard:
     """Make a card of the best stored reference of a subject: the kind that is trusted most, then the newest.
 
@@ -142,6 +146,7 @@ def issue_from_store(
                 lives.replace(connection, reference.reference_id, by=issued.card.card_id)
             rosters.touch(connection, subject.subject_id)
             issued = replace(issued, forgotten=len(references))
+        _note_issued(connection, keys, by, issued, now)
     return issued
 
 
@@ -156,6 +161,7 @@ def issue_from_picture(
     validity_months: int,
     now: datetime,
     zone: tzinfo,
+    by: str = UNNAMED,
 ) -> IssuedCard:
     """Make a card of the features of a picture; the fleet stores neither picture nor features.
 
@@ -193,10 +199,12 @@ def issue_from_picture(
             if officer is None
             else keys.cipher.encrypt(officer, subject_id=subject.subject_id, field_name="officer")
         )
-        return _issue(connection, keys, subject, _Source(reference, sealed), key, fleet_id=fleet_id, now=now)
+        issued = _issue(connection, keys, subject, _Source(reference, sealed), key, fleet_id=fleet_id, now=now)
+        _note_issued(connection, keys, by, issued, now)
+    return issued
 
 
-def revoke(database: Database, card_id: str, *, now: datetime, zone: tzinfo) -> str:
+def revoke(database: Database, keys: FleetKeys, card_id: str, *, now: datetime, zone: tzinfo, by: str = UNNAMED) -> str:
     """Have a card refused from now on; return its subject.
 
     Raises:
@@ -213,7 +221,30 @@ def revoke(database: Database, card_id: str, *, now: datetime, zone: tzinfo) -> 
                 f"cards: more than {MOST_REVOKED} revoked; make new card keys (card rotate-key), hand out new cards and give the old"
                 " generation up (card retire-key)"
             )
+        _note(connection, keys, by, "card.revoked", card_id, now, subject_id=subject_id)
     return subject_id
+
+
+def _note_issued(connection: Connection, keys: FleetKeys, by: str, issued: IssuedCard, now: datetime) -> None:
+    card = issued.card
+    made = {"subject_id": card.subject_id, "capture": card.reference.capture.value, "forgotten": issued.forgotten}
+    _note(connection, keys, by, "card.issued", card.card_id, now, **made)
+
+
+def _note(
+    connection: Connection, keys: FleetKeys, by: str, action: str, object_id: str, now: datetime, **detail: str | int
+) -> None:
+    kind, _, _ = action.partition(".")
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action=action,
+        object_kind=kind,
+        object_id=object_id,
+        detail=detail,
+        now=now,
+    )
 
 
 def newest_key(connection: Connection, keys: FleetKeys) -> CardKey:

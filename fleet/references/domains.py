@@ -14,6 +14,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from fleet.audit.log import UNNAMED, note
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.store import lives, rosters
@@ -74,7 +75,7 @@ def in_current_domain(connection: Connection, keys: FleetKeys, reference: Refere
     return reference.model_copy(update={"features": encode_features(features), "key_domain": wanted})
 
 
-def rotate(database: Database, keys: FleetKeys, domain: str, *, now: datetime) -> Rotated:
+def rotate(database: Database, keys: FleetKeys, domain: str, *, now: datetime, by: str = UNNAMED) -> Rotated:
     """Make a domain that replaces another, and bring its references there; run again it goes on where it was cut off.
 
     Raises:
@@ -83,7 +84,7 @@ def rotate(database: Database, keys: FleetKeys, domain: str, *, now: datetime) -
     """
     with database.begin() as connection:
         find_terminals(connection, lock=True)
-        new = _successor(connection, keys, domain, now=now)
+        new = _successor(connection, keys, domain, by=by, now=now)
     moved = 0
     while True:
         with database.begin() as connection:
@@ -91,13 +92,14 @@ def rotate(database: Database, keys: FleetKeys, domain: str, *, now: datetime) -
             find_terminals(connection, lock=True)
             known = feature_keys(connection, keys)
             who = lives.subjects_in(connection, domain, most_rekeyed=MAX_REKEYS, limit=CHUNK)
-            for subject_id in who:
-                moved += _move(connection, subject_id, domain, new, known)
             if not who:
                 return Rotated(new, moved, lives.count_in(connection, domain))
+            here = sum(_move(connection, subject_id, domain, new, known) for subject_id in who)
+            _note(connection, keys, by, "rotated", new, now, replaces=domain, references=here)
+        moved += here
 
 
-def _successor(connection: Connection, keys: FleetKeys, domain: str, *, now: datetime) -> str:
+def _successor(connection: Connection, keys: FleetKeys, domain: str, *, by: str, now: datetime) -> str:
     stored = lives.domains(connection)
     if domain not in keys.feature_keys and domain not in {known.domain for known in stored}:
         raise NotFound(f"key domain {domain}: there is none of this name")
@@ -111,7 +113,23 @@ def _successor(connection: Connection, keys: FleetKeys, domain: str, *, now: dat
     secret = base64url.encode(os.urandom(KEY_BYTES))
     sealed = keys.cipher.encrypt(secret, subject_id=new, field_name="feature_key")
     lives.add_domain(connection, lives.StoredDomain(new, sealed, domain), now=now)
+    _note(connection, keys, by, "added", new, now, replaces=domain)
     return new
+
+
+def _note(
+    connection: Connection, keys: FleetKeys, by: str, verb: str, domain: str, now: datetime, **detail: str | int
+) -> None:
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action=f"key_domain.{verb}",
+        object_kind="key_domain",
+        object_id=domain,
+        detail=detail,
+        now=now,
+    )
 
 
 def _move(connection: Connection, subject_id: str, old: str, new: str, known: dict[str, bytes]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from fleet.audit.log import UNNAMED, note
 from fleet.clock import day_of
 from fleet.errors import FleetError, NotFound, PictureRefused, Refused
 from fleet.keys import FleetKeys
@@ -143,6 +144,7 @@ def enrol(
     validity_months: int,
     now: datetime,
     zone: tzinfo,
+    by: str = UNNAMED,
 ) -> Enrolled:
     """Protect features, store the reference and give the subject's rosters a new version.
 
@@ -153,7 +155,7 @@ def enrol(
     with database.begin() as connection:
         # Before anything else, as everything that changes rosters: an assignment going on is then either seen or sees this.
         find_terminals(connection, lock=True)
-        return enrol_within(
+        done = enrol_within(
             connection,
             keys,
             find_subject(connection, who, keys),
@@ -164,6 +166,17 @@ def enrol(
             now=now,
             zone=zone,
         )
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="reference.enrolled",
+            object_kind="reference",
+            object_id=done.reference_id,
+            detail={"subject_id": done.subject_id, "capture": enrolment.capture.value},
+            now=now,
+        )
+    return done
 
 
 def enrol_within(
@@ -198,7 +211,7 @@ def enrol_within(
     return Enrolled(subject_id, reference.reference_id, reference.quality, held)
 
 
-def withdraw(database: Database, reference_id: str, *, now: datetime) -> str:
+def withdraw(database: Database, keys: FleetKeys, reference_id: str, *, now: datetime, by: str = UNNAMED) -> str:
     """Erase a reference and tell the terminals that hold it; return its subject.
 
     Raises:
@@ -212,6 +225,16 @@ def withdraw(database: Database, reference_id: str, *, now: datetime) -> str:
         if subject_id is None:
             raise NotFound(f"reference {reference_id}: not in use")
         rosters.touch(connection, subject_id)
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="reference.withdrawn",
+            object_kind="reference",
+            object_id=reference_id,
+            detail={"subject_id": subject_id},
+            now=now,
+        )
     return subject_id
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy import Connection
 
+from fleet.audit.log import note
 from fleet.errors import NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.references.domains import feature_keys, in_current_domain
@@ -148,6 +149,7 @@ def approve(database: Database, keys: FleetKeys, reference_id: str, *, by: str, 
         waiting = _waiting(connection, reference_id)
         sealed = seal_approver(keys.cipher, by, of=reference_id).sealed
         _put_in_use(connection, waiting.subject_id, reference_id, most=most, now=now, decider_sealed=sealed)
+        _note(connection, keys, by, "approved", reference_id, now, subject_id=waiting.subject_id)
     return waiting.subject_id
 
 
@@ -163,6 +165,7 @@ def reject(database: Database, keys: FleetKeys, reference_id: str, *, by: str, n
         sealed = seal_approver(keys.cipher, by, of=reference_id).sealed
         made.erase_seal(connection, reference_id)
         lives.decide(connection, reference_id, "rejected", now=now, decider_sealed=sealed, forget=True)
+        _note(connection, keys, by, "rejected", reference_id, now, subject_id=waiting.subject_id)
     return waiting.subject_id
 
 
@@ -190,7 +193,24 @@ def revert(database: Database, keys: FleetKeys, subject_id: str, *, by: str, now
         if back is not None:
             lives.decide(connection, back.reference.reference_id, "active", now=now, decider_sealed=sealed)
         rosters.touch(connection, subject_id)
-    return last_id, None if back is None else back.reference.reference_id
+        back_id = None if back is None else back.reference.reference_id
+        _note(connection, keys, by, "reverted", last_id, now, subject_id=subject_id, back=back_id)
+    return last_id, back_id
+
+
+def _note(
+    connection: Connection, keys: FleetKeys, by: str, verb: str, reference_id: str, now: datetime, **ids: str | None
+) -> None:
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action=f"reference.{verb}",
+        object_kind="reference",
+        object_id=reference_id,
+        detail=ids,
+        now=now,
+    )
 
 
 def _waiting(connection: Connection, reference_id: str) -> KeptReference:

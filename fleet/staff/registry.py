@@ -11,6 +11,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from fleet.admission import covers
+from fleet.audit.log import UNNAMED, note
 from fleet.errors import NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.staff.lists import MOST_OPERATORS
@@ -55,6 +56,7 @@ def add_operator(
     operator_id: str | None = None,
     pin: str | None = None,
     with_code: bool = False,
+    by: str = UNNAMED,
 ) -> Given:
     """Store an operator with a PIN, and have the terminals told.
 
@@ -69,6 +71,7 @@ def add_operator(
         operator_id: the agency's own id; a random one without.
         pin: 6 to 12 digits that the operator has chosen; a random one without.
         with_code: whether to make a code to be printed, too.
+        by: who adds him.
 
     Raises:
         Refused: if name, id or PIN cannot be taken, the id is taken, or a terminal would have more operators than a list takes.
@@ -92,10 +95,12 @@ def add_operator(
         if not operators.add_operator(connection, stored):
             raise Refused(f"operator {chosen}: this id is taken; choose another one")
         _refuse_too_many(connection, today=now.date())
+        added = {"roles": [role.value for role in stored.roles], "has_code": with_code}
+        _note(connection, keys, by, "added", chosen, now, **added)
     return Given(chosen, given if pin is None else None, code)
 
 
-def retire_operator(database: Database, operator_id: str, *, now: datetime) -> None:
+def retire_operator(database: Database, keys: FleetKeys, operator_id: str, *, now: datetime, by: str = UNNAMED) -> None:
     """Take an operator out of service: what the terminals are sent from now on does not have him.
 
     Raises:
@@ -104,9 +109,18 @@ def retire_operator(database: Database, operator_id: str, *, now: datetime) -> N
     with database.begin() as connection:
         if not operators.retire_operator(connection, operator_id, now=now):
             raise NotFound(f"operator {operator_id}: none of this id is in service")
+        _note(connection, keys, by, "retired", operator_id, now)
 
 
-def new_pin(database: Database, keys: FleetKeys, operator_id: str, *, pin: str | None = None) -> Given:
+def new_pin(
+    database: Database,
+    keys: FleetKeys,
+    operator_id: str,
+    *,
+    now: datetime,
+    pin: str | None = None,
+    by: str = UNNAMED,
+) -> Given:
     """Give an operator another PIN.
 
     Raises:
@@ -118,7 +132,23 @@ def new_pin(database: Database, keys: FleetKeys, operator_id: str, *, pin: str |
     with database.begin() as connection:
         if not operators.set_pin(connection, operator_id, sealed):
             raise NotFound(f"operator {operator_id}: none of this id is in service")
+        _note(connection, keys, by, "pin_changed", operator_id, now)
     return Given(operator_id, given if pin is None else None, None)
+
+
+def _note(
+    connection: Connection, keys: FleetKeys, by: str, verb: str, operator_id: str, now: datetime, **detail: object
+) -> None:
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action=f"operator.{verb}",
+        object_kind="operator",
+        object_id=operator_id,
+        detail=detail,
+        now=now,
+    )
 
 
 def _checked_id(wanted: str | None) -> str:

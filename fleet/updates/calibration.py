@@ -17,7 +17,9 @@ from datetime import date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
 
+from fleet.audit.log import note
 from fleet.errors import NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.store import calibrations, policies
@@ -182,6 +184,7 @@ def propose(database: Database, keys: FleetKeys, wanted: Wanted, *, by: str, now
             proposer_sealed=keys.cipher.encrypt(name, subject_id=proposal.calibration_id, field_name="proposer"),
             now=now,
         )
+        _note(connection, keys, by, "proposed", proposal.calibration_id, now, people=proposal.people)
     return proposal
 
 
@@ -214,13 +217,31 @@ def approve(database: Database, keys: FleetKeys, beginning: str, *, by: str, now
         count = stored.approvals + 1
         calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now)
         if count < APPROVALS:
+            _note(connection, keys, by, "approved", stored.calibration_id, now, approvals=count)
             return Approval(stored.calibration_id, count, None)
         lock_policies(connection)
         newest = policies.newest_policy(connection)
         policy = _with_thresholds(None if newest is None else newest.policy, stored)
         issue(connection, keys, policy, now=now)
         calibrations.set_policy(connection, stored.calibration_id, policy.policy_version)
+        in_force = {"approvals": count, "policy_version": policy.policy_version}
+        _note(connection, keys, by, "put_in_force", stored.calibration_id, now, **in_force)
     return Approval(stored.calibration_id, count, policy.policy_version)
+
+
+def _note(
+    connection: Connection, keys: FleetKeys, by: str, verb: str, calibration_id: str, now: datetime, **detail: object
+) -> None:
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action=f"calibration.{verb}",
+        object_kind="calibration",
+        object_id=calibration_id,
+        detail=detail,
+        now=now,
+    )
 
 
 def _chosen(everybody: list[Population], wanted: Wanted) -> Population:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import Connection, text
 
+from fleet.audit.log import UNNAMED, note
 from fleet.errors import Refused
 from fleet.keys import FleetKeys
 from fleet.store import calibrations, policies
@@ -46,7 +47,13 @@ def read_policy(path: Path | None) -> Policy:
 
 
 def publish_policy(
-    database: Database, keys: FleetKeys, policy: Policy, *, now: datetime, approved_by: Sequence[str] = ()
+    database: Database,
+    keys: FleetKeys,
+    policy: Policy,
+    *,
+    now: datetime,
+    approved_by: Sequence[str] = (),
+    by: str = UNNAMED,
 ) -> bool:
     """Sign a policy as issued now, store it and have it sent to every terminal; return False if it is in force and only sent again.
 
@@ -60,6 +67,7 @@ def publish_policy(
         now: when.
         approved_by: names of the two persons who answer for it, stored with it; needed where a threshold is lowered
             without a calibration, and taken with any policy.
+        by: who publishes it.
 
     Raises:
         Refused: if this version was issued with other contents, because records name a policy by its version alone; if it was issued
@@ -68,7 +76,18 @@ def publish_policy(
             calibration are lower than those in force and those shipped, and two persons are not named.
     """
     with database.begin() as connection:
-        return issue(connection, keys, policy, now=now, approved_by=approved_by)
+        is_new = issue(connection, keys, policy, now=now, approved_by=approved_by)
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="policy.published",
+            object_kind="policy",
+            object_id=policy.policy_version,
+            detail={"new": is_new, "approvals": len(approved_by)},
+            now=now,
+        )
+    return is_new
 
 
 def issue(

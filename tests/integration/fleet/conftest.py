@@ -31,7 +31,7 @@ from fleet.store import packs, rosters, terminals
 from fleet.store.database import Database
 from fleet.store.partners import PartnerKind, Scope
 from fleet.store.subjects import Benefit
-from fleet.updates.policy import publish_policy
+from fleet.updates.policy import issue, publish_policy
 from protocol.capture import FeatureReport
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sha256_of, unseal, verify
@@ -220,7 +220,8 @@ def make_office(tmp_path: Path) -> Callable[..., Office]:
         make_keys(folder / "keys", key_domain="d1")
         found = Settings.model_validate({"fleet_id": "north", "data_dir": folder, **settings})
         office = Office(found, load_keys(folder / "keys"), database)
-        publish_policy(database, office.keys, default_policy(), now=NOW - timedelta(days=1))
+        with database.begin() as connection:
+            issue(connection, office.keys, default_policy(), now=NOW - timedelta(days=1))
         return office
 
     return make

@@ -117,6 +117,25 @@ def test_with_enough_people_normalised_thresholds_are_proposed_too(office: Any) 
     assert found.match < proposal.raw.match
 
 
+def test_a_proposal_and_both_approvals_are_in_the_audit_log(office: Any) -> None:
+    office.import_people(20)
+    enrol(office, 20)
+    proposal = propose(office, by="Zhao")
+    approve(office, proposal, "Qian")
+    with pytest.raises(Refused):
+        approve(office, proposal, "Qian")
+    done = approve(office, proposal, "Sun")
+    found = office.rows("SELECT action, object_id, detail, actor_sealed FROM audit_log ORDER BY entry")
+    assert [(row.action, row.detail) for row in found] == [
+        ("calibration.proposed", {"people": 20}),
+        ("calibration.approved", {"approvals": 1}),
+        ("calibration.put_in_force", {"approvals": 2, "policy_version": done.policy_version}),
+    ]
+    assert {row.object_id for row in found} == {proposal.calibration_id}
+    opened = [office.keys.cipher.decrypt(row.actor_sealed, subject_id="audit", field_name="actor") for row in found]
+    assert opened == ["Zhao", "Qian", "Sun"]
+
+
 def test_the_proposer_counts_only_when_approving(office: Any) -> None:
     office.import_people(20)
     enrol(office, 20)

@@ -193,9 +193,12 @@ def test_a_revoked_card_is_known_to_terminals_and_counts_no_more(
     (before,) = keys_sent(office, terminal)
     assert field.store.apply_card_keys(before)
     office.now += timedelta(hours=1)
-    assert cards.revoke(office.database, made.card.card_id, now=office.now, zone=office.settings.zone()) == who
+    assert (
+        cards.revoke(office.database, office.keys, made.card.card_id, now=office.now, zone=office.settings.zone())
+        == who
+    )
     with pytest.raises(NotFound):
-        cards.revoke(office.database, made.card.card_id, now=office.now, zone=office.settings.zone())
+        cards.revoke(office.database, office.keys, made.card.card_id, now=office.now, zone=office.settings.zone())
     (after,) = keys_sent(office, terminal)
     assert after.revoked == (made.card.card_id,)
     assert field.store.apply_card_keys(after)
@@ -240,7 +243,7 @@ def test_cards_of_older_keys_stay_good_until_their_generation_is_given_up(
     assert all(field.look(card.text, office.now.date()) for card in (old, new))
 
     office.now += timedelta(hours=1)
-    cards.retire_key(office.database, old.key_id, now=office.now)
+    cards.retire_key(office.database, office.keys, old.key_id, now=office.now)
     assert office.rows("SELECT secret_sealed FROM card_keys WHERE key_id = :id", id=old.key_id) == [(b"",)]
     (keys,) = keys_sent(office, terminal)
     assert field.store.apply_card_keys(keys)
@@ -249,7 +252,7 @@ def test_cards_of_older_keys_stay_good_until_their_generation_is_given_up(
     assert refused.value.problem == "card_foreign"
     assert field.look(new.text, office.now.date()) is not None
     with pytest.raises(NotFound):
-        cards.retire_key(office.database, old.key_id, now=office.now)
+        cards.retire_key(office.database, office.keys, old.key_id, now=office.now)
 
 
 def test_the_best_reference_goes_on_the_card(
@@ -304,7 +307,7 @@ def test_a_terminal_in_touch_gets_card_keys_anew_before_their_time_is_over(
     office.now += timedelta(minutes=1)
     enrolled(office, who, feature_report(1))
     made = issued(office, who)
-    cards.revoke(office.database, made.card.card_id, now=office.now, zone=office.settings.zone())
+    cards.revoke(office.database, office.keys, made.card.card_id, now=office.now, zone=office.settings.zone())
     office.now += timedelta(minutes=1)
     assert [len(found.revoked) for found in ask(office, terminal, 1)] == [1]
 

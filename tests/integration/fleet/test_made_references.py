@@ -439,7 +439,7 @@ def test_a_withdrawn_reference_is_erased_wherever_it_was(
 ) -> None:
     sent = enrolment(office, person)
     office.send(terminal, terminal.next(**sent))
-    enrol.withdraw(office.database, sent["reference"].reference_id, now=office.now)
+    enrol.withdraw(office.database, office.keys, sent["reference"].reference_id, now=office.now)
     assert office.rows("SELECT features FROM references_") == [(b"",)]
     assert office.rows("SELECT envelope FROM links") == [(b"",)]
     before = office.statuses()

@@ -106,11 +106,11 @@ def test_withdrawing_takes_the_whole_line_whichever_id_is_named(
     domains.rotate(office.database, office.keys, "d1", now=office.now)
     domains.rotate(office.database, office.keys, "d1-r1", now=office.now)
     (new,) = office.rows("SELECT reference_id FROM references_ WHERE state = 'active'")
-    assert withdraw(office.database, {"old": old, "new": new[0]}[named], now=office.now) == who
+    assert withdraw(office.database, office.keys, {"old": old, "new": new[0]}[named], now=office.now) == who
     rows = office.rows("SELECT withdrawn_at IS NOT NULL, features FROM references_")
     assert rows == [(True, b"")] * 3
     with pytest.raises(NotFound):
-        withdraw(office.database, old, now=office.now)
+        withdraw(office.database, office.keys, old, now=office.now)
 
 
 def test_new_references_are_made_in_the_domain_in_use(

@@ -274,12 +274,12 @@ def test_a_withdrawn_reference_is_erased_here_and_taken_from_terminals(
     office.assign_all("t-1")
     done = take(office, subject_id, feature_report(1))
     assert len(pushed(office, terminal)[0].entries[0].references) == 1
-    assert withdraw(office.database, done.reference_id, now=office.now) == subject_id
+    assert withdraw(office.database, office.keys, done.reference_id, now=office.now) == subject_id
     assert bytes(office.rows("SELECT features FROM references_")[0].features) == b""
     (page,) = pushed(office, terminal)
     assert page.entries[0].references == ()
     with pytest.raises(NotFound):
-        withdraw(office.database, done.reference_id, now=office.now)
+        withdraw(office.database, office.keys, done.reference_id, now=office.now)
 
 
 def test_an_expired_reference_is_not_issued(office: Any, terminal: Any, feature_report: Callable[[int], Any]) -> None:

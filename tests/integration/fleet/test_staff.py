@@ -60,9 +60,8 @@ def test_a_terminal_gets_the_operators_and_places_of_its_area(
     office.register(far, area="west")
     given = add(office, "甲乙", roles=[Role.ENROLLER, Role.WORKER], pin="482913", with_code=True)
     everywhere = add(office, "Example", area="", operator_id="tech-1", roles=[Role.TECHNICIAN])
-    import_places(
-        office.database, [StoredPlace("e1", "East village", "east-1"), StoredPlace("w1", "West village", "west")]
-    )
+    places = [StoredPlace("e1", "East village", "east-1"), StoredPlace("w1", "West village", "west")]
+    import_places(office.database, office.keys, places, now=office.now)
     answers = office.handler.push_staff()
     here, there = opened(office, terminal, answers), opened(office, far, answers)
     assert here is not None
@@ -95,7 +94,7 @@ def test_a_list_is_sent_when_it_changed_and_before_it_runs_out(office: Any, term
     given = add(office)
     assert opened(office, terminal, office.handler.push_staff()) is not None
     assert office.handler.push_staff() == []
-    registry.new_pin(office.database, office.keys, given.operator_id, pin="112233")
+    registry.new_pin(office.database, office.keys, given.operator_id, pin="112233", now=office.now)
     changed = opened(office, terminal, office.handler.push_staff())
     assert changed is not None
     assert changed.operators[0].pin is not None
@@ -119,7 +118,7 @@ def test_a_terminal_that_asks_for_its_roster_gets_a_list_that_is_due(office: Any
 def test_who_is_retired_or_expired_is_on_no_list_any_more(office: Any, terminal: Any) -> None:
     leaving, expiring = add(office), add(office, valid_until=date(2026, 11, 20))
     office.handler.push_staff()
-    registry.retire_operator(office.database, leaving.operator_id, now=office.now)
+    registry.retire_operator(office.database, office.keys, leaving.operator_id, now=office.now)
     assert office.rows("SELECT pin_sealed, code_sha256 FROM operators WHERE retired_at IS NOT NULL") == [(None, None)]
     after = opened(office, terminal, office.handler.push_staff())
     assert after is not None
@@ -164,7 +163,7 @@ def test_where_a_terminal_stood_then_decides_who_could_be_there(office: Any, ter
 
 def test_ids_are_never_given_twice(office: Any) -> None:
     add(office, operator_id="204")
-    registry.retire_operator(office.database, "204", now=office.now)
+    registry.retire_operator(office.database, office.keys, "204", now=office.now)
     with pytest.raises(Refused, match="taken"):
         add(office, operator_id="204")
 
@@ -194,9 +193,9 @@ def test_an_area_never_gets_more_operators_than_a_list_takes(
 
 def test_nobody_can_be_retired_or_given_a_pin_who_is_not_in_service(office: Any) -> None:
     with pytest.raises(NotFound):
-        registry.retire_operator(office.database, "w-9", now=office.now)
+        registry.retire_operator(office.database, office.keys, "w-9", now=office.now)
     with pytest.raises(NotFound):
-        registry.new_pin(office.database, office.keys, "w-9")
+        registry.new_pin(office.database, office.keys, "w-9", now=office.now)
 
 
 def test_the_witness_of_a_case_is_looked_up_and_kept_with_it(office: Any, terminal: Any) -> None:
@@ -220,8 +219,9 @@ def test_the_witness_of_a_case_is_looked_up_and_kept_with_it(office: Any, termin
 
 def test_places_are_imported_again_without_harm(office: Any) -> None:
     places = [StoredPlace("e1", "East", "east"), StoredPlace("e2", "East 2", "east")]
-    first = import_places(office.database, places)
-    again = import_places(office.database, [*places[:1], StoredPlace("e2", "Other", "east")])
+    first = import_places(office.database, office.keys, places, now=office.now)
+    other = [*places[:1], StoredPlace("e2", "Other", "east")]
+    again = import_places(office.database, office.keys, other, now=office.now)
     assert (first.new, first.changed, first.unchanged) == (2, 0, 0)
     assert (again.new, again.changed, again.unchanged) == (0, 1, 1)
 
@@ -233,7 +233,7 @@ def entries(office: Any, terminal: Any) -> list[Any]:
 
 def test_a_terminal_of_an_area_can_look_people_up_by_name(office: Any, terminal: Any) -> None:
     office.import_people(2)
-    import_places(office.database, [StoredPlace("east", "East", "east")])
+    import_places(office.database, office.keys, [StoredPlace("east", "East", "east")], now=office.now)
     office.assign_area("t-1")
     labels = [entry.label for entry in entries(office, terminal)]
     assert sorted((label.name, label.born, label.place, label.document.value) for label in labels) == [

@@ -194,7 +194,7 @@ def test_a_picture_that_was_withdrawn_does_not_come_back_with_the_next_batch(
 ) -> None:
     files = {f"甲1+{number(1)}.jpg": picture("one")}
     (line,) = take(files).lines
-    withdraw(office.database, line.reference_id, now=office.now)
+    withdraw(office.database, office.keys, line.reference_id, now=office.now)
     assert [line.result for line in take(files).lines] == [Result.REPEATED]
     assert office.rows("SELECT reference_id FROM references_ WHERE withdrawn_at IS NULL") == []
 
