@@ -48,6 +48,8 @@ def import_subjects(
         else:
             day = as_of.date()
             kept, done = take_list(fleet.database, fleet.keys, people, name=name, as_of=day, by=by, now=now, zone=zone)
+    for sentence in people.left_out:
+        say(f"{file}: {sentence}")
     counts = {"new": done.new, "changed": done.changed, "unchanged": done.unchanged}
     if as_json:
         lines = zip(people.rows, done.subject_ids, strict=True)

@@ -68,6 +68,8 @@ class PeopleList:
     """`UTF-8`, `GB18030` or `XLSX`."""
     sha256: str
     """Of the file."""
+    left_out: tuple[str, ...]
+    """A sentence for each column that is not known."""
 
 
 def read_rows(path: Path, *, today: date, areas: AreaTree | None = None) -> list[SubjectRow]:
@@ -92,7 +94,7 @@ def read_people(path: Path, *, today: date, areas: AreaTree | None = None) -> Pe
     problems += _contradictions(rows)
     if problems:
         refuse(path, problems)
-    return PeopleList(rows, table.encoding, table.sha256)
+    return PeopleList(rows, table.encoding, table.sha256, table.left_out)
 
 
 def _row(found: TableRow, table: Table, today: date, areas: AreaTree | None, problems: list[str]) -> SubjectRow | None:

@@ -8,6 +8,7 @@ lines and columns, never what stands in a cell.
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import io
 import re
@@ -33,6 +34,8 @@ _LONG_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+]?\d+")
 """What a spreadsheet writes in place of a long number."""
 _MOST_CELL = 1000
 """Characters of the longest cell that is looked at."""
+_MOST_HEADING = 40
+"""Characters of a heading that are told."""
 _NUMBER_LIKE = re.compile(r"\D{0,4}\d{6,}[0-9A-Za-z()]*")
 _AGREEING = 0.9
 """Part of a column's cells that must look like another column's before the two are called exchanged."""
@@ -86,6 +89,8 @@ class Table:
     """`UTF-8`, `GB18030` or `XLSX`."""
     sha256: str
     """Of the file."""
+    left_out: tuple[str, ...]
+    """A sentence for each column that nobody looks for: it may be one with a heading that is not known."""
     problems: tuple[str, ...]
     """All that was found; whoever reads the cells adds their own, and refuses the file for all of them together."""
 
@@ -123,7 +128,8 @@ def read_table(path: Path, columns: Columns, *, no_rows: str = "the file has a h
         refuse(path, [no_rows])
     if swapped := exchanged(rows, {name: columns[name] for name in places}):
         refuse(path, swapped)
-    return Table(rows, frozenset(places), encoding, hashlib.sha256(content).hexdigest(), tuple(problems))
+    unknown = _left_out(heading, places, columns)
+    return Table(rows, frozenset(places), encoding, hashlib.sha256(content).hexdigest(), unknown, tuple(problems))
 
 
 def refuse(path: Path, problems: Sequence[str]) -> NoReturn:
@@ -264,6 +270,19 @@ def _places(heading: SheetLine | None, columns: Columns, problems: list[str]) ->
             wrong.append(f"line 1: no column {name}{also}")
     problems += wrong
     return None if wrong else places
+
+
+def _left_out(heading: SheetLine, places: Mapping[str, int], columns: Columns) -> tuple[str, ...]:
+    """Say of each column that is not looked for that it was left out, and what it may have been meant for."""
+    names = {_folded(each): each for name, column in columns.items() for each in (name, *column.headings)}
+    found = []
+    for place, cell in enumerate(heading.cells):
+        if place in places.values() or not cell.text.strip():
+            continue
+        near = difflib.get_close_matches(_folded(cell.text), names, n=1, cutoff=0.5)
+        hint = f"; did you mean {names[near[0]]}?" if near else ""
+        found.append(f"line 1: column {cell.text.strip()[:_MOST_HEADING]} is not known here and was left out{hint}")
+    return tuple(found)
 
 
 def _folded(heading: str) -> str:

@@ -249,3 +249,15 @@ def test_days_are_read_year_first(text: str) -> None:
 )
 def test_what_may_be_read_in_two_ways_is_no_day(text: str) -> None:
     assert day_in(text) is None
+
+
+def test_a_column_that_is_not_known_is_said_with_the_heading_it_may_stand_for(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("姓名,待遇终止日,颜色\n甲,2026-01-01,红\n", encoding="utf-8")
+    columns = {"name": Column(("姓名",)), "ended": Column(("待遇终止日期",), Shape.DATE, is_required=False)}
+    found = read_table(path, columns)
+    assert found.columns == {"name"}
+    assert found.left_out == (
+        "line 1: column 待遇终止日 is not known here and was left out; did you mean 待遇终止日期?",
+        "line 1: column 颜色 is not known here and was left out",
+    )
