@@ -93,7 +93,7 @@ def members_in(
     for row in table.rows:
         wrong = list(row.faults)
         document, name = document_in(row.line, row.cells, wrong), name_in(row.line, row.cells, wrong)
-        result = _result(row, wrong)
+        result = _written_result(row, wrong)
         problems += wrong[len(row.faults) :]
         if document is not None and result is not None and not wrong:
             read.append((row.line, name, claim_token(document, keys.claim_key), result))
@@ -118,7 +118,7 @@ def members_in(
     return members
 
 
-def _result(row: TableRow, wrong: list[str]) -> ListResult | None:
+def _written_result(row: TableRow, wrong: list[str]) -> ListResult | None:
     if "verified" not in row.cells:
         return ListResult.VERIFIED
     found = result_of(row.cells["verified"])
