@@ -9,7 +9,7 @@ INSERT INTO special_persons VALUES (:who, 'bedridden', 'sealed', '2027-11-01', :
 INSERT INTO lists VALUES ('list' || :nth, 'list' || :nth, '2026-11-01', 'digest', 1, :now, 'sealed');
 INSERT INTO list_members VALUES ('list' || :nth, :who, 'pension', 'east', 'retired', '2001-07-01');
 INSERT INTO unit_lists VALUES ('unit' || :nth, 'unit', 'u', 'list', true, true, 0, '2026-11-01', 'sealed', :token, 'digest' || :nth, :now, 'sealed');
-INSERT INTO unit_list_members VALUES ('unit' || :nth, :who, 1);
+INSERT INTO unit_list_members VALUES ('unit' || :nth, :who, 1, 'verified');
 INSERT INTO photo_files VALUES (sha256(convert_to(:who, 'UTF8')), :who, 'reference', 'import', :now);
 INSERT INTO feeds VALUES ('feed' || :nth, '{}', '2026-10-01', NULL, :now);
 INSERT INTO feed_rows (row_key, feed, claim_token, subject_id, name_state, kind, since, detail, makes_event, received_at)

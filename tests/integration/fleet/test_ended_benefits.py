@@ -37,12 +37,12 @@ def test_an_ended_benefit_is_shown_as_ended_and_asks_for_nothing(
 ) -> None:
     with office.database.begin() as connection:
         found = status_of_person(connection, ended, office.now.date())
-    facts = standing_facts(found)
+    facts = standing_facts(found, {})
     assert [(line["state"], line["stopped_from"]) for line in facts["benefits"]] == [("ended", "2026-10")]
     assert {(reason["opens"], reason["due"], reason["stop_from"]) for reason in facts["reasons"]} == {
         (None, None, None)
     }
-    print_standing(found)
+    print_standing(found, {})
     shown = capsys.readouterr().out
     assert "9999" not in shown
     assert "nothing is" in shown
