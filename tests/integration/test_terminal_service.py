@@ -171,7 +171,7 @@ class World:
 
         self._thread = threading.Thread(target=serve)
         self._thread.start()
-        eventually(lambda: self.errors or (self.folder / "control.sock").exists(), "the control socket")
+        eventually(lambda: self.errors or self.is_listening(), "the control socket")
 
     def stop(self) -> None:
         self._stopping.set()
@@ -179,6 +179,11 @@ class World:
             self._thread.join(30)
             assert not self._thread.is_alive()
         assert not self.errors
+
+    def is_listening(self) -> bool:
+        """Whether somebody answers at the socket: its file is there before it listens."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.folder / "control.sock")) == 0
 
     def tell(self, **order):
         with socket.socket(socket.AF_UNIX) as client:
