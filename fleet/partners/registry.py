@@ -151,7 +151,7 @@ def roll_key(
             action="partner.key_rolled",
             object_kind=_OBJECT,
             object_id=partner_id,
-            detail={"key": stored.key_id, "overlap_hours": overlap / timedelta(hours=1)},
+            detail={"key": stored.key_id, "overlap_s": int(overlap.total_seconds())},
             now=now,
         )
     return key
