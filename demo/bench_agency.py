@@ -23,18 +23,21 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from fleet.benefits.standing import status_of_person
 from fleet.keys import load_keys, make_keys
 from fleet.reminders.planner import plan_reminders
 from fleet.settings import ReminderSettings
 from fleet.statistics.counts import Cut, Question, count
 from fleet.statistics.snapshots import take_snapshot
-from fleet.store import statuses
 from fleet.store.areas import codes_below
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
+from fleet.store.standings import counts, pack_standings
+from fleet.store.subjects import find_by_tokens
+from fleet.store.unit_lists import to_certify
 
 _VILLAGE = 800
 """People of one village."""
@@ -146,16 +149,12 @@ def measure(database: Database, folder: Path, ids: Sequence[str], queries: int) 
     villages = [village_of(place) for place in drawn.choices(range(len(ids)), k=50)]
     counties = [village.rsplit("-", 2)[0] for village in villages[:5]]
     say("status of one person")
-    by_id = times(database, statuses.status_of, asked)
-    by_token = times(database, statuses.status_by_token, [token_of(subject_id) for subject_id in asked])
+    by_id = times(database, lambda connection, subject_id: status_of_person(connection, subject_id, _TODAY), asked)
+    by_token = times(database, _standing_by_token, [token_of(subject_id) for subject_id in asked])
     say("who is due")
-    one = times(database, lambda connection, code: statuses.due_in_area(connection, [code], _TODAY), villages)
-    county = times(
-        database,
-        lambda connection, code: statuses.due_in_area(connection, codes_below(connection, code), _TODAY),
-        counties,
-    )
-    every = times(database, statuses.due_counts, [_TODAY] * 3)
+    one = times(database, _due_below, villages)
+    county = times(database, _due_below, counties)
+    every = times(database, lambda connection, today: counts(connection, within=None, today=today), [_TODAY] * 3)
     say("statistics")
     questions = [Question(by=cut, level=3, as_of=_TODAY, since=date(2026, 1, 1)) for cut in Cut]
     figures = {
@@ -174,6 +173,16 @@ def measure(database: Database, folder: Path, ids: Sequence[str], queries: int) 
         **jobs(database, folder),
         "database_mib": round(size(database) / 1024 / 1024),
     }
+
+
+def _standing_by_token(connection: Connection, token: str) -> object:
+    """Ask as the open interface does of whoever is named by a document."""
+    return pack_standings(connection, [each.subject_id for each in find_by_tokens(connection, [token]).values()])
+
+
+def _due_below(connection: Connection, code: str) -> object:
+    """Ask as `lists make` does for an area."""
+    return to_certify(connection, unit=None, areas=codes_below(connection, code), today=_TODAY)
 
 
 def jobs(database: Database, folder: Path) -> dict[str, Any]:

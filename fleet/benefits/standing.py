@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from fleet.benefits.machine import BenefitState
 from fleet.errors import NotFound
-from fleet.store import standing
-from protocol.rules.obligations import CertificationState, state_of
+from fleet.store.standings import benefit_states_of, open_cases_of, pack_standings
+from protocol.rules.obligations import CertificationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def status_of_person(connection: Connection, subject_id: str, today: date) -> Pe
     Raises:
         NotFound: if there is no such subject.
     """
-    rows = standing.obligations_of(connection, subject_id)
+    rows = pack_standings(connection, [subject_id]).get(subject_id)
     if not rows:
         raise NotFound(f"subject {subject_id}: there is none of this id")
     reasons = tuple(
@@ -73,7 +73,7 @@ def status_of_person(connection: Connection, subject_id: str, today: date) -> Pe
             row.scheme,
             row.pack_id,
             row.pack_version,
-            state_of(row.last_day is not None, row.asked, row.expiring, row.overdue, today),
+            row.state(today),
             row.last_day,
             row.opens,
             row.due,
@@ -83,6 +83,6 @@ def status_of_person(connection: Connection, subject_id: str, today: date) -> Pe
     )
     lines = tuple(
         BenefitLine(row.scheme, BenefitState(row.state), row.stopped_from, row.is_frozen)
-        for row in standing.benefit_states_of(connection, subject_id, today)
+        for row in benefit_states_of(connection, subject_id, today)
     )
-    return PersonStanding(subject_id, reasons[0], reasons, lines, standing.open_cases_of(connection, subject_id))
+    return PersonStanding(subject_id, reasons[0], reasons, lines, open_cases_of(connection, subject_id))

@@ -17,15 +17,18 @@ from sqlalchemy import text
 
 from demo import bench_agency
 from fleet.app import Fleet, make_handler
+from fleet.benefits.standing import status_of_person
 from fleet.errors import NotFound, Refused
 from fleet.statistics.counts import Answer, Cut, Question, ancestor, count, count_then
 from fleet.statistics.export import Sheet, export
 from fleet.statistics.fairness import fairness
 from fleet.statistics.snapshots import take_snapshot, trend
 from fleet.status.projection import project
-from fleet.store import statistics, statuses
+from fleet.store import statistics
 from fleet.store.areas import Area, save_areas
+from fleet.store.standings import counts, pack_standings
 from fleet.store.statistics import Filter, band_names
+from fleet.store.unit_lists import to_certify
 from protocol.outcomes import Outcome
 from protocol.rules.days import age_on
 from protocol.rules.obligations import state_of
@@ -261,21 +264,26 @@ def test_r9_1_r9_4_due_people_of_a_village_and_the_status_of_one(district: Any, 
     people = list(district.people)
     certify(district, terminal, people[0], date(2026, 3, 1))
     with district.database.begin() as connection:
-        due = statuses.due_in_area(connection, ["11111", "11112"], TODAY)
+        due = to_certify(connection, unit=None, areas=["11111", "11112"], today=TODAY)
         assert {found.subject_id for found in due} == set(people[1:5])
-        assert {found.state.value for found in due} == {"never_certified"}
-        counts = statuses.due_counts(connection, TODAY)
-        assert counts == {"11111": (2, 1), "11112": (3, 3), "112": (4, 4), "elsewhere": (5, 5)}
-        by_id = statuses.status_of(connection, people[0])
-        assert by_id is not None
-        assert by_id == statuses.status_by_token(connection, district.people[people[0]])
-        assert (by_id.state_on(TODAY).value, by_id.certified_until) == ("certified", date(2027, 3, 1))
-        assert [(o.scheme, o.pack_id, o.last_day, o.due) for o in by_id.obligations] == [
-            ("pension", "SX-2018", date(2026, 3, 1), date(2027, 3, 1))
-        ]
-        assert by_id.obligations[0].state_on(date(2027, 3, 2)).value == "overdue"
-        assert statuses.status_of(connection, "nobody") is None
-        assert statuses.status_by_token(connection, "nobody") is None
+        assert not any(found.has_act for found in due)
+        stand = {
+            (found.area, found.state.value): found.people for found in counts(connection, within=None, today=TODAY)
+        }
+        assert stand == {
+            ("11111", "certified"): 1, ("11111", "never_certified"): 1, ("11112", "never_certified"): 3,
+            ("112", "never_certified"): 4, ("elsewhere", "never_certified"): 5,
+        }  # fmt: skip
+        one = status_of_person(connection, people[0], TODAY)
+        assert (one.state.value, one.strictest.due) == ("certified", date(2027, 3, 1))
+        (obligation,) = pack_standings(connection, [people[0]])[people[0]]
+        assert (obligation.scheme, obligation.pack_id, obligation.last_day, obligation.due) == (
+            "pension", "SX-2018", date(2026, 3, 1), date(2027, 3, 1),
+        )  # fmt: skip
+        assert obligation.state(date(2027, 3, 2)).value == "overdue"
+        assert pack_standings(connection, ["nobody"]) == {}
+        with pytest.raises(NotFound):
+            status_of_person(connection, "nobody", TODAY)
 
 
 def test_tables_are_written_as_csv_xlsx_and_json(tmp_path: Path) -> None:
@@ -317,9 +325,13 @@ def test_the_benchmarks_population_answers_what_it_asks(database_url: str, datab
         people = connection.execute(
             text("SELECT count(*) FROM statuses JOIN obligations USING (subject_id)")
         ).scalar_one()
-        villages = statuses.due_counts(connection, TODAY)
+        found_in = counts(connection, within=None, today=TODAY)
     assert people == 2_200
-    assert {code: number for code, (number, _) in villages.items()} == {
+    villages: dict[str, int] = {}
+    for each in found_in:
+        villages[each.area] = villages.get(each.area, 0) + each.people
+    assert villages == {
         bench_agency.village_of(0): 800, bench_agency.village_of(800): 800, bench_agency.village_of(1600): 400,
     }  # fmt: skip
-    assert all(0 < due < number for number, due in villages.values())
+    states = {each.state.value for each in found_in}
+    assert states == {"never_certified", "certified", "expiring", "overdue"}
