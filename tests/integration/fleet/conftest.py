@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,10 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import Result
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from fleet.app import Fleet, picture_rules, settling
 from fleet.cases.pictures import PictureRules
+from fleet.cli import app
 from fleet.ingest.handler import Handler
 from fleet.ingest.messages import Inbound, Outbound
 from fleet.ingest.settling import Settling
@@ -209,6 +213,25 @@ class Office:
 
     def quarantine(self) -> list[Any]:
         return self.rows("SELECT terminal_id, known, reason, times FROM quarantine ORDER BY quarantine_id")
+
+
+@pytest.fixture
+def program_in() -> Callable[..., Callable[..., Result]]:
+    """Give `lifecert-fleet` as it is typed in a folder: `run = program_in(folder)`, then `run("migrate", typed="what is typed in")`."""
+
+    def make(folder: Path, *, columns: int = 240) -> Callable[..., Result]:
+        def run(*arguments: str, typed: str | None = None) -> Result:
+            # In this process: loading the program takes longer than most commands.
+            here = Path.cwd()
+            os.chdir(folder)
+            try:
+                return CliRunner(env={"COLUMNS": str(columns)}).invoke(app, list(arguments), input=typed)
+            finally:
+                os.chdir(here)
+
+        return run
+
+    return make
 
 
 @pytest.fixture

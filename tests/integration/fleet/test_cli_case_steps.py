@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +13,8 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
 
 from fleet.app import make_handler, open_fleet
-from fleet.cli import app
 from fleet.ingest.messages import Inbound
 from fleet.settings import load_settings
 from fleet.store import terminals
@@ -32,7 +29,10 @@ NUMBER = "99999919400101001" + check_digit("99999919400101001")
 
 @pytest.fixture
 def run(
-    make_data_dir: Callable[[], Path], make_fleet_terminal: Callable[..., Any], feature_program: tuple[str, ...]
+    program_in: Callable[..., Callable[..., Any]],
+    make_data_dir: Callable[[], Path],
+    make_fleet_terminal: Callable[..., Any],
+    feature_program: tuple[str, ...],
 ) -> Callable[..., Result]:
     """A fleet with one person, an appeal and two attacks; the program that finds faces finds none in a JPEG."""
     folder = make_data_dir()
@@ -42,14 +42,7 @@ def run(
         f"document_number,name,area,scheme,category,benefit_start\n{NUMBER},王甲,east,pension,retired,2001-07-01\n"
     )
 
-    def invoke(*arguments: str) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments))
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     assert invoke("import-subjects", "people.csv").exit_code == 0
     terminal = make_fleet_terminal()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from fleet.app import make_handler, open_fleet
-from fleet.cli import app
 from fleet.ingest.messages import Inbound
 from fleet.settings import load_settings
 from fleet.store import terminals
@@ -29,19 +26,16 @@ CASE_ID = "e" * 32
 
 
 @pytest.fixture
-def run(make_data_dir: Callable[[], Path], make_fleet_terminal: Callable[..., Any]) -> Callable[..., Result]:
+def run(
+    program_in: Callable[..., Callable[..., Any]],
+    make_data_dir: Callable[[], Path],
+    make_fleet_terminal: Callable[..., Any],
+) -> Callable[..., Result]:
     """A fleet with one case and one event."""
     folder = make_data_dir()
     (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
 
-    def invoke(*arguments: str) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments))
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     terminal = make_fleet_terminal()
     with open_fleet(load_settings(folder / "fleet.toml")) as fleet:

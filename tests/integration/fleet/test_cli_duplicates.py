@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import Result
 from sqlalchemy import text
-from typer.testing import CliRunner
 
 from fleet.app import open_fleet
-from fleet.cli import app
 from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import import_rows
 from fleet.settings import load_settings
@@ -28,19 +26,12 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def run(make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
+def run(program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
     """A fleet with two people of one face."""
     folder = make_data_dir()
     (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
 
-    def invoke(*arguments: str) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments))
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     assert invoke("publish-policy").exit_code == 0, default_policy().policy_version
     with open_fleet(load_settings(folder / "fleet.toml")) as fleet:

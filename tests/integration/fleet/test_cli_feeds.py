@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from fleet.app import open_fleet
-from fleet.cli import app
 from fleet.clock import day_of
 from fleet.exchange.cycles import month_text
 from fleet.intake.people_table import SubjectRow
@@ -41,17 +38,10 @@ def folder(tmp_path: Path, database_url: str) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path) -> Callable[..., Result]:
+def run(program_in: Callable[..., Callable[..., Any]], folder: Path) -> Callable[..., Result]:
     """A fleet with three people."""
 
-    def invoke(*arguments: str) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "300"}).invoke(app, list(arguments))
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder, columns=300)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     with open_fleet(load_settings(folder / "fleet.toml")) as fleet:
         rows = [

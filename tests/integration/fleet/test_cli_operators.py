@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
-from fleet.cli import app
 from protocol.staff import parse_operator_code
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def run(make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
+def run(program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
     folder = make_data_dir()
     (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
 
-    def invoke(*arguments: str, text: str = "") -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner().invoke(app, list(arguments), input=text)
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder, columns=80)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     return invoke
 
@@ -50,10 +41,10 @@ def test_operators_are_added_listed_given_pins_and_retired(run: Callable[..., Re
     again = run("operator", "add", "甲", "--role", "worker", "--area", "", "--code-png", str(png))
     assert again.exit_code == 2
     assert "never written over" in again.stderr
-    bad = run("operator", "add", "甲", "--role", "worker", "--area", "east", "--pin-from-stdin", text="123\n")
+    bad = run("operator", "add", "甲", "--role", "worker", "--area", "east", "--pin-from-stdin", typed="123\n")
     assert bad.exit_code == 1
     assert bad.stderr == "PIN: 6 to 12 digits expected\n"
-    chosen = run("operator", "new-pin", "204", "--pin-from-stdin", text="48291357\n")
+    chosen = run("operator", "new-pin", "204", "--pin-from-stdin", typed="48291357\n")
     assert (chosen.exit_code, chosen.stdout) == (0, "")
     assert "48291357" not in chosen.stderr
 

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
-
-from fleet.cli import app
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def run(make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
+def run(program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
     folder = make_data_dir()
     (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
 
-    def invoke(*arguments: str) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, ["partners", *arguments])
-        finally:
-            os.chdir(here)
-
-    here = Path.cwd()
-    os.chdir(folder)
-    try:
-        assert CliRunner().invoke(app, ["init", "--identity", "identity.json"]).exit_code == 0
-    finally:
-        os.chdir(here)
-    return invoke
+    typed = program_in(folder)
+    assert typed("init", "--identity", "identity.json").exit_code == 0
+    return partial(typed, "partners")
 
 
 def listed(run: Callable[..., Result]) -> list[dict[str, object]]:

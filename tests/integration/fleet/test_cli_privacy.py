@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from sqlalchemy import text
-from typer.testing import CliRunner
 
 from fleet.app import open_fleet
-from fleet.cli import app
 from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import import_rows
 from fleet.settings import load_settings
@@ -33,17 +31,10 @@ def folder(make_data_dir: Callable[[], Path]) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path) -> Callable[..., Result]:
+def run(program_in: Callable[..., Callable[..., Any]], folder: Path) -> Callable[..., Result]:
     """A fleet with two people, each with a reference on consent."""
 
-    def invoke(*arguments: str, typed: str | None = None) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments), input=typed)
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     with open_fleet(load_settings(folder / "fleet.toml")) as fleet:
         benefit = Benefit("pension", "east", "retired", datetime(2001, 7, 1, tzinfo=UTC).date())

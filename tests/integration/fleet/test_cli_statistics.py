@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from openpyxl import load_workbook
 from sqlalchemy import text
-from typer.testing import CliRunner
 
 from fleet.app import open_fleet
-from fleet.cli import app
 from fleet.clock import day_of
 from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import import_rows
@@ -29,19 +27,14 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def run(make_data_dir: Callable[[], Path]) -> Iterator[Callable[..., Result]]:
+def run(
+    program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]
+) -> Iterator[Callable[..., Result]]:
     """A fleet with a dozen people of one county."""
     folder = make_data_dir()
     (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
 
-    def invoke(*arguments: str) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments))
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     with open_fleet(load_settings(folder / "fleet.toml")) as fleet:
         rows = []

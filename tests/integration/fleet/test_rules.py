@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
@@ -14,10 +13,8 @@ import pytest
 from click.testing import Result
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from typer.testing import CliRunner
 
 from fleet.audit.log import entries, note, to_line, verify_lines
-from fleet.cli import app
 from fleet.clock import day_of
 from fleet.errors import CheckFailed, ImportRefused, NotFound, Refused
 from fleet.rules.publishing import approve, name_of, propose, read_draft, verify_stored
@@ -348,18 +345,11 @@ def test_a_detail_that_the_database_could_write_in_another_way_is_no_detail(offi
 
 
 @pytest.fixture
-def run(make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
+def run(program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
     folder = make_data_dir()
     (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
 
-    def invoke(*arguments: str) -> Result:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner().invoke(app, list(arguments))
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder, columns=80)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     return invoke
 

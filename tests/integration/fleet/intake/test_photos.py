@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 import zipfile
 from collections.abc import Callable
@@ -15,10 +14,8 @@ import numpy as np
 import pytest
 from click.testing import Result as Ran
 from PIL import Image
-from typer.testing import CliRunner
 
 from fleet.audit.log import entries
-from fleet.cli import app
 from fleet.errors import FleetError, Refused
 from fleet.intake.photo_checking import photo_program
 from fleet.intake.photo_files import PhotoFile, photo_files
@@ -269,18 +266,11 @@ def test_the_report_has_both_languages_and_neither_names_nor_numbers(take: Calla
 
 
 @pytest.fixture
-def run(make_data_dir: Callable[[], Path]) -> Callable[..., Ran]:
+def run(program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]) -> Callable[..., Ran]:
     folder = make_data_dir()
     (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
 
-    def invoke(*arguments: str) -> Ran:
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            return CliRunner(env={"COLUMNS": "240"}).invoke(app, list(arguments))
-        finally:
-            os.chdir(here)
-
+    invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0
     (folder / "people.csv").write_text(
         "证件号码,姓名,地区,险种,人员类别,待遇领取日期\n"
