@@ -13,7 +13,7 @@ from fleet.benefits.months import account, losses
 from fleet.simulation.agency import Agency
 from fleet.simulation.life import Arrival
 from fleet.simulation.world import Person
-from protocol.rules.days import first_of_month
+from protocol.rules.days import first_of_month, months_between
 from protocol.rules.obligations import obligation
 
 _REVIEW_DAYS = 14
@@ -87,7 +87,7 @@ def _wrong_months(person: Person, agency: Agency, begin: date, end: date) -> Ite
     if missing := set(expected.paid_back) - reached:
         yield f"{len(missing)} months of a stop that was undone were not paid back"
     months = len(expected.paid) + len(expected.paid_back) + len(expected.withheld)
-    if months != _months(first, end):
+    if months != max(months_between(first, end), 0):
         yield "paid, paid back and withheld months do not add up"
 
 
@@ -119,7 +119,3 @@ def _counted_twice(agency: Agency, arrivals: Sequence[Arrival], end: date) -> It
     known = {name for name in agency.books.acts if not name.startswith("visit-")}
     if known != expected:
         yield f"{len(expected ^ known)} records were lost or invented"
-
-
-def _months(first: date, end: date) -> int:
-    return max((end.year - first.year) * 12 + end.month - first.month + (end.day > 1), 0)

@@ -12,20 +12,6 @@ from protocol.rules.life import ENDING
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """What somebody agreed to."""
-
-    consent_id: str
-    text_version: str
-    text_sha256: str
-    language: str
-    way: str
-    given_at: datetime
-    withdrawn_at: datetime | None
-    witness_sealed: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class NewConsent:
     """A consent that is to be recorded; before whom it was given stands encrypted."""
 
@@ -79,18 +65,6 @@ def add_consent(connection: Connection, consent: NewConsent, *, now: datetime) -
             "now": now,
         },
     )
-
-
-def consents_of(connection: Connection, subject_id: str) -> list[Consent]:
-    """Return what somebody agreed to, in order."""
-    rows = connection.execute(
-        text(
-            "SELECT consent_id, text_version, text_sha256, language, way, given_at, withdrawn_at, witness_sealed"
-            " FROM consents WHERE subject_id = :id ORDER BY given_at, consent_id"
-        ),
-        {"id": subject_id},
-    )
-    return [Consent(*row) for row in rows]
 
 
 def end_consents(connection: Connection, subject_id: str, *, now: datetime) -> int:

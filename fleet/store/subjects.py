@@ -116,14 +116,6 @@ def save_phone(connection: Connection, subject_id: str, phone_sealed: bytes) -> 
     )
 
 
-def phone_of(connection: Connection, subject_id: str) -> bytes | None:
-    """Return a subject's telephone number, encrypted as field `phone`; None where none is known."""
-    found = connection.execute(
-        text("SELECT phone_sealed FROM subjects WHERE subject_id = :id"), {"id": subject_id}
-    ).scalar_one_or_none()
-    return None if found is None else bytes(found)
-
-
 def benefits_of(connection: Connection, subject_ids: Sequence[str]) -> dict[str, dict[str, Benefit]]:
     """Return benefits by subject and scheme."""
     rows = connection.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import GetPydanticSchema
@@ -32,11 +32,6 @@ def first_of_month(day: date, months: int = 0) -> date:
 def months_between(first: date, last: date) -> int:
     """Return how many months there are from one first of a month up to another, that one not included; negative if it is earlier."""
     return (last.year - first.year) * 12 + last.month - first.month
-
-
-def days_before(day: date, days: int) -> date:
-    """Return the day so many days before."""
-    return day - timedelta(days=days)
 
 
 def age_on(birth_date: date, day: date) -> int:

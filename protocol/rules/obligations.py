@@ -152,12 +152,6 @@ def strictest(found: Iterable[Obligation]) -> Obligation | None:
     return min(found, key=lambda each: (each.due, each.stop_from, each.pack_id), default=None)
 
 
-def certified_until(pack: RulePack, entitled: Entitled, acts: Iterable[Act]) -> date | None:
-    """Return the last day before which nothing more need be done; None for somebody who was never certified."""
-    found = obligation(pack, entitled, acts)
-    return None if found.last is None else found.due
-
-
 def _is_taken(act: Act, pack: RulePack) -> bool:
     return act.kind in pack.counts and (not pack.channels or act.channel in pack.channels)
 

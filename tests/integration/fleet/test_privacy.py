@@ -80,8 +80,7 @@ def who(office: Any, feature_report: Callable[[int], FeatureReport]) -> str:
 
 def test_feature_21_a_consent_says_to_which_words_when_how_and_before_whom(office: Any, who: str) -> None:
     agree(office, who)
-    with office.database.begin() as connection:
-        (found,) = consents.consents_of(connection, who)
+    (found,) = office.rows("SELECT * FROM consents")
     words = list(consent_texts().values())[-1].zh
     assert (found.way, found.language, found.given_at) == ("paper", "zh", office.now - timedelta(days=1))
     assert found.text_sha256 == hashlib.sha256(words.encode()).hexdigest()
@@ -116,8 +115,7 @@ def test_r6_4_feature_111_a_withdrawal_erases_revokes_and_offers_another_way(
     assert [(entry.subject_id, entry.references) for entry in page.entries] == [(who, ())]
     (row,) = office.rows("SELECT other_way, references_erased, cards_revoked FROM withdrawals")
     assert tuple(row) == ("counter", 1, 1)
-    with office.database.begin() as connection:
-        (ended,) = consents.consents_of(connection, who)
+    (ended,) = office.rows("SELECT * FROM consents")
     assert ended.withdrawn_at == office.now
     with pytest.raises(NotFound, match="nothing rests on consent"):
         withdraw(office, who)
