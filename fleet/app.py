@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-
-from sqlalchemy import Connection
+from functools import partial
 
 from fleet.benefits.due import propose_due_stops
 from fleet.benefits.i_am_here import look_at_reports
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of, system_clock
-from fleet.exchange.effects import settle
 from fleet.ingest.handler import Handler
 from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys
@@ -162,17 +160,10 @@ def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:
 def after_reports(fleet: Fleet, now: datetime) -> Judging:
     """Return what follows for people about whom reports of losses came or went, whatever way: a feed, a partner, a family, a decision.
 
-    Their passes are judged anew, and their silent acts worked out anew: nobody is certified by data against a report of a death (R4-27).
+    Their passes are judged and their silent acts worked out anew: nobody is certified by data against a report of a death (R4-27).
     Cases of passes against reports, and what stops, follow in `fleet.benefits.i_am_here`, which calls this in its transaction.
     """
-    settled = settling(fleet)
-
-    def run(connection: Connection, subject_ids: Sequence[str]) -> None:
-        # Judging may lock terminals, which come before subjects.
-        settled.judge_anew(connection, subject_ids, now=now)
-        settle(connection, subject_ids, zone=fleet.settings.zone(), now=now)
-
-    return run
+    return partial(settling(fleet).judge_anew, now=now)
 
 
 def look_at_reports_since(fleet: Fleet, moment: datetime) -> int:

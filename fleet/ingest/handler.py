@@ -20,7 +20,7 @@ from fleet.cases.files import delete_files
 from fleet.cases.opening import Office, open_missing, take_in
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of
-from fleet.errors import NotFound
+from fleet.errors import DatabaseUnavailable, NotFound
 from fleet.exchange.effects import settle_all
 from fleet.ingest.batch import AllTerminals, Batch
 from fleet.ingest.messages import Inbound, Outbound
@@ -262,12 +262,24 @@ class Handler:
         accepted = self._settling.accept_simulated
         if opened := open_missing(self._database, self._office, accept_simulated=accepted, clock=self._clock):
             logger.info("cases put in order cases=%d", opened)
-        for timer in self._timers:
-            if done := timer():
-                logger.info("done today %s", " ".join(f"{table}={rows}" for table, rows in done.items()))
+        # Before the day's jobs, which go by the packs of the day.
         settling = partial(settle_all, self._database, zone=self._zone, now=now)
         if projected := reproject_outdated(self._database, zone=self._zone, clock=self._clock, then=settling):
             logger.info("other rule packs hold today projected=%d", projected)
+        for timer in self._timers:
+            self._run(timer)
+
+    def _run(self, timer: Timer) -> None:
+        try:
+            done = timer()
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # Top of a task: a fault in one job keeps neither the others nor the terminals' rosters waiting; it runs again next time.
+            logger.exception("daily job failed")
+            return
+        if done:
+            logger.info("done today %s", " ".join(f"{table}={rows}" for table, rows in done.items()))
 
     def attestations_from(self) -> date:
         """Return the first day of the statements that would be made now; when it changes, they are to be sent anew."""

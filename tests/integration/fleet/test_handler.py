@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from fleet.errors import DatabaseUnavailable
+from fleet.ingest.handler import Handler
 from fleet.ingest.messages import Inbound
 from fleet.store import console, links, quarantine, terminals
 from protocol.documents import DocumentKind
@@ -516,3 +519,25 @@ def test_a_rebuild_gives_what_ingest_projected(office: Any, terminal: Any) -> No
         connection.execute(text("UPDATE statuses SET last_outcome = 'cancelled', certified_until = NULL"))
     assert office.rebuild() == len(before)
     assert office.statuses() == before
+
+
+def test_a_daily_job_that_fails_keeps_no_other_waiting(office: Any, caplog: pytest.LogCaptureFixture) -> None:
+    ran: list[str] = []
+
+    def broken() -> dict[str, int]:
+        raise ValueError("a fault of ours")
+
+    def sound() -> dict[str, int]:
+        ran.append("sound")
+        return {"rows": 2}
+
+    handler = office.make_handler(partial(Handler, timers=(broken, sound)))
+    handler.clean()
+    assert ran == ["sound"]
+    assert "daily job failed" in caplog.text
+
+    def unreachable() -> dict[str, int]:
+        raise DatabaseUnavailable("database: away")
+
+    with pytest.raises(DatabaseUnavailable):
+        office.make_handler(partial(Handler, timers=(unreachable,))).clean()
