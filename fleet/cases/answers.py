@@ -12,7 +12,7 @@ from fleet.cases import history
 from fleet.cases.catalogue import LANGUAGES, texts
 from fleet.cases.clocks import pack_of_case
 from fleet.cases.machine import Case, Kind, State
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.store import case_events, subjects
@@ -38,7 +38,7 @@ class Answer:
     """Codes of what is open to the person now."""
 
 
-def answers_for(connection: Connection, office: Office, subject_id: str) -> list[Answer]:
+def answers_for(connection: Connection, office: Registry, subject_id: str) -> list[Answer]:
     """Return what somebody may know of their cases, the latest first (R6-2, R9-4).
 
     Which reviewers said what is not told, nor that they did not agree.
@@ -51,7 +51,7 @@ def answers_for(connection: Connection, office: Office, subject_id: str) -> list
     return sorted(found, key=lambda answer: (answer.asked_on, answer.case_id), reverse=True)
 
 
-def letter(connection: Connection, office: Office, case_id: str, *, language: str, by: str, now: datetime) -> str:
+def letter(connection: Connection, office: Registry, case_id: str, *, language: str, by: str, now: datetime) -> str:
     """Return the answer to the person as text, and write down that somebody has it.
 
     Raises:
@@ -103,7 +103,7 @@ def _letter(answer: Answer, language: str, name: str, help_line: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _answer(case: Case, office: Office) -> Answer:
+def _answer(case: Case, office: Registry) -> Answer:
     # That two reviewers did not agree is nobody's business but the agency's.
     state: State = State.IN_REVIEW if case.state is State.DISAGREED else case.state
     if case.state is State.CLOSED and case.decided_at is not None:

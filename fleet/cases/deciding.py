@@ -13,7 +13,7 @@ from fleet.benefits.acts import take_acts
 from fleet.cases import history
 from fleet.cases.catalogue import catalogue
 from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.store import case_events, subjects
@@ -47,7 +47,7 @@ class Said:
     note: str | None = None
 
 
-def take_up(database: Database, office: Office, case_id: str, *, by: str, now: datetime) -> Case:
+def take_up(database: Database, office: Registry, case_id: str, *, by: str, now: datetime) -> Case:
     """Begin a person's review of a case: they are shown all of it next, which is written down here.
 
     Raises:
@@ -62,7 +62,7 @@ def take_up(database: Database, office: Office, case_id: str, *, by: str, now: d
     return case
 
 
-def decide(database: Database, office: Office, case_id: str, said: Said, *, now: datetime) -> Case:
+def decide(database: Database, office: Registry, case_id: str, said: Said, *, now: datetime) -> Case:
     """Take one reviewer's verdict; where it decides the case, do what follows in the same transaction.
 
     Raises:
@@ -101,7 +101,7 @@ def decide(database: Database, office: Office, case_id: str, said: Said, *, now:
     return case
 
 
-def close(database: Database, office: Office, case_id: str, *, by: str, reason: str, now: datetime) -> Case:
+def close(database: Database, office: Registry, case_id: str, *, by: str, reason: str, now: datetime) -> Case:
     """Close a case: one that was decided and answered, or one that needs no decision.
 
     Raises:
@@ -119,7 +119,7 @@ def close(database: Database, office: Office, case_id: str, *, by: str, reason: 
     return case
 
 
-def _check_passable(connection: Connection, case: Case, office: Office, now: datetime) -> None:
+def _check_passable(connection: Connection, case: Case, office: Registry, now: datetime) -> None:
     if case.kind not in CERTIFYING:
         return
     if case.subject_id is None:
@@ -135,7 +135,7 @@ def _check_passable(connection: Connection, case: Case, office: Office, now: dat
         raise Refused(f"case {case.case_id}: the newspaper is of {written}, which is still to come")
 
 
-def _carry_out(connection: Connection, office: Office, case: Case, *, now: datetime) -> None:
+def _carry_out(connection: Connection, office: Registry, case: Case, *, now: datetime) -> None:
     if case.kind in CERTIFYING and case.subject_id is not None:
         act = NewAct(
             case.subject_id, CERTIFYING[case.kind], channel_of(connection, case), case.sample_at, "case", case.case_id
@@ -157,7 +157,7 @@ def channel_of(connection: Connection, case: Case) -> Channel:
     return Channel.TERMINAL if record is None or record.visit is None else Channel.HOME_VISIT
 
 
-def _save_phone(connection: Connection, office: Office, case: Case) -> None:
+def _save_phone(connection: Connection, office: Registry, case: Case) -> None:
     """Take over a telephone number that two persons confirmed (R8-14); it stands in the note of the opening."""
     number = history.told(connection, office.cipher, case.case_id)[0].note
     if number is not None and case.subject_id is not None:
@@ -166,7 +166,13 @@ def _save_phone(connection: Connection, office: Office, case: Case) -> None:
 
 
 def _note(
-    connection: Connection, office: Office, action: str, case_id: str, by: str, detail: Mapping[str, str], now: datetime
+    connection: Connection,
+    office: Registry,
+    action: str,
+    case_id: str,
+    by: str,
+    detail: Mapping[str, str],
+    now: datetime,
 ) -> None:
     note_audit(
         connection,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from fleet.cases.catalogue import catalogue
 from fleet.cases.machine import Kind
-from fleet.cases.opening import NewCase, Office, open_case
+from fleet.cases.opening import NewCase, Registry, open_case
 from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.store import subjects
@@ -46,7 +46,7 @@ class Request:
     """Free text; for a telephone number the number."""
 
 
-def open_request(connection: Connection, office: Office, asked: Request, *, by: str, now: datetime) -> str:
+def open_request(connection: Connection, office: Registry, asked: Request, *, by: str, now: datetime) -> str:
     """Open the case of a request and return its id; what must be handed in with it is asked for then.
 
     Raises:

@@ -19,7 +19,7 @@ from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.clocks import pack_of_case
 from fleet.cases.machine import Case, Event, Step
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.errors import ImportRefused, PictureRefused, Refused
 from fleet.keys import FleetKeys
 from fleet.references.enrol import read_features
@@ -122,7 +122,7 @@ def read_file(path: Path, role: Role, rules: PhotoRules, face: FaceProgram | Non
 def add_file(
     database: Database,
     keys: FleetKeys,
-    office: Office,
+    office: Registry,
     case_id: str,
     role: Role,
     checked: Checked,
@@ -192,7 +192,7 @@ def _sealed_file(keys: FleetKeys, case_id: str, role: Role, checked: Checked) ->
     )
 
 
-def _note(connection: Connection, office: Office, new: NewFile, by: str, now: datetime) -> None:
+def _note(connection: Connection, office: Registry, new: NewFile, by: str, now: datetime) -> None:
     note_audit(
         connection,
         office.cipher,

@@ -32,7 +32,7 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class Registry:
     """What cases are worked on with."""
 
     cipher: FieldCipher
@@ -56,7 +56,7 @@ class NewCase:
 
 
 def open_case(
-    connection: Connection, office: Office, new: NewCase, *, by: str | None, note: str | None = None, now: datetime
+    connection: Connection, office: Registry, new: NewCase, *, by: str | None, note: str | None = None, now: datetime
 ) -> str:
     """Open a case, or find the one that is open for the same source; return its id.
 
@@ -97,7 +97,7 @@ def case_id_of(kind: Kind, source: str) -> str:
 
 def take_in(
     connection: Connection,
-    office: Office,
+    office: Registry,
     *,
     records: Sequence[str],
     pictures: Sequence[tuple[str, str]],
@@ -127,7 +127,7 @@ def take_in(
         close_visited(connection, office, subjects, now=now)
 
 
-def open_missing(database: Database, office: Office, *, accept_simulated: bool, clock: Clock) -> int:
+def open_missing(database: Database, office: Registry, *, accept_simulated: bool, clock: Clock) -> int:
     """Open what records ask for and nobody opened, say whom cases are about where that is known by now, close visits that were made.
 
     Returns:
@@ -156,7 +156,7 @@ def open_missing(database: Database, office: Office, *, accept_simulated: bool, 
         return total + len(known) + close_visited(connection, office, None, now=clock())
 
 
-def close_visited(connection: Connection, office: Office, subjects: Sequence[str] | None, *, now: datetime) -> int:
+def close_visited(connection: Connection, office: Registry, subjects: Sequence[str] | None, *, now: datetime) -> int:
     """Close home visits that were made: the person was certified on a visit since they were asked for (R6-7)."""
     done = case_events.visited(connection, subjects)
     for case_id, record_id in done:
@@ -168,7 +168,7 @@ def close_visited(connection: Connection, office: Office, subjects: Sequence[str
 
 
 def _opening(
-    connection: Connection, office: Office, new: NewCase, case_id: str, by: str | None, now: datetime
+    connection: Connection, office: Registry, new: NewCase, case_id: str, by: str | None, now: datetime
 ) -> Event:
     if new.asked_at > now:
         raise Refused("a case is about something that was, not about something to come: correct the day")
@@ -185,7 +185,7 @@ def _opening(
     )
 
 
-def _open_all(connection: Connection, office: Office, found: Sequence[Candidate], *, now: datetime) -> None:
+def _open_all(connection: Connection, office: Registry, found: Sequence[Candidate], *, now: datetime) -> None:
     if not found:
         return
     names = _operator_names(connection, office.cipher, {who for each in found for who in each.people})
@@ -196,7 +196,7 @@ def _open_all(connection: Connection, office: Office, found: Sequence[Candidate]
 
 def _open_one(
     connection: Connection,
-    office: Office,
+    office: Registry,
     case_id: str,
     found: Candidate,
     names: Mapping[str, str],
@@ -235,7 +235,7 @@ def _open_one(
             history.add(connection, office.cipher, case, Event(Step.CLOSED, found.closed_at, reason="finished"))
 
 
-def _add_pictures(connection: Connection, office: Office, case: Case, *, now: datetime) -> Case:
+def _add_pictures(connection: Connection, office: Registry, case: Case, *, now: datetime) -> Case:
     """Note the pictures of a terminal's case that have arrived; the machine says whether that is all."""
     for role in sorted(case_events.pictures_here(connection, [case.case_id]).get(case.case_id, set()) - case.roles):
         if case.state in (State.OPENED, State.MORE_EVIDENCE):
@@ -258,7 +258,7 @@ def _kind_of(found: Candidate) -> Kind:
     return Kind.APPEAL if found.what == Outcome.REVIEW.value else Kind.ATTACK_ALARM
 
 
-def _due_on(connection: Connection, office: Office, subject_id: str | None, asked_at: datetime) -> date:
+def _due_on(connection: Connection, office: Registry, subject_id: str | None, asked_at: datetime) -> date:
     days = pack_of_case(connection, subject_id).review_days
     return day_of(asked_at, office.zone) + timedelta(days=days)
 

@@ -12,7 +12,7 @@ from fleet.audit.log import UNNAMED
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.machine import UNDER_REVIEW, Case, Step, evidence_until
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.keys import FieldCipher
 from fleet.store import case_files, cases
 from fleet.store.case_files import FileFacts
@@ -35,7 +35,7 @@ class Look:
 
 
 def look_at(
-    connection: Connection, office: Office, case_id: str, *, by: str | None, kept: timedelta, now: datetime
+    connection: Connection, office: Registry, case_id: str, *, by: str | None, kept: timedelta, now: datetime
 ) -> Look:
     """Return what is to be seen of a case.
 
@@ -71,7 +71,7 @@ def look_at(
     return look
 
 
-def _note(connection: Connection, office: Office, case: Case, by: str, now: datetime) -> None:
+def _note(connection: Connection, office: Registry, case: Case, by: str, now: datetime) -> None:
     note_audit(
         connection,
         office.cipher,

@@ -18,7 +18,7 @@ from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.catalogue import LANGUAGES, catalogue, texts
 from fleet.cases.machine import Case, Event, Kind, Step
-from fleet.cases.opening import NewCase, Office, open_case
+from fleet.cases.opening import NewCase, Registry, open_case
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.store import case_events, special_persons
@@ -56,7 +56,7 @@ class Visit:
         return f"Visit({self.day}, {self.worker})"
 
 
-def request_visit(connection: Connection, office: Office, request: VisitRequest, *, by: str, now: datetime) -> str:
+def request_visit(connection: Connection, office: Registry, request: VisitRequest, *, by: str, now: datetime) -> str:
     """Open a home visit; return its case.
 
     Raises:
@@ -78,7 +78,7 @@ def request_visit(connection: Connection, office: Office, request: VisitRequest,
     return open_case(connection, office, new, by=by, note=request.place, now=now)
 
 
-def plan(database: Database, office: Office, case_id: str, *, day: date, worker: str, by: str, now: datetime) -> Case:
+def plan(database: Database, office: Registry, case_id: str, *, day: date, worker: str, by: str, now: datetime) -> Case:
     """Say on which day who makes a visit; an earlier plan no longer holds.
 
     Raises:
@@ -98,7 +98,9 @@ def plan(database: Database, office: Office, case_id: str, *, day: date, worker:
     return case
 
 
-def visits_of(connection: Connection, office: Office, *, worker: str, day: date, by: str, now: datetime) -> list[Visit]:
+def visits_of(
+    connection: Connection, office: Registry, *, worker: str, day: date, by: str, now: datetime
+) -> list[Visit]:
     """Return the visits of a worker or terminal on a day, by area; who has the list is written down."""
     found = []
     for row in special_persons.planned_visits(connection, worker=worker, day=day):
@@ -147,7 +149,7 @@ def as_html(visits: list[Visit], language: str) -> str:
 
 def mark(
     connection: Connection,
-    office: Office,
+    office: Registry,
     request: VisitRequest,
     *,
     review_on: date,
@@ -169,7 +171,7 @@ def mark(
     _note(connection, office, "special_person.marked", "subject", request.subject_id, by, detail, now)
 
 
-def unmark(connection: Connection, office: Office, subject_id: str, *, by: str, now: datetime) -> None:
+def unmark(connection: Connection, office: Registry, subject_id: str, *, by: str, now: datetime) -> None:
     """Take somebody out of the file.
 
     Raises:
@@ -181,7 +183,7 @@ def unmark(connection: Connection, office: Office, subject_id: str, *, by: str, 
 
 
 def request_round(
-    database: Database, office: Office, *, until: date, areas: list[str] | None, by: str, now: datetime
+    database: Database, office: Registry, *, until: date, areas: list[str] | None, by: str, now: datetime
 ) -> list[str]:
     """Ask for a visit to every special person who is to certify by a day and has none coming; return the cases (R6-9)."""
     with database.begin() as connection:
@@ -229,7 +231,7 @@ def _check_reason(reason: str) -> None:
 
 def _note(
     connection: Connection,
-    office: Office,
+    office: Registry,
     action: str,
     object_kind: str,
     object_id: str,

@@ -17,7 +17,7 @@ from fleet.cases.deciding import Said
 from fleet.cases.desk import Request
 from fleet.cases.files import FaceProgram, Role
 from fleet.cases.machine import OVER, Case, Kind, Verdict
-from fleet.cases.opening import Office, open_missing
+from fleet.cases.opening import Registry, open_missing
 from fleet.cases.views import look_at
 from fleet.clock import day_of
 from fleet.commands.case_look import print_look
@@ -210,8 +210,8 @@ def rebuild(config: Config = CONFIG, as_json: AsJson = False) -> None:
         say(f"{cases} cases; {missing} put in order, {wrong} lines of the list corrected")
 
 
-def _office(fleet: Fleet) -> Office:
-    return Office(fleet.keys.cipher, fleet.settings.zone())
+def _office(fleet: Fleet) -> Registry:
+    return Registry(fleet.keys.cipher, fleet.settings.zone())
 
 
 def _noon(day: date, zone: tzinfo, now: datetime) -> datetime:

@@ -12,7 +12,7 @@ from rich.console import Console as Terminal
 
 from fleet.app import Fleet
 from fleet.cases import visits
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.cases.visits import VisitRequest
 from fleet.commands.shared import (
     CONFIG,
@@ -167,8 +167,8 @@ def make_round(
     _tell(made, as_json=as_json)
 
 
-def _office(fleet: Fleet) -> Office:
-    return Office(fleet.keys.cipher, fleet.settings.zone())
+def _office(fleet: Fleet) -> Registry:
+    return Registry(fleet.keys.cipher, fleet.settings.zone())
 
 
 def _tell(case_ids: list[str], *, as_json: bool) -> None:

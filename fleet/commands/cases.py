@@ -14,7 +14,7 @@ from rich.markup import escape
 from fleet.app import picture_rules
 from fleet.cases.deciding import close
 from fleet.cases.machine import Kind, State
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.cases.pictures import open_picture
 from fleet.cases.views import look_at
 from fleet.clock import day_of
@@ -102,7 +102,7 @@ def show_case(
 ) -> None:
     """Show one case: what was recorded, the machine's checks of its pictures, its history, and who looked at pictures."""
     with opened(config) as fleet:
-        office = Office(fleet.keys.cipher, fleet.settings.zone())
+        office = Registry(fleet.keys.cipher, fleet.settings.zone())
         kept = picture_rules(fleet.settings).kept
         with fleet.database.begin() as connection:
             found = look_at(connection, office, case_id, by=by, kept=kept, now=fleet.clock())
@@ -141,7 +141,7 @@ def close_case(
 ) -> None:
     """Mark a case closed: its pictures are deleted some time after it was over (settings, `cases.photo_days`)."""
     with opened(config) as fleet:
-        office = Office(fleet.keys.cipher, fleet.settings.zone())
+        office = Registry(fleet.keys.cipher, fleet.settings.zone())
         close(fleet.database, office, case_id, by=by, reason=reason, now=fleet.clock())
         kept = fleet.settings.cases.photo_days
         say(f"case {case_id} is closed; its pictures are deleted {kept} days after it was decided or closed")

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError
 
 from fleet.admission import Refusal
 from fleet.cases.files import delete_files
-from fleet.cases.opening import Office, open_missing, take_in
+from fleet.cases.opening import Registry, open_missing, take_in
 from fleet.cases.pictures import PictureRules
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable, NotFound
@@ -78,7 +78,7 @@ class Handler:
         self._pictures = pictures
         self._clock = clock
         self._rosters = RosterIssuer(fleet_id, keys, key_domain=key_domain)
-        self._office = Office(keys.cipher, self._zone)
+        self._office = Registry(keys.cipher, self._zone)
 
     def handle(self, messages: Sequence[Inbound]) -> list[Outbound]:
         """Take in a batch and return the answers to it.

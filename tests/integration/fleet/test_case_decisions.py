@@ -20,7 +20,7 @@ from fleet.cases.deciding import Said, close, decide, take_up
 from fleet.cases.desk import Request, open_request
 from fleet.cases.files import Role, add_file, read_file, rules_of_case
 from fleet.cases.machine import Case, Kind, NotAllowed, State, Verdict
-from fleet.cases.opening import Office, open_missing
+from fleet.cases.opening import Registry, open_missing
 from fleet.cases.pictures import open_picture
 from fleet.errors import NotFound, Refused
 from fleet.store.packs import put_in_force, save_proposal
@@ -37,8 +37,8 @@ REVIEWERS = ("An", "Bo")
 PDF = b"%PDF-1.7\nsigned and sealed"
 
 
-def desk(office: Any) -> Office:
-    return Office(office.keys.cipher, office.settings.zone())
+def desk(office: Any) -> Registry:
+    return Registry(office.keys.cipher, office.settings.zone())
 
 
 @pytest.fixture

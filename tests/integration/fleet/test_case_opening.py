@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fleet.cases import history
 from fleet.cases.machine import Kind, State
-from fleet.cases.opening import NewCase, Office, case_id_of, open_case, open_missing
+from fleet.cases.opening import NewCase, Registry, case_id_of, open_case, open_missing
 from fleet.errors import Refused
 from fleet.ingest.messages import Inbound
 from fleet.store import case_events
@@ -29,8 +29,8 @@ CLOCK = timedelta(seconds=1)
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 
-def desk(office: Any) -> Office:
-    return Office(office.keys.cipher, office.settings.zone())
+def desk(office: Any) -> Registry:
+    return Registry(office.keys.cipher, office.settings.zone())
 
 
 def cases(office: Any) -> list[Any]:

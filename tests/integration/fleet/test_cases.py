@@ -13,7 +13,7 @@ import pytest
 from fleet.app import picture_rules
 from fleet.cases.deciding import close
 from fleet.cases.machine import NotAllowed
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.cases.pictures import open_picture
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.ingest.messages import Inbound
@@ -186,7 +186,7 @@ def test_pictures_are_deleted_some_time_after_the_case_is_closed(office: Any, te
     assert left_after(13) == 2
     assert left_after(14) == 1
     assert left_after(400) == 1
-    desk = Office(office.keys.cipher, office.settings.zone())
+    desk = Registry(office.keys.cipher, office.settings.zone())
     close(office.database, desk, case_id, by="Li Na", reason="withdrawn", now=office.now)
     with pytest.raises(NotAllowed, match="closed already"):
         close(office.database, desk, case_id, by="Li Na", reason="withdrawn", now=office.now)

@@ -14,7 +14,7 @@ from fleet.cases import history, visits
 from fleet.cases.deciding import Said, decide, take_up
 from fleet.cases.files import Role, add_file, read_file, rules_of_case
 from fleet.cases.machine import NotAllowed, State, Verdict
-from fleet.cases.opening import Office
+from fleet.cases.opening import Registry
 from fleet.cases.visits import VisitRequest
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.store import special_persons
@@ -24,8 +24,8 @@ from protocol.visits import Visit, VisitReason
 pytestmark = pytest.mark.integration
 
 
-def desk(office: Any) -> Office:
-    return Office(office.keys.cipher, office.settings.zone())
+def desk(office: Any) -> Registry:
+    return Registry(office.keys.cipher, office.settings.zone())
 
 
 def request(office: Any, subject_id: str, reason: str = "bedridden", place: str = "Lane 3") -> str:
