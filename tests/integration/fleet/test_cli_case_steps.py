@@ -33,11 +33,14 @@ def run(
     make_data_dir: Callable[[], Path],
     make_fleet_terminal: Callable[..., Any],
     feature_program: tuple[str, ...],
+    database_url: str,
 ) -> Callable[..., Result]:
     """A fleet with one person, an appeal and two attacks; the program that finds faces finds none in a JPEG."""
     folder = make_data_dir()
     command = json.dumps(list(feature_program))
-    (folder / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\n[references]\ncommand = {command}\n')
+    (folder / "fleet.toml").write_text(
+        f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n[references]\ncommand = {command}\n'
+    )
     (folder / "people.csv").write_text(
         f"document_number,name,area,scheme,category,benefit_start\n{NUMBER},王甲,east,pension,retired,2001-07-01\n"
     )

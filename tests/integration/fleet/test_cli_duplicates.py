@@ -26,10 +26,12 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def run(program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]) -> Callable[..., Result]:
+def run(
+    program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path], database_url: str
+) -> Callable[..., Result]:
     """A fleet with two people of one face."""
     folder = make_data_dir()
-    (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
+    (folder / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n')
 
     invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0

@@ -24,9 +24,9 @@ NUMBERS = tuple(digits + check_digit(digits) for digits in ("99999919400101001",
 
 
 @pytest.fixture
-def folder(make_data_dir: Callable[[], Path]) -> Path:
+def folder(make_data_dir: Callable[[], Path], database_url: str) -> Path:
     found = make_data_dir()
-    (found / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
+    (found / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n')
     return found
 
 
@@ -106,7 +106,7 @@ def test_an_erasure_takes_two_and_its_proof_is_checked_without_the_fleet(
 
 
 def test_the_filing_is_checked_by_exit_status(
-    run: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
     assert run("privacy", "status", "--check").exit_code == 0
     assert run("privacy", "filed", "2026-01-05", "--by", "Li").exit_code == 1
@@ -117,7 +117,7 @@ def test_the_filing_is_checked_by_exit_status(
         'fleet_id = "north"\ndata_dir = "data"\n[privacy]\ncalendar_file = "none.toml"\n'
     )
     assert run("privacy", "status").exit_code == 78
-    (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
+    (folder / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n')
     assert run("privacy", "filed", "2099-01-05", "--by", "Li").exit_code == 1
     assert run("privacy", "filed", "2026-01-05", "--by", "Li").exit_code == 0
     assert run("privacy", "status", "--check").exit_code == 0

@@ -28,11 +28,11 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def run(
-    program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]
+    program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path], database_url: str
 ) -> Iterator[Callable[..., Result]]:
     """A fleet with a dozen people of one county."""
     folder = make_data_dir()
-    (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
+    (folder / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n')
 
     invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0

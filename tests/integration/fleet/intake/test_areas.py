@@ -42,9 +42,9 @@ def test_r4_26_a_rule_of_a_city_holds_for_its_districts_once_the_tree_is_known(o
     assert again.unchanged == 3
 
 
-def test_areas_are_imported_and_listed_as_they_are_typed(make_data_dir: Callable[[], Path]) -> None:
+def test_areas_are_imported_and_listed_as_they_are_typed(make_data_dir: Callable[[], Path], database_url: str) -> None:
     folder = make_data_dir()
-    (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
+    (folder / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n')
     (folder / "areas.csv").write_text(
         "code,name,level,parent\n13,河北省,1,\n1301,石家庄市,2,13\n14,山西省,1,\n", encoding="utf-8"
     )

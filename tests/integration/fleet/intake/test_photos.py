@@ -266,9 +266,11 @@ def test_the_report_has_both_languages_and_neither_names_nor_numbers(take: Calla
 
 
 @pytest.fixture
-def run(program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path]) -> Callable[..., Ran]:
+def run(
+    program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path], database_url: str
+) -> Callable[..., Ran]:
     folder = make_data_dir()
-    (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
+    (folder / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n')
 
     invoke = program_in(folder)
     assert invoke("init", "--identity", "identity.json").exit_code == 0

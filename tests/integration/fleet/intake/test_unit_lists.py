@@ -366,9 +366,9 @@ def test_a_name_with_markup_stays_a_name_on_the_page(town: Any, tmp_path: Path) 
     assert "&lt;b&gt;甲" in made(town, Format.HTML, area=LANZHOU).content.decode()
 
 
-def test_lists_as_they_are_typed(make_data_dir: Callable[[], Path]) -> None:
+def test_lists_as_they_are_typed(make_data_dir: Callable[[], Path], database_url: str) -> None:
     folder = make_data_dir()
-    (folder / "fleet.toml").write_text('fleet_id = "north"\ndata_dir = "data"\n')
+    (folder / "fleet.toml").write_text(f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n')
     heading = "证件号码,姓名,地区,险种,人员类别,待遇领取日期,单位\n"
     row = f"{number(1)},甲,east,企业职工基本养老保险,退休,2001-07-01,某厂\n"
     (folder / "june.csv").write_text(heading + row, encoding="gbk")
