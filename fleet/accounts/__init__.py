@@ -1,0 +1,1 @@
+"""Who works for the agency: accounts, their roles in areas, how they sign in."""
