@@ -25,7 +25,8 @@ from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
 from fleet.partners.delivery import Courier
 from fleet.reminders.setup import callback_keys
-from fleet.web.pages import Console, add_console
+from fleet.web.console import Console, ConsolePart, make_console, with_headers
+from fleet.web.pages import add_pages
 from fleet.web.slip_page import slip_page, slip_router
 
 Part = Literal["all", "ingest", "web"]
@@ -37,12 +38,14 @@ def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Cal
     # The documentation pages of the framework load scripts from an outside host; the description itself is at /openapi.json.
     app = FastAPI(title="Lifecert fleet", docs_url=None, redoc_url=None)
     zone = fleet.settings.zone()
-    office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock, partial(look_at_reports_since, fleet))
+    after_reports = partial(look_at_reports_since, fleet)
+    console = Console(fleet.database, fleet.keys, fleet.settings, fleet.clock, after_reports)
+    app.add_middleware(ConsolePart, console=make_console(console, add_pages))
+    office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock, after_reports)
     add_interface(app, office, broker_state=broker_state, ingest_state=ingest_state)
     app.include_router(receipts_router(fleet.database, callback_keys(fleet.settings), zone=zone, clock=fleet.clock))
-    console = Console(fleet.database, fleet.keys.cipher, fleet_id=fleet.settings.fleet_id, zone=zone, clock=fleet.clock)
-    add_console(app, console, api_problem=problem_response)
     app.include_router(slip_router(slip_page(fleet.settings.fleet_id, fleet.keys.signing.public())))
+    with_headers(app, fault=lambda: problem_response(500, "fault", "a fault of ours; it is written down"))
     # A page of another host in the same browser must not reach this one under a name of its own (DNS rebinding).
     app.add_middleware(
         TrustedHostMiddleware,

@@ -19,7 +19,9 @@ from fleet.api.routes import health_router, reading_router
 from fleet.api.standing import standing_router
 from fleet.api.tokens import issuer_of, tokens_router
 from fleet.api.webhooks import webhooks_router
+from fleet.errors import DatabaseUnavailable
 from fleet.partners.credentials import Caller, check_bearer
+from fleet.store.database import Availability
 
 _VERSION = "1"
 _REF = "#/components/schemas/{model}"
@@ -48,12 +50,19 @@ def add_interface(
         health_router(office, broker_state=broker_state, ingest_state=ingest_state),
     ):
         app.include_router(router)
-    add_problems(app)
+    database_state = Availability("database for the open interface")
+    add_problems(app, database_state)
     issuer = issuer_of(office)
 
     def find_caller(given: str) -> Caller | None:
-        with office.database.begin() as connection:
-            return check_bearer(connection, issuer, given, now=office.clock(), zone=office.zone)
+        try:
+            with office.database.begin() as connection:
+                caller = check_bearer(connection, issuer, given, now=office.clock(), zone=office.zone)
+        except DatabaseUnavailable as error:
+            database_state.lost(error)
+            raise
+        database_state.back()
+        return caller
 
     app.add_middleware(
         Guard,

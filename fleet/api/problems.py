@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from fleet.errors import DatabaseUnavailable
+from fleet.store.database import Availability
+
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
@@ -96,7 +99,7 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def add_problems(app: FastAPI) -> None:
+def add_problems(app: FastAPI, database_state: Availability) -> None:
     """Have errors of the open interface answered as problems."""
 
     @app.exception_handler(HTTPException)
@@ -108,6 +111,11 @@ def add_problems(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(_methods(app, request))
         code = HTTPStatus(error.status_code).name.lower()
         return problem_response(error.status_code, code, str(error.detail), headers=headers)
+
+    @app.exception_handler(DatabaseUnavailable)
+    def unavailable(_request: Request, error: DatabaseUnavailable) -> Response:
+        database_state.lost(error)
+        return problem_response(503, "unavailable", "database unavailable", headers={"Retry-After": "5"})
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> Response:

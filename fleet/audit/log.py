@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from fleet.errors import CheckFailed
 from fleet.keys import FieldCipher
@@ -74,7 +74,7 @@ def note(
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     last = connection.execute(text("SELECT entry, sha256 FROM audit_log ORDER BY entry DESC LIMIT 1")).one_or_none()
     number, previous = (1, START) if last is None else (last.entry + 1, last.sha256)
-    actor_hash = cipher.digest(who.casefold(), subject_id="audit", field_name="actor")
+    actor_hash = _actor_hash(cipher, who)
     found = dict(detail or {})
     # PostgreSQL keeps microseconds.
     digest = _digest(number, now, action, actor_hash.hex(), object_kind, object_id, found, previous)
@@ -108,17 +108,80 @@ def entries(connection: Connection, *, object_kind: str | None = None, object_id
     ).execution_options(yield_per=1000)
     rows = connection.execute(statement, {"kind": object_kind, "id": object_id})
     for row in rows:
-        yield Entry(
-            row.entry,
-            row.at,
-            row.action,
-            bytes(row.actor_hash).hex(),
-            row.object_kind,
-            row.object_id,
-            row.detail,
-            row.previous,
-            row.sha256,
-        )
+        yield _entry(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One entry with who did it, still sealed."""
+
+    entry: Entry
+    actor_sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which entries somebody looks for; empty means any."""
+
+    actor: str = ""
+    """Name of who did it, whole."""
+    action: str = ""
+    """How the action begins."""
+    object_kind: str = ""
+    object_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    """The moment after the last."""
+
+
+def newest(
+    connection: Connection,
+    cipher: FieldCipher,
+    question: Question,
+    *,
+    below: int | None = None,
+    above: int | None = None,
+    limit: int,
+) -> list[Named]:
+    """Return entries, the newest first.
+
+    Args:
+        connection: where to read.
+        cipher: the fleet's.
+        question: which.
+        below: only those before this one.
+        above: only those after this one, and of those the oldest.
+        limit: most entries.
+    """
+    order = "ASC" if above is not None else "DESC"
+    rows = connection.execute(
+        text(
+            "SELECT entry, at, action, actor_hash, actor_sealed, object_kind, object_id, detail, previous, sha256 FROM audit_log"  # noqa: S608
+            " WHERE (CAST(:below AS bigint) IS NULL OR entry < :below) AND (CAST(:above AS bigint) IS NULL OR entry > :above)"
+            " AND (CAST(:actor AS bytea) IS NULL OR actor_hash = :actor) AND starts_with(action, :action)"
+            " AND (:kind = '' OR object_kind = :kind) AND (:id = '' OR object_id = :id)"
+            " AND (CAST(:since AS timestamptz) IS NULL OR at >= :since) AND (CAST(:until AS timestamptz) IS NULL OR at < :until)"
+            f" ORDER BY entry {order} LIMIT :limit"
+        ),
+        {
+            "below": below,
+            "above": above,
+            "actor": _actor_hash(cipher, cleaned(question.actor)) if question.actor.strip() else None,
+            "action": question.action,
+            "kind": question.object_kind,
+            "id": question.object_id,
+            "since": question.since,
+            "until": question.until,
+            "limit": limit,
+        },
+    ).all()
+    found = [Named(_entry(row), bytes(row.actor_sealed)) for row in rows]
+    return found if above is None else found[::-1]
+
+
+def open_actor(cipher: FieldCipher, named: Named) -> str:
+    """Return the name of who did something."""
+    return cipher.decrypt(named.actor_sealed, subject_id="audit", field_name="actor")
 
 
 def to_line(entry: Entry) -> str:
@@ -174,6 +237,24 @@ def verify_lines(lines: Iterable[str]) -> tuple[int, str]:
             raise CheckFailed(f"line {number}: was changed after it was written")
         previous = digest
     return number, previous
+
+
+def _actor_hash(cipher: FieldCipher, name: str) -> bytes:
+    return cipher.digest(name.casefold(), subject_id="audit", field_name="actor")
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        row.entry,
+        row.at,
+        row.action,
+        bytes(row.actor_hash).hex(),
+        row.object_kind,
+        row.object_id,
+        row.detail,
+        row.previous,
+        row.sha256,
+    )
 
 
 def _refuse_fractions(found: object) -> None:

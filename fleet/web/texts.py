@@ -1,33 +1,62 @@
-"""The console's texts, as data: one TOML file for each language."""
+"""The console's texts, as data: in `texts/<language>/` one TOML file for each group of pages, and for words that all of them use."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from typing import Any
 
 LANGUAGES = {"zh": "中文", "en": "English"}
 """Offered languages by code, each by its own name; the first one is the default."""
 
 
-@dataclass(frozen=True, slots=True)
 class Texts:
-    """All texts of one language."""
+    """Texts by name, in tables: `texts["people"]["title"]`, in templates `texts.people.title`.
 
-    language: str
-    page: Mapping[str, str]
-    states: Mapping[str, str]
-    outcomes: Mapping[str, str]
-    reasons: Mapping[str, str]
-    flags: Mapping[str, str]
-    chain: Mapping[str, str]
+    No mapping, so that a text may be called `items` or `values` in a template.
+    """
+
+    def __init__(self, found: Mapping[str, Any], *, language: str, name: str = "") -> None:
+        self.language = language
+        self._name = name
+        self._found = {
+            key: Texts(value, language=language, name=f"{name}{key}.") if isinstance(value, Mapping) else value
+            for key, value in found.items()
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a text or a table of texts; raises KeyError with the whole name where there is none."""
+        try:
+            return self._found[str(key)]
+        except KeyError:
+            raise KeyError(f"{self._name}{key}: no such text in {self.language}") from None
+
+    def __contains__(self, key: str) -> bool:
+        return str(key) in self._found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def flat(self) -> dict[str, Any]:
+        """Return all texts by their whole names."""
+        found: dict[str, Any] = {}
+        for key, value in self._found.items():
+            found.update(value.flat() if isinstance(value, Texts) else {f"{self._name}{key}": value})
+        return found
 
 
 def load_texts() -> dict[str, Texts]:
     """Return the texts of every language, by code."""
-    found = {}
-    for language in LANGUAGES:
-        tables = tomllib.loads(files("fleet.web").joinpath("texts", f"{language}.toml").read_text(encoding="utf-8"))
-        found[language] = Texts(language=language, **tables)
-    return found
+    folder = files("fleet.web").joinpath("texts")
+    return {
+        language: Texts(
+            {
+                each.name.removesuffix(".toml"): tomllib.loads(each.read_text(encoding="utf-8"))
+                for each in sorted(folder.joinpath(language).iterdir(), key=lambda found: found.name)
+                if each.name.endswith(".toml")
+            },
+            language=language,
+        )
+        for language in LANGUAGES
+    }

@@ -1,33 +1,27 @@
-// Fetches the live part of the page every two seconds and puts it in place if it changed.
-const PERIOD_MS = 2000;
-const live = document.getElementById("live");
-const updated = document.getElementById("updated");
-const lost = document.getElementById("lost");
-let shown = "";
+// What the pages need beside htmx: a word about a connection that is lost, the place of the reader after a page was changed, and
+// a question before what cannot be taken back.
+const lost = () => document.getElementById("lost");
+const show = (visible) => {
+  if (lost()) lost().hidden = !visible;
+};
 
-async function refresh() {
-  if (document.hidden) return;
-  try {
-    const answer = await fetch(live.dataset.fragment, { signal: AbortSignal.timeout(PERIOD_MS * 5) });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const text = await answer.text();
-    if (text !== shown) {
-      const parsed = new DOMParser().parseFromString(text, "text/html");
-      live.replaceChildren(...parsed.body.childNodes);
-      shown = text;
-    }
-    // The time stands outside the part that is compared, so that a page at rest keeps its focus and selection.
-    updated.textContent = answer.headers.get("Lifecert-Time");
-    lost.hidden = true;
-  } catch {
-    lost.hidden = false;
+// The page stays as it is, with all that was typed; the live parts try again by themselves, a form when its button is pressed again.
+document.addEventListener("htmx:sendError", () => show(true));
+document.addEventListener("htmx:timeout", () => show(true));
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.xhr?.status) show(event.detail.xhr.status === 503);
+});
+
+// A page put in place of another one is read from its heading on, as a loaded one would be.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.target === document.body) {
+    (document.querySelector("[data-focus]") ?? document.querySelector("h1"))?.focus();
   }
-}
+});
 
-async function loop() {
-  await refresh();
-  setTimeout(loop, PERIOD_MS);
-}
-
-document.addEventListener("visibilitychange", refresh);
-setTimeout(loop, PERIOD_MS);
+document.addEventListener("htmx:confirm", (event) => {
+  const question = event.detail.elt.dataset.confirm;
+  if (!question) return;
+  event.preventDefault();
+  if (window.confirm(question)) event.detail.issueRequest(true);
+});

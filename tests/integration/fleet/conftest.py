@@ -6,13 +6,14 @@ import base64
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from click.testing import Result
@@ -29,6 +30,7 @@ from fleet.intake.people_table import SubjectRow
 from fleet.intake.subjects import Imported, import_rows
 from fleet.keys import FleetKeys, load_keys, make_keys
 from fleet.partners.registry import add_partner
+from fleet.service import WebServer, make_web
 from fleet.settings import Settings
 from fleet.status.projection import rebuild
 from fleet.store import packs, rosters, terminals
@@ -271,6 +273,7 @@ def feature_program(tmp_path: Path) -> tuple[str, ...]:
     script.write_text(
         f"""
 import base64, hashlib, sys
+import httpx
 import numpy as np
 from protocol.capture import FeatureReport
 assert sys.argv[1:] == ["features", "-", "--json"], sys.argv
@@ -305,3 +308,30 @@ def feature_report() -> Callable[[int], FeatureReport]:
         )
 
     return make
+
+
+@pytest.fixture
+def open_web(free_ports: Callable[[], int]) -> Iterator[Callable[..., httpx.Client]]:
+    """Serve a fleet's console and open interface, and give a client with a partner's key: `open_web(office, broker_state)`."""
+    opened: list[tuple[WebServer, httpx.Client]] = []
+
+    def serve(office: Any, broker: str = "connected") -> httpx.Client:
+        port = free_ports()
+        whole = Fleet(office.settings, office.keys, office.database, office.clock)
+        server = WebServer(make_web(whole, broker_state=lambda: broker, ingest_state=lambda: "ok"), "127.0.0.1", port)
+        server.start()
+        headers = {"Authorization": f"Bearer {office.give_key()}"}
+        opened.append((server, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=headers)))
+        return opened[-1][1]
+
+    yield serve
+    for server, client in opened:
+        client.close()
+        server.stop()
+        server.stop()
+
+
+@pytest.fixture
+def web(office: Any, open_web: Callable[..., httpx.Client]) -> httpx.Client:
+    """The console and open interface of the fleet of `office`."""
+    return open_web(office)

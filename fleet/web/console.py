@@ -1,0 +1,177 @@
+"""The console: an application of its own, with its pages, its answers to what goes wrong, and what each page works with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
+from functools import cached_property
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fleet.clock import Clock, day_of
+from fleet.errors import DatabaseUnavailable
+from fleet.keys import FleetKeys
+from fleet.settings import Settings
+from fleet.store.database import Availability, Database
+from fleet.web.assets import Assets
+from fleet.web.rendering import Renderer
+from fleet.web.texts import LANGUAGES, load_texts
+
+logger = logging.getLogger(__name__)
+
+_PROGRAMS = ("/api/", "/openapi.json", "/healthz", "/slip", "/hooks/")
+"""Addresses that programs and telephones ask; all others are the console's."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+"""`data:` is for charts, which are pictures made here. A referrer goes to ourselves only, and never with a person's address elsewhere."""
+
+
+@dataclass(frozen=True)
+class Console:
+    """What pages work with."""
+
+    database: Database
+    keys: FleetKeys
+    settings: Settings
+    clock: Clock
+    after_reports: Callable[[datetime], object]
+    """Called with the moment at which reports about people's lives were stored, once they are."""
+    assets: Assets = field(default_factory=Assets)
+
+    @property
+    def zone(self) -> tzinfo:
+        """Where a day ends."""
+        return self.settings.zone()
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """What makes pages of templates and texts."""
+        return Renderer(load_texts(), self.assets, fleet_id=self.settings.fleet_id, zone=self.zone)
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        """Give a transaction; see `fleet.store.database.Database.begin`."""
+        return self.database.begin()
+
+    def today(self, now: datetime) -> date:
+        """Return the agency's calendar day."""
+        return day_of(now, self.zone)
+
+
+def language_of(request: Request) -> str:
+    """Return the language of a request: as it asks, as chosen before, as the browser prefers, or the default."""
+    asked = (request.query_params.get("lang", ""), request.cookies.get(LANGUAGE_COOKIE, ""))
+    preferred = (each.partition(";")[0].strip()[:2] for each in request.headers.get("accept-language", "").split(","))
+    return next((each for each in (*asked, *preferred) if each in LANGUAGES), next(iter(LANGUAGES)))
+
+
+LANGUAGE_COOKIE = "lifecert-language"
+_A_YEAR_S = 365 * 86_400
+
+
+def make_console(console: Console, add_pages: Callable[[FastAPI], None]) -> FastAPI:
+    """Return the application.
+
+    Args:
+        console: what pages work with.
+        add_pages: adds every page.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.console = console
+    app.include_router(console.assets.router())
+    add_pages(app)
+    _add_faults(app, console)
+
+    @app.middleware("http")
+    async def language(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        asked = request.query_params.get("lang", "")
+        if asked in LANGUAGES and request.cookies.get(LANGUAGE_COOKIE) != asked:
+            response.set_cookie(LANGUAGE_COOKIE, asked, max_age=_A_YEAR_S, httponly=True, samesite="lax")
+        return response
+
+    return app
+
+
+def _add_faults(app: FastAPI, console: Console) -> None:
+    """Answer what goes wrong with a page that says what to do."""
+    state = Availability("database for the console")
+
+    def fault(request: Request, status: int, code: str, headers: dict[str, str] | None = None) -> Response:
+        return console.renderer.page(
+            "fault.html", language_of(request), status=status, headers=headers, contents={"code": code}
+        )
+
+    @app.exception_handler(DatabaseUnavailable)
+    def unavailable(request: Request, error: DatabaseUnavailable) -> Response:
+        state.lost(error)
+        return fault(request, 503, "unavailable", {"Retry-After": "5"})
+
+    @app.exception_handler(RequestValidationError)
+    def unusable(request: Request, _error: RequestValidationError) -> Response:
+        return fault(request, 400, "unusable")
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> Response:
+        known = {403: "not_permitted", 404: "not_found", 405: "not_found", 413: "too_large"}
+        return fault(request, error.status_code, known.get(error.status_code, "unusable"))
+
+    @app.middleware("http")
+    async def broken(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            response = await call_next(request)
+        except Exception:
+            # Top of a request; the path only is written down, because a question may hold a name.
+            logger.exception("page not made path=%r", request.url.path)
+            return fault(request, 500, "broken")
+        if response.status_code == 200 and not request.url.path.startswith("/static/"):
+            state.back()
+        return response
+
+
+class ConsolePart:
+    """Gives the console what is for people; the open interface and all else that programs ask goes on to the other application."""
+
+    def __init__(self, app: ASGIApp, *, console: ASGIApp) -> None:
+        self._app = app
+        self._console = console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_page = scope["type"] == "http" and not scope["path"].startswith(_PROGRAMS)
+        await (self._console if is_page else self._app)(scope, receive, send)
+
+
+def with_headers(app: FastAPI, *, fault: Callable[[], Response]) -> None:
+    """Have every answer of an application carry what browsers are to refuse; a page that knows better says so itself.
+
+    Args:
+        app: the application.
+        fault: makes the answer to a program where we failed; without one of ours the server would send one without these headers.
+    """
+
+    @app.middleware("http")
+    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        try:
+            response = await call_next(request)
+        except Exception:
+            # Top of a request.
+            logger.exception("request not answered path=%r", request.url.path)
+            response = fault()
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response

@@ -1,0 +1,16 @@
+"""The pages: one module for each group, and all of them together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from fleet.web.pages import audit
+
+GROUPS = (audit,)
+"""Each has a `router`."""
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add every page to the console."""
+    for group in GROUPS:
+        app.include_router(group.router)

@@ -1,0 +1,86 @@
+"""Makes pages of templates and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fleet.web.assets import Assets
+from fleet.web.texts import LANGUAGES, Texts
+from protocol.rules.days import FOREVER
+
+_HERE = Path(__file__).parent
+SYMBOLS = {"good": "✓", "bad": "✗", "warn": "!", "plain": "·"}
+"""Stands in every badge beside colour and text."""
+NOTHING = "–"
+"""Stands where there is no day, moment or number."""
+
+
+class Renderer:
+    """Templates, with what all of them may use.
+
+    A template has `texts` (all of the language), `t` (those of its own group, which is the folder that it is in, or its name), and what
+    the page gives it. Filters: `day`, `moment`, `number`, `percent`.
+    """
+
+    def __init__(self, texts: Mapping[str, Texts], assets: Assets, *, fleet_id: str, zone: tzinfo) -> None:
+        self._texts = texts
+        self._zone = zone
+        self._environment = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id)
+        self._environment.filters.update(day=_day, moment=self.moment, number=_number, percent=_percent)
+
+    def texts(self, language: str) -> Texts:
+        """Return the texts of a language that is offered."""
+        return self._texts[language]
+
+    def render(self, template: str, language: str, contents: Mapping[str, Any]) -> str:
+        """Return a page, or a part of one."""
+        texts = self._texts[language]
+        group = template.partition("/")[0].removesuffix(".html")
+        own = texts[group] if group in texts else None  # noqa: SIM401 - no mapping
+        return self._environment.get_template(template).render(
+            {"texts": texts, "t": own, "visitor": None, "group": group, **contents}
+        )
+
+    def page(
+        self,
+        template: str,
+        language: str,
+        *,
+        contents: Mapping[str, Any],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> HTMLResponse:
+        """Return the answer with a page."""
+        text = self.render(template, language, contents)
+        return HTMLResponse(text, status_code=status, headers={"Content-Language": language, **(headers or {})})
+
+    def moment(self, found: datetime | None) -> str:
+        """Return a moment where the agency is, to the minute."""
+        return NOTHING if found is None else found.astimezone(self._zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _day(found: date | None) -> str:
+    return NOTHING if found is None or found == FOREVER else found.isoformat()
+
+
+def _number(found: float | None) -> str:
+    if found is None:
+        return NOTHING
+    return f"{found:,}" if isinstance(found, int) else f"{found:,.1f}"
+
+
+def _percent(found: float | None) -> str:
+    return NOTHING if found is None else f"{100 * found:.1f} %"

@@ -1,0 +1,159 @@
+"""The console as it is in service: the real server on the real database, a client or a real browser, somebody signed in."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from fleet.accounts import sessions
+from fleet.accounts.roles import Grant, Role
+from fleet.accounts.visitor import Visitor
+from fleet.web.visits import SESSION_COOKIE
+
+SCREENSHOTS = os.environ.get("LIFECERT_SCREENSHOTS")
+
+
+def open_session(office: Any, *grants: tuple[str, str | None], name: str) -> tuple[str, Visitor]:
+    """Sign somebody in; return the cookie and who it is."""
+    del office
+    cookie = secrets.token_urlsafe(32)
+    visitor = Visitor(
+        account_id=secrets.token_hex(8),
+        name=name,
+        grants=tuple(Grant(Role(role), area) for role, area in grants),
+        form_token=secrets.token_urlsafe(32),
+    )
+    sessions.OPEN[cookie] = visitor
+    return cookie, visitor
+
+
+class Client(httpx.Client):
+    """Somebody at the console, without a browser. Sends the form token by itself, as a page's form would."""
+
+    form_token = ""
+
+    def send_form(self, path: str, fields: dict[str, Any] | None = None, **options: Any) -> httpx.Response:
+        """Send a form; the answer is not followed on."""
+        return self.post(path, data={"form_token": self.form_token, **(fields or {})}, **options)
+
+
+@pytest.fixture
+def sign_in(office: Any, web: httpx.Client) -> Iterator[Callable[..., Client]]:
+    """Sign somebody in at the console of `office`: `sign_in("reviewer", area="east", name="甲")`, several roles by `*roles`."""
+    made: list[Client] = []
+
+    def enter(*roles: str, area: str | None = None, name: str = "", language: str = "en") -> Client:
+        cookie, visitor = open_session(
+            office, *((role, area) for role in roles), name=name or f"{roles[0]} {len(made)}"
+        )
+        client = Client(
+            base_url=web.base_url,
+            trust_env=False,
+            cookies={SESSION_COOKIE: cookie},
+            headers={"Accept-Language": language, "Sec-Fetch-Site": "same-origin"},
+        )
+        client.form_token = visitor.form_token
+        made.append(client)
+        return client
+
+    yield enter
+    for client in made:
+        client.close()
+
+
+class Seen:
+    """A page in the browser, with everything that the browser complained about."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self._is_held_against_axe = False
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+
+    def go(self, path: str) -> Page:
+        """Open an address of the console and wait until it is whole."""
+        self._is_held_against_axe = False
+        self.page.goto(self.url + path)
+        self.page.wait_for_load_state("networkidle")
+        return self.page
+
+    def check(self, name: str = "") -> None:
+        """Hold the page against WCAG 2.2 AA, see that it fits its window, and keep a picture of it if pictures are asked for."""
+        self._is_held_against_axe = True
+        found = Axe().run(
+            self.page,
+            options={
+                "resultTypes": ["violations"],
+                "runOnly": {
+                    "type": "tag",
+                    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+                },
+            },
+        )
+        serious = [
+            f"{each['id']}: {each['help']}: {[node['html'][:120] for node in each['nodes'][:3]]}"
+            for each in found.response["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than the window"
+        if name and SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(SCREENSHOTS) / f"console-{name}.png", full_page=True)
+
+    def _note(self, message: ConsoleMessage) -> None:
+        # The browser itself says so when the server is away or refuses; the page says it in its own words.
+        if "net::ERR" in message.text or "Failed to load resource" in message.text:
+            return
+        # Axe sets inline styles, which the page's policy refuses it.
+        if self._is_held_against_axe and message.text.startswith("Applying inline style"):
+            return
+        self.complaints.append(message.text)
+
+
+@pytest.fixture
+def browse(office: Any, web: httpx.Client, chromium: Browser) -> Iterator[Callable[..., Seen]]:
+    """Sign somebody in in the browser: `browse("reviewer", area=..., language="zh", width=1366, height=768)`.
+
+    A complaint of the browser, or a request to another host, fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    pages: list[Seen] = []
+
+    def enter(
+        *roles: str,
+        area: str | None = None,
+        name: str = "",
+        language: str = "en",
+        width: int = 1366,
+        height: int = 768,
+        **options: Any,
+    ) -> Seen:
+        cookie, _ = open_session(office, *((role, area) for role in roles), name=name or f"{roles[0]} {len(pages)}")
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, locale={"en": "en-GB", "zh": "zh-CN"}[language], **options
+        )
+        context.set_default_timeout(15_000)
+        context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": str(web.base_url)}])
+        contexts.append(context)
+        pages.append(Seen(context.new_page(), str(web.base_url).rstrip("/")))
+        return pages[-1]
+
+    yield enter
+    for context in contexts:
+        context.close()
+    for page in pages:
+        assert page.complaints == []
+        assert page.hosts <= {page.url.split("/")[2]}
