@@ -33,15 +33,19 @@ Part = Literal["all", "ingest", "web"]
 _WEB_START_S = 15.0
 
 
+def console_of(fleet: Fleet) -> FastAPI:
+    """Return the application of the console alone."""
+    after_reports = partial(look_at_reports_since, fleet)
+    return make_console(Console(fleet.database, fleet.keys, fleet.settings, fleet.clock, after_reports), add_pages)
+
+
 def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Callable[[], str]) -> FastAPI:
     """Return the application of the console and the open interface."""
     # The documentation pages of the framework load scripts from an outside host; the description itself is at /openapi.json.
     app = FastAPI(title="Lifecert fleet", docs_url=None, redoc_url=None)
     zone = fleet.settings.zone()
-    after_reports = partial(look_at_reports_since, fleet)
-    console = Console(fleet.database, fleet.keys, fleet.settings, fleet.clock, after_reports)
-    app.add_middleware(ConsolePart, console=make_console(console, add_pages))
-    office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock, after_reports)
+    app.add_middleware(ConsolePart, console=console_of(fleet))
+    office = Office(fleet.database, fleet.keys, fleet.settings, fleet.clock, partial(look_at_reports_since, fleet))
     add_interface(app, office, broker_state=broker_state, ingest_state=ingest_state)
     app.include_router(receipts_router(fleet.database, callback_keys(fleet.settings), zone=zone, clock=fleet.clock))
     app.include_router(slip_router(slip_page(fleet.settings.fleet_id, fleet.keys.signing.public())))

@@ -1,0 +1,71 @@
+"""Every route of the console by every role, against one table: `routes.csv`.
+
+A cell is empty (refused), `yes` (allowed, even to whoever has the role in one area only), or `whole` (to whoever has it in the whole fleet).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from fleet.accounts.roles import FLEET_WIDE_ROLES, Role
+from fleet.app import Fleet
+from fleet.service import console_of
+
+pytestmark = pytest.mark.integration
+TABLE = Path(__file__).with_name("routes.csv")
+OPEN = {"/static/{digest}/{name}"}
+"""Served to everybody."""
+
+
+def table() -> dict[tuple[str, str], dict[str, str]]:
+    with TABLE.open(encoding="utf-8") as lines:
+        return {(row.pop("method"), row.pop("path")): row for row in csv.DictReader(lines)}
+
+
+def routes(office: Any) -> set[tuple[str, str]]:
+    app = console_of(Fleet(office.settings, office.keys, office.database, office.clock))
+    return {
+        (method, route.path)
+        for included in app.routes
+        for route in (included, *getattr(getattr(included, "original_router", None), "routes", ()))
+        if isinstance(route, APIRoute) and route.path not in OPEN
+        for method in route.methods - {"HEAD"}
+    }
+
+
+def test_the_table_has_every_route_and_no_other(office: Any) -> None:
+    assert set(table()) == routes(office)
+    assert all(set(row) == set(Role) for row in table().values())
+    assert {cell for row in table().values() for cell in row.values()} <= {"", "yes", "whole"}
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("area", [None, "east"])
+def test_every_route_is_open_to_whom_the_table_says(
+    office: Any, sign_in: Callable[..., Any], role: Role, area: str | None
+) -> None:
+    if area is not None and role in FLEET_WIDE_ROLES:
+        pytest.skip("this role exists in the whole fleet only")
+    client = sign_in(role, area=area)
+    wrong = []
+    for (method, path), row in table().items():
+        address = re.sub(r"\{[^}]*\}", "nobody-here", path)
+        answer = client.get(address) if method == "GET" else client.send_form(address)
+        assert answer.status_code < 500, (method, path)
+        may = row[role] == "yes" or (row[role] == "whole" and area is None)
+        if (answer.status_code != 403) != may:
+            wrong.append(f"{method} {path}: {answer.status_code}")
+    assert wrong == []
+
+
+def test_nobody_who_is_not_signed_in_gets_past_signing_in(office: Any, web: Any) -> None:
+    for method, path in table():
+        answer = web.request(method, re.sub(r"\{[^}]*\}", "nobody-here", path), headers={"Authorization": ""})
+        assert answer.status_code in (303, 401), (method, path)
