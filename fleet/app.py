@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
+from fleet.accounts.rules import AccountRules
 from fleet.benefits.due import propose_due_stops
 from fleet.benefits.i_am_here import look_at_reports
 from fleet.cases.pictures import PictureRules
@@ -76,6 +78,23 @@ def picture_rules(settings: Settings) -> PictureRules:
     )
 
 
+def account_rules(settings: Settings) -> AccountRules:
+    """Return how people sign in to the console."""
+    kept = settings.accounts
+    url = kept.url or f"http://localhost:{settings.web.port}"
+    return AccountRules(
+        service=f"Lifecert {settings.fleet_id}",
+        url=url,
+        rp_id=kept.rp_id or urlsplit(url).hostname or "localhost",
+        origins=(url, *kept.other_origins),
+        idle=timedelta(minutes=kept.idle_minutes),
+        absolute=timedelta(minutes=kept.absolute_minutes),
+        fresh=timedelta(minutes=kept.fresh_minutes),
+        link=timedelta(minutes=kept.link_minutes),
+        password_min=kept.password_min,
+    )
+
+
 def retention_rules(settings: Settings) -> RetentionRules:
     """Return how long what is kept, but for pictures."""
     kept = settings.privacy
@@ -90,6 +109,7 @@ def retention_rules(settings: Settings) -> RetentionRules:
         replays=timedelta(hours=settings.api.replay_hours),
         reminders=timedelta(days=kept.reminder_days),
         photo_imports=timedelta(days=kept.photo_import_days),
+        sessions=timedelta(days=settings.accounts.ended_days),
     )
 
 

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from fleet.commands import (
+    accounts,
     areas,
     audit,
     benefit_cases,
@@ -48,6 +49,7 @@ _PANELS: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
         "init": fleet_setup.init,
         "migrate": fleet_setup.migrate,
         "serve": fleet_setup.serve,
+        "accounts": accounts.app,
         "areas": areas.app,
         "places": places.app,
         "operator": operators.app,

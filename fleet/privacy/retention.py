@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
+from fleet.accounts.lockout import FORGOTTEN_AFTER
 from fleet.clock import day_of
 from fleet.privacy import filing
 from fleet.status.projection import project
@@ -17,6 +18,7 @@ from fleet.store import (
     photos,
     replays,
     rosters,
+    sessions,
     subjects,
     webhooks,
 )
@@ -52,6 +54,8 @@ class RetentionRules:
     """Steps of reminders after they were settled."""
     photo_imports: timedelta
     """Reports of imports of photographs."""
+    sessions: timedelta
+    """Sessions of the console after they ended."""
 
 
 def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datetime) -> dict[str, int]:
@@ -66,6 +70,12 @@ def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datet
     oldest = datetime.combine(add_months(today, -rules.records_months), now.timetz())
     found.update(_records(database, oldest=oldest, unknown=now - rules.unknown, zone=zone, now=now))
     found.update(_messages(database, rules, now=now))
+    with database.begin() as connection:
+        found.update(
+            sessions.delete_over(
+                connection, sessions_before=now - rules.sessions, attempts_before=now - FORGOTTEN_AFTER, now=now
+            )
+        )
     with database.begin() as connection:
         found["quarantine"] = erasure.delete_quarantined(connection, last_before=now - rules.quarantine)
         find_terminals(connection, lock=True)

@@ -32,8 +32,19 @@ def approve(
     name: str,
     reason: str,
     now: datetime,
+    source: str = AS_GIVEN,
 ) -> int:
     """Write down one person's approval; return how many there are now.
+
+    Args:
+        connection: where.
+        cipher: the fleet's.
+        object_kind: what kind of thing is approved.
+        object_id: its id.
+        name: who approves.
+        reason: why.
+        now: when.
+        source: where the name is from: `names.AS_GIVEN`, or `names.ACCOUNT` for somebody who is signed in.
 
     Raises:
         Refused: if this person approved it before, two others did, or name or reason cannot be taken.
@@ -63,7 +74,7 @@ def approve(
             "place": place,
             "hash": sealed.digest,
             "name": sealed.sealed,
-            "source": AS_GIVEN,
+            "source": source,
             "reason": cipher.encrypt(why, subject_id=f"{object_kind}:{object_id}", field_name="approval_reason"),
             "now": now,
         },

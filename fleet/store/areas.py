@@ -40,6 +40,11 @@ def areas_of(connection: Connection) -> dict[str, Area]:
     return {row.code: Area(*row) for row in rows}
 
 
+def has_areas(connection: Connection) -> bool:
+    """Return whether there is a tree at all."""
+    return connection.execute(text("SELECT 1 FROM areas LIMIT 1")).one_or_none() is not None
+
+
 def parents_above(connection: Connection, codes: Collection[str]) -> dict[str, str | None]:
     """Return the area above each of these and of all above them; what is not in the tree is left out."""
     rows = connection.execute(

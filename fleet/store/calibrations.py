@@ -132,7 +132,9 @@ def has_approved(connection: Connection, calibration_id: str, name_hash: bytes) 
     )
 
 
-def add_approval(connection: Connection, calibration_id: str, *, place: int, name: SealedName, now: datetime) -> None:
+def add_approval(
+    connection: Connection, calibration_id: str, *, place: int, name: SealedName, now: datetime, source: str = AS_GIVEN
+) -> None:
     """Store one approval, the first or the second."""
     connection.execute(
         text(
@@ -144,7 +146,7 @@ def add_approval(connection: Connection, calibration_id: str, *, place: int, nam
             "place": place,
             "hash": name.digest,
             "name": name.sealed,
-            "source": AS_GIVEN,
+            "source": source,
             "now": now,
         },
     )

@@ -10,6 +10,8 @@ from fleet.keys import FieldCipher
 
 AS_GIVEN = "as_given"
 """Source of a name that somebody typed and nobody verified."""
+ACCOUNT = "account"
+"""Source of the name of somebody who was signed in."""
 _LONGEST = 100
 
 
@@ -48,11 +50,11 @@ def seal_approver(cipher: FieldCipher, given: str, *, of: str) -> SealedName:
     name = cleaned(given)
     return SealedName(
         sealed=cipher.encrypt(name, subject_id=of, field_name="approver"),
-        digest=cipher.digest(_folded(name), subject_id=of, field_name="approver"),
+        digest=cipher.digest(folded(name), subject_id=of, field_name="approver"),
     )
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """Return what all ways of writing a name have in common. Source: the Unicode Standard, section 3.13, D146."""
     once = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", name).casefold())
     return " ".join(unicodedata.normalize("NFKC", once.casefold()).split())

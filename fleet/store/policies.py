@@ -42,7 +42,9 @@ def add_policy(connection: Connection, policy: Policy, *, sha256: str, envelope:
     notify(connection, POLICY_CHANNEL)
 
 
-def add_approval(connection: Connection, policy_version: str, *, place: int, name: SealedName, now: datetime) -> None:
+def add_approval(
+    connection: Connection, policy_version: str, *, place: int, name: SealedName, now: datetime, source: str = AS_GIVEN
+) -> None:
     """Store who approved a policy, the first or the second."""
     connection.execute(
         text(
@@ -54,7 +56,7 @@ def add_approval(connection: Connection, policy_version: str, *, place: int, nam
             "place": place,
             "hash": name.digest,
             "name": name.sealed,
-            "source": AS_GIVEN,
+            "source": source,
             "now": now,
         },
     )

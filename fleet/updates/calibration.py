@@ -25,7 +25,7 @@ from fleet.keys import FleetKeys
 from fleet.store import calibrations, policies
 from fleet.store.calibrations import Population, StoredCalibration
 from fleet.store.database import Database
-from fleet.store.names import cleaned, seal_approver
+from fleet.store.names import AS_GIVEN, cleaned, seal_approver
 from fleet.updates.policy import APPROVALS, issue, lock_policies
 from protocol.calibration import (
     MOST_PEOPLE,
@@ -188,7 +188,9 @@ def propose(database: Database, keys: FleetKeys, wanted: Wanted, *, by: str, now
     return proposal
 
 
-def approve(database: Database, keys: FleetKeys, beginning: str, *, by: str, now: datetime) -> Approval:
+def approve(
+    database: Database, keys: FleetKeys, beginning: str, *, by: str, now: datetime, source: str = AS_GIVEN
+) -> Approval:
     """Note a person's approval; the second one signs the thresholds into a new policy and puts it in force.
 
     Args:
@@ -197,6 +199,7 @@ def approve(database: Database, keys: FleetKeys, beginning: str, *, by: str, now
         beginning: of the proposal's id, long enough to be one alone.
         by: who approves.
         now: when.
+        source: where the name is from, see `fleet.store.names`.
 
     Raises:
         NotFound: if there is no such proposal.
@@ -215,7 +218,7 @@ def approve(database: Database, keys: FleetKeys, beginning: str, *, by: str, now
         if calibrations.has_approved(connection, stored.calibration_id, name.digest):
             raise Refused(f"calibration {stored.calibration_id}: this person has approved it; another one must")
         count = stored.approvals + 1
-        calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now)
+        calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now, source=source)
         if count < APPROVALS:
             _note(connection, keys, by, "approved", stored.calibration_id, now, approvals=count)
             return Approval(stored.calibration_id, count, None)
