@@ -13,7 +13,8 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from fleet.accounts import passkeys, recovery, totp
-from fleet.accounts.naming import open_name
+from fleet.accounts.attempts import attempt_of, begin_attempt, forgive
+from fleet.accounts.naming import name_digest, open_name
 from fleet.accounts.passwords import PasswordProblem, Passwords, problems_of
 from fleet.accounts.rules import AccountRules
 from fleet.accounts.sessions import How, NewSession, find, renew
@@ -156,8 +157,7 @@ class Factors:
         if found:
             return NotChanged(tuple(found))
         stored = own.account.password_hash
-        is_asked = stored is not None and own.session.how != How.LINK
-        if is_asked and not self._passwords.verify(stored, current or ""):
+        if own.session.how != How.LINK and stored is not None and not self._knows(own, stored, current or "", now):
             return NotChanged((Problem.WRONG_PASSWORD,))
         hashed = self._passwords.hash(new)
         with self._database.begin() as connection:
@@ -280,6 +280,24 @@ class Factors:
                 return own
             codes = self._new_codes(connection, own.account.account_id)
             return self._changed(connection, own, "account.recovery_codes_made", now, recovery_codes=codes)
+
+    def _knows(self, own: _Own, stored: str, current: str, now: datetime) -> bool:
+        """Return whether this is the password in use; wrong ones count as at a sign-in, so that no open screen is a place to guess."""
+        with self._database.begin() as connection:
+            attempt = attempt_of(
+                connection,
+                self._cipher,
+                who=name_digest(self._cipher, own.name),
+                account_id=own.account.account_id,
+                address=own.session.address_hash,
+                step="password",
+            )
+            begun = begin_attempt(connection, attempt, now=now)
+        if not self._passwords.verify(stored if begun.is_heard else None, current):
+            return False
+        with self._database.begin() as connection:
+            forgive(connection, attempt)
+        return True
 
     def _own(self, connection: Connection, cookie: str, now: datetime) -> _Own | None:
         found = find(connection, cookie, now=now, rules=self._rules)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from fleet.accounts import passkeys, recovery, totp
 from fleet.accounts.attempts import Attempt, attempt_of, begin_attempt, forgive
 from fleet.accounts.naming import name_digest, open_name
+from fleet.accounts.passkeys import Asserted
 from fleet.accounts.passwords import Passwords
 from fleet.accounts.rules import AccountRules
 from fleet.accounts.sessions import How, NewSession, address_hash, begin
@@ -24,7 +25,7 @@ from fleet.audit.log import note
 from fleet.keys import FieldCipher
 from fleet.store import accounts as store
 from fleet.store import sessions as session_store
-from fleet.store.accounts import StoredAccount
+from fleet.store.accounts import StoredAccount, StoredPasskey
 from fleet.store.database import Database
 from fleet.store.sessions import TokenKind
 
@@ -136,9 +137,8 @@ class SignIn:
         """
         where, token = address_hash(self._cipher, address), digest_of(pending)
         with self._database.begin() as connection:
-            known = session_store.find_token(connection, token, TokenKind.PENDING, now=now)
-            account = None if known is None or known[0] is None else store.find_account(connection, known[0], lock=True)
-            if account is None or account.disabled_at is not None:
+            account = self._whose(connection, token, TokenKind.PENDING, now)
+            if account is None:
                 return Denied(Why.EXPIRED)
             attempt = attempt_of(
                 connection,
@@ -194,29 +194,20 @@ class SignIn:
             return Denied(Why.WRONG)
         where = address_hash(self._cipher, address)
         with self._database.begin() as connection:
+            stored = store.find_passkey(connection, claimed.credential_id)
+            account = None if stored is None else store.find_account(connection, stored.account_id, lock=True)
             # Used up by whatever answer: none is tried twice.
             asked = session_store.take_token(
                 connection, digest_of(claimed.challenge), TokenKind.PASSKEY_SIGN_IN, now=now
             )
             if asked is None:
                 return Denied(Why.EXPIRED)
+            # As it is now that the account is locked: its counter may have gone on meanwhile.
             stored = store.find_passkey(connection, claimed.credential_id)
-            account = None if stored is None else store.find_account(connection, stored.account_id)
             if stored is None or account is None or account.disabled_at is not None:
                 return Denied(Why.WRONG)
-            if asked[0] not in (None, account.account_id):
+            if not self._is_right(connection, account, stored, claimed, asked[0], answer, now):
                 return Denied(Why.WRONG)
-            if claimed.user_handle not in (None, account.account_id.encode()):
-                return Denied(Why.WRONG)
-            said = passkeys.verify_assertion(
-                self._rules, answer, challenge=claimed.challenge, public_key=stored.public_key
-            )
-            if said is None:
-                return Denied(Why.WRONG)
-            if passkeys.is_cloned(stored.sign_count, said):
-                self._note(connection, "account.passkey_copied", account, now, actor="fleet", counter=said)
-                return Denied(Why.WRONG)
-            store.use_passkey(connection, stored.credential_id, sign_count=said, now=now)
             return self._signed_in(connection, account, How.PASSKEY, where, now)
 
     def link(self, token: str, *, address: str, now: datetime) -> SignedIn | Denied:
@@ -228,11 +219,48 @@ class SignIn:
             now: the present moment.
         """
         with self._database.begin() as connection:
-            taken = session_store.take_token(connection, digest_of(token), TokenKind.LINK, now=now)
-            account = None if taken is None or taken[0] is None else store.find_account(connection, taken[0])
-            if account is None or account.disabled_at is not None:
+            account = self._whose(connection, digest_of(token), TokenKind.LINK, now)
+            if account is None:
                 return Denied(Why.EXPIRED)
+            session_store.take_token(connection, digest_of(token), TokenKind.LINK, now=now)
             return self._signed_in(connection, account, How.LINK, address_hash(self._cipher, address), now)
+
+    def _whose(self, connection: Connection, token: bytes, kind: TokenKind, now: datetime) -> StoredAccount | None:
+        """Return the account in service whose token this is, locked, or None.
+
+        Whoever changes an account locks it before its tokens, so it is first here too; then the token may be gone.
+        """
+        known = session_store.find_token(connection, token, kind, now=now)
+        if known is None or known[0] is None:
+            return None
+        account = store.find_account(connection, known[0], lock=True)
+        if account is None or account.disabled_at is not None:
+            return None
+        return account if session_store.find_token(connection, token, kind, now=now) else None
+
+    def _is_right(
+        self,
+        connection: Connection,
+        account: StoredAccount,
+        stored: StoredPasskey,
+        claimed: Asserted,
+        asked: str | None,
+        answer: str,
+        now: datetime,
+    ) -> bool:
+        """Return whether a passkey's answer signs in, and note its counter."""
+        if asked not in (None, account.account_id):
+            return False
+        if claimed.user_handle not in (None, account.account_id.encode()):
+            return False
+        said = passkeys.verify_assertion(self._rules, answer, challenge=claimed.challenge, public_key=stored.public_key)
+        if said is None:
+            return False
+        if passkeys.is_cloned(stored.sign_count, said):
+            self._note(connection, "account.passkey_copied", account, now, actor="fleet", counter=said)
+            return False
+        store.use_passkey(connection, stored.credential_id, sign_count=said, now=now)
+        return True
 
     def _after_password(
         self, account_id: str, stored: str, password: str, attempt: Attempt, now: datetime

@@ -213,9 +213,9 @@ def add_passkey(connection: Connection, passkey: StoredPasskey) -> bool:
 
 
 def find_passkey(connection: Connection, credential_id: bytes) -> StoredPasskey | None:
-    """Return a passkey by its id, locked until the transaction ends."""
+    """Return a passkey by its id."""
     row = connection.execute(
-        text(f"SELECT {_PASSKEY} FROM account_passkeys WHERE credential_id = :id FOR UPDATE"),  # noqa: S608 - fixed
+        text(f"SELECT {_PASSKEY} FROM account_passkeys WHERE credential_id = :id"),  # noqa: S608 - fixed
         {"id": credential_id},
     ).one_or_none()
     return None if row is None else _passkey(row)

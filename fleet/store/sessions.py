@@ -176,11 +176,11 @@ def add_token(
 def find_token(
     connection: Connection, token_hash: bytes, kind: TokenKind, *, now: datetime
 ) -> tuple[str | None, int] | None:
-    """Return whose token this is and how often it was used wrongly, and lock it; None for one that is not or no longer good."""
+    """Return whose token this is and how often it was used wrongly; None for one that is not or no longer good."""
     row = connection.execute(
         text(
             "SELECT account_id, failures FROM account_tokens"  # noqa: S608 - fixed
-            f" WHERE token_hash = :hash AND kind = :kind AND {_GOOD} FOR UPDATE"
+            f" WHERE token_hash = :hash AND kind = :kind AND {_GOOD}"
         ),
         {"hash": token_hash, "kind": kind.value, "now": now},
     ).one_or_none()

@@ -86,6 +86,17 @@ def test_a_new_password_needs_the_old_one_and_ends_all_other_sessions(desk: Any)
     assert isinstance(desk.type_password("Wang Fang", NEW), CodeNeeded)
 
 
+def test_an_open_screen_is_no_place_to_guess_the_password(desk: Any) -> None:
+    _, secret, _ = desk.set_up(desk.add("Wang Fang"))
+    cookie = desk.type_code(desk.type_password("Wang Fang").pending, desk.code(secret)).session.cookie
+    wrong = refused(Problem.WRONG_PASSWORD)
+    for _ in range(6):
+        assert desk.factors.set_password(cookie, NEW, current="seven grey geese", now=desk.now) == wrong
+    assert desk.factors.set_password(cookie, NEW, current="seven grey herons", now=desk.now) == wrong
+    desk.wait(seconds=31)
+    assert isinstance(desk.factors.set_password(cookie, NEW, current="seven grey herons", now=desk.now), Changed)
+
+
 def test_who_came_by_a_link_has_forgotten_the_old_one(desk: Any) -> None:
     account_id = desk.add("Wang Fang")
     desk.set_up(account_id)

@@ -67,6 +67,27 @@ def test_unknown_names_wrong_passwords_and_accounts_out_of_service_look_the_same
         assert desk.type_password(name, *([] if password is None else [password])) == WRONG
 
 
+def test_whoever_is_asked_for_one_hash_is_worked_out(desk: Any) -> None:
+    class Counting(Passwords):
+        asked = 0
+
+        def verify(self, stored: str | None, given: str) -> bool:
+            Counting.asked += 1
+            return super().verify(stored, given)
+
+    desk.add("Li Na")
+    account_id = desk.add("Wang Fang")
+    desk.set_up(account_id)
+    desk.passwords = Counting(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    # Wrong and locked, without a password, nobody's, and out of service.
+    guess(desk, times=8)
+    guess(desk, "Li Na")
+    guess(desk, "Nobody", times=8)
+    registry.disable(desk.office.database, desk.office.keys.cipher, desk.keyboard(), account_id, now=desk.now)
+    guess(desk, address="203.0.113.5")
+    assert Counting.asked == 18
+
+
 def test_a_password_alone_is_no_sign_in(desk: Any) -> None:
     account_id = desk.add("Wang Fang")
     changed = desk.factors.set_password(desk.arrive(account_id), "seven grey herons", now=desk.now)
@@ -306,6 +327,25 @@ def test_a_link_signs_in_fully_where_factors_are(desk: Any) -> None:
     account_id = desk.add("Wang Fang")
     desk.set_up(account_id)
     assert not desk.visitor(desk.arrive(account_id)).must_set_up
+
+
+def test_one_link_code_or_challenge_used_at_once_by_many_signs_in_once(desk: Any, make_key: Callable[..., Any]) -> None:
+    account_id, key = desk.add("Wang Fang"), make_key()
+    cookie, secret, _ = desk.set_up(account_id)
+    desk.add_passkey(cookie, key)
+    step, code = pending(desk), desk.code(secret)
+    answer = key.get(desk.sign_in.passkey_options(now=desk.now))
+    sign_in, at = desk.sign_in, {"address": desk.address, "now": desk.now}
+    for use in (
+        lambda _: sign_in.code(step, code, **at),
+        lambda _: sign_in.passkey(answer, **at),
+    ):
+        with ThreadPoolExecutor(6) as pool:
+            assert sum(isinstance(done, SignedIn) for done in pool.map(use, range(6))) == 1
+    link = desk.link(account_id)
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda _: sign_in.link(link, **at), range(6)))
+    assert sum(isinstance(each, SignedIn) for each in done) == 1
 
 
 # Sessions
