@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fleet.accounts.rules import AccountRules
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
@@ -49,6 +50,7 @@ class Console:
     keys: FleetKeys
     settings: Settings
     clock: Clock
+    account_rules: AccountRules
     after_reports: Callable[[datetime], object]
     """Called with the moment at which reports about people's lives were stored, once they are."""
     assets: Assets = field(default_factory=Assets)

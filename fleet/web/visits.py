@@ -226,13 +226,22 @@ async def read_form(request: Request) -> Sent:
 
 
 SESSION_COOKIE = "lifecert-session"
+LIVE = "live"
+"""Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
 
 
 def _visit(request: Request, permission: Permission | None, sent: Sent) -> Visit:
     console: Console = request.app.state.console
     now = console.clock()
     with console.begin() as connection:
-        visitor = resume(connection, console.keys.cipher, request.cookies.get(SESSION_COOKIE, ""), now=now)
+        visitor = resume(
+            connection,
+            console.keys.cipher,
+            request.cookies.get(SESSION_COOKIE, ""),
+            now=now,
+            rules=console.account_rules,
+            is_by_person=LIVE not in request.query_params,
+        )
     if visitor is None:
         raise SignedOut(sent if request.method == "POST" else None)
     if permission is not None and not visitor.may(permission):

@@ -13,26 +13,34 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from fleet.accounts import sessions
-from fleet.accounts.roles import Grant, Role
+from fleet.accounts.naming import name_digest, seal_name
+from fleet.accounts.sessions import How, begin, resume
 from fleet.accounts.visitor import Visitor
+from fleet.app import account_rules
+from fleet.store import accounts
 from fleet.web.visits import SESSION_COOKIE
 
 SCREENSHOTS = os.environ.get("LIFECERT_SCREENSHOTS")
 
 
 def open_session(office: Any, *grants: tuple[str, str | None], name: str) -> tuple[str, Visitor]:
-    """Sign somebody in; return the cookie and who it is."""
-    del office
-    cookie = secrets.token_urlsafe(32)
-    visitor = Visitor(
-        account_id=secrets.token_hex(8),
-        name=name,
-        grants=tuple(Grant(Role(role), area) for role, area in grants),
-        form_token=secrets.token_urlsafe(32),
-    )
-    sessions.OPEN[cookie] = visitor
-    return cookie, visitor
+    """Make an account and sign it in; return the cookie and who it is."""
+    rules = account_rules(office.settings)
+    with office.database.begin() as connection:
+        account_id = f"a-{secrets.token_hex(6)}"
+        accounts.add_account(
+            connection,
+            account_id,
+            name_hash=name_digest(office.keys.cipher, name),
+            name_sealed=seal_name(office.keys.cipher, name, account_id=account_id),
+            now=office.now,
+        )
+        for role, area in grants:
+            accounts.add_grant(connection, account_id, role, area, now=office.now)
+        session = begin(connection, account_id, How.PASSKEY, must_set_up=False, address_hash=b"a" * 32, now=office.now)
+        visitor = resume(connection, office.keys.cipher, session.cookie, now=office.now, rules=rules)
+    assert visitor is not None
+    return session.cookie, visitor
 
 
 class Client(httpx.Client):

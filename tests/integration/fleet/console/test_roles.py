@@ -1,6 +1,6 @@
 """Every route of the console by every role, against one table: `routes.csv`.
 
-A cell is empty (refused), `yes` (allowed, even to whoever has the role in one area only), or `whole` (to whoever has it in the whole fleet).
+A cell is empty (refused), `yes` (allowed, even to whoever has the role in one area only), or `whole` (for the role in the whole fleet).
 """
 
 from __future__ import annotations
