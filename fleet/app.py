@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
-from urllib.parse import urlsplit
 
 from fleet.accounts.rules import AccountRules
 from fleet.benefits.due import propose_due_stops
@@ -81,12 +80,11 @@ def picture_rules(settings: Settings) -> PictureRules:
 def account_rules(settings: Settings) -> AccountRules:
     """Return how people sign in to the console."""
     kept = settings.accounts
-    url = kept.url or f"http://localhost:{settings.web.port}"
     return AccountRules(
         service=f"Lifecert {settings.fleet_id}",
-        url=url,
-        rp_id=kept.rp_id or urlsplit(url).hostname or "localhost",
-        origins=(url, *kept.other_origins),
+        url=settings.console_url,
+        rp_id=kept.rp_id or settings.console_host,
+        origins=(settings.console_url, *kept.other_origins),
         idle=timedelta(minutes=kept.idle_minutes),
         absolute=timedelta(minutes=kept.absolute_minutes),
         fresh=timedelta(minutes=kept.fresh_minutes),

@@ -55,7 +55,11 @@ def make_web(fleet: Fleet, *, broker_state: Callable[[], str], ingest_state: Cal
     # A page of another host in the same browser must not reach this one under a name of its own (DNS rebinding).
     app.add_middleware(
         TrustedHostMiddleware,
-        allowed_hosts=["localhost", "127.0.0.1", "[::1]", fleet.settings.web.host, *fleet.settings.api.public_names],
+        allowed_hosts=[
+            *("localhost", "127.0.0.1", "[::1]", fleet.settings.web.host),
+            fleet.settings.console_host,
+            *fleet.settings.api.public_names,
+        ],
     )
     return app
 

@@ -70,7 +70,7 @@ class WebSettings(_Part):
     """Where the console and the open interface listen."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; only one of this machine, because there is no sign-in yet."""
+    """Address to listen on; only one of this machine: passwords and keys come by a reverse proxy with TLS that stands before it."""
     port: int = Field(default=8080, ge=1, le=65535)
     """TCP port to listen on."""
 
@@ -78,7 +78,7 @@ class WebSettings(_Part):
     @classmethod
     def _only_loopback(cls, host: str) -> str:
         if not _is_loopback(host):
-            raise ValueError("the console has no sign-in yet and serves this machine only: 127.0.0.1 expected")
+            raise ValueError("a reverse proxy with TLS on this machine stands before it: 127.0.0.1 expected")
         return host
 
 
@@ -452,6 +452,16 @@ class Settings(_Part):
     def zone(self) -> tzinfo:
         """Return the time zone that decides which day it is."""
         return _zone(self.time_zone)
+
+    @property
+    def console_url(self) -> str:
+        """Where browsers reach the console."""
+        return self.accounts.url or f"http://localhost:{self.web.port}"
+
+    @property
+    def console_host(self) -> str:
+        """Host name of the console."""
+        return urlsplit(self.console_url).hostname or "localhost"
 
     @property
     def ingest_client_id(self) -> str:

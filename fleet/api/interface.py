@@ -71,7 +71,7 @@ def add_interface(
         body_bytes=settings.body_kib * 1024,
         body_wait_s=settings.body_wait_s,
     )
-    app.add_middleware(PublicPart, names=settings.public_names)
+    app.add_middleware(PublicPart, names=settings.public_names, console=office.settings.console_host)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]  # the framework's own way to do it
 
 

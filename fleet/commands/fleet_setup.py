@@ -97,9 +97,8 @@ def serve(
         service = Service(fleet, part)
         service.start()
         try:
-            web = fleet.settings.web
             if part != "ingest":
-                typer.echo(f"console on http://{web.host}:{web.port} (this machine only: there is no sign-in yet)")
+                typer.echo(f"console on {fleet.settings.console_url}")
             else:
                 typer.echo("ingest runs")
             sys.stdout.flush()

@@ -133,7 +133,7 @@ def test_the_whole_way_while_serve_runs(
     assert str(office.folder / "data" / "keys") in made.stderr.replace("\n", "")
     serve = start()
     assert serve.stdout is not None
-    assert serve.stdout.readline().startswith(f"console on http://127.0.0.1:{office.web_port}")
+    assert serve.stdout.readline().startswith(f"console on http://localhost:{office.web_port}")
     eventually(office.healthy, "health")
 
     terminal = make_fleet_terminal()

@@ -821,9 +821,21 @@ def test_a_public_name_leads_to_the_open_interface_alone(
     for headers in ({"Host": "fleet.example.org"}, {"X-Forwarded-For": "192.0.2.7"}, {"Host": "fleet.example.org:443"}):
         assert client.get("/api/v1/subjects", headers=headers).status_code == 200
         assert client.get("/", headers=headers).status_code == 404
-        assert client.get("/fragment", headers=headers).status_code == 404
-    assert client.get("/").status_code == 200
+        assert client.get("/people", headers=headers).status_code == 404
+    assert client.get("/").status_code == 401
     assert client.get("/api/v1/subjects", headers={"Host": "other.example.org"}).status_code == 400
+
+
+def test_the_console_comes_through_a_proxy_under_its_own_name_only(
+    database: Any, make_office: Callable[..., Any], serve: Callable[[Any], Served]
+) -> None:
+    office = make_office(
+        database, api={"public_names": ["fleet.example.org"]}, accounts={"url": "https://console.example.org"}
+    )
+    client = serve(office).client("")
+    proxied = {"X-Forwarded-For": "192.0.2.7"}
+    assert client.get("/", headers={"Host": "console.example.org", **proxied}).status_code == 401
+    assert client.get("/", headers={"Host": "fleet.example.org", **proxied}).status_code == 404
 
 
 def test_webhooks_are_added_listed_and_ended_by_their_partner(served: Served) -> None:
