@@ -41,6 +41,9 @@ TIMEOUT = timedelta(minutes=5)
 LONGEST_ANSWER = 64 * 1024
 """Characters of an answer that are looked at; one has about two thousand."""
 
+_NO_ANSWER = (WebAuthnException, ValueError, KeyError, TypeError, RecursionError)
+"""What the library and the parsers below it raise for whatever is no answer of a browser."""
+
 
 @dataclass(frozen=True, slots=True)
 class Registered:
@@ -123,7 +126,7 @@ def read_registration(answer: str) -> bytes | None:
     try:
         credential = parse_registration_credential_json(answer)
         return parse_client_data_json(credential.response.client_data_json).challenge
-    except (WebAuthnException, ValueError, KeyError, TypeError):
+    except _NO_ANSWER:
         return None
 
 
@@ -135,7 +138,7 @@ def read_assertion(answer: str) -> Asserted | None:
         credential = parse_authentication_credential_json(answer)
         challenge = parse_client_data_json(credential.response.client_data_json).challenge
         return Asserted(base64url_to_bytes(credential.id), challenge, credential.response.user_handle)
-    except (WebAuthnException, ValueError, KeyError, TypeError):
+    except _NO_ANSWER:
         return None
 
 
@@ -150,7 +153,7 @@ def verify_registration(rules: AccountRules, answer: str, *, challenge: bytes) -
             expected_origin=list(rules.origins),
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, KeyError, TypeError):
+    except _NO_ANSWER:
         return None
     ways = tuple(sorted(way.value for way in credential.response.transports or ()))
     return Registered(found.credential_id, found.credential_public_key, found.sign_count, ways)
@@ -168,7 +171,7 @@ def verify_assertion(rules: AccountRules, answer: str, *, challenge: bytes, publ
             credential_current_sign_count=0,
             require_user_verification=True,
         ).new_sign_count
-    except (WebAuthnException, ValueError, KeyError, TypeError):
+    except _NO_ANSWER:
         return None
 
 

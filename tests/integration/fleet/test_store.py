@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from fleet.errors import DatabaseUnavailable
 from fleet.store import migrations
@@ -130,6 +130,21 @@ def test_a_database_of_the_first_version_is_brought_to_the_newest_with_what_it_h
             text("SELECT l.sha256, l.chain, l.kind, l.envelope FROM links l JOIN records r USING (record_id)")
         )
         assert [tuple(row) for row in link] == [("digest", "linked", "record", b"envelope")]
+
+
+def test_without_accounts_names_of_who_was_signed_in_are_names_as_given(database: Database) -> None:
+    insert = (
+        "INSERT INTO approvals VALUES ('case', '1', {place}, sha256('{place}'), 'sealed', '{source}', 'sealed', now())"
+    )
+    with database.begin() as connection:
+        connection.execute(text(insert.format(place=1, source="account")))
+    downgrade(database, to="0018")
+    with pytest.raises(IntegrityError), database.begin() as connection:
+        connection.execute(text(insert.format(place=2, source="account")))
+    migrate(database)
+    with database.begin() as connection:
+        assert connection.execute(text("SELECT name_source FROM approvals")).scalar_one() == "as_given"
+        connection.execute(text(insert.format(place=2, source="account")))
 
 
 def test_the_newest_version_can_be_taken_back_with_the_records(database: Database) -> None:
