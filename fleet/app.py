@@ -16,6 +16,7 @@ from fleet.clock import Clock, day_of, system_clock
 from fleet.ingest.handler import Handler
 from fleet.ingest.settling import Settling
 from fleet.keys import FleetKeys, load_keys
+from fleet.people.indexing import index_names
 from fleet.privacy.retention import RetentionRules, clean
 from fleet.references.made import References
 from fleet.reminders.ladder import prove_steps
@@ -126,6 +127,7 @@ def make_handler(fleet: Fleet) -> Handler:
             _once_a_day(fleet, _retention),
             _once_a_day(fleet, _snapshot),
             _once_a_day(fleet, _stops),
+            _once_a_day(fleet, _names),
         ),
     )
 
@@ -157,6 +159,11 @@ def _snapshot(fleet: Fleet, now: datetime) -> dict[str, int]:
     settings = fleet.settings
     is_new = take_snapshot(fleet.database, keep_days=settings.statistics.snapshot_days, zone=settings.zone(), now=now)
     return {"snapshots": int(is_new)}
+
+
+def _names(fleet: Fleet, now: datetime) -> dict[str, int]:  # noqa: ARG001 - a job like the others
+    """Index the names that are not yet, after an upgrade all of them."""
+    return {"names indexed": index_names(fleet.database, fleet.keys.cipher)}
 
 
 def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:

@@ -20,6 +20,8 @@ from protocol.references import KEY_BYTES
 
 _NONCE_BYTES = 12
 _DIGEST_USE = b"lifecert-fleet digest of a sealed field"
+_INDEX_USE = b"lifecert-fleet blind index of names"
+_BLIND_BYTES = 8
 _SIGNING = "signing.pem"
 _SEALING = "sealing.pem"
 _CLAIM = "claim.key"
@@ -37,6 +39,7 @@ class FieldCipher:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
         self._digest_key = HKDF(SHA256(), length=KEY_BYTES, salt=None, info=_DIGEST_USE).derive(key)
+        self._index_key = HKDF(SHA256(), length=KEY_BYTES, salt=None, info=_INDEX_USE).derive(key)
 
     def encrypt(self, text: str, *, subject_id: str, field_name: str) -> bytes:
         """Return nonce and ciphertext."""
@@ -63,6 +66,14 @@ class FieldCipher:
         HMAC-SHA-256 under a key derived from the cipher's (RFC 2104, RFC 5869).
         """
         return hmac.digest(self._digest_key, f"{field_name}:{subject_id}:{text}".encode(), "sha256")
+
+    def blind(self, text: str) -> int:
+        """Return a number of 64 bits, with sign, that is equal for equal texts of all subjects, and cannot be guessed without the key.
+
+        HMAC-SHA-256 under a key of its own derived from the cipher's, cut to its first bytes (RFC 2104, sections 3 and 5; RFC 5869).
+        """
+        mac = hmac.digest(self._index_key, text.encode(), "sha256")
+        return int.from_bytes(mac[:_BLIND_BYTES], "big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)

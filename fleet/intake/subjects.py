@@ -17,6 +17,7 @@ from fleet.keys import FleetKeys
 from fleet.status.projection import project
 from fleet.store import duplicates, rosters, subjects
 from fleet.store.database import Database
+from fleet.store.name_index import tokens_of
 from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
 from protocol.documents import birth_date, claim_token, sex
@@ -149,7 +150,8 @@ class _Saving:
         subject = StoredSubject(
             subject_id, token, row.area, sealed, document, birth_date(row.document), sex(row.document)
         )
-        subjects.save_subject(self._connection, subject, now=self._now)
+        tokens = tokens_of(self._cipher, row.name)
+        subjects.save_subject(self._connection, subject, name_tokens=tokens, now=self._now)
         return subject, False
 
     def _benefit(self, row: SubjectRow, subject_id: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.clock import Clock, day_of
-from fleet.store import entitlements
+from fleet.store import entitlements, subject_areas
 from fleet.store.acts import acts_of
 from fleet.store.areas import parents_above
 from fleet.store.database import Database
@@ -91,6 +91,7 @@ def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
         if worst is not None:
             rows.append(_status_row(subject_id, worst, records[subject_id], zone))
     _insert(connection, "statuses", _STATUS, rows)
+    subject_areas.place(connection, known)
     if told is not None:
         tell_changes(connection, told, known, today)
     entitlements.tell(connection, {subject_id: _told(asked) for subject_id, asked in by_subject.items()})

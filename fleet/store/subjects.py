@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -80,14 +80,21 @@ def all_ids(connection: Connection) -> list[str]:
     return list(connection.execute(text("SELECT subject_id FROM subjects ORDER BY subject_id")).scalars())
 
 
-def save_subject(connection: Connection, subject: StoredSubject, *, now: datetime) -> None:
-    """Insert or update a subject; its id and claim token never change."""
+def save_subject(connection: Connection, subject: StoredSubject, *, name_tokens: Sequence[int], now: datetime) -> None:
+    """Insert or update a subject; its id and claim token never change.
+
+    Args:
+        connection: where.
+        subject: who.
+        name_tokens: hashes by which the name is found (`fleet.store.name_index.tokens_of`).
+        now: when.
+    """
     connection.execute(
         text(
-            "INSERT INTO subjects (subject_id, claim_token, area, name_sealed, document_sealed, birth_date, sex, created_at)"
-            " VALUES (:subject_id, :claim_token, :area, :name_sealed, :document_sealed, :birth_date, :sex, :now)"
+            "INSERT INTO subjects (subject_id, claim_token, area, name_sealed, document_sealed, birth_date, sex, created_at,"
+            " name_tokens) VALUES (:subject_id, :claim_token, :area, :name_sealed, :document_sealed, :birth_date, :sex, :now, :tokens)"
             " ON CONFLICT (subject_id) DO UPDATE SET area = EXCLUDED.area, name_sealed = EXCLUDED.name_sealed,"
-            " birth_date = EXCLUDED.birth_date, sex = EXCLUDED.sex"
+            " birth_date = EXCLUDED.birth_date, sex = EXCLUDED.sex, name_tokens = EXCLUDED.name_tokens"
         ),
         {
             "subject_id": subject.subject_id,
@@ -97,6 +104,7 @@ def save_subject(connection: Connection, subject: StoredSubject, *, now: datetim
             "document_sealed": subject.document_sealed,
             "birth_date": subject.birth_date,
             "sex": subject.sex,
+            "tokens": list(name_tokens),
             "now": now,
         },
     )
@@ -113,6 +121,26 @@ def save_phone(connection: Connection, subject_id: str, phone_sealed: bytes) -> 
             "UPDATE contacts SET address_sealed = NULL, doubtful_at = NULL WHERE subject_id = :id AND channel = 'sms'"
         ),
         {"id": subject_id},
+    )
+
+
+def names_not_indexed(connection: Connection, *, limit: int) -> list[tuple[str, bytes]]:
+    """Lock some subjects whose names cannot be found yet; return ids and sealed names."""
+    rows = connection.execute(
+        text(
+            "SELECT subject_id, name_sealed FROM subjects WHERE name_tokens IS NULL ORDER BY subject_id LIMIT :limit"
+            " FOR NO KEY UPDATE SKIP LOCKED"
+        ),
+        {"limit": limit},
+    )
+    return [(row.subject_id, bytes(row.name_sealed)) for row in rows]
+
+
+def set_name_tokens(connection: Connection, found: Mapping[str, Sequence[int]]) -> None:
+    """Store by what the names of some subjects are found; nothing for one that cannot be."""
+    connection.execute(
+        text("UPDATE subjects SET name_tokens = :tokens WHERE subject_id = :id"),
+        [{"id": subject_id, "tokens": list(tokens)} for subject_id, tokens in found.items()],
     )
 
 

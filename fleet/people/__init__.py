@@ -1,0 +1,1 @@
+"""Finding people and reading everything about one, for whoever may look."""

@@ -1,0 +1,34 @@
+"""To which areas people belong, with the days of their status, as SQL; it follows from subjects, benefits and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+
+def place(connection: Connection, subject_ids: Sequence[str]) -> None:
+    """Write anew to which areas these subjects belong. Call it when a status was written, with the subjects locked."""
+    values = {"ids": list(subject_ids)}
+    connection.execute(text(_LEFT), values)
+    connection.execute(text(_PLACE), values)
+
+
+_LEFT = """
+DELETE FROM subject_areas a WHERE a.subject_id = ANY(:ids)
+    AND NOT EXISTS (SELECT 1 FROM subjects s WHERE s.subject_id = a.subject_id AND s.area = a.area)
+    AND NOT EXISTS (SELECT 1 FROM benefits b WHERE b.subject_id = a.subject_id AND b.region = a.area)
+"""
+_PLACE = """
+INSERT INTO subject_areas AS a
+SELECT p.subject_id, p.area, bool_or(p.is_home), t.certified_until IS NOT NULL, coalesce(t.asked, '9999-12-31'),
+    coalesce(t.expiring, '9999-12-31'), coalesce(t.overdue, '9999-12-31')
+FROM (SELECT subject_id, area, true AS is_home FROM subjects WHERE subject_id = ANY(:ids)
+    UNION ALL SELECT subject_id, region, false FROM benefits WHERE subject_id = ANY(:ids)) p
+LEFT JOIN statuses t USING (subject_id)
+GROUP BY p.subject_id, p.area, t.subject_id
+ON CONFLICT (subject_id, area) DO UPDATE SET is_home = EXCLUDED.is_home, certified = EXCLUDED.certified, asked = EXCLUDED.asked,
+    expiring = EXCLUDED.expiring, overdue = EXCLUDED.overdue
+WHERE (a.is_home, a.certified, a.asked, a.expiring, a.overdue)
+    IS DISTINCT FROM (EXCLUDED.is_home, EXCLUDED.certified, EXCLUDED.asked, EXCLUDED.expiring, EXCLUDED.overdue)
+"""
