@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from sqlalchemy import Connection
 
@@ -14,8 +14,9 @@ from fleet.benefits.months import RepaidStop
 from fleet.benefits.standing import PersonStanding, status_of_person
 from fleet.benefits.timeline import Entry, merged
 from fleet.clock import day_of
+from fleet.errors import Refused
 from fleet.keys import FieldCipher
-from fleet.store.timeline import ApprovalRow, TimelineRow, approvals_about, timeline_of
+from fleet.store.timeline import ApprovalRow, Before, TimelineRow, approvals_about, approved_ids, newest_of, timeline_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,69 @@ class History:
     standing: PersonStanding
     repaid: Mapping[str, Sequence[RepaidStop]]
     """By scheme: the stops after which payment went on."""
+
+
+PAGE = 50
+"""Entries of one page of a history."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A piece of what happened, the newest first."""
+
+    entries: tuple[Entry, ...]
+    before: str | None
+    """Where the older ones begin; None if there are none."""
+
+
+def history_page(
+    connection: Connection, cipher: FieldCipher, subject_id: str, *, before: str, now: datetime, zone: tzinfo
+) -> HistoryPage:
+    """Return a piece of a person's history. Who shows it to somebody writes that down.
+
+    Args:
+        connection: where to read.
+        cipher: the fleet's.
+        subject_id: whose.
+        before: what an earlier page says; empty for the newest.
+        now: says how far local time is from UTC.
+        zone: where a day begins.
+
+    Raises:
+        Refused: if `before` is none of ours.
+    """
+    start = _before(before) if before else None
+    offset = now.astimezone(zone).utcoffset() or timedelta(0)
+    local = timezone(offset)
+    rows = newest_of(connection, subject_id, before=start, offset=offset, limit=PAGE + 1)
+    approved = [_approval(row, cipher) for row in approvals_about(connection, approved_ids(connection, subject_id))]
+    earlier = [each for each in approved if start is None or _key(each, local) < (start.at, start.kind, start.entry_id)]
+    entries = [*(_entry(row, cipher, subject_id) for row in rows), *earlier]
+    entries.sort(key=lambda entry: _key(entry, local), reverse=True)
+    shown = entries[:PAGE]
+    more = len(entries) > PAGE
+    return HistoryPage(tuple(shown), "|".join(_said(_key(shown[-1], local))) if more else None)
+
+
+def _key(entry: Entry, zone: tzinfo) -> tuple[datetime, str, str]:
+    place = f"/{entry.detail['place']}" if entry.kind.startswith("approval.") else ""
+    return entry.moment(zone), entry.kind, entry.entry_id + place
+
+
+def _said(key: tuple[datetime, str, str]) -> tuple[str, str, str]:
+    return key[0].astimezone(UTC).isoformat(), key[1], key[2]
+
+
+def _before(text: str) -> Before:
+    at, _, rest = text.partition("|")
+    kind, _, entry_id = rest.partition("|")
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not kind or not entry_id or "\0" in text:
+        raise Refused("history: this address is not one of a page; go back to the newest")
+    return Before(moment, kind, entry_id)
 
 
 def history_of(

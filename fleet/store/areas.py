@@ -71,6 +71,19 @@ def codes_below(connection: Connection, code: str) -> list[str]:
     return list(rows.scalars())
 
 
+def chain_above(connection: Connection, code: str) -> tuple[Area, ...]:
+    """Return an area and all above it, the highest first; of an area that is not in the tree, its code alone, as of the lowest level."""
+    rows = connection.execute(
+        text(
+            "WITH RECURSIVE up AS (SELECT code, parent, level, name FROM areas WHERE code = :code"
+            " UNION SELECT a.code, a.parent, a.level, a.name FROM areas a JOIN up ON a.code = up.parent)"
+            " SELECT code, parent, level, name FROM up ORDER BY level"
+        ),
+        {"code": code},
+    )
+    return tuple(Area(*row) for row in rows) or (Area(code, None, LEVELS, code),)
+
+
 def area_names(connection: Connection, codes: Collection[str]) -> dict[str, str]:
     """Return the names of these areas, as far as they are in the tree."""
     rows = connection.execute(text("SELECT code, name FROM areas WHERE code = ANY(:codes)"), {"codes": sorted(codes)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -39,17 +39,67 @@ class ApprovalRow:
 def timeline_of(connection: Connection, subject_id: str) -> list[TimelineRow]:
     """Return everything about one person, in no order."""
     rows = connection.execute(text(_TIMELINE), {"id": subject_id})
-    return [
-        TimelineRow(
-            row.kind,
-            row.entry_id,
-            row.at,
-            row.day,
-            row.detail,
-            None if row.text_sealed is None else bytes(row.text_sealed),
-        )
-        for row in rows
-    ]
+    return [_row(row) for row in rows]
+
+
+def _row(row: Any) -> TimelineRow:
+    sealed = None if row.text_sealed is None else bytes(row.text_sealed)
+    return TimelineRow(row.kind, row.entry_id, row.at, row.day, row.detail, sealed)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The entry before which others are read."""
+
+    at: datetime
+    kind: str
+    entry_id: str
+
+
+def newest_of(
+    connection: Connection, subject_id: str, *, before: Before | None, offset: timedelta, limit: int
+) -> list[TimelineRow]:
+    """Return the newest of everything about one person, the newest first.
+
+    Args:
+        connection: where to read.
+        subject_id: whose.
+        before: only what stands before this; None for the newest of all.
+        offset: of local time from UTC: what is known by its day only stands at the beginning of it.
+        limit: most entries.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT * FROM (SELECT x.*, coalesce(x.at, (CAST(x.day AS timestamp) - CAST(:offset AS interval)) AT TIME ZONE 'UTC')"  # noqa: S608 - our own text
+            f" AS stands_at FROM ({_TIMELINE}) AS x) AS y"
+            ' WHERE CAST(:at AS timestamptz) IS NULL OR (y.stands_at, y.kind COLLATE "C", y.entry_id COLLATE "C")'
+            " < (:at, :kind, :entry)"
+            ' ORDER BY y.stands_at DESC, y.kind COLLATE "C" DESC, y.entry_id COLLATE "C" DESC LIMIT :limit'
+        ),
+        {
+            "id": subject_id,
+            "offset": offset,
+            "at": None if before is None else before.at,
+            "kind": None if before is None else before.kind,
+            "entry": None if before is None else before.entry_id,
+            "limit": limit,
+        },
+    )
+    return [_row(row) for row in rows]
+
+
+def approved_ids(connection: Connection, subject_id: str) -> list[str]:
+    """Return the ids of what persons may have given their word on about somebody."""
+    rows = connection.execute(
+        text(
+            "SELECT body ->> 'stop_id' AS id FROM benefit_events WHERE subject_id = :id AND body ->> 'stop_id' IS NOT NULL"
+            " UNION SELECT case_id FROM i_am_here WHERE subject_id = :id"
+            " UNION SELECT reference_id FROM references_ WHERE subject_id = :id"
+            " UNION SELECT event_id FROM life_events WHERE subject_id = :id ORDER BY 1"
+        ),
+        {"id": subject_id},
+    )
+    return list(rows.scalars())
 
 
 def approvals_about(connection: Connection, object_ids: Sequence[str]) -> list[ApprovalRow]:

@@ -19,6 +19,7 @@ from demo import bench_agency
 from fleet.app import Fleet, make_handler
 from fleet.benefits.standing import status_of_person
 from fleet.errors import NotFound, Refused
+from fleet.keys import load_keys, make_keys
 from fleet.statistics.counts import Answer, Cut, Question, ancestor, count, count_then
 from fleet.statistics.export import Sheet, export
 from fleet.statistics.fairness import fairness
@@ -317,7 +318,8 @@ def test_an_area_that_is_in_no_tree_is_its_own_ancestor() -> None:
 
 
 def test_the_benchmarks_population_answers_what_it_asks(database_url: str, database: Any, tmp_path: Path) -> None:
-    ids = bench_agency.fill(database_url, 2_000)
+    make_keys(tmp_path / "keys", key_domain="d1")
+    ids = bench_agency.fill(database_url, database, 2_000, load_keys(tmp_path / "keys").cipher)
     found = bench_agency.measure(database, tmp_path, ids, 20)
     assert set(found["statistics_ms"]) == {cut.value for cut in Cut}
     assert found["reminders_planned"] > 0

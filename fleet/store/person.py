@@ -1,0 +1,134 @@
+"""What one person's page shows beside the standing and the timeline, as SQL; lists are cut at their newest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+MOST_LISTED = 50
+"""Rows of one list; older ones stand in the timeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLine:
+    """A reference, without its features."""
+
+    reference_id: str
+    capture: str
+    legal_basis: str
+    state: str
+    quality: float
+    key_domain: str
+    captured_at: datetime
+    valid_until: date
+    withdrawn_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardLine:
+    """A card with a reference on it."""
+
+    card_id: str
+    capture: str
+    legal_basis: str
+    issued_at: datetime
+    valid_until: date
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLine:
+    """A case about the person."""
+
+    case_id: str
+    kind: str
+    state: str
+    asked_at: datetime
+    due_on: date
+    decided_at: datetime | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    """One step by which somebody was to be reached."""
+
+    reminder_id: str
+    kind: str
+    step: str
+    state: str
+    occasion: date
+    planned_at: datetime
+    sent_at: datetime | None
+    settled_at: datetime | None
+    outcome: str | None
+    code: str | None
+    channels: list[str]
+    """Of the messages, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentLine:
+    """A consent; before whom it was given stays sealed."""
+
+    consent_id: str
+    text_version: str
+    language: str
+    way: str
+    given_at: datetime
+    withdrawn_at: datetime | None
+
+
+def references_of(connection: Connection, subject_id: str) -> list[ReferenceLine]:
+    """Return somebody's references, the newest first."""
+    return [ReferenceLine(*row) for row in _rows(connection, _REFERENCES, subject_id)]
+
+
+def cards_of(connection: Connection, subject_id: str) -> list[CardLine]:
+    """Return somebody's cards, the newest first."""
+    return [CardLine(*row) for row in _rows(connection, _CARDS, subject_id)]
+
+
+def cases_of(connection: Connection, subject_id: str) -> list[CaseLine]:
+    """Return the cases about somebody, those that are not over first, then the newest."""
+    return [CaseLine(*row) for row in _rows(connection, _CASES, subject_id)]
+
+
+def attempts_of(connection: Connection, subject_id: str) -> list[AttemptLine]:
+    """Return how somebody was to be reached, the newest first."""
+    return [AttemptLine(*row) for row in _rows(connection, _ATTEMPTS, subject_id)]
+
+
+def consents_of(connection: Connection, subject_id: str) -> list[ConsentLine]:
+    """Return somebody's consents, the newest first."""
+    return [ConsentLine(*row) for row in _rows(connection, _CONSENTS, subject_id)]
+
+
+def _rows(connection: Connection, statement: str, subject_id: str) -> list[Any]:
+    return list(connection.execute(text(statement + " LIMIT :most"), {"id": subject_id, "most": MOST_LISTED}))
+
+
+_REFERENCES = """
+SELECT reference_id, capture, legal_basis, state, quality, key_domain, captured_at, valid_until, withdrawn_at
+FROM references_ WHERE subject_id = :id ORDER BY captured_at DESC, reference_id
+"""
+_CARDS = """
+SELECT card_id, capture, legal_basis, issued_at, valid_until, revoked_at FROM cards WHERE subject_id = :id
+ORDER BY issued_at DESC, card_id
+"""
+_CASES = """
+SELECT case_id, kind, state, asked_at, due_on, decided_at, closed_at FROM cases WHERE subject_id = :id
+ORDER BY state IN ('passed', 'refused', 'closed'), asked_at DESC, case_id
+"""
+_ATTEMPTS = """
+SELECT r.reminder_id, r.kind, r.step, r.state, r.occasion, r.planned_at, r.sent_at, r.settled_at, r.outcome, r.code,
+    ARRAY(SELECT d.channel FROM reminder_deliveries d WHERE d.reminder_id = r.reminder_id ORDER BY d.begun_at, d.channel)
+FROM reminders r WHERE r.subject_id = :id ORDER BY coalesce(r.settled_at, r.sent_at, r.planned_at) DESC, r.reminder_id
+"""
+_CONSENTS = """
+SELECT consent_id, text_version, language, way, given_at, withdrawn_at FROM consents WHERE subject_id = :id
+ORDER BY given_at DESC, consent_id
+"""
