@@ -25,6 +25,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, text
 
+from demo.agency.copying import copy_rows
 from demo.bench_names import name_of
 from fleet.benefits.standing import status_of_person
 from fleet.keys import FieldCipher, load_keys, make_keys
@@ -53,53 +54,6 @@ _PLACED = 20_000
 """People of one transaction that writes to which areas they belong."""
 _SCHEMES = ("enterprise_pension", "resident_pension", "staff_pension")
 _PACK = ("BENCH-2026", 1)
-_DAYS = ("opens", "asked", "expiring", "due", "overdue", "stop_from")
-_COLUMNS: dict[str, tuple[str, ...]] = {
-    "areas": ("code", "parent", "level", "name"),
-    "subjects": (
-        "subject_id",
-        "claim_token",
-        "area",
-        "name_sealed",
-        "document_sealed",
-        "created_at",
-        "birth_date",
-        "sex",
-        "name_tokens",
-    ),
-    "benefits": ("subject_id", "scheme", "region", "category", "started"),
-    "terminals": ("terminal_id", "area", "signing_key", "sealing_key", "registered_at"),
-    "links": ("record_id", "sha256", "terminal_id", "counter", "chain", "kind", "envelope", "received_at"),
-    "records": (
-        "record_id",
-        "terminal_id",
-        "counter",
-        "session_id",
-        "subject_id",
-        "claim_token",
-        "outcome",
-        "payload",
-        "received_at",
-        "latest",
-        "event_at",
-        "pass_at",
-        "flags",
-    ),
-    "obligations": ("subject_id", "scheme", "pack_id", "pack_version", "last_day", "last_act", *_DAYS),
-    "statuses": (
-        *[
-            "subject_id",
-            "last_pass_at",
-            "last_pass_record",
-            "last_pass_day",
-            "certified_until",
-            "rule_pack",
-            "last_record",
-        ],
-        *["last_outcome", "last_event_at", "records", "last_act", "last_act_kind"],
-        *_DAYS,
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,17 +196,7 @@ def fill(url: str, database: Database, people: int, cipher: FieldCipher) -> list
         "obligations": _obligations(ids),
         "statuses": _statuses(ids),
     }
-    with psycopg.connect(url.replace("+psycopg", "")) as connection, connection.cursor() as cursor:
-        # Made at the end, as a restored backup does: entry by entry it takes ten times as long.
-        by_name = cursor.execute("SELECT pg_get_indexdef(to_regclass('subjects_by_name'))").fetchone()
-        cursor.execute("DROP INDEX subjects_by_name")
-        for table, rows in tables.items():
-            with cursor.copy(f"COPY {table} ({', '.join(_COLUMNS[table])}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-        if by_name is not None:
-            cursor.execute(by_name[0])
-        connection.commit()
+    copy_rows(url, tables)
     for start in range(0, people, _PLACED):
         with database.begin() as connected:
             place_people(connected, ids[start : start + _PLACED])
@@ -299,13 +243,13 @@ def _subjects(ids: Sequence[str], cipher: FieldCipher) -> Iterator[Sequence[Any]
         number = f"999999{born:%Y%m%d}{place % 1000:03d}"
         document = cipher.encrypt(number + check_digit(number), subject_id=subject_id, field_name="document")
         tokens = tokens_of(cipher, name)
-        yield subject_id, token_of(subject_id), village_of(place), sealed, document, made, born, sex, tokens
+        yield subject_id, token_of(subject_id), village_of(place), sealed, document, made, born, sex, None, tokens
 
 
 def _benefits(ids: Sequence[str]) -> Iterator[Sequence[Any]]:
     for place, subject_id in enumerate(ids):
         for scheme in _schemes(place):
-            yield subject_id, scheme, village_of(place), "retired", date(2015, 7, 1)
+            yield subject_id, scheme, village_of(place), "retired", date(2015, 7, 1), None, None
 
 
 def _schemes(place: int) -> tuple[str, ...]:

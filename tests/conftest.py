@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import re
 import shutil
 import socket
@@ -13,7 +14,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,9 +27,16 @@ import psycopg
 import pytest
 from joserfc.jwk import ECKey
 from playwright.sync_api import Browser, sync_playwright
+from pydantic import SecretStr
+from sqlalchemy import text
 
+from demo.agency.build import Built, build, settings_for
+from demo.agency.index import Index
 from device.vision.frame import Frame
+from fleet.app import Fleet
 from fleet.broker import EmbeddedBroker
+from fleet.keys import FleetKeys, load_keys, make_keys
+from fleet.settings import Settings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
@@ -448,15 +458,28 @@ def _postgres(make_data_dir: Callable[[], Path]) -> Iterator[str]:
     server.stop()
 
 
+@contextmanager
+def _fresh(postgres: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    server = postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE blank')
+        yield postgres.replace("/blank?", f"/{name}?")
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def database_url(_postgres: str) -> Iterator[str]:
     """The URL of a fresh database with the newest schema."""
-    name = f"test_{uuid4().hex}"
-    server = _postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE blank')
-        yield _postgres.replace("/blank?", f"/{name}?")
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with _fresh(_postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def other_database_url(_postgres: str) -> Iterator[str]:
+    """The URL of a second one."""
+    with _fresh(_postgres) as url:
+        yield url
 
 
 @pytest.fixture
@@ -465,6 +488,81 @@ def database(database_url: str) -> Iterator[Database]:
     found = Database(database_url)
     yield found
     found.close()
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAgency:
+    """The made-up agency of `demo.agency` in a database of its own, to be looked at and changed."""
+
+    url: str
+    keys: FleetKeys
+    settings: Settings
+    """With `database` set to the URL and `data_dir` to a folder with the keys: `open_fleet(agency.settings)` works."""
+    now: datetime
+    """The moment at which it is looked at, 2026-11-20 17:00 of the agency."""
+    index: Index
+    """One id for everything that a page can show."""
+    database: Database
+
+    def clock(self) -> datetime:
+        """The agency's time, which stands still."""
+        return self.now
+
+    @property
+    def fleet(self) -> Fleet:
+        """What commands and pages work with."""
+        return Fleet(self.settings, self.keys, self.database, self.clock)
+
+    def rows(self, statement: str, **values: object) -> list[Any]:
+        """The rows of a statement."""
+        with self.database.begin() as connection:
+            return list(connection.execute(text(statement), values).all())
+
+
+AGENCY_DAY = date(2026, 11, 20)
+AGENCY_PEOPLE = int(os.environ.get("LIFECERT_AGENCY_PEOPLE", "20000"))
+"""Fewer while one page is worked on: 2,000 are made in a few seconds, and somebody of every kind is still there."""
+
+
+@pytest.fixture(scope="session")
+def agency_template(_postgres: str, make_data_dir: Callable[[], Path]) -> Built:
+    """The made-up agency, built once for the whole run in a database that only `agency` and `module_agency` copy. Never connect to it."""
+    url = _postgres.replace("/blank?", "/agency?")
+    server = _postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE agency TEMPLATE blank")
+    folder = make_data_dir()
+    make_keys(folder / "keys", key_domain="d1")
+    settings = settings_for(data_dir=folder)
+    return build(url, load_keys(folder / "keys"), settings, today=AGENCY_DAY, people=AGENCY_PEOPLE)
+
+
+@contextmanager
+def _copied(template: Built) -> Iterator[MadeAgency]:
+    name = f"agency_{uuid4().hex}"
+    url = template.url.replace("/agency?", f"/{name}?")
+    server = template.url.replace("+psycopg", "").replace("/agency?", "/postgres?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE agency STRATEGY file_copy')
+        settings = template.settings.model_copy(update={"database": SecretStr(url)})
+        database = Database(url)
+        yield MadeAgency(url, template.keys, settings, template.now, template.index, database)
+        database.close()
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def agency(agency_template: Built) -> Iterator[MadeAgency]:
+    """A fresh copy of the made-up agency, for a test that changes something."""
+    with _copied(agency_template) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def module_agency(agency_template: Built) -> Iterator[MadeAgency]:
+    """A copy of the made-up agency for all tests of a module, which only look at it."""
+    with _copied(agency_template) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

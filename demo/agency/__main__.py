@@ -1,0 +1,63 @@
+"""`python -m demo.agency --people 20000 --port 8080`: the console on a made-up agency, until Ctrl-C; nothing of it stays."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from datetime import date
+from pathlib import Path
+
+from demo.agency.show import fresh_agency, shown
+from demo.agency.world import ZONE
+from demo.processes import is_free
+from fleet.clock import day_of, system_clock
+
+_FEWEST_PEOPLE, _FEWEST_TERMINALS = 2_000, 20
+
+
+def main() -> int:
+    """Build, show, wait; 0 after Ctrl-C, 1 if it does not start, 2 for arguments that cannot be."""
+    parser = argparse.ArgumentParser(prog="python -m demo.agency", description=__doc__)
+    parser.add_argument("--people", type=int, default=20_000, help=f"at least {_FEWEST_PEOPLE}")
+    parser.add_argument("--terminals", type=int, default=200, help=f"at least {_FEWEST_TERMINALS}")
+    parser.add_argument("--port", type=int, default=8080, help="of the console")
+    parser.add_argument("--seed", type=int, default=1, help="another one makes other people")
+    parser.add_argument("--today", type=date.fromisoformat, default=None, help="the agency's day; this one without it")
+    asked = parser.parse_args()
+    if asked.people < _FEWEST_PEOPLE or asked.terminals < _FEWEST_TERMINALS:
+        parser.error(f"--people: at least {_FEWEST_PEOPLE}, --terminals: at least {_FEWEST_TERMINALS}")
+    if not is_free(asked.port):
+        _say(f"port {asked.port} is taken: end the program that uses it, or give another --port")
+        return 1
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    today = asked.today or day_of(system_clock(), ZONE)
+    folder = Path(tempfile.mkdtemp(prefix="lifecert-agency-"))
+    try:
+        begun = time.monotonic()
+        _say(f"making {asked.people} people and {asked.terminals} terminals ...")
+        with fresh_agency(
+            folder, today=today, people=asked.people, terminals=asked.terminals, seed=asked.seed, say=_say
+        ) as built:
+            _say(f"made in {time.monotonic() - begun:.0f} s")
+            with shown(built, port=asked.port) as address:
+                _say(f"console on {address}; Ctrl-C ends it, and nothing of it stays")
+                ended.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

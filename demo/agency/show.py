@@ -1,0 +1,89 @@
+"""Shows the made-up agency: a fresh one in an embedded database, and its console in a browser. Nothing is sent anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from demo.agency.build import Built, build, settings_for
+from fleet.app import Fleet
+from fleet.clock import Clock, system_clock
+from fleet.keys import load_keys, make_keys
+from fleet.service import WebServer, make_web
+from fleet.store.database import Database
+from fleet.store.embedded import EmbeddedDatabase
+from fleet.store.migrate import migrate
+
+
+@contextmanager
+def fresh_agency(
+    folder: Path,
+    *,
+    today: date,
+    people: int = 20_000,
+    terminals: int = 200,
+    seed: int = 1,
+    say: Callable[[str], object] = lambda _: None,
+) -> Iterator[Built]:
+    """Give the made-up agency in an embedded database of a folder; the server ends with the block, the folder stays.
+
+    Raises:
+        DatabaseUnavailable: if the embedded server does not start.
+    """
+    make_keys(folder / "keys", key_domain="d1")
+    server = EmbeddedDatabase(folder)
+    url = server.start()
+    try:
+        database = Database(url)
+        migrate(database)
+        database.close()
+        settings = settings_for(data_dir=folder, database=SecretStr(url))
+        yield build(
+            url,
+            load_keys(folder / "keys"),
+            settings,
+            today=today,
+            people=people,
+            terminals=terminals,
+            seed=seed,
+            say=say,
+        )
+    finally:
+        server.stop()
+
+
+@contextmanager
+def shown(built: Built, *, port: int, host: str = "127.0.0.1", clock: Clock | None = None) -> Iterator[str]:
+    """Serve the console and the open interface of a made-up agency; give the address.
+
+    Args:
+        built: the agency.
+        port: where.
+        host: of which address.
+        clock: what time it is there; without it the agency's, going on from its moment.
+
+    Raises:
+        FleetError: if the address is taken.
+    """
+    database = Database(built.url)
+    try:
+        fleet = Fleet(built.settings, built.keys, database, clock or clock_from(built.now))
+        app = make_web(fleet, broker_state=lambda: "not run here", ingest_state=lambda: "not run here")
+        server = WebServer(app, host, port)
+        server.start()
+        try:
+            yield f"http://{host}:{port}/"
+        finally:
+            server.stop()
+    finally:
+        database.close()
+
+
+def clock_from(moment: datetime, *, clock: Clock = system_clock) -> Clock:
+    """Return a clock that shows a moment now and goes on from there."""
+    ahead = moment - clock()
+    return lambda: clock() + ahead
