@@ -1,6 +1,7 @@
 # Lifecert
 #
 #   make demo    the whole system on this computer; console on http://127.0.0.1:8080 (PORT=...); ONCE=1 plays the story and exits
+#   make console the console on a made-up agency of 20,000 people, until Ctrl-C (PEOPLE=... PORT=... SEED=...)
 #   make field   ten simulated days without a network: power cuts, a lost clock, a stick (SEED=...); prints one JSON object
 #   make test    the whole test suite
 #   make check   format, lint, types, import contracts
@@ -17,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup system-packages demo field test check docs scenes voices lock test-trixie test-picamera2 test-vm clean
+.PHONY: setup system-packages demo console field test check docs scenes voices lock test-trixie test-picamera2 test-vm clean
 
 setup: $(STAMP)
 
@@ -37,6 +38,9 @@ system-packages:
 
 demo: setup
 	$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+console: setup
+	$(BIN)/python -m demo.agency --people $(or $(PEOPLE),20000) --port $(or $(PORT),8080) --seed $(or $(SEED),1)
 
 field: setup
 	@$(BIN)/python -m demo.field --seed $(or $(SEED),1)

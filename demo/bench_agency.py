@@ -278,7 +278,7 @@ def _links(ids: Sequence[str]) -> Iterator[Sequence[Any]]:
         if found is not None:
             record, terminal, counter, moment, _ = found
             # About as long as an envelope is; what is in it is never read here.
-            yield record, f"{place:064x}", terminal, counter, "linked", "record", b"e" * 200, moment
+            yield record, f"{place:064x}", terminal, counter, None, "linked", "record", b"e" * 200, moment
 
 
 def _records(ids: Sequence[str]) -> Iterator[Sequence[Any]]:
@@ -290,7 +290,7 @@ def _records(ids: Sequence[str]) -> Iterator[Sequence[Any]]:
             passed = moment if outcome == "certified" else None
             token = token_of(subject_id)
             yield (
-                record, terminal, counter, record, subject_id, token, outcome, json.dumps(payload), moment, moment,
+                record, terminal, counter, record, subject_id, token, outcome, json.dumps(payload), moment, None, moment,
                 moment, passed, "[]",
             )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import signal
 import sys
@@ -37,6 +38,8 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    # That the fleet refuses messages is part of the picture.
+    logging.basicConfig(level=logging.ERROR)
     today = asked.today or day_of(system_clock(), ZONE)
     folder = Path(tempfile.mkdtemp(prefix="lifecert-agency-"))
     try:

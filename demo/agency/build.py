@@ -70,8 +70,8 @@ def build(
         raise ValueError(f"fleet_id: {FLEET_ID!r} expected")
     database = Database(url)
     try:
-        world = World(database, keys, settings, today, seed, people, terminals)
-        made, everybody = _fill(world, url, say)
+        world = World(url, database, keys, settings, today, seed, people, terminals)
+        made, everybody = _fill(world, say)
         return Built(url, keys, settings, world.now, index_of(database, today, made, everybody))
     finally:
         database.close()
@@ -82,13 +82,13 @@ def settings_for(**more: Any) -> Settings:
     return Settings.model_validate({"fleet_id": FLEET_ID, **more})
 
 
-def _fill(world: World, url: str, say: Callable[[str], object]) -> tuple[list[Terminal], list[Person]]:
+def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], list[Person]]:
     say("rules")
     rules.publish(world)
     say("people")
     where = communities(world.people)
     everybody = list(people_of(world, where))
-    copy_rows(url, {"areas": area_rows(where), **rows_of(world, everybody)})
+    copy_rows(world.url, {"areas": area_rows(where), **rows_of(world, everybody)})
     say("terminals and their sessions")
     made = make_terminals(world, where)
     register(world, made)
@@ -106,7 +106,7 @@ def _fill(world: World, url: str, say: Callable[[str], object]) -> tuple[list[Te
     _refuse_some(world, made)
     tell_presence(world, made)
     say("counting")
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(world.url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("ANALYZE")
     return made, everybody
 

@@ -21,10 +21,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "acts": ("act_id", "subject_id", "kind", "channel", "acted_at", "source", "source_id", "recorded_at"),
     "terminals": ("terminal_id", "area", "signing_key", "sealing_key", "registered_at"),
-    "links": ("record_id", "sha256", "terminal_id", "counter", "chain", "kind", "envelope", "received_at"),
+    "links": (
+        *("record_id", "sha256", "terminal_id", "counter", "previous", "chain", "kind"),
+        *("envelope", "received_at"),
+    ),
     "records": (
         *("record_id", "terminal_id", "counter", "session_id", "subject_id", "claim_token", "outcome", "payload"),
-        *("received_at", "latest", "event_at", "pass_at", "flags"),
+        *("received_at", "earliest", "latest", "event_at", "pass_at", "flags"),
     ),
     "obligations": (
         *("subject_id", "scheme", "pack_id", "pack_version", "last_day", "last_act"),

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
+from typing import Any
 
+from demo.agency.copying import copy_rows
 from demo.agency.evidence import findings, reasons
 from demo.agency.people import RECENT_DAYS, Person, made_id
 from demo.agency.terminals import SOFTWARE, Condition, Terminal
 from demo.agency.world import POLICY, ZONE, World
 from fleet.admission import Position, admit, judge
 from fleet.status.background import background_of
-from fleet.store.links import AdmittedLink, insert_links
+from fleet.store.links import LinkKind, flags_text
 from protocol.documents import DocumentKind
 from protocol.outcomes import Outcome
 from protocol.policy import PathName
@@ -22,7 +24,7 @@ from protocol.records import RECORD_TYP, CertificationRecord, Claim, Decision
 from protocol.times import ClockSource, DeviceTime
 
 _CHUNK = 500
-"""Records in one transaction."""
+"""Records that are judged at once."""
 _FAILED_SHARE = 0.07
 """Sessions that do not end as certified, of all people."""
 _ENDS: tuple[tuple[Outcome, int], ...] = (
@@ -49,16 +51,11 @@ class Session:
     outcome: Outcome
 
 
-def store_sessions(world: World, people: Sequence[Person], made: Sequence[Terminal]) -> int:
-    """Draw, sign, judge and store all sessions; return how many there are."""
-    total = 0
-    chunk: list[tuple[CertificationRecord, bytes, str, str | None]] = []
-    for item in _signed(world, people, made):
-        chunk.append(item)
-        if len(chunk) == _CHUNK:
-            total += _store(world, chunk)
-            chunk = []
-    return total + (_store(world, chunk) if chunk else 0)
+def store_sessions(world: World, people: Sequence[Person], made: Sequence[Terminal]) -> None:
+    """Draw, sign, judge and store all sessions."""
+    signed = list(_signed(world, people, made))
+    rows = [row for start in range(0, len(signed), _CHUNK) for row in _judged(world, signed[start : start + _CHUNK])]
+    copy_rows(world.url, {"links": [link for link, _ in rows], "records": [record for _, record in rows]})
 
 
 def _signed(
@@ -176,23 +173,33 @@ def _moment(terminal: Terminal, at: datetime, *, has_time: bool = True) -> Devic
     )
 
 
-def _store(world: World, chunk: Sequence[tuple[CertificationRecord, bytes, str, str | None]]) -> int:
-    fleet_id = world.settings.fleet_id
+def _judged(
+    world: World, chunk: Sequence[tuple[CertificationRecord, bytes, str, str | None]]
+) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
+    """Give for each record its rows of `links` and of `records`."""
     with world.database.begin() as connection:
         background = background_of(connection, [record for record, *_ in chunk], zone=ZONE)
-        items = []
-        for record, envelope, digest, before in chunk:
-            arrived = record.decided.wall_clock + timedelta(seconds=3)
-            admission = admit(
-                record,
-                sha256=digest,
-                fleet_id=fleet_id,
-                terminal_id=record.terminal_id,
-                retired_at=None,
-                position=Position(None, before, None),
-                received_at=arrived,
-            )
-            known = background.known(record, arrived)
-            judgement = judge(record, known, accept_simulated=False, received_at=arrived)
-            items.append(AdmittedLink(record, admission, judgement, digest, envelope, arrived))
-        return insert_links(connection, items)
+    for record, envelope, digest, before in chunk:
+        arrived = record.decided.wall_clock + timedelta(seconds=3)
+        admission = admit(
+            record,
+            sha256=digest,
+            fleet_id=world.settings.fleet_id,
+            terminal_id=record.terminal_id,
+            retired_at=None,
+            position=Position(None, before, None),
+            received_at=arrived,
+        )
+        known = background.known(record, arrived)
+        judgement = judge(record, known, accept_simulated=False, received_at=arrived)
+        link = (
+            *(record.record_id, digest, record.terminal_id, record.counter, record.previous),
+            *(admission.chain.value, LinkKind.RECORD.value, envelope, arrived),
+        )
+        found, claim = judgement.bracket, record.claim
+        row = (
+            *(record.record_id, record.terminal_id, record.counter, record.session_id, claim.subject_id, claim.token),
+            *(record.decision.outcome.value, record.to_bytes().decode(), arrived, found.earliest, found.latest),
+            *(judgement.event_at, judgement.pass_at, flags_text(judgement)),
+        )
+        yield link, row

@@ -27,6 +27,8 @@ _HOUR = 17
 class World:
     """One agency that is being made."""
 
+    url: str
+    """Of the database."""
     database: Database
     keys: FleetKeys
     settings: Settings
