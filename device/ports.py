@@ -15,6 +15,7 @@ from device.session.commands import Dated, Lamp
 from device.vision.frame import Frame
 from protocol.attestation import SignedStatement
 from protocol.documents import DocumentKind
+from protocol.health import BoardVitals, Running
 from protocol.policy import PathName, Policy
 from protocol.presence import OutboxCounts, PictureCounts
 from protocol.receipts import ReceiptItem
@@ -554,6 +555,9 @@ class RulePackStore(Protocol):
     def shelf(self) -> Shelf:
         """Return them; the default pack alone when the fleet has not sent any, or they are damaged."""
 
+    def issued_at(self) -> datetime | None:
+        """Return when the newest of the packs came into force; None when the fleet has not sent any, or they are damaged."""
+
     def apply(self, token: bytes) -> Shelf:
         """Verify signed packs and keep them if they are newer. Raises `ProtocolError`."""
 
@@ -594,6 +598,23 @@ class Clock(Protocol):
         `after_ns` is a monotonic time of this boot that the moment is known to follow (the fleet signed it in answer to something
         sent then); without it the moment is a lower bound of the true time and nothing more.
         """
+
+
+class Vitals(Protocol):
+    """The condition of the board."""
+
+    def read(self) -> BoardVitals:
+        """Return what can be read now; what the board has not, or does not tell, is None. Never raises for it."""
+
+
+class RunningStore(Protocol):
+    """What the terminal's process says of itself, for the uplink process to pass on."""
+
+    def current(self) -> Running | None:
+        """Return what was said last; None when nothing was, or it cannot be read."""
+
+    def say(self, running: Running) -> None:
+        """Put this in the place of what was said before; it may be lost, and never raises for that."""
 
 
 class Entropy(Protocol):

@@ -388,6 +388,9 @@ class Uplink(Section):
     """How often presence is repeated; the console shows a terminal as late after several of these."""
     presence_change_s: float = Field(default=5, ge=0, le=3600)
     """Least time between two presence messages when what they say changes."""
+    health_s: float = Field(default=600, ge=1, le=86400)
+    """How often presence carries the terminal's condition, some 1.5 kB: 200 kB a day. A change of voltage, charging, clock or versions is
+    told after half a minute at most."""
     roster_retry_s: float = Field(default=30, ge=0.1, le=3600)
     """A question for roster changes that got no answer is asked again after this, and then ever more rarely."""
     roster_refresh_s: float = Field(default=3600, ge=1, le=86400)
@@ -473,6 +476,11 @@ class Settings(Section):
     def attestation_path(self) -> Path:
         """The fleet's signed statement about this terminal's key."""
         return self.terminal.data_dir / "attestation.jws"
+
+    @property
+    def running_path(self) -> Path:
+        """What the terminal's process says of itself."""
+        return self.terminal.data_dir / "running.json"
 
     @property
     def clock_path(self) -> Path:

@@ -22,6 +22,7 @@ from protocol.documents import DocumentKind
 from protocol.entitlements import CountedAct, Entitlement
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
+from protocol.health import BoardVitals, ClockState, Health, Held, LinkTimes, Running, VoiceUse
 from protocol.keys import PublicJwk
 from protocol.outcomes import Outcome
 from protocol.photo_files import PhotoFileCheck, PhotoReport
@@ -188,6 +189,31 @@ def examples() -> Mapping[str, WireMessage]:
             roster_version=31,
             outbox=OutboxCounts(pending=0, published=2, acknowledged=46, refused=0),
             pictures=PictureCounts(waiting=3, refused=0),
+            health=Health(
+                board=BoardVitals(
+                    temperature_c=51.6,
+                    battery_percent=87,
+                    is_charging=True,
+                    throttled=0x50000,
+                    disk_free_bytes=11_274_289_152,
+                    memory_total_bytes=1_017_118_720,
+                    memory_available_bytes=512_401_408,
+                ),
+                uptime_s=93_600,
+                clock=ClockState(source=ClockSource.NETWORK, uncertainty_s=0.04),
+                link=LinkTimes(presence_s=60, keep_alive_s=30),
+                oldest_unconfirmed_s=12,
+                held=Held(rule_packs=_NOON, staff=_NOON, card_keys=_NOON, roster_ends=_NOON + timedelta(days=14)),
+                running=Running(
+                    software="0.1.0",
+                    networks=(
+                        NetworkUse(name="features_mobilefacenet", sha256=_DIGEST, runtime="ai-edge-litert 2.3.0"),
+                    ),
+                    voices=(VoiceUse(name="zh", sha256=_DIGEST),),
+                    camera_rate_hz=14.8,
+                    camera_rate_at=_NOON,
+                ),
+            ),
         ),
         ROSTER_REQUEST_TYP: RosterRequest(fleet_id="demo", terminal_id="hall-1", have=31, asked_at=_NOON),
         RECEIPT_TYP: Receipt(

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from protocol.health import Health
 from protocol.ids import BootId, FleetId, TerminalId
 from protocol.wire import UtcTime, WireMessage, WirePart
 
@@ -74,3 +75,6 @@ class Presence(WireMessage):
     outbox: OutboxCounts
     pictures: PictureCounts | None = None
     """None from a terminal that does not say, or cannot read them now."""
+    health: Health | None = None
+    """Not in every message: after every connection, every few minutes, and when something of it changes. None from a terminal that
+    does not say."""

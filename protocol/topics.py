@@ -57,7 +57,7 @@ TABLE: dict[Kind, TopicRule] = {
         "one link of the terminal's chain",
     ),
     Kind.PRESENCE: TopicRule(
-        "up", 1, True, "JWS of presence", 8 * 1024, "online or offline (will), counters, versions"
+        "up", 1, True, "JWS of presence", 8 * 1024, "online or offline (will), counters, versions, health"
     ),
     Kind.ROSTER_REQUEST: TopicRule(
         "up", 1, False, "JWS of roster-request", 4 * 1024, "asks for roster changes since a version"

@@ -22,6 +22,7 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.rule_packs_file import FileRulePackStore
+from device.adapters.running_file import FileRunning
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.app.front import make_front
 from device.courier import courier
@@ -35,6 +36,7 @@ from device.settings import Settings, load_settings
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
 from device.simulated.screen import SimulatedScreen
+from device.simulated.vitals import SimulatedVitals
 from device.uplink import loop as uplink
 from device.uplink.inbox import Inbox
 from device.uplink.mqtt import MqttLink
@@ -277,6 +279,8 @@ class FieldTerminal:
             clock=clock,
             entropy=SystemEntropy(),
             inbox=inbox,
+            vitals=SimulatedVitals(),
+            running=FileRunning(self._settings.running_path),
         )
         stop = threading.Event()
         link = uplink.Uplink(
@@ -284,6 +288,7 @@ class FieldTerminal:
             parts,
             self._settings.uplink,
             keep=self._settings.outbox.keep,
+            keep_alive_s=broker.keep_alive_s,
             make_link=lambda on_arrived, on_taken: MqttLink(
                 who.terminal_id,
                 broker,

@@ -43,6 +43,11 @@ class FileRulePackStore:
         kept = self._file.current()
         return Shelf((), default_pack()) if kept is None else kept.shelf
 
+    def issued_at(self) -> datetime | None:
+        """Return when the newest of the packs came into force; None when there are none that hold."""
+        kept = self._file.current()
+        return None if kept is None else kept.issued_at
+
     def apply(self, token: bytes) -> Shelf:
         """Verify signed packs, keep them if they came into force after those here, and return what then holds.
 

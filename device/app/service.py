@@ -22,11 +22,13 @@ from device.adapters.reader_evdev import EvdevReader
 from device.adapters.reader_lines import LineReader
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.rule_packs_file import FileRulePackStore
+from device.adapters.running_file import FileRunning
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.sockets_systemd import inherited_socket
 from device.app.board import make_board
 from device.app.front import make_front
 from device.app.identity import identity_of
+from device.app.running import RunningTeller, running_of
 from device.app.stick import ThreadedStick
 from device.desk.state import view_of
 from device.desk.view import Language
@@ -178,6 +180,9 @@ class Terminal:
             viewfinder=self._screen.viewfinder if self._screen is not None else None,
         )
         self._runner.attach(self._worker)
+        self._teller = RunningTeller(
+            FileRunning(settings.running_path), running_of(settings, identity), self._board.clock
+        )
         self._control = self._make_control()
         self._readers: list[ClaimSource] = [LineReader(reader)]
         if settings.readers.devices:
@@ -289,6 +294,7 @@ class Terminal:
         while not self._missing.empty():
             self._front.desk.note_missing_line(*self._missing.get())
         self._front.desk.mind()
+        self._teller.look(self._worker.looked_at, is_mains_lost=self._runner.is_power_failing)
         if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
             self._expired_ns = now
             try:

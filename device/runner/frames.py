@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from device.errors import CameraUnavailable
 from device.ports import Camera
@@ -20,6 +21,49 @@ REOPEN_S = 2.0
 """A camera is opened again at most this often: opening and the first frame take up to so long."""
 SILENCE_S = 5.0
 """A camera that gives no frame for so long is broken."""
+
+
+_LEAST_SPAN_NS = 2_000_000_000
+"""A rate over less says little: exposure settles at the beginning of a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """The pictures of one acquisition that were looked at."""
+
+    pictures: int
+    span_ns: int
+    """From the first to the last, by the camera's own times."""
+
+    @property
+    def rate_hz(self) -> float:
+        """Pictures a second."""
+        return (self.pictures - 1) * 1e9 / self.span_ns
+
+
+class FrameCount:
+    """Counts the pictures that are looked at in an acquisition."""
+
+    def __init__(self) -> None:
+        self._pictures = 0
+        self._first_ns = 0
+        self._last_ns = 0
+        self.newest: LookedAt | None = None
+        """Of the newest acquisition that was long enough to tell a rate. May be read from any thread."""
+
+    def note(self, monotonic_ns: int) -> None:
+        """Count a picture."""
+        if not self._pictures:
+            self._first_ns = monotonic_ns
+        self._last_ns = monotonic_ns
+        self._pictures += 1
+
+    def end(self) -> None:
+        """End an acquisition; without a picture since the last end nothing happens."""
+        span_ns = self._last_ns - self._first_ns
+        if self._pictures > 1 and span_ns >= _LEAST_SPAN_NS:
+            self.newest = LookedAt(self._pictures, span_ns)
+        self._pictures = 0
 
 
 class FrameSource:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from device.errors import CameraUnavailable, PictureTooLarge, RingLightUnavailable
 from device.ports import Camera, RingLight, Viewfinder
 from device.runner.evidence import EvidenceCollector
-from device.runner.frames import CAPTURE_TIMEOUT_S, FrameSource
+from device.runner.frames import CAPTURE_TIMEOUT_S, FrameCount, FrameSource, LookedAt
 from device.runner.light import LightPlayer
 from device.runner.orders import (
     Aim,
@@ -106,6 +106,7 @@ class VisionWorker:
             viewfinder: shows the person what the camera sees; None where nothing does.
         """
         self._frames = FrameSource(camera, now_ns=now_ns, on_stall=self._stall, is_paced=is_paced)
+        self._count = FrameCount()
         self._pipeline = pipeline
         self._now_ns = now_ns
         self._post = post
@@ -160,6 +161,11 @@ class VisionWorker:
             self._fail(Fault.LIGHT, str(error))
         self.beat_ns = self._now_ns()
 
+    @property
+    def looked_at(self) -> LookedAt | None:
+        """The pictures of the newest session that was long enough to tell their rate; may be read from any thread."""
+        return self._count.newest
+
     def close(self) -> None:
         """Leave nothing alight and nothing remembered: for the end of the worker, however it comes; may be called twice."""
         self._forget()
@@ -184,6 +190,7 @@ class VisionWorker:
         )
         if observation.is_late:
             return
+        self._count.note(observation.monotonic_ns)
         report = self._actions.observe(motion_of(observation), monotonic_ns=observation.monotonic_ns)
         self._collect(frame, observation, report)
         self._tell_sample(frame, observation, report)
@@ -447,6 +454,7 @@ class VisionWorker:
         self._post(self._generation, FaultRaised(self._now_ns(), fault))
 
     def _forget(self) -> None:
+        self._count.end()
         self._stop_play()
         self._samples.forget()
         self._evidence.forget()

@@ -11,6 +11,7 @@ from device.ports import Attachment, Attempts, Labelled, OutboxRow, RefusedAttac
 from protocol.attestation import SignedStatement
 from protocol.envelope import sha256_of, sign
 from protocol.errors import NotForUs
+from protocol.health import Running
 from protocol.keys import PrivateKey
 from protocol.policy import Policy
 from protocol.presence import OutboxCounts, PictureCounts
@@ -268,6 +269,10 @@ class FixedRulePacks:
         """Return them."""
         return self._shelf
 
+    def issued_at(self) -> datetime | None:
+        """Say that no fleet sent them."""
+        return None
+
     def apply(self, token: bytes) -> Shelf:
         """Refuse any other.
 
@@ -275,6 +280,21 @@ class FixedRulePacks:
             NotForUs: always.
         """
         raise NotForUs(f"rule packs of {len(token)} bytes: this terminal keeps those it was started with")
+
+
+class MemoryRunning:
+    """What was said of the terminal's process, as long as the program runs."""
+
+    def __init__(self) -> None:
+        self._running: Running | None = None
+
+    def current(self) -> Running | None:
+        """Return what was said last."""
+        return self._running
+
+    def say(self, running: Running) -> None:
+        """Put this in the place of what was said before."""
+        self._running = running
 
 
 class FixedAttestation:

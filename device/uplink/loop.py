@@ -34,15 +34,19 @@ from device.ports import (
     PolicyStore,
     ReferenceStore,
     RulePackStore,
+    RunningStore,
     Signer,
     StaffStore,
+    Vitals,
 )
 from device.settings import Uplink as UplinkSettings
 from device.uplink.attachments import AttachmentSender
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
+from device.uplink.health import HealthReport, what_changes
 from device.uplink.inbox import AttestationToken, Inbound, Inbox, RulePacksToken, why_refused
 from protocol.envelope import sha256_of
 from protocol.errors import Expired, ProtocolError
+from protocol.health import Health, LinkTimes
 from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
 from protocol.receipts import Receipt, Verdict
 from protocol.reference_card import CardKeys
@@ -59,6 +63,8 @@ _LAST_WORD_S = 3.0
 _SLICE_S = 2.0
 """Longest sleep between two signs of life to the watchdog."""
 _HOUSEKEEPING_S = 60.0
+_HEALTH_CHANGE_S = 30.0
+"""So often the condition is looked at, and told when it has changed."""
 _MOST_TURNS = 100
 """However much arrives, records are sent and the watchdog is fed in between."""
 _QUESTIONS_REMEMBERED = 16
@@ -116,6 +122,8 @@ class Parts:
     clock: Clock
     entropy: Entropy
     inbox: Inbox
+    vitals: Vitals
+    running: RunningStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,7 @@ class Uplink:
         parts: stores, keys, clock.
         settings: windows and waits.
         keep: how many acknowledged records stay in the outbox.
+        keep_alive_s: of the link.
         make_link: makes the link from the two callbacks, `on_arrived` and `on_taken`.
         alive: called at least every few seconds while everything is in order.
         on_refused: called with topic kind and reason (`device.uplink.inbox.why_refused`) when something that came down is refused; once
@@ -148,6 +157,7 @@ class Uplink:
         settings: UplinkSettings,
         *,
         keep: int,
+        keep_alive_s: int,
         make_link: Callable[[Callable[[str, bytes], None], Callable[[int], None]], Link],
         alive: Callable[[], None],
         on_refused: Callable[[Kind, str], None] = lambda _kind, _why: None,
@@ -166,6 +176,17 @@ class Uplink:
         )
         self._questions = RosterQuestions(retry_s=settings.roster_retry_s, refresh_s=settings.roster_refresh_s)
         self._presence = PresenceTimer(every_s=settings.presence_s, change_s=settings.presence_change_s)
+        self._health = PresenceTimer(every_s=settings.health_s, change_s=_HEALTH_CHANGE_S)
+        self._report = HealthReport(
+            vitals=parts.vitals,
+            running=parts.running,
+            outbox=parts.outbox,
+            references=parts.references,
+            packs=parts.packs,
+            staff=parts.staff,
+            clock=parts.clock,
+            link=LinkTimes(presence_s=settings.presence_s, keep_alive_s=keep_alive_s),
+        )
         self._newly_taken: list[str] = []
         self._receipts: list[Receipt] = []
         self._happened = 0
@@ -206,6 +227,7 @@ class Uplink:
         self._attachments.reconnected()
         self._questions.connected(now_ns)
         self._presence.connected()
+        self._health.connected()
         logger.info("broker connected connection=%d", self._connection)
         self._is_link_down = False
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
@@ -309,13 +331,24 @@ class Uplink:
             del self._asked[next(iter(self._asked))]
 
     def _send_presence(self, now_ns: int) -> None:
-        if not self._presence.may_be_due(now_ns):
+        health = self._health_due(now_ns)
+        if health is None and not self._presence.may_be_due(now_ns):
             return
         counts = self._counts()
         content = (*counts, self._policy_version(), self._parts.references.version())
-        if self._presence.is_due(content, now_ns):
-            self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("online", *counts))
+        if health is not None or self._presence.is_due(content, now_ns):
+            self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("online", *counts, health))
             self._presence.said(content, now_ns)
+
+    def _health_due(self, now_ns: int) -> Health | None:
+        """Return the terminal's condition when it is to be told."""
+        if not self._health.may_be_due(now_ns):
+            return None
+        health = self._report.now()
+        if not self._health.is_due(what_changes(health), now_ns):
+            return None
+        self._health.said(what_changes(health), now_ns)
+        return health
 
     def _say_goodbye(self) -> None:
         token = self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("offline", *self._counts()))
@@ -403,7 +436,9 @@ class Uplink:
         if sha256 is not None:
             self._newly_taken.append(sha256)
 
-    def _presence_message(self, state: str, records: OutboxCounts, pictures: PictureCounts | None) -> bytes:
+    def _presence_message(
+        self, state: str, records: OutboxCounts, pictures: PictureCounts | None, health: Health | None = None
+    ) -> bytes:
         moment = self._parts.clock.now()
         presence = Presence(
             fleet_id=self._identity.fleet_id,
@@ -417,6 +452,7 @@ class Uplink:
             roster_version=self._parts.references.version(),
             outbox=records,
             pictures=pictures,
+            health=health,
         )
         return self._parts.signer.sign(presence.to_bytes(), PRESENCE_TYP)
 

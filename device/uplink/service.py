@@ -18,14 +18,17 @@ from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.rule_packs_file import FileRulePackStore
+from device.adapters.running_file import FileRunning
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
 from device.adapters.staff_file import FileStaffStore
+from device.adapters.vitals_sysfs import SysfsVitals
 from device.errors import DeviceError
-from device.ports import Clock, Outbox, ReferenceStore, Signer
+from device.ports import Clock, Outbox, ReferenceStore, Signer, Vitals
 from device.runner.chain import Chain
 from device.runner.events import EventLog
 from device.runner.records import Identity as RecordIdentity
 from device.settings import Settings
+from device.simulated.vitals import SimulatedVitals
 from device.uplink.inbox import Inbox
 from device.uplink.loop import Identity, Link, Parts, Uplink
 from device.uplink.mqtt import MqttLink
@@ -85,7 +88,19 @@ def run(settings: Settings) -> None:
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
     parts = Parts(
-        outbox, references, policies, packs, attestations, staff, attachments, signer, clock, SystemEntropy(), inbox
+        outbox=outbox,
+        references=references,
+        policies=policies,
+        packs=packs,
+        attestations=attestations,
+        staff=staff,
+        attachments=attachments,
+        signer=signer,
+        clock=clock,
+        entropy=SystemEntropy(),
+        inbox=inbox,
+        vitals=vitals_of(settings),
+        running=FileRunning(settings.running_path),
     )
     events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
     uplink = Uplink(
@@ -93,6 +108,7 @@ def run(settings: Settings) -> None:
         parts,
         settings.uplink,
         keep=settings.outbox.keep,
+        keep_alive_s=settings.broker.keep_alive_s,
         make_link=make_link,
         alive=notifier.alive,
         on_refused=refusal_log(events, references),
@@ -108,6 +124,11 @@ def run(settings: Settings) -> None:
         references.close()
         outbox.close()
     logger.info("uplink stopped")
+
+
+def vitals_of(settings: Settings) -> Vitals:
+    """Return what knows the condition of the board: of the simulated one where the terminal stands on it."""
+    return SimulatedVitals() if settings.camera.kind == "simulated" else SysfsVitals(settings.terminal.data_dir)
 
 
 def event_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Clock) -> EventLog:

@@ -13,9 +13,11 @@ from protocol.documents import DocumentKind, MaskedDocument
 from protocol.envelope import sign
 from protocol.examples import examples
 from protocol.keys import PrivateKey
+from protocol.presence import PRESENCE_TYP
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.registration import FleetIdentity
 from protocol.slip import make_slip
+from protocol.wire import WireMessage
 
 HERE = Path(__file__).parent
 
@@ -23,13 +25,20 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Sign every example that has no file yet, with a key that is thrown away; its public half is kept beside it."""
     for typ, message in examples().items():
-        path = HERE / f"v1-{message.TYPE}.jws"
-        if not typ.startswith("lifecert-") or path.exists():
-            continue
-        key = PrivateKey.generate()
-        path.write_bytes(sign(message.to_bytes(), key=key, typ=typ))
-        path.with_suffix(".key.json").write_text(key.public().model_dump_json() + "\n", encoding="utf-8")
+        if typ.startswith("lifecert-"):
+            _make(typ, message, f"v1-{message.TYPE}")
+    # What came later within the version has a file of its own beside the old one.
+    _make(PRESENCE_TYP, examples()[PRESENCE_TYP], "v1-presence-health")
     _make_slip()
+
+
+def _make(typ: str, message: WireMessage, name: str) -> None:
+    path = HERE / f"{name}.jws"
+    if path.exists():
+        return
+    key = PrivateKey.generate()
+    path.write_bytes(sign(message.to_bytes(), key=key, typ=typ))
+    path.with_suffix(".key.json").write_text(key.public().model_dump_json() + "\n", encoding="utf-8")
 
 
 def _make_slip() -> None:

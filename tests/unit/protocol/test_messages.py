@@ -15,7 +15,9 @@ from protocol.envelope import verify
 from protocol.errors import Malformed, ProtocolError, UnsupportedVersion
 from protocol.examples import examples
 from protocol.keys import PublicJwk
+from protocol.presence import PRESENCE_TYP, Presence
 from protocol.records import Link
+from protocol.topics import TABLE, Kind
 from protocol.wire import MAX_MESSAGE_BYTES, WireMessage
 
 MESSAGES = [pytest.param(message, id=message.TYPE) for message in examples().values()]
@@ -121,3 +123,15 @@ def test_signed_message_of_version_1_is_still_read(typ: str) -> None:
     # Nothing is lost by reading: what version 1 said is what is understood. Fields it did not have get their defaults.
     read = type(expected).parse(verified.payload).model_dump_json(exclude_unset=True)
     assert json.loads(read) == json.loads(verified.payload)
+
+
+def test_presence_with_health_is_read_whole_and_presence_without_it_says_none() -> None:
+    whole, without = ((GOLDEN / f"v1-{name}.jws").read_bytes() for name in ("presence-health", "presence"))
+    key = PublicJwk.model_validate_json((GOLDEN / "v1-presence-health.key.json").read_bytes())
+    older = PublicJwk.model_validate_json((GOLDEN / "v1-key.json").read_bytes())
+    found = Presence.parse(verify(whole, key_of={key.key_id: key}.get, typ=PRESENCE_TYP).payload)
+    assert found == examples()[PRESENCE_TYP]
+    assert found.health is not None
+    assert (found.health.board.is_under_voltage, found.health.board.was_under_voltage) == (False, True)
+    assert len(whole) < TABLE[Kind.PRESENCE].max_bytes
+    assert Presence.parse(verify(without, key_of={older.key_id: older}.get, typ=PRESENCE_TYP).payload).health is None

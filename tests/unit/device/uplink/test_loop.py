@@ -19,7 +19,8 @@ from device.errors import AttachmentsUnavailable, LinkDown, OutboxUnavailable
 from device.ports import OutboxRow
 from device.settings import Uplink as UplinkSettings
 from device.simulated.clock import SteppedClock
-from device.simulated.stores import MemoryAttachments, MemoryOutbox, MemoryStaff
+from device.simulated.stores import MemoryAttachments, MemoryOutbox, MemoryRunning, MemoryStaff
+from device.simulated.vitals import SimulatedVitals
 from device.uplink.inbox import Inbox
 from device.uplink.loop import CURABLE, Identity, Parts, Uplink
 from fleet.admission import Refusal
@@ -28,7 +29,7 @@ from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP, PictureCounts, Presence
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
-from protocol.records import RECORD_TYP
+from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.reference_card import CARD_KEYS_TYP, CardKeys
 from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.rule_packs import RULE_PACKS_TYP, RulePackSet
@@ -109,6 +110,7 @@ class World:
         self.refused: list[tuple[Kind, str]] = []
         self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
         self.staff, self.attachments = MemoryStaff(), attachments or MemoryAttachments()
+        self.vitals, self.running = SimulatedVitals(), MemoryRunning()
         self.packs = FileRulePackStore(folder / "r.jws", FLEET_KEY.public())
         parts = Parts(
             outbox=self.outbox,
@@ -128,6 +130,8 @@ class World:
             clock=self.clock,
             entropy=SystemEntropy(),
             inbox=Inbox(fleet_id="north", terminal_id="t-1", fleet_key=FLEET_KEY.public(), sealing_key=sealing),
+            vitals=self.vitals,
+            running=self.running,
         )
         settings = UplinkSettings(
             poll_s=1,
@@ -142,6 +146,7 @@ class World:
             parts,
             settings,
             keep=0,
+            keep_alive_s=30,
             make_link=self._make_link,
             alive=self._note_alive,
             on_refused=lambda kind, why: self.refused.append((kind, why)),
@@ -500,3 +505,36 @@ def test_acknowledged_records_are_purged(world: World) -> None:
     sha256 = world.record()
     world.run(nothing, lambda: world.receive(Kind.RECEIPT, world.receipt(sha256)), *[nothing] * 65)
     assert world.outbox.counts().acknowledged == 0
+
+
+def test_the_condition_is_told_on_every_connection_then_rarely_and_at_once_when_it_matters(world: World) -> None:
+    def minute() -> None:
+        world.clock.advance(60 * S)
+
+    def sag() -> None:
+        minute()
+        world.vitals.sag()
+
+    world.run(*[minute] * 9, sag, minute)
+    wills = world.presences(world.link.wills)
+    assert all(will.health is None for will in wills)
+    said = [found.health for found in world.presences(world.link.sent(Kind.PRESENCE)) if found.state == "online"]
+    told = [health for health in said if health is not None]
+    assert len(said) >= 10
+    assert said[0] is not None
+    assert (said[0].link.presence_s, said[0].link.keep_alive_s) == (60, 30)
+    assert 2 <= len(told) <= 3, "once, when the voltage fell, and perhaps after ten minutes"
+    assert told[-1].board.is_under_voltage
+
+
+def test_the_condition_says_how_old_the_oldest_unconfirmed_record_is(world: World) -> None:
+    record = examples()[RECORD_TYP]
+    assert isinstance(record, CertificationRecord)
+    world.clock.advance(100 * S)
+    made = record.model_copy(update={"decided": world.clock.now()})
+    world.outbox.append(lambda _c, _: sign(made.to_bytes(), key=world.key, typ=RECORD_TYP))
+    world.clock.advance(40 * S)
+    world.run(nothing)
+    said = [found.health for found in world.presences(world.link.sent(Kind.PRESENCE)) if found.health is not None]
+    assert said[0].oldest_unconfirmed_s is not None
+    assert 40 <= said[0].oldest_unconfirmed_s <= 45
