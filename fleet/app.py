@@ -109,6 +109,7 @@ def retention_rules(settings: Settings) -> RetentionRules:
         reminders=timedelta(days=kept.reminder_days),
         photo_imports=timedelta(days=kept.photo_import_days),
         sessions=timedelta(days=settings.accounts.ended_days),
+        health=timedelta(days=settings.terminals.health_days),
     )
 
 

@@ -389,6 +389,29 @@ class StatisticsSettings(_Part):
     """So long nightly snapshots are kept: a year and a month, to compare a month with that of the year before."""
 
 
+class TerminalSettings(_Part):
+    """Terminals: from where on one is said to be silent, or in need of somebody."""
+
+    missed_presences: int = Field(default=3, ge=1, le=60)
+    """So many presences in a row must be missing, besides the time in which the broker would have given a will, before a terminal is
+    silent: two may be lost on a bad link. How often it speaks a terminal says itself."""
+    presence_s: float = Field(default=60, ge=1, le=3600)
+    """How often terminals speak that do not say it; their own default."""
+    keep_alive_s: int = Field(default=30, ge=5, le=600)
+    """The keep-alive of the same; their own default."""
+    warm_c: float = Field(default=75, ge=40, le=100)
+    """From so many degrees Celsius on a processor is warm: 5 below the 80 at which a Raspberry Pi is slowed down."""
+    low_battery_percent: int = Field(default=20, ge=0, le=100)
+    """A battery that is not charged and has no more than this is low."""
+    low_disk_mib: int = Field(default=256, ge=8, le=65536)
+    """Less room in MiB is too little; the terminal's own self test asks for as much."""
+    old_outbox_hours: int = Field(default=24, ge=1, le=2400)
+    """A record that has waited for longer wants a stick or a look at the network. Mobile units are away for weeks: set it as they are
+    used."""
+    health_days: int = Field(default=35, ge=1, le=730)
+    """So long the hourly conditions of terminals are kept: a month to look back, some 850 rows a terminal."""
+
+
 class Settings(_Part):
     """All of them."""
 
@@ -434,6 +457,8 @@ class Settings(_Part):
     """Server for electronic mail."""
     statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
     """Counts and figures of fairness."""
+    terminals: TerminalSettings = Field(default_factory=TerminalSettings)
+    """Terminals."""
 
     @field_validator("database")
     @classmethod

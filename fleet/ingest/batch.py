@@ -31,7 +31,7 @@ from fleet.ingest.settling import Settling
 from fleet.references.made import propose, reference_in, take
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cases, links, made, quarantine, terminals
+from fleet.store import cases, links, made, quarantine, terminal_health, terminals
 from fleet.store.cases import Arrived
 from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
@@ -106,6 +106,8 @@ class Batch:
         self._now = now
         self._may_touch = may_touch
         self._most_unclaimed = most_unclaimed
+        # A batch comes from the broker or from one stick.
+        self._by_stick = any(message.by_stick for message in messages)
         self._pictures: list[tuple[StoredTerminal, Inbound]] = []
         self._links: list[tuple[AnyLink, Inbound, str]] = []
         names = {topic.terminal_id for message in messages if (topic := message.parsed_topic()) is not None}
@@ -215,6 +217,8 @@ class Batch:
                 self._connection,
                 terminal_id,
                 counter=max(item.link.counter for item in own),
+                records=sum(isinstance(item.link, CertificationRecord) for item in own),
+                by_stick=self._by_stick,
                 now=max(item.received_at for item in own),
             )
         links.set_chain(self._connection, changed)
@@ -306,6 +310,7 @@ class Batch:
             return
         if supersedes(presence, self._presence[terminal.terminal_id]):
             terminals.save_presence(self._connection, presence, now=message.received_at)
+            terminal_health.save_health(self._connection, presence, now=message.received_at)
             self._presence[terminal.terminal_id] = KnownPresence(
                 presence.state, presence.connection, presence.boot_id, presence.said_at
             )

@@ -201,7 +201,12 @@ class FleetCourier:
     def _arrivals(self, chunk: CourierChunk) -> list[Inbound]:
         now = self._clock()
         return [
-            Inbound(str(Topic(chunk.fleet_id, chunk.terminal_id, message.kind)), message.envelope.encode(), now)
+            Inbound(
+                str(Topic(chunk.fleet_id, chunk.terminal_id, message.kind)),
+                message.envelope.encode(),
+                now,
+                by_stick=True,
+            )
             for message in chunk.messages
         ]
 

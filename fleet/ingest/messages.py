@@ -16,6 +16,8 @@ class Inbound:
     topic: str
     payload: bytes
     received_at: datetime
+    by_stick: bool = False
+    """Whether it was carried, and says nothing of the terminal's network."""
 
     def parsed_topic(self) -> Topic | None:
         """Return the topic, None where it is none of ours."""

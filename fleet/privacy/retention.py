@@ -20,6 +20,7 @@ from fleet.store import (
     rosters,
     sessions,
     subjects,
+    terminal_health,
     webhooks,
 )
 from fleet.store.database import Database
@@ -56,6 +57,8 @@ class RetentionRules:
     """Reports of imports of photographs."""
     sessions: timedelta
     """Sessions of the console after they ended."""
+    health: timedelta
+    """Hourly conditions of terminals."""
 
 
 def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datetime) -> dict[str, int]:
@@ -85,7 +88,7 @@ def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datet
 
 
 def _messages(database: Database, rules: RetentionRules, *, now: datetime) -> dict[str, int]:
-    """Delete what was heard of strangers, told other systems and people, and reported of imports; return rows by table."""
+    """Delete what was heard of strangers, told others, reported of imports, and measured on terminals; return rows by table."""
     with database.begin() as connection:
         return {
             "feed_rows": feeds.forget_unmet(connection, before=now - rules.strangers),
@@ -93,6 +96,7 @@ def _messages(database: Database, rules: RetentionRules, *, now: datetime) -> di
             "partner_requests": replays.forget_answers(connection, before=now - rules.replays),
             "reminders": erasure.delete_reminders(connection, before=now - rules.reminders),
             "photo_imports": photos.forget_imports(connection, before=now - rules.photo_imports),
+            "terminal_health": terminal_health.forget_hours(connection, before=now - rules.health),
         }
 
 

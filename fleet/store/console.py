@@ -163,8 +163,7 @@ def terminal_lines(connection: Connection, *, within: Sequence[str] | None = Non
             "SELECT t.terminal_id, t.area, t.registered_at, t.retired_at, t.presence_state, t.presence_received_at,"
             " t.software, t.policy_version, t.roster_version, t.roster_have, t.outbox_pending, t.outbox_published,"
             " t.outbox_acknowledged, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.last_record_at,"
-            " (SELECT count(*) FROM records r WHERE r.terminal_id = t.terminal_id) AS records,"
-            " (SELECT count(*) FROM quarantine q WHERE q.known AND q.terminal_id = t.terminal_id) AS quarantined"
+            " t.records, t.quarantined"
             " FROM terminals t WHERE CAST(:within AS text[]) IS NULL OR t.area = ANY(:within) ORDER BY t.terminal_id"
         ),
         {"within": _listed(within)},

@@ -148,7 +148,17 @@ def pseudonymise_records(connection: Connection, record_ids: Sequence[str], *, n
 
 def delete_quarantined(connection: Connection, *, last_before: datetime) -> int:
     """Delete refused messages that came last before a moment; return how many."""
-    return connection.execute(text("DELETE FROM quarantine WHERE last_at < :before"), {"before": last_before}).rowcount
+    return int(
+        connection.execute(
+            text(
+                "WITH gone AS (DELETE FROM quarantine WHERE last_at < :before RETURNING terminal_id, known), fewer AS ("
+                " UPDATE terminals t SET quarantined = t.quarantined - g.messages FROM (SELECT terminal_id, count(*) AS messages"
+                " FROM gone WHERE known GROUP BY terminal_id) g WHERE t.terminal_id = g.terminal_id)"
+                " SELECT count(*) FROM gone"
+            ),
+            {"before": last_before},
+        ).scalar_one()
+    )
 
 
 def delete_reminders(connection: Connection, *, before: datetime) -> int:

@@ -113,16 +113,18 @@ def set_chain(connection: Connection, verdicts: dict[tuple[str, int], str]) -> N
         )
 
 
-def gaps(connection: Connection) -> list[Gap]:
-    """Return all gaps of all chains, by terminal and counter."""
+def gaps(connection: Connection, terminal_id: str | None = None) -> list[Gap]:
+    """Return all gaps of all chains, or of one terminal's, by terminal and counter."""
     rows = connection.execute(
         text(
             "SELECT l.terminal_id, coalesce((SELECT max(b.counter) FROM links b WHERE b.terminal_id = l.terminal_id"
             " AND b.counter < l.counter), 0) + 1 AS first, l.counter - 1 AS last"
-            " FROM links l WHERE l.chain <> 'linked' AND NOT EXISTS (SELECT 1 FROM links b"
+            " FROM links l WHERE l.chain <> 'linked' AND (CAST(:id AS text) IS NULL OR l.terminal_id = :id)"
+            " AND NOT EXISTS (SELECT 1 FROM links b"
             " WHERE b.terminal_id = l.terminal_id AND b.counter = l.counter - 1) AND l.counter > 1"
             " ORDER BY l.terminal_id, l.counter"
-        )
+        ),
+        {"id": terminal_id},
     )
     return [Gap(*row) for row in rows]
 

@@ -47,14 +47,16 @@ class QuarantineCount:
     last_at: datetime
 
 
-def counts(connection: Connection) -> list[QuarantineCount]:
-    """Return what is kept, by sender, kind and reason."""
+def counts(connection: Connection, terminal_id: str | None = None) -> list[QuarantineCount]:
+    """Return what is kept, by sender, kind and reason; of all senders, or of one registered terminal."""
     rows = connection.execute(
         text(
             "SELECT terminal_id, known, kind, reason, count(*) AS messages, CAST(sum(times) AS bigint) AS times,"
             " min(first_at) AS first_at, max(last_at) AS last_at FROM quarantine"
+            " WHERE CAST(:id AS text) IS NULL OR known AND terminal_id = :id"
             " GROUP BY terminal_id, known, kind, reason ORDER BY known DESC, terminal_id, kind, reason"
-        )
+        ),
+        {"id": terminal_id},
     )
     return [QuarantineCount(*row) for row in rows]
 
@@ -94,4 +96,9 @@ def keep(connection: Connection, message: RefusedMessage) -> bool:
         ),
         places,
     ).scalar_one_or_none()
+    if stored is not None and message.known:
+        connection.execute(
+            text("UPDATE terminals SET quarantined = quarantined + 1 WHERE terminal_id = :id"),
+            {"id": message.terminal_id},
+        )
     return stored is not None

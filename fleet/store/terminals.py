@@ -107,23 +107,44 @@ def retire(connection: Connection, terminal_id: str, *, now: datetime) -> bool:
     )
 
 
-def note_links(connection: Connection, terminal_id: str, *, counter: int, now: datetime) -> None:
-    """Remember the highest counter and the newest arrival."""
+def note_links(
+    connection: Connection, terminal_id: str, *, counter: int, records: int, by_stick: bool, now: datetime
+) -> None:
+    """Remember the highest counter, how many records there are, and the newest arrival by the way it came.
+
+    Args:
+        connection: where to write.
+        terminal_id: whose links.
+        counter: the highest of those that arrived.
+        records: how many of them are certification records.
+        by_stick: whether they came by stick; else they are a word over the network.
+        now: when they arrived.
+    """
     connection.execute(
         text(
-            "UPDATE terminals SET last_counter = greatest(last_counter, :counter),"
-            " last_record_at = greatest(last_record_at, :now) WHERE terminal_id = :id"
+            "UPDATE terminals SET last_counter = greatest(last_counter, :counter), records = records + :records,"
+            " last_record_at = greatest(last_record_at, :now),"
+            " last_stick_at = CASE WHEN :stick THEN greatest(last_stick_at, :now) ELSE last_stick_at END,"
+            " last_word_at = CASE WHEN :stick THEN last_word_at ELSE greatest(last_word_at, :now) END WHERE terminal_id = :id"
         ),
-        {"id": terminal_id, "counter": counter, "now": now},
+        {"id": terminal_id, "counter": counter, "records": records, "stick": by_stick, "now": now},
     )
 
 
 def save_presence(connection: Connection, presence: Presence, *, now: datetime) -> None:
-    """Store what a terminal says about itself."""
+    """Store what a terminal says about itself.
+
+    The same message once more, as the broker gives what it keeps to a fleet that connects anew, is no new word.
+    """
     connection.execute(
         text(
-            "UPDATE terminals SET presence_state = :state, presence_connection = :connection, presence_boot_id = :boot_id,"
-            " presence_said_at = :said_at, presence_received_at = :now, software = :software,"
+            "UPDATE terminals SET presence_state = :state, presence_connection = :connection, presence_boot_id = :boot_id,"  # noqa: S608 - fixed
+            f" presence_received_at = CASE WHEN {_REPEATED} THEN presence_received_at ELSE :now END,"
+            f" last_word_at = CASE WHEN {_REPEATED} OR :state = 'offline' THEN last_word_at ELSE greatest(last_word_at, :now) END,"
+            " offline_at = CASE WHEN :state = 'online' THEN NULL WHEN presence_state = 'offline' THEN coalesce(offline_at, :now)"
+            " ELSE :now END,"
+            " oldest_unconfirmed_at = CASE WHEN :pending + :published = 0 THEN NULL ELSE oldest_unconfirmed_at END,"
+            " presence_said_at = :said_at, software = :software,"
             " policy_version = :policy_version, roster_have = :roster_have, outbox_pending = :pending,"
             " outbox_published = :published, outbox_acknowledged = :acknowledged, outbox_refused = :refused,"
             " pictures_waiting = :pictures_waiting, pictures_refused = :pictures_refused WHERE terminal_id = :id"
@@ -148,6 +169,10 @@ def save_presence(connection: Connection, presence: Presence, *, now: datetime) 
     )
 
 
+_REPEATED = (
+    "(presence_received_at IS NOT NULL AND presence_connection = :connection AND presence_said_at = :said_at"
+    " AND presence_state = :state)"
+)
 _COLUMNS = (
     "terminal_id, area, signing_key, sealing_key, retired_at, last_counter, roster_version, roster_pushed,"
     " presence_state, presence_connection, presence_boot_id, presence_said_at"

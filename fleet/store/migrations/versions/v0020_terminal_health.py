@@ -1,0 +1,89 @@
+"""The condition of terminals: the latest of each, and what became of it hour by hour; counters that lists read."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+_UP = """
+ALTER TABLE terminals
+    ADD COLUMN presence_s double precision,
+    ADD COLUMN keep_alive_s integer,
+    ADD COLUMN last_word_at timestamptz,
+    ADD COLUMN offline_at timestamptz,
+    ADD COLUMN last_stick_at timestamptz,
+    ADD COLUMN health jsonb,
+    ADD COLUMN health_at timestamptz,
+    ADD COLUMN temperature_c double precision,
+    ADD COLUMN throttled integer,
+    ADD COLUMN battery_percent integer,
+    ADD COLUMN is_charging boolean,
+    ADD COLUMN disk_free_bytes bigint,
+    ADD COLUMN clock_uncertainty_s double precision,
+    ADD COLUMN is_mains_lost boolean,
+    ADD COLUMN oldest_unconfirmed_at timestamptz,
+    ADD COLUMN records bigint NOT NULL DEFAULT 0,
+    ADD COLUMN quarantined bigint NOT NULL DEFAULT 0;
+
+UPDATE terminals t SET
+    last_word_at = greatest(presence_received_at, last_record_at),
+    offline_at = CASE WHEN presence_state = 'offline' THEN presence_received_at END,
+    records = (SELECT count(*) FROM records r WHERE r.terminal_id = t.terminal_id),
+    quarantined = (SELECT count(*) FROM quarantine q WHERE q.known AND q.terminal_id = t.terminal_id);
+
+-- The worst of each hour: what was too warm for some minutes is seen a month later, too.
+CREATE TABLE terminal_health (
+    terminal_id text NOT NULL REFERENCES terminals ON DELETE CASCADE,
+    hour timestamptz NOT NULL,
+    messages integer NOT NULL,
+    temperature_c double precision,
+    throttled integer,
+    battery_percent integer,
+    disk_free_bytes bigint,
+    memory_available_bytes bigint,
+    oldest_unconfirmed_s bigint,
+    waiting bigint NOT NULL,
+    clock_uncertainty_s double precision,
+    camera_rate_hz double precision,
+    PRIMARY KEY (terminal_id, hour)
+);
+CREATE INDEX terminal_health_by_hour ON terminal_health (hour);
+CREATE INDEX terminals_by_area ON terminals (area, terminal_id);
+"""
+
+_DOWN = """
+DROP INDEX terminals_by_area;
+DROP TABLE terminal_health;
+ALTER TABLE terminals
+    DROP COLUMN presence_s,
+    DROP COLUMN keep_alive_s,
+    DROP COLUMN last_word_at,
+    DROP COLUMN offline_at,
+    DROP COLUMN last_stick_at,
+    DROP COLUMN health,
+    DROP COLUMN health_at,
+    DROP COLUMN temperature_c,
+    DROP COLUMN throttled,
+    DROP COLUMN battery_percent,
+    DROP COLUMN is_charging,
+    DROP COLUMN disk_free_bytes,
+    DROP COLUMN clock_uncertainty_s,
+    DROP COLUMN is_mains_lost,
+    DROP COLUMN oldest_unconfirmed_at,
+    DROP COLUMN records,
+    DROP COLUMN quarantined;
+"""
+
+
+def upgrade() -> None:
+    """Add them."""
+    op.execute(_UP)
+
+
+def downgrade() -> None:
+    """Drop them."""
+    op.execute(_DOWN)

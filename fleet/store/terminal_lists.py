@@ -1,0 +1,152 @@
+"""Terminals in lists and counts, as SQL over twenty thousand of them; the conditions are those of `fleet.terminals.standing`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+MAX_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """The limits of `fleet.terminals.standing`, as values of a statement."""
+
+    now: datetime
+    missed_presences: int
+    presence_s: float
+    keep_alive_s: int
+    will_after: float
+    warm_c: float
+    low_battery_percent: int
+    low_disk_bytes: int
+    old_outbox: timedelta
+    throttled_bit: int
+    under_voltage_bit: int
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By name."""
+        return {
+            "now": self.now,
+            "missed": self.missed_presences,
+            "presence_s": self.presence_s,
+            "keep_alive_s": self.keep_alive_s,
+            "will_after": self.will_after,
+            "warm_c": self.warm_c,
+            "battery": self.low_battery_percent,
+            "disk": self.low_disk_bytes,
+            "old_before": self.now - self.old_outbox,
+            "throttled_bit": self.throttled_bit,
+            "voltage_bit": self.under_voltage_bit,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which terminals."""
+
+    within: Sequence[str] | None = None
+    """Only those of these areas themselves; None for all."""
+    standing: str | None = None
+    concern: str | None = None
+    part: str = ""
+    """Only those whose id contains this."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By name."""
+        return {
+            "within": None if self.within is None else list(self.within),
+            "standing": self.standing,
+            "concern": self.concern,
+            "part": "%" + self.part.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%",
+        }
+
+
+def terminal_rows(connection: Connection, wanted: Wanted, cuts: Cuts, *, after: str, limit: int) -> list[Row[Any]]:
+    """Return terminals after an id in order of id: the columns of `COLUMNS`, `standing` and `concerns`.
+
+    Args:
+        connection: where to read.
+        wanted: which.
+        cuts: from where on something is a concern.
+        after: the id before the first.
+        limit: most of them.
+    """
+    statement = _FOUND + " ORDER BY terminal_id LIMIT :limit"
+    values = {**cuts.values, **wanted.values, "after": after, "limit": min(limit, MAX_PAGE)}
+    return list(connection.execute(text(statement), values))
+
+
+def terminal_row(connection: Connection, terminal_id: str, cuts: Cuts) -> Row[Any] | None:
+    """Return one terminal, with its latest condition as `health`."""
+    return connection.execute(text(_ONE), {**cuts.values, "id": terminal_id}).one_or_none()
+
+
+def counts(connection: Connection, wanted: Wanted, cuts: Cuts) -> dict[str, int]:
+    """Return how many of these terminals there are by standing and by concern."""
+    columns = [f"count(*) FILTER (WHERE standing = '{name}') AS {name}" for name in STANDINGS]
+    columns += [f"count(*) FILTER (WHERE '{name}' = ANY(concerns)) AS {name}" for name in CONCERNS]
+    statement = f"SELECT {', '.join(columns)} FROM ({_FOUND}) f"  # noqa: S608 - our own text
+    row = connection.execute(text(statement), {**cuts.values, **wanted.values, "after": ""}).mappings().one()
+    return {name: int(row[name]) for name in (*STANDINGS, *CONCERNS)}
+
+
+STANDINGS = ("online", "silent", "offline", "never_seen", "retired")
+CONCERNS = (
+    "warm",
+    "throttled",
+    "under_voltage",
+    "mains_lost",
+    "low_battery",
+    "low_disk",
+    "clock_unsure",
+    "old_outbox",
+    "refused",
+)
+COLUMNS = (
+    "t.terminal_id, t.area, t.registered_at, t.retired_at, t.presence_state, t.last_word_at, t.offline_at, t.last_record_at,"
+    " t.last_stick_at, t.presence_s, t.keep_alive_s, t.software, t.policy_version, t.roster_version, t.roster_have,"
+    " t.outbox_pending, t.outbox_published, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.records,"
+    " t.quarantined, t.health_at, t.temperature_c, t.throttled, t.battery_percent, t.is_charging, t.disk_free_bytes,"
+    " t.clock_uncertainty_s, t.is_mains_lost, t.oldest_unconfirmed_at, t.card_keys_sent_at, t.staff_sent_at"
+)
+_STANDING = (
+    "CASE WHEN t.retired_at IS NOT NULL THEN 'retired'"
+    " WHEN t.presence_state IS NULL AND t.last_record_at IS NULL THEN 'never_seen'"
+    " WHEN t.presence_state IS DISTINCT FROM 'online' THEN 'offline'"
+    " WHEN t.last_word_at IS NULL OR CAST(:now AS timestamptz) - t.last_word_at > make_interval(secs =>"
+    " :missed * coalesce(t.presence_s, :presence_s) + :will_after * coalesce(t.keep_alive_s, :keep_alive_s)) THEN 'silent'"
+    " ELSE 'online' END"
+)
+_ON = "s.health_at IS NOT NULL AND s.standing = 'online'"
+_CONCERNS = (
+    "CASE WHEN s.standing IN ('retired', 'never_seen') THEN '{}'::text[] ELSE array_remove(ARRAY["
+    f"CASE WHEN {_ON} AND s.temperature_c >= :warm_c THEN 'warm' END,"
+    f"CASE WHEN {_ON} AND s.throttled & CAST(:throttled_bit AS integer) <> 0 THEN 'throttled' END,"
+    f"CASE WHEN {_ON} AND s.throttled & CAST(:voltage_bit AS integer) <> 0 THEN 'under_voltage' END,"
+    f"CASE WHEN {_ON} AND s.is_mains_lost THEN 'mains_lost' END,"
+    f"CASE WHEN {_ON} AND s.battery_percent <= :battery AND s.is_charging IS NOT TRUE THEN 'low_battery' END,"
+    f"CASE WHEN {_ON} AND s.disk_free_bytes < :disk THEN 'low_disk' END,"
+    f"CASE WHEN {_ON} AND s.clock_uncertainty_s IS NULL THEN 'clock_unsure' END,"
+    "CASE WHEN s.oldest_unconfirmed_at < :old_before AND NOT coalesce(s.last_stick_at > s.last_word_at,"
+    " s.last_stick_at IS NOT NULL) THEN 'old_outbox' END,"
+    "CASE WHEN s.outbox_refused > 0 THEN 'refused' END], NULL) END"
+)
+# OFFSET 0 keeps each level from being written into the one above, where every term would be worked out as often as it is named. The order
+# inside is that of the key, so that a page ends with its last row.
+_FOUND = (
+    f"SELECT * FROM (SELECT s.*, {_CONCERNS} AS concerns FROM (SELECT {COLUMNS}, {_STANDING} AS standing FROM terminals t"  # noqa: S608 - our own text
+    " WHERE t.terminal_id > :after AND (CAST(:within AS text[]) IS NULL OR t.area = ANY(:within)) AND t.terminal_id LIKE :part"
+    " ORDER BY t.terminal_id OFFSET 0) s OFFSET 0) f"
+    " WHERE (CAST(:standing AS text) IS NULL OR standing = :standing) AND (CAST(:concern AS text) IS NULL OR :concern = ANY(concerns))"
+)
+_ONE = (
+    f"SELECT s.*, {_CONCERNS} AS concerns FROM (SELECT {COLUMNS}, t.health, {_STANDING} AS standing FROM terminals t"  # noqa: S608 - our own text
+    " WHERE t.terminal_id = :id) s"
+)
