@@ -26,6 +26,7 @@ from fleet.status.projection import Judging
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
+from fleet.terminals.daily import look_for_drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def retention_rules(settings: Settings) -> RetentionRules:
         photo_imports=timedelta(days=kept.photo_import_days),
         sessions=timedelta(days=settings.accounts.ended_days),
         health=timedelta(days=settings.terminals.health_days),
+        drift_days=settings.terminals.drift_days,
     )
 
 
@@ -129,6 +131,7 @@ def make_handler(fleet: Fleet) -> Handler:
             _once_a_day(fleet, _snapshot),
             _once_a_day(fleet, _stops),
             _once_a_day(fleet, _names),
+            _once_a_day(fleet, _drift),
         ),
     )
 
@@ -165,6 +168,12 @@ def _snapshot(fleet: Fleet, now: datetime) -> dict[str, int]:
 def _names(fleet: Fleet, now: datetime) -> dict[str, int]:  # noqa: ARG001 - a job like the others
     """Index the names that are not yet, after an upgrade all of them."""
     return {"names indexed": index_names(fleet.database, fleet.keys.cipher)}
+
+
+def _drift(fleet: Fleet, now: datetime) -> dict[str, int]:
+    """Count what terminals measured, and look whether they have changed."""
+    settings = fleet.settings
+    return look_for_drift(fleet.database, h=settings.terminals.drift_h, zone=settings.zone(), now=now)
 
 
 def _stops(fleet: Fleet, now: datetime) -> dict[str, int]:

@@ -408,6 +408,11 @@ class TerminalSettings(_Part):
     old_outbox_hours: int = Field(default=24, ge=1, le=2400)
     """A record that has waited for longer wants a stick or a look at the network. Mobile units are away for weeks: set it as they are
     used."""
+    drift_h: float = Field(default=8, ge=3, le=30)
+    """Height of the sum (CUSUM), in standard deviations, at which a terminal's change gives an alarm: at 8 one of its eight charts gives a
+    false one in some six years of days, and a step of two deviations is found within two weeks. At 5, the textbook's, in four months."""
+    drift_days: int = Field(default=400, ge=60, le=3650)
+    """So long a terminal's daily means are kept: a year and a month, to compare with the year before."""
     health_days: int = Field(default=35, ge=1, le=730)
     """So long the hourly conditions of terminals are kept: a month to look back, some 850 rows a terminal."""
 

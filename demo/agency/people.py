@@ -18,6 +18,7 @@ import numpy as np
 
 from demo.agency.names import area_name, person_name, unit_name
 from demo.agency.world import MODEL, ZONE, World
+from fleet.store.name_index import tokens_of
 from protocol.documents import DocumentKind, IdentityDocument, check_digit, claim_token
 from protocol.rules.acts import Act, ActKind, Channel
 from protocol.rules.obligations import CertificationState, Entitled, obligation, state_on, strictest

@@ -20,6 +20,7 @@ from fleet.store import (
     rosters,
     sessions,
     subjects,
+    terminal_days,
     terminal_health,
     webhooks,
 )
@@ -59,6 +60,8 @@ class RetentionRules:
     """Sessions of the console after they ended."""
     health: timedelta
     """Hourly conditions of terminals."""
+    drift_days: int
+    """Daily means of terminals, and alarms that are over."""
 
 
 def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datetime) -> dict[str, int]:
@@ -96,6 +99,9 @@ def _messages(database: Database, rules: RetentionRules, *, now: datetime) -> di
             "partner_requests": replays.forget_answers(connection, before=now - rules.replays),
             "reminders": erasure.delete_reminders(connection, before=now - rules.reminders),
             "photo_imports": photos.forget_imports(connection, before=now - rules.photo_imports),
+            "terminal_days": terminal_days.forget_days(
+                connection, before=now.date() - timedelta(days=rules.drift_days)
+            ),
             "terminal_health": terminal_health.forget_hours(connection, before=now - rules.health),
         }
 

@@ -107,6 +107,7 @@ CONCERNS = (
     "low_disk",
     "clock_unsure",
     "old_outbox",
+    "drift",
     "refused",
 )
 COLUMNS = (
@@ -114,7 +115,7 @@ COLUMNS = (
     " t.last_stick_at, t.presence_s, t.keep_alive_s, t.software, t.policy_version, t.roster_version, t.roster_have,"
     " t.outbox_pending, t.outbox_published, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.records,"
     " t.quarantined, t.health_at, t.temperature_c, t.throttled, t.battery_percent, t.is_charging, t.disk_free_bytes,"
-    " t.clock_uncertainty_s, t.is_mains_lost, t.oldest_unconfirmed_at, t.card_keys_sent_at, t.staff_sent_at"
+    " t.clock_uncertainty_s, t.is_mains_lost, t.oldest_unconfirmed_at, t.alarms"
 )
 _STANDING = (
     "CASE WHEN t.retired_at IS NOT NULL THEN 'retired'"
@@ -136,6 +137,7 @@ _CONCERNS = (
     f"CASE WHEN {_ON} AND s.clock_uncertainty_s IS NULL THEN 'clock_unsure' END,"
     "CASE WHEN s.oldest_unconfirmed_at < :old_before AND NOT coalesce(s.last_stick_at > s.last_word_at,"
     " s.last_stick_at IS NOT NULL) THEN 'old_outbox' END,"
+    "CASE WHEN s.alarms > 0 THEN 'drift' END,"
     "CASE WHEN s.outbox_refused > 0 THEN 'refused' END], NULL) END"
 )
 # OFFSET 0 keeps each level from being written into the one above, where every term would be worked out as often as it is named. The order

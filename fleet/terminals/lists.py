@@ -117,6 +117,7 @@ def item_of(row: Row[Any], limits: Limits, now: datetime) -> TerminalItem:
         is_mains_lost=row.is_mains_lost,
         oldest_unconfirmed_at=row.oldest_unconfirmed_at,
         refused=row.outbox_refused or 0,
+        alarms=row.alarms,
     )
     waiting = None if row.outbox_pending is None else row.outbox_pending + row.outbox_published
     return TerminalItem(

@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from fleet.store import events, links, quarantine, terminal_health, terminal_lists, terminal_pages
+from fleet.store import events, links, quarantine, terminal_days, terminal_health, terminal_lists, terminal_pages
 from fleet.store.events import EventLine
 from fleet.store.links import Gap
 from fleet.store.quarantine import QuarantineCount
 from fleet.store.terminal_health import HealthHour
 from fleet.store.terminal_pages import SessionLine
 from fleet.terminals.comparing import Compared, Desired, Reported, compare
+from fleet.terminals.daily import alarm_of
+from fleet.terminals.drift import Alarm
 from fleet.terminals.lists import TerminalItem, cuts_of, item_of
 from fleet.terminals.standing import Limits
 from protocol.health import Health
@@ -37,6 +39,8 @@ class TerminalPage:
     sessions: list[SessionLine]
     """The newest ones, newest first."""
     events: list[EventLine]
+    alarms: list[Alarm]
+    """Of drift, the newest first; those that last have no end."""
     gaps: list[Gap]
     quarantine: list[QuarantineCount]
 
@@ -69,6 +73,7 @@ def terminal_page(connection: Connection, terminal_id: str, limits: Limits, *, n
         hours=terminal_health.health_hours(connection, terminal_id, since=now - HISTORY),
         sessions=terminal_pages.session_lines(connection, terminal_id, limit=SESSIONS),
         events=events.event_lines(connection, limit=EVENTS, terminal_id=terminal_id),
+        alarms=[alarm_of(line) for line in terminal_days.alarm_lines(connection, terminal_id)],
         gaps=links.gaps(connection, terminal_id),
         quarantine=quarantine.counts(connection, terminal_id),
     )

@@ -40,6 +40,8 @@ class Concern(StrEnum):
     LOW_DISK = "low_disk"
     CLOCK_UNSURE = "clock_unsure"
     OLD_OUTBOX = "old_outbox"
+    DRIFT = "drift"
+    """It has changed against its own past (`fleet.terminals.drift`)."""
     REFUSED = "refused"
     """Records of its own that the fleet does not take."""
 
@@ -84,6 +86,8 @@ class Seen:
     is_mains_lost: bool | None = None
     oldest_unconfirmed_at: datetime | None = None
     refused: int = 0
+    alarms: int = 0
+    """Of drift, as long as they last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,8 @@ def _concerns(seen: Seen, standing: Standing, limits: Limits, now: datetime) -> 
     found: set[Concern] = set()
     if seen.refused:
         found.add(Concern.REFUSED)
+    if seen.alarms:
+        found.add(Concern.DRIFT)
     oldest = seen.oldest_unconfirmed_at
     # What a stick has brought since is not known to be waiting any more.
     by_stick = seen.last_stick_at is not None and (seen.last_word_at is None or seen.last_stick_at > seen.last_word_at)

@@ -197,7 +197,7 @@ def many(office: Any, terminal: Any, count: int) -> None:
                 "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at, retired_at, presence_state,"
                 " last_word_at, offline_at, last_record_at, last_stick_at, presence_s, keep_alive_s, health_at, temperature_c,"
                 " throttled, battery_percent, is_charging, disk_free_bytes, clock_uncertainty_s, is_mains_lost,"
-                " oldest_unconfirmed_at, outbox_pending, outbox_published, outbox_refused, records, health)"
+                " oldest_unconfirmed_at, outbox_pending, outbox_published, outbox_refused, records, health, alarms)"
                 " SELECT 'm-' || lpad(CAST(i AS text), 6, '0'), 'a' || i % 37, CAST(:key AS jsonb), CAST(:key AS jsonb), :now,"
                 " CASE WHEN i % 50 = 0 THEN CAST(:now AS timestamptz) END,"
                 " CASE WHEN i % 7 = 0 THEN NULL WHEN i % 5 = 0 THEN 'offline' ELSE 'online' END,"
@@ -209,7 +209,7 @@ def many(office: Any, terminal: Any, count: int) -> None:
                 " CASE WHEN i % 9 = 0 THEN NULL ELSE CAST(:now AS timestamptz) END, 40 + i % 45, i % 6, i % 100, i % 2 = 0,"
                 " CASE WHEN i % 17 = 0 THEN 1000 ELSE 10000000000 END, CASE WHEN i % 19 = 0 THEN NULL ELSE 0.5 END, i % 23 = 0,"
                 " CASE WHEN i % 8 = 0 THEN CAST(:now AS timestamptz) - make_interval(hours => i % 60) END,"
-                " i % 4, i % 3, i % 29 / 28, i, CAST(:health AS jsonb) FROM generate_series(1, :count) AS i"
+                " i % 4, i % 3, i % 29 / 28, i, CAST(:health AS jsonb), i % 31 / 30 FROM generate_series(1, :count) AS i"
             ),
             {"key": key, "now": office.now, "count": count, "health": health().model_dump_json()},
         )

@@ -88,6 +88,7 @@ def test_never_seen_and_retired() -> None:
         ({"clock_uncertainty_s": None}, Concern.CLOCK_UNSURE),
         ({"oldest_unconfirmed_at": ago(hours=25)}, Concern.OLD_OUTBOX),
         ({"refused": 1}, Concern.REFUSED),
+        ({"alarms": 1}, Concern.DRIFT),
     ],
 )
 def test_each_concern_by_itself(changes: dict[str, Any], concern: Concern) -> None:

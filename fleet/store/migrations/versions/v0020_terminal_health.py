@@ -1,4 +1,4 @@
-"""The condition of terminals: the latest of each, and what became of it hour by hour; counters that lists read."""
+"""The condition of terminals: the latest of each, hour by hour, and day by day what sessions measured; counters that lists read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ ALTER TABLE terminals
     ADD COLUMN is_mains_lost boolean,
     ADD COLUMN oldest_unconfirmed_at timestamptz,
     ADD COLUMN records bigint NOT NULL DEFAULT 0,
-    ADD COLUMN quarantined bigint NOT NULL DEFAULT 0;
+    ADD COLUMN quarantined bigint NOT NULL DEFAULT 0,
+    ADD COLUMN alarms integer NOT NULL DEFAULT 0;
 
 UPDATE terminals t SET
     last_word_at = greatest(presence_received_at, last_record_at),
@@ -52,12 +53,36 @@ CREATE TABLE terminal_health (
     PRIMARY KEY (terminal_id, hour)
 );
 CREATE INDEX terminal_health_by_hour ON terminal_health (hour);
+
+-- Of each day and measure the number of sessions and the sum: {"sharpness": [40, 2811.5]}. Charts are drawn from these, not from records.
+CREATE TABLE terminal_days (
+    terminal_id text NOT NULL REFERENCES terminals ON DELETE CASCADE,
+    day date NOT NULL,
+    measures jsonb NOT NULL,
+    PRIMARY KEY (terminal_id, day)
+);
+CREATE INDEX terminal_days_by_day ON terminal_days (day);
+-- Records that arrived until then are counted.
+CREATE TABLE terminal_days_until (one boolean PRIMARY KEY DEFAULT true CHECK (one), until timestamptz NOT NULL);
+CREATE TABLE terminal_alarms (
+    terminal_id text NOT NULL REFERENCES terminals ON DELETE CASCADE,
+    measure text NOT NULL,
+    advice text NOT NULL,
+    is_rise boolean NOT NULL,
+    since date NOT NULL,
+    raised_on date NOT NULL,
+    ended_on date,
+    before double precision NOT NULL,
+    after double precision NOT NULL,
+    PRIMARY KEY (terminal_id, measure, raised_on)
+);
+CREATE INDEX records_by_terminal ON records (terminal_id, event_at);
 CREATE INDEX terminals_by_area ON terminals (area, terminal_id);
 """
 
 _DOWN = """
-DROP INDEX terminals_by_area;
-DROP TABLE terminal_health;
+DROP INDEX terminals_by_area, records_by_terminal;
+DROP TABLE terminal_health, terminal_days, terminal_days_until, terminal_alarms;
 ALTER TABLE terminals
     DROP COLUMN presence_s,
     DROP COLUMN keep_alive_s,
@@ -75,7 +100,8 @@ ALTER TABLE terminals
     DROP COLUMN is_mains_lost,
     DROP COLUMN oldest_unconfirmed_at,
     DROP COLUMN records,
-    DROP COLUMN quarantined;
+    DROP COLUMN quarantined,
+    DROP COLUMN alarms;
 """
 
 
