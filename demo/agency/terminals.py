@@ -126,20 +126,35 @@ def register(world: World, made: Sequence[Terminal]) -> None:
             rosters.assign(connection, terminal.terminal_id, "area", terminal.community.code)
 
 
+_KNOWN = """
+SELECT t.terminal_id, t.roster_version, (SELECT count(*) FROM records r WHERE r.terminal_id = t.terminal_id) - t.records AS copied
+FROM terminals t
+"""
+"""Records that were copied are counted by nobody else."""
+
+
 def tell_presence(world: World, made: Sequence[Terminal]) -> None:
     """Store what each terminal said of itself last; retire those that are."""
     draw = Random(f"{world.seed} presence")  # noqa: S311 - a made population
     with world.database.begin() as connection:
         rosters.refresh(connection, [terminal.terminal_id for terminal in made])
-        rows = connection.execute(text("SELECT terminal_id, roster_version FROM terminals"))
+        rows = connection.execute(text(_KNOWN)).all()
         versions = {row.terminal_id: row.roster_version for row in rows}
+        copied = {row.terminal_id: row.copied for row in rows}
         for terminal in made:
             if terminal.condition is Condition.NEVER_SEEN:
                 continue
             said = presence_of(world, terminal, draw, versions)
             heard = said.said_at + timedelta(seconds=2)
             terminals.save_presence(connection, said, now=heard)
-            terminals.note_links(connection, terminal.terminal_id, counter=terminal.counter, now=heard)
+            terminals.note_links(
+                connection,
+                terminal.terminal_id,
+                counter=terminal.counter,
+                records=copied[terminal.terminal_id],
+                by_stick=False,
+                now=heard,
+            )
             if terminal.condition is Condition.RETIRED:
                 terminals.retire(connection, terminal.terminal_id, now=world.at(terminal.heard_days_ago, 18))
 
