@@ -47,6 +47,8 @@ _PARTNERS: tuple[tuple[str, str, PartnerKind, tuple[Scope, ...], tuple[str, ...]
     ("bank-hall", "Savings bank", PartnerKind.BANK, (Scope.CERTIFICATIONS_WRITE,), ("14", "13")),
     ("old-tool", "Tool of the year before last", PartnerKind.OWN, (Scope.RECORDS_READ,), None),
 )
+_REPORTED_BY = 16
+"""Day of the month from which on the month before is reported: on the eighth it comes."""
 _HOOKS = {"province-app": 204, "bureau": 503}
 """Who listens, and how their server answers."""
 _RETRY = (timedelta(minutes=5), timedelta(hours=1), None)
@@ -90,14 +92,15 @@ class ExchangeWork:
         for name in _FEEDS:
             agenda.at(at(190), partial(self._feed, name))
         cast = self._cast
-        for months in (3, 2, 1):
+        # The last month that was reported is one whose deliveries came a week ago at least.
+        newest = 1 if self._world.today.day >= _REPORTED_BY else 2
+        for months in (newest + 2, newest + 1, newest):
             month = month_before(self._world.today, months)
             arrives = at((self._world.today - month_before(self._world.today, months - 1)).days - 7, 8)
-            arrives = min(arrives, at(8, 8))
             died = cast.take(cast.quiet, 5)
             self._dead += died
             dead = self._rows(died, month)
-            if months == 1:
+            if months == newest:
                 # Two of them have been at a terminal since, and one is not who the row says.
                 dead += self._rows(cast.take(cast.seen, 4), month)
                 wrong = self._rows(cast.take(cast.quiet, 1), month)[0]
@@ -105,7 +108,7 @@ class ExchangeWork:
             agenda.at(arrives, partial(self._delivery, "deaths", month, dead, 1, None))
             travels = self._rows(cast.take(cast.quiet, 20), month)
             agenda.at(arrives + timedelta(hours=1), partial(self._delivery, "travel", month, travels, 1, None))
-            if months == 2:
+            if months == newest + 1:
                 fewer = travels[:-3]
                 agenda.at(arrives + timedelta(days=2), partial(self._delivery, "travel", month, fewer, 2, 1))
             stays = self._rows(cast.take(cast.quiet, 8), month)

@@ -234,6 +234,16 @@ def test_the_same_seed_makes_the_same_agency(database_url: str, other_database_u
             assert rows(first, statement) == rows(second, statement), what
 
 
+def test_it_is_made_on_the_first_days_of_a_year_too(database_url: str, tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys", key_domain="d1")
+    keys, settings = load_keys(tmp_path / "keys"), settings_for(data_dir=tmp_path)
+    built = build(database_url, keys, settings, today=date(2027, 1, 3), people=2_000, terminals=40)
+    assert built.now == datetime(2027, 1, 3, 9, tzinfo=UTC)
+    assert {"certified", "overdue", "never_certified", "paused", "restored", "ended", "i_am_here"} <= set(
+        built.index.people
+    )
+
+
 def rows(database: Database, statement: str) -> list[Any]:
     with database.begin() as connection:
         return list(connection.execute(text(statement)).all())
