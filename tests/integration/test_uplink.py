@@ -132,6 +132,21 @@ def test_an_uplink_killed_in_the_middle_loses_nothing(
     assert "offline" in states, "the broker gives the will of a killed uplink"
 
 
+def test_the_condition_of_the_terminal_reaches_the_fleet(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    start_uplink()
+    eventually(lambda: any(said.health is not None for said in fleet.presences), "a presence with the condition")
+    health = next(said.health for said in fleet.presences if said.health is not None)
+    assert health.link.keep_alive_s >= 5
+    assert health.uptime_s > 0
+    assert health.board.memory_total_bytes is not None
+    assert health.board.disk_free_bytes is not None
+    assert health.running is None, "no process that certifies people has run"
+
+
 def test_sigterm_leaves_an_offline_presence_and_exits_0(
     broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
 ) -> None:
