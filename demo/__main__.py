@@ -40,6 +40,11 @@ def main() -> int:
         _say("starting database, broker, fleet and two terminals ...")
         installation.start()
         _say(f"console on {installation.console}")
+        if not once:
+            _say("to sign in, open the link of somebody; each is good once, within an hour:")
+            for who, link in installation.add_staff().items():
+                _say(f"  {who}: {link}")
+            _say(f"more of them: lifecert-fleet accounts link NAME --by demo --config {folder}/fleet/fleet.toml")
         results = []
         for result in play(installation):
             _say(str(result))

@@ -11,9 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from demo.accounts import add_staff, links
 from demo.link import Link
 from demo.people import FANG, FOLDER, LIANG, Person, write_list
 from demo.processes import Program, ask, call, free_port, wait_for
+from fleet.app import open_fleet
+from fleet.settings import load_settings
 
 FLEET_ID = "demo"
 SEEDS = {"hall-1": 1, "van-2": 2}
@@ -198,6 +201,9 @@ port = {broker_port}
 
 [web]
 port = {web_port}
+
+[accounts]
+link_minutes = 60
 """,
             encoding="utf-8",
         )
@@ -242,6 +248,12 @@ port = {web_port}
         for terminal in self.terminals:
             # Everybody once when assigned, and once more when enrolled.
             terminal.wait_ready(roster_version=len(self.subject_ids) * 2)
+
+    def add_staff(self) -> dict[str, str]:
+        """Add the people who work at the console; return for each, by name and role, a link that signs them in once."""
+        with open_fleet(load_settings(self._config)) as fleet:
+            add_staff(fleet)
+            return links(fleet)
 
     def stop(self) -> None:
         """Stop everything, the terminals first."""

@@ -13,6 +13,7 @@ import time
 from datetime import date
 from pathlib import Path
 
+from demo.accounts import links
 from demo.agency.show import fresh_agency, shown
 from demo.agency.world import ZONE
 from demo.processes import is_free
@@ -49,8 +50,11 @@ def main() -> int:
             folder, today=today, people=asked.people, terminals=asked.terminals, seed=asked.seed, say=_say
         ) as built:
             _say(f"made in {time.monotonic() - begun:.0f} s")
-            with shown(built, port=asked.port) as address:
+            with shown(built, port=asked.port) as (address, fleet):
                 _say(f"console on {address}; Ctrl-C ends it, and nothing of it stays")
+                _say("to sign in, open the link of somebody; each is good once, within an hour:")
+                for who, link in links(fleet).items():
+                    _say(f"  {who}: {link}")
                 ended.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from demo.accounts import add_staff
 from demo.agency import rules
 from demo.agency.cases import CaseWork, send
 from demo.agency.copying import copy_rows
@@ -20,6 +21,7 @@ from demo.agency.sessions import store_sessions
 from demo.agency.stops import StopWork
 from demo.agency.terminals import Condition, Terminal, make_terminals, register, tell_presence
 from demo.agency.world import FLEET_ID, ZONE, Agenda, World
+from fleet.app import Fleet
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
 from fleet.status.projection import reproject_outdated
@@ -84,6 +86,7 @@ def settings_for(**more: Any) -> Settings:
 
 def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], list[Person]]:
     say("rules")
+    add_staff(Fleet(world.settings, world.keys, world.database, lambda: world.at(960)))
     rules.publish(world)
     say("people")
     where = communities(world.people)

@@ -14,6 +14,7 @@ from fleet.app import Fleet
 from fleet.clock import Clock, system_clock
 from fleet.keys import load_keys, make_keys
 from fleet.service import WebServer, make_web
+from fleet.settings import WebSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
@@ -41,7 +42,7 @@ def fresh_agency(
         database = Database(url)
         migrate(database)
         database.close()
-        settings = settings_for(data_dir=folder, database=SecretStr(url))
+        settings = settings_for(data_dir=folder, database=SecretStr(url), accounts={"link_minutes": 60})
         yield build(
             url,
             load_keys(folder / "keys"),
@@ -57,8 +58,10 @@ def fresh_agency(
 
 
 @contextmanager
-def shown(built: Built, *, port: int, host: str = "127.0.0.1", clock: Clock | None = None) -> Iterator[str]:
-    """Serve the console and the open interface of a made-up agency; give the address.
+def shown(
+    built: Built, *, port: int, host: str = "127.0.0.1", clock: Clock | None = None
+) -> Iterator[tuple[str, Fleet]]:
+    """Serve the console and the open interface of a made-up agency; give the address, and the fleet to make links for its staff.
 
     Args:
         built: the agency.
@@ -71,12 +74,13 @@ def shown(built: Built, *, port: int, host: str = "127.0.0.1", clock: Clock | No
     """
     database = Database(built.url)
     try:
-        fleet = Fleet(built.settings, built.keys, database, clock or clock_from(built.now))
+        own = built.settings.model_copy(update={"web": WebSettings(host=host, port=port)})
+        fleet = Fleet(own, built.keys, database, clock or clock_from(built.now))
         app = make_web(fleet, broker_state=lambda: "not run here", ingest_state=lambda: "not run here")
         server = WebServer(app, host, port)
         server.start()
         try:
-            yield f"http://{host}:{port}/"
+            yield f"http://{host}:{port}/", fleet
         finally:
             server.stop()
     finally:

@@ -269,7 +269,7 @@ def test_the_command_says_what_it_cannot_make(
 
 def test_the_fleet_serves_it(module_agency: Any, free_ports: Callable[[], int]) -> None:
     built = module_agency
-    with shown(built, port=free_ports(), clock=built.clock) as address:
+    with shown(built, port=free_ports(), clock=built.clock) as (address, _):
         page = urllib.request.urlopen(f"{address}healthz", timeout=30).read().decode()
     assert '"database":"ok"' in page
 
