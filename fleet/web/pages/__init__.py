@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from fleet.web.pages import audit
+from fleet.web.pages import audit, overview
 
-GROUPS = (audit,)
+GROUPS = (overview, audit)
 """Each has a `router`."""
 
 

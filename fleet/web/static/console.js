@@ -10,6 +10,9 @@ document.addEventListener("htmx:sendError", () => show(true));
 document.addEventListener("htmx:timeout", () => show(true));
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.xhr?.status) show(event.detail.xhr.status === 503);
+  // Said by what keeps itself up to date, also when nothing changed.
+  const time = event.detail.xhr?.getResponseHeader("Lifecert-Time");
+  if (time && document.getElementById("updated")) document.getElementById("updated").textContent = time;
 });
 
 // A page put in place of another one is read from its heading on, as a loaded one would be.

@@ -312,15 +312,15 @@ def feature_report() -> Callable[[int], FeatureReport]:
 
 @pytest.fixture
 def open_web(free_ports: Callable[[], int]) -> Iterator[Callable[..., httpx.Client]]:
-    """Serve a fleet's console and open interface, and give a client with a partner's key: `open_web(office, broker_state)`."""
+    """Serve a fleet's console and open interface, and give a client, with a partner's key or not: `open_web(office, broker_state)`."""
     opened: list[tuple[WebServer, httpx.Client]] = []
 
-    def serve(office: Any, broker: str = "connected") -> httpx.Client:
+    def serve(office: Any, broker: str = "connected", *, as_partner: bool = True) -> httpx.Client:
         port = free_ports()
         whole = Fleet(office.settings, office.keys, office.database, office.clock)
         server = WebServer(make_web(whole, broker_state=lambda: broker, ingest_state=lambda: "ok"), "127.0.0.1", port)
         server.start()
-        headers = {"Authorization": f"Bearer {office.give_key()}"}
+        headers = {"Authorization": f"Bearer {office.give_key()}"} if as_partner else {}
         opened.append((server, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=headers)))
         return opened[-1][1]
 

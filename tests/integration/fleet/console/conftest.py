@@ -43,6 +43,12 @@ def open_session(office: Any, *grants: tuple[str, str | None], name: str) -> tup
     return session.cookie, visitor
 
 
+@pytest.fixture
+def web(office: Any, open_web: Callable[..., httpx.Client]) -> httpx.Client:
+    """The console of the fleet of `office`, asked by nobody in particular."""
+    return open_web(office, as_partner=False)
+
+
 class Client(httpx.Client):
     """Somebody at the console, without a browser. Sends the form token by itself, as a page's form would."""
 

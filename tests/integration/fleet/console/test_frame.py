@@ -29,8 +29,10 @@ def test_a_language_asked_for_is_kept_and_an_unknown_one_gets_the_browsers(sign_
 
 
 @pytest.mark.parametrize("path", ["/audit", "/nothing-here", "/api/v1/subjects", "/healthz", "/slip"])
-def test_every_answer_carries_a_strict_policy(web: httpx.Client, sign_in: Callable[..., Any], path: str) -> None:
-    client = web if path.startswith(("/api", "/healthz", "/slip")) else sign_in("auditor")
+def test_every_answer_carries_a_strict_policy(
+    office: Any, open_web: Callable[..., Any], sign_in: Callable[..., Any], path: str
+) -> None:
+    client = open_web(office) if path.startswith(("/api", "/healthz", "/slip")) else sign_in("auditor")
     answer = client.get(path)
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")

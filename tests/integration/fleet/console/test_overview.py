@@ -1,0 +1,86 @@
+"""The first page, on the made-up agency."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def office(agency: Any) -> Any:
+    """The made-up agency in place of an empty fleet."""
+    return agency
+
+
+def figures(text: str) -> list[int]:
+    return [int(found.replace(",", "")) for found in re.findall(r'<dd class="big">(?:<a[^>]*>)?([\d,]+)', text)]
+
+
+def test_figures_are_those_of_the_database(office: Any, sign_in: Callable[..., Any]) -> None:
+    text = sign_in("auditor").get("/").text
+    certified, sessions, asked, cases, *_ = figures(text)
+    (today,) = office.rows(
+        "SELECT count(*) FILTER (WHERE outcome = 'certified') AS certified, count(*) AS sessions FROM records"
+        " WHERE event_at >= date_trunc('day', timestamptz '2026-11-20 17:00+08' AT TIME ZONE 'Asia/Shanghai')"
+        " AT TIME ZONE 'Asia/Shanghai'"
+    )
+    assert (certified, sessions) == (today.certified, today.sessions)
+    assert sessions > 0
+    (people,) = office.rows(
+        "SELECT sum(people) AS asked FROM statistics_snapshot_rows WHERE scheme IS NULL"
+        " AND day = (SELECT max(day) FROM statistics_snapshots) AND state IN ('due', 'expiring', 'overdue')"
+    )
+    assert asked == people.asked
+    (open_cases,) = office.rows("SELECT count(*) FROM cases WHERE state NOT IN ('passed', 'refused', 'closed')")
+    assert cases == open_cases.count
+
+
+def test_somebody_of_one_area_sees_that_area_alone(office: Any, sign_in: Callable[..., Any]) -> None:
+    (county,) = office.rows("SELECT code, name FROM areas WHERE level = 3 ORDER BY code LIMIT 1")
+    (other,) = office.rows("SELECT code, name FROM areas WHERE level = 3 ORDER BY code DESC LIMIT 1")
+    client = sign_in("viewer", area=county.code)
+    text = client.get("/").text
+    assert county.name in text
+    assert other.name not in text
+    assert sum(figures(text)[:2]) < sum(figures(sign_in("viewer").get("/").text)[:2])
+    inside, outside = client.get(f"/?area={county.code}"), client.get(f"/?area={other.code}")
+    assert (inside.status_code, outside.status_code) == (200, 404)
+    assert outside.text.replace(other.code, "") == client.get("/?area=no-such-area").text.replace("no-such-area", "")
+    assert client.get(f"/overview/areas/{other.code}").status_code == 404
+    villages = client.get(f"/overview/areas/{county.code}").text
+    assert villages.count("<li>") >= 1
+
+
+def test_the_live_part_says_nothing_as_long_as_nothing_happened(office: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("auditor")
+    seen = re.search(r"seen=(\w+)", client.get("/").text)
+    assert seen is not None
+    same = client.get(f"/overview/live?live=1&seen={seen.group(1)}")
+    assert (same.status_code, same.text) == (204, "")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", same.headers["lifecert-time"])
+    with office.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE cases SET due_on = '2020-01-01' WHERE state = 'opened'")
+    assert client.get(f"/overview/live?live=1&seen={seen.group(1)}").status_code == 200
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [1366, 390])
+def test_the_overview_in_a_browser(office: Any, browse: Callable[..., Any], language: str, width: int) -> None:
+    seen = browse("auditor", language=language, width=width)
+    page = seen.go("/")
+    seen.check(f"overview-{language}-{width}")
+    for _ in range(3):
+        page.locator(".tree details:not([open]) > summary").first.click()
+        expect(page.locator(".tree details[open]").last.locator(".tree li").first).to_be_visible()
+    seen.check()
+    assert len(page.content()) <= 300_000
+    page.locator(".tree .tree a[href^='/?area=']").first.click()
+    expect(page.locator("nav[aria-label] >> text=›").first).to_be_visible()
+    seen.check()
