@@ -115,6 +115,10 @@ class AttestationUnavailable(DeviceError):
     """The file with the fleet's statement about this terminal's key cannot be written now; try again."""
 
 
+class CommandsUnavailable(DeviceError):
+    """The store of the fleet's commands cannot be read or written now; try again."""
+
+
 class PrinterUnavailable(DeviceError):
     """The printer cannot be opened or takes nothing now; sessions go on without it."""
 

@@ -14,6 +14,7 @@ from device.desk.view import Touch, View
 from device.session.commands import Dated, Lamp
 from device.vision.frame import Frame
 from protocol.attestation import SignedStatement
+from protocol.commands import TerminalCommand
 from protocol.documents import DocumentKind
 from protocol.health import BoardVitals, Running
 from protocol.policy import PathName, Policy
@@ -615,6 +616,33 @@ class RunningStore(Protocol):
 
     def say(self, running: Running) -> None:
         """Put this in the place of what was said before; it may be lost, and never raises for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A signed answer to a command that the fleet has not confirmed."""
+
+    sha256: str
+    envelope: bytes
+
+
+class CommandStore(Protocol):
+    """What the fleet asks of this terminal; the uplink brings it, the terminal's process obeys. Raises `CommandsUnavailable`."""
+
+    def take(self, command: TerminalCommand) -> bool:
+        """Keep a command; return False for one that was taken before, whose answer is then sent again, or is older than one that was."""
+
+    def next(self) -> TerminalCommand | None:
+        """Return the oldest command without an answer."""
+
+    def answer(self, number: int, envelope: bytes) -> None:
+        """Keep the signed answer to a command; the first one counts."""
+
+    def unsettled(self) -> Sequence[Answer]:
+        """Return the answers that the fleet has not confirmed, the oldest first."""
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt: what it names is not sent again, whatever the fleet says of it; unknown digests are ignored."""
 
 
 class Entropy(Protocol):

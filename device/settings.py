@@ -478,6 +478,11 @@ class Settings(Section):
         return self.terminal.data_dir / "attestation.jws"
 
     @property
+    def commands_path(self) -> Path:
+        """The database of what the fleet asks."""
+        return self.terminal.data_dir / "commands.sqlite"
+
+    @property
     def running_path(self) -> Path:
         """What the terminal's process says of itself."""
         return self.terminal.data_dir / "running.json"

@@ -111,6 +111,7 @@ def retention_rules(settings: Settings) -> RetentionRules:
         photo_imports=timedelta(days=kept.photo_import_days),
         sessions=timedelta(days=settings.accounts.ended_days),
         health=timedelta(days=settings.terminals.health_days),
+        commands=timedelta(days=settings.terminals.command_days),
         drift_days=settings.terminals.drift_days,
     )
 

@@ -36,6 +36,7 @@ from fleet.commands import (
     rules,
     statistics,
     status,
+    terminal_commands,
     terminals,
 )
 from fleet.commands.events import events
@@ -71,6 +72,7 @@ _PANELS: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
         "register-terminal": terminals.register_terminal,
         "retire-terminal": terminals.retire_terminal,
         "assign": terminals.assign,
+        "terminals": terminal_commands.app,
         "name-list": name_list,
         "courier": courier.app,
         "events": events,

@@ -408,6 +408,10 @@ class TerminalSettings(_Part):
     old_outbox_hours: int = Field(default=24, ge=1, le=2400)
     """A record that has waited for longer wants a stick or a look at the network. Mobile units are away for weeks: set it as they are
     used."""
+    command_hours: int = Field(default=24, ge=1, le=720)
+    """So long a command waits for its terminal; later it would surprise whoever stands before it."""
+    command_days: int = Field(default=400, ge=1, le=3650)
+    """So long commands and their answers are kept."""
     drift_h: float = Field(default=8, ge=3, le=30)
     """Height of the sum (CUSUM), in standard deviations, at which a terminal's change gives an alarm: at 8 one of its eight charts gives a
     false one in some six years of days, and a step of two deviations is found within two weeks. At 5, the textbook's, in four months."""

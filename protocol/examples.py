@@ -9,6 +9,7 @@ from protocol.attestation import ATTESTATION_TYP, TerminalAttestation
 from protocol.capture import FeatureReport
 from protocol.cases import CASE_TYP, CaseKind, CaseReason, CaseRecord, Photo, PhotoCheck, PhotoRole
 from protocol.challenge import Action
+from protocol.commands import COMMAND_TYP, RESULT_TYP, CommandKind, CommandResult, TerminalCommand
 from protocol.courier import (
     CHUNK_TYP,
     MANIFEST_TYP,
@@ -213,6 +214,28 @@ def examples() -> Mapping[str, WireMessage]:
                     camera_rate_hz=14.8,
                     camera_rate_at=_NOON,
                 ),
+            ),
+        ),
+        COMMAND_TYP: TerminalCommand(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            command_id=_ID,
+            number=7,
+            kind=CommandKind.DIAGNOSE,
+            issued_at=_NOON,
+            expires_at=_NOON + timedelta(days=1),
+        ),
+        RESULT_TYP: CommandResult(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            command_id=_ID,
+            verdict="done",
+            finished_at=_NOON,
+            report=SelftestReport(
+                software="0.1.0",
+                python="3.13.5",
+                machine="Linux aarch64",
+                checks=(Check(name="disk", status="passed", detail="9000 MiB free", seconds=0.0),),
             ),
         ),
         ROSTER_REQUEST_TYP: RosterRequest(fleet_id="demo", terminal_id="hall-1", have=31, asked_at=_NOON),

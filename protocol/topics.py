@@ -32,6 +32,8 @@ class Kind(StrEnum):
     ATTESTATION = "attestation"
     CARD_KEYS = "card-keys"
     RULE_PACKS = "rule-packs"
+    COMMAND = "command"
+    COMMAND_RESULT = "command-result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,17 @@ TABLE: dict[Kind, TopicRule] = {
     ),
     Kind.RULE_PACKS: TopicRule(
         "down", 1, True, "JWS of rule-packs", MAX_MESSAGE_BYTES, "the rules by which obligations are worked out"
+    ),
+    Kind.COMMAND: TopicRule(
+        "down",
+        1,
+        False,
+        "JWS of command",
+        4 * 1024,
+        "asks one terminal to do something; given again until it is answered",
+    ),
+    Kind.COMMAND_RESULT: TopicRule(
+        "up", 1, False, "JWS of command-result", 256 * 1024, "what became of a command; sent until the receipt"
     ),
 }
 

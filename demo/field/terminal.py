@@ -36,6 +36,7 @@ from device.settings import Settings, load_settings
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
 from device.simulated.screen import SimulatedScreen
+from device.simulated.stores import MemoryCommands
 from device.simulated.vitals import SimulatedVitals
 from device.uplink import loop as uplink
 from device.uplink.inbox import Inbox
@@ -281,6 +282,7 @@ class FieldTerminal:
             inbox=inbox,
             vitals=SimulatedVitals(),
             running=FileRunning(self._settings.running_path),
+            commands=MemoryCommands(),
         )
         stop = threading.Event()
         link = uplink.Uplink(

@@ -7,9 +7,10 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -41,32 +42,45 @@ _LEAST_FREE_BYTES = 256 * 1024 * 1024
 """Some 40,000 records of 6 kB: months of a busy terminal without a network."""
 
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 class _Skipped(Exception):
     """A check that has nothing to try."""
 
 
-def selftest(settings: Settings) -> SelftestReport:
-    """Try everything and report; a part that fails does not keep the others from being tried."""
-    checks = [
-        _check("networks", lambda: _networks(settings)),
-        _check("camera", lambda: _camera(settings)),
-        _check("ring-light", lambda: _ring_light(settings)),
-        _check("printer", lambda: _printer(settings)),
-        _check("voice", lambda: _voice(settings)),
-        _check("outbox", lambda: _outbox(settings)),
-        _check("pictures", lambda: _pictures(settings)),
-        _check("signing-key", lambda: _signing_key(settings)),
-        _check("policy", lambda: _policy(settings)),
-        _check("roster", lambda: _roster(settings)),
-        _check("clock", lambda: _clock(settings)),
-        _check("disk", lambda: _disk(settings)),
+def selftest(settings: Settings, *, in_use: Mapping[str, str] = _NOTHING) -> SelftestReport:
+    """Try everything and report; a part that fails does not keep the others from being tried.
+
+    Args:
+        settings: of the terminal.
+        in_use: checks of parts that somebody else has open now, and what to say of each instead.
+    """
+    attempts = [
+        ("networks", lambda: _networks(settings)),
+        ("camera", lambda: _camera(settings)),
+        ("ring-light", lambda: _ring_light(settings)),
+        ("printer", lambda: _printer(settings)),
+        ("voice", lambda: _voice(settings)),
+        ("outbox", lambda: _outbox(settings)),
+        ("pictures", lambda: _pictures(settings)),
+        ("signing-key", lambda: _signing_key(settings)),
+        ("policy", lambda: _policy(settings)),
+        ("roster", lambda: _roster(settings)),
+        ("clock", lambda: _clock(settings)),
+        ("disk", lambda: _disk(settings)),
     ]
+    checks = [_skipped(name, in_use[name]) if name in in_use else _check(name, attempt) for name, attempt in attempts]
     return SelftestReport(
         software=version("lifecert"),
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         checks=tuple(checks),
     )
+
+
+def _skipped(name: str, why: str) -> Check:
+    return Check(name=name, status="skipped", detail=why, seconds=0.0)
 
 
 def _check(name: str, attempt: Callable[[], str]) -> Check:

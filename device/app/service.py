@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
+from device.adapters.commands_sqlite import SqliteCommandStore
 from device.adapters.inference_tflite import open_networks
 from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
@@ -28,11 +29,14 @@ from device.adapters.sockets_systemd import inherited_socket
 from device.app.board import make_board
 from device.app.front import make_front
 from device.app.identity import identity_of
+from device.app.log_tail import LogTail
+from device.app.obeying import Obeying
 from device.app.running import RunningTeller, running_of
+from device.app.selftest import selftest
 from device.app.stick import ThreadedStick
 from device.desk.state import view_of
-from device.desk.view import Language
-from device.errors import DeviceError
+from device.desk.view import Language, Screen
+from device.errors import CommandsUnavailable, DeviceError
 from device.ports import USUAL, ClaimSource, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
@@ -42,6 +46,7 @@ from device.session.machine import State
 from device.settings import Settings
 from device.vision.pipeline import VisionPipeline
 from protocol.policy import Policy
+from protocol.selftest import SelftestReport
 
 if TYPE_CHECKING:
     # Imported where a simulated part is made: a terminal with a camera never pays for them at its start.
@@ -183,6 +188,12 @@ class Terminal:
         self._teller = RunningTeller(
             FileRunning(settings.running_path), running_of(settings, identity), self._board.clock
         )
+        self._commands = SqliteCommandStore(settings.commands_path)
+        self._log = LogTail()
+        logging.getLogger().addHandler(self._log)
+        self._obeying = Obeying(
+            self._commands, ports.signer, self._board.clock, diagnose=self._diagnose, log=self._log.lines
+        )
         self._control = self._make_control()
         self._readers: list[ClaimSource] = [LineReader(reader)]
         if settings.readers.devices:
@@ -198,6 +209,7 @@ class Terminal:
         Raises:
             PanelUnavailable: if the board cannot be opened.
             WorkerLost: if the vision worker crashed or hangs, or the terminal stays out of order.
+        RestartAsked: if the fleet asks for it and nobody is being served.
         """
         self._board.panel.start(self._runner.press, self._front.desk.note_board)
         if self._screen is not None:
@@ -242,6 +254,8 @@ class Terminal:
         self._board.panel.stop()
         self._front.close()
         self._board.prompter.stop()
+        logging.getLogger().removeHandler(self._log)
+        self._commands.close()
         self._references.close()
         self._outbox.close()
 
@@ -302,7 +316,26 @@ class Terminal:
             except DeviceError as error:
                 logger.error("roster not expired why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
                 self._runner.post_fault(Fault.STORAGE)
+        self._obey()
         on_turn()
+
+    def _obey(self) -> None:
+        desk = self._front.desk.desk
+        is_idle = self._runner.session.state in {State.IDLE, State.FAULTED} and not self._worker.is_acquiring
+        is_free = is_idle and desk.operator is None and desk.screen in {Screen.IDLE, Screen.OUT_OF_ORDER}
+        try:
+            self._obeying.look(is_free=is_free)
+        except CommandsUnavailable as error:
+            logger.warning("the fleet's commands cannot be read why=%s", error)
+
+    def _diagnose(self) -> SelftestReport:
+        """Try what can be tried beside a terminal that is at work."""
+        looked_at = self._worker.looked_at
+        rate = "no session yet" if looked_at is None else f"{looked_at.rate_hz:.1f} pictures/s in the last session"
+        in_use = {"camera": f"in use: {rate}", "ring-light": "in use", "voice": "not played before people"}
+        if self._printer is not None:
+            in_use["printer"] = f"in use: {self._printer.condition}"
+        return selftest(self._settings, in_use=in_use)
 
     def _make_control(self) -> ControlSocket | None:
         path, camera, panel = (

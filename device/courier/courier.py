@@ -39,6 +39,7 @@ from device.ports import (
 )
 from device.uplink.inbox import AttestationToken, Inbound, Inbox, PolicyToken, RulePacksToken, why_refused
 from device.uplink.loop import CURABLE
+from protocol.commands import TerminalCommand
 from protocol.courier import (
     BLOCK,
     MOST_CHUNKS,
@@ -52,7 +53,7 @@ from protocol.courier import (
     split,
 )
 from protocol.courier_files import BundleReader, BundleWriter, Problem, ProblemKind, find_bundle, make_bundle
-from protocol.errors import ProtocolError
+from protocol.errors import Malformed, ProtocolError
 from protocol.keys import PrivateKey, PublicJwk
 from protocol.receipts import Receipt, ReceiptItem, Verdict
 from protocol.reference_card import CardKeys
@@ -335,6 +336,9 @@ class Courier:
             self._parts.staff.apply(message)
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
+        elif isinstance(message, TerminalCommand):
+            # No fleet puts one onto a stick: its answer would be under way for weeks.
+            raise Malformed("command: comes over the network only")
         else:
             assert_never(message)
 

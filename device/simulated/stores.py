@@ -7,8 +7,9 @@ from datetime import datetime
 
 from device.errors import AttachmentsFull, OutboxFull
 from device.name_list import initials, matching
-from device.ports import Attachment, Attempts, Labelled, OutboxRow, RefusedAttachment, RefusedRow, StoredRecord
+from device.ports import Answer, Attachment, Attempts, Labelled, OutboxRow, RefusedAttachment, RefusedRow, StoredRecord
 from protocol.attestation import SignedStatement
+from protocol.commands import TerminalCommand
 from protocol.envelope import sha256_of, sign
 from protocol.errors import NotForUs
 from protocol.health import Running
@@ -295,6 +296,44 @@ class MemoryRunning:
     def say(self, running: Running) -> None:
         """Put this in the place of what was said before."""
         self._running = running
+
+
+class MemoryCommands:
+    """Commands of the fleet, as long as the program runs."""
+
+    def __init__(self) -> None:
+        self._commands: dict[int, TerminalCommand] = {}
+        self._answers: dict[int, bytes] = {}
+        self._settled: set[int] = set()
+        self._newest = 0
+
+    def take(self, command: TerminalCommand) -> bool:
+        """Keep a command that is newer than all before."""
+        if command.number <= self._newest:
+            self._settled.discard(command.number)
+            return False
+        self._newest = command.number
+        self._commands[command.number] = command
+        return True
+
+    def next(self) -> TerminalCommand | None:
+        """Return the oldest command without an answer."""
+        waiting = sorted(self._commands.keys() - self._answers.keys())
+        return self._commands[waiting[0]] if waiting else None
+
+    def answer(self, number: int, envelope: bytes) -> None:
+        """Keep the first answer to a command."""
+        self._answers.setdefault(number, envelope)
+
+    def unsettled(self) -> Sequence[Answer]:
+        """Return the answers that were not confirmed."""
+        waiting = sorted(self._answers.keys() - self._settled)
+        return [Answer(sha256_of(self._answers[number]), self._answers[number]) for number in waiting]
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt."""
+        named = {item.sha256 for item in items}
+        self._settled |= {number for number, found in self._answers.items() if sha256_of(found) in named}
 
 
 class FixedAttestation:

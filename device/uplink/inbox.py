@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+from protocol.commands import COMMAND_TYP, TerminalCommand
 from protocol.envelope import unseal, verify
 from protocol.errors import Expired, Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
@@ -14,7 +15,7 @@ from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.staff import STAFF_TYP, StaffList
 from protocol.topics import Kind, Topic
 
-_Addressed = TypeVar("_Addressed", Receipt, RosterPage, CardKeys, StaffList)
+_Addressed = TypeVar("_Addressed", Receipt, RosterPage, CardKeys, StaffList, TerminalCommand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class AttestationToken:
     token: bytes
 
 
-Inbound = Receipt | RosterPage | CardKeys | StaffList | PolicyToken | RulePacksToken | AttestationToken
+Inbound = (
+    Receipt | RosterPage | CardKeys | StaffList | TerminalCommand | PolicyToken | RulePacksToken | AttestationToken
+)
 """What the fleet can send to a terminal."""
 
 
@@ -93,6 +96,8 @@ class Inbox:
         if topic.kind is Kind.STAFF:
             signed = unseal(payload, key=self._sealing_key)
             return self._addressed(StaffList.parse(self._verified(signed, STAFF_TYP)))
+        if topic.kind is Kind.COMMAND:
+            return self._addressed(TerminalCommand.parse(self._verified(payload, COMMAND_TYP)))
         if topic.kind is Kind.POLICY:
             return PolicyToken(payload)
         if topic.kind is Kind.RULE_PACKS:

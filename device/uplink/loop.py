@@ -17,6 +17,7 @@ from typing import Protocol
 from device.errors import (
     AttachmentsUnavailable,
     AttestationUnavailable,
+    CommandsUnavailable,
     DeviceError,
     LinkDown,
     OutboxUnavailable,
@@ -29,6 +30,7 @@ from device.ports import (
     AttachmentStore,
     AttestationStore,
     Clock,
+    CommandStore,
     Entropy,
     Outbox,
     PolicyStore,
@@ -44,6 +46,7 @@ from device.uplink.attachments import AttachmentSender
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
 from device.uplink.health import HealthReport, what_changes
 from device.uplink.inbox import AttestationToken, Inbound, Inbox, RulePacksToken, why_refused
+from protocol.commands import TerminalCommand
 from protocol.envelope import sha256_of
 from protocol.errors import Expired, ProtocolError
 from protocol.health import Health, LinkTimes
@@ -85,6 +88,7 @@ _STORES = (
     AttestationUnavailable,
     StaffUnavailable,
     AttachmentsUnavailable,
+    CommandsUnavailable,
 )
 
 
@@ -124,6 +128,7 @@ class Parts:
     inbox: Inbox
     vitals: Vitals
     running: RunningStore
+    commands: CommandStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,8 @@ class Uplink:
             clock=parts.clock,
             link=LinkTimes(presence_s=settings.presence_s, keep_alive_s=keep_alive_s),
         )
+        self._answered: dict[str, int] = {}
+        """When each answer to a command is sent next."""
         self._newly_taken: list[str] = []
         self._receipts: list[Receipt] = []
         self._happened = 0
@@ -228,6 +235,7 @@ class Uplink:
         self._questions.connected(now_ns)
         self._presence.connected()
         self._health.connected()
+        self._answered.clear()
         logger.info("broker connected connection=%d", self._connection)
         self._is_link_down = False
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
@@ -248,6 +256,7 @@ class Uplink:
             self._keep_house(now_ns)
             self._ask_for_roster(now_ns)
             self._send_presence(now_ns)
+            self._send_answers(now_ns)
             # Last: a store of pictures that fails keeps nothing else from being sent.
             self._attachments.send(
                 lambda sealed: self._link.publish(attachments, sealed), now_ns=now_ns, fraction=self._fraction()
@@ -271,6 +280,7 @@ class Uplink:
         items = [item for receipt in self._receipts for item in receipt.items]
         self._parts.outbox.settle(items)
         self._parts.attachments.settle(items)
+        self._parts.commands.settle(items)
         for receipt in self._receipts:
             self._note_receipt(receipt)
         self._receipts.clear()
@@ -340,6 +350,17 @@ class Uplink:
             self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("online", *counts, health))
             self._presence.said(content, now_ns)
 
+    def _send_answers(self, now_ns: int) -> None:
+        """Send what commands came to, and again until the fleet has confirmed it."""
+        waiting = self._parts.commands.unsettled()
+        self._answered = {
+            found.sha256: due for found in waiting if (due := self._answered.get(found.sha256)) is not None
+        }
+        for found in waiting:
+            if now_ns >= self._answered.get(found.sha256, now_ns):
+                self._link.publish(self._topic(Kind.COMMAND_RESULT), found.envelope)
+                self._answered[found.sha256] = now_ns + int(self._settings.resend_after_s * _NS)
+
     def _health_due(self, now_ns: int) -> Health | None:
         """Return the terminal's condition when it is to be told."""
         if not self._health.may_be_due(now_ns):
@@ -385,6 +406,11 @@ class Uplink:
         elif isinstance(message, StaffList):
             self._parts.staff.apply(message)
             self._was_taken(Kind.STAFF)
+        elif isinstance(message, TerminalCommand):
+            # One that is too old is answered as such by whoever would carry it out.
+            if self._parts.commands.take(message):
+                logger.info("command taken kind=%s number=%d", message.kind, message.number)
+            self._was_taken(Kind.COMMAND)
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
             self._was_taken(Kind.ATTESTATION)

@@ -31,12 +31,13 @@ from fleet.ingest.settling import Settling
 from fleet.references.made import propose, reference_in, take
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cases, links, made, quarantine, terminal_health, terminals
+from fleet.store import cases, links, made, quarantine, terminal_commands, terminal_health, terminals
 from fleet.store.cases import Arrived
 from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.terminals import StoredTerminal
 from protocol.cases import CASE_TYP, CaseRecord
+from protocol.commands import RESULT_TYP, CommandResult
 from protocol.envelope import sha256_of, typ_of, verify
 from protocol.errors import ProtocolError, SignatureInvalid, UnsupportedVersion
 from protocol.events import EVENT_TYP, TerminalEvent
@@ -261,6 +262,9 @@ class Batch:
             elif kind is Kind.PRESENCE:
                 payload = verify(message.payload, key_of=terminal.key_of, typ=PRESENCE_TYP).payload
                 self._take_presence(terminal, Presence.parse(payload), message)
+            elif kind is Kind.COMMAND_RESULT:
+                payload = verify(message.payload, key_of=terminal.key_of, typ=RESULT_TYP).payload
+                self._take_result(terminal, CommandResult.parse(payload), message)
             else:
                 payload = verify(message.payload, key_of=terminal.key_of, typ=ROSTER_REQUEST_TYP).payload
                 self._take_request(terminal, RosterRequest.parse(payload), message)
@@ -322,6 +326,17 @@ class Batch:
         self.roster_requests[terminal.terminal_id] = request.have
         # Answered like a record: the signed time in the receipt, bound to the terminal's question, sets the clock of one that has none.
         self._answer(terminal.terminal_id, sha256_of(message.payload), Verdict.STORED)
+
+    def _take_result(self, terminal: StoredTerminal, result: CommandResult, message: Inbound) -> None:
+        if (refusal := self._foreign(terminal, result.fleet_id, result.terminal_id)) is not None:
+            self._refuse(message, terminal.terminal_id, Kind.COMMAND_RESULT, refusal)
+            return
+        is_new = terminal_commands.settle(self._connection, result, now=message.received_at)
+        if is_new:
+            logger.info("command answered terminal=%s verdict=%s", terminal.terminal_id, result.verdict)
+        # Also of a command that this fleet does not know any more: the terminal need not say it again.
+        verdict = Verdict.STORED if is_new else Verdict.REPEATED
+        self._answer(terminal.terminal_id, sha256_of(message.payload), verdict)
 
     def _foreign(self, terminal: StoredTerminal, fleet_id: str, terminal_id: str) -> Refusal | None:
         if fleet_id != self._fleet_id:

@@ -35,6 +35,7 @@ from fleet.store.database import Availability, Database
 from fleet.store.operators import STAFF_CHANNEL
 from fleet.store.policies import POLICY_CHANNEL
 from fleet.store.rosters import ROSTER_CHANNEL
+from fleet.store.terminal_commands import COMMAND_CHANNEL
 from protocol.errors import ProtocolError
 from protocol.topics import TABLE, Topic, fleet_inbox
 
@@ -58,6 +59,7 @@ _BATCH_BYTES = 16 * 1024 * 1024
 _CATCH_UP_S = 30.0
 """Rosters are looked through this often even without a notification, should one be lost."""
 _NOTICE_WAIT_S = 0.5
+_CHANNELS = (ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL, STAFF_CHANNEL, COMMAND_CHANNEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,10 +308,11 @@ class Consumer:
         retry_s = _FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
-                with self._database.listen(ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL, STAFF_CHANNEL) as connection:
+                with self._database.listen(*_CHANNELS) as connection:
                     self._listener_state.back()
                     retry_s = _FIRST_RETRY_S
-                    self._publish([*self._standing(), *self._handler.push_rosters()])
+                    standing = [*self._standing(), *self._handler.push_rosters()]
+                    self._publish([*standing, *self._handler.push_commands()])
                     self._follow(connection)
             except DatabaseUnavailable as error:
                 self._listener_state.lost(error)
@@ -344,7 +347,7 @@ class Consumer:
                 self._publish(self._handler.push_staff())
             if noticed or waited_s >= _CATCH_UP_S:
                 waited_s = 0.0
-                self._publish(self._handler.push_rosters())
+                self._publish([*self._handler.push_rosters(), *self._handler.push_commands(only_unsent=True)])
                 if self._handler.attestations_from() != self._attested_from:
                     self._publish(self._standing())
 

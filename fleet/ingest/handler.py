@@ -36,6 +36,7 @@ from fleet.store import cards, cases, made, operators, policies, quarantine, ros
 from fleet.store.database import Database
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.terminals import StoredTerminal
+from fleet.terminals.commanding import open_commands
 from fleet.updates.attestation import attestation, first_day
 from fleet.updates.rule_packs import signed_packs
 from protocol.envelope import sha256_of, sign
@@ -241,6 +242,15 @@ class Handler:
             wanted = [terminal for terminal in known.values() if terminal.retired_at is None]
             return self._staff(connection, wanted, self._clock(), anew=anew)
 
+    def push_commands(self, only: str | None = None, *, only_unsent: bool = False) -> list[Outbound]:
+        """Return the commands that wait for an answer, of all terminals in service or of one; all of them, or those not sent before.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        with self._database.begin() as connection:
+            return self._commands(connection, None if only is None else [only], only_unsent=only_unsent)
+
     def clean(self) -> None:
         """Do what time alone asks for.
 
@@ -324,6 +334,9 @@ class Handler:
                 terminal = batch.terminals[terminal_id]
                 answers += self._roster(connection, terminal, have, self._clock())
             answers += self._card_keys_due(connection, batch)
+            # A terminal asks for its roster whenever it connects: what it missed while it was away is said once more.
+            if not any(message.by_stick for message in messages):
+                answers += self._commands(connection, list(batch.roster_requests))
             answers += self._staff_due(connection, batch)
         return [*self._receipts(batch.verdicts), *answers]
 
@@ -331,6 +344,16 @@ class Handler:
         topic = Topic(self._fleet_id, terminal.terminal_id, Kind.ROSTER)
         pages = self._rosters.pages(connection, terminal, have=have, now=now, today=day_of(now, self._zone))
         return [Outbound(topic, page) for page in pages]
+
+    def _commands(
+        self, connection: Connection, only: Sequence[str] | None, *, only_unsent: bool = False
+    ) -> list[Outbound]:
+        if only is not None and not only:
+            return []
+        found = open_commands(
+            connection, self._keys, fleet_id=self._fleet_id, only=only, now=self._clock(), only_unsent=only_unsent
+        )
+        return [Outbound(Topic(self._fleet_id, name, Kind.COMMAND), signed) for name, signed in found]
 
     def _card_keys_due(self, connection: Connection, batch: Batch) -> list[Outbound]:
         """Return card keys for the terminals that ask for their roster and have none, or old ones."""

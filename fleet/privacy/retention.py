@@ -20,6 +20,7 @@ from fleet.store import (
     rosters,
     sessions,
     subjects,
+    terminal_commands,
     terminal_days,
     terminal_health,
     webhooks,
@@ -60,6 +61,8 @@ class RetentionRules:
     """Sessions of the console after they ended."""
     health: timedelta
     """Hourly conditions of terminals."""
+    commands: timedelta
+    """Commands to terminals, with their answers."""
     drift_days: int
     """Daily means of terminals, and alarms that are over."""
 
@@ -99,6 +102,7 @@ def _messages(database: Database, rules: RetentionRules, *, now: datetime) -> di
             "partner_requests": replays.forget_answers(connection, before=now - rules.replays),
             "reminders": erasure.delete_reminders(connection, before=now - rules.reminders),
             "photo_imports": photos.forget_imports(connection, before=now - rules.photo_imports),
+            "terminal_commands": terminal_commands.forget(connection, asked_before=now - rules.commands),
             "terminal_days": terminal_days.forget_days(
                 connection, before=now.date() - timedelta(days=rules.drift_days)
             ),

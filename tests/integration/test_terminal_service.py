@@ -21,6 +21,7 @@ import pytest
 
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.clock_system import SystemClock
+from device.adapters.commands_sqlite import SqliteCommandStore
 from device.adapters.inference_tflite import open_networks
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
@@ -28,11 +29,13 @@ from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
 from device.adapters.voice_alsa.sound import as_pcm
 from device.app.enrol import reference_of
+from device.app.obeying import RestartAsked
 from device.app.selftest import selftest
 from device.app.service import run
 from device.session.commands import Line
 from device.settings import Settings, load_settings
 from device.simulated.loudspeaker import SimulatedLoudspeaker
+from protocol.commands import RESULT_TYP, CommandKind, CommandResult, TerminalCommand
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sign, typ_of, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
@@ -357,6 +360,50 @@ def test_a_terminal_that_stays_out_of_order_ends_so_that_systemd_starts_it_anew(
     assert world.claim()["outcome"] == "cancelled"
     eventually(lambda: world.errors, "the end of the service")
     assert "out of order" in str(world.errors.pop())
+
+
+def ask(world: World, store: SqliteCommandStore, number: int, kind: CommandKind) -> None:
+    now = datetime.now(UTC)  # noqa: TID251 - a test is its own fleet
+    store.take(
+        TerminalCommand(
+            fleet_id="north",
+            terminal_id="t-1",
+            command_id=f"{number:032x}",
+            number=number,
+            kind=kind,
+            issued_at=now,
+            expires_at=now + timedelta(hours=1),
+        )
+    )
+
+
+def results(world: World, store: SqliteCommandStore) -> list[CommandResult]:
+    public = world.signing_key.public()
+    return [
+        CommandResult.parse(verify(found.envelope, key_of=lambda _: public, typ=RESULT_TYP).payload)
+        for found in store.unsettled()
+    ]
+
+
+def test_what_the_fleet_asks_is_done_between_sessions_and_a_restart_ends_the_service(make_world, eventually):
+    world = make_world(speed="real")
+    store = SqliteCommandStore(world.settings.commands_path)
+    ask(world, store, 1, CommandKind.DIAGNOSE)
+    ask(world, store, 2, CommandKind.LOG_BUNDLE)
+    eventually(lambda: len(results(world, store)) == 2, "both answers", timeout_s=60)
+    diagnosis, bundle = results(world, store)
+    assert diagnosis.report is not None
+    checks = {check.name: check for check in diagnosis.report.checks}
+    assert (checks["camera"].status, checks["policy"].status) == ("skipped", "passed")
+    assert bundle.log is not None
+    assert any("fleet asks kind=diagnose" in line for line in bundle.log)
+    ask(world, store, 3, CommandKind.RESTART)
+    eventually(lambda: world.errors, "the service ends", timeout_s=30)
+    (error,) = world.errors
+    assert isinstance(error, RestartAsked)
+    assert [result.verdict for result in results(world, store)] == ["done"] * 3
+    world.errors.clear()
+    store.close()
 
 
 def test_a_full_outbox_stops_sessions_and_says_so(make_world, eventually):

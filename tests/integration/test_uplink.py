@@ -19,10 +19,13 @@ from typer.testing import CliRunner
 
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
+from device.adapters.commands_sqlite import SqliteCommandStore
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.cli import app
 from protocol.attestation import KeyStatement, attest
+from protocol.commands import COMMAND_TYP, RESULT_TYP, CommandKind, TerminalCommand
+from protocol.envelope import sha256_of, sign
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP, PictureCounts
 from protocol.roster import RosterEntry
@@ -145,6 +148,37 @@ def test_the_condition_of_the_terminal_reaches_the_fleet(
     assert health.board.memory_total_bytes is not None
     assert health.board.disk_free_bytes is not None
     assert health.running is None, "no process that certifies people has run"
+
+
+def test_a_command_goes_to_the_terminal_once_and_its_answer_to_the_fleet_until_the_receipt(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    start_uplink()
+    now = datetime.now(UTC)  # noqa: TID251 - a test is its own fleet
+    command = TerminalCommand(
+        fleet_id="north",
+        terminal_id="t-17",
+        command_id="a" * 32,
+        number=1,
+        kind=CommandKind.DIAGNOSE,
+        issued_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    eventually(lambda: fleet.presences, "the uplink is there")
+    for key in (terminal.signing, terminal.fleet_key, terminal.fleet_key):
+        fleet.send(Kind.COMMAND, sign(command.to_bytes(), key=key, typ=COMMAND_TYP))
+    # The terminal's process works on the same file.
+    store = SqliteCommandStore(terminal.folder / "data" / "commands.sqlite")
+    eventually(lambda: store.next() == command, "the command, but for the one that the fleet did not sign")
+    fleet.answers = False
+    answer = sign(b"{}", key=terminal.signing, typ=RESULT_TYP)
+    store.answer(1, answer)
+    eventually(lambda: fleet.stored[sha256_of(answer)] >= 2, "the answer, and again without a receipt")
+    fleet.send(Kind.RECEIPT, fleet.receipt([sha256_of(answer)]))
+    eventually(lambda: not store.unsettled(), "settled by the receipt")
+    store.close()
 
 
 def test_sigterm_leaves_an_offline_presence_and_exits_0(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from fleet.settings import BrokerSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
+from fleet.terminals.commanding import commands_of, give_command
 from protocol.attestation import read_attestation
-from protocol.envelope import sha256_of, sign
+from protocol.commands import COMMAND_TYP, RESULT_TYP, CommandKind, CommandResult, TerminalCommand
+from protocol.envelope import sha256_of, sign, verify
 from protocol.keys import PrivateKey
 from protocol.records import RECORD_TYP
 from protocol.roster import ROSTER_REQUEST_TYP, RosterRequest
@@ -40,6 +42,7 @@ class Wire:
         self.pages: list[Any] = []
         self.policies: list[bytes] = []
         self.attestations: list[bytes] = []
+        self.commands: list[TerminalCommand] = []
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=terminal.terminal_id, clean_session=False)
         self._client.reconnect_delay_set(1, 1)
@@ -66,6 +69,10 @@ class Wire:
                 self.verdicts.setdefault(item.sha256, []).append(item.verdict.value)
         elif kind is Kind.ROSTER:
             self.pages.append(self._office.page(message.payload, self._terminal))
+        elif kind is Kind.COMMAND:
+            public = self._office.keys.signing.public()
+            payload = verify(message.payload, key_of=lambda _: public, typ=COMMAND_TYP).payload
+            self.commands.append(TerminalCommand.parse(payload))
         elif kind is Kind.ATTESTATION:
             self.attestations.append(message.payload)
         else:
@@ -131,6 +138,41 @@ def test_a_record_goes_in_and_a_receipt_comes_out(
     forged = sign(terminal.record().to_bytes(), key=PrivateKey.generate(), typ=RECORD_TYP)
     wire.send(forged)
     eventually(lambda: wire.verdicts.get(sha256_of(forged)) == ["refused"], "refused")
+
+
+def test_a_command_that_is_given_while_ingest_runs_goes_down_and_its_answer_comes_up(
+    broker: Any, office: Any, terminal: Any, start_wire: Any, start_ingest: Any, eventually: Any
+) -> None:
+    office.now = system_clock()
+    assert start_ingest(broker.port).wait_connected(10)
+    wire = start_wire(terminal, broker.port)
+    with office.database.begin() as connection:
+        command_id = give_command(
+            connection,
+            office.keys.cipher,
+            "t-1",
+            CommandKind.LOG_BUNDLE,
+            by="Li",
+            reason="it is slow",
+            valid=timedelta(hours=1),
+            now=office.now,
+        )
+    eventually(lambda: [c.command_id for c in wire.commands] == [command_id], "the command", timeout_s=45)
+    result = CommandResult(
+        fleet_id="north",
+        terminal_id="t-1",
+        command_id=command_id,
+        verdict="done",
+        finished_at=office.now,
+        log=("a line",) * 300,
+    )
+    answer = sign(result.to_bytes(), key=terminal.signing, typ=RESULT_TYP)
+    wire.send(answer, kind=Kind.COMMAND_RESULT)
+    eventually(lambda: wire.verdicts.get(sha256_of(answer)) == ["stored"], "the receipt")
+    with office.database.begin() as connection:
+        (given,) = commands_of(connection, office.keys.cipher, "t-1")
+    assert given.result == result
+    assert given.sent_at is not None
 
 
 def test_statements_about_keys_are_made_anew_with_the_month_while_ingest_runs(

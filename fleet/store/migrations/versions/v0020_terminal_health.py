@@ -76,13 +76,31 @@ CREATE TABLE terminal_alarms (
     after double precision NOT NULL,
     PRIMARY KEY (terminal_id, measure, raised_on)
 );
+
+-- What the office asked of terminals. The number counts the commands of one terminal.
+CREATE TABLE terminal_commands (
+    command_id text PRIMARY KEY,
+    terminal_id text NOT NULL REFERENCES terminals ON DELETE CASCADE,
+    number bigint NOT NULL,
+    kind text NOT NULL,
+    asked_by_sealed bytea NOT NULL,
+    reason_sealed bytea NOT NULL,
+    asked_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    sent_at timestamptz,
+    answered_at timestamptz,
+    verdict text,
+    result jsonb,
+    UNIQUE (terminal_id, number)
+);
+CREATE INDEX terminal_commands_open ON terminal_commands (terminal_id, number) WHERE answered_at IS NULL;
 CREATE INDEX records_by_terminal ON records (terminal_id, event_at);
 CREATE INDEX terminals_by_area ON terminals (area, terminal_id);
 """
 
 _DOWN = """
 DROP INDEX terminals_by_area, records_by_terminal;
-DROP TABLE terminal_health, terminal_days, terminal_days_until, terminal_alarms;
+DROP TABLE terminal_commands, terminal_health, terminal_days, terminal_days_until, terminal_alarms;
 ALTER TABLE terminals
     DROP COLUMN presence_s,
     DROP COLUMN keep_alive_s,

@@ -19,7 +19,7 @@ from device.errors import AttachmentsUnavailable, LinkDown, OutboxUnavailable
 from device.ports import OutboxRow
 from device.settings import Uplink as UplinkSettings
 from device.simulated.clock import SteppedClock
-from device.simulated.stores import MemoryAttachments, MemoryOutbox, MemoryRunning, MemoryStaff
+from device.simulated.stores import MemoryAttachments, MemoryCommands, MemoryOutbox, MemoryRunning, MemoryStaff
 from device.simulated.vitals import SimulatedVitals
 from device.uplink.inbox import Inbox
 from device.uplink.loop import CURABLE, Identity, Parts, Uplink
@@ -110,7 +110,7 @@ class World:
         self.refused: list[tuple[Kind, str]] = []
         self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
         self.staff, self.attachments = MemoryStaff(), attachments or MemoryAttachments()
-        self.vitals, self.running = SimulatedVitals(), MemoryRunning()
+        self.vitals, self.running, self.commands = SimulatedVitals(), MemoryRunning(), MemoryCommands()
         self.packs = FileRulePackStore(folder / "r.jws", FLEET_KEY.public())
         parts = Parts(
             outbox=self.outbox,
@@ -132,6 +132,7 @@ class World:
             inbox=Inbox(fleet_id="north", terminal_id="t-1", fleet_key=FLEET_KEY.public(), sealing_key=sealing),
             vitals=self.vitals,
             running=self.running,
+            commands=self.commands,
         )
         settings = UplinkSettings(
             poll_s=1,

@@ -1,0 +1,102 @@
+"""Commands of the fleet and their answers, as an SQLite database shared by the uplink, which brings them, and the terminal, which obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from device.database import Database, Schema
+from device.errors import CommandsUnavailable
+from device.ports import Answer
+from protocol.commands import TerminalCommand
+from protocol.envelope import sha256_of
+from protocol.receipts import ReceiptItem
+
+_KEPT = 50
+"""Answered commands that stay, so that the file does not grow; the number of the last one taken stands apart."""
+SCHEMA = Schema(
+    what="commands",
+    application_id=0x4C63434D,
+    version=1,
+    statements=(
+        """CREATE TABLE command (
+            number INTEGER PRIMARY KEY,
+            message BLOB NOT NULL,
+            answer BLOB,
+            sha256 TEXT UNIQUE,
+            is_settled INTEGER NOT NULL DEFAULT 0 CHECK (is_settled IN (0, 1))
+        ) STRICT""",
+        "CREATE TABLE taken (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT",
+        "INSERT INTO taken (id, number) VALUES (1, 0)",
+    ),
+    unavailable=CommandsUnavailable,
+    full=CommandsUnavailable,
+)
+
+
+class SqliteCommandStore:
+    """See `device.ports.CommandStore`. Safe to use from several threads and processes.
+
+    Args:
+        path: the database file; made if missing.
+
+    Raises:
+        StoreUnusable: if the file is damaged, is something else, or was made by a newer version.
+        CommandsUnavailable: if it cannot be opened or made now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, SCHEMA)
+
+    def take(self, command: TerminalCommand) -> bool:
+        """Keep a command; return False for one that was taken before, or is older than one that was."""
+        with self._database.writing() as db:
+            (newest,) = db.execute("SELECT number FROM taken").fetchone()
+            if command.number <= newest:
+                # Its answer may be what was lost.
+                db.execute(
+                    "UPDATE command SET is_settled = 0 WHERE number = ? AND answer IS NOT NULL", (command.number,)
+                )
+                return False
+            db.execute("INSERT INTO command (number, message) VALUES (?, ?)", (command.number, command.to_bytes()))
+            db.execute("UPDATE taken SET number = ?", (command.number,))
+            db.execute("DELETE FROM command WHERE is_settled AND number <= ?", (command.number - _KEPT,))
+        return True
+
+    def next(self) -> TerminalCommand | None:
+        """Return the oldest command without an answer."""
+        with self._database.reading() as db:
+            row = db.execute("SELECT message FROM command WHERE answer IS NULL ORDER BY number LIMIT 1").fetchone()
+        return None if row is None else TerminalCommand.parse(row[0])
+
+    def answer(self, number: int, envelope: bytes) -> None:
+        """Keep the signed answer to a command; the first one counts."""
+        with self._database.writing() as db:
+            db.execute(
+                "UPDATE command SET answer = ?, sha256 = ? WHERE number = ? AND answer IS NULL",
+                (envelope, sha256_of(envelope), number),
+            )
+
+    def unsettled(self) -> Sequence[Answer]:
+        """Return the answers that the fleet has not confirmed, the oldest first."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT sha256, answer FROM command WHERE answer IS NOT NULL AND NOT is_settled ORDER BY number"
+            ).fetchall()
+        return tuple(Answer(sha256, envelope) for sha256, envelope in rows)
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt: what it names is not sent again, whatever the fleet says of it; unknown digests are ignored."""
+        with self._database.reading() as db:
+            known = {
+                sha256
+                for (sha256,) in db.execute("SELECT sha256 FROM command WHERE NOT is_settled AND answer IS NOT NULL")
+            }
+        named = [(item.sha256,) for item in items if item.sha256 in known]
+        if named:
+            with self._database.writing() as db:
+                db.executemany("UPDATE command SET is_settled = 1 WHERE sha256 = ?", named)
+
+    def close(self) -> None:
+        """Close the database; may be called twice."""
+        self._database.close()

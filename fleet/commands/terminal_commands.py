@@ -1,0 +1,80 @@
+"""`lifecert-fleet terminals`: ask a terminal to do something, and see what came of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
+from fleet.errors import NotFound
+from fleet.store import terminals
+from fleet.terminals.commanding import commands_of, give_command
+from protocol.commands import CommandKind
+
+app = typer.Typer(help="Commands to terminals, and their answers.", no_args_is_help=True)
+Terminal = Annotated[str, typer.Argument(help="Id of the terminal.")]
+
+
+@app.command("command")
+def command(
+    terminal: Terminal,
+    kind: Annotated[CommandKind, typer.Argument(help="What it is to do.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; stands with the command.")],
+    by: Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")],
+    config: Config = CONFIG,
+) -> None:
+    """Ask a terminal to restart, to test itself, or for the newest lines of its log; it obeys between sessions, once."""
+    with opened(config) as fleet:
+        hours = fleet.settings.terminals.command_hours
+        with fleet.database.begin() as connection:
+            command_id = give_command(
+                connection,
+                fleet.keys.cipher,
+                terminal,
+                kind,
+                by=by,
+                reason=reason,
+                valid=timedelta(hours=hours),
+                now=fleet.clock(),
+            )
+        say(f"terminal {terminal} is asked to {kind.replace('_', ' ')}; the command holds for {hours} hours")
+        typer.echo(command_id)
+
+
+@app.command("commands")
+def commands(terminal: Terminal, config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """Show a terminal's commands, the newest first, with what came of them."""
+    with opened(config) as fleet:
+        now = fleet.clock()
+        with fleet.database.begin() as connection:
+            if terminal not in terminals.find_terminals(connection, [terminal]):
+                raise NotFound(f"terminal {terminal}: not registered")
+            found = commands_of(connection, fleet.keys.cipher, terminal)
+    if as_json:
+        rows = [
+            {
+                "command_id": given.command_id,
+                "number": given.number,
+                "kind": given.kind.value,
+                "asked_by": given.asked_by,
+                "reason": given.reason,
+                "asked_at": given.asked_at.isoformat(),
+                "state": given.state_at(now),
+                "result": None if given.result is None else given.result.model_dump(mode="json"),
+            }
+            for given in found
+        ]
+        print_json({"commands": rows})
+        return
+    for given in found:
+        typer.echo(
+            f"{given.number} {given.kind} {given.state_at(now)} asked {given.asked_at:%Y-%m-%d %H:%M} UTC by {given.asked_by}"
+        )
+        typer.echo(f"  {given.reason}")
+        if given.result is not None and given.result.report is not None:
+            for check in given.result.report.checks:
+                typer.echo(f"  {check.status} {check.name}: {check.detail}")
+        for line in () if given.result is None else given.result.log or ():
+            typer.echo(f"  {line}")

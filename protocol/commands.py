@@ -1,0 +1,73 @@
+"""What the office asks of one terminal, and what the terminal answers; both signed.
+
+A command is numbered and ends: a terminal carries out each once, in order, whatever comes again, and none that is too old. The answer is
+sent until the fleet's receipt names it, as a record is.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from protocol.ids import FleetId, TerminalId
+from protocol.selftest import SelftestReport
+from protocol.wire import UtcTime, WireMessage
+
+COMMAND_TYP = "lifecert-command"
+RESULT_TYP = "lifecert-command-result"
+CommandId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+MOST_LINES = 400
+MOST_LINE = 300
+"""Of a log: 120 kB at most, which signed stays under the topic's limit."""
+LogLine = Annotated[str, Field(max_length=MOST_LINE)]
+
+
+class CommandKind(StrEnum):
+    """What a terminal can be asked to do."""
+
+    RESTART = "restart"
+    """The process that certifies people ends and starts anew; never inside a session."""
+    DIAGNOSE = "diagnose"
+    """The terminal's self test, but for parts that are in use."""
+    LOG_BUNDLE = "log_bundle"
+    """The newest lines of its log, without numbers and ids that could be somebody's."""
+
+
+class TerminalCommand(WireMessage):
+    """One command to one terminal."""
+
+    TYPE: ClassVar[str] = "command"
+    VERSION: ClassVar[int] = 1
+
+    type: Literal["command"] = "command"
+    version: Literal[1] = 1
+    fleet_id: FleetId
+    terminal_id: TerminalId
+    command_id: CommandId
+    number: int = Field(ge=1)
+    """One more for each command to this terminal: one that is not above the last one taken is a repetition."""
+    kind: CommandKind
+    issued_at: UtcTime
+    expires_at: UtcTime
+
+
+class CommandResult(WireMessage):
+    """What became of a command."""
+
+    TYPE: ClassVar[str] = "command-result"
+    VERSION: ClassVar[int] = 1
+
+    type: Literal["command-result"] = "command-result"
+    version: Literal[1] = 1
+    fleet_id: FleetId
+    terminal_id: TerminalId
+    command_id: CommandId
+    verdict: Literal["done", "failed", "expired"]
+    """`expired`: it was too old when its turn came, and nothing was done."""
+    finished_at: UtcTime
+    report: SelftestReport | None = None
+    """Of a diagnosis."""
+    log: tuple[LogLine, ...] | None = Field(default=None, max_length=MOST_LINES)
+    """Of a log bundle, the oldest line first."""

@@ -1,0 +1,85 @@
+"""What every store of the fleet's commands must do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from device.adapters.commands_sqlite import SqliteCommandStore
+from device.ports import CommandStore
+from device.simulated.stores import MemoryCommands
+from protocol.commands import CommandKind, TerminalCommand
+from protocol.envelope import sha256_of
+from protocol.receipts import ReceiptItem, Verdict
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+
+def command(number: int, kind: CommandKind = CommandKind.LOG_BUNDLE) -> TerminalCommand:
+    return TerminalCommand(
+        fleet_id="north",
+        terminal_id="t-1",
+        command_id=f"{number:032x}",
+        number=number,
+        kind=kind,
+        issued_at=NOW,
+        expires_at=NOW + timedelta(hours=1),
+    )
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> CommandStore:
+    return SqliteCommandStore(tmp_path / "commands.sqlite") if request.param == "sqlite" else MemoryCommands()
+
+
+def confirm(store: CommandStore, envelope: bytes) -> None:
+    store.settle([ReceiptItem(sha256=sha256_of(envelope), verdict=Verdict.STORED)])
+
+
+def test_commands_are_given_in_order_and_each_until_it_is_answered(store: CommandStore) -> None:
+    assert store.next() is None
+    assert store.take(command(1))
+    assert store.take(command(2))
+    assert store.next() == store.next() == command(1)
+    store.answer(1, b"first")
+    assert store.next() == command(2)
+    assert [found.envelope for found in store.unsettled()] == [b"first"]
+    store.answer(2, b"second")
+    assert store.next() is None
+    confirm(store, b"first")
+    confirm(store, b"unknown")
+    assert [found.envelope for found in store.unsettled()] == [b"second"]
+
+
+def test_a_command_that_comes_again_is_not_carried_out_again_and_its_answer_is_sent_again(store: CommandStore) -> None:
+    store.take(command(3))
+    store.answer(3, b"done")
+    store.answer(3, b"done otherwise")
+    confirm(store, b"done")
+    assert not store.unsettled()
+    assert not store.take(command(3))
+    assert store.next() is None
+    assert [found.envelope for found in store.unsettled()] == [b"done"]
+
+
+def test_a_command_older_than_one_that_was_taken_does_not_count(store: CommandStore) -> None:
+    store.take(command(5))
+    assert not store.take(command(4))
+    assert store.next() == command(5)
+
+
+def test_two_processes_share_a_file_that_does_not_grow(tmp_path: Path) -> None:
+    uplink, terminal = (SqliteCommandStore(tmp_path / "commands.sqlite") for _ in range(2))
+    for number in range(1, 121):
+        uplink.take(command(number))
+        found = terminal.next()
+        assert found is not None
+        terminal.answer(found.number, b"%d" % number)
+        confirm(uplink, b"%d" % number)
+    assert not uplink.take(command(1)), "long gone, and still not carried out again"
+    with uplink._database.reading() as db:
+        assert db.execute("SELECT count(*) FROM command").fetchone()[0] <= 51
+    uplink.close()
+    terminal.close()
