@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from device.database import Database, Schema
-from device.errors import CommandsUnavailable
+from device.errors import CommandsUnavailable, StoreUnusable
 from device.ports import Answer
 from protocol.commands import TerminalCommand
 from protocol.envelope import sha256_of
 from protocol.receipts import ReceiptItem
+
+logger = logging.getLogger(__name__)
 
 _KEPT = 50
 """Answered commands that stay, so that the file does not grow; the number of the last one taken stands apart."""
@@ -32,6 +35,28 @@ SCHEMA = Schema(
     unavailable=CommandsUnavailable,
     full=CommandsUnavailable,
 )
+
+
+def open_commands(path: Path) -> SqliteCommandStore:
+    """Open the store; a file that must not be used is put aside and a new one begun.
+
+    Nothing stands in it that the fleet has not as well, and neither records nor sessions may wait for somebody to look at it. What was
+    asked and still holds is carried out once more at most.
+
+    Raises:
+        CommandsUnavailable: if it cannot be opened or made now.
+    """
+    try:
+        return SqliteCommandStore(path)
+    except StoreUnusable as error:
+        logger.error("commands put aside why=%s", error)  # noqa: TRY400 - the message says all
+    try:
+        for beside in ("-wal", "-shm"):
+            path.with_name(path.name + beside).unlink(missing_ok=True)
+        path.replace(path.with_suffix(".damaged"))
+    except OSError as error:
+        raise CommandsUnavailable(f"commands {path.name}: {error.strerror}") from error
+    return SqliteCommandStore(path)
 
 
 class SqliteCommandStore:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
-from device.adapters.commands_sqlite import SqliteCommandStore
+from device.adapters.commands_sqlite import open_commands
 from device.adapters.inference_tflite import open_networks
 from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
@@ -188,7 +188,7 @@ class Terminal:
         self._teller = RunningTeller(
             FileRunning(settings.running_path), running_of(settings, identity), self._board.clock
         )
-        self._commands = SqliteCommandStore(settings.commands_path)
+        self._commands = open_commands(settings.commands_path)
         self._log = LogTail()
         logging.getLogger().addHandler(self._log)
         self._obeying = Obeying(

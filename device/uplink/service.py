@@ -12,7 +12,7 @@ from types import FrameType
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
-from device.adapters.commands_sqlite import SqliteCommandStore
+from device.adapters.commands_sqlite import open_commands
 from device.adapters.entropy_system import SystemEntropy
 from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
@@ -88,7 +88,7 @@ def run(settings: Settings) -> None:
     )
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
-    commands = SqliteCommandStore(settings.commands_path)
+    commands = open_commands(settings.commands_path)
     parts = Parts(
         outbox=outbox,
         references=references,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from device.adapters.commands_sqlite import SqliteCommandStore
+from device.adapters.commands_sqlite import SqliteCommandStore, open_commands
 from device.ports import CommandStore
 from device.simulated.stores import MemoryCommands
 from protocol.commands import CommandKind, TerminalCommand
@@ -83,3 +83,15 @@ def test_two_processes_share_a_file_that_does_not_grow(tmp_path: Path) -> None:
         assert db.execute("SELECT count(*) FROM command").fetchone()[0] <= 51
     uplink.close()
     terminal.close()
+
+
+def test_a_damaged_file_is_put_aside_and_keeps_nobody_from_working(tmp_path: Path) -> None:
+    path = tmp_path / "commands.sqlite"
+    path.write_bytes(b"no database, and long enough to be looked at as one" * 100)
+    store = open_commands(path)
+    assert store.take(command(1))
+    assert (tmp_path / "commands.damaged").exists()
+    again = open_commands(path)
+    assert again.next() == command(1), "a sound file is used as it is"
+    store.close()
+    again.close()
