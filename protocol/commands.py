@@ -31,6 +31,8 @@ class CommandKind(StrEnum):
     """The process that certifies people ends and starts anew; never inside a session."""
     DIAGNOSE = "diagnose"
     """The terminal's self test, but for parts that are in use."""
+    IDENTIFY = "identify"
+    """For a minute its lamp blinks and its screen says so, that somebody on the spot knows which one is meant."""
     LOG_BUNDLE = "log_bundle"
     """The newest lines of its log, without numbers and ids that could be somebody's."""
 

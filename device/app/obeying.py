@@ -19,6 +19,11 @@ logger = logging.getLogger(__name__)
 _LOOK_NS = 2_000_000_000
 
 
+_IDENTIFY_NS = 60_000_000_000
+_BLINK_NS = 500_000_000
+"""Half a period: once a second, which nobody's eyes or brain mind (WCAG 2.3.1 allows three flashes a second)."""
+
+
 class RestartAsked(DeviceError):
     """The fleet asks for a restart; the service ends, and systemd starts it anew."""
 
@@ -32,6 +37,7 @@ class Obeying:
         clock: of the terminal.
         diagnose: the self test; runs in a thread of its own.
         log: the newest lines of the log.
+        show_beacon: makes the terminal visible: True and False in turn while it blinks, None at the end.
     """
 
     def __init__(
@@ -42,12 +48,17 @@ class Obeying:
         *,
         diagnose: Callable[[], SelftestReport],
         log: Callable[[], tuple[str, ...]],
+        show_beacon: Callable[[bool | None], None],
     ) -> None:
         self._store = store
         self._signer = signer
         self._clock = clock
         self._diagnose = diagnose
         self._log = log
+        self._show_beacon = show_beacon
+        self._beacon_until_ns: int | None = None
+        self._blinked_ns = 0
+        self._is_lit = False
         self._looked_ns: int | None = None
         self._testing: TerminalCommand | None = None
         self._tested: queue.SimpleQueue[SelftestReport | None] = queue.SimpleQueue()
@@ -62,16 +73,28 @@ class Obeying:
             RestartAsked: after the answer to that command is on the disk.
             CommandsUnavailable: if the store cannot be used now.
         """
+        now_ns = self._clock.monotonic_ns()
+        self._blink(now_ns, is_free=is_free)
         if self._testing is not None:
             self._end_test(self._testing)
             return
-        now_ns = self._clock.monotonic_ns()
         if not is_free or (self._looked_ns is not None and now_ns - self._looked_ns < _LOOK_NS):
             return
         self._looked_ns = now_ns
         command = self._store.next()
         if command is not None:
             self._carry_out(command)
+
+    def _blink(self, now_ns: int, *, is_free: bool) -> None:
+        """Go on blinking until the time is over or somebody comes, who needs the lamp."""
+        if self._beacon_until_ns is None:
+            return
+        if not is_free or now_ns >= self._beacon_until_ns:
+            self._beacon_until_ns = None
+            self._show_beacon(None)
+        elif now_ns - self._blinked_ns >= _BLINK_NS:
+            self._blinked_ns, self._is_lit = now_ns, not self._is_lit
+            self._show_beacon(self._is_lit)
 
     def _carry_out(self, command: TerminalCommand) -> None:
         logger.info("fleet asks kind=%s number=%d", command.kind, command.number)
@@ -80,6 +103,9 @@ class Obeying:
         elif command.kind is CommandKind.RESTART:
             self._answer(command, "done")
             raise RestartAsked("terminal: the fleet asks for a restart")
+        elif command.kind is CommandKind.IDENTIFY:
+            self._beacon_until_ns = self._clock.monotonic_ns() + _IDENTIFY_NS
+            self._answer(command, "done")
         elif command.kind is CommandKind.LOG_BUNDLE:
             self._answer(command, "done", log=self._log())
         else:

@@ -34,13 +34,13 @@ from device.app.obeying import Obeying
 from device.app.running import RunningTeller, running_of
 from device.app.selftest import selftest
 from device.app.stick import ThreadedStick
-from device.desk.state import view_of
 from device.desk.view import Language, Screen
 from device.errors import CommandsUnavailable, DeviceError
 from device.ports import USUAL, ClaimSource, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.worker import VisionWorker, WorkerThread
+from device.session.commands import Lamp
 from device.session.events import ClaimRefused, Fault, RecordNotStored
 from device.session.machine import State
 from device.settings import Settings
@@ -192,7 +192,12 @@ class Terminal:
         self._log = LogTail()
         logging.getLogger().addHandler(self._log)
         self._obeying = Obeying(
-            self._commands, ports.signer, self._board.clock, diagnose=self._diagnose, log=self._log.lines
+            self._commands,
+            ports.signer,
+            self._board.clock,
+            diagnose=self._diagnose,
+            log=self._log.lines,
+            show_beacon=self._show_beacon,
         )
         self._control = self._make_control()
         self._readers: list[ClaimSource] = [LineReader(reader)]
@@ -328,6 +333,15 @@ class Terminal:
         except CommandsUnavailable as error:
             logger.warning("the fleet's commands cannot be read why=%s", error)
 
+    def _show_beacon(self, is_lit: bool | None) -> None:
+        """Blink with the status lamp and say on the screen that this is the one; with None, end it."""
+        self._front.desk.show_identity(is_on=is_lit is not None)
+        is_faulted = self._runner.session.state is State.FAULTED
+        usual = Lamp.FAULT if is_faulted else Lamp.IDLE
+        if is_faulted or self._runner.session.state is State.IDLE:
+            # A session has begun otherwise, and sets the lamp itself.
+            self._board.panel.show(Lamp.ATTENTION if is_lit else usual)
+
     def _diagnose(self) -> SelftestReport:
         """Try what can be tried beside a terminal that is at work."""
         looked_at = self._worker.looked_at
@@ -375,7 +389,7 @@ class Terminal:
             "pictures": self._front.attachments.counts().model_dump(),
             "policy_version": policy.policy_version if policy else None,
             "roster_version": self._references.version(),
-            "view": view_of(self._front.desk.desk).to_json(),
+            "view": self._front.desk.view.to_json(),
         }
 
     def _notice(self, notice: Notice) -> None:

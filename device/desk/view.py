@@ -308,6 +308,8 @@ class View:
     """Shown to an operator and, small, on the idle page."""
     warnings: tuple[StaffWarning, ...] = ()
     """`StaffWarning`s, for whoever is signed in."""
+    is_identifying: bool = False
+    """Whether the office asks this terminal to show which one it is; said where nobody is being served."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page reads."""

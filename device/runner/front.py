@@ -144,6 +144,7 @@ class FrontDesk:
         self._moved = ServiceMoved(Service.STARTING)
         self._left = LeftDocuments()
         self._shown: View | None = None
+        self._is_identifying = False
         self._minded_ns = ports.clock.monotonic_ns()
         runner.watch(self)
         self.desk = Desk(usual=language, is_usually_slow=is_slow, language=language, is_slow=is_slow)
@@ -287,7 +288,21 @@ class FrontDesk:
                 answer = self._carry_out(command)
                 if answer is not None:
                     waiting.append(answer)
-        view = view_of(self.desk)
+        self._show()
+
+    def show_identity(self, *, is_on: bool) -> None:
+        """Say on the screen, or not any more, that this is the terminal the office means."""
+        if is_on != self._is_identifying:
+            self._is_identifying = is_on
+            self._show()
+
+    @property
+    def view(self) -> View:
+        """What the screen shows, whether there is one or not."""
+        return replace(view_of(self.desk), is_identifying=self._is_identifying)
+
+    def _show(self) -> None:
+        view = self.view
         if view != self._shown and self._parts.screen is not None:
             self._shown = view
             self._parts.screen.show(view)

@@ -6,6 +6,7 @@ import contextlib
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -30,7 +31,7 @@ from device.desk.events import (
     StandingCame,
     Touched,
 )
-from device.desk.state import Desk
+from device.desk.state import Desk, view_of
 from device.desk.tasks import Task
 from device.desk.view import (
     CountsView,
@@ -387,6 +388,21 @@ def test_what_an_idle_terminal_said_to_somebody_is_gone_for_the_next(terminal: A
     expect(shown.page.locator("h1")).to_contain_text("停用")
     shown.page.clock.fast_forward(6_000)
     expect(shown.page.locator("h1")).to_have_text(SAID["zh"]["welcome"], timeout=8_000)
+
+
+@pytest.mark.parametrize(("service", "selector"), [(Service.FREE, "#page.of-idle"), (Service.OUT_OF_ORDER, "#page")])
+def test_the_terminal_that_the_office_means_says_so_and_then_welcomes_people_again(
+    service: Service, selector: str, terminal: Any, watch: Callable[..., Any]
+) -> None:
+    terminal.feed(ServiceMoved(service))
+    shown = watch()
+    before = shown.page.locator(selector).inner_text()
+    terminal.screen.show(replace(view_of(terminal.desk), is_identifying=True))
+    expect(shown.page.locator(selector)).to_contain_text("要找的就是这台终端")
+    expect(shown.page.locator("#said")).to_contain_text("要找的就是这台终端")
+    terminal.screen.show(view_of(terminal.desk))
+    expect(shown.page.locator(selector)).not_to_contain_text("要找的就是这台终端")
+    assert shown.page.locator(selector).inner_text() == before
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -397,11 +397,15 @@ def test_what_the_fleet_asks_is_done_between_sessions_and_a_restart_ends_the_ser
     assert (checks["camera"].status, checks["policy"].status) == ("skipped", "passed")
     assert bundle.log is not None
     assert any("fleet asks kind=diagnose" in line for line in bundle.log)
-    ask(world, store, 3, CommandKind.RESTART)
+    ask(world, store, 3, CommandKind.IDENTIFY)
+    eventually(lambda: world.tell(do="status")["view"]["is_identifying"], "the screen says it", timeout_s=30)
+    eventually(lambda: world.tell(do="status")["lamp"] == "attention", "the lamp is lit", timeout_s=30)
+    eventually(lambda: world.tell(do="status")["lamp"] == "idle", "and dark again", timeout_s=30)
+    ask(world, store, 4, CommandKind.RESTART)
     eventually(lambda: world.errors, "the service ends", timeout_s=30)
     (error,) = world.errors
     assert isinstance(error, RestartAsked)
-    assert [result.verdict for result in results(world, store)] == ["done"] * 3
+    assert [result.verdict for result in results(world, store)] == ["done"] * 4
     world.errors.clear()
     store.close()
 

@@ -79,13 +79,13 @@ export function working(view, w) {
 }
 
 export function outOfOrder(view, w, ui) {
-  const text = w.line("out_of_order");
+  const text = view.is_identifying ? w("page", "here") : w.line("out_of_order");
   return { said: text, main: plain("ask", text), buttons: [staffButton(w, ui)] };
 }
 
 export function idle(view, w, ui) {
   const special = SAID_WHEN_IDLE.has(view.line) && !ui.local.isLineOver;
-  const text = w.line(special ? view.line : "welcome");
+  const text = view.is_identifying ? w("page", "here") : w.line(special ? view.line : "welcome");
   const begin = button(w("button", "begin"), () => ui.touch("begin"), { classes: ".primary.begin", key: "begin", "data-focus": true });
   const ask = button(w("button", "ask"), () => ui.touch("ask"), { classes: ".ask", key: "ask" });
   const counts = view.counts && !special && h("p.counts", {}, w("page", "counts", view.counts));

@@ -26,7 +26,15 @@ class Bench:
 
     def __init__(self, diagnose: Callable[[], SelftestReport] = lambda: REPORT) -> None:
         self.clock, self.store = SteppedClock(NOW), MemoryCommands()
-        self.obeying = Obeying(self.store, ThrowAwaySigner(), self.clock, diagnose=diagnose, log=lambda: ("one", "two"))
+        self.beacon: list[bool | None] = []
+        self.obeying = Obeying(
+            self.store,
+            ThrowAwaySigner(),
+            self.clock,
+            diagnose=diagnose,
+            log=lambda: ("one", "two"),
+            show_beacon=self.beacon.append,
+        )
         self.number = 0
 
     def ask(self, kind: CommandKind, *, hours: float = 1) -> None:
@@ -88,6 +96,25 @@ def test_a_diagnosis_runs_beside_the_loop_and_one_that_fails_says_so(eventually:
         eventually(one_is_answered, "both answered, one after the other")
         first = bench.results()[0]
         assert (first.verdict, first.report) == (verdict, report)
+
+
+def test_a_terminal_that_is_to_be_found_blinks_for_a_minute_or_until_somebody_comes() -> None:
+    bench = Bench()
+    bench.ask(CommandKind.IDENTIFY)
+    bench.look()
+    assert [result.verdict for result in bench.results()] == ["done"]
+    for _ in range(25):
+        bench.look()
+    assert bench.beacon[:3] == [True, False, True]
+    assert bench.beacon[-1] is None
+    assert len(bench.beacon) == 20, "a minute of looks every three seconds, and the end"
+    bench.ask(CommandKind.IDENTIFY)
+    bench.look()
+    bench.look()
+    bench.look(is_free=False)
+    bench.look()
+    assert bench.beacon[-1] is None
+    assert len(bench.beacon) == 22
 
 
 def test_a_command_that_is_too_old_is_answered_and_not_carried_out() -> None:
