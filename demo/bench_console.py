@@ -1,7 +1,8 @@
-"""`python -m demo.bench_console --people 1000000`: how quickly lists and pages about people answer; prints one JSON object.
+"""`python -m demo.bench_console --people 1000000`: how quickly lists and pages of the console answer; prints one JSON object.
 
-Fills a fresh embedded database as `demo.bench_agency` does, names sealed and indexed, then asks what pages of the console ask, each in a
-transaction of its own, with the names of a page opened. Nothing of it is real, and the folder is removed at the end.
+Fills a fresh embedded database as `demo.bench_agency` does, names sealed and indexed, then asks what pages about people ask, each in a
+transaction of its own, with the names of a page opened; and then the pages themselves, whole, from the real server over HTTP, as somebody
+who is signed in. Nothing of it is real, and the folder is removed at the end.
 """
 
 from __future__ import annotations
@@ -20,17 +21,27 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import httpx
 from sqlalchemy import Connection, text
 
+from demo.accounts import STAFF, add_staff, link_for
 from demo.bench_agency import fill, say, size, token_of, village_of
 from demo.bench_names import name_of
+from demo.processes import free_port
+from fleet.accounts.passwords import Passwords
+from fleet.accounts.signing_in import SignedIn, SignIn
+from fleet.app import Fleet, account_rules
 from fleet.keys import FleetKeys, load_keys, make_keys
 from fleet.people.finding import Count, Page, Search, count_people, find_people, page_of
 from fleet.people.person import person_page
+from fleet.service import WebServer, make_web
+from fleet.settings import Settings, WebSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 from fleet.store.people import Sort, Wanted
+from fleet.store.statistics import add_snapshot
+from fleet.web.visits import SESSION_COOKIE
 from protocol.rules.obligations import CertificationState
 
 _TODAY = date(2026, 11, 20)
@@ -38,6 +49,26 @@ _NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 _SEED = 11
 BAR_MS = 150.0
 """95 in 100 of each question are to be answered within this."""
+
+
+BAR_BYTES = 300_000
+"""And a page is to be no larger."""
+PAGES = (
+    *("/", "/people", "/people?state=overdue", "/terminals", "/cases", "/stops", "/rules", "/figures", "/duplicates"),
+    *("/reminders", "/exchange", "/audit", "/privacy", "/accounts"),
+)
+"""Pages that are lists or lead to them, for somebody who may see all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageTimes:
+    """How long a page took over HTTP, in milliseconds, and how large it was."""
+
+    status: int
+    p50_ms: float
+    p95_ms: float
+    worst_ms: float
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +106,7 @@ def main() -> int:
             _add_terminals(database, arguments.terminals)
             filled_s = time.monotonic() - began
             asked = measure(database, keys, ids, arguments.queries)
+            pages = measure_pages(database, keys, folder, ids, arguments.queries)
             found = {
                 "people": arguments.people,
                 "terminals": arguments.terminals,
@@ -82,7 +114,11 @@ def main() -> int:
                 "load": [round(each, 1) for each in os.getloadavg()],
                 "filled_s": round(filled_s, 1),
                 "questions": {name: asdict(each) for name, each in asked.items()},
-                "over_the_bar": [name for name, each in asked.items() if each.p95_ms > BAR_MS],
+                "pages": {path: asdict(each) for path, each in pages.items()},
+                "over_the_bar": [
+                    *(name for name, each in asked.items() if each.p95_ms > BAR_MS),
+                    *(path for path, each in pages.items() if each.p95_ms > BAR_MS or each.bytes > BAR_BYTES),
+                ],
                 "database_mib": round(size(database) / 1024 / 1024),
             }
         finally:
@@ -113,6 +149,49 @@ def measure(database: Database, keys: FleetKeys, ids: Sequence[str], queries: in
             round(statistics.median(took), 1), round(p95, 1), round(took[-1], 1), statistics.median(counted)
         )
         say(f"{name}: {found[name]}")
+    return found
+
+
+def measure_pages(
+    database: Database, keys: FleetKeys, folder: Path, ids: Sequence[str], queries: int
+) -> dict[str, PageTimes]:
+    """Ask the real server for every page so many times, as somebody who may see all of them."""
+    with database.begin() as connection:
+        add_snapshot(connection, date(2026, 11, 20), keep_from=date(2026, 1, 1), now=_NOW)
+    port = free_port()
+    settings = Settings(fleet_id="bench", data_dir=folder, web=WebSettings(port=port))
+    fleet = Fleet(settings, keys, database, lambda: _NOW)
+    add_staff(fleet)
+    entered = SignIn(database, keys.cipher, Passwords(), account_rules(settings)).link(
+        link_for(fleet, STAFF[0][0]).rpartition("/")[2], address="127.0.0.1", now=_NOW
+    )
+    if not isinstance(entered, SignedIn):
+        raise TypeError(f"not signed in: {entered.why}")
+    server = WebServer(make_web(fleet, broker_state=lambda: "", ingest_state=lambda: ""), "127.0.0.1", port)
+    server.start()
+    try:
+        cookies = {SESSION_COOKIE: entered.session.cookie}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies=cookies, trust_env=False) as client:
+            return {path: _page_times(client, path, queries) for path in (*PAGES, f"/people/{ids[0]}")}
+    finally:
+        server.stop()
+
+
+def _page_times(client: httpx.Client, path: str, queries: int) -> PageTimes:
+    took, answer = [], client.get(path)
+    for _ in range(queries):
+        began = time.perf_counter()
+        answer = client.get(path)
+        took.append((time.perf_counter() - began) * 1000)
+    took.sort()
+    found = PageTimes(
+        answer.status_code,
+        round(statistics.median(took), 1),
+        round(took[min(len(took) - 1, int(len(took) * 0.95))], 1),
+        round(took[-1], 1),
+        len(answer.content),
+    )
+    say(f"{path}: {found}")
     return found
 
 

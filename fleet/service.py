@@ -163,7 +163,8 @@ class WebServer:
     def start(self) -> None:
         """Bind and start; raises FleetError if the address is taken."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Named as TCP, so that asyncio sets TCP_NODELAY on what it accepts: without it every answer on a kept connection waits 40 ms.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((self._host, self._port))
