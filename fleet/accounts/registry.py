@@ -30,6 +30,14 @@ from fleet.store.sessions import TokenKind
 _OBJECT = "account"
 
 
+class NameTaken(Refused):
+    """There is an account of this name."""
+
+
+class OutOfService(Refused):
+    """The account is disabled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """An account as those see it who manage it."""
@@ -100,19 +108,22 @@ def add_account(
     """Add an account with its first role; return its id.
 
     Raises:
-        Refused: if the name is another's, or is none.
+        NameTaken: if the name is another's.
+        Refused: if it is none.
         NotAllowed: if the role must not be given so.
     """
     account_id = f"a-{secrets.token_hex(6)}"
     digest = name_digest(cipher, cleaned(name))
     with database.begin() as connection:
         store.lock_accounts(connection)
-        around = _around(connection, account_id, [grant.area])
+        around = surroundings(connection, account_id, [grant.area])
         is_self = digest == name_digest(cipher, actor.name)
         _refuse(granting.objections_to_giving(actor, grant, (), around, is_self=is_self))
         sealed = seal_name(cipher, name, account_id=account_id)
         if not store.add_account(connection, account_id, name_hash=digest, name_sealed=sealed, now=now):
-            raise Refused("account: there is one of this name; a name stands for one person, so give this one another")
+            raise NameTaken(
+                "account: there is one of this name; a name stands for one person, so give this one another"
+            )
         store.add_grant(connection, account_id, grant.role.value, grant.area, now=now)
         _note(connection, cipher, actor, "account.added", account_id, now, **_detail(grant))
     return account_id
@@ -218,18 +229,34 @@ def make_link(
 
     Raises:
         NotFound: if there is no such account.
-        Refused: if it is disabled.
+        OutOfService: if it is disabled.
         NotAllowed: if the actor may not.
     """
     with database.begin() as connection:
         account, held, around = _begin(connection, account_id, [])
         _refuse(granting.objections_to_link(actor, held, around, is_set_up=account.is_set_up))
         if account.disabled_at is not None:
-            raise Refused("account: is out of service; `lifecert-fleet accounts enable` first")
+            raise OutOfService("account: is out of service; `lifecert-fleet accounts enable` first")
         sessions.delete_tokens(connection, account_id)
         token = make_token(connection, TokenKind.LINK, account_id, lifetime=rules.link, now=now)
         _note(connection, cipher, actor, "account.link_made", account_id, now, is_set_up=account.is_set_up)
     return rules.link_url(token)
+
+
+def surroundings(connection: Connection, account_id: str, named: Collection[str | None]) -> Surroundings:
+    """Return what must be known of the fleet to decide about an account.
+
+    Args:
+        connection: where.
+        account_id: of the account.
+        named: areas that matter.
+    """
+    return Surroundings(
+        above=areas.parents_above(connection, {area for area in named if area is not None}),
+        has_tree=areas.has_areas(connection),
+        is_first=not store.has_accounts(connection),
+        other_administrators=store.others_with(connection, Role.FLEET_ADMINISTRATOR.value, account_id),
+    )
 
 
 def _manage(
@@ -258,16 +285,7 @@ def _begin(
     if account is None:
         raise NotFound("account: there is none of this id or name")
     held = grants_from(store.grants_of(connection, [account_id])[account_id])
-    return account, held, _around(connection, account_id, [*named, *(grant.area for grant in held)])
-
-
-def _around(connection: Connection, account_id: str, named: Collection[str | None]) -> Surroundings:
-    return Surroundings(
-        above=areas.parents_above(connection, {area for area in named if area is not None}),
-        has_tree=areas.has_areas(connection),
-        is_first=not store.has_accounts(connection),
-        other_administrators=store.others_with(connection, Role.FLEET_ADMINISTRATOR.value, account_id),
-    )
+    return account, held, surroundings(connection, account_id, [*named, *(grant.area for grant in held)])
 
 
 def _end_all(connection: Connection, account_id: str, now: datetime) -> None:

@@ -120,9 +120,9 @@ def find(connection: Connection, cookie: str, *, now: datetime, rules: AccountRu
     return found
 
 
-def account_of_ended(connection: Connection, cookie: str) -> str | None:
-    """Return whose session a cookie was, over or not, so that what was typed can be kept for them; None if nobody's."""
-    return store.account_of(connection, digest_of(cookie))
+def account_of_form(connection: Connection, form_token: str) -> str | None:
+    """Return in whose session a form was opened, over or not, so that what was typed can be kept for them; None if nobody's."""
+    return store.account_of_form(connection, form_token)
 
 
 def renew(connection: Connection, session: StoredSession, *, must_set_up: bool, now: datetime) -> NewSession:

@@ -10,11 +10,13 @@ import pyotp
 WINDOW = 1
 """Time steps before and after the present one whose codes are taken. Source: RFC 6238, 5.2: one for the delay of the network."""
 _DIGITS = 6
+_SECRET_LENGTH = 32
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 def make_secret() -> str:
     """Return a new secret: 160 random bits in base32. Source: RFC 4226, 4, R6, recommends that length."""
-    return pyotp.random_base32(32)
+    return pyotp.random_base32(_SECRET_LENGTH)
 
 
 def matching_step(secret: str, code: str, *, now: datetime, last_step: int) -> int | None:
@@ -43,3 +45,8 @@ def matching_step(secret: str, code: str, *, now: datetime, last_step: int) -> i
 def uri_of(secret: str, *, name: str, service: str) -> str:
     """Return what a generator reads as a QR code: `otpauth://totp/...`."""
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=service)
+
+
+def is_secret(text: str) -> bool:
+    """Return whether a text has the form of a secret made here."""
+    return len(text) == _SECRET_LENGTH and all(each in _BASE32 for each in text)

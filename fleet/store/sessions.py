@@ -102,10 +102,10 @@ def touch_session(connection: Connection, session_hash: bytes, *, now: datetime)
     )
 
 
-def account_of(connection: Connection, session_hash: bytes) -> str | None:
-    """Return whose session this is or was."""
+def account_of_form(connection: Connection, form_token: str) -> str | None:
+    """Return in whose sessions a form's token is or was good."""
     found: str | None = connection.execute(
-        text("SELECT account_id FROM account_sessions WHERE session_hash = :hash"), {"hash": session_hash}
+        text("SELECT account_id FROM account_sessions WHERE form_value = :token LIMIT 1"), {"token": form_token}
     ).scalar_one_or_none()
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +15,10 @@ from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fleet.accounts.factors import Factors
+from fleet.accounts.passwords import Passwords
 from fleet.accounts.rules import AccountRules
+from fleet.accounts.signing_in import SignIn
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
@@ -65,6 +68,20 @@ class Console:
         """What makes pages of templates and texts."""
         return Renderer(load_texts(), self.assets, fleet_id=self.settings.fleet_id, zone=self.zone)
 
+    @cached_property
+    def sign_in(self) -> SignIn:
+        """The steps of signing in."""
+        return SignIn(self.database, self.keys.cipher, self._passwords, self.account_rules)
+
+    @cached_property
+    def factors(self) -> Factors:
+        """What changes the ways of signing in."""
+        return Factors(self.database, self.keys.cipher, self._passwords, self.account_rules)
+
+    @cached_property
+    def _passwords(self) -> Passwords:
+        return Passwords()
+
     def begin(self) -> AbstractContextManager[Connection]:
         """Give a transaction; see `fleet.store.database.Database.begin`."""
         return self.database.begin()
@@ -109,14 +126,20 @@ def make_console(console: Console, add_pages: Callable[[FastAPI], None]) -> Fast
     return app
 
 
+def fault_page(
+    console: Console, request: Request, status: int, code: str, headers: dict[str, str] | None = None
+) -> Response:
+    """Return the page that stands in for one that cannot be shown; `code` is one of `texts.fault`."""
+    return console.renderer.page(
+        "fault.html", language_of(request), status=status, headers=headers, contents={"code": code}
+    )
+
+
 def _add_faults(app: FastAPI, console: Console) -> None:
     """Answer what goes wrong with a page that says what to do."""
     state = Availability("database for the console")
 
-    def fault(request: Request, status: int, code: str, headers: dict[str, str] | None = None) -> Response:
-        return console.renderer.page(
-            "fault.html", language_of(request), status=status, headers=headers, contents={"code": code}
-        )
+    fault = partial(fault_page, console)
 
     @app.exception_handler(DatabaseUnavailable)
     def unavailable(request: Request, error: DatabaseUnavailable) -> Response:
@@ -129,7 +152,7 @@ def _add_faults(app: FastAPI, console: Console) -> None:
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
-        known = {403: "not_permitted", 404: "not_found", 405: "not_found", 413: "too_large"}
+        known = {403: "not_permitted", 404: "not_found", 405: "not_found", 413: "too_large", 415: "wrong_kind"}
         return fault(request, error.status_code, known.get(error.status_code, "unusable"))
 
     @app.middleware("http")

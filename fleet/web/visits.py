@@ -8,18 +8,18 @@ says itself, in its query (`Visit.tops`): what lies outside is answered as if it
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from fleet.accounts.roles import Permission
@@ -30,12 +30,19 @@ from fleet.errors import FleetError
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.store.areas import codes_below
 from fleet.web.console import Console, language_of
+from fleet.web.cookies import session_of
 from fleet.web.navigation import Entry, entries_for
 from fleet.web.texts import Texts
 
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 _MAX_FIELDS = 400
 _MAX_FILES = 2_000
+_MAX_TEXT_BYTES = 2 * 1024 * 1024
+"""Of a form without files; a list of people comes as a file."""
+_MAX_FILES_BYTES = 1024 * 1024 * 1024
+"""Of a form with files: a folder of photographs."""
+_WITH_FILES = "multipart/form-data"
+_WITHOUT_FILES = "application/x-www-form-urlencoded"
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 """Stands for what was stored under another key or altered: one row that does not open must not take the page away."""
 
@@ -46,6 +53,18 @@ class SignedOut(Exception):
     def __init__(self, sent: Sent | None = None) -> None:
         super().__init__("nobody is signed in")
         self.sent = sent
+
+
+class OfAnotherSession(Exception):
+    """A form that was opened in another session than the one that sends it: before the same person signed in again, or by somebody else."""
+
+    def __init__(self, visit: Visit) -> None:
+        super().__init__("the form is of another session")
+        self.visit = visit
+
+
+class MustSetUp(Exception):
+    """Somebody who came by a link asks for a page before they have set up what they sign in with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,16 @@ class Visit:
     def today(self) -> date:
         """The agency's calendar day."""
         return self.console.today(self.now)
+
+    @property
+    def cookie(self) -> str:
+        """Value of the session's cookie."""
+        return session_of(self.request, self.console.account_rules)
+
+    @property
+    def has_shortcuts(self) -> bool:
+        """Whether single keys do something; who steers by voice may switch them off. Source: WCAG 2.1, 2.1.4."""
+        return self.request.cookies.get(SHORTCUTS_COOKIE) != OFF
 
     @property
     def entries(self) -> list[Entry]:
@@ -176,38 +205,39 @@ def not_found() -> HTTPException:
     return HTTPException(404)
 
 
-def needs(permission: Permission | None) -> Any:
-    """Give a page its visit; None where being signed in is enough."""
+def needs(permission: Permission | None, *, while_setting_up: bool = False) -> Any:
+    """Give a page its visit.
+
+    Args:
+        permission: what it takes; None where being signed in is enough.
+        while_setting_up: whether it is also for somebody who came by a link and has yet to set up what they sign in with.
+    """
 
     def visit(request: Request) -> Visit:
-        return _visit(request, permission, Sent())
+        return _visit(request, permission, Sent(), while_setting_up=while_setting_up)
 
     return Depends(visit)
 
 
-def sends(permission: Permission | None) -> Any:
-    """Give the receiver of a form its visit, with what was sent."""
-    return Depends(_receiving(permission))
+def sends(permission: Permission | None, *, while_setting_up: bool = False) -> Any:
+    """Give the receiver of a form its visit, with what was sent; arguments as of `needs`."""
 
-
-def _receiving(permission: Permission | None) -> Callable[[Request], Awaitable[Visit]]:
     async def visit(request: Request) -> Visit:
         sent = await read_form(request)
-        made = await run_in_threadpool(_visit, request, permission, sent)
+        made = await run_in_threadpool(_visit, request, permission, sent, while_setting_up=while_setting_up)
         given = sent.fields.get(FORM_TOKEN, "")
         if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
-            # The form is of a session before this one, or of another site.
-            raise SignedOut(sent)
+            raise OfAnotherSession(made)
         return made
 
-    return visit
+    return Depends(visit)
 
 
 async def read_form(request: Request) -> Sent:
     """Return what was sent by a page of ours; another site's is refused."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if not _is_from_here(request):
         raise not_permitted()
-    form = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
+    form = await _form(request)
     lists: dict[str, list[str]] = {}
     files: dict[str, list[UploadFile]] = {}
     for name, value in form.multi_items():
@@ -225,25 +255,60 @@ async def read_form(request: Request) -> Sent:
     )
 
 
-SESSION_COOKIE = "lifecert-session"
+def _is_from_here(request: Request) -> bool:
+    """Return whether a page of ours sent this, as the browser says; what is no browser says nothing, and has no cookies of anybody."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+async def _form(request: Request) -> FormData:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == _WITH_FILES:
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > _MAX_FILES_BYTES:
+            raise HTTPException(413)
+        return await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _MAX_TEXT_BYTES:
+            raise HTTPException(413)
+    if not body:
+        return FormData()
+    if kind != _WITHOUT_FILES:
+        raise HTTPException(415)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+    except ValueError as error:
+        raise HTTPException(400) from error
+    return FormData([(name, value) for name, value in pairs])
+
+
+SHORTCUTS_COOKIE = "lifecert-shortcuts"
+OFF = "off"
 LIVE = "live"
 """Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
 
 
-def _visit(request: Request, permission: Permission | None, sent: Sent) -> Visit:
+def _visit(request: Request, permission: Permission | None, sent: Sent, *, while_setting_up: bool) -> Visit:
     console: Console = request.app.state.console
     now = console.clock()
     with console.begin() as connection:
         visitor = resume(
             connection,
             console.keys.cipher,
-            request.cookies.get(SESSION_COOKIE, ""),
+            session_of(request, console.account_rules),
             now=now,
             rules=console.account_rules,
             is_by_person=LIVE not in request.query_params,
         )
     if visitor is None:
         raise SignedOut(sent if request.method == "POST" else None)
+    if visitor.must_set_up and not while_setting_up:
+        raise MustSetUp
     if permission is not None and not visitor.may(permission):
         raise not_permitted()
     return Visit(console, request, visitor, language_of(request), now, sent)

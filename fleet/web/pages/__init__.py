@@ -7,6 +7,10 @@ from fastapi import FastAPI
 from fleet.web.pages import audit, overview
 
 GROUPS = (overview, audit)
+from fleet.web.arrivals import add_arrivals
+from fleet.web.pages import account, accounts, audit, home, sign_in
+
+GROUPS = (sign_in, account, audit, accounts, home)
 """Each has a `router`."""
 
 
@@ -14,3 +18,4 @@ def add_pages(app: FastAPI) -> None:
     """Add every page to the console."""
     for group in GROUPS:
         app.include_router(group.router)
+    add_arrivals(app)

@@ -1,5 +1,5 @@
-// What the pages need beside htmx: a word about a connection that is lost, the place of the reader after a page was changed, and
-// a question before what cannot be taken back.
+// What the pages need beside htmx: a word about a connection or a session that is lost, the place of the reader after a page was
+// changed, a question before what cannot be taken back, single keys, and that nothing is sent twice.
 const lost = () => document.getElementById("lost");
 const show = (visible) => {
   if (lost()) lost().hidden = !visible;
@@ -22,9 +22,56 @@ document.addEventListener("htmx:afterSettle", (event) => {
   }
 });
 
+// A live part of the page learned that nobody is signed in any more; what is being typed stays, and is kept when it is sent.
+document.body.addEventListener("signed-out", () => {
+  const ended = document.getElementById("ended");
+  if (ended) ended.hidden = false;
+});
+
 document.addEventListener("htmx:confirm", (event) => {
   const question = event.detail.elt.dataset.confirm;
   if (!question) return;
   event.preventDefault();
   if (window.confirm(question)) event.detail.issueRequest(true);
+});
+
+// htmx sends a form once; one that it does not send is held back for as long as its answer may take to come.
+const SENT_MS = 5000;
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.closest("[hx-boost]")?.getAttribute("hx-boost") !== "false") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, SENT_MS);
+});
+
+// Parts that a few pages need only.
+const prepare = async () => {
+  for (const part of document.querySelectorAll("[data-module]")) (await import(part.dataset.module)).prepare(part);
+};
+prepare();
+document.addEventListener("htmx:afterSettle", prepare);
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-print]")) window.print();
+});
+
+// "?" opens the help, "/" goes to the search; not while somebody types, and only where the page says that keys are on (WCAG 2.1, 2.1.4).
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (!document.querySelector("main[data-shortcuts]") || event.target.closest?.("input, select, textarea, [contenteditable]")) return;
+  if (event.key === "?") {
+    const help = document.querySelector("details.help");
+    if (!help) return;
+    help.open = !help.open;
+    help.querySelector("summary").focus();
+  } else if (event.key === "/") {
+    const search = document.querySelector("[role=search] input:not([type=hidden]), input[type=search]");
+    if (!search) return;
+    search.focus();
+  } else return;
+  event.preventDefault();
 });

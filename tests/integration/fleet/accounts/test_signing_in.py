@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from fleet.accounts import registry
 from fleet.accounts.passwords import Passwords
 from fleet.accounts.roles import Grant, Role
-from fleet.accounts.sessions import How, account_of_ended, end_own, own_sessions, sign_out
+from fleet.accounts.sessions import How, account_of_form, end_own, own_sessions, sign_out
 from fleet.accounts.signing_in import CodeNeeded, Denied, SignedIn, Why
 from fleet.app import retention_rules
 from fleet.privacy.retention import clean
@@ -465,16 +465,17 @@ def test_people_see_and_end_their_own_sessions_and_nobody_elses(desk: Any) -> No
 
 def test_signing_out_ends_the_session_and_whose_it_was_is_still_known(desk: Any) -> None:
     cookie = signed_in(desk)
+    form_token = desk.visitor(cookie).form_token
     with desk.office.database.begin() as connection:
         assert sign_out(connection, cookie, now=desk.now, rules=desk.rules)
         assert not sign_out(connection, cookie, now=desk.now, rules=desk.rules)
-        assert account_of_ended(connection, cookie) == desk.office.rows("SELECT account_id FROM accounts")[0][0]
-        assert account_of_ended(connection, "nobody") is None
+        assert account_of_form(connection, form_token) == desk.office.rows("SELECT account_id FROM accounts")[0][0]
+        assert account_of_form(connection, "nobody") is None
     assert desk.visitor(cookie) is None
 
 
 def test_what_is_over_is_deleted_by_the_daily_job(desk: Any) -> None:
-    cookie = signed_in(desk)
+    form_token = desk.visitor(signed_in(desk)).form_token
     guess(desk, "Nobody")
     desk.link(desk.add("Li Na"))
     kept = retention_rules(desk.office.settings)
@@ -488,4 +489,4 @@ def test_what_is_over_is_deleted_by_the_daily_job(desk: Any) -> None:
     assert done["account_attempts"] == 2
     assert done["account_sessions"] >= 1
     with desk.office.database.begin() as connection:
-        assert account_of_ended(connection, cookie) is None
+        assert account_of_form(connection, form_token) is None

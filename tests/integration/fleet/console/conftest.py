@@ -20,7 +20,7 @@ from fleet.accounts.sessions import How, begin, resume
 from fleet.accounts.visitor import Visitor
 from fleet.app import account_rules
 from fleet.store import accounts
-from fleet.web.visits import SESSION_COOKIE
+from fleet.web.cookies import SESSION_COOKIE
 
 SCREENSHOTS = os.environ.get("LIFECERT_SCREENSHOTS")
 
