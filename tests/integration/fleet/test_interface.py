@@ -832,7 +832,7 @@ def test_the_console_comes_through_a_proxy_under_its_own_name_only(
     office = make_office(
         database, api={"public_names": ["fleet.example.org"]}, accounts={"url": "https://console.example.org"}
     )
-    client = serve(office).client("")
+    client = serve(office).client("none")
     proxied = {"X-Forwarded-For": "192.0.2.7"}
     assert client.get("/", headers={"Host": "console.example.org", **proxied}).headers["location"] == "/sign-in"
     assert client.get("/", headers={"Host": "fleet.example.org", **proxied}).status_code == 404
