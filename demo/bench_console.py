@@ -41,7 +41,7 @@ from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 from fleet.store.people import Sort, Wanted
 from fleet.store.statistics import add_snapshot
-from fleet.web.visits import SESSION_COOKIE
+from fleet.web.cookies import SESSION_COOKIE
 from protocol.rules.obligations import CertificationState
 
 _TODAY = date(2026, 11, 20)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from fleet.web.pages import audit, overview
-
-GROUPS = (overview, audit)
 from fleet.web.arrivals import add_arrivals
-from fleet.web.pages import account, accounts, audit, home, sign_in
+from fleet.web.pages import (
+    account,
+    accounts,
+    audit,
+    overview,
+    sign_in,
+)
 
-GROUPS = (sign_in, account, audit, accounts, home)
+GROUPS = (
+    sign_in,
+    account,
+    overview,
+    audit,
+    accounts,
+)
 """Each has a `router`."""
 
 
