@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
+Fact = str | int | float | date | Sequence[str]
+"""What a sentence about an error names: a number, a day, a code, or several codes."""
+
 
 class FleetError(Exception):
-    """Anything the fleet reports to whoever called it."""
+    """Anything the fleet reports to whoever called it.
+
+    Its message is English, for the command line. Where people of another language may meet it, it has a `code` and `facts` as well, by
+    which texts in every language say the same.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "", **facts: Fact) -> None:
+        super().__init__(message)
+        self.code = code
+        self.facts = facts
 
 
 class SettingsInvalid(FleetError):
@@ -38,9 +53,9 @@ class Refused(FleetError):
 class ImportRefused(FleetError):
     """A file with bad rows; nothing of it was taken over. Every problem stands in `problems`."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
-        self.problems = problems
+        self.problems = list(problems)
 
 
 class PictureRefused(FleetError):

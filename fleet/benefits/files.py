@@ -94,7 +94,9 @@ def seal_text(cipher: FieldCipher, subject_id: str, written: str) -> bytes:
     """
     said = written.strip()
     if not 1 <= len(said) <= _LONGEST_TEXT:
-        raise Refused(f"reason or proof: 1 to {_LONGEST_TEXT} characters expected")
+        raise Refused(
+            f"reason or proof: 1 to {_LONGEST_TEXT} characters expected", code="text_unusable", most=_LONGEST_TEXT
+        )
     return cipher.encrypt(said, subject_id=subject_id, field_name=_TEXT)
 
 

@@ -84,9 +84,12 @@ class StopGuard:
             Refused: if the file does not take it.
         """
         if scheme not in benefits.schemes_of(self._connection, subject_id):
-            raise NotFound(f"subject {subject_id}: no benefit of scheme {scheme!r}")
+            raise NotFound(f"subject {subject_id}: no benefit of scheme {scheme!r}", code="benefit_unknown")
         if reason is StopReason.OVERDUE:
-            raise Refused("reason overdue: only rule packs say so; run `benefits propose` without a subject")
+            raise Refused(
+                "reason overdue: only rule packs say so; run `benefits propose` without a subject",
+                code="overdue_by_packs_only",
+            )
         stop_id = os.urandom(8).hex()
         file = file_of(self._connection, subject_id, scheme)
         stop = StopProposed(stop_id, reason, effect, from_month, self._today, f"written:{file.events + 1}", self._today)
@@ -206,7 +209,9 @@ class StopGuard:
         """
         file = file_of(self._connection, subject_id, scheme)
         if file.stopped_by is None or file.stopped_from is None:
-            raise NotAllowed(f"subject {subject_id}, scheme {scheme!r}: nothing is paused or ended")
+            raise NotAllowed(
+                f"subject {subject_id}, scheme {scheme!r}: nothing is paused or ended", code="nothing_stopped"
+            )
         basis = self._basis(file, file.stopped_by, because)
         month = first_paid_month or max(first_of_month(self._today, 1), file.stopped_from)
         event = Restored(because, basis or f"written:{file.events + 1}", month, self._today)
@@ -239,7 +244,7 @@ class StopGuard:
             Refused: if it does so already, or without a reason.
         """
         if scheme not in benefits.schemes_of(self._connection, subject_id):
-            raise NotFound(f"subject {subject_id}: no benefit of scheme {scheme!r}")
+            raise NotFound(f"subject {subject_id}: no benefit of scheme {scheme!r}", code="benefit_unknown")
         file = self._carry_on(
             file_of(self._connection, subject_id, scheme), Frozen(case_id, "by_hand", self._today), why
         )
@@ -259,10 +264,12 @@ class StopGuard:
     def _file(self, stop_id: str) -> BenefitFile:
         found = benefits.find_file(self._connection, stop_id)
         if found is None:
-            raise NotFound(f"stop {stop_id}: none of this id is proposed or carried out")
+            raise NotFound(f"stop {stop_id}: none of this id is proposed or carried out", code="not_proposed")
         file = file_of(self._connection, found.subject_id, found.scheme)
         if file.proposal is None or file.proposal.stop.stop_id != stop_id:
-            raise NotFound(f"stop {stop_id}: it is no longer proposed; the benefit is {file.state.value}")
+            raise NotFound(
+                f"stop {stop_id}: it is no longer proposed; the benefit is {file.state.value}", code="not_proposed"
+            )
         return file
 
     def _carry_on(self, file: BenefitFile, event: Event, written: str | None = None) -> BenefitFile:
@@ -271,7 +278,7 @@ class StopGuard:
 
     def _refuse_future(self, day: date) -> None:
         if day > self._today:
-            raise Refused(f"{day} is still to come; what has not been done yet proves nothing")
+            raise Refused(f"{day} is still to come; what has not been done yet proves nothing", code="day_to_come")
 
     def _refuse_baseless(self, file: BenefitFile) -> None:
         """Refuse to go on with a stop whose reason is gone: the person came, the report was withdrawn or is over."""
@@ -281,9 +288,13 @@ class StopGuard:
         if stop.reason is StopReason.OVERDUE and not benefits.is_stop_due(
             self._connection, file.subject_id, file.scheme, today=self._today
         ):
-            raise NotAllowed(f"stop {stop.stop_id}: the person has certified since; withdraw it")
+            raise NotAllowed(
+                f"stop {stop.stop_id}: the person has certified since; withdraw it", code="certified_since"
+            )
         if benefits.report_holds(self._connection, stop.basis, today=self._today) is False:
-            raise NotAllowed(f"stop {stop.stop_id}: the report it came of was withdrawn or is over; withdraw it")
+            raise NotAllowed(
+                f"stop {stop.stop_id}: the report it came of was withdrawn or is over; withdraw it", code="report_gone"
+            )
 
     def _basis(self, file: BenefitFile, stop: StopProposed, because: RestoreReason) -> str | None:
         """Return the act or the report by which a stop is undone on one person's word; None where two must answer for it."""
@@ -291,16 +302,23 @@ class StopGuard:
             if stop.reason is not StopReason.OVERDUE:
                 raise NotAllowed(
                     f"the stop came of {stop.reason.value}: certifying alone does not undo it; decide the report (`benefits i-am-here`,"
-                    " `life withdraw` or `life over`), then restore because alive or loss_over"
+                    " `life withdraw` or `life over`), then restore because alive or loss_over",
+                    code="certifying_is_not_enough",
+                    reason=stop.reason.value,
                 )
             act = benefits.last_act(self._connection, file.subject_id, file.scheme)
             if act is None or benefits.is_stop_due(self._connection, file.subject_id, file.scheme, today=self._today):
-                raise NotAllowed("the person has not certified again, or not for every pack")
+                raise NotAllowed(
+                    "the person has not certified again, or not for every pack", code="not_certified_again"
+                )
             return act[0]
         if because in (RestoreReason.ALIVE, RestoreReason.LOSS_OVER) and benefits.report_holds(
             self._connection, stop.basis, today=self._today
         ):
-            raise NotAllowed("the report of the loss still stands: withdraw it, or say until when it was so, first")
+            raise NotAllowed(
+                "the report of the loss still stands: withdraw it, or say until when it was so, first",
+                code="report_stands",
+            )
         return None
 
     def _note(self, by: str, action: str, subject_id: str, detail: Mapping[str, str | int | bool]) -> None:

@@ -137,14 +137,17 @@ def replay(subject_id: str, scheme: str, events: Iterable[Event]) -> BenefitFile
 def _proposed(file: BenefitFile, event: StopProposed) -> BenefitFile:
     _refuse_frozen(file, "a stop cannot be proposed")
     if file.proposal is not None:
-        raise NotAllowed(f"stop {file.proposal.stop.stop_id} is proposed already: carry it out or withdraw it first")
+        raise NotAllowed(
+            f"stop {file.proposal.stop.stop_id} is proposed already: carry it out or withdraw it first",
+            code="proposed_already",
+        )
     if file.standing is Standing.ENDED:
-        raise NotAllowed("the benefit has ended already")
+        raise NotAllowed("the benefit has ended already", code="ended_already")
     if file.standing is Standing.PAUSED and event.effect is StopEffect.PAUSE:
-        raise NotAllowed("the benefit is paused already; only an end can be proposed")
+        raise NotAllowed("the benefit is paused already; only an end can be proposed", code="paused_already")
     _first_day(event.from_month, "the first unpaid month")
     if not event.stop_id or not event.basis:
-        raise NotAllowed("a stop needs an id and a basis: a pack, a life event or a written one")
+        raise NotAllowed("a stop needs an id and a basis: a pack, a life event or a written one", code="basis_missing")
     return replace(file, proposal=Proposal(event), events=file.events + 1)
 
 
@@ -152,23 +155,38 @@ def _step_taken(file: BenefitFile, event: StepTaken) -> BenefitFile:
     found = _of(file, event.stop_id)
     done = len(found.steps)
     if done == len(LADDER):
-        raise NotAllowed("all steps of the ladder are recorded already")
+        raise NotAllowed("all steps of the ladder are recorded already", code="ladder_done")
     if event.step is not LADDER[done]:
-        raise NotAllowed(f"the next step of the ladder is the {LADDER[done].value}, not the {event.step.value}")
+        raise NotAllowed(
+            f"the next step of the ladder is the {LADDER[done].value}, not the {event.step.value}",
+            code="step_out_of_order",
+            next=LADDER[done].value,
+            given=event.step.value,
+        )
     if not event.proof.strip():
-        raise NotAllowed(f"the {event.step.value} needs its proof; one that was not possible a written reason")
+        raise NotAllowed(
+            f"the {event.step.value} needs its proof; one that was not possible a written reason", code="proof_missing"
+        )
     earliest = found.steps[-1].day if found.steps else found.stop.since
     if event.day < earliest:
-        raise NotAllowed(f"the {event.step.value} of {event.day} is too early: it counts from {earliest} on")
+        raise NotAllowed(
+            f"the {event.step.value} of {event.day} is too early: it counts from {earliest} on",
+            code="too_early",
+            earliest=earliest,
+        )
     return _with(file, replace(found, steps=(*found.steps, event)))
 
 
 def _compared(file: BenefitFile, event: DataCompared) -> BenefitFile:
     found = _of(file, event.stop_id)
     if not event.proof.strip():
-        raise NotAllowed("the comparison needs its proof")
+        raise NotAllowed("the comparison needs its proof", code="proof_missing")
     if event.day < found.stop.since:
-        raise NotAllowed(f"the comparison of {event.day} is too early: it counts from {found.stop.since} on")
+        raise NotAllowed(
+            f"the comparison of {event.day} is too early: it counts from {found.stop.since} on",
+            code="too_early",
+            earliest=found.stop.since,
+        )
     if found.approvals and event.is_sign_found:
         # What was approved is no longer what is known.
         return _with(file, replace(found, comparison=event, approvals=()))
@@ -179,15 +197,17 @@ def _approved(file: BenefitFile, event: Approved) -> BenefitFile:
     found = _of(file, event.stop_id)
     _refuse_frozen(file, "a stop cannot be approved")
     if missing := found.missing():
-        raise NotAllowed(f"cannot be approved yet, still missing: {', '.join(missing)}")
+        raise NotAllowed(
+            f"cannot be approved yet, still missing: {', '.join(missing)}", code="steps_missing", missing=missing
+        )
     if found.comparison is not None and found.comparison.is_sign_found:
-        raise NotAllowed("the data of other bodies show a sign of life: withdraw the stop")
+        raise NotAllowed("the data of other bodies show a sign of life: withdraw the stop", code="sign_of_life")
     if not event.person:
-        raise NotAllowed("an approval needs a person")
+        raise NotAllowed("an approval needs a person", code="name_unusable")
     if any(event.person == each.person for each in found.approvals):
-        raise NotAllowed("this person has approved it already; a second person is needed")
+        raise NotAllowed("this person has approved it already; a second person is needed", code="same_person")
     if len(found.approvals) >= NEEDED_PERSONS:
-        raise NotAllowed("two persons have approved it already")
+        raise NotAllowed("two persons have approved it already", code="two_have_approved")
     return _with(file, replace(found, approvals=(*found.approvals, event)))
 
 
@@ -197,11 +217,17 @@ def _carried_out(file: BenefitFile, event: CarriedOut) -> BenefitFile:
     # The ladder and any comparison are complete: else nobody could have approved.
     if len(found.approvals) < NEEDED_PERSONS:
         missing = ", ".join(found.missing()) or f"{NEEDED_PERSONS - len(found.approvals)} more person(s) who approve"
-        raise NotAllowed(f"cannot be carried out yet, still missing: {missing}")
+        raise NotAllowed(
+            f"cannot be carried out yet, still missing: {missing}",
+            code="steps_missing",
+            missing=found.missing() or ("approval",) * (NEEDED_PERSONS - len(found.approvals)),
+        )
     _first_day(event.first_unpaid_month, "the first unpaid month")
     if event.first_unpaid_month < found.stop.from_month:
         raise NotAllowed(
-            f"nothing stops before {found.stop.from_month:%Y-%m}, the month that was proposed and approved"
+            f"nothing stops before {found.stop.from_month:%Y-%m}, the month that was proposed and approved",
+            code="before_proposed_month",
+            month=f"{found.stop.from_month:%Y-%m}",
         )
     is_end = found.stop.effect is StopEffect.END
     stopped_from = event.first_unpaid_month if file.stopped_from is None else file.stopped_from
@@ -218,21 +244,30 @@ def _carried_out(file: BenefitFile, event: CarriedOut) -> BenefitFile:
 def _withdrawn(file: BenefitFile, event: Withdrawn) -> BenefitFile:
     found = _of(file, event.stop_id)
     if not event.reason.strip():
-        raise NotAllowed("a withdrawal needs its reason")
+        raise NotAllowed("a withdrawal needs its reason", code="reason_missing")
     answered = file.answered if event.reason == REASON_GONE else (*file.answered, found.stop.basis)
     return replace(file, proposal=None, answered=answered, events=file.events + 1)
 
 
 def _restored(file: BenefitFile, event: Restored) -> BenefitFile:
     if file.stopped_from is None or file.stopped_by is None:
-        raise NotAllowed("nothing is paused or ended, so there is nothing to restore")
+        raise NotAllowed("nothing is paused or ended, so there is nothing to restore", code="nothing_stopped")
     if file.proposal is not None:
-        raise NotAllowed(f"stop {file.proposal.stop.stop_id} is proposed: withdraw it before the benefit is restored")
+        raise NotAllowed(
+            f"stop {file.proposal.stop.stop_id} is proposed: withdraw it before the benefit is restored",
+            code="withdraw_first",
+        )
     _first_day(event.first_paid_month, "the first month that is paid again")
     if event.first_paid_month < file.stopped_from:
-        raise NotAllowed(f"payment stopped with {file.stopped_from:%Y-%m}; it cannot be restored for an earlier month")
+        raise NotAllowed(
+            f"payment stopped with {file.stopped_from:%Y-%m}; it cannot be restored for an earlier month",
+            code="before_stopped_month",
+            month=f"{file.stopped_from:%Y-%m}",
+        )
     if not event.basis.strip():
-        raise NotAllowed("a restoration needs its basis: an act, a life event or a written reason")
+        raise NotAllowed(
+            "a restoration needs its basis: an act, a life event or a written reason", code="basis_missing"
+        )
     return replace(
         file,
         standing=Standing.PAYING,
@@ -246,24 +281,24 @@ def _restored(file: BenefitFile, event: Restored) -> BenefitFile:
 
 def _frozen(file: BenefitFile, event: Frozen) -> BenefitFile:
     if not event.case_id:
-        raise NotAllowed("only a case can hold a benefit's stops up")
+        raise NotAllowed("only a case can hold a benefit's stops up", code="case_missing")
     if event.case_id in file.frozen_by:
-        raise NotAllowed("this case holds the benefit's stops up already")
+        raise NotAllowed("this case holds the benefit's stops up already", code="held_already")
     return replace(file, frozen_by=(*file.frozen_by, event.case_id), events=file.events + 1)
 
 
 def _unfrozen(file: BenefitFile, event: Unfrozen) -> BenefitFile:
     if event.case_id not in file.frozen_by:
-        raise NotAllowed("this case does not hold the benefit's stops up")
+        raise NotAllowed("this case does not hold the benefit's stops up", code="not_held")
     left = tuple(case for case in file.frozen_by if case != event.case_id)
     return replace(file, frozen_by=left, events=file.events + 1)
 
 
 def _recovery_opened(file: BenefitFile, event: RecoveryOpened) -> BenefitFile:
     if not event.recovery_id or event.recovery_id in file.recoveries:
-        raise NotAllowed("a recovery needs an id of its own")
+        raise NotAllowed("a recovery needs an id of its own", code="recovery_unknown")
     if event.months < 0:
-        raise NotAllowed("months to recover: 0 or more expected")
+        raise NotAllowed("months to recover: 0 or more expected", code="months_unusable")
     return replace(
         file,
         recoveries=(*file.recoveries, event.recovery_id),
@@ -274,7 +309,9 @@ def _recovery_opened(file: BenefitFile, event: RecoveryOpened) -> BenefitFile:
 
 def _recovery_closed(file: BenefitFile, event: RecoveryClosed) -> BenefitFile:
     if event.recovery_id not in file.open_recoveries:
-        raise NotAllowed(f"recovery {event.recovery_id}: none of this id is open for this benefit")
+        raise NotAllowed(
+            f"recovery {event.recovery_id}: none of this id is open for this benefit", code="recovery_unknown"
+        )
     left = tuple(each for each in file.open_recoveries if each != event.recovery_id)
     return replace(file, open_recoveries=left, events=file.events + 1)
 
@@ -296,7 +333,7 @@ _TAKES: dict[type[Event], Callable[[BenefitFile, Any], BenefitFile]] = {
 
 def _of(file: BenefitFile, stop_id: str) -> Proposal:
     if file.proposal is None or file.proposal.stop.stop_id != stop_id:
-        raise NotAllowed(f"stop {stop_id} is not proposed for this benefit")
+        raise NotAllowed(f"stop {stop_id} is not proposed for this benefit", code="not_proposed")
     return file.proposal
 
 
@@ -306,9 +343,9 @@ def _with(file: BenefitFile, proposal: Proposal) -> BenefitFile:
 
 def _refuse_frozen(file: BenefitFile, what: str) -> None:
     if file.frozen_by:
-        raise NotAllowed(f"{what}: case {file.frozen_by[0]} holds every stop up until it is decided")
+        raise NotAllowed(f"{what}: case {file.frozen_by[0]} holds every stop up until it is decided", code="frozen")
 
 
 def _first_day(month: date, what: str) -> None:
     if month.day != 1:
-        raise NotAllowed(f"{what}: the first day of a month expected, {month} found")
+        raise NotAllowed(f"{what}: the first day of a month expected, {month} found", code="no_month")

@@ -21,7 +21,7 @@ from fleet.store.names import AS_GIVEN
 from fleet.store.packs import StoredPack
 from fleet.store.policies import POLICY_CHANNEL
 from protocol.envelope import sha256_of, sign, verify
-from protocol.errors import Malformed, ProtocolError
+from protocol.errors import Malformed, Problem, ProtocolError
 from protocol.keys import PublicJwk
 from protocol.rules.pack import MAX_PACK_BYTES, PackMalformed, RulePack, parse_pack
 from protocol.rules.shelf import ancestors_in, problems_of
@@ -69,7 +69,7 @@ def parse_name(name: str) -> tuple[str, int]:
     """Return pack id and version of a name; raises Refused if it is none."""
     pack_id, slash, version = name.partition("/")
     if not slash or not version.isascii() or not version.isdigit():
-        raise Refused(f"{name}: a pack and its version expected, as in LZ-2019/1")
+        raise Refused(f"{name}: a pack and its version expected, as in LZ-2019/1", code="no_pack_name")
     return pack_id, int(version)
 
 
@@ -93,23 +93,55 @@ def read_draft(source: str, *, signed_by: PublicJwk | None = None) -> Draft:
         raise ImportRefused([f"{source}: cannot be read: {error.strerror}; shipped packs: {known}"]) from error
     if len(raw) > 2 * MAX_PACK_BYTES:
         raise ImportRefused([f"{source}: {len(raw)} bytes, at most {2 * MAX_PACK_BYTES} are taken"])
+    if signed_by is None and _is_signed(raw):
+        raise ImportRefused(
+            [f"{source}: a signed pack; say whose with --signed-by and the identity file of that fleet"]
+        )
     try:
         if signed_by is not None:
             raw = verify(raw.strip(), key_of=lambda _: signed_by, typ=PACK_TYP).payload
-        elif _is_signed(raw):
-            raise ImportRefused(
-                [f"{source}: a signed pack; say whose with --signed-by and the identity file of that fleet"]
-            )
+        return draft_of(raw)
+    except ProtocolError as error:
+        raise ImportRefused([f"{source}: not signed by the key that was named: {error}"]) from error
+    except ImportRefused as error:
+        raise ImportRefused([f"{source}: {problem}" for problem in error.problems]) from error
+
+
+def draft_of(raw: bytes) -> Draft:
+    """Read a pack that nobody signed from its text.
+
+    Raises:
+        ImportRefused: with everything that is wrong with it, each a `Problem`.
+    """
+    if len(raw) > MAX_PACK_BYTES:
+        raise ImportRefused(
+            [
+                Problem(
+                    f"{len(raw)} bytes, at most {MAX_PACK_BYTES} are taken",
+                    "too_long",
+                    bytes=len(raw),
+                    most=MAX_PACK_BYTES,
+                )
+            ]
+        )
+    if _is_signed(raw):
+        raise ImportRefused(
+            [Problem("a signed pack; `lifecert-fleet rules propose --signed-by` takes it", "is_signed")]
+        )
+    try:
         text = raw.decode("utf-8-sig")
         return Draft(parse_pack(text), text)
     except UnicodeDecodeError as error:
-        raise ImportRefused([f"{source}: not UTF-8 from byte {error.start}"]) from error
+        raise ImportRefused([Problem(f"not UTF-8 from byte {error.start}", "not_utf8", byte=error.start)]) from error
     except PackMalformed as error:
-        raise ImportRefused([f"{source}: {problem}" for problem in error.problems]) from error
+        raise ImportRefused(list(error.problems)) from error
     except Malformed as error:
-        raise ImportRefused([f"{source}: {error}"]) from error
-    except ProtocolError as error:
-        raise ImportRefused([f"{source}: not signed by the key that was named: {error}"]) from error
+        place = _PLACE.search(str(error))
+        line, column = (0, 0) if place is None else (int(place[1]), int(place[2]))
+        raise ImportRefused([Problem(str(error), "not_toml", line=line, column=column)]) from error
+
+
+_PLACE = re.compile(r"at line (\d+), column (\d+)")
 
 
 def warning_of(pack: RulePack, today: date) -> str | None:
@@ -201,18 +233,26 @@ def approve(
         packs.lock_packs(connection)
         stored = packs.find_pack(connection, pack_id, version)
         if stored is None:
-            raise NotFound(f"rule pack {name}: not proposed; `lifecert-fleet rules propose FILE` first")
+            raise NotFound(
+                f"rule pack {name}: not proposed; `lifecert-fleet rules propose FILE` first", code="pack_unknown"
+            )
         if stored.in_force_at is not None:
-            raise Refused(f"rule pack {name}: is in force since {stored.in_force_at:%Y-%m-%d}")
+            raise Refused(
+                f"rule pack {name}: is in force since {stored.in_force_at:%Y-%m-%d}",
+                code="in_force",
+                since=stored.in_force_at.date(),
+            )
         tried = _last_try(connection, stored)
         if tried is None:
             raise Refused(
-                f"rule pack {name}: nobody has seen yet whom it changes; `lifecert-fleet what-if {name}` first"
+                f"rule pack {name}: nobody has seen yet whom it changes; `lifecert-fleet what-if {name}` first",
+                code="not_tried",
             )
         if WHY_NOBODY in tried and not although_nobody:
             raise Refused(
                 f"rule pack {name}: would hold for nobody on {tried.get('on')}: {tried[WHY_NOBODY]}; if that is meant, give"
-                " --although-nobody"
+                " --although-nobody",
+                code="for_nobody",
             )
         check(connection, Draft(stored.pack, stored.text))
         count = approvals.approve(connection, keys.cipher, OBJECT, name, name=by, reason=reason, now=now, source=source)

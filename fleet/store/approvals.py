@@ -59,9 +59,12 @@ def approve(
         {"kind": object_kind, "id": object_id},
     ).all()
     if any(bytes(row.name_hash) == sealed.digest for row in rows):
-        raise Refused(f"{object_kind} {object_id}: this person has approved it already; a second person is needed")
+        raise Refused(
+            f"{object_kind} {object_id}: this person has approved it already; a second person is needed",
+            code="same_person",
+        )
     if len(rows) >= NEEDED:
-        raise Refused(f"{object_kind} {object_id}: two persons have approved it already")
+        raise Refused(f"{object_kind} {object_id}: two persons have approved it already", code="two_have_approved")
     place = len(rows) + 1
     connection.execute(
         text(

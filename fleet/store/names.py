@@ -32,7 +32,7 @@ def cleaned(given: str) -> str:
     """
     name = " ".join(unicodedata.normalize("NFKC", given).split())
     if not name or len(name) > _LONGEST:
-        raise Refused(f"name: 1 to {_LONGEST} characters expected")
+        raise Refused(f"name: 1 to {_LONGEST} characters expected", code="text_unusable", most=_LONGEST)
     return name
 
 

@@ -143,7 +143,10 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if not 0 < self.fmr <= self.grey_fmr <= 0.1:
-            raise Refused(f"false match rates {self.fmr:g} and {self.grey_fmr:g}: 0 < match <= grey <= 0.1 expected")
+            raise Refused(
+                f"false match rates {self.fmr:g} and {self.grey_fmr:g}: 0 < match <= grey <= 0.1 expected",
+                code="rates_unusable",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,11 @@ def propose(database: Database, keys: FleetKeys, wanted: Wanted, *, by: str, now
         before = None if newest is None else newest.policy.comparison.get(wanted.network)
         if newest is None or before is None:
             known = "none is in force" if newest is None else f"it has {', '.join(sorted(newest.policy.comparison))}"
-            raise Refused(f"policy: has no thresholds for network {wanted.network}; {known}")
+            raise Refused(
+                f"policy: has no thresholds for network {wanted.network}; {known}",
+                code="network_unknown",
+                network=wanted.network,
+            )
         everybody = calibrations.populations(connection, area=wanted.area, today=today)
         chosen = _chosen(everybody, wanted)
         stored = calibrations.features_of(connection, chosen, area=wanted.area, today=today, limit=MOST_PEOPLE)
@@ -212,11 +219,22 @@ def approve(
         stored = _one(calibrations.find_calibrations(connection, beginning), beginning)
         name = seal_approver(keys.cipher, by, of=stored.calibration_id)
         if stored.policy_version is not None:
-            raise Refused(f"calibration {stored.calibration_id}: is in force as policy {stored.policy_version}")
+            raise Refused(
+                f"calibration {stored.calibration_id}: is in force as policy {stored.policy_version}",
+                code="calibration_in_force",
+                policy=stored.policy_version,
+            )
         if now - stored.proposed_at > timedelta(days=VALID_DAYS):
-            raise Refused(f"calibration {stored.calibration_id}: older than {VALID_DAYS} days; propose anew")
+            raise Refused(
+                f"calibration {stored.calibration_id}: older than {VALID_DAYS} days; propose anew",
+                code="calibration_too_old",
+                days=VALID_DAYS,
+            )
         if calibrations.has_approved(connection, stored.calibration_id, name.digest):
-            raise Refused(f"calibration {stored.calibration_id}: this person has approved it; another one must")
+            raise Refused(
+                f"calibration {stored.calibration_id}: this person has approved it; another one must",
+                code="same_person",
+            )
         count = stored.approvals + 1
         calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now, source=source)
         if count < APPROVALS:
@@ -251,11 +269,16 @@ def _chosen(everybody: list[Population], wanted: Wanted) -> Population:
     matching = [found for found in everybody if found.model_sha256.startswith(wanted.model_sha256 or "")]
     if not matching:
         raise Refused(
-            "references: nobody of this population has a usable one of this network; thresholds stay as they are"
+            "references: nobody of this population has a usable one of this network; thresholds stay as they are",
+            code="no_references",
         )
     models = sorted({found.model_sha256 for found in matching})
     if len(models) > 1:
-        raise Refused(f"references are of several networks; name one with --model: {', '.join(m[:12] for m in models)}")
+        raise Refused(
+            f"references are of several networks; name one with --model: {', '.join(m[:12] for m in models)}",
+            code="several_networks",
+            models=[model[:12] for model in models],
+        )
     return matching[0]
 
 
@@ -270,11 +293,19 @@ def _proposal(
     try:
         raw = _found(calibrate(ImpostorScores(scores, first, second, people), rates))
     except CalibrationImpossible as error:
-        raise Refused(f"references: {error}; the thresholds in force stay (match {before.match:g})") from error
+        raise Refused(
+            f"references: {error}; the thresholds in force stay (match {before.match:g})",
+            code="too_few_people",
+            match=before.match,
+        ) from error
     if raw.match > HIGHEST_MATCH:
         raise Refused(
             f"references: the raw match threshold would be {raw.match:.3f}, above {HIGHEST_MATCH:g}: too few people or "
-            f"somebody enrolled twice; the thresholds in force stay (match {before.match:g})"
+            f"somebody enrolled twice; the thresholds in force stay (match {before.match:g})",
+            code="threshold_too_high",
+            found=round(raw.match, 3),
+            highest=HIGHEST_MATCH,
+            match=before.match,
         )
     lifted: Found | None = None
     reason: str | None = None
@@ -332,7 +363,8 @@ def _with_thresholds(policy: Policy | None, stored: StoredCalibration) -> Policy
     proposal = Proposal.model_validate(stored.proposal)
     if policy is None or policy.comparison.get(proposal.network) != proposal.before:
         raise Refused(
-            f"calibration {proposal.calibration_id}: the thresholds it was to replace have changed since; propose anew"
+            f"calibration {proposal.calibration_id}: the thresholds it was to replace have changed since; propose anew",
+            code="thresholds_changed",
         )
     stem = _CALIBRATED.sub("", policy.policy_version)[:_STEM]
     return policy.model_copy(
@@ -350,7 +382,7 @@ _STEM = 27
 
 def _one(found: list[StoredCalibration], beginning: str) -> StoredCalibration:
     if not found or not beginning:
-        raise NotFound(f"calibration {beginning}: none has an id that begins so")
+        raise NotFound(f"calibration {beginning}: none has an id that begins so", code="calibration_unknown")
     if len(found) > 1:
-        raise NotFound(f"calibration {beginning}: several ids begin so; give more of it")
+        raise NotFound(f"calibration {beginning}: several ids begin so; give more of it", code="calibration_unknown")
     return found[0]

@@ -109,7 +109,9 @@ def issue(
     if newest is not None and newest.policy.issued_at >= now:
         raise Refused(
             f"policy {policy.policy_version}: the one in force was issued at {newest.policy.issued_at:%Y-%m-%d %H:%M} UTC,"
-            f" after this computer's time; set the clock"
+            f" after this computer's time; set the clock",
+            code="clock_behind",
+            issued=f"{newest.policy.issued_at:%Y-%m-%d %H:%M} UTC",
         )
     names = [seal_approver(keys.cipher, name, of=policy.policy_version) for name in approved_by]
     if names and (len(names) != APPROVALS or len({name.digest for name in names}) != APPROVALS):

@@ -1,4 +1,4 @@
-"""What is wrong with a rule pack, a sentence for each fault, in the words of whoever writes packs."""
+"""What is wrong with a rule pack, a problem for each fault, in the words of whoever writes packs."""
 
 from __future__ import annotations
 
@@ -8,43 +8,46 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from protocol.errors import Problem
+
+_DAY_OF_YEAR = ("day_of_year", "a day of the year like 12-20 expected")
 _LIKE = {
-    "pack_id": "an id like LZ-2019 expected",
-    "sources": "the id of a rule like R2-5 expected",
-    "opens": "a day of the year like 12-20 expected",
-    "closes": "a day of the year like 12-20 expected",
-    "day": "a day of the year like 12-20 expected",
-    "from_day": "a day of the year like 12-20 expected",
+    "pack_id": ("pack_id", "an id like LZ-2019 expected"),
+    "sources": ("rule_id", "the id of a rule like R2-5 expected"),
+    **dict.fromkeys(("opens", "closes", "day", "from_day"), _DAY_OF_YEAR),
 }
-"""What is expected of keys that have a form of their own."""
+"""What is expected of keys that have a form of their own: code and sentence."""
 _OF_TYPE = {
-    "missing": "is missing",
-    "string": "text in quotation marks expected",
-    "int": "a whole number expected",
-    "date": "a date like 2026-11-01 expected",
-    "bool": "true or false expected",
-    "tuple": "a list in square brackets expected",
-    "too_short": "at least one expected",
-    "model": "a table of keys expected",
-    "dict": "a table of keys expected",
-    "none": "must be left out",
+    "missing": ("missing", "is missing"),
+    "string": ("text", "text in quotation marks expected"),
+    "int": ("whole_number", "a whole number expected"),
+    "date": ("date", "a date like 2026-11-01 expected"),
+    "bool": ("true_or_false", "true or false expected"),
+    "tuple": ("list", "a list in square brackets expected"),
+    "too_short": ("one_at_least", "at least one expected"),
+    "model": ("table", "a table of keys expected"),
+    "dict": ("table", "a table of keys expected"),
+    "none": ("left_out", "must be left out"),
 }
-"""By what the kind of a fault begins with."""
+"""By what the kind of a fault begins with: code and sentence."""
 
 
-def faults_in(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def faults_in(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """Return every fault of a pack: its key and what is wrong with it, each once, in the order of the keys of the model.
 
     Args:
         error: what reading it raised.
         model: as what it was read.
     """
-    said: dict[str, str] = {}
+    said: dict[str, Said] = {}
     for each in error.errors(include_url=False, include_input=False):
         # A day of the year may be a value or a text; in a file it is a text.
         if each["type"] != "is_instance_of":
             said.setdefault(_key(each["loc"], model), _sentence(each, model))
-    return [f"{key}: {sentence}" if key else sentence for key, sentence in said.items()]
+    return [
+        Problem(f"{key}: {sentence}" if key else sentence, code, key=key, **facts)
+        for key, (code, sentence, facts) in said.items()
+    ]
 
 
 def _key(loc: Sequence[int | str], model: type[BaseModel]) -> str:
@@ -83,29 +86,50 @@ def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _tables(each)
 
 
-def _sentence(each: Mapping[str, Any], model: type[BaseModel]) -> str:
+Said = tuple[str, str, Mapping[str, object]]
+"""Code, sentence and facts."""
+
+
+def _sentence(each: Mapping[str, Any], model: type[BaseModel]) -> Said:
     kind, context = str(each["type"]), each.get("ctx", {})
     places = list(_walk(each["loc"], model))
     name = next((str(part) for part, _ in reversed(places) if isinstance(part, str)), "")
     if kind == "extra_forbidden":
         table = places[-1][1]
         near = difflib.get_close_matches(name, [] if table is None else list(table.model_fields), 1)
-        return f"unknown key; did you mean {near[0]}?" if near else "unknown key"
+        if near:
+            return "unknown_key_near", f"unknown key; did you mean {near[0]}?", {"near": near[0]}
+        return "unknown_key", "unknown key", {}
+    if kind in OWN:
+        return kind, str(each["msg"]), context
     if kind == "value_error":
-        return str(context["error"])
+        return ("day_of_year" if name in _LIKE else "unusable"), str(context["error"]), {}
     if kind.startswith("union_tag"):
-        return f"kind: one of {context.get('expected_tags', 'the kinds that the schema has')} expected"
+        tags = str(context.get("expected_tags", "the kinds that the schema has"))
+        return (
+            "kind_of_table",
+            f"kind: one of {tags} expected",
+            {"expected": context.get("expected_tags", "kind = ...")},
+        )
     if kind in ("enum", "literal_error"):
-        return f"{context['expected']} expected"
-    if kind == "greater_than_equal":
-        return f"at least {context['ge']} expected"
-    if kind == "less_than_equal":
-        return f"at most {context['le']} expected"
-    if kind == "string_too_long":
-        return f"at most {context['max_length']} characters expected"
+        return "one_of", f"{context['expected']} expected", {"expected": context["expected"]}
+    bounds = {
+        "greater_than_equal": ("at_least", "at least {} expected", "ge"),
+        "less_than_equal": ("at_most", "at most {} expected", "le"),
+        "string_too_long": ("characters_at_most", "at most {} characters expected", "max_length"),
+    }
+    if kind in bounds:
+        code, sentence, limit = bounds[kind]
+        return code, sentence.format(context[limit]), {"limit": context[limit]}
     if kind == "string_too_short":
-        return "must not be empty"
+        return "empty", "must not be empty", {}
     if name in _LIKE and kind != "missing":
-        return _LIKE[name]
-    found = (said for start, said in _OF_TYPE.items() if kind.startswith(start))
-    return next(found, "cannot be read; docs/rule-pack.schema.json says what is expected")
+        return *_LIKE[name], {}
+    found: Iterator[Said] = ((code, said, {}) for start, (code, said) in _OF_TYPE.items() if kind.startswith(start))
+    return next(found, ("unusable", "cannot be read; docs/rule-pack.schema.json says what is expected", {}))
+
+
+OWN = frozenset(
+    {"stop_day", "no_sign_of_life", "points", "until_before_from", "silent_and_points", "forbids_own_window"}
+)
+"""Kinds of faults that packs themselves find (`PydanticCustomError`); each is its own code."""

@@ -11,8 +11,9 @@ from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from protocol.errors import Malformed
+from protocol.errors import Malformed, Problem
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.days import YearDay
 from protocol.rules.faults import faults_in
@@ -92,7 +93,7 @@ class Stop(WirePart):
     @model_validator(mode="after")
     def _one_day(self) -> Self:
         if (self.from_day is None) == (self.months_after_due is None):
-            raise ValueError("exactly one of from_day and months_after_due expected")
+            raise PydanticCustomError("stop_day", "exactly one of from_day and months_after_due expected")
         return self
 
 
@@ -146,9 +147,11 @@ class Silent(WirePart):
     def _only_signs_of_life(self) -> Self:
         wrong = sorted(set(self.points) - SIGNS_OF_LIFE)
         if wrong:
-            raise ValueError(f"points for what is no sign of life: {', '.join(wrong)}")
+            raise PydanticCustomError(
+                "no_sign_of_life", "points for what is no sign of life: {wrong}", {"wrong": ", ".join(wrong)}
+            )
         if any(not 1 <= worth <= 100 for worth in self.points.values()):
-            raise ValueError("points from 1 to 100 expected")
+            raise PydanticCustomError("points", "points from 1 to 100 expected")
         return self
 
 
@@ -208,11 +211,11 @@ class RulePack(WirePart):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.valid_until is not None and self.valid_until < self.valid_from:
-            raise ValueError("valid_until is before valid_from")
+            raise PydanticCustomError("until_before_from", "valid_until is before valid_from")
         if (self.silent is not None) != (ActKind.SILENT in self.counts):
-            raise ValueError("counts has silent if and only if there are points for it")
+            raise PydanticCustomError("silent_and_points", "counts has silent if and only if there are points for it")
         if "fixed_window" in self.forbids and self.cycle.kind in ("annual_window", "birth_month"):
-            raise ValueError("forbids fixed windows and has one")
+            raise PydanticCustomError("forbids_own_window", "forbids fixed windows and has one")
         return self
 
     def holds_on(self, day: date) -> bool:
@@ -237,7 +240,7 @@ class RulePack(WirePart):
 class PackMalformed(Malformed):
     """A pack with keys that are wrong."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[Problem]) -> None:
         """Take a sentence for each fault, which begins with the key."""
         super().__init__(f"rule pack: {'; '.join(problems)}")
         self.problems = problems

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from protocol.errors import Problem
 from protocol.rules.pack import RulePack
 
 _DAY = timedelta(days=1)
@@ -64,34 +65,17 @@ def ancestors_in(parents: Mapping[str, str | None]) -> Ancestors:
     return above
 
 
-def problems_of(pack: RulePack, shelf: Shelf, above: Ancestors) -> list[str]:
+def problems_of(pack: RulePack, shelf: Shelf, above: Ancestors) -> list[Problem]:
     """Return everything for which a pack cannot come into force beside those that are, a sentence each.
 
     Versions of one pack follow each other without a gap and without an overlap; nothing contradicts what a pack above it forbids; and no
     two packs say the same kind of thing about the same people differently.
     """
-    found: list[str] = []
+    found: list[Problem] = []
     name = f"{pack.pack_id} version {pack.version}"
     own = sorted((p for p in shelf.packs if p.pack_id == pack.pack_id), key=lambda p: p.version)
     if own:
-        last = own[-1]
-        if pack.version != last.version + 1:
-            found.append(f"{name}: version {last.version} is in force; the next one is {last.version + 1}")
-        elif pack.valid_from <= last.valid_from:
-            found.append(
-                f"{name}: begins on {pack.valid_from}, where version {last.version} begins on {last.valid_from}: it would never hold;"
-                " let it begin later"
-            )
-        elif last.valid_until is not None and pack.valid_from <= last.valid_until:
-            found.append(
-                f"{name}: begins on {pack.valid_from}, overlaps version {last.version}, which holds until {last.valid_until}"
-            )
-        elif last.valid_until is not None and pack.valid_from > last.valid_until + _DAY:
-            found.append(f"{name}: leaves a gap from {last.valid_until + _DAY} to {pack.valid_from - _DAY}")
-        if pack.region != last.region:
-            found.append(
-                f"{name}: is for region {pack.region}, version {last.version} for {last.region}; give it another id"
-            )
+        found += _beside_versions(pack, own[-1], name)
     for other in shelf.packs:
         if other.pack_id == pack.pack_id or not _meet(pack, other):
             continue
@@ -102,12 +86,80 @@ def problems_of(pack: RulePack, shelf: Shelf, above: Ancestors) -> list[str]:
                 and upper.region in above(lower.region)
             ):
                 found.append(
-                    f"{lower.pack_id}: has a fixed window, which {upper.pack_id} forbids for region {upper.region}"
+                    Problem(
+                        f"{lower.pack_id}: has a fixed window, which {upper.pack_id} forbids for region {upper.region}",
+                        "window_forbidden",
+                        pack=lower.pack_id,
+                        other=upper.pack_id,
+                        region=upper.region,
+                    )
                 )
         if other.region == pack.region and other.cycle.kind == pack.cycle.kind:
             found.append(
-                f"{name}: says of the same people what {other.pack_id} says ({pack.cycle.kind}); end that one first"
+                Problem(
+                    f"{name}: says of the same people what {other.pack_id} says ({pack.cycle.kind}); end that one first",
+                    "said_already",
+                    other=other.pack_id,
+                )
             )
+    return found
+
+
+def _beside_versions(pack: RulePack, last: RulePack, name: str) -> list[Problem]:
+    """Return what is wrong with a version that is to follow the last one in force."""
+    found: list[Problem] = []
+    facts = {"version": last.version, "begins": pack.valid_from}
+    if pack.version != last.version + 1:
+        found.append(
+            Problem(
+                f"{name}: version {last.version} is in force; the next one is {last.version + 1}",
+                "not_next_version",
+                key="version",
+                next=last.version + 1,
+                **facts,
+            )
+        )
+    elif pack.valid_from <= last.valid_from:
+        found.append(
+            Problem(
+                f"{name}: begins on {pack.valid_from}, where version {last.version} begins on {last.valid_from}: it would never hold;"
+                " let it begin later",
+                "begins_too_early",
+                key="valid_from",
+                other_begins=last.valid_from,
+                **facts,
+            )
+        )
+    elif last.valid_until is not None and pack.valid_from <= last.valid_until:
+        found.append(
+            Problem(
+                f"{name}: begins on {pack.valid_from}, overlaps version {last.version}, which holds until {last.valid_until}",
+                "overlaps",
+                key="valid_from",
+                until=last.valid_until,
+                **facts,
+            )
+        )
+    elif last.valid_until is not None and pack.valid_from > last.valid_until + _DAY:
+        found.append(
+            Problem(
+                f"{name}: leaves a gap from {last.valid_until + _DAY} to {pack.valid_from - _DAY}",
+                "leaves_gap",
+                key="valid_from",
+                first=last.valid_until + _DAY,
+                last=pack.valid_from - _DAY,
+            )
+        )
+    if pack.region != last.region:
+        found.append(
+            Problem(
+                f"{name}: is for region {pack.region}, version {last.version} for {last.region}; give it another id",
+                "other_region",
+                key="region",
+                region=last.region,
+                **facts,
+            )
+        )
     return found
 
 
