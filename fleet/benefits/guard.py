@@ -32,6 +32,7 @@ from fleet.benefits.events import (
     Withdrawn,
 )
 from fleet.benefits.files import carry_on, confirmed_losses, file_of, seal_text
+from fleet.benefits.inspection import RESTORATION, STOP
 from fleet.benefits.machine import NEEDED_PERSONS, BenefitFile, NotAllowed, advance
 from fleet.benefits.months import Months, arrears
 from fleet.clock import day_of
@@ -41,9 +42,6 @@ from fleet.store import benefits
 from fleet.store.approvals import approve, withdraw_approvals
 from fleet.store.names import seal_approver
 from protocol.rules.days import first_of_month
-
-_STOP = "benefit_stop"
-_RESTORATION = "benefit_restoration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ class StopGuard:
         had = file.proposal is not None and file.proposal.approvals
         file = self._carry_on(file, DataCompared(stop_id, is_sign_found, f"written:{file.events + 1}", day), proof)
         if had and file.proposal is not None and not file.proposal.approvals:
-            withdraw_approvals(self._connection, _STOP, stop_id)
+            withdraw_approvals(self._connection, STOP, stop_id)
         self._note(by, "benefit.data_compared", file.subject_id, {"stop": stop_id, "sign_found": is_sign_found})
         return file
 
@@ -139,11 +137,11 @@ class StopGuard:
         """
         file = self._file(stop_id)
         self._refuse_baseless(file)
-        person = seal_approver(self._cipher, by, of=f"{_STOP}:{stop_id}").digest.hex()
+        person = seal_approver(self._cipher, by, of=f"{STOP}:{stop_id}").digest.hex()
         event = Approved(stop_id, person, self._today)
         # Asked first: the file says more clearly what is missing.
         advance(file, event)
-        approve(self._connection, self._cipher, _STOP, stop_id, name=by, reason=why, now=self._now)
+        approve(self._connection, self._cipher, STOP, stop_id, name=by, reason=why, now=self._now)
         file = self._carry_on(file, event)
         place = 0 if file.proposal is None else len(file.proposal.approvals)
         self._note(by, "benefit.stop_approved", file.subject_id, {"stop": stop_id, "place": place})
@@ -222,7 +220,7 @@ class StopGuard:
             # Two persons must mean the same month; without one named, the one that is next when the second approves.
             named = "next" if first_paid_month is None else f"{first_paid_month:%Y-%m}"
             object_id = f"{file.stopped_by.stop_id}/{because.value}/{named}"
-            given = approve(self._connection, self._cipher, _RESTORATION, object_id, name=by, reason=why, now=self._now)
+            given = approve(self._connection, self._cipher, RESTORATION, object_id, name=by, reason=why, now=self._now)
             if given < NEEDED_PERSONS:
                 self._note(by, "benefit.restoration_approved", subject_id, {"scheme": scheme, "place": given})
                 return Restoration(file, paid_back, NEEDED_PERSONS - given)

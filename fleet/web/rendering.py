@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class Renderer:
     """Templates, with what all of them may use.
 
     A template has `texts` (all of the language), `t` (those of its own group, which is the folder that it is in, or its name), and what
-    the page gives it. Filters: `day`, `moment`, `number`, `percent`.
+    the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`; `named(codes, words)` and
+    `pairs(values)` make the options of a choice.
     """
 
     def __init__(self, texts: Mapping[str, Texts], assets: Assets, *, fleet_id: str, zone: tzinfo) -> None:
@@ -38,8 +39,10 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id)
-        self._environment.filters.update(day=_day, moment=self.moment, number=_number, percent=_percent)
+        self._environment.globals.update(
+            asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id, named=_named, pairs=_pairs
+        )
+        self._environment.filters.update(day=_day, month=_month, moment=self.moment, number=_number, percent=_percent)
 
     def texts(self, language: str) -> Texts:
         """Return the texts of a language that is offered."""
@@ -74,6 +77,20 @@ class Renderer:
 
 def _day(found: date | None) -> str:
     return NOTHING if found is None or found == FOREVER else found.isoformat()
+
+
+def _month(found: date | None) -> str:
+    return NOTHING if found is None else f"{found:%Y-%m}"
+
+
+def _named(codes: Iterable[str], words: Texts) -> list[tuple[str, str]]:
+    """Return the options of a choice among codes, each with its word."""
+    return [(str(code), str(words[code])) for code in codes]
+
+
+def _pairs(values: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the options of a choice among values that are their own words."""
+    return [(value, value) for value in values]
 
 
 def _number(found: float | None) -> str:

@@ -8,18 +8,18 @@ says itself, in its query (`Visit.tops`): what lies outside is answered as if it
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from fleet.accounts.roles import Permission
@@ -140,13 +140,19 @@ class Visit:
         """Give a transaction."""
         return self.console.begin()
 
-    def tops(self, permission: Permission) -> frozenset[str] | None:
-        """Return at the top of which areas the visitor has a permission; None for the whole fleet."""
-        return self.visitor.areas_for(permission)
+    def tops(self, *permissions: Permission) -> frozenset[str] | None:
+        """Return at the top of which areas the visitor has one of these permissions; None for the whole fleet."""
+        found: set[str] = set()
+        for permission in permissions:
+            areas = self.visitor.areas_for(permission)
+            if areas is None:
+                return None
+            found |= areas
+        return frozenset(found)
 
-    def codes(self, connection: Connection, permission: Permission) -> list[str] | None:
-        """Return the codes of all areas where the visitor has a permission; None for the whole fleet."""
-        tops = self.tops(permission)
+    def codes(self, connection: Connection, *permissions: Permission) -> list[str] | None:
+        """Return the codes of all areas where the visitor has one of these permissions; None for the whole fleet."""
+        tops = self.tops(*permissions)
         if tops is None:
             return None
         return sorted({code for top in tops for code in codes_below(connection, top)})
@@ -205,26 +211,26 @@ def not_found() -> HTTPException:
     return HTTPException(404)
 
 
-def needs(permission: Permission | None, *, while_setting_up: bool = False) -> Any:
-    """Give a page its visit.
+def needs(*permissions: Permission | None, while_setting_up: bool = False) -> Any:
+    """Give a page its visit, to whoever has one of these permissions; None where being signed in is enough.
 
     Args:
-        permission: what it takes; None where being signed in is enough.
+        permissions: what it takes.
         while_setting_up: whether it is also for somebody who came by a link and has yet to set up what they sign in with.
     """
 
     def visit(request: Request) -> Visit:
-        return _visit(request, permission, Sent(), while_setting_up=while_setting_up)
+        return _visit(request, permissions, Sent(), while_setting_up=while_setting_up)
 
     return Depends(visit)
 
 
-def sends(permission: Permission | None, *, while_setting_up: bool = False) -> Any:
+def sends(*permissions: Permission | None, while_setting_up: bool = False) -> Any:
     """Give the receiver of a form its visit, with what was sent; arguments as of `needs`."""
 
     async def visit(request: Request) -> Visit:
         sent = await read_form(request)
-        made = await run_in_threadpool(_visit, request, permission, sent, while_setting_up=while_setting_up)
+        made = await run_in_threadpool(_visit, request, permissions, sent, while_setting_up=while_setting_up)
         given = sent.fields.get(FORM_TOKEN, "")
         if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
             raise OfAnotherSession(made)
@@ -293,7 +299,7 @@ LIVE = "live"
 """Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
 
 
-def _visit(request: Request, permission: Permission | None, sent: Sent, *, while_setting_up: bool) -> Visit:
+def _visit(request: Request, permissions: Sequence[Permission | None], sent: Sent, *, while_setting_up: bool) -> Visit:
     console: Console = request.app.state.console
     now = console.clock()
     with console.begin() as connection:
@@ -309,6 +315,6 @@ def _visit(request: Request, permission: Permission | None, sent: Sent, *, while
         raise SignedOut(sent if request.method == "POST" else None)
     if visitor.must_set_up and not while_setting_up:
         raise MustSetUp
-    if permission is not None and not visitor.may(permission):
+    if not any(permission is None or visitor.may(permission) for permission in permissions):
         raise not_permitted()
     return Visit(console, request, visitor, language_of(request), now, sent)

@@ -11,12 +11,14 @@ from fleet.web.pages import (
     audit,
     overview,
     sign_in,
+    stops,
 )
 
 GROUPS = (
     sign_in,
     account,
     overview,
+    stops,
     audit,
     accounts,
 )
