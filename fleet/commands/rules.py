@@ -14,13 +14,13 @@ from rich.markup import escape
 from sqlalchemy import Connection
 
 from fleet.app import Fleet
-from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
 from fleet.errors import CheckFailed, ImportRefused, NotFound, Refused
 from fleet.exchange.effects import settle_all
 from fleet.rules import publishing
 from fleet.status.projection import reproject_outdated
+from fleet.status.trials import note_trial
 from fleet.status.what_if import WhatIf, what_if, why_nobody
 from fleet.store import approvals, packs
 from fleet.store.packs import StoredPack
@@ -179,28 +179,12 @@ def run_what_if(
         with fleet.database.begin() as connection:
             stored = _proposal(connection, source)
         draft = publishing.Draft(stored.pack, stored.text) if stored else publishing.read_draft(source)
-        done = what_if(fleet.database, draft.pack, on=day, zone=zone)
+        done = what_if(fleet.database, draft.pack, on=day, zone=zone, keeps_changes=listing is not None)
         nobody = why_nobody(draft.pack, done, day)
         if listing is not None:
             _write_listing(listing, done)
         with fleet.database.begin() as connection:
-            note(
-                connection,
-                fleet.keys.cipher,
-                actor=by,
-                action=publishing.TRIED,
-                object_kind=publishing.OBJECT,
-                object_id=publishing.name_of(draft.pack),
-                detail={
-                    "sha256": draft.sha256,
-                    "on": str(day),
-                    "people": done.people,
-                    "covered": done.covered,
-                    "changed": len(done.changes),
-                    **({} if nobody is None else {publishing.WHY_NOBODY: nobody}),
-                },
-                now=now,
-            )
+            note_trial(connection, fleet.keys.cipher, draft, done, nobody, on=day, by=by, now=now)
     if as_json:
         print_json(_what_if_json(draft.pack, done, str(day), nobody))
         return
@@ -226,7 +210,7 @@ def _print_what_if(pack: RulePack, done: WhatIf, day: str) -> None:
     Terminal().print(shown)
     say(
         f"rule pack {publishing.name_of(pack)} on {day}: holds for {done.covered} of {done.people} people,"
-        f" {len(done.changes)} would change in state or days, {done.newly_stoppable} of them so that a stop could be proposed"
+        f" {done.changed} would change in state or days, {done.newly_stoppable} of them so that a stop could be proposed"
     )
 
 
@@ -237,7 +221,7 @@ def _what_if_json(pack: RulePack, done: WhatIf, day: str, nobody: str | None) ->
         "people": done.people,
         "covered": done.covered,
         "why_nobody": nobody,
-        "changed": len(done.changes),
+        "changed": done.changed,
         "newly_stoppable": done.newly_stoppable,
         "by_area": [
             {"area": area, "from": before, "to": after, "people": count}

@@ -144,13 +144,15 @@ def draft_of(raw: bytes) -> Draft:
 _PLACE = re.compile(r"at line (\d+), column (\d+)")
 
 
-def warning_of(pack: RulePack, today: date) -> str | None:
+def warning_of(pack: RulePack, today: date) -> Problem | None:
     """Return what whoever proposes a pack is to know although it fits; None if there is nothing."""
     if pack.valid_from >= today:
         return None
-    return (
+    return Problem(
         f"{name_of(pack)} begins on {pack.valid_from}, which is over: people are judged by it as if it had held since;"
-        " it stops nobody by itself"
+        " it stops nobody by itself",
+        "begins_in_the_past",
+        begins=pack.valid_from,
     )
 
 
@@ -172,17 +174,30 @@ def check(connection: Connection, draft: Draft) -> None:
         raise ImportRefused(problems)
 
 
-def propose(database: Database, keys: FleetKeys, draft: Draft, *, by: str, now: datetime) -> str:
+def propose(
+    database: Database, keys: FleetKeys, draft: Draft, *, by: str, now: datetime, replaces: str | None = None
+) -> str:
     """Store a pack as a proposal; return its name. Another text under the same name takes its place, and needs approvals of its own.
+
+    Args:
+        database: the fleet's.
+        keys: its keys.
+        draft: the pack.
+        by: who proposes it.
+        now: when.
+        replaces: digest of the text that it may take the place of, empty for none; any if not given.
 
     Raises:
         ImportRefused: as `check`.
+        Refused: if it would take the place of another text.
     """
     name = name_of(draft.pack)
     with database.begin() as connection:
         packs.lock_packs(connection)
         check(connection, draft)
         stored = packs.find_pack(connection, draft.pack.pack_id, draft.pack.version)
+        if replaces is not None and stored is not None and stored.sha256 not in (draft.sha256, replaces):
+            raise Refused(f"rule pack {name}: is proposed with another text", code="other_proposal", name=name)
         if stored is None or stored.sha256 != draft.sha256:
             approvals.withdraw_approvals(connection, OBJECT, name)
             packs.save_proposal(connection, draft.pack, draft.text, draft.sha256, now=now)
@@ -209,6 +224,7 @@ def approve(
     now: datetime,
     although_nobody: bool = False,
     source: str = AS_GIVEN,
+    sha256: str | None = None,
 ) -> Approved:
     """Approve a proposal; the second person's word signs it and puts it in force.
 
@@ -221,6 +237,7 @@ def approve(
         now: when.
         although_nobody: whether it is meant, where the last try showed that it would hold for nobody.
         source: where the name is from, see `fleet.store.names`.
+        sha256: digest of the text that was read; whatever is proposed now if not given.
 
     Raises:
         NotFound: if there is no such proposal.
@@ -236,6 +253,8 @@ def approve(
             raise NotFound(
                 f"rule pack {name}: not proposed; `lifecert-fleet rules propose FILE` first", code="pack_unknown"
             )
+        if sha256 is not None and stored.sha256 != sha256:
+            raise Refused(f"rule pack {name}: has another text than the one that was read", code="text_changed")
         if stored.in_force_at is not None:
             raise Refused(
                 f"rule pack {name}: is in force since {stored.in_force_at:%Y-%m-%d}",

@@ -87,6 +87,19 @@ class Database:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Give whether nobody else does what has this name, and keep everybody else from it until the end of the block.
+
+        It ends with the connection: a program that was killed is in nobody's way.
+
+        Raises:
+            DatabaseUnavailable: as in `begin`.
+        """
+        with self.listen() as connection:
+            row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)).fetchone()
+            yield bool(row and row[0])
+
     def check(self) -> None:
         """Ask the database for a sign of life.
 
