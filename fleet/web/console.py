@@ -23,6 +23,7 @@ from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
+from fleet.status.trials import Trials
 from fleet.store.database import Availability, Database
 from fleet.web.assets import Assets
 from fleet.web.rendering import Renderer
@@ -81,6 +82,11 @@ class Console:
     @cached_property
     def _passwords(self) -> Passwords:
         return Passwords()
+
+    @cached_property
+    def trials(self) -> Trials:
+        """What works out trials of rule packs beside the pages."""
+        return Trials(self.database, self.keys.cipher, zone=self.zone, clock=self.clock)
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Give a transaction; see `fleet.store.database.Database.begin`."""

@@ -8,7 +8,7 @@ says itself, in its query (`Visit.tops`): what lies outside is answered as if it
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
@@ -228,13 +228,15 @@ def needs(*permissions: Permission | None, while_setting_up: bool = False) -> An
 def sends(*permissions: Permission | None, while_setting_up: bool = False) -> Any:
     """Give the receiver of a form its visit, with what was sent; arguments as of `needs`."""
 
-    async def visit(request: Request) -> Visit:
+    async def visit(request: Request) -> AsyncIterator[Visit]:
         sent = await read_form(request)
         made = await run_in_threadpool(_visit, request, permissions, sent, while_setting_up=while_setting_up)
         given = sent.fields.get(FORM_TOKEN, "")
         if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
             raise OfAnotherSession(made)
-        return made
+        yield made
+        # Files that came with the form.
+        await request.close()
 
     return Depends(visit)
 

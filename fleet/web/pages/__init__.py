@@ -10,6 +10,8 @@ from fleet.web.pages import (
     accounts,
     audit,
     overview,
+    rules,
+    rules_trials,
     sign_in,
     stops,
 )
@@ -19,6 +21,8 @@ GROUPS = (
     account,
     overview,
     stops,
+    rules,
+    rules_trials,
     audit,
     accounts,
 )
