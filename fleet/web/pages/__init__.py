@@ -26,6 +26,9 @@ GROUPS = (
     audit,
     accounts,
 )
+from fleet.web.pages import audit, rules, rules_calendar, rules_trials, stops
+
+GROUPS = (audit, rules, rules_calendar, rules_trials, stops)
 """Each has a `router`."""
 
 

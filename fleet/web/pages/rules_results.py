@@ -197,7 +197,7 @@ def _charts(
             str(group["charts"][table.cut]),
             [row.name for row in table.rows],
             {
-                str(group["changed"]): [row.changed for row in table.rows],
+                str(group["state_changed"]): [row.changed for row in table.rows],
                 str(group["stoppable_after"]): [row.stoppable[1] for row in table.rows],
             },
             Form.SIDEWAYS,
