@@ -30,13 +30,12 @@ def open_session(office: Any, *grants: tuple[str, str | None], name: str) -> tup
     rules = account_rules(office.settings)
     with office.database.begin() as connection:
         account_id = f"a-{secrets.token_hex(6)}"
-        accounts.add_account(
-            connection,
-            account_id,
-            name_hash=name_digest(office.keys.cipher, name),
-            name_sealed=seal_name(office.keys.cipher, name, account_id=account_id),
-            now=office.now,
-        )
+        digest = name_digest(office.keys.cipher, name)
+        sealed = seal_name(office.keys.cipher, name, account_id=account_id)
+        if not accounts.add_account(connection, account_id, name_hash=digest, name_sealed=sealed, now=office.now):
+            known = accounts.find_by_name(connection, digest)
+            assert known is not None
+            account_id = known.account_id
         for role, area in grants:
             accounts.add_grant(connection, account_id, role, area, now=office.now)
         session = begin(connection, account_id, How.PASSKEY, must_set_up=False, address_hash=b"a" * 32, now=office.now)
