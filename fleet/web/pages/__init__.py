@@ -11,6 +11,7 @@ from fleet.web.pages import (
     audit,
     overview,
     rules,
+    rules_calendar,
     rules_trials,
     sign_in,
     stops,
@@ -22,13 +23,11 @@ GROUPS = (
     overview,
     stops,
     rules,
+    rules_calendar,
     rules_trials,
     audit,
     accounts,
 )
-from fleet.web.pages import audit, rules, rules_calendar, rules_trials, stops
-
-GROUPS = (audit, rules, rules_calendar, rules_trials, stops)
 """Each has a `router`."""
 
 

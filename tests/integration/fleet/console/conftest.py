@@ -36,7 +36,7 @@ def open_session(office: Any, *grants: tuple[str, str | None], name: str) -> tup
             known = accounts.find_by_name(connection, digest)
             assert known is not None
             account_id = known.account_id
-        for role, area in grants:
+        for role, area in set(grants) - set(accounts.grants_of(connection, [account_id])[account_id]):
             accounts.add_grant(connection, account_id, role, area, now=office.now)
         session = begin(connection, account_id, How.PASSKEY, must_set_up=False, address_hash=b"a" * 32, now=office.now)
         visitor = resume(connection, office.keys.cipher, session.cookie, now=office.now, rules=rules)
