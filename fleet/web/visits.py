@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
@@ -229,23 +229,34 @@ def sends(*permissions: Permission | None, while_setting_up: bool = False) -> An
     """Give the receiver of a form its visit, with what was sent; arguments as of `needs`."""
 
     async def visit(request: Request) -> AsyncIterator[Visit]:
-        sent = await read_form(request)
-        made = await run_in_threadpool(_visit, request, permissions, sent, while_setting_up=while_setting_up)
-        given = sent.fields.get(FORM_TOKEN, "")
-        if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
-            raise OfAnotherSession(made)
-        yield made
-        # Files that came with the form.
-        await request.close()
+        async with _reading(request) as sent:
+            made = await run_in_threadpool(_visit, request, permissions, sent, while_setting_up=while_setting_up)
+            given = sent.fields.get(FORM_TOKEN, "")
+            if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
+                raise OfAnotherSession(made)
+            yield made
 
     return Depends(visit)
 
 
-async def read_form(request: Request) -> Sent:
-    """Return what was sent by a page of ours; another site's is refused."""
+async def read_form(request: Request) -> AsyncIterator[Sent]:
+    """Give what was sent by a page of ours, of whoever; another site's is refused. Its files are closed once it is answered."""
+    async with _reading(request) as sent:
+        yield sent
+
+
+@asynccontextmanager
+async def _reading(request: Request) -> AsyncIterator[Sent]:
     if not _is_from_here(request):
         raise not_permitted()
     form = await _form(request)
+    try:
+        yield _sent(form)
+    finally:
+        await form.close()
+
+
+def _sent(form: FormData) -> Sent:
     lists: dict[str, list[str]] = {}
     files: dict[str, list[UploadFile]] = {}
     for name, value in form.multi_items():

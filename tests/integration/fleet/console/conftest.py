@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyotp
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from fleet.accounts import registry
 from fleet.accounts.naming import name_digest, seal_name
+from fleet.accounts.roles import Grant, Role
 from fleet.accounts.sessions import How, begin, resume
 from fleet.accounts.visitor import Visitor
 from fleet.app import account_rules
 from fleet.store import accounts
 from fleet.web.cookies import SESSION_COOKIE
 
+PASSWORD = "seven grey herons"
 SCREENSHOTS = os.environ.get("LIFECERT_SCREENSHOTS")
 
 
@@ -181,3 +189,83 @@ def browse(office: Any, web: httpx.Client, chromium: Browser) -> Iterator[Callab
     for page in pages:
         assert page.complaints == []
         assert page.hosts <= {page.url.split("/")[2]}
+
+
+@dataclass
+class Person:
+    """Somebody with an account and a browser that keeps cookies."""
+
+    office: Any
+    client: httpx.Client
+    name: str
+    account_id: str
+    secret: str = ""
+    codes: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def fields_of(page: httpx.Response) -> dict[str, str]:
+        """The hidden fields of a page."""
+        found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+        return {name: html.unescape(value) for name, value in found}
+
+    def send(self, path: str, page: httpx.Response | None = None, **fields: str) -> httpx.Response:
+        """Send a form, with the hidden fields of the page it stands in."""
+        return self.client.post(path, data={**(self.fields_of(page) if page else {}), **fields})
+
+    def make_link(self) -> str:
+        """Make a link at the server's keyboard; return its path."""
+        database, cipher = self.office.database, self.office.keys.cipher
+        with database.begin() as connection:
+            actor = registry.at_keyboard(connection, cipher, "Zhao Min")
+        rules = account_rules(self.office.settings)
+        url = registry.make_link(database, cipher, actor, self.account_id, rules=rules, now=self.office.now)
+        return "/sign-in/link/" + url.rpartition("/")[2]
+
+    def code(self) -> str:
+        """Return the generator's next code."""
+        # A code is good once, so each is of a later step.
+        self.office.now += timedelta(minutes=1)
+        return pyotp.TOTP(self.secret).at(self.office.now)
+
+    def set_up(self) -> None:
+        """Come by a link and set up password and generator."""
+        assert self.send(self.make_link()).headers["location"] == "/set-up"
+        page = self.client.get("/set-up")
+        assert (
+            self.send("/account/password", page, new=PASSWORD, again=PASSWORD).headers["location"].startswith("/set-up")
+        )
+        page = self.send("/account/generator", self.client.get("/set-up"))
+        self.secret = self.fields_of(page)["secret"]
+        page = self.send("/account/generator/confirm", page, code=self.code())
+        self.codes = re.findall(r"<code>([a-z0-9-]{19})</code>", page.text)
+
+    def sign_in(self, page: httpx.Response | None = None, **fields: str) -> httpx.Response:
+        """Sign in with password and code, from a page of signing in if there is one."""
+        page = self.send("/sign-in", page or self.client.get("/sign-in"), name=self.name, password=PASSWORD, **fields)
+        assert page.status_code == 200, page.text
+        return self.send("/sign-in/code", page, code=self.code())
+
+
+@pytest.fixture
+def person(office: Any, web: httpx.Client) -> Iterator[Callable[..., Person]]:
+    """Make somebody who has an account and nothing to sign in with: `person("王芳", Role.OPERATOR, "east")`."""
+    made: list[httpx.Client] = []
+
+    def make(name: str, role: Role = Role.FLEET_ADMINISTRATOR, area: str | None = None, **headers: str) -> Person:
+        cipher = office.keys.cipher
+        with office.database.begin() as connection:
+            actor = registry.at_keyboard(connection, cipher, "Zhao Min")
+        account_id = registry.add_account(
+            office.database, cipher, actor, name=name, grant=Grant(role, area), now=office.now
+        )
+        client = httpx.Client(
+            base_url=web.base_url,
+            trust_env=False,
+            headers={"Accept-Language": "en", "Sec-Fetch-Site": "same-origin", **headers},
+        )
+        made.append(client)
+        return Person(office, client, name, account_id)
+
+    yield make
+    for client in made:
+        client.close()

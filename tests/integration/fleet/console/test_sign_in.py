@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
 from http.client import HTTPConnection
 from typing import Any
 
 import httpx
-import pyotp
 import pytest
 
 from fleet.accounts import registry
@@ -24,83 +21,7 @@ pytestmark = pytest.mark.integration
 PASSWORD = "seven grey herons"
 
 
-def fields_of(page: str) -> dict[str, str]:
-    """The hidden fields of a page."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
-    return {name: html.unescape(value) for name, value in found}
-
-
-@dataclass
-class Person:
-    """Somebody with an account and a browser that keeps cookies."""
-
-    office: Any
-    client: httpx.Client
-    name: str
-    account_id: str
-    secret: str = ""
-    codes: list[str] = field(default_factory=list)
-
-    def send(self, path: str, page: httpx.Response | None = None, **fields: str) -> httpx.Response:
-        """Send a form, with the hidden fields of the page it stands in."""
-        return self.client.post(path, data={**(fields_of(page.text) if page else {}), **fields})
-
-    def make_link(self) -> str:
-        database, cipher = self.office.database, self.office.keys.cipher
-        with database.begin() as connection:
-            actor = registry.at_keyboard(connection, cipher, "Zhao Min")
-        rules = account_rules(self.office.settings)
-        url = registry.make_link(database, cipher, actor, self.account_id, rules=rules, now=self.office.now)
-        return "/sign-in/link/" + url.rpartition("/")[2]
-
-    def code(self) -> str:
-        # A code is good once, so each is of a later step.
-        self.office.now += timedelta(minutes=1)
-        return pyotp.TOTP(self.secret).at(self.office.now)
-
-    def set_up(self) -> None:
-        assert self.send(self.make_link()).headers["location"] == "/set-up"
-        page = self.client.get("/set-up")
-        assert (
-            self.send("/account/password", page, new=PASSWORD, again=PASSWORD).headers["location"].startswith("/set-up")
-        )
-        page = self.send("/account/generator", self.client.get("/set-up"))
-        self.secret = fields_of(page.text)["secret"]
-        page = self.send("/account/generator/confirm", page, code=self.code())
-        self.codes = re.findall(r"<code>([a-z0-9-]{19})</code>", page.text)
-
-    def sign_in(self, page: httpx.Response | None = None, **fields: str) -> httpx.Response:
-        page = self.send("/sign-in", page or self.client.get("/sign-in"), name=self.name, password=PASSWORD, **fields)
-        assert page.status_code == 200, page.text
-        return self.send("/sign-in/code", page, code=self.code())
-
-
-@pytest.fixture
-def person(office: Any, web: httpx.Client) -> Iterator[Callable[..., Person]]:
-    """Make somebody who has an account and nothing to sign in with: `person("王芳", Role.OPERATOR, "east")`."""
-    made: list[httpx.Client] = []
-
-    def make(name: str, role: Role = Role.FLEET_ADMINISTRATOR, area: str | None = None, **headers: str) -> Person:
-        cipher = office.keys.cipher
-        with office.database.begin() as connection:
-            actor = registry.at_keyboard(connection, cipher, "Zhao Min")
-        account_id = registry.add_account(
-            office.database, cipher, actor, name=name, grant=Grant(role, area), now=office.now
-        )
-        client = httpx.Client(
-            base_url=web.base_url,
-            trust_env=False,
-            headers={"Accept-Language": "en", "Sec-Fetch-Site": "same-origin", **headers},
-        )
-        made.append(client)
-        return Person(office, client, name, account_id)
-
-    yield make
-    for client in made:
-        client.close()
-
-
-def test_a_link_leads_to_setting_up_and_no_other_page_until_that_is_done(person: Callable[..., Person]) -> None:
+def test_a_link_leads_to_setting_up_and_no_other_page_until_that_is_done(person: Callable[..., Any]) -> None:
     wang = person("王芳")
     link = wang.make_link()
     for _ in range(2):
@@ -119,12 +40,12 @@ def test_a_link_leads_to_setting_up_and_no_other_page_until_that_is_done(person:
     assert "are not the same" in wrong.text
     wang.send("/account/password", page, new=PASSWORD, again=PASSWORD)
     page = wang.send("/account/generator", wang.client.get("/set-up"))
-    secret = fields_of(page.text)["secret"]
+    secret = wang.fields_of(page)["secret"]
     assert " ".join(secret[at : at + 4] for at in range(0, 32, 4)) in page.text
     assert "data:image/svg+xml" in page.text
     wrong = wang.send("/account/generator/confirm", page, code="000000")
     assert wrong.status_code == 422
-    assert fields_of(wrong.text)["secret"] == secret
+    assert wang.fields_of(wrong)["secret"] == secret
     wang.secret = secret
     done = wang.send("/account/generator/confirm", wrong, code=wang.code())
     assert len(re.findall(r"<code>[a-z0-9-]{19}</code>", done.text)) == 8
@@ -134,7 +55,7 @@ def test_a_link_leads_to_setting_up_and_no_other_page_until_that_is_done(person:
     assert (used.status_code, "was used already" in used.text) == (401, True)
 
 
-def test_password_and_code_lead_to_the_page_that_was_wanted(person: Callable[..., Person]) -> None:
+def test_password_and_code_lead_to_the_page_that_was_wanted(person: Callable[..., Any]) -> None:
     wang = person("王芳")
     wang.set_up()
     assert wang.send("/sign-out").headers["location"] == "/sign-in?done=signed_out"
@@ -152,7 +73,7 @@ def test_password_and_code_lead_to_the_page_that_was_wanted(person: Callable[...
     assert "Sign in" in wang.client.get("/sign-in?again=1&next=/account").text
 
 
-def test_a_recovery_code_takes_the_place_of_a_telephone_once(person: Callable[..., Person]) -> None:
+def test_a_recovery_code_takes_the_place_of_a_telephone_once(person: Callable[..., Any]) -> None:
     wang = person("王芳")
     wang.set_up()
     wang.send("/sign-out")
@@ -161,7 +82,7 @@ def test_a_recovery_code_takes_the_place_of_a_telephone_once(person: Callable[..
         assert wang.send("/sign-in/code", page, code=wang.codes[0].upper()).status_code == expected
 
 
-def test_the_words_for_what_is_wrong_never_tell_whether_a_name_exists(person: Callable[..., Person]) -> None:
+def test_the_words_for_what_is_wrong_never_tell_whether_a_name_exists(person: Callable[..., Any]) -> None:
     wang = person("王芳")
     wang.set_up()
     person("李娜", Role.OPERATOR, "east")
@@ -183,13 +104,13 @@ def test_the_words_for_what_is_wrong_never_tell_whether_a_name_exists(person: Ca
     )
 
 
-def test_a_name_that_was_typed_is_shown_again_as_text(person: Callable[..., Person]) -> None:
+def test_a_name_that_was_typed_is_shown_again_as_text(person: Callable[..., Any]) -> None:
     answer = person("王芳").send("/sign-in", name='"><script>alert(1)</script>', password="x")
     assert "<script>alert" not in answer.text
     assert "&lt;script&gt;" in answer.text
 
 
-def test_a_second_click_of_the_last_step_leads_on(person: Callable[..., Person]) -> None:
+def test_a_second_click_of_the_last_step_leads_on(person: Callable[..., Any]) -> None:
     wang = person("王芳")
     wang.set_up()
     wang.send("/sign-out")
@@ -202,7 +123,7 @@ def test_a_second_click_of_the_last_step_leads_on(person: Callable[..., Person])
     assert (again.status_code, "begin again" in again.text) == (401, True)
 
 
-def test_another_sites_form_is_refused_before_anything_is_looked_at(person: Callable[..., Person]) -> None:
+def test_another_sites_form_is_refused_before_anything_is_looked_at(person: Callable[..., Any]) -> None:
     wang = person("王芳")
     link = wang.make_link()
     host = {"Sec-Fetch-Site": ""}
@@ -270,7 +191,7 @@ def test_pages_of_ours_are_led_to(wanted: str) -> None:
     assert own_path(wanted) == wanted
 
 
-def test_what_is_no_form_or_too_large_has_a_page_that_says_so(person: Callable[..., Person]) -> None:
+def test_what_is_no_form_or_too_large_has_a_page_that_says_so(person: Callable[..., Any]) -> None:
     wang = person("王芳")
     wang.set_up()
     for path in ("/sign-in", "/account/password"):
@@ -291,7 +212,7 @@ def test_what_is_no_form_or_too_large_has_a_page_that_says_so(person: Callable[.
     connection.close()
 
 
-def test_an_own_session_is_ended_and_others_stay(person: Callable[..., Person], office: Any) -> None:
+def test_an_own_session_is_ended_and_others_stay(person: Callable[..., Any], office: Any) -> None:
     wang = person("王芳")
     wang.set_up()
     here = wang.client.cookies[SESSION_COOKIE]
@@ -307,7 +228,7 @@ def test_an_own_session_is_ended_and_others_stay(person: Callable[..., Person], 
     assert there.headers["location"] == "/sign-in?next=%2Faccount"
 
 
-def test_what_is_signed_in_with_changes_only_soon_after_signing_in(person: Callable[..., Person], office: Any) -> None:
+def test_what_is_signed_in_with_changes_only_soon_after_signing_in(person: Callable[..., Any], office: Any) -> None:
     wang = person("王芳")
     wang.set_up()
     page = wang.client.get("/account")
