@@ -173,8 +173,14 @@ class Visit:
 
     def page(self, template: str, *, status: int = 200, **contents: Any) -> HTMLResponse:
         """Return the answer with a page, or with a part of one."""
+        # The page that answers a form cannot be opened at the form's address: the browser stays at the address before.
+        headers = {"HX-Push-Url": "false"} if self.request.method == "POST" else None
         return self.console.renderer.page(
-            template, self.language, contents={"visit": self, "visitor": self.visitor, **contents}, status=status
+            template,
+            self.language,
+            contents={"visit": self, "visitor": self.visitor, **contents},
+            status=status,
+            headers=headers,
         )
 
     def done(self, path: str, code: str) -> RedirectResponse:

@@ -149,6 +149,9 @@ class Seen:
         # The browser itself says so when the server is away or refuses; the page says it in its own words.
         if "net::ERR" in message.text or "Failed to load resource" in message.text:
             return
+        # And so does htmx.
+        if message.text.startswith(("htmx:sendError", "htmx:afterRequest")):
+            return
         # Axe sets inline styles, which the page's policy refuses it.
         if self._is_held_against_axe and message.text.startswith("Applying inline style"):
             return
@@ -157,7 +160,7 @@ class Seen:
 
 @pytest.fixture
 def browse(office: Any, web: httpx.Client, chromium: Browser) -> Iterator[Callable[..., Seen]]:
-    """Sign somebody in in the browser: `browse("reviewer", area=..., language="zh", width=1366, height=768)`.
+    """Sign somebody in in the browser: `browse("reviewer", area=..., language="zh", width=1366, height=768)`; nobody without a role.
 
     A complaint of the browser, or a request to another host, fails the test.
     """
@@ -171,16 +174,19 @@ def browse(office: Any, web: httpx.Client, chromium: Browser) -> Iterator[Callab
         language: str = "en",
         width: int = 1366,
         height: int = 768,
+        url: str = "",
         **options: Any,
     ) -> Seen:
-        cookie, _ = open_session(office, *((role, area) for role in roles), name=name or f"{roles[0]} {len(pages)}")
+        address = url or str(web.base_url).rstrip("/")
         context = chromium.new_context(
             viewport={"width": width, "height": height}, locale={"en": "en-GB", "zh": "zh-CN"}[language], **options
         )
         context.set_default_timeout(15_000)
-        context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": str(web.base_url)}])
+        if roles:
+            cookie, _ = open_session(office, *((role, area) for role in roles), name=name or f"{roles[0]} {len(pages)}")
+            context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": address}])
         contexts.append(context)
-        pages.append(Seen(context.new_page(), str(web.base_url).rstrip("/")))
+        pages.append(Seen(context.new_page(), address))
         return pages[-1]
 
     yield enter
