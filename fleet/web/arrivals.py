@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from fleet.accounts.sessions import NewSession, account_of_form, resume, sign_out
 from fleet.web.console import Console, fault_page, language_of
 from fleet.web.cookies import session_of, set_session
-from fleet.web.kept import Kept, lines_of, seal, unseal
+from fleet.web.kept import Kept, lines_of, seal, title_of, unseal
 from fleet.web.visits import FORM_TOKEN, LIVE, MustSetUp, OfAnotherSession, Sent, SignedOut, Visit
 
 SIGN_IN = "/sign-in"
@@ -66,24 +66,33 @@ def visit_by(console: Console, request: Request, cookie: str) -> Visit | None:
     return None if visitor is None else Visit(console, request, visitor, language_of(request), now)
 
 
-def arrive(console: Console, request: Request, session: NewSession, way: Way) -> Response:
-    """Answer somebody who has just signed in: what they had typed before, or the page they wanted."""
+def arrive(console: Console, request: Request, session: NewSession, way: Way, *, done: str = "") -> Response:
+    """Answer somebody who has just signed in: what they had typed before, or the page they wanted.
+
+    Args:
+        console: what pages work with.
+        request: what is answered.
+        session: theirs.
+        way: where they were on the way to.
+        done: one of `texts.done` that the page says.
+    """
     before = session_of(request, console.account_rules)
     if before:
         # Its cookie is replaced: nobody could end it any more.
         with console.begin() as connection:
             sign_out(connection, before, now=console.clock(), rules=console.account_rules)
-    response = _landing(console, request, session, way)
+    response = _landing(console, request, session, way, done)
     set_session(response, console.account_rules, session.cookie)
     return response
 
 
-def _landing(console: Console, request: Request, session: NewSession, way: Way) -> Response:
+def _landing(console: Console, request: Request, session: NewSession, way: Way, done: str) -> Response:
     if session.must_set_up:
         return RedirectResponse(SET_UP, status_code=303)
     visit = visit_by(console, request, session.cookie) if way.kept else None
     if visit is None:
-        return RedirectResponse(way.next, status_code=303)
+        mark = "&" if "?" in way.next else "?"
+        return RedirectResponse(f"{way.next}{mark}done={done}" if done else way.next, status_code=303)
     kept = unseal(console.keys.cipher, visit.visitor.account_id, way.kept, now=visit.now)
     if kept is None:
         return visit.page("sign_in/not_kept.html", status=409)
@@ -92,7 +101,13 @@ def _landing(console: Console, request: Request, session: NewSession, way: Way) 
 
 def ask_to_send(visit: Visit, kept: Kept, *, status: int = 200) -> Response:
     """Show somebody what they had typed, with a button that sends it now."""
-    return visit.page("sign_in/kept.html", status=status, kept=kept, lines=lines_of(kept, visit.texts))
+    return visit.page(
+        "sign_in/kept.html",
+        status=status,
+        kept=kept,
+        where=title_of(kept, visit.texts),
+        lines=lines_of(kept, visit.texts),
+    )
 
 
 def add_arrivals(app: FastAPI) -> None:

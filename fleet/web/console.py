@@ -166,8 +166,8 @@ def _add_faults(app: FastAPI, console: Console) -> None:
         try:
             response = await call_next(request)
         except Exception:
-            # Top of a request; the path only is written down, because a question may hold a name.
-            logger.exception("page not made path=%r", request.url.path)
+            # Top of a request; only which page it was is written down, because an address may hold a name or the token of a link.
+            logger.exception("page not made route=%r", getattr(request.scope.get("route"), "path", None))
             return fault(request, 500, "broken")
         if response.status_code == 200 and not request.url.path.startswith("/static/"):
             state.back()

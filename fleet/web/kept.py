@@ -76,10 +76,14 @@ def unseal(cipher: FieldCipher, account_id: str, sealed: str, *, now: datetime) 
     )
 
 
+def title_of(kept: Kept, texts: Texts) -> str:
+    """Return what the pages that a form is of are called; empty for a form of no group."""
+    return _text(_own(kept, texts), "title")
+
+
 def lines_of(kept: Kept, texts: Texts) -> list[Line]:
     """Return what a form says, for a person: fields by their labels where the pages have some, choices by their words."""
-    group = kept.path.strip("/").partition("/")[0].partition("?")[0]
-    own = texts[group] if group in texts else None  # noqa: SIM401 - no mapping
+    own = _own(kept, texts)
     return [
         Line(_text(own, name) or _text(texts["sign_in"]["fields"], name) or name, _shown(own, texts, name, value))
         for name, values in kept.lists.items()
@@ -87,6 +91,12 @@ def lines_of(kept: Kept, texts: Texts) -> list[Line]:
         for value in values
         if value.strip()
     ]
+
+
+def _own(kept: Kept, texts: Texts) -> Texts | None:
+    """Return the texts of the pages that a form is of."""
+    group = kept.path.strip("/").partition("/")[0].partition("?")[0]
+    return texts[group] if group in texts else None  # noqa: SIM401 - no mapping
 
 
 def _shown(own: Texts | None, texts: Texts, name: str, value: str) -> str:

@@ -41,6 +41,8 @@ _MAX_TEXT_BYTES = 2 * 1024 * 1024
 """Of a form without files; a list of people comes as a file."""
 _MAX_FILES_BYTES = 1024 * 1024 * 1024
 """Of a form with files: a folder of photographs."""
+_MAX_OF_NOBODY_BYTES = 64 * 1024 * 1024
+"""And so much of it where the session is over: what was typed beside the files is kept."""
 _WITH_FILES = "multipart/form-data"
 _WITHOUT_FILES = "application/x-www-form-urlencoded"
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
@@ -235,7 +237,8 @@ def sends(*permissions: Permission | None, while_setting_up: bool = False) -> An
     """Give the receiver of a form its visit, with what was sent; arguments as of `needs`."""
 
     async def visit(request: Request) -> AsyncIterator[Visit]:
-        async with _reading(request) as sent:
+        is_known = await run_in_threadpool(_is_signed_in, request)
+        async with _reading(request, most=_MAX_FILES_BYTES if is_known else _MAX_OF_NOBODY_BYTES) as sent:
             made = await run_in_threadpool(_visit, request, permissions, sent, while_setting_up=while_setting_up)
             given = sent.fields.get(FORM_TOKEN, "")
             if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
@@ -247,15 +250,16 @@ def sends(*permissions: Permission | None, while_setting_up: bool = False) -> An
 
 async def read_form(request: Request) -> AsyncIterator[Sent]:
     """Give what was sent by a page of ours, of whoever; another site's is refused. Its files are closed once it is answered."""
-    async with _reading(request) as sent:
+    async with _reading(request, most=_MAX_TEXT_BYTES) as sent:
         yield sent
 
 
 @asynccontextmanager
-async def _reading(request: Request) -> AsyncIterator[Sent]:
+async def _reading(request: Request, *, most: int) -> AsyncIterator[Sent]:
+    """Give what was sent, of which so many bytes are taken where there are files."""
     if not _is_from_here(request):
         raise not_permitted()
-    form = await _form(request)
+    form = await _form(request, most)
     try:
         yield _sent(form)
     finally:
@@ -289,11 +293,13 @@ def _is_from_here(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
-async def _form(request: Request) -> FormData:
+async def _form(request: Request, most: int) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == _WITH_FILES:
         length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > _MAX_FILES_BYTES:
+        if not length.isdecimal():
+            raise HTTPException(411)
+        if int(length) > most:
             raise HTTPException(413)
         return await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
     body = bytearray()
@@ -318,22 +324,32 @@ LIVE = "live"
 """Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
 
 
-def _visit(request: Request, permissions: Sequence[Permission | None], sent: Sent, *, while_setting_up: bool) -> Visit:
-    console: Console = request.app.state.console
-    now = console.clock()
+def _is_signed_in(request: Request) -> bool:
+    """Return whether a form with files is somebody's; of any other it does not matter."""
+    if not request.headers.get("content-type", "").startswith(_WITH_FILES):
+        return False
+    return _resumed(request.app.state.console, request) is not None
+
+
+def _resumed(console: Console, request: Request) -> Visitor | None:
     with console.begin() as connection:
-        visitor = resume(
+        return resume(
             connection,
             console.keys.cipher,
             session_of(request, console.account_rules),
-            now=now,
+            now=console.clock(),
             rules=console.account_rules,
             is_by_person=LIVE not in request.query_params,
         )
+
+
+def _visit(request: Request, permissions: Sequence[Permission | None], sent: Sent, *, while_setting_up: bool) -> Visit:
+    console: Console = request.app.state.console
+    visitor = _resumed(console, request)
     if visitor is None:
         raise SignedOut(sent if request.method == "POST" else None)
     if visitor.must_set_up and not while_setting_up:
         raise MustSetUp
     if not any(permission is None or visitor.may(permission) for permission in permissions):
         raise not_permitted()
-    return Visit(console, request, visitor, language_of(request), now, sent)
+    return Visit(console, request, visitor, language_of(request), console.clock(), sent)

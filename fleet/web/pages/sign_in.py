@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from fleet.accounts.sessions import sign_out
-from fleet.accounts.signing_in import CodeNeeded, Denied, SignedIn
+from fleet.accounts.sessions import How, sign_out
+from fleet.accounts.signing_in import CodeNeeded, Denied, SignedIn, Why
 from fleet.web.arrivals import SIGN_IN, Way, address_of, arrive, own_path, sign_in_page, visit_by, way_of
 from fleet.web.console import Console, language_of
 from fleet.web.cookies import drop_session, session_of
@@ -47,8 +47,9 @@ def take_code(request: Request, sent: Form) -> Response:
     pending = sent.text("pending")
     done = console.sign_in.code(pending, sent.text("code"), address=address_of(request), now=console.clock())
     if isinstance(done, SignedIn):
-        return arrive(console, request, done.session, way)
-    if done.why.value == "wrong":
+        said = "recovery_used" if done.how is How.RECOVERY_CODE else ""
+        return arrive(console, request, done.session, way, done=said)
+    if done.why is Why.WRONG:
         needed = CodeNeeded(pending, bool(sent.text("has_generator")), bool(sent.text("has_passkeys")))
         return _code_page(request, way, needed, status=401, problem="wrong_code")
     return _begin_anew(request, way, done)
@@ -69,7 +70,7 @@ def take_passkey(request: Request, sent: Form) -> Response:
     done = console.sign_in.passkey(sent.text("answer"), address=address_of(request), now=console.clock())
     if isinstance(done, SignedIn):
         return arrive(console, request, done.session, way)
-    if done.why.value == "wrong":
+    if done.why is Why.WRONG:
         return sign_in_page(request, way, status=401, problem="wrong_passkey")
     return _begin_anew(request, way, done)
 

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -51,6 +52,7 @@ def test_what_was_typed_is_sent_once_the_same_person_has_signed_in_again(wang: A
     shown = wang.sign_in(wrong)
     assert shown.status_code == 200
     assert wang.client.cookies
+    assert "<h2>Accounts</h2>" in shown.text
     assert lines(shown) == [("Name", TYPED["name"]), ("Role", "operator"), ("Area", "east")]
     assert accounts(office) == before
     done = wang.send("/accounts/new", shown)
@@ -143,6 +145,20 @@ def test_files_are_to_be_chosen_again_and_are_named(wang: Any, office: Any) -> N
     assert 'enctype="multipart/form-data"' in shown.text
     assert re.search(r'type="file" name="list"', shown.text)
     assert "名单.csv" in shown.text
+
+
+def test_nobody_sends_files_without_end(web: httpx.Client, wang: Any) -> None:
+    head = {"Content-Type": "multipart/form-data; boundary=x", "Sec-Fetch-Site": "same-origin"}
+    for own, length, expected in ((False, 65 * 1024**2, 413), (True, 1025 * 1024**2, 413), (False, None, 411)):
+        connection = HTTPConnection(web.base_url.host, web.base_url.port or 80)
+        cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in wang.client.cookies.items())} if own else {}
+        connection.putrequest("POST", "/accounts/new")
+        size = {"Content-Length": str(length)} if length else {"Transfer-Encoding": "chunked"}
+        for name, value in {**head, **cookies, **size}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == expected
+        connection.close()
 
 
 def test_what_is_too_long_to_be_kept_is_told(wang: Any, office: Any) -> None:

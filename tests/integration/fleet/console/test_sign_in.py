@@ -77,9 +77,13 @@ def test_a_recovery_code_takes_the_place_of_a_telephone_once(person: Callable[..
     wang = person("王芳")
     wang.set_up()
     wang.send("/sign-out")
-    for expected in (303, 401):
+    answers = []
+    for _ in range(2):
         page = wang.send("/sign-in", name=wang.name, password=PASSWORD)
-        assert wang.send("/sign-in/code", page, code=wang.codes[0].upper()).status_code == expected
+        answers.append(wang.send("/sign-in/code", page, code=wang.codes[0].upper()))
+    assert [answer.status_code for answer in answers] == [303, 401]
+    assert "You used a recovery code" in wang.client.get(answers[0].headers["location"]).text
+    assert "7 recovery codes are left" in wang.client.get("/account").text
 
 
 def test_the_words_for_what_is_wrong_never_tell_whether_a_name_exists(person: Callable[..., Any]) -> None:

@@ -296,6 +296,17 @@ def test_a_session_that_ends_in_the_middle_of_a_form_loses_nothing(place: Place,
     expect(page).to_have_url(re.compile("done=account_added"))
 
 
+def test_a_page_that_asks_by_itself_says_when_nobody_is_signed_in(place: Place, browse: Callable[..., Any]) -> None:
+    seen = browse("fleet_administrator", url=place.url)
+    page = seen.go("/accounts/new")
+    page.fill("#f-name", "钱芳")
+    place.office.now += timedelta(hours=9)
+    page.evaluate("htmx.ajax('GET', '/audit?live=1', {source: 'main', target: 'main', swap: 'innerHTML'})")
+    expect(page.locator("#ended")).to_be_visible()
+    expect(page.locator("#f-name")).to_have_value("钱芳")
+    seen.check()
+
+
 def test_a_server_that_restarts_while_a_page_is_open_loses_nothing(place: Place, browse: Callable[..., Any]) -> None:
     seen = browse("fleet_administrator", url=place.url)
     page = seen.go("/accounts/new")
