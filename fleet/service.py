@@ -19,7 +19,7 @@ from fleet.api.access import Office
 from fleet.api.interface import add_interface
 from fleet.api.problems import problem_response
 from fleet.api.receipts import receipts_router
-from fleet.app import Fleet, account_rules, look_at_reports_since, make_handler
+from fleet.app import Fleet, account_rules, after_reports, look_at_reports_since, make_handler
 from fleet.broker import EmbeddedBroker
 from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
@@ -35,9 +35,17 @@ _WEB_START_S = 15.0
 
 def console_of(fleet: Fleet) -> FastAPI:
     """Return the application of the console alone."""
-    after_reports = partial(look_at_reports_since, fleet)
+    look_at_reports = partial(look_at_reports_since, fleet)
     rules = account_rules(fleet.settings)
-    console = Console(fleet.database, fleet.keys, fleet.settings, fleet.clock, rules, after_reports)
+    console = Console(
+        fleet.database,
+        fleet.keys,
+        fleet.settings,
+        fleet.clock,
+        rules,
+        look_at_reports,
+        partial(after_reports, fleet),
+    )
     return make_console(console, add_pages)
 
 

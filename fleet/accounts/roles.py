@@ -31,6 +31,8 @@ class Permission(StrEnum):
     """Look at people, one by one and in lists."""
     PEOPLE_CHANGE = "people.change"
     """Report a loss or a life event, note an attempt to reach somebody, take in lists and photographs."""
+    PEOPLE_IMPORT = "people.import"
+    """Take in lists of who is paid, which make people and move them."""
     STOPS_PREPARE = "stops.prepare"
     """Steps of the stop guard that are nobody's decision: notice, attempts."""
     STOPS_APPROVE = "stops.approve"
@@ -64,6 +66,7 @@ _ADMINISTER = {
     *_LOOK,
     *{
         _P.PEOPLE_CHANGE,
+        _P.PEOPLE_IMPORT,
         _P.STOPS_PREPARE,
         _P.TERMINALS_COMMAND,
         _P.CASES,

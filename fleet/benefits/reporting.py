@@ -89,12 +89,17 @@ class ReportDesk:
         if report.kind not in ENDING | SUSPENDING:
             raise Refused(
                 f"kind {report.kind}: {', '.join(sorted(ENDING | SUSPENDING))} expected; whoever was found, released or registered"
-                " again ends the report there is (`lifecert-fleet life over`)"
+                " again ends the report there is (`lifecert-fleet life over`)",
+                code="kind_not_reported",
             )
         if report.since > self._today:
-            raise Refused(f"since {report.since}: is still to come; look at the form again")
+            raise Refused(
+                f"since {report.since}: is still to come; look at the form again", code="since_ahead", day=report.since
+            )
         if report.until is not None and (report.kind in ENDING or report.until <= report.since):
-            raise Refused("until: the day on which it was over, after it began; a death has none")
+            raise Refused(
+                "until: the day on which it was over, after it began; a death has none", code="until_unusable"
+            )
         clocks = report_clocks(
             report.since,
             report.reported_on,
@@ -136,9 +141,16 @@ class ReportDesk:
         """
         stored = self._standing(event_id)
         if stored.event.kind not in SUSPENDING:
-            raise Refused(f"report {event_id}: a {stored.event.kind} is not over some day; withdraw it if it was wrong")
+            raise Refused(
+                f"report {event_id}: a {stored.event.kind} is not over some day; withdraw it if it was wrong",
+                code="never_over",
+            )
         if not stored.event.since < on <= self._today:
-            raise Refused(f"report {event_id}: a day after {stored.event.since} and not after today expected")
+            raise Refused(
+                f"report {event_id}: a day after {stored.event.since} and not after today expected",
+                code="over_day_unusable",
+                day=stored.event.since,
+            )
         if not self._is_agreed(stored, f"end.{on}", by=by, why=why):
             return None
         withdraw_life_event(self._connection, event_id, now=self._now)
@@ -179,7 +191,10 @@ class ReportDesk:
     def _is_agreed(self, stored: StoredLifeEvent, what: str, *, by: str, why: str) -> bool:
         """Return whether what is to become of a report is agreed; of a confirmed one that is not one person's word."""
         if open_case_of(self._connection, stored.subject_id) is not None:
-            raise Refused(f"report {stored.event_id}: a live pass contradicts it; decide with `benefits i-am-here`")
+            raise Refused(
+                f"report {stored.event_id}: a live pass contradicts it; decide with `benefits i-am-here`",
+                code="pass_contradicts",
+            )
         given = approve(
             self._connection,
             self._cipher,
@@ -200,7 +215,7 @@ class ReportDesk:
         for stored in standing:
             if stored.event_id == event_id:
                 return stored
-        raise NotFound(f"report {event_id}: none of this id stands")
+        raise NotFound(f"report {event_id}: none of this id stands", code="no_report")
 
     def _clocks_for(self, subject_id: str) -> Clocks:
         strictest = status_of_person(self._connection, subject_id, self._today).strictest

@@ -57,7 +57,8 @@ def report_clocks(
     """
     if not event_day <= reported_on <= received_on:
         raise Refused(
-            f"days of a report go forward: happened {event_day}, reported {reported_on}, at the agency {received_on}"
+            f"days of a report go forward: happened {event_day}, reported {reported_on}, at the agency {received_on}",
+            code="days_not_forward",
         )
     family = ReportClock(clocks.family_report_days, (reported_on - event_day).days)
     unit = ReportClock(clocks.unit_report_days, (received_on - reported_on).days) if is_passed_on else None

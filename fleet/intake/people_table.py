@@ -11,7 +11,7 @@ from pathlib import Path
 from fleet.intake.area_tree import AreaTree
 from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
 from fleet.store.subjects import Benefit, ManagedBy
-from fleet.tables.reading import Column, Shape, Table, TableRow, read_table, refuse, text_problem
+from fleet.tables.reading import Column, Shape, Source, Table, TableRow, read_table, refuse, text_problem
 from fleet.tables.written_days import day_in
 from protocol.documents import IdentityDocument
 
@@ -33,7 +33,7 @@ _MANAGED = {
     ManagedBy.SOCIALISED: ("socialised", "socialized", "社会化", "社会化管理", "退管办"),
 }
 """Source: R3-11."""
-_MAX_TEXT = 100
+MAX_TEXT = 100
 """Longest area, scheme, category or unit in characters: short enough for one line of a page."""
 _FIRST_YEAR = 1949
 """No benefit of these schemes began before the state that pays it."""
@@ -77,7 +77,7 @@ def read_rows(path: Path, *, today: date, areas: AreaTree | None = None) -> list
     return read_people(path, today=today, areas=areas).rows
 
 
-def read_people(path: Path, *, today: date, areas: AreaTree | None = None) -> PeopleList:
+def read_people(path: Source, *, today: date, areas: AreaTree | None = None) -> PeopleList:
     """Read and check a whole file.
 
     Args:
@@ -105,7 +105,7 @@ def _row(found: TableRow, table: Table, today: date, areas: AreaTree | None, pro
     wrong += [
         f"line {line}: {column}: {problem}"
         for column in ("area", "scheme", "category")
-        if (problem := text_problem(cells[column], _MAX_TEXT)) is not None
+        if (problem := text_problem(cells[column], MAX_TEXT)) is not None
     ]
     area = _area(line, cells["area"], areas, wrong)
     started = _day(cells["benefit_start"], today)
@@ -133,7 +133,7 @@ def _facts(
     line: int, cells: Mapping[str, str], started: date | None, today: date, wrong: list[str]
 ) -> tuple[str | None, ManagedBy | None, date | None]:
     unit = cells.get("unit") or None
-    if unit is not None and (problem := text_problem(unit, _MAX_TEXT)) is not None:
+    if unit is not None and (problem := text_problem(unit, MAX_TEXT)) is not None:
         wrong.append(f"line {line}: unit: {problem}")
     written = cells.get("managed_by", "")
     managed = next((kind for kind, names in _MANAGED.items() if written.casefold() in names), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from fleet.audit.log import note
 from fleet.clock import day_of
+from fleet.errors import ImportRefused
 from fleet.exchange.effects import meet
 from fleet.intake.people_table import OPTIONAL_FACTS, PeopleList, SubjectRow
 from fleet.keys import FleetKeys
@@ -18,9 +19,14 @@ from fleet.status.projection import project
 from fleet.store import duplicates, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.name_index import tokens_of
+from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
 from protocol.documents import birth_date, claim_token, sex
+from protocol.errors import Problem
+
+_TOLD = 500
+"""Rows between two calls of `progress`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +53,38 @@ def import_rows(
 
 
 def import_people(
-    database: Database, keys: FleetKeys, people: PeopleList, *, by: str, now: datetime, zone: tzinfo
+    database: Database,
+    keys: FleetKeys,
+    people: PeopleList,
+    *,
+    by: str,
+    now: datetime,
+    zone: tzinfo,
+    within: Collection[str] | None = None,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Imported:
     """Import a file of people as `import_rows` does, and write into the audit log who did.
 
+    Args:
+        database: where.
+        keys: the fleet's.
+        people: the list.
+        by: who brings it.
+        now: when.
+        zone: where a day ends.
+        within: codes of the areas whose people may be on it; None for all. Who is known and belongs to none of them is not taken from
+            where they are.
+        progress: called now and then with how many rows are stored.
+
     Raises:
+        ImportRefused: with every row that is not within.
         Refused: if nothing is left of the name in `by`, or it is too long.
         DatabaseUnavailable: nothing was stored.
     """
     with database.begin() as connection:
-        done = store_rows(connection, keys, people.rows, now=now, zone=zone)
+        if within is not None:
+            _refuse_outside(connection, keys, people, frozenset(within))
+        done = store_rows(connection, keys, people.rows, now=now, zone=zone, progress=progress)
         note(
             connection,
             keys.cipher,
@@ -84,6 +112,7 @@ def store_rows(
     now: datetime,
     zone: tzinfo,
     only_new: bool = False,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Imported:
     """Store rows in a transaction that does more with them; locks terminals, then subjects.
 
@@ -94,6 +123,7 @@ def store_rows(
         now: when.
         zone: where a day ends.
         only_new: leave whoever is known as they are: the list is older than what is known of them.
+        progress: called now and then with how many rows are stored.
     """
     # Terminals before subjects, the order in which ingest locks them.
     find_terminals(connection, lock=True)
@@ -104,10 +134,33 @@ def store_rows(
         what, subject_id = saving.save(row, token, only_new=only_new)
         counts[what] += 1
         ids.append(subject_id)
+        if len(ids) % _TOLD == 0:
+            progress(len(ids))
     rosters.refresh(connection)
     project(connection, ids, zone=zone, today=day_of(now, zone))
     meet(connection, keys, zone=zone, now=now)
     return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids))
+
+
+def _refuse_outside(connection: Connection, keys: FleetKeys, people: PeopleList, within: frozenset[str]) -> None:
+    problems: list[str] = []
+    tokens = {row.line: claim_token(row.document, keys.claim_key) for row in people.rows}
+    known = subjects.find_by_tokens(connection, list(tokens.values()))
+    elsewhere = outside_of(connection, [each.subject_id for each in known.values()], within)
+    for row in people.rows:
+        stored = known.get(tokens[row.line])
+        if row.area not in within:
+            problems.append(Problem(f"line {row.line}: area: none of yours", "area_not_yours", line=row.line))
+        elif stored is not None and stored.subject_id in elsewhere:
+            problems.append(
+                Problem(
+                    f"line {row.line}: belongs to another area, which must hand the person over first",
+                    "person_elsewhere",
+                    line=row.line,
+                )
+            )
+    if problems:
+        raise ImportRefused(problems)
 
 
 class _Saving:

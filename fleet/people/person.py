@@ -21,10 +21,10 @@ from fleet.store import subjects
 from fleet.store.areas import Area, chain_above
 from fleet.store.contacts import contacts_of
 from fleet.store.people import may_see
-from fleet.store.person import AttemptLine, CardLine, CaseLine, ConsentLine, ReferenceLine
+from fleet.store.person import AttemptLine, CardLine, CaseLine, ConsentLine, ReferenceLine, StoredRecord
 from fleet.store.standings import PackStanding, pack_standings
 from fleet.store.subjects import Benefit
-from protocol.documents import MaskedDocument, mask, parse_document
+from protocol.documents import IdentityDocument, MaskedDocument, mask, parse_document
 
 NOBODY = "there is nobody of this id here"
 """The answer for whoever does not exist and for whoever lives elsewhere: one word for both."""
@@ -139,6 +139,82 @@ def older_history(
         raise NotFound(NOBODY)
     found = history_page(connection, cipher, subject_id, before=before, now=now, zone=zone)
     _note(connection, cipher, "subject.history_viewed", subject_id, by, len(found.entries), now)
+    return found
+
+
+def identity_of(
+    connection: Connection,
+    cipher: FieldCipher,
+    subject_id: str,
+    *,
+    tops: Collection[str] | None,
+    by: str,
+    now: datetime,
+) -> Identity:
+    """Return who somebody is, for a form about them, and write down who looked; arguments and errors are those of `person_page`."""
+    found = _identity(connection, cipher, subject_id, tops)
+    _note(connection, cipher, "subject.form_viewed", subject_id, by, 0, now)
+    return found
+
+
+def whole_document(
+    connection: Connection,
+    cipher: FieldCipher,
+    subject_id: str,
+    *,
+    reason: str,
+    tops: Collection[str] | None,
+    by: str,
+    now: datetime,
+) -> IdentityDocument:
+    """Return somebody's document with its whole number, and write down who saw it and why; the other arguments are those of `person_page`.
+
+    `reason` is a code, which stands in the audit log.
+
+    Raises:
+        NotFound: as `person_page`.
+    """
+    subject = subjects.find_by_id(connection, subject_id) if may_see(connection, subject_id, tops) else None
+    if subject is None:
+        raise NotFound(NOBODY)
+    document = parse_document(cipher.decrypt(subject.document_sealed, subject_id=subject_id, field_name="document"))
+    note(
+        connection,
+        cipher,
+        actor=by,
+        action="subject.document_viewed",
+        object_kind="subject",
+        object_id=subject_id,
+        detail={"reason": reason},
+        now=now,
+    )
+    return document
+
+
+def record_of_person(
+    connection: Connection,
+    cipher: FieldCipher,
+    subject_id: str,
+    record_id: str,
+    *,
+    tops: Collection[str] | None,
+    by: str,
+    now: datetime,
+) -> StoredRecord:
+    """Return one session of somebody with its evidence, and write down who looked; arguments and errors are those of `person_page`."""
+    found = store.record_of(connection, subject_id, record_id) if may_see(connection, subject_id, tops) else None
+    if found is None:
+        raise NotFound(NOBODY)
+    note(
+        connection,
+        cipher,
+        actor=by,
+        action="subject.record_viewed",
+        object_kind="subject",
+        object_id=subject_id,
+        detail={"record": record_id},
+        now=now,
+    )
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
@@ -98,7 +98,7 @@ def _row(row: TableRow, key: bytes, problems: list[str]) -> ContactRow | None:
         token = claim_token(parse_document(row.cells["document_number"]), key)
     except ProtocolError as error:
         wrong.append(f"document_number: {error}")
-    for channel, check in (("sms", normal_phone), ("wechat", _openid), ("email", _email)):
+    for channel, check in CHECKS.items():
         if written := row.cells.get(channel):
             try:
                 addresses[channel] = check(written)
@@ -135,7 +135,7 @@ def _contacts(row: ContactRow, subject_id: str, cipher: FieldCipher) -> Sequence
 
 def _openid(text: str) -> str:
     if not _OPENID.match(text):
-        raise Refused("6 to 64 letters, digits, dashes or underscores expected")
+        raise Refused("6 to 64 letters, digits, dashes or underscores expected", code="wechat_unusable")
     return text
 
 
@@ -143,7 +143,11 @@ def _email(text: str) -> str:
     try:
         found = Address(addr_spec=text)
     except ValueError as error:
-        raise Refused("an address like name@example.org expected") from error
+        raise Refused("an address like name@example.org expected", code="email_unusable") from error
     if not found.domain or not text.isascii():
-        raise Refused("an address like name@example.org expected")
+        raise Refused("an address like name@example.org expected", code="email_unusable")
     return text
+
+
+CHECKS: Mapping[str, Callable[[str], str]] = {"sms": normal_phone, "wechat": _openid, "email": _email}
+"""By channel: what makes an address of what was written, or refuses it."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from fleet.audit.log import note
 from fleet.clock import day_of
-from fleet.errors import ImportRefused, Refused
+from fleet.errors import ImportRefused, NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.reminders.composing import LANGUAGES, load_texts
 from fleet.store import contacts, reminders
@@ -63,7 +63,7 @@ def normal_phone(text: str) -> str:
     """
     found = re.sub(r"[\s()\-.]", "", unicodedata.normalize("NFKC", text))
     if not _PHONE.match(found):
-        raise Refused("5 to 15 digits expected")
+        raise Refused("5 to 15 digits expected", code="phone_unusable")
     return found
 
 
@@ -131,9 +131,65 @@ def take_results(database: Database, keys: FleetKeys, path: Path, *, by: str, zo
     return Results(counts["new"], counts["unchanged"], empty, counts["phones"])
 
 
-def _store(connection: Connection, keys: FleetKeys, row: ResultRow, step: Any, *, now: datetime) -> None:
+def take_result(
+    connection: Connection,
+    keys: FleetKeys,
+    subject_id: str,
+    reminder_id: str,
+    outcome: Came,
+    *,
+    day: date,
+    worker: str,
+    by: str,
+    zone: tzinfo,
+    now: datetime,
+) -> None:
+    """Store what came of one call or visit, as somebody at the agency writes it down.
+
+    Args:
+        connection: a transaction.
+        keys: the fleet's.
+        subject_id: whom it was to reach.
+        reminder_id: which step.
+        outcome: what came of it.
+        day: when it was done.
+        worker: who did it, which is kept encrypted as its proof.
+        by: who writes it down.
+        zone: where a day ends.
+        now: when.
+
+    Raises:
+        NotFound: if no such step of this person waits for a result.
+        Refused: if the day cannot be, or the name cannot be taken.
+    """
+    step = next(iter(reminders.by_codes(connection, [reminder_id]).get(reminder_id, [])), None)
+    if step is None or step.subject_id != subject_id or step.state not in ("pending", "sent"):
+        raise NotFound("step: none of this id waits for a result", code="no_step")
+    if not day_of(step.planned_at, zone) <= day <= day_of(now, zone):
+        raise Refused(
+            "day: not before the step was asked for, and not after today",
+            code="step_day_unusable",
+            day=day_of(step.planned_at, zone),
+        )
+    row = ResultRow(0, reminder_id, outcome, day, cleaned(worker), "")
+    _store(connection, keys, row, step, code="console", now=now)
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action="reminders.result",
+        object_kind="subject",
+        object_id=subject_id,
+        detail={"reminder": reminder_id, "outcome": outcome, "day": day.isoformat()},
+        now=now,
+    )
+
+
+def _store(
+    connection: Connection, keys: FleetKeys, row: ResultRow, step: Any, *, now: datetime, code: str = "list"
+) -> None:
     sealed = keys.cipher.encrypt(row.worker, subject_id=step.reminder_id, field_name="reminder_worker")
-    found = Outcome(row.outcome, "list", row.day, sealed)
+    found = Outcome(row.outcome, code, row.day, sealed)
     reminders.settle(connection, step.reminder_id, found, now=now)
     if row.new_phone:
         address = keys.cipher.encrypt(row.new_phone, subject_id=step.subject_id, field_name=contact_field("sms"))

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from protocol.records import CertificationRecord
+
 MOST_LISTED = 50
 """Rows of one list; older ones stand in the timeline."""
 
@@ -25,6 +27,8 @@ class ReferenceLine:
     captured_at: datetime
     valid_until: date
     withdrawn_at: datetime | None
+    model_sha256: str
+    """Of the network that made its features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,28 @@ class AttemptLine:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A session, and what the fleet found about it."""
+
+    record: CertificationRecord
+    event_at: datetime
+    received_at: datetime
+    counts: bool
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A call or a visit of which nobody knows yet what came."""
+
+    reminder_id: str
+    kind: str
+    step: str
+    occasion: date
+    planned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentLine:
     """A consent; before whom it was given stays sealed."""
 
@@ -107,12 +133,44 @@ def consents_of(connection: Connection, subject_id: str) -> list[ConsentLine]:
     return [ConsentLine(*row) for row in _rows(connection, _CONSENTS, subject_id)]
 
 
+def record_of(connection: Connection, subject_id: str, record_id: str) -> StoredRecord | None:
+    """Return one session of somebody; None where there is none of this id, or it is somebody else's."""
+    if "\0" in record_id:
+        return None
+    row = connection.execute(
+        text(
+            "SELECT payload, event_at, received_at, pass_at IS NOT NULL AS counts, flags FROM records"
+            " WHERE record_id = :record AND subject_id = :id"
+        ),
+        {"record": record_id, "id": subject_id},
+    ).one_or_none()
+    if row is None:
+        return None
+    record = CertificationRecord.model_validate(row.payload)
+    return StoredRecord(record, row.event_at, row.received_at, row.counts, tuple(row.flags))
+
+
+def lock_changes(connection: Connection, subject_id: str) -> None:
+    """Let nobody else change anything about a person by hand until the transaction ends; take it before any other lock."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"person:{subject_id}"})
+
+
+def version_of(connection: Connection, subject_id: str) -> str:
+    """Return a digest of all that people change about somebody by hand, which tells whether it was changed since a form was shown."""
+    return str(connection.execute(text(_VERSION), {"id": subject_id}).scalar_one())
+
+
+def open_steps(connection: Connection, subject_id: str) -> list[OpenStep]:
+    """Return the calls and visits that wait for a result, in the order in which they were planned."""
+    return [OpenStep(*row) for row in connection.execute(text(_OPEN_STEPS), {"id": subject_id})]
+
+
 def _rows(connection: Connection, statement: str, subject_id: str) -> list[Any]:
     return list(connection.execute(text(statement + " LIMIT :most"), {"id": subject_id, "most": MOST_LISTED}))
 
 
 _REFERENCES = """
-SELECT reference_id, capture, legal_basis, state, quality, key_domain, captured_at, valid_until, withdrawn_at
+SELECT reference_id, capture, legal_basis, state, quality, key_domain, captured_at, valid_until, withdrawn_at, model_sha256
 FROM references_ WHERE subject_id = :id ORDER BY captured_at DESC, reference_id
 """
 _CARDS = """
@@ -131,4 +189,20 @@ FROM reminders r WHERE r.subject_id = :id ORDER BY coalesce(r.settled_at, r.sent
 _CONSENTS = """
 SELECT consent_id, text_version, language, way, given_at, withdrawn_at FROM consents WHERE subject_id = :id
 ORDER BY given_at DESC, consent_id
+"""
+_OPEN_STEPS = """
+SELECT reminder_id, kind, step, occasion, planned_at FROM reminders
+WHERE subject_id = :id AND step IN ('call', 'visit') AND state IN ('pending', 'sent') ORDER BY planned_at, reminder_id
+"""
+_VERSION = """
+SELECT md5(concat_ws('|',
+    (SELECT concat_ws(',', area, md5(name_sealed), md5(coalesce(phone_sealed, ''))) FROM subjects WHERE subject_id = :id),
+    (SELECT string_agg(concat_ws(',', scheme, region, unit, managed_by, ended), ';' ORDER BY scheme) FROM benefits WHERE subject_id = :id),
+    (SELECT concat_ws(',', count(*), count(withdrawn_at)) FROM life_events WHERE subject_id = :id),
+    (SELECT count(*) FROM benefit_events WHERE subject_id = :id),
+    (SELECT concat_ws(',', count(*), count(resolved_at)) FROM i_am_here WHERE subject_id = :id),
+    (SELECT count(*) FROM approvals WHERE object_id IN (SELECT event_id FROM life_events WHERE subject_id = :id
+        UNION ALL SELECT case_id FROM i_am_here WHERE subject_id = :id)),
+    (SELECT concat_ws(',', max(recorded_at), count(opted_out_at)) FROM contacts WHERE subject_id = :id),
+    (SELECT concat_ws(',', count(*), count(settled_at)) FROM reminders WHERE subject_id = :id)))
 """

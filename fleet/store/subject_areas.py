@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, text
 
@@ -12,6 +12,18 @@ def place(connection: Connection, subject_ids: Sequence[str]) -> None:
     values = {"ids": list(subject_ids)}
     connection.execute(text(_LEFT), values)
     connection.execute(text(_PLACE), values)
+
+
+def outside_of(connection: Connection, subject_ids: Sequence[str], codes: Collection[str]) -> frozenset[str]:
+    """Return those of these subjects who belong to none of these areas."""
+    rows = connection.execute(
+        text(
+            "SELECT id FROM unnest(CAST(:ids AS text[])) AS named (id) WHERE NOT EXISTS"
+            " (SELECT 1 FROM subject_areas a WHERE a.subject_id = named.id AND a.area || '' = ANY(:codes))"
+        ),
+        {"ids": list(subject_ids), "codes": sorted(codes)},
+    )
+    return frozenset(rows.scalars())
 
 
 _LEFT = """

@@ -14,7 +14,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
@@ -61,6 +61,19 @@ class Column:
     is_required: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it was sent, which is never written to a disk: it says who people are."""
+
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        """How messages name it: what it was called on somebody's computer may be anything."""
+        return "file"
+
+
+Source = Path | Upload
+"""Where a file is."""
 Columns = Mapping[str, Column]
 """By our own name of each."""
 
@@ -95,7 +108,7 @@ class Table:
     """All that was found; whoever reads the cells adds their own, and refuses the file for all of them together."""
 
 
-def read_table(path: Path, columns: Columns, *, no_rows: str = "the file has a heading and no rows") -> Table:
+def read_table(path: Source, columns: Columns, *, no_rows: str = "the file has a heading and no rows") -> Table:
     """Read a file.
 
     Args:
@@ -132,7 +145,7 @@ def read_table(path: Path, columns: Columns, *, no_rows: str = "the file has a h
     return Table(rows, frozenset(places), encoding, hashlib.sha256(content).hexdigest(), unknown, tuple(problems))
 
 
-def refuse(path: Path, problems: Sequence[str]) -> NoReturn:
+def refuse(path: Source, problems: Sequence[str]) -> NoReturn:
     """Refuse a file for all its problems, in the order of its lines.
 
     Raises:
@@ -192,11 +205,11 @@ def _shape_of(cell: str) -> Shape:
     return Shape.NUMBER if _NUMBER_LIKE.fullmatch("".join(cell.split())) else Shape.WORDS
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Source) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if (len(path.content) if isinstance(path, Upload) else path.stat().st_size) > MAX_BYTES:
             refuse(path, [f"larger than {MAX_BYTES // 1024 // 1024} MiB; divide the file"])
-        return path.read_bytes()
+        return path.content if isinstance(path, Upload) else path.read_bytes()
     except OSError as error:
         raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
 

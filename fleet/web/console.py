@@ -24,8 +24,10 @@ from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
 from fleet.status.trials import Trials
+from fleet.status.projection import Judging
 from fleet.store.database import Availability, Database
 from fleet.web.assets import Assets
+from fleet.web.importing import Imports
 from fleet.web.rendering import Renderer
 from fleet.web.texts import LANGUAGES, load_texts
 
@@ -57,7 +59,11 @@ class Console:
     account_rules: AccountRules
     after_reports: Callable[[datetime], object]
     """Called with the moment at which reports about people's lives were stored, once they are."""
+    judging: Callable[[datetime], Judging]
+    """Gives what judges people's passes anew at a moment, for work on reports and on passes that contradict them."""
     assets: Assets = field(default_factory=Assets)
+    imports: Imports = field(default_factory=Imports)
+    """Lists of people that are being taken in beside the pages."""
 
     @property
     def zone(self) -> tzinfo:

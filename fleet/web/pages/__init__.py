@@ -10,6 +10,10 @@ from fleet.web.pages import (
     accounts,
     audit,
     overview,
+    people,
+    people_actions,
+    people_import,
+    people_person,
     rules,
     rules_calendar,
     rules_trials,
@@ -21,6 +25,10 @@ GROUPS = (
     sign_in,
     account,
     overview,
+    people,
+    people_import,
+    people_person,
+    people_actions,
     stops,
     rules,
     rules_calendar,
@@ -29,6 +37,7 @@ GROUPS = (
     accounts,
 )
 """Each has a `router`."""
+"""Each has a `router`; the first address that fits is asked."""
 
 
 def add_pages(app: FastAPI) -> None:

@@ -1,0 +1,103 @@
+"""Lists of people that are taken in beside the pages, because a large one takes minutes: one after the other, with how far each is.
+
+What is known here ends with the program. A list that was being stored then is not stored at all, and sending it again does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from fleet.errors import FleetError
+from fleet.intake.subjects import Imported
+from protocol.errors import ProtocolError
+
+logger = logging.getLogger(__name__)
+_KEPT = 100
+"""Imports whose result can still be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a list that was taken in."""
+
+    rows: int
+    encoding: str
+    done: Imported
+    left_out: tuple[str, ...]
+    """A sentence of the reader's for each column that is not known."""
+
+
+@dataclass
+class Import:
+    """One list on its way."""
+
+    import_id: str
+    account_id: str
+    """Of whoever sent it; nobody else sees it."""
+    rows: int = 0
+    """Of the list; 0 while it is being read."""
+    stored: int = 0
+    report: Report | None = None
+    refused: FleetError | ProtocolError | None = None
+    is_broken: bool = False
+    """A fault of ours, which is written into the log."""
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is taken in, or refused."""
+        return self._ended.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, at most so long; return whether it has ended."""
+        return self._ended.wait(seconds)
+
+    def tell(self, stored: int) -> None:
+        """Say how many rows are stored."""
+        self.stored = stored
+
+    def run(self, work: Callable[[Import], Report]) -> None:
+        """Take the list in, and keep what came of it."""
+        try:
+            self.report = work(self)
+        except (FleetError, ProtocolError) as error:
+            self.refused = error
+        except Exception:
+            # Top of a thread.
+            logger.exception("list of people not taken in import=%s", self.import_id)
+            self.is_broken = True
+        finally:
+            self._ended.set()
+
+
+class Imports:
+    """All lists of this program's time, the newest ones."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: OrderedDict[str, Import] = OrderedDict()
+        # One at a time: two would wait for each other's locks, and both hold a whole list in memory.
+        self._workers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="import")
+
+    def start(self, account_id: str, work: Callable[[Import], Report]) -> Import:
+        """Take a list in; return at once."""
+        made = Import(secrets.token_hex(16), account_id)
+        with self._lock:
+            self._found[made.import_id] = made
+            while len(self._found) > _KEPT:
+                self._found.popitem(last=False)
+        future: Future[None] = self._workers.submit(made.run, work)
+        del future
+        return made
+
+    def find(self, import_id: str, account_id: str) -> Import | None:
+        """Return a list that this account sent; None if there is none of this id."""
+        with self._lock:
+            found = self._found.get(import_id)
+        return found if found is not None and found.account_id == account_id else None
