@@ -1,0 +1,154 @@
+"""Lists of people taken in by the browser: all or nothing, by line, in the reader's language, and only for the visitor's areas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from fleet.audit.log import entries
+from fleet.web.importing import Imports
+from fleet.web.pages import people_import
+
+pytestmark = pytest.mark.integration
+HEADING = "document_number,name,area,scheme,category,benefit_start"
+
+
+def table(town: Any, *rows: tuple[int, str, str]) -> bytes:
+    """A list: serial of the document, name, area."""
+    lines = [
+        f"{town.number_of(serial)},{name},{area},enterprise_pension,retired,2001-07-01" for serial, name, area in rows
+    ]
+    return "\r\n".join([HEADING, *lines]).encode()
+
+
+def send(client: Any, content: bytes, name: str = "list.csv") -> Any:
+    return client.send_form("/people/import", files={"file": (name, content, "text/csv")})
+
+
+def people(town: Any) -> int:
+    return int(town.office.rows("SELECT count(*) AS n FROM subjects")[0].n)
+
+
+def test_a_list_is_taken_in_with_its_report(town: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("area_administrator", area="east")
+    sent = send(client, table(town, (1, "王秀英", "V1"), (2, "李㛃", "东一村")))
+    assert sent.status_code == 303
+    shown = client.get(sent.headers["location"]).text
+    assert "The list is taken in" in shown
+    assert re.search(r"<dt>New</dt><dd>2</dd>", shown)
+    assert people(town) == 2
+    again = client.get(send(client, table(town, (1, "王秀英", "V1"), (2, "李㛃", "V2"))).headers["location"]).text
+    assert re.search(r"<dt>Changed</dt><dd>1</dd>", again)
+    assert re.search(r"<dt>Unchanged</dt><dd>1</dd>", again)
+    with town.office.database.begin() as connection:
+        assert [each.action for each in entries(connection)].count("subjects.imported") == 2
+
+
+def test_every_problem_is_told_by_its_line_and_nothing_is_half_done(town: Any, sign_in: Callable[..., Any]) -> None:
+    bad = table(town, (1, "王秀英", "V1"), (2, "", "V1"), (3, "李", "火星")).replace(b"2001-07-01", b"1900-07-01", 1)
+    for language, sentences in (
+        ("en", ("line 2: benefit_start: a date like 2015-07-01 expected", "line 3: name: empty", "line 4: area:")),
+        ("zh", ("第 2 行", "第 3 行", "第 4 行")),
+    ):
+        sent = send(sign_in("fleet_administrator", language=language), bad)
+        assert sent.status_code == 422
+        for sentence in sentences:
+            assert sentence in sent.text
+        assert "王秀英" not in sent.text
+        assert town.number_of(1) not in sent.text
+    chinese = re.findall("<li>([^<]*)</li>", sent.text)
+    assert not any("expected" in line or "empty" in line for line in chinese), chinese
+    assert people(town) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\0\0", b"PK\x03\x04 no workbook", b"a,b\r\n1,2\r\n"])
+def test_a_file_of_another_kind_is_refused(town: Any, sign_in: Callable[..., Any], content: bytes) -> None:
+    sent = send(sign_in("fleet_administrator"), content)
+    assert sent.status_code == 422
+    assert "Nothing was taken in" in sent.text
+    assert people(town) == 0
+
+
+def test_no_file_is_asked_for(town: Any, sign_in: Callable[..., Any]) -> None:
+    sent = sign_in("fleet_administrator").send_form("/people/import")
+    assert sent.status_code == 422
+    assert "Choose a file" in sent.text
+
+
+def test_an_areas_administrator_brings_people_of_their_own_areas_only(town: Any, sign_in: Callable[..., Any]) -> None:
+    there = town.add("张三", "V3")
+    client = sign_in("area_administrator", area="east")
+    sent = send(client, table(town, (5, "王秀英", "V1"), (6, "李秀英", "V3"), (1, "张三", "V1")))
+    assert sent.status_code == 422
+    assert "line 3: the area is none of yours" in sent.text
+    assert "line 4: the person belongs to another area" in sent.text
+    assert people(town) == 1
+    assert town.office.rows("SELECT area FROM subjects WHERE subject_id = :id", id=there)[0].area == "V3"
+    assert send(sign_in("fleet_administrator"), table(town, (1, "张三", "V1"))).status_code == 303
+    assert town.office.rows("SELECT area FROM subjects WHERE subject_id = :id", id=there)[0].area == "V1"
+
+
+def test_a_large_list_is_watched_by_whoever_sent_it_and_nobody_else(
+    town: Any, sign_in: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people_import, "_AT_ONCE_S", 0.0)
+    client = sign_in("fleet_administrator")
+    sent = send(client, table(town, *((serial, "王秀英", "V1") for serial in range(1, 600))))
+    assert sent.status_code == 303
+    address = sent.headers["location"]
+    assert sign_in("fleet_administrator").get(address).status_code == 404
+    text = client.get(address).text
+    if "progress?live=1" in text:
+        assert client.get(f"{address}/progress", params={"live": "1"}).status_code == 200
+    while "The list is taken in" not in (text := client.get(address).text):
+        assert "progress?live=1" in text
+    ended = client.get(f"{address}/progress", params={"live": "1"})
+    assert ended.headers["hx-redirect"] == address
+    assert people(town) == 599
+
+
+def test_an_import_of_before_a_restart_is_told_to_be_gone(town: Any, sign_in: Callable[..., Any]) -> None:
+    gone = sign_in("fleet_administrator").get("/people/import/" + "0" * 32)
+    assert gone.status_code == 404
+    assert "may have been started anew" in gone.text
+
+
+def test_how_far_a_list_is_can_be_asked_while_it_is_taken_in() -> None:
+    imports = Imports()
+    started: list[int] = []
+
+    def work(job: Any) -> Any:
+        job.rows = 3
+        job.tell(2)
+        started.append(job.stored)
+        raise ValueError("a fault")
+
+    made = imports.start("a-1", work)
+    assert made.wait(10)
+    assert (started, made.stored, made.is_broken, made.report) == ([2], 2, True, None)
+    assert imports.find(made.import_id, "a-2") is None
+    assert imports.find(made.import_id, "a-1") is made
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [1366, 390])
+def test_an_import_in_a_browser(town: Any, browse: Callable[..., Any], language: str, width: int) -> None:
+    seen = browse("fleet_administrator", language=language, width=width)
+    page = seen.go("/people/import")
+    bad = table(town, (1, "王秀英", "V9"), (2, "", "V1"))
+    page.set_input_files("#f-file", {"name": "list.csv", "mimeType": "text/csv", "buffer": bad})
+    page.click("main form button")
+    expect(page.locator("ul.card li")).to_have_count(2)
+    seen.check(f"people-import-refused-{language}-{width}")
+    good = table(town, (1, "王秀英", "V1"), (2, "李秀英", "V1"))
+    page.set_input_files("#f-file", {"name": "list.csv", "mimeType": "text/csv", "buffer": good})
+    page.click("main form button")
+    expect(page.locator(".notice.good")).to_be_visible()
+    seen.check(f"people-import-{language}-{width}")
+    page.goto(f"{seen.url}/people")
+    expect(page.locator("tbody tr")).to_have_count(2)
