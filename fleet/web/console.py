@@ -23,8 +23,8 @@ from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
-from fleet.status.trials import Trials
 from fleet.status.projection import Judging
+from fleet.status.trials import Trials
 from fleet.store.database import Availability, Database
 from fleet.web.assets import Assets
 from fleet.web.importing import Imports

@@ -26,9 +26,9 @@ GROUPS = (
     account,
     overview,
     people,
+    people_actions,
     people_import,
     people_person,
-    people_actions,
     stops,
     rules,
     rules_calendar,
@@ -37,7 +37,6 @@ GROUPS = (
     accounts,
 )
 """Each has a `router`."""
-"""Each has a `router`; the first address that fits is asked."""
 
 
 def add_pages(app: FastAPI) -> None:
