@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
-from sqlalchemy import Connection
 
-from fleet.app import Fleet, look_at_reports_since
-from fleet.audit.log import note
+from fleet.app import look_at_reports_since
 from fleet.clock import day_of
 from fleet.commands import feed_lists
 from fleet.commands.shared import (
@@ -27,15 +25,13 @@ from fleet.commands.shared import (
     say,
     table,
 )
-from fleet.errors import NotFound, Refused
+from fleet.exchange import taking_up
 from fleet.exchange.cycles import month_text, parse_month
 from fleet.exchange.definitions import FeedDefinition, catalogue, parse_definition
 from fleet.exchange.deliveries import Report, definition_of, take_in, zero_report
 from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.lists import FeedStanding, feed_standings, is_anything_missing
 from fleet.store import feeds as store
-from fleet.store.feeds import StoredFeed
-from protocol.rules.days import first_of_month
 
 app = typer.Typer(help="Feeds of life events from other bodies, and what follows from them.", no_args_is_help=True)
 feed_lists.register(app)
@@ -65,16 +61,19 @@ def add_feed(
 ) -> None:
     """Take up a feed, or give one another definition. What it delivered stays."""
     with opened(config) as fleet:
-        now = fleet.clock()
         found = _definition(name, definition)
         if due_day is not None:
             found = found.model_copy(update={"due_day": due_day})
-        with fleet.database.begin() as connection:
-            there = store.find_feed(connection, name, lock=True)
-            this_month = first_of_month(day_of(now, fleet.settings.zone()))
-            since = this_month if there is None else there.first_period
-            feed = StoredFeed(name, found.model_dump(mode="json"), parse_month(first) if first else since, now)
-            _save(connection, fleet, feed, by, "feed.added" if there is None else "feed.changed")
+        feed = taking_up.take_up(
+            fleet.database,
+            fleet.keys,
+            name,
+            found,
+            first=parse_month(first) if first else None,
+            by=by,
+            now=fleet.clock(),
+            zone=fleet.settings.zone(),
+        )
         say(f"feed {name} is in use from {month_text(feed.first_period)} on")
 
 
@@ -87,14 +86,7 @@ def end_feed(
 ) -> None:
     """Want no more months of a feed; what it delivered stays, and late deliveries are still taken in."""
     with opened(config) as fleet:
-        month = parse_month(last)
-        with fleet.database.begin() as connection:
-            there = store.find_feed(connection, name, lock=True)
-            if there is None:
-                raise NotFound(f"feed {name}: not in use")
-            if month < there.first_period:
-                raise Refused(f"feed {name}: is wanted from {month_text(there.first_period)} on; --last lies before")
-            _save(connection, fleet, replace(there, last_period=month), by, "feed.ended")
+        taking_up.end(fleet.database, fleet.keys, name, last=parse_month(last), by=by, now=fleet.clock())
         say(f"feed {name}: {last} is the last month that is wanted")
 
 
@@ -219,42 +211,15 @@ def show_status(
             raise typer.Exit(EXIT_FAILED)
 
 
-def _save(connection: Connection, fleet: Fleet, feed: StoredFeed, by: str, action: str) -> None:
-    store.save_feed(connection, feed)
-    note(
-        connection,
-        fleet.keys.cipher,
-        actor=by,
-        action=action,
-        object_kind="feed",
-        object_id=feed.name,
-        detail={
-            **feed.definition,
-            "from": month_text(feed.first_period),
-            "last": None if feed.last_period is None else month_text(feed.last_period),
-        },
-        now=fleet.clock(),
-    )
-
-
 def _definition(name: str, path: Path | None) -> FeedDefinition:
-    if not _is_name(name):
-        raise Refused("feed: a name of small letters, digits and _ expected, 40 at most")
     if path is None:
-        if name not in catalogue().feeds:
-            raise NotFound(f"feed {name}: none of this name comes with the program; give --definition FILE")
-        return catalogue().feeds[name]
+        return taking_up.shipped(name)
+    taking_up.demand_name(name)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         fail(f"{path}: cannot be read as UTF-8 text: {error}", EXIT_USAGE)
     return parse_definition(text, name=str(path))
-
-
-def _is_name(name: str) -> bool:
-    return (
-        name.isascii() and name.replace("_", "a").isalnum() and name[0].isalpha() and name.islower() and len(name) <= 40
-    )
 
 
 def _told(done: Report) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from fleet.exchange.cycles import month_text
 from fleet.exchange.definitions import FeedDefinition, catalogue
 from fleet.exchange.messages import DeliveredRow, Delivery
-from fleet.tables.reading import Column, Shape, read_table, refuse
+from fleet.tables.reading import Column, Shape, Source, read_table, refuse
 
 _OPTIONAL = ("row_id", "document_kind", "document_issuer", "name")
 _NO_ROWS = "a heading and no rows; if nothing happened, say so with `feeds zero-report`"
@@ -37,7 +36,7 @@ class FileDelivery:
     """What is wrong with other lines; with one of these nothing is taken in."""
 
 
-def read_delivery(path: Path, feed: str, definition: FeedDefinition, place: Place) -> FileDelivery:
+def read_delivery(path: Source, feed: str, definition: FeedDefinition, place: Place) -> FileDelivery:
     """Read a file as a delivery.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -20,7 +21,7 @@ from fleet.keys import FleetKeys
 from fleet.status.projection import Judging, project
 from fleet.store import contradictions, feed_effects, feeds
 from fleet.store.acts import acts_of
-from fleet.store.approvals import NEEDED, approve
+from fleet.store.approvals import NEEDED, Approval, approvals_of, approve
 from fleet.store.database import Database
 from fleet.store.i_am_here import HereCase, open_case_of
 from fleet.store.life_events import life_events_of, withdraw_life_event
@@ -53,13 +54,15 @@ class Resolution:
     """Whether the case of a live pass against the report (`benefits i-am-here`) was closed with it."""
 
 
-def open_contradictions(connection: Connection, *, zone: tzinfo) -> list[Contradiction]:
-    """Return every contradiction that nobody resolved, by the day from which it was known."""
+def open_contradictions(
+    connection: Connection, *, zone: tzinfo, areas: Sequence[str] | None = None
+) -> list[Contradiction]:
+    """Return every contradiction that nobody resolved, about people of some areas or all, by the day from which it was known."""
     found: list[Contradiction] = []
-    for chunk in feed_effects.subjects_with_reports(connection, _LOOKED_AT, chunk=_CHUNK):
+    for chunk in feed_effects.subjects_with_reports(connection, _LOOKED_AT, chunk=_CHUNK, areas=areas):
         found += _of(connection, chunk, zone)
-    found += _names(connection, zone)
-    found += _zero_reports(connection, zone)
+    found += _names(connection, zone, areas)
+    found += _zero_reports(connection, zone, areas)
     done = contradictions.resolved(connection, [each.contradiction_id for each in found])
     left = (each for each in found if each.contradiction_id not in done)
     return sorted(left, key=lambda each: (each.since, each.contradiction_id))
@@ -76,10 +79,25 @@ def resolve(
     judging: Judging,
     now: datetime,
     zone: tzinfo,
+    areas: Sequence[str] | None = None,
+    seen: int | None = None,
 ) -> Resolution:
     """Take a person's decision: one side is withdrawn, or both are kept. Whatever withdraws a loss waits for a second person.
 
     Where two persons withdraw the report, a live pass that was held against it needs no decision of its own: its case is closed with it.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        contradiction_id: which.
+        keep: what this person says.
+        name: who.
+        reason: why.
+        judging: what follows for passes that were held up.
+        now: when.
+        zone: where a day ends.
+        areas: where the person may decide; None for everywhere.
+        seen: how many words of persons this one saw when they decided; None where nobody asks.
 
     Raises:
         NotFound: if no open contradiction has this id.
@@ -87,9 +105,7 @@ def resolve(
         DatabaseUnavailable: nothing was done, or all of it.
     """
     with database.begin() as connection:
-        found = next(
-            (c for c in open_contradictions(connection, zone=zone) if c.contradiction_id == contradiction_id), None
-        )
+        found = find_open(connection, contradiction_id, zone=zone, areas=areas)
         if found is None:
             raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
         here = open_case_of(connection, found.subject_id, lock=True)
@@ -100,6 +116,8 @@ def resolve(
         if contradictions.resolved(connection, [contradiction_id]):
             # By somebody else, while this one was looked for.
             raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
+        if seen is not None and len(words_about(connection, keys, contradiction_id)) != seen:
+            raise Refused(f"contradiction {contradiction_id}: somebody has decided about it since you saw it")
         loser = {Keep.FIRST: found.second, Keep.SECOND: found.first, Keep.BOTH: None}[keep]
         count = approve(
             connection, keys.cipher, _OBJECT, f"{contradiction_id}:{keep}", name=name, reason=reason, now=now
@@ -136,6 +154,24 @@ def resolve(
     return Resolution(is_done, loser.ref if is_done and loser is not None else None, is_closed)
 
 
+def find_open(
+    connection: Connection, contradiction_id: str, *, zone: tzinfo, areas: Sequence[str] | None = None
+) -> Contradiction | None:
+    """Return an open contradiction about somebody of some areas or all; None if none is of this id."""
+    found = open_contradictions(connection, zone=zone, areas=areas)
+    return next((each for each in found if each.contradiction_id == contradiction_id), None)
+
+
+def words_about(connection: Connection, keys: FleetKeys, contradiction_id: str) -> list[tuple[Keep, Approval]]:
+    """Return what persons have said about a contradiction, in order."""
+    found = [
+        (keep, word)
+        for keep in Keep
+        for word in approvals_of(connection, keys.cipher, _OBJECT, f"{contradiction_id}:{keep}")
+    ]
+    return sorted(found, key=lambda each: each[1].approved_at)
+
+
 def close_with_case(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
     """Close what two persons have decided with a case of a live pass against reports; return how many contradictions.
 
@@ -165,7 +201,7 @@ def _of(connection: Connection, subject_ids: list[str], zone: tzinfo) -> list[Co
     ]
 
 
-def _names(connection: Connection, zone: tzinfo) -> list[Contradiction]:
+def _names(connection: Connection, zone: tzinfo, areas: Sequence[str] | None) -> list[Contradiction]:
     return [
         Contradiction(
             row.subject_id,
@@ -174,12 +210,12 @@ def _names(connection: Connection, zone: tzinfo) -> list[Contradiction]:
             Side(f"subject:{row.subject_id}", "name", None, "subjects"),
             day_of(row.received_at, zone),
         )
-        for row in contradictions.other_names(connection)
+        for row in contradictions.other_names(connection, areas)
     ]
 
 
-def _zero_reports(connection: Connection, zone: tzinfo) -> list[Contradiction]:
-    doubted = contradictions.doubted_zeros(connection)
+def _zero_reports(connection: Connection, zone: tzinfo, areas: Sequence[str] | None) -> list[Contradiction]:
+    doubted = contradictions.doubted_zeros(connection, areas)
     events = life_events_of(connection, sorted({each.subject_id for each in doubted}))
     reports = {r.event_id: r for found in events.values() for r in reported(found, zone)}
     return [

@@ -26,7 +26,7 @@ _HEADING = ("document_kind", "document_number", "document_issuer", "name", "sche
 def export_results(
     database: Database, keys: FleetKeys, period: date, out: Path, *, actor: str, now: datetime, zone: tzinfo
 ) -> int:
-    """Write everybody's certifications of a month, a row for each scheme and act; return how many rows there are.
+    """Write everybody's certifications of a month, as `results_of` gives them; return how many rows there are.
 
     Args:
         database: where they are.
@@ -43,6 +43,27 @@ def export_results(
     """
     if out.exists():
         raise Refused(f"{out}: exists already; results are never written over another file")
+    content, rows = results_of(database, keys, period, actor=actor, now=now, zone=zone)
+    write_new(out, content)
+    return rows
+
+
+def results_of(
+    database: Database, keys: FleetKeys, period: date, *, actor: str, now: datetime, zone: tzinfo
+) -> tuple[bytes, int]:
+    """Return everybody's certifications of a month as CSV, a row for each scheme and act, and how many rows there are.
+
+    Args:
+        database: where they are.
+        keys: the fleet's.
+        period: first day of the month.
+        actor: who takes it, for the log.
+        now: when.
+        zone: where a day ends.
+
+    Raises:
+        DatabaseUnavailable: nothing was given out.
+    """
     begins = datetime.combine(period, time(), zone)
     ends = datetime.combine(first_of_month(period, 1), time(), zone)
     written = io.StringIO(newline="")
@@ -76,5 +97,4 @@ def export_results(
             now=now,
         )
     # With a byte order mark, by which spreadsheets know UTF-8.
-    write_new(out, written.getvalue().encode("utf-8-sig"))
-    return rows
+    return written.getvalue().encode("utf-8-sig"), rows

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from pathlib import Path
 
 from fleet.audit.log import note
 from fleet.clock import day_of
@@ -16,7 +15,7 @@ from fleet.keys import FleetKeys
 from fleet.status.projection import project, subject_chunks
 from fleet.store.areas import LEVELS, Area, areas_of, save_areas
 from fleet.store.database import Database
-from fleet.tables.reading import Column, Shape, TableRow, read_table, refuse, text_problem
+from fleet.tables.reading import Column, Shape, Source, TableRow, read_table, refuse, text_problem
 
 _COLUMNS = {
     "code": Column(("代码", "区划代码", "行政区划代码"), Shape.NUMBER),
@@ -52,7 +51,7 @@ class AreaRow:
     area: Area
 
 
-def read_areas(path: Path, known: Mapping[str, Area]) -> list[Area]:
+def read_areas(path: Source, known: Mapping[str, Area]) -> list[Area]:
     """Read a file of areas and check the tree that it makes together with those known.
 
     Args:

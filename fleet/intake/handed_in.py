@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -85,9 +85,14 @@ def paper_problems(papers: HandedIn, persons: int, today: date) -> list[str]:
 
 
 def members_in(
-    connection: Connection, keys: FleetKeys, table: Table, papers: HandedIn, problems: list[str]
+    connection: Connection,
+    keys: FleetKeys,
+    table: Table,
+    papers: HandedIn,
+    problems: list[str],
+    areas: Sequence[str] | None = None,
 ) -> list[Member]:
-    """Return everybody on a list; what is wrong with rows is added to `problems`."""
+    """Return everybody on a list; what is wrong with rows is added to `problems`, and who lives outside of `areas` is nobody."""
     problems += table.problems
     read: list[tuple[int, str, str, ListResult]] = []
     for row in table.rows:
@@ -104,7 +109,7 @@ def members_in(
     members: list[Member] = []
     for line, name, token, result in read:
         subject = known.get(token)
-        if subject is None:
+        if subject is None or (areas is not None and subject.area not in areas):
             problems.append(f"line {line}: nobody is known by this document number; import the person first")
             continue
         stored = keys.cipher.decrypt(subject.name_sealed, subject_id=subject.subject_id, field_name="name")

@@ -83,6 +83,7 @@ def make_list(
     by: str,
     now: datetime,
     zone: tzinfo,
+    within: Sequence[str] | None = None,
 ) -> OutgoingList:
     """Make the list of a unit or an area; who made it is written down, because it shows who people are.
 
@@ -96,6 +97,7 @@ def make_list(
         by: who makes it.
         now: the time.
         zone: where a day ends.
+        within: only people of these areas; None for everybody.
 
     Raises:
         NotFound: if the tree of areas has no such area.
@@ -104,7 +106,7 @@ def make_list(
     with database.begin() as connection:
         tree = AreaTree(areas_of(connection))
         scope, codes = _scope(connection, tree, unit, area)
-        found = unit_lists.to_certify(connection, unit=unit, areas=codes, today=today)
+        found = unit_lists.to_certify(connection, unit=unit, areas=codes, today=today, within=within)
         packs = held_packs(connection, [row.subject_id for row in found], today=today)
         content = _Writer(language, tree, keys.cipher, packs, today).write(found, kind, scope)
         note(

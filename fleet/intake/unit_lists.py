@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -30,7 +29,7 @@ from fleet.store.database import Database
 from fleet.store.life_events import life_events_of
 from fleet.store.names import cleaned
 from fleet.store.unit_lists import Member, UnitList
-from fleet.tables.reading import read_table, refuse
+from fleet.tables.reading import Source, read_table, refuse
 from protocol.documents import claim_token
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.life import ENDING, LifeEventKind
@@ -82,7 +81,15 @@ class ListLine:
 
 
 def take_in(
-    database: Database, keys: FleetKeys, path: Path, papers: HandedIn, *, by: str, now: datetime, zone: tzinfo
+    database: Database,
+    keys: FleetKeys,
+    path: Source,
+    papers: HandedIn,
+    *,
+    by: str,
+    now: datetime,
+    zone: tzinfo,
+    areas: Sequence[str] | None = None,
 ) -> tuple[str, list[ListLine]]:
     """Take a list in, to be approved; return its id and what would become of each person.
 
@@ -94,6 +101,7 @@ def take_in(
         by: who takes it in.
         now: the time.
         zone: where a day ends.
+        areas: where whoever takes it in may know people; others are nobody to them. None for everywhere.
 
     Raises:
         ImportRefused: with every problem of papers and rows; nothing was stored.
@@ -107,7 +115,7 @@ def take_in(
         if known is not None:
             raise Refused(f"{path}: was taken in before, as list {known.list_id}")
         problems: list[str] = []
-        members = members_in(connection, keys, table, papers, problems)
+        members = members_in(connection, keys, table, papers, problems, areas)
         problems += paper_problems(papers, sum(member.result == ListResult.VERIFIED for member in members), today)
         if problems:
             refuse(path, problems)

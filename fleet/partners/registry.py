@@ -16,7 +16,7 @@ from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.partners import Partner, PartnerKind, Scope
 from fleet.store.replays import forget_answers
-from fleet.store.webhooks import end_webhooks
+from fleet.store.webhooks import end_webhooks, revive
 
 MAX_PER_MINUTE = 100_000
 _ID = re.compile(r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$")
@@ -86,10 +86,23 @@ def change_partner(
     now: datetime,
     scopes: Collection[Scope] | None = None,
     areas: Collection[str] | None = None,
+    all_areas: bool = False,
     per_minute: int | None = None,
     valid_until: date | None = None,
 ) -> Partner:
     """Give a partner other rights, from its next request on; what is None stays as it is.
+
+    Args:
+        database: where.
+        cipher: the fleet's.
+        partner_id: which partner.
+        by: who does it.
+        now: when.
+        scopes: what it may do.
+        areas: codes of areas that it may see.
+        all_areas: whether it may see everybody from now on, whatever `areas` says.
+        per_minute: most requests in a minute.
+        valid_until: its last day.
 
     Raises:
         NotFound: if there is no such partner in service.
@@ -101,7 +114,7 @@ def change_partner(
             found.partner_id,
             found.name,
             found.kind,
-            found.areas if areas is None else frozenset(areas),
+            None if all_areas else found.areas if areas is None else frozenset(areas),
             found.scopes if scopes is None else frozenset(scopes),
             found.per_minute if per_minute is None else per_minute,
             found.valid_until if valid_until is None else valid_until,
@@ -178,6 +191,31 @@ def revoke_partner(database: Database, cipher: FieldCipher, partner_id: str, *, 
             object_id=partner_id,
             now=now,
         )
+
+
+def resend(database: Database, cipher: FieldCipher, partner_id: str, webhook_id: str, *, by: str, now: datetime) -> int:
+    """Have messages to a webhook that were given up sent again; return how many.
+
+    Raises:
+        NotFound: if there is no such partner in service.
+        Refused: if nothing was given up there.
+    """
+    with database.begin() as connection:
+        _in_service(store.find_partner(connection, partner_id), partner_id)
+        count = revive(connection, partner_id, webhook_id)
+        if not count:
+            raise Refused(f"partner {partner_id}: no message to this webhook was given up")
+        note(
+            connection,
+            cipher,
+            actor=by,
+            action="webhook.resent",
+            object_kind=_OBJECT,
+            object_id=partner_id,
+            detail={"webhook": webhook_id, "messages": count},
+            now=now,
+        )
+    return count
 
 
 def _in_service(found: Partner | None, partner_id: str) -> Partner:

@@ -90,7 +90,10 @@ def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datet
         find_terminals(connection, lock=True)
         found["roster_entries"] = erasure.delete_tombstones(connection)
         filing.count(connection, today=today)
-    return {table: rows for table, rows in sorted(found.items()) if rows}
+        gone = {table: rows for table, rows in sorted(found.items()) if rows}
+        if gone:
+            consents.note_retention(connection, gone, now=now)
+    return gone
 
 
 def _messages(database: Database, rules: RetentionRules, *, now: datetime) -> dict[str, int]:

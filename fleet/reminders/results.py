@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,7 +21,7 @@ from fleet.store.contacts import NewContact, contact_field
 from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.reminders import Came, Outcome
-from fleet.tables.reading import Column, Shape, TableRow, read_table, refuse
+from fleet.tables.reading import Column, Shape, Source, TableRow, read_table, refuse
 from fleet.tables.written_days import day_in
 
 OUTCOMES: tuple[Came, ...] = ("reached", "not_reached", "not_possible")
@@ -67,7 +66,7 @@ def normal_phone(text: str) -> str:
     return found
 
 
-def read_results(path: Path, *, today: date) -> tuple[list[ResultRow], int]:
+def read_results(path: Source, *, today: date) -> tuple[list[ResultRow], int]:
     """Read a list that was filled in; return its results and how many rows have none yet.
 
     Raises:
@@ -94,7 +93,7 @@ def read_results(path: Path, *, today: date) -> tuple[list[ResultRow], int]:
     return rows, empty
 
 
-def take_results(database: Database, keys: FleetKeys, path: Path, *, by: str, zone: tzinfo, now: datetime) -> Results:
+def take_results(database: Database, keys: FleetKeys, path: Source, *, by: str, zone: tzinfo, now: datetime) -> Results:
     """Store what came of calls and visits, all of the file or nothing; again without harm.
 
     Raises:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -278,6 +279,25 @@ def withdrawal_ways(connection: Connection, since: datetime, until: datetime) ->
         {"since": since, "until": until},
     )
     return {row.other_way: row.times for row in rows}
+
+
+def note_retention(connection: Connection, rows: Mapping[str, int], *, now: datetime) -> None:
+    """Note how many rows of which tables went because their time was over."""
+    connection.execute(
+        text(
+            "INSERT INTO retention_runs (ran_at, rows) VALUES (:now, CAST(:rows AS jsonb))"
+            " ON CONFLICT (ran_at) DO UPDATE SET rows = EXCLUDED.rows"
+        ),
+        {"now": now, "rows": json.dumps(dict(rows))},
+    )
+
+
+def retention_runs(connection: Connection, *, limit: int) -> list[tuple[datetime, dict[str, int]]]:
+    """Return when something went because its time was over, and how many rows of which tables, the newest first."""
+    rows = connection.execute(
+        text("SELECT ran_at, rows FROM retention_runs ORDER BY ran_at DESC LIMIT :limit"), {"limit": limit}
+    )
+    return [(row.ran_at, row.rows) for row in rows]
 
 
 _ENDING = frozenset(kind.value for kind in ENDING)

@@ -33,19 +33,36 @@ class DoubtedZero:
     subject_id: str
 
 
-def other_names(connection: Connection) -> list[OtherName]:
-    """Return all rows that stand and have another name than their subject."""
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A contradiction that is none any more."""
+
+    subject_id: str
+    area: str
+    kept: str
+    resolved_at: datetime
+
+
+def other_names(connection: Connection, areas: Sequence[str] | None = None) -> list[OtherName]:
+    """Return all rows that stand and have another name than their subject, who lives in some areas or anywhere."""
     rows = connection.execute(
         text(
-            "SELECT feed, row_key, subject_id, kind, since, received_at FROM feed_rows"
-            " WHERE stands AND subject_id IS NOT NULL AND name_state = 'differs' ORDER BY feed, row_key"
-        )
+            "SELECT r.feed, r.row_key, r.subject_id, r.kind, r.since, r.received_at FROM feed_rows r"
+            " JOIN subjects s USING (subject_id) WHERE r.stands AND r.name_state = 'differs'"
+            " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas)) ORDER BY r.feed, r.row_key"
+        ),
+        {"areas": None if areas is None else list(areas)},
     )
     return [OtherName(*row) for row in rows]
 
 
-def doubted_zeros(connection: Connection) -> list[DoubtedZero]:
-    """Return every event that another source says of a person of an area in a month for which the area said that there was none."""
+def doubted_zeros(connection: Connection, areas: Sequence[str] | None = None) -> list[DoubtedZero]:
+    """Return every event that another source says of a person of an area in a month for which the area said that there was none.
+
+    Args:
+        connection: where to read.
+        areas: only of people who live there; None for everywhere.
+    """
     rows = connection.execute(
         text(
             "WITH RECURSIVE below AS ("
@@ -56,8 +73,10 @@ def doubted_zeros(connection: Connection) -> list[DoubtedZero]:
             " SELECT b.feed, b.area, b.period, b.received_at, e.event_id, e.subject_id FROM below b"
             " JOIN subjects s ON s.area = b.code JOIN life_events e ON e.subject_id = s.subject_id"
             " WHERE e.withdrawn_at IS NULL AND jsonb_exists(b.kinds, e.kind) AND e.source <> 'feed:' || b.feed"
-            " AND e.since >= b.period AND e.since < b.period + interval '1 month' ORDER BY e.event_id"
-        )
+            " AND e.since >= b.period AND e.since < b.period + interval '1 month'"
+            " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas)) ORDER BY e.event_id"
+        ),
+        {"areas": None if areas is None else list(areas)},
     )
     return [DoubtedZero(*row) for row in rows]
 
@@ -69,6 +88,18 @@ def resolved(connection: Connection, ids: Sequence[str]) -> set[str]:
         {"ids": list(ids)},
     )
     return set(rows.scalars())
+
+
+def resolution_of(connection: Connection, contradiction_id: str) -> Decided | None:
+    """Return what was decided about a contradiction, None as long as nothing was."""
+    row = connection.execute(
+        text(
+            "SELECT r.subject_id, s.area, r.kept, r.resolved_at FROM contradiction_resolutions r"
+            " JOIN subjects s USING (subject_id) WHERE r.contradiction_id = :id"
+        ),
+        {"id": contradiction_id},
+    ).one_or_none()
+    return None if row is None else Decided(*row)
 
 
 def add_resolution(connection: Connection, contradiction_id: str, subject_id: str, kept: str, *, now: datetime) -> None:

@@ -196,16 +196,24 @@ def withdraw_acts(connection: Connection, act_ids: Collection[str], *, now: date
     return set(found.scalars())
 
 
-def subjects_with_reports(connection: Connection, kinds: Collection[str], *, chunk: int) -> Iterator[list[str]]:
-    """Give everybody about whom a report of these kinds stands, some at a time, in order of their ids."""
+def subjects_with_reports(
+    connection: Connection, kinds: Collection[str], *, chunk: int, areas: Sequence[str] | None = None
+) -> Iterator[list[str]]:
+    """Give everybody about whom a report of these kinds stands, of some areas or all, some at a time, in order of their ids."""
     after = ""
     while True:
         rows = connection.execute(
             text(
                 "SELECT DISTINCT subject_id FROM life_events WHERE subject_id > :after AND kind = ANY(:kinds)"
-                " AND withdrawn_at IS NULL ORDER BY subject_id LIMIT :chunk"
+                " AND withdrawn_at IS NULL AND (CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s"
+                " WHERE s.subject_id = life_events.subject_id AND s.area = ANY(:areas))) ORDER BY subject_id LIMIT :chunk"
             ),
-            {"after": after, "kinds": sorted(kinds), "chunk": chunk},
+            {
+                "after": after,
+                "kinds": sorted(kinds),
+                "chunk": chunk,
+                "areas": None if areas is None else list(areas),
+            },
         )
         found = list(rows.scalars())
         if not found:

@@ -249,6 +249,30 @@ def is_within(areas: Collection[str], codes: Iterable[str], parents: dict[str, s
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a partner did lately."""
+
+    certifications: int
+    life_events: int
+    last_at: datetime | None
+    """When it last said something that was stored."""
+
+
+def use_of(connection: Connection, partner: Partner, since: datetime) -> Use:
+    """Return what a partner said since a moment: certifications and reports that were stored."""
+    row = connection.execute(
+        text(
+            "SELECT (SELECT count(*) FROM acts WHERE source = :source AND recorded_at >= :since),"
+            " (SELECT count(*) FROM life_events WHERE source = :source AND received_at >= :since),"
+            " greatest((SELECT max(recorded_at) FROM acts WHERE source = :source),"
+            " (SELECT max(received_at) FROM life_events WHERE source = :source))"
+        ),
+        {"source": partner.source, "since": since},
+    ).one()
+    return Use(*row)
+
+
 def _partner(
     partner_id: str,
     name: str,

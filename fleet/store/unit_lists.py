@@ -157,7 +157,9 @@ def mark_decided(connection: Connection, list_id: str, *, now: datetime) -> None
     connection.execute(text("UPDATE unit_lists SET decided_at = :now WHERE list_id = :id"), {"now": now, "id": list_id})
 
 
-def to_certify(connection: Connection, *, unit: str | None, areas: Sequence[str], today: date) -> list[ToCertify]:
+def to_certify(
+    connection: Connection, *, unit: str | None, areas: Sequence[str], today: date, within: Sequence[str] | None = None
+) -> list[ToCertify]:
     """Return who is asked to come today, of a unit or of areas, by area, due day and id: who is paid by the unit, or lives in the areas."""
     rows = connection.execute(
         text(
@@ -166,9 +168,15 @@ def to_certify(connection: Connection, *, unit: str | None, areas: Sequence[str]
             " FROM benefits b JOIN subjects s USING (subject_id) JOIN statuses t USING (subject_id)"
             " WHERE t.asked <= :today AND (b.ended IS NULL OR b.ended >= :today)"
             " AND (b.unit = :unit OR (CAST(:unit AS text) IS NULL AND s.area = ANY(:areas)))"
+            " AND (CAST(:within AS text[]) IS NULL OR s.area = ANY(:within))"
             " GROUP BY s.subject_id, t.subject_id ORDER BY s.area, t.due, s.subject_id"
         ),
-        {"unit": unit, "areas": list(areas), "today": today},
+        {
+            "unit": unit,
+            "areas": list(areas),
+            "today": today,
+            "within": None if within is None else list(within),
+        },
     )
     return [ToCertify(*row) for row in rows]
 

@@ -140,6 +140,42 @@ def webhook_lines(connection: Connection, partner_id: str | None = None) -> list
     return [WebhookLine(_webhook(*row[:7]), *row[7:]) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class DeadMessage:
+    """A message that was given up."""
+
+    message_id: str
+    event: str
+    tries: int
+    last_result: str | None
+    first_try_at: datetime | None
+    dead_at: datetime
+
+
+def dead_messages(connection: Connection, webhook_id: str, *, limit: int) -> list[DeadMessage]:
+    """Return messages to a webhook that were given up, the newest first."""
+    rows = connection.execute(
+        text(
+            "SELECT message_id, event, tries, last_result, first_try_at, dead_at FROM webhook_messages"
+            " WHERE webhook_id = :id AND dead_at IS NOT NULL ORDER BY message_no DESC LIMIT :limit"
+        ),
+        {"id": webhook_id, "limit": limit},
+    )
+    return [DeadMessage(*row) for row in rows]
+
+
+def revive(connection: Connection, partner_id: str, webhook_id: str) -> int:
+    """Have messages that were given up sent again, in their order; return how many, 0 where the partner has no such webhook."""
+    return connection.execute(
+        text(
+            "UPDATE webhook_messages m SET dead_at = NULL, next_try_at = NULL, first_try_at = NULL, tries = 0 FROM webhooks w"
+            " WHERE m.webhook_id = w.webhook_id AND w.webhook_id = :id AND w.partner_id = :partner AND w.ended_at IS NULL"
+            " AND m.dead_at IS NOT NULL"
+        ),
+        {"id": webhook_id, "partner": partner_id},
+    ).rowcount
+
+
 def end_webhook(connection: Connection, partner_id: str, webhook_id: str, *, now: datetime) -> bool:
     """End a webhook; return False if the partner has none of this id."""
     found = connection.execute(

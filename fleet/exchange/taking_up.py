@@ -1,0 +1,118 @@
+"""Takes feeds up and ends them; each change is written down with who made it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, tzinfo
+
+from sqlalchemy import Connection
+
+from fleet.audit.log import note
+from fleet.clock import day_of
+from fleet.errors import NotFound, Refused
+from fleet.exchange.cycles import month_text
+from fleet.exchange.definitions import FeedDefinition, catalogue
+from fleet.keys import FleetKeys
+from fleet.store import feeds
+from fleet.store.database import Database
+from fleet.store.feeds import StoredFeed
+from protocol.rules.days import first_of_month
+
+_LONGEST = 40
+
+
+def shipped(name: str) -> FeedDefinition:
+    """Return a feed that comes with the program.
+
+    Raises:
+        NotFound: if none has this name.
+        Refused: if it is no name.
+    """
+    demand_name(name)
+    if name not in catalogue().feeds:
+        raise NotFound(f"feed {name}: none of this name comes with the program; give --definition FILE")
+    return catalogue().feeds[name]
+
+
+def demand_name(name: str) -> None:
+    """Refuse what is no feed's name.
+
+    Raises:
+        Refused: if it is none.
+    """
+    plain = name.replace("_", "a")
+    if not (name.isascii() and plain.isalnum() and name[0].isalpha() and name.islower() and len(name) <= _LONGEST):
+        raise Refused(f"feed: a name of small letters, digits and _ expected, {_LONGEST} at most")
+
+
+def take_up(
+    database: Database,
+    keys: FleetKeys,
+    name: str,
+    definition: FeedDefinition,
+    *,
+    first: date | None,
+    by: str,
+    now: datetime,
+    zone: tzinfo,
+) -> StoredFeed:
+    """Take up a feed, or give one another definition; what it delivered stays.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        name: the feed's.
+        definition: what it is.
+        first: the first month that is wanted; None for this month, or for the one that was said before.
+        by: who does it.
+        now: when.
+        zone: where a day ends.
+    """
+    with database.begin() as connection:
+        there = feeds.find_feed(connection, name, lock=True)
+        since = first_of_month(day_of(now, zone)) if there is None else there.first_period
+        feed = StoredFeed(name, definition.model_dump(mode="json"), first or since, now)
+        _save(connection, keys, feed, "feed.added" if there is None else "feed.changed", by=by, now=now)
+    return feed
+
+
+def end(database: Database, keys: FleetKeys, name: str, *, last: date, by: str, now: datetime) -> None:
+    """Want no more months of a feed; what it delivered stays, and late deliveries are still taken in.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        name: the feed's.
+        last: the last month that is wanted.
+        by: who does it.
+        now: when.
+
+    Raises:
+        NotFound: if there is no such feed in use.
+        Refused: if the month lies before the first one.
+    """
+    with database.begin() as connection:
+        there = feeds.find_feed(connection, name, lock=True)
+        if there is None:
+            raise NotFound(f"feed {name}: not in use")
+        if last < there.first_period:
+            raise Refused(f"feed {name}: is wanted from {month_text(there.first_period)} on; --last lies before")
+        _save(connection, keys, replace(there, last_period=last), "feed.ended", by=by, now=now)
+
+
+def _save(connection: Connection, keys: FleetKeys, feed: StoredFeed, action: str, *, by: str, now: datetime) -> None:
+    feeds.save_feed(connection, feed)
+    note(
+        connection,
+        keys.cipher,
+        actor=by,
+        action=action,
+        object_kind="feed",
+        object_id=feed.name,
+        detail={
+            **feed.definition,
+            "from": month_text(feed.first_period),
+            "last": None if feed.last_period is None else month_text(feed.last_period),
+        },
+        now=now,
+    )
