@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -66,8 +68,39 @@ class Combinations(_Part):
         rule = next((rule for rule in self.pair if set(rule.schemes) == {one, other}), None)
         return "not_listed" if rule is None else _said(rule)
 
+    def because(self, first: str, second: str) -> str:
+        """Return why, as the table says it; empty where it says nothing."""
+        one, other = self._name(first), self._name(second)
+        if one == other:
+            return self.same_scheme.because
+        return next((rule.because for rule in self.pair if set(rule.schemes) == {one, other}), "")
+
     def _name(self, word: str) -> str:
         return next((name for name, words in self.schemes.items() if word in words or word == name), word)
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """One benefit of somebody, with its days."""
+
+    scheme: str
+    region: str
+    started: date
+    ended: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two benefits beside each other: what the table says, and when both are paid."""
+
+    first: Paid
+    second: Paid
+    says: Says
+    because: str
+    since: date | None
+    """First day on which both are paid; None where there is none."""
+    until: date | None
+    """Last such day; None where both go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +150,34 @@ def suspicions(own: list[tuple[str, str]], other: list[tuple[str, str]] | None, 
     """
     pairs = combinations(own, 2) if other is None else ((one, two) for one in own for two in other)
     return [Suspicion(one, two, says) for one, two in pairs if (says := table.says(one[0], two[0])) != "allowed"]
+
+
+def overlaps(own: Sequence[Paid], other: Sequence[Paid] | None, table: Combinations) -> list[Overlap]:
+    """Return every two benefits beside each other, with what the table says and when both are paid.
+
+    Args:
+        own: of one person.
+        other: of somebody who may be the same person; None to lay the first beside each other.
+        table: what is allowed.
+    """
+    pairs = combinations(own, 2) if other is None else ((one, two) for one in own for two in other)
+    return [
+        Overlap(
+            one,
+            two,
+            table.says(one.scheme, two.scheme),
+            table.because(one.scheme, two.scheme),
+            *_both(one, two),
+        )
+        for one, two in pairs
+    ]
+
+
+def _both(one: Paid, two: Paid) -> tuple[date | None, date | None]:
+    since = max(one.started, two.started)
+    ends = [each for each in (one.ended, two.ended) if each is not None]
+    until = min(ends, default=None)
+    return (None, None) if until is not None and until < since else (since, until)
 
 
 def _said(rule: Rule) -> Says:

@@ -195,6 +195,82 @@ def hits_in(connection: Connection, states: Sequence[str], *, limit: int) -> lis
     return [Hit(*row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class HitLine:
+    """A suspicion in the queue, with where both sides live; names stand encrypted."""
+
+    hit: Hit
+    areas: tuple[str, str]
+    names_sealed: tuple[bytes, bytes]
+
+    @property
+    def likeness(self) -> float:
+        """By what the queue is ordered, the most alike first; hits without a score come last."""
+        return _NO_SCORE if self.hit.score is None else self.hit.score
+
+
+_NO_SCORE = -2.0
+"""Below every cosine."""
+
+
+def queue_page(
+    connection: Connection,
+    *,
+    states: Sequence[str],
+    kinds: Sequence[str],
+    waits: bool | None,
+    areas: Sequence[str] | None,
+    behind: tuple[float, str] | None = None,
+    ahead: tuple[float, str] | None = None,
+    limit: int,
+) -> list[HitLine]:
+    """Return suspicions about people of whom one at least lives in some areas, the most alike first.
+
+    Args:
+        connection: where to read.
+        states: in which they are.
+        kinds: of which kinds they are.
+        waits: whether one person has said a word and a second one is waited for; None where it does not matter.
+        areas: where one of both lives; None for everywhere.
+        behind: only those behind this likeness and id.
+        ahead: only those ahead of it, and of those the nearest.
+        limit: most of them.
+    """
+    place = behind or ahead
+    compare = ""
+    if place is not None:
+        score, hit = ("<", ">") if behind else (">", "<")
+        compare = (
+            f" AND (coalesce(h.score, -2) {score} :score OR coalesce(h.score, -2) = :score AND h.hit_id {hit} :hit)"
+        )
+    order = "h.hit_id" if ahead is None else "h.hit_id DESC"
+    way = "DESC" if ahead is None else "ASC"
+    rows = connection.execute(
+        text(
+            f"SELECT {_HIT}, a.area AS first_area, b.area AS second_area, a.name_sealed AS first_name, b.name_sealed AS second_name"  # noqa: S608 - our own fragments
+            " FROM duplicate_hits h JOIN subjects a ON a.subject_id = h.first_subject JOIN subjects b ON b.subject_id = h.second_subject"
+            " WHERE h.state = ANY(:states) AND h.kind = ANY(:kinds)"
+            " AND (CAST(:waits AS boolean) IS NULL OR (h.first_word IS NOT NULL) = :waits)"
+            " AND (CAST(:areas AS text[]) IS NULL OR a.area = ANY(:areas) OR b.area = ANY(:areas))"
+            f"{compare} ORDER BY coalesce(h.score, -2) {way}, {order} LIMIT :limit"
+        ),
+        {
+            "states": list(states),
+            "kinds": list(kinds),
+            "waits": waits,
+            "areas": None if areas is None else list(areas),
+            "score": None if place is None else place[0],
+            "hit": None if place is None else place[1],
+            "limit": limit,
+        },
+    ).all()
+    found = [
+        HitLine(Hit(*row[:-4]), (row.first_area, row.second_area), (bytes(row.first_name), bytes(row.second_name)))
+        for row in rows
+    ]
+    return found if ahead is None else found[::-1]
+
+
 def find_hit(connection: Connection, hit_id: str, *, lock: bool = False) -> Hit | None:
     """Return one suspicion, locked for this transaction if wanted."""
     row = connection.execute(
@@ -271,7 +347,7 @@ _HIT = (
 _SIDE = """
 SELECT s.subject_id, s.area, s.birth_date, s.sex, s.name_sealed, s.document_sealed, s.created_at,
     coalesce((SELECT jsonb_agg(jsonb_build_object('scheme', b.scheme, 'region', b.region, 'category', b.category,
-        'started', b.started, 'unit', b.unit) ORDER BY b.scheme) FROM benefits b WHERE b.subject_id = s.subject_id),
+        'started', b.started, 'ended', b.ended, 'unit', b.unit) ORDER BY b.scheme) FROM benefits b WHERE b.subject_id = s.subject_id),
         '[]') AS benefits,
     coalesce((SELECT jsonb_agg(jsonb_build_object('reference_id', r.reference_id, 'capture', r.capture,
         'captured_at', r.captured_at, 'legal_basis', r.legal_basis) ORDER BY r.captured_at) FROM references_ r

@@ -9,6 +9,9 @@ from fleet.web.pages import (
     account,
     accounts,
     audit,
+from fleet.web.pages import (
+    audit,
+    duplicates,
     exchange,
     exchange_decisions,
     exchange_lists,
@@ -46,6 +49,9 @@ GROUPS = (
     audit,
     accounts,
 )
+)
+
+GROUPS = (audit, duplicates, exchange, exchange_decisions, exchange_lists, exchange_partners, exchange_registers)
 """Each has a `router`."""
 
 

@@ -13,7 +13,7 @@ _UP = """
 CREATE INDEX acts_silent ON acts (recorded_at, act_id) WHERE kind = 'silent' AND withdrawn_at IS NULL;
 CREATE INDEX unit_lists_by_arrival ON unit_lists (taken_at, list_id);
 CREATE INDEX webhook_messages_dead ON webhook_messages (webhook_id, message_no) WHERE dead_at IS NOT NULL;
-CREATE INDEX duplicate_hits_queue ON duplicate_hits (found_at, hit_id);
+CREATE INDEX duplicate_hits_queue ON duplicate_hits (coalesce(score, -2) DESC, hit_id);
 CREATE INDEX reminders_failed ON reminders (settled_at, reminder_id) WHERE state = 'failed';
 CREATE INDEX consents_by_arrival ON consents (recorded_at, consent_id);
 CREATE INDEX withdrawals_by_arrival ON withdrawals (withdrawn_at, withdrawal_id);
