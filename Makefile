@@ -63,6 +63,7 @@ docs: setup
 	$(BIN)/python docs/build_rules.py
 	$(BIN)/python docs/build_openapi.py
 	$(BIN)/python docs/build_wiring.py
+	$(BIN)/lifecert-models report --sections none --export fleet/statistics/evaluation.json
 
 # The renderer's own environment; it needs OpenGL by software and the shapes of one package.
 scenes:

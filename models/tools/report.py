@@ -97,11 +97,16 @@ def write_results(results: Results, path: Path) -> None:
     path.write_text(Results(sections=ordered).model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def write_page(results: Results, folder: Path) -> None:
-    """Write the page and its plots into a folder, and remove plots that the page does not show any more."""
-    measured = {
+def measurements_of(results: Results) -> dict[str, tuple[date, str, Figures]]:
+    """Return day, version and figures of every section."""
+    return {
         name: (section.measured_on, section.software, section.figures) for name, section in results.sections.items()
     }
+
+
+def write_page(results: Results, folder: Path) -> None:
+    """Write the page and its plots into a folder, and remove plots that the page does not show any more."""
+    measured = measurements_of(results)
     plots = {plot: text for name in measured for plot, text in plots_of(name, measured[name][2]).items()}
     plots_folder = folder / PAGE
     plots_folder.mkdir(parents=True, exist_ok=True)

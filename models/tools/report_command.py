@@ -26,14 +26,17 @@ from models.tools.report import (
     Sources,
     check_section,
     evaluate_section,
+    measurements_of,
     read_results,
     without_names,
     write_page,
     write_results,
 )
+from models.tools.report_export import export_of, write_export
 from models.tools.report_page import PAGE
 from models.tools.report_sections import SECTIONS
 from models.tools.sessions import Opened
+from protocol.manifest import ModelManifest, load_manifest
 
 _DOCS = MODELS.parent / "docs"
 _KNOWN = _DOCS / f"{PAGE}.json"
@@ -70,6 +73,9 @@ def report(
     save: Annotated[Path, typer.Option(help="Where all figures are kept.")] = _KNOWN,
     out: Annotated[Path, typer.Option(help="Folder for the page and its plots.")] = _DOCS,
     people: Annotated[Path, typer.Option(help="Folder of the rendered people.")] = PEOPLE,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write what the fleet's console shows of it, too.")
+    ] = None,
 ) -> None:
     """Measure everything there is data for and write the evaluation page with its plots."""
     wanted = [] if sections == "none" else [name.strip() for name in sections.split(",")]
@@ -109,7 +115,13 @@ def report(
         _fail(str(error), code=1)
     write_results(results, save)
     write_page(results, out)
+    if export is not None:
+        write_export(export_of(measurements_of(results), _manifests()), export)
     typer.echo(f"{out / PAGE}.md: {len(results.sections)} of {len(SECTIONS)} sections have figures")
+
+
+def _manifests() -> list[ModelManifest]:
+    return [load_manifest(path) for path in sorted(MODELS.glob("*.toml"))]
 
 
 def _with(results: Results, name: str, figures: Figures) -> Results:
