@@ -14,10 +14,10 @@ from rich.markup import escape
 from fleet.app import Fleet
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
-from fleet.statistics.counts import Answer, Cut, Question, count, count_then
+from fleet.statistics.counts import Cut, Question, count, count_then
 from fleet.statistics.export import Sheet, as_json, export
-from fleet.statistics.fairness import Fairness, fairness
-from fleet.statistics.figures import Interval, Ratio
+from fleet.statistics.fairness import fairness
+from fleet.statistics.sheets import fairness_sheets, sheet_of, trend_sheet
 from fleet.statistics.snapshots import take_snapshot, trend
 
 app = typer.Typer(help="Counts by area, scheme, state, age, channel, device and day; fairness; snapshots.")
@@ -60,7 +60,7 @@ def statistics(
             answer = (
                 count_then(connection, question) if is_over else count(connection, question, zone=fleet.settings.zone())
             )
-        _give([_sheet(answer)], out, is_json=as_json_)
+        _give([sheet_of(answer)], out, is_json=as_json_)
 
 
 @app.command("fairness")
@@ -73,7 +73,7 @@ def show_fairness(
     config: Config = CONFIG,
     as_json_: AsJson = False,
 ) -> None:
-    """Show how often sessions fail or are broken off, by age band, region and device, with 95 % intervals."""
+    """Show how often sessions fail or are broken off, by age band, sex, region and device, with 95 % intervals."""
     with opened(config) as fleet:
         last = _today(fleet) if as_of is None else as_of.date()
         first = date(last.year, 1, 1) if since is None else since.date()
@@ -87,7 +87,7 @@ def show_fairness(
                 scheme=scheme,
                 zone=fleet.settings.zone(),
             )
-        _give(_fairness_sheets(found), out, is_json=as_json_)
+        _give(fairness_sheets(found), out, is_json=as_json_)
 
 
 @app.command("snapshot")
@@ -121,71 +121,11 @@ def show_trend(
         now = replace(then, as_of=last.date(), since=last.date())
         with fleet.database.begin() as connection:
             changes = trend(connection, then, now)
-    rows = tuple((c.key, c.name, c.state, c.before, c.after, c.after - c.before) for c in changes)
-    _give([Sheet("trend", ("key", "name", "state", "before", "after", "change"), rows)], out, is_json=as_json_)
+    _give([trend_sheet(changes)], out, is_json=as_json_)
 
 
 def _today(fleet: Fleet) -> date:
     return day_of(fleet.clock(), fleet.settings.zone())
-
-
-def _sheet(answer: Answer) -> Sheet:
-    has_coverage = any(line.asked is not None for line in answer.lines)
-    heading: list[str] = ["key", "name", *answer.columns, "sessions" if answer.is_of_sessions else "people"]
-    if has_coverage:
-        heading += ["due_in_span", "done", "coverage"]
-    rows = []
-    for line in answer.lines:
-        row: list[object] = [line.key, line.name, *(line.counts.get(name, 0) for name in answer.columns), line.total]
-        if has_coverage:
-            share = line.coverage
-            row += [line.asked or 0, line.done or 0, None if share is None else round(share, 4)]
-        rows.append(tuple(row))
-    return Sheet(f"by {answer.question.by.value}", tuple(heading), tuple(rows))
-
-
-def _fairness_sheets(found: Fairness) -> list[Sheet]:
-    heading = (
-        "group",
-        "key",
-        "sessions",
-        "failure",
-        "failure_low",
-        "failure_high",
-        "abandon",
-        "abandon_low",
-        "abandon_high",
-    )
-    rows: list[tuple[object, ...]] = []
-    for by, cells in (("all", (found.total,)), *((group.by, group.cells) for group in found.groups)):
-        rows += [
-            (by, cell.key, None if cell.is_hidden else cell.sessions, *_parts(cell.failure()), *_parts(cell.abandon()))
-            for cell in cells
-        ]
-    ratios = [
-        _ratio_row(group.by, name, ratio)
-        for group in found.groups
-        for name, ratio in (("failure", group.failure_ratio), ("abandon", group.abandon_ratio))
-        if ratio is not None
-    ]
-    return [
-        Sheet("rates", heading, tuple(rows)),
-        Sheet("worst against best", ("group", "rate", "worst", "best", "ratio", "low", "high"), tuple(ratios)),
-    ]
-
-
-def _parts(found: Interval | None) -> tuple[object, object, object]:
-    return (None, None, None) if found is None else (round(found.value, 4), round(found.low, 4), round(found.high, 4))
-
-
-def _ratio_row(by: str, name: str, found: Ratio) -> tuple[object, ...]:
-    return (
-        by,
-        name,
-        found.worst,
-        found.best,
-        *(round(x, 2) for x in (found.ratio.value, found.ratio.low, found.ratio.high)),
-    )
 
 
 def _give(sheets: list[Sheet], out: Path | None, *, is_json: bool) -> None:

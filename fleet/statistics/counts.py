@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from fleet.errors import NotFound, Refused
 from fleet.store import statistics
 from fleet.store.areas import Area, areas_of, codes_below
+from fleet.store.people import codes_below_any
 from fleet.store.statistics import Filter, band_names
 from protocol.outcomes import Outcome
 from protocol.rules.obligations import CertificationState
@@ -46,6 +47,8 @@ class Question:
     scheme: str | None = None
     area: str | None = None
     """Only people who live there or below."""
+    tops: frozenset[str] | None = None
+    """Only people who live in one of these areas or below: where whoever asks may look. None for anywhere."""
 
 
 @dataclass(slots=True)
@@ -189,8 +192,17 @@ def _answer(
     return Answer(question, tuple(column.value for column in columns), ordered, is_of_sessions, snapshot)
 
 
+def filter_of(connection: Connection, scheme: str | None, area: str | None, tops: Collection[str] | None) -> Filter:
+    """Return whose people or sessions are counted: of an area, as far as it lies below one of `tops`."""
+    codes = None if area is None else frozenset(codes_below(connection, area))
+    if tops is not None:
+        seen = codes_below_any(connection, tops)
+        codes = seen if codes is None else codes & seen
+    return Filter(scheme, codes)
+
+
 def _filter(connection: Connection, question: Question) -> Filter:
-    return Filter(question.scheme, None if question.area is None else codes_below(connection, question.area))
+    return filter_of(connection, question.scheme, question.area, question.tops)
 
 
 def _check(question: Question) -> None:

@@ -42,7 +42,7 @@ def export(path: Path, sheets: Sequence[Sheet]) -> None:
         raise Refused(f"{path}: cannot be written: {error.strerror}") from error
     made = Path(name)
     try:
-        _write(made, sheets)
+        made.write_bytes(content(sheets, path.suffix.lower()))
         made.replace(path)
     except OSError as error:
         raise Refused(f"{path}: cannot be written: {error.strerror}") from error
@@ -55,11 +55,10 @@ def as_json(sheets: Iterable[Sheet]) -> dict[str, list[dict[str, object]]]:
     return {sheet.title: [dict(zip(sheet.heading, row, strict=True)) for row in sheet.rows] for sheet in sheets}
 
 
-def _write(path: Path, sheets: Sequence[Sheet]) -> None:
-    ending = path.suffix.lower()
+def content(sheets: Sequence[Sheet], ending: str) -> bytes:
+    """Return what a file with one of `ENDINGS` holds."""
     if ending == ".json":
-        path.write_text(json.dumps(as_json(sheets), ensure_ascii=False, indent=1), encoding="utf-8")
-    elif ending == ".csv":
-        path.write_bytes(to_csv(*((sheet.heading, sheet.rows) for sheet in sheets)))
-    else:
-        path.write_bytes(to_xlsx((sheet.title, sheet.heading, sheet.rows) for sheet in sheets))
+        return json.dumps(as_json(sheets), ensure_ascii=False, indent=1).encode()
+    if ending == ".csv":
+        return to_csv(*((sheet.heading, sheet.rows) for sheet in sheets))
+    return to_xlsx((sheet.title, sheet.heading, sheet.rows) for sheet in sheets)

@@ -1,19 +1,19 @@
-"""Whether sessions fail or are broken off more often for some than for others: by age band, region and device (features 38, 84)."""
+"""Whether sessions fail or are broken off more often for some than for others: by age band, sex, region and device (features 38, 84)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 
 from sqlalchemy import Connection
 
 from fleet.errors import Refused
-from fleet.statistics.counts import ancestor, offset, span
-from fleet.statistics.figures import Cell, Ratio, hide_small, merge_bands, worst_to_best
+from fleet.statistics.counts import ancestor, filter_of, offset, span
+from fleet.statistics.figures import Cell, Ratio, apart, hide_small, merge_bands, worst_to_best
 from fleet.store import statistics
 from fleet.store.areas import Area, areas_of
-from fleet.store.statistics import UNKNOWN_AGE, Filter, band_names
+from fleet.store.statistics import UNKNOWN_AGE, band_names
 from protocol.outcomes import Outcome
 
 FAILED = frozenset({Outcome.NOT_CERTIFIED, Outcome.POOR_SAMPLE, Outcome.PRESENTATION_ATTACK})
@@ -30,6 +30,10 @@ class Group:
     cells: tuple[Cell, ...]
     failure_ratio: Ratio | None
     abandon_ratio: Ratio | None
+    failing: tuple[str, ...]
+    """Keys of those that fail clearly more often than all others together; see `fleet.statistics.figures.apart`."""
+    leaving: tuple[str, ...]
+    """Keys of those of which sessions are clearly more often broken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,18 @@ class Fairness:
 
 
 def fairness(
-    connection: Connection, since: date, until: date, *, level: int, least: int, scheme: str | None, zone: tzinfo
+    connection: Connection,
+    since: date,
+    until: date,
+    *,
+    level: int,
+    least: int,
+    scheme: str | None,
+    zone: tzinfo,
+    area: str | None = None,
+    tops: Collection[str] | None = None,
 ) -> Fairness:
-    """Return failure and abandon rates by age band, region and device.
+    """Return failure and abandon rates by age band, sex, region and device.
 
     Args:
         connection: where to read.
@@ -56,6 +69,8 @@ def fairness(
         least: fewer finished sessions are not shown by themselves.
         scheme: only sessions of its people; None for all.
         zone: where a day ends.
+        area: only people who live there or below; None for all.
+        tops: only people who live in one of these areas or below, where whoever asks may look; None for anywhere.
 
     Raises:
         Refused: if the span ends before it begins.
@@ -63,7 +78,7 @@ def fairness(
     if since > until:
         raise Refused(f"the span begins on {since} and ends on {until}")
     first, end = span(since, until, zone)
-    of, name = Filter(scheme), offset(zone, first)
+    of, name = filter_of(connection, scheme, area, tops), offset(zone, first)
     found = {
         cut: cells_of(
             (row.key, row.outcome, row.sessions)
@@ -74,12 +89,11 @@ def fairness(
     areas = areas_of(connection)
     shown = {
         "age": by_age(found["age"], least),
+        "sex": hide_small(sorted(found["sex"].values(), key=lambda cell: cell.key), least),
         "region": by_region(found["area"], areas, level, least),
         "device": hide_small(sorted(found["device"].values(), key=lambda cell: cell.key), least),
     }
-    groups = tuple(
-        Group(by, tuple(cells), worst_to_best(cells), worst_to_best(cells, abandon=True)) for by, cells in shown.items()
-    )
+    groups = tuple(_group(by, cells) for by, cells in shown.items())
     everybody = _sum("all", found["age"].values())
     total = hide_small([everybody], least)[0]
     return Fairness(since, until, least, total, groups)
@@ -121,6 +135,17 @@ def by_region(cells: Mapping[str, Cell], areas: Mapping[str, Area], level: int, 
     return sorted((cell for group in above.values() for cell in hide_small(group, least)), key=lambda cell: cell.key)
 
 
+def _group(by: str, cells: Sequence[Cell]) -> Group:
+    return Group(
+        by,
+        tuple(cells),
+        failure_ratio=worst_to_best(cells),
+        abandon_ratio=worst_to_best(cells, abandon=True),
+        failing=tuple(apart(cells)),
+        leaving=tuple(apart(cells, abandon=True)),
+    )
+
+
 def _sum(key: str, cells: Iterable[Cell]) -> Cell:
     found = list(cells)
     return Cell(
@@ -131,4 +156,4 @@ def _sum(key: str, cells: Iterable[Cell]) -> Cell:
     )
 
 
-_CUTS: tuple[statistics.SessionCut, ...] = ("age", "area", "device")
+_CUTS: tuple[statistics.SessionCut, ...] = ("age", "sex", "area", "device")

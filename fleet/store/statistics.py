@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, text
 
 PersonCut = Literal["area", "scheme", "state", "age", "channel"]
-SessionCut = Literal["area", "age", "device", "day"]
+SessionCut = Literal["area", "age", "sex", "device", "day"]
 BANDS = (0, 60, 65, 70, 75, 80, 85, 90)
 """Lower ends of the age bands, in whole years; five years each, as population statistics have them."""
 UNKNOWN_AGE = "unknown"
@@ -199,6 +199,7 @@ _KEYS = {
 _SESSION_KEYS = {
     "area": "s.area",
     "age": _band("s.birth_date", "CAST(r.event_at AT TIME ZONE :zone AS date)"),
+    "sex": "coalesce(s.sex, 'unknown')",
     "device": "r.terminal_id",
     "day": "CAST(CAST(r.event_at AT TIME ZONE :zone AS date) AS text)",
 }

@@ -220,6 +220,45 @@ def test_feature_84_rates_by_age_region_and_device_hide_small_cells(district: An
     assert groups["device"].failure_ratio is None, "one device has nothing to be compared with"
 
 
+def test_feature_84_rates_are_of_the_areas_that_are_asked_for_and_no_others(district: Any, terminal: Any) -> None:
+    people = list(district.people)
+    with district.database.begin() as connection:
+        connection.execute(
+            text("UPDATE subjects SET sex = CASE WHEN area = '11111' THEN 'female' WHEN area = '11112' THEN 'male' END")
+        )
+    for number in range(12):
+        for person, outcome in ((people[0], Outcome.POOR_SAMPLE), (people[2], Outcome.CERTIFIED)):
+            certify(district, terminal, person, date(2026, 3, 1 + number), outcome=outcome)
+        certify(district, terminal, people[6], date(2026, 3, 1 + number))
+
+    def rates(**where: Any) -> Any:
+        with district.database.begin() as connection:
+            return fairness(
+                connection,
+                date(2026, 1, 1),
+                TODAY,
+                level=3,
+                least=10,
+                scheme=None,
+                zone=district.settings.zone(),
+                **where,
+            )
+
+    groups = {group.by: group for group in rates().groups}
+    assert {cell.key: (cell.failed, cell.sessions) for cell in groups["sex"].cells} == {
+        "female": (12, 12), "male": (0, 12), "unknown": (0, 12),
+    }  # fmt: skip
+    assert groups["sex"].failing == ("female",)
+    assert groups["sex"].leaving == ()
+    assert rates(area="112").total.sessions == 12
+    assert rates(tops=frozenset({"111"})).total.sessions == 24
+    assert rates(area="1111", tops=frozenset({"11112"})).total.sessions == 12
+    assert rates(area="112", tops=frozenset({"111"})).total.sessions == 0
+    assert totals(asked(district, Cut.AREA, level=5, tops=frozenset({"11112", "112"}))) == {"11112": 3, "112": 4}
+    assert totals(asked(district, Cut.AREA, level=5, area="111", tops=frozenset({"11112", "112"}))) == {"11112": 3}
+    assert asked(district, Cut.AREA, area="elsewhere", tops=frozenset({"111"})).lines == ()
+
+
 def test_a_snapshot_is_taken_once_a_day_kept_for_a_while_and_compared(district: Any, terminal: Any) -> None:
     def snap(moment: datetime) -> bool:
         district.now = moment

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.statistics.fairness import by_age, by_region, cells_of
-from fleet.statistics.figures import Cell, hide_small, merge_bands, risk_ratio, wilson, worst_to_best
+from fleet.statistics.figures import Cell, apart, hide_small, merge_bands, risk_ratio, wilson, worst_to_best
 from fleet.store.areas import Area
 
 
@@ -107,3 +107,12 @@ def test_sessions_with_nothing_to_compare_with_are_no_failures() -> None:
         ("a", "cancelled", 3),
     ]
     assert cells_of(rows) == {"a": Cell("a", 11, 2, 3)}
+
+
+def test_feature_84_a_cell_stands_out_where_its_interval_lies_above_that_of_all_others_together() -> None:
+    cells = [Cell("a", 400, 20, 0), Cell("b", 400, 24, 0), Cell("c", 200, 40, 50), Cell("d", 30, 30, 0, is_hidden=True)]
+    assert apart(cells) == ["c"], "40 of 150 against 44 of 800; the hidden one is on neither side"
+    assert apart(cells, abandon=True) == ["c"]
+    assert apart([Cell("a", 400, 20, 0), Cell("b", 40, 4, 0)]) == [], "5 and 10 %, and too few to say so"
+    assert apart([Cell("a", 100, 100, 0)]) == [], "there are no others"
+    assert apart([Cell("a", 10, 0, 10), Cell("b", 10, 0, 0)], abandon=True) == ["a"]
