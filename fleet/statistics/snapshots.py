@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from sqlalchemy import Connection
 
 from fleet.clock import day_of
-from fleet.statistics.counts import Question, count_then
+from fleet.statistics.counts import Answer, Question, count_then
 from fleet.store import statistics
 from fleet.store.database import Database
 
@@ -42,7 +42,11 @@ def trend(connection: Connection, first: Question, last: Question) -> list[Chang
         NotFound: if there is no snapshot of one of them.
         Refused: if snapshots do not have what is asked.
     """
-    before, after = count_then(connection, first), count_then(connection, last)
+    return changes_between(count_then(connection, first), count_then(connection, last))
+
+
+def changes_between(before: Answer, after: Answer) -> list[Change]:
+    """Return how two answers to one question differ, by key and state."""
     old = {line.key: line for line in before.lines}
     new = {line.key: line for line in after.lines}
     changes = []

@@ -130,9 +130,32 @@ def add_snapshot(connection: Connection, day: date, *, keep_from: date, now: dat
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The counts of a day."""
+
+    day: date
+    taken_at: datetime
+
+
+def snapshots(connection: Connection) -> list[Snapshot]:
+    """Return which snapshots are kept, in order."""
+    rows = connection.execute(text("SELECT day, taken_at FROM statistics_snapshots ORDER BY day"))
+    return [Snapshot(*row) for row in rows]
+
+
 def snapshot_days(connection: Connection) -> list[date]:
     """Return the days of which there is a snapshot, in order."""
     return list(connection.execute(text("SELECT day FROM statistics_snapshots ORDER BY day")).scalars())
+
+
+def snapshot_schemes(connection: Connection, day: date) -> list[str]:
+    """Return the schemes that somebody was in on the day of a snapshot, in order."""
+    rows = connection.execute(
+        text("SELECT DISTINCT scheme FROM statistics_snapshot_rows WHERE day = :day AND scheme IS NOT NULL ORDER BY 1"),
+        {"day": day},
+    )
+    return list(rows.scalars())
 
 
 def snapshot_people_by(

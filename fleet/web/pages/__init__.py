@@ -17,6 +17,7 @@ from fleet.web.pages import (
     exchange_lists,
     exchange_partners,
     exchange_registers,
+    figures,
     overview,
     people,
     people_actions,
@@ -46,6 +47,7 @@ GROUPS = (
     exchange_lists,
     exchange_partners,
     exchange_registers,
+    figures,
     audit,
     accounts,
 )
