@@ -68,6 +68,8 @@ class Chart:
     x_title: str = ""
     y_title: str = ""
     logarithmic: bool = False
+    intervals: Mapping[str, Sequence[tuple[float, float] | None]] = field(default_factory=dict)
+    """Low and high end of an interval around each number, by name of the series."""
     marks: Mapping[str, float] = field(default_factory=dict)
     """Horizontal lines with a name each, of `LINE` and `POINTS`: a limit, a target."""
 
@@ -82,11 +84,23 @@ class Chart:
         if self.form is not Form.POINTS:
             drawn.x_labels = list(self.labels)
         for name, values in self.series.items():
-            drawn.add(name, list(values))
+            drawn.add(name, self._with_intervals(name, values))
         for name, value in self.marks.items():
             places = [(x, value) for x in self._reach()] if self.form is Form.POINTS else [value] * len(self.labels)
             drawn.add(name, places, stroke_style={"dasharray": "6, 4"}, show_dots=False)
         return _without_scripts(drawn.render_tree())
+
+    def _with_intervals(self, name: str, values: Sequence[Any]) -> list[Any]:
+        around = self.intervals.get(name)
+        if around is None:
+            return list(values)
+        return [
+            value if ends is None else {"value": value, "ci": {"low": ends[0], "high": ends[1]}}
+            for value, ends in zip(values, around, strict=True)
+        ]
+
+    def _highest(self) -> float:
+        return max((ends[1] for around in self.intervals.values() for ends in around if ends is not None), default=1.0)
 
     def _reach(self) -> tuple[float, float]:
         across = [float(pair[0]) for values in self.series.values() for pair in values if isinstance(pair, tuple)]
@@ -109,6 +123,8 @@ class Chart:
             "x_labels_major_count": 16 if len(self.labels) > 24 else None,
             "show_minor_x_labels": len(self.labels) <= 24,
             "include_x_axis": not self.logarithmic,
+            # Without it the drawing ends at the highest number and cuts its interval off.
+            **({"range": (0, self._highest())} if self.intervals else {}),
             "dots_size": 3,
             "allow_interruptions": True,
             "no_data_text": NOTHING,

@@ -18,6 +18,7 @@ from fleet.web.pages import (
     exchange_partners,
     exchange_registers,
     figures,
+    figures_fairness,
     overview,
     people,
     people_actions,
@@ -48,6 +49,7 @@ GROUPS = (
     exchange_partners,
     exchange_registers,
     figures,
+    figures_fairness,
     audit,
     accounts,
 )

@@ -133,8 +133,15 @@ def download(body: bytes, media: str, name: str) -> Response:
     return Response(body, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-def asked_of(visit: Visit, connection: Connection, filters: Filters) -> Asked:
-    """Return what an address asks for; an area outside the visitor's does not exist."""
+def asked_of(visit: Visit, connection: Connection, filters: Filters, *, days: int | None = None) -> Asked:
+    """Return what an address asks for; an area outside the visitor's does not exist.
+
+    Args:
+        visit: whose.
+        connection: where to read.
+        filters: the address.
+        days: length of the span where none is asked for; None for what suits the kind of count.
+    """
     words = visit.texts["figures"]["wrong"]
     problems: list[str] = []
 
@@ -155,8 +162,8 @@ def asked_of(visit: Visit, connection: Connection, filters: Filters) -> Asked:
     schemes = schemes_known(connection, kept)
     scheme = _one_of({each: each for each in schemes}, filters.scheme, None, problems, words["scheme"])
     as_of = day("as_of", visit.today)
-    first = as_of - timedelta(days=_SESSION_DAYS - 1) if by in (Cut.DAY, Cut.DEVICE) else date(as_of.year, 1, 1)
-    since = day("since", first)
+    span = days or (_SESSION_DAYS if by in (Cut.DAY, Cut.DEVICE) else None)
+    since = day("since", date(as_of.year, 1, 1) if span is None else as_of - timedelta(days=span - 1))
     if since > as_of:
         problems.append(words["span"])
     question = Question(by, as_of, since, level, scheme, chain[-1].code if chain else None, tops)
