@@ -9,8 +9,6 @@ from fleet.web.pages import (
     account,
     accounts,
     audit,
-from fleet.web.pages import (
-    audit,
     duplicates,
     exchange,
     exchange_decisions,
@@ -43,19 +41,17 @@ GROUPS = (
     rules,
     rules_calendar,
     rules_trials,
+    figures,
+    figures_fairness,
+    duplicates,
     exchange,
     exchange_decisions,
     exchange_lists,
     exchange_partners,
     exchange_registers,
-    figures,
-    figures_fairness,
     audit,
     accounts,
 )
-)
-
-GROUPS = (audit, duplicates, exchange, exchange_decisions, exchange_lists, exchange_partners, exchange_registers)
 """Each has a `router`."""
 
 
