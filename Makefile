@@ -60,6 +60,7 @@ docs: setup
 	$(BIN)/python docs/build_session.py
 	$(BIN)/python docs/build_settings.py
 	$(BIN)/python docs/build_fleet_settings.py
+	$(BIN)/python docs/build_roles.py
 	$(BIN)/python docs/build_rules.py
 	$(BIN)/python docs/build_openapi.py
 	$(BIN)/python docs/build_wiring.py
