@@ -21,6 +21,8 @@ _LONGEST = 2000
 """Characters of an address that is gone back to."""
 _NOT_KEPT = (SIGN_IN, SET_UP, "/account", "/sign-out")
 """Forms with passwords and codes, which nothing keeps, and those that are quickly done again; `/accounts` is not among them."""
+_WHOLE_PAGE = {"HX-Retarget": "body", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+"""Takes the place of the page, whatever part of it the form was to change; the address stays, as a form's own cannot be opened again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,15 @@ def _landing(console: Console, request: Request, session: NewSession, way: Way, 
 
 def ask_to_send(visit: Visit, kept: Kept, *, status: int = 200) -> Response:
     """Show somebody what they had typed, with a button that sends it now."""
-    return visit.page(
+    page = visit.page(
         "sign_in/kept.html",
         status=status,
         kept=kept,
         where=title_of(kept, visit.texts),
         lines=lines_of(kept, visit.texts),
     )
+    page.headers.update(_WHOLE_PAGE)
+    return page
 
 
 def add_arrivals(app: FastAPI) -> None:
@@ -161,8 +165,7 @@ def _keep(request: Request, sent: Sent) -> Response:
             way = Way(
                 kept=sealed or "", is_kept=sealed is not None, files=tuple(name for _field, name in kept.files if name)
             )
-    # The address stays that of the page where the form was: it can be opened again, and that of a form cannot.
-    return sign_in_page(request, way, status=401, is_ended=True, headers={"HX-Push-Url": "false"})
+    return sign_in_page(request, way, status=401, is_ended=True, headers=_WHOLE_PAGE)
 
 
 def sign_in_page(

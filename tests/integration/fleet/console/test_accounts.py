@@ -166,6 +166,13 @@ def test_the_list_is_narrowed_and_goes_on_over_pages(agency: Any, sign_in: Calla
     assert "No accounts match" in admin.get("/accounts", params={"state": "disabled"}).text
 
 
+def test_a_search_without_end_is_cut_and_says_so(agency: Any, sign_in: Callable[..., Any]) -> None:
+    answer = sign_in("fleet_administrator").get("/accounts", params={"name": "甲" * 5000})
+    assert answer.status_code == 200
+    assert "only its beginning was used" in answer.text
+    assert len(answer.content) < 20_000
+
+
 def test_a_name_with_a_script_stays_text(agency: Any, sign_in: Callable[..., Any]) -> None:
     admin = sign_in("fleet_administrator", name="<script>alert(1)</script>")
     for path in ("/accounts", "/account", "/"):

@@ -42,7 +42,7 @@ def test_what_was_typed_is_sent_once_the_same_person_has_signed_in_again(wang: A
     office.now += timedelta(hours=9)
     before = accounts(office)
     ended = wang.send("/accounts/new", page, **TYPED)
-    assert (ended.status_code, ended.headers["hx-push-url"]) == (401, "false")
+    assert (ended.status_code, ended.headers["hx-push-url"], ended.headers["hx-retarget"]) == (401, "false", "body")
     assert "What you typed is not lost" in ended.text
     sealed = wang.fields_of(ended)["kept"]
     assert "芳" not in sealed
@@ -92,7 +92,7 @@ def test_a_form_of_an_earlier_session_is_shown_before_it_is_sent(wang: Any, offi
     assert wang.sign_in().status_code == 303
     before = accounts(office)
     shown = wang.send("/accounts/new", page, **TYPED)
-    assert shown.status_code == 409
+    assert (shown.status_code, shown.headers["hx-retarget"]) == (409, "body")
     assert ("Name", TYPED["name"]) in lines(shown)
     assert accounts(office) == before
     assert wang.send("/accounts/new", shown).status_code == 303
