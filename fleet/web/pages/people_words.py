@@ -12,6 +12,7 @@ from fleet.benefits.timeline import Entry
 from fleet.intake.categories import categories
 from fleet.web.rendering import NOTHING
 from fleet.web.texts import Texts
+from protocol.outcomes import Outcome
 from protocol.rules.obligations import CertificationState
 
 _STATE_KINDS = {
@@ -124,7 +125,7 @@ def _notes(group: Texts, texts: Texts, kind: str, detail: Mapping[str, Any], fac
     notes = group["notes"]
     found = []
     if kind == "record":
-        if not detail.get("counts"):
+        if detail.get("outcome") == Outcome.CERTIFIED and not detail.get("counts") and not detail.get("flags"):
             found.append(str(notes["not_counted"]))
         found += [_word(texts["words"]["flags"], flag, flag) for flag in detail.get("flags") or ()]
     if kind == "life_event":
