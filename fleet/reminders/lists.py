@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from importlib.resources import files
@@ -68,6 +68,15 @@ class Listed:
     """Steps that nobody needs any more, left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A list, as a table to be filled in and as a page to be printed."""
+
+    listed: Listed
+    table: bytes = field(repr=False)
+    page: bytes = field(repr=False)
+
+
 def make_list(
     database: Database,
     keys: FleetKeys,
@@ -86,29 +95,67 @@ def make_list(
         NotFound: if there is nobody to be listed.
         Refused: if a file cannot be written, or nothing is left of the name of whoever asks.
     """
-    list_id = os.urandom(8).hex()
     written: list[Path] = []
+
+    def write(made: Made) -> None:
+        for path, text in ((csv_path, made.table), (html_path, made.page)):
+            if path is not None:
+                write_new(path, text)
+                written.append(path)
+
     try:
-        with database.begin() as connection:
-            rows, cancelled = _rows(connection, keys.cipher, settings, wanted, zone=zone, now=now)
-            if rows:
-                made = f"{now.astimezone(zone):%Y-%m-%d %H:%M}"
-                texts = (csv_path, _table(rows, wanted.language)), (html_path, _page(rows, wanted.language, made))
-                for path, text in texts:
-                    if path is not None:
-                        write_new(path, text)
-                        written.append(path)
-                reminders.mark_sent(connection, [row.code for row in rows], list_id=list_id, now=now)
-                detail = {"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""}
-                _note(connection, keys.cipher, list_id, detail, by=by, now=now)
+        return list_out(database, keys, settings, wanted, hand_over=write, by=by, zone=zone, now=now).listed
     except BaseException:
         # Nothing is listed that the outbox does not know of.
         for path in written:
             path.unlink(missing_ok=True)
         raise
-    if not rows:
+
+
+def list_out(
+    database: Database,
+    keys: FleetKeys,
+    settings: ReminderSettings,
+    wanted: Wanted,
+    *,
+    hand_over: Callable[[Made], None] = lambda _made: None,
+    within: Sequence[str] | None = None,
+    by: str,
+    zone: tzinfo,
+    now: datetime,
+) -> Made:
+    """Make a list of calls and visits, and note who had it: it has names and telephone numbers.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        settings: when steps are needed.
+        wanted: which list.
+        hand_over: what is done with it before anything is stored.
+        within: only people of these areas; None for everybody.
+        by: who asks.
+        zone: where a day ends.
+        now: when.
+
+    Raises:
+        NotFound: if there is nobody to be listed.
+        Refused: if nothing is left of the name of whoever asks.
+    """
+    list_id = os.urandom(8).hex()
+    made: Made | None = None
+    with database.begin() as connection:
+        rows, cancelled = _rows(connection, keys.cipher, settings, wanted, within, zone=zone, now=now)
+        if rows:
+            at = f"{now.astimezone(zone):%Y-%m-%d %H:%M}"
+            listed = Listed(list_id, len(rows), cancelled)
+            made = Made(listed, _table(rows, wanted.language), _page(rows, wanted.language, at))
+            hand_over(made)
+            reminders.mark_sent(connection, [row.code for row in rows], list_id=list_id, now=now)
+            detail = {"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""}
+            _note(connection, keys.cipher, list_id, detail, by=by, now=now)
+    if made is None:
         raise NotFound("nobody is to be called or visited there now; `lifecert-fleet reminders plan` looks who is")
-    return Listed(list_id, len(rows), cancelled)
+    return made
 
 
 def _note(
@@ -131,11 +178,14 @@ def _rows(
     cipher: FieldCipher,
     settings: ReminderSettings,
     wanted: Wanted,
+    within: Sequence[str] | None,
     *,
     zone: tzinfo,
     now: datetime,
 ) -> tuple[list[ListRow], int]:
-    areas = None if wanted.area is None else codes_below(connection, wanted.area)
+    areas = within if wanted.area is None else codes_below(connection, wanted.area)
+    if areas is not None and within is not None:
+        areas = [code for code in areas if code in within]
     found = reminders.lock_for_list(connection, areas=areas, unit=wanted.unit, is_again=wanted.is_again)
     ids = {row.subject_id for row in found}
     rules = rules_of(settings)

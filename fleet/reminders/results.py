@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
@@ -93,8 +93,26 @@ def read_results(path: Source, *, today: date) -> tuple[list[ResultRow], int]:
     return rows, empty
 
 
-def take_results(database: Database, keys: FleetKeys, path: Source, *, by: str, zone: tzinfo, now: datetime) -> Results:
+def take_results(
+    database: Database,
+    keys: FleetKeys,
+    path: Source,
+    *,
+    by: str,
+    zone: tzinfo,
+    now: datetime,
+    areas: Sequence[str] | None = None,
+) -> Results:
     """Store what came of calls and visits, all of the file or nothing; again without harm.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        path: CSV or XLSX, a list that was filled in.
+        by: who brings it.
+        zone: where a day ends.
+        now: when.
+        areas: only steps for people of these areas are known; None for all.
 
     Raises:
         ImportRefused: with every problem and its line.
@@ -103,7 +121,7 @@ def take_results(database: Database, keys: FleetKeys, path: Source, *, by: str, 
     rows, empty = read_results(path, today=day_of(now, zone))
     counts = {"new": 0, "unchanged": 0, "phones": 0}
     with database.begin() as connection:
-        steps = reminders.by_codes(connection, {row.code for row in rows})
+        steps = reminders.by_codes(connection, {row.code for row in rows}, areas)
         problems: list[str] = []
         for row in rows:
             step = _step_of(row, steps.get(row.code, []), zone, problems)

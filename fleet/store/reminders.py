@@ -371,16 +371,25 @@ def lock_for_list(
     )
 
 
-def by_codes(connection: Connection, codes: Collection[str]) -> dict[str, list[Any]]:
-    """Return calls and visits whose ids begin with these codes, by code, locked; with what is known of their results."""
+def by_codes(
+    connection: Connection, codes: Collection[str], areas: Collection[str] | None = None
+) -> dict[str, list[Any]]:
+    """Return calls and visits whose ids begin with these codes, by code, locked; with what is known of their results.
+
+    Args:
+        connection: where to read.
+        codes: beginnings of ids.
+        areas: only of people who live there; None for everywhere.
+    """
     rows = connection.execute(
         text(
             "SELECT p.code AS said, r.reminder_id, r.subject_id, r.state, r.outcome, r.proof_day, r.planned_at FROM reminders r"
             # Ids are 32 hexadecimal digits; a span of them is found by the key, what LIKE asks for is not.
             " JOIN unnest(CAST(:codes AS text[])) AS p (code) ON r.reminder_id BETWEEN p.code AND rpad(p.code, 32, 'f')"
-            " WHERE r.step IN ('call', 'visit') ORDER BY r.reminder_id FOR UPDATE OF r"
+            " WHERE r.step IN ('call', 'visit') AND (CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s"
+            " WHERE s.subject_id = r.subject_id AND s.area = ANY(:areas))) ORDER BY r.reminder_id FOR UPDATE OF r"
         ),
-        {"codes": sorted(codes)},
+        {"codes": sorted(codes), "areas": None if areas is None else sorted(areas)},
     )
     found: dict[str, list[Any]] = {}
     for row in rows:

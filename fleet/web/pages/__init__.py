@@ -43,6 +43,11 @@ GROUPS = (
     rules_trials,
     figures,
     figures_fairness,
+    reminders,
+)
+
+GROUPS = (
+    audit,
     duplicates,
     exchange,
     exchange_decisions,
@@ -51,6 +56,7 @@ GROUPS = (
     exchange_registers,
     audit,
     accounts,
+    reminders,
 )
 """Each has a `router`."""
 

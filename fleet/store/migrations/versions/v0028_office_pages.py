@@ -15,6 +15,7 @@ CREATE INDEX unit_lists_by_arrival ON unit_lists (taken_at, list_id);
 CREATE INDEX webhook_messages_dead ON webhook_messages (webhook_id, message_no) WHERE dead_at IS NOT NULL;
 CREATE INDEX duplicate_hits_queue ON duplicate_hits (coalesce(score, -2) DESC, hit_id);
 CREATE INDEX reminders_failed ON reminders (settled_at, reminder_id) WHERE state = 'failed';
+CREATE INDEX statuses_by_asked ON statuses (asked);
 CREATE INDEX consents_by_arrival ON consents (recorded_at, consent_id);
 CREATE INDEX withdrawals_by_arrival ON withdrawals (withdrawn_at, withdrawal_id);
 -- What went because its time was over: counts, nothing about whom.
@@ -27,6 +28,7 @@ _DOWN = """
 DROP TABLE retention_runs;
 DROP INDEX withdrawals_by_arrival;
 DROP INDEX consents_by_arrival;
+DROP INDEX statuses_by_asked;
 DROP INDEX reminders_failed;
 DROP INDEX duplicate_hits_queue;
 DROP INDEX webhook_messages_dead;

@@ -1,0 +1,326 @@
+"""Reminders: what comes, what was sent and what came of it, what failed, how a message reads, and lists for village staff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Response
+
+from fleet.accounts.roles import Permission
+from fleet.reminders.composing import LANGUAGES, Facts, compose, sms_parts
+from fleet.reminders.ladder import prove_steps
+from fleet.reminders.lists import Wanted, list_out
+from fleet.reminders.planner import plan_reminders
+from fleet.reminders.planning import Kind, Step
+from fleet.reminders.results import OUTCOMES, take_results
+from fleet.reminders.sending import Sender
+from fleet.reminders.setup import open_channels
+from fleet.store import contacts, reminder_pages
+from fleet.store.packs import shelf_of
+from fleet.store.reminder_pages import DayCount
+from fleet.tables.reading import Upload
+from fleet.tables.writing import to_csv
+from fleet.web.charts import Chart, Form
+from fleet.web.lists import Listing, listing
+from fleet.web.pages.exchange_decisions import place_in
+from fleet.web.sending import CSV, HTML, Refusals, download, said, uploaded
+from fleet.web.visits import Visit, needs, sends
+
+router = APIRouter(include_in_schema=False)
+_LOOK = Permission.REMINDERS
+_SEND = Permission.REMINDERS_SEND
+_CHART_DAYS = 30
+_COMING_DAYS = 14
+_AT_ONCE = 200
+"""Messages that one press of the button sends at most: a page is answered within half a minute even by a slow gateway."""
+_SHOWN_STATES = {"sent": ("sending", "accepted"), "proven": ("delivered",), "failed": ("failed",)}
+_RESULT_COLUMNS = ("code", "result", "worker", "day", "new_phone")
+
+
+def _tabs(visit: Visit, here: str) -> list[tuple[str, str, bool]]:
+    texts = visit.texts["reminders"]["tabs"]
+    entries = [("overview", "/reminders"), ("failed", "/reminders/failed"), ("preview", "/reminders/preview")]
+    if visit.visitor.may(_SEND):
+        entries.append(("lists", "/reminders/lists"))
+    return [(path, texts[name], name == here) for name, path in entries]
+
+
+@router.get("/reminders")
+def overview(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
+    """Show what comes, what waits, what was sent, and the channels."""
+    return _overview(visit)
+
+
+def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str] = (), status: int = 200) -> Response:
+    kept = visit.console.settings.reminders
+    start = datetime.combine(visit.today - timedelta(days=_CHART_DAYS - 1), time(), visit.zone).astimezone(UTC)
+    with visit.begin() as connection:
+        codes = visit.codes(connection, _LOOK)
+        reach = contacts.reach(connection, visit.today) if codes is None else None
+        waiting = reminder_pages.waiting(connection, codes)
+        first = visit.today + timedelta(days=kept.lead_days)
+        coming = reminder_pages.coming(connection, codes, since=first, until=first + timedelta(days=_COMING_DAYS))
+        offset = visit.now.astimezone(visit.zone).utcoffset() or timedelta(0)
+        days = reminder_pages.days(connection, codes, since=start, offset=offset)
+        answers = reminder_pages.last_answers(connection)
+    settings = visit.console.settings
+    set_up = {"sms": settings.sms.url, "wechat": settings.wechat.url, "email": settings.email.host}
+    return visit.page(
+        "reminders/overview.html",
+        status=status,
+        tabs=_tabs(visit, "overview"),
+        reach=reach,
+        waiting=waiting,
+        coming=[(day - timedelta(days=kept.lead_days), people) for day, people in coming],
+        charts=[_chart(visit, channel, days) for channel in sorted({each.channel for each in days})],
+        channels=[(name, set_up[name] is not None, answers.get(name)) for name in kept.channels],
+        quiet=(kept.quiet_from, kept.quiet_until),
+        may_send=visit.visitor.may(_SEND) and visit.tops(_SEND) is None,
+        problems=problems,
+        told=told,
+    )
+
+
+def _chart(visit: Visit, channel: str, found: Sequence[DayCount]) -> Chart:
+    texts = visit.texts["reminders"]
+    days = [visit.today - timedelta(days=back) for back in range(_CHART_DAYS - 1, -1, -1)]
+    series = {
+        texts["message_states"][name]: [
+            sum(each.messages for each in found if (each.channel, each.day) == (channel, day) and each.state in states)
+            for day in days
+        ]
+        for name, states in _SHOWN_STATES.items()
+    }
+    title = texts["chart"].format(channel=texts["channels"][channel], days=_CHART_DAYS)
+    return Chart(title, [f"{day:%m-%d}" for day in days], series, Form.STACKED, y_title=texts["messages"])
+
+
+@router.post("/reminders/plan")
+def plan(visit: Annotated[Visit, sends(_SEND)]) -> Response:
+    """Bring the outbox up to today; no step is planned twice."""
+    visit.whole_fleet(_SEND)
+    done = plan_reminders(
+        visit.console.database,
+        visit.keys,
+        visit.console.settings.reminders,
+        zone=visit.zone,
+        now=visit.now,
+        by=visit.visitor.name,
+    )
+    texts = visit.texts["reminders"]
+    return _overview(
+        visit, told=[texts["planned"].format(planned=done.planned, cancelled=done.cancelled, unheard=done.unheard)]
+    )
+
+
+@router.post("/reminders/send")
+def send(visit: Annotated[Visit, sends(_SEND)]) -> Response:
+    """Send some of the messages that wait."""
+    visit.whole_fleet(_SEND)
+    console, texts = visit.console, visit.texts["reminders"]
+    try:
+        with open_channels(console.settings, clock=console.clock) as channels:
+            sender = Sender(
+                console.database,
+                visit.keys,
+                channels,
+                console.settings.reminders,
+                zone=visit.zone,
+                clock=console.clock,
+            )
+            done = sender.send(limit=_AT_ONCE)
+    except Refusals as error:
+        return _overview(visit, problems=said(visit, error), status=409)
+    with visit.begin() as connection:
+        visit.note(
+            connection,
+            "reminders.sent",
+            "reminders",
+            visit.today.isoformat(),
+            accepted=done.accepted,
+            delivered=done.delivered,
+            failed=done.failed,
+        )
+    if done.quiet_until is not None:
+        until = console.renderer.moment(done.quiet_until)
+        return _overview(visit, told=[texts["quiet_now"].format(until=until)])
+    return _overview(
+        visit,
+        told=[
+            texts["sent"].format(
+                accepted=done.accepted + done.delivered,
+                failed=done.failed,
+                later=done.later + done.next_channel,
+                cancelled=done.cancelled,
+            )
+        ],
+    )
+
+
+@router.get("/reminders/failed")
+def failed(visit: Annotated[Visit, needs(_LOOK)], step: str = "", after: str = "", before: str = "") -> Response:
+    """Show steps that reached nobody, and why."""
+    wanted = step if step in set(Step) else ""
+    with visit.begin() as connection:
+        codes = visit.codes(connection, _LOOK)
+        shown = listing(
+            "/reminders/failed",
+            {"step": wanted},
+            after=after,
+            before=before,
+            fetch=lambda behind, ahead, limit: reminder_pages.failed(
+                connection, codes, step=wanted, below=place_in(behind), above=place_in(ahead), limit=limit
+            ),
+            key=lambda row: f"{row.at.isoformat()}|{row.reminder_id}",
+        )
+        names = {row.reminder_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
+        if names:
+            visit.note(connection, "reminders.failed_listed", "reminders", "failed", names_shown=len(names))
+    texts = visit.texts["reminders"]
+    return visit.page(
+        "reminders/failed.html",
+        tabs=_tabs(visit, "failed"),
+        shown=shown,
+        names=names,
+        steps=[(each.value, texts["steps"][each.value]) for each in Step],
+    )
+
+
+@router.get("/reminders/preview")
+def preview(visit: Annotated[Visit, needs(_LOOK)], kind: str = "") -> Response:
+    """Show how a message to somebody who does not exist reads, in every language."""
+    chosen = next((each for each in Kind if each.value == kind), Kind.DUE)
+    texts = visit.texts["reminders"]
+    due = visit.today + timedelta(days=_CHART_DAYS)
+    with visit.begin() as connection:
+        help_line = shelf_of(connection).default.help_line
+    kept = visit.console.settings.reminders
+    made = []
+    for language in LANGUAGES:
+        spoken: Literal["zh", "en"] = "zh" if language == "zh" else "en"
+        facts = Facts(
+            kind=chosen,
+            due=due,
+            stop_from=due + timedelta(days=_CHART_DAYS),
+            help_line=help_line,
+            name=texts["made_up"][f"name_{language}"] if kept.is_name_told else None,
+            place=texts["made_up"][f"place_{language}"],
+        )
+        text = compose(facts, spoken)
+        made.append((language, text, sms_parts(text.body), len(text.body)))
+    return visit.page(
+        "reminders/preview.html",
+        tabs=_tabs(visit, "preview"),
+        kind=chosen.value,
+        kinds=[(each.value, texts["kinds"][each.value]) for each in Kind],
+        made=made,
+        in_use=kept.language,
+    )
+
+
+@router.get("/reminders/lists")
+def lists(visit: Annotated[Visit, needs(_SEND)], code: str = "", after: str = "", before: str = "") -> Response:
+    """Show calls and visits of which no result came, with the forms for lists and results."""
+    return _lists(visit, code=code, after=after, before=before)
+
+
+def _lists(
+    visit: Visit,
+    *,
+    code: str = "",
+    after: str = "",
+    before: str = "",
+    problems: Sequence[str] = (),
+    told: Sequence[str] = (),
+    status: int = 200,
+    form: str = "",
+) -> Response:
+    with visit.begin() as connection:
+        codes = visit.codes(connection, _SEND)
+        shown: Listing[reminder_pages.StepLine] = listing(
+            "/reminders/lists",
+            {},
+            after=after,
+            before=before,
+            fetch=lambda behind, ahead, limit: reminder_pages.on_lists(
+                connection, codes, below=place_in(behind), above=place_in(ahead), limit=limit
+            ),
+            key=lambda row: f"{row.at.isoformat()}|{row.reminder_id}",
+        )
+        names = {row.reminder_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
+        if names:
+            visit.note(connection, "reminders.listed_viewed", "reminders", "lists", names_shown=len(names))
+    texts = visit.texts["reminders"]
+    return visit.page(
+        "reminders/lists.html",
+        status=status,
+        tabs=_tabs(visit, "lists"),
+        shown=shown,
+        names=names,
+        outcomes=[(each, texts["outcomes"][each]) for each in OUTCOMES],
+        code=code if code.isalnum() else "",
+        problems=problems,
+        told=told,
+        typed=visit.sent.fields,
+        form=form,
+    )
+
+
+@router.post("/reminders/lists")
+def make(visit: Annotated[Visit, sends(_SEND)]) -> Response:
+    """Give a list of calls and visits, for the staff of a unit or a village."""
+    sent = visit.sent
+    with visit.begin() as connection:
+        codes = visit.codes(connection, _SEND)
+    language: Literal["zh", "en"] = "zh" if visit.language == "zh" else "en"
+    wanted = Wanted(sent.text("area") or None, sent.text("unit") or None, "again" in sent.fields, language)
+    try:
+        made = list_out(
+            visit.console.database,
+            visit.keys,
+            visit.console.settings.reminders,
+            wanted,
+            within=codes,
+            by=visit.visitor.name,
+            zone=visit.zone,
+            now=visit.now,
+        )
+    except Refusals as error:
+        return _lists(visit, problems=said(visit, error), status=422, form="list")
+    name = f"reminders-{made.listed.list_id}"
+    if sent.text("format") == "html":
+        return download(made.page, f"{name}.html", HTML)
+    return download(made.table, f"{name}.csv", CSV)
+
+
+@router.post("/reminders/results")
+def results(visit: Annotated[Visit, sends(_SEND)]) -> Response:
+    """Take what came of calls and visits: a list that was filled in, or one result as it was typed."""
+    sent, file = visit.sent, uploaded(visit, "file")
+    if file is None:
+        file = Upload(to_csv((_RESULT_COLUMNS, [[sent.text(name) for name in _RESULT_COLUMNS]])))
+    form = "file" if "file" in sent.files else "result"
+    with visit.begin() as connection:
+        codes = visit.codes(connection, _SEND)
+    try:
+        done = take_results(
+            visit.console.database,
+            visit.keys,
+            file,
+            by=visit.visitor.name,
+            zone=visit.zone,
+            now=visit.now,
+            areas=codes,
+        )
+    except Refusals as error:
+        return _lists(visit, problems=said(visit, error), status=422, form=form)
+    proven = prove_steps(visit.console.database, visit.cipher, now=visit.now, zone=visit.zone)
+    texts = visit.texts["reminders"]
+    if not done.new and not done.unchanged:
+        return _lists(visit, problems=[texts["no_result"]], status=422, form=form)
+    sentence = texts["taken"].format(
+        new=done.new, unchanged=done.unchanged, empty=done.empty, phones=done.phones, proven=proven
+    )
+    return _lists(visit, told=[sentence])
