@@ -58,6 +58,9 @@ GROUPS = (
     accounts,
     reminders,
 )
+from fleet.web.pages import audit, rules, rules_calendar, rules_policy, rules_trials, stops
+
+GROUPS = (audit, rules, rules_calendar, rules_policy, rules_trials, stops)
 """Each has a `router`."""
 
 

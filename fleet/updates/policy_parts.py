@@ -1,0 +1,77 @@
+"""A policy as people read it: section by section, every threshold, timer and path under its name. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from protocol.policy import Policy
+
+Value = str | int | float | bool | tuple[str, ...] | tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPart:
+    """One section, or one of several of its kind."""
+
+    section: str
+    name: str
+    """Of the path, the network or nothing: empty where there is one of its kind."""
+    values: Mapping[str, Value]
+
+
+_BY_NAME = ("paths", "comparison", "light", "texture")
+"""Sections with one part for each path or network."""
+_ORDER = (
+    "paths",
+    "comparison",
+    "challenge",
+    "continuity",
+    "light",
+    "illumination",
+    "planarity",
+    "texture",
+    "pulse",
+    "capture_path",
+    "quality",
+    "minimum",
+    "timers",
+    "offline",
+    "refresh",
+    "decision",
+)
+
+
+def parts_of(policy: Policy) -> list[PolicyPart]:
+    """Return everything that a policy says, what matters to people first."""
+    found = sorted(_parts(policy.model_dump(mode="json")), key=lambda part: _ORDER.index(part.section))
+    return [part for part in found if part.values]
+
+
+def _parts(said: Mapping[str, Any]) -> Iterator[PolicyPart]:
+    for section in _BY_NAME:
+        for name, values in said[section].items():
+            yield PolicyPart(section, name, _flat(values))
+    for section in _ORDER:
+        if section not in _BY_NAME and isinstance(said.get(section), Mapping):
+            yield PolicyPart(section, "", _flat(said[section]))
+    yield PolicyPart("minimum", "", _flat(said["quality"]["minimum"]))
+    decision = {name: said[name] for name in ("attack_evidence", "max_clock_uncertainty_s")}
+    yield PolicyPart("decision", "", _flat(decision))
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Value]:
+    """Return plain values; of normalised thresholds the two that judge, of a source what it rests on."""
+    found: dict[str, Value] = {}
+    for name, value in values.items():
+        if name == "minimum":
+            continue
+        if name == "normalised":
+            found["normalised_match"] = None if value is None else value["match"]
+            found["normalised_grey"] = None if value is None else value["grey"]
+        elif name == "source":
+            found["source"] = None if value is None else value["calibration_id"]
+        else:
+            found[name] = tuple(value) if isinstance(value, list) else value
+    return found
