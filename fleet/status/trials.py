@@ -92,6 +92,7 @@ def ask_for_trial(
         None,
         None,
     )
+    trials.drop_old_trials(connection, pack_id)
     if not trials.add_trial(connection, asked):
         raise Refused(f"rule pack {pack_id}: a trial of it is not ended yet", code="trial_runs")
     return trial_id

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
+KEPT = 20
+"""Trials of a pack; each may have counts of some ten thousand areas."""
 TrialState = Literal["waiting", "done", "failed"]
 
 
@@ -69,12 +71,26 @@ def find_trial(connection: Connection, trial_id: str) -> Trial | None:
 
 
 def trials_of(connection: Connection, pack_id: str, version: int) -> list[Trial]:
-    """Return the trials of a version, the last one first; twenty at most."""
+    """Return the trials of a version, the last one first; of what came of each only how many people would change."""
     rows = connection.execute(
-        text(f"{_SELECT} WHERE pack_id = :pack AND version = :version ORDER BY asked_at DESC, trial_id LIMIT 20"),
-        {"pack": pack_id, "version": version},
+        text(
+            f"{_SELECT.replace(', result', _ONLY_CHANGED)} WHERE pack_id = :pack AND version = :version"
+            " ORDER BY asked_at DESC, trial_id LIMIT :limit"
+        ),
+        {"pack": pack_id, "version": version, "limit": KEPT},
     )
     return [_trial(row) for row in rows]
+
+
+def drop_old_trials(connection: Connection, pack_id: str) -> None:
+    """Forget the trials of a pack but for the last ones; the audit log keeps that they were."""
+    connection.execute(
+        text(
+            "DELETE FROM pack_trials WHERE pack_id = :pack AND state <> 'waiting' AND trial_id NOT IN (SELECT trial_id"
+            " FROM pack_trials WHERE pack_id = :pack ORDER BY asked_at DESC, trial_id LIMIT :limit)"
+        ),
+        {"pack": pack_id, "limit": KEPT},
+    )
 
 
 def waiting_trials(connection: Connection) -> list[str]:
@@ -129,6 +145,7 @@ def _trial(row: Any) -> Trial:
     )
 
 
+_ONLY_CHANGED = ", CASE WHEN result IS NOT NULL THEN jsonb_build_object('changed', result -> 'changed') END AS result"
 _SELECT = (
     "SELECT trial_id, pack_id, version, sha256, day, by_sealed, asked_at, state, people_done, people_in_all, ended_at, result"
     " FROM pack_trials"

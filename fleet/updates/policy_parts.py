@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from protocol.policy import Policy
+from protocol.policy import PathName, Policy
 
 Value = str | int | float | bool | tuple[str, ...] | tuple[float, ...] | None
 
@@ -43,6 +43,10 @@ _ORDER = (
 )
 
 
+_PATHS = {path.value: place for place, path in enumerate(PathName)}
+"""The order of paths: what is stored keeps none."""
+
+
 def parts_of(policy: Policy) -> list[PolicyPart]:
     """Return everything that a policy says, what matters to people first."""
     found = sorted(_parts(policy.model_dump(mode="json")), key=lambda part: _ORDER.index(part.section))
@@ -51,7 +55,7 @@ def parts_of(policy: Policy) -> list[PolicyPart]:
 
 def _parts(said: Mapping[str, Any]) -> Iterator[PolicyPart]:
     for section in _BY_NAME:
-        for name, values in said[section].items():
+        for name, values in sorted(said[section].items(), key=lambda item: (_PATHS.get(item[0], 0), item[0])):
             yield PolicyPart(section, name, _flat(values))
     for section in _ORDER:
         if section not in _BY_NAME and isinstance(said.get(section), Mapping):

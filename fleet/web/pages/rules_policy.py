@@ -22,7 +22,7 @@ from fleet.store.rule_pages import (
 from fleet.updates import calibration
 from fleet.updates.calibration import Proposal, Wanted
 from fleet.updates.policy import APPROVALS
-from fleet.updates.policy_parts import Value, parts_of
+from fleet.updates.policy_parts import PolicyPart, Value, parts_of
 from fleet.web.rendering import NOTHING
 from fleet.web.saying import said, word
 from fleet.web.texts import Texts
@@ -106,7 +106,7 @@ def _policy_page(
         title = str(words["sections"][part.section])
         name = "" if not part.name else _named(words, part.name)
         rows = [
-            (_field(words, part.section, field), _value(visit, words, value)) for field, value in part.values.items()
+            (_field(words, part.section, field), _value(visit, words, value)) for field, value in _ordered(words, part)
         ]
         parts.append((f"{title}: {name}" if name else title, rows))
     return visit.page(
@@ -162,6 +162,12 @@ def _rate(written: str) -> float:
         return float(written)
     except ValueError as error:
         raise Refused("no rate", code="rates_unusable") from error
+
+
+def _ordered(words: Texts, part: PolicyPart) -> list[tuple[str, Value]]:
+    """Return values in the order of their names in the texts: what is stored keeps none."""
+    places = {field: place for place, field in enumerate(words["fields"][part.section])}
+    return sorted(part.values.items(), key=lambda item: (places.get(item[0], len(places)), item[0]))
 
 
 def _field(words: Texts, section: str, field: str) -> str:

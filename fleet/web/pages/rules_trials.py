@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import threading
 from collections.abc import Mapping
 from datetime import date
@@ -28,6 +29,7 @@ from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, not_found, sends
 from protocol.errors import Problem
 
+logger = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
 _TYPED = frozenset({"day_unusable", "text_unusable"})
 
@@ -56,6 +58,8 @@ def ask(visit: Annotated[Visit, sends(Permission.RULES_PROPOSE)], pack_id: str, 
                 now=visit.now,
             )
     except Refused as error:
+        if error.code == "trial_runs" and (running := _running(visit, pack_id, version)) is not None:
+            return RedirectResponse(f"/rules/trials/{running}", status_code=303)
         problem = said(visit.texts["rules"], error)
         status = 422 if error.code in _TYPED else 409
         return _asking_page(visit, pack_id, version, typed=visit.sent.fields, problem=problem, status=status)
@@ -137,6 +141,15 @@ def approve(visit: Annotated[Visit, sends(Permission.RULES_APPROVE)], pack_id: s
     return visit.done(f"/rules/packs/{name}", "pack_in_force" if done.in_force else "pack_approved")
 
 
+def _running(visit: Visit, pack_id: str, version: str) -> str | None:
+    """Return the trial of this very text and day that is at work: whoever asks once more is shown that one."""
+    with visit.begin() as connection:
+        stored = find(connection, pack_id, version)
+        tries = trials_of(connection, stored.pack.pack_id, stored.pack.version)
+    asked = ("waiting", stored.sha256, _day(visit))
+    return next((each.trial_id for each in tries if (each.state, each.sha256, each.day) == asked), None)
+
+
 def _go_over(visit: Visit) -> None:
     """Have everybody held to the packs of the day, beside the pages; ingest does it as well, from time to time."""
     console = visit.console
@@ -148,6 +161,9 @@ def _go_over(visit: Visit) -> None:
         except DatabaseUnavailable:
             # What was done stays; ingest goes on with the rest.
             return
+        except Exception:
+            # Top of a task; ingest does it as well, and says it again.
+            logger.exception("going over to other rule packs failed")
 
     threading.Thread(target=run, name="packs-of-the-day", daemon=True).start()
 

@@ -323,10 +323,19 @@ def test_one_trial_of_a_pack_at_a_time(agency: Any, sign_in: Callable[..., Any])
     client = sign_in("fleet_administrator")
     propose(client, pack())
     with agency.database.begin() as connection:
-        ask_for_trial(connection, agency.keys.cipher, "SJZ-2017", 1, on=agency.now.date(), by="Zhao", now=agency.now)
-    answer = client.send_form("/rules/packs/SJZ-2017/1/what-if", {"day": ""})
-    assert answer.status_code == 409
-    assert "still at work" in answer.text
+        running = ask_for_trial(
+            connection, agency.keys.cipher, "SJZ-2017", 1, on=agency.now.date(), by="Zhao", now=agency.now
+        )
+    # Whoever works on trials is busy elsewhere.
+    with agency.database.alone("pack trials") as is_alone:
+        assert is_alone
+        again = client.send_form("/rules/packs/SJZ-2017/1/what-if", {"day": ""})
+        assert (again.status_code, again.headers["location"]) == (303, f"/rules/trials/{running}")
+        with agency.database.begin() as connection:
+            connection.execute(text("UPDATE pack_trials SET sha256 = 'of another text'"))
+        answer = client.send_form("/rules/packs/SJZ-2017/1/what-if", {"day": ""})
+        assert answer.status_code == 409
+        assert "still at work" in answer.text
     wrong = client.send_form("/rules/packs/SJZ-2017/1/what-if", {"day": "soon"})
     assert wrong.status_code == 422
 
@@ -350,6 +359,12 @@ def test_a_trial_that_a_server_left_is_begun_anew_by_whoever_looks(agency: Any, 
     assert found is not None
     assert found.result is not None
     assert (found.result["people"], found.result["covered"]) == (9, 7)
+    states = found.result["states"]
+    assert {cut: sum(row[3] for row in rows) for cut, rows in states.items()} == {"area": 9, "scheme": 9, "age": 9}
+    assert {row[0] for row in states["scheme"]} == {"pension"}
+    assert {row[0] for row in states["age"]} == {"85-89"}, "born in 1940"
+    # The default pack lets stops be proposed since 2019; by the new one nobody was ever on a pay list of its key date.
+    assert sorted(map(tuple, found.result["stoppable"]["area"])) == [("east-1", 4, 4), ("east-2", 3, 3), ("west", 2, 2)]
     assert len(tried) == 1
 
 
