@@ -22,8 +22,10 @@ from fleet.web.pages import (
     people_actions,
     people_import,
     people_person,
+    reminders,
     rules,
     rules_calendar,
+    rules_policy,
     rules_trials,
     sign_in,
     stops,
@@ -40,15 +42,12 @@ GROUPS = (
     stops,
     rules,
     rules_calendar,
+    rules_policy,
     rules_trials,
     figures,
     figures_fairness,
-    reminders,
-)
-
-GROUPS = (
-    audit,
     duplicates,
+    reminders,
     exchange,
     exchange_decisions,
     exchange_lists,
@@ -56,11 +55,7 @@ GROUPS = (
     exchange_registers,
     audit,
     accounts,
-    reminders,
 )
-from fleet.web.pages import audit, rules, rules_calendar, rules_policy, rules_trials, stops
-
-GROUPS = (audit, rules, rules_calendar, rules_policy, rules_trials, stops)
 """Each has a `router`."""
 
 
