@@ -90,7 +90,7 @@ class AccountSettings(_Part):
     `http://localhost:` and the port of `web`, where a passkey needs the name and not 127.0.0.1."""
     other_origins: tuple[str, ...] = ()
     """Further addresses where passkeys may be used, of the same domain."""
-    rp_id: str | None = Field(default=None, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    rp_id: str | None = Field(default=None, pattern=r"^[a-z0-9.-]*[a-z0-9]$")
     """Domain that passkeys are bound to: that of `url` or one above it; with another one no passkey made before works. Default: that of
     `url`. Source: W3C Web Authentication Level 2, 5.1.2."""
     idle_minutes: int = Field(default=30, ge=2, le=60)

@@ -26,7 +26,7 @@ DOORS = {
         "models/tools/quantize.py",
     },
     "escpos": {"device/adapters/printer_escpos.py"},
-    "segno": {"device/slip_picture.py", "fleet/references/card_picture.py"},
+    "segno": {"device/slip_picture.py", "fleet/references/card_picture.py", "fleet/web/codes.py"},
     "soundfile": {"device/adapters/voice_alsa/sound.py"},
     "paho": {"device/uplink/mqtt.py", "fleet/ingest/consumer.py"},
 }

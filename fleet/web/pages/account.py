@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Annotated
 
-import segno
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
@@ -18,6 +17,7 @@ from fleet.accounts.roles import Grant
 from fleet.accounts.sessions import OwnSession, end_own, own_sessions
 from fleet.store.areas import area_names
 from fleet.web.arrivals import HOME, SET_UP
+from fleet.web.codes import qr_of
 from fleet.web.cookies import set_session
 from fleet.web.visits import OFF, SHORTCUTS_COOKIE, SignedOut, Visit, needs, sends
 
@@ -196,11 +196,6 @@ def _generator_page(visit: Visit, offer: GeneratorOffer, *, status: int = 200, p
         groups=groups,
         problems=_sentences(visit, (problem,) if problem else ()),
     )
-
-
-def qr_of(content: str) -> str:
-    """Return a QR code as an address that holds its picture."""
-    return segno.make(content, error="m", micro=False).svg_data_uri(scale=5, border=4, light="white")
 
 
 def _answer(visit: Visit, done: Changed | NotChanged, code: str, *, at: str) -> Response:

@@ -16,8 +16,8 @@ from fleet.accounts.roles import Grant, Permission, Role
 from fleet.errors import Refused
 from fleet.store.areas import area_names
 from fleet.store.names import cleaned, folded
+from fleet.web.codes import qr_of
 from fleet.web.lists import LONGEST, listing
-from fleet.web.pages.account import qr_of
 from fleet.web.visits import Visit, needs, not_found, sends
 
 router = APIRouter(include_in_schema=False)

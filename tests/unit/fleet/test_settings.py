@@ -46,7 +46,7 @@ def test_all_problems_are_reported_together_and_name_file_and_key(tmp_path: Path
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
 def test_the_console_refuses_to_leave_this_machine(tmp_path: Path, host: str) -> None:
-    with pytest.raises(SettingsInvalid, match="no sign-in"):
+    with pytest.raises(SettingsInvalid, match="a reverse proxy with TLS"):
         load_settings(written(tmp_path, f'{LEAST}[web]\nhost = "{host}"\n'))
 
 
