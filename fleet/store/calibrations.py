@@ -121,6 +121,19 @@ def find_calibrations(connection: Connection, beginning: str) -> list[StoredCali
     return [StoredCalibration(*row) for row in rows]
 
 
+def newest_calibrations(connection: Connection, *, limit: int) -> list[StoredCalibration]:
+    """Return proposals, the newest first."""
+    rows = connection.execute(
+        text(
+            "SELECT calibration_id, proposed_at, network, proposal, thresholds, (SELECT count(*)"
+            " FROM calibration_approvals a WHERE a.calibration_id = c.calibration_id), policy_version FROM calibrations c"
+            " ORDER BY proposed_at DESC, calibration_id LIMIT :limit"
+        ),
+        {"limit": limit},
+    )
+    return [StoredCalibration(*row) for row in rows]
+
+
 def has_approved(connection: Connection, calibration_id: str, name_hash: bytes) -> bool:
     """Return whether this person's approval is stored."""
     return (

@@ -6,6 +6,7 @@ A chart is data until it is drawn: `Chart` goes into a page, `figure` of `macros
 from __future__ import annotations
 
 import base64
+import math
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,9 @@ with warnings.catch_warnings():
 _FONT = "system-ui, 'Noto Sans CJK SC', 'Source Han Sans SC', 'WenQuanYi Micro Hei', 'Microsoft YaHei', sans-serif"
 _COLOURS = ("#1d5fd1", "#b3541e", "#0b6b3a", "#7a3e9d", "#5c5c00", "#a3161f", "#006b75", "#56606c")
 """Dark enough for 3:1 against white (WCAG 2.2, 1.4.11); series also differ by their place and name."""
+_LABEL_PX = 14
+_WIDE_FROM = 0x2E80
+"""Characters from here on are as wide as they are high. Source: Unicode, CJK Radicals Supplement is the first such block."""
 _STYLE = Style(
     background="#ffffff",
     plot_background="#ffffff",
@@ -35,8 +39,8 @@ _STYLE = Style(
     foreground_subtle="#56606c",
     colors=_COLOURS,
     font_family=_FONT,
-    label_font_size=14,
-    major_label_font_size=14,
+    label_font_size=_LABEL_PX,
+    major_label_font_size=_LABEL_PX,
     legend_font_size=15,
     value_font_size=14,
 )
@@ -81,14 +85,29 @@ class Chart:
     def svg(self) -> bytes:
         """Return the chart as an SVG picture."""
         drawn = _KINDS[self.form](**self._options())
+        # Sideways the first place would be the lowest; it is to stand where it does in the table.
+        step = -1 if self.form is Form.SIDEWAYS else 1
         if self.form is not Form.POINTS:
-            drawn.x_labels = list(self.labels)
+            drawn.x_labels = list(self.labels)[::step]
+        elif self.logarithmic:
+            drawn.x_labels, drawn.y_labels = self._decades(0), self._decades(1)
         for name, values in self.series.items():
-            drawn.add(name, self._with_intervals(name, values))
+            drawn.add(name, self._with_intervals(name, values)[::step])
         for name, value in self.marks.items():
             places = [(x, value) for x in self._reach()] if self.form is Form.POINTS else [value] * len(self.labels)
             drawn.add(name, places, stroke_style={"dasharray": "6, 4"}, show_dots=False)
         return _without_scripts(drawn.render_tree())
+
+    def _decades(self, axis: int) -> list[float]:
+        """Return the powers of ten around all points: on a logarithmic axis each has its line, and nothing else has."""
+        found = [float(pair[axis]) for values in self.series.values() for pair in values if isinstance(pair, tuple)]
+        low, high = min(found, default=1.0), max(found, default=1.0)
+        return [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+
+    def _left(self) -> int:
+        """Return how far names of wide characters reach beyond the room that pygal leaves them, in pixels."""
+        wide = max((sum(ord(letter) > _WIDE_FROM for letter in label) for label in self.labels), default=0)
+        return round(wide * _LABEL_PX * 0.5) if self.form is Form.SIDEWAYS else 0
 
     def _with_intervals(self, name: str, values: Sequence[Any]) -> list[Any]:
         around = self.intervals.get(name)
@@ -106,12 +125,23 @@ class Chart:
         across = [float(pair[0]) for values in self.series.values() for pair in values if isinstance(pair, tuple)]
         return (min(across, default=0.0), max(across, default=1.0))
 
+    def _height(self) -> int:
+        if self.form is Form.SIDEWAYS:
+            return 120 + 28 * max(4, len(self.labels))
+        return 440 if self.form is Form.POINTS else 320
+
     def _options(self) -> dict[str, Any]:
         return {
             "style": _STYLE,
             "js": (),
             "width": 880,
-            "height": 320 if self.form is not Form.SIDEWAYS else 120 + 28 * max(4, len(self.labels)),
+            "height": self._height(),
+            "margin_left": 20 + self._left(),
+            **(
+                {"value_formatter": "{:g}".format, "x_value_formatter": "{:g}".format}
+                if self.form is Form.POINTS
+                else {}
+            ),
             "x_title": self.x_title or None,
             "y_title": self.y_title or None,
             "logarithmic": self.logarithmic,

@@ -17,6 +17,7 @@ from fleet.web.pages import (
     exchange_registers,
     figures,
     figures_fairness,
+    figures_models,
     overview,
     people,
     people_actions,
@@ -53,6 +54,7 @@ GROUPS = (
     exchange_lists,
     exchange_partners,
     exchange_registers,
+    figures_models,
     audit,
     accounts,
 )

@@ -30,3 +30,28 @@ def test_the_same_numbers_are_drawn_alike() -> None:
     assert re.sub(r'id="[^"]*"|#chart-[-0-9a-f]+', "", chart.svg().decode()) == re.sub(
         r'id="[^"]*"|#chart-[-0-9a-f]+', "", chart.svg().decode()
     )
+
+
+@pytest.mark.parametrize("form", [Form.BAR, Form.SIDEWAYS, Form.LINE])
+def test_an_interval_is_drawn_around_its_number_and_none_is_cut_off(form: Form) -> None:
+    chart = Chart("rate", ["a", "b"], {"s": [10.0, 20.0]}, form=form, intervals={"s": [(5.0, 80.0), None]})
+    drawn = chart.svg().decode()
+    assert drawn.count('class="ci"') == 1
+    assert re.search(r">80(?:\.0)?<", drawn), "the axis reaches to the end of the interval"
+
+
+def test_sideways_the_first_place_stands_above_the_others_as_in_the_table() -> None:
+    drawn = Chart("x", ["first", "last"], {"s": [1, 2]}, form=Form.SIDEWAYS).svg().decode()
+    heights = {
+        name: float(re.search(rf'y="([0-9.]+)"[^>]*>{name}<', drawn)[1])  # type: ignore[index]
+        for name in ("first", "last")
+    }
+    assert heights["first"] < heights["last"]
+
+
+def test_a_logarithmic_axis_has_a_line_for_each_power_of_ten() -> None:
+    points = [(0.0002, 20.0), (3.0, 0.5)]
+    drawn = Chart("DET", [], {"a": points}, form=Form.POINTS, logarithmic=True).svg().decode()
+    found = re.findall(r"<text[^>]*>([0-9.]+)</text>", drawn)
+    assert {"0.0001", "0.001", "0.01", "0.1", "1", "10"} <= set(found)
+    assert set(found) <= {f"{10.0**power:g}" for power in range(-4, 3)}
