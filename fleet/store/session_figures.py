@@ -61,7 +61,7 @@ def comparison_scores(connection: Connection, within: Collection[str] | None) ->
     """
     rows = connection.execute(
         text(
-            "SELECT c ->> 'model_sha256', c ->> 'zone', floor(CAST(c ->> 'score' AS double precision) / :bin), count(*)"  # noqa: S608 - our own text
+            "SELECT c ->> 'model_sha256', c ->> 'zone', floor(CAST(c ->> 'score' AS numeric) / CAST(:bin AS numeric)), count(*)"  # noqa: S608 - our own text
             f" FROM (SELECT x.payload -> 'comparison' AS c FROM {_NEWEST}) s WHERE jsonb_typeof(c) = 'object'"
             " GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
         ),
