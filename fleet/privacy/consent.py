@@ -88,8 +88,19 @@ def consent_texts() -> dict[str, ConsentText]:
     return {text.version: text for text in (ConsentText.model_validate(each) for each in found["text"])}
 
 
-def record(database: Database, keys: FleetKeys, who: str, given: Given, *, by: str, now: datetime) -> str:
+def record(
+    database: Database, keys: FleetKeys, who: str, given: Given, *, by: str, now: datetime, consent_id: str = ""
+) -> str:
     """Record a consent; return its id.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        who: by id or document number.
+        given: the consent.
+        by: who records it.
+        now: when.
+        consent_id: under which id, 32 hexadecimal digits; what is recorded under it already is this very consent. Empty for a new one.
 
     Raises:
         NotFound: if there is no such subject.
@@ -97,9 +108,12 @@ def record(database: Database, keys: FleetKeys, who: str, given: Given, *, by: s
     """
     if given.given_at > now:
         raise Refused("consent: given in the future")
-    consent_id = os.urandom(16).hex()
+    consent_id = consent_id or os.urandom(16).hex()
     with database.begin() as connection:
         subject_id = find_subject(connection, who, keys)
+        subjects.lock_subjects(connection, [subject_id])
+        if consents.is_recorded(connection, consent_id):
+            return consent_id
         witness = keys.cipher.encrypt(cleaned(given.witness), subject_id=subject_id, field_name="consent_witness")
         stored = NewConsent(
             consent_id,

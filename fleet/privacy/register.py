@@ -114,6 +114,11 @@ def register_sha256() -> str:
     return hashlib.sha256(_text().encode()).hexdigest()
 
 
+def as_table(register: Register, language: Language) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and the rows of the register."""
+    return _columns(register, language), _rows(register, language)
+
+
 def as_markdown(register: Register, language: Language) -> str:
     """Return the register as a page of Markdown."""
     heads, rows = _columns(register, language), _rows(register, language)

@@ -89,10 +89,9 @@ def clean(database: Database, rules: RetentionRules, *, zone: tzinfo, now: datet
         found["quarantine"] = erasure.delete_quarantined(connection, last_before=now - rules.quarantine)
         find_terminals(connection, lock=True)
         found["roster_entries"] = erasure.delete_tombstones(connection)
-        filing.count(connection, today=today)
+        persons = filing.count(connection, today=today)
         gone = {table: rows for table, rows in sorted(found.items()) if rows}
-        if gone:
-            consents.note_retention(connection, gone, now=now)
+        consents.note_retention(connection, gone, persons, now=now)
     return gone
 
 

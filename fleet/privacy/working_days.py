@@ -43,6 +43,10 @@ class Calendar(BaseModel):
             count -= self.is_worked(day)
         return day
 
+    def count(self, since: date, until: date) -> int:
+        """Return how many working days lie after a day, up to another one; 0 where that one is not later."""
+        return sum(self.is_worked(since + timedelta(days=each)) for each in range(1, (until - since).days + 1))
+
     def knows(self, year: int) -> bool:
         """Return whether anything is said of a year."""
         return any(day.year == year for day in self.holidays | self.worked)

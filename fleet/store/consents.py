@@ -68,6 +68,12 @@ def add_consent(connection: Connection, consent: NewConsent, *, now: datetime) -
     )
 
 
+def is_recorded(connection: Connection, consent_id: str) -> bool:
+    """Return whether there is a consent of this id."""
+    found = connection.execute(text("SELECT 1 FROM consents WHERE consent_id = :id"), {"id": consent_id})
+    return found.scalar_one_or_none() is not None
+
+
 def end_consents(connection: Connection, subject_id: str, *, now: datetime) -> int:
     """Mark all consents of somebody withdrawn; return how many there were."""
     return connection.execute(
@@ -281,23 +287,34 @@ def withdrawal_ways(connection: Connection, since: datetime, until: datetime) ->
     return {row.other_way: row.times for row in rows}
 
 
-def note_retention(connection: Connection, rows: Mapping[str, int], *, now: datetime) -> None:
-    """Note how many rows of which tables went because their time was over."""
+@dataclass(frozen=True, slots=True)
+class RetentionRun:
+    """What went on one day because its time was over."""
+
+    ran_at: datetime
+    rows: dict[str, int]
+    """By table; what nothing went of is not among them."""
+    persons: int
+    """With a stored face, at that moment."""
+
+
+def note_retention(connection: Connection, rows: Mapping[str, int], persons: int, *, now: datetime) -> None:
+    """Note how many rows of which tables went because their time was over, and how many persons have a stored face."""
     connection.execute(
         text(
-            "INSERT INTO retention_runs (ran_at, rows) VALUES (:now, CAST(:rows AS jsonb))"
-            " ON CONFLICT (ran_at) DO UPDATE SET rows = EXCLUDED.rows"
+            "INSERT INTO retention_runs (ran_at, rows, persons) VALUES (:now, CAST(:rows AS jsonb), :persons)"
+            " ON CONFLICT (ran_at) DO UPDATE SET rows = retention_runs.rows || EXCLUDED.rows, persons = EXCLUDED.persons"
         ),
-        {"now": now, "rows": json.dumps(dict(rows))},
+        {"now": now, "rows": json.dumps(dict(rows)), "persons": persons},
     )
 
 
-def retention_runs(connection: Connection, *, limit: int) -> list[tuple[datetime, dict[str, int]]]:
-    """Return when something went because its time was over, and how many rows of which tables, the newest first."""
+def retention_runs(connection: Connection, *, limit: int) -> list[RetentionRun]:
+    """Return the last runs, the newest first."""
     rows = connection.execute(
-        text("SELECT ran_at, rows FROM retention_runs ORDER BY ran_at DESC LIMIT :limit"), {"limit": limit}
+        text("SELECT ran_at, rows, persons FROM retention_runs ORDER BY ran_at DESC LIMIT :limit"), {"limit": limit}
     )
-    return [(row.ran_at, row.rows) for row in rows]
+    return [RetentionRun(*row) for row in rows]
 
 
 _ENDING = frozenset(kind.value for kind in ENDING)

@@ -24,6 +24,7 @@ from fleet.web.pages import (
     people_actions,
     people_import,
     people_person,
+    privacy,
     reminders,
     rules,
     rules_calendar,
@@ -59,6 +60,8 @@ GROUPS = (
     figures_models,
     audit,
     accounts,
+    privacy,
+    reminders,
 )
 """Each has a `router`."""
 

@@ -18,14 +18,17 @@ CREATE INDEX reminders_failed ON reminders (settled_at, reminder_id) WHERE state
 CREATE INDEX statuses_by_asked ON statuses (asked);
 CREATE INDEX consents_by_arrival ON consents (recorded_at, consent_id);
 CREATE INDEX withdrawals_by_arrival ON withdrawals (withdrawn_at, withdrawal_id);
--- What went because its time was over: counts, nothing about whom.
+CREATE INDEX erasures_by_day ON erasures (erased_at, erasure_id);
+-- What went because its time was over, and how many persons had a stored face then: counts, nothing about whom.
 CREATE TABLE retention_runs (
     ran_at timestamptz PRIMARY KEY,
-    rows jsonb NOT NULL
+    rows jsonb NOT NULL,
+    persons bigint NOT NULL
 );
 """
 _DOWN = """
 DROP TABLE retention_runs;
+DROP INDEX erasures_by_day;
 DROP INDEX withdrawals_by_arrival;
 DROP INDEX consents_by_arrival;
 DROP INDEX statuses_by_asked;

@@ -1,0 +1,122 @@
+"""What the console's pages of privacy list: consents, withdrawals, requests and proofs of erasure; as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentLine:
+    """One consent, or its withdrawal; the name is encrypted."""
+
+    line_id: str
+    subject_id: str
+    what: str
+    """How a consent was given, or which way was offered at a withdrawal."""
+    version: str
+    """Of the text; empty at a withdrawal."""
+    at: datetime
+    is_over: bool
+    """Whether a consent was withdrawn since."""
+    references: int
+    """Erased by a withdrawal."""
+    cards: int
+    name_sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedErasure:
+    """An erasure that one person has asked for; nothing in it leads to whom."""
+
+    erasure_id: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProofLine:
+    """One erasure with its signed proof."""
+
+    erasure_id: str
+    erased_at: datetime
+    proof: bytes = field(repr=False)
+
+
+_Place = tuple[datetime, str] | None
+
+
+def consents(connection: Connection, *, below: _Place = None, above: _Place = None, limit: int) -> list[ConsentLine]:
+    """Return consents, the newest first.
+
+    Args:
+        connection: where to read.
+        below: only those before this moment of recording and id.
+        above: only those after it, and of those the oldest.
+        limit: most of them.
+    """
+    statement = (
+        "SELECT c.consent_id, c.subject_id, c.way, c.text_version, c.recorded_at, c.withdrawn_at IS NOT NULL, 0, 0, s.name_sealed"
+        " FROM consents c JOIN subjects s USING (subject_id) WHERE true"
+    )
+    return _lines(connection, statement, "c.recorded_at", "c.consent_id", below, above, limit)
+
+
+def withdrawals(connection: Connection, *, below: _Place = None, above: _Place = None, limit: int) -> list[ConsentLine]:
+    """Return withdrawals, the newest first; arguments as `consents`."""
+    statement = (
+        "SELECT w.withdrawal_id, w.subject_id, w.other_way, '', w.withdrawn_at, false, w.references_erased, w.cards_revoked,"
+        " s.name_sealed FROM withdrawals w JOIN subjects s USING (subject_id) WHERE true"
+    )
+    return _lines(connection, statement, "w.withdrawn_at", "w.withdrawal_id", below, above, limit)
+
+
+def _lines(
+    connection: Connection, statement: str, at: str, key: str, below: _Place, above: _Place, limit: int
+) -> list[ConsentLine]:
+    moment, named = below or above or (None, None)
+    compare = "" if moment is None else f" AND ({at}, {key}) {'<' if below else '>'} (:moment, :named)"
+    order = "ASC" if above is not None else "DESC"
+    rows = connection.execute(
+        text(f"{statement}{compare} ORDER BY {at} {order}, {key} {order} LIMIT :limit"),
+        {"moment": moment, "named": named, "limit": limit},
+    ).all()
+    found = [ConsentLine(*row) for row in rows]
+    return found if above is None else found[::-1]
+
+
+def asked_erasures(connection: Connection) -> list[AskedErasure]:
+    """Return the erasures that one person has asked for and no second one, the oldest first."""
+    rows = connection.execute(
+        text(
+            "SELECT object_id, min(approved_at) FROM approvals a WHERE object_kind = 'erasure'"
+            " AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.erasure_id = a.object_id)"
+            " GROUP BY object_id HAVING count(*) < 2 ORDER BY 2, 1"
+        )
+    )
+    return [AskedErasure(*row) for row in rows]
+
+
+def proofs(connection: Connection, *, below: _Place = None, above: _Place = None, limit: int) -> list[ProofLine]:
+    """Return erasures with their proofs, the newest first; arguments as `consents`."""
+    moment, named = below or above or (None, None)
+    compare = "" if moment is None else f" WHERE (erased_at, erasure_id) {'<' if below else '>'} (:moment, :named)"
+    order = "ASC" if above is not None else "DESC"
+    rows = connection.execute(
+        text(
+            f"SELECT erasure_id, erased_at, proof FROM erasures{compare}"  # noqa: S608 - our own fragments
+            f" ORDER BY erased_at {order}, erasure_id {order} LIMIT :limit"
+        ),
+        {"moment": moment, "named": named, "limit": limit},
+    ).all()
+    found = [ProofLine(row[0], row[1], bytes(row[2])) for row in rows]
+    return found if above is None else found[::-1]
+
+
+def proof_of(connection: Connection, erasure_id: str) -> bytes | None:
+    """Return the signed proof of one erasure."""
+    found = connection.execute(
+        text("SELECT proof FROM erasures WHERE erasure_id = :id"), {"id": erasure_id}
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)
