@@ -134,6 +134,10 @@ class Frozen:
     day: date
 
 
+BY_HAND = "by_hand"
+"""Why a stop is frozen where a person named the case."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unfrozen:
     """The case is decided."""

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from fleet.audit.log import note
 from fleet.benefits.events import (
+    BY_HAND,
     Approved,
     CarriedOut,
     DataCompared,
@@ -40,6 +41,7 @@ from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.store import benefits
 from fleet.store.approvals import approve, withdraw_approvals
+from fleet.store.i_am_here import open_case_of
 from fleet.store.names import seal_approver
 from protocol.rules.days import first_of_month
 
@@ -243,9 +245,7 @@ class StopGuard:
         """
         if scheme not in benefits.schemes_of(self._connection, subject_id):
             raise NotFound(f"subject {subject_id}: no benefit of scheme {scheme!r}", code="benefit_unknown")
-        file = self._carry_on(
-            file_of(self._connection, subject_id, scheme), Frozen(case_id, "by_hand", self._today), why
-        )
+        file = self._carry_on(file_of(self._connection, subject_id, scheme), Frozen(case_id, BY_HAND, self._today), why)
         self._note(by, "benefit.frozen", subject_id, {"scheme": scheme, "case": case_id})
         return file
 
@@ -253,8 +253,13 @@ class StopGuard:
         """Say that a case no longer holds up the stops of a benefit.
 
         Raises:
-            Refused: if it does not, or without a reason.
+            Refused: if it does not, without a reason, or if it is a pass that contradicts a report: two persons decide that.
         """
+        contradiction = open_case_of(self._connection, subject_id)
+        if contradiction is not None and contradiction.case_id == case_id:
+            raise NotAllowed(
+                "a live pass contradicts a report; decide with `benefits i-am-here`", code="held_by_contradiction"
+            )
         file = self._carry_on(file_of(self._connection, subject_id, scheme), Unfrozen(case_id, self._today), why)
         self._note(by, "benefit.unfrozen", subject_id, {"scheme": scheme, "case": case_id})
         return file

@@ -8,7 +8,7 @@ from datetime import date
 
 from sqlalchemy import Connection
 
-from fleet.benefits.events import LADDER, Approved, Event, LadderStep, RestoreReason, event_from
+from fleet.benefits.events import BY_HAND, LADDER, Approved, Event, Frozen, LadderStep, RestoreReason, event_from
 from fleet.benefits.files import confirmed_losses, open_text
 from fleet.benefits.machine import NEEDED_PERSONS, BenefitFile, Standing, replay
 from fleet.benefits.months import Months, RepaidStop, arrears, repaid, unpaid_months
@@ -88,6 +88,16 @@ class Inspected:
         """Whether two persons have, so that it may be carried out."""
         proposal = self.file.proposal
         return proposal is not None and not self.file.frozen_by and len(proposal.approvals) >= NEEDED_PERSONS
+
+    @property
+    def held_by_hand(self) -> tuple[str, ...]:
+        """Cases by which a person has frozen it; a pass that contradicts a report is not among them."""
+        by_hand = {
+            each.event.case_id
+            for each in self.happened
+            if isinstance(each.event, Frozen) and each.event.because == BY_HAND
+        }
+        return tuple(case for case in self.file.frozen_by if case in by_hand)
 
     @property
     def may_be_restored(self) -> bool:

@@ -7,7 +7,6 @@ step is `fleet.benefits.guard`'s; a form that was made before the last event is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -31,9 +30,11 @@ from fleet.benefits.inspection import Inspected, inspect
 from fleet.benefits.machine import BenefitFile
 from fleet.errors import NotFound, Refused
 from fleet.store.benefits import listed_facts, schemes_of
+from fleet.store.names import cleaned
 from fleet.store.stops import Stage, StopsAsked, area_of_benefit, stage_counts, stop_lines
 from fleet.store.subjects import find_by_id
 from fleet.web.lists import listing
+from fleet.web.pages.stops_forms import TYPED, address_of, day_in, month_in
 from fleet.web.pages.stops_words import basis_link, events_told, stage_of
 from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, not_found, not_permitted, sends
@@ -43,21 +44,6 @@ PREPARE, DECIDE = Permission.STOPS_PREPARE, Permission.STOPS_APPROVE
 BOTH = (PREPARE, DECIDE)
 _BY_HAND = tuple(reason for reason in StopReason if reason is not StopReason.OVERDUE)
 """Reasons for which a person may propose a stop; that nobody came only packs say."""
-_TYPED = frozenset(
-    {
-        "proof_missing",
-        "too_early",
-        "day_to_come",
-        "day_unusable",
-        "text_unusable",
-        "no_month",
-        "before_proposed_month",
-        "before_stopped_month",
-        "reason_missing",
-        "choice_missing",
-    }
-)
-"""Refusals of what was typed; all others are of the state."""
 
 
 @router.get("/stops")
@@ -95,13 +81,13 @@ def propose(visit: Annotated[Visit, sends(PREPARE)]) -> Response:
     try:
         _propose(visit, subject_id, scheme)
     except (Refused, NotFound) as error:
-        status = 422 if error.code in _TYPED else 409
+        status = 422 if error.code in TYPED else 409
         return _new_page(visit, visit.sent.fields, problems=[said(visit.texts["stops"], error)], status=status)
-    return visit.done(_address(subject_id, scheme), "stop_proposed")
+    return visit.done(address_of(subject_id, scheme), "stop_proposed")
 
 
 def _propose(visit: Visit, subject_id: str, scheme: str) -> None:
-    month = _month(visit.sent.text("from_month"))
+    month = month_in(visit.sent.text("from_month"))
     reason, effect = visit.sent.text("because"), visit.sent.text("effect")
     if month is None or reason not in _BY_HAND or effect not in set(StopEffect):
         raise Refused("form not whole", code="choice_missing")
@@ -129,7 +115,7 @@ def stop(visit: Annotated[Visit, needs(*BOTH)], subject_id: str, scheme: str = "
 def back(visit: Annotated[Visit, needs(*BOTH)], subject_id: str, action: str, scheme: str = "") -> Response:
     """Lead back to the benefit: the address of a form that was sent is reloaded, too."""
     del visit, action
-    return RedirectResponse(_address(subject_id, scheme), status_code=303)
+    return RedirectResponse(address_of(subject_id, scheme), status_code=303)
 
 
 @router.post("/stops/{subject_id}/step")
@@ -145,7 +131,7 @@ def step(visit: Annotated[Visit, sends(PREPARE)], subject_id: str, scheme: str =
             stop_id,
             LadderStep(given),
             StepOutcome(outcome),
-            day=_day(visit, "day"),
+            day=day_in(visit, "day"),
             by=visit.visitor.name,
             proof=sent.text("proof"),
         )
@@ -166,7 +152,7 @@ def compare(visit: Annotated[Visit, sends(PREPARE)], subject_id: str, scheme: st
         guard.record_comparison(
             stop_id,
             is_sign_found=found == "sign_found",
-            day=_day(visit, "compared_day"),
+            day=day_in(visit, "compared_day"),
             by=visit.visitor.name,
             proof=sent.text("compared_proof"),
         )
@@ -191,7 +177,7 @@ def carry_out(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: s
     """Stop the payment that two persons have approved to stop."""
 
     def work(guard: StopGuard, stop_id: str) -> str:
-        guard.carry_out(stop_id, by=visit.visitor.name, from_month=_month(visit.sent.text("from_month")))
+        guard.carry_out(stop_id, by=visit.visitor.name, from_month=month_in(visit.sent.text("from_month")))
         return "stop_carried_out"
 
     return _act(visit, subject_id, scheme, DECIDE, work)
@@ -223,9 +209,33 @@ def restore(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: str
             because=RestoreReason(because),
             by=visit.visitor.name,
             why=sent.text("restoration_reason"),
-            first_paid_month=_month(sent.text("paid_month")),
+            first_paid_month=month_in(sent.text("paid_month")),
         )
         return "stop_restoration_approved" if done.approvals_missing else "stop_restored"
+
+    return _act(visit, subject_id, scheme, DECIDE, work)
+
+
+@router.post("/stops/{subject_id}/freeze")
+def freeze(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: str = "") -> Response:
+    """Let a case hold up every stop of a benefit."""
+
+    def work(guard: StopGuard, _stop_id: str) -> str:
+        case_id = cleaned(visit.sent.text("case_id"))
+        guard.freeze(subject_id, scheme, case_id, by=visit.visitor.name, why=visit.sent.text("freeze_reason"))
+        return "stop_frozen"
+
+    return _act(visit, subject_id, scheme, DECIDE, work)
+
+
+@router.post("/stops/{subject_id}/unfreeze")
+def unfreeze(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: str = "") -> Response:
+    """Say that a case no longer holds the stops of a benefit up."""
+
+    def work(guard: StopGuard, _stop_id: str) -> str:
+        case_id = visit.sent.text("held_case")
+        guard.unfreeze(subject_id, scheme, case_id, by=visit.visitor.name, why=visit.sent.text("unfreeze_reason"))
+        return "stop_unfrozen"
 
     return _act(visit, subject_id, scheme, DECIDE, work)
 
@@ -242,10 +252,10 @@ def _act(visit: Visit, subject_id: str, scheme: str, permission: Permission, wor
             stop_id = "" if file.proposal is None else file.proposal.stop.stop_id
             done = work(_guard(visit, connection), stop_id)
     except (Refused, NotFound) as error:
-        status = 422 if error.code in _TYPED else 409
+        status = 422 if error.code in TYPED else 409
         problem = said(visit.texts["stops"], error)
         return _page(visit, subject_id, scheme, typed=visit.sent.fields, problems=[problem], status=status)
-    return visit.done(_address(subject_id, scheme), done)
+    return visit.done(address_of(subject_id, scheme), done)
 
 
 def _current_file(
@@ -354,27 +364,3 @@ def _has_approved(visit: Visit, found: Inspected) -> bool:
     stop_id = proposal.stop.stop_id
     by = {each.by for each in found.happened if isinstance(each.event, Approved) and each.event.stop_id == stop_id}
     return visit.visitor.name in by
-
-
-def _day(visit: Visit, name: str) -> date:
-    written = visit.sent.text(name)
-    if not written:
-        return visit.today
-    try:
-        return date.fromisoformat(written)
-    except ValueError as error:
-        raise Refused("no day", code="day_unusable") from error
-
-
-def _month(written: str) -> date | None:
-    """Return the first day of a month written as `2026-12`; None if nothing is written."""
-    if not written:
-        return None
-    try:
-        return date.fromisoformat(f"{written}-01")
-    except ValueError as error:
-        raise Refused("no month", code="no_month") from error
-
-
-def _address(subject_id: str, scheme: str) -> str:
-    return f"/stops/{subject_id}?{urlencode({'scheme': scheme})}"

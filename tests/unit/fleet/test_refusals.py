@@ -20,6 +20,7 @@ OF_STOPS = [
     FLEET / "store/approvals.py",
     FLEET / "store/names.py",
     FLEET / "web/pages/stops.py",
+    FLEET / "web/pages/stops_forms.py",
 ]
 OF_RULES = [
     FLEET / "rules/publishing.py",

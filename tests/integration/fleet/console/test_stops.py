@@ -13,13 +13,16 @@ from playwright.sync_api import expect
 
 from fleet.audit.log import entries
 from fleet.benefits import due
+from fleet.benefits.acts import take_acts
 from fleet.benefits.events import LADDER, StepOutcome, StopEffect, StopReason
 from fleet.benefits.files import file_of
 from fleet.benefits.guard import StopGuard
 from fleet.status.projection import project
 from fleet.store.acts import NewAct, add_acts
 from fleet.store.areas import Area, save_areas
+from fleet.store.life_events import NewLifeEvent, add_life_events
 from protocol.rules.acts import ActKind, Channel
+from protocol.rules.life import LifeEventKind
 
 pytestmark = pytest.mark.integration
 DAY = "2026-11-20"
@@ -291,13 +294,48 @@ def test_a_frozen_stop_stands_out_and_cannot_be_approved(desk: Desk, sign_in: Ca
     desk.ladder(desk.propose(person))
     desk.guard(lambda guard: guard.freeze(person, "pension", "c-1", by="Zhao", why="they are here"))
     client = sign_in("reviewer", area="east", language="zh")
-    assert "本人在世，已冻结" in client.get("/stops?stage=frozen").text
+    assert "> 已冻结</span>" in client.get("/stops?stage=frozen").text
     page = client.get(address(person)).text
-    assert "本人在世：停发已冻结" in page
+    assert "停发已冻结" in page
+    assert "本人在世" not in page.split("<h1")[1].split("</details>")[1]
     assert f'action="/stops/{person}/approve' not in page
     refused = form(client, person, "approve", approval_reason="尽管如此")
     assert refused.status_code == 409
     assert "有个案冻结了此项待遇的停发" in refused.text
+
+
+def test_a_case_freezes_a_stop_until_it_is_lifted(desk: Desk, sign_in: Callable[..., Any]) -> None:
+    person = desk.people[0]
+    desk.propose(person)
+    client = sign_in("reviewer", area="east")
+    assert form(client, person, "freeze", case_id=" ", freeze_reason="asked again").status_code == 422
+    assert form(client, person, "freeze", case_id="c-7", freeze_reason="").status_code == 422
+    assert form(client, person, "freeze", case_id="c-7", freeze_reason="asked again").status_code == 303
+    assert desk.file(person).frozen_by == ("c-7",)
+    assert form(client, person, "freeze", case_id="c-7", freeze_reason="twice").status_code == 409
+    assert form(client, person, "unfreeze", held_case="c-8", unfreeze_reason="over").status_code == 409
+    assert form(client, person, "unfreeze", held_case="c-7", unfreeze_reason="over").status_code == 303
+    assert desk.file(person).frozen_by == ()
+
+
+def test_nobody_just_lifts_what_a_pass_against_a_report_has_frozen(desk: Desk, sign_in: Callable[..., Any]) -> None:
+    person, office = desk.people[0], desk.office
+    desk.propose(person)
+    zone = office.settings.zone()
+    with office.database.begin() as connection:
+        said = NewLifeEvent(person, LifeEventKind.DEATH, date(2026, 11, 10), None, "feed:police", "1", confirmed=True)
+        add_life_events(connection, [said], now=office.now)
+        act = NewAct(person, ActKind.SPECIAL, Channel.COUNTER, office.now, "case", "1")
+        take_acts(connection, [act], now=office.now, zone=zone)
+    (case_id,) = desk.file(person).frozen_by
+    client = sign_in("reviewer", area="east")
+    page = client.get(address(person)).text
+    assert "“I am here”: the stop is frozen" in page
+    assert "/unfreeze" not in page
+    refused = form(client, person, "unfreeze", held_case=case_id, unfreeze_reason="it is fine")
+    assert refused.status_code == 409
+    assert "two persons decide that" in refused.text
+    assert desk.file(person).frozen_by == (case_id,)
 
 
 def test_a_stop_is_proposed_by_hand(desk: Desk, sign_in: Callable[..., Any]) -> None:
@@ -375,7 +413,7 @@ def test_every_step_of_the_ladder_is_a_stage_of_the_list_and_of_the_page(
 
 
 STAGES = {
-    "frozen": "frozen",
+    "frozen": "> frozen<",
     "proposed": "proposed, nobody told",
     "noticed": "message sent",
     "attempts": "called",
