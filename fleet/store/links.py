@@ -129,6 +129,19 @@ def gaps(connection: Connection, terminal_id: str | None = None) -> list[Gap]:
     return [Gap(*row) for row in rows]
 
 
+def gap_counts(connection: Connection, terminal_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many gaps the chains of these terminals have; those without are left out."""
+    rows = connection.execute(
+        text(
+            "SELECT l.terminal_id, count(*) AS gaps FROM links l WHERE l.chain <> 'linked' AND l.terminal_id = ANY(:ids)"
+            " AND l.counter > 1 AND NOT EXISTS (SELECT 1 FROM links b WHERE b.terminal_id = l.terminal_id"
+            " AND b.counter = l.counter - 1) GROUP BY l.terminal_id"
+        ),
+        {"ids": list(terminal_ids)},
+    )
+    return {row.terminal_id: row.gaps for row in rows}
+
+
 def flags_text(judgement: Judgement) -> str:
     """Return the flags of a judgement as they are stored."""
     return json.dumps([flag.value for flag in judgement.flags])

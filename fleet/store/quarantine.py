@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -45,6 +46,64 @@ class QuarantineCount:
     """Arrivals of these messages, repeated ones included."""
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """One refused message, without what is in it."""
+
+    quarantine_id: int
+    terminal_id: str
+    known: bool
+    kind: str
+    reason: str
+    sha256: str
+    size: int
+    """In bytes, also where it is kept cut off."""
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+def messages(
+    connection: Connection,
+    *,
+    known: bool | None = None,
+    terminal_id: str = "",
+    reason: str = "",
+    below: int | None = None,
+    above: int | None = None,
+    limit: int,
+) -> list[KeptMessage]:
+    """Return kept messages, those that arrived first last.
+
+    Args:
+        connection: where to read.
+        known: only those of registered terminals, or only those of others; None for all.
+        terminal_id: only those under this name.
+        reason: only those refused for it.
+        below: only those kept before this one.
+        above: in its stead, the last ones kept after this one.
+        limit: most of them.
+    """
+    conditions = {
+        "known = :known": known is not None,
+        "terminal_id = :terminal": bool(terminal_id),
+        "reason = :reason": bool(reason),
+        "quarantine_id < :below": below is not None,
+        "quarantine_id > :above": above is not None,
+    }
+    where = " AND ".join(["true", *(condition for condition, holds in conditions.items() if holds)])
+    values: dict[str, Any] = {"known": known, "terminal": terminal_id, "reason": reason, "below": below, "above": above}
+    rows = connection.execute(
+        text(
+            "SELECT quarantine_id, terminal_id, known, kind, reason, sha256, size, times, first_at, last_at FROM quarantine"  # noqa: S608 - fixed fragments
+            f" WHERE {where} ORDER BY quarantine_id {'DESC' if above is None else 'ASC'} LIMIT :limit"
+        ),
+        {**values, "limit": limit},
+    )
+    found = [KeptMessage(*row) for row in rows]
+    return found if above is None else found[::-1]
 
 
 def counts(connection: Connection, terminal_id: str | None = None) -> list[QuarantineCount]:

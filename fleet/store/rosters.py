@@ -50,6 +50,23 @@ def unassign(connection: Connection, terminal_id: str, kind: AssignmentKind, val
     )
 
 
+def assignments_of(connection: Connection, terminal_id: str) -> list[tuple[AssignmentKind, str]]:
+    """Return a terminal's standing orders: everybody, areas, subjects."""
+    rows = connection.execute(
+        text("SELECT kind, value FROM assignments WHERE terminal_id = :id ORDER BY kind, value"), {"id": terminal_id}
+    )
+    return [(row.kind, row.value) for row in rows]
+
+
+def held(connection: Connection, terminal_id: str) -> int:
+    """Return how many people are on a terminal's roster."""
+    return int(
+        connection.execute(
+            text("SELECT count(*) FROM roster_entries WHERE terminal_id = :id AND NOT removed"), {"id": terminal_id}
+        ).scalar_one()
+    )
+
+
 def refresh(connection: Connection, terminal_ids: Sequence[str] | None = None) -> int:
     """Work out the rosters anew from the standing orders; return how many entries changed.
 

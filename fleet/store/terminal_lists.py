@@ -54,6 +54,8 @@ class Wanted:
     """Only those of these areas themselves; None for all."""
     standing: str | None = None
     concern: str | None = None
+    wants_somebody: bool = False
+    """Only those that are silent or have a concern."""
     part: str = ""
     """Only those whose id contains this."""
 
@@ -64,11 +66,14 @@ class Wanted:
             "within": None if self.within is None else list(self.within),
             "standing": self.standing,
             "concern": self.concern,
+            "wants": self.wants_somebody,
             "part": "%" + self.part.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%",
         }
 
 
-def terminal_rows(connection: Connection, wanted: Wanted, cuts: Cuts, *, after: str, limit: int) -> list[Row[Any]]:
+def terminal_rows(
+    connection: Connection, wanted: Wanted, cuts: Cuts, *, after: str, before: str = "", limit: int
+) -> list[Row[Any]]:
     """Return terminals after an id in order of id: the columns of `COLUMNS`, `standing` and `concerns`.
 
     Args:
@@ -76,11 +81,15 @@ def terminal_rows(connection: Connection, wanted: Wanted, cuts: Cuts, *, after: 
         wanted: which.
         cuts: from where on something is a concern.
         after: the id before the first.
+        before: in its stead, the id after the last.
         limit: most of them.
     """
-    statement = _FOUND + " ORDER BY terminal_id LIMIT :limit"
-    values = {**cuts.values, **wanted.values, "after": after, "limit": min(limit, MAX_PAGE)}
-    return list(connection.execute(text(statement), values))
+    statement = (
+        _FOUND_BACKWARDS if before else _FOUND
+    ) + f" ORDER BY terminal_id {'DESC' if before else ''} LIMIT :limit"
+    values = {**cuts.values, **wanted.values, "after": after, "before": before, "limit": min(limit, MAX_PAGE)}
+    rows = list(connection.execute(text(statement), values))
+    return rows[::-1] if before else rows
 
 
 def terminal_row(connection: Connection, terminal_id: str, cuts: Cuts) -> Row[Any] | None:
@@ -89,14 +98,16 @@ def terminal_row(connection: Connection, terminal_id: str, cuts: Cuts) -> Row[An
 
 
 def counts(connection: Connection, wanted: Wanted, cuts: Cuts) -> dict[str, int]:
-    """Return how many of these terminals there are by standing and by concern."""
+    """Return how many of these terminals there are by standing and by concern, and how many want somebody as `WANTS`."""
     columns = [f"count(*) FILTER (WHERE standing = '{name}') AS {name}" for name in STANDINGS]
     columns += [f"count(*) FILTER (WHERE '{name}' = ANY(concerns)) AS {name}" for name in CONCERNS]
+    columns.append(f"count(*) FILTER (WHERE {_WANTS}) AS {WANTS}")
     statement = f"SELECT {', '.join(columns)} FROM ({_FOUND}) f"  # noqa: S608 - our own text
     row = connection.execute(text(statement), {**cuts.values, **wanted.values, "after": ""}).mappings().one()
-    return {name: int(row[name]) for name in (*STANDINGS, *CONCERNS)}
+    return {name: int(row[name]) for name in (*STANDINGS, *CONCERNS, WANTS)}
 
 
+WANTS = "wants_somebody"
 STANDINGS = ("online", "silent", "offline", "never_seen", "retired")
 CONCERNS = (
     "warm",
@@ -140,14 +151,26 @@ _CONCERNS = (
     "CASE WHEN s.alarms > 0 THEN 'drift' END,"
     "CASE WHEN s.outbox_refused > 0 THEN 'refused' END], NULL) END"
 )
-# OFFSET 0 keeps each level from being written into the one above, where every term would be worked out as often as it is named. The order
-# inside is that of the key, so that a page ends with its last row.
-_FOUND = (
-    f"SELECT * FROM (SELECT s.*, {_CONCERNS} AS concerns FROM (SELECT {COLUMNS}, {_STANDING} AS standing FROM terminals t"  # noqa: S608 - our own text
-    " WHERE t.terminal_id > :after AND (CAST(:within AS text[]) IS NULL OR t.area = ANY(:within)) AND t.terminal_id LIKE :part"
-    " ORDER BY t.terminal_id OFFSET 0) s OFFSET 0) f"
-    " WHERE (CAST(:standing AS text) IS NULL OR standing = :standing) AND (CAST(:concern AS text) IS NULL OR :concern = ANY(concerns))"
-)
+_WANTS = "standing = 'silent' OR concerns <> '{}'"
+
+
+def _found(place: str, order: str) -> str:
+    """Return the statement for terminals on one side of a place.
+
+    OFFSET 0 keeps each level from being written into the one above, where every term would be worked out as often as it is named. The
+    order inside is that of the key, so that a page ends with its last row.
+    """
+    return (
+        f"SELECT * FROM (SELECT s.*, {_CONCERNS} AS concerns FROM (SELECT {COLUMNS}, {_STANDING} AS standing FROM terminals t"  # noqa: S608 - our own text
+        f" WHERE t.terminal_id {place} AND (CAST(:within AS text[]) IS NULL OR t.area = ANY(:within)) AND t.terminal_id LIKE :part"
+        f" ORDER BY t.terminal_id {order} OFFSET 0) s OFFSET 0) f"
+        " WHERE (CAST(:standing AS text) IS NULL OR standing = :standing)"
+        f" AND (CAST(:concern AS text) IS NULL OR :concern = ANY(concerns)) AND (NOT :wants OR {_WANTS})"
+    )
+
+
+_FOUND = _found("> :after", "")
+_FOUND_BACKWARDS = _found("< :before", "DESC")
 _ONE = (
     f"SELECT s.*, {_CONCERNS} AS concerns FROM (SELECT {COLUMNS}, t.health, {_STANDING} AS standing FROM terminals t"  # noqa: S608 - our own text
     " WHERE t.terminal_id = :id) s"

@@ -96,6 +96,14 @@ def set_area(connection: Connection, terminal_id: str, area: str, *, now: dateti
         _note_area(connection, terminal_id, area, now)
 
 
+def areas_of(connection: Connection, terminal_id: str) -> list[tuple[datetime, str]]:
+    """Return since when a terminal stood in which area, the newest first."""
+    rows = connection.execute(
+        text("SELECT since, area FROM terminal_areas WHERE terminal_id = :id ORDER BY since DESC"), {"id": terminal_id}
+    )
+    return [(row.since, row.area) for row in rows]
+
+
 def retire(connection: Connection, terminal_id: str, *, now: datetime) -> bool:
     """Mark a terminal retired; return False if there is none in service."""
     return (

@@ -58,7 +58,14 @@ def limits_of(settings: TerminalSettings) -> Limits:
 
 
 def list_terminals(
-    connection: Connection, wanted: Wanted, limits: Limits, *, now: datetime, after: str = "", limit: int = 50
+    connection: Connection,
+    wanted: Wanted,
+    limits: Limits,
+    *,
+    now: datetime,
+    after: str = "",
+    before: str = "",
+    limit: int = 50,
 ) -> list[TerminalItem]:
     """Return terminals after an id, in order of id.
 
@@ -68,14 +75,17 @@ def list_terminals(
         limits: from where on something is a concern.
         now: in UTC.
         after: the id of the last one of the page before; empty for the first page.
+        before: in its stead, the id of the first one of the page after: the last ones before it are returned.
         limit: most of them, at most `fleet.store.terminal_lists.MAX_PAGE`.
     """
-    rows = terminal_lists.terminal_rows(connection, wanted, cuts_of(limits, now), after=after, limit=limit)
+    rows = terminal_lists.terminal_rows(
+        connection, wanted, cuts_of(limits, now), after=after, before=before, limit=limit
+    )
     return [item_of(row, limits, now) for row in rows]
 
 
 def count_terminals(connection: Connection, wanted: Wanted, limits: Limits, *, now: datetime) -> dict[str, int]:
-    """Return how many of these terminals there are by each standing and concern, all of them as keys."""
+    """Return how many of these terminals there are by each standing and concern, and how many want somebody, all of them as keys."""
     return terminal_lists.counts(connection, wanted, cuts_of(limits, now))
 
 
