@@ -12,6 +12,7 @@ import psycopg
 from demo.accounts import add_staff
 from demo.agency import rules
 from demo.agency.cases import CaseWork, send
+from demo.agency.conditions import Condition
 from demo.agency.copying import copy_rows
 from demo.agency.exchange import ExchangeWork
 from demo.agency.index import Index, index_of
@@ -19,13 +20,15 @@ from demo.agency.notices import NoticeWork
 from demo.agency.people import Person, area_rows, communities, people_of, rows_of
 from demo.agency.sessions import store_sessions
 from demo.agency.stops import StopWork
-from demo.agency.terminals import Condition, Terminal, make_terminals, register, tell_presence
+from demo.agency.terminal_work import TerminalWork
+from demo.agency.terminals import Terminal, make_terminals, register, tell_presence
 from demo.agency.world import FLEET_ID, ZONE, Agenda, World
 from fleet.app import Fleet
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
 from fleet.status.projection import reproject_outdated
 from fleet.store.database import Database
+from fleet.terminals.daily import look_for_drift
 from protocol.topics import Kind
 
 
@@ -103,11 +106,13 @@ def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], l
     StopWork(world, agenda).put_down()
     ExchangeWork(world, agenda, everybody).put_down()
     NoticeWork(world, agenda, everybody).put_down()
+    TerminalWork(world, agenda, made).put_down()
     agenda.at(world.at(3, 16), lambda now: rules.propose(world, now))
     agenda.play()
     say("what terminals say of themselves")
     _refuse_some(world, made)
     tell_presence(world, made)
+    look_for_drift(world.database, h=world.settings.terminals.drift_h, zone=ZONE, now=world.now)
     say("counting")
     with psycopg.connect(world.url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("ANALYZE")

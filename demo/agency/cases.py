@@ -13,9 +13,10 @@ from random import Random
 from PIL import Image, ImageDraw
 from sqlalchemy import text
 
+from demo.agency.conditions import Condition
 from demo.agency.names import STAFF
 from demo.agency.people import Person, made_id
-from demo.agency.terminals import SOFTWARE, Condition, Terminal
+from demo.agency.terminals import SOFTWARE, Terminal
 from demo.agency.world import ZONE, Agenda, World
 from fleet.app import Fleet, make_handler
 from fleet.cases.deciding import Said, close, decide, take_up

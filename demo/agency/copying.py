@@ -21,6 +21,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "acts": ("act_id", "subject_id", "kind", "channel", "acted_at", "source", "source_id", "recorded_at"),
     "terminals": ("terminal_id", "area", "signing_key", "sealing_key", "registered_at"),
+    "terminal_health": (
+        *("terminal_id", "hour", "messages", "temperature_c", "throttled", "battery_percent", "disk_free_bytes"),
+        *("memory_available_bytes", "oldest_unconfirmed_s", "waiting", "clock_uncertainty_s", "camera_rate_hz"),
+    ),
     "links": (
         *("record_id", "sha256", "terminal_id", "counter", "previous", "chain", "kind"),
         *("envelope", "received_at"),

@@ -25,7 +25,7 @@ class Index:
     cases: Mapping[str, str]
     """Case ids by kind and state (`appeal.in_review`), and `late`, `reviewed_once`, `with_picture`, `with_file`, `planned_visit`."""
     terminals: Mapping[str, Sequence[str]]
-    """Terminal ids by `demo.agency.terminals.Condition`."""
+    """Terminal ids by `demo.agency.conditions.Condition`."""
     others: Mapping[str, str]
     """`area` (a community), `proposal` (a rule pack), `feed`, `partner`, `webhook` (with a message given up), `open_duplicate`,
     `decided_duplicate`, `unclear_duplicate`, `record`, `stop`, `erasure`, `reminder_failed`."""

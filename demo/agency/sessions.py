@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
+from demo.agency.conditions import Condition
 from demo.agency.copying import copy_rows
 from demo.agency.evidence import findings, reasons
 from demo.agency.people import RECENT_DAYS, Person, made_id
-from demo.agency.terminals import SOFTWARE, Condition, Terminal
+from demo.agency.terminals import SOFTWARE, Terminal
 from demo.agency.world import POLICY, ZONE, World
 from fleet.admission import Position, admit, judge
 from fleet.status.background import background_of
@@ -38,6 +39,9 @@ _ENDS: tuple[tuple[Outcome, int], ...] = (
 )
 _HOURS = (8, 8, 9, 9, 9, 10, 10, 10, 11, 13, 14, 14, 15, 15, 16)
 """When people come."""
+_WATCHED = (Condition.DULL, Condition.GLARING)
+_AGAIN_A_DAY = 5
+"""Sessions on each day at each of the two terminals that the charts are about, besides those of their community."""
 _DRIFT_DAYS = 14
 _JUMP_DAYS = 9
 
@@ -64,6 +68,9 @@ def _signed(
     """Give every record with its envelope, its digest and that of the stored one before it."""
     draw = Random(f"{world.seed} sessions")  # noqa: S311 - a made population
     by_terminal = _placed(draw, list(_sessions(world, people, draw)), made)
+    for terminal in made:
+        if terminal.condition in _WATCHED:
+            by_terminal[terminal.terminal_id] += _again(world, people, draw)
     number = 0
     for terminal in made:
         last = world.now - timedelta(days=terminal.heard_days_ago)
@@ -136,7 +143,7 @@ def _hour(draw: Random, day: date) -> datetime:
     return (whole + timedelta(seconds=draw.randrange(3600))).astimezone(UTC)
 
 
-def _placed(draw: Random, sessions: Sequence[Session], made: Sequence[Terminal]) -> Mapping[str, list[Session]]:
+def _placed(draw: Random, sessions: Sequence[Session], made: Sequence[Terminal]) -> dict[str, list[Session]]:
     """Return the sessions of each terminal: each person goes to one of their own community."""
     near: dict[str, list[Terminal]] = defaultdict(list)
     for terminal in made:
@@ -147,9 +154,24 @@ def _placed(draw: Random, sessions: Sequence[Session], made: Sequence[Terminal])
     for session in sessions:
         choice = near.get(session.person.community.code) or everywhere
         # Most go to the two that the charts are about, where they stand.
-        watched = [each for each in choice if each.condition in (Condition.DULL, Condition.GLARING)]
+        watched = [each for each in choice if each.condition in _WATCHED]
         terminal = draw.choice(watched if watched and draw.random() < 0.8 else choice)
         found[terminal.terminal_id].append(session)
+    return found
+
+
+def _again(world: World, people: Sequence[Person], draw: Random) -> list[Session]:
+    """Return sessions of people who came once before the day on which they were certified last, which is the one that counts."""
+    found: list[Session] = []
+    came: set[str] = set()
+    for days_ago in range(RECENT_DAYS - 1, 1, -1):
+        day = world.today - timedelta(days=days_ago)
+        later = [person for person in people if person.seen is not None and person.seen > day]
+        fresh = [person for person in later if person.subject_id not in came]
+        choice = fresh if len(fresh) >= _AGAIN_A_DAY else later
+        chosen = draw.sample(choice, min(_AGAIN_A_DAY, len(choice)))
+        came.update(person.subject_id for person in chosen)
+        found += [Session(person, _hour(draw, day), Outcome.CERTIFIED) for person in chosen]
     return found
 
 

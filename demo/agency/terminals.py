@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
 from random import Random
 
 from sqlalchemy import text
 
+from demo.agency.conditions import Condition, health_of, hours_of
+from demo.agency.copying import copy_rows
 from demo.agency.people import Community, made_id
 from demo.agency.world import FLEET_ID, POLICY, World
-from fleet.store import rosters, terminals
+from fleet.store import rosters, terminal_health, terminals
 from protocol.envelope import sha256_of, sign
 from protocol.keys import PrivateKey
 from protocol.presence import OutboxCounts, PictureCounts, Presence
@@ -20,27 +21,6 @@ from protocol.records import Link
 
 SOFTWARE = "0.1.0"
 _OLD_SOFTWARE = "0.0.9"
-
-
-class Condition(StrEnum):
-    """What is the matter with a terminal."""
-
-    WELL = "well"
-    DULL = "dull"
-    """Its pictures have lost sharpness over two weeks: the lens wants cleaning."""
-    GLARING = "glaring"
-    """Its pictures are too bright since a day: the lamp was moved."""
-    SILENT = "silent"
-    """Says it is online, and was not heard of for days."""
-    OFFLINE = "offline"
-    NEVER_SEEN = "never_seen"
-    RETIRED = "retired"
-    OLD_OUTBOX = "old_outbox"
-    """Online, and what it recorded does not come through."""
-    GAPS = "gaps"
-    """Counters of its chain are missing."""
-    QUARANTINED = "quarantined"
-    """Messages of it were refused."""
 
 
 _SHARES: tuple[tuple[Condition, float], ...] = (
@@ -51,6 +31,10 @@ _SHARES: tuple[tuple[Condition, float], ...] = (
     (Condition.OLD_OUTBOX, 0.025),
     (Condition.GAPS, 0.02),
     (Condition.QUARANTINED, 0.015),
+    (Condition.WARM, 0.01),
+    (Condition.LOW_BATTERY, 0.01),
+    (Condition.UNSURE_CLOCK, 0.01),
+    (Condition.BY_STICK, 0.01),
 )
 """Of all terminals; at least one is in each, and the rest are well."""
 _HEARD = {Condition.SILENT: 3.0, Condition.OFFLINE: 1.2, Condition.RETIRED: 20.0}
@@ -134,37 +118,54 @@ FROM terminals t
 
 
 def tell_presence(world: World, made: Sequence[Terminal]) -> None:
-    """Store what each terminal said of itself last; retire those that are."""
+    """Store what each terminal said of itself last, and how it was in the week before."""
     draw = Random(f"{world.seed} presence")  # noqa: S311 - a made population
+    hours: list[tuple[object, ...]] = []
     with world.database.begin() as connection:
         rosters.refresh(connection, [terminal.terminal_id for terminal in made])
         rows = connection.execute(text(_KNOWN)).all()
         versions = {row.terminal_id: row.roster_version for row in rows}
         copied = {row.terminal_id: row.copied for row in rows}
+        packs = connection.execute(text("SELECT max(in_force_at) FROM rule_packs")).scalar_one()
         for terminal in made:
             if terminal.condition is Condition.NEVER_SEEN:
                 continue
-            said = presence_of(world, terminal, draw, versions)
-            heard = said.said_at + timedelta(seconds=2)
-            terminals.save_presence(connection, said, now=heard)
+            is_by_stick = terminal.condition is Condition.BY_STICK
+            heard = world.now - timedelta(hours=20)
+            if not is_by_stick:
+                said = presence_of(world, terminal, draw, versions, packs)
+                heard = said.said_at + timedelta(seconds=2)
+                terminals.save_presence(connection, said, now=heard)
+                terminal_health.save_health(connection, said, now=heard)
+                hours += hours_of(terminal.condition, terminal.terminal_id, said.said_at, waiting=said.outbox.pending)
             terminals.note_links(
                 connection,
                 terminal.terminal_id,
                 counter=terminal.counter,
                 records=copied[terminal.terminal_id],
-                by_stick=False,
+                by_stick=is_by_stick,
                 now=heard,
             )
-            if terminal.condition is Condition.RETIRED:
-                terminals.retire(connection, terminal.terminal_id, now=world.at(terminal.heard_days_ago, 18))
+    copy_rows(world.url, {"terminal_health": hours})
 
 
-def presence_of(world: World, terminal: Terminal, draw: Random, versions: Mapping[str, int]) -> Presence:
-    """Return what a terminal said of itself last. What else presence comes to say (health) is drawn here, by its condition."""
-    said_at = world.now - timedelta(days=terminal.heard_days_ago, seconds=draw.randrange(20, 240))
+def presence_of(
+    world: World, terminal: Terminal, draw: Random, versions: Mapping[str, int], packs: datetime | None
+) -> Presence:
+    """Return what a terminal said of itself last.
+
+    Args:
+        world: the agency.
+        terminal: which.
+        draw: for what differs from one to the other.
+        versions: of the rosters, by terminal.
+        packs: when the newest rule pack came into force.
+    """
+    said_at = world.now - timedelta(days=terminal.heard_days_ago, seconds=draw.randrange(20, 50))
     is_offline = terminal.condition in (Condition.OFFLINE, Condition.RETIRED)
     is_stuck = terminal.condition is Condition.OLD_OUTBOX
-    waiting = draw.randrange(40, 160) if is_stuck else draw.randrange(2)
+    is_away = terminal.heard_days_ago > 0
+    waiting = draw.randrange(40, 160) if is_stuck else 0 if is_away else draw.randrange(2)
     is_old = draw.random() < 0.1
     roster = versions.get(terminal.terminal_id, 0)
     return Presence(
@@ -185,4 +186,12 @@ def presence_of(world: World, terminal: Terminal, draw: Random, versions: Mappin
             stored=terminal.counter + waiting,
         ),
         pictures=PictureCounts(waiting=draw.randrange(3) if is_stuck else 0, refused=0),
+        health=health_of(
+            terminal.condition,
+            terminal.terminal_id,
+            said_at,
+            software=_OLD_SOFTWARE if is_old else SOFTWARE,
+            packs=None if is_stuck else packs,
+            is_waiting=waiting > 0,
+        ),
     )

@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from demo.agency import __main__ as command
 from demo.agency.build import build, settings_for
+from demo.agency.conditions import Condition
 from demo.agency.show import clock_from, shown
-from demo.agency.terminals import Condition
 from demo.agency.world import ZONE
 from fleet.app import settling
 from fleet.audit.log import entries

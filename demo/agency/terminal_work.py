@@ -1,0 +1,110 @@
+"""What people of the made-up agency did to its terminals, and what they asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from demo.agency.conditions import Condition
+from demo.agency.names import STAFF
+from demo.agency.terminals import SOFTWARE, Terminal
+from demo.agency.world import FLEET_ID, Agenda, World
+from fleet.store.terminal_commands import settle
+from fleet.terminals.changing import TerminalChanges
+from fleet.terminals.commanding import give_command, open_commands
+from protocol.commands import CommandKind, CommandResult
+from protocol.selftest import Check, SelftestReport
+
+_ADMINISTRATOR = STAFF[5]
+_CHECKS = (
+    ("networks", "passed", "features, detection and landmarks answer as they should"),
+    ("camera", "skipped", "in use: 14.6 pictures/s in the last session"),
+    ("ring-light", "skipped", "in use"),
+    ("outbox", "passed", "0 records wait"),
+    ("policy", "passed", "in force"),
+    ("clock", "passed", "set by the network, 0.4 s"),
+    ("disk", "passed", "9012 MiB free"),
+)
+_LOG = (
+    "sessions are taken outcome=certified seconds=31",
+    "broker lost why=timed out",
+    "broker is back after_s=92",
+    "sessions are taken outcome=poor_sample seconds=44",
+)
+_WORDS = {
+    CommandKind.DIAGNOSE: "Fewer people pass than last month",
+    CommandKind.LOG_BUNDLE: "Records do not come through",
+    CommandKind.RESTART: "Has not been heard of since the week-end",
+}
+
+
+class TerminalWork:
+    """Puts down what was done to terminals, and answers as they would have."""
+
+    def __init__(self, world: World, agenda: Agenda, made: Sequence[Terminal]) -> None:
+        self._world = world
+        self._agenda = agenda
+        self._by: dict[Condition, list[Terminal]] = {}
+        for terminal in made:
+            self._by.setdefault(terminal.condition, []).append(terminal)
+
+    def put_down(self) -> None:
+        """Put everything down."""
+        for place, terminal in enumerate(self._by[Condition.RETIRED]):
+            at = self._world.at(terminal.heard_days_ago, 18) + timedelta(minutes=place)
+            self._agenda.at(at, partial(self._retire, terminal))
+        asked = (
+            (Condition.DULL, CommandKind.DIAGNOSE, self._world.at(5, 10), True),
+            (Condition.OLD_OUTBOX, CommandKind.LOG_BUNDLE, self._world.at(2, 11), True),
+            (Condition.SILENT, CommandKind.RESTART, self._world.at(0, 9), False),
+        )
+        for condition, kind, at, is_answered in asked:
+            self._agenda.at(at, partial(self._ask, self._by[condition][0], kind, is_answered=is_answered))
+
+    def _retire(self, terminal: Terminal, now: datetime) -> None:
+        world = self._world
+        with world.database.begin() as connection:
+            changes = TerminalChanges(
+                connection, world.keys.cipher, by=_ADMINISTRATOR, reason="Its case is broken; replaced", now=now
+            )
+            changes.retire(terminal.terminal_id)
+
+    def _ask(self, terminal: Terminal, kind: CommandKind, now: datetime, *, is_answered: bool) -> None:
+        world, hours = self._world, self._world.settings.terminals.command_hours
+        with world.database.begin() as connection:
+            command_id = give_command(
+                connection,
+                world.keys.cipher,
+                terminal.terminal_id,
+                kind,
+                by=_ADMINISTRATOR,
+                reason=_WORDS[kind],
+                valid=timedelta(hours=hours),
+                now=now,
+            )
+            if not is_answered:
+                return
+            later = now + timedelta(seconds=70)
+            open_commands(connection, world.keys, fleet_id=FLEET_ID, only=[terminal.terminal_id], now=now)
+            settle(connection, _answer(terminal, command_id, kind, later), now=later)
+
+
+def _answer(terminal: Terminal, command_id: str, kind: CommandKind, at: datetime) -> CommandResult:
+    report = SelftestReport(
+        software=SOFTWARE,
+        python="3.13.5",
+        machine="Linux aarch64",
+        checks=tuple(
+            Check.model_validate({"name": n, "status": s, "detail": d, "seconds": 0.1}) for n, s, d in _CHECKS
+        ),
+    )
+    return CommandResult(
+        fleet_id=FLEET_ID,
+        terminal_id=terminal.terminal_id,
+        command_id=command_id,
+        verdict="done",
+        finished_at=at,
+        report=report if kind is CommandKind.DIAGNOSE else None,
+        log=_LOG if kind is CommandKind.LOG_BUNDLE else None,
+    )
