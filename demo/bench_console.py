@@ -22,8 +22,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from demo import bench_terminals
 from demo.accounts import STAFF, add_staff, link_for
 from demo.bench_agency import fill, say, size, token_of, village_of
 from demo.bench_names import name_of
@@ -103,7 +104,7 @@ def main() -> int:
             say(f"filling in {arguments.people} people")
             began = time.monotonic()
             ids = fill(server.url, database, arguments.people, keys.cipher)
-            _add_terminals(database, arguments.terminals)
+            bench_terminals.add_terminals(database, arguments.terminals, now=_NOW)
             filled_s = time.monotonic() - began
             asked = measure(database, keys, ids, arguments.queries)
             pages = measure_pages(database, keys, folder, ids, arguments.queries)
@@ -172,7 +173,10 @@ def measure_pages(
     try:
         cookies = {SESSION_COOKIE: entered.session.cookie}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies=cookies, trust_env=False) as client:
-            return {path: _page_times(client, path, queries) for path in (*PAGES, f"/people/{ids[0]}")}
+            return {
+                path: _page_times(client, path, queries)
+                for path in (*PAGES, f"/people/{ids[0]}", *bench_terminals.PAGES)
+            }
     finally:
         server.stop()
 
@@ -280,19 +284,6 @@ def _top(drawn: random.Random, people: int, levels: int) -> str:
 def _deep(drawn: random.Random, ids: Sequence[str]) -> str:
     """Return the address of some page in the middle."""
     return f">{(_TODAY + timedelta(days=drawn.randrange(-60, 300))).toordinal()}-{drawn.choice(ids)}"
-
-
-def _add_terminals(database: Database, wanted: int) -> None:
-    """Add terminals until there are so many."""
-    with database.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at)"
-                " SELECT 'more-' || number, area, '{}', '{}', :now FROM generate_series(1, :wanted - (SELECT count(*) FROM terminals))"
-                " AS number, LATERAL (SELECT code AS area FROM areas WHERE level = 5 ORDER BY code LIMIT 1) AS a"
-            ),
-            {"wanted": wanted, "now": _NOW},
-        )
 
 
 if __name__ == "__main__":

@@ -84,6 +84,15 @@ def chain_above(connection: Connection, code: str) -> tuple[Area, ...]:
     return tuple(Area(*row) for row in rows) or (Area(code, None, LEVELS, code),)
 
 
+def codes_called(connection: Connection, typed: str, *, limit: int = 20) -> list[str]:
+    """Return the codes of areas with this code or this name."""
+    rows = connection.execute(
+        text("SELECT code FROM areas WHERE code = :typed OR name = :typed ORDER BY level, code LIMIT :limit"),
+        {"typed": typed, "limit": limit},
+    )
+    return list(rows.scalars())
+
+
 def area_names(connection: Connection, codes: Collection[str]) -> dict[str, str]:
     """Return the names of these areas, as far as they are in the tree."""
     rows = connection.execute(text("SELECT code, name FROM areas WHERE code = ANY(:codes)"), {"codes": sorted(codes)})

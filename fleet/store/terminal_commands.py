@@ -123,6 +123,15 @@ def commands_of(connection: Connection, terminal_id: str, *, limit: int) -> list
     return [StoredCommand(*row) for row in rows]
 
 
+def last_number(connection: Connection, terminal_id: str) -> int:
+    """Return the number of a terminal's newest command; 0 if it never had one."""
+    return int(
+        connection.execute(
+            text("SELECT coalesce(max(number), 0) FROM terminal_commands WHERE terminal_id = :id"), {"id": terminal_id}
+        ).scalar_one()
+    )
+
+
 def forget(connection: Connection, *, asked_before: datetime) -> int:
     """Delete commands given before a moment, but each terminal's newest, from whose number the next is counted; return how many."""
     return connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,6 +53,37 @@ def session_lines(connection: Connection, terminal_id: str, *, limit: int) -> li
         {"id": terminal_id, "limit": limit},
     )
     return [SessionLine(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPerson:
+    """Whom a session was about."""
+
+    record_id: str
+    outcome: str
+    event_at: datetime
+    subject_id: str
+    name_sealed: bytes
+
+
+def session_people(
+    connection: Connection, terminal_id: str, within: Sequence[str] | None, *, limit: int
+) -> list[SessionPerson]:
+    """Return whom the newest sessions of a terminal were about, as far as they live or are paid in these areas themselves; None for all.
+
+    Sessions about nobody who is known, or somebody from elsewhere, are left out.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT r.record_id, r.outcome, r.event_at, s.subject_id, s.name_sealed FROM ("
+            "SELECT record_id, outcome, event_at, subject_id, counter FROM records WHERE terminal_id = :id"
+            " ORDER BY counter DESC LIMIT :limit) r JOIN subjects s USING (subject_id)"
+            " WHERE CAST(:within AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subject_areas a"
+            " WHERE a.subject_id = s.subject_id AND a.area = ANY(:within)) ORDER BY r.counter DESC"
+        ),
+        {"id": terminal_id, "limit": limit, "within": None if within is None else list(within)},
+    )
+    return [SessionPerson(*row) for row in rows]
 
 
 def published_for(connection: Connection, terminal_id: str) -> Published:

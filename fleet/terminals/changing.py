@@ -99,7 +99,8 @@ class TerminalChanges:
         rosters.refresh(connection, [terminal_id])
         # Whoever hears this sends all that the broker keeps for a terminal.
         notify(connection, policies.POLICY_CHANNEL, terminal_id)
-        self._note(ChangeKind.REGISTERED, terminal_id, {"area": area, "new": int(is_new)})
+        if is_new or known.area != area:
+            self._note(ChangeKind.REGISTERED, terminal_id, {"area": area, "new": int(is_new)})
         return is_new
 
     def move(self, terminal_id: str, area: str) -> None:

@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from fleet.audit.log import note
-from fleet.errors import NotFound, Refused
+from fleet.errors import NotFound
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.store import terminal_commands, terminals
 from fleet.store.names import cleaned
 from fleet.store.terminal_commands import NewCommand, StoredCommand
+from fleet.terminals.changing import checked_reason
 from protocol.commands import COMMAND_TYP, CommandKind, CommandResult, TerminalCommand
 from protocol.envelope import sign
-
-_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +71,8 @@ def give_command(
     """
     found = terminals.find_terminals(connection, [terminal_id], lock=True).get(terminal_id)
     if found is None or found.retired_at is not None:
-        raise NotFound(f"terminal {terminal_id}: none of this name is in service")
-    why = " ".join(reason.split())
-    if not why or len(why) > _LONGEST_REASON:
-        raise Refused(f"reason: 1 to {_LONGEST_REASON} characters expected")
+        raise NotFound(f"terminal {terminal_id}: none of this name is in service", code="not_in_service")
+    why = checked_reason(reason)
     command_id = secrets.token_hex(16)
     number = terminal_commands.add_command(
         connection,

@@ -32,6 +32,9 @@ from fleet.web.pages import (
     rules_trials,
     sign_in,
     stops,
+    terminals,
+    terminals_changes,
+    terminals_kept,
 )
 
 GROUPS = (
@@ -47,6 +50,9 @@ GROUPS = (
     rules_calendar,
     rules_policy,
     rules_trials,
+    terminals_kept,
+    terminals,
+    terminals_changes,
     figures,
     figures_calibrations,
     figures_fairness,
