@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 
 from fleet.accounts.roles import FLEET_WIDE_ROLES, Role
 from fleet.app import Fleet
@@ -30,15 +31,18 @@ def table() -> dict[tuple[str, str], dict[str, str]]:
         return {(row.pop("method"), row.pop("path")): row for row in csv.DictReader(lines)}
 
 
-def routes(office: Any) -> set[tuple[str, str]]:
+def in_order(office: Any) -> list[APIRoute]:
     app = console_of(Fleet(office.settings, office.keys, office.database, office.clock))
-    return {
-        (method, route.path)
+    return [
+        route
         for included in app.routes
         for route in (included, *getattr(getattr(included, "original_router", None), "routes", ()))
         if isinstance(route, APIRoute) and route.path not in OPEN
-        for method in route.methods - {"HEAD"}
-    }
+    ]
+
+
+def routes(office: Any) -> set[tuple[str, str]]:
+    return {(method, route.path) for route in in_order(office) for method in route.methods - {"HEAD"}}
 
 
 def words(row: dict[str, str]) -> set[str]:
@@ -59,6 +63,19 @@ def test_the_table_has_every_route_and_no_other(office: Any) -> None:
         assert words(row) <= {"", "yes", "whole"} or words(row) in ({"any"}, {"open"}), place
 
 
+def test_no_route_stands_before_another_one_that_is_meant(office: Any) -> None:
+    order = in_order(office)
+    for route in order:
+        for method in route.methods - {"HEAD"}:
+            scope = {"type": "http", "method": method, "path": example(route.path)}
+            first = next(each for each in order if each.matches(scope)[0] is Match.FULL)
+            assert first.path == route.path
+
+
+def example(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "nobody-here", path)
+
+
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("area", [None, "east"])
 def test_every_route_is_open_to_whom_the_table_says(
@@ -75,7 +92,7 @@ def test_every_route_is_open_to_whom_the_table_says(
         may = row[role] == "yes" or (row[role] == "whole" and area is None)
         if (status != 403) != may:
             wrong.append(f"{method} {path}: {status}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_somebody_without_a_role_sees_what_takes_none(office: Any, sign_in: Callable[..., Any]) -> None:
@@ -88,7 +105,7 @@ def test_somebody_without_a_role_sees_what_takes_none(office: Any, sign_in: Call
         if method == "POST" and words(row) in ({"any"}, {"open"}):
             # It may have ended the session.
             client = sign_in(name=f"after {path}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def test_nobody_who_is_not_signed_in_gets_past_signing_in(office: Any, web: Any) -> None:
