@@ -90,9 +90,14 @@ def stop_lines(connection: Connection, asked: StopsAsked, *, after: str, before:
     is_back = bool(before)
     is_rising = is_restored == is_back
     day, subject_id, scheme = _place(before or after)
+    # Only what is asked for stands in the statement, so that the indexes by day and by stage are found.
+    conditions = [] if asked.stage is None or is_restored else ["l.stage = :stage"]
+    if day is not None:
+        conditions.append(
+            f"(l.since, l.subject_id, l.scheme) {'>' if is_rising else '<'} (CAST(:day AS date), :subject, :scheme)"
+        )
     statement = (
-        f"{_RESTORED if is_restored else _OPEN} AND (CAST(:day AS date) IS NULL"
-        f" OR (l.since, l.subject_id, l.scheme) {'>' if is_rising else '<'} (CAST(:day AS date), :subject, :scheme))"
+        f"{_RESTORED if is_restored else _OPEN} {''.join(f' AND {each}' for each in conditions)}"
         f" ORDER BY l.since {_order(is_rising)}, l.subject_id {_order(is_rising)}, l.scheme {_order(is_rising)} LIMIT :limit"
     )
     rows = connection.execute(
@@ -104,8 +109,9 @@ def stop_lines(connection: Connection, asked: StopsAsked, *, after: str, before:
 
 def stage_counts(connection: Connection, within: Sequence[str] | None) -> dict[Stage, int]:
     """Return how many benefits are at each stage but the last; benefits that are simply paid are not gone through."""
+    where = f"WHERE {_IS_OPEN}" if within is None else _WHERE_OPEN
     rows = connection.execute(
-        text(f"SELECT {_STAGE} AS stage, count(*) AS files FROM benefit_files f {_WHERE_OPEN} GROUP BY 1"),  # noqa: S608 - our own text
+        text(f"SELECT {_STAGE} AS stage, count(*) AS files FROM benefit_files f {where} GROUP BY 1"),  # noqa: S608 - our own text
         StopsAsked(within).values,
     )
     return {Stage(row.stage): row.files for row in rows}
@@ -158,6 +164,7 @@ def _place(written: str) -> tuple[date | None, str, str]:
         return None, "", ""
 
 
+# The index benefit_files_by_stage has the same words.
 _STAGE = (
     "CASE WHEN f.frozen_by <> '{}' THEN 'frozen' WHEN f.state IN ('paused', 'ended') THEN 'in_force'"
     " WHEN f.approvals >= 2 THEN 'to_carry_out' WHEN f.approvals = 1 THEN 'second_approval'"
@@ -165,15 +172,15 @@ _STAGE = (
     " WHEN f.steps = 1 THEN 'noticed' ELSE 'proposed' END"
 )
 _WITHIN = "(CAST(:within AS text[]) IS NULL OR s.area = ANY(:within) OR b.region = ANY(:within))"
+_IS_OPEN = "(f.state <> 'paying' OR f.frozen_by <> '{}')"
 _WHERE_OPEN = (
-    "JOIN benefits b USING (subject_id, scheme) JOIN subjects s USING (subject_id)"
-    f" WHERE (f.state <> 'paying' OR f.frozen_by <> '{{}}') AND {_WITHIN}"
+    f"JOIN benefits b USING (subject_id, scheme) JOIN subjects s USING (subject_id) WHERE {_IS_OPEN} AND {_WITHIN}"
 )
 _COLUMNS = "f.subject_id, f.scheme, f.state, f.reason, f.effect, f.from_month, f.stopped_from, f.approvals, b.region"
 _OPEN = f"""
 SELECT l.*, a.name AS area_name FROM (SELECT {_COLUMNS}, coalesce(f.proposed_on, DATE '0001-01-01') AS since, {_STAGE} AS stage
     FROM benefit_files f {_WHERE_OPEN}) l LEFT JOIN areas a ON a.code = l.region
-WHERE (CAST(:stage AS text) IS NULL OR l.stage = :stage) AND (:reason = '' OR l.reason = :reason)
+WHERE (:reason = '' OR l.reason = :reason)
 """  # noqa: S608 - our own text
 _RESTORED = f"""
 SELECT l.*, a.name AS area_name FROM (SELECT {_COLUMNS}, e.day AS since, 'restored' AS stage
@@ -182,5 +189,5 @@ SELECT l.*, a.name AS area_name FROM (SELECT {_COLUMNS}, e.day AS since, 'restor
     WHERE e.kind = 'restored' AND f.state = 'paying' AND {_WITHIN} AND NOT EXISTS (SELECT 1 FROM benefit_events n
         WHERE n.subject_id = e.subject_id AND n.scheme = e.scheme AND n.kind = 'restored' AND n.number > e.number)
 ) l LEFT JOIN areas a ON a.code = l.region
-WHERE (CAST(:stage AS text) IS NULL OR l.stage = :stage) AND (:reason = '' OR l.reason = :reason)
+WHERE (:reason = '' OR l.reason = :reason)
 """  # noqa: S608 - our own text

@@ -42,18 +42,14 @@ class Cell:
 
 @router.get("/rules/calendar")
 def calendar(visit: Annotated[Visit, needs(Permission.RULES)], month: str = "") -> HTMLResponse:
-    """Show a month, the coming windows, and the weeks of the next quarter."""
+    """Show a month and the coming windows."""
     shown = _month(month, visit.today)
     last = add_months(shown, 1) - timedelta(days=1)
-    mondays = weeks(visit.today, _WEEKS)
-    end = mondays[-1] + timedelta(days=6)
     with visit.begin() as connection:
         within = visit.codes(connection, Permission.RULES)
         shelf = _shelf(visit, connection, within)
         due = days_to_come(connection, "due", shown, last, within)
         stops = days_to_come(connection, "stop_from", shown, last, within)
-        ahead = {what: days_to_come(connection, what, visit.today, end, within) for what in ("due", "stop_from")}
-        waiting = reminders_waiting(connection, within)
     return visit.page(
         "rules/calendar.html",
         month=shown,
@@ -62,9 +58,19 @@ def calendar(visit: Annotated[Visit, needs(Permission.RULES)], month: str = "") 
         grid=_grid(shown, due, stops, rule_days(shelf, shown, last)),
         coming=rule_days(shelf, visit.today, add_months(visit.today, _MONTHS)),
         rolling=rolling(shelf, visit.today),
-        chart=_chart(visit, mondays, ahead),
-        waiting=waiting,
     )
+
+
+@router.get("/rules/calendar/ahead")
+def weeks_ahead(visit: Annotated[Visit, needs(Permission.RULES)]) -> HTMLResponse:
+    """Show the weeks of the next quarter and the reminders that wait: counted beside the month, which does not wait for it."""
+    mondays = weeks(visit.today, _WEEKS)
+    end = mondays[-1] + timedelta(days=6)
+    with visit.begin() as connection:
+        within = visit.codes(connection, Permission.RULES)
+        ahead = {what: days_to_come(connection, what, visit.today, end, within) for what in ("due", "stop_from")}
+        waiting = reminders_waiting(connection, within)
+    return visit.page("rules/ahead.html", chart=_chart(visit, mondays, ahead), waiting=waiting)
 
 
 def _shelf(visit: Visit, connection: Connection, within: Sequence[str] | None) -> Shelf:

@@ -31,9 +31,9 @@ from fleet.benefits.machine import BenefitFile
 from fleet.errors import NotFound, Refused
 from fleet.store.benefits import listed_facts, schemes_of
 from fleet.store.names import cleaned
-from fleet.store.stops import Stage, StopsAsked, area_of_benefit, stage_counts, stop_lines
+from fleet.store.stops import Stage, StopLine, StopsAsked, area_of_benefit, stage_counts, stop_lines
 from fleet.store.subjects import find_by_id
-from fleet.web.lists import listing
+from fleet.web.lists import Listing, listing
 from fleet.web.pages.stops_forms import TYPED, address_of, day_in, month_in
 from fleet.web.pages.stops_words import basis_link, events_told, stage_of
 from fleet.web.saying import said
@@ -64,8 +64,17 @@ def stops(
             fetch=lambda behind, ahead, limit: stop_lines(connection, asked, after=behind, before=ahead, limit=limit),
             key=lambda line: line.place,
         )
-        counts = stage_counts(connection, within)
-    return visit.page("stops/list.html", shown=shown, counts=counts, stages=list(Stage), reasons=list(StopReason))
+    return visit.page("stops/list.html", shown=shown, counts=None, stages=list(Stage), reasons=list(StopReason))
+
+
+@router.get("/stops/stages")
+def stages(visit: Annotated[Visit, needs(*BOTH)], stage: str = "", reason: str = "") -> HTMLResponse:
+    """Show how many benefits are at each stage: counted beside the list, which does not wait for it."""
+    kept = {"stage": stage if stage in set(Stage) else "", "reason": reason if reason in set(StopReason) else ""}
+    with visit.begin() as connection:
+        counts = stage_counts(connection, visit.codes(connection, *BOTH))
+    shown: Listing[StopLine] = Listing((), "/stops", {name: value for name, value in kept.items() if value}, None, None)
+    return visit.page("stops/stages.html", shown=shown, counts=counts, stages=list(Stage))
 
 
 @router.get("/stops/new")

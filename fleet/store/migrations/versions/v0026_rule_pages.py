@@ -33,11 +33,16 @@ CREATE INDEX pack_trials_by_text ON pack_trials (sha256, asked_at);
 
 CREATE INDEX benefit_files_open ON benefit_files (coalesce(proposed_on, DATE '0001-01-01'), subject_id, scheme)
     WHERE state <> 'paying' OR frozen_by <> '{}';
+CREATE INDEX benefit_files_by_stage ON benefit_files ((CASE WHEN frozen_by <> '{}' THEN 'frozen'
+    WHEN state IN ('paused', 'ended') THEN 'in_force'
+    WHEN approvals >= 2 THEN 'to_carry_out' WHEN approvals = 1 THEN 'second_approval' WHEN missing = '{}' THEN 'first_approval'
+    WHEN steps >= 3 THEN 'comparison' WHEN steps = 2 THEN 'attempts' WHEN steps = 1 THEN 'noticed' ELSE 'proposed' END),
+    coalesce(proposed_on, DATE '0001-01-01'), subject_id, scheme) WHERE state <> 'paying' OR frozen_by <> '{}';
 CREATE INDEX benefit_events_restored ON benefit_events (day, subject_id, scheme) WHERE kind = 'restored';
 """
 
 _DOWN = """
-DROP INDEX benefit_events_restored, benefit_files_open;
+DROP INDEX benefit_events_restored, benefit_files_by_stage, benefit_files_open;
 DROP TABLE pack_trials;
 """
 

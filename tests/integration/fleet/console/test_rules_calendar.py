@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from sqlalchemy import text
 
 from fleet.store.areas import Area, save_areas
@@ -64,7 +65,7 @@ def test_packs_of_other_areas_are_not_in_the_calendar(agency: Any, sign_in: Call
 
 
 def test_the_weeks_ahead_and_what_waits_are_counted(agency: Any, sign_in: Callable[..., Any]) -> None:
-    page = sign_in("viewer", area="east").get("/rules/calendar").text
+    page = sign_in("viewer", area="east").get("/rules/calendar/ahead").text
     assert re.search(r'<th scope="row">12-07</th>\s*<td>5</td><td>0</td>', page)
     assert re.search(r'<th scope="row">01-04</th>\s*<td>0</td><td>5</td>', page)
     assert re.search(r'to come in this period</th><td>message</td><td class="number">5</td>', page)
@@ -87,4 +88,5 @@ def test_the_calendar_in_a_browser(agency: Any, browse: Callable[..., Any], lang
     page = seen.go("/rules/calendar")
     page.locator("nav.pager a[rel=next]").click()
     page.wait_for_url("**month=2026-12")
+    expect(page.locator("figure.chart")).to_be_visible()
     seen.check(f"calendar-{language}-{width}")

@@ -382,7 +382,7 @@ def test_the_list_is_by_stage_and_pages_through_everything_once(desk: Desk, sign
     assert len(seen) == len(set(seen)) == 123, "all of the east and nobody of the west"
     previous = client.get(page).text.split('rel="prev"')[0].rsplit('href="', 1)[1].split('"')[0].replace("&amp;", "&")
     assert re.findall(r'href="/stops/([0-9a-f-]+)\?scheme=pension"', client.get(previous).text) == seen[50:100]
-    assert '<span class="count">123</span>' in client.get("/stops").text
+    assert '<span class="count">123</span>' in client.get("/stops/stages").text
 
 
 @pytest.mark.parametrize(
@@ -478,6 +478,17 @@ def test_a_form_is_no_permission_in_another_area_of_the_same_person(desk: Desk, 
     assert sign_in("viewer").get("/stops").status_code == 403
 
 
+def test_stages_are_counted_once_even_where_there_is_nothing(desk: Desk, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("reviewer", area="east")
+    assert 'hx-get="/stops/stages' in client.get("/stops").text
+    assert "hx-get" not in client.get("/stops/stages").text
+    desk.propose(desk.people[0])
+    shown = client.get("/stops/stages?stage=proposed&reason=death").text
+    assert 'href="/stops?stage=proposed&amp;reason=death" aria-current="true"' in shown
+    assert '<span class="count">1</span>' in shown
+    assert '<span class="count">1</span>' not in sign_in("reviewer", area="west").get("/stops/stages").text
+
+
 def test_who_looks_at_a_benefit_is_written_down(desk: Desk, sign_in: Callable[..., Any]) -> None:
     person = desk.people[0]
     desk.propose(person)
@@ -496,6 +507,7 @@ def test_stops_in_a_browser(desk: Desk, browse: Callable[..., Any], language: st
     desk.guard(lambda guard: guard.freeze(people[2], "pension", "c-1", by="Zhao", why="they are here"))
     seen = browse("reviewer", area="east", language=language, width=width)
     page = seen.go("/stops")
+    expect(page.locator(".count").first).to_be_visible()
     seen.check(f"stops-{language}-{width}")
     seen.go(address(people[2]))
     seen.check(f"stops-frozen-{language}-{width}")
