@@ -107,10 +107,10 @@ def test_feature_84_rates_are_those_of_the_function_and_what_stands_out_is_said(
             assert leaving == percent(cell.abandon())
     assert list(rows(page, "age")) == ["65–69 years", "90+ years"]
     assert percent(found.total.failure()) in re.sub(r"<[^>]*>", "", page)
-    assert "by terminal, t-dim: failure rate 63.6 %" in page
+    assert "Terminal, t-dim: failure rate 63.6 %" in page
     assert 'href="/terminals/t-dim">Look at this terminal' in page
-    assert "by terminal, t-good: failure" not in page
-    assert "by area, 东县: failure rate" in page
+    assert "Terminal, t-good: failure" not in page
+    assert "Area, 东县: failure rate" in page
 
 
 def test_feature_84_small_groups_are_not_shown_by_themselves_and_areas_only_to_whoever_may_look(
