@@ -79,13 +79,9 @@ def fairness(
         raise Refused(f"the span begins on {since} and ends on {until}")
     first, end = span(since, until, zone)
     of, name = filter_of(connection, scheme, area, tops), offset(zone, first)
-    found = {
-        cut: cells_of(
-            (row.key, row.outcome, row.sessions)
-            for row in statistics.sessions_by(connection, cut, first, end, name, of)
-        )
-        for cut in _CUTS
-    }
+    statistics.work_in_memory(connection)
+    sessions = statistics.sessions_by_each(connection, _CUTS, first, end, name, of)
+    found = {cut: cells_of(rows) for cut, rows in sessions.items()}
     areas = areas_of(connection)
     shown = {
         "age": by_age(found["age"], least),

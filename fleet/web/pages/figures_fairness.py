@@ -25,6 +25,8 @@ router = APIRouter(include_in_schema=False)
 PATH = "/figures/fairness"
 _DAYS = 90
 _MOST_BARS = 24
+_MOST_ALERTS = 20
+"""Of twenty thousand terminals some hundreds stand out by chance; the worst are worth a walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Board:
     chart: Chart | None
     failing: Sequence[Rate]
     leaving: Sequence[Rate]
+    more_alerts: int
+    """Groups that stand out, too, and are not named: their rates are lower."""
 
 
 @router.get(PATH)
@@ -122,13 +126,15 @@ def _board(visit: Visit, group: Group, names: dict[str, str], filters: Filters) 
         # Whose rate is surely high first.
         rates.sort(key=lambda rate: (-(rate.failure.low if rate.failure else -1.0), rate.label))
     shown = rates[:_MOST_BARS] if group.by == "device" else rates
+    by_key = {rate.cell.key: rate for rate in rates}
     return Board(
         group.by,
         shown,
         len(rates) - len(shown),
         _chart(visit, group, shown),
-        [rate for key in group.failing for rate in rates if rate.cell.key == key],
-        [rate for key in group.leaving for rate in rates if rate.cell.key == key],
+        [by_key[key] for key in group.failing[:_MOST_ALERTS]],
+        [by_key[key] for key in group.leaving[:_MOST_ALERTS]],
+        max(0, len(group.failing) - _MOST_ALERTS) + max(0, len(group.leaving) - _MOST_ALERTS),
     )
 
 

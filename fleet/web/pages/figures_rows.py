@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -62,8 +62,8 @@ class Differences:
 
 
 def rows_of(visit: Visit, answer: Answer, days: Mapping[str, str], *, limit: int) -> list[Row]:
-    """Return the first rows of an answer; addresses of further figures ask for the same days, as far as some were asked for."""
-    return [_row(visit, answer, line, days) for line in answer.lines[:limit]]
+    """Return the first rows of an answer, of terminals the busiest; further figures are asked for the same days, if some were asked for."""
+    return [_row(visit, answer, line, days) for line in _ordered(answer)[:limit]]
 
 
 def columns_of(visit: Visit, answer: Answer) -> list[str]:
@@ -75,9 +75,9 @@ def columns_of(visit: Visit, answer: Answer) -> list[str]:
 def chart_of(visit: Visit, answer: Answer) -> Chart | None:
     """Return an answer as a chart: bars whose parts are states or outcomes; None where there is nothing, or more than can be told apart."""
     words = visit.texts["figures"]
-    lines = answer.lines
+    lines = _ordered(answer)
     if answer.question.by is Cut.DEVICE:
-        lines = tuple(sorted(lines, key=lambda line: -line.total)[:_MOST_BARS])
+        lines = lines[:_MOST_BARS]
     if not lines or (len(lines) > _MOST_BARS and answer.question.by is not Cut.DAY):
         return None
     labels = [label_of(visit, answer.question.by, line.key, line.name) for line in lines]
@@ -137,6 +137,12 @@ def scheme_word(scheme: str, language: str) -> str:
         if scheme in each.schemes:
             return each.schemes[0] if language == "zh" else each.schemes[-1].replace("_", " ")
     return scheme
+
+
+def _ordered(answer: Answer) -> Sequence[Line]:
+    if answer.question.by is Cut.DEVICE:
+        return sorted(answer.lines, key=lambda line: (-line.total, line.key))
+    return answer.lines
 
 
 def _row(visit: Visit, answer: Answer, line: Line, days: Mapping[str, str]) -> Row:

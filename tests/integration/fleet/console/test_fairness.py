@@ -16,6 +16,7 @@ from sqlalchemy import text
 from fleet.statistics.fairness import fairness
 from fleet.statistics.figures import Interval
 from fleet.store.areas import Area, save_areas
+from fleet.web.pages import figures_fairness
 from protocol.outcomes import Outcome
 
 pytestmark = pytest.mark.integration
@@ -128,6 +129,15 @@ def test_feature_84_small_groups_are_not_shown_by_themselves_and_areas_only_to_w
     assert " % (" not in re.sub(r"<[^>]*>", "", few.split('id="by-age"')[0])
     assert "<img" not in few
     assert "no sessions in this span" in client.get("/figures/fairness?since=2026-01-01&as_of=2026-02-01").text
+
+
+def test_of_many_that_stand_out_the_worst_are_named_and_the_rest_counted(
+    sessions: Any, sign_in: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures_fairness, "_MOST_ALERTS", 0)
+    page = sign_in("viewer").get("/figures/fairness?level=3").text
+    assert "1 more (by terminal) are clearly high" in page
+    assert "Terminal, t-dim" not in page
 
 
 def test_a_file_has_all_rates(sessions: Any, sign_in: Callable[..., Any]) -> None:
