@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from sqlalchemy import Connection, Row, text
 
@@ -98,7 +99,9 @@ def note(
     )
 
 
-def entries(connection: Connection, *, object_kind: str | None = None, object_id: str | None = None) -> Iterator[Entry]:
+def entries(
+    connection: Connection, *, object_kind: str | None = None, object_id: str | None = None
+) -> Generator[Entry]:
     """Give the entries in order, all of them or those about one object."""
     # By statement: asked of the connection, it would hold for all that comes after.
     statement = text(
@@ -106,9 +109,9 @@ def entries(connection: Connection, *, object_kind: str | None = None, object_id
         " WHERE (CAST(:kind AS text) IS NULL OR object_kind = :kind) AND (CAST(:id AS text) IS NULL OR object_id = :id)"
         " ORDER BY entry"
     ).execution_options(yield_per=1000)
-    rows = connection.execute(statement, {"kind": object_kind, "id": object_id})
-    for row in rows:
-        yield _entry(row)
+    with connection.execute(statement, {"kind": object_kind, "id": object_id}) as rows:
+        for row in rows:
+            yield _entry(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,28 @@ def to_line(entry: Entry) -> str:
             "sha256": entry.sha256,
         }
     )
+
+
+def export(connection: Connection, out: TextIO) -> tuple[int, str]:
+    """Write the whole log, checked while it is written; return how many entries it has and the digest of the last.
+
+    Raises:
+        CheckFailed: with the line at which it stops being the log that was written; what comes before stands in `out`.
+    """
+    with closing(entries(connection)) as found:
+        return verify_lines(_copied((to_line(entry) for entry in found), out))
+
+
+def verify(connection: Connection) -> tuple[int, str]:
+    """Check the whole log where it is; return and raise as `export`."""
+    with closing(entries(connection)) as found:
+        return verify_lines(to_line(entry) for entry in found)
+
+
+def _copied(lines: Iterable[str], out: TextIO) -> Iterator[str]:
+    for line in lines:
+        out.write(line + "\n")
+        yield line
 
 
 def verify_lines(lines: Iterable[str]) -> tuple[int, str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
-from fleet.audit.log import Entry, entries, to_line, verify_lines
+from fleet.audit.log import Entry, entries, export, verify_lines
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, reporting, say, table
 from fleet.errors import CheckFailed, Refused
 
@@ -26,8 +25,7 @@ def export_log(
     with opened(config) as fleet, fleet.database.begin() as connection:
         try:
             with file.open("x", encoding="utf-8") as out:
-                lines = (to_line(entry) for entry in entries(connection))
-                count, last = verify_lines(_copied(lines, out))
+                count, last = export(connection, out)
         except FileExistsError as error:
             raise Refused(f"{file}: exists already; give another name") from error
         except OSError as error:
@@ -97,9 +95,3 @@ def verify_audit(
 
 def _fields(entry: Entry) -> dict[str, object]:
     return {name: getattr(entry, name) for name in Entry.__slots__}
-
-
-def _copied(lines: Iterable[str], out: TextIO) -> Iterator[str]:
-    for line in lines:
-        out.write(line + "\n")
-        yield line

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
+from io import TextIOWrapper
+from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
-from fleet.audit.log import Question, newest, open_actor
+from fleet.audit.log import Question, export, newest, open_actor, verify
+from fleet.errors import CheckFailed
 from fleet.web.lists import LONGEST, listing
-from fleet.web.visits import Visit, needs
+from fleet.web.sending import said
+from fleet.web.visits import Visit, needs, sends
 
 router = APIRouter(include_in_schema=False)
-_SUBJECT = "subject"
+_ID = "/{id}"
+_PAGES = {
+    "subject": "/people/{id}",
+    "case": "/cases/{id}",
+    "terminal": "/terminals/{id}",
+    "duplicate_hit": "/duplicates/{id}",
+    "contradiction": "/exchange/contradictions/{id}",
+    "feed": "/exchange/feeds/{id}",
+    "partner": "/exchange/partners/{id}",
+    "unit_list": "/exchange/lists/{id}",
+    "list": "/exchange/key-lists",
+    "results": "/exchange/key-lists",
+    "areas": "/exchange/areas",
+    "reminders": "/reminders",
+    "reminder_list": "/reminders/lists",
+    "consents": "/privacy/consents",
+    "erasure": "/privacy/erasures",
+    "filing": "/privacy",
+}
+"""Where each kind of object has its page, or the page of all of them."""
+_LISTS = frozenset({"queue", "all"})
+"""Ids that stand for all objects of a kind."""
+_IN_MEMORY = 16 * 1024 * 1024
+"""Of an export; a longer one waits on the disk. Nothing in it says who anybody is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +64,69 @@ class Row:
     @property
     def link(self) -> str | None:
         """Address of what it was done to, where it has a page."""
-        folder = {_SUBJECT: "people", "case": "cases", "terminal": "terminals"}.get(self.kind)
-        return None if folder is None else f"/{folder}/{self.object_id}"
+        path = _PAGES.get(self.kind)
+        if path is None:
+            return None
+        if self.object_id in _LISTS:
+            return path.removesuffix(_ID)
+        return path.replace(_ID, f"/{quote(self.object_id, safe='')}")
+
+
+@router.post("/audit/verify")
+def check(visit: Annotated[Visit, sends(Permission.AUDIT)]) -> Response:
+    """Check the whole log from its first entry."""
+    visit.whole_fleet(Permission.AUDIT)
+    texts = visit.texts["audit"]
+    try:
+        with visit.begin() as connection:
+            count, last = verify(connection)
+    except CheckFailed as error:
+        return _list(visit, Filters(), problems=[texts["broken"], *said(visit, error)], status=409)
+    return _list(visit, Filters(), told=texts["whole"].format(count=count, last=last))
+
+
+@router.post("/audit/export")
+def give_out(visit: Annotated[Visit, sends(Permission.AUDIT)]) -> Response:
+    """Give the whole log, one JSON object a line, checked while it is written; persons appear by keyed hashes only."""
+    visit.whole_fleet(Permission.AUDIT)
+    # Closed by the answer, once it is sent.
+    out = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+    written = TextIOWrapper(out, encoding="utf-8", write_through=True)
+    try:
+        with visit.begin() as connection:
+            count, last = export(connection, written)
+            visit.note(connection, "audit.exported", "audit", "all", entries=count, last=last)
+    except CheckFailed as error:
+        written.close()
+        return _list(visit, Filters(), problems=[visit.texts["audit"]["broken"], *said(visit, error)], status=409)
+    written.seek(0)
+    name = f"audit-{count}-{last[:16]}.jsonl"
+    return StreamingResponse(
+        _parts(written),
+        media_type="application/jsonl; charset=utf-8",
+        headers={"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store"},
+    )
+
+
+def _parts(written: TextIOWrapper) -> Iterator[str]:
+    with written:
+        while part := written.read(_PART):
+            yield part
+
+
+_PART = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the list is narrowed to, as it was typed."""
+
+    who: str = ""
+    action: str = ""
+    kind: str = ""
+    object_id: str = ""
+    since: str = ""
+    until: str = ""
 
 
 @router.get("/audit")
@@ -53,25 +143,45 @@ def audit(
 ) -> HTMLResponse:
     """Show the log. Entries belong to no area, so it is for whoever may see all of it."""
     visit.whole_fleet(Permission.AUDIT)
+    return _list(visit, Filters(who, action, kind, object_id, since, until), after=after, before=before)
+
+
+def _list(
+    visit: Visit,
+    found: Filters,
+    *,
+    after: str = "",
+    before: str = "",
+    problems: Sequence[str] = (),
+    told: str = "",
+    status: int = 200,
+) -> HTMLResponse:
     question = Question(
-        actor=who[:LONGEST],
-        action=action[:LONGEST].strip(),
-        object_kind=kind[:LONGEST].strip(),
-        object_id=object_id[:LONGEST].strip(),
-        since=_start(visit, day_in(since)),
-        until=_start(visit, day_in(until), days=1),
+        actor=found.who[:LONGEST],
+        action=found.action[:LONGEST].strip(),
+        object_kind=found.kind[:LONGEST].strip(),
+        object_id=found.object_id[:LONGEST].strip(),
+        since=_start(visit, day_in(found.since)),
+        until=_start(visit, day_in(found.until), days=1),
     )
     with visit.begin() as connection:
         shown = listing(
             "/audit",
-            {"who": who, "action": action, "kind": kind, "object_id": object_id, "since": since, "until": until},
+            asdict(found),
             after=after,
             before=before,
             fetch=lambda behind, ahead, limit: _rows(visit, connection, question, behind, ahead, limit),
             key=lambda row: str(row.number),
         )
         top = newest(connection, visit.cipher, Question(), limit=1)
-    return visit.page("audit/list.html", shown=shown, newest=top[0].entry if top else None)
+    return visit.page(
+        "audit/list.html",
+        status=status,
+        shown=shown,
+        newest=top[0].entry if top else None,
+        problems=problems,
+        told=told,
+    )
 
 
 def _rows(visit: Visit, connection: Connection, question: Question, behind: str, ahead: str, limit: int) -> list[Row]:

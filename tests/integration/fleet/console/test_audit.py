@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import text
 
-from fleet.audit.log import note
+from fleet.audit.log import note, verify_lines
 
 pytestmark = pytest.mark.integration
 
@@ -79,6 +80,61 @@ def test_the_log_is_for_who_may_see_all_of_it(
     written: Any, sign_in: Callable[..., Any], role: str, area: str | None, status: int
 ) -> None:
     assert sign_in(role, area=area).get("/audit").status_code == status
+
+
+def test_the_log_is_checked_and_exported_as_the_command_does(written: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("auditor")
+    entries = len(written.rows("SELECT 1 FROM audit_log"))
+    whole = client.send_form("/audit/verify")
+    assert f"The log is whole: {entries} entries" in whole.text
+    answer = client.send_form("/audit/export")
+    assert answer.status_code == 200
+    count, last = verify_lines(answer.text.splitlines())
+    assert count == entries
+    assert last in whole.text
+    assert f"audit-{count}-{last[:16]}.jsonl" in answer.headers["content-disposition"]
+    assert "甲" not in answer.text
+    assert "audit.exported" in client.get("/audit").text
+    assert sign_in("auditor", area="east").send_form("/audit/export").status_code == 403
+    assert sign_in("reviewer").send_form("/audit/verify").status_code == 403
+
+
+def test_a_log_that_was_changed_is_told_and_not_exported(written: Any, sign_in: Callable[..., Any]) -> None:
+    with written.database.begin() as connection:
+        connection.execute(text("ALTER TABLE audit_log DISABLE TRIGGER ALL"))
+        connection.execute(text("UPDATE audit_log SET object_id = 'c-x' WHERE entry = 7"))
+    client = sign_in("auditor", language="zh")
+    for path in ("verify", "export"):
+        answer = client.send_form(f"/audit/{path}")
+        assert answer.status_code == 409
+        assert "日志校验未通过" in answer.text
+        assert "第 7 行：写入后被更改" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "object_id", "link"),
+    [
+        ("feed", "deaths", "/exchange/feeds/deaths"),
+        ("duplicate_hit", "queue", "/duplicates"),
+        ("unit_list", "a1", "/exchange/lists/a1"),
+        ("erasure", "b2", "/privacy/erasures"),
+        ("partner", "x/../y", "/exchange/partners/x%2F..%2Fy"),
+    ],
+)
+def test_what_has_a_page_is_linked(
+    office: Any, sign_in: Callable[..., Any], kind: str, object_id: str, link: str
+) -> None:
+    with office.database.begin() as connection:
+        note(
+            connection,
+            office.keys.cipher,
+            actor="甲",
+            action="x.y",
+            object_kind=kind,
+            object_id=object_id,
+            now=office.now,
+        )
+    assert f'<a href="{link}">' in sign_in("auditor").get("/audit").text
 
 
 @pytest.mark.browser
