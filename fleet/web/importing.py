@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from fleet.errors import FleetError
-from fleet.intake.subjects import Imported
 from protocol.errors import ProtocolError
 
 logger = logging.getLogger(__name__)
@@ -27,8 +26,10 @@ class Report:
     """What came of a list that was taken in."""
 
     rows: int
+    new: int
+    changed: int
+    unchanged: int
     encoding: str
-    done: Imported
     left_out: tuple[str, ...]
     """A sentence of the reader's for each column that is not known."""
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from fleet.accounts.roles import Permission
-from fleet.intake.categories import categories
 from fleet.statistics.counts import Answer, Cut, Line
 from fleet.statistics.reading import Reading
 from fleet.store.areas import LEVELS
 from fleet.store.statistics import UNKNOWN_AGE
 from fleet.web.charts import Chart, Form
+from fleet.web.pages.people_words import scheme_word
 from fleet.web.visits import Visit
 
 _MOST_BARS = 24
@@ -129,14 +129,6 @@ def label_of(visit: Visit, by: Cut | str, key: str, name: str = "") -> str:
     if by == Cut.AGE:
         return str(words["unknown"]) if key == UNKNOWN_AGE else str(words["years"]).format(band=key.replace("-", "–"))
     return name or key
-
-
-def scheme_word(scheme: str, language: str) -> str:
-    """Return what a scheme is called; one of an agency's own is called as its lists write it."""
-    for each in categories():
-        if scheme in each.schemes:
-            return each.schemes[0] if language == "zh" else each.schemes[-1].replace("_", " ")
-    return scheme
 
 
 def _ordered(answer: Answer) -> Sequence[Line]:

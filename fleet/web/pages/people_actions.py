@@ -32,7 +32,7 @@ from fleet.store.i_am_here import HereCase, Resolution, open_case_of
 from fleet.store.life_events import StoredLifeEvent, life_events_of
 from fleet.store.people import may_see
 from fleet.store.people_filters import is_below
-from fleet.store.person import lock_changes, open_steps, version_of
+from fleet.store.person import lock_changes, open_steps, record_of, version_of
 from fleet.store.subjects import benefits_of, find_by_id
 from fleet.web.pages.people import area_choice, typed_area
 from fleet.web.pages.people_words import scheme_word
@@ -430,6 +430,8 @@ def _here_page(visit: Visit, subject_id: str, fields: Fields, **more: Any) -> HT
         named = set() if case is None else set(case.event_ids)
         return {
             "case": case,
+            # A pass may be an act of another kind, which has no session to look at.
+            "is_session": case is not None and record_of(connection, subject_id, case.pass_id) is not None,
             "reports": [each for each in _reports(connection, subject_id) if each.event_id in named],
         }
 

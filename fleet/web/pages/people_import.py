@@ -82,7 +82,7 @@ def _work(visit: Visit, file: Upload, job: Import) -> Report:
         within=within,
         progress=job.tell,
     )
-    return Report(len(people.rows), people.encoding, done, tuple(people.left_out))
+    return Report(len(people.rows), done.new, done.changed, done.unchanged, people.encoding, tuple(people.left_out))
 
 
 def _page(visit: Visit, job: Import | None = None, *, problems: Sequence[str] = (), status: int = 200) -> HTMLResponse:

@@ -64,7 +64,7 @@ def test_every_code_on_the_pages_has_a_word(language: str) -> None:
     for table, codes in WORDS.items():
         assert set(group[table]) == set(codes), table
     assert {table for names in TABLES.values() for table in names.values()} <= {*group, "outcomes"}
-    assert set(group["sentence"]) == {*CertificationState, "nothing"}
+    assert set(group["sentence"]) == {*CertificationState, "nothing", "never_in_time"}
     assert set(group["way_names"]) == set(group["way_fields"]) == set(CHANNELS)
     kinds = {f"benefit.{kind}" for kind in KINDS} | {f"case.{step}" for step in Step}
     kinds |= {f"reminder.{step}" for step in planning.Step}

@@ -143,7 +143,7 @@ def test_an_import_in_a_browser(town: Any, browse: Callable[..., Any], language:
     bad = table(town, (1, "王秀英", "V9"), (2, "", "V1"))
     page.set_input_files("#f-file", {"name": "list.csv", "mimeType": "text/csv", "buffer": bad})
     page.click("main form button")
-    expect(page.locator("ul.card li")).to_have_count(2)
+    expect(page.locator(".card > ul > li")).to_have_count(2)
     seen.check(f"people-import-refused-{language}-{width}")
     good = table(town, (1, "王秀英", "V1"), (2, "李秀英", "V1"))
     page.set_input_files("#f-file", {"name": "list.csv", "mimeType": "text/csv", "buffer": good})
