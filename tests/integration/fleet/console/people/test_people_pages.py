@@ -154,6 +154,22 @@ def test_people_elsewhere_are_not_found_not_counted_and_answered_like_nobody(
     assert town.actions(there) == []
 
 
+def test_a_huge_search_is_cut_and_told_so(town: Any, sign_in: Callable[..., Any]) -> None:
+    town.add("王秀英")
+    client = sign_in("operator", area="east")
+    for typed in ("秀" * 5000, "1" * 5000, "?" * 5000, "<" * 5000):
+        found = client.send_form("/people", {"typed": typed})
+        assert found.status_code == 200
+        assert "search was too long" in found.text
+        assert names(found.text) == []
+    assert (
+        client.get("/people", params={"area": "x" * 5000, "unit": "y" * 5000, "scheme": "z" * 500}).status_code == 200
+    )
+    assert client.get("/people/areas", params={"area_typed": "x" * 5000}).status_code == 200
+    assert client.get("/people?area=%00&unit=%00&scheme=%00").status_code == 200
+    assert client.get("/people/areas?area_typed=%00&area=%00").status_code == 200
+
+
 def test_an_empty_fleet_says_what_to_do(office: Any, sign_in: Callable[..., Any]) -> None:
     assert "There are no people yet" in sign_in("operator").get("/people").text
 
