@@ -65,8 +65,6 @@ class Wanted:
         return {
             "within": None if self.within is None else list(self.within),
             "standing": self.standing,
-            "concern": self.concern,
-            "wants": self.wants_somebody,
             "part": "%" + self.part.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%",
         }
 
@@ -84,9 +82,8 @@ def terminal_rows(
         before: in its stead, the id after the last.
         limit: most of them.
     """
-    statement = (_FOUND_BACKWARDS if before else _FOUND) + " LIMIT :limit"
     values = {**cuts.values, **wanted.values, "after": after, "before": before, "limit": min(limit, MAX_PAGE)}
-    rows = list(connection.execute(text(statement), values))
+    rows = list(connection.execute(text(_listed(wanted, is_backwards=bool(before))), values))
     return rows[::-1] if before else rows
 
 
@@ -154,29 +151,35 @@ _BITS = (
     + " END"
 )
 """The same as a number, the first concern its lowest bit: twenty thousand numbers are counted in half the time of as many arrays."""
-_WANTS = "standing = 'silent' OR concerns <> '{}'"
+_FROM = (
+    f"SELECT {COLUMNS}, {_STANDING} AS standing FROM terminals t"  # noqa: S608 - our own text
+    " WHERE (CAST(:within AS text[]) IS NULL OR t.area = ANY(:within)) AND t.terminal_id LIKE :part"
+)
 
 
-def _found(place: str, order: str) -> str:
+def _listed(wanted: Wanted, *, is_backwards: bool) -> str:
     """Return the statement for terminals on one side of a place.
 
-    OFFSET 0 keeps each level from being written into the one above, where every term would be worked out as often as it is named. The
-    order inside is that of the key, so that a page ends with its last row.
+    Without a condition the key's index ends the search with the page's last row. With one, OFFSET 0 has the standing of each worked out
+    once, and what else a row shows only for those of the page.
     """
-    return (
-        f"SELECT * FROM (SELECT s.*, {_CONCERNS} AS concerns FROM (SELECT {COLUMNS}, {_STANDING} AS standing FROM terminals t"  # noqa: S608 - our own text
-        f" WHERE t.terminal_id {place} AND (CAST(:within AS text[]) IS NULL OR t.area = ANY(:within)) AND t.terminal_id LIKE :part"
-        f" ORDER BY t.terminal_id {order} OFFSET 0) s OFFSET 0) f"
-        " WHERE (CAST(:standing AS text) IS NULL OR standing = :standing)"
-        f" AND (CAST(:concern AS text) IS NULL OR :concern = ANY(concerns)) AND (NOT :wants OR {_WANTS}) ORDER BY terminal_id {order}"
-    )
+    place = " AND t.terminal_id < :before" if is_backwards else " AND t.terminal_id > :after"
+    order = f" ORDER BY terminal_id {'DESC' if is_backwards else ''} LIMIT :limit"
+    conditions = []
+    if wanted.standing is not None:
+        conditions.append("s.standing = :standing")
+    if wanted.concern is not None:
+        conditions.append(f"NOT {_NONE} AND {_CONDITIONS.get(wanted.concern, 'false')}")
+    if wanted.wants_somebody:
+        conditions.append(f"(s.standing = 'silent' OR {_BITS} <> 0)")
+    found = f"SELECT s.*, {_CONCERNS} AS concerns FROM ({_FROM}{place}"  # noqa: S608 - our own text
+    if not conditions:
+        return f"{found}{order}) s ORDER BY terminal_id {'DESC' if is_backwards else ''}"
+    return f"{found} OFFSET 0) s WHERE {' AND '.join(conditions)}{order}"
 
 
-_FOUND = _found("> :after", "")
-_FOUND_BACKWARDS = _found("< :before", "DESC")
 _COUNTED = (
-    f"SELECT standing, bits, count(*) AS terminals FROM (SELECT s.standing, {_BITS} AS bits FROM (SELECT {COLUMNS}, {_STANDING} AS standing"  # noqa: S608 - our own text
-    " FROM terminals t WHERE (CAST(:within AS text[]) IS NULL OR t.area = ANY(:within)) AND t.terminal_id LIKE :part OFFSET 0) s) f"
+    f"SELECT standing, bits, count(*) AS terminals FROM (SELECT s.standing, {_BITS} AS bits FROM ({_FROM} OFFSET 0) s) f"  # noqa: S608 - our own text
     " GROUP BY standing, bits"
 )
 _ONE = (
