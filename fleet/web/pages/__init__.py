@@ -19,6 +19,8 @@ from fleet.web.pages import (
     figures_calibrations,
     figures_fairness,
     figures_models,
+    cases,
+    cases_one,
     overview,
     people,
     people_actions,
@@ -66,6 +68,8 @@ GROUPS = (
     exchange_registers,
     audit,
     privacy,
+    cases,
+    cases_one,
     accounts,
 )
 """Each has a `router`."""
