@@ -368,6 +368,30 @@ def test_a_trial_that_a_server_left_is_begun_anew_by_whoever_looks(agency: Any, 
     assert len(tried) == 1
 
 
+def test_old_trials_of_a_pack_go_and_their_entries_in_the_log_stay(agency: Any) -> None:
+    agency.put_packs_in_force(pack())
+    server = Trials(agency.database, agency.keys.cipher, zone=agency.settings.zone(), clock=agency.clock)
+    for _ in range(22):
+        with agency.database.begin() as connection:
+            ask_for_trial(
+                connection, agency.keys.cipher, "SJZ-2017", 1, on=agency.now.date(), by="Zhao", now=agency.now
+            )
+            connection.execute(
+                text(
+                    "UPDATE pack_trials SET state = 'failed', ended_at = :now, asked_at = asked_at - interval '1 day'"
+                ),
+                {"now": agency.now},
+            )
+    with agency.database.begin() as connection:
+        last = ask_for_trial(
+            connection, agency.keys.cipher, "SJZ-2017", 1, on=agency.now.date(), by="Zhao", now=agency.now
+        )
+    server.go_on()
+    server.wait(30)
+    assert agency.rows("SELECT count(*) FROM pack_trials")[0][0] == 21
+    assert agency.rows("SELECT state FROM pack_trials WHERE trial_id = :id", id=last)[0][0] == "done"
+
+
 def test_two_servers_do_not_work_on_one_trial(agency: Any) -> None:
     agency.put_packs_in_force(pack())
     with agency.database.begin() as connection:
