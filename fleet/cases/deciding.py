@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from fleet.audit.log import note as note_audit
 from fleet.benefits.acts import take_acts
 from fleet.cases import history
 from fleet.cases.catalogue import catalogue
-from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict, demand_may_decide
+from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict
 from fleet.cases.opening import Registry
 from fleet.clock import day_of
 from fleet.errors import Refused
@@ -71,97 +71,34 @@ def decide(database: Database, office: Registry, case_id: str, said: Said, *, no
         Refused: if the reason is none of this verdict and kind, or what is to be certified is not known.
     """
     with database.begin() as connection:
-        case = _said(connection, office, history.locked(connection, case_id), said, now=now)
-        _note_said(connection, office, case, said, now)
-    return case
-
-
-class Meanwhile(Refused):
-    """Something happened to the case after it was shown; it is unchanged by what was said now."""
-
-
-def decide_shown(
-    database: Database, office: Registry, case_id: str, said: Said, *, version: int, now: datetime
-) -> Case:
-    """Take the verdict of a reviewer who was shown the case, and take it up for them where they have not yet; all or nothing.
-
-    The same word sent twice is taken once.
-
-    Args:
-        database: where.
-        office: cipher and time zone.
-        case_id: which case.
-        said: what the reviewer says.
-        version: how many events it had when it was shown.
-        now: when.
-
-    Raises:
-        Meanwhile: if something happened since.
-        NotFound: if there is no such case.
-        NotAllowed: if the machine does not allow it.
-        Refused: as `decide`.
-    """
-    with database.begin() as connection:
         case = history.locked(connection, case_id)
-        by = history.person(office.cipher, said.by, case_id)
-        events = [each.event for each in history.told(connection, office.cipher, case_id)]
-        if len(events) != version:
-            if _is_same_word(events[version:], by, said):
-                return case
-            raise Meanwhile(f"case {case_id}: something happened since it was shown", code="meanwhile")
-        demand_may_decide(case, by)
-        is_new = by not in case.reviewing
-        if is_new:
-            case = history.add(connection, office.cipher, case, Event(Step.TAKEN_UP, now, by=by), name=said.by)
-        taken_up = case.state.value
-        case = _said(connection, office, case, said, now=now)
-        if is_new:
-            _note(connection, office, "case.taken_up", case_id, said.by, {"state": taken_up}, now)
-        _note_said(connection, office, case, said, now)
+        reason = catalogue().reason(said.reason, case.kind, said.verdict)
+        if said.verdict is Verdict.PASSED:
+            _check_passable(connection, case, office, now)
+        event = Event(
+            Step.VERDICT,
+            now,
+            by=history.person(office.cipher, said.by, case_id),
+            verdict=said.verdict,
+            reason=reason.code,
+            ways=reason.ways,
+        )
+        case = history.add(connection, office.cipher, case, event, name=said.by, note=said.note)
+        if case.state is State.PASSED:
+            _carry_out(connection, office, case, now=now)
+        if case.state in (State.PASSED, State.REFUSED):
+            tell_case_answered(connection, case_id, case.subject_id)
+            if case.kind is Kind.APPEAL and case.subject_id is not None:
+                answered_on = day_of(now, office.zone)
+                note_occasion(connection, case.subject_id, "appeal_answered", answered_on, now=now)
+        detail = {
+            "kind": case.kind.value,
+            "verdict": said.verdict.value,
+            "reason": reason.code,
+            "state": case.state.value,
+        }
+        _note(connection, office, "case.decided", case_id, said.by, detail, now)
     return case
-
-
-def _is_same_word(events: Sequence[Event], by: str, said: Said) -> bool:
-    """Return whether all that happened is that this person said just this."""
-    words = [each for each in events if each.step is Step.VERDICT]
-    return (
-        all(each.by == by and each.step in (Step.TAKEN_UP, Step.VERDICT) for each in events)
-        and len(words) == 1
-        and (words[0].verdict, words[0].reason) == (said.verdict, said.reason)
-    )
-
-
-def _said(connection: Connection, office: Registry, case: Case, said: Said, *, now: datetime) -> Case:
-    reason = catalogue().reason(said.reason, case.kind, said.verdict)
-    if said.verdict is Verdict.PASSED:
-        _check_passable(connection, case, office, now)
-    event = Event(
-        Step.VERDICT,
-        now,
-        by=history.person(office.cipher, said.by, case.case_id),
-        verdict=said.verdict,
-        reason=reason.code,
-        ways=reason.ways,
-    )
-    case = history.add(connection, office.cipher, case, event, name=said.by, note=said.note)
-    if case.state is State.PASSED:
-        _carry_out(connection, office, case, now=now)
-    if case.state in (State.PASSED, State.REFUSED):
-        tell_case_answered(connection, case.case_id, case.subject_id)
-        if case.kind is Kind.APPEAL and case.subject_id is not None:
-            answered_on = day_of(now, office.zone)
-            note_occasion(connection, case.subject_id, "appeal_answered", answered_on, now=now)
-    return case
-
-
-def _note_said(connection: Connection, office: Registry, case: Case, said: Said, now: datetime) -> None:
-    detail = {
-        "kind": case.kind.value,
-        "verdict": said.verdict.value,
-        "reason": said.reason,
-        "state": case.state.value,
-    }
-    _note(connection, office, "case.decided", case.case_id, said.by, detail, now)
 
 
 def close(database: Database, office: Registry, case_id: str, *, by: str, reason: str, now: datetime) -> Case:
@@ -173,7 +110,7 @@ def close(database: Database, office: Registry, case_id: str, *, by: str, reason
         Refused: if the reason is none.
     """
     if reason not in CLOSINGS:
-        raise Refused(f"reason: one of {', '.join(CLOSINGS)} expected", code="no_reason")
+        raise Refused(f"reason: one of {', '.join(CLOSINGS)} expected")
     with database.begin() as connection:
         case = history.locked(connection, case_id)
         event = Event(Step.CLOSED, now, by=history.person(office.cipher, by, case_id), reason=reason)
@@ -186,24 +123,16 @@ def _check_passable(connection: Connection, case: Case, office: Registry, now: d
     if case.kind not in CERTIFYING:
         return
     if case.subject_id is None:
-        raise Refused(
-            f"case {case.case_id}: nobody known here is meant; import the person, then `cases rebuild`",
-            code="nobody_known",
-        )
+        raise Refused(f"case {case.case_id}: nobody known here is meant; import the person, then `cases rebuild`")
     if case.kind is Kind.APPEAL and case_events.is_chain_broken(connection, [each.record_id for each in case.sources]):
         raise Refused(
-            f"case {case.case_id}: the chain of its terminal is broken at this record; look at the terminal first",
-            code="chain_broken",
+            f"case {case.case_id}: the chain of its terminal is broken at this record; look at the terminal first"
         )
     if case.kind in (Kind.REMOTE_FORM, Kind.HOME_VISIT) and case.sampled_at is None:
-        raise Refused(
-            f"case {case.case_id}: on which day was the person seen? Add the form with --on DAY", code="no_day_seen"
-        )
+        raise Refused(f"case {case.case_id}: on which day was the person seen? Add the form with --on DAY")
     written = case.facts.get("newspaper_date")
     if written is not None and written > day_of(now, office.zone).isoformat():
-        raise Refused(
-            f"case {case.case_id}: the newspaper is of {written}, which is still to come", code="newspaper_to_come"
-        )
+        raise Refused(f"case {case.case_id}: the newspaper is of {written}, which is still to come")
 
 
 def _carry_out(connection: Connection, office: Registry, case: Case, *, now: datetime) -> None:

@@ -242,73 +242,6 @@ def evidence_until(case: Case, kept: timedelta) -> datetime | None:
     return None if case.over_at is None else case.over_at + kept
 
 
-def demand_other(case: Case, by: str) -> None:
-    """See that somebody who is to review a case is a person other than those who took it in.
-
-    Raises:
-        NotAllowed: if not.
-    """
-    if by == FLEET:
-        raise NotAllowed(f"case {case.case_id}: only a person reviews")
-    if by in case.taken_in_by:
-        raise NotAllowed(f"case {case.case_id}: who took it in may not review it", code="took_in")
-
-
-def demand_may_decide(case: Case, by: str) -> None:
-    """See that somebody may say a word on a case now.
-
-    Raises:
-        NotAllowed: if not, as when they took it up and said it.
-    """
-    demand_other(case, by)
-    if any(each.by == by for each in case.given):
-        raise NotAllowed(
-            f"case {case.case_id}: this person has decided already; another one is needed", code="said_already"
-        )
-
-
-class Waits(StrEnum):
-    """What a case waits for."""
-
-    EVIDENCE = "evidence"
-    FIRST = "first"
-    """A first reviewer's word."""
-    SECOND = "second"
-    THIRD = "third"
-    NOTHING = "nothing"
-    """It is over."""
-
-
-def waits_for(case: Case) -> Waits:
-    """Return what a case waits for."""
-    if case.state in OVER:
-        return Waits.NOTHING
-    if case.state in (State.OPENED, State.MORE_EVIDENCE):
-        return Waits.EVIDENCE
-    return (Waits.FIRST, Waits.SECOND, Waits.THIRD)[min(len(case.given), 2)]
-
-
-class Standing(StrEnum):
-    """What a person is to a case."""
-
-    MAY_DECIDE = "may_decide"
-    TOOK_IN = "took_in"
-    SAID = "said"
-    """Has said their word in this round."""
-    NOT_NOW = "not_now"
-    """Nobody can decide it now."""
-
-
-def standing_of(case: Case, by: str) -> Standing:
-    """Return what a person is to a case; only who `MAY_DECIDE` can take it up and give a verdict."""
-    if by in case.taken_in_by:
-        return Standing.TOOK_IN
-    if any(each.by == by for each in case.given):
-        return Standing.SAID
-    is_ready = waits_for(case) not in (Waits.EVIDENCE, Waits.NOTHING)
-    return Standing.MAY_DECIDE if is_ready else Standing.NOT_NOW
-
-
 def _joined(case: Case, event: Event) -> Case:
     if event.source is None or event.source.record_id in {source.record_id for source in case.sources}:
         raise NotAllowed(f"case {case.case_id}: this record belongs to it already")
@@ -330,13 +263,9 @@ def _identified(case: Case, event: Event) -> Case:
 
 def _evidence_added(case: Case, event: Event) -> Case:
     if case.state in OVER:
-        raise NotAllowed(
-            f"case {case.case_id}: is {case.state}; nothing more is taken in. Open a new case", code="over"
-        )
+        raise NotAllowed(f"case {case.case_id}: is {case.state}; nothing more is taken in. Open a new case")
     if case.state in UNDER_REVIEW:
-        raise NotAllowed(
-            f"case {case.case_id}: is in review; a reviewer asks for more evidence first (decide)", code="under_review"
-        )
+        raise NotAllowed(f"case {case.case_id}: is in review; a reviewer asks for more evidence first (decide)")
     if event.role is None:
         raise NotAllowed(f"case {case.case_id}: evidence without a role")
     taken = case.taken_in_by | ({event.by} - {FLEET})
@@ -347,38 +276,27 @@ def _evidence_added(case: Case, event: Event) -> Case:
 
 
 def _taken_up(case: Case, event: Event) -> Case:
-    demand_other(case, event.by)
+    _may_review(case, event.by)
     if case.state is State.OPENED:
-        raise NotAllowed(
-            f"case {case.case_id}: evidence is lacking: {', '.join(sorted(case.lacking))}",
-            code="lacking",
-            roles=sorted(case.lacking),
-        )
+        raise NotAllowed(f"case {case.case_id}: evidence is lacking: {', '.join(sorted(case.lacking))}")
     if case.state is State.MORE_EVIDENCE:
-        raise NotAllowed(f"case {case.case_id}: waits for the evidence that was asked for", code="waits_for_evidence")
+        raise NotAllowed(f"case {case.case_id}: waits for the evidence that was asked for")
     if case.state in OVER:
-        raise NotAllowed(f"case {case.case_id}: is {case.state}; a review is over", code="over")
+        raise NotAllowed(f"case {case.case_id}: is {case.state}; a review is over")
     state = State.IN_REVIEW if case.state is State.EVIDENCE_COMPLETE else case.state
     return replace(case, state=state, reviewing=case.reviewing | {event.by})
 
 
 def _verdict(case: Case, event: Event) -> Case:
-    demand_other(case, event.by)
+    _may_review(case, event.by)
     if case.state not in UNDER_REVIEW:
-        raise NotAllowed(
-            f"case {case.case_id}: is {case.state}, not in review; take it up first (review)",
-            code="over" if case.state in OVER else "not_in_review",
-        )
+        raise NotAllowed(f"case {case.case_id}: is {case.state}, not in review; take it up first (review)")
     if event.by not in case.reviewing:
-        raise NotAllowed(
-            f"case {case.case_id}: this person has not looked at it; take it up first (review)", code="not_taken_up"
-        )
+        raise NotAllowed(f"case {case.case_id}: this person has not looked at it; take it up first (review)")
     if event.verdict is None or not event.reason:
-        raise NotAllowed(f"case {case.case_id}: a verdict and a reason are needed", code="no_reason")
+        raise NotAllowed(f"case {case.case_id}: a verdict and a reason are needed")
     if any(each.by == event.by for each in case.given):
-        raise NotAllowed(
-            f"case {case.case_id}: this person has decided already; another one is needed", code="said_already"
-        )
+        raise NotAllowed(f"case {case.case_id}: this person has decided already; another one is needed")
     given = (*case.given, Given(event.by, event.verdict, event.reason, event.ways))
     if event.verdict is Verdict.MORE_EVIDENCE:
         return replace(
@@ -399,23 +317,28 @@ def _verdict(case: Case, event: Event) -> Case:
 
 def _planned(case: Case, event: Event) -> Case:
     if case.kind is not Kind.HOME_VISIT or case.state in OVER:
-        raise NotAllowed(f"case {case.case_id}: no home visit to plan", code="no_visit")
+        raise NotAllowed(f"case {case.case_id}: no home visit to plan")
     if event.day is None or not event.worker:
-        raise NotAllowed(
-            f"case {case.case_id}: a visit is planned for a day and a worker or terminal", code="plan_incomplete"
-        )
+        raise NotAllowed(f"case {case.case_id}: a visit is planned for a day and a worker or terminal")
     return replace(case, planned_on=event.day, planned_for=event.worker)
 
 
 def _closed(case: Case, event: Event) -> Case:
     if case.state is State.CLOSED:
-        raise NotAllowed(f"case {case.case_id}: is closed already", code="over")
+        raise NotAllowed(f"case {case.case_id}: is closed already")
     return replace(
         case,
         state=State.CLOSED,
         closed_at=event.at,
         reason=case.reason if case.decided_at else event.reason,
     )
+
+
+def _may_review(case: Case, by: str) -> None:
+    if by == FLEET:
+        raise NotAllowed(f"case {case.case_id}: only a person reviews")
+    if by in case.taken_in_by:
+        raise NotAllowed(f"case {case.case_id}: who took it in may not review it")
 
 
 _STEPS: dict[Step, Callable[[Case, Event], Case]] = {

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from fleet.audit.log import UNNAMED
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
-from fleet.cases.machine import UNDER_REVIEW, Case, Event, Step, evidence_until
+from fleet.cases.machine import UNDER_REVIEW, Case, Step, evidence_until
 from fleet.cases.opening import Registry
 from fleet.keys import FieldCipher
 from fleet.store import case_files, cases
@@ -67,24 +67,11 @@ def look_at(
         [_step(told, case, with_words=by is not None) for told in history.told(connection, office.cipher, case_id)],
         [_view(view, office.cipher, case_id) for view in cases.views_of(connection, case_id)],
     )
-    note_look(connection, office, case, UNNAMED if by is None else by, now)
+    _note(connection, office, case, UNNAMED if by is None else by, now)
     return look
 
 
-def is_hidden_from(case: Case, event: Event, by: str) -> bool:
-    """Return whether somebody is not to know what was said: while a case is in review, before they have given their own word.
-
-    Args:
-        case: the case.
-        event: one of its history.
-        by: what stands for the person in this case, see `fleet.cases.history.person`.
-    """
-    has_spoken = any(each.by == by for each in case.given)
-    return event.step is Step.VERDICT and case.state in UNDER_REVIEW and event.by != by and not has_spoken
-
-
-def note_look(connection: Connection, office: Registry, case: Case, by: str, now: datetime) -> None:
-    """Write down that somebody was shown a case; last in its transaction."""
+def _note(connection: Connection, office: Registry, case: Case, by: str, now: datetime) -> None:
     note_audit(
         connection,
         office.cipher,

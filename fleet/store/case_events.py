@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,12 @@ def events_of(connection: Connection, case_id: str) -> list[StoredEvent]:
         ),
         {"id": case_id},
     )
-    return [stored_event(row) for row in rows]
-
-
-def stored_event(row: Row[Any]) -> StoredEvent:
-    """Return a row of the table as an event."""
-    return StoredEvent(
-        row.step, row.at, _bytes(row.actor_hash), _bytes(row.actor_sealed), row.data, _bytes(row.note_sealed)
-    )
+    return [
+        StoredEvent(
+            row.step, row.at, _bytes(row.actor_hash), _bytes(row.actor_sealed), row.data, _bytes(row.note_sealed)
+        )
+        for row in rows
+    ]
 
 
 def find(connection: Connection, case_id: str) -> Projected | None:

@@ -59,7 +59,7 @@ document.addEventListener("click", (event) => {
   if (event.target.closest?.("[data-print]")) window.print();
 });
 
-// "?" opens the help, "/" goes to the search, "n" to the next of a queue; not while somebody types, and only where the page says that keys are on (WCAG 2.1, 2.1.4).
+// "?" opens the help, "/" goes to the search; not while somebody types, and only where the page says that keys are on (WCAG 2.1, 2.1.4).
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (!document.querySelector("main[data-shortcuts]") || event.target.closest?.("input, select, textarea, [contenteditable]")) return;
@@ -72,10 +72,6 @@ document.addEventListener("keydown", (event) => {
     const search = document.querySelector("[role=search] input:not([type=hidden]), input[type=search]");
     if (!search) return;
     search.focus();
-  } else if (event.key === "n") {
-    const next = document.querySelector("a[data-next]");
-    if (!next) return;
-    next.click();
   } else return;
   event.preventDefault();
 });
