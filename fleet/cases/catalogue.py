@@ -59,7 +59,10 @@ class Catalogue:
         found = next((each for each in fitting if each.code == code), None)
         if found is None:
             named = ", ".join(each.code for each in fitting)
-            raise Refused(f"reason: for {verdict} of {kind} one of: {named}" if named else f"{kind}: never {verdict}")
+            raise Refused(
+                f"reason: for {verdict} of {kind} one of: {named}" if named else f"{kind}: never {verdict}",
+                code="no_reason",
+            )
         return found
 
     def body(self, code: str) -> Body:

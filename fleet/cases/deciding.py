@@ -110,7 +110,7 @@ def close(database: Database, office: Registry, case_id: str, *, by: str, reason
         Refused: if the reason is none.
     """
     if reason not in CLOSINGS:
-        raise Refused(f"reason: one of {', '.join(CLOSINGS)} expected")
+        raise Refused(f"reason: one of {', '.join(CLOSINGS)} expected", code="no_reason")
     with database.begin() as connection:
         case = history.locked(connection, case_id)
         event = Event(Step.CLOSED, now, by=history.person(office.cipher, by, case_id), reason=reason)
@@ -123,16 +123,24 @@ def _check_passable(connection: Connection, case: Case, office: Registry, now: d
     if case.kind not in CERTIFYING:
         return
     if case.subject_id is None:
-        raise Refused(f"case {case.case_id}: nobody known here is meant; import the person, then `cases rebuild`")
+        raise Refused(
+            f"case {case.case_id}: nobody known here is meant; import the person, then `cases rebuild`",
+            code="nobody_known",
+        )
     if case.kind is Kind.APPEAL and case_events.is_chain_broken(connection, [each.record_id for each in case.sources]):
         raise Refused(
-            f"case {case.case_id}: the chain of its terminal is broken at this record; look at the terminal first"
+            f"case {case.case_id}: the chain of its terminal is broken at this record; look at the terminal first",
+            code="chain_broken",
         )
     if case.kind in (Kind.REMOTE_FORM, Kind.HOME_VISIT) and case.sampled_at is None:
-        raise Refused(f"case {case.case_id}: on which day was the person seen? Add the form with --on DAY")
+        raise Refused(
+            f"case {case.case_id}: on which day was the person seen? Add the form with --on DAY", code="no_day_seen"
+        )
     written = case.facts.get("newspaper_date")
     if written is not None and written > day_of(now, office.zone).isoformat():
-        raise Refused(f"case {case.case_id}: the newspaper is of {written}, which is still to come")
+        raise Refused(
+            f"case {case.case_id}: the newspaper is of {written}, which is still to come", code="newspaper_to_come"
+        )
 
 
 def _carry_out(connection: Connection, office: Registry, case: Case, *, now: datetime) -> None:

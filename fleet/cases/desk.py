@@ -6,6 +6,7 @@ Source: domain rules R1-18, R4-8, R4-13, R4-18 to R4-22, R8-14.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -18,6 +19,7 @@ from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.store import subjects
 from fleet.store.case_lists import Wanted, rows_of
+from protocol.errors import Problem
 
 AT_THE_DESK = (Kind.SPECIAL, Kind.REMOTE_FORM, Kind.PROXY, Kind.WRONG_DATA)
 """Kinds that people open; visits have commands of their own, everything else opens by itself."""
@@ -46,11 +48,20 @@ class Request:
     """Free text; for a telephone number the number."""
 
 
+class RequestRefused(Refused):
+    """A request that cannot be taken in as it stands; everything that is wrong with it stands in `problems`."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problems), code="request")
+        self.problems = list(problems)
+
+
 def open_request(connection: Connection, office: Registry, asked: Request, *, by: str, now: datetime) -> str:
     """Open the case of a request and return its id; what must be handed in with it is asked for then.
 
     Raises:
-        Refused: with everything that is wrong with it.
+        RequestRefused: with everything that is wrong with it.
+        Refused: if the note cannot be taken.
     """
     known = catalogue()
     if asked.kind not in AT_THE_DESK:
@@ -61,10 +72,11 @@ def open_request(connection: Connection, office: Registry, asked: Request, *, by
         *_body_problems(connection, asked),
     ]
     if asked.kind is Kind.WRONG_DATA and asked.reason == "phone" and not _PHONE.fullmatch(asked.note or ""):
-        problems.append("note: a telephone number expected, with + before a country's")
+        sentence = "note: a telephone number expected, with + before a country's"
+        problems.append(Problem(sentence, "phone"))
     problems += _open_problems(connection, asked)
     if problems:
-        raise Refused("; ".join(problems))
+        raise RequestRefused(problems)
     facts: dict[str, str] = {"reason": asked.reason}
     if asked.kind is Kind.WRONG_DATA:
         facts = {"field": asked.reason}
@@ -80,47 +92,56 @@ def open_request(connection: Connection, office: Registry, asked: Request, *, by
     return open_case(connection, office, new, by=by, note=asked.note, now=now)
 
 
-def _open_problems(connection: Connection, asked: Request) -> list[str]:
+def _open_problems(connection: Connection, asked: Request) -> list[Problem]:
     """Return what is open already; of wrong data each field has a case of its own."""
     # Of two who open the same at once, the second sees the case of the first.
     subjects.lock_subjects(connection, [asked.subject_id])
     wanted = Wanted(is_open_only=True, kinds=(asked.kind.value,), subject_id=asked.subject_id)
     return [
-        f"case {row.case_id} of this person and kind is open; add to it (`lifecert-fleet cases add`), or decide it first"
+        Problem(
+            f"case {row.case_id} of this person and kind is open; add to it (`lifecert-fleet cases add`), or decide it first",
+            "open_already",
+            case_id=row.case_id,
+        )
         for row in rows_of(connection, wanted, limit=_MOST_OPEN)
         if asked.kind is not Kind.WRONG_DATA or row.reason == asked.reason
     ]
 
 
-def _reason_problems(asked: Request) -> list[str]:
+def _reason_problems(asked: Request) -> list[Problem]:
     fitting = catalogue().opened_for[asked.kind]
-    return [] if asked.reason in fitting else [f"reason: one of {', '.join(fitting)} expected"]
+    return (
+        [] if asked.reason in fitting else [Problem(f"reason: one of {', '.join(fitting)} expected", "request_reason")]
+    )
 
 
-def _day_problems(asked: Request, today: date) -> list[str]:
+def _day_problems(asked: Request, today: date) -> list[Problem]:
     is_asked_for = asked.kind in (Kind.SPECIAL, Kind.REMOTE_FORM)
     what = "the day of the newspaper" if asked.kind is Kind.SPECIAL else "the day on which the form was signed"
     if asked.seen_on is None:
-        return [f"on: {what} expected"] if is_asked_for else []
+        code = "day_of_newspaper" if asked.kind is Kind.SPECIAL else "day_signed"
+        return [Problem(f"on: {what} expected", code)] if is_asked_for else []
     if not is_asked_for:
-        return [f"on: {asked.kind} has no such day"]
+        return [Problem(f"on: {asked.kind} has no such day", "no_such_day")]
     if asked.seen_on > today:
-        return [f"on: {asked.seen_on} is still to come"]
+        return [Problem(f"on: {asked.seen_on} is still to come", "day_to_come")]
     if asked.seen_on < today - _OLDEST:
-        return [f"on: {asked.seen_on} is more than a year ago"]
+        return [Problem(f"on: {asked.seen_on} is more than a year ago", "day_too_old")]
     return []
 
 
-def _body_problems(connection: Connection, asked: Request) -> list[str]:
+def _body_problems(connection: Connection, asked: Request) -> list[Problem]:
     known = catalogue()
     if (asked.kind is Kind.REMOTE_FORM) != (asked.body is not None):
-        return [f"body: who helped, one of {', '.join(known.bodies)}, belongs to {Kind.REMOTE_FORM} and only there"]
+        named = ", ".join(known.bodies)
+        return [Problem(f"body: who helped, one of {named}, belongs to {Kind.REMOTE_FORM} and only there", "body")]
     if asked.body is None:
         return []
     if asked.body not in known.bodies:
-        return [f"body: one of {', '.join(known.bodies)} expected"]
+        return [Problem(f"body: one of {', '.join(known.bodies)} expected", "body")]
     if known.bodies[asked.body].is_for_injured_only:
         benefits = subjects.benefits_of(connection, [asked.subject_id]).get(asked.subject_id, {})
         if not any(known.is_injured_or_dependant(benefit.category) for benefit in benefits.values()):
-            return ["body: a certificate of the unit is enough for the work-injured and for dependants only (R4-21)"]
+            sentence = "body: a certificate of the unit is enough for the work-injured and for dependants only (R4-21)"
+            return [Problem(sentence, "body_for_injured")]
     return []

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from fleet.cases import history
 from fleet.cases.clocks import pack_of_case
 from fleet.cases.machine import Case, Event, Step
 from fleet.cases.opening import Registry
+from fleet.clock import day_of
 from fleet.errors import ImportRefused, PictureRefused, Refused
 from fleet.keys import FleetKeys
 from fleet.references.enrol import read_features
@@ -27,6 +28,7 @@ from fleet.store import case_files
 from fleet.store.case_files import NewFile
 from fleet.store.database import Database
 from protocol.envelope import seal
+from protocol.errors import Problem
 from protocol.rules.pack import PhotoRules
 
 delete_files = case_files.delete_files
@@ -98,17 +100,33 @@ def read_file(path: Path, role: Role, rules: PhotoRules, face: FaceProgram | Non
         content = path.read_bytes()
     except OSError as error:
         raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
+    return check_content(str(path), content, role, rules, face)
+
+
+def check_content(name: str, content: bytes, role: Role, rules: PhotoRules, face: FaceProgram | None) -> Checked:
+    """Check a file that was read; `name` stands before each problem, the rest is as in `read_file`.
+
+    Raises:
+        ImportRefused: with everything that is wrong with the file, each a `Problem` with a code.
+        FleetError: if the program that looks for a face cannot work.
+    """
     if content.startswith(_PDF):
         if role in PHOTOGRAPHS:
-            raise ImportRefused([f"{path}: a PDF; {role} is a photograph, JPG expected"])
+            raise ImportRefused([Problem(f"{name}: a PDF; {role} is a photograph, JPG expected", "pdf_for_photograph")])
         if len(content) > MAX_PDF_BYTES:
-            raise ImportRefused([f"{path}: {len(content)} bytes, at most {MAX_PDF_BYTES} are taken"])
+            sentence = f"{name}: {len(content)} bytes, at most {MAX_PDF_BYTES} are taken"
+            raise ImportRefused([Problem(sentence, "pdf_too_large", most=MAX_PDF_BYTES // 1024**2)])
         return Checked(content, "application/pdf", ())
     if not content.startswith(_JPEG):
-        raise ImportRefused([f"{path}: neither JPG nor PDF"])
-    checks = _photo_checks(path, content, rules)
+        raise ImportRefused([Problem(f"{name}: neither JPG nor PDF", "file_type")])
+    checks = _photo_checks(name, content, rules)
     wrong = [
-        f"{path}: {each['name']}: {each['found']:.0f}, {each['asked']:.0f} asked for"
+        Problem(
+            f"{name}: {each['name']}: {each['found']:.0f}, {each['asked']:.0f} asked for",
+            f"photo_{each['name']}",
+            found=f"{each['found']:.0f}",
+            asked=f"{each['asked']:.0f}",
+        )
         for each in checks
         if not each["passed"]
     ]
@@ -150,7 +168,7 @@ def add_file(
         KeysMissing: if the fleet has no sealing key.
     """
     if sampled_at is not None and sampled_at > now:
-        raise Refused("the day on which the person was seen is still to come")
+        raise Refused("the day on which the person was seen is still to come", code="day_to_come")
     new = _sealed_file(keys, case_id, role, checked)
     with database.begin() as connection:
         case = history.locked(connection, case_id)
@@ -164,9 +182,15 @@ def add_file(
         )
         case = history.add(connection, office.cipher, case, event, name=by)
         if not case_files.add_file(connection, new, now=now):
-            raise Refused(f"case {case_id}: has this file as {role} already")
+            raise Refused(f"case {case_id}: has this file as {role} already", code="file_twice")
         _note(connection, office, new, by, now)
     return case
+
+
+def noon_of(day: date, zone: tzinfo, now: datetime) -> datetime:
+    """Return noon of a day on which somebody was seen, or the present moment if that is earlier on the same day."""
+    noon = datetime.combine(day, time(12), zone)
+    return min(noon, now) if day_of(now, zone) == day else noon
 
 
 def rules_of_case(database: Database, case_id: str) -> PhotoRules:
@@ -205,17 +229,18 @@ def _note(connection: Connection, office: Registry, new: NewFile, by: str, now: 
     )
 
 
-def _photo_checks(path: Path, content: bytes, rules: PhotoRules) -> list[Mapping[str, Any]]:
+def _photo_checks(name: str, content: bytes, rules: PhotoRules) -> list[Mapping[str, Any]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=("JPEG",)) as picture:
                 width, height = picture.size
                 if width * height > _MAX_PIXELS:
-                    raise ImportRefused([f"{path}: {width} x {height} pixels are no photograph"])
+                    sentence = f"{name}: {width} x {height} pixels are no photograph"
+                    raise ImportRefused([Problem(sentence, "no_photograph")])
                 picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImportRefused([f"{path}: a damaged JPG"]) from error
+        raise ImportRefused([Problem(f"{name}: a damaged JPG", "photo_damaged")]) from error
     # The longer side is asked for in either direction: people are photographed upright.
     longer, shorter = max(width, height), min(width, height)
     asked_longer, asked_shorter = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -51,6 +51,11 @@ def read(connection: Connection, case_id: str) -> Case:
     stored = case_events.events_of(connection, case_id)
     if not stored:
         raise NotFound(f"case {case_id}: there is none of this id")
+    return of_events(case_id, stored)
+
+
+def of_events(case_id: str, stored: Iterable[StoredEvent]) -> Case:
+    """Return the case that its stored events make."""
     return replay(case_id, [_event(each) for each in stored])
 
 
@@ -135,7 +140,7 @@ def checked_note(note: str) -> str:
     """
     words = note.strip()
     if not words or len(words) > _LONGEST_NOTE:
-        raise Refused(f"note: 1 to {_LONGEST_NOTE} characters expected")
+        raise Refused(f"note: 1 to {_LONGEST_NOTE} characters expected", code="note_length", most=_LONGEST_NOTE)
     return words
 
 

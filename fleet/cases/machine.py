@@ -242,6 +242,18 @@ def evidence_until(case: Case, kept: timedelta) -> datetime | None:
     return None if case.over_at is None else case.over_at + kept
 
 
+def demand_other(case: Case, by: str) -> None:
+    """See that somebody who is to review a case is a person other than those who took it in.
+
+    Raises:
+        NotAllowed: if not.
+    """
+    if by == FLEET:
+        raise NotAllowed(f"case {case.case_id}: only a person reviews")
+    if by in case.taken_in_by:
+        raise NotAllowed(f"case {case.case_id}: who took it in may not review it", code="took_in")
+
+
 def _joined(case: Case, event: Event) -> Case:
     if event.source is None or event.source.record_id in {source.record_id for source in case.sources}:
         raise NotAllowed(f"case {case.case_id}: this record belongs to it already")
@@ -263,9 +275,13 @@ def _identified(case: Case, event: Event) -> Case:
 
 def _evidence_added(case: Case, event: Event) -> Case:
     if case.state in OVER:
-        raise NotAllowed(f"case {case.case_id}: is {case.state}; nothing more is taken in. Open a new case")
+        raise NotAllowed(
+            f"case {case.case_id}: is {case.state}; nothing more is taken in. Open a new case", code="over"
+        )
     if case.state in UNDER_REVIEW:
-        raise NotAllowed(f"case {case.case_id}: is in review; a reviewer asks for more evidence first (decide)")
+        raise NotAllowed(
+            f"case {case.case_id}: is in review; a reviewer asks for more evidence first (decide)", code="under_review"
+        )
     if event.role is None:
         raise NotAllowed(f"case {case.case_id}: evidence without a role")
     taken = case.taken_in_by | ({event.by} - {FLEET})
@@ -276,27 +292,38 @@ def _evidence_added(case: Case, event: Event) -> Case:
 
 
 def _taken_up(case: Case, event: Event) -> Case:
-    _may_review(case, event.by)
+    demand_other(case, event.by)
     if case.state is State.OPENED:
-        raise NotAllowed(f"case {case.case_id}: evidence is lacking: {', '.join(sorted(case.lacking))}")
+        raise NotAllowed(
+            f"case {case.case_id}: evidence is lacking: {', '.join(sorted(case.lacking))}",
+            code="lacking",
+            roles=sorted(case.lacking),
+        )
     if case.state is State.MORE_EVIDENCE:
-        raise NotAllowed(f"case {case.case_id}: waits for the evidence that was asked for")
+        raise NotAllowed(f"case {case.case_id}: waits for the evidence that was asked for", code="waits_for_evidence")
     if case.state in OVER:
-        raise NotAllowed(f"case {case.case_id}: is {case.state}; a review is over")
+        raise NotAllowed(f"case {case.case_id}: is {case.state}; a review is over", code="over")
     state = State.IN_REVIEW if case.state is State.EVIDENCE_COMPLETE else case.state
     return replace(case, state=state, reviewing=case.reviewing | {event.by})
 
 
 def _verdict(case: Case, event: Event) -> Case:
-    _may_review(case, event.by)
+    demand_other(case, event.by)
     if case.state not in UNDER_REVIEW:
-        raise NotAllowed(f"case {case.case_id}: is {case.state}, not in review; take it up first (review)")
+        raise NotAllowed(
+            f"case {case.case_id}: is {case.state}, not in review; take it up first (review)",
+            code="over" if case.state in OVER else "not_in_review",
+        )
     if event.by not in case.reviewing:
-        raise NotAllowed(f"case {case.case_id}: this person has not looked at it; take it up first (review)")
+        raise NotAllowed(
+            f"case {case.case_id}: this person has not looked at it; take it up first (review)", code="not_taken_up"
+        )
     if event.verdict is None or not event.reason:
-        raise NotAllowed(f"case {case.case_id}: a verdict and a reason are needed")
+        raise NotAllowed(f"case {case.case_id}: a verdict and a reason are needed", code="no_reason")
     if any(each.by == event.by for each in case.given):
-        raise NotAllowed(f"case {case.case_id}: this person has decided already; another one is needed")
+        raise NotAllowed(
+            f"case {case.case_id}: this person has decided already; another one is needed", code="said_already"
+        )
     given = (*case.given, Given(event.by, event.verdict, event.reason, event.ways))
     if event.verdict is Verdict.MORE_EVIDENCE:
         return replace(
@@ -317,28 +344,23 @@ def _verdict(case: Case, event: Event) -> Case:
 
 def _planned(case: Case, event: Event) -> Case:
     if case.kind is not Kind.HOME_VISIT or case.state in OVER:
-        raise NotAllowed(f"case {case.case_id}: no home visit to plan")
+        raise NotAllowed(f"case {case.case_id}: no home visit to plan", code="no_visit")
     if event.day is None or not event.worker:
-        raise NotAllowed(f"case {case.case_id}: a visit is planned for a day and a worker or terminal")
+        raise NotAllowed(
+            f"case {case.case_id}: a visit is planned for a day and a worker or terminal", code="plan_incomplete"
+        )
     return replace(case, planned_on=event.day, planned_for=event.worker)
 
 
 def _closed(case: Case, event: Event) -> Case:
     if case.state is State.CLOSED:
-        raise NotAllowed(f"case {case.case_id}: is closed already")
+        raise NotAllowed(f"case {case.case_id}: is closed already", code="over")
     return replace(
         case,
         state=State.CLOSED,
         closed_at=event.at,
         reason=case.reason if case.decided_at else event.reason,
     )
-
-
-def _may_review(case: Case, by: str) -> None:
-    if by == FLEET:
-        raise NotAllowed(f"case {case.case_id}: only a person reviews")
-    if by in case.taken_in_by:
-        raise NotAllowed(f"case {case.case_id}: who took it in may not review it")
 
 
 _STEPS: dict[Step, Callable[[Case, Event], Case]] = {

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from fleet.audit.log import note as note_audit
+from fleet.cases import history
+from fleet.cases.machine import demand_other
 from fleet.errors import FleetError, NotFound
 from fleet.keys import FleetKeys
 from fleet.store import case_events, case_files, cases
@@ -36,13 +38,23 @@ class PictureRules:
 
 
 def open_picture(
-    database: Database, keys: FleetKeys, case_id: str, role: str, *, reader: str, reason: str, now: datetime
+    database: Database,
+    keys: FleetKeys,
+    case_id: str,
+    role: str,
+    *,
+    reader: str,
+    reason: str,
+    is_for_review: bool = False,
+    now: datetime,
 ) -> bytes:
     """Return one picture of a case, after writing down who looks at it and why, in the ledger and in the audit log.
 
-    What was handed in at the agency may be a scan (PDF); everything else is a JPEG. Of several in one role the newest is given.
+    What was handed in at the agency may be a scan (PDF); everything else is a JPEG. Of several in one role the newest is given. Where it
+    is for a review, who took the case in is refused.
 
     Raises:
+        NotAllowed: if this person may not review the case.
         NotFound: if there is no such case, no such picture of it, or it is not here (any more).
         Refused: if name or reason cannot be taken.
         KeysMissing: if the fleet has no sealing key.
@@ -52,6 +64,8 @@ def open_picture(
     name, why = seal_approver(keys.cipher, reader, of=case_id), cleaned(reason)
     with database.begin() as connection:
         found = _find(connection, case_id, role)
+        if is_for_review:
+            demand_other(history.read(connection, case_id), name.digest.hex())
         cases.note_view(
             connection,
             case_id,
@@ -75,7 +89,7 @@ def open_picture(
     with database.begin() as connection:
         sealed = _sealed(connection, found)
     if sealed is None:
-        raise NotFound(f"case {case_id}: its picture {role} was deleted")
+        raise NotFound(f"case {case_id}: its picture {role} was deleted", code="picture_gone")
     return _opened(sealed, key, case_id, role, may_be_scan=found.terminal_id is None)
 
 
@@ -99,9 +113,11 @@ def _opened(sealed: bytes, key: PrivateKey, case_id: str, role: str, *, may_be_s
     try:
         picture = unseal(sealed, key=key)
     except ProtocolError as error:
-        raise FleetError(f"case {case_id}: picture {role} does not open with this fleet's sealing key") from error
+        raise FleetError(
+            f"case {case_id}: picture {role} does not open with this fleet's sealing key", code="picture_damaged"
+        ) from error
     if not picture.startswith(_JPEG) and not (may_be_scan and picture.startswith(_PDF)):
-        raise FleetError(f"case {case_id}: what was sealed as picture {role} is no JPEG")
+        raise FleetError(f"case {case_id}: what was sealed as picture {role} is no JPEG", code="picture_damaged")
     return picture
 
 
@@ -109,14 +125,14 @@ def _find(connection: Connection, case_id: str, role: str) -> _Found:
     files = [file for file in case_files.files_of(connection, case_id) if file.role == role]
     if files:
         if files[-1].deleted_at is not None:
-            raise NotFound(f"case {case_id}: its picture {role} was deleted")
+            raise NotFound(f"case {case_id}: its picture {role} was deleted", code="picture_gone")
         return _Found(files[-1].file_id, None)
     found = cases.find_case(connection, case_id)
     if found is None and case_events.find(connection, case_id) is None:
         raise NotFound(f"case {case_id}: there is none of this id")
     photo = None if found is None else next((photo for photo in found.case.photos if photo.role == role), None)
     if found is None or photo is None:
-        raise NotFound(f"case {case_id}: has no picture {role}")
+        raise NotFound(f"case {case_id}: has no picture {role}", code="picture_gone")
     if photo.attachment not in found.here:
-        raise NotFound(f"case {case_id}: its picture {role} has not arrived, or was deleted")
+        raise NotFound(f"case {case_id}: its picture {role} has not arrived, or was deleted", code="picture_gone")
     return _Found(photo.attachment, found.case.terminal_id)

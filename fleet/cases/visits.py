@@ -5,7 +5,7 @@ A visit is done by a certified session on it, which closes the case by itself, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.resources import files
@@ -87,7 +87,7 @@ def plan(database: Database, office: Registry, case_id: str, *, day: date, worke
         Refused: if the day is past.
     """
     if day < day_of(now, office.zone):
-        raise Refused(f"day {day}: is past")
+        raise Refused(f"day {day}: is past", code="day_past")
     with database.begin() as connection:
         if not special_persons.is_worker_or_terminal(connection, worker):
             raise NotFound(f"{worker}: no operator and no terminal of this id is in service")
@@ -99,11 +99,18 @@ def plan(database: Database, office: Registry, case_id: str, *, day: date, worke
 
 
 def visits_of(
-    connection: Connection, office: Registry, *, worker: str, day: date, by: str, now: datetime
+    connection: Connection,
+    office: Registry,
+    *,
+    worker: str,
+    day: date,
+    areas: Sequence[str] | None = None,
+    by: str,
+    now: datetime,
 ) -> list[Visit]:
-    """Return the visits of a worker or terminal on a day, by area; who has the list is written down."""
+    """Return the visits of a worker or terminal on a day, in some areas or all, by area; who has the list is written down."""
     found = []
-    for row in special_persons.planned_visits(connection, worker=worker, day=day):
+    for row in special_persons.planned_visits(connection, worker=worker, day=day, areas=areas):
         case = history.read(connection, row.case_id)
         opened = history.told(connection, office.cipher, row.case_id)[0]
         found.append(

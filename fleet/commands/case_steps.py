@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from rich.console import Console as Terminal
 from fleet.app import Fleet, picture_rules
 from fleet.cases import deciding, desk, history
 from fleet.cases import files as case_files
+from fleet.cases.alarms import alarms_of
 from fleet.cases.answers import answers_for, letter
 from fleet.cases.deciding import Said
 from fleet.cases.desk import Request
@@ -19,11 +20,9 @@ from fleet.cases.files import FaceProgram, Role
 from fleet.cases.machine import OVER, Case, Kind, Verdict
 from fleet.cases.opening import Registry, open_missing
 from fleet.cases.views import look_at
-from fleet.clock import day_of
 from fleet.commands.case_look import print_look
 from fleet.commands.shared import CONFIG, SUBJECT_HELP, AsJson, Config, named, opened, print_json, say, table
 from fleet.references.enrol import find_subject
-from fleet.store import case_events
 
 CaseId = Annotated[str, typer.Argument(metavar="CASE_ID", help="Id of the case.")]
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
@@ -98,7 +97,7 @@ def add_file(
             role,
             checked,
             by=by,
-            sampled_at=None if on is None else _noon(on.date(), fleet.settings.zone(), now),
+            sampled_at=None if on is None else case_files.noon_of(on.date(), fleet.settings.zone(), now),
             now=now,
         )
         for check in checked.checks:
@@ -179,19 +178,12 @@ def alarms(
 ) -> None:
     """Count the attack alarms of each terminal and day, the newest day first."""
     with opened(config) as fleet:
-        zone, now = fleet.settings.zone(), fleet.clock()
+        zone, since = fleet.settings.zone(), fleet.clock() - timedelta(days=days)
         with fleet.database.begin() as connection:
-            found = case_events.alarm_moments(connection, since=now - timedelta(days=days))
-    counts: dict[tuple[date, str], list[int]] = {}
-    for terminal_id, at, state in found:
-        count = counts.setdefault((day_of(at, zone), terminal_id), [0, 0])
-        count[0] += 1
-        count[1] += state not in OVER
+            found = alarms_of(connection, since=since, areas=None, zone=zone)
     rows = [
-        {"day": day.isoformat(), "terminal_id": terminal_id, "alarms": total, "open": not_over}
-        for (day, terminal_id), (total, not_over) in sorted(
-            counts.items(), key=lambda item: (-item[0][0].toordinal(), -item[1][0], item[0][1])
-        )
+        {"day": each.day.isoformat(), "terminal_id": each.terminal_id, "alarms": each.total, "open": each.not_over}
+        for each in found
     ]
     _rows("alarms", rows, as_json=as_json)
 
@@ -212,12 +204,6 @@ def rebuild(config: Config = CONFIG, as_json: AsJson = False) -> None:
 
 def _office(fleet: Fleet) -> Registry:
     return Registry(fleet.keys.cipher, fleet.settings.zone())
-
-
-def _noon(day: date, zone: tzinfo, now: datetime) -> datetime:
-    """Return noon of a day, or the present moment if that is earlier on the same day."""
-    noon = datetime.combine(day, time(12), zone)
-    return min(noon, now) if day_of(now, zone) == day else noon
 
 
 def _tell(case: Case, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,14 @@ def events_of(connection: Connection, case_id: str) -> list[StoredEvent]:
         ),
         {"id": case_id},
     )
-    return [
-        StoredEvent(
-            row.step, row.at, _bytes(row.actor_hash), _bytes(row.actor_sealed), row.data, _bytes(row.note_sealed)
-        )
-        for row in rows
-    ]
+    return [stored_event(row) for row in rows]
+
+
+def stored_event(row: Row[Any]) -> StoredEvent:
+    """Return a row of the table as an event."""
+    return StoredEvent(
+        row.step, row.at, _bytes(row.actor_hash), _bytes(row.actor_sealed), row.data, _bytes(row.note_sealed)
+    )
 
 
 def find(connection: Connection, case_id: str) -> Projected | None:
@@ -287,14 +289,17 @@ def is_chain_broken(connection: Connection, record_ids: Sequence[str | None]) ->
     return int(good) < len(record_ids)
 
 
-def alarm_moments(connection: Connection, *, since: datetime) -> list[tuple[str, datetime, str]]:
-    """Return terminal, moment and state of every attack alarm since a moment."""
+def alarm_moments(
+    connection: Connection, *, since: datetime, areas: Sequence[str] | None = None
+) -> list[tuple[str, datetime, str]]:
+    """Return terminal, moment and state of every attack alarm since a moment, of terminals in some areas or all."""
     rows = connection.execute(
         text(
             "SELECT r.terminal_id, r.event_at, c.state FROM cases c JOIN records r USING (record_id)"
-            " WHERE c.kind = 'attack_alarm' AND r.event_at >= :since ORDER BY r.event_at, r.record_id"
+            " LEFT JOIN terminals t ON t.terminal_id = r.terminal_id WHERE c.kind = 'attack_alarm' AND r.event_at >= :since"
+            " AND (:all OR t.area = ANY(:areas)) ORDER BY r.event_at, r.record_id"
         ),
-        {"since": since},
+        {"since": since, "all": areas is None, "areas": list(areas or ())},
     )
     return [(row.terminal_id, row.event_at, row.state) for row in rows]
 

@@ -99,15 +99,18 @@ def expected_by(connection: Connection, day: date, *, areas: Sequence[str] | Non
     return [person for person in special_persons(connection, areas=areas) if person.subject_id in wanted]
 
 
-def planned_visits(connection: Connection, *, worker: str, day: date) -> list[PlannedVisit]:
-    """Return the visits of a worker or terminal on a day that were not made yet, by area."""
+def planned_visits(
+    connection: Connection, *, worker: str, day: date, areas: Sequence[str] | None = None
+) -> list[PlannedVisit]:
+    """Return the visits of a worker or terminal on a day that were not made yet, in some areas or all, by area."""
     rows = connection.execute(
         text(
             "SELECT c.case_id, c.subject_id, s.area, s.name_sealed, s.phone_sealed, c.due_on, c.planned_on, c.planned_for"
             " FROM cases c JOIN subjects s USING (subject_id) WHERE c.kind = 'home_visit' AND c.planned_for = :worker"
-            " AND c.planned_on = :day AND c.state NOT IN ('passed', 'refused', 'closed') ORDER BY s.area, c.due_on, c.case_id"
+            " AND c.planned_on = :day AND (:all OR s.area = ANY(:areas))"
+            " AND c.state NOT IN ('passed', 'refused', 'closed') ORDER BY s.area, c.due_on, c.case_id"
         ),
-        {"worker": worker, "day": day},
+        {"worker": worker, "day": day, "all": areas is None, "areas": list(areas or ())},
     )
     return [
         PlannedVisit(
