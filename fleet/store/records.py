@@ -55,6 +55,12 @@ def record_of(connection: Connection, record_id: str) -> CertificationRecord | N
     return None if payload is None else CertificationRecord.model_validate(payload)
 
 
+def chain_of(connection: Connection, record_id: str) -> str | None:
+    """Return how a record stands in its terminal's chain: `linked`, `gap` or `broken`; None where it is not here."""
+    found = connection.execute(text("SELECT chain FROM links WHERE record_id = :record"), {"record": record_id})
+    return found.scalar_one_or_none()
+
+
 def set_judgements(connection: Connection, judgements: Mapping[str, Judgement]) -> None:
     """Store what records are worth, by record id; rows that say so already are left alone."""
     found = judgements.values()

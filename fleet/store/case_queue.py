@@ -1,0 +1,159 @@
+"""Cases in the pages of the console, as SQL: those of some areas, a page at a time, those that are due first.
+
+A case lies in the area of the person it is about; of somebody unknown, in that of the terminal it came from; else in none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from fleet.store.case_events import StoredEvent, stored_event
+
+COUNTED = 999
+"""Most cases that are counted; more are told as more."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One case of a page, with its history."""
+
+    case_id: str
+    kind: str
+    state: str
+    subject_id: str | None
+    name_sealed: bytes | None
+    area: str | None
+    terminal_id: str | None
+    asked_at: datetime
+    due_on: date
+    decided_at: datetime | None
+    events: tuple[StoredEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which cases."""
+
+    areas: Sequence[str] | None
+    """Codes; None for the whole fleet."""
+    is_over: bool = False
+    """Those that are over, the latest due first; else those that are not, the earliest due first."""
+    kinds: tuple[str, ...] = ()
+    """Empty: all."""
+    states: tuple[str, ...] = ()
+    """Empty: all."""
+    due_from: date | None = None
+    due_until: date | None = None
+
+
+Place = tuple[date, str]
+"""Where a case stands in the order: day on which it is due, and id."""
+
+
+def page_of(
+    connection: Connection, asked: Asked, *, behind: Place | None = None, ahead: Place | None = None, limit: int
+) -> list[QueueRow]:
+    """Return cases in order: those behind a place, or the last ones before one."""
+    backwards = ahead is not None
+    # Backwards in one order is forwards in the other.
+    is_falling = asked.is_over != backwards
+    place = ahead or behind
+    rows = connection.execute(
+        text(_page(asked, is_falling=is_falling, has_place=place is not None)),
+        {**_values(asked), "day": place and place[0], "id": place and place[1], "limit": limit},
+    ).all()
+    histories = _histories(connection, [row.case_id for row in rows])
+    found = [
+        QueueRow(
+            row.case_id,
+            row.kind,
+            row.state,
+            row.subject_id,
+            None if row.name_sealed is None else bytes(row.name_sealed),
+            row.area,
+            row.terminal_id,
+            row.asked_at,
+            row.due_on,
+            row.decided_at,
+            tuple(histories[row.case_id]),
+        )
+        for row in rows
+    ]
+    return found[::-1] if backwards else found
+
+
+def count_of(connection: Connection, asked: Asked) -> int:
+    """Return how many cases there are, at most one more than `COUNTED`."""
+    statement = f"SELECT count(*) FROM (SELECT 1 {_FROM} WHERE {_where(asked)} LIMIT {COUNTED + 1}) found"  # noqa: S608 - our own names
+    return int(connection.execute(text(statement), _values(asked)).scalar_one())
+
+
+def area_of(connection: Connection, case_id: str) -> tuple[bool, str | None]:
+    """Return whether there is such a case, and in which area it lies."""
+    row = connection.execute(
+        text(f"SELECT coalesce(s.area, t.area) AS area {_FROM} WHERE c.case_id = :id"),
+        {"id": case_id},
+    ).one_or_none()
+    return row is not None, None if row is None else row.area
+
+
+_FROM = """
+FROM cases c JOIN case_events e ON e.case_id = c.case_id AND e.number = 1
+LEFT JOIN subjects s ON s.subject_id = c.subject_id
+LEFT JOIN terminals t ON t.terminal_id = e.data -> 'facts' ->> 'terminal_id'
+"""
+_OVER = "('passed', 'refused', 'closed')"
+
+
+def _page(asked: Asked, *, is_falling: bool, has_place: bool) -> str:
+    sign, order = ("<", "DESC") if is_falling else (">", "ASC")
+    place = f"AND (c.due_on, c.case_id) {sign} (CAST(:day AS date), CAST(:id AS text))" if has_place else ""
+    return (
+        "SELECT c.case_id, c.kind, c.state, c.subject_id, s.name_sealed, coalesce(s.area, t.area) AS area, t.terminal_id,"
+        f" c.asked_at, c.due_on, c.decided_at {_FROM} WHERE {_where(asked)} {place}"
+        f" ORDER BY c.due_on {order}, c.case_id {order} LIMIT :limit"
+    )
+
+
+def _where(asked: Asked) -> str:
+    parts = [f"c.state {'IN' if asked.is_over else 'NOT IN'} {_OVER}"]
+    if asked.areas is not None:
+        parts.append("coalesce(s.area, t.area) = ANY(:areas)")
+    if asked.kinds:
+        parts.append("c.kind = ANY(:kinds)")
+    if asked.states:
+        parts.append("c.state = ANY(:states)")
+    if asked.due_from is not None:
+        parts.append("c.due_on >= :due_from")
+    if asked.due_until is not None:
+        parts.append("c.due_on <= :due_until")
+    return " AND ".join(parts)
+
+
+def _values(asked: Asked) -> dict[str, Any]:
+    return {
+        "areas": list(asked.areas or ()),
+        "kinds": list(asked.kinds),
+        "states": list(asked.states),
+        "due_from": asked.due_from,
+        "due_until": asked.due_until,
+    }
+
+
+def _histories(connection: Connection, case_ids: Sequence[str]) -> dict[str, list[StoredEvent]]:
+    rows = connection.execute(
+        text(
+            "SELECT case_id, step, at, actor_hash, actor_sealed, data, note_sealed FROM case_events"
+            " WHERE case_id = ANY(:ids) ORDER BY case_id, number"
+        ),
+        {"ids": list(case_ids)},
+    )
+    found: dict[str, list[StoredEvent]] = {case_id: [] for case_id in case_ids}
+    for row in rows:
+        found[row.case_id].append(stored_event(row))
+    return found

@@ -1,0 +1,134 @@
+"""The queue of cases: by kind, state, clock and area; what is the visitor's to do; and alarms by terminal and day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy import Connection
+
+from fleet.accounts.roles import Permission
+from fleet.cases.alarms import alarms_of
+from fleet.cases.machine import Kind, State
+from fleet.cases.queue import Line, is_anything, is_begun, is_mine, lines_of, next_for
+from fleet.store.areas import codes_below
+from fleet.store.case_queue import COUNTED, Asked, Place, count_of
+from fleet.web.lists import listing
+from fleet.web.visits import Visit, needs
+
+router = APIRouter(include_in_schema=False)
+_LOOK = Permission.CASES
+_DUTIES: dict[str, Callable[[Line], bool]] = {"": is_anything, "mine": is_mine, "begun": is_begun}
+_CLOCKS = ("late", "today", "week", "over")
+_WEEK = timedelta(days=7)
+_ALARM_DAYS = 30
+
+
+@router.get("/cases")
+def queue(
+    visit: Annotated[Visit, needs(_LOOK)],
+    kind: str = "",
+    state: str = "",
+    clock: str = "",
+    area: str = "",
+    duty: str = "",
+    after: str = "",
+    before: str = "",
+) -> HTMLResponse:
+    """Show cases, those that are due first; what is over has a list of its own, the latest first."""
+    with visit.begin() as connection:
+        mine = visit.codes(connection, _LOOK)
+        asked = _asked(visit, connection, kind, state, clock, area)
+        takes = _DUTIES.get(duty, is_anything)
+        shown = listing(
+            "/cases",
+            {"kind": kind, "state": state, "clock": clock, "area": area, "duty": duty},
+            after=after,
+            before=before,
+            fetch=lambda behind, ahead, limit: lines_of(
+                connection,
+                visit.cipher,
+                asked,
+                visit.visitor.name,
+                takes,
+                behind=_place(behind),
+                ahead=_place(ahead),
+                limit=limit,
+            ),
+            key=lambda line: f"{line.row.due_on}|{line.row.case_id}",
+        )
+        counts = _counts(visit, connection, Asked(mine))
+        visit.note(connection, "cases.listed", "case", "queue", cases=len(shown.rows))
+    return visit.page(
+        "cases/queue.html",
+        shown=shown,
+        counts=counts,
+        counted=COUNTED,
+        kinds=[each.value for each in Kind],
+        states=[each.value for each in State],
+        clocks=_CLOCKS,
+        duties=[each for each in _DUTIES if each],
+    )
+
+
+@router.get("/cases/next")
+def next_case(visit: Annotated[Visit, needs(Permission.CASES_REVIEW)], after: str = "") -> RedirectResponse:
+    """Lead to the case that the visitor decides next: the first behind the one they come from, else the first of all."""
+    with visit.begin() as connection:
+        asked = Asked(visit.codes(connection, Permission.CASES_REVIEW))
+        found = next_for(connection, visit.cipher, asked, visit.visitor.name, behind=_place(after))
+    return RedirectResponse(f"/cases/{found}", 303) if found else visit.done("/cases", "cases_none_left")
+
+
+@router.get("/cases/alarms")
+def alarms(visit: Annotated[Visit, needs(_LOOK)], days: str = "") -> HTMLResponse:
+    """Count attack alarms by terminal and day, the newest day first."""
+    so_many = int(days) if days.isdecimal() and 0 < len(days) < 5 and 1 <= int(days) <= 3650 else _ALARM_DAYS
+    with visit.begin() as connection:
+        found = alarms_of(
+            connection, since=visit.now - timedelta(days=so_many), areas=visit.codes(connection, _LOOK), zone=visit.zone
+        )
+    return visit.page("cases/alarms.html", found=found, days=so_many)
+
+
+def _asked(visit: Visit, connection: Connection, kind: str, state: str, clock: str, area: str) -> Asked:
+    mine = visit.codes(connection, _LOOK)
+    areas = mine if not area else ([area] if mine is None or area in mine else [])
+    if area and areas:
+        areas = codes_below(connection, area)
+    asked = Asked(
+        areas,
+        is_over=clock == "over" or state in ("passed", "refused", "closed"),
+        kinds=(kind,) if kind in list(Kind) else (),
+        states=(state,) if state in list(State) else (),
+    )
+    return _by_clock(asked, clock, visit.today)
+
+
+def _by_clock(asked: Asked, clock: str, today: date) -> Asked:
+    if clock == "late":
+        return replace(asked, due_until=today - timedelta(days=1))
+    if clock == "today":
+        return replace(asked, due_from=today, due_until=today)
+    if clock == "week":
+        return replace(asked, due_until=today + _WEEK)
+    return asked
+
+
+def _counts(visit: Visit, connection: Connection, asked: Asked) -> dict[str, int]:
+    """Return how many wait, by the clock, with no more than so many counted each."""
+    return {
+        clock: count_of(connection, _by_clock(asked, clock, visit.today)) for clock in ("late", "today", "week", "")
+    }
+
+
+def _place(written: str) -> Place | None:
+    day, _, case_id = written.partition("|")
+    try:
+        return (date.fromisoformat(day), case_id) if case_id else None
+    except ValueError:
+        return None

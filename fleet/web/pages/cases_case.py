@@ -1,0 +1,185 @@
+"""One case: the decision of the record replayed, what was handed in, taking it up, one's word on it, the letter, closing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
+
+from fleet.accounts.roles import Permission
+from fleet.cases.answers import FOR_THE_PERSON, letter
+from fleet.cases.catalogue import LANGUAGES, Reason, catalogue
+from fleet.cases.deciding import CLOSINGS, Said, close, decide, take_up
+from fleet.cases.dossier import Dossier, dossier
+from fleet.cases.files import Role
+from fleet.cases.machine import DECIDED, OVER, Case, Verdict
+from fleet.cases.standing import Standing, Waits
+from fleet.errors import FleetError
+from fleet.store import case_events
+from fleet.store.areas import area_names
+from fleet.web.pages.cases_words import demand_within, is_within, letter_words, office_of, refusals
+from fleet.web.visits import Visit, needs, sends
+from protocol.explain import explain, explain_measures
+from protocol.rules.days import age_on
+
+router = APIRouter(include_in_schema=False)
+_LOOK, _DECIDE, _OPEN = Permission.CASES, Permission.CASES_REVIEW, Permission.CASES_OPEN
+PICTURE_REASONS = ("compare", "document", "date", "sharper", "other")
+"""Why somebody opens a picture; `other` needs words."""
+
+
+@router.get("/cases/{case_id}")
+def one(visit: Annotated[Visit, needs(_LOOK)], case_id: str) -> HTMLResponse:
+    """Show a case; who looks is written down."""
+    return case_page(visit, case_id)
+
+
+@router.post("/cases/{case_id}/take-up")
+def take(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
+    """Begin a review; pressed twice it is begun once."""
+    with visit.begin() as connection:
+        demand_within(visit, connection, case_id, _DECIDE)
+    try:
+        take_up(visit.console.database, office_of(visit), case_id, by=visit.visitor.name, now=visit.now)
+    except FleetError as error:
+        return case_page(visit, case_id, problems=refusals(visit, error), status=409)
+    return visit.done(f"/cases/{case_id}", "case_taken_up")
+
+
+@router.post("/cases/{case_id}/decide")
+def say(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
+    """Take the visitor's word on a case."""
+    verdict, _, reason = visit.sent.text("said").partition(":")
+    with visit.begin() as connection:
+        demand_within(visit, connection, case_id, _DECIDE)
+        is_stale = _version(connection, case_id) != visit.sent.text("version")
+    if is_stale:
+        return case_page(visit, case_id, problems=[_refused(visit, "stale")], status=409)
+    if verdict not in list(Verdict):
+        return case_page(visit, case_id, problems=[_refused(visit, "no_reason")], status=422)
+    said = Said(Verdict(verdict), reason, visit.visitor.name, visit.sent.text("note") or None)
+    try:
+        case = decide(visit.console.database, office_of(visit), case_id, said, now=visit.now)
+    except FleetError as error:
+        status = 422 if error.code in ("no_reason", "note_length") else 409
+        return case_page(visit, case_id, problems=refusals(visit, error), status=status)
+    return visit.done(f"/cases/{case_id}", "case_decided" if case.state in DECIDED else "case_said")
+
+
+@router.post("/cases/{case_id}/close")
+def close_it(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
+    """Close a case that was answered, or needs no decision."""
+    with visit.begin() as connection:
+        demand_within(visit, connection, case_id, _DECIDE)
+        is_stale = _version(connection, case_id) != visit.sent.text("version")
+    if is_stale:
+        return case_page(visit, case_id, problems=[_refused(visit, "stale")], status=409)
+    reason = visit.sent.text("closing")
+    try:
+        close(visit.console.database, office_of(visit), case_id, by=visit.visitor.name, reason=reason, now=visit.now)
+    except FleetError as error:
+        return case_page(visit, case_id, problems=refusals(visit, error), status=409)
+    return visit.done(f"/cases/{case_id}", "case_closed")
+
+
+@router.post("/cases/{case_id}/letter")
+def write(visit: Annotated[Visit, sends(_LOOK)], case_id: str) -> Response:
+    """Show the letter in both languages, for printing; that somebody has it is written down."""
+    written = {}
+    try:
+        with visit.begin() as connection:
+            demand_within(visit, connection, case_id, _LOOK)
+            for language in LANGUAGES:
+                written[language] = letter(
+                    connection, office_of(visit), case_id, language=language, by=visit.visitor.name, now=visit.now
+                )
+    except FleetError as error:
+        return case_page(visit, case_id, problems=refusals(visit, error), status=409)
+    return visit.page("cases/letter.html", case_id=case_id, written=written)
+
+
+def case_page(
+    visit: Visit, case_id: str, *, problems: Sequence[str] = (), status: int = 200, **more: Any
+) -> HTMLResponse:
+    """Return the page of a case, with what was typed and what is wrong with it."""
+    with visit.begin() as connection:
+        area = demand_within(visit, connection, case_id, _LOOK)
+        may_review = is_within(visit, connection, area, _DECIDE)
+        may_add = is_within(visit, connection, area, _OPEN)
+        names = area_names(connection, [area] if area else [])
+        found = dossier(connection, office_of(visit), case_id, by=visit.visitor.name, now=visit.now)
+    case = found.case
+    return visit.page(
+        "cases/case.html",
+        status=status,
+        found=found,
+        case=case,
+        person=_person(visit, found),
+        area=names.get(area or "", area),
+        is_late=case.state not in OVER and case.first.due_on < visit.today,
+        days_left=(case.first.due_on - visit.today).days,
+        evidence=_evidence(visit, found),
+        may_take_up=may_review and found.standing is Standing.MAY_DECIDE and not found.is_taken_up,
+        may_decide=may_review and found.standing is Standing.MAY_DECIDE and found.is_taken_up,
+        may_open=may_review and found.standing is not Standing.TOOK_IN,
+        may_close=may_review and found.standing is not Standing.TOOK_IN and case.state in DECIDED,
+        may_add=may_add and found.waits is not Waits.NOTHING,
+        is_over=case.state in OVER,
+        roles=[role.value for role in Role],
+        choices=_choices(case),
+        closings=CLOSINGS,
+        picture_reasons=PICTURE_REASONS,
+        has_letter=case.subject_id is not None and case.kind in FOR_THE_PERSON and found.subject is not None,
+        reason_words={code: letter_words(visit, "reasons", code) for code in catalogue().reasons},
+        word=lambda table, code: letter_words(visit, table, code),
+        problems=problems,
+        **more,
+    )
+
+
+def _person(visit: Visit, found: Dossier) -> dict[str, Any] | None:
+    subject = found.subject
+    if subject is None:
+        return None
+    return {
+        "name": visit.opened(subject.name_sealed, of=subject.subject_id),
+        "age": None if subject.birth_date is None else age_on(subject.birth_date, visit.today),
+    }
+
+
+def _evidence(visit: Visit, found: Dossier) -> list[dict[str, Any]]:
+    """Return every kind of evidence with its sentence, and how far its score is from its threshold."""
+    return [
+        {
+            "kind": result.kind.value,
+            "status": result.status.value,
+            "score": result.score,
+            "threshold": result.threshold,
+            "top": max(1.0, result.score or 0.0, result.threshold or 0.0),
+            "sentence": explain(result, visit.language),
+            "measures": explain_measures(result, visit.language),
+        }
+        for result in (found.record.evidence if found.record else ())
+    ]
+
+
+def _choices(case: Case) -> list[tuple[Verdict, list[tuple[int, Reason]]]]:
+    """Return the closed list of reasons by verdict, numbered through."""
+    fitting = [each for each in catalogue().reasons.values() if case.kind in each.kinds]
+    numbered = list(enumerate(sorted(fitting, key=lambda each: list(Verdict).index(each.verdict)), 1))
+    return [
+        (verdict, found)
+        for verdict in Verdict
+        if (found := [(number, each) for number, each in numbered if each.verdict is verdict])
+    ]
+
+
+def _version(connection: Connection, case_id: str) -> str:
+    return str(len(case_events.events_of(connection, case_id)))
+
+
+def _refused(visit: Visit, code: str) -> str:
+    return str(visit.texts["cases"]["refused"][code])

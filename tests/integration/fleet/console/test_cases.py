@@ -1,0 +1,346 @@
+"""The pages of cases: the queue, a case decided by two people, its pictures, what is refused."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from fleet.cases.catalogue import catalogue
+from fleet.cases.desk import Request, open_request
+from fleet.cases.files import Role, add_file, check_content, rules_of_case
+from fleet.cases.machine import Kind
+from fleet.cases.opening import Registry
+from fleet.cases.visits import VisitRequest, request_visit
+from fleet.cases.watermark import chinese_font, marked
+from protocol.documents import check_digit
+from protocol.outcomes import Outcome
+
+pytestmark = pytest.mark.integration
+
+
+def jpeg(seed: int, size: tuple[int, int] = (800, 600)) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=60)
+    return out.getvalue()
+
+
+@pytest.fixture
+def office(database: Any, make_office: Callable[..., Any], feature_program: tuple[str, ...]) -> Any:
+    """A fleet whose program for faces is the one of the tests."""
+    return make_office(database, references={"command": feature_program})
+
+
+@pytest.fixture
+def appeal(office: Any, terminal: Any) -> str:
+    """An appeal of somebody in the east; its terminal is there, too."""
+    office.import_people(1, name="甲<script>")
+    ((subject_id, token),) = office.people.items()
+    at = office.now - timedelta(days=2)
+    office.send(terminal, terminal.next(outcome=Outcome.REVIEW, subject_id=subject_id, token=token, at=at))
+    return str(office.rows("SELECT case_id FROM cases WHERE kind = 'appeal'")[0].case_id)
+
+
+@pytest.fixture
+def special(office: Any) -> str:
+    """A special certification with both its photographs, taken in by Wu."""
+    office.import_people(1)
+    desk = Registry(office.keys.cipher, office.settings.zone())
+    reason = catalogue().opened_for[Kind.SPECIAL][0]
+    asked = Request(Kind.SPECIAL, next(iter(office.people)), reason, seen_on=office.now.date())
+    with office.database.begin() as connection:
+        case_id = open_request(connection, desk, asked, by="Wu", now=office.now)
+    rules = rules_of_case(office.database, case_id)
+    for seed, role in enumerate((Role.IDENTITY_CARD, Role.WITH_NEWSPAPER)):
+        checked = check_content(role, jpeg(seed), role, rules, None)
+        add_file(office.database, office.keys, desk, case_id, role, checked, by="Wu", now=office.now)
+    return case_id
+
+
+def version(page: str) -> str:
+    found = re.search(r'name="version" value="(\d+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def decide(client: Any, case_id: str, said: str = "passed:person_and_alive", **fields: str) -> Any:
+    client.send_form(f"/cases/{case_id}/take-up")
+    typed = {"said": said, "version": version(client.get(f"/cases/{case_id}").text), **fields}
+    return client.send_form(f"/cases/{case_id}/decide", typed)
+
+
+def test_two_reviewers_decide_and_neither_sees_the_other_before(
+    office: Any, appeal: str, sign_in: Callable[..., Any]
+) -> None:
+    an, bo = sign_in("reviewer", area="east", name="An"), sign_in("reviewer", area="east", name="Bo")
+    assert "a first reviewer" in an.get("/cases").text
+    assert decide(an, appeal, note="a remark <script>").headers["location"].endswith("done=case_said")
+    assert "a remark &lt;script&gt;" in an.get(f"/cases/{appeal}").text
+    seen = bo.get(f"/cases/{appeal}").text
+    assert "not shown before you gave your own word" in seen
+    assert "a remark" not in seen
+    assert "a second person" in bo.get("/cases", params={"duty": "begun"}).text
+    assert f"/cases/{appeal}" not in an.get("/cases", params={"duty": "mine"}).text
+    assert decide(bo, appeal).headers["location"].endswith("done=case_decided")
+    assert office.rows("SELECT state FROM cases")[0].state == "passed"
+    letter = bo.send_form(f"/cases/{appeal}/letter").text
+    assert "Two persons have looked at it" in letter
+    assert "经两名工作人员审核" in letter
+    assert bo.send_form(f"/cases/{appeal}/close", {"closing": "finished", "version": "9"}).status_code == 409
+    now = version(bo.get(f"/cases/{appeal}").text)
+    assert bo.send_form(f"/cases/{appeal}/close", {"closing": "finished", "version": now}).status_code == 303
+    assert office.rows("SELECT state FROM cases")[0].state == "closed"
+
+
+def test_a_third_decides_where_two_differ(office: Any, appeal: str, sign_in: Callable[..., Any]) -> None:
+    an, bo, li = (sign_in("reviewer", name=name) for name in ("An", "Bo", "Li"))
+    decide(an, appeal)
+    decide(bo, appeal, "refused:other_person")
+    assert "a third person" in li.get(f"/cases/{appeal}").text
+    assert decide(li, appeal, "refused:cannot_be_told").status_code == 303
+    assert office.rows("SELECT state FROM cases")[0].state == "refused"
+
+
+def test_what_is_stale_or_without_a_reason_is_refused_and_what_was_typed_stays(
+    office: Any, appeal: str, sign_in: Callable[..., Any]
+) -> None:
+    an, bo = sign_in("reviewer", name="An"), sign_in("reviewer", name="Bo", language="zh")
+    for client in (an, bo):
+        client.send_form(f"/cases/{appeal}/take-up")
+    old = version(bo.get(f"/cases/{appeal}").text)
+    decide(an, appeal)
+    answer = bo.send_form(
+        f"/cases/{appeal}/decide", {"said": "passed:person_and_alive", "version": old, "note": "我的备注"}
+    )
+    assert answer.status_code == 409
+    assert "本事项已有变化" in answer.text
+    assert "我的备注" in answer.text
+    fresh = version(answer.text)
+    assert bo.send_form(f"/cases/{appeal}/decide", {"said": "", "version": fresh}).status_code == 422
+    wrong = bo.send_form(f"/cases/{appeal}/decide", {"said": "passed:same_person_twice", "version": fresh})
+    assert (wrong.status_code, "请选择一项理由" in wrong.text) == (422, True)
+    again = an.send_form(f"/cases/{appeal}/decide", {"said": "passed:person_and_alive", "version": fresh})
+    assert (again.status_code, "another person is needed" in again.text) == (409, True)
+
+
+def test_a_double_click_gives_one_word(office: Any, appeal: str, sign_in: Callable[..., Any]) -> None:
+    an = sign_in("reviewer", name="An")
+    an.send_form(f"/cases/{appeal}/take-up")
+    typed = {"said": "passed:person_and_alive", "version": version(an.get(f"/cases/{appeal}").text)}
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: an.send_form(f"/cases/{appeal}/decide", typed).status_code, range(2)))
+    assert sorted(done) == [303, 409]
+    assert office.rows("SELECT count(*) AS n FROM case_events WHERE step = 'verdict'")[0].n == 1
+
+
+def test_who_is_elsewhere_finds_nothing_and_who_may_not_decide_is_told_so(
+    office: Any, appeal: str, sign_in: Callable[..., Any]
+) -> None:
+    west = sign_in("reviewer", area="west")
+    assert west.get(f"/cases/{appeal}").status_code == 404
+    for part in ("take-up", "decide", "close", "letter", "pictures/face"):
+        assert west.send_form(f"/cases/{appeal}/{part}").status_code == 404
+    assert appeal not in west.get("/cases").text
+    assert west.get("/cases/next").headers["location"] == "/cases?done=cases_none_left"
+    for role in ("operator", "auditor"):
+        client = sign_in(role)
+        assert client.get(f"/cases/{appeal}").status_code == 200
+        assert client.send_form(f"/cases/{appeal}/take-up").status_code == 403
+    assert sign_in("viewer").get("/cases").status_code == 403
+    assert "甲<script>" not in sign_in("reviewer").get("/cases").text
+
+
+def test_a_picture_is_in_the_ledger_before_it_is_shown_marked_and_kept_by_nobody(
+    office: Any, special: str, sign_in: Callable[..., Any]
+) -> None:
+    an = sign_in("reviewer", area="east", name="An")
+    place = f"/cases/{special}/pictures/identity_card"
+    assert an.send_form(place, {"why": "other"}).status_code == 422
+    assert office.rows("SELECT count(*) AS n FROM picture_views")[0].n == 0
+    answer = an.send_form(place, {"why": "compare", "words": "<script>"})
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    found = re.search(r"base64,([^\"]+)", answer.text)
+    assert found is not None
+    assert base64.b64decode(found[1]) == marked(jpeg(0), "An 2026-11-20 17:00", font=chinese_font())
+    assert office.rows("SELECT count(*) AS n FROM picture_views")[0].n == 1
+    page = an.get(f"/cases/{special}").text
+    assert "to compare the face: &lt;script&gt;" in page
+    assert "base64" not in page
+    # Who took the case in neither opens a picture nor decides.
+    wu = sign_in("reviewer", area="east", name="Wu")
+    refused = wu.send_form(place, {"why": "compare"})
+    assert (refused.status_code, "somebody else must review it" in refused.text) == (409, True)
+    assert office.rows("SELECT count(*) AS n FROM picture_views")[0].n == 1
+    assert wu.send_form(f"/cases/{special}/take-up").status_code == 409
+    assert an.send_form(f"/cases/{special}/pictures/face", {"why": "compare"}).status_code == 409
+
+
+@pytest.mark.parametrize("font", [None, chinese_font()])
+def test_the_mark_is_all_over_a_picture(font: str | None) -> None:
+    plain = io.BytesIO()
+    Image.new("RGB", (800, 600), (128, 128, 128)).save(plain, "JPEG")
+    shown = np.asarray(Image.open(io.BytesIO(marked(plain.getvalue(), "An 2026-11-20 17:00", font=font)))).astype(int)
+    is_marked = (np.abs(shown - 128) > 30).any(axis=2)
+    assert all(part.mean() > 0.01 for half in np.split(is_marked, 2) for part in np.split(half, 2, axis=1))
+
+
+def test_next_leads_on_to_what_one_may_decide(office: Any, terminal: Any, sign_in: Callable[..., Any]) -> None:
+    for day in (3, 2, 1):
+        office.send(terminal, terminal.next(outcome=Outcome.REVIEW, at=office.now - timedelta(days=day)))
+    ids = [row.case_id for row in office.rows("SELECT case_id FROM cases ORDER BY due_on, case_id")]
+    an = sign_in("reviewer", name="An")
+    due = str(office.rows("SELECT min(due_on) AS day FROM cases")[0].day)
+    assert an.get("/cases/next").headers["location"] == f"/cases/{ids[0]}"
+    assert an.get("/cases/next", params={"after": f"{due}|{ids[0]}"}).headers["location"] == f"/cases/{ids[1]}"
+    decide(an, ids[0], "refused:cannot_be_told")
+    assert an.get("/cases/next").headers["location"] == f"/cases/{ids[1]}"
+    text = an.get("/cases").text
+    assert text.index(ids[0]) < text.index(ids[1]) < text.index(ids[2])
+
+
+def test_alarms_are_counted_by_terminal_and_day_of_ones_areas(
+    office: Any, terminal: Any, sign_in: Callable[..., Any]
+) -> None:
+    for _ in range(3):
+        office.send(terminal, terminal.next(outcome=Outcome.PRESENTATION_ATTACK))
+    assert '<td class="number">3</td>' in sign_in("reviewer", area="east").get("/cases/alarms").text
+    assert "No alarms" in sign_in("reviewer", area="west").get("/cases/alarms").text
+
+
+NUMBER = "99999919400101001" + check_digit("99999919400101001")
+
+
+def test_a_case_is_opened_at_the_desk_and_its_files_are_taken_in(office: Any, sign_in: Callable[..., Any]) -> None:
+    office.import_people(1)
+    wu = sign_in("operator", area="east", name="Wu")
+    assert wu.get("/cases/new").status_code == 200
+    asked = {"who": NUMBER, "asked": "special:paralysed", "note": "<script>"}
+    lacking = wu.send_form("/cases/new", asked)
+    assert (lacking.status_code, "The day of the newspaper is needed" in lacking.text) == (422, True)
+    assert NUMBER in lacking.text
+    assert "&lt;script&gt;" in lacking.text
+    opened = wu.send_form("/cases/new", {**asked, "seen_on": "2026-11-18"})
+    assert opened.headers["location"].endswith("?done=case_opened")
+    case_id = opened.headers["location"].split("/")[2].split("?")[0]
+    twice = wu.send_form("/cases/new", {**asked, "seen_on": "2026-11-18"})
+    assert (twice.status_code, case_id in twice.text) == (422, True)
+    place = f"/cases/{case_id}/files"
+    for content, sentence in (
+        (b"GIF89a", "Neither a JPG nor a PDF"),
+        (b"%PDF-1.7", "this must be a photograph"),
+        (b"\xff\xd8\xff", "damaged"),
+        (jpeg(1, (300, 200)), "The longer side has 300 pixels"),
+    ):
+        refused = wu.send_form(place, {"role": "with_newspaper"}, files={"file": ("a.jpg", content)})
+        assert (refused.status_code, sentence in refused.text) == (422, True), sentence
+    assert "Choose a file" in wu.send_form(place, {"role": "with_newspaper"}).text
+    for seed, role in enumerate(("identity_card", "with_newspaper")):
+        taken = wu.send_form(place, {"role": role}, files={"file": ("a.jpg", jpeg(seed))})
+        assert taken.headers["location"].endswith("?done=case_file_added")
+    page = wu.get(f"/cases/{case_id}").text
+    assert "ready for review" in page
+    assert "one face found" in page
+    assert "You took it in" in page
+
+
+def test_nobody_opens_a_case_of_somebody_elsewhere_or_without_the_right(
+    office: Any, special: str, sign_in: Callable[..., Any]
+) -> None:
+    asked = {"who": NUMBER, "asked": "special:paralysed", "seen_on": "2026-11-18"}
+    elsewhere = sign_in("operator", area="west").send_form("/cases/new", asked)
+    unknown = sign_in("operator", area="west").send_form("/cases/new", {**asked, "who": "1" * 18})
+    for answer in (elsewhere, unknown):
+        assert (answer.status_code, "Nobody within your areas" in answer.text) == (422, True)
+    assert sign_in("operator", area="west").send_form(f"/cases/{special}/files").status_code == 404
+    reviewer = sign_in("reviewer")
+    assert reviewer.get("/cases/new").status_code == 403
+    assert reviewer.send_form("/cases/new", asked).status_code == 403
+    assert reviewer.send_form(f"/cases/{special}/files").status_code == 403
+
+
+def test_a_visit_is_planned_and_listed_for_who_makes_it(
+    office: Any, terminal: Any, sign_in: Callable[..., Any]
+) -> None:
+    office.import_people(1)
+    desk = Registry(office.keys.cipher, office.settings.zone())
+    request = VisitRequest(next(iter(office.people)), "age", "3 Spring Lane <script>")
+    with office.database.begin() as connection:
+        case_id = request_visit(connection, desk, request, by="Wu", now=office.now)
+    wu = sign_in("operator", area="east", name="Wu")
+    place, planned = f"/cases/{case_id}/plan", {"worker": terminal.terminal_id, "day": "2026-11-23"}
+    assert "in service" in wu.send_form(place, {**planned, "worker": "nobody"}).text
+    assert "That day is past" in wu.send_form(place, {**planned, "day": "2026-11-01"}).text
+    assert wu.send_form(place, {**planned, "day": "x"}).status_code == 422
+    assert wu.send_form(place, planned).headers["location"].endswith("?done=visit_planned")
+    listed = wu.send_form("/cases/visits", planned)
+    assert "3 Spring Lane &lt;script&gt;" in listed.text
+    west = sign_in("operator", area="west")
+    assert "3 Spring Lane" not in west.send_form("/cases/visits", planned).text
+    assert west.send_form(place, planned).status_code == 404
+    assert sign_in("reviewer").send_form(place, planned).status_code == 403
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [1366, 390])
+def test_the_desk_in_a_browser(
+    office: Any, special: str, browse: Callable[..., Any], language: str, width: int
+) -> None:
+    seen = browse("operator", area="east", name="Sun", language=language, width=width)
+    page = seen.go("/cases/new")
+    seen.check(f"case-new-{language}-{width}")
+    page.fill("#f-who", NUMBER)
+    page.select_option("#f-asked", "special:paralysed")
+    page.locator("form[action='/cases/new'] button").click()
+    expect(page.locator("[role=alert] p").last).to_be_visible()
+    expect(page.locator("#f-who")).to_have_value(NUMBER)
+    seen.go(f"/cases/{special}")
+    seen.check(f"case-operator-{language}-{width}")
+    seen.go("/cases/visits")
+    seen.check(f"case-visits-{language}-{width}")
+    seen.go("/cases/alarms")
+    seen.check(f"case-alarms-{language}-{width}")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [1366, 390])
+def test_two_people_decide_in_a_browser(
+    office: Any, special: str, appeal: str, browse: Callable[..., Any], language: str, width: int
+) -> None:
+    for name in ("An", "Bo"):
+        seen = browse("reviewer", area="east", name=name, language=language, width=width)
+        page = seen.go("/cases")
+        seen.check(f"cases-{language}-{width}")
+        seen.go(f"/cases/{special}")
+        page.locator("form[action$=identity_card] button").click()
+        expect(page.locator("#picture-identity_card .opened img")).to_be_visible()
+        seen.check(f"case-picture-{language}-{width}")
+        page.locator("form[action$=take-up] button").click()
+        page.locator("#said-person_and_alive").focus()
+        page.keyboard.press("2")
+        expect(page.locator("#decision input[data-number='2']")).to_be_checked()
+        page.locator("#said-person_and_alive").check()
+        seen.check(f"case-decide-{language}-{width}")
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.locator("form[action$=decide] button").click()
+        page.wait_for_url(re.compile("done=case_(said|decided)"))
+    seen.check(f"case-decided-{language}-{width}")
+    page.locator("form[action$=letter] button").click()
+    expect(page.locator(".letter")).to_have_count(2)
+    seen.check(f"case-letter-{language}-{width}")
+    seen.go(f"/cases/{appeal}")
+    seen.check(f"case-appeal-{language}-{width}")
+    seen.go(f"/cases/{special}")
+    page.keyboard.press("n")
+    page.wait_for_url(f"**/cases/{appeal}")
