@@ -42,11 +42,11 @@ class Shot:
 SHOTS = (
     Shot("overview", "Shen Yulan", lambda _: "/", "zh"),
     Shot("people", "Dong Wenqing", lambda _: "/people?state=overdue", "zh"),
-    Shot("person", "Dong Wenqing", lambda built: f"/people/{built.index.people['paused'][0]}", "zh"),
+    Shot("person", "Dong Wenqing", lambda built: f"/people/{built.index.people['paused']}", "zh"),
     Shot("terminals", "Shen Yulan", lambda _: "/terminals", "zh"),
     Shot("terminal", "Shen Yulan", lambda built: f"/terminals/{built.index.terminals['dull'][0]}", "zh"),
     Shot("cases", "Luo Jiming", lambda _: "/cases", "zh"),
-    Shot("case", "Luo Jiming", lambda built: f"/cases/{built.index.cases['appeal.in_review'][0]}", "zh"),
+    Shot("case", "Luo Jiming", lambda built: f"/cases/{built.index.cases['appeal.in_review']}", "zh"),
     Shot("rules", "Shen Yulan", lambda _: "/rules", "en"),
     Shot("figures", "Shen Yulan", lambda _: "/figures", "en"),
     Shot("exchange", "Shen Yulan", lambda _: "/exchange", "en"),
