@@ -62,8 +62,18 @@ def take_up(database: Database, office: Registry, case_id: str, *, by: str, now:
     return case
 
 
-def decide(database: Database, office: Registry, case_id: str, said: Said, *, now: datetime) -> Case:
+def decide(
+    database: Database, office: Registry, case_id: str, said: Said, *, seen: int | None = None, now: datetime
+) -> Case:
     """Take one reviewer's verdict; where it decides the case, do what follows in the same transaction.
+
+    Args:
+        database: where.
+        office: cipher and time zone.
+        case_id: which case.
+        said: the verdict.
+        seen: number of events of the case that the reviewer saw; None where nobody counted.
+        now: when.
 
     Raises:
         NotFound: if there is no such case.
@@ -72,6 +82,7 @@ def decide(database: Database, office: Registry, case_id: str, said: Said, *, no
     """
     with database.begin() as connection:
         case = history.locked(connection, case_id)
+        history.demand_unchanged(connection, case_id, seen)
         reason = catalogue().reason(said.reason, case.kind, said.verdict)
         if said.verdict is Verdict.PASSED:
             _check_passable(connection, case, office, now)
@@ -101,7 +112,9 @@ def decide(database: Database, office: Registry, case_id: str, said: Said, *, no
     return case
 
 
-def close(database: Database, office: Registry, case_id: str, *, by: str, reason: str, now: datetime) -> Case:
+def close(
+    database: Database, office: Registry, case_id: str, *, by: str, reason: str, seen: int | None = None, now: datetime
+) -> Case:
     """Close a case: one that was decided and answered, or one that needs no decision.
 
     Raises:
@@ -113,6 +126,7 @@ def close(database: Database, office: Registry, case_id: str, *, by: str, reason
         raise Refused(f"reason: one of {', '.join(CLOSINGS)} expected", code="no_reason")
     with database.begin() as connection:
         case = history.locked(connection, case_id)
+        history.demand_unchanged(connection, case_id, seen)
         event = Event(Step.CLOSED, now, by=history.person(office.cipher, by, case_id), reason=reason)
         case = history.add(connection, office.cipher, case, event, name=by)
         _note(connection, office, "case.closed", case_id, by, {"reason": reason}, now)

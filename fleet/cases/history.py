@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from fleet.cases.machine import FLEET, Case, Event, Kind, Source, Step, Verdict, advance, open_from, replay
+from fleet.cases.machine import FLEET, Case, Event, Kind, NotAllowed, Source, Step, Verdict, advance, open_from, replay
 from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.store import case_events
@@ -72,6 +72,16 @@ def locked(connection: Connection, case_id: str) -> Case:
         lock_subjects(connection, [found.subject_id])
     case_events.lock(connection, case_id)
     return read(connection, case_id)
+
+
+def demand_unchanged(connection: Connection, case_id: str, seen: int | None) -> None:
+    """See that a case, locked by this transaction, has as many events as somebody saw; None asks for nothing.
+
+    Raises:
+        NotAllowed: if it went on meanwhile.
+    """
+    if seen is not None and len(case_events.events_of(connection, case_id)) != seen:
+        raise NotAllowed(f"case {case_id}: went on meanwhile; look at it again", code="stale")
 
 
 def begin(

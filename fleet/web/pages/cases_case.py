@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
-from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.cases.answers import FOR_THE_PERSON, letter
@@ -18,7 +17,6 @@ from fleet.cases.files import Role
 from fleet.cases.machine import DECIDED, OVER, Case, Verdict
 from fleet.cases.standing import Standing, Waits
 from fleet.errors import FleetError
-from fleet.store import case_events
 from fleet.store.areas import area_names
 from fleet.web.pages.cases_words import demand_within, is_within, letter_words, office_of, refusals
 from fleet.web.visits import Visit, needs, sends
@@ -55,14 +53,11 @@ def say(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
     verdict, _, reason = visit.sent.text("said").partition(":")
     with visit.begin() as connection:
         demand_within(visit, connection, case_id, _DECIDE)
-        is_stale = _version(connection, case_id) != visit.sent.text("version")
-    if is_stale:
-        return case_page(visit, case_id, problems=[_refused(visit, "stale")], status=409)
     if verdict not in list(Verdict):
         return case_page(visit, case_id, problems=[_refused(visit, "no_reason")], status=422)
     said = Said(Verdict(verdict), reason, visit.visitor.name, visit.sent.text("note") or None)
     try:
-        case = decide(visit.console.database, office_of(visit), case_id, said, now=visit.now)
+        case = decide(visit.console.database, office_of(visit), case_id, said, seen=_seen(visit), now=visit.now)
     except FleetError as error:
         status = 422 if error.code in ("no_reason", "note_length") else 409
         return case_page(visit, case_id, problems=refusals(visit, error), status=status)
@@ -74,12 +69,17 @@ def close_it(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
     """Close a case that was answered, or needs no decision."""
     with visit.begin() as connection:
         demand_within(visit, connection, case_id, _DECIDE)
-        is_stale = _version(connection, case_id) != visit.sent.text("version")
-    if is_stale:
-        return case_page(visit, case_id, problems=[_refused(visit, "stale")], status=409)
     reason = visit.sent.text("closing")
     try:
-        close(visit.console.database, office_of(visit), case_id, by=visit.visitor.name, reason=reason, now=visit.now)
+        close(
+            visit.console.database,
+            office_of(visit),
+            case_id,
+            by=visit.visitor.name,
+            reason=reason,
+            seen=_seen(visit),
+            now=visit.now,
+        )
     except FleetError as error:
         return case_page(visit, case_id, problems=refusals(visit, error), status=409)
     return visit.done(f"/cases/{case_id}", "case_closed")
@@ -177,8 +177,10 @@ def _choices(case: Case) -> list[tuple[Verdict, list[tuple[int, Reason]]]]:
     ]
 
 
-def _version(connection: Connection, case_id: str) -> str:
-    return str(len(case_events.events_of(connection, case_id)))
+def _seen(visit: Visit) -> int:
+    """Return of how many events the form is; of none where it does not say."""
+    written = visit.sent.text("version")
+    return int(written) if written.isdecimal() and len(written) < 9 else 0
 
 
 def _refused(visit: Visit, code: str) -> str:
