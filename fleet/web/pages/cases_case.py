@@ -17,6 +17,7 @@ from fleet.cases.files import Role
 from fleet.cases.machine import DECIDED, OVER, Case, Verdict
 from fleet.cases.standing import Standing, Waits
 from fleet.errors import FleetError
+from fleet.intake.photo_report import photo_texts
 from fleet.store.areas import area_names
 from fleet.web.pages.cases_words import demand_within, is_within, letter_words, office_of, refusals
 from fleet.web.visits import Visit, needs, sends
@@ -122,6 +123,7 @@ def case_page(
         is_late=case.state not in OVER and case.first.due_on < visit.today,
         days_left=(case.first.due_on - visit.today).days,
         evidence=_evidence(visit, found),
+        quality=_quality(visit, found),
         may_take_up=may_review and found.standing is Standing.MAY_DECIDE and not found.is_taken_up,
         may_decide=may_review and found.standing is Standing.MAY_DECIDE and found.is_taken_up,
         may_open=may_review and found.standing is not Standing.TOOK_IN,
@@ -164,6 +166,13 @@ def _evidence(visit: Visit, found: Dossier) -> list[dict[str, Any]]:
         }
         for result in (found.record.evidence if found.record else ())
     ]
+
+
+def _quality(visit: Visit, found: Dossier) -> list[tuple[str, float]]:
+    """Return the components of quality by their words."""
+    known = photo_texts()["component"]
+    measured = found.record.quality if found.record else {}
+    return [(known.get(name, {}).get(visit.language, name), value) for name, value in measured.items()]
 
 
 def _choices(case: Case) -> list[tuple[Verdict, list[tuple[int, Reason]]]]:

@@ -327,6 +327,9 @@ def test_two_people_decide_in_a_browser(
         expect(page.locator("#picture-identity_card .opened img")).to_be_visible()
         seen.check(f"case-picture-{language}-{width}")
         page.locator("form[action$=take-up] button").click()
+        page.wait_for_url("**done=case_taken_up")
+        # The page puts the focus on its heading once it stands.
+        expect(page.locator("h1")).to_be_focused()
         page.locator("#said-person_and_alive").focus()
         page.keyboard.press("2")
         expect(page.locator("#decision input[data-number='2']")).to_be_checked()
