@@ -70,9 +70,11 @@ def _signed(
     by_terminal = _placed(draw, list(_sessions(world, people, draw)), made)
     for terminal in made:
         if terminal.condition in _WATCHED:
-            by_terminal[terminal.terminal_id] += _again(world, people, draw)
+            more = Random(f"{world.seed} again {terminal.terminal_id}")  # noqa: S311 - as above
+            by_terminal[terminal.terminal_id] += _again(world, people, more)
     number = 0
-    for terminal in made:
+    # The watched ones last: what is drawn for the others does not hang on how many come to these.
+    for terminal in sorted(made, key=lambda each: each.condition in _WATCHED):
         last = world.now - timedelta(days=terminal.heard_days_ago)
         lost = {2, 7, 8} if terminal.condition is Condition.GAPS else set[int]()
         before: str | None = None
@@ -166,7 +168,7 @@ def _again(world: World, people: Sequence[Person], draw: Random) -> list[Session
     came: set[str] = set()
     for days_ago in range(RECENT_DAYS - 1, 1, -1):
         day = world.today - timedelta(days=days_ago)
-        later = [person for person in people if person.seen is not None and person.seen > day]
+        later = [each for each in people if each.seen is not None and each.seen > day and not each.is_stoppable]
         fresh = [person for person in later if person.subject_id not in came]
         choice = fresh if len(fresh) >= _AGAIN_A_DAY else later
         chosen = draw.sample(choice, min(_AGAIN_A_DAY, len(choice)))

@@ -65,6 +65,17 @@ PROMISED = {
     "nothing from the future": "SELECT max(received_at) <= '2026-11-20T09:00Z' FROM links",
     "terminal events": "SELECT count(DISTINCT kind) >= 5 FROM terminal_events",
     "presence": "SELECT count(DISTINCT presence_state) = 2 FROM terminals",
+    "alarms of the two that have changed": (
+        "SELECT array_agg(DISTINCT advice ORDER BY advice) = '{clean_the_lens,lamp_moved}' AND count(DISTINCT terminal_id) = 2"
+        " FROM terminal_alarms WHERE ended_on IS NULL"
+    ),
+    "a week of hours": "SELECT count(DISTINCT hour) >= 7 * 24 FROM terminal_health",
+    "warm, empty and unsure ones": (
+        "SELECT bool_or(temperature_c > 75) AND bool_or(battery_percent < 20) AND bool_or(clock_uncertainty_s IS NULL) FROM terminals"
+        " WHERE health_at IS NOT NULL"
+    ),
+    "one that comes by stick": "SELECT count(*) > 0 FROM terminals WHERE last_stick_at IS NOT NULL",
+    "commands with answers": "SELECT count(*) = 3 AND count(answered_at) = 2 FROM terminal_commands",
     "old outboxes": "SELECT count(*) > 0 FROM terminals WHERE outbox_pending > 30",
     "rosters": "SELECT count(*) > 0 FROM roster_entries",
     "overdue stops": "SELECT count(*) > 0 FROM benefit_files WHERE state = 'pause_proposed' AND reason = 'overdue'",
