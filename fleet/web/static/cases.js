@@ -19,7 +19,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target.closest?.("textarea, select, input:not([type=radio])")) return;
   // Single keys beyond the focused list are off where the visitor switched them off (WCAG 2.1, 2.1.4).
-  if (event.key === "n" && !document.querySelector("main[data-shortcuts]")) {
+  if (event.key === "n" && document.querySelector("main[data-shortcuts]")) {
     document.querySelector("#main a[data-key=n]")?.click();
   } else if (/^[1-9]$/.test(event.key) && event.target.closest?.("#decision")) {
     const choice = document.querySelector(`#decision input[data-number="${event.key}"]`);
