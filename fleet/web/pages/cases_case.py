@@ -17,7 +17,6 @@ from fleet.cases.files import Role
 from fleet.cases.machine import DECIDED, OVER, Case, Verdict
 from fleet.cases.standing import Standing, Waits
 from fleet.errors import FleetError
-from fleet.intake.photo_report import photo_texts
 from fleet.store.areas import area_names
 from fleet.web.pages.cases_words import demand_within, is_within, letter_words, office_of, refusals
 from fleet.web.visits import Visit, needs, sends
@@ -169,10 +168,10 @@ def _evidence(visit: Visit, found: Dossier) -> list[dict[str, Any]]:
 
 
 def _quality(visit: Visit, found: Dossier) -> list[tuple[str, float]]:
-    """Return the components of quality by their words."""
-    known = photo_texts()["component"]
+    """Return the components of quality by the words that the policy's page has for them; larger values are better."""
+    known = visit.texts["rules"]["policy"]["fields"]["minimum"]
     measured = found.record.quality if found.record else {}
-    return [(known.get(name, {}).get(visit.language, name), value) for name, value in measured.items()]
+    return [(known[name] if name in known else name, value) for name, value in measured.items()]  # noqa: SIM401 - no mapping
 
 
 def _choices(case: Case) -> list[tuple[Verdict, list[tuple[int, Reason]]]]:
