@@ -32,8 +32,9 @@ from fleet.errors import NotFound, Refused
 from fleet.store.benefits import listed_facts, schemes_of
 from fleet.store.names import cleaned
 from fleet.store.stops import Stage, StopLine, StopsAsked, area_of_benefit, stage_counts, stop_lines
-from fleet.store.subjects import find_by_id
+from fleet.store.subjects import find_by_id, find_by_ids
 from fleet.web.lists import Listing, listing
+from fleet.web.pages.people_words import scheme_word
 from fleet.web.pages.stops_forms import TYPED, address_of, day_in, month_in
 from fleet.web.pages.stops_words import basis_link, events_told, stage_of
 from fleet.web.saying import said
@@ -64,7 +65,19 @@ def stops(
             fetch=lambda behind, ahead, limit: stop_lines(connection, asked, after=behind, before=ahead, limit=limit),
             key=lambda line: line.place,
         )
-    return visit.page("stops/list.html", shown=shown, counts=None, stages=list(Stage), reasons=list(StopReason))
+        found = find_by_ids(connection, {line.subject_id for line in shown.rows})
+        names = {each.subject_id: visit.opened(each.name_sealed, of=each.subject_id) for each in found}
+        if names:
+            visit.note(connection, "subjects.listed", "subjects", "stops", people=len(names), **shown.filters)
+    return visit.page(
+        "stops/list.html",
+        shown=shown,
+        names=names,
+        schemes={line.scheme: scheme_word(line.scheme, visit.language) for line in shown.rows},
+        counts=None,
+        stages=list(Stage),
+        reasons=list(StopReason),
+    )
 
 
 @router.get("/stops/stages")
