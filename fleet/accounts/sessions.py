@@ -21,6 +21,7 @@ from fleet.accounts.tokens import digest_of, make_secret
 from fleet.accounts.visitor import Visitor
 from fleet.keys import FieldCipher
 from fleet.store import sessions as store
+from fleet.store.names import AccountName
 from fleet.store.sessions import Resumed, StoredSession
 
 _SEEN_EVERY = timedelta(minutes=1)
@@ -105,7 +106,7 @@ def resume(
         store.touch_session(connection, digest_of(cookie), now=now)
     return Visitor(
         account_id=session.account_id,
-        name=open_name(cipher, found.name_sealed, account_id=session.account_id),
+        name=AccountName(open_name(cipher, found.name_sealed, account_id=session.account_id)),
         grants=grants_from(found.grants),
         form_token=session.form_token,
         must_set_up=session.must_set_up,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.accounts.roles import Grant, Permission, Role, areas_for, permissions_of
+from fleet.store.names import AccountName
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Visitor:
 
     account_id: str
     """Opaque; stands in logs in place of the name."""
-    name: str
+    name: AccountName
     """What they are called in approvals and the audit log; no two accounts have the same."""
     grants: tuple[Grant, ...]
     form_token: str

@@ -17,7 +17,6 @@ from fleet.keys import FleetKeys
 from fleet.store import approvals, packs
 from fleet.store.areas import parents_above
 from fleet.store.database import Database, notify
-from fleet.store.names import AS_GIVEN
 from fleet.store.packs import StoredPack
 from fleet.store.policies import POLICY_CHANNEL
 from protocol.envelope import sha256_of, sign, verify
@@ -223,7 +222,6 @@ def approve(
     reason: str,
     now: datetime,
     although_nobody: bool = False,
-    source: str = AS_GIVEN,
     sha256: str | None = None,
 ) -> Approved:
     """Approve a proposal; the second person's word signs it and puts it in force.
@@ -236,7 +234,6 @@ def approve(
         reason: why.
         now: when.
         although_nobody: whether it is meant, where the last try showed that it would hold for nobody.
-        source: where the name is from, see `fleet.store.names`.
         sha256: digest of the text that was read; whatever is proposed now if not given.
 
     Raises:
@@ -274,7 +271,7 @@ def approve(
                 code="for_nobody",
             )
         check(connection, Draft(stored.pack, stored.text))
-        count = approvals.approve(connection, keys.cipher, OBJECT, name, name=by, reason=reason, now=now, source=source)
+        count = approvals.approve(connection, keys.cipher, OBJECT, name, name=by, reason=reason, now=now)
         is_in_force = count == approvals.NEEDED
         if is_in_force:
             signed = sign(stored.text.encode(), key=keys.signing, typ=PACK_TYP)

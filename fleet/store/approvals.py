@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from fleet.errors import Refused
 from fleet.keys import FieldCipher
-from fleet.store.names import AS_GIVEN, cleaned, seal_approver
+from fleet.store.names import cleaned, seal_approver
 
 NEEDED = 2
 
@@ -32,7 +32,6 @@ def approve(
     name: str,
     reason: str,
     now: datetime,
-    source: str = AS_GIVEN,
 ) -> int:
     """Write down one person's approval; return how many there are now.
 
@@ -41,10 +40,9 @@ def approve(
         cipher: the fleet's.
         object_kind: what kind of thing is approved.
         object_id: its id.
-        name: who approves.
+        name: who approves; an `AccountName` for somebody who is signed in.
         reason: why.
         now: when.
-        source: where the name is from: `names.AS_GIVEN`, or `names.ACCOUNT` for somebody who is signed in.
 
     Raises:
         Refused: if this person approved it before, two others did, or name or reason cannot be taken.
@@ -77,7 +75,7 @@ def approve(
             "place": place,
             "hash": sealed.digest,
             "name": sealed.sealed,
-            "source": source,
+            "source": sealed.source,
             "reason": cipher.encrypt(why, subject_id=f"{object_kind}:{object_id}", field_name="approval_reason"),
             "now": now,
         },

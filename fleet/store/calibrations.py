@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-from fleet.store.names import AS_GIVEN, SealedName
+from fleet.store.names import SealedName
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,7 @@ def has_approved(connection: Connection, calibration_id: str, name_hash: bytes) 
     )
 
 
-def add_approval(
-    connection: Connection, calibration_id: str, *, place: int, name: SealedName, now: datetime, source: str = AS_GIVEN
-) -> None:
+def add_approval(connection: Connection, calibration_id: str, *, place: int, name: SealedName, now: datetime) -> None:
     """Store one approval, the first or the second."""
     connection.execute(
         text(
@@ -159,7 +157,7 @@ def add_approval(
             "place": place,
             "hash": name.digest,
             "name": name.sealed,
-            "source": source,
+            "source": name.source,
             "now": now,
         },
     )

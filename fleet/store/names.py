@@ -15,6 +15,12 @@ ACCOUNT = "account"
 _LONGEST = 100
 
 
+class AccountName(str):
+    """The name of an account that is signed in; any other text is a name as somebody gave it. The source travels with the name."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SealedName:
     """A name as it is stored."""
@@ -22,6 +28,8 @@ class SealedName:
     sealed: bytes
     digest: bytes
     """32 bytes, the same for every way of writing the name; under another id the same name has another."""
+    source: str
+    """`AS_GIVEN` or `ACCOUNT`."""
 
 
 def cleaned(given: str) -> str:
@@ -51,6 +59,7 @@ def seal_approver(cipher: FieldCipher, given: str, *, of: str) -> SealedName:
     return SealedName(
         sealed=cipher.encrypt(name, subject_id=of, field_name="approver"),
         digest=cipher.digest(folded(name), subject_id=of, field_name="approver"),
+        source=ACCOUNT if isinstance(given, AccountName) else AS_GIVEN,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.database import notify
-from fleet.store.names import AS_GIVEN, SealedName
+from fleet.store.names import SealedName
 from protocol.policy import Policy
 
 POLICY_CHANNEL = "lifecert_policy"
@@ -42,9 +42,7 @@ def add_policy(connection: Connection, policy: Policy, *, sha256: str, envelope:
     notify(connection, POLICY_CHANNEL)
 
 
-def add_approval(
-    connection: Connection, policy_version: str, *, place: int, name: SealedName, now: datetime, source: str = AS_GIVEN
-) -> None:
+def add_approval(connection: Connection, policy_version: str, *, place: int, name: SealedName, now: datetime) -> None:
     """Store who approved a policy, the first or the second."""
     connection.execute(
         text(
@@ -56,7 +54,7 @@ def add_approval(
             "place": place,
             "hash": name.digest,
             "name": name.sealed,
-            "source": source,
+            "source": name.source,
             "now": now,
         },
     )

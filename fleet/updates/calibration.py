@@ -25,7 +25,7 @@ from fleet.keys import FleetKeys
 from fleet.store import calibrations, policies
 from fleet.store.calibrations import Population, StoredCalibration
 from fleet.store.database import Database
-from fleet.store.names import AS_GIVEN, cleaned, seal_approver
+from fleet.store.names import cleaned, seal_approver
 from fleet.updates.policy import APPROVALS, issue, lock_policies
 from protocol.calibration import (
     MOST_PEOPLE,
@@ -195,9 +195,7 @@ def propose(database: Database, keys: FleetKeys, wanted: Wanted, *, by: str, now
     return proposal
 
 
-def approve(
-    database: Database, keys: FleetKeys, beginning: str, *, by: str, now: datetime, source: str = AS_GIVEN
-) -> Approval:
+def approve(database: Database, keys: FleetKeys, beginning: str, *, by: str, now: datetime) -> Approval:
     """Note a person's approval; the second one signs the thresholds into a new policy and puts it in force.
 
     Args:
@@ -206,7 +204,6 @@ def approve(
         beginning: of the proposal's id, long enough to be one alone.
         by: who approves.
         now: when.
-        source: where the name is from, see `fleet.store.names`.
 
     Raises:
         NotFound: if there is no such proposal.
@@ -236,7 +233,7 @@ def approve(
                 code="same_person",
             )
         count = stored.approvals + 1
-        calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now, source=source)
+        calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now)
         if count < APPROVALS:
             _note(connection, keys, by, "approved", stored.calibration_id, now, approvals=count)
             return Approval(stored.calibration_id, count, None)

@@ -317,6 +317,10 @@ def test_of_two_persons_who_approve_at_once_both_count(agency: Any, sign_in: Cal
         answers = list(pool.map(lambda client: approve(client, address).status_code, clients))
     assert sorted(answers) == [303, 303, 409]
     assert in_force(agency) == [("SJZ-2017", 1)]
+    sources = agency.rows(
+        "SELECT name_source FROM approvals WHERE object_kind = 'rule_pack' AND object_id LIKE 'SJZ-2017%'"
+    )
+    assert [row.name_source for row in sources] == ["account", "account"]
 
 
 def test_one_trial_of_a_pack_at_a_time(agency: Any, sign_in: Callable[..., Any]) -> None:
