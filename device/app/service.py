@@ -32,7 +32,6 @@ from device.app.identity import identity_of
 from device.app.log_tail import LogTail
 from device.app.obeying import Obeying
 from device.app.running import RunningTeller, running_of
-from device.app.selftest import selftest
 from device.app.stick import ThreadedStick
 from device.desk.view import Language, Screen
 from device.errors import CommandsUnavailable, DeviceError
@@ -349,6 +348,9 @@ class Terminal:
         in_use = {"camera": f"in use: {rate}", "ring-light": "in use", "voice": "not played before people"}
         if self._printer is not None:
             in_use["printer"] = f"in use: {self._printer.condition}"
+        # It opens voice packs and more, which a service that starts has no need of.
+        from device.app.selftest import selftest
+
         return selftest(self._settings, in_use=in_use)
 
     def _make_control(self) -> ControlSocket | None:
