@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -128,6 +128,16 @@ class Visit:
     def has_shortcuts(self) -> bool:
         """Whether single keys do something; who steers by voice may switch them off. Source: WCAG 2.1, 2.1.4."""
         return self.request.cookies.get(SHORTCUTS_COOKIE) != OFF
+
+    def in_language(self, language: str) -> str:
+        """Return the address of this page in another language; under an answer to a form that of the page where the form stood."""
+        url = urlsplit(str(self.request.url))
+        if self.request.method == "POST":
+            url = urlsplit(self.request.headers.get("referer", ""))
+            if url.netloc != self.request.url.netloc:
+                url = urlsplit("/")
+        kept = [(name, value) for name, value in parse_qsl(url.query) if name not in ("lang", "done")]
+        return f"{url.path}?{urlencode([*kept, ('lang', language)])}"
 
     @property
     def entries(self) -> list[Entry]:

@@ -28,6 +28,20 @@ def test_a_language_asked_for_is_kept_and_an_unknown_one_gets_the_browsers(sign_
     assert '<html lang="zh">' in client.get("/audit").text
 
 
+def test_a_page_in_the_other_language_shows_the_same_and_a_refused_form_leads_to_where_it_stood(
+    sign_in: Callable[..., Any],
+) -> None:
+    client = sign_in("fleet_administrator")
+    assert 'href="/audit?action=case&amp;lang=zh"' in client.get("/audit?action=case").text
+    answer = client.send_form(
+        "/accounts/new", {}, headers={"Referer": f"{str(client.base_url).rstrip('/')}/accounts/new?x=1"}
+    )
+    assert answer.status_code == 422
+    assert 'href="/accounts/new?x=1&amp;lang=zh"' in answer.text
+    elsewhere = client.send_form("/accounts/new", {}, headers={"Referer": "https://evil.example/accounts/new"})
+    assert 'href="/?lang=zh"' in elsewhere.text
+
+
 @pytest.mark.parametrize("path", ["/audit", "/nothing-here", "/api/v1/subjects", "/healthz", "/slip"])
 def test_every_answer_carries_a_strict_policy(
     office: Any, open_web: Callable[..., Any], sign_in: Callable[..., Any], path: str
