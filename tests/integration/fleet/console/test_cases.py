@@ -330,6 +330,8 @@ def test_two_people_decide_in_a_browser(
         page.wait_for_url("**done=case_taken_up")
         # The page puts the focus on its heading once it stands.
         expect(page.locator("h1")).to_be_focused()
+        # Its keys work once their script is there.
+        expect(page.locator("[data-prepared]").first).to_be_attached()
         page.locator("#said-person_and_alive").focus()
         page.keyboard.press("2")
         expect(page.locator("#decision input[data-number='2']")).to_be_checked()
