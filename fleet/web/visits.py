@@ -37,6 +37,8 @@ from fleet.web.texts import Texts
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 _MAX_FIELDS = 400
 _MAX_FILES = 2_000
+_LONGEST_QUERY = 2_000
+"""Characters of an address that are repeated in links; a longer search is cut off in any case."""
 _MAX_TEXT_BYTES = 2 * 1024 * 1024
 """Of a form without files; a list of people comes as a file."""
 _MAX_FILES_BYTES = 1024 * 1024 * 1024
@@ -136,7 +138,8 @@ class Visit:
             url = urlsplit(self.request.headers.get("referer", ""))
             if url.netloc != self.request.url.netloc:
                 url = urlsplit("/")
-        kept = [(name, value) for name, value in parse_qsl(url.query) if name not in ("lang", "done")]
+        asked = parse_qsl(url.query, max_num_fields=_MAX_FIELDS) if len(url.query) <= _LONGEST_QUERY else []
+        kept = [(name, value) for name, value in asked if name not in ("lang", "done")]
         return f"{url.path}?{urlencode([*kept, ('lang', language)])}"
 
     @property

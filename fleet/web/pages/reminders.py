@@ -53,12 +53,20 @@ def overview(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
     return _overview(visit)
 
 
+@router.get("/reminders/reach")
+def reach(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
+    """Show how many of those who are asked to come can be told so: counted beside the page, which does not wait for it."""
+    visit.whole_fleet(_LOOK)
+    with visit.begin() as connection:
+        found = contacts.reach(connection, visit.today)
+    return visit.page("reminders/reach.html", reach=found)
+
+
 def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str] = (), status: int = 200) -> Response:
     kept = visit.console.settings.reminders
     start = datetime.combine(visit.today - timedelta(days=_CHART_DAYS - 1), time(), visit.zone).astimezone(UTC)
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
-        reach = contacts.reach(connection, visit.today) if codes is None else None
         waiting = reminder_pages.waiting(connection, codes)
         first = visit.today + timedelta(days=kept.lead_days)
         coming = reminder_pages.coming(connection, codes, since=first, until=first + timedelta(days=_COMING_DAYS))
@@ -71,7 +79,7 @@ def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str]
         "reminders/overview.html",
         status=status,
         tabs=_tabs(visit, "overview"),
-        reach=reach,
+        has_reach=codes is None,
         waiting=waiting,
         coming=[(day - timedelta(days=kept.lead_days), people) for day, people in coming],
         charts=[_chart(visit, channel, days) for channel in sorted({each.channel for each in days})],

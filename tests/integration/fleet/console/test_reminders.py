@@ -81,7 +81,7 @@ def test_a_plan_is_made_and_messages_are_sent(office: Any, sign_in: Callable[...
     assert "accepted" in page
     assert "short messages: the last 30 days" in page
     assert "data:image/svg+xml" in page
-    assert "<dt>Without an address</dt><dd>3</dd>" in page
+    assert "<dt>Without an address</dt><dd>3</dd>" in client.get("/reminders/reach").text
     actions = [
         row.action for row in office.rows("SELECT action FROM audit_log WHERE object_kind = 'reminders' ORDER BY entry")
     ]
@@ -102,7 +102,7 @@ def test_who_is_not_of_the_whole_fleet_neither_plans_nor_sends(office: Any, sign
         assert client.send_form("/reminders/send").status_code == 403
     page = sign_in("operator", area="east").get("/reminders").text
     assert "/reminders/send" not in page
-    assert "Without an address" not in page
+    assert "/reminders/reach" not in page
     assert sign_in("viewer").get("/reminders").status_code == 403
     assert sign_in("auditor").get("/reminders/lists").status_code == 403
 
