@@ -64,6 +64,18 @@ def test_nothing_comes_from_another_host_and_no_script_or_style_stands_in_a_page
         assert not re.search(r" on[a-z]+=| hx-on", found), file.name
 
 
+def test_links_inherit_nothing_of_the_part_that_they_stand_in() -> None:
+    parts = [
+        found
+        for file in HERE.glob("templates/**/*.html")
+        for found in re.findall(
+            r"<(?:div|nav|section|tbody|ul|p|span)\b[^>]* hx-get=[^>]*>", file.read_text(encoding="utf-8")
+        )
+    ]
+    assert len(parts) >= 5
+    assert [found for found in parts if 'hx-disinherit="hx-target hx-swap hx-push-url"' not in found] == []
+
+
 def test_what_a_page_loads_is_there_and_kept(sign_in: Callable[..., Any]) -> None:
     client = sign_in("auditor")
     sources = re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get("/audit").text)

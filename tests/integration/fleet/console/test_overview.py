@@ -83,4 +83,6 @@ def test_the_overview_in_a_browser(office: Any, browse: Callable[..., Any], lang
     assert len(page.content()) <= 300_000
     page.locator(".tree .tree a[href^='/?area=']").first.click()
     expect(page.locator("nav[aria-label] >> text=›").first).to_be_visible()
+    # A page takes the place of the page, not of the part that its link stood in.
+    expect(page.locator("#live")).to_have_count(1)
     seen.check()
