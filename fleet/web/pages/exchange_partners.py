@@ -156,11 +156,11 @@ def _partner(
 
 
 def _version(found: Partner, keys: Sequence[store.PartnerKey]) -> str:
-    """Return what tells whether a partner changed since somebody looked: its rights and its newest key."""
+    """Return what tells whether a partner changed since somebody looked: its rights and how many keys it has had."""
     rights = "|".join(
         [*sorted(found.scopes), *sorted(found.areas or ()), str(found.per_minute), str(found.valid_until)]
     )
-    return f"{rights}|{keys[0].key_id if keys else ''}|{found.revoked_at or ''}"
+    return f"{rights}|{len(keys)}|{found.revoked_at or ''}"
 
 
 def _is_stale(visit: Visit, partner_id: str) -> bool:
