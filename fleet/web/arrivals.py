@@ -11,8 +11,9 @@ from fastapi.responses import RedirectResponse
 from fleet.accounts.sessions import NewSession, account_of_form, resume, sign_out
 from fleet.web.console import Console, fault_page, language_of
 from fleet.web.cookies import session_of, set_session
+from fleet.web.forms import FORM_TOKEN, Sent
 from fleet.web.kept import Kept, lines_of, seal, title_of, unseal
-from fleet.web.visits import FORM_TOKEN, LIVE, MustSetUp, OfAnotherSession, Sent, SignedOut, Visit
+from fleet.web.visits import LIVE, MustSetUp, OfAnotherSession, SignedOut, Visit
 
 SIGN_IN = "/sign-in"
 SET_UP = "/set-up"

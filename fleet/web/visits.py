@@ -8,8 +8,8 @@ says itself, in its query (`Visit.tops`): what lies outside is answered as if it
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
@@ -19,7 +19,6 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from fleet.accounts.roles import Permission
@@ -31,22 +30,16 @@ from fleet.keys import FieldCipher, FleetKeys
 from fleet.store.areas import codes_below
 from fleet.web.console import Console, language_of
 from fleet.web.cookies import session_of
+from fleet.web.forms import FORM_TOKEN, MAX_FIELDS, MAX_FILES_BYTES, MAX_OF_NOBODY_BYTES, Sent, has_files, reading
 from fleet.web.navigation import Entry, entries_for
 from fleet.web.texts import Texts
 
-FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
-_MAX_FIELDS = 400
-_MAX_FILES = 2_000
+SHORTCUTS_COOKIE = "lifecert-shortcuts"
+OFF = "off"
+LIVE = "live"
+"""Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
 _LONGEST_QUERY = 2_000
 """Characters of an address that are repeated in links; a longer search is cut off in any case."""
-_MAX_TEXT_BYTES = 2 * 1024 * 1024
-"""Of a form without files; a list of people comes as a file."""
-_MAX_FILES_BYTES = 1024 * 1024 * 1024
-"""Of a form with files: a folder of photographs."""
-_MAX_OF_NOBODY_BYTES = 64 * 1024 * 1024
-"""And so much of it where the session is over: what was typed beside the files is kept."""
-_WITH_FILES = "multipart/form-data"
-_WITHOUT_FILES = "application/x-www-form-urlencoded"
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 """Stands for what was stored under another key or altered: one row that does not open must not take the page away."""
 
@@ -69,20 +62,6 @@ class OfAnotherSession(Exception):
 
 class MustSetUp(Exception):
     """Somebody who came by a link asks for a page before they have set up what they sign in with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A form as it came: every field's last value, and its files."""
-
-    fields: Mapping[str, str] = field(default_factory=dict)
-    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """All values of each field, for fields that may be given more than once."""
-    files: Mapping[str, tuple[UploadFile, ...]] = field(default_factory=dict)
-
-    def text(self, name: str) -> str:
-        """Return what was typed into a field, without spaces around it; empty if it did not come."""
-        return self.fields.get(name, "").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +117,7 @@ class Visit:
             url = urlsplit(self.request.headers.get("referer", ""))
             if url.netloc != self.request.url.netloc:
                 url = urlsplit("/")
-        asked = parse_qsl(url.query, max_num_fields=_MAX_FIELDS) if len(url.query) <= _LONGEST_QUERY else []
+        asked = parse_qsl(url.query, max_num_fields=MAX_FIELDS) if len(url.query) <= _LONGEST_QUERY else []
         kept = [(name, value) for name, value in asked if name not in ("lang", "done")]
         return f"{url.path}?{urlencode([*kept, ('lang', language)])}"
 
@@ -251,7 +230,7 @@ def sends(*permissions: Permission | None, while_setting_up: bool = False) -> An
 
     async def visit(request: Request) -> AsyncIterator[Visit]:
         is_known = await run_in_threadpool(_is_signed_in, request)
-        async with _reading(request, most=_MAX_FILES_BYTES if is_known else _MAX_OF_NOBODY_BYTES) as sent:
+        async with reading(request, most=MAX_FILES_BYTES if is_known else MAX_OF_NOBODY_BYTES) as sent:
             made = await run_in_threadpool(_visit, request, permissions, sent, while_setting_up=while_setting_up)
             given = sent.fields.get(FORM_TOKEN, "")
             if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
@@ -261,85 +240,9 @@ def sends(*permissions: Permission | None, while_setting_up: bool = False) -> An
     return Depends(visit)
 
 
-async def read_form(request: Request) -> AsyncIterator[Sent]:
-    """Give what was sent by a page of ours, of whoever; another site's is refused. Its files are closed once it is answered."""
-    async with _reading(request, most=_MAX_TEXT_BYTES) as sent:
-        yield sent
-
-
-@asynccontextmanager
-async def _reading(request: Request, *, most: int) -> AsyncIterator[Sent]:
-    """Give what was sent, of which so many bytes are taken where there are files."""
-    if not _is_from_here(request):
-        raise not_permitted()
-    form = await _form(request, most)
-    try:
-        yield _sent(form)
-    finally:
-        await form.close()
-
-
-def _sent(form: FormData) -> Sent:
-    lists: dict[str, list[str]] = {}
-    files: dict[str, list[UploadFile]] = {}
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            # A field for files that was left empty comes as a file without a name.
-            if value.filename:
-                files.setdefault(name, []).append(value)
-        else:
-            # PostgreSQL takes no zero byte, and nobody types one.
-            lists.setdefault(name, []).append(value.replace("\0", ""))
-    return Sent(
-        {name: values[-1] for name, values in lists.items()},
-        {name: tuple(values) for name, values in lists.items()},
-        {name: tuple(values) for name, values in files.items()},
-    )
-
-
-def _is_from_here(request: Request) -> bool:
-    """Return whether a page of ours sent this, as the browser says; what is no browser says nothing, and has no cookies of anybody."""
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
-
-
-async def _form(request: Request, most: int) -> FormData:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == _WITH_FILES:
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal():
-            raise HTTPException(411)
-        if int(length) > most:
-            raise HTTPException(413)
-        return await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MAX_TEXT_BYTES:
-            raise HTTPException(413)
-    if not body:
-        return FormData()
-    if kind != _WITHOUT_FILES:
-        raise HTTPException(415)
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
-    except ValueError as error:
-        raise HTTPException(400) from error
-    return FormData([(name, value) for name, value in pairs])
-
-
-SHORTCUTS_COOKIE = "lifecert-shortcuts"
-OFF = "off"
-LIVE = "live"
-"""Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
-
-
 def _is_signed_in(request: Request) -> bool:
     """Return whether a form with files is somebody's; of any other it does not matter."""
-    if not request.headers.get("content-type", "").startswith(_WITH_FILES):
+    if not has_files(request):
         return False
     return _resumed(request.app.state.console, request) is not None
 

@@ -17,9 +17,10 @@ from fleet.people.finding import Count, Page, Search, count_people, find_people
 from fleet.store.areas import Area, chain_above
 from fleet.store.people import StopState
 from fleet.store.people_filters import MOST_OFFERED, Named, areas_named, is_below, schemes_in_use, steps_down
+from fleet.web.forms import Sent
 from fleet.web.lists import LONGEST
 from fleet.web.pages.people_words import scheme_word, state_kind
-from fleet.web.visits import Sent, Visit, needs, sends
+from fleet.web.visits import Visit, needs, sends
 from protocol.rules.obligations import CertificationState
 
 router = APIRouter(include_in_schema=False)

@@ -13,7 +13,7 @@ from fleet.accounts.signing_in import CodeNeeded, Denied, SignedIn, Why
 from fleet.web.arrivals import SIGN_IN, Way, address_of, arrive, own_path, sign_in_page, visit_by, way_of
 from fleet.web.console import Console, language_of
 from fleet.web.cookies import drop_session, session_of
-from fleet.web.visits import Sent, read_form
+from fleet.web.forms import Sent, read_form
 
 router = APIRouter(include_in_schema=False)
 Form = Annotated[Sent, Depends(read_form)]
