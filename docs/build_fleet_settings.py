@@ -14,7 +14,7 @@ PAGE = Path(__file__).resolve().parent / "settings-fleet.md"
 _UNITS = {"_s": "seconds", "_months": "months", "_days": "days", "_mib": "MiB", "_messages": "messages"}
 _INTRO = """# Settings of the fleet
 
-<!-- Made by docs/build_fleet_settings.py from fleet/settings.py; change those. -->
+<!-- Made by docs/build_fleet_settings.py from fleet/settings/; change those. -->
 
 `lifecert-fleet` reads one TOML file at start (`--config`, by default `fleet.toml`). A key that is not listed here is an error, and all
 errors of a file are reported together (exit code 78). Relative paths count from the folder of the file.
