@@ -17,7 +17,7 @@ import httpx
 import pyotp
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from fleet.accounts import registry
 from fleet.accounts.naming import name_digest, seal_name
@@ -114,11 +114,16 @@ class Seen:
         """Open an address of the console and wait until it is whole."""
         self._is_held_against_axe = False
         self.page.goto(self.url + path)
-        self.page.wait_for_load_state("networkidle")
+        self.wait_until_whole()
         return self.page
+
+    def wait_until_whole(self) -> None:
+        """Wait until everything that the page asks for by itself is in its place."""
+        expect(self.page.locator(".htmx-request")).to_have_count(0, timeout=15_000)
 
     def check(self, name: str = "") -> None:
         """Hold the page against WCAG 2.2 AA, see that it fits its window, and keep a picture of it if pictures are asked for."""
+        self.wait_until_whole()
         self._is_held_against_axe = True
         found = Axe().run(
             self.page,

@@ -223,6 +223,22 @@ def test_single_keys_open_help_and_search_and_can_be_switched_off(place: Place, 
     expect(page.locator("details.help")).not_to_contain_text("goes to the search")
 
 
+def test_whoever_is_quick_keeps_the_field_they_went_to(place: Place, browse: Callable[..., Any]) -> None:
+    page = browse("fleet_administrator", url=place.url).go("/audit")
+    # At the first moment at which the page that was put in place can be used.
+    page.evaluate(
+        """document.addEventListener("htmx:pushedIntoHistory",
+            () => setTimeout(() => document.getElementById("f-who").focus()))"""
+    )
+    page.click("form.filters button")
+    page.wait_for_url("**/audit?*")
+    expect(page.locator("#f-who")).to_be_focused()
+    page.wait_for_timeout(100)
+    page.keyboard.type("Qian")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**who=Qian*")
+
+
 def test_a_passkey_is_set_up_and_signs_in(place: Place, browse: Callable[..., Any]) -> None:
     seen = browse(url=place.url)
     page = seen.go(place.link_for("王芳"))
