@@ -28,7 +28,7 @@ from fleet.commands.shared import (
     table,
     whom,
 )
-from fleet.reminders.contacts_csv import import_contacts
+from fleet.reminders.contacts_csv import import_contacts, read_contacts
 from fleet.reminders.ladder import prove_steps
 from fleet.reminders.lists import Wanted, make_list
 from fleet.reminders.planner import plan_reminders
@@ -192,18 +192,21 @@ def receipts(
 
 @app.command("contacts")
 def take_contacts(
-    file: Annotated[Path, typer.Argument(help="CSV: document_number, and phone, wechat, email or opt_out.")],
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX: document_number, and phone, wechat, email or opt_out.")],
     by: By,
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Import where people can be told things, and what they do not want. All or nothing."""
     with opened(config) as fleet:
-        people = import_contacts(fleet.database, fleet.keys, file, by=by, now=fleet.clock())
+        found = read_contacts(file, fleet.keys)
+        done = import_contacts(fleet.database, fleet.keys, found, by=by, now=fleet.clock())
     if as_json:
-        print_json({"people": people})
-    else:
-        say(f"{people} people; delete the file")
+        print_json({"people": done.people, **asdict(done)})
+        return
+    say(f"{done.people} people: {done.new} new, {done.changed} changed, {done.unchanged} known; delete the file")
+    for sentence in found.left_out:
+        say(sentence)
 
 
 @app.command("opt-out")

@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
-from pathlib import Path
+
+from sqlalchemy import Connection
 
 from fleet.audit.log import note
-from fleet.errors import ImportRefused, Refused
+from fleet.errors import FleetError, ImportRefused, Refused
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.reminders.results import normal_phone
-from fleet.store.contacts import CHANNELS, NewContact, contact_field, save_contacts
+from fleet.store.contacts import CHANNELS, Contact, NewContact, contact_field, contacts_of, save_contacts
 from fleet.store.database import Database
+from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import find_by_tokens
-from fleet.tables.reading import Column, Shape, TableRow, read_table, refuse
+from fleet.tables.reading import Column, Shape, Source, TableRow, read_table, refuse
 from protocol.documents import claim_token, parse_document
-from protocol.errors import ProtocolError
+from protocol.errors import Problem, ProtocolError
 
 _COLUMNS = {
     "document_number": Column(("document number", "证件号码", "身份证号"), Shape.NUMBER),
@@ -32,6 +34,8 @@ _OPENID = re.compile(r"^[A-Za-z0-9_\-]{6,64}$")
 """OpenIDs have 28 characters, account names 6 to 20; longer ones are of other gateways."""
 _NONE = frozenset({"-", "none", "无"})
 """Takes an opt-out back."""
+_AT_ONCE = 2_000
+"""People whose ways are compared and stored by one statement each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +49,98 @@ class ContactRow:
     """None where the row does not say."""
 
 
-def import_contacts(database: Database, keys: FleetKeys, path: Path, *, by: str, now: datetime) -> int:
-    """Store the contacts of a file; return how many people it named.
+@dataclass(frozen=True, slots=True)
+class ContactList:
+    """A file that passed all checks by itself."""
+
+    rows: tuple[ContactRow, ...]
+    encoding: str
+    left_out: tuple[str, ...]
+    """A sentence for each column that nobody looks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a file did; counts of people."""
+
+    new: int
+    """Of whom nothing was known by any way that the file names."""
+    changed: int
+    unchanged: int
+
+    @property
+    def people(self) -> int:
+        """All whom the file names."""
+        return self.new + self.changed + self.unchanged
+
+
+def read_contacts(path: Source, keys: FleetKeys) -> ContactList:
+    """Read and check a file; nothing is stored.
+
+    Args:
+        path: CSV or XLSX.
+        keys: the fleet's.
 
     Raises:
-        ImportRefused: with every problem and its line; no message repeats a number, an address or a name.
+        ImportRefused: with every problem and its line; no message repeats a number or an address.
+    """
+    table = read_table(path, _COLUMNS)
+    rows: list[ContactRow] = []
+    problems = list(table.problems)
+    lines: dict[str, int] = {}
+    for row in table.rows:
+        found = None if row.faults else _row(row, keys.claim_key, problems)
+        if found is None:
+            continue
+        if found.token in lines:
+            first = lines[found.token]
+            sentence = f"line {row.line}: same document number as line {first}"
+            problems.append(Problem(sentence, "contact_twice", line=row.line, first=first))
+        lines.setdefault(found.token, row.line)
+        rows.append(found)
+    if problems:
+        refuse(path, problems)
+    return ContactList(tuple(rows), table.encoding, table.left_out)
+
+
+def import_contacts(
+    database: Database,
+    keys: FleetKeys,
+    found: ContactList,
+    *,
+    by: str,
+    now: datetime,
+    within: frozenset[str] | None = None,
+    progress: Callable[[int], None] = lambda _stored: None,
+) -> Imported:
+    """Store the contacts of a file, all of it or nothing; what is known already is not written again.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        found: the file.
+        by: who brings it.
+        now: when.
+        within: codes of the areas whose people may be named; others are answered like somebody who is not known. None for all.
+        progress: called now and then with how many people are stored.
+
+    Raises:
+        ImportRefused: with the line of everybody who is not known.
         Refused: if nothing is left of the name of whoever brings it.
     """
-    rows = _read(path, keys.claim_key)
+    counts = {"new": 0, "changed": 0, "unchanged": 0}
     with database.begin() as connection:
-        known = find_by_tokens(connection, [row.token for row in rows])
-        unknown = [row.line for row in rows if row.token not in known]
+        known = find_by_tokens(connection, [row.token for row in found.rows])
+        ids = {token: subject.subject_id for token, subject in known.items()}
+        elsewhere = frozenset[str]() if within is None else outside_of(connection, list(ids.values()), within)
+        unknown = [row.line for row in found.rows if row.token not in ids or ids[row.token] in elsewhere]
         if unknown:
-            raise ImportRefused([f"{path}: line {line}: nobody here has this document number" for line in unknown])
-        new = [contact for row in rows for contact in _contacts(row, known[row.token].subject_id, keys.cipher)]
-        save_contacts(connection, new, source="import", now=now)
+            sentence = "nobody here has this document number"
+            raise ImportRefused([_problem(line, sentence, "contact_unknown") for line in unknown])
+        for start in range(0, len(found.rows), _AT_ONCE):
+            part = [(ids[row.token], row) for row in found.rows[start : start + _AT_ONCE]]
+            _save(connection, keys.cipher, part, counts, now)
+            progress(start + len(part))
         note(
             connection,
             keys.cipher,
@@ -67,28 +148,53 @@ def import_contacts(database: Database, keys: FleetKeys, path: Path, *, by: str,
             action="contacts.imported",
             object_kind="contacts",
             object_id="file",
-            detail={"people": len(rows), "ways": len(new)},
+            detail={"people": len(found.rows), **counts},
             now=now,
         )
-    return len(rows)
+    return Imported(**counts)
 
 
-def _read(path: Path, key: bytes) -> list[ContactRow]:
-    table = read_table(path, _COLUMNS)
-    rows: list[ContactRow] = []
-    problems = list(table.problems)
-    lines: dict[str, int] = {}
-    for row in table.rows:
-        found = None if row.faults else _row(row, key, problems)
-        if found is None:
-            continue
-        if found.token in lines:
-            problems.append(f"line {row.line}: same document number as line {lines[found.token]}")
-        lines.setdefault(found.token, row.line)
-        rows.append(found)
-    if problems:
-        refuse(path, problems)
-    return rows
+def _save(
+    connection: Connection,
+    cipher: FieldCipher,
+    part: Sequence[tuple[str, ContactRow]],
+    counts: dict[str, int],
+    now: datetime,
+) -> None:
+    """Store what differs from what is known of some people, and count them."""
+    ways = contacts_of(connection, [subject_id for subject_id, _ in part])
+    new: list[NewContact] = []
+    for subject_id, row in part:
+        known = ways[subject_id]
+        differing = [
+            each for each in _contacts(row, subject_id, cipher) if _differs(row, known.get(each.channel), each, cipher)
+        ]
+        is_known = any(channel in known for channel in row.addresses) or (not row.addresses and bool(known))
+        counts["changed" if differing and is_known else "new" if differing else "unchanged"] += 1
+        new += differing
+    save_contacts(connection, new, source="import", now=now)
+
+
+def _differs(row: ContactRow, known: Contact | None, new: NewContact, cipher: FieldCipher) -> bool:
+    """Return whether a row says anything of a way that is not known; an address that was doubted is believed anew."""
+    if known is None:
+        return new.address_sealed is not None or bool(new.is_opted_out)
+    if new.is_opted_out is not None and new.is_opted_out != known.is_opted_out:
+        return True
+    if new.address_sealed is None:
+        return False
+    if known.address_sealed is None or known.is_doubtful:
+        return True
+    try:
+        address = cipher.decrypt(known.address_sealed, subject_id=known.subject_id, field_name=known.field_name)
+    except FleetError:
+        # Stored under other keys, or damaged.
+        return True
+    return address != row.addresses[new.channel]
+
+
+def _problem(line: int, sentence: str, code: str) -> Problem:
+    return Problem(f"line {line}: {sentence}", code, line=line)
 
 
 def _row(row: TableRow, key: bytes, problems: list[str]) -> ContactRow | None:
@@ -97,13 +203,14 @@ def _row(row: TableRow, key: bytes, problems: list[str]) -> ContactRow | None:
     try:
         token = claim_token(parse_document(row.cells["document_number"]), key)
     except ProtocolError as error:
-        wrong.append(f"document_number: {error}")
+        wrong.append(f"line {row.line}: document_number: {error}")
     for channel, check in CHECKS.items():
         if written := row.cells.get(channel):
             try:
                 addresses[channel] = check(written)
             except Refused as error:
-                wrong.append(f"{'phone' if channel == 'sms' else channel}: {error}")
+                column = "phone" if channel == "sms" else channel
+                wrong.append(_problem(row.line, f"{column}: {error}", f"contact_{error.code}"))
     words = [word for word in re.split(r"[\s,;,;、]+", row.cells.get("opt_out", "").lower()) if word]
     out: frozenset[str] | None = None
     if words and set(words) <= _NONE:
@@ -111,10 +218,11 @@ def _row(row: TableRow, key: bytes, problems: list[str]) -> ContactRow | None:
     elif words and set(words) <= set(_OUT_WORDS):
         out = frozenset(_OUT_WORDS[word] for word in words)
     elif words:
-        wrong.append(f"opt_out: some of {', '.join(CHANNELS)} expected, or none")
+        sentence = f"opt_out: some of {', '.join(CHANNELS)} expected, or none"
+        wrong.append(_problem(row.line, sentence, "contact_opt_out_unusable"))
     if not addresses and out is None and not wrong:
-        wrong.append("neither an address nor an opt-out")
-    problems += [f"line {row.line}: {problem}" for problem in wrong]
+        wrong.append(_problem(row.line, "neither an address nor an opt-out", "contact_empty"))
+    problems += wrong
     return None if wrong else ContactRow(row.line, token, addresses, out)
 
 

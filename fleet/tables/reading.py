@@ -23,6 +23,7 @@ from fleet.errors import ImportRefused
 from fleet.tables.encodings import decoded
 from fleet.tables.workbooks import Cell, SheetLine, looks_like_old_workbook, looks_like_workbook, workbook_rows
 from fleet.tables.written_days import day_in
+from protocol.errors import Problem
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of a file: half a million rows of 130 bytes, a province's list of one scheme in parts."""
@@ -154,7 +155,13 @@ def refuse(path: Source, problems: Sequence[str]) -> NoReturn:
     shown = sorted(problems, key=_line_of)[:MAX_PROBLEMS]
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more problems")
-    raise ImportRefused([f"{path}: {problem}" for problem in shown])
+    raise ImportRefused([_of_file(path, problem) for problem in shown])
+
+
+def _of_file(path: Source, problem: str) -> str:
+    """Return a problem with its file named before it; its code and facts stay."""
+    sentence = f"{path}: {problem}"
+    return Problem(sentence, problem.code, **problem.facts) if isinstance(problem, Problem) else sentence
 
 
 def exchanged(rows: Sequence[TableRow], columns: Columns) -> list[str]:

@@ -39,11 +39,12 @@ _SHOWN_STATES = {"sent": ("sending", "accepted"), "proven": ("delivered",), "fai
 _RESULT_COLUMNS = ("code", "result", "worker", "day", "new_phone")
 
 
-def _tabs(visit: Visit, here: str) -> list[tuple[str, str, bool]]:
+def tabs(visit: Visit, here: str) -> list[tuple[str, str, bool]]:
+    """Return the pages of the group that the visitor has."""
     texts = visit.texts["reminders"]["tabs"]
     entries = [("overview", "/reminders"), ("failed", "/reminders/failed"), ("preview", "/reminders/preview")]
     if visit.visitor.may(_SEND):
-        entries.append(("lists", "/reminders/lists"))
+        entries += [("lists", "/reminders/lists"), ("contacts", "/reminders/contacts")]
     return [(path, texts[name], name == here) for name, path in entries]
 
 
@@ -78,7 +79,7 @@ def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str]
     return visit.page(
         "reminders/overview.html",
         status=status,
-        tabs=_tabs(visit, "overview"),
+        tabs=tabs(visit, "overview"),
         has_reach=codes is None,
         waiting=waiting,
         coming=[(day - timedelta(days=kept.lead_days), people) for day, people in coming],
@@ -189,7 +190,7 @@ def failed(visit: Annotated[Visit, needs(_LOOK)], step: str = "", after: str = "
     texts = visit.texts["reminders"]
     return visit.page(
         "reminders/failed.html",
-        tabs=_tabs(visit, "failed"),
+        tabs=tabs(visit, "failed"),
         shown=shown,
         names=names,
         steps=[(each.value, texts["steps"][each.value]) for each in Step],
@@ -220,7 +221,7 @@ def preview(visit: Annotated[Visit, needs(_LOOK)], kind: str = "") -> Response:
         made.append((language, text, sms_parts(text.body), len(text.body)))
     return visit.page(
         "reminders/preview.html",
-        tabs=_tabs(visit, "preview"),
+        tabs=tabs(visit, "preview"),
         kind=chosen.value,
         kinds=[(each.value, texts["kinds"][each.value]) for each in Kind],
         made=made,
@@ -264,7 +265,7 @@ def _lists(
     return visit.page(
         "reminders/lists.html",
         status=status,
-        tabs=_tabs(visit, "lists"),
+        tabs=tabs(visit, "lists"),
         shown=shown,
         names=names,
         outcomes=[(each, texts["outcomes"][each]) for each in OUTCOMES],

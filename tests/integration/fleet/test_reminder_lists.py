@@ -260,8 +260,10 @@ def test_r8_14_contacts_are_imported_and_kept_current(town: Town) -> None:
         ],
         "gb18030",
     )
-    assert town.json("reminders", "contacts", name, "--by", "Li Na") == {"people": 3}
-    assert town.json("reminders", "contacts", name, "--by", "Li Na") == {"people": 3}
+    done = town.json("reminders", "contacts", name, "--by", "Li Na")
+    assert done == {"people": 3, "new": 3, "changed": 0, "unchanged": 0}
+    done = town.json("reminders", "contacts", name, "--by", "Li Na")
+    assert done == {"people": 3, "new": 0, "changed": 0, "unchanged": 3}
     assert town.json("reminders", "status")["reach"] == {"asked": 3, "no_address": 0, "doubtful": 0, "opted_out": 1}
     assert town("reminders", "opt-out", town.people[0], "--channel", "sms", "--by", "Li Na").exit_code == 0
     assert town.json("reminders", "status")["reach"]["opted_out"] == 2
