@@ -25,9 +25,10 @@ from fleet.commands.shared import (
     say,
     table,
 )
+from fleet.errors import ImportRefused
 from fleet.exchange import taking_up
 from fleet.exchange.cycles import month_text, parse_month
-from fleet.exchange.definitions import FeedDefinition, catalogue, parse_definition
+from fleet.exchange.definitions import FeedDefinition, catalogue, read_definition
 from fleet.exchange.deliveries import Report, definition_of, take_in, zero_report
 from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.lists import FeedStanding, feed_standings, is_anything_missing
@@ -57,6 +58,7 @@ def add_feed(
     due_day: Annotated[
         int | None, typer.Option("--due-day", min=1, max=28, help="Day of the next month by which a month is due.")
     ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with your name.")] = "",
     config: Config = CONFIG,
 ) -> None:
     """Take up a feed, or give one another definition. What it delivered stays."""
@@ -71,6 +73,7 @@ def add_feed(
             found,
             first=parse_month(first) if first else None,
             by=by,
+            reason=reason,
             now=fleet.clock(),
             zone=fleet.settings.zone(),
         )
@@ -216,10 +219,13 @@ def _definition(name: str, path: Path | None) -> FeedDefinition:
         return taking_up.shipped(name)
     taking_up.demand_name(name)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{path}: cannot be read as UTF-8 text: {error}", EXIT_USAGE)
-    return parse_definition(text, name=str(path))
+        raw = path.read_bytes()
+    except OSError as error:
+        fail(f"{path}: cannot be read: {error.strerror}", EXIT_USAGE)
+    try:
+        return read_definition(raw)
+    except ImportRefused as error:
+        raise ImportRefused([f"{path}: {problem}" for problem in error.problems]) from error
 
 
 def _told(done: Report) -> str:

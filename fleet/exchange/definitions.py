@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from enum import StrEnum
 from functools import cache
@@ -9,9 +11,12 @@ from importlib.resources import files
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from fleet.errors import ImportRefused
 from protocol.documents import DocumentKind
+from protocol.errors import Problem
+from protocol.rules.faults import faults_in
 from protocol.rules.life import LifeEventKind
 from protocol.rules.pack import RuleId, Title
 from protocol.wire import WirePart
@@ -81,9 +86,9 @@ class FeedDefinition(WirePart):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.area_level is not None and self.cycle != "monthly":
-            raise ValueError("area_level: areas report by the month")
+            raise PydanticCustomError("area_by_month", "area_level: areas report by the month")
         if self.code is not None and not set(self.code.no_event) <= set(self.code.words):
-            raise ValueError("code.no_event: a code that has no words")
+            raise PydanticCustomError("no_event_unknown", "code.no_event: a code that has no words")
         return self
 
 
@@ -111,24 +116,53 @@ def catalogue() -> Catalogue:
     return Catalogue.model_validate(tomllib.loads(found))
 
 
-def parse_definition(text: str, *, name: str) -> FeedDefinition:
+_OWN = frozenset({"area_by_month", "no_event_unknown"})
+"""Kinds of faults that definitions themselves find."""
+MAX_DEFINITION_BYTES = 16 * 1024
+"""Twenty times the longest one that is shipped."""
+
+
+def read_definition(raw: bytes) -> FeedDefinition:
     """Read the definition of a feed of the agency's own.
 
     Args:
-        text: TOML with the keys of one feed.
-        name: stands before each problem.
+        raw: TOML in UTF-8 with the keys of one feed.
 
     Raises:
-        ImportRefused: with every key that is wrong.
+        ImportRefused: with everything that is wrong, each a `Problem` with its key.
     """
+    if len(raw) > MAX_DEFINITION_BYTES:
+        sentence = f"{len(raw)} bytes, at most {MAX_DEFINITION_BYTES} are taken"
+        raise ImportRefused([Problem(sentence, "too_long", bytes=len(raw), most=MAX_DEFINITION_BYTES)])
     try:
-        return FeedDefinition.model_validate(tomllib.loads(text))
+        return FeedDefinition.model_validate(tomllib.loads(raw.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise ImportRefused([Problem(f"not UTF-8 from byte {error.start}", "not_utf8", byte=error.start)]) from error
     except tomllib.TOMLDecodeError as error:
-        raise ImportRefused([f"{name}: not TOML: {error}"]) from error
+        found = _PLACE.search(str(error))
+        line, column = (found[1], found[2]) if found else ("0", "0")
+        raise ImportRefused([Problem(f"not TOML: {error}", "not_toml", line=line, column=column)]) from error
     except ValidationError as error:
-        raise ImportRefused(
-            [
-                f"{name}: {'.'.join(map(str, e['loc'])) or 'feed'}: {e['msg'].removeprefix('Value error, ')}"
-                for e in error.errors(include_input=False)
-            ]
-        ) from error
+        raise ImportRefused(faults_in(error, FeedDefinition, own=_OWN)) from error
+
+
+_PLACE = re.compile(r"line (\d+), column (\d+)")
+
+
+def written(definition: FeedDefinition) -> str:
+    """Return a definition as TOML, to begin another one with."""
+    found = definition.model_dump(mode="json", exclude_defaults=True)
+    code = found.pop("code", None)
+    lines = [f"{key} = {_toml(value)}" for key, value in found.items()]
+    if code is not None:
+        lines += ["", "[code]", *(f"{key} = {_toml(value)}" for key, value in code.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
+    # Texts, whole numbers, true and false of JSON are written so in TOML, too.
+    return json.dumps(value, ensure_ascii=False)

@@ -48,7 +48,7 @@ def read_delivery(path: Source, feed: str, definition: FeedDefinition, place: Pl
     Raises:
         ImportRefused: if no row of it can be read.
     """
-    table = read_table(path, _columns(definition), no_rows=_NO_ROWS)
+    table = read_table(path, columns_of(definition), no_rows=_NO_ROWS)
     rows: list[DeliveredRow] = []
     places: list[str] = []
     problems = list(table.problems)
@@ -79,7 +79,8 @@ _MOST_CHARACTERS = 200
 """Source: `fleet.exchange.messages.DeliveredRow`."""
 
 
-def _columns(definition: FeedDefinition) -> dict[str, Column]:
+def columns_of(definition: FeedDefinition) -> dict[str, Column]:
+    """Return what is looked for in files of a feed."""
     known = catalogue().columns
     columns = {name: Column(known[name], is_required=False) for name in _OPTIONAL}
     columns["document_number"] = Column(known["document_number"], Shape.NUMBER)

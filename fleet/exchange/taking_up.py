@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, tzinfo
 
 from sqlalchemy import Connection
@@ -12,13 +12,26 @@ from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.exchange.cycles import month_text
 from fleet.exchange.definitions import FeedDefinition, catalogue
-from fleet.keys import FleetKeys
+from fleet.keys import FieldCipher, FleetKeys
 from fleet.store import feeds
 from fleet.store.database import Database
 from fleet.store.feeds import StoredFeed
+from fleet.store.names import cleaned
 from protocol.rules.days import first_of_month
 
 _LONGEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody did to a feed."""
+
+    action: str
+    """`added`, `changed` or `ended`."""
+    changed_at: datetime
+    by: str = field(repr=False)
+    reason: str = field(repr=False)
+    """Empty where nobody asked for one."""
 
 
 def shipped(name: str) -> FeedDefinition:
@@ -41,8 +54,14 @@ def demand_name(name: str) -> None:
         Refused: if it is none.
     """
     plain = name.replace("_", "a")
-    if not (name.isascii() and plain.isalnum() and name[0].isalpha() and name.islower() and len(name) <= _LONGEST):
-        raise Refused(f"feed: a name of small letters, digits and _ expected, {_LONGEST} at most")
+    if not (
+        name and name.isascii() and plain.isalnum() and name[0].isalpha() and name.islower() and len(name) <= _LONGEST
+    ):
+        raise Refused(
+            f"feed: a name of small letters, digits and _ expected, {_LONGEST} at most",
+            code="feed_name_unusable",
+            most=_LONGEST,
+        )
 
 
 def take_up(
@@ -53,6 +72,7 @@ def take_up(
     *,
     first: date | None,
     by: str,
+    reason: str = "",
     now: datetime,
     zone: tzinfo,
 ) -> StoredFeed:
@@ -65,14 +85,19 @@ def take_up(
         definition: what it is.
         first: the first month that is wanted; None for this month, or for the one that was said before.
         by: who does it.
+        reason: why, in their words; empty where nobody asked.
         now: when.
         zone: where a day ends.
+
+    Raises:
+        Refused: if it is no name, or the reason is too long.
     """
+    demand_name(name)
     with database.begin() as connection:
         there = feeds.find_feed(connection, name, lock=True)
         since = first_of_month(day_of(now, zone)) if there is None else there.first_period
         feed = StoredFeed(name, definition.model_dump(mode="json"), first or since, now)
-        _save(connection, keys, feed, "feed.added" if there is None else "feed.changed", by=by, now=now)
+        _save(connection, keys, feed, "added" if there is None else "changed", by=by, reason=reason, now=now)
     return feed
 
 
@@ -97,16 +122,45 @@ def end(database: Database, keys: FleetKeys, name: str, *, last: date, by: str, 
             raise NotFound(f"feed {name}: not in use")
         if last < there.first_period:
             raise Refused(f"feed {name}: is wanted from {month_text(there.first_period)} on; --last lies before")
-        _save(connection, keys, replace(there, last_period=last), "feed.ended", by=by, now=now)
+        _save(connection, keys, replace(there, last_period=last), "ended", by=by, reason="", now=now)
 
 
-def _save(connection: Connection, keys: FleetKeys, feed: StoredFeed, action: str, *, by: str, now: datetime) -> None:
+def changes_of(connection: Connection, cipher: FieldCipher, name: str) -> list[Change]:
+    """Return who did what to a feed and why, the newest first."""
+    of = _sealed_for(name)
+    return [
+        Change(
+            row.action,
+            row.changed_at,
+            cipher.decrypt(bytes(row.by_sealed), subject_id=of, field_name="changed_by"),
+            ""
+            if row.reason_sealed is None
+            else cipher.decrypt(bytes(row.reason_sealed), subject_id=of, field_name="change_reason"),
+        )
+        for row in feeds.changes(connection, name)
+    ]
+
+
+def _save(
+    connection: Connection, keys: FleetKeys, feed: StoredFeed, action: str, *, by: str, reason: str, now: datetime
+) -> None:
+    of = _sealed_for(feed.name)
     feeds.save_feed(connection, feed)
+    feeds.add_change(
+        connection,
+        feed,
+        action,
+        by_sealed=keys.cipher.encrypt(cleaned(by), subject_id=of, field_name="changed_by"),
+        reason_sealed=keys.cipher.encrypt(cleaned(reason), subject_id=of, field_name="change_reason")
+        if reason
+        else None,
+        now=now,
+    )
     note(
         connection,
         keys.cipher,
         actor=by,
-        action=action,
+        action=f"feed.{action}",
         object_kind="feed",
         object_id=feed.name,
         detail={
@@ -116,3 +170,7 @@ def _save(connection: Connection, keys: FleetKeys, feed: StoredFeed, action: str
         },
         now=now,
     )
+
+
+def _sealed_for(name: str) -> str:
+    return f"feed:{name}"

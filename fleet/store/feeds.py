@@ -118,6 +118,43 @@ def feeds(connection: Connection) -> list[StoredFeed]:
     return [StoredFeed(*row) for row in connection.execute(text(_FEED + " ORDER BY name"))]
 
 
+def add_change(
+    connection: Connection,
+    feed: StoredFeed,
+    action: str,
+    *,
+    by_sealed: bytes,
+    reason_sealed: bytes | None,
+    now: datetime,
+) -> None:
+    """Store what somebody did to a feed, with what it was from then on."""
+    connection.execute(
+        text(
+            "INSERT INTO feed_changes (feed, action, definition, by_sealed, reason_sealed, changed_at)"
+            " VALUES (:feed, :action, CAST(:definition AS jsonb), :by, :reason, :now)"
+        ),
+        {
+            "feed": feed.name,
+            "action": action,
+            "definition": json.dumps(feed.definition),
+            "by": by_sealed,
+            "reason": reason_sealed,
+            "now": now,
+        },
+    )
+
+
+def changes(connection: Connection, feed: str) -> Sequence[Any]:
+    """Return the changes of a feed, the newest first."""
+    return connection.execute(
+        text(
+            "SELECT action, by_sealed, reason_sealed, changed_at FROM feed_changes WHERE feed = :feed"
+            " ORDER BY change_id DESC"
+        ),
+        {"feed": feed},
+    ).all()
+
+
 _FEED = "SELECT name, definition, first_period, added_at, last_period FROM feeds"
 
 

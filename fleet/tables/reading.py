@@ -107,6 +107,8 @@ class Table:
     """A sentence for each column that nobody looks for: it may be one with a heading that is not known."""
     problems: tuple[str, ...]
     """All that was found; whoever reads the cells adds their own, and refuses the file for all of them together."""
+    headings: tuple[tuple[str, str | None], ...] = ()
+    """The headings as they are written, from left to right, each with the name of the column that it is; None for no known one."""
 
 
 def read_table(path: Source, columns: Columns, *, no_rows: str = "the file has a heading and no rows") -> Table:
@@ -143,7 +145,15 @@ def read_table(path: Source, columns: Columns, *, no_rows: str = "the file has a
     if swapped := exchanged(rows, {name: columns[name] for name in places}):
         refuse(path, swapped)
     unknown = _left_out(heading, places, columns)
-    return Table(rows, frozenset(places), encoding, hashlib.sha256(content).hexdigest(), unknown, tuple(problems))
+    return Table(
+        rows,
+        frozenset(places),
+        encoding,
+        hashlib.sha256(content).hexdigest(),
+        unknown,
+        tuple(problems),
+        _headings(heading, places),
+    )
 
 
 def refuse(path: Source, problems: Sequence[str]) -> NoReturn:
@@ -290,6 +300,11 @@ def _places(heading: SheetLine | None, columns: Columns, problems: list[str]) ->
             wrong.append(f"line 1: no column {name}{also}")
     problems += wrong
     return None if wrong else places
+
+
+def _headings(heading: SheetLine, places: Mapping[str, int]) -> tuple[tuple[str, str | None], ...]:
+    names = {place: name for name, place in places.items()}
+    return tuple((cell.text.strip()[:_MOST_HEADING], names.get(place)) for place, cell in enumerate(heading.cells))
 
 
 def _left_out(heading: SheetLine, places: Mapping[str, int], columns: Columns) -> tuple[str, ...]:

@@ -32,18 +32,20 @@ _OF_TYPE = {
 """By what the kind of a fault begins with: code and sentence."""
 
 
-def faults_in(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+def faults_in(error: ValidationError, model: type[BaseModel], *, own: frozenset[str] | None = None) -> list[Problem]:
     """Return every fault of a pack: its key and what is wrong with it, each once, in the order of the keys of the model.
 
     Args:
         error: what reading it raised.
         model: as what it was read.
+        own: kinds of faults that the model itself finds; without them those of packs.
     """
+    known = OWN if own is None else own
     said: dict[str, Said] = {}
     for each in error.errors(include_url=False, include_input=False):
         # A day of the year may be a value or a text; in a file it is a text.
         if each["type"] != "is_instance_of":
-            said.setdefault(_key(each["loc"], model), _sentence(each, model))
+            said.setdefault(_key(each["loc"], model), _sentence(each, model, known))
     return [
         Problem(f"{key}: {sentence}" if key else sentence, code, key=key, **facts)
         for key, (code, sentence, facts) in said.items()
@@ -90,7 +92,7 @@ Said = tuple[str, str, Mapping[str, object]]
 """Code, sentence and facts."""
 
 
-def _sentence(each: Mapping[str, Any], model: type[BaseModel]) -> Said:
+def _sentence(each: Mapping[str, Any], model: type[BaseModel], own: frozenset[str]) -> Said:
     kind, context = str(each["type"]), each.get("ctx", {})
     places = list(_walk(each["loc"], model))
     name = next((str(part) for part, _ in reversed(places) if isinstance(part, str)), "")
@@ -100,7 +102,7 @@ def _sentence(each: Mapping[str, Any], model: type[BaseModel]) -> Said:
         if near:
             return "unknown_key_near", f"unknown key; did you mean {near[0]}?", {"near": near[0]}
         return "unknown_key", "unknown key", {}
-    if kind in OWN:
+    if kind in own:
         return kind, str(each["msg"]), context
     if kind == "value_error":
         return ("day_of_year" if name in _LIKE else "unusable"), str(context["error"]), {}

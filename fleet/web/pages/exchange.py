@@ -43,7 +43,12 @@ class Line:
 def tabs(visit: Visit, here: str) -> list[tuple[str, str, bool]]:
     """Return the pages of the group that the visitor has."""
     texts = visit.texts["exchange"]["tabs"]
-    entries = [("feeds", "/exchange"), ("contradictions", "/exchange/contradictions"), ("silent", "/exchange/silent")]
+    entries = [
+        ("feeds", "/exchange"),
+        ("definitions", "/exchange/definitions"),
+        ("contradictions", "/exchange/contradictions"),
+        ("silent", "/exchange/silent"),
+    ]
     entries.append(("lists", "/exchange/lists"))
     if visit.tops(_LOOK) is None:
         entries += [

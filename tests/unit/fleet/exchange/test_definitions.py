@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fleet.errors import ImportRefused
-from fleet.exchange.definitions import Body, catalogue, parse_definition
+from fleet.exchange.definitions import Body, catalogue, read_definition, written
+from protocol.errors import Problem
 from protocol.rules.life import LifeEventKind
 
 
@@ -73,6 +74,12 @@ def test_words_are_known_by_every_name() -> None:
 )
 def test_a_definition_that_cannot_be_used_is_refused_with_its_key(text: str, said: str) -> None:
     with pytest.raises(ImportRefused) as refused:
-        parse_definition(text, name="mine.toml")
+        read_definition(text.encode())
     assert any(said in problem for problem in refused.value.problems)
-    assert all(problem.startswith("mine.toml: ") for problem in refused.value.problems)
+    assert all(isinstance(problem, Problem) and problem.code for problem in refused.value.problems)
+
+
+@pytest.mark.parametrize("name", sorted(catalogue().feeds))
+def test_a_definition_that_is_written_reads_the_same(name: str) -> None:
+    definition = catalogue().feeds[name]
+    assert read_definition(written(definition).encode()) == definition
