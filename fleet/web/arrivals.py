@@ -13,7 +13,7 @@ from fleet.web.console import Console, fault_page, language_of
 from fleet.web.cookies import session_of, set_session
 from fleet.web.forms import FORM_TOKEN, Sent
 from fleet.web.kept import Kept, lines_of, seal, title_of, unseal
-from fleet.web.visits import LIVE, MustSetUp, OfAnotherSession, SignedOut, Visit
+from fleet.web.visits import POLL, MustSetUp, OfAnotherSession, SignedOut, Visit
 
 SIGN_IN = "/sign-in"
 SET_UP = "/set-up"
@@ -144,7 +144,7 @@ def _to_sign_in(request: Request) -> Response:
     """Answer somebody who wants to see a page."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     address = SIGN_IN if wanted == HOME else f"{SIGN_IN}?{urlencode({'next': wanted})}"
-    if LIVE in request.query_params:
+    if POLL in request.query_params:
         # A page that asks by itself stays as it is, with what is being typed into it; it tells its reader.
         return Response(status_code=401, headers={"HX-Reswap": "none", "HX-Trigger": "signed-out"})
     if "hx-request" in request.headers and "hx-boosted" not in request.headers:

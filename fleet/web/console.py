@@ -129,6 +129,9 @@ def make_console(console: Console, add_pages: Callable[[FastAPI], None]) -> Fast
 
     @app.middleware("http")
     async def language(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        # No text of the database has one, and no address of ours.
+        if "\0" in request.url.path or "%00" in request.url.query:
+            return fault_page(console, request, 404, "not_found")
         response = await call_next(request)
         asked = request.query_params.get("lang", "")
         if asked in LANGUAGES and request.cookies.get(LANGUAGE_COOKIE) != asked:

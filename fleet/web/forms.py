@@ -27,6 +27,8 @@ _MAX_TEXT_BYTES = 2 * 1024 * 1024
 _WITH_FILES = "multipart/form-data"
 _WITHOUT_FILES = "application/x-www-form-urlencoded"
 _Choice = TypeVar("_Choice", bound=str)
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+"""Days beyond have no moment that a database and every time zone can hold with a day to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,12 @@ class Sent:
 
 
 def day_in(written: str) -> date | None:
-    """Return the day that is written as `2026-12-01`, None if it is none."""
+    """Return the day that is written as `2026-12-01`, None if it is none, or if nobody who is paid lives to see or has seen it."""
     try:
-        return date.fromisoformat(written)
+        day = date.fromisoformat(written)
     except ValueError:
         return None
+    return day if _FIRST_YEAR <= day.year <= _LAST_YEAR else None
 
 
 def count_in(written: str, *, digits: int = 9) -> int | None:

@@ -36,7 +36,7 @@ from fleet.web.texts import Texts
 
 SHORTCUTS_COOKIE = "lifecert-shortcuts"
 OFF = "off"
-LIVE = "live"
+POLL = "poll"
 """Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
 _LONGEST_QUERY = 2_000
 """Characters of an address that are repeated in links; a longer search is cut off in any case."""
@@ -255,7 +255,7 @@ def _resumed(console: Console, request: Request) -> Visitor | None:
             session_of(request, console.account_rules),
             now=console.clock(),
             rules=console.account_rules,
-            is_by_person=LIVE not in request.query_params,
+            is_by_person=POLL not in request.query_params,
         )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from fleet.accounts.roles import Permission
 from fleet.audit.log import Question, export, newest, open_actor, verify
 from fleet.errors import CheckFailed
+from fleet.web.forms import day_in
 from fleet.web.lists import LONGEST, listing
 from fleet.web.sending import said
 from fleet.web.visits import Visit, needs, sends
@@ -199,14 +200,6 @@ def _rows(visit: Visit, connection: Connection, question: Question, behind: str,
         )
         for each in found
     ]
-
-
-def day_in(written: str) -> date | None:
-    """Return the day that an address names; None for what is no day."""
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        return None
 
 
 def _start(visit: Visit, day: date | None, *, days: int = 0) -> datetime | None:

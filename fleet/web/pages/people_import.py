@@ -61,8 +61,11 @@ def watch(visit: Annotated[Visit, needs(IMPORT)], import_id: str) -> HTMLRespons
 def progress(visit: Annotated[Visit, needs(IMPORT)], import_id: str) -> Response:
     """Show how far a list is; once it is ended, have the whole page loaded anew."""
     found = visit.console.imports.find(import_id, visit.visitor.account_id)
-    if found is None or found.is_ended:
-        return Response(status_code=200, headers={"HX-Redirect": f"/people/import/{import_id}"})
+    if found is None:
+        # Never a header of what an address says.
+        return Response(status_code=200, headers={"HX-Redirect": "/people/import"})
+    if found.is_ended:
+        return Response(status_code=200, headers={"HX-Redirect": f"/people/import/{found.import_id}"})
     return visit.page("people/import_progress.html", job=found)
 
 

@@ -59,8 +59,10 @@ def watch(visit: Annotated[Visit, needs(_SEND)], import_id: str) -> HTMLResponse
 def progress(visit: Annotated[Visit, needs(_SEND)], import_id: str) -> Response:
     """Show how far a list is; once it is ended, have the whole page loaded anew."""
     found = visit.console.imports.find(import_id, visit.visitor.account_id)
-    if found is None or found.is_ended:
-        return Response(status_code=200, headers={"HX-Redirect": f"{_PATH}/{import_id}"})
+    if found is None:
+        return Response(status_code=200, headers={"HX-Redirect": _PATH})
+    if found.is_ended:
+        return Response(status_code=200, headers={"HX-Redirect": f"{_PATH}/{found.import_id}"})
     return visit.page("contacts/progress.html", job=found)
 
 

@@ -186,7 +186,7 @@ def test_nothing_that_was_typed_stands_in_an_address(wang: Any, office: Any) -> 
 
 def test_a_live_part_leaves_its_page_alone_and_tells_it(wang: Any, office: Any) -> None:
     office.now += timedelta(hours=9)
-    live = wang.client.get("/audit?live=1", headers={"HX-Request": "true"})
+    live = wang.client.get("/audit?poll=1", headers={"HX-Request": "true"})
     assert (live.status_code, live.headers["hx-reswap"], live.headers["hx-trigger"]) == (401, "none", "signed-out")
     part = wang.client.get("/audit?kind=case", headers={"HX-Request": "true"})
     assert part.headers["hx-redirect"] == "/sign-in?next=%2Faudit%3Fkind%3Dcase"

@@ -61,12 +61,12 @@ def test_the_live_part_says_nothing_as_long_as_nothing_happened(office: Any, sig
     client = sign_in("auditor")
     seen = re.search(r"seen=(\w+)", client.get("/").text)
     assert seen is not None
-    same = client.get(f"/overview/live?live=1&seen={seen.group(1)}")
+    same = client.get(f"/overview/live?poll=1&seen={seen.group(1)}")
     assert (same.status_code, same.text) == (204, "")
     assert re.fullmatch(r"\d\d:\d\d:\d\d", same.headers["lifecert-time"])
     with office.database.begin() as connection:
         connection.exec_driver_sql("UPDATE cases SET due_on = '2020-01-01' WHERE state = 'opened'")
-    assert client.get(f"/overview/live?live=1&seen={seen.group(1)}").status_code == 200
+    assert client.get(f"/overview/live?poll=1&seen={seen.group(1)}").status_code == 200
 
 
 @pytest.mark.browser

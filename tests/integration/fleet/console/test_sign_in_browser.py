@@ -317,7 +317,7 @@ def test_a_page_that_asks_by_itself_says_when_nobody_is_signed_in(place: Place, 
     page = seen.go("/accounts/new")
     page.fill("#f-name", "钱芳")
     place.office.now += timedelta(hours=9)
-    page.evaluate("htmx.ajax('GET', '/audit?live=1', {source: 'main', target: 'main', swap: 'innerHTML'})")
+    page.evaluate("htmx.ajax('GET', '/audit?poll=1', {source: 'main', target: 'main', swap: 'innerHTML'})")
     expect(page.locator("#ended")).to_be_visible()
     expect(page.locator("#f-name")).to_have_value("钱芳")
     seen.check()

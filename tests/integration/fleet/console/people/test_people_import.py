@@ -102,10 +102,10 @@ def test_a_large_list_is_watched_by_whoever_sent_it_and_nobody_else(
     address = sent.headers["location"]
     assert sign_in("fleet_administrator").get(address).status_code == 404
     text = client.get(address).text
-    if "progress?live=1" in text:
+    if "progress?poll=1" in text:
         assert client.get(f"{address}/progress", params={"live": "1"}).status_code == 200
     while "The list is taken in" not in (text := client.get(address).text):
-        assert "progress?live=1" in text
+        assert "progress?poll=1" in text
     ended = client.get(f"{address}/progress", params={"live": "1"})
     assert ended.headers["hx-redirect"] == address
     assert people(town) == 599
