@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from protocol.errors import Problem
+
 Fact = str | int | float | date | Sequence[str]
 """What a sentence about an error names: a number, a day, a code, or several codes."""
 
@@ -21,12 +23,17 @@ class FleetError(Exception):
         self.code = code
         self.facts = facts
 
+    @property
+    def problem(self) -> Problem:
+        """What is wrong, to be listed with other problems."""
+        return Problem.of(self, self.code, self.facts)
+
 
 class SettingsInvalid(FleetError):
     """Settings that cannot be used; every problem stands in `problems`."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
+        super().__init__("; ".join(problems), code="settings_unusable")
         self.problems = problems
 
 
@@ -53,7 +60,7 @@ class Refused(FleetError):
 class ImportRefused(FleetError):
     """A file with bad rows; nothing of it was taken over. Every problem stands in `problems`."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(problems))
         self.problems = list(problems)
 

@@ -96,13 +96,15 @@ def parse_document(text: str, kind: DocumentKind | None = None, *, issuer: str =
     named, number, state = _prefixed(cleaned)
     if named is not None:
         if kind is not None and kind is not named:
-            raise Malformed(f"identity document: of kind {named}, {kind} expected")
+            raise Malformed(
+                f"identity document: of kind {named}, {kind} expected", code="document_kind", kind=named, expected=kind
+            )
         kind, issuer = named, state or issuer
     found = kind if kind is not None else _kind_of(number)
     if found is DocumentKind.PASSPORT:
         return _passport(number, issuer)
     if issuer:
-        raise Malformed(f"{_NAMES[found]}: an issuing state belongs to a passport only")
+        raise Malformed(f"{_NAMES[found]}: an issuing state belongs to a passport only", code="issuer_alone")
     return IdentityDocument(found, _RULES[found](number))
 
 
@@ -158,12 +160,17 @@ def claim_token(document: IdentityDocument, key: bytes) -> str:
 
 def _clean(text: str) -> str:
     if len(text) > _LONGEST:
-        raise Malformed(f"identity document: {len(text)} characters, at most {_LONGEST} expected")
+        raise Malformed(
+            f"identity document: {len(text)} characters, at most {_LONGEST} expected",
+            code="document_long",
+            count=len(text),
+            most=_LONGEST,
+        )
     plain = unicodedata.normalize("NFKC", text)
     kept = (c for c in plain if unicodedata.category(c) not in {"Cc", "Cf", "Pd", "Zs", "Zl", "Zp"})
     cleaned = "".join(kept).upper()
     if not cleaned:
-        raise Malformed("identity document: nothing was entered")
+        raise Malformed("identity document: nothing was entered", code="nothing_entered")
     return cleaned
 
 
@@ -183,13 +190,17 @@ def _kind_of(number: str) -> DocumentKind:
             return kind
     if re.fullmatch(r"[0-9]{8}|[0-9]{10}", number):
         raise Malformed(
-            f"identity document: {len(number)} digits may be several kinds' number; choose the kind of document"
+            f"identity document: {len(number)} digits may be several kinds' number; choose the kind of document",
+            code="several_kinds",
+            count=len(number),
         )
     if re.fullmatch(r"[0-9X]+", number):
         # What consists of digits was most likely meant to be the commonest number of all.
         return DocumentKind.RESIDENT_ID
     raise Malformed(
-        f"identity document: {len(number)} characters that are no known kind's number; choose the kind, or enter it again"
+        f"identity document: {len(number)} characters that are no known kind's number; choose the kind, or enter it again",
+        code="which_kind",
+        count=len(number),
     )
 
 
@@ -202,9 +213,16 @@ def _from_zone(cleaned: str, kind: DocumentKind | None) -> IdentityDocument:
         of_permit = DocumentKind.TAIWAN_PERMIT if zone.number[:1].isdigit() else DocumentKind.HK_MACAO_PERMIT
         found = IdentityDocument(of_permit, _RULES[of_permit](zone.number))
     else:
-        raise Malformed(f"machine-readable zone: document code {zone.code} is neither a passport's nor a permit's")
+        raise Malformed(
+            f"machine-readable zone: document code {zone.code} is neither a passport's nor a permit's", code="zone_code"
+        )
     if kind is not None and kind is not found.kind:
-        raise Malformed(f"machine-readable zone: of kind {found.kind}, {kind} expected")
+        raise Malformed(
+            f"machine-readable zone: of kind {found.kind}, {kind} expected",
+            code="document_kind",
+            kind=found.kind,
+            expected=kind,
+        )
     return found
 
 
@@ -213,9 +231,14 @@ def _resident(number: str) -> str:
         return _upgraded(number)
     _demand_gb11643("identity number", number, "18 or 15")
     if number[:2] in {"81", "82", "83"}:
-        raise Malformed("identity number: that of a residence permit for Hong Kong, Macao or Taiwan; choose this kind")
+        raise Malformed(
+            "identity number: that of a residence permit for Hong Kong, Macao or Taiwan; choose this kind",
+            code="is_permit",
+        )
     if _FOREIGN_18.fullmatch(number):
-        raise Malformed("identity number: that of a foreigner's permanent residence card; choose this kind")
+        raise Malformed(
+            "identity number: that of a foreigner's permanent residence card; choose this kind", code="is_card"
+        )
     return number
 
 
@@ -228,7 +251,10 @@ def _upgraded(number: str) -> str:
     not from the text of the standard.
     """
     if number[12:] in _CENTENARIANS:
-        raise Malformed("identity number: these 15 digits leave the century of birth open; enter the 18-digit number")
+        raise Malformed(
+            "identity number: these 15 digits leave the century of birth open; enter the 18-digit number",
+            code="century",
+        )
     first = f"{number[:6]}19{number[6:]}"
     _demand_birth("identity number", first)
     return first + check_digit(first)
@@ -238,7 +264,7 @@ def _residence_permit(number: str) -> str:
     """Check the number. Source: State Council Office notice 2018 No. 81 (area codes 810000, 820000, 830000; GB 11643)."""
     _demand_gb11643(_NAMES[DocumentKind.RESIDENCE_PERMIT], number, "18")
     if number[:6] not in {"810000", "820000", "830000"}:
-        raise Malformed("residence permit: the number begins with 810000, 820000 or 830000")
+        raise Malformed("residence permit: the number begins with 810000, 820000 or 830000", code="permit_begins")
     return number
 
 
@@ -250,7 +276,9 @@ def _hk_macao_permit(number: str) -> str:
     Source: Ministry of Public Security, rules of the number, 10 March 2010; National Immigration Administration, notice of 1 July 2024.
     """
     if not _HK_MACAO.fullmatch(number):
-        raise Malformed("Hong Kong or Macao permit: H or M and 8 or 10 digits expected, or HA or MA and 7 digits")
+        raise Malformed(
+            "Hong Kong or Macao permit: H or M and 8 or 10 digits expected, or HA or MA and 7 digits", code="hk_form"
+        )
     return number[:9]
 
 
@@ -261,7 +289,7 @@ def _taiwan_permit(number: str) -> str:
     Source: change of the numbers from 25 September 2008 on, as reported by China News Service on 11 September 2008.
     """
     if not _TAIWAN.fullmatch(number):
-        raise Malformed("Taiwan permit: 8 or 10 digits expected")
+        raise Malformed("Taiwan permit: 8 or 10 digits expected", code="taiwan_form")
     return number[:8]
 
 
@@ -272,9 +300,12 @@ def _passport(number: str, issuer: str) -> IdentityDocument:
     """
     state = issuer.strip().upper()
     if not re.fullmatch(r"[A-Z]{1,3}", state):
-        raise Malformed("passport: the issuing state is missing: one to three letters as in its machine-readable zone")
+        raise Malformed(
+            "passport: the issuing state is missing: one to three letters as in its machine-readable zone",
+            code="passport_issuer",
+        )
     if not re.fullmatch(r"[A-Z0-9]{6,9}", number) or not re.search(r"[0-9]", number):
-        raise Malformed("passport: 6 to 9 letters and digits expected, one digit at least")
+        raise Malformed("passport: 6 to 9 letters and digits expected, one digit at least", code="passport_form")
     return IdentityDocument(DocumentKind.PASSPORT, number, state)
 
 
@@ -290,27 +321,35 @@ def _foreign_permanent_residence(number: str) -> str:
     if _FOREIGN_15.fullmatch(number):
         _demand_date(name, f"19{number[7:13]}", f"20{number[7:13]}")
         if not re.fullmatch(_PROVINCE, number[3:5]):
-            raise Malformed(f"{name}: characters 4 and 5 are no province")
+            raise Malformed(f"{name}: characters 4 and 5 are no province", code="no_province")
         return number
     if len(number) == 18 and not _FOREIGN_18.fullmatch(number):
-        raise Malformed(f"{name}: a 9, a province and a nationality by three digits expected")
+        raise Malformed(f"{name}: a 9, a province and a nationality by three digits expected", code="card_form")
     _demand_gb11643(name, number, "18 or 15")
     return number
 
 
 def _demand_gb11643(name: str, number: str, lengths: str) -> None:
     if len(number) != 18:
-        raise Malformed(f"{name}: {len(number)} characters, {lengths} expected")
+        raise Malformed(
+            f"{name}: {len(number)} characters, {lengths} expected",
+            code="document_length",
+            document=name,
+            count=len(number),
+            expected=lengths,
+        )
     if not (_is_digits(number[:17]) and number[17] in "0123456789X"):
-        raise Malformed(f"{name}: 17 digits and a digit or X expected")
+        raise Malformed(f"{name}: 17 digits and a digit or X expected", code="id_form", document=name)
     _demand_birth(name, number)
     if number[17] != check_digit(number[:17]):
-        raise Malformed(f"{name}: the check digit does not fit; was a digit mistyped?")
+        raise Malformed(
+            f"{name}: the check digit does not fit; was a digit mistyped?", code="check_digit", document=name
+        )
 
 
 def _demand_birth(name: str, number: str) -> None:
     if number[6:8] not in {"18", "19", "20"}:
-        raise Malformed(f"{name}: digits 7 to 14 are not a date of birth")
+        raise Malformed(f"{name}: digits 7 to 14 are not a date of birth", code="no_birth", document=name)
     _demand_date(name, number[6:14])
 
 
@@ -322,7 +361,7 @@ def _demand_date(name: str, *readings: str) -> None:
             continue
         return
     where = "digits 7 to 14" if len(readings) == 1 else "characters 8 to 13"
-    raise Malformed(f"{name}: {where} are not a date of birth")
+    raise Malformed(f"{name}: {where} are not a date of birth", code="no_birth", document=name)
 
 
 def _is_digits(text: str) -> bool:

@@ -2,11 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+
+class Problem(str):
+    """One thing that is wrong, as an English sentence; `code` and `facts` are for whoever says it in another language."""
+
+    __slots__ = ("code", "facts", "key")
+
+    code: str
+    facts: dict[str, str | Sequence[str]]
+    """What the sentence names; a fact that is a problem itself is said by itself."""
+    key: str
+    """Where it is, as a dotted key; empty where it is about the whole."""
+
+    def __new__(cls, sentence: str, code: str, *, key: str = "", **facts: object) -> Self:
+        """Take the sentence, and what it is made of."""
+        made = super().__new__(cls, sentence)
+        made.code = code
+        made.key = key
+        made.facts = {
+            name: value if isinstance(value, str | list | tuple) else str(value) for name, value in facts.items()
+        }
+        return made
+
+    @classmethod
+    def of(cls, error: Exception, code: str, facts: Mapping[str, object]) -> Self:
+        """Return what an error says."""
+        return cls(str(error), code, **dict[str, Any](facts))
+
+    def at(self, source: object) -> Problem:
+        """Return it with what it is in, such as a file, named in the English sentence only: a page shows that beside it."""
+        return Problem(f"{source}: {self}", self.code, key=self.key, **dict[str, Any](self.facts))
+
+    def within(self, *places: Problem) -> Problem:
+        """Return it with where it is, the outermost place first."""
+        found = self
+        for place in reversed(places):
+            found = Problem(f"{place}: {found}", "within", place=place, what=found)
+        return found
 
 
 class ProtocolError(Exception):
-    """Something that came from outside is not a valid object of the protocol; refuse it."""
+    """Something that came from outside is not a valid object of the protocol; refuse it.
+
+    Where people may read why, it has a `code` and `facts` beside the English message, as `Problem` has.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "", **facts: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.facts = facts
+
+    @property
+    def problem(self) -> Problem:
+        """What is wrong, to be listed with other problems."""
+        return Problem.of(self, self.code, self.facts)
 
 
 class Malformed(ProtocolError):
@@ -27,25 +79,6 @@ class NotForUs(ProtocolError):
 
 class Expired(ProtocolError):
     """An object whose time is over."""
-
-
-class Problem(str):
-    """One thing that is wrong, as an English sentence; `code` and `facts` are for whoever says it in another language."""
-
-    __slots__ = ("code", "facts", "key")
-
-    code: str
-    facts: dict[str, str]
-    key: str
-    """Where it is, as a dotted key; empty where it is about the whole."""
-
-    def __new__(cls, sentence: str, code: str, *, key: str = "", **facts: object) -> Self:
-        """Take the sentence, and what it is made of."""
-        made = super().__new__(cls, sentence)
-        made.code = code
-        made.key = key
-        made.facts = {name: str(value) for name, value in facts.items()}
-        return made
 
 
 class ManifestInvalid(ProtocolError):

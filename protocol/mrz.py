@@ -45,7 +45,9 @@ def zone_check_digit(field: str) -> str:
     try:
         values = [_VALUES[character] for character in field]
     except KeyError as error:
-        raise Malformed("machine-readable zone: a character that is no letter, digit or <") from error
+        raise Malformed(
+            "machine-readable zone: a character that is no letter, digit or <", code="zone_unreadable"
+        ) from error
     return str(sum(value * _WEIGHTS[at % 3] for at, value in enumerate(values)) % 10)
 
 
@@ -62,10 +64,14 @@ def parse_zone(text: str) -> MachineReadableZone:
     size = _SIZES.get(len(zone))
     if size is None:
         raise Malformed(
-            f"machine-readable zone: {len(zone)} characters, 90, 72 or 88 expected; read the document again"
+            f"machine-readable zone: {len(zone)} characters, 90, 72 or 88 expected; read the document again",
+            code="zone_unreadable",
         )
     if not set(zone) <= _VALUES.keys():
-        raise Malformed("machine-readable zone: a character that is no letter, digit or <; read the document again")
+        raise Malformed(
+            "machine-readable zone: a character that is no letter, digit or <; read the document again",
+            code="zone_unreadable",
+        )
     width, count = size
     lines = [zone[width * line : width * (line + 1)] for line in range(count)]
     return _td1(lines) if count == 3 else _two_lines(lines)
@@ -111,10 +117,16 @@ def _zone(first: str, number: str) -> MachineReadableZone:
         or FILLER in number
         or not number
     ):
-        raise Malformed("machine-readable zone: no document code, issuing state or number; read the document again")
+        raise Malformed(
+            "machine-readable zone: no document code, issuing state or number; read the document again",
+            code="zone_unreadable",
+        )
     return MachineReadableZone(code, issuer, number)
 
 
 def _demand(what: str, field: str, check: str) -> None:
     if zone_check_digit(field) != check:
-        raise Malformed(f"machine-readable zone: the check digit of {what} does not fit; read the document again")
+        raise Malformed(
+            f"machine-readable zone: the check digit of {what} does not fit; read the document again",
+            code="zone_unreadable",
+        )

@@ -30,15 +30,22 @@ def normal_name(text: str) -> str:
     """
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     if not name:
-        raise Malformed("name: empty")
+        raise Malformed("name: empty", code="name_empty")
     if len(name) > NAME_MOST:
-        raise Malformed(f"name: {len(name)} characters, at most {NAME_MOST} are taken")
+        raise Malformed(
+            f"name: {len(name)} characters, at most {NAME_MOST} are taken",
+            code="name_long",
+            found=len(name),
+            most=NAME_MOST,
+        )
     for character in name:
         wrong = _REFUSED.get(unicodedata.category(character))
         if wrong is not None:
-            raise Malformed(f"name: characters that cannot be shown: {wrong}")
+            raise Malformed(f"name: characters that cannot be shown: {wrong}", code="name_not_shown")
         if character in _DIRECTION:
-            raise Malformed("name: characters that cannot be shown: one that turns the writing around")
+            raise Malformed(
+                "name: characters that cannot be shown: one that turns the writing around", code="name_turned"
+            )
     return name
 
 

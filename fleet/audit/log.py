@@ -259,15 +259,18 @@ def verify_lines(lines: Iterable[str]) -> tuple[int, str]:
                 found["previous"],
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise CheckFailed(f"line {number}: no entry of an audit log") from error
+            raise CheckFailed(f"line {number}: no entry of an audit log", code="no_entry", line=number) from error
         if found["entry"] != number:
             raise CheckFailed(
-                f"line {number}: entry {found['entry']} found, {number} expected: something was left out or put in"
+                f"line {number}: entry {found['entry']} found, {number} expected: something was left out or put in",
+                code="entry_missing",
+                line=number,
+                found=found["entry"],
             )
         if found["previous"] != previous:
-            raise CheckFailed(f"line {number}: does not follow the entry before it")
+            raise CheckFailed(f"line {number}: does not follow the entry before it", code="entry_follows", line=number)
         if digest != said:
-            raise CheckFailed(f"line {number}: was changed after it was written")
+            raise CheckFailed(f"line {number}: was changed after it was written", code="entry_changed", line=number)
         previous = digest
     return number, previous
 

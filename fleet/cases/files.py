@@ -99,7 +99,7 @@ def read_file(path: Path, role: Role, rules: PhotoRules, face: FaceProgram | Non
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise ImportRefused([Problem(f"{path}: cannot be read: {error.strerror}", "unreadable")]) from error
     return check_content(str(path), content, role, rules, face)
 
 

@@ -30,8 +30,10 @@ from fleet.keys import FieldCipher
 from fleet.store import duplicates, subjects
 from fleet.store.database import Database
 from fleet.store.duplicates import NewHit
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, TableRow, read_table, refuse, text_problem
 from protocol.documents import claim_token, parse_document
+from protocol.errors import Problem
 from protocol.references import KEY_BYTES
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -259,12 +261,13 @@ def _candidates(group: Iterable[_Namesake]) -> Iterator[NewHit]:
                 yield NewHit("same_person", (one.subject_id, other.subject_id), what="name and area")
 
 
-def _problems(row: TableRow) -> Iterator[str]:
+def _problems(row: TableRow) -> Iterator[Problem]:
     if not _TOKEN.fullmatch(row.cells["token"]):
-        yield f"line {row.line}: token: 43 characters of base64url expected"
+        expected = Problem("43 characters of base64url expected", "token_form")
+        yield expected.within(at_line(row.line), in_column("token"))
     for name in ("scheme", "region"):
         if problem := text_problem(row.cells[name], _LONGEST):
-            yield f"line {row.line}: {name}: {problem}"
+            yield problem.within(at_line(row.line), in_column(name))
 
 
 def _line(cells: list[str]) -> str:

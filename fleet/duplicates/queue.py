@@ -105,7 +105,7 @@ def decide(
     """
     hit = _found(duplicates.find_hit(connection, hit_id, lock=True), hit_id)
     if hit.state in ("same_person", "different"):
-        raise Refused(f"duplicate {hit_id}: was decided as {hit.state}")
+        raise Refused(f"duplicate {hit_id}: was decided as {hit.state}", code="hit_decided", state=hit.state)
     if hit.state == "unclear":
         # Taken up again: the words before were of what was known then.
         approvals.withdraw_approvals(connection, duplicates.APPROVED, hit_id)
@@ -131,7 +131,7 @@ def decide(
 
 def _found(hit: Hit | None, hit_id: str) -> Hit:
     if hit is None:
-        raise NotFound(f"duplicate {hit_id}: there is none of this id")
+        raise NotFound(f"duplicate {hit_id}: there is none of this id", code="no_hit")
     return hit
 
 

@@ -33,7 +33,7 @@ def parse_month(text: str) -> date:
     """
     found = _MONTH.match(text)
     if found is None or int(found[1]) == 0:
-        raise Refused("period: a month like 2026-10 expected")
+        raise Refused("period: a month like 2026-10 expected", code="period_form")
     return date(int(found[1]), int(found[2]), 1)
 
 

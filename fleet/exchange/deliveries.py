@@ -29,6 +29,8 @@ from fleet.store.areas import areas_of
 from fleet.store.database import Database
 from fleet.store.feeds import ZERO, DeliveryKey, NewRow, StoredDelivery
 from fleet.store.subjects import lock_subjects
+from fleet.tables.places import at_row
+from protocol.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ def take_in(
     now: datetime,
     zone: tzinfo,
     unknown_days: int,
-    places: Sequence[str] = (),
-    problems: Sequence[str] = (),
+    places: Sequence[Problem] = (),
+    problems: Sequence[Problem] = (),
 ) -> Report:
     """Take in a delivery in one transaction, whether it came as a file or as a message.
 
@@ -90,7 +92,7 @@ def take_in(
     with database.begin() as connection:
         definition = definition_of(connection, delivery.feed, lock=True)
         key = _key(connection, definition, delivery, today)
-        where = places or [f"row {number}" for number in range(1, len(delivery.rows) + 1)]
+        where = places or [at_row(number) for number in range(1, len(delivery.rows) + 1)]
         given = [Given(place, row) for place, row in zip(where, delivery.rows, strict=True)]
         checked = check_rows(definition, given, period=key.period, today=today)
         if problems or checked.problems:
@@ -172,7 +174,10 @@ def zero_report(
         if open_ones := sorted(standing.keys() - {corrects}):
             raise Refused(
                 f"feed {feed}: delivery {open_ones[0]} of {month_text(period)} has rows; take it back with"
-                f" --corrects {open_ones[0]}"
+                f" --corrects {open_ones[0]}",
+                code="has_rows",
+                number=open_ones[0],
+                period=month_text(period),
             )
         key = DeliveryKey(feed, area, period, max(there) + 1 if ZERO in there else ZERO)
         _demand_place(key, corrects, there)
@@ -201,7 +206,9 @@ def definition_of(connection: Connection, feed: str, *, lock: bool = False) -> F
     """
     found = feeds.find_feed(connection, feed, lock=lock)
     if found is None:
-        raise NotFound(f"feed {feed}: not in use; `lifecert-fleet feeds add {feed}` takes it up")
+        raise NotFound(
+            f"feed {feed}: not in use; `lifecert-fleet feeds add {feed}` takes it up", code="feed_not_used", feed=feed
+        )
     return FeedDefinition.model_validate_json(json.dumps(found.definition))
 
 
@@ -277,39 +284,54 @@ def _key(connection: Connection, definition: FeedDefinition, delivery: Delivery,
 
 def _demand_period(period: date, today: date) -> None:
     if period > today:
-        raise Refused(f"period {month_text(period)}: has not begun")
+        raise Refused(f"period {month_text(period)}: has not begun", code="period_to_come", period=month_text(period))
 
 
 def _demand_area(connection: Connection, definition: FeedDefinition, feed: str, area: str) -> None:
     if definition.area_level is None:
         if area:
-            raise Refused(f"feed {feed}: one body reports for all areas; leave the area out")
+            raise Refused(f"feed {feed}: one body reports for all areas; leave the area out", code="one_body")
         return
     if not area:
-        raise Refused(f"feed {feed}: every area of level {definition.area_level} reports by itself; name it")
+        raise Refused(
+            f"feed {feed}: every area of level {definition.area_level} reports by itself; name it",
+            code="area_reports",
+            level=definition.area_level,
+        )
     found = areas_of(connection).get(area)
     if found is None or found.level != definition.area_level:
-        raise NotFound(f"area {area}: none of level {definition.area_level} has this code")
+        raise no_area_of_level(area, definition.area_level)
+
+
+def no_area_of_level(area: str, level: int) -> NotFound:
+    """Return what is raised where an area does not report by itself, or is not there for whoever names it."""
+    sentence = f"area {area}: none of level {level} has this code"
+    return NotFound(sentence, code="no_area_of_level", area=area, level=level)
 
 
 def _demand_same(there: StoredDelivery, sha256: str, corrects: int | None) -> None:
     if (there.sha256, there.corrects) != (sha256, corrects):
         raise Refused(
             f"feed {there.key.feed}: delivery {there.key.number} of {month_text(there.key.period)} came before and said"
-            f" something else; give this one the next number, with --corrects {there.key.number} if it takes its place"
+            f" something else; give this one the next number, with --corrects {there.key.number} if it takes its place",
+            code="other_content",
+            number=there.key.number,
+            period=month_text(there.key.period),
         )
 
 
 def _demand_place(key: DeliveryKey, corrects: int | None, there: dict[int, StoredDelivery]) -> None:
     named = f"feed {key.feed}: delivery {key.number} of {month_text(key.period)}"
     if corrects is not None and corrects >= key.number > ZERO:
-        raise Refused(f"{named}: what it corrects has a lower number")
+        raise Refused(f"{named}: what it corrects has a lower number", code="corrects_lower")
     others = [n for n, found in there.items() if corrects is not None and found.corrects == corrects]
-    if others:
-        raise Refused(f"{named}: delivery {corrects} was corrected by {others[0]} already; correct that one")
+    if corrects is not None and others:
+        sentence = f"{named}: delivery {corrects} was corrected by {others[0]} already; correct that one"
+        raise Refused(sentence, code="corrected_already", number=corrects, other=others[0])
     zero = [n for n, found in there.items() if found.rows == 0 and found.corrected_by is None and n != corrects]
     if zero:
-        raise Refused(f"{named}: a zero report is here; take it back with --corrects {zero[0]}")
+        sentence = f"{named}: a zero report is here; take it back with --corrects {zero[0]}"
+        raise Refused(sentence, code="zero_is_here", number=zero[0])
 
 
 def _digest(row_keys: Iterable[str]) -> str:
@@ -320,10 +342,7 @@ def _demand_one_meaning(connection: Connection, feed: str, rows: Sequence[Stated
     ids = {row.row_id_hash: stated.where for row, stated in zip(new, rows, strict=True) if row.row_id_hash is not None}
     twice = feeds.same_row_id_twice(connection, feed, ids) if ids else set[bytes]()
     if twice:
-        raise ImportRefused(
-            [
-                f"{where}: its row id was delivered before and said something else; deliver it as a correction"
-                for row_id, where in ids.items()
-                if row_id in twice
-            ]
+        before = Problem(
+            "its row id was delivered before and said something else; deliver it as a correction", "row_id_before"
         )
+        raise ImportRefused([before.within(where) for row_id, where in ids.items() if row_id in twice])

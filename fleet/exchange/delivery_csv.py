@@ -8,10 +8,12 @@ from datetime import date
 from fleet.exchange.cycles import month_text
 from fleet.exchange.definitions import FeedDefinition, catalogue
 from fleet.exchange.messages import DeliveredRow, Delivery
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, Source, read_table, refuse
+from protocol.errors import Problem
 
 _OPTIONAL = ("row_id", "document_kind", "document_issuer", "name")
-_NO_ROWS = "a heading and no rows; if nothing happened, say so with `feeds zero-report`"
+_NO_ROWS = Problem("a heading and no rows; if nothing happened, say so with `feeds zero-report`", "no_rows_of_feed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ class FileDelivery:
     """A file as a delivery, as far as it could be read."""
 
     delivery: Delivery
-    places: tuple[str, ...]
+    places: tuple[Problem, ...]
     """Where each row stands, for messages."""
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     """What is wrong with other lines; with one of these nothing is taken in."""
 
 
@@ -50,18 +52,23 @@ def read_delivery(path: Source, feed: str, definition: FeedDefinition, place: Pl
     """
     table = read_table(path, columns_of(definition), no_rows=_NO_ROWS)
     rows: list[DeliveredRow] = []
-    places: list[str] = []
+    places: list[Problem] = []
     problems = list(table.problems)
     for row in table.rows:
-        where = f"line {row.line}"
+        where = at_line(row.line)
         too_long = sorted(name for name, cell in row.cells.items() if len(cell) > _MOST_CHARACTERS)
         if too_long:
-            problems.append(f"{where}: more than {_MOST_CHARACTERS} characters in {', '.join(too_long)}")
+            sentence = f"more than {_MOST_CHARACTERS} characters in {', '.join(too_long)}"
+            problems.append(
+                Problem(
+                    sentence, "long_cells", most=_MOST_CHARACTERS, columns=[in_column(name) for name in too_long]
+                ).within(where)
+            )
         elif not row.faults and not row.cells["document_number"]:
-            problems.append(f"{where}: document_number: empty")
+            problems.append(Problem("empty", "cell_empty").within(where, in_column("document_number")))
         elif not row.faults:
             rows.append(DeliveredRow(**row.cells))
-            places.append(f"{path}: {where}")
+            places.append(where.at(path))
     if not rows:
         refuse(path, problems)
     delivery = Delivery(
@@ -72,7 +79,7 @@ def read_delivery(path: Source, feed: str, definition: FeedDefinition, place: Pl
         area=place.area,
         rows=tuple(rows),
     )
-    return FileDelivery(delivery, tuple(places), tuple(f"{path}: {problem}" for problem in problems))
+    return FileDelivery(delivery, tuple(places), tuple(problem.at(path) for problem in problems))
 
 
 _MOST_CHARACTERS = 200

@@ -107,7 +107,7 @@ def resolve(
     with database.begin() as connection:
         found = find_open(connection, contradiction_id, zone=zone, areas=areas)
         if found is None:
-            raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
+            raise NotFound(f"contradiction {contradiction_id}: none of this id is open", code="not_open")
         here = open_case_of(connection, found.subject_id, lock=True)
         if here is not None:
             # Judging locks terminals, which come before subjects; the case is closed below.
@@ -115,9 +115,12 @@ def resolve(
         lock_subjects(connection, [found.subject_id])
         if contradictions.resolved(connection, [contradiction_id]):
             # By somebody else, while this one was looked for.
-            raise NotFound(f"contradiction {contradiction_id}: none of this id is open")
+            raise NotFound(f"contradiction {contradiction_id}: none of this id is open", code="not_open")
         if seen is not None and len(words_about(connection, keys, contradiction_id)) != seen:
-            raise Refused(f"contradiction {contradiction_id}: somebody has decided about it since you saw it")
+            raise Refused(
+                f"contradiction {contradiction_id}: somebody has decided about it since you saw it",
+                code="decided_since",
+            )
         loser = {Keep.FIRST: found.second, Keep.SECOND: found.first, Keep.BOTH: None}[keep]
         count = approve(
             connection, keys.cipher, _OBJECT, f"{contradiction_id}:{keep}", name=name, reason=reason, now=now
@@ -250,12 +253,19 @@ def _withdraw(connection: Connection, keys: FleetKeys, side: Side, *, zone: tzin
     elif kind == "act":
         changed = feed_effects.withdraw_acts(connection, [named], now=now)
         if not changed:
-            raise Refused("a pass of a terminal cannot be withdrawn here: keep both, or withdraw the report")
+            raise Refused(
+                "a pass of a terminal cannot be withdrawn here: keep both, or withdraw the report", code="pass_stays"
+            )
         project(connection, sorted(changed), zone=zone, today=day_of(now, zone))
     elif kind == "delivery":
-        raise Refused("a zero report is withdrawn by the area: a delivery with --corrects; or keep both")
+        raise Refused(
+            "a zero report is withdrawn by the area: a delivery with --corrects; or keep both", code="zero_stays"
+        )
     else:
-        raise Refused("what is known of the person is corrected with import-subjects; or keep both to accept the row")
+        raise Refused(
+            "what is known of the person is corrected with import-subjects; or keep both to accept the row",
+            code="person_stays",
+        )
 
 
 def _overrule(connection: Connection, keys: FleetKeys, feed: str, row_key: str, *, zone: tzinfo, now: datetime) -> None:

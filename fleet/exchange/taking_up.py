@@ -43,7 +43,11 @@ def shipped(name: str) -> FeedDefinition:
     """
     demand_name(name)
     if name not in catalogue().feeds:
-        raise NotFound(f"feed {name}: none of this name comes with the program; give --definition FILE")
+        raise NotFound(
+            f"feed {name}: none of this name comes with the program; give --definition FILE",
+            code="feed_unknown",
+            feed=name,
+        )
     return catalogue().feeds[name]
 
 
@@ -58,9 +62,7 @@ def demand_name(name: str) -> None:
         name and name.isascii() and plain.isalnum() and name[0].isalpha() and name.islower() and len(name) <= _LONGEST
     ):
         raise Refused(
-            f"feed: a name of small letters, digits and _ expected, {_LONGEST} at most",
-            code="feed_name_unusable",
-            most=_LONGEST,
+            f"feed: a name of small letters, digits and _ expected, {_LONGEST} at most", code="feed_name", most=_LONGEST
         )
 
 
@@ -119,9 +121,10 @@ def end(database: Database, keys: FleetKeys, name: str, *, last: date, by: str, 
     with database.begin() as connection:
         there = feeds.find_feed(connection, name, lock=True)
         if there is None:
-            raise NotFound(f"feed {name}: not in use")
+            raise NotFound(f"feed {name}: not in use", code="feed_not_used", feed=name)
         if last < there.first_period:
-            raise Refused(f"feed {name}: is wanted from {month_text(there.first_period)} on; --last lies before")
+            sentence = f"feed {name}: is wanted from {month_text(there.first_period)} on; --last lies before"
+            raise Refused(sentence, code="feed_last", first=month_text(there.first_period))
         _save(connection, keys, replace(there, last_period=last), "ended", by=by, reason="", now=now)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.store.areas import Area
+from protocol.errors import Problem
 
 SEPARATOR = "/"
 
@@ -25,7 +26,7 @@ class AreaTree:
     def __bool__(self) -> bool:
         return bool(self._areas)
 
-    def code_of(self, written: str) -> tuple[str | None, str | None]:
+    def code_of(self, written: str) -> tuple[str | None, Problem | None]:
         """Return the code of an area, or what is wrong.
 
         Args:
@@ -39,8 +40,11 @@ class AreaTree:
         if len(found) == 1:
             return found[0], None
         if found:
-            return None, f"{len(found)} areas are called so; write the names of those above it, too, or its code"
-        return None, "no area of this code or name; import it first (`lifecert-fleet areas import`)"
+            sentence = f"{len(found)} areas are called so; write the names of those above it, too, or its code"
+            return None, Problem(sentence, "many_areas", count=len(found))
+        return None, Problem(
+            "no area of this code or name; import it first (`lifecert-fleet areas import`)", "area_not_known"
+        )
 
     def names_down_to(self, code: str) -> list[str]:
         """Return the names of the areas above one, from the province on, and its own; of an unknown code nothing."""

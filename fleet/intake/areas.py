@@ -15,7 +15,9 @@ from fleet.keys import FleetKeys
 from fleet.status.projection import project, subject_chunks
 from fleet.store.areas import LEVELS, Area, areas_of, save_areas
 from fleet.store.database import Database
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, Source, TableRow, read_table, refuse, text_problem
+from protocol.errors import Problem
 
 _COLUMNS = {
     "code": Column(("代码", "区划代码", "行政区划代码"), Shape.NUMBER),
@@ -32,6 +34,7 @@ _LEVEL_WORDS = {
 }
 _CODE = re.compile(r"[0-9A-Za-z-]{1,32}")
 _MAX_NAME = 100
+NO_CODE = Problem("1 to 32 letters, digits and hyphens expected", "code_form").within(in_column("code"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def read_areas(path: Source, known: Mapping[str, Area]) -> list[Area]:
     rows = [row for found in table.rows if (row := _row(found, problems)) is not None]
     lines: dict[str, int] = {}
     problems += [
-        f"line {row.line}: same code as line {lines[row.area.code]}"
+        same_code(row.line, lines[row.area.code])
         for row in rows
         if lines.setdefault(row.area.code, row.line) != row.line
     ]
@@ -79,28 +82,33 @@ def read_areas(path: Source, known: Mapping[str, Area]) -> list[Area]:
     return [row.area for row in rows]
 
 
-def tree_problems(tree: Mapping[str, Area], lines: Mapping[str, int]) -> list[str]:
+def tree_problems(tree: Mapping[str, Area], lines: Mapping[str, int]) -> list[Problem]:
     """Return everything for which areas are no tree of five levels.
 
     Args:
         tree: all areas by code.
         lines: the line of each that comes from a file; one that is stored is named by its code.
     """
-    found: list[str] = []
+    found: list[Problem] = []
     siblings = Counter((area.parent, area.name) for area in tree.values())
     for code, area in tree.items():
-        where = f"line {lines[code]}" if code in lines else f"area {code}, stored before"
+        where = (
+            at_line(lines[code]) if code in lines else Problem(f"area {code}, stored before", "stored_area", area=code)
+        )
         if siblings[area.parent, area.name] > 1:
-            found.append(f"{where}: another area of this name has the same parent")
+            found.append(Problem("another area of this name has the same parent", "same_area_name").within(where))
         if area.parent is None:
             if area.level != 1:
-                found.append(f"{where}: level {area.level} without a parent; only a province has none")
+                sentence = f"level {area.level} without a parent; only a province has none"
+                found.append(Problem(sentence, "no_parent", level=area.level).within(where))
         elif area.parent not in tree:
-            found.append(f"{where}: no area has the code of its parent")
+            found.append(Problem("no area has the code of its parent", "unknown_parent").within(where))
         elif _is_in_cycle(code, tree):
-            found.append(f"{where}: is its own parent, by way of those above it")
+            found.append(Problem("is its own parent, by way of those above it", "own_parent").within(where))
         elif tree[area.parent].level != area.level - 1:
-            found.append(f"{where}: level {area.level} below level {tree[area.parent].level}")
+            above = tree[area.parent].level
+            sentence = f"level {area.level} below level {above}"
+            found.append(Problem(sentence, "below_level", level=area.level, above=above).within(where))
     return found
 
 
@@ -133,6 +141,11 @@ def import_areas(
     return ImportedAreas(new, changed, len(areas) - new - changed)
 
 
+def same_code(line: int, first: int) -> Problem:
+    """Say of a line that it has the code of one before it."""
+    return Problem(f"same code as line {first}", "same_code", other=at_line(first)).within(at_line(line))
+
+
 def _is_in_cycle(code: str, tree: Mapping[str, Area]) -> bool:
     """Say whether the way up leads back; on a way that leads into somebody else's circle, it does not."""
     seen: set[str] = set()
@@ -145,19 +158,22 @@ def _is_in_cycle(code: str, tree: Mapping[str, Area]) -> bool:
     return False
 
 
-def _row(found: TableRow, problems: list[str]) -> AreaRow | None:
+def _row(found: TableRow, problems: list[Problem]) -> AreaRow | None:
     line, cells = found.line, found.cells
-    wrong: list[str] = []
+    wrong: list[Problem] = []
     code, name, parent = cells["code"], " ".join(cells["name"].split()), cells["parent"] or None
     if not _CODE.fullmatch(code):
-        wrong.append(f"line {line}: code: 1 to 32 letters, digits and hyphens expected")
+        wrong.append(NO_CODE)
     if parent is not None and not _CODE.fullmatch(parent):
-        wrong.append(f"line {line}: parent: the code of the area above expected")
+        wrong.append(Problem("the code of the area above expected", "parent_form").within(in_column("parent")))
     fault = text_problem(name, _MAX_NAME)
-    if fault is not None or SEPARATOR in name:
-        wrong.append(f"line {line}: name: {fault or f'with a {SEPARATOR}, which divides names'}")
+    if fault is None and SEPARATOR in name:
+        fault = Problem(f"with a {SEPARATOR}, which divides names", "area_slash", mark=SEPARATOR)
+    if fault is not None:
+        wrong.append(fault.within(in_column("name")))
     level = next((n for n, words in _LEVEL_WORDS.items() if cells["level"].casefold() in words), None)
     if level is None:
-        wrong.append(f"line {line}: level: 1 to {LEVELS} expected (province, city, county, township, community)")
-    problems += wrong
+        levels = f"1 to {LEVELS} expected (province, city, county, township, community)"
+        wrong.append(Problem(levels, "level_form", most=LEVELS).within(in_column("level")))
+    problems += [problem.within(at_line(line)) for problem in wrong]
     return None if wrong or level is None or found.faults else AreaRow(line, Area(code, parent, level, name))

@@ -19,8 +19,10 @@ from fleet.store.areas import areas_of, codes_below
 from fleet.store.names import cleaned
 from fleet.store.subjects import Benefit, StoredSubject
 from fleet.store.unit_lists import Member
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Table, TableRow
 from protocol.documents import IdentityDocument, claim_token
+from protocol.errors import Problem
 
 COLUMNS = {
     **IDENTITY_COLUMNS,
@@ -63,7 +65,7 @@ class HandedIn:
         return f"HandedIn({self.body}, {self.evidence})"
 
 
-def paper_problems(papers: HandedIn, persons: int, today: date) -> list[str]:
+def paper_problems(papers: HandedIn, persons: int, today: date) -> list[Problem]:
     """Return what is wrong with what came beside the names. Pure.
 
     Args:
@@ -73,14 +75,15 @@ def paper_problems(papers: HandedIn, persons: int, today: date) -> list[str]:
     """
     found = []
     if not papers.is_sealed:
-        found.append("the list has no seal of the unit; send it back to be sealed")
+        found.append(Problem("the list has no seal of the unit; send it back to be sealed", "no_seal"))
     if papers.verified_on > today:
-        found.append("verified on a day to come")
+        found.append(Problem("verified on a day to come", "verified_later"))
     if papers.evidence is Evidence.LIST:
         if not papers.matches_originals:
-            found.append("the copies are not marked 与原件相符 (same as the originals)")
+            found.append(Problem("the copies are not marked 与原件相符 (same as the originals)", "not_marked"))
         if papers.register_copies < persons:
-            found.append(f"{papers.register_copies} copies of household registers for {persons} persons")
+            sentence = f"{papers.register_copies} copies of household registers for {persons} persons"
+            found.append(Problem(sentence, "few_copies", copies=papers.register_copies, persons=persons))
     return found
 
 
@@ -89,7 +92,7 @@ def members_in(
     keys: FleetKeys,
     table: Table,
     papers: HandedIn,
-    problems: list[str],
+    problems: list[Problem],
     areas: Sequence[str] | None = None,
 ) -> list[Member]:
     """Return everybody on a list; what is wrong with rows is added to `problems`, and who lives outside of `areas` is nobody."""
@@ -110,57 +113,69 @@ def members_in(
     for line, name, token, result in read:
         subject = known.get(token)
         if subject is None or (areas is not None and subject.area not in areas):
-            problems.append(f"line {line}: nobody is known by this document number; import the person first")
+            problems.append(_UNKNOWN.within(at_line(line)))
             continue
         stored = keys.cipher.decrypt(subject.name_sealed, subject_id=subject.subject_id, field_name="name")
         if stored != name:
-            problems.append(f"line {line}: the person known by this document number has another name")
+            problems.append(_OTHER_NAME.within(at_line(line)))
         elif first.setdefault(subject.subject_id, line) != line:
-            problems.append(f"line {line}: same person as line {first[subject.subject_id]}")
+            before = at_line(first[subject.subject_id])
+            twice = Problem(f"same person as {before}", "same_person_line", other=before)
+            problems.append(twice.within(at_line(line)))
         else:
             members.append(Member(subject.subject_id, line, result, subject.name_sealed))
-            problems += _person_problems(line, subject, benefits.get(subject.subject_id, {}), papers, codes)
+            found = _person_problems(subject, benefits.get(subject.subject_id, {}), papers, codes)
+            problems += [problem.within(at_line(line)) for problem in found]
     return members
 
 
-def _written_result(row: TableRow, wrong: list[str]) -> ListResult | None:
+_UNKNOWN = Problem("nobody is known by this document number; import the person first", "unknown_person")
+_OTHER_NAME = Problem("the person known by this document number has another name", "other_name")
+
+
+def _written_result(row: TableRow, wrong: list[Problem]) -> ListResult | None:
     if "verified" not in row.cells:
         return ListResult.VERIFIED
     found = result_of(row.cells["verified"])
     if found is None:
-        wrong.append(
-            f"line {row.line}: verified: a word that is not known; write one of {words_to_write()}, or nothing"
-        )
+        words = words_to_write()
+        word = Problem(f"a word that is not known; write one of {words}, or nothing", "verified_word", words=words)
+        wrong.append(word.within(at_line(row.line), in_column("verified")))
     return found
 
 
-def _codes(connection: Connection, papers: HandedIn, problems: list[str]) -> frozenset[str] | None:
+def _codes(connection: Connection, papers: HandedIn, problems: list[Problem]) -> frozenset[str] | None:
     """Return the areas of a village and of all below it; None, and a problem, if there is no such area."""
     tree = AreaTree(areas_of(connection))
     if not tree:
         return frozenset([papers.unit])
     code, fault = tree.code_of(papers.unit)
     if code is None:
-        problems.append(f"--unit: {fault}")
+        if fault is not None:
+            problems.append(fault.at("--unit"))
         return None
     return frozenset(codes_below(connection, code))
 
 
 def _person_problems(
-    line: int, subject: StoredSubject, benefits: Mapping[str, Benefit], papers: HandedIn, codes: frozenset[str] | None
-) -> list[str]:
+    subject: StoredSubject, benefits: Mapping[str, Benefit], papers: HandedIn, codes: frozenset[str] | None
+) -> list[Problem]:
     found = []
     units = {cleaned(benefit.unit) for benefit in benefits.values() if benefit.unit is not None}
     if papers.body is Body.UNIT and cleaned(papers.unit) not in units:
         found.append(
-            f"line {line}: the person belongs to another unit"
+            Problem("the person belongs to another unit", "other_unit")
             if units
-            else f"line {line}: no unit stands at the person's benefits; a village's list is taken in with --body village"
+            else Problem(
+                "no unit stands at the person's benefits; a village's list is taken in with --body village", "no_unit"
+            )
         )
     if codes is not None and subject.area not in codes:
-        found.append(f"line {line}: the person lives in another area")
+        found.append(Problem("the person lives in another area", "lives_elsewhere"))
     if papers.evidence is Evidence.CERTIFICATE and not any(
         takes_certificate(benefit.scheme, benefit.category) for benefit in benefits.values()
     ):
-        found.append(f"line {line}: a certificate alone suffices for injured people and dependants only")
+        found.append(
+            Problem("a certificate alone suffices for injured people and dependants only", "certificate_alone")
+        )
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape
 from protocol.documents import DocumentKind, IdentityDocument, parse_document
-from protocol.errors import ProtocolError
+from protocol.errors import Problem, ProtocolError
 from protocol.names import normal_name
 
 IDENTITY_COLUMNS = {
@@ -29,32 +30,36 @@ _RESIDENT_LENGTH = 18
 _CUT_END = "000"
 
 
-def document_in(line: int, cells: Mapping[str, str], wrong: list[str]) -> IdentityDocument | None:
+def document_in(line: int, cells: Mapping[str, str], wrong: list[Problem]) -> IdentityDocument | None:
     """Return the document of a row; what is wrong with it is added to `wrong`, never with the number."""
     written = cells.get("document_kind", "")
     kind = next((kind for kind, names in KINDS.items() if written in {kind.value, *names}), None)
     if written and kind is None:
-        wrong.append(f"line {line}: document_kind: one of {', '.join(DocumentKind)} expected")
+        kinds = Problem(f"one of {', '.join(DocumentKind)} expected", "one_expected", expected=list(DocumentKind))
+        wrong.append(kinds.within(at_line(line), in_column("document_kind")))
         return None
     number = cells["document_number"]
     if not number:
         # What made a cell unusable was told when the table was read.
         if not any(problem.startswith(f"line {line}: document_number") for problem in wrong):
-            wrong.append(f"line {line}: document_number: empty")
+            wrong.append(Problem("empty", "cell_empty").within(at_line(line), in_column("document_number")))
         return None
     try:
         return parse_document(number, kind, issuer=cells.get("document_issuer", ""))
     except ProtocolError as error:
         cut = len(number) == _RESIDENT_LENGTH and number.endswith(_CUT_END)
-        hint = " Its last digits are zeros: a spreadsheet may have cut it." if cut else ""
-        wrong.append(f"line {line}: document_number: {error}{hint}")
+        problem = error.problem
+        if cut:
+            sentence = f"{problem} Its last digits are zeros: a spreadsheet may have cut it."
+            problem = Problem(sentence, "zeros", what=problem)
+        wrong.append(problem.within(at_line(line), in_column("document_number")))
         return None
 
 
-def name_in(line: int, cells: Mapping[str, str], wrong: list[str]) -> str:
+def name_in(line: int, cells: Mapping[str, str], wrong: list[Problem]) -> str:
     """Return the name of a row in normal form; what is wrong with it is added to `wrong`, never with the name."""
     try:
         return normal_name(cells["name"])
     except ProtocolError as error:
-        wrong.append(f"line {line}: {error}")
+        wrong.append(error.problem.within(at_line(line)))
         return ""

@@ -56,7 +56,11 @@ def take_list(
     """
     called = cleaned(name)
     if as_of > day_of(now, zone):
-        raise Refused(f"--as-of {as_of}: a day to come; a list says who was on it on a day that is over")
+        raise Refused(
+            f"--as-of {as_of}: a day to come; a list says who was on it on a day that is over",
+            code="key_day",
+            day=as_of,
+        )
     with database.begin() as connection:
         is_older = any(found.as_of > as_of for found in key_lists.lists(connection))
         done = store_rows(connection, keys, people.rows, now=now, zone=zone, only_new=is_older)
@@ -65,7 +69,9 @@ def take_list(
             if known.sha256 != people.sha256:
                 raise Refused(
                     f"list {known.list_id} has this name and key date and another content; give the corrected one another name,"
-                    " and compare them (`lifecert-fleet lists compare`)"
+                    " and compare them (`lifecert-fleet lists compare`)",
+                    code="key_named",
+                    list=known.list_id,
                 )
             return known.list_id, done
         return _keep(connection, keys, people, done, name=called, as_of=as_of, by=by, now=now, zone=zone), done
@@ -79,7 +85,7 @@ def compare_lists(connection: Connection, earlier: str, later: str) -> Compared:
     """
     for list_id in (earlier, later):
         if key_lists.find_list(connection, list_id) is None:
-            raise NotFound(f"list {list_id}: there is none of this id (`lifecert-fleet lists show`)")
+            raise NotFound(f"list {list_id}: there is none of this id (`lifecert-fleet lists show`)", code="no_list")
     return compared(key_lists.members_of(connection, earlier), key_lists.members_of(connection, later))
 
 

@@ -129,9 +129,10 @@ def _scope(connection: Connection, tree: AreaTree, unit: str | None, area: str |
     if not tree:
         return Scope("area", wanted), [wanted]
     code, fault = tree.code_of(wanted)
-    if code is None:
-        raise NotFound(f"--area: {fault}")
-    return Scope("area", SEPARATOR.join(tree.names_down_to(code))), codes_below(connection, code)
+    if fault is not None:
+        raise NotFound(f"--area: {fault}", code="of_area", what=fault)
+    found = code or wanted
+    return Scope("area", SEPARATOR.join(tree.names_down_to(found))), codes_below(connection, found)
 
 
 @dataclass(frozen=True, slots=True)

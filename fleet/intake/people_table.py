@@ -11,9 +11,11 @@ from pathlib import Path
 from fleet.intake.area_tree import AreaTree
 from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
 from fleet.store.subjects import Benefit, ManagedBy
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, Source, Table, TableRow, read_table, refuse, text_problem
 from fleet.tables.written_days import day_in
 from protocol.documents import IdentityDocument
+from protocol.errors import Problem
 
 _COLUMNS = {
     **IDENTITY_COLUMNS,
@@ -37,6 +39,7 @@ MAX_TEXT = 100
 """Longest area, scheme, category or unit in characters: short enough for one line of a page."""
 _FIRST_YEAR = 1949
 """No benefit of these schemes began before the state that pays it."""
+_NO_DAY = Problem(f"a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year", "benefit_day", first=_FIRST_YEAR)
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 """Source: ITU-T E.164, 15 digits at most; five are the shortest numbers of the country, 12333 (R9-3)."""
 
@@ -68,7 +71,7 @@ class PeopleList:
     """`UTF-8`, `GB18030` or `XLSX`."""
     sha256: str
     """Of the file."""
-    left_out: tuple[str, ...]
+    left_out: tuple[Problem, ...]
     """A sentence for each column that is not known."""
 
 
@@ -97,20 +100,22 @@ def read_people(path: Source, *, today: date, areas: AreaTree | None = None) -> 
     return PeopleList(rows, table.encoding, table.sha256, table.left_out)
 
 
-def _row(found: TableRow, table: Table, today: date, areas: AreaTree | None, problems: list[str]) -> SubjectRow | None:
+def _row(
+    found: TableRow, table: Table, today: date, areas: AreaTree | None, problems: list[Problem]
+) -> SubjectRow | None:
     line, cells = found.line, found.cells
     wrong = list(found.faults)
     document = document_in(line, cells, wrong)
     name = name_in(line, cells, wrong)
     wrong += [
-        f"line {line}: {column}: {problem}"
+        problem.within(at_line(line), in_column(column))
         for column in ("area", "scheme", "category")
         if (problem := text_problem(cells[column], MAX_TEXT)) is not None
     ]
     area = _area(line, cells["area"], areas, wrong)
     started = _day(cells["benefit_start"], today)
     if started is None and not any(problem.startswith(f"line {line}: benefit_start") for problem in found.faults):
-        wrong.append(f"line {line}: benefit_start: a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year")
+        wrong.append(_NO_DAY.within(at_line(line), in_column("benefit_start")))
     facts = _facts(line, cells, started, today, wrong)
     phone = _phone(line, cells.get("phone", ""), wrong)
     problems += wrong[len(found.faults) :]
@@ -120,55 +125,69 @@ def _row(found: TableRow, table: Table, today: date, areas: AreaTree | None, pro
     return SubjectRow(line, document, name, area, benefit, phone, table.columns & frozenset(OPTIONAL_FACTS))
 
 
-def _area(line: int, written: str, areas: AreaTree | None, wrong: list[str]) -> str:
+def _area(line: int, written: str, areas: AreaTree | None, wrong: list[Problem]) -> str:
     if areas is None or not areas or not written:
         return written
     code, fault = areas.code_of(written)
     if fault is not None:
-        wrong.append(f"line {line}: area: {fault}")
+        wrong.append(fault.within(at_line(line), in_column("area")))
     return code or written
 
 
 def _facts(
-    line: int, cells: Mapping[str, str], started: date | None, today: date, wrong: list[str]
+    line: int, cells: Mapping[str, str], started: date | None, today: date, wrong: list[Problem]
 ) -> tuple[str | None, ManagedBy | None, date | None]:
     unit = cells.get("unit") or None
     if unit is not None and (problem := text_problem(unit, MAX_TEXT)) is not None:
-        wrong.append(f"line {line}: unit: {problem}")
+        wrong.append(problem.within(at_line(line), in_column("unit")))
     written = cells.get("managed_by", "")
     managed = next((kind for kind, names in _MANAGED.items() if written.casefold() in names), None)
     if written and managed is None:
-        wrong.append(f"line {line}: managed_by: {ManagedBy.UNIT} or {ManagedBy.SOCIALISED} expected")
+        expected = Problem(f"{ManagedBy.UNIT} or {ManagedBy.SOCIALISED} expected", "managed_word")
+        wrong.append(expected.within(at_line(line), in_column("managed_by")))
     if managed is ManagedBy.UNIT and unit is None:
-        wrong.append(f"line {line}: managed_by: managed by a unit, and the column unit does not say which")
+        nameless = Problem("managed by a unit, and the column unit does not say which", "managed_unit")
+        wrong.append(nameless.within(at_line(line), in_column("managed_by")))
     ended = _day(cells.get("ended", ""), today)
     if cells.get("ended") and ended is None:
-        wrong.append(f"line {line}: ended: a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year")
+        wrong.append(_NO_DAY.within(at_line(line), in_column("ended")))
     if ended is not None and started is not None and ended < started:
-        wrong.append(f"line {line}: ended: before the benefit starts")
+        early = Problem("before the benefit starts", "ended_before")
+        wrong.append(early.within(at_line(line), in_column("ended")))
     return unit, managed, ended
 
 
-def _phone(line: int, written: str, wrong: list[str]) -> str:
+def _phone(line: int, written: str, wrong: list[Problem]) -> str:
     plain = re.sub(r"[\s()（）-]", "", written)
     if plain and not _PHONE.fullmatch(plain):
-        wrong.append(f"line {line}: phone: 5 to 15 digits expected")
+        wrong.append(Problem("5 to 15 digits expected", "phone_unusable").within(at_line(line), in_column("phone")))
     return plain
 
 
-def _contradictions(rows: list[SubjectRow]) -> list[str]:
-    problems: list[str] = []
+def _contradictions(rows: list[SubjectRow]) -> list[Problem]:
+    problems: list[Problem] = []
     first: dict[IdentityDocument, SubjectRow] = {}
     benefits: dict[tuple[IdentityDocument, str], int] = {}
     for row in rows:
         person = first.setdefault(row.document, row)
         if (person.name, person.area) != (row.name, row.area):
-            problems.append(f"line {row.line}: same document number as line {person.line}, other name or area")
+            other = Problem(
+                f"same document number as line {person.line}, other name or area",
+                "same_number_name",
+                other=at_line(person.line),
+            )
+            problems.append(other.within(at_line(row.line)))
         elif person.phone and row.phone and person.phone != row.phone:
-            problems.append(f"line {row.line}: same document number as line {person.line}, other phone")
+            other = Problem(
+                f"same document number as line {person.line}, other phone",
+                "same_number_phone",
+                other=at_line(person.line),
+            )
+            problems.append(other.within(at_line(row.line)))
         line = benefits.setdefault((row.document, row.benefit.scheme), row.line)
         if line != row.line:
-            problems.append(f"line {row.line}: same person and scheme as line {line}")
+            twice = Problem(f"same person and scheme as line {line}", "same_scheme", other=at_line(line))
+            problems.append(twice.within(at_line(row.line)))
     return problems
 
 

@@ -8,11 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 from fleet.audit.log import UNNAMED, note
+from fleet.intake.areas import NO_CODE, same_code
 from fleet.keys import FleetKeys
 from fleet.store import operators
 from fleet.store.database import Database
 from fleet.store.operators import StoredPlace
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, read_table, refuse
+from protocol.errors import Problem
 
 _COLUMNS = {
     "code": Column(("代码", "区划代码"), Shape.NUMBER),
@@ -46,9 +49,9 @@ def read_places(path: Path) -> list[StoredPlace]:
     for row in table.rows:
         place = StoredPlace(*(" ".join(row.cells[name].split()) for name in _COLUMNS))
         if not row.faults:
-            problems += [f"line {row.line}: {problem}" for problem in _wrong(place)]
+            problems += [problem.within(at_line(row.line)) for problem in _wrong(place)]
         if lines.setdefault(place.code, row.line) != row.line:
-            problems.append(f"line {row.line}: same code as line {lines[place.code]}")
+            problems.append(same_code(row.line, lines[place.code]))
         places.append(place)
     if problems:
         refuse(path, problems)
@@ -78,11 +81,12 @@ def import_places(
     return ImportedPlaces(new, changed, len(places) - new - changed)
 
 
-def _wrong(place: StoredPlace) -> list[str]:
+def _wrong(place: StoredPlace) -> list[Problem]:
     wrong = []
     if not _CODE.fullmatch(place.code):
-        wrong.append("code: 1 to 32 letters, digits and hyphens expected")
+        wrong.append(NO_CODE)
     for column, value, most in (("name", place.name, _LONGEST_NAME), ("area", place.area, _LONGEST_AREA)):
         if not 0 < len(value) <= most or not value.isprintable():
-            wrong.append(f"{column}: 1 to {most} characters that can be shown expected")
+            sentence = f"1 to {most} characters that can be shown expected"
+            wrong.append(Problem(sentence, "cell_length", most=most).within(in_column(column)))
     return wrong

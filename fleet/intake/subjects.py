@@ -22,6 +22,7 @@ from fleet.store.name_index import tokens_of
 from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
+from fleet.tables.places import at_line, in_column
 from protocol.documents import birth_date, claim_token, sex
 from protocol.errors import Problem
 
@@ -143,22 +144,19 @@ def store_rows(
 
 
 def _refuse_outside(connection: Connection, keys: FleetKeys, people: PeopleList, within: frozenset[str]) -> None:
-    problems: list[str] = []
+    problems: list[Problem] = []
     tokens = {row.line: claim_token(row.document, keys.claim_key) for row in people.rows}
     known = subjects.find_by_tokens(connection, list(tokens.values()))
     elsewhere = outside_of(connection, [each.subject_id for each in known.values()], within)
     for row in people.rows:
         stored = known.get(tokens[row.line])
         if row.area not in within:
-            problems.append(Problem(f"line {row.line}: area: none of yours", "area_not_yours", line=row.line))
+            problems.append(Problem("none of yours", "area_not_yours").within(at_line(row.line), in_column("area")))
         elif stored is not None and stored.subject_id in elsewhere:
-            problems.append(
-                Problem(
-                    f"line {row.line}: belongs to another area, which must hand the person over first",
-                    "person_elsewhere",
-                    line=row.line,
-                )
+            elsewhere_first = Problem(
+                "belongs to another area, which must hand the person over first", "person_elsewhere"
             )
+            problems.append(elsewhere_first.within(at_line(row.line)))
     if problems:
         raise ImportRefused(problems)
 

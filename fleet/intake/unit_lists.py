@@ -31,6 +31,7 @@ from fleet.store.names import cleaned
 from fleet.store.unit_lists import Member, UnitList
 from fleet.tables.reading import Source, read_table, refuse
 from protocol.documents import claim_token
+from protocol.errors import Problem
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.life import ENDING, LifeEventKind
 from protocol.rules.pack import RulePack
@@ -113,8 +114,10 @@ def take_in(
     with database.begin() as connection:
         known = unit_lists.find_by_digest(connection, table.sha256)
         if known is not None:
-            raise Refused(f"{path}: was taken in before, as list {known.list_id}")
-        problems: list[str] = []
+            raise Refused(
+                f"{path}: was taken in before, as list {known.list_id}", code="list_known", list=known.list_id
+            )
+        problems: list[Problem] = []
         members = members_in(connection, keys, table, papers, problems, areas)
         problems += paper_problems(papers, sum(member.result == ListResult.VERIFIED for member in members), today)
         if problems:
@@ -223,7 +226,9 @@ def _stored(
 def _found(connection: Connection, list_id: str) -> UnitList:
     found = unit_lists.find_unit_list(connection, list_id, lock=True)
     if found is None:
-        raise NotFound(f"list {list_id}: none of this id was handed in (`lifecert-fleet lists handed-in`)")
+        raise NotFound(
+            f"list {list_id}: none of this id was handed in (`lifecert-fleet lists handed-in`)", code="no_list"
+        )
     return found
 
 

@@ -44,7 +44,8 @@ def add_partner(
     """
     if not _ID.match(partner_id):
         raise Refused(
-            "partner id: 3 to 40 small letters, digits and hyphens expected, a letter or digit first and last"
+            "partner id: 3 to 40 small letters, digits and hyphens expected, a letter or digit first and last",
+            code="partner_id",
         )
     partner = Partner(
         partner_id,
@@ -62,7 +63,11 @@ def add_partner(
     with database.begin() as connection:
         _check_areas(partner.areas, frozenset(areas_of(connection)))
         if not store.add_partner(connection, partner):
-            raise Refused(f"partner {partner_id}: there is one of this id; revoked ones keep theirs")
+            raise Refused(
+                f"partner {partner_id}: there is one of this id; revoked ones keep theirs",
+                code="partner_taken",
+                partner=partner_id,
+            )
         store.add_key(connection, stored)
         note(
             connection,
@@ -178,7 +183,9 @@ def revoke_partner(database: Database, cipher: FieldCipher, partner_id: str, *, 
     """
     with database.begin() as connection:
         if not store.revoke_partner(connection, partner_id, now=now):
-            raise NotFound(f"partner {partner_id}: there is none of this id in service")
+            raise NotFound(
+                f"partner {partner_id}: there is none of this id in service", code="no_partner", partner=partner_id
+            )
         store.expire_keys(connection, partner_id, at=now)
         end_webhooks(connection, partner_id, now=now)
         forget_answers(connection, before=now, partner_id=partner_id)
@@ -204,7 +211,7 @@ def resend(database: Database, cipher: FieldCipher, partner_id: str, webhook_id:
         _in_service(store.find_partner(connection, partner_id), partner_id)
         count = revive(connection, partner_id, webhook_id)
         if not count:
-            raise Refused(f"partner {partner_id}: no message to this webhook was given up")
+            raise Refused(f"partner {partner_id}: no message to this webhook was given up", code="nothing_dead")
         note(
             connection,
             cipher,
@@ -220,24 +227,30 @@ def resend(database: Database, cipher: FieldCipher, partner_id: str, webhook_id:
 
 def _in_service(found: Partner | None, partner_id: str) -> Partner:
     if found is None or found.revoked_at is not None:
-        raise NotFound(f"partner {partner_id}: there is none of this id in service")
+        raise NotFound(
+            f"partner {partner_id}: there is none of this id in service", code="no_partner", partner=partner_id
+        )
     return found
 
 
 def _check(partner: Partner) -> None:
     if not partner.scopes:
-        raise Refused(f"partner {partner.partner_id}: one scope at least expected: {', '.join(Scope)}")
+        raise Refused(f"partner {partner.partner_id}: one scope at least expected: {', '.join(Scope)}", code="no_scope")
     if partner.areas is not None and not partner.areas:
-        raise Refused(f"partner {partner.partner_id}: one area at least expected, or all areas")
+        raise Refused(f"partner {partner.partner_id}: one area at least expected, or all areas", code="no_partner_area")
     if not 1 <= partner.per_minute <= MAX_PER_MINUTE:
-        raise Refused(f"partner {partner.partner_id}: 1 to {MAX_PER_MINUTE} requests per minute expected")
+        raise Refused(
+            f"partner {partner.partner_id}: 1 to {MAX_PER_MINUTE} requests per minute expected",
+            code="per_minute",
+            most=MAX_PER_MINUTE,
+        )
 
 
 def _check_areas(areas: frozenset[str] | None, known: frozenset[str]) -> None:
     """Refuse codes that are not in the tree; a fleet without a tree names areas freely."""
     wrong = sorted((areas or frozenset()) - known)
     if known and wrong:
-        raise Refused(f"areas: not in the tree of areas: {', '.join(wrong)}")
+        raise Refused(f"areas: not in the tree of areas: {', '.join(wrong)}", code="unknown_areas", areas=wrong)
 
 
 def _rights(partner: Partner) -> dict[str, object]:

@@ -107,7 +107,7 @@ def record(
         Refused: if it was given in the future, or a name cannot be taken.
     """
     if given.given_at > now:
-        raise Refused("consent: given in the future")
+        raise Refused("consent: given in the future", code="consent_future")
     consent_id = consent_id or os.urandom(16).hex()
     with database.begin() as connection:
         subject_id = find_subject(connection, who, keys)
@@ -161,7 +161,7 @@ def withdraw(
         ended = consents.end_consents(connection, subject_id, now=now)
         waiting = consents.forget_made(connection, subject_id, _BASES)
         if not (held or in_use or ended or waiting):
-            raise NotFound(f"subject {subject_id}: nothing rests on consent")
+            raise NotFound(f"subject {subject_id}: nothing rests on consent", code="no_consent")
         for reference_id in held:
             made.erase_seal(connection, reference_id)
             subjects.withdraw_reference(connection, reference_id, now=now)

@@ -86,7 +86,8 @@ def erase(
         ):
             raise Refused(
                 f"subject {subject.subject_id}: is on a list of benefits, and nothing confirmed ends that; withdraw the references"
-                " (privacy withdraw), or say that payments are proven elsewhere (--although-entitled)"
+                " (privacy withdraw), or say that payments are proven elsewhere (--although-entitled)",
+                code="still_paid",
             )
         # Not the subject's id: the words stay when the person is gone.
         object_id = subject_sha256(subject.subject_id)[:32]
@@ -215,7 +216,7 @@ def _close_cases(connection: Connection, keys: FleetKeys, subject_id: str, *, no
 def _found(connection: Connection, subject_id: str) -> StoredSubject:
     subject = subjects.find_by_id(connection, subject_id)
     if subject is None:
-        raise Refused(f"subject {subject_id}: was erased meanwhile")
+        raise Refused(f"subject {subject_id}: was erased meanwhile", code="erased_meanwhile")
     return subject
 
 

@@ -96,7 +96,7 @@ def note_filed(database: Database, keys: FleetKeys, *, on: date, by: str, now: d
     """
     with database.begin() as connection:
         if not consents.set_filed(connection, on=on):
-            raise Refused(f"filing: {PERSONS} persons were never reached")
+            raise Refused(f"filing: {PERSONS} persons were never reached", code="never_reached", persons=PERSONS)
         log.note(
             connection,
             keys.cipher,

@@ -126,10 +126,10 @@ def find_subject(connection: Connection, who: str, keys: FleetKeys) -> str:
     try:
         token = claim_token(parse_document(who), keys.claim_key)
     except ProtocolError as error:
-        raise NotFound(f"{_NOBODY}: {error}") from error
+        raise NotFound(f"{_NOBODY}: {error}", code="nobody_because", what=error.problem) from error
     found = subjects.find_by_tokens(connection, [token])
     if token not in found:
-        raise NotFound(_NOBODY)
+        raise NotFound(_NOBODY, code="nobody_here")
     return found[token].subject_id
 
 

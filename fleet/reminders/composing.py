@@ -67,7 +67,10 @@ def compose(facts: Facts, language: Language) -> Text:
     parts = [_composed(facts, load_texts(name)) for name in wanted]
     found = Text(" / ".join(part.title for part in parts), "\n".join(part.body for part in parts))
     if _LINK.search(found.body) or _LINK.search(found.title):
-        raise Refused("reminder: a name or a place has a link in it; put it right in the list of people or areas")
+        raise Refused(
+            "reminder: a name or a place has a link in it; put it right in the list of people or areas",
+            code="link_in_reminder",
+        )
     return found
 
 

@@ -18,6 +18,7 @@ from fleet.store.contacts import CHANNELS, Contact, NewContact, contact_field, c
 from fleet.store.database import Database
 from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import find_by_tokens
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, Source, TableRow, read_table, refuse
 from protocol.documents import claim_token, parse_document
 from protocol.errors import Problem, ProtocolError
@@ -55,7 +56,7 @@ class ContactList:
 
     rows: tuple[ContactRow, ...]
     encoding: str
-    left_out: tuple[str, ...]
+    left_out: tuple[Problem, ...]
     """A sentence for each column that nobody looks for."""
 
 
@@ -93,9 +94,9 @@ def read_contacts(path: Source, keys: FleetKeys) -> ContactList:
         if found is None:
             continue
         if found.token in lines:
-            first = lines[found.token]
-            sentence = f"line {row.line}: same document number as line {first}"
-            problems.append(Problem(sentence, "contact_twice", line=row.line, first=first))
+            before = at_line(lines[found.token])
+            twice = Problem(f"same document number as {before}", "same_number", other=before)
+            problems.append(twice.within(at_line(row.line)))
         lines.setdefault(found.token, row.line)
         rows.append(found)
     if problems:
@@ -135,8 +136,8 @@ def import_contacts(
         elsewhere = frozenset[str]() if within is None else outside_of(connection, list(ids.values()), within)
         unknown = [row.line for row in found.rows if row.token not in ids or ids[row.token] in elsewhere]
         if unknown:
-            sentence = "nobody here has this document number"
-            raise ImportRefused([_problem(line, sentence, "contact_unknown") for line in unknown])
+            nobody = Problem("nobody here has this document number", "number_unknown")
+            raise ImportRefused([nobody.within(at_line(line)) for line in unknown])
         for start in range(0, len(found.rows), _AT_ONCE):
             part = [(ids[row.token], row) for row in found.rows[start : start + _AT_ONCE]]
             _save(connection, keys.cipher, part, counts, now)
@@ -193,24 +194,19 @@ def _differs(row: ContactRow, known: Contact | None, new: NewContact, cipher: Fi
     return address != row.addresses[new.channel]
 
 
-def _problem(line: int, sentence: str, code: str) -> Problem:
-    return Problem(f"line {line}: {sentence}", code, line=line)
-
-
-def _row(row: TableRow, key: bytes, problems: list[str]) -> ContactRow | None:
-    wrong: list[str] = []
+def _row(row: TableRow, key: bytes, problems: list[Problem]) -> ContactRow | None:
+    wrong: list[Problem] = []
     token, addresses = "", {}
     try:
         token = claim_token(parse_document(row.cells["document_number"]), key)
     except ProtocolError as error:
-        wrong.append(f"line {row.line}: document_number: {error}")
+        wrong.append(error.problem.within(in_column("document_number")))
     for channel, check in CHECKS.items():
         if written := row.cells.get(channel):
             try:
                 addresses[channel] = check(written)
             except Refused as error:
-                column = "phone" if channel == "sms" else channel
-                wrong.append(_problem(row.line, f"{column}: {error}", f"contact_{error.code}"))
+                wrong.append(error.problem.within(in_column("phone" if channel == "sms" else channel)))
     words = [word for word in re.split(r"[\s,;,;、]+", row.cells.get("opt_out", "").lower()) if word]
     out: frozenset[str] | None = None
     if words and set(words) <= _NONE:
@@ -218,11 +214,11 @@ def _row(row: TableRow, key: bytes, problems: list[str]) -> ContactRow | None:
     elif words and set(words) <= set(_OUT_WORDS):
         out = frozenset(_OUT_WORDS[word] for word in words)
     elif words:
-        sentence = f"opt_out: some of {', '.join(CHANNELS)} expected, or none"
-        wrong.append(_problem(row.line, sentence, "contact_opt_out_unusable"))
+        some = Problem(f"some of {', '.join(CHANNELS)} expected, or none", "some_expected", expected=list(CHANNELS))
+        wrong.append(some.within(in_column("opt_out")))
     if not addresses and out is None and not wrong:
-        wrong.append(_problem(row.line, "neither an address nor an opt-out", "contact_empty"))
-    problems += wrong
+        wrong.append(Problem("neither an address nor an opt-out", "says_nothing"))
+    problems += [problem.within(at_line(row.line)) for problem in wrong]
     return None if wrong else ContactRow(row.line, token, addresses, out)
 
 

@@ -154,7 +154,10 @@ def list_out(
             detail = {"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""}
             _note(connection, keys.cipher, list_id, detail, by=by, now=now)
     if made is None:
-        raise NotFound("nobody is to be called or visited there now; `lifecert-fleet reminders plan` looks who is")
+        raise NotFound(
+            "nobody is to be called or visited there now; `lifecert-fleet reminders plan` looks who is",
+            code="nobody_to_call",
+        )
     return made
 
 

@@ -34,7 +34,7 @@ class EmailChannel:
             SettingsInvalid: if a file it names cannot be used.
         """
         if settings.host is None or settings.sender is None:
-            raise Refused("email: host and sender are not set")
+            raise Refused("email: host and sender are not set", code="channel_not_set", channel="email")
         self._host, self._sender = settings.host, settings.sender
         self._settings = settings
         self._domain = domain

@@ -16,7 +16,9 @@ from fleet.reminders.webhook import WRONG_ADDRESS, tidy_code
 from fleet.store import contacts, reminder_deliveries, reminders
 from fleet.store.database import Database
 from fleet.store.reminders import Outcome
+from fleet.tables.places import at_line
 from fleet.tables.reading import Column, read_table, refuse
+from protocol.errors import Problem
 
 MAX_BYTES = 1024 * 1024
 """Longest callback."""
@@ -81,7 +83,8 @@ def read_receipts(path: Path) -> list[GatewayReceipt]:
             receipts.append(GatewayReceipt.model_validate(row.cells))
         except ValidationError as error:
             keys = ", ".join(sorted({str(e["loc"][0]) for e in error.errors()}))
-            problems.append(f"line {row.line}: {keys} cannot be read (state is delivered or failed)")
+            sentence = f"{keys} cannot be read (state is delivered or failed)"
+            problems.append(Problem(sentence, "receipt_unreadable").within(at_line(row.line)))
     if problems:
         refuse(path, problems)
     return receipts

@@ -21,8 +21,10 @@ from fleet.store.contacts import NewContact, contact_field
 from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.reminders import Came, Outcome
+from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, Source, TableRow, read_table, refuse
 from fleet.tables.written_days import day_in
+from protocol.errors import Problem
 
 OUTCOMES: tuple[Came, ...] = ("reached", "not_reached", "not_possible")
 _CODE = re.compile(r"^[0-9a-f]{8,32}$")
@@ -85,7 +87,8 @@ def read_results(path: Source, *, today: date) -> tuple[list[ResultRow], int]:
         if found is None:
             continue
         if found.code in lines:
-            problems.append(f"line {row.line}: same code as line {lines[found.code]}")
+            before = at_line(lines[found.code])
+            problems.append(Problem(f"same code as {before}", "same_code", other=before).within(at_line(row.line)))
         lines.setdefault(found.code, row.line)
         rows.append(found)
     if problems:
@@ -122,7 +125,7 @@ def take_results(
     counts = {"new": 0, "unchanged": 0, "phones": 0}
     with database.begin() as connection:
         steps = reminders.by_codes(connection, {row.code for row in rows}, areas)
-        problems: list[str] = []
+        problems: list[Problem] = []
         for row in rows:
             step = _step_of(row, steps.get(row.code, []), zone, problems)
             if step is None:
@@ -134,7 +137,7 @@ def take_results(
             counts["new"] += 1
             counts["phones"] += bool(row.new_phone)
         if problems:
-            raise ImportRefused([f"{path}: {problem}" for problem in problems])
+            raise ImportRefused([problem.at(path) for problem in problems])
         note(
             connection,
             keys.cipher,
@@ -214,46 +217,56 @@ def _store(
         contacts.save_contacts(connection, [new], source="list", now=now)
 
 
-def _step_of(row: ResultRow, found: list[Any], zone: tzinfo, problems: list[str]) -> Any | None:
-    where = f"line {row.line}: code"
+def _step_of(row: ResultRow, found: list[Any], zone: tzinfo, problems: list[Problem]) -> Any | None:
+    where = at_line(row.line), in_column("code")
     if not found:
-        problems.append(f"{where}: no call or visit has it; take the code from the list")
+        unknown = Problem("no call or visit has it; take the code from the list", "step_unknown")
+        problems.append(unknown.within(*where))
         return None
     if len(found) > 1:
-        problems.append(f"{where}: more than one begins with it; write more of its characters")
+        several = Problem("more than one begins with it; write more of its characters", "two_steps")
+        problems.append(several.within(*where))
         return None
     step = found[0]
     if step.outcome is not None and (step.outcome, step.proof_day) != (row.outcome, row.day):
-        problems.append(f"{where}: has another result or day already, which is not changed")
+        other = Problem("has another result or day already, which is not changed", "other_result")
+        problems.append(other.within(*where))
         return None
     if row.day < day_of(step.planned_at, zone):
-        problems.append(f"line {row.line}: day: before the step was asked for, {day_of(step.planned_at, zone)}")
+        asked = day_of(step.planned_at, zone)
+        early = Problem(f"before the step was asked for, {asked}", "before_asked", day=asked)
+        problems.append(early.within(at_line(row.line), in_column("day")))
         return None
     return step
 
 
-def _row(row: TableRow, today: date, problems: list[str]) -> ResultRow | None:
-    wrong: list[str] = []
+def _row(row: TableRow, today: date, problems: list[Problem]) -> ResultRow | None:
+    wrong: list[Problem] = []
     code = row.cells["code"].lower()
     if not _CODE.match(code):
-        wrong.append("code: the first 8 or more characters of the code on the list expected")
+        expected = Problem("the first 8 or more characters of the code on the list expected", "step_code_form")
+        wrong.append(expected.within(in_column("code")))
     outcome = _words().get(row.cells["result"].lower())
     if outcome is None:
-        wrong.append(f"result: one of {', '.join(_words())} expected")
+        words = ", ".join(_words())
+        expected = Problem(f"one of {words} expected", "one_expected", expected=list(_words()))
+        wrong.append(expected.within(in_column("result")))
     day = day_in(row.cells["day"])
     if day is None or day > today:
-        wrong.append(f"day: a date like 2026-11-20 expected, not after {today}")
+        expected = Problem(f"a date like 2026-11-20 expected, not after {today}", "date_until", last=today)
+        wrong.append(expected.within(in_column("day")))
     worker, phone = "", ""
     try:
         worker = cleaned(row.cells["worker"])
     except Refused:
-        wrong.append("worker: the name of whoever did it expected")
+        nameless = Problem("the name of whoever did it expected", "worker_expected")
+        wrong.append(nameless.within(in_column("worker")))
     if written := row.cells.get("new_phone"):
         try:
             phone = normal_phone(written)
         except Refused as error:
-            wrong.append(f"new_phone: {error}")
-    problems += [f"line {row.line}: {problem}" for problem in wrong]
+            wrong.append(error.problem.within(in_column("new_phone")))
+    problems += [problem.within(at_line(row.line)) for problem in wrong]
     if wrong or day is None or outcome is None:
         return None
     return ResultRow(row.line, code, outcome, day, worker, phone)

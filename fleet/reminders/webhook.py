@@ -52,7 +52,7 @@ class WebhookChannel:
             SettingsInvalid: if a file it names cannot be used.
         """
         if settings.url is None or settings.key_file is None:
-            raise Refused(f"{name}: url and key_file are not set")
+            raise Refused(f"{name}: url and key_file are not set", code="channel_not_set", channel=name)
         self.name = name
         self.cost_per_part = settings.cost_per_part if isinstance(settings, SmsSettings) else 0
         self._settings = settings

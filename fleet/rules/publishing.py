@@ -89,21 +89,22 @@ def read_draft(source: str, *, signed_by: PublicJwk | None = None) -> Draft:
         raw = Path(source).read_bytes()
     except OSError as error:
         known = ", ".join(SHIPPED)
-        raise ImportRefused([f"{source}: cannot be read: {error.strerror}; shipped packs: {known}"]) from error
+        sentence = f"{source}: cannot be read: {error.strerror}; shipped packs: {known}"
+        raise ImportRefused([Problem(sentence, "unreadable")]) from error
     if len(raw) > 2 * MAX_PACK_BYTES:
-        raise ImportRefused([f"{source}: {len(raw)} bytes, at most {2 * MAX_PACK_BYTES} are taken"])
+        raise ImportRefused([_too_long(raw, 2 * MAX_PACK_BYTES).at(source)])
     if signed_by is None and _is_signed(raw):
-        raise ImportRefused(
-            [f"{source}: a signed pack; say whose with --signed-by and the identity file of that fleet"]
-        )
+        sentence = f"{source}: a signed pack; say whose with --signed-by and the identity file of that fleet"
+        raise ImportRefused([Problem(sentence, "is_signed")])
     try:
         if signed_by is not None:
             raw = verify(raw.strip(), key_of=lambda _: signed_by, typ=PACK_TYP).payload
         return draft_of(raw)
     except ProtocolError as error:
-        raise ImportRefused([f"{source}: not signed by the key that was named: {error}"]) from error
+        sentence = f"{source}: not signed by the key that was named: {error}"
+        raise ImportRefused([Problem(sentence, "not_signed")]) from error
     except ImportRefused as error:
-        raise ImportRefused([f"{source}: {problem}" for problem in error.problems]) from error
+        raise ImportRefused([problem.at(source) for problem in error.problems]) from error
 
 
 def draft_of(raw: bytes) -> Draft:
@@ -113,16 +114,7 @@ def draft_of(raw: bytes) -> Draft:
         ImportRefused: with everything that is wrong with it, each a `Problem`.
     """
     if len(raw) > MAX_PACK_BYTES:
-        raise ImportRefused(
-            [
-                Problem(
-                    f"{len(raw)} bytes, at most {MAX_PACK_BYTES} are taken",
-                    "too_long",
-                    bytes=len(raw),
-                    most=MAX_PACK_BYTES,
-                )
-            ]
-        )
+        raise ImportRefused([_too_long(raw, MAX_PACK_BYTES)])
     if _is_signed(raw):
         raise ImportRefused(
             [Problem("a signed pack; `lifecert-fleet rules propose --signed-by` takes it", "is_signed")]
@@ -138,6 +130,10 @@ def draft_of(raw: bytes) -> Draft:
         place = _PLACE.search(str(error))
         line, column = (0, 0) if place is None else (int(place[1]), int(place[2]))
         raise ImportRefused([Problem(str(error), "not_toml", line=line, column=column)]) from error
+
+
+def _too_long(raw: bytes, most: int) -> Problem:
+    return Problem(f"{len(raw)} bytes, at most {most} are taken", "too_long", bytes=len(raw), most=most)
 
 
 _PLACE = re.compile(r"at line (\d+), column (\d+)")
@@ -291,19 +287,21 @@ def approve(
     return Approved(name, count, is_in_force)
 
 
-def verify_stored(connection: Connection, key: PublicJwk) -> list[str]:
+def verify_stored(connection: Connection, key: PublicJwk) -> list[Problem]:
     """Return what is wrong with packs in force: a text that is not the one that was signed, or a signature that is not the fleet's."""
     problems = []
     for stored in packs.packs(connection):
         if stored.envelope is None:
             continue
+        name = name_of(stored.pack)
         try:
             signed = verify(stored.envelope, key_of=lambda _: key, typ=PACK_TYP).payload
         except ProtocolError:
-            problems.append(f"rule pack {name_of(stored.pack)}: its signature is not this fleet's")
+            problems.append(Problem(f"rule pack {name}: its signature is not this fleet's", "pack_not_ours", pack=name))
             continue
         if signed != stored.text.encode():
-            problems.append(f"rule pack {name_of(stored.pack)}: its text is not the one that was signed")
+            sentence = f"rule pack {name}: its text is not the one that was signed"
+            problems.append(Problem(sentence, "pack_changed", pack=name))
     return problems
 
 

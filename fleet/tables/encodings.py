@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import codecs
 
+from fleet.tables.places import at_line
+from protocol.errors import Problem
+
 _SAVE = "save it as CSV UTF-8"
 _CJK = (0x3400, 0x9FFF)
 """Ideographs of Unicode's basic plane."""
 
 
-def decoded(content: bytes) -> tuple[str, str, str | None]:
+def decoded(content: bytes) -> tuple[str, str, Problem | None]:
     """Return the text, the encoding that was taken, and what is wrong if neither can be.
 
     GB18030 gives almost any bytes some meaning. A file of which some lines are UTF-8 with ideographs and others are not UTF-8 at all was
@@ -19,9 +22,10 @@ def decoded(content: bytes) -> tuple[str, str, str | None]:
         content: the whole file.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "", "", f"UTF-16, which spreadsheets call Unicode text; {_SAVE}"
+        return "", "", Problem(f"UTF-16, which spreadsheets call Unicode text; {_SAVE}", "utf16")
     if b"\0" in content:
-        return "", "", f"byte {content.index(0)} is no text; {_SAVE}, or as .xlsx"
+        byte = content.index(0)
+        return "", "", Problem(f"byte {byte} is no text; {_SAVE}, or as .xlsx", "no_text", byte=byte)
     try:
         return content.decode("utf-8-sig"), "UTF-8", None
     except UnicodeDecodeError as error:
@@ -30,20 +34,31 @@ def decoded(content: bytes) -> tuple[str, str, str | None]:
         wrong_at = error.start + mark
     wrong_line = _line_at(content, wrong_at)
     if mark:
-        return "", "", f"line {wrong_line}: not UTF-8 at byte {wrong_at}, as the file's beginning says; {_SAVE}"
+        fault = Problem(
+            f"not UTF-8 at byte {wrong_at}, as the file's beginning says; {_SAVE}", "bad_utf8", byte=wrong_at
+        )
+        return "", "", fault.within(at_line(wrong_line))
     mixed = _utf8_line(content)
     if mixed is not None:
-        return (
-            "",
-            "",
+        fault = Problem(
             f"line {mixed} is UTF-8 and line {wrong_line} (byte {wrong_at}) is not: two encodings in one file; {_SAVE}",
+            "two_encodings",
+            line=mixed,
+            second=wrong_line,
+            byte=wrong_at,
         )
+        return "", "", fault
     try:
         return content.decode("gb18030"), "GB18030", None
     except UnicodeDecodeError as error:
         line = _line_at(content, error.start)
-        fault = (
-            f"neither UTF-8 (line {wrong_line}, byte {wrong_at}) nor GB18030 (line {line}, byte {error.start}); {_SAVE}"
+        fault = Problem(
+            f"neither UTF-8 (line {wrong_line}, byte {wrong_at}) nor GB18030 (line {line}, byte {error.start}); {_SAVE}",
+            "no_encoding",
+            line=wrong_line,
+            byte=wrong_at,
+            second=line,
+            third=error.start,
         )
         return "", "", fault
 

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from fleet.errors import ImportRefused
 from fleet.tables.encodings import decoded
+from fleet.tables.places import at_line, in_column
 from fleet.tables.workbooks import Cell, SheetLine, looks_like_old_workbook, looks_like_workbook, workbook_rows
 from fleet.tables.written_days import day_in
 from protocol.errors import Problem
@@ -85,7 +86,7 @@ class TableRow:
 
     line: int
     cells: dict[str, str]
-    faults: tuple[str, ...] = ()
+    faults: tuple[Problem, ...] = ()
     """What is wrong with cells, which are empty then; part of the table's problems."""
 
     def __repr__(self) -> str:
@@ -103,15 +104,18 @@ class Table:
     """`UTF-8`, `GB18030` or `XLSX`."""
     sha256: str
     """Of the file."""
-    left_out: tuple[str, ...]
+    left_out: tuple[Problem, ...]
     """A sentence for each column that nobody looks for: it may be one with a heading that is not known."""
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     """All that was found; whoever reads the cells adds their own, and refuses the file for all of them together."""
     headings: tuple[tuple[str, str | None], ...] = ()
     """The headings as they are written, from left to right, each with the name of the column that it is; None for no known one."""
 
 
-def read_table(path: Source, columns: Columns, *, no_rows: str = "the file has a heading and no rows") -> Table:
+_NO_ROWS = Problem("the file has a heading and no rows", "no_rows")
+
+
+def read_table(path: Source, columns: Columns, *, no_rows: Problem = _NO_ROWS) -> Table:
     """Read a file.
 
     Args:
@@ -123,11 +127,11 @@ def read_table(path: Source, columns: Columns, *, no_rows: str = "the file has a
         ImportRefused: if it is no such table: unreadable, of another encoding, without a required column, or with columns exchanged.
     """
     content = _content(path)
-    problems: list[str] = []
+    problems: list[Problem] = []
     if looks_like_workbook(content):
         encoding, lines = "XLSX", workbook_rows(content, problems)
     elif looks_like_old_workbook(content):
-        refuse(path, ["an old Excel workbook (.xls); save it as .xlsx or as CSV UTF-8"])
+        refuse(path, [Problem("an old Excel workbook (.xls); save it as .xlsx or as CSV UTF-8", "old_workbook")])
     else:
         text, encoding, fault = decoded(content)
         if fault is not None:
@@ -139,7 +143,7 @@ def read_table(path: Source, columns: Columns, *, no_rows: str = "the file has a
         refuse(path, problems)
     rows = tuple(_rows(lines, places, columns, len(heading.cells), problems))
     if len(rows) > MAX_ROWS:
-        refuse(path, [f"more than {MAX_ROWS} rows; divide the file"])
+        refuse(path, [Problem(f"more than {MAX_ROWS} rows; divide the file", "many_rows", most=MAX_ROWS)])
     if not rows and not problems:
         refuse(path, [no_rows])
     if swapped := exchanged(rows, {name: columns[name] for name in places}):
@@ -156,7 +160,7 @@ def read_table(path: Source, columns: Columns, *, no_rows: str = "the file has a
     )
 
 
-def refuse(path: Source, problems: Sequence[str]) -> NoReturn:
+def refuse(path: Source, problems: Sequence[Problem]) -> NoReturn:
     """Refuse a file for all its problems, in the order of its lines.
 
     Raises:
@@ -164,23 +168,23 @@ def refuse(path: Source, problems: Sequence[str]) -> NoReturn:
     """
     shown = sorted(problems, key=_line_of)[:MAX_PROBLEMS]
     if len(problems) > len(shown):
-        shown.append(f"and {len(problems) - len(shown)} more problems")
-    raise ImportRefused([_of_file(path, problem) for problem in shown])
+        more = len(problems) - len(shown)
+        shown.append(Problem(f"and {more} more problems", "more", count=more))
+    raise ImportRefused([problem.at(path) for problem in shown])
 
 
-def _of_file(path: Source, problem: str) -> str:
-    """Return a problem with its file named before it; its code and facts stay."""
-    sentence = f"{path}: {problem}"
-    return Problem(sentence, problem.code, **problem.facts) if isinstance(problem, Problem) else sentence
-
-
-def exchanged(rows: Sequence[TableRow], columns: Columns) -> list[str]:
+def exchanged(rows: Sequence[TableRow], columns: Columns) -> list[Problem]:
     """Return a sentence for each two columns of which each looks like the other and not like itself."""
     seen = {name: _shares([row.cells[name] for row in rows]) for name in columns}
     names = list(columns)
     return [
-        f"columns {first} and {second} look exchanged: {columns[first].shape} stand in {second} and"
-        f" {columns[second].shape} in {first}"
+        Problem(
+            f"columns {first} and {second} look exchanged: {columns[first].shape} stand in {second} and"
+            f" {columns[second].shape} in {first}",
+            "exchanged",
+            first=in_column(first),
+            second=in_column(second),
+        )
         for at, first in enumerate(names)
         for second in names[at + 1 :]
         if columns[first].shape is not columns[second].shape
@@ -189,7 +193,7 @@ def exchanged(rows: Sequence[TableRow], columns: Columns) -> list[str]:
     ]
 
 
-def text_problem(text: str, most: int) -> str | None:
+def text_problem(text: str, most: int) -> Problem | None:
     """Return what is wrong with a cell of words, None if nothing.
 
     Args:
@@ -197,11 +201,12 @@ def text_problem(text: str, most: int) -> str | None:
         most: longest it may be, in characters.
     """
     if not text:
-        return "empty"
+        return Problem("empty", "cell_empty")
     if len(text) > most:
-        return f"{len(text)} characters, at most {most} are taken"
+        sentence = f"{len(text)} characters, at most {most} are taken"
+        return Problem(sentence, "cell_long", found=len(text), most=most)
     if any(unicodedata.category(character) in {"Cc", "Cs", "Cn"} for character in text):
-        return "characters that cannot be shown"
+        return Problem("characters that cannot be shown", "not_shown")
     return None
 
 
@@ -225,19 +230,20 @@ def _shape_of(cell: str) -> Shape:
 def _content(path: Source) -> bytes:
     try:
         if (len(path.content) if isinstance(path, Upload) else path.stat().st_size) > MAX_BYTES:
-            refuse(path, [f"larger than {MAX_BYTES // 1024 // 1024} MiB; divide the file"])
+            most = MAX_BYTES // 1024 // 1024
+            refuse(path, [Problem(f"larger than {most} MiB; divide the file", "large", most=most)])
         return path.content if isinstance(path, Upload) else path.read_bytes()
     except OSError as error:
-        raise ImportRefused([f"{path}: cannot be read: {error.strerror}"]) from error
+        raise ImportRefused([Problem(f"{path}: cannot be read: {error.strerror}", "unreadable")]) from error
 
 
-def _csv_rows(text: str, problems: list[str]) -> Iterator[SheetLine]:
+def _csv_rows(text: str, problems: list[Problem]) -> Iterator[SheetLine]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for cells in reader:
             yield SheetLine(reader.line_num, [Cell(cell) for cell in cells])
     except csv.Error as error:
-        problems.append(f"line {reader.line_num}: not CSV: {error}")
+        problems.append(Problem(f"not CSV: {error}", "not_csv").within(at_line(reader.line_num)))
 
 
 def _rows(
@@ -245,18 +251,20 @@ def _rows(
     places: Mapping[str, int],
     columns: Columns,
     width: int,
-    problems: list[str],
+    problems: list[Problem],
 ) -> Iterator[TableRow]:
     for count, found in enumerate(_filled(lines)):
         if count > MAX_ROWS:
             return
         cells = found.cells
         if len(cells) != width:
-            problems.append(f"line {found.line}: {len(cells)} columns, {width} expected")
+            sentence = f"{len(cells)} columns, {width} expected"
+            wrong = Problem(sentence, "other_columns", found=len(cells), expected=width)
+            problems.append(wrong.within(at_line(found.line)))
             continue
         row = {name: cells[place].text for name, place in places.items()}
         faults = {name: fault for name in places if (fault := _cell_fault(cells[places[name]], columns[name]))}
-        told = tuple(f"line {found.line}: {name}: {fault}" for name, fault in faults.items())
+        told = tuple(fault.within(at_line(found.line), in_column(name)) for name, fault in faults.items())
         problems += told
         yield TableRow(found.line, row | dict.fromkeys(faults, ""), told)
 
@@ -266,39 +274,45 @@ def _filled(lines: Iterator[SheetLine]) -> Iterator[SheetLine]:
     return (line for line in lines if any(cell.text or cell.fault for cell in line.cells))
 
 
-def _cell_fault(cell: Cell, column: Column) -> str | None:
+def _cell_fault(cell: Cell, column: Column) -> Problem | None:
     if cell.fault is not None:
         return cell.fault
     if len(cell.text) > _MOST_CELL:
-        return f"{len(cell.text)} characters, at most {_MOST_CELL} are looked at"
+        sentence = f"{len(cell.text)} characters, at most {_MOST_CELL} are looked at"
+        return Problem(sentence, "cell_long", found=len(cell.text), most=_MOST_CELL)
     if column.shape is Shape.NUMBER and _LONG_NUMBER.fullmatch(cell.text):
-        return "a number in scientific notation: a spreadsheet has cut its last digits; format the column as text and enter it again"
+        return Problem(
+            "a number in scientific notation: a spreadsheet has cut its last digits; format the column as text and enter it again",
+            "scientific",
+        )
     return None
 
 
-def _places(heading: SheetLine | None, columns: Columns, problems: list[str]) -> dict[str, int] | None:
+def _places(heading: SheetLine | None, columns: Columns, problems: list[Problem]) -> dict[str, int] | None:
     """Return where each column stands, None if a required one is missing or one is there twice."""
     if heading is None:
         if not problems:
-            problems.append("the file is empty")
+            problems.append(Problem("the file is empty", "empty_file"))
         return None
     if len(heading.cells) > MAX_COLUMNS:
-        problems.append(f"line 1: {len(heading.cells)} columns, at most {MAX_COLUMNS} are taken")
+        sentence = f"{len(heading.cells)} columns, at most {MAX_COLUMNS} are taken"
+        many = Problem(sentence, "many_columns", found=len(heading.cells), most=MAX_COLUMNS)
+        problems.append(many.within(at_line(1)))
         return None
     written = [_folded(cell.text) for cell in heading.cells]
     places: dict[str, int] = {}
-    wrong: list[str] = []
+    wrong: list[Problem] = []
     for name, column in columns.items():
         known = {_folded(each) for each in (name, *column.headings)}
         found = [place for place, each in enumerate(written) if each in known]
         if len(found) > 1:
-            wrong.append(f"line 1: column {name} stands there {len(found)} times")
+            sentence = f"column {name} stands there {len(found)} times"
+            wrong.append(Problem(sentence, "column_twice", column=name, times=len(found)))
         elif found:
             places[name] = found[0]
         elif column.is_required:
-            also = f" (also called {', '.join(column.headings)})" if column.headings else ""
-            wrong.append(f"line 1: no column {name}{also}")
-    problems += wrong
+            wrong.append(_missing(name, column.headings))
+    problems += [each.within(at_line(1)) for each in wrong]
     return None if wrong else places
 
 
@@ -307,7 +321,14 @@ def _headings(heading: SheetLine, places: Mapping[str, int]) -> tuple[tuple[str,
     return tuple((cell.text.strip()[:_MOST_HEADING], names.get(place)) for place, cell in enumerate(heading.cells))
 
 
-def _left_out(heading: SheetLine, places: Mapping[str, int], columns: Columns) -> tuple[str, ...]:
+def _missing(name: str, headings: Sequence[str]) -> Problem:
+    if not headings:
+        return Problem(f"no column {name}", "no_column", column=name)
+    sentence = f"no column {name} (also called {', '.join(headings)})"
+    return Problem(sentence, "no_column_called", column=name, headings=headings)
+
+
+def _left_out(heading: SheetLine, places: Mapping[str, int], columns: Columns) -> tuple[Problem, ...]:
     """Say of each column that is not looked for that it was left out, and what it may have been meant for."""
     names = {_folded(each): each for name, column in columns.items() for each in (name, *column.headings)}
     found = []
@@ -315,8 +336,14 @@ def _left_out(heading: SheetLine, places: Mapping[str, int], columns: Columns) -
         if place in places.values() or not cell.text.strip():
             continue
         near = difflib.get_close_matches(_folded(cell.text), names, n=1, cutoff=0.5)
-        hint = f"; did you mean {names[near[0]]}?" if near else ""
-        found.append(f"line 1: column {cell.text.strip()[:_MOST_HEADING]} is not known here and was left out{hint}")
+        written = cell.text.strip()[:_MOST_HEADING]
+        sentence = f"column {written} is not known here and was left out"
+        if near:
+            meant = names[near[0]]
+            told = Problem(f"{sentence}; did you mean {meant}?", "heading_near", heading=written, meant=meant)
+        else:
+            told = Problem(sentence, "heading_unknown", heading=written)
+        found.append(told.within(at_line(1)))
     return tuple(found)
 
 

@@ -15,6 +15,8 @@ from openpyxl import load_workbook
 from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.utils.exceptions import InvalidFileException
 
+from protocol.errors import Problem
+
 MAX_UNPACKED = 1024 * 1024 * 1024
 """Bytes of all parts of a workbook together; the sheet is read as a stream, so this bounds time."""
 MAX_STRINGS = 128 * 1024 * 1024
@@ -28,9 +30,12 @@ _EXACT_DIGITS = 15
 """Digits of a number that a spreadsheet keeps: a double has 15 for sure. Source: IEEE 754."""
 _PROLOG = 4096
 """Bytes of a part in which a document type would be declared."""
-_CUT = (
-    "a number of more than 15 digits: a spreadsheet has cut its last ones; format the column as text and enter it again"
+_CUT = Problem(
+    "a number of more than 15 digits: a spreadsheet has cut its last ones; format the column as text and enter it again",
+    "cut_number",
 )
+_ERROR = Problem("an error value of the spreadsheet", "error_cell")
+_DOCTYPE = "a workbook with a document type of its own, which no spreadsheet writes; it is not opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Cell:
     """One cell: its text, or what makes it unusable."""
 
     text: str
-    fault: str | None = None
+    fault: Problem | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", self.text.strip())
@@ -65,7 +70,7 @@ def looks_like_old_workbook(content: bytes) -> bool:
     return content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 
-def workbook_rows(content: bytes, problems: list[str]) -> Iterator[SheetLine]:
+def workbook_rows(content: bytes, problems: list[Problem]) -> Iterator[SheetLine]:
     """Give the rows of the one sheet that has any; where that cannot be done, say why in `problems` and give nothing more.
 
     Args:
@@ -91,30 +96,39 @@ def workbook_rows(content: bytes, problems: list[str]) -> Iterator[SheetLine]:
         EOFError,
     ) as error:
         # openpyxl lets what its parts raise through; whichever it is, the file is not what its name says.
-        problems.append(f"a damaged workbook, or none ({type(error).__name__}); open it, and save it anew as .xlsx")
+        kind = type(error).__name__
+        problems.append(
+            Problem(f"a damaged workbook, or none ({kind}); open it, and save it anew as .xlsx", "damaged_workbook")
+        )
 
 
-def _archive_fault(content: bytes) -> str | None:
+def _archive_fault(content: bytes) -> Problem | None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = archive.infolist()
             if len(parts) > MAX_PARTS:
-                return f"a workbook of {len(parts)} parts, at most {MAX_PARTS} are taken"
+                sentence = f"a workbook of {len(parts)} parts, at most {MAX_PARTS} are taken"
+                return Problem(sentence, "many_parts", found=len(parts), most=MAX_PARTS)
             unpacked = sum(part.file_size for part in parts)
             strings = sum(part.file_size for part in parts if "sharedstrings" in part.filename.lower())
             if unpacked > MAX_UNPACKED or unpacked > MAX_RATIO * max(len(content), 1) or strings > MAX_STRINGS:
-                return "a workbook that unpacks to far more than a list of people has; it is not opened"
+                return Problem(
+                    "a workbook that unpacks to far more than a list of people has; it is not opened", "unpacks"
+                )
             for part in parts:
                 if part.filename.endswith((".xml", ".rels")):
                     with archive.open(part) as opened:
                         if b"<!DOCTYPE" in opened.read(_PROLOG):
-                            return "a workbook with a document type of its own, which no spreadsheet writes; it is not opened"
+                            return Problem(_DOCTYPE, "doctype")
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        return f"a damaged or encrypted workbook ({type(error).__name__}); save it anew as .xlsx, without a password"
+        kind = type(error).__name__
+        return Problem(
+            f"a damaged or encrypted workbook ({kind}); save it anew as .xlsx, without a password", "encrypted_workbook"
+        )
     return None
 
 
-def _rows(content: bytes, problems: list[str]) -> Iterator[SheetLine]:
+def _rows(content: bytes, problems: list[Problem]) -> Iterator[SheetLine]:
     workbook = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
     try:
         filled = []
@@ -124,12 +138,13 @@ def _rows(content: bytes, problems: list[str]) -> Iterator[SheetLine]:
             if next(_lines(sheet), None) is not None:
                 filled.append(sheet)
         if not filled:
-            problems.append("the file is empty")
+            problems.append(Problem("the file is empty", "empty_file"))
             return
         if len(filled) > 1:
-            problems.append(
+            sentence = (
                 f"{len(filled)} sheets of this workbook have rows; save the one that is meant in a file of its own"
             )
+            problems.append(Problem(sentence, "sheets", found=len(filled)))
             return
         yield from _widened(_lines(filled[0]))
     finally:
@@ -162,14 +177,14 @@ def _cell(value: object) -> Cell:
     if isinstance(value, bool):
         return Cell(str(value).upper())
     if isinstance(value, str):
-        return Cell("", "an error value of the spreadsheet") if value in ERROR_CODES else Cell(value)
+        return Cell("", _ERROR) if value in ERROR_CODES else Cell(value)
     if isinstance(value, int | float):
         return _number(value)
     if isinstance(value, datetime):
         return Cell(value.date().isoformat() if value.time() == time() else value.isoformat(" "))
     if isinstance(value, date):
         return Cell(value.isoformat())
-    return Cell("", "neither text nor number nor date")
+    return Cell("", Problem("neither text nor number nor date", "no_cell"))
 
 
 def _number(value: float) -> Cell:

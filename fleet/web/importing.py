@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from fleet.errors import FleetError
-from protocol.errors import ProtocolError
+from protocol.errors import Problem, ProtocolError
 
 logger = logging.getLogger(__name__)
 _KEPT = 100
@@ -30,8 +30,8 @@ class Report:
     changed: int
     unchanged: int
     encoding: str
-    left_out: tuple[str, ...]
-    """A sentence of the reader's for each column that is not known."""
+    left_out: tuple[Problem, ...]
+    """Each column that is not known."""
 
 
 @dataclass

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import date
 
-from fleet.errors import FleetError
-from fleet.web.texts import Texts
-from protocol.errors import Problem
+from fleet.cases.desk import RequestRefused
+from fleet.errors import FleetError, ImportRefused
+from fleet.web.texts import NAMES, REFUSED, Texts
+from protocol.errors import Problem, ProtocolError
 
-REFUSED = "refused"
-"""Table of a group's texts with a sentence for each code."""
-NAMES = "names"
-"""Table with the words for codes that sentences name, such as the steps of a ladder."""
+logger = logging.getLogger(__name__)
+_TABLES = {"column": "file_columns", "roles": "roles"}
+"""Tables of a group with the words of facts that are not among its names."""
 
 
-def said(group: Texts, found: FleetError | Problem) -> str:
-    """Return the sentence; one of no known code is told as such, with the code, because no reason may be lost."""
+def said(group: Texts, found: FleetError | ProtocolError | Problem) -> str:
+    """Return the sentence; one of no known code is told as such, with the code, and what it says is in the log: no reason may be lost."""
     sentences = group[REFUSED]
     if found.code not in sentences:
-        return str(sentences["unknown"]).format(code=found.code or type(found).__name__)
+        code = found.code or type(found).__name__
+        # No message of ours has a name or a number of a person in it.
+        logger.warning("no sentence for a refusal code=%s said=%r", code, str(found))
+        return str(sentences["unknown"]).format(code=code)
     return filled(group, str(sentences[found.code]), found.facts)
+
+
+def all_said(group: Texts, error: FleetError | ProtocolError) -> list[str]:
+    """Return a sentence for each problem of a file or a request, or the one for any other error."""
+    found = error.problems if isinstance(error, ImportRefused | RequestRefused) else [error]
+    return [said(group, each) for each in found]
 
 
 def filled(group: Texts, sentence: str, facts: Mapping[str, object]) -> str:
     """Return a sentence with what it names; codes are named by their words."""
-    return sentence.format(**{name: word(group, value) for name, value in facts.items()})
+    return sentence.format(**{name: word(group, value, _TABLES.get(name, NAMES)) for name, value in facts.items()})
 
 
-def word(group: Texts, value: object) -> str:
-    """Return how a number, a day, a code or a list of codes reads."""
+def word(group: Texts, value: object, table: str = NAMES) -> str:
+    """Return how a number, a day, a code, a list of codes, or a problem that is part of another reads."""
+    if isinstance(value, Problem):
+        return said(group, value)
     if isinstance(value, list | tuple):
         return str(group["and"]).join(word(group, each) for each in value)
     if isinstance(value, date):
         return value.isoformat()
-    names = group[NAMES]
+    names = group[table]
     return str(names[value]) if str(value) in names else str(value)

@@ -8,7 +8,8 @@ from fastapi import Response
 
 from fleet.errors import DatabaseUnavailable, FleetError
 from fleet.tables.reading import MAX_BYTES, Upload
-from fleet.web.phrases import reasons
+from fleet.web.saying import all_said
+from fleet.web.texts import REFUSED
 from fleet.web.visits import Visit
 from protocol.errors import ProtocolError
 
@@ -31,7 +32,7 @@ def said(visit: Visit, error: FleetError | ProtocolError) -> list[str]:
     """
     if isinstance(error, DatabaseUnavailable):
         raise error
-    return reasons(error, visit.language)
+    return all_said(visit.texts[REFUSED], error)
 
 
 def download(content: bytes, name: str, media_type: str) -> Response:

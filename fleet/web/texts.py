@@ -46,17 +46,32 @@ class Texts:
         return found
 
 
+REFUSED = "refused"
+"""Table of a group with a sentence for each code of what is refused; and the file of those that every group has."""
+NAMES = "names"
+"""Table of a group with the words for codes that such sentences name."""
+
+
 def load_texts() -> dict[str, Texts]:
-    """Return the texts of every language, by code."""
-    folder = files("fleet.web").joinpath("texts")
+    """Return the texts of every language, by code; every group of pages says what is refused, by its own sentences first."""
+    return {language: Texts(_with_refusals(groups_in(language)), language=language) for language in LANGUAGES}
+
+
+def groups_in(language: str) -> dict[str, dict[str, Any]]:
+    """Return the files of a language as they are written."""
+    folder = files("fleet.web").joinpath("texts", language)
     return {
-        language: Texts(
-            {
-                each.name.removesuffix(".toml"): tomllib.loads(each.read_text(encoding="utf-8"))
-                for each in sorted(folder.joinpath(language).iterdir(), key=lambda found: found.name)
-                if each.name.endswith(".toml")
-            },
-            language=language,
-        )
-        for language in LANGUAGES
+        each.name.removesuffix(".toml"): tomllib.loads(each.read_text(encoding="utf-8"))
+        for each in sorted(folder.iterdir(), key=lambda found: found.name)
+        if each.name.endswith(".toml")
+    }
+
+
+def _with_refusals(groups: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    shared = groups[REFUSED]
+    return {
+        name: {**shared, **own, **{table: {**shared[table], **own.get(table, {})} for table in (REFUSED, NAMES)}}
+        if "help" in own
+        else own
+        for name, own in groups.items()
     }

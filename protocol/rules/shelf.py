@@ -108,7 +108,6 @@ def problems_of(pack: RulePack, shelf: Shelf, above: Ancestors) -> list[Problem]
 def _beside_versions(pack: RulePack, last: RulePack, name: str) -> list[Problem]:
     """Return what is wrong with a version that is to follow the last one in force."""
     found: list[Problem] = []
-    facts = {"version": last.version, "begins": pack.valid_from}
     if pack.version != last.version + 1:
         found.append(
             Problem(
@@ -116,7 +115,7 @@ def _beside_versions(pack: RulePack, last: RulePack, name: str) -> list[Problem]
                 "not_next_version",
                 key="version",
                 next=last.version + 1,
-                **facts,
+                version=last.version,
             )
         )
     elif pack.valid_from <= last.valid_from:
@@ -127,7 +126,8 @@ def _beside_versions(pack: RulePack, last: RulePack, name: str) -> list[Problem]
                 "begins_too_early",
                 key="valid_from",
                 other_begins=last.valid_from,
-                **facts,
+                version=last.version,
+                begins=pack.valid_from,
             )
         )
     elif last.valid_until is not None and pack.valid_from <= last.valid_until:
@@ -137,7 +137,8 @@ def _beside_versions(pack: RulePack, last: RulePack, name: str) -> list[Problem]
                 "overlaps",
                 key="valid_from",
                 until=last.valid_until,
-                **facts,
+                version=last.version,
+                begins=pack.valid_from,
             )
         )
     elif last.valid_until is not None and pack.valid_from > last.valid_until + _DAY:
@@ -157,7 +158,7 @@ def _beside_versions(pack: RulePack, last: RulePack, name: str) -> list[Problem]
                 "other_region",
                 key="region",
                 region=last.region,
-                **facts,
+                version=last.version,
             )
         )
     return found

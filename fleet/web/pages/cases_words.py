@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.cases.catalogue import texts
-from fleet.cases.desk import RequestRefused
 from fleet.cases.opening import Registry
-from fleet.errors import DatabaseUnavailable, FleetError, ImportRefused
+from fleet.errors import DatabaseUnavailable, FleetError
 from fleet.store.case_queue import area_of
+from fleet.web.saying import all_said
 from fleet.web.visits import Visit, not_found
 
 
@@ -45,28 +43,9 @@ def refusals(visit: Visit, error: FleetError) -> list[str]:
     """
     if isinstance(error, DatabaseUnavailable):
         raise error
-    if isinstance(error, ImportRefused | RequestRefused):
-        return [_sentence(visit, getattr(each, "code", ""), getattr(each, "facts", {})) for each in error.problems]
-    return [_sentence(visit, error.code or type(error).__name__, error.facts)]
-
-
-def words(visit: Visit, table: str, codes: Sequence[str]) -> str:
-    """Return the words for codes, in one line."""
-    known = visit.texts["cases"][table]
-    return str(visit.texts["cases"]["and"]).join(str(known[code]) if code in known else code for code in codes)
+    return all_said(visit.texts["cases"], error)
 
 
 def letter_words(visit: Visit, table: str, code: str) -> str:
     """Return a word of the catalogue of cases, which letters and lists use as well."""
     return str(texts(visit.language)[table].get(code, code))
-
-
-def _sentence(visit: Visit, code: str, facts: object) -> str:
-    known = visit.texts["cases"]["refused"]
-    if code not in known:
-        return str(known["unknown"]).format(code=code)
-    said = {
-        name: words(visit, "roles", value) if isinstance(value, list | tuple) else value
-        for name, value in dict(facts).items()  # type: ignore[call-overload]
-    }
-    return str(known[code]).format(**said)

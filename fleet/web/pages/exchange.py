@@ -10,11 +10,10 @@ from fastapi import APIRouter, Response
 from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
-from fleet.errors import NotFound
 from fleet.exchange import taking_up
 from fleet.exchange.cycles import month_text, parse_month
 from fleet.exchange.definitions import FeedDefinition, catalogue
-from fleet.exchange.deliveries import definition_of, take_in, zero_report
+from fleet.exchange.deliveries import definition_of, no_area_of_level, take_in, zero_report
 from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.lists import FeedStanding, feed_standings
 from fleet.store import exchange_pages, feeds
@@ -197,7 +196,7 @@ def _demand(visit: Visit, definition: FeedDefinition, area: str) -> None:
     with visit.begin() as connection:
         known = dict(_areas(connection, visit, definition.area_level))
     if area and area not in known:
-        raise NotFound(f"area {area}: none of level {definition.area_level} has this code")
+        raise no_area_of_level(area, definition.area_level)
 
 
 def _definition(visit: Visit, name: str) -> FeedDefinition:

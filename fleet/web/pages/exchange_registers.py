@@ -17,9 +17,9 @@ from fleet.intake.key_lists import compare_lists, take_list
 from fleet.intake.people_table import read_people
 from fleet.store import key_lists
 from fleet.store.areas import areas_of
+from fleet.web import saying
 from fleet.web.lists import listing
 from fleet.web.pages.exchange import tabs
-from fleet.web.phrases import catalogue
 from fleet.web.sending import CSV, Refusals, download, said, uploaded
 from fleet.web.visits import Visit, needs, sends
 
@@ -99,7 +99,7 @@ def take(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
     except Refusals as error:
         return _key_lists(visit, problems=said(visit, error), status=422, form="take")
     if people.left_out:
-        told = [catalogue().say(sentence, visit.language) or sentence for sentence in people.left_out]
+        told = [saying.said(texts, column) for column in people.left_out]
         return _key_lists(visit, problems=[texts["key"]["left_out"], *told])
     return visit.done(_LISTS, "key_list_taken")
 

@@ -9,18 +9,17 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fleet.accounts.roles import Permission
-from fleet.errors import DatabaseUnavailable, FleetError, ImportRefused
+from fleet.errors import DatabaseUnavailable, FleetError
 from fleet.intake.area_tree import AreaTree
 from fleet.intake.people_table import read_people
 from fleet.intake.subjects import import_people
 from fleet.store.areas import areas_of
 from fleet.tables.reading import MAX_BYTES, MAX_ROWS, Upload
-from fleet.web import saying
 from fleet.web.importing import Import, Report
-from fleet.web.phrases import reasons
+from fleet.web.saying import all_said, said
 from fleet.web.sending import uploaded
 from fleet.web.visits import Visit, needs, sends
-from protocol.errors import Problem, ProtocolError
+from protocol.errors import ProtocolError
 
 router = APIRouter(include_in_schema=False)
 IMPORT = Permission.PEOPLE_IMPORT
@@ -101,7 +100,7 @@ def _page(visit: Visit, job: Import | None = None, *, problems: Sequence[str] = 
         job=job,
         problems=found[:_MOST_SHOWN],
         problems_more=max(len(found) - _MOST_SHOWN, 0),
-        left_out=[reason for each in left_out for reason in reasons(FleetError(each), visit.language)],
+        left_out=[said(visit.texts["people"], each) for each in left_out],
         most_rows=MAX_ROWS,
         most_mib=MAX_BYTES // 1024 // 1024,
     )
@@ -111,11 +110,4 @@ def _problems(visit: Visit, refused: FleetError | ProtocolError) -> list[str]:
     """Return everything that was wrong with a list, in the reader's language."""
     if isinstance(refused, DatabaseUnavailable):
         return [visit.texts["people"]["refused"]["import_unavailable"]]
-    if isinstance(refused, ImportRefused):
-        return [
-            saying.said(visit.texts["people"], each)
-            if isinstance(each, Problem)
-            else reasons(ImportRefused([each]), visit.language)[0]
-            for each in refused.problems
-        ]
-    return reasons(refused, visit.language)
+    return all_said(visit.texts["people"], refused)

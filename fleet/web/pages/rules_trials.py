@@ -25,9 +25,8 @@ from fleet.store.areas import area_names, parents_above
 from fleet.store.trials import Trial, find_trial, trials_of
 from fleet.web.pages.rules import find
 from fleet.web.pages.rules_results import Result, result_in
-from fleet.web.saying import said
+from fleet.web.saying import all_said, said
 from fleet.web.visits import Visit, needs, not_found, sends
-from protocol.errors import Problem
 
 logger = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
@@ -133,8 +132,7 @@ def approve(visit: Annotated[Visit, sends(Permission.RULES_APPROVE)], pack_id: s
         status = 422 if error.code in _TYPED else 409
         return _trial_page(visit, trial_id, typed=visit.sent.fields, problems=problems, status=status)
     except ImportRefused as error:
-        group = visit.texts["rules"]
-        problems = [said(group, each if isinstance(each, Problem) else Problem(each, "")) for each in error.problems]
+        problems = all_said(visit.texts["rules"], error)
         return _trial_page(visit, trial_id, typed=visit.sent.fields, problems=problems, status=409)
     if done.in_force:
         _go_over(visit)

@@ -65,20 +65,19 @@ def part_name(visit: Visit, part: str) -> str:
     return str(parts[part if part in parts else part.rpartition("_")[0]])
 
 
-def faults_of(visit: Visit, text: str, problems: Sequence[str]) -> list[PackFault]:
+def faults_of(visit: Visit, text: str, problems: Sequence[Problem]) -> list[PackFault]:
     """Return every fault with the line in which it is.
 
     Args:
         visit: whose language.
         text: of the pack.
-        problems: what is wrong with it, each a `Problem`.
+        problems: what is wrong with it.
     """
     group, lines = visit.texts["rules"], text.splitlines()
     places = dict(lines_of_keys(lines))
     found = []
-    for each in problems:
-        problem = each if isinstance(each, Problem) else Problem(each, "unknown")
-        line = int(problem.facts.get("line", 0)) or line_of(problem.key, places)
+    for problem in problems:
+        line = int(str(problem.facts.get("line", 0))) or line_of(problem.key, places)
         written = lines[line - 1].strip()[:120] if line and line <= len(lines) else ""
         found.append(PackFault(line, written, problem.key, said(group, problem)))
     return sorted(found, key=lambda fault: (fault.line is None, fault.line or 0))

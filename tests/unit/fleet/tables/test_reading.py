@@ -16,8 +16,10 @@ from openpyxl import Workbook
 from fleet.errors import ImportRefused
 from fleet.tables import reading
 from fleet.tables.encodings import decoded
+from fleet.tables.places import at_line
 from fleet.tables.reading import Column, Shape, read_table
 from fleet.tables.written_days import day_in
+from protocol.errors import Problem
 
 COLUMNS = {
     "number": Column(("证件号码",), Shape.NUMBER),
@@ -223,7 +225,7 @@ def test_limits_of_size_and_rows_are_told(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_more_problems_than_anybody_reads_are_counted(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused) as caught:
-        reading.refuse(tmp_path / "x", [f"line {n}: wrong" for n in range(1500, 0, -1)])
+        reading.refuse(tmp_path / "x", [Problem("wrong", "w").within(at_line(n)) for n in range(1500, 0, -1)])
     assert len(caught.value.problems) == 1001
     assert caught.value.problems[0].endswith("line 1: wrong")
     assert caught.value.problems[-1].endswith("and 500 more problems")
