@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
+
+from fleet.store.paging import Place, newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +83,23 @@ def deliveries(
         above: only those that came after this one, and of those the oldest.
         limit: most deliveries.
     """
-    rows = connection.execute(
-        text(_DELIVERIES + _behind("d.delivery_id", above)),
-        {
-            "feed": feed,
-            "id": None,
-            "areas": None if areas is None else list(areas),
-            "below": below,
-            "above": above,
-            "limit": limit,
-        },
-    ).all()
-    found = [DeliveryLine(*row) for row in rows]
-    return found if above is None else found[::-1]
+    rows = newest(
+        connection,
+        f"{_DELIVERIES} AND d.feed = :feed",
+        ["d.delivery_id"],
+        {"feed": feed, "areas": None if areas is None else list(areas)},
+        below=None if below is None else [below],
+        above=None if above is None else [above],
+        limit=limit,
+    )
+    return [DeliveryLine(*row) for row in rows]
 
 
 def find_delivery(connection: Connection, delivery_id: int, areas: Sequence[str] | None) -> DeliveryLine | None:
     """Return one delivery, if it is of one of these areas or of a body that reports for all."""
     row = connection.execute(
-        text(_DELIVERIES + " LIMIT 1"),
-        {
-            "feed": None,
-            "id": delivery_id,
-            "areas": None if areas is None else list(areas),
-            "below": None,
-            "above": None,
-        },
+        text(f"{_DELIVERIES} AND d.delivery_id = :id"),
+        {"id": delivery_id, "areas": None if areas is None else list(areas)},
     ).one_or_none()
     return None if row is None else DeliveryLine(*row)
 
@@ -115,14 +107,8 @@ def find_delivery(connection: Connection, delivery_id: int, areas: Sequence[str]
 _DELIVERIES = (
     "SELECT d.delivery_id, d.feed, d.area, d.period, d.number, d.corrects, c.number, d.rows, d.received_at FROM feed_deliveries d"
     " LEFT JOIN feed_deliveries c ON (c.feed, c.area, c.period, c.corrects) = (d.feed, d.area, d.period, d.number)"
-    " WHERE (CAST(:feed AS text) IS NULL OR d.feed = :feed) AND (CAST(:id AS bigint) IS NULL OR d.delivery_id = :id)"
-    " AND (CAST(:areas AS text[]) IS NULL OR d.area = '' OR d.area = ANY(:areas))"
-    " AND (CAST(:below AS bigint) IS NULL OR d.delivery_id < :below) AND (CAST(:above AS bigint) IS NULL OR d.delivery_id > :above)"
+    " WHERE (CAST(:areas AS text[]) IS NULL OR d.area = '' OR d.area = ANY(:areas))"
 )
-
-
-def _behind(column: str, above: Any) -> str:
-    return f" ORDER BY {column} {'DESC' if above is None else 'ASC'} LIMIT :limit"
 
 
 def row_counts(connection: Connection, delivery_id: int) -> list[RowCount]:
@@ -143,8 +129,8 @@ def silent(
     connection: Connection,
     areas: Sequence[str] | None,
     *,
-    below: tuple[datetime, str] | None = None,
-    above: tuple[datetime, str] | None = None,
+    below: Place | None = None,
+    above: Place | None = None,
     limit: int,
 ) -> list[SilentLine]:
     """Return whom data certified, of some areas or all, the newest first.
@@ -156,28 +142,22 @@ def silent(
         above: only those after it, and of those the oldest.
         limit: most of them.
     """
-    at, act = below or above or (None, None)
-    compare = "" if at is None else f" AND (a.recorded_at, a.act_id) {'<' if below else '>'} (:at, :act)"
-    order = "ASC" if above is not None else "DESC"
-    rows = connection.execute(
-        text(
-            "SELECT a.act_id, a.subject_id, s.area, a.acted_at, a.source, a.recorded_at, s.name_sealed FROM acts a"  # noqa: S608 - our own fragments
-            " JOIN subjects s USING (subject_id) WHERE a.kind = 'silent' AND a.withdrawn_at IS NULL"
-            f" AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas)){compare}"
-            f" ORDER BY a.recorded_at {order}, a.act_id {order} LIMIT :limit"
-        ),
-        {"areas": None if areas is None else list(areas), "at": at, "act": act, "limit": limit},
-    ).all()
-    found = [SilentLine(*row) for row in rows]
-    return found if above is None else found[::-1]
+    statement = (
+        "SELECT a.act_id, a.subject_id, s.area, a.acted_at, a.source, a.recorded_at, s.name_sealed FROM acts a"
+        " JOIN subjects s USING (subject_id) WHERE a.kind = 'silent' AND a.withdrawn_at IS NULL"
+        " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
+    )
+    values = {"areas": None if areas is None else list(areas)}
+    rows = newest(connection, statement, ["a.recorded_at", "a.act_id"], values, below=below, above=above, limit=limit)
+    return [SilentLine(*row) for row in rows]
 
 
 def handed_in(
     connection: Connection,
     areas: Sequence[str] | None,
     *,
-    below: tuple[datetime, str] | None = None,
-    above: tuple[datetime, str] | None = None,
+    below: Place | None = None,
+    above: Place | None = None,
     limit: int,
 ) -> list[UnitListLine]:
     """Return lists that were handed in, the newest first; of some areas only those of which everybody lives there.
@@ -189,20 +169,15 @@ def handed_in(
         above: only those after it, and of those the oldest.
         limit: most of them.
     """
-    at, list_id = below or above or (None, None)
-    compare = "" if at is None else f" AND (u.taken_at, u.list_id) {'<' if below else '>'} (:at, :list)"
-    order = "ASC" if above is not None else "DESC"
-    rows = connection.execute(
-        text(
-            "SELECT u.list_id, u.body, u.unit, u.evidence, u.verified_on, u.taken_at, u.decided_at,"  # noqa: S608 - our own fragments
-            " (SELECT count(*) FROM unit_list_members m WHERE m.list_id = u.list_id),"
-            " (SELECT count(*) FROM approvals a WHERE a.object_kind = 'unit_list' AND a.object_id = u.list_id)"
-            f" FROM unit_lists u WHERE {WITHIN}{compare} ORDER BY u.taken_at {order}, u.list_id {order} LIMIT :limit"
-        ),
-        {"areas": None if areas is None else list(areas), "at": at, "list": list_id, "limit": limit},
-    ).all()
-    found = [UnitListLine(*row) for row in rows]
-    return found if above is None else found[::-1]
+    statement = (
+        "SELECT u.list_id, u.body, u.unit, u.evidence, u.verified_on, u.taken_at, u.decided_at,"  # noqa: S608 - our own fragment
+        " (SELECT count(*) FROM unit_list_members m WHERE m.list_id = u.list_id),"
+        " (SELECT count(*) FROM approvals a WHERE a.object_kind = 'unit_list' AND a.object_id = u.list_id)"
+        f" FROM unit_lists u WHERE {WITHIN}"
+    )
+    values = {"areas": None if areas is None else list(areas)}
+    rows = newest(connection, statement, ["u.taken_at", "u.list_id"], values, below=below, above=above, limit=limit)
+    return [UnitListLine(*row) for row in rows]
 
 
 WITHIN = (

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from fleet.store.paging import Place, newest
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentLine:
@@ -44,10 +46,9 @@ class ProofLine:
     proof: bytes = field(repr=False)
 
 
-_Place = tuple[datetime, str] | None
-
-
-def consents(connection: Connection, *, below: _Place = None, above: _Place = None, limit: int) -> list[ConsentLine]:
+def consents(
+    connection: Connection, *, below: Place | None = None, above: Place | None = None, limit: int
+) -> list[ConsentLine]:
     """Return consents, the newest first.
 
     Args:
@@ -60,30 +61,22 @@ def consents(connection: Connection, *, below: _Place = None, above: _Place = No
         "SELECT c.consent_id, c.subject_id, c.way, c.text_version, c.recorded_at, c.withdrawn_at IS NOT NULL, 0, 0, s.name_sealed"
         " FROM consents c JOIN subjects s USING (subject_id) WHERE true"
     )
-    return _lines(connection, statement, "c.recorded_at", "c.consent_id", below, above, limit)
+    order = ["c.recorded_at", "c.consent_id"]
+    rows = newest(connection, statement, order, {}, below=below, above=above, limit=limit)
+    return [ConsentLine(*row) for row in rows]
 
 
-def withdrawals(connection: Connection, *, below: _Place = None, above: _Place = None, limit: int) -> list[ConsentLine]:
+def withdrawals(
+    connection: Connection, *, below: Place | None = None, above: Place | None = None, limit: int
+) -> list[ConsentLine]:
     """Return withdrawals, the newest first; arguments as `consents`."""
     statement = (
         "SELECT w.withdrawal_id, w.subject_id, w.other_way, '', w.withdrawn_at, false, w.references_erased, w.cards_revoked,"
         " s.name_sealed FROM withdrawals w JOIN subjects s USING (subject_id) WHERE true"
     )
-    return _lines(connection, statement, "w.withdrawn_at", "w.withdrawal_id", below, above, limit)
-
-
-def _lines(
-    connection: Connection, statement: str, at: str, key: str, below: _Place, above: _Place, limit: int
-) -> list[ConsentLine]:
-    moment, named = below or above or (None, None)
-    compare = "" if moment is None else f" AND ({at}, {key}) {'<' if below else '>'} (:moment, :named)"
-    order = "ASC" if above is not None else "DESC"
-    rows = connection.execute(
-        text(f"{statement}{compare} ORDER BY {at} {order}, {key} {order} LIMIT :limit"),
-        {"moment": moment, "named": named, "limit": limit},
-    ).all()
-    found = [ConsentLine(*row) for row in rows]
-    return found if above is None else found[::-1]
+    order = ["w.withdrawn_at", "w.withdrawal_id"]
+    rows = newest(connection, statement, order, {}, below=below, above=above, limit=limit)
+    return [ConsentLine(*row) for row in rows]
 
 
 def asked_erasures(connection: Connection) -> list[AskedErasure]:
@@ -98,20 +91,13 @@ def asked_erasures(connection: Connection) -> list[AskedErasure]:
     return [AskedErasure(*row) for row in rows]
 
 
-def proofs(connection: Connection, *, below: _Place = None, above: _Place = None, limit: int) -> list[ProofLine]:
+def proofs(
+    connection: Connection, *, below: Place | None = None, above: Place | None = None, limit: int
+) -> list[ProofLine]:
     """Return erasures with their proofs, the newest first; arguments as `consents`."""
-    moment, named = below or above or (None, None)
-    compare = "" if moment is None else f" WHERE (erased_at, erasure_id) {'<' if below else '>'} (:moment, :named)"
-    order = "ASC" if above is not None else "DESC"
-    rows = connection.execute(
-        text(
-            f"SELECT erasure_id, erased_at, proof FROM erasures{compare}"  # noqa: S608 - our own fragments
-            f" ORDER BY erased_at {order}, erasure_id {order} LIMIT :limit"
-        ),
-        {"moment": moment, "named": named, "limit": limit},
-    ).all()
-    found = [ProofLine(row[0], row[1], bytes(row[2])) for row in rows]
-    return found if above is None else found[::-1]
+    statement = "SELECT erasure_id, erased_at, proof FROM erasures WHERE true"
+    rows = newest(connection, statement, ["erased_at", "erasure_id"], {}, below=below, above=above, limit=limit)
+    return [ProofLine(row[0], row[1], bytes(row[2])) for row in rows]
 
 
 def proof_of(connection: Connection, erasure_id: str) -> bytes | None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from fleet.store.paging import Place, newest
+
 _HERE = "(CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s WHERE s.subject_id = {} AND s.area = ANY(:areas)))"
 """SQL: whether somebody lives in the areas that are asked for."""
 
@@ -120,8 +122,8 @@ def failed(
     areas: Sequence[str] | None,
     *,
     step: str,
-    below: tuple[datetime, str] | None = None,
-    above: tuple[datetime, str] | None = None,
+    below: Place | None = None,
+    above: Place | None = None,
     limit: int,
 ) -> list[StepLine]:
     """Return steps that reached nobody, the newest first.
@@ -142,8 +144,8 @@ def on_lists(
     connection: Connection,
     areas: Sequence[str] | None,
     *,
-    below: tuple[datetime, str] | None = None,
-    above: tuple[datetime, str] | None = None,
+    below: Place | None = None,
+    above: Place | None = None,
     limit: int,
 ) -> list[StepLine]:
     """Return calls and visits that stand on a list and of which no result came, the newest list first; arguments as `failed`."""
@@ -156,24 +158,18 @@ def _page(
     areas: Sequence[str] | None,
     where: str,
     at: str,
-    below: tuple[datetime, str] | None,
-    above: tuple[datetime, str] | None,
+    below: Place | None,
+    above: Place | None,
     values: dict[str, Any],
     limit: int,
 ) -> list[StepLine]:
-    moment, reminder = below or above or (None, None)
-    compare = "" if moment is None else f" AND ({at}, r.reminder_id) {'<' if below else '>'} (:moment, :reminder)"
-    order = "ASC" if above is not None else "DESC"
-    rows = connection.execute(
-        text(
-            f"SELECT r.reminder_id, r.subject_id, s.area, r.kind, r.step, r.code, r.outcome, {at}, s.name_sealed FROM reminders r"  # noqa: S608 - our own fragments
-            f" JOIN subjects s USING (subject_id) WHERE {where} AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
-            f"{compare} ORDER BY {at} {order}, r.reminder_id {order} LIMIT :limit"
-        ),
-        {**values, "areas": _listed(areas), "moment": moment, "reminder": reminder, "limit": limit},
-    ).all()
-    found = [StepLine(*row) for row in rows]
-    return found if above is None else found[::-1]
+    statement = (
+        f"SELECT r.reminder_id, r.subject_id, s.area, r.kind, r.step, r.code, r.outcome, {at}, s.name_sealed FROM reminders r"  # noqa: S608 - our own fragments
+        f" JOIN subjects s USING (subject_id) WHERE {where} AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
+    )
+    values = {**values, "areas": _listed(areas)}
+    rows = newest(connection, statement, [at, "r.reminder_id"], values, below=below, above=above, limit=limit)
+    return [StepLine(*row) for row in rows]
 
 
 def _listed(areas: Sequence[str] | None) -> list[str] | None:
