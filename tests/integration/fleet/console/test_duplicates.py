@@ -169,7 +169,7 @@ def test_duplicates_in_a_browser(hits: dict[str, str], browse: Callable[..., Any
     page.locator("tbody a").first.click()
     page.wait_for_url(f"**/{hits['same_face0.9']}")
     seen.check(f"duplicates-hit-{language}-{width}")
-    page.check("#v-different")
+    page.check("#verdict-different")
     page.fill("#f-reason", "双胞胎")
     page.locator("form.card button").click()
     page.wait_for_url("**done=hit_first_word")

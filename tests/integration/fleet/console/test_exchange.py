@@ -556,7 +556,7 @@ def test_exchange_in_a_browser(world: World, browse: Callable[..., Any], languag
     page.click(f"a[href$='{contradiction}']")
     page.wait_for_url(f"**/{contradiction}")
     seen.check(f"exchange-contradiction-{name}")
-    page.check("#k-both")
+    page.check("#keep-both")
     page.fill("#f-reason", "已核实")
     page.locator("form.card button").click()
     page.wait_for_url("**done=contradiction_resolved")
