@@ -71,7 +71,7 @@ def _with_refusals(groups: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
     shared = groups[REFUSED]
     return {
         name: {**shared, **own, **{table: {**shared[table], **own.get(table, {})} for table in (REFUSED, NAMES)}}
-        if "help" in own
+        if {"help", REFUSED} & own.keys()
         else own
         for name, own in groups.items()
     }
