@@ -104,9 +104,8 @@ class Refusal:
     def group(self) -> str:
         """Texts of the pages that show it."""
         own = re.match(r"fleet/web/pages/([a-z]+)", self.path)
-        if own is not None:
-            return own[1]
-        return next((group for prefix, group in GROUPS.items() if self.path.startswith(prefix)), REFUSED)
+        default = REFUSED if own is None else own[1]
+        return next((group for prefix, group in GROUPS.items() if self.path.startswith(prefix)), default)
 
 
 @cache
@@ -268,7 +267,9 @@ def test_no_sentence_is_left_over(language: str) -> None:
 
 
 def pages_of(group: str) -> list[str]:
-    return [path for path in trees() if re.match(rf"fleet/web/pages/{group}(_\w+)?\.py", path)]
+    """Return the modules of pages that ask for the texts of a group."""
+    pages = [path for path in trees() if path.startswith("fleet/web/pages/")]
+    return [path for path in pages if f'texts["{group}"]' in (ROOT / path).read_text(encoding="utf-8")]
 
 
 def codes_in_tables(group: str) -> list[str]:
