@@ -225,7 +225,7 @@ def _definition(name: str, path: Path | None) -> FeedDefinition:
     try:
         return read_definition(raw)
     except ImportRefused as error:
-        raise ImportRefused([f"{path}: {problem}" for problem in error.problems]) from error
+        raise ImportRefused([problem.at(path) for problem in error.problems]) from error
 
 
 def _told(done: Report) -> str:

@@ -10,6 +10,7 @@ from fleet.exchange.checking import Given, StatedRow, check_rows
 from fleet.exchange.definitions import FeedDefinition
 from fleet.exchange.delivery_csv import Place, columns_of, read_delivery
 from fleet.tables.reading import Upload, read_table
+from protocol.errors import Problem
 from protocol.rules.days import first_of_month
 from protocol.rules.life import LifeEventKind
 
@@ -55,7 +56,7 @@ class Trial:
     kinds: tuple[tuple[LifeEventKind, int], ...]
     codes: tuple[tuple[str, int], ...]
     repeated: int
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     """Everything for which a delivery like this would be refused."""
 
 

@@ -25,6 +25,7 @@ from fleet.store import feeds
 from fleet.web import saying, sending
 from fleet.web.pages.exchange import tabs
 from fleet.web.pages.rules_words import faults_of
+from fleet.web.texts import REFUSED
 from fleet.web.visits import Visit, needs, not_found, sends
 from protocol.errors import Problem, ProtocolError
 
@@ -197,14 +198,11 @@ def _digest(visit: Visit, text: str) -> str:
 
 
 def _said(visit: Visit, error: FleetError | ProtocolError) -> list[str]:
-    group = visit.texts["definitions"]
-    if isinstance(error, Refused) and error.code in group[saying.REFUSED]:
-        return [saying.said(group, error)]
-    return sending.said(visit, error)
+    return saying.all_said(visit.texts["definitions"], error)
 
 
 def _sentence(visit: Visit, code: str) -> str:
-    return str(visit.texts["definitions"][saying.REFUSED][code])
+    return str(visit.texts["definitions"][REFUSED][code])
 
 
 def _may_change(visit: Visit) -> bool:

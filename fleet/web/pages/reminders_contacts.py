@@ -9,15 +9,16 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fleet.accounts.roles import Permission
-from fleet.errors import DatabaseUnavailable, FleetError, ImportRefused
+from fleet.errors import DatabaseUnavailable, FleetError
 from fleet.reminders.contacts_csv import import_contacts, read_contacts
 from fleet.tables.reading import MAX_BYTES, MAX_ROWS, Upload
 from fleet.web import saying
 from fleet.web.importing import Import, Report
 from fleet.web.pages.reminders import tabs
-from fleet.web.sending import said, uploaded
+from fleet.web.sending import uploaded
+from fleet.web.texts import REFUSED
 from fleet.web.visits import Visit, needs, sends
-from protocol.errors import Problem, ProtocolError
+from protocol.errors import ProtocolError
 
 router = APIRouter(include_in_schema=False)
 _SEND = Permission.REMINDERS_SEND
@@ -98,7 +99,7 @@ def _page(visit: Visit, job: Import | None = None, *, problems: Sequence[str] = 
         job=job,
         problems=found[:_MOST_SHOWN],
         problems_more=max(len(found) - _MOST_SHOWN, 0),
-        left_out=[sentence for each in left_out for sentence in said(visit, FleetError(each))],
+        left_out=[saying.said(visit.texts["contacts"], each) for each in left_out],
         most_rows=MAX_ROWS,
         most_mib=MAX_BYTES // 1024 // 1024,
     )
@@ -108,19 +109,8 @@ def _problems(visit: Visit, refused: FleetError | ProtocolError) -> list[str]:
     """Return everything that was wrong with a list, in the reader's language."""
     if isinstance(refused, DatabaseUnavailable):
         return [_sentence(visit, "import_unavailable")]
-    if not isinstance(refused, ImportRefused):
-        return said(visit, refused)
-    # What is wrong with tables as such is said for all pages that take one.
-    return [
-        sentence
-        for each in refused.problems
-        for sentence in (
-            [saying.said(visit.texts["contacts"], each)]
-            if isinstance(each, Problem) and each.code in visit.texts["contacts"][saying.REFUSED]
-            else said(visit, ImportRefused([each]))
-        )
-    ]
+    return saying.all_said(visit.texts["contacts"], refused)
 
 
 def _sentence(visit: Visit, code: str) -> str:
-    return str(visit.texts["contacts"][saying.REFUSED][code])
+    return str(visit.texts["contacts"][REFUSED][code])

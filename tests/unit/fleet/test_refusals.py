@@ -21,6 +21,8 @@ GROUPS = {
     "fleet/benefits/reporting": "people",
     "fleet/benefits/reports": "people",
     "fleet/benefits/": "stops",
+    "fleet/exchange/definitions": "rules",
+    "fleet/web/pages/exchange_definitions": "definitions",
     "fleet/rules/": "rules",
     "fleet/status/": "rules",
     "fleet/updates/": "rules",
@@ -223,7 +225,7 @@ def test_every_code_has_a_sentence_that_names_what_the_refusal_tells(language: s
             for code in each.codes - {""}
             if code not in sentences or places_in(sentences[code]) != each.facts
         ]
-    assert wrong == []
+    assert "\n".join(wrong) == ""
 
 
 def test_whatever_pages_use_refuses_with_a_code() -> None:
@@ -274,9 +276,8 @@ def pages_of(group: str) -> list[str]:
 
 def codes_in_tables(group: str) -> list[str]:
     """Return modules that keep codes as data: the faults of packs, and what a request to the desk lacks."""
-    return {"rules": ["protocol/rules/faults.py", "protocol/rules/pack.py"], "cases": ["fleet/cases/desk.py"]}.get(
-        group, []
-    )
+    faults = ["protocol/rules/faults.py", "protocol/rules/pack.py", "fleet/exchange/definitions.py"]
+    return {"rules": faults, "cases": ["fleet/cases/desk.py"]}.get(group, [])
 
 
 def strings_in(path: str) -> set[str]:
