@@ -120,7 +120,7 @@ def test_only_what_was_tried_as_it_is_comes_into_force(office: Any, sign_in: Cal
     stranger = sign_in("fleet_administrator", name="another").send_form(_NEW, {**fields, "text": TEXT, "tried": tried})
     assert stranger.status_code == 422, "what one has tried another has not"
     bad = client.send_form(_NEW, {**fields, "text": TEXT, "tried": tried, "name": "Care Homes"})
-    assert "简称应为小写字母" in bad.text
+    assert "名称应为小写字母" in bad.text
     assert office.rows("SELECT 1 FROM feeds") == []
 
 

@@ -95,13 +95,14 @@ def test_everything_that_is_wrong_is_told_by_line_and_nothing_is_taken_in(
     chinese = send(sign_in("operator", language="zh"), *lines)
     assert chinese.status_code == 422
     told = (
-        "第 2 行：电话号码应为", "第 2 行：微信号应为", "第 2 行：邮箱应如", "第 2 行：“不接收”一列", "第 3 行：既没有联系方式",
+        "第 2 行：“电话”：电话号码须为", "第 2 行：“微信”：微信号须为", "第 2 行：“电子邮箱”：电子邮箱格式如",
+        "第 2 行：“拒收”：应为以下各项，或“无”：", "第 3 行：既没有联系方式",
         "第 5 行：证件号码与第 4 行相同", "共 6 处问题",
     )  # fmt: skip
     for sentence in told:
         assert sentence in chinese.text
     english = send(sign_in("operator"), *lines)
-    for sentence in ("line 2: a telephone number", "line 5: same document number as line 4", "6 problems"):
+    for sentence in ("line 2: phone: A telephone number", "line 5: same document number as line 4", "6 problems"):
         assert sentence in english.text
     for page in (chinese, english):
         assert "call me" not in page.text
