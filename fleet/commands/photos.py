@@ -28,9 +28,8 @@ from fleet.errors import Refused
 from fleet.intake.photo_checking import photo_program
 from fleet.intake.photo_files import photo_files
 from fleet.intake.photo_report import line_cells, report_csv, report_data
-from fleet.intake.photos import Form, PhotoImport, PhotoIntake, PhotoRules, Result, import_photos
-from fleet.store import photos, policies
-from protocol.policy import default_policy
+from fleet.intake.photos import Form, PhotoImport, PhotoIntake, Result, import_photos, rules_in_force
+from fleet.store import photos
 from protocol.references import LegalBasis
 
 _MOST_LISTED = 1000
@@ -66,10 +65,7 @@ def import_(
     intake = PhotoIntake(basis, by, unit, form, dry_run)
     with opened(config) as fleet:
         made = fleet.settings.references
-        with fleet.database.begin() as connection:
-            stored = policies.newest_policy(connection)
-        minimum = (default_policy() if stored is None else stored.policy).quality.minimum
-        rules = PhotoRules(minimum, made.key_domain, made.validity_months, fleet.settings.zone())
+        rules = rules_in_force(fleet.database, fleet.settings)
         program = photo_program(made.photo_command(), timeout_s=made.timeout_s)
         with photo_files(source) as files, program as looker, _bar() as bar:
             task = bar.add_task("photographs", total=None)

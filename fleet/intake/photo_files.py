@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from fleet.errors import Refused
 from fleet.intake.photo_judging import Fault, Reason
@@ -58,23 +59,67 @@ def photo_files(source: Path) -> Iterator[Iterator[PhotoFile]]:
         yield _of_folder(source)
         return
     try:
-        with source.open("rb") as opened:
-            _demand_small_directory(source, opened.seek(0, 2), opened)
-            with zipfile.ZipFile(opened) as archive:
-                yield _of_archive(source, archive)
+        with source.open("rb") as opened, archive_files(opened, source) as found:
+            yield found
     except OSError as error:
         raise Refused(f"{source}: cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def archive_files(opened: BinaryIO, source: object = "archive") -> Iterator[Iterator[PhotoFile]]:
+    """Give all files of an open archive.
+
+    Args:
+        opened: the archive; stays open.
+        source: what messages call it.
+
+    Raises:
+        Refused: if it is no archive, or holds more than is taken.
+    """
+    try:
+        _demand_small_directory(source, opened.seek(0, 2), opened)
+        with zipfile.ZipFile(opened) as archive:
+            yield _of_archive(source, archive)
     except zipfile.BadZipFile as error:
         raise Refused(
-            f"{source}: not a ZIP archive, or damaged; pack the photographs as .zip, or name a folder"
+            f"{source}: not a ZIP archive, or damaged; pack the photographs as .zip, or name a folder",
+            code="archive_damaged",
         ) from error
+
+
+def is_archive(start: bytes) -> bool:
+    """Return whether a file that begins so is a ZIP archive. Source: PKWARE APPNOTE 4.3.7, 4.3.16 (an empty one)."""
+    return start.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+def single_file(number: int, name: str, size: int, content: BinaryIO) -> PhotoFile | None:
+    """Return a photograph that came by itself; None for what operating systems add to folders.
+
+    Args:
+        number: its place, from 1.
+        name: as whoever sent it calls it; folders before it are left out.
+        size: in bytes.
+        content: read only if it is not too large.
+    """
+    own = PurePosixPath(name.replace("\\", "/")).name
+    if not _is_meant(own):
+        return None
+    fault = _too_large(size)
+    return PhotoFile(number, own, content.read() if fault is None else b"", fault)
+
+
+def too_many(source: object, count: int) -> Refused:
+    """Return the error for more files than are taken at once."""
+    return Refused(
+        f"{source}: {count} files, at most {MAX_FILES} are taken; divide it", code="too_many_files", most=MAX_FILES
+    )
 
 
 def _of_folder(folder: Path) -> Iterator[PhotoFile]:
     found = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
     meant = [path for path in found if _is_meant(path.relative_to(folder).as_posix())]
     if len(meant) > MAX_FILES:
-        raise Refused(f"{folder}: {len(meant)} files, at most {MAX_FILES} are taken; divide it")
+        raise too_many(folder, len(meant))
     for number, path in enumerate(meant, 1):
         if path.is_symlink() or not path.is_file():
             yield PhotoFile(number, path.name, b"", Fault(Reason.UNSAFE_NAME))
@@ -87,11 +132,11 @@ def _of_folder(folder: Path) -> Iterator[PhotoFile]:
             yield PhotoFile(number, path.name, b"", Fault(Reason.DAMAGED))
 
 
-def _of_archive(source: Path, archive: zipfile.ZipFile) -> Iterator[PhotoFile]:
+def _of_archive(source: object, archive: zipfile.ZipFile) -> Iterator[PhotoFile]:
     named = [(entry, _name_of(entry)) for entry in archive.infolist() if not entry.is_dir()]
     meant = [(entry, name) for entry, name in named if _is_meant(name)]
     if len(meant) > MAX_FILES:
-        raise Refused(f"{source}: {len(meant)} files, at most {MAX_FILES} are taken; divide it")
+        raise too_many(source, len(meant))
     for number, (entry, name) in enumerate(meant, 1):
         own = PurePosixPath(name).name
         fault = _entry_fault(entry, name)
@@ -143,14 +188,13 @@ def _is_meant(name: str) -> bool:
     return "__MACOSX" not in parts and not is_hidden and own.lower() not in _NOT_MEANT
 
 
-def _demand_small_directory(source: Path, size: int, opened: object) -> None:
-    seek, read = opened.seek, opened.read  # type: ignore[attr-defined]
-    seek(max(0, size - _END_REACH))
-    tail = read()
+def _demand_small_directory(source: object, size: int, opened: BinaryIO) -> None:
+    opened.seek(max(0, size - _END_REACH))
+    tail = opened.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + _END.size > len(tail):
         raise zipfile.BadZipFile
     _, _, _, _, entries, directory_bytes, _, _ = _END.unpack_from(tail, at)
-    seek(0)
+    opened.seek(0)
     if entries == _UNSAID or directory_bytes > MAX_DIRECTORY_BYTES:
-        raise Refused(f"{source}: more than {MAX_FILES} files; divide it")
+        raise Refused(f"{source}: more than {MAX_FILES} files; divide it", code="too_many_files", most=MAX_FILES)

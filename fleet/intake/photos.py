@@ -24,7 +24,8 @@ from fleet.intake.photo_judging import Fault, PhotoDemands, Reason, demands_of, 
 from fleet.intake.photo_names import NameReading, masked, read_name
 from fleet.keys import FleetKeys
 from fleet.references.enrol import Enrolment, enrol_within
-from fleet.store import photos, subjects
+from fleet.settings import Settings
+from fleet.store import photos, policies, subjects
 from fleet.store.database import Database
 from fleet.store.names import cleaned
 from fleet.store.photos import PhotoImportRow
@@ -32,6 +33,7 @@ from fleet.store.terminals import find_terminals
 from protocol.capture import FeatureReport
 from protocol.documents import claim_token
 from protocol.photo_files import PhotoReport, is_jpeg
+from protocol.policy import default_policy
 from protocol.references import CaptureKind, LegalBasis
 from protocol.shipped_packs import default_pack
 
@@ -77,6 +79,8 @@ class PhotoIntake:
     form: Form = Form.NONE
     is_dry: bool = False
     """Look and report, and store nothing."""
+    within: frozenset[str] | None = None
+    """Codes of the areas whose people may be enrolled; None for all. Who lives elsewhere is told like somebody unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,19 @@ class PhotoRules:
     key_domain: str
     validity_months: int
     zone: tzinfo
+
+
+def rules_in_force(database: Database, settings: Settings) -> PhotoRules:
+    """Return how references of photographs are made now, by the newest policy or the default one.
+
+    Raises:
+        DatabaseUnavailable: as any transaction.
+    """
+    with database.begin() as connection:
+        stored = policies.newest_policy(connection)
+    minimum = (default_policy() if stored is None else stored.policy).quality.minimum
+    made = settings.references
+    return PhotoRules(minimum, made.key_domain, made.validity_months, settings.zone())
 
 
 class Looker(Protocol):
@@ -119,6 +136,7 @@ def import_photos(
     *,
     clock: Callable[[], datetime],
     on_line: Callable[[PhotoLine], None] = lambda _: None,
+    import_id: str = "",
 ) -> PhotoImport:
     """Take photographs in, each in a transaction of its own: what was accepted stays, whatever becomes of the next.
 
@@ -131,12 +149,13 @@ def import_photos(
         rules: how references are made.
         clock: gives the time.
         on_line: told of every file when it is done.
+        import_id: its id; empty for a new one.
 
     Raises:
         Refused: if the name of who takes them in cannot be taken.
         FleetError: if the program fails; what was accepted before is stored, and the same files again go on from there.
     """
-    import_id = os.urandom(8).hex()
+    import_id = import_id or os.urandom(8).hex()
     # Names that cannot be taken are told before anything is.
     named = replace(intake, by=cleaned(intake.by), unit=None if intake.unit is None else cleaned(intake.unit))
     one = _Intake(database, keys, looker, named, rules, clock, import_id)
@@ -254,7 +273,12 @@ class _Intake:
         if not reading.candidates:
             return None, Reason.NUMBER_WRONG if reading.has_number else Reason.NAME_FORM
         tokens = [claim_token(each.document, self._keys.claim_key) for each in reading.candidates]
-        known = subjects.find_by_tokens(connection, tokens)
+        within = self._intake.within
+        known = {
+            token: subject
+            for token, subject in subjects.find_by_tokens(connection, tokens).items()
+            if within is None or subject.area in within
+        }
         meant = []
         for candidate, token in zip(reading.candidates, tokens, strict=True):
             subject = known.get(token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
@@ -22,6 +23,7 @@ _LONGEST = 2000
 """Characters of an address that is gone back to."""
 _NOT_KEPT = (SIGN_IN, SET_UP, "/account", "/sign-out")
 """Forms with passwords and codes, which nothing keeps, and those that are quickly done again; `/accounts` is not among them."""
+_NUMBER = re.compile(r"[0-9]{7}")
 _WHOLE_PAGE = {"HX-Retarget": "body", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
 """Takes the place of the page, whatever part of it the form was to change; the address stays, as a form's own cannot be opened again."""
 
@@ -209,8 +211,13 @@ def sign_in_page(
 
 def _kept(request: Request, sent: Sent) -> Kept:
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    files = tuple((field, file.filename or "") for field, given in sent.files.items() for file in given)
+    files = tuple((field, _file_name(file.filename or "")) for field, given in sent.files.items() for file in given)
     return Kept(path, {name: values for name, values in sent.lists.items() if name != FORM_TOKEN}, files)
+
+
+def _file_name(name: str) -> str:
+    """Return what a file is called, unless it says whose document it is: whoever is at the browser may be another person by now."""
+    return "" if _NUMBER.search(name) else name
 
 
 def _is_of(path: str, tops: tuple[str, ...]) -> bool:

@@ -21,6 +21,7 @@ from fleet.accounts.rules import AccountRules
 from fleet.accounts.signing_in import SignIn
 from fleet.clock import Clock, day_of
 from fleet.errors import DatabaseUnavailable
+from fleet.intake.photo_runs import PhotoRuns
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
 from fleet.status.projection import Judging
@@ -93,6 +94,11 @@ class Console:
     def trials(self) -> Trials:
         """What works out trials of rule packs beside the pages."""
         return Trials(self.database, self.keys.cipher, zone=self.zone, clock=self.clock)
+
+    @cached_property
+    def photo_runs(self) -> PhotoRuns:
+        """What takes photographs in beside the pages."""
+        return PhotoRuns(self.database, self.keys, self.settings, clock=self.clock)
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Give a transaction; see `fleet.store.database.Database.begin`."""

@@ -21,7 +21,8 @@ MAX_FILES_BYTES = 1024 * 1024 * 1024
 """Of a form with files: a folder of photographs."""
 MAX_OF_NOBODY_BYTES = 64 * 1024 * 1024
 """And so much of it where the session is over: what was typed beside the files is kept."""
-_MAX_FILES = 2_000
+MAX_FILES_OF_A_FORM = 2_000
+"""More come in an archive."""
 _MAX_TEXT_BYTES = 2 * 1024 * 1024
 """Of a form without files; a list of people comes as a file."""
 _WITH_FILES = "multipart/form-data"
@@ -147,7 +148,7 @@ async def _form(request: Request, most: int) -> FormData:
             raise HTTPException(411)
         if int(length) > most:
             raise HTTPException(413)
-        return await request.form(max_files=_MAX_FILES, max_fields=MAX_FIELDS)
+        return await request.form(max_files=MAX_FILES_OF_A_FORM, max_fields=MAX_FIELDS)
     body = bytearray()
     async for part in request.stream():
         body += part

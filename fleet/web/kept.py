@@ -94,9 +94,9 @@ def lines_of(kept: Kept, texts: Texts) -> list[Line]:
 
 
 def _own(kept: Kept, texts: Texts) -> Texts | None:
-    """Return the texts of the pages that a form is of."""
-    group = kept.path.strip("/").partition("/")[0].partition("?")[0]
-    return texts[group] if group in texts else None  # noqa: SIM401 - no mapping
+    """Return the texts of the pages that a form is of; some below another group's address have texts of their own."""
+    parts = kept.path.partition("?")[0].strip("/").split("/")
+    return next((texts[part] for part in parts[1::-1] if part in texts), None)
 
 
 def _shown(own: Texts | None, texts: Texts, name: str, value: str) -> str:
