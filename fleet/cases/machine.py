@@ -88,6 +88,8 @@ class Step(StrEnum):
     VERDICT = "verdict"
     PLANNED = "planned"
     """A day and a worker for a home visit."""
+    NOT_MET = "not_met"
+    """Somebody went, and met nobody: another day is to be found."""
     CLOSED = "closed"
 
 
@@ -352,6 +354,14 @@ def _planned(case: Case, event: Event) -> Case:
     return replace(case, planned_on=event.day, planned_for=event.worker)
 
 
+def _not_met(case: Case, event: Event) -> Case:
+    if case.kind is not Kind.HOME_VISIT or case.state in OVER:
+        raise NotAllowed(f"case {case.case_id}: no home visit to make", code="no_visit")
+    if case.planned_on is None or case.planned_on != event.day:
+        raise NotAllowed(f"case {case.case_id}: no visit is planned for that day", code="not_planned")
+    return replace(case, planned_on=None, planned_for=None)
+
+
 def _closed(case: Case, event: Event) -> Case:
     if case.state is State.CLOSED:
         raise NotAllowed(f"case {case.case_id}: is closed already", code="over")
@@ -370,5 +380,6 @@ _STEPS: dict[Step, Callable[[Case, Event], Case]] = {
     Step.TAKEN_UP: _taken_up,
     Step.VERDICT: _verdict,
     Step.PLANNED: _planned,
+    Step.NOT_MET: _not_met,
     Step.CLOSED: _closed,
 }

@@ -67,7 +67,11 @@ def request_visit(connection: Connection, office: Registry, request: VisitReques
     rows = case_events.cases_of(connection, request.subject_id)
     is_open = [row for row in rows if row.kind == Kind.HOME_VISIT and row.decided_at is None and row.closed_at is None]
     if is_open:
-        raise Refused(f"case {is_open[0].case_id}: a visit of this person is asked for already")
+        raise Refused(
+            f"case {is_open[0].case_id}: a visit of this person is asked for already",
+            code="asked_already",
+            case_id=is_open[0].case_id,
+        )
     new = NewCase(
         Kind.HOME_VISIT,
         request.subject_id,
@@ -86,15 +90,66 @@ def plan(database: Database, office: Registry, case_id: str, *, day: date, worke
         NotAllowed: if it is no visit, or over.
         Refused: if the day is past.
     """
+    return plan_all(database, office, [case_id], day=day, worker=worker, by=by, now=now)[0]
+
+
+def plan_all(
+    database: Database,
+    office: Registry,
+    case_ids: Sequence[str],
+    *,
+    day: date,
+    worker: str,
+    by: str,
+    now: datetime,
+) -> list[Case]:
+    """Say on which day who makes some visits, all of them or none; errors are those of `plan`."""
     if day < day_of(now, office.zone):
         raise Refused(f"day {day}: is past", code="day_past")
     with database.begin() as connection:
         if not special_persons.is_worker_or_terminal(connection, worker):
-            raise NotFound(f"{worker}: no operator and no terminal of this id is in service")
+            raise NotFound(f"{worker}: no operator and no terminal of this id is in service", code="no_worker")
+        wanted = sorted(set(case_ids))
+        rows = [case_events.find(connection, case_id) for case_id in wanted]
+        lock_subjects(connection, [row.subject_id for row in rows if row is not None and row.subject_id is not None])
+        planned = []
+        for case_id in wanted:
+            case = history.locked(connection, case_id)
+            event = Event(Step.PLANNED, now, by=history.person(office.cipher, by, case_id), day=day, worker=worker)
+            planned.append(history.add(connection, office.cipher, case, event, name=by))
+        detail = {"day": day.isoformat(), "worker": worker}
+        for case_id in wanted:
+            _note(connection, office, "visit.planned", "case", case_id, by, detail, now)
+    return planned
+
+
+def not_met(
+    database: Database, office: Registry, case_id: str, *, day: date, note: str, by: str, now: datetime
+) -> Case:
+    """Write down that somebody went on the planned day and met nobody; another day is to be found.
+
+    Args:
+        database: the fleet's.
+        office: what cases are worked on with.
+        case_id: of the visit.
+        day: for which it was planned.
+        note: what was found there.
+        by: whose word it is.
+        now: when.
+
+    Raises:
+        NotFound: if there is no such case.
+        NotAllowed: if it is no visit, over, or not planned for that day.
+        Refused: if the day is still to come, or the note cannot be taken.
+    """
+    if day > day_of(now, office.zone):
+        raise Refused(f"day {day}: is still to come", code="day_ahead")
+    with database.begin() as connection:
         case = history.locked(connection, case_id)
-        event = Event(Step.PLANNED, now, by=history.person(office.cipher, by, case_id), day=day, worker=worker)
-        case = history.add(connection, office.cipher, case, event, name=by)
-        _note(connection, office, "visit.planned", "case", case_id, by, {"day": day.isoformat(), "worker": worker}, now)
+        by_hash = history.person(office.cipher, by, case_id)
+        event = Event(Step.NOT_MET, now, by=by_hash, day=day, worker=case.planned_for)
+        case = history.add(connection, office.cipher, case, event, name=by, note=note)
+        _note(connection, office, "visit.not_met", "case", case_id, by, {"day": day.isoformat()}, now)
     return case
 
 
@@ -170,7 +225,7 @@ def mark(
     """
     _check_reason(request.reason)
     if review_on <= day_of(now, office.zone):
-        raise Refused(f"review {review_on}: a day to come expected")
+        raise Refused(f"review {review_on}: a day to come expected", code="review_not_ahead")
     place = history.checked_note(request.place)
     sealed = office.cipher.encrypt(place, subject_id=request.subject_id, field_name="visit_place")
     special_persons.mark(connection, SpecialPerson(request.subject_id, request.reason, sealed, review_on, now))
@@ -185,20 +240,41 @@ def unmark(connection: Connection, office: Registry, subject_id: str, *, by: str
         NotFound: if they are not in it.
     """
     if not special_persons.unmark(connection, subject_id):
-        raise NotFound(f"subject {subject_id}: not in the file of special persons")
+        raise NotFound(f"subject {subject_id}: not in the file of special persons", code="not_special")
     _note(connection, office, "special_person.unmarked", "subject", subject_id, by, {}, now)
 
 
 def request_round(
-    database: Database, office: Registry, *, until: date, areas: list[str] | None, by: str, now: datetime
+    database: Database,
+    office: Registry,
+    *,
+    until: date,
+    areas: list[str] | None,
+    by: str,
+    now: datetime,
+    most: int | None = None,
 ) -> list[str]:
-    """Ask for a visit to every special person who is to certify by a day and has none coming; return the cases (R6-9)."""
+    """Ask for a visit to every special person who is to certify by a day and has none coming; return the cases (R6-9).
+
+    Args:
+        database: the fleet's.
+        office: what cases are worked on with.
+        until: whoever is asked to certify by this day.
+        areas: codes of areas; None for all.
+        by: who asks.
+        now: when.
+        most: so many at once, those who are to be looked at again first; None for all.
+    """
     with database.begin() as connection:
-        people = special_persons.expected_by(connection, until, areas=areas)
+        people = special_persons.expected_by(connection, until, areas=areas)[:most]
         # All of them before the first audit note.
         lock_subjects(connection, [person.subject_id for person in people])
+        # Another round may have asked for some of them meanwhile.
+        still = {person.subject_id for person in special_persons.expected_by(connection, until, areas=areas)}
         made = []
         for person in sorted(people, key=lambda each: each.subject_id):
+            if person.subject_id not in still:
+                continue
             place = (
                 "-"
                 if person.place_sealed is None
@@ -233,7 +309,7 @@ def _texts(language: str) -> Mapping[str, Mapping[str, Any]]:
 
 def _check_reason(reason: str) -> None:
     if reason not in catalogue().visit_reasons:
-        raise Refused(f"reason: one of {', '.join(catalogue().visit_reasons)} expected")
+        raise Refused(f"reason: one of {', '.join(catalogue().visit_reasons)} expected", code="visit_reason")
 
 
 def _note(

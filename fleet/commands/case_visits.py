@@ -76,6 +76,20 @@ def plan(
         say(f"case {case_id}: planned for {on.date()}, {worker}")
 
 
+@app.command("not-met")
+def note_not_met(
+    case_id: Annotated[str, typer.Argument(metavar="CASE_ID")],
+    on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="Day for which the visit was planned.")],
+    note: Annotated[str, typer.Option("--note", help="What was found there; kept encrypted.")],
+    by: By,
+    config: Config = CONFIG,
+) -> None:
+    """Write down that somebody went and met nobody; the visit waits for another day."""
+    with opened(config) as fleet:
+        visits.not_met(fleet.database, _office(fleet), case_id, day=on.date(), note=note, by=by, now=fleet.clock())
+        say(f"case {case_id}: nobody was met on {on.date()}; plan it again")
+
+
 @app.command("list")
 def write_list(
     worker: Annotated[str, typer.Option("--worker", help="Number of the operator, or id of the terminal that goes.")],

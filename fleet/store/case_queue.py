@@ -49,6 +49,8 @@ class Asked:
     """Empty: all."""
     due_from: date | None = None
     due_until: date | None = None
+    is_planned: bool | None = None
+    """Only visits for which somebody is to go on a day, or only those that wait for one; None for all."""
 
 
 Place = tuple[date, str]
@@ -132,6 +134,8 @@ def _where(asked: Asked) -> str:
         parts.append("c.due_on >= :due_from")
     if asked.due_until is not None:
         parts.append("c.due_on <= :due_until")
+    if asked.is_planned is not None:
+        parts.append(f"c.planned_on IS {'NOT ' if asked.is_planned else ''}NULL")
     return " AND ".join(parts)
 
 

@@ -85,6 +85,49 @@ def special_persons(connection: Connection, *, areas: Sequence[str] | None = Non
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class SpecialLine:
+    """An entry of the file as a list shows it."""
+
+    subject_id: str
+    name_sealed: bytes
+    area: str
+    reason: str
+    review_on: date
+    is_asked: bool
+    """Whether a visit is asked for and not over."""
+
+
+def special_page(
+    connection: Connection,
+    *,
+    areas: Sequence[str] | None,
+    behind: tuple[date, str] | None = None,
+    ahead: tuple[date, str] | None = None,
+    limit: int,
+) -> list[SpecialLine]:
+    """Return a page of the file, those who are to be looked at again first: behind a place, or the last ones before one."""
+    place = ahead or behind
+    sign, order = ("<", "DESC") if ahead is not None else (">", "ASC")
+    beside = f"AND (p.review_on, p.subject_id) {sign} (CAST(:day AS date), CAST(:id AS text))" if place else ""
+    rows = connection.execute(
+        text(
+            "SELECT p.subject_id, s.name_sealed, s.area, p.reason, p.review_on, EXISTS (SELECT 1 FROM cases c"  # noqa: S608 - our own words
+            " WHERE c.subject_id = p.subject_id AND c.kind = 'home_visit' AND c.state NOT IN ('passed', 'refused', 'closed'))"
+            " FROM special_persons p JOIN subjects s USING (subject_id) WHERE (:all OR s.area = ANY(:areas))"
+            f" {beside} ORDER BY p.review_on {order}, p.subject_id {order} LIMIT :limit"
+        ),
+        {
+            "all": areas is None,
+            "areas": list(areas or ()),
+            "limit": limit,
+            **({} if place is None else {"day": place[0], "id": place[1]}),
+        },
+    )
+    found = [SpecialLine(row[0], bytes(row[1]), *row[2:]) for row in rows]
+    return found if ahead is None else found[::-1]
+
+
 def expected_by(connection: Connection, day: date, *, areas: Sequence[str] | None) -> list[SpecialPerson]:
     """Return special persons who are asked to certify by a day, and for whom no visit is asked for yet."""
     rows = connection.execute(

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
-from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.cases.catalogue import catalogue
@@ -16,10 +15,8 @@ from fleet.cases.desk import AT_THE_DESK, Request, open_request
 from fleet.cases.files import MAX_PDF_BYTES, FaceProgram, Role, add_file, check_content, noon_of, rules_of_case
 from fleet.cases.machine import Kind
 from fleet.errors import FleetError, NotFound
-from fleet.references.enrol import find_subject
-from fleet.store import subjects
 from fleet.web.pages.cases_case import case_page
-from fleet.web.pages.cases_words import demand_within, is_within, letter_words, office_of, refusals
+from fleet.web.pages.cases_words import demand_within, letter_words, office_of, person_within, refusals
 from fleet.web.visits import Visit, needs, sends
 
 router = APIRouter(include_in_schema=False)
@@ -51,7 +48,7 @@ def open_it(visit: Annotated[Visit, sends(_OPEN)]) -> Response:
         return _form(visit, who=who, problems=[_refused(visit, code) for code in problems], status=422)
     try:
         with visit.begin() as connection:
-            subject_id = _person_within(visit, connection, who)
+            subject_id = person_within(visit, connection, who, _OPEN)
             asked = Request(
                 Kind(kind), subject_id, reason, sent.text("body") or None, seen_on, sent.text("note") or None
             )
@@ -125,18 +122,6 @@ def _content(visit: Visit) -> bytes | None:
     with files[0].file as opened:
         # One byte more tells that it is too large.
         return opened.read(MAX_PDF_BYTES + 1)
-
-
-def _person_within(visit: Visit, connection: Connection, who: str) -> str:
-    """Return the id of somebody within the visitor's areas.
-
-    Raises:
-        NotFound: if there is nobody; that somebody is elsewhere reads the same.
-    """
-    subject = subjects.find_by_id(connection, find_subject(connection, who, visit.keys))
-    if subject is None or not is_within(visit, connection, subject.area, _OPEN):
-        raise NotFound("nobody within the visitor's areas")
-    return subject.subject_id
 
 
 def _day(written: str) -> date | None:

@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 from fleet.accounts.roles import Permission
 from fleet.cases.catalogue import texts
 from fleet.cases.opening import Registry
-from fleet.errors import DatabaseUnavailable, FleetError
+from fleet.errors import DatabaseUnavailable, FleetError, NotFound
+from fleet.references.enrol import find_subject
+from fleet.store import subjects
 from fleet.store.case_queue import area_of
 from fleet.web.saying import all_said
 from fleet.web.visits import Visit, not_found
@@ -33,6 +35,18 @@ def is_within(visit: Visit, connection: Connection, area: str | None, permission
         return False
     codes = visit.codes(connection, permission)
     return codes is None or area in codes
+
+
+def person_within(visit: Visit, connection: Connection, who: str, permission: Permission) -> str:
+    """Return the id of somebody within the visitor's areas, named by id or document number.
+
+    Raises:
+        NotFound: if there is nobody; that somebody is elsewhere reads the same.
+    """
+    subject = subjects.find_by_id(connection, find_subject(connection, who, visit.keys))
+    if subject is None or not is_within(visit, connection, subject.area, permission):
+        raise NotFound("nobody within the visitor's areas", code="nobody")
+    return subject.subject_id
 
 
 def refusals(visit: Visit, error: FleetError) -> list[str]:

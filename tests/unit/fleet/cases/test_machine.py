@@ -180,6 +180,7 @@ _events = st.one_of(
     st.builds(lambda who: Event(Step.CLOSED, AT, by=who, reason="mistake"), st.just("an")),
     st.just(Event(Step.IDENTIFIED, AT, subject_id="s")),
     st.just(Event(Step.PLANNED, AT, by="an", day=date(2026, 12, 1), worker="w-1")),
+    st.just(Event(Step.NOT_MET, AT, by="an", day=date(2026, 12, 1), worker="w-1")),
 )
 
 
