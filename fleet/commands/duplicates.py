@@ -17,11 +17,9 @@ from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, open
 from fleet.duplicates import benefits as lists
 from fleet.duplicates import queue
 from fleet.duplicates.combinations import load_combinations
+from fleet.duplicates.runs import NETWORK
 from fleet.store import duplicates
 from fleet.tables.writing import write_new
-
-_FEATURES = "features_mobilefacenet"
-"""The feature network a terminal has unless its settings name another."""
 
 app = typer.Typer(help="People who may be listed or paid twice, for two persons to decide.", no_args_is_help=True)
 HitId = Annotated[str, typer.Argument(metavar="HIT_ID", help="Id of the hit.")]
@@ -37,7 +35,7 @@ class Verdict(StrEnum):
 
 @app.command("search")
 def search_faces(
-    network: Annotated[str, typer.Option("--network", help="Under which name the policy has thresholds.")] = _FEATURES,
+    network: Annotated[str, typer.Option("--network", help="Under which name the policy has thresholds.")] = NETWORK,
     model: Annotated[
         str | None, typer.Option("--model", help="Beginning of the network's SHA-256, where there are several.")
     ] = None,

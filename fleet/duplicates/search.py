@@ -139,7 +139,9 @@ def _search_one(
         if hits + len(found) > wanted.most_hits:
             raise Refused(
                 f"search: more than {wanted.most_hits} hits at {threshold.score:.3f}: the threshold is too low for this"
-                " population; calibrate (lifecert-fleet calibrate), or name one with --threshold"
+                " population; calibrate (lifecert-fleet calibrate), or name one with --threshold",
+                code="too_many_hits",
+                most=wanted.most_hits,
             )
         with database.begin() as connection:
             hits += duplicates.add_hits(connection, found, now=clock())
@@ -171,11 +173,14 @@ def _search_one(
 def _model(found: Sequence[tuple[str, str, int]], wanted: Wanted) -> str:
     models = sorted({model for model, _, _ in found if model.startswith(wanted.model_sha256 or "")})
     if not models:
-        raise Refused("references: none of this network is in use; there is nothing to compare")
+        raise Refused(
+            "references: none of this network is in use; there is nothing to compare", code="nothing_to_compare"
+        )
     if len(models) > 1:
         raise Refused(
             f"references are of several networks, which cannot be compared; name one with --model:"
-            f" {', '.join(model[:12] for model in models)}"
+            f" {', '.join(model[:12] for model in models)}",
+            code="several_networks",
         )
     return models[0]
 
@@ -184,7 +189,10 @@ def _calibration(connection: Connection, network: str, model: str) -> tuple[Comp
     newest = policies.newest_policy(connection)
     comparison = None if newest is None else newest.policy.comparison.get(network)
     if comparison is None:
-        raise Refused(f"policy: has no thresholds for network {network}; publish one, or name another with --network")
+        raise Refused(
+            f"policy: has no thresholds for network {network}; publish one, or name another with --network",
+            code="no_thresholds",
+        )
     if comparison.source is None:
         return comparison, None
     stored = calibrations.find_calibrations(connection, comparison.source.calibration_id)
@@ -205,7 +213,8 @@ def _threshold(comparison: ComparisonPolicy, proposal: Proposal | None, wanted: 
     if found is None:
         raise Refused(
             f"network {wanted.network}: no calibration and no known error rates for a search; calibrate"
-            " (lifecert-fleet calibrate), or name a threshold with --threshold"
+            " (lifecert-fleet calibrate), or name a threshold with --threshold",
+            code="not_calibrated",
         )
     return found
 

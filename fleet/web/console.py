@@ -20,6 +20,7 @@ from fleet.accounts.passwords import Passwords
 from fleet.accounts.rules import AccountRules
 from fleet.accounts.signing_in import SignIn
 from fleet.clock import Clock, day_of
+from fleet.duplicates.runs import Searches
 from fleet.errors import DatabaseUnavailable
 from fleet.intake.photo_runs import PhotoRuns
 from fleet.keys import FleetKeys
@@ -99,6 +100,11 @@ class Console:
     def photo_runs(self) -> PhotoRuns:
         """What takes photographs in beside the pages."""
         return PhotoRuns(self.database, self.keys, self.settings, clock=self.clock)
+
+    @cached_property
+    def searches(self) -> Searches:
+        """What searches for duplicates beside the pages."""
+        return Searches(self.database, self.keys.cipher, self.settings, clock=self.clock)
 
     def begin(self) -> AbstractContextManager[Connection]:
         """Give a transaction; see `fleet.store.database.Database.begin`."""

@@ -89,6 +89,7 @@ def queue(
     texts = visit.texts["duplicates"]
     return visit.page(
         "duplicates/queue.html",
+        may_search=visit.tops(_LOOK) is None,
         shown=shown,
         rows=rows,
         state=chosen,

@@ -1,4 +1,4 @@
-"""Photographs that were sent by a page: how far each run is, and what became of every file; no picture and no name."""
+"""Work that pages begin and that goes on beside them: photographs that were sent, and searches for duplicates. No picture and no name."""
 
 from __future__ import annotations
 
@@ -39,8 +39,31 @@ CREATE TABLE photo_run_lines (
     PRIMARY KEY (run_id, file)
 );
 CREATE INDEX photo_run_lines_by_subject ON photo_run_lines (subject_id) WHERE subject_id IS NOT NULL;
+
+-- Who began a search and why stands sealed; what came of it are counts.
+CREATE TABLE duplicate_searches (
+    search_id text PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('face', 'number')),
+    both_sexes boolean NOT NULL,
+    all_ages boolean NOT NULL,
+    by_sealed bytea NOT NULL,
+    reason_sealed bytea NOT NULL,
+    worker text NOT NULL,
+    started_at timestamptz NOT NULL,
+    done bigint NOT NULL DEFAULT 0,
+    in_all bigint NOT NULL DEFAULT 0,
+    stop_asked boolean NOT NULL DEFAULT false,
+    state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'stopped', 'interrupted', 'failed')),
+    ended_at timestamptz,
+    result jsonb,
+    CHECK ((state = 'running') = (ended_at IS NULL))
+);
+-- One of a kind at a time: each compares everybody.
+CREATE UNIQUE INDEX duplicate_searches_running ON duplicate_searches (kind) WHERE state = 'running';
+CREATE INDEX duplicate_searches_by_start ON duplicate_searches (started_at, search_id);
 """
 _DOWN = """
+DROP TABLE duplicate_searches;
 DROP TABLE photo_run_lines;
 DROP TABLE photo_runs;
 """
