@@ -1,4 +1,4 @@
-"""The console's texts, as data: in `texts/<language>/` one TOML file for each group of pages, and for words that all of them use."""
+"""The console's texts, as data: in `texts/<language>/` one TOML file for each group of pages, and one with words that several use."""
 
 from __future__ import annotations
 
@@ -53,8 +53,13 @@ NAMES = "names"
 
 
 def load_texts() -> dict[str, Texts]:
-    """Return the texts of every language, by code; every group of pages says what is refused, by its own sentences first."""
-    return {language: Texts(_with_refusals(groups_in(language)), language=language) for language in LANGUAGES}
+    """Return the texts of every language, by code.
+
+    Each group has the tables of `words` that it shares (`shared.toml`), and says what is refused, by its own sentences first.
+    """
+    return {
+        language: Texts(_with_refusals(_with_words(groups_in(language))), language=language) for language in LANGUAGES
+    }
 
 
 def groups_in(language: str) -> dict[str, dict[str, Any]]:
@@ -75,3 +80,20 @@ def _with_refusals(groups: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
         else own
         for name, own in groups.items()
     }
+
+
+def shared_words() -> dict[str, dict[str, list[str]]]:
+    """Return by group and by the name of a table there which tables of `words` it has."""
+    return tomllib.loads(files("fleet.web").joinpath("texts", "shared.toml").read_text(encoding="utf-8"))
+
+
+def _with_words(groups: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for group, tables in shared_words().items():
+        for name, used in tables.items():
+            *above, last = name.split(".")
+            place = groups[group]
+            for part in above:
+                place = place[part]
+            words = {code: word for table in used for code, word in groups["words"][table].items()}
+            place[last] = {**words, **place.get(last, {})}
+    return groups

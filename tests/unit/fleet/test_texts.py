@@ -1,13 +1,41 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+import fleet.web
 from fleet.accounts.roles import Role
 from fleet.admission import Chain, Flag
 from fleet.web.navigation import ENTRIES
-from fleet.web.texts import LANGUAGES, load_texts
+from fleet.web.texts import LANGUAGES, groups_in, load_texts, shared_words
 from protocol.outcomes import Outcome, Reason
 from protocol.rules.obligations import CertificationState
+
+WEB = Path(fleet.web.__file__).parent
+OTHERS = {
+    "figures.cuts": "says by what is counted",
+    "overview.terminal_kinds": "kinds of badges",
+    "people.comparison": "sentences",
+    "people.sentence": "sentences",
+    "people.way_fields": "labels of fields",
+    "rules.charts": "titles of charts",
+    "rules.policy": "labels of thresholds",
+    "rules.policy.fields.comparison": "labels of thresholds",
+    "terminals.concern_help": "sentences",
+    "terminals.presence": "sentences",
+}
+"""Tables that say something else about the codes of a table of words, and what."""
+
+
+def tables(found: Mapping[str, Any], name: str) -> Iterator[tuple[str, set[str]]]:
+    """Give the name and the codes of each table in a file."""
+    yield name, {code for code, word in found.items() if isinstance(word, str)}
+    for part, table in found.items():
+        if isinstance(table, Mapping):
+            yield from tables(table, f"{name}.{part}")
 
 
 @pytest.mark.parametrize("language", list(LANGUAGES))
@@ -33,3 +61,38 @@ def test_all_languages_have_the_same_texts_and_none_is_empty() -> None:
         assert {key: len(value) for key, value in first.items() if isinstance(value, list)} == {
             key: len(value) for key, value in other.items() if isinstance(value, list)
         }
+
+
+@pytest.mark.parametrize("language", list(LANGUAGES))
+def test_a_word_that_several_groups_use_stands_once(language: str) -> None:
+    groups = groups_in(language)
+    words = {table: set(codes) for table, codes in groups.pop("words").items()}
+    repeated = {}
+    for group, found in groups.items():
+        for name, codes in tables(found, group):
+            # Beside its tables a group has labels and sentences, which go by names and not by codes.
+            if name == group or name in OTHERS:
+                continue
+            known = [table for table, of in words.items() if len(of & codes) >= max(2, len(of) / 2)]
+            if known:
+                repeated[name] = known
+    assert repeated == {}
+
+
+@pytest.mark.parametrize("language", list(LANGUAGES))
+def test_a_group_says_no_shared_word_otherwise(language: str) -> None:
+    groups = groups_in(language)
+    for group, shared in shared_words().items():
+        own = dict(tables(groups[group], group))
+        for name, used in shared.items():
+            said = {(code, word) for table in used for code, word in groups["words"][table].items()}
+            codes = [code for code, _ in said]
+            assert not own.get(f"{group}.{name}", set()) & set(codes), (group, name)
+            assert len(codes) == len(set(codes)), (group, name)
+
+
+def test_every_table_of_words_is_used_by_somebody() -> None:
+    shared = {table for names in shared_words().values() for used in names.values() for table in used}
+    pages = "".join(path.read_text(encoding="utf-8") for path in WEB.rglob("*") if path.suffix in (".py", ".html"))
+    for table in load_texts()["en"]["words"]:
+        assert table in shared or f"words.{table}" in pages or f'["words"]["{table}"]' in pages, table

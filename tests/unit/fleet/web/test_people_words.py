@@ -96,7 +96,7 @@ def test_an_entry_reads_as_a_sentence() -> None:
         "benefit.stop_proposed", scheme="enterprise_pension", reason="overdue", effect="pause", from_month="2026-12-01"
     ) == ("enterprise pension: pause proposed (nobody came), from 2026-12")
     assert say("reminder.call", kind="due", state="delivered", outcome="reached", proof_day="2026-11-19") == (
-        "Call: due | reached | 2026-11-19"
+        "Call: to come in this period | reached | 2026-11-19"
     )
     assert say("something.new") == "something.new"
     assert say("case.opened") == "Case (–): opened"
