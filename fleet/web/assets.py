@@ -12,6 +12,9 @@ from fastapi.responses import PlainTextResponse
 _HERE = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _HTMX = "htmx-2.min.js"
+SHEET = "console.css"
+PARTS = ("base", "frame", "tables", "words", "forms", "accounts", "people", "cases", "rules", "figures", "print")
+"""Of the console's style sheet, in `static/console/`, in the order in which they hold: a later one has the last word."""
 _FOR_EVER = "public, max-age=31536000, immutable"
 _DIGITS = 12
 
@@ -25,6 +28,7 @@ class Assets:
         htmx = next(each for each in files_of("django-htmx") or () if each.name == _HTMX)
         found[_HTMX] = Path(str(htmx.locate()))
         self._bytes = {name: path.read_bytes() for name, path in found.items()}
+        self._bytes[SHEET] = b"\n".join((_HERE / "console" / f"{part}.css").read_bytes() for part in PARTS)
         self._digests = {name: hashlib.sha256(body).hexdigest()[:_DIGITS] for name, body in self._bytes.items()}
 
     def url(self, name: str) -> str:
