@@ -56,7 +56,7 @@ def test_every_answer_carries_a_strict_policy(
 
 
 def test_nothing_comes_from_another_host_and_no_script_or_style_stands_in_a_page() -> None:
-    for file in [*HERE.glob("templates/**/*.html"), *HERE.glob("static/*")]:
+    for file in [*HERE.glob("templates/**/*.html"), *HERE.glob("static/**/*.*")]:
         found = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in found, file.name
         assert "https:" not in found, file.name
