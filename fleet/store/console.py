@@ -110,21 +110,6 @@ def subject_lines(
     return [SubjectLine(*row) for row in rows]
 
 
-def latest_subject_lines(connection: Connection, *, limit: int) -> list[SubjectLine]:
-    """Return the subjects with the newest events first, then those without any."""
-    rows = connection.execute(
-        text(
-            "SELECT s.subject_id, s.area, s.name_sealed, t.last_pass_day, t.certified_until, t.asked, t.expiring, t.overdue,"
-            " t.last_outcome,"
-            " t.last_event_at, (SELECT count(*) FROM references_ r WHERE r.subject_id = s.subject_id"
-            " AND r.withdrawn_at IS NULL AND r.state = 'active') AS references FROM subjects s LEFT JOIN statuses t USING (subject_id)"
-            " ORDER BY t.last_event_at DESC NULLS LAST, s.created_at, s.subject_id LIMIT :limit"
-        ),
-        {"limit": min(limit, MAX_PAGE)},
-    )
-    return [SubjectLine(*row) for row in rows]
-
-
 def record_lines(
     connection: Connection,
     *,
@@ -169,11 +154,6 @@ def terminal_lines(connection: Connection, *, within: Sequence[str] | None = Non
         {"within": _listed(within)},
     )
     return [TerminalLine(*row) for row in rows]
-
-
-def unknown_senders(connection: Connection) -> int:
-    """Return how many messages of unregistered senders are in quarantine."""
-    return int(connection.execute(text("SELECT count(*) FROM quarantine WHERE NOT known")).scalar_one())
 
 
 def _listed(within: Sequence[str] | None) -> list[str] | None:
