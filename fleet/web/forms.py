@@ -56,13 +56,13 @@ class Sent:
             raise Refused("form not whole", code="choice_missing")
         return found
 
-    def day(self, name: str) -> date:
-        """Return the day that was typed.
+    def day(self, name: str, otherwise: date | None = None) -> date:
+        """Return the day that was typed; the other one, if there is one, for a field that was left empty.
 
         Raises:
             Refused: if it is none, with the code `day_unusable`.
         """
-        found = day_in(self.text(name))
+        found = day_in(self.text(name)) if self.text(name) else otherwise
         if found is None:
             raise Refused("no day", code="day_unusable")
         return found

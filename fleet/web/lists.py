@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
+
+from fleet.web.forms import count_in
 
 Row = TypeVar("Row")
 PAGE = 50
@@ -90,3 +93,18 @@ def listing(
         key(rows[-1]) if rows and has_next else None,
         any(len(value) > LONGEST for value in kept.values()),
     )
+
+
+def number_in(place: str) -> int | None:
+    """Return the number of a row that a place in an address is; None for what is none."""
+    return count_in(place, digits=18)
+
+
+def moment_in(place: str) -> tuple[datetime, str] | None:
+    """Return the moment and the id that a place in an address is, `2026-12-01T08:00:00+00:00|id`; None for what is none."""
+    at, _, named = place.partition("|")
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else (found, named)

@@ -18,7 +18,7 @@ from fleet.accounts.roles import Permission
 from fleet.audit.log import Question, export, newest, open_actor, verify
 from fleet.errors import CheckFailed
 from fleet.web.forms import day_in
-from fleet.web.lists import LONGEST, listing
+from fleet.web.lists import LONGEST, listing, number_in
 from fleet.web.sending import said
 from fleet.web.visits import Visit, needs, sends
 
@@ -186,7 +186,7 @@ def _list(
 
 
 def _rows(visit: Visit, connection: Connection, question: Question, behind: str, ahead: str, limit: int) -> list[Row]:
-    found = newest(connection, visit.cipher, question, below=_place(behind), above=_place(ahead), limit=limit)
+    found = newest(connection, visit.cipher, question, below=number_in(behind), above=number_in(ahead), limit=limit)
     return [
         Row(
             number=each.entry.entry,
@@ -205,7 +205,3 @@ def _rows(visit: Visit, connection: Connection, question: Question, behind: str,
 def _start(visit: Visit, day: date | None, *, days: int = 0) -> datetime | None:
     """Return when a day begins where the agency is."""
     return None if day is None else datetime.combine(day + timedelta(days=days), time.min, visit.zone)
-
-
-def _place(written: str) -> int | None:
-    return int(written) if written.isdecimal() and len(written) < 19 else None

@@ -17,6 +17,7 @@ from fleet.cases.machine import Kind, State
 from fleet.cases.queue import Line, is_anything, is_begun, is_mine, lines_of, next_for
 from fleet.store.areas import codes_below
 from fleet.store.case_queue import COUNTED, Asked, Place, count_of
+from fleet.web.forms import day_in
 from fleet.web.lists import listing
 from fleet.web.visits import Visit, needs
 
@@ -127,8 +128,6 @@ def _counts(visit: Visit, connection: Connection, asked: Asked) -> dict[str, int
 
 
 def _place(written: str) -> Place | None:
-    day, _, case_id = written.partition("|")
-    try:
-        return (date.fromisoformat(day), case_id) if case_id else None
-    except ValueError:
-        return None
+    written_day, _, case_id = written.partition("|")
+    day = day_in(written_day)
+    return (day, case_id) if day is not None and case_id else None

@@ -57,7 +57,9 @@ def say(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
         return case_page(visit, case_id, problems=[_refused(visit, "no_reason")], status=422)
     said = Said(Verdict(verdict), reason, visit.visitor.name, visit.sent.text("note") or None)
     try:
-        case = decide(visit.console.database, office_of(visit), case_id, said, seen=_seen(visit), now=visit.now)
+        case = decide(
+            visit.console.database, office_of(visit), case_id, said, seen=visit.sent.count("version"), now=visit.now
+        )
     except FleetError as error:
         status = 422 if error.code in ("no_reason", "note_length") else 409
         return case_page(visit, case_id, problems=refusals(visit, error), status=status)
@@ -77,7 +79,7 @@ def close_it(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
             case_id,
             by=visit.visitor.name,
             reason=reason,
-            seen=_seen(visit),
+            seen=visit.sent.count("version"),
             now=visit.now,
         )
     except FleetError as error:
@@ -183,12 +185,6 @@ def _choices(case: Case) -> list[tuple[Verdict, list[tuple[int, Reason]]]]:
         for verdict in Verdict
         if (found := [(number, each) for number, each in numbered if each.verdict is verdict])
     ]
-
-
-def _seen(visit: Visit) -> int:
-    """Return of how many events the form is; of none where it does not say."""
-    written = visit.sent.text("version")
-    return int(written) if written.isdecimal() and len(written) < 9 else 0
 
 
 def _refused(visit: Visit, code: str) -> str:

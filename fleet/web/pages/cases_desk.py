@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -15,6 +14,7 @@ from fleet.cases.desk import AT_THE_DESK, Request, open_request
 from fleet.cases.files import MAX_PDF_BYTES, FaceProgram, Role, add_file, check_content, noon_of, rules_of_case
 from fleet.cases.machine import Kind
 from fleet.errors import FleetError, NotFound
+from fleet.web.forms import day_in
 from fleet.web.pages.cases_case import case_page
 from fleet.web.pages.cases_words import demand_within, letter_words, office_of, person_within, refusals
 from fleet.web.visits import Visit, needs, sends
@@ -35,7 +35,7 @@ def open_it(visit: Annotated[Visit, sends(_OPEN)]) -> Response:
     sent = visit.sent
     kind, _, reason = sent.text("asked").partition(":")
     who = sent.text("who")
-    seen_on = _day(sent.text("seen_on"))
+    seen_on = day_in(sent.text("seen_on"))
     problems = [
         code
         for code, is_wrong in (
@@ -67,7 +67,7 @@ def add(visit: Annotated[Visit, sends(_OPEN)], case_id: str) -> Response:
     sent = visit.sent
     with visit.begin() as connection:
         demand_within(visit, connection, case_id, _OPEN)
-    day, role = _day(sent.text("day")), sent.text("role")
+    day, role = day_in(sent.text("day")), sent.text("role")
     content = _content(visit)
     missing = "no_file" if content is None else "no_role" if role not in list(Role) else ""
     if sent.text("day") and day is None:
@@ -122,13 +122,6 @@ def _content(visit: Visit) -> bytes | None:
     with files[0].file as opened:
         # One byte more tells that it is too large.
         return opened.read(MAX_PDF_BYTES + 1)
-
-
-def _day(written: str) -> date | None:
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        return None
 
 
 def _refused(visit: Visit, code: str) -> str:

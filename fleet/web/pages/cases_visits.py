@@ -20,6 +20,7 @@ from fleet.errors import FleetError, NotFound
 from fleet.store.areas import area_names, codes_below
 from fleet.store.case_queue import Asked, QueueRow, page_of
 from fleet.store.operators import operators_in_service
+from fleet.web.forms import day_in
 from fleet.web.lists import listing
 from fleet.web.pages.cases_case import case_page
 from fleet.web.pages.cases_words import demand_within, office_of, person_within, refusals
@@ -185,14 +186,6 @@ def areas_asked(visit: Visit, connection: Connection, area: str) -> list[str] | 
     if mine is not None and area not in mine:
         raise not_found()
     return codes_below(connection, area) or [area]
-
-
-def day_in(written: str) -> date | None:
-    """Return a day as a form has it; None if it is none."""
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        return None
 
 
 def place_in(written: str) -> tuple[date, str] | None:

@@ -18,7 +18,7 @@ from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.lists import FeedStanding, feed_standings
 from fleet.store import exchange_pages, feeds
 from fleet.store.areas import areas_of
-from fleet.web.lists import listing
+from fleet.web.lists import listing, number_in
 from fleet.web.sending import Refusals, said, uploaded
 from fleet.web.visits import Visit, needs, not_found, sends
 
@@ -149,7 +149,7 @@ def _feed(
             after=after,
             before=before,
             fetch=lambda behind, ahead, limit: exchange_pages.deliveries(
-                connection, name, codes, below=_place(behind), above=_place(ahead), limit=limit
+                connection, name, codes, below=number_in(behind), above=number_in(ahead), limit=limit
             ),
             key=lambda row: str(row.delivery_id),
         )
@@ -184,10 +184,6 @@ def _areas(connection: Connection, visit: Visit, level: int | None) -> list[tupl
     )
 
 
-def _place(written: str) -> int | None:
-    return int(written) if written.isdecimal() and len(written) < 19 else None
-
-
 def _demand(visit: Visit, definition: FeedDefinition, area: str) -> None:
     """Refuse an area that is not the visitor's as one that is not there; a feed for all areas is for the whole fleet."""
     if definition.area_level is None:
@@ -213,8 +209,8 @@ def deliver(visit: Annotated[Visit, sends(_DELIVER)], name: str) -> Response:
     file = uploaded(visit, "file")
     try:
         _demand(visit, definition, sent.text("area"))
-        period, number = parse_month(sent.text("period")), _place(sent.text("number"))
-        corrects = _place(sent.text("corrects"))
+        period, number = parse_month(sent.text("period")), number_in(sent.text("number"))
+        corrects = number_in(sent.text("corrects"))
         if file is None or not number or number > _MOST or (sent.text("corrects") and corrects is None):
             word = visit.texts["exchange"]["no_file"] if file is None else visit.texts["exchange"]["no_number"]
             return _feed(visit, name, problems=[word], status=422, form="delivery")
@@ -257,7 +253,7 @@ def report_zero(visit: Annotated[Visit, sends(_DELIVER)], name: str) -> Response
             name,
             parse_month(sent.text("period")),
             area=sent.text("area"),
-            corrects=_place(sent.text("corrects")),
+            corrects=number_in(sent.text("corrects")),
             actor=visit.visitor.name,
             now=visit.now,
             zone=visit.zone,
@@ -284,7 +280,7 @@ def end(visit: Annotated[Visit, sends(_DELIVER)], name: str) -> Response:
 @router.get("/exchange/deliveries/{delivery_id}")
 def delivery_page(visit: Annotated[Visit, needs(_LOOK)], delivery_id: str) -> Response:
     """Show a delivery with what became of its rows."""
-    number = _place(delivery_id)
+    number = number_in(delivery_id)
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
         found = None if number is None else exchange_pages.find_delivery(connection, number, codes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -15,7 +14,7 @@ from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side
 from fleet.exchange.resolving import Keep, find_open, open_contradictions, resolve, words_about
 from fleet.store import contradictions, exchange_pages
 from fleet.store.subjects import find_by_id, find_by_ids
-from fleet.web.lists import listing
+from fleet.web.lists import listing, moment_in
 from fleet.web.pages.exchange import tabs
 from fleet.web.sending import Refusals, said
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -177,7 +176,7 @@ def silent(visit: Annotated[Visit, needs(_LOOK)], after: str = "", before: str =
             after=after,
             before=before,
             fetch=lambda behind, ahead, limit: exchange_pages.silent(
-                connection, codes, below=place_in(behind), above=place_in(ahead), limit=limit
+                connection, codes, below=moment_in(behind), above=moment_in(ahead), limit=limit
             ),
             key=lambda row: f"{row.recorded_at.isoformat()}|{row.act_id}",
         )
@@ -185,13 +184,3 @@ def silent(visit: Annotated[Visit, needs(_LOOK)], after: str = "", before: str =
         if names:
             visit.note(connection, "silent.listed", "subjects", "silent", names_shown=len(names))
     return visit.page("exchange/silent.html", tabs=tabs(visit, "silent"), shown=shown, names=names)
-
-
-def place_in(written: str) -> tuple[datetime, str] | None:
-    """Return the moment and id that a place in an address is; None for what is none."""
-    at, _, named = written.partition("|")
-    try:
-        found = datetime.fromisoformat(at)
-    except ValueError:
-        return None
-    return None if found.tzinfo is None else (found, named)

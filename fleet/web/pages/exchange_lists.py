@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -14,9 +13,9 @@ from fleet.intake.outgoing_lists import Format, make_list
 from fleet.intake.unit_lists import TO_REPORT, approve_list, counted, look, take_in
 from fleet.store import exchange_pages, unit_lists
 from fleet.store.approvals import NEEDED
-from fleet.web.lists import listing
+from fleet.web.forms import day_in
+from fleet.web.lists import listing, moment_in
 from fleet.web.pages.exchange import tabs
-from fleet.web.pages.exchange_decisions import place_in
 from fleet.web.sending import CSV, HTML, XLSX, Refusals, download, said, uploaded
 from fleet.web.visits import Visit, needs, not_found, sends
 from protocol.documents import parse_document
@@ -47,7 +46,7 @@ def _lists(
             after=after,
             before=before,
             fetch=lambda behind, ahead, limit: exchange_pages.handed_in(
-                connection, codes, below=place_in(behind), above=place_in(ahead), limit=limit
+                connection, codes, below=moment_in(behind), above=moment_in(ahead), limit=limit
             ),
             key=lambda row: f"{row.taken_at.isoformat()}|{row.list_id}",
         )
@@ -76,7 +75,7 @@ def hand_in(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
     ]
     if file is None:
         missing.append(texts["no_file"])
-    day = _day(sent.text("verified_on"))
+    day = day_in(sent.text("verified_on"))
     if sent.text("verified_on") and day is None:
         missing.append(texts["no_day"])
     if missing or file is None or day is None:
@@ -88,7 +87,7 @@ def hand_in(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
             evidence=Evidence(sent.text("evidence")) if sent.text("evidence") in set(Evidence) else Evidence.LIST,
             is_sealed="sealed" in sent.fields,
             matches_originals="originals" in sent.fields,
-            register_copies=_count(sent.text("copies")),
+            register_copies=sent.count("copies"),
             verified_on=day,
             handler=sent.text("handler"),
             handler_document=parse_document(sent.text("handler_document")),
@@ -108,17 +107,6 @@ def hand_in(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
     except Refusals as error:
         return _lists(visit, problems=said(visit, error), status=422, form="in")
     return visit.done(f"{_PATH}/{list_id}", "list_taken")
-
-
-def _day(written: str) -> date | None:
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        return None
-
-
-def _count(written: str) -> int:
-    return int(written) if written.isdecimal() and len(written) < 7 else 0
 
 
 @router.get(_PATH + "/{list_id}")

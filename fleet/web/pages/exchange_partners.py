@@ -13,6 +13,7 @@ from fleet.partners import registry
 from fleet.store import partners as store
 from fleet.store import webhooks
 from fleet.store.partners import Partner, PartnerKind, Scope
+from fleet.web.forms import day_in
 from fleet.web.pages.exchange import tabs
 from fleet.web.sending import Refusals, said
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -83,8 +84,8 @@ def add(visit: Annotated[Visit, sends(_CHANGE)]) -> Response:
             kind=PartnerKind(sent.text("kind")) if sent.text("kind") in set(PartnerKind) else PartnerKind.OWN,
             areas=_areas(visit),
             scopes=_scopes(visit),
-            per_minute=_number(sent.text("per_minute")),
-            valid_until=_day(sent.text("valid_until")) or add_months(visit.today, _VALID_MONTHS),
+            per_minute=sent.count("per_minute"),
+            valid_until=day_in(sent.text("valid_until")) or add_months(visit.today, _VALID_MONTHS),
             by=visit.visitor.name,
             now=visit.now,
         )
@@ -102,17 +103,6 @@ def _areas(visit: Visit) -> list[str] | None:
 
 def _scopes(visit: Visit) -> list[Scope]:
     return [Scope(each) for each in visit.sent.lists.get("scope", ()) if each in set(Scope)]
-
-
-def _number(written: str) -> int:
-    return int(written) if written.isdecimal() and len(written) < 10 else 0
-
-
-def _day(written: str) -> date | None:
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        return None
 
 
 @router.get(_PATH + "/{partner_id}")
@@ -193,8 +183,8 @@ def change(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response
             scopes=_scopes(visit),
             areas=areas,
             all_areas=areas is None,
-            per_minute=_number(sent.text("per_minute")),
-            valid_until=_day(sent.text("valid_until")),
+            per_minute=sent.count("per_minute"),
+            valid_until=day_in(sent.text("valid_until")),
         )
     except Refusals as error:
         return _partner(visit, partner_id, problems=said(visit, error), status=422)
@@ -208,7 +198,7 @@ def roll(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
     # A second click finds another newest key, and makes no third one.
     if _is_stale(visit, partner_id):
         return _changed_meanwhile(visit, partner_id)
-    hours = min(_number(visit.sent.text("hours")), _MOST_HOURS)
+    hours = min(visit.sent.count("hours"), _MOST_HOURS)
     try:
         key = registry.roll_key(
             visit.console.database,

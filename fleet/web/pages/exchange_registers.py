@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -18,6 +17,7 @@ from fleet.intake.people_table import read_people
 from fleet.store import key_lists
 from fleet.store.areas import areas_of
 from fleet.web import saying
+from fleet.web.forms import day_in
 from fleet.web.lists import listing
 from fleet.web.pages.exchange import tabs
 from fleet.web.sending import CSV, Refusals, download, said, uploaded
@@ -75,9 +75,8 @@ def take(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
     """Import a list and keep who was on it on its key date."""
     visit.whole_fleet(_TAKE)
     sent, file, texts = visit.sent, uploaded(visit, "file"), visit.texts["exchange"]
-    try:
-        day = date.fromisoformat(sent.text("as_of"))
-    except ValueError:
+    day = day_in(sent.text("as_of"))
+    if day is None:
         return _key_lists(visit, problems=[texts["no_day"]], status=422, form="take")
     if file is None or not sent.text("name"):
         word = texts["no_file"] if file is None else texts["needed"].format(what=texts["key"]["name"])

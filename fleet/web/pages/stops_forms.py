@@ -1,13 +1,19 @@
-"""What forms of stops have typed into them, and where a benefit has its page."""
+"""What all pages of stops need: whose they are, what forms have typed into them, and where a benefit has its page."""
 
 from __future__ import annotations
 
 from datetime import date
 from urllib.parse import urlencode
 
+from sqlalchemy import Connection
+
+from fleet.accounts.roles import Permission
+from fleet.benefits.guard import StopGuard
 from fleet.errors import Refused
 from fleet.web.visits import Visit
 
+PREPARE, DECIDE = Permission.STOPS_PREPARE, Permission.STOPS_APPROVE
+BOTH = (PREPARE, DECIDE)
 TYPED = frozenset(
     {
         "proof_missing",
@@ -25,17 +31,6 @@ TYPED = frozenset(
 """Refusals of what was typed; all others are of the state."""
 
 
-def day_in(visit: Visit, name: str) -> date:
-    """Return the day that was typed into a field, today if it was left empty; raises Refused."""
-    written = visit.sent.text(name)
-    if not written:
-        return visit.today
-    try:
-        return date.fromisoformat(written)
-    except ValueError as error:
-        raise Refused("no day", code="day_unusable") from error
-
-
 def month_in(written: str) -> date | None:
     """Return the first day of a month written as `2026-12`; None if nothing is written; raises Refused."""
     if not written:
@@ -49,3 +44,8 @@ def month_in(written: str) -> date | None:
 def address_of(subject_id: str, scheme: str) -> str:
     """Return the address of a benefit's page."""
     return f"/stops/{subject_id}?{urlencode({'scheme': scheme})}"
+
+
+def guard_of(visit: Visit, connection: Connection) -> StopGuard:
+    """Return what does the steps, in a transaction of this visit's."""
+    return StopGuard(connection, visit.cipher, now=visit.now, zone=visit.zone)

@@ -1,4 +1,4 @@
-"""What people do to terminals from the browser: register, move, retire, say whom each knows, ask it something.
+"""What people do to terminals from the browser: move, retire, say whom each knows, ask it something.
 
 Each form carries the version that it was made of; one that is older is refused, what happened meanwhile is shown, and what was typed
 stays. A form that comes twice is carried out once.
@@ -25,11 +25,9 @@ from fleet.store.rosters import AssignmentKind
 from fleet.store.terminal_commands import last_number
 from fleet.store.terminals import StoredTerminal
 from fleet.terminals.changing import (
-    LONGEST_REGISTRATION,
     Change,
     TerminalChanges,
     changes_of,
-    registration_in,
     version_of,
 )
 from fleet.terminals.commanding import commands_of, give_command
@@ -38,7 +36,6 @@ from fleet.web.saying import said
 from fleet.web.texts import LANGUAGES
 from fleet.web.visits import Visit, needs, not_found, not_permitted, sends
 from protocol.commands import CommandKind
-from protocol.registration import TerminalRegistration
 
 router = APIRouter(include_in_schema=False)
 _STATE = frozenset(
@@ -46,38 +43,6 @@ _STATE = frozenset(
 )
 """Refusals of the state; all others are of what was typed."""
 _KINDS: tuple[AssignmentKind, ...] = ("all", "area", "subject")
-_REGISTER = "/terminals/-/register"
-
-
-@router.get(_REGISTER)
-def registration(visit: Annotated[Visit, needs(ACT)]) -> HTMLResponse:
-    """Show the form by which a terminal is registered."""
-    return visit.page("terminals/register.html", typed={}, problems=[])
-
-
-@router.post(_REGISTER)
-def register(visit: Annotated[Visit, sends(ACT)]) -> Response:
-    """Register a terminal by the file that it printed, or by the text in it."""
-    token = b""
-    try:
-        token = _token(visit)
-        found = registration_in(token)
-        _register(visit, found)
-    except (Refused, NotFound) as error:
-        typed = {**visit.sent.fields, "text": token.decode("ascii", "replace")[:LONGEST_REGISTRATION]}
-        problems = [said(visit.texts["terminals"], error)]
-        return visit.page("terminals/register.html", status=_status(error), typed=typed, problems=problems)
-    return visit.done(f"/terminals/{found.terminal_id}", "terminal_registered")
-
-
-def _register(visit: Visit, found: TerminalRegistration) -> None:
-    with visit.begin() as connection:
-        known = terminals.find_terminals(connection, [found.terminal_id], lock=True).get(found.terminal_id)
-        within = visit.codes(connection, ACT)
-        if known is not None and not covers(within, known.area):
-            raise Refused("registered in another area", code="registered_elsewhere")
-        area = _area(connection, visit.sent.text("area"), within)
-        _changes(visit, connection).register(found, area, fleet_id=visit.console.settings.fleet_id)
 
 
 @router.get("/terminals/{terminal_id}/{action}")
@@ -93,7 +58,7 @@ def move(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     """Have a terminal serve another area of the visitor's."""
 
     def area(connection: Connection) -> str:
-        return _area(connection, visit.sent.text("area"), visit.codes(connection, ACT))
+        return area_meant(connection, visit.sent.text("area"), visit.codes(connection, ACT))
 
     def work(connection: Connection, changes: TerminalChanges) -> None:
         changes.move(terminal_id, area(connection))
@@ -153,9 +118,7 @@ def command(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
 
 
 def _ask(visit: Visit, terminal_id: str) -> None:
-    kind = next((each for each in CommandKind if each == visit.sent.text("kind")), None)
-    if kind is None:
-        raise Refused("form not whole", code="choice_missing")
+    kind = visit.sent.choice("kind", CommandKind)
     with visit.begin() as connection:
         _allowed(visit, connection, terminal_id)
         if visit.sent.text("number") != str(last_number(connection, terminal_id)):
@@ -202,7 +165,7 @@ def _change(visit: Visit, terminal_id: str, form: str, fulfilled: Fulfilled, wor
             known = _allowed(visit, connection, terminal_id)
             meanwhile = _meanwhile(visit, connection, terminal_id)
             if meanwhile is None:
-                work(connection, _changes(visit, connection))
+                work(connection, changes_by(visit, connection))
             elif not _is_own(visit, meanwhile) or not fulfilled(connection, known):
                 raise _Stale(meanwhile)
     except (Refused, NotFound) as error:
@@ -214,7 +177,7 @@ def _again(visit: Visit, terminal_id: str, form: str, error: Refused | NotFound)
     return show(
         visit,
         terminal_id,
-        status=_status(error),
+        status=status_of(error),
         form=form,
         typed=visit.sent.fields,
         problems=[said(visit.texts["terminals"], error)],
@@ -222,7 +185,8 @@ def _again(visit: Visit, terminal_id: str, form: str, error: Refused | NotFound)
     )
 
 
-def _status(error: Refused | NotFound) -> int:
+def status_of(error: Refused | NotFound) -> int:
+    """Return the status of a refusal: whether it is of the state or of what was typed."""
     return 409 if error.code in _STATE or error.code == "asked_meanwhile" else 422
 
 
@@ -238,18 +202,17 @@ def _allowed(visit: Visit, connection: Connection, terminal_id: str) -> StoredTe
 
 def _meanwhile(visit: Visit, connection: Connection, terminal_id: str) -> list[Change] | None:
     """Return what was done since the form was made; None if nothing was."""
-    sent, version = visit.sent.text("version"), version_of(connection, terminal_id)
-    if sent == str(version):
+    if visit.sent.text("version") == str(version_of(connection, terminal_id)):
         return None
-    after = int(sent) if sent.isdecimal() and len(sent) < 9 else 0
-    return changes_of(connection, visit.cipher, terminal_id, after=after)
+    return changes_of(connection, visit.cipher, terminal_id, after=visit.sent.count("version"))
 
 
 def _is_own(visit: Visit, meanwhile: list[Change]) -> bool:
     return len(meanwhile) == 1 and meanwhile[0].by == cleaned(visit.visitor.name)
 
 
-def _changes(visit: Visit, connection: Connection) -> TerminalChanges:
+def changes_by(visit: Visit, connection: Connection) -> TerminalChanges:
+    """Return what changes terminals, in a transaction, by the visitor and for the reason that was typed."""
     return TerminalChanges(
         connection, visit.cipher, by=visit.visitor.name, reason=visit.sent.text("reason"), now=visit.now
     )
@@ -263,7 +226,7 @@ def _whom(visit: Visit, connection: Connection) -> tuple[AssignmentKind, str]:
             raise Refused("everybody is for the whole fleet", code="all_of_the_fleet")
         return "all", ""
     if who == "area":
-        return "area", _area(connection, visit.sent.text("assigned_area"), within)
+        return "area", area_meant(connection, visit.sent.text("assigned_area"), within)
     if who != "subject":
         raise Refused("form not whole", code="choice_missing")
     try:
@@ -275,7 +238,7 @@ def _whom(visit: Visit, connection: Connection) -> tuple[AssignmentKind, str]:
     return "subject", subject_id
 
 
-def _area(connection: Connection, typed: str, within: list[str] | None) -> str:
+def area_meant(connection: Connection, typed: str, within: list[str] | None) -> str:
     """Return the code of the area that is meant, by code or by name.
 
     One that there is not and one that is not the visitor's are refused alike: nobody can tell one from the other. An agency without a
@@ -292,15 +255,6 @@ def _area(connection: Connection, typed: str, within: list[str] | None) -> str:
     if not found:
         raise Refused("no such area", code="area_unknown")
     return found[0]
-
-
-def _token(visit: Visit) -> bytes:
-    """Return the registration that was sent: a file, or its text."""
-    files = visit.sent.files.get("file", ())
-    token = files[0].file.read(LONGEST_REGISTRATION + 1) if files else visit.sent.text("text").encode()
-    if not token.strip():
-        raise Refused("nothing was sent", code="registration_missing")
-    return token.strip()
 
 
 def _query(visit: Visit) -> str:

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from fleet.admission import Refusal
 from fleet.store.quarantine import messages
-from fleet.web.lists import LONGEST, listing
+from fleet.web.lists import LONGEST, listing, number_in
 from fleet.web.pages.terminals import LOOK
 from fleet.web.visits import Visit, needs
 
@@ -40,14 +40,10 @@ def kept(
                 known=SENDERS.get(sender),
                 terminal_id=name,
                 reason=reason if reason in set(Refusal) else "",
-                below=_place(behind),
-                above=_place(ahead),
+                below=number_in(behind),
+                above=number_in(ahead),
                 limit=limit,
             ),
             key=lambda message: str(message.quarantine_id),
         )
     return visit.page("terminals/quarantine.html", shown=shown, senders=list(SENDERS), refusals=list(Refusal))
-
-
-def _place(written: str) -> int | None:
-    return int(written) if written.isdecimal() and len(written) < 19 else None

@@ -1,0 +1,98 @@
+"""One benefit: its history, its months, and the steps of its stop that are next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from fleet.benefits.events import Approved, RestoreReason, StepOutcome
+from fleet.benefits.inspection import Inspected, inspect
+from fleet.store.benefits import listed_facts
+from fleet.store.stops import area_of_benefit
+from fleet.store.subjects import find_by_id
+from fleet.web.forms import count_in
+from fleet.web.pages.stops_forms import BOTH, address_of
+from fleet.web.pages.stops_words import basis_link, events_told, stage_of
+from fleet.web.visits import Visit, needs, not_found
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/stops/{subject_id}")
+def stop(visit: Annotated[Visit, needs(*BOTH)], subject_id: str, scheme: str = "") -> HTMLResponse:
+    """Show one benefit; who looks is written down."""
+    return benefit_page(visit, subject_id, scheme)
+
+
+@router.get("/stops/{subject_id}/{action}")
+def back(visit: Annotated[Visit, needs(*BOTH)], subject_id: str, action: str, scheme: str = "") -> Response:
+    """Lead back to the benefit: the address of a form that was sent is reloaded, too."""
+    del visit, action
+    return RedirectResponse(address_of(subject_id, scheme), status_code=303)
+
+
+def benefit_page(
+    visit: Visit,
+    subject_id: str,
+    scheme: str,
+    *,
+    problems: Sequence[str] = (),
+    status: int = 200,
+) -> HTMLResponse:
+    """Show a benefit, with what was typed if a form of it was sent; who looks is written down."""
+    with visit.begin() as connection:
+        area = area_of_benefit(connection, subject_id, scheme, visit.codes(connection, *BOTH))
+        subject = None if area is None else find_by_id(connection, subject_id)
+        facts = None if subject is None else listed_facts(connection, subject_id, scheme)
+        if area is None or subject is None or facts is None:
+            raise not_found()
+        found = inspect(connection, visit.cipher, subject_id, scheme, today=visit.today)
+        may_prepare, may_decide = (
+            area_of_benefit(connection, subject_id, scheme, visit.codes(connection, permission)) is not None
+            for permission in BOTH
+        )
+        visit.note(connection, "benefits.viewed", "subject", subject_id, scheme=scheme)
+    seen = count_in(visit.sent.text("version"))
+    return visit.page(
+        "stops/benefit.html",
+        status=status,
+        subject=subject,
+        name=visit.opened(subject.name_sealed, of=subject_id),
+        facts=facts,
+        area=area,
+        scheme=scheme,
+        found=found,
+        stage=stage_of(found),
+        told=events_told(visit.texts["stops"], found),
+        basis=_basis(found),
+        may_prepare=may_prepare,
+        may_decide=may_decide,
+        has_approved=_has_approved(visit, found),
+        typed=visit.sent.fields,
+        problems=problems,
+        seen=found.version if seen is None else seen,
+        query=urlencode({"scheme": scheme}),
+        outcomes=list(StepOutcome),
+        restore_reasons=list(RestoreReason),
+    )
+
+
+def _basis(found: Inspected) -> str | None:
+    """Return the address of the pack by which the present stop came; None where it came otherwise."""
+    file = found.file
+    stop = file.stopped_by if file.proposal is None else file.proposal.stop
+    return None if stop is None else basis_link(stop.basis)
+
+
+def _has_approved(visit: Visit, found: Inspected) -> bool:
+    """Return whether the visitor is one of the two already, for the page not to offer what would be refused."""
+    proposal = found.file.proposal
+    if proposal is None or not proposal.approvals:
+        return False
+    stop_id = proposal.stop.stop_id
+    by = {each.by for each in found.happened if isinstance(each.event, Approved) and each.event.stop_id == stop_id}
+    return visit.visitor.name in by
