@@ -11,15 +11,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, LiteralString, Self
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from protocol.challenge import Action, is_drawable
 from protocol.evidence import EvidenceKind
 from protocol.wire import UtcTime, WireMessage, WirePart
 
 POLICY_TYP = "lifecert-policy"
+POLICY_FAULTS = frozenset(
+    {
+        "policy_twice",
+        "policy_action_twice",
+        "policy_actions",
+        "policy_rest",
+        "policy_grey",
+        "policy_warning",
+        "policy_path_evidence",
+        "policy_path_thresholds",
+        "policy_path_light",
+        "policy_path_turn",
+    }
+)
+"""Kinds of faults that policies themselves find, for whoever says them in other words."""
+
+
+def _fault(kind: LiteralString, sentence: LiteralString, **facts: str) -> PydanticCustomError:
+    return PydanticCustomError(kind, sentence, facts or None)
 
 
 class PathName(StrEnum):
@@ -49,7 +69,7 @@ class PathPolicy(WirePart):
     @model_validator(mode="after")
     def _unambiguous(self) -> Self:
         if twice := set(self.required) & set(self.advisory):
-            raise ValueError(f"both required and advisory: {', '.join(sorted(twice))}")
+            raise _fault("policy_twice", "both required and advisory: {kinds}", kinds=", ".join(sorted(twice)))
         return self
 
 
@@ -80,11 +100,11 @@ class ChallengePolicy(WirePart):
     @model_validator(mode="after")
     def _drawable(self) -> Self:
         if len(set(self.actions)) != len(self.actions):
-            raise ValueError("an action is named twice")
+            raise _fault("policy_action_twice", "an action is named twice")
         if not is_drawable(self.actions, self.count):
-            raise ValueError("no action moves the head, or none the face alone")
+            raise _fault("policy_actions", "no action moves the head, or none the face alone")
         if self.rest_shortest_s > self.rest_longest_s:
-            raise ValueError("shortest rest above longest rest")
+            raise _fault("policy_rest", "shortest rest above longest rest")
         return self
 
 
@@ -233,7 +253,7 @@ class NormalisedThresholds(WirePart):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.grey > self.match:
-            raise ValueError("grey threshold above match threshold")
+            raise _fault("policy_grey", "grey threshold above match threshold")
         return self
 
 
@@ -268,7 +288,7 @@ class ComparisonPolicy(WirePart):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.grey > self.match:
-            raise ValueError("grey threshold above match threshold")
+            raise _fault("policy_grey", "grey threshold above match threshold")
         return self
 
     def judge(self, score: float, *, normalised: float | None = None, cohort_people: int = 0) -> Judged:
@@ -325,7 +345,7 @@ class OfflinePolicy(WirePart):
     @model_validator(mode="after")
     def _warns_first(self) -> Self:
         if self.warn_after_days >= self.stop_after_days or self.warn_records >= self.stop_records:
-            raise ValueError("a warning must come before its limit")
+            raise _fault("policy_warning", "a warning must come before its limit")
         return self
 
 
@@ -382,15 +402,24 @@ class Policy(WireMessage):
         for name, path in self.paths.items():
             required = set(path.required)
             if EvidenceKind.CONTINUITY not in required or required.isdisjoint(DRAWN):
-                raise ValueError(f"path {name} must require continuity, and challenge or illumination")
+                raise _fault(
+                    "policy_path_evidence",
+                    "path {path} must require continuity, and challenge or illumination",
+                    path=name,
+                )
             if missing := [kind for kind in EvidenceKind if kind in required and not has.get(kind, True)]:
-                raise ValueError(f"path {name} requires what has no thresholds: {', '.join(missing)}")
+                raise _fault(
+                    "policy_path_thresholds",
+                    "path {path} requires what has no thresholds: {kinds}",
+                    path=name,
+                    kinds=", ".join(missing),
+                )
             if not required.isdisjoint(LIT) and name not in self.light:
-                raise ValueError(f"path {name} needs light and has none")
+                raise _fault("policy_path_light", "path {path} needs light and has none", path=name)
             if EvidenceKind.PLANARITY in required and not is_drawable(
                 self.challenge.actions, self.challenge.count, needs_turn=True
             ):
-                raise ValueError(f"path {name} requires planarity, and no action is a turn")
+                raise _fault("policy_path_turn", "path {path} requires planarity, and no action is a turn", path=name)
         return self
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import tomllib
 from enum import StrEnum
 from functools import cache
@@ -14,6 +12,8 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from fleet.errors import ImportRefused
+from fleet.tables import toml
+from fleet.tables.toml import place_of
 from protocol.documents import DocumentKind
 from protocol.errors import Problem
 from protocol.rules.faults import faults_in
@@ -139,30 +139,12 @@ def read_definition(raw: bytes) -> FeedDefinition:
     except UnicodeDecodeError as error:
         raise ImportRefused([Problem(f"not UTF-8 from byte {error.start}", "not_utf8", byte=error.start)]) from error
     except tomllib.TOMLDecodeError as error:
-        found = _PLACE.search(str(error))
-        line, column = (found[1], found[2]) if found else ("0", "0")
+        line, column = place_of(error)
         raise ImportRefused([Problem(f"not TOML: {error}", "not_toml", line=line, column=column)]) from error
     except ValidationError as error:
         raise ImportRefused(faults_in(error, FeedDefinition, own=_OWN)) from error
 
 
-_PLACE = re.compile(r"line (\d+), column (\d+)")
-
-
 def written(definition: FeedDefinition) -> str:
     """Return a definition as TOML, to begin another one with."""
-    found = definition.model_dump(mode="json", exclude_defaults=True)
-    code = found.pop("code", None)
-    lines = [f"{key} = {_toml(value)}" for key, value in found.items()]
-    if code is not None:
-        lines += ["", "[code]", *(f"{key} = {_toml(value)}" for key, value in code.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(each) for each in value) + "]"
-    # Texts, whole numbers, true and false of JSON are written so in TOML, too.
-    return json.dumps(value, ensure_ascii=False)
+    return toml.written(definition.model_dump(mode="json", exclude_defaults=True))

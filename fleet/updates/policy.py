@@ -15,14 +15,19 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, text
 
 from fleet.audit.log import UNNAMED, note
-from fleet.errors import Refused
+from fleet.errors import ImportRefused, Refused
 from fleet.keys import FleetKeys
 from fleet.store import calibrations, policies
 from fleet.store.database import Database, notify
 from fleet.store.names import seal_approver
+from fleet.tables.toml import place_of
 from protocol.envelope import sha256_of, sign
-from protocol.policy import POLICY_TYP, ComparisonPolicy, Policy, default_policy
+from protocol.errors import Problem
+from protocol.policy import POLICY_FAULTS, POLICY_TYP, ComparisonPolicy, Policy, default_policy
+from protocol.rules.faults import faults_in
 
+MAX_POLICY_BYTES = 64 * 1024
+"""Five times the one that is shipped."""
 APPROVALS = 2
 """Different persons who must approve thresholds."""
 
@@ -44,6 +49,26 @@ def read_policy(path: Path | None) -> Policy:
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise Refused(f"{path}: {found}") from error
+
+
+def policy_of(raw: bytes) -> Policy:
+    """Read a policy from the text of a file, as a page gets it.
+
+    Raises:
+        ImportRefused: with everything that is wrong, each a `Problem` with its key.
+    """
+    if len(raw) > MAX_POLICY_BYTES:
+        sentence = f"{len(raw)} bytes, at most {MAX_POLICY_BYTES} are taken"
+        raise ImportRefused([Problem(sentence, "too_long", bytes=len(raw), most=MAX_POLICY_BYTES)])
+    try:
+        return Policy.model_validate(tomllib.loads(raw.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise ImportRefused([Problem(f"not UTF-8 from byte {error.start}", "not_utf8", byte=error.start)]) from error
+    except tomllib.TOMLDecodeError as error:
+        line, column = place_of(error)
+        raise ImportRefused([Problem(f"not TOML: {error}", "not_toml", line=line, column=column)]) from error
+    except ValidationError as error:
+        raise ImportRefused(faults_in(error, Policy, own=POLICY_FAULTS)) from error
 
 
 def publish_policy(
@@ -100,10 +125,16 @@ def issue(
     if known is not None:
         if known.model_copy(update={"issued_at": policy.issued_at}) != policy:
             raise Refused(
-                f"policy {policy.policy_version}: was issued with other contents; give this one another version"
+                f"policy {policy.policy_version}: was issued with other contents; give this one another version",
+                code="policy_other_contents",
+                version=policy.policy_version,
             )
         if newest is None or newest.policy.policy_version != policy.policy_version:
-            raise Refused(f"policy {policy.policy_version}: was replaced since; give this one another version")
+            raise Refused(
+                f"policy {policy.policy_version}: was replaced since; give this one another version",
+                code="policy_replaced",
+                version=policy.policy_version,
+            )
         notify(connection, policies.POLICY_CHANNEL)
         return False
     if newest is not None and newest.policy.issued_at >= now:
@@ -115,7 +146,10 @@ def issue(
         )
     names = [seal_approver(keys.cipher, name, of=policy.policy_version) for name in approved_by]
     if names and (len(names) != APPROVALS or len({name.digest for name in names}) != APPROVALS):
-        raise Refused(f"policy {policy.policy_version}: two different persons expected, each with --approved-by NAME")
+        raise Refused(
+            f"policy {policy.policy_version}: two different persons expected, each with --approved-by NAME",
+            code="policy_two_persons",
+        )
     _check_thresholds(connection, policy, None if newest is None else newest.policy, has_approvals=bool(names))
     policy = policy.model_copy(update={"issued_at": now})
     envelope = sign(policy.to_bytes(), key=keys.signing, typ=POLICY_TYP)
@@ -130,6 +164,27 @@ def lock_policies(connection: Connection) -> None:
     connection.execute(text("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE"))
 
 
+def demand_publishable(connection: Connection, policy: Policy, *, has_approvals: bool) -> None:
+    """Refuse a policy that could not be issued now, but for the clock.
+
+    Args:
+        connection: where.
+        policy: which one.
+        has_approvals: whether two persons answer for it.
+
+    Raises:
+        Refused: as `publish_policy`; with the code `policy_lowered` if it takes two persons who answer for it.
+    """
+    if policies.find_policies(connection, {policy.policy_version}):
+        raise Refused(
+            f"policy {policy.policy_version}: was issued before; give this one another version",
+            code="policy_other_contents",
+            version=policy.policy_version,
+        )
+    newest = policies.newest_policy(connection)
+    _check_thresholds(connection, policy, None if newest is None else newest.policy, has_approvals=has_approvals)
+
+
 def _check_thresholds(connection: Connection, policy: Policy, in_force: Policy | None, *, has_approvals: bool) -> None:
     shipped = default_policy().comparison
     now_used = {} if in_force is None else in_force.comparison
@@ -140,12 +195,17 @@ def _check_thresholds(connection: Connection, policy: Policy, in_force: Policy |
                 raise Refused(
                     f"{where} names calibration {', '.join(sorted(named))}, but these are not values that two persons of this"
                     f" fleet approved under it; take the thresholds of an approved one unchanged, have them proposed and"
-                    f" approved (lifecert-fleet calibrate, approve-calibration), or leave out source and normalised"
+                    f" approved (lifecert-fleet calibrate, approve-calibration), or leave out source and normalised",
+                    code="policy_calibration",
+                    network=network,
+                    calibrations=sorted(named),
                 )
         elif not has_approvals and (lowered := _lowered(limits, now_used.get(network), shipped.get(network))):
             raise Refused(
                 f"{where} {lowered}; have lower thresholds found and approved (lifecert-fleet calibrate,"
-                f" approve-calibration), or name the two persons who answer for them: --approved-by NAME --approved-by NAME"
+                f" approve-calibration), or name the two persons who answer for them: --approved-by NAME --approved-by NAME",
+                code="policy_lowered",
+                network=network,
             )
 
 

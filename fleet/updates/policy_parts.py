@@ -53,6 +53,42 @@ def parts_of(policy: Policy) -> list[PolicyPart]:
     return [part for part in found if part.values]
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value that two policies have not alike."""
+
+    section: str
+    name: str
+    field: str
+    before: Value
+    """None where the first policy has nothing of it."""
+    after: Value
+
+    @property
+    def is_lower(self) -> bool | None:
+        """Whether a number becomes smaller; None where it is none, or is new or gone."""
+        ends = (self.before, self.after)
+        if any(isinstance(each, bool) or not isinstance(each, int | float) for each in ends):
+            return None
+        return float(self.after) < float(self.before)  # type: ignore[arg-type]
+
+
+def differences(before: Policy | None, after: Policy) -> list[Difference]:
+    """Return every value in which a policy differs from another, in the order in which policies are read."""
+    first = {} if before is None else {(part.section, part.name): part.values for part in parts_of(before)}
+    second = {(part.section, part.name): part.values for part in parts_of(after)}
+    keys = sorted({*first, *second}, key=lambda key: (_ORDER.index(key[0]), _PATHS.get(key[1], 0), key[1]))
+    found = []
+    for section, name in keys:
+        old, new = first.get((section, name), {}), second.get((section, name), {})
+        found += [
+            Difference(section, name, field, old.get(field), new.get(field))
+            for field in dict.fromkeys((*old, *new))
+            if old.get(field) != new.get(field)
+        ]
+    return found
+
+
 def _parts(said: Mapping[str, Any]) -> Iterator[PolicyPart]:
     for section in _BY_NAME:
         for name, values in sorted(said[section].items(), key=lambda item: (_PATHS.get(item[0], 0), item[0])):

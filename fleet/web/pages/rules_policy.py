@@ -104,9 +104,10 @@ def _policy_page(
     parts: list[tuple[str, list[tuple[str, str]]]] = []
     for part in () if newest is None else parts_of(newest.policy):
         title = str(words["sections"][part.section])
-        name = "" if not part.name else _named(words, part.name)
+        name = "" if not part.name else named(words, part.name)
         rows = [
-            (_field(words, part.section, field), _value(visit, words, value)) for field, value in _ordered(words, part)
+            (field_word(words, part.section, field), value_word(visit, words, value))
+            for field, value in _ordered(words, part)
         ]
         parts.append((f"{title}: {name}" if name else title, rows))
     return visit.page(
@@ -120,7 +121,7 @@ def _policy_page(
         has_more=len(lagging) > _MOST_TERMINALS,
         proposed=proposed,
         is_whole_fleet=is_whole,
-        networks=[] if newest is None else [(name, _named(words, name)) for name in sorted(newest.policy.comparison)],
+        networks=[] if newest is None else [(name, named(words, name)) for name in sorted(newest.policy.comparison)],
         typed=typed or {"fmr": _FMR, "grey_fmr": _GREY_FMR},
         problems=[problem] if problem else [],
         needed=APPROVALS,
@@ -170,22 +171,24 @@ def _ordered(words: Texts, part: PolicyPart) -> list[tuple[str, Value]]:
     return sorted(part.values.items(), key=lambda item: (places.get(item[0], len(places)), item[0]))
 
 
-def _field(words: Texts, section: str, field: str) -> str:
+def field_word(words: Texts, section: str, field: str) -> str:
     """Return what a value is called; a component of quality that is new has its own name."""
     fields = words["fields"][section]
     return str(fields[field]) if field in fields or section != "minimum" else field
 
 
-def _named(words: Texts, name: str) -> str:
+def named(words: Texts, name: str) -> str:
+    """Return what a path, a network or a kind of evidence is called."""
     return str(words["names"][name]) if name in words["names"] else name
 
 
-def _value(visit: Visit, words: Texts, value: Value) -> str:
+def value_word(visit: Visit, words: Texts, value: Value) -> str:
+    """Return how a value reads."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
         return str(visit.texts["console"]["yes" if value else "no"])
     if isinstance(value, tuple):
-        each: list[Any] = [_named(words, one) if isinstance(one, str) else f"{one:g}" for one in value]
+        each: list[Any] = [named(words, one) if isinstance(one, str) else f"{one:g}" for one in value]
         return word(visit.texts["rules"], each) or str(visit.texts["console"]["none"])
     return value if isinstance(value, str) else f"{value:g}"
