@@ -33,6 +33,8 @@ class Permission(StrEnum):
     """Report a loss or a life event, note an attempt to reach somebody, take in lists and photographs."""
     PEOPLE_IMPORT = "people.import"
     """Take in lists of who is paid, which make people and move them."""
+    STOPS = "stops"
+    """Look at stops of benefits, proposed and in force."""
     STOPS_PREPARE = "stops.prepare"
     """Steps of the stop guard that are nobody's decision: notice, attempts."""
     STOPS_APPROVE = "stops.approve"
@@ -67,6 +69,7 @@ _ADMINISTER = {
     *{
         _P.PEOPLE_CHANGE,
         _P.PEOPLE_IMPORT,
+        _P.STOPS,
         _P.STOPS_PREPARE,
         _P.TERMINALS_COMMAND,
         _P.CASES,
@@ -80,18 +83,21 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.VIEWER: frozenset({_P.OVERVIEW, _P.TERMINALS, _P.RULES, _P.FIGURES}),
         Role.OPERATOR: frozenset(
-            _LOOK | {_P.PEOPLE_CHANGE, _P.STOPS_PREPARE, _P.CASES, _P.CASES_OPEN, _P.REMINDERS, _P.REMINDERS_SEND}
+            _LOOK
+            | {_P.PEOPLE_CHANGE, _P.STOPS, _P.STOPS_PREPARE, _P.CASES, _P.CASES_OPEN, _P.REMINDERS, _P.REMINDERS_SEND}
         ),
         Role.REVIEWER: frozenset(
             _LOOK
-            | {_P.CASES, _P.CASES_REVIEW, _P.STOPS_APPROVE, _P.DUPLICATES, _P.DUPLICATES_DECIDE, _P.EXCHANGE}
+            | {_P.CASES, _P.CASES_REVIEW, _P.STOPS, _P.STOPS_APPROVE, _P.DUPLICATES, _P.DUPLICATES_DECIDE, _P.EXCHANGE}
             | {_P.CONTRADICTIONS_DECIDE}
         ),
         Role.AREA_ADMINISTRATOR: frozenset(_ADMINISTER),
         Role.FLEET_ADMINISTRATOR: frozenset(
             _ADMINISTER | {_P.RULES_PROPOSE, _P.RULES_APPROVE, _P.AUDIT, _P.PRIVACY, _P.PRIVACY_ERASE}
         ),
-        Role.AUDITOR: frozenset(_LOOK | {_P.CASES, _P.DUPLICATES, _P.REMINDERS, _P.EXCHANGE, _P.AUDIT, _P.PRIVACY}),
+        Role.AUDITOR: frozenset(
+            _LOOK | {_P.STOPS, _P.CASES, _P.DUPLICATES, _P.REMINDERS, _P.EXCHANGE, _P.AUDIT, _P.PRIVACY}
+        ),
     }
 )
 """Who may do what. A viewer sees figures and terminals, no person; an auditor sees everything and changes nothing."""

@@ -16,8 +16,6 @@ class Entry:
     """Names the group of pages: its templates' folder, its texts, its name in the menu (`texts.menu`)."""
     path: str
     permission: Permission
-    or_else: Permission | None = None
-    """Another permission that is enough."""
     is_fleet_wide: bool = False
     """Whether it shows what belongs to no area: then a permission in an area is not enough."""
 
@@ -26,7 +24,7 @@ ENTRIES = (
     Entry("overview", "/", Permission.OVERVIEW),
     Entry("people", "/people", Permission.PEOPLE),
     Entry("cases", "/cases", Permission.CASES),
-    Entry("stops", "/stops", Permission.STOPS_PREPARE, Permission.STOPS_APPROVE),
+    Entry("stops", "/stops", Permission.STOPS),
     Entry("terminals", "/terminals", Permission.TERMINALS),
     Entry("rules", "/rules", Permission.RULES),
     Entry("figures", "/figures", Permission.FIGURES),
@@ -46,6 +44,5 @@ def entries_for(visitor: Visitor) -> list[Entry]:
     return [
         entry
         for entry in ENTRIES
-        if (visitor.may(entry.permission) or (entry.or_else is not None and visitor.may(entry.or_else)))
-        and (not entry.is_fleet_wide or visitor.areas_for(entry.permission) is None)
+        if visitor.may(entry.permission) and (not entry.is_fleet_wide or visitor.areas_for(entry.permission) is None)
     ]

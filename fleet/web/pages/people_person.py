@@ -172,7 +172,6 @@ def _more(visit: Visit, connection: Connection, subject_id: str) -> _More:
         f"{pack.pack_id}/{pack.version}": getattr(pack.title, visit.language) for pack in (*shelf.packs, shelf.default)
     }
     actions = (Permission.PEOPLE_CHANGE, Permission.CASES_OPEN, Permission.CASES, Permission.CONTRADICTIONS_DECIDE)
-    stops = (Permission.STOPS_PREPARE, Permission.STOPS_APPROVE)
     return _More(
         _settled(connection, subject_id),
         life_events_of(connection, [subject_id]).get(subject_id, []),
@@ -180,7 +179,7 @@ def _more(visit: Visit, connection: Connection, subject_id: str) -> _More:
         titles,
         frozenset(
             each.value
-            for each in (*actions, *stops)
+            for each in (*actions, Permission.STOPS)
             if visit.visitor.may(each) and may_see(connection, subject_id, visit.tops(each))
         ),
     )

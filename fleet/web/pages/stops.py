@@ -15,7 +15,7 @@ from fleet.store.stops import Stage, StopLine, StopsAsked, area_of_benefit, stag
 from fleet.store.subjects import find_by_ids
 from fleet.web.lists import Listing, listing
 from fleet.web.pages.people_words import scheme_word
-from fleet.web.pages.stops_forms import BOTH, PREPARE, TYPED, address_of, guard_of, month_in
+from fleet.web.pages.stops_forms import LOOK, PREPARE, TYPED, address_of, guard_of, month_in
 from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, not_found, sends
 
@@ -26,13 +26,13 @@ _BY_HAND = tuple(reason for reason in StopReason if reason is not StopReason.OVE
 
 @router.get("/stops")
 def stops(
-    visit: Annotated[Visit, needs(*BOTH)], stage: str = "", reason: str = "", after: str = "", before: str = ""
+    visit: Annotated[Visit, needs(LOOK)], stage: str = "", reason: str = "", after: str = "", before: str = ""
 ) -> HTMLResponse:
     """Show the benefits with a stop in the visitor's areas, those that wait longest first."""
     asked_stage = Stage(stage) if stage in set(Stage) else None
     asked_reason = reason if reason in set(StopReason) else ""
     with visit.begin() as connection:
-        within = visit.codes(connection, *BOTH)
+        within = visit.codes(connection, LOOK)
         asked = StopsAsked(within, asked_stage, asked_reason)
         shown = listing(
             "/stops",
@@ -58,11 +58,11 @@ def stops(
 
 
 @router.get("/stops/stages")
-def stages(visit: Annotated[Visit, needs(*BOTH)], stage: str = "", reason: str = "") -> HTMLResponse:
+def stages(visit: Annotated[Visit, needs(LOOK)], stage: str = "", reason: str = "") -> HTMLResponse:
     """Show how many benefits are at each stage: counted beside the list, which does not wait for it."""
     kept = {"stage": stage if stage in set(Stage) else "", "reason": reason if reason in set(StopReason) else ""}
     with visit.begin() as connection:
-        counts = stage_counts(connection, visit.codes(connection, *BOTH))
+        counts = stage_counts(connection, visit.codes(connection, LOOK))
     shown: Listing[StopLine] = Listing((), "/stops", {name: value for name, value in kept.items() if value}, None, None)
     return visit.page("stops/stages.html", shown=shown, counts=counts, stages=list(Stage))
 

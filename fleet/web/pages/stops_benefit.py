@@ -15,7 +15,7 @@ from fleet.store.benefits import listed_facts
 from fleet.store.stops import area_of_benefit
 from fleet.store.subjects import find_by_id
 from fleet.web.forms import count_in
-from fleet.web.pages.stops_forms import BOTH, address_of
+from fleet.web.pages.stops_forms import BOTH, LOOK, address_of
 from fleet.web.pages.stops_words import basis_link, events_told, stage_of
 from fleet.web.visits import Visit, needs, not_found
 
@@ -23,13 +23,13 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/stops/{subject_id}")
-def stop(visit: Annotated[Visit, needs(*BOTH)], subject_id: str, scheme: str = "") -> HTMLResponse:
+def stop(visit: Annotated[Visit, needs(LOOK)], subject_id: str, scheme: str = "") -> HTMLResponse:
     """Show one benefit; who looks is written down."""
     return benefit_page(visit, subject_id, scheme)
 
 
 @router.get("/stops/{subject_id}/{action}")
-def back(visit: Annotated[Visit, needs(*BOTH)], subject_id: str, action: str, scheme: str = "") -> Response:
+def back(visit: Annotated[Visit, needs(LOOK)], subject_id: str, action: str, scheme: str = "") -> Response:
     """Lead back to the benefit: the address of a form that was sent is reloaded, too."""
     del visit, action
     return RedirectResponse(address_of(subject_id, scheme), status_code=303)
@@ -45,7 +45,7 @@ def benefit_page(
 ) -> HTMLResponse:
     """Show a benefit, with what was typed if a form of it was sent; who looks is written down."""
     with visit.begin() as connection:
-        area = area_of_benefit(connection, subject_id, scheme, visit.codes(connection, *BOTH))
+        area = area_of_benefit(connection, subject_id, scheme, visit.codes(connection, LOOK))
         subject = None if area is None else find_by_id(connection, subject_id)
         facts = None if subject is None else listed_facts(connection, subject_id, scheme)
         if area is None or subject is None or facts is None:

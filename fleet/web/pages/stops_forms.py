@@ -12,6 +12,7 @@ from fleet.benefits.guard import StopGuard
 from fleet.errors import Refused
 from fleet.web.visits import Visit
 
+LOOK = Permission.STOPS
 PREPARE, DECIDE = Permission.STOPS_PREPARE, Permission.STOPS_APPROVE
 BOTH = (PREPARE, DECIDE)
 TYPED = frozenset(

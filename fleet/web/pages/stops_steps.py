@@ -22,7 +22,7 @@ from fleet.errors import NotFound, Refused
 from fleet.store.names import cleaned
 from fleet.store.stops import area_of_benefit
 from fleet.web.pages.stops_benefit import benefit_page
-from fleet.web.pages.stops_forms import BOTH, DECIDE, PREPARE, TYPED, address_of, guard_of, month_in
+from fleet.web.pages.stops_forms import DECIDE, LOOK, PREPARE, TYPED, address_of, guard_of, month_in
 from fleet.web.saying import said
 from fleet.web.visits import Visit, not_found, not_permitted, sends
 
@@ -165,7 +165,7 @@ def _current_file(
     visit: Visit, connection: Connection, subject_id: str, scheme: str, permission: Permission
 ) -> BenefitFile:
     """Return the benefit's file, its subject locked, if the visitor may do this to it and the form is of what there is now."""
-    if area_of_benefit(connection, subject_id, scheme, visit.codes(connection, *BOTH)) is None:
+    if area_of_benefit(connection, subject_id, scheme, visit.codes(connection, LOOK)) is None:
         raise not_found()
     if area_of_benefit(connection, subject_id, scheme, visit.codes(connection, permission)) is None:
         raise not_permitted()

@@ -470,6 +470,22 @@ def test_steps_are_for_who_prepares_and_decisions_for_who_reviews(
     assert desk.file(person).events == 1
 
 
+def test_an_auditor_sees_stops_of_their_areas_and_is_offered_nothing(desk: Desk, sign_in: Callable[..., Any]) -> None:
+    person = desk.people[0]
+    desk.ladder(desk.propose(person))
+    auditor = sign_in("auditor", area="east")
+    page = auditor.get("/stops").text
+    assert f"/stops/{person}?" in page
+    assert "/stops/new" not in page
+    one = auditor.get(address(person))
+    assert one.status_code == 200
+    assert [action for action in re.findall(r'action="(/[^"]*)"', one.text) if action != "/sign-out"] == []
+    assert desk.actions()[-1] == "benefits.viewed"
+    assert f"/stops/{person}?scheme=pension" in auditor.get(f"/people/{person}").text
+    assert auditor.get("/stops/new").status_code == 403
+    assert sign_in("auditor", area="west").get(address(person)).status_code == 404
+
+
 def test_a_form_is_no_permission_in_another_area_of_the_same_person(desk: Desk, sign_in: Callable[..., Any]) -> None:
     person = desk.people[0]
     desk.propose(person)
