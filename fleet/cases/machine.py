@@ -138,6 +138,8 @@ class Given:
     by: str
     verdict: Verdict
     reason: str
+    """One of the closed list: the file of a case keeps one reason, on which the answer rests and which its letter says; what else speaks
+    for the verdict stands in the note."""
     ways: tuple[str, ...]
 
 

@@ -11,9 +11,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from fleet.errors import SettingsInvalid
+from fleet.tables.words import Words
 
 Says = Literal["allowed", "not_allowed", "not_listed"]
 
@@ -26,7 +27,8 @@ class Rule(_Part):
     """What holds for two payments of one scheme."""
 
     allowed: bool
-    because: str = Field(min_length=1)
+    because: Words
+    """Why, in both languages or in one."""
 
 
 class PairRule(Rule):
@@ -68,12 +70,12 @@ class Combinations(_Part):
         rule = next((rule for rule in self.pair if set(rule.schemes) == {one, other}), None)
         return "not_listed" if rule is None else _said(rule)
 
-    def because(self, first: str, second: str) -> str:
-        """Return why, as the table says it; empty where it says nothing."""
+    def because(self, first: str, second: str) -> Words | None:
+        """Return why, as the table says it; None where it says nothing."""
         one, other = self._name(first), self._name(second)
         if one == other:
             return self.same_scheme.because
-        return next((rule.because for rule in self.pair if set(rule.schemes) == {one, other}), "")
+        return next((rule.because for rule in self.pair if set(rule.schemes) == {one, other}), None)
 
     def _name(self, word: str) -> str:
         return next((name for name, words in self.schemes.items() if word in words or word == name), word)
@@ -96,7 +98,7 @@ class Overlap:
     first: Paid
     second: Paid
     says: Says
-    because: str
+    because: Words | None
     since: date | None
     """First day on which both are paid; None where there is none."""
     until: date | None

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import tomllib
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -12,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from fleet.tables.words import Words
 from protocol.ids import Sha256
 from protocol.manifest import Task, Threshold
 
@@ -36,6 +39,25 @@ class ShippedNetwork(_Part):
     licence: str
     notes: str
     thresholds: dict[str, Threshold]
+
+    @property
+    def words(self) -> Words:
+        """The notes in both languages; in English alone where the Chinese ones are of an earlier text."""
+        found = _chinese_notes().get(self.name)
+        is_of_these = found is not None and hashlib.sha256(self.notes.encode()).hexdigest().startswith(found.of)
+        return Words(zh=found.zh if found is not None and is_of_these else None, en=self.notes)
+
+
+class _ChineseNotes(_Part):
+    of: str
+    """First characters of the SHA-256 of the English text."""
+    zh: str
+
+
+@cache
+def _chinese_notes() -> dict[str, _ChineseNotes]:
+    found = tomllib.loads(files("fleet.statistics").joinpath("network_notes.toml").read_text(encoding="utf-8"))
+    return {name: _ChineseNotes.model_validate(each) for name, each in found.items()}
 
 
 class _Measured(_Part):

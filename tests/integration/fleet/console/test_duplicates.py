@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,14 @@ from fleet.store.subjects import Benefit, save_benefit
 
 pytestmark = pytest.mark.integration
 MODEL = {"model_sha256": "d" * 64, "key_domain": "d1"}
+
+
+@pytest.fixture
+def office(database: Any, make_office: Callable[..., Any], tmp_path: Path) -> Any:
+    """A fleet with a table of benefits of its own, which is the shipped one until a test writes another."""
+    shipped = files("fleet.duplicates").joinpath("combinations.toml").read_text(encoding="utf-8")
+    (tmp_path / "own.toml").write_text(shipped, encoding="utf-8")
+    return make_office(database, duplicates={"combinations_file": tmp_path / "own.toml"})
 
 
 @pytest.fixture
@@ -96,11 +106,26 @@ def test_both_sides_stand_beside_each_other_with_what_overlaps(
     assert "2010-01-01 – 2011-12-31" in page
     assert "2001-07-01 – today" in page
     assert "99999919400101" not in page
+    assert '<span lang="en">one scheme pays one person once' in page
+    chinese = sign_in("reviewer", language="zh").get(f"/duplicates/{hits['same_face0.9']}").text
+    assert '<span lang="zh">同一险种对同一人只支付一次' in chinese
     viewed = office.rows("SELECT detail FROM audit_log WHERE action = 'duplicate_hit.viewed'")
-    assert [row.detail["names"] for row in viewed] == [True]
+    assert [row.detail["names"] for row in viewed] == [True, True]
     script = sign_in("reviewer").get(f"/duplicates/{hits['same_person']}").text
     assert "乙&lt;script&gt;5" in script
     assert "<script>5" not in script
+
+
+def test_a_reason_that_an_agency_gives_in_one_language_is_shown_with_its_language(
+    hits: dict[str, str], sign_in: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text(
+        '[schemes]\na = ["A"]\n[same_scheme]\nallowed = false\nbecause = "按本市规定"\n', encoding="utf-8"
+    )
+    page = sign_in("reviewer").get(f"/duplicates/{hits['same_face0.9']}").text
+    assert '<span lang="zh">按本市规定</span> <span class="faint" lang="zh">(中文)</span>' in page
+    chinese = sign_in("reviewer", language="zh").get(f"/duplicates/{hits['same_face0.9']}").text
+    assert '<span lang="zh">按本市规定</span></td>' in chinese
 
 
 def test_two_people_decide_and_a_second_look_is_needed_after_a_word(
