@@ -10,6 +10,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fleet.tables.words import language_of
 from fleet.web.assets import Assets
 from fleet.web.texts import LANGUAGES, Texts
 from protocol.rules.days import FOREVER
@@ -25,7 +26,8 @@ class Renderer:
     """Templates, with what all of them may use.
 
     A template has `texts` (all of the language), `t` (those of its own group, which is the folder that it is in, or its name), and what
-    the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`; `named(codes, words)` and
+    the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`,
+    `tongue` (the language of a word); `named(codes, words)` and
     `pairs(values)` make the options of a choice.
     """
 
@@ -42,6 +44,7 @@ class Renderer:
         self._environment.globals.update(
             asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id, named=_named, pairs=_pairs
         )
+        self._environment.filters.update(tongue=language_of)
         self._environment.filters.update(day=_day, month=_month, moment=self.moment, number=_number, percent=_percent)
 
     def texts(self, language: str) -> Texts:

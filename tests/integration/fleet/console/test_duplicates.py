@@ -109,6 +109,8 @@ def test_both_sides_stand_beside_each_other_with_what_overlaps(
     assert '<span lang="en">one scheme pays one person once' in page
     chinese = sign_in("reviewer", language="zh").get(f"/duplicates/{hits['same_face0.9']}").text
     assert '<span lang="zh">同一险种对同一人只支付一次' in chinese
+    assert '<span lang="en">retired <span class="faint">(English)</span></span>' in chinese, "a word of the lists"
+    assert ", retired:" in page
     viewed = office.rows("SELECT detail FROM audit_log WHERE action = 'duplicate_hit.viewed'")
     assert [row.detail["names"] for row in viewed] == [True, True]
     script = sign_in("reviewer").get(f"/duplicates/{hits['same_person']}").text
