@@ -108,6 +108,7 @@ def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], l
     NoticeWork(world, agenda, everybody).put_down()
     TerminalWork(world, agenda, made).put_down()
     agenda.at(world.at(3, 16), lambda now: rules.propose(world, now))
+    agenda.at(world.at(2, 15), lambda now: rules.calibrate(world, now))
     agenda.play()
     say("what terminals say of themselves")
     _refuse_some(world, made)

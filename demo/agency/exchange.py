@@ -1,4 +1,4 @@
-"""What other bodies bring the made-up agency: feeds with deliveries, partners with keys, webhooks, and people listed twice."""
+"""What other bodies bring the made-up agency: feeds with deliveries, a village's list, partners, webhooks, people listed twice."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from fleet.exchange.cycles import month_text
 from fleet.exchange.definitions import catalogue
 from fleet.exchange.deliveries import take_in, zero_report
 from fleet.exchange.messages import DeliveredRow, Delivery
+from fleet.intake import unit_lists
+from fleet.intake.handed_in import Body, Evidence, HandedIn
 from fleet.partners.registry import add_partner, revoke_partner, roll_key
 from fleet.partners.webhooks import make_webhook
 from fleet.store import duplicates, feeds
@@ -29,6 +31,8 @@ from fleet.store.duplicates import NewHit, Verdict
 from fleet.store.feeds import StoredFeed
 from fleet.store.partners import PartnerKind, Scope
 from fleet.store.webhooks import WebhookEvent, add_webhook, claim_due, note_try
+from fleet.tables.reading import Upload
+from protocol.documents import parse_document
 
 _FEEDS = ("deaths", "village_deaths", "travel", "hospital_stays", "sentences", "exit_entry")
 _PARTNERS: tuple[tuple[str, str, PartnerKind, tuple[Scope, ...], tuple[str, ...] | None], ...] = (
@@ -49,6 +53,8 @@ _PARTNERS: tuple[tuple[str, str, PartnerKind, tuple[Scope, ...], tuple[str, ...]
 )
 _REPORTED_BY = 16
 """Day of the month from which on the month before is reported: on the eighth it comes."""
+_LISTED = 6
+"""People on the list of a village."""
 _HOOKS = {"province-app": 204, "bureau": 503}
 """Who listens, and how their server answers."""
 _RETRY = (timedelta(minutes=5), timedelta(hours=1), None)
@@ -80,6 +86,8 @@ class ExchangeWork:
         quiet = [person for person in people if person.last is not None and not person.is_stoppable]
         self._cast = _Cast(draw, draw.sample(seen, len(seen)), draw.sample(quiet, min(len(quiet), 400)))
         self._communities = sorted({person.community.code for person in people})
+        self._village = people[0].community
+        self._villagers = [person for person in people if person.community.code == self._village.code][:_LISTED]
         self._dead: list[Person] = []
 
     def put_down(self) -> None:
@@ -118,6 +126,7 @@ class ExchangeWork:
         agenda.at(at(7, 9), self._traveller)
         agenda.at(at(6, 9), self._refused)
         agenda.at(at(20, 13), self._duplicates)
+        agenda.at(at(5, 9), self._list)
         for days in (3, 2, 1):
             agenda.at(at(days, 13), self._messages)
 
@@ -176,6 +185,24 @@ class ExchangeWork:
         wrong = DeliveredRow(document_number="99999919400101000X", since="2026-02-30")
         with suppress(ImportRefused):
             self._delivery("sentences", month_before(self._world.today, 1), [wrong], 1, None, now)
+
+    def _list(self, now: datetime) -> None:
+        """Take in a village's list of whom it has seen; it waits for two persons."""
+        world = self._world
+        rows = ["证件号码,姓名", *(f"{person.number},{person.name}" for person in self._villagers)]
+        papers = HandedIn(
+            body=Body.VILLAGE,
+            unit=self._village.code,
+            evidence=Evidence.LIST,
+            is_sealed=True,
+            matches_originals=True,
+            register_copies=len(self._villagers),
+            verified_on=now.astimezone(ZONE).date() - timedelta(days=2),
+            handler=STAFF[7],
+            handler_document=parse_document(self._villagers[0].number),
+        )
+        file = Upload("\n".join(rows).encode())
+        unit_lists.take_in(world.database, world.keys, file, papers, by=STAFF[5], now=now, zone=ZONE)
 
     def _partners(self, now: datetime) -> None:
         world = self._world

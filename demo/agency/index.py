@@ -28,7 +28,8 @@ class Index:
     """Terminal ids by `demo.agency.conditions.Condition`."""
     others: Mapping[str, str]
     """`area` (a community), `proposal` (a rule pack), `feed`, `partner`, `webhook` (with a message given up), `open_duplicate`,
-    `decided_duplicate`, `unclear_duplicate`, `record`, `stop`, `erasure`, `reminder_failed`."""
+    `decided_duplicate`, `unclear_duplicate`, `record`, `stop`, `erasure`, `trial` (of the proposal),
+    `calibration`, `list` (of a village), `reminder_failed`."""
 
 
 def index_of(database: Database, today: date, made: Sequence[Terminal], everybody: Sequence[Person]) -> Index:
@@ -111,5 +112,8 @@ _OTHERS = {
     "record": "record_id FROM records WHERE outcome = 'certified' ORDER BY event_at DESC, record_id",
     "stop": "stop_id FROM benefit_files WHERE state = 'pause_proposed' ORDER BY subject_id",
     "erasure": "erasure_id FROM erasures ORDER BY erased_at",
+    "trial": "trial_id FROM pack_trials WHERE result IS NOT NULL ORDER BY asked_at",
+    "calibration": "calibration_id FROM calibrations ORDER BY proposed_at",
+    "list": "list_id FROM unit_lists ORDER BY taken_at",
     "reminder_failed": "reminder_id FROM reminders WHERE state = 'failed' ORDER BY subject_id, kind",
 }

@@ -1,4 +1,4 @@
-"""The rules of the made-up agency: the policy, the shipped packs in force, and a proposal that somebody has tried on everybody."""
+"""The rules of the made-up agency: policy, shipped packs in force, a pack proposed and tried on everybody, and proposed thresholds."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from demo.agency.world import POLICY, ZONE, World
 from fleet.audit.log import note
 from fleet.rules import publishing
 from fleet.rules.publishing import Draft
-from fleet.status.what_if import what_if
+from fleet.status.trials import Trials, ask_for_trial
+from fleet.updates import calibration
+from fleet.updates.calibration import Wanted
 from fleet.updates.policy import publish_policy
 from protocol.rules.pack import parse_pack
 from protocol.shipped_packs import SHIPPED, shipped_text
 
 PROPOSED = "GZ-2018"
 """Of this pack a second version is proposed, by which people have until the end of June."""
+_TRIAL_S = 600.0
+"""It takes some seconds for each 10,000 people."""
 
 
 def publish(world: World) -> None:
@@ -49,14 +53,26 @@ def propose(world: World, now: datetime) -> None:
     )
     draft = Draft(parse_pack(written), written)
     publishing.propose(world.database, world.keys, draft, by=STAFF[3], now=now)
-    done = what_if(world.database, draft.pack, on=valid_from, zone=ZONE)
-    found: dict[str, str | int] = {
-        "on": str(valid_from),
-        "people": done.people,
-        "covered": done.covered,
-        "changed": len(done.changes),
-    }
-    _note_try(world, draft, found, now)
+    with world.database.begin() as connection:
+        ask_for_trial(
+            connection,
+            world.keys.cipher,
+            draft.pack.pack_id,
+            draft.pack.version,
+            on=valid_from,
+            by=STAFF[3],
+            now=now,
+        )
+    trials = Trials(world.database, world.keys.cipher, zone=ZONE, clock=lambda: now)
+    trials.go_on()
+    trials.wait(_TRIAL_S)
+
+
+def calibrate(world: World, now: datetime) -> None:
+    """Propose thresholds found from the agency's people; they wait for two persons."""
+    wanted = Wanted(next(iter(POLICY.comparison)), fmr=1e-4, grey_fmr=1e-2)
+    today = now.astimezone(ZONE).date()
+    calibration.propose(world.database, world.keys, wanted, by=STAFF[0], now=now, today=today)
 
 
 def _note_try(world: World, draft: Draft, found: dict[str, str | int], now: datetime) -> None:
