@@ -577,7 +577,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_ports() -> Callable[[], int]:
     """Find a TCP port of this machine that nobody listens on: `free_ports()`."""
     return free_port

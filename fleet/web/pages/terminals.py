@@ -57,7 +57,8 @@ def listed(
 ) -> HTMLResponse:
     """Show the terminals of the visitor's areas by id, and above them how many there are of each state and concern."""
     with visit.begin() as connection:
-        within = narrowed(connection, area[:LONGEST].strip(), visit.codes(connection, LOOK))
+        mine = visit.codes(connection, LOOK)
+        within = narrowed(connection, area[:LONGEST].strip(), mine)
         everything = Wanted(within=within, part=_plain(part))
         shown = listing(
             "/terminals",
@@ -70,7 +71,7 @@ def listed(
             key=lambda row: row.item.terminal_id,
         )
         counts = count_terminals(connection, everything, limits(visit), now=visit.now)
-        above = _chain(connection, area.strip())
+        above = _chain(connection, area.strip(), mine)
     return visit.page(
         "terminals/list.html",
         shown=shown,
@@ -251,10 +252,11 @@ def _wanted(everything: Wanted, state: str) -> Wanted:
     )
 
 
-def _chain(connection: Connection, typed: str) -> tuple[Area, ...]:
-    """Return the area that the list is narrowed to and those above it; none where it is no single one."""
-    named = codes_called(connection, _plain(typed)) if typed else []
-    return chain_above(connection, named[0]) if len(named) == 1 else ()
+def _chain(connection: Connection, typed: str, mine: Collection[str] | None) -> tuple[Area, ...]:
+    """Return the area that the list is narrowed to and those above it, as far as the visitor may see; none where it is no single one."""
+    named = [code for code in codes_called(connection, _plain(typed)) if mine is None or code in mine] if typed else []
+    above = chain_above(connection, named[0]) if len(named) == 1 else ()
+    return tuple(each for each in above if mine is None or each.code in mine)
 
 
 def _plain(text: str) -> str:

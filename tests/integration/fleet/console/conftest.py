@@ -25,6 +25,7 @@ from fleet.accounts.roles import Grant, Role
 from fleet.accounts.sessions import How, begin, resume
 from fleet.accounts.visitor import Visitor
 from fleet.app import account_rules
+from fleet.service import WebServer, make_web
 from fleet.store import accounts
 from fleet.web.cookies import SESSION_COOKIE
 
@@ -55,6 +56,18 @@ def open_session(office: Any, *grants: tuple[str, str | None], name: str) -> tup
 def web(office: Any, open_web: Callable[..., httpx.Client]) -> httpx.Client:
     """The console of the fleet of `office`, asked by nobody in particular."""
     return open_web(office, as_partner=False)
+
+
+@pytest.fixture(scope="module")
+def module_web(module_agency: Any, free_ports: Callable[[], int]) -> Iterator[httpx.Client]:
+    """The console of the made-up agency, one server for all tests of a module, which only look at it."""
+    port = free_ports()
+    app = make_web(module_agency.fleet, broker_state=lambda: "not run here", ingest_state=lambda: "not run here")
+    server = WebServer(app, "127.0.0.1", port)
+    server.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        yield client
+    server.stop()
 
 
 class Client(httpx.Client):
@@ -95,6 +108,14 @@ _TOO_WIDE = """() => document.documentElement.scrollWidth <= window.innerWidth ?
   [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > window.innerWidth
     && !each.closest(".table")).map((each) => each.outerHTML.slice(0, 100))"""
 """Elements that stick out of the window on the right, if the page can be moved sideways; tables have a frame of their own."""
+_AXE = Axe().axe_script
+_AXE_OPTIONS = {
+    "resultTypes": ["violations"],
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    },
+}
 
 
 class Seen:
@@ -123,32 +144,32 @@ class Seen:
 
     def check(self, name: str = "") -> None:
         """Hold the page against WCAG 2.2 AA, see that it fits its window, and keep a picture of it if pictures are asked for."""
+        assert self.serious() == []
+        assert self.too_wide() == []
+        if name and SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(SCREENSHOTS) / f"console-{name}.png", full_page=True)
+
+    def serious(self) -> list[str]:
+        """Return what of the page is a serious offence against WCAG 2.2 AA."""
         self.wait_until_whole()
         self._is_held_against_axe = True
-        found = Axe().run(
-            self.page,
-            options={
-                "resultTypes": ["violations"],
-                "runOnly": {
-                    "type": "tag",
-                    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-                },
-            },
-        )
-        serious = [
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(_AXE)
+        found = self.page.evaluate("options => axe.run(document, options)", _AXE_OPTIONS)
+        return [
             f"{each['id']}: {each['help']}: {[node['html'][:120] for node in each['nodes'][:3]]}"
-            for each in found.response["violations"]
+            for each in found["violations"]
             if each["impact"] in ("serious", "critical")
         ]
-        assert serious == []
+
+    def too_wide(self) -> list[str]:
+        """Return what sticks out of the window."""
         # A page that was just put in place is laid out in a moment; the page's policy lets no expression be waited for.
         deadline = time.monotonic() + 2
         while self.page.evaluate(_TOO_WIDE) and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
-        assert self.page.evaluate(_TOO_WIDE) == []
-        if name and SCREENSHOTS:
-            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(SCREENSHOTS) / f"console-{name}.png", full_page=True)
+        return list(self.page.evaluate(_TOO_WIDE))
 
     def _note(self, message: ConsoleMessage) -> None:
         # The browser itself says so when the server is away or refuses; the page says it in its own words.
