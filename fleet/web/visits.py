@@ -177,6 +177,18 @@ class Visit:
             headers=headers,
         )
 
+    @property
+    def is_part(self) -> bool:
+        """Whether a page asks for a part of itself; otherwise somebody opened the address, as it is done without scripts."""
+        return "hx-request" in self.request.headers and "hx-boosted" not in self.request.headers
+
+    def part(self, template: str, **contents: Any) -> HTMLResponse:
+        """Return a part of a page, or to whoever opened its address a page with nothing else on it."""
+        if self.is_part:
+            return self.page(template, **contents)
+        group = template.partition("/")[0]
+        return self.page("part.html", part=template, group=group, t=self.texts[group], **contents)
+
     def done(self, path: str, code: str) -> RedirectResponse:
         """Send the visitor on to a page that says what was done.
 

@@ -92,7 +92,7 @@ def below(visit: Annotated[Visit, needs(Permission.OVERVIEW)], code: str) -> HTM
     """Return the areas directly below one, for the tree."""
     with visit.begin() as connection:
         _where(visit, connection, code)
-        return visit.page("overview/areas.html", **_areas(visit, connection, code))
+        return visit.part("overview/areas.html", **_areas(visit, connection, code))
 
 
 def _where(visit: Visit, connection: Connection, code: str) -> Where:

@@ -78,7 +78,7 @@ def older(visit: Annotated[Visit, needs(LOOK)], subject_id: str, before: str = "
         # An address that is none of ours is as good as none, whoever it is about.
         raise not_found() from error
     return visit.page(
-        "people/history.html" if _is_part(visit) else "people/older.html",
+        "people/history.html" if visit.is_part else "people/older.html",
         entries=[told(entry, visit.texts, settled=settled) for entry in page.entries],
         before=page.before,
         subject_id=subject_id,
@@ -105,7 +105,7 @@ def record(visit: Annotated[Visit, needs(LOOK)], subject_id: str, record_id: str
         (each, explain(each, visit.language), explain_measures(each, visit.language)) for each in found.record.evidence
     ]
     return visit.page(
-        "people/record_part.html" if _is_part(visit) else "people/record.html",
+        "people/record_part.html" if visit.is_part else "people/record.html",
         found=found,
         record=found.record,
         evidence=evidence,
@@ -197,9 +197,3 @@ def _settled(connection: Connection, subject_id: str) -> frozenset[tuple[str, st
         for (kind, object_id), given in words.items()
         if given >= NEEDED or (kind.startswith("life_event.") and object_id in over)
     )
-
-
-def _is_part(visit: Visit) -> bool:
-    """Return whether a page asks for a part of itself."""
-    headers = visit.request.headers
-    return "hx-request" in headers and "hx-boosted" not in headers

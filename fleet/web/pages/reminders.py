@@ -53,7 +53,7 @@ def reach(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
     visit.whole_fleet(_LOOK)
     with visit.begin() as connection:
         found = contacts.reach(connection, visit.today)
-    return visit.page("reminders/reach.html", reach=found)
+    return visit.part("reminders/reach.html", reach=found)
 
 
 def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str] = (), status: int = 200) -> Response:

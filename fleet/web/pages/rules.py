@@ -79,7 +79,7 @@ def people(visit: Annotated[Visit, needs(Permission.RULES)]) -> HTMLResponse:
         (f"{pack_id}/{version}", stored[pack_id, version].pack if (pack_id, version) in stored else default, count)
         for (pack_id, version), count in sorted(counts.items())
     ]
-    return visit.page("rules/people.html", rows=rows)
+    return visit.part("rules/people.html", rows=rows)
 
 
 @router.get("/rules/packs/{pack_id}/{version}")

@@ -70,7 +70,7 @@ def weeks_ahead(visit: Annotated[Visit, needs(Permission.RULES)]) -> HTMLRespons
         within = visit.codes(connection, Permission.RULES)
         ahead = {what: days_to_come(connection, what, visit.today, end, within) for what in ("due", "stop_from")}
         waiting = reminders_waiting(connection, within)
-    return visit.page("rules/ahead.html", chart=_chart(visit, mondays, ahead), waiting=waiting)
+    return visit.part("rules/ahead.html", chart=_chart(visit, mondays, ahead), waiting=waiting)
 
 
 def _shelf(visit: Visit, connection: Connection, within: Sequence[str] | None) -> Shelf:

@@ -64,7 +64,7 @@ def stages(visit: Annotated[Visit, needs(LOOK)], stage: str = "", reason: str = 
     with visit.begin() as connection:
         counts = stage_counts(connection, visit.codes(connection, LOOK))
     shown: Listing[StopLine] = Listing((), "/stops", {name: value for name, value in kept.items() if value}, None, None)
-    return visit.page("stops/stages.html", shown=shown, counts=counts, stages=list(Stage))
+    return visit.part("stops/stages.html", shown=shown, counts=counts, stages=list(Stage))
 
 
 @router.get("/stops/new")
