@@ -43,13 +43,12 @@ NOT_SAID = {
     "fleet/benefits/standing.py": {"status_of_person"},
     "fleet/cases/history.py": {"read", "locked"},
     "fleet/cases/pictures.py": {"_find"},
-    "fleet/cases/visits.py": {"plan", "request_visit", "mark", "unmark", "_texts", "_check_reason"},
+    "fleet/cases/visits.py": {"_texts"},
     "fleet/intake/details.py": {"change_details"},
     "fleet/people/finding.py": {"_start"},
     "fleet/people/person.py": {"older_history", "whole_document", "record_of_person", "_identity"},
     "fleet/statistics/counts.py": {"count_then", "_check"},
     "fleet/statistics/fairness.py": {"fairness"},
-    "fleet/web/pages/cases_desk.py": {"_person_within"},
     "fleet/web/pages/people_person.py": {"_more"},
     # What no form can ask for: faults of ours.
     "fleet/cases/answers.py": {"letter"},
@@ -67,8 +66,11 @@ NOT_SAID = {
     "fleet/cases/opening.py": {"_opening"},
     "fleet/keys.py": {"decrypt", "sealing_key", "load_keys", "_load", "_refuse_half", "_read_secret"},
     "fleet/reminders/sending.py": {"_message"},
+    "fleet/intake/photo_checking.py": {"__init__", "look", "_ended"},
     # Files of the command line, and what the programs of gateways send.
+    "fleet/duplicates/benefits.py": {"read_shared_key", "check_elsewhere"},
     "fleet/exchange/results_csv.py": {"export_results"},
+    "fleet/intake/photo_files.py": {"photo_files"},
     "fleet/references/domains.py": {"_successor", "in_current_domain"},
     "fleet/references/enrol.py": {
         "__post_init__",
@@ -83,7 +85,7 @@ NOT_SAID = {
     "fleet/reminders/webhook.py": {"verify_callback"},
     "fleet/statistics/export.py": {"export"},
     "fleet/tables/writing.py": {"write_new"},
-    "fleet/updates/policy.py": {"read_policy", "issue", "_check_thresholds"},
+    "fleet/updates/policy.py": {"read_policy"},
 }
 """Functions of modules that pages use whose refusals no page says: each without a code."""
 
@@ -276,7 +278,12 @@ def pages_of(group: str) -> list[str]:
 
 def codes_in_tables(group: str) -> list[str]:
     """Return modules that keep codes as data: the faults of packs, and what a request to the desk lacks."""
-    faults = ["protocol/rules/faults.py", "protocol/rules/pack.py", "fleet/exchange/definitions.py"]
+    faults = [
+        "protocol/rules/faults.py",
+        "protocol/rules/pack.py",
+        "protocol/policy.py",
+        "fleet/exchange/definitions.py",
+    ]
     return {"rules": faults, "cases": ["fleet/cases/desk.py"]}.get(group, [])
 
 
