@@ -32,7 +32,7 @@ GROUPS = {
     "fleet/people/": "people",
     "fleet/intake/subjects": "people",
 }
-"""Which pages show what a module refuses, by what its path begins with; any page shows the others', so every group has a sentence."""
+"""Which pages show what a function refuses, by what its path begins with; any page shows the others', so every group has a sentence."""
 ANSWERED = {"ImportRefused", "RequestRefused", "PackMalformed", "DatabaseUnavailable"}
 """Hold problems, each with a code of its own; or are answered by a page of their own."""
 NOT_SAID = {
@@ -109,7 +109,8 @@ class Refusal:
         """Texts of the pages that show it."""
         own = re.match(r"fleet/web/pages/([a-z]+)", self.path)
         default = REFUSED if own is None else own[1]
-        return next((group for prefix, group in GROUPS.items() if self.path.startswith(prefix)), default)
+        where = f"{self.path}:{self.function}"
+        return next((group for prefix, group in GROUPS.items() if where.startswith(prefix)), default)
 
 
 @cache

@@ -51,7 +51,10 @@ def test_a_list_is_taken_in_with_its_report(town: Any, sign_in: Callable[..., An
 def test_every_problem_is_told_by_its_line_and_nothing_is_half_done(town: Any, sign_in: Callable[..., Any]) -> None:
     bad = table(town, (1, "王秀英", "V1"), (2, "", "V1"), (3, "李", "火星")).replace(b"2001-07-01", b"1900-07-01", 1)
     for language, sentences in (
-        ("en", ("line 2: benefit_start: a date like 2015-07-01 expected", "line 3: name: empty", "line 4: area:")),
+        (
+            "en",
+            ("line 2: benefit start: a date like 2015-07-01 expected", "line 3: the name is missing", "line 4: area:"),
+        ),
         ("zh", ("第 2 行", "第 3 行", "第 4 行")),
     ):
         sent = send(sign_in("fleet_administrator", language=language), bad)
@@ -84,7 +87,7 @@ def test_an_areas_administrator_brings_people_of_their_own_areas_only(town: Any,
     client = sign_in("area_administrator", area="east")
     sent = send(client, table(town, (5, "王秀英", "V1"), (6, "李秀英", "V3"), (1, "张三", "V1")))
     assert sent.status_code == 422
-    assert "line 3: the area is none of yours" in sent.text
+    assert "line 3: area: none of yours" in sent.text
     assert "line 4: the person belongs to another area" in sent.text
     assert people(town) == 1
     assert town.office.rows("SELECT area FROM subjects WHERE subject_id = :id", id=there)[0].area == "V3"
