@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
 from sqlalchemy import text
 
 from fleet.store.session_figures import comparison_scores
@@ -130,14 +129,3 @@ def test_scores_of_sessions_are_counted_by_zone_and_few_are_not_shown(
     assert "-0.05 0 0 1 " in page
     assert " 0.60 3 0 0 " in page
     assert " 0.75 0 0 0 " in page
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("language", "width"), [("zh", 1366), ("en", 1366), ("zh", 390), ("en", 390)])
-def test_calibrations_can_be_read_by_everybody(
-    calibrated: tuple[Any, Proposal], browse: Callable[..., Any], language: str, width: int
-) -> None:
-    seen = browse("viewer", language=language, width=width)
-    page = seen.go("/figures/calibrations")
-    expect(page.locator("figure img")).to_have_count(1)
-    seen.check(f"calibrations-{language}-{width}")

@@ -291,8 +291,7 @@ def test_a_visit_is_planned_and_listed_for_who_makes_it(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_the_desk_in_a_browser(
     office: Any, special: str, browse: Callable[..., Any], language: str, width: int
 ) -> None:
@@ -313,8 +312,7 @@ def test_the_desk_in_a_browser(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_two_people_decide_in_a_browser(
     office: Any, special: str, appeal: str, browse: Callable[..., Any], language: str, width: int
 ) -> None:

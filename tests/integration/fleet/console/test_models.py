@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
 
 from fleet.statistics.evaluated import evaluated
 from protocol.policy import default_policy
@@ -106,13 +105,3 @@ def test_error_rates_are_shown_with_counts_and_intervals(office: Any, sign_in: C
 def test_the_texts_know_everything_that_was_measured(office: Any, sign_in: Callable[..., Any]) -> None:
     for language in ("zh", "en"):
         assert sign_in("viewer", language=language).get("/figures/models").status_code == 200
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(("language", "width"), [("zh", 1366), ("en", 1366), ("zh", 390), ("en", 390)])
-def test_models_can_be_read_by_everybody(reporting: Any, browse: Callable[..., Any], language: str, width: int) -> None:
-    seen = browse("viewer", language=language, width=width)
-    page = seen.go("/figures/models")
-    expect(page.locator("figure img")).to_have_count(4)
-    page.locator("details", has_text={"zh": "说明", "en": "Notes"}[language]).last.locator("summary").click()
-    seen.check(f"models-{language}-{width}")

@@ -227,8 +227,7 @@ def test_privacy_is_for_who_may_see_all_of_it(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_privacy_in_a_browser(
     people: Any, sign_in: Callable[..., Any], browse: Callable[..., Any], language: str, width: int
 ) -> None:
@@ -239,9 +238,7 @@ def test_privacy_in_a_browser(
     _erase(other, who=number(2))
     clean(people.database, retention_rules(people.settings), zone=people.settings.zone(), now=people.now)
     seen = browse("fleet_administrator", language=language, width=width, name="张三")
-    for path in PATHS:
-        page = seen.go(f"/privacy{path}")
-        seen.check(f"privacy{path.replace('/', '-')}-{language}-{width}")
+    page = seen.go("/privacy/looks")
     page.fill("#f-who", number(3))
     page.keyboard.press("Enter")
     expect(page.locator("h2 a")).to_have_text("乙<script>3")

@@ -476,8 +476,7 @@ def test_terminals_not_heard_of_since_a_pack_came_into_force_are_named(
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_packs_in_a_browser(agency: Any, browse: Callable[..., Any], tmp_path: Path, language: str, width: int) -> None:
     agency.put_packs_in_force(pack())
     agency.rebuild()

@@ -154,8 +154,7 @@ def test_only_who_may_proposes_and_approves_thresholds(agency: Any, sign_in: Cal
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_policy_and_thresholds_in_a_browser(
     agency: Any, terminal: Any, browse: Callable[..., Any], language: str, width: int
 ) -> None:

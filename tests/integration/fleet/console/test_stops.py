@@ -513,8 +513,7 @@ def test_who_looks_at_a_benefit_is_written_down(desk: Desk, sign_in: Callable[..
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_stops_in_a_browser(desk: Desk, browse: Callable[..., Any], language: str, width: int) -> None:
     people = desk.people
     desk.ladder(desk.propose(people[0]))

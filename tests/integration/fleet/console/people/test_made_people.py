@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
-from playwright.sync_api import expect
 
 from fleet.people.finding import Search, count_people
 from fleet.store.people import StopState
@@ -18,10 +18,16 @@ _UNSAID = re.compile(r">\s*(?:[a-z]+_[a-z_]+|benefit\.\w+|case\.\w+|reminder\.\w
 """A code that no text says."""
 
 
-@pytest.fixture
-def office(agency: Any) -> Any:
-    """The made-up agency in place of an empty fleet."""
-    return agency
+@pytest.fixture(scope="module")
+def office(module_agency: Any) -> Any:
+    """The made-up agency in place of an empty fleet; tests here only look at it."""
+    return module_agency
+
+
+@pytest.fixture(scope="module")
+def web(module_web: httpx.Client) -> httpx.Client:
+    """Its console."""
+    return module_web
 
 
 def test_the_page_of_somebody_of_every_kind_is_made_and_says_no_code(office: Any, sign_in: Callable[..., Any]) -> None:
@@ -87,17 +93,3 @@ def test_an_area_sees_its_own_people_only(office: Any, sign_in: Callable[..., An
     for row in elsewhere:
         expected = 200 if row.subject_id in belonging else 404
         assert client.get(f"/people/{row.subject_id}").status_code == expected
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
-def test_a_full_page_in_a_browser(office: Any, browse: Callable[..., Any], language: str, width: int) -> None:
-    seen = browse("reviewer", language=language, width=width)
-    for what in ("paused", "i_am_here", "two_benefits"):
-        page = seen.go(f"/people/{office.index.people[what]}")
-        expect(page.locator("h1")).to_be_visible()
-        seen.check(f"person-{what}-{language}-{width}")
-    page = seen.go(f"/people/{office.index.people['i_am_here']}/here")
-    expect(page.locator("[name=resolution]")).to_have_count(2)
-    seen.check(f"person-here-{language}-{width}")

@@ -138,8 +138,7 @@ def test_how_far_a_list_is_can_be_asked_while_it_is_taken_in() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_an_import_in_a_browser(town: Any, browse: Callable[..., Any], language: str, width: int) -> None:
     seen = browse("fleet_administrator", language=language, width=width)
     page = seen.go("/people/import")

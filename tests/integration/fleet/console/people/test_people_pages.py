@@ -278,8 +278,7 @@ def test_whoever_only_looks_is_offered_no_change(town: Any, sign_in: Callable[..
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_people_in_a_browser(town: Any, terminal: Any, browse: Callable[..., Any], language: str, width: int) -> None:
     first = town.add("王㛃䶮", "V1", unit="棉纺厂")
     town.add("李秀英", "V2", scheme="resident_pension")
@@ -322,8 +321,7 @@ def test_people_in_a_browser(town: Any, terminal: Any, browse: Callable[..., Any
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize(("language", "width"), [("zh", 390), ("en", 1366)])
 def test_a_report_with_an_error_in_a_browser(town: Any, browse: Callable[..., Any], language: str, width: int) -> None:
     subject_id = town.add("王秀英")
     seen = browse("operator", area="east", language=language, width=width)
