@@ -215,7 +215,7 @@ def _add_records(router: APIRouter, office: Office, errors: dict[int | str, dict
                 within=visible_codes(connection, caller.partner),
             )
             detail = {"count": len(lines), "subject": subject_id, "terminal": terminal_id}
-            office.note(connection, caller, "records.listed", detail=detail, now=office.clock())
+            office.note(connection, caller, "records.listed", subject_id=subject_id, detail=detail, now=office.clock())
         return [RecordView.model_validate(line) for line in lines]
 
     @router.get("/records/{record_id}/evidence", operation_id="get_evidence", responses=errors)

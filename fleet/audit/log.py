@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +52,8 @@ def note(
     object_kind: str,
     object_id: str,
     detail: Mapping[str, Any] | None = None,
+    about: Collection[str] = (),
+    reason: str | None = None,
     now: datetime,
 ) -> None:
     """Write one entry. Call it last in a transaction: it waits for everybody else who writes one, until they commit.
@@ -64,6 +66,9 @@ def note(
         object_kind: what kind of thing it was done to.
         object_id: its id.
         detail: what else is worth knowing: ids, days, counts, codes; no name, no document number, no picture.
+        about: whom it is about, where the object is not the person: everybody who was named, so that they can be told who looked
+            (`fleet.audit.looks`). `subject_id` and `subjects` in the detail count as well.
+        reason: why somebody looked, in words; it may hold anything and is kept encrypted, for each of whom it is about.
         now: when.
 
     Raises:
@@ -96,6 +101,29 @@ def note(
             "previous": previous,
             "sha256": digest,
         },
+    )
+    people = {*about, *found.get("subjects", ()), *([found["subject_id"]] if found.get("subject_id") else [])}
+    _note_about(connection, cipher, number, people, reason)
+
+
+def _note_about(
+    connection: Connection, cipher: FieldCipher, entry: int, people: Collection[str], reason: str | None
+) -> None:
+    if not people:
+        return
+    ids = sorted(people)
+    reasons = [
+        None if reason is None else cipher.encrypt(reason, subject_id=subject_id, field_name="view_reason")
+        for subject_id in ids
+    ]
+    # Who is not listed any more, or never was, is nobody to be answered.
+    connection.execute(
+        text(
+            "INSERT INTO audit_about (subject_id, entry, reason_sealed) SELECT s.subject_id, :entry, named.reason"
+            " FROM unnest(CAST(:ids AS text[]), CAST(:reasons AS bytea[])) AS named (id, reason)"
+            " JOIN subjects s ON s.subject_id = named.id"
+        ),
+        {"entry": entry, "ids": ids, "reasons": reasons},
     )
 
 
@@ -188,9 +216,14 @@ def newest(
 
 
 def open_actor(cipher: FieldCipher, named: Named) -> str:
-    """Return the name of who did something; a mark where it does not open, which must not take the whole log away."""
+    """Return the name of who did something."""
+    return open_sealed_actor(cipher, named.actor_sealed)
+
+
+def open_sealed_actor(cipher: FieldCipher, sealed: bytes) -> str:
+    """Return the name of who did something, as it stands in an entry; a mark where it does not open: the rest is still to be read."""
     try:
-        return cipher.decrypt(named.actor_sealed, subject_id="audit", field_name="actor")
+        return cipher.decrypt(sealed, subject_id="audit", field_name="actor")
     except FleetError:
         return "\N{REPLACEMENT CHARACTER}"
 

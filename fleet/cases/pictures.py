@@ -83,6 +83,8 @@ def open_picture(
             object_kind="case",
             object_id=case_id,
             detail={"role": role, "picture": found.digest},
+            about=_people(connection, case_id),
+            reason=why,
             now=now,
         )
     # Only now, with the ledger on the disk.
@@ -101,6 +103,11 @@ class _Found:
     """Digest of the attachment, or id of the file."""
     terminal_id: str | None
     """None for a file of the agency."""
+
+
+def _people(connection: Connection, case_id: str) -> list[str]:
+    case = case_events.find(connection, case_id)
+    return [] if case is None or case.subject_id is None else [case.subject_id]
 
 
 def _sealed(connection: Connection, found: _Found) -> bytes | None:

@@ -5,7 +5,7 @@ A visit is done by a certified session on it, which closes the case by itself, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.resources import files
@@ -165,7 +165,8 @@ def visits_of(
 ) -> list[Visit]:
     """Return the visits of a worker or terminal on a day, in some areas or all, by area; who has the list is written down."""
     found = []
-    for row in special_persons.planned_visits(connection, worker=worker, day=day, areas=areas):
+    rows = special_persons.planned_visits(connection, worker=worker, day=day, areas=areas)
+    for row in rows:
         case = history.read(connection, row.case_id)
         opened = history.told(connection, office.cipher, row.case_id)[0]
         found.append(
@@ -183,7 +184,8 @@ def visits_of(
             )
         )
     detail = {"day": day.isoformat(), "visits": str(len(found))}
-    _note(connection, office, "visits.listed", "worker", worker, by, detail, now)
+    about = {row.subject_id for row in rows}
+    _note(connection, office, "visits.listed", "worker", worker, by, detail, now, about=about)
     return sorted(found, key=lambda visit: (visit.area, visit.place, visit.due_on))
 
 
@@ -321,6 +323,7 @@ def _note(
     by: str,
     detail: dict[str, str],
     now: datetime,
+    about: Collection[str] = (),
 ) -> None:
     note_audit(
         connection,
@@ -330,5 +333,6 @@ def _note(
         object_kind=object_kind,
         object_id=object_id,
         detail=detail,
+        about=about,
         now=now,
     )

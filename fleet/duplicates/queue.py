@@ -73,6 +73,8 @@ def show(
             object_id=hit_id,
             # The reason may hold anything, and the log's detail stands in the open.
             detail={"names": with_names, "reason_sha256": _digest(keys.cipher, hit_id, reason)},
+            about=who,
+            reason=cleaned(reason),
             now=now,
         )
     return Shown(hit, tuple(_facts(side, keys.cipher, with_names) for side in sides), tuple(words))

@@ -69,13 +69,14 @@ def results_of(
     written = io.StringIO(newline="")
     lines = csv.writer(written)
     lines.writerow(_HEADING)
-    rows = 0
+    rows, about = 0, set[str]()
     with database.begin() as connection:
         for people in people_with_acts(connection, begins, ends, chunk=_CHUNK):
             ids = sorted(people)
             schemes: dict[str, list[str]] = {}
             for benefit in benefits_held(connection, ids):
                 schemes.setdefault(benefit.subject_id, []).append(benefit.scheme)
+            about.update(ids)
             for subject_id, acts in sorted(acts_of(connection, ids, zone=zone).items()):
                 person = people[subject_id]
                 number = keys.cipher.decrypt(person.document_sealed, subject_id=subject_id, field_name="document")
@@ -94,6 +95,7 @@ def results_of(
             object_kind="results",
             object_id=month_text(period),
             detail={"rows": rows},
+            about=about,
             now=now,
         )
     # With a byte order mark, by which spreadsheets know UTF-8.

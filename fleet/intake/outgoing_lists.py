@@ -117,6 +117,7 @@ def make_list(
             object_kind=f"{scope.kind}_list_out",
             object_id=scope.name,
             detail={"persons": len(found), "format": kind.value},
+            about={row.subject_id for row in found},
             now=now,
         )
     return OutgoingList(content, len(found))

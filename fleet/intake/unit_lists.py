@@ -8,7 +8,7 @@ results says of each person what was found; one without is a list of verified pe
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
@@ -181,7 +181,8 @@ def look(
             certified = unit_lists.certified_by(connection, list_id)
             lines = [_as_decided(line, is_certified=line.subject_id in certified) for line in lines]
         place = len(approvals.approvals_of(connection, keys.cipher, OBJECT_KIND, list_id))
-        _note(connection, keys, by, "unit_list.looked", list_id, {"names_shown": len(lines)}, now)
+        about = {line.subject_id for line in lines if line.subject_id is not None}
+        _note(connection, keys, by, "unit_list.looked", list_id, {"names_shown": len(lines)}, now, about=about)
     return place, lines
 
 
@@ -275,6 +276,7 @@ def _note(
     list_id: str,
     detail: Mapping[str, object],
     now: datetime,
+    about: Collection[str] = (),
 ) -> None:
     note(
         connection,
@@ -284,5 +286,6 @@ def _note(
         object_kind=OBJECT_KIND,
         object_id=list_id,
         detail=detail,
+        about=about,
         now=now,
     )

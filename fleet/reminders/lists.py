@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from importlib.resources import files
@@ -48,6 +48,7 @@ class Wanted:
 class ListRow:
     """One person on a list."""
 
+    subject_id: str
     code: str
     step: str
     name: str = field(repr=False)
@@ -152,7 +153,7 @@ def list_out(
             hand_over(made)
             reminders.mark_sent(connection, [row.code for row in rows], list_id=list_id, now=now)
             detail = {"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""}
-            _note(connection, keys.cipher, list_id, detail, by=by, now=now)
+            _note(connection, keys.cipher, list_id, detail, {row.subject_id for row in rows}, by=by, now=now)
     if made is None:
         raise NotFound(
             "nobody is to be called or visited there now; `lifecert-fleet reminders plan` looks who is",
@@ -162,7 +163,14 @@ def list_out(
 
 
 def _note(
-    connection: Connection, cipher: FieldCipher, list_id: str, detail: Mapping[str, Any], *, by: str, now: datetime
+    connection: Connection,
+    cipher: FieldCipher,
+    list_id: str,
+    detail: Mapping[str, Any],
+    about: Collection[str],
+    *,
+    by: str,
+    now: datetime,
 ) -> None:
     note(
         connection,
@@ -172,6 +180,7 @@ def _note(
         object_kind="reminder_list",
         object_id=list_id,
         detail=detail,
+        about=about,
         now=now,
     )
 
@@ -220,6 +229,7 @@ def _row(
         phone = cipher.decrypt(way.address_sealed, subject_id=row.subject_id, field_name=way.field_name)
         phone += " (?)" if way.is_doubtful else ""
     return ListRow(
+        subject_id=row.subject_id,
         code=row.reminder_id,
         step=texts["list"][f"for_{row.step}"],
         name=cipher.decrypt(bytes(row.name_sealed), subject_id=row.subject_id, field_name="name"),

@@ -8,7 +8,7 @@ says itself, in its query (`Visit.tops`): what lies outside is answered as if it
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
@@ -199,7 +199,16 @@ class Visit:
         mark = "&" if "?" in path else "?"
         return RedirectResponse(f"{path}{mark}done={quote(code)}", status_code=303)
 
-    def note(self, connection: Connection, action: str, object_kind: str, object_id: str, **detail: Any) -> None:
+    def note(
+        self,
+        connection: Connection,
+        action: str,
+        object_kind: str,
+        object_id: str,
+        *,
+        about: Collection[str] = (),
+        **detail: Any,
+    ) -> None:
         """Write into the audit log what the visitor does, or whom they look at; last in its transaction, see `fleet.audit.log.note`."""
         note(
             connection,
@@ -209,6 +218,7 @@ class Visit:
             object_kind=object_kind,
             object_id=object_id,
             detail=detail,
+            about=about,
             now=self.now,
         )
 

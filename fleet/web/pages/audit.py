@@ -65,12 +65,17 @@ class Row:
     @property
     def link(self) -> str | None:
         """Address of what it was done to, where it has a page."""
-        path = _PAGES.get(self.kind)
-        if path is None:
-            return None
-        if self.object_id in _LISTS:
-            return path.removesuffix(_ID)
-        return path.replace(_ID, f"/{quote(self.object_id, safe='')}")
+        return page_of(self.kind, self.object_id)
+
+
+def page_of(kind: str, object_id: str) -> str | None:
+    """Return the address of what an entry is about, where it has a page."""
+    path = _PAGES.get(kind)
+    if path is None:
+        return None
+    if object_id in _LISTS:
+        return path.removesuffix(_ID)
+    return path.replace(_ID, f"/{quote(object_id, safe='')}")
 
 
 @router.post("/audit/verify")

@@ -63,7 +63,10 @@ def queue(
             key=lambda line: f"{line.row.due_on}|{line.row.case_id}",
         )
         counts = _counts(visit, connection, Asked(mine))
-        visit.note(connection, "cases.listed", "case", "queue", cases=len(shown.rows))
+        named = [line.row.subject_id for line in shown.rows if line.row.name_sealed is not None]
+        visit.note(
+            connection, "cases.listed", "case", "queue", about=[who for who in named if who], cases=len(shown.rows)
+        )
     return visit.page(
         "cases/queue.html",
         shown=shown,

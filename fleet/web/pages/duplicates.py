@@ -85,7 +85,14 @@ def queue(
         )
         rows = [_row(visit, line, codes) for line in shown.rows]
         if rows:
-            visit.note(connection, "duplicates.listed", "duplicate_hit", "queue", hits=len(rows))
+            visit.note(
+                connection,
+                "duplicates.listed",
+                "duplicate_hit",
+                "queue",
+                about=_named(shown.rows, codes),
+                hits=len(rows),
+            )
     texts = visit.texts["duplicates"]
     return visit.page(
         "duplicates/queue.html",
@@ -96,6 +103,16 @@ def queue(
         states=[(name, texts["filter"][name]) for name in _STATES],
         kinds=[(name, texts["filter"][name]) for name in _KINDS],
     )
+
+
+def _named(lines: Sequence[HitLine], codes: Sequence[str] | None) -> set[str]:
+    """Return of whom the names are shown."""
+    sides = [
+        side
+        for line in lines
+        for side in zip((line.hit.first_subject, line.hit.second_subject), line.areas, strict=True)
+    ]
+    return {who for who, area in sides if codes is None or area in codes}
 
 
 def _place(written: str) -> tuple[float, str] | None:

@@ -59,7 +59,14 @@ def queue(visit: Annotated[Visit, needs(_LOOK)], kind: str = "", after: str = ""
         }
         named = [Row(row.found, names.get(row.found.subject_id, "")) for row in shown.rows]
         if named:
-            visit.note(connection, "contradictions.listed", "contradiction", "queue", names_shown=len(named))
+            visit.note(
+                connection,
+                "contradictions.listed",
+                "contradiction",
+                "queue",
+                about=[row.found.subject_id for row in named],
+                names_shown=len(named),
+            )
     return visit.page(
         "exchange/contradictions.html",
         tabs=tabs(visit, "contradictions"),
@@ -182,5 +189,12 @@ def silent(visit: Annotated[Visit, needs(_LOOK)], after: str = "", before: str =
         )
         names = {row.act_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
         if names:
-            visit.note(connection, "silent.listed", "subjects", "silent", names_shown=len(names))
+            visit.note(
+                connection,
+                "silent.listed",
+                "subjects",
+                "silent",
+                about=[row.subject_id for row in shown.rows],
+                names_shown=len(names),
+            )
     return visit.page("exchange/silent.html", tabs=tabs(visit, "silent"), shown=shown, names=names)

@@ -121,7 +121,14 @@ def _list(
         if found.people:
             shown = {name: value for name, value in kept.items() if value and name != "unit"}
             visit.note(
-                connection, "subjects.listed", "subjects", "list", people=len(found.people), typed=bool(typed), **shown
+                connection,
+                "subjects.listed",
+                "subjects",
+                "list",
+                about=[each.line.subject_id for each in found.people],
+                people=len(found.people),
+                typed=bool(typed),
+                **shown,
             )
     return visit.page(
         "people/list.html",

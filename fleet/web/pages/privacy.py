@@ -6,13 +6,14 @@ All of it is about the whole fleet: what is erased and who looked at somebody be
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
 
 from fleet.accounts.roles import Permission
-from fleet.audit.log import Question, newest, open_actor
+from fleet.audit.looks import Look, looks_at
 from fleet.clock import day_of
 from fleet.privacy import filing, register
 from fleet.privacy.working_days import load_calendar
@@ -21,7 +22,10 @@ from fleet.store import consents, privacy_pages
 from fleet.store.consents import Basis
 from fleet.store.subjects import find_by_id
 from fleet.web.forms import day_in
+from fleet.web.pages.audit import page_of
+from fleet.web.pages.people_words import scheme_word
 from fleet.web.sending import HTML, Refusals, download, said
+from fleet.web.texts import Texts
 from fleet.web.visits import Visit, needs, not_found, sends
 
 router = APIRouter(include_in_schema=False)
@@ -164,8 +168,44 @@ def find(visit: Annotated[Visit, sends(LOOK)]) -> Response:
     return _looks(visit, found)
 
 
+@dataclass(frozen=True, slots=True)
+class LookRow:
+    """One entry about a person, in words."""
+
+    look: Look
+    action: str
+    what: str
+    """Which picture, list or way; empty where the action says all."""
+    link: str | None
+    reason: str
+
+
+def _look(visit: Visit, look: Look) -> LookRow:
+    texts = visit.texts
+    detail = look.detail
+    what = ""
+    if look.action == "picture.viewed":
+        what = _word(texts["cases"]["roles"], str(detail.get("role", "")))
+    elif "scheme" in detail:
+        what = scheme_word(str(detail["scheme"]), visit.language)
+    reason = look.reason or ""
+    if look.action == "subject.document_viewed":
+        reason = _word(texts["people"]["document_reasons"], str(detail.get("reason", "")))
+    else:
+        code, _, words = reason.partition(": ")
+        known = texts["cases"]["picture_reasons"]
+        if look.action == "picture.viewed" and code in known:
+            reason = f"{known[code]}: {words}" if words else str(known[code])
+    link = None if look.object_kind == "subject" else page_of(look.object_kind, look.object_id)
+    return LookRow(look, _word(texts["audit"]["actions"], look.action), what, link, reason)
+
+
+def _word(table: Texts, code: str) -> str:
+    return str(table[code]) if code in table else code
+
+
 def _looks(visit: Visit, subject: str, *, problems: Sequence[str] = (), status: int = 200) -> Response:
-    entries = []
+    entries: list[LookRow] = []
     name = ""
     if subject:
         with visit.begin() as connection:
@@ -173,11 +213,7 @@ def _looks(visit: Visit, subject: str, *, problems: Sequence[str] = (), status: 
             if person is None:
                 raise not_found()
             name = visit.opened(person.name_sealed, of=subject)
-            question = Question(object_kind="subject", object_id=subject)
-            entries = [
-                (each.entry, open_actor(visit.cipher, each))
-                for each in newest(connection, visit.cipher, question, limit=_LOOKS)
-            ]
+            entries = [_look(visit, each) for each in looks_at(connection, visit.cipher, subject, limit=_LOOKS)]
             visit.note(connection, "looks.viewed", "subject", subject)
     return visit.page(
         "privacy/looks.html",

@@ -55,7 +55,14 @@ def _consents(
         )
         names = {row.line_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
         if names:
-            visit.note(connection, "consents.listed", "consents", "all", names_shown=len(names))
+            visit.note(
+                connection,
+                "consents.listed",
+                "consents",
+                "all",
+                about=[row.subject_id for row in shown.rows],
+                names_shown=len(names),
+            )
     return visit.page(
         "privacy/consents.html",
         status=status,

@@ -179,7 +179,14 @@ def failed(visit: Annotated[Visit, needs(_LOOK)], step: str = "", after: str = "
         )
         names = {row.reminder_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
         if names:
-            visit.note(connection, "reminders.failed_listed", "reminders", "failed", names_shown=len(names))
+            visit.note(
+                connection,
+                "reminders.failed_listed",
+                "reminders",
+                "failed",
+                about=[row.subject_id for row in shown.rows],
+                names_shown=len(names),
+            )
     texts = visit.texts["reminders"]
     return visit.page(
         "reminders/failed.html",

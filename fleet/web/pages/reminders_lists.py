@@ -55,7 +55,14 @@ def _lists(
         )
         names = {row.reminder_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
         if names:
-            visit.note(connection, "reminders.listed_viewed", "reminders", "lists", names_shown=len(names))
+            visit.note(
+                connection,
+                "reminders.listed_viewed",
+                "reminders",
+                "lists",
+                about=[row.subject_id for row in shown.rows],
+                names_shown=len(names),
+            )
     texts = visit.texts["reminders"]
     return visit.page(
         "reminders/lists.html",

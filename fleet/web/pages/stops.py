@@ -45,7 +45,9 @@ def stops(
         found = find_by_ids(connection, {line.subject_id for line in shown.rows})
         names = {each.subject_id: visit.opened(each.name_sealed, of=each.subject_id) for each in found}
         if names:
-            visit.note(connection, "subjects.listed", "subjects", "stops", people=len(names), **shown.filters)
+            visit.note(
+                connection, "subjects.listed", "subjects", "stops", about=names, people=len(names), **shown.filters
+            )
     return visit.page(
         "stops/list.html",
         shown=shown,

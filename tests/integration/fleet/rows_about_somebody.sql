@@ -33,3 +33,4 @@ INSERT INTO reminders (reminder_id, subject_id, kind, occasion, step, state, pri
 INSERT INTO reminder_deliveries (message_id, reminder_id, channel, state, begun_at)
     VALUES ('sms' || :nth, 'reminder' || :nth, 'sms', 'accepted', :now);
 INSERT INTO outdated_entries SELECT terminal_id, :who FROM terminals ON CONFLICT DO NOTHING;
+INSERT INTO audit_about VALUES (:who, 1000000, 'sealed');

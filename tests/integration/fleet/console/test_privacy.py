@@ -192,12 +192,12 @@ def test_who_looked_at_somebody_is_found_by_number_and_the_number_stands_nowhere
     auditor = sign_in("auditor", name="王二")
     answer = auditor.send_form("/privacy/looks", {"who": number(3)})
     assert answer.status_code == 200
-    assert "consent.recorded" in answer.text
+    assert "recorded a consent" in answer.text
     assert "陈一" in answer.text
     assert "乙&lt;script&gt;3" in answer.text
     assert number(3) not in answer.text
     who = list(people.people)[2]
-    assert "looks.viewed" in auditor.get(f"/privacy/looks?subject={who}").text
+    assert "asked who looked" in auditor.get(f"/privacy/looks?subject={who}").text
     assert auditor.get("/privacy/looks?subject=none").status_code == 404
     missing = auditor.send_form("/privacy/looks", {"who": number(88)})
     assert missing.status_code == 404
