@@ -30,6 +30,7 @@ from fleet.store.life_events import (
     withdraw_life_event,
 )
 from fleet.store.packs import shelf_of
+from fleet.store.subjects import find_by_id
 from protocol.rules.life import ENDING, SUSPENDING, LifeEventKind
 from protocol.rules.pack import Clocks
 
@@ -79,27 +80,23 @@ class ReportDesk:
         self._zone = zone
         self._today = day_of(now, zone)
 
-    def take(self, report: Report, *, by: str) -> Taken:
+    def take(self, report: Report, *, by: str, is_sure: bool) -> Taken:
         """Take in a report; it is unconfirmed until a feed says the same.
+
+        Args:
+            report: what was declared.
+            by: who takes it in.
+            is_sure: whether they know what follows: that a report of this kind stands already, or that a pass contradicts it, so that
+                stops are held up and only two persons can take it back.
 
         Raises:
             NotFound: if there is no such subject.
-            Refused: if the kind is none that ends or interrupts a benefit, or its days cannot be.
+            Refused: if the kind is none that ends or interrupts a benefit, its days cannot be, or something follows that was not said.
         """
-        if report.kind not in ENDING | SUSPENDING:
-            raise Refused(
-                f"kind {report.kind}: {', '.join(sorted(ENDING | SUSPENDING))} expected; whoever was found, released or registered"
-                " again ends the report there is (`lifecert-fleet life over`)",
-                code="kind_not_reported",
-            )
-        if report.since > self._today:
-            raise Refused(
-                f"since {report.since}: is still to come; look at the form again", code="since_ahead", day=report.since
-            )
-        if report.until is not None and (report.kind in ENDING or report.until <= report.since):
-            raise Refused(
-                "until: the day on which it was over, after it began; a death has none", code="until_unusable"
-            )
+        self._demand_possible(report)
+        source_id = f"paper:{report.paper}" if report.paper else os.urandom(16).hex()
+        if not is_sure:
+            self._demand_first(report, source_id)
         clocks = report_clocks(
             report.since,
             report.reported_on,
@@ -114,7 +111,7 @@ class ReportDesk:
             report.since,
             report.until,
             report.source,
-            f"paper:{report.paper}" if report.paper else os.urandom(16).hex(),
+            source_id,
             confirmed=False,
             reported_on=report.reported_on,
             detail={
@@ -125,9 +122,45 @@ class ReportDesk:
         )
         added = list(add_life_events(self._connection, [new], now=self._now))
         opened = self._look_again(report.subject_id) if added else 0
+        if opened and not is_sure:
+            # The caller's transaction goes back with all of it.
+            raise Refused("the person passed since: say that you know what follows", code="pass_since")
         detail = {"kind": report.kind.value, "source": report.source, **new.detail, "is_new": bool(added)}
         self._note(by, "life_event.reported", report.subject_id, detail)
         return Taken(added[0] if added else None, clocks, is_claim_late, opened)
+
+    def _demand_possible(self, report: Report) -> None:
+        if report.kind not in ENDING | SUSPENDING:
+            raise Refused(
+                f"kind {report.kind}: {', '.join(sorted(ENDING | SUSPENDING))} expected; whoever was found, released or registered"
+                " again ends the report there is (`lifecert-fleet life over`)",
+                code="kind_not_reported",
+            )
+        if report.since > self._today:
+            raise Refused(
+                f"since {report.since}: is still to come; look at the form again", code="since_ahead", day=report.since
+            )
+        if report.until is not None and (report.kind in ENDING or report.until <= report.since):
+            raise Refused(
+                "until: the day on which it was over, after it began; a death has none", code="until_unusable"
+            )
+        # Of a sentence the day of release is known before it comes; nobody knows when somebody missing will be found.
+        if report.until is not None and report.until > self._today and report.kind is not LifeEventKind.SENTENCE:
+            raise Refused("until: is still to come; leave it out while it lasts", code="until_ahead", day=report.until)
+        person = find_by_id(self._connection, report.subject_id)
+        born = None if person is None else person.birth_date
+        if born is not None and report.since < born:
+            raise Refused(
+                f"since {report.since}: before the person was born; look at the form again", code="before_birth"
+            )
+
+    def _demand_first(self, report: Report, source_id: str) -> None:
+        """Refuse a second report of one kind, unless it is the same one once more."""
+        standing = life_events_of(self._connection, [report.subject_id]).get(report.subject_id, [])
+        alike = [each for each in standing if each.event.kind is report.kind]
+        if alike and not any((each.source, each.source_id) == (report.source, source_id) for each in alike):
+            since = alike[0].event.since
+            raise Refused(f"a {report.kind} since {since} stands already", code="same_kind_stands", day=since)
 
     def end(self, event_id: str, *, on: date, by: str, why: str) -> str | None:
         """Say that a loss is over since a day: found, released, registered again.

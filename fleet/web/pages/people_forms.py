@@ -28,6 +28,8 @@ _MEANWHILE = 20
 _LOOKS = frozenset({"subject.viewed", "subject.history_viewed", "subject.form_viewed", "subject.record_viewed"})
 _CHANGED = frozenset({"changed", "same_person", "two_have_approved", "no_report", "no_step", "no_case", "here_already"})
 """What is refused because of what happened meanwhile, not for what was typed."""
+_ASKED = frozenset({"same_kind_stands", "pass_since"})
+"""What is done once whoever sends it says that they know what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,16 @@ class PersonForm:
     """Do what it says; return the code of the sentence that says so, one of `texts.done`."""
 
     def show(
-        self, visit: Visit, subject_id: str, event_id: str = "", *, problems: Sequence[str] = (), status: int = 200
+        self,
+        visit: Visit,
+        subject_id: str,
+        event_id: str = "",
+        *,
+        problems: Sequence[str] = (),
+        status: int = 200,
+        refused: str | None = None,
     ) -> HTMLResponse:
-        """Show it, with what was typed if it was sent; who looks is written down."""
+        """Show it, with what was typed if it was sent, and by which code it was refused; who looks is written down."""
         try:
             with visit.begin() as connection:
                 self._within(visit, connection, subject_id)
@@ -90,6 +99,7 @@ class PersonForm:
             version=version,
             seen_at=visit.now.isoformat(),
             problems=problems,
+            asks_sure=refused in _ASKED or "sure" in visit.sent.fields,
             meanwhile=meanwhile,
             fields=visit.sent.fields,
             scheme_word=scheme_word,
@@ -107,7 +117,7 @@ class PersonForm:
         except (Refused, NotFound) as error:
             problems = [said(visit.texts["people"], error)]
             status = 409 if error.code in _CHANGED else 422
-            return self.show(visit, subject_id, event_id, problems=problems, status=status)
+            return self.show(visit, subject_id, event_id, problems=problems, status=status, refused=error.code)
         return visit.done(f"/people/{subject_id}", done)
 
     def _within(self, visit: Visit, connection: Connection, subject_id: str) -> None:

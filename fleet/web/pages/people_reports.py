@@ -49,7 +49,7 @@ def _take_report(asked: Asked) -> str:
         sent.day("reported_on"),
         sent.text("paper") or None,
     )
-    taken = _desk(asked).take(wanted, by=asked.visit.visitor.name)
+    taken = _desk(asked).take(wanted, by=asked.visit.visitor.name, is_sure="sure" in sent.fields)
     if taken.event_id is None:
         raise Refused("this report is here already", code="here_already")
     if taken.opened_cases:

@@ -79,6 +79,9 @@ def test_every_kind_that_a_person_may_enter_is_taken_in(town: Any, sign_in: Call
         ({"until": "2026-11-09"}, "must be over after it began"),
         ({"kind": "death", "until": "2026-11-11"}, "a death is never over"),
         ({"reported_on": "2026-11-01"}, "The days go backwards"),
+        ({"since": "1939-12-31", "reported_on": "2026-11-12"}, "before the person was born"),
+        ({"kind": "death", "since": "1920-05-01"}, "before the person was born"),
+        ({"until": "2026-12-01"}, "2026-12-01 is still to come"),
     ],
 )
 def test_a_report_with_bad_days_is_refused_and_what_was_typed_is_kept(
@@ -112,6 +115,61 @@ def test_a_report_that_is_here_already_is_told_so(town: Any, sign_in: Callable[.
     assert again.status_code == 409
     assert "This report is here already" in again.text
     assert len(standing(town, subject_id)) == 1
+
+
+def test_a_second_report_of_a_kind_is_taken_in_once_somebody_says_that_it_is_one(
+    town: Any, sign_in: Callable[..., Any]
+) -> None:
+    subject_id = town.add("王秀英")
+    client = sign_in("operator", area="east")
+    path = f"/people/{subject_id}/report"
+    death = {**REPORT, "kind": "death", "since": "2026-11-05"}
+    assert "f-sure" not in client.get(path).text
+    assert Form(client, path).send(**death).status_code == 303
+    other = {**death, "since": "2026-11-06", "paper": "A-8"}
+    asked = Form(client, path).send(**other)
+    assert asked.status_code == 422
+    assert "of 2026-11-05, stands already" in asked.text
+    assert 'id="f-sure"' in asked.text
+    assert 'value="A-8"' in asked.text
+    assert len(standing(town, subject_id)) == 1
+    assert Form(client, path).send(**other, sure="yes").status_code == 303
+    assert len(standing(town, subject_id)) == 2
+    # Of another kind nothing is asked.
+    assert (
+        Form(client, path).send(**{**death, "kind": "burial", "since": "2026-11-08", "paper": "A-9"}).status_code == 303
+    )
+
+
+def test_the_release_from_a_sentence_may_be_ahead(town: Any, sign_in: Callable[..., Any]) -> None:
+    subject_id = town.add("王秀英")
+    form = Form(sign_in("operator", area="east"), f"/people/{subject_id}/report")
+    assert form.send(**{**REPORT, "kind": "sentence", "until": "2028-11-09"}).status_code == 303
+
+
+def test_what_follows_where_a_pass_contradicts_a_report_is_said_before_it_is_taken_in(
+    town: Any, terminal: Any, sign_in: Callable[..., Any]
+) -> None:
+    subject_id = town.add("王秀英")
+    office = town.office
+    token = office.rows("SELECT claim_token FROM subjects")[0].claim_token
+    office.hold_references()
+    office.send(terminal, terminal.next(subject_id=subject_id, token=token))
+    client = sign_in("operator", area="east")
+    path = f"/people/{subject_id}/report"
+    death = {**REPORT, "kind": "death"}
+    asked = Form(client, path).send(**death)
+    assert asked.status_code == 422
+    assert "no one person can take the report back" in asked.text
+    assert standing(town, subject_id) == []
+    assert office.rows("SELECT 1 FROM i_am_here") == []
+    done = Form(client, path).send(**death, sure="yes")
+    assert done.headers["location"].endswith("person_reported_here")
+    # A form that would be refused is not offered.
+    event_id = standing(town, subject_id)[0].event_id
+    page = client.get(f"/people/{subject_id}/reports/{event_id}").text
+    assert "decide that first" in page
+    assert 'name="what"' not in page
 
 
 def test_what_somebody_else_did_meanwhile_is_shown_and_nothing_typed_is_lost(
@@ -258,7 +316,9 @@ def test_a_pass_against_a_report_is_decided_by_two_different_persons(
     one, two = sign_in("reviewer", area="east", name="甲"), sign_in("reviewer", area="east", name="乙")
     assert "A live pass contradicts a report" in one.get(f"/people/{subject_id}").text
     operator = sign_in("operator", area="east")
-    refused = Form(operator, f"/people/{subject_id}/reports/{event_id}").send(what="withdraw", why="x")
+    hidden = Form(operator, f"/people/{subject_id}/report").hidden
+    taking_back = {**hidden, "what": "withdraw", "why": "x"}
+    refused = operator.send_form(f"/people/{subject_id}/reports/{event_id}", taking_back)
     assert refused.status_code == 422
     assert "decide that first" in refused.text
     path = f"/people/{subject_id}/here"
