@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.areas import MAX_ABOVE
+from fleet.store.person import CASES, OVER
 from protocol.rules.obligations import CertificationState, state_of
 
 MOST_LISTED = 51
@@ -344,16 +345,15 @@ WITH RECURSIVE down AS (
     UNION SELECT a.code, down.step + 1 FROM areas a JOIN down ON a.parent = down.code WHERE down.step < :most
 ) SELECT DISTINCT code FROM down
 """
-_LINES = """
+_LINES = f"""
 SELECT s.subject_id, s.name_sealed, s.area, a.name, t.certified_until, t.asked, t.expiring, t.due, t.overdue, t.last_outcome,
     t.last_event_at,
-    (SELECT coalesce(jsonb_object_agg(b.scheme, CASE WHEN b.ended < :today THEN 'ended' ELSE coalesce(f.state, 'paying') END), '{}')
+    (SELECT coalesce(jsonb_object_agg(b.scheme, CASE WHEN b.ended < :today THEN 'ended' ELSE coalesce(f.state, 'paying') END), '{{}}')
         FROM benefits b LEFT JOIN benefit_files f USING (subject_id, scheme) WHERE b.subject_id = s.subject_id),
-    (SELECT count(*) FROM cases c WHERE c.subject_id = s.subject_id AND c.state NOT IN ('passed', 'refused', 'closed'))
-        + (SELECT count(*) FROM i_am_here h WHERE h.subject_id = s.subject_id AND h.resolved_at IS NULL)
+    (SELECT count(*) FROM ({CASES}) c WHERE c.subject_id = s.subject_id AND c.state NOT IN {OVER})
 FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS asked_for (id, place)
 JOIN subjects s ON s.subject_id = asked_for.id
 LEFT JOIN areas a ON a.code = s.area
 LEFT JOIN statuses t ON t.subject_id = s.subject_id
 ORDER BY asked_for.place
-"""
+"""  # noqa: S608 - our own text

@@ -51,7 +51,8 @@ class CaseLine:
     kind: str
     state: str
     asked_at: datetime
-    due_on: date
+    due_on: date | None
+    """None of a pass against a report, which has no clock."""
     decided_at: datetime | None
     closed_at: datetime | None
 
@@ -177,10 +178,18 @@ _CARDS = """
 SELECT card_id, capture, legal_basis, issued_at, valid_until, revoked_at FROM cards WHERE subject_id = :id
 ORDER BY issued_at DESC, card_id
 """
-_CASES = """
-SELECT case_id, kind, state, asked_at, due_on, decided_at, closed_at FROM cases WHERE subject_id = :id
-ORDER BY state IN ('passed', 'refused', 'closed'), asked_at DESC, case_id
+CASES = """
+    SELECT subject_id, case_id, kind, state, asked_at, due_on, decided_at, closed_at FROM cases
+    UNION ALL SELECT subject_id, case_id, 'i_am_here', CASE WHEN resolved_at IS NULL THEN 'undecided' ELSE 'closed' END, opened_at, NULL,
+        resolved_at, resolved_at FROM i_am_here
 """
+"""What is a case about a person, for every list and page that counts them: cases, and passes against a report."""
+OVER = "('passed', 'refused', 'closed')"
+"""States of cases that wait for nobody any more."""
+_CASES = f"""
+SELECT case_id, kind, state, asked_at, due_on, decided_at, closed_at FROM ({CASES}) c WHERE subject_id = :id
+ORDER BY state IN {OVER}, asked_at DESC, case_id
+"""  # noqa: S608 - our own text
 _ATTEMPTS = """
 SELECT r.reminder_id, r.kind, r.step, r.state, r.occasion, r.planned_at, r.sent_at, r.settled_at, r.outcome, r.code,
     ARRAY(SELECT d.channel FROM reminder_deliveries d WHERE d.reminder_id = r.reminder_id ORDER BY d.begun_at, d.channel)

@@ -9,9 +9,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from fleet.accounts.roles import Permission
 from fleet.benefits.events import Approved, RestoreReason, StepOutcome
 from fleet.benefits.inspection import Inspected, inspect
 from fleet.store.benefits import listed_facts
+from fleet.store.case_events import find as find_case
+from fleet.store.people import may_see
 from fleet.store.stops import area_of_benefit
 from fleet.store.subjects import find_by_id
 from fleet.web.forms import count_in
@@ -55,6 +58,9 @@ def benefit_page(
             area_of_benefit(connection, subject_id, scheme, visit.codes(connection, permission)) is not None
             for permission in BOTH
         )
+        may_settle = may_see(connection, subject_id, visit.tops(Permission.CONTRADICTIONS_DECIDE))
+        # By hand any number may be named; a link is to a case that is there.
+        held_cases = [each for each in found.held_by_hand if find_case(connection, each) is not None]
         visit.note(connection, "benefits.viewed", "subject", subject_id, scheme=scheme)
     seen = count_in(visit.sent.text("version"))
     return visit.page(
@@ -71,6 +77,8 @@ def benefit_page(
         basis=_basis(found),
         may_prepare=may_prepare,
         may_decide=may_decide,
+        may_settle=may_settle,
+        held_cases=held_cases,
         has_approved=_has_approved(visit, found),
         typed=visit.sent.fields,
         problems=problems,

@@ -332,6 +332,13 @@ def test_nobody_just_lifts_what_a_pass_against_a_report_has_frozen(desk: Desk, s
     page = client.get(address(person)).text
     assert "“I am here”: the stop is frozen" in page
     assert "/unfreeze" not in page
+    assert f'<a href="/people/{person}/here">Decide whether the person is alive</a>' in page
+    assert client.get(f"/people/{person}/here").status_code == 200
+    assert 'href="/cases"' not in page.split("<main")[1]
+    # Who may not decide it is told who does.
+    page = sign_in("operator", area="east").get(address(person)).text
+    assert f"/people/{person}/here" not in page
+    assert "Two reviewers of the area where the person lives" in page
     refused = form(client, person, "unfreeze", held_case=case_id, unfreeze_reason="it is fine")
     assert refused.status_code == 409
     assert "two persons decide that" in refused.text

@@ -315,6 +315,11 @@ def test_a_pass_against_a_report_is_decided_by_two_different_persons(
         look_again(connection, [subject_id], judging=judging, now=office.now, zone=zone)
     one, two = sign_in("reviewer", area="east", name="甲"), sign_in("reviewer", area="east", name="乙")
     assert "A live pass contradicts a report" in one.get(f"/people/{subject_id}").text
+    # One count everywhere: the list's and the page's.
+    assert "1 cases" in one.get("/people").text
+    shown = one.get(f"/people/{subject_id}").text.partition('id="cases"')[2].partition("<h2>")[0]
+    assert shown.count("<li>") == 1
+    assert f'<a href="/people/{subject_id}/here">alive against a report</a>' in shown
     operator = sign_in("operator", area="east")
     hidden = Form(operator, f"/people/{subject_id}/report").hidden
     taking_back = {**hidden, "what": "withdraw", "why": "x"}
