@@ -14,7 +14,7 @@ from fleet.accounts.roles import Permission
 from fleet.duplicates.combinations import Overlap, Paid, load_combinations, overlaps
 from fleet.duplicates.queue import Shown, decide, show
 from fleet.store import duplicates
-from fleet.store.approvals import approvals_of
+from fleet.store.approvals import Approval, approvals_of
 from fleet.store.duplicates import Hit, HitLine, Verdict
 from fleet.store.subjects import find_by_ids
 from fleet.web.lists import listing
@@ -183,7 +183,7 @@ def _hit(visit: Visit, hit_id: str, *, problems: Sequence[str] = (), status: int
         what=told(visit, shown.hit),
         sides=[_side(visit, side) for side in shown.sides],
         pairs=sorted(pairs, key=_weight),
-        words=shown.words,
+        words=[(word, _is_told(visit, shown, word)) for word in shown.words],
         first_word=shown.hit.first_word if shown.words else None,
         has_said=any(word.name == visit.visitor.name for word in shown.words) and shown.hit.state == "open",
         may_decide=may_decide and shown.hit.state in ("open", "unclear"),
@@ -192,6 +192,11 @@ def _hit(visit: Visit, hit_id: str, *, problems: Sequence[str] = (), status: int
         problems=problems,
         typed=visit.sent.fields,
     )
+
+
+def _is_told(visit: Visit, shown: Shown, word: Approval) -> bool:
+    """Return whether somebody's word is shown: until it is decided, two persons are two opinions."""
+    return shown.hit.state != "open" or word.name == visit.visitor.name
 
 
 def _sees(visit: Visit, connection: Any, hit: Hit, permission: Permission) -> bool:

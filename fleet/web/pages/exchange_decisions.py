@@ -13,6 +13,7 @@ from fleet.errors import Refused
 from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side
 from fleet.exchange.resolving import Keep, find_open, open_contradictions, resolve, words_about
 from fleet.store import contradictions, exchange_pages
+from fleet.store.approvals import Approval
 from fleet.store.subjects import find_by_id, find_by_ids
 from fleet.web.lists import listing, moment_in
 from fleet.web.pages.exchange import tabs
@@ -111,13 +112,18 @@ def _contradiction(visit: Visit, contradiction_id: str, *, problems: Sequence[st
         over=over,
         person=person,
         name=visit.opened(person.name_sealed, of=person.subject_id),
-        words=words,
+        words=[(keep if _is_told(visit, word, is_open=found is not None) else None, word) for keep, word in words],
         has_said=any(word.name == visit.visitor.name for _, word in words),
         may_decide=found is not None and (deciding is None or person.area in deciding),
         choices=[] if found is None else _choices(visit, found),
         problems=problems,
         typed=visit.sent.fields,
     )
+
+
+def _is_told(visit: Visit, word: Approval, *, is_open: bool) -> bool:
+    """Return whether somebody's word is shown: until it is decided, two persons are two opinions."""
+    return not is_open or word.name == visit.visitor.name
 
 
 def _choices(visit: Visit, found: Contradiction) -> list[tuple[str, str]]:

@@ -143,13 +143,19 @@ def test_two_people_decide_and_a_second_look_is_needed_after_a_word(
     again = _say(first, hit, version="open:1")
     assert again.status_code == 409
     assert "second person" in again.text
-    stale = _say(second, hit, verdict="same_person")
+    stale = _say(second, hit, verdict="same_person", reason="my own")
     assert stale.status_code == 409
+    # Two persons are two opinions: nobody reads the first one before it is decided.
+    seen = second.get(f"/duplicates/{hit}").text
+    assert "Somebody gave a word" in seen
+    assert [word for word in ("陈一", "twins") if word in seen] == []
+    assert "twins" in first.get(f"/duplicates/{hit}").text
     assert _say(second, hit, version="open:1").headers["location"].endswith("hit_decided")
     late = _say(sign_in("reviewer", name="张三"), hit, version="open:1")
     assert late.status_code == 409
     assert _say(sign_in("reviewer", name="张三"), hit, version="different:2").status_code == 409
     assert "different people" in second.get("/duplicates?state=decided").text
+    assert "陈一" in second.get(f"/duplicates/{hit}").text
     assert [row.state for row in office.rows("SELECT state FROM duplicate_hits WHERE hit_id = :id", id=hit)] == [
         "different"
     ]

@@ -231,7 +231,13 @@ def test_a_contradiction_is_decided_by_two_and_each_says_so_once(world: World) -
     again = first.send_form(path, {**said, "version": "1"})
     assert again.status_code == 409
     assert "second person" in again.text
-    assert "陈一" in world.sign_in("reviewer").get(path).text
+    seen = world.sign_in("reviewer").get(path).text
+    assert "Somebody gave a word" in seen
+    # Two persons are two opinions: nobody reads the first one before it is decided.
+    assert [
+        word for word in ("陈一", "Seen at the counter", "is kept") if word in seen.partition("<form class=")[0]
+    ] == []
+    assert "Seen at the counter" in first.get(path).text
     assert (
         world.sign_in("reviewer", name="王二")
         .send_form(path, {**said, "version": "1"})
@@ -240,6 +246,7 @@ def test_a_contradiction_is_decided_by_two_and_each_says_so_once(world: World) -
     )
     late = world.sign_in("reviewer", name="张三").send_form(path, {**said, "version": "2"})
     assert late.status_code == 409
+    assert "陈一" in late.text
     assert "decided this meanwhile" in late.text
     assert world.office.rows("SELECT 1 FROM life_events WHERE withdrawn_at IS NULL") == []
 
