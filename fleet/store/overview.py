@@ -23,12 +23,6 @@ class Waiting:
     """Of them those that are due within three days."""
     alarms: int
     """Of them attack alarms."""
-    stops_to_prepare: int
-    """Stops that lack a message, a call or a visit."""
-    stops_to_approve: int
-    """Stops that lack nothing but approvals."""
-    frozen: int
-    """Benefits of which every stop is held up because their person was seen alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +120,8 @@ WHERE t.code = ANY(:codes)
 _THEIRS = """(CAST(:within AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subject_areas a
     WHERE a.subject_id = x.subject_id AND a.area = ANY(:within)))"""
 _WAITING = f"""
-SELECT c.cases, c.late, c.soon, c.alarms, b.prepare, b.approve, b.frozen FROM
-(SELECT count(*) AS cases, count(*) FILTER (WHERE due_on < :today) AS late,
+SELECT count(*) AS cases, count(*) FILTER (WHERE due_on < :today) AS late,
     count(*) FILTER (WHERE due_on BETWEEN :today AND :today + 3) AS soon,
     count(*) FILTER (WHERE kind = 'attack_alarm') AS alarms
-    FROM cases x WHERE state NOT IN ('passed', 'refused', 'closed') AND {_THEIRS}) c,
-(SELECT count(*) FILTER (WHERE state LIKE '%_proposed' AND cardinality(missing) > 0 AND cardinality(frozen_by) = 0) AS prepare,
-    count(*) FILTER (WHERE state LIKE '%_proposed' AND cardinality(missing) = 0 AND cardinality(frozen_by) = 0) AS approve,
-    count(*) FILTER (WHERE cardinality(frozen_by) > 0) AS frozen
-    FROM benefit_files x WHERE state <> 'paying' AND {_THEIRS}) b
+FROM cases x WHERE state NOT IN ('passed', 'refused', 'closed') AND {_THEIRS}
 """  # noqa: S608 - our own text

@@ -18,6 +18,7 @@ from fleet.statistics.counts import offset
 from fleet.store import overview as counted
 from fleet.store.areas import Area, chain_above, codes_below
 from fleet.store.overview import AreaCount
+from fleet.store.stops import Stage, stage_counts
 from fleet.store.terminal_lists import Wanted
 from fleet.terminals.lists import count_terminals, limits_of
 from fleet.terminals.standing import Concern, Standing
@@ -118,6 +119,7 @@ def _live(visit: Visit, connection: Connection, where: Where) -> dict[str, Any]:
         ],
         "terminal_count": sum(terminals[key] for key in Standing),
         "waiting": counted.waiting(connection, today=visit.today, within=where.within),
+        "stops": _stops(stage_counts(connection, where.within)),
         "area": where.area,
     }
     return {**parts, "digest": hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}
@@ -147,6 +149,20 @@ def _today(visit: Visit, connection: Connection, where: Where) -> Today:
         asked=sum(people.get(state, 0) for state in _ASKED),
         snapshot=None if snapshot is None else snapshot.isoformat(),
     )
+
+
+def _stops(stages: Mapping[Stage, int]) -> list[tuple[str, int, str]]:
+    """Return benefits with a stop that wait for somebody, by what they wait for, each with its list; counted as the list counts them."""
+    waits = {
+        "stops_to_prepare": (Stage.PROPOSED, Stage.NOTICED, Stage.ATTEMPTS, Stage.COMPARISON),
+        "stops_to_approve": (Stage.FIRST, Stage.SECOND),
+        "stops_to_carry_out": (Stage.TO_CARRY_OUT,),
+        "frozen": (Stage.FROZEN,),
+    }
+    return [
+        (name, sum(stages.get(each, 0) for each in of), f"/stops?stage={of[0]}" if len(of) == 1 else "/stops")
+        for name, of in waits.items()
+    ]
 
 
 def _by_hour(visit: Visit, hours: Sequence[tuple[datetime, str, int]]) -> Chart:

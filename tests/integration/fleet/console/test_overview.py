@@ -41,6 +41,17 @@ def test_figures_are_those_of_the_database(office: Any, sign_in: Callable[..., A
     assert cases == open_cases.count
 
 
+def test_stops_are_counted_as_their_list_counts_them(office: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("reviewer")
+    text = client.get("/").text
+    frozen = re.findall(r'href="/stops\?stage=frozen">(.*?)</a>', text, re.DOTALL)
+    assert len(frozen) == 1
+    number = int(re.findall(r"\d+", re.sub(r"<[^>]+>", "", frozen[0]))[-1])
+    listed = client.get("/stops?stage=frozen").text
+    assert number == listed.partition("<tbody>")[2].count("<tr") > 0
+    assert "counted by benefit" in text
+
+
 def test_somebody_of_one_area_sees_that_area_alone(office: Any, sign_in: Callable[..., Any]) -> None:
     (county,) = office.rows("SELECT code, name FROM areas WHERE level = 3 ORDER BY code LIMIT 1")
     (other,) = office.rows("SELECT code, name FROM areas WHERE level = 3 ORDER BY code DESC LIMIT 1")
