@@ -324,10 +324,11 @@ _STOPPED = (
     "p.subject_id IN (SELECT subject_id FROM benefit_files WHERE state <> 'paying' AND state = ANY(:stops)"
     " UNION SELECT subject_id FROM benefits WHERE ended < :today)"
 )
-# The cases of protocol.rules.obligations.state_of, with the range of the index first.
+# The cases of protocol.rules.obligations.state_of, with the range of the index first; but whoever never came is found among the overdue,
+# too, once their last day has passed: they may be stopped. The counts (`fleet.store.statistics`) are the same.
 _STATES = {
-    CertificationState.NEVER_CERTIFIED: "NOT {0}.certified",
-    CertificationState.OVERDUE: "{0}.certified AND {0}.overdue <= :today",
+    CertificationState.NEVER_CERTIFIED: "NOT {0}.certified AND {0}.overdue > :today",
+    CertificationState.OVERDUE: "{0}.overdue <= :today",
     CertificationState.CERTIFIED: "{0}.certified AND {0}.overdue > :today AND {0}.asked > :today",
     CertificationState.EXPIRING: "{0}.certified AND {0}.overdue > :today AND {0}.asked <= :today AND {0}.expiring <= :today",
     CertificationState.DUE: "{0}.certified AND {0}.overdue > :today AND {0}.asked <= :today"

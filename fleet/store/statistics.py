@@ -231,9 +231,10 @@ _BY_SCHEME = (
     " WHERE b.subject_id = o.subject_id AND b.scheme = o.scheme AND b.ended < :today) {wanted}"
     " ORDER BY subject_id, scheme, due, stop_from, pack_id)"
 )
-# The same as `protocol.rules.obligations.state_of`, which a test compares it with.
+# As `protocol.rules.obligations.state_of`, which a test compares it with, but for one thing: whoever never came is overdue, too, once
+# their last day has passed. In counts and lists (`fleet.store.people`) nobody is left out who may be stopped.
 _STATE = (
-    "CASE WHEN x.last_act IS NULL THEN 'never_certified' WHEN :today >= x.overdue THEN 'overdue'"
+    "CASE WHEN :today >= x.overdue THEN 'overdue' WHEN x.last_act IS NULL THEN 'never_certified'"
     " WHEN :today < x.asked THEN 'certified' WHEN :today >= x.expiring THEN 'expiring' ELSE 'due' END"
 )
 _CHANNEL_JOINS = (

@@ -29,7 +29,7 @@ from protocol.rules.obligations import CertificationState
 
 router = APIRouter(include_in_schema=False)
 _WEEK = 7
-_ASKED = (CertificationState.DUE, CertificationState.EXPIRING, CertificationState.OVERDUE)
+_ASKED = tuple(state for state in CertificationState if state is not CertificationState.CERTIFIED)
 TIME = "Lifecert-Time"
 """Header with the agency's time, which `console.js` shows as the time of the last update."""
 

@@ -57,7 +57,7 @@ def test_feature_80_counts_are_shown_and_exported(run: Callable[..., Result], tm
     done = run("statistics", "--json")
     assert done.exit_code == 0, done.stderr
     (row,) = json.loads(done.stdout)["by area"]
-    assert (row["key"], row["name"], row["people"], row["never_certified"], row["coverage"]) == (
+    assert (row["key"], row["name"], row["people"], row["overdue"], row["coverage"]) == (
         "31",
         "东县",
         12,
@@ -81,7 +81,7 @@ def test_snapshots_trend_and_days_that_are_over(run: Callable[..., Result]) -> N
     assert json.loads(run("statistics", "snapshot", "--json").stdout)["new"] is False
     assert "was there" in run("statistics", "snapshot").stderr
     trend = json.loads(run("statistics", "trend", first["day"], first["day"], "--json").stdout)["trend"]
-    assert trend == [{"key": "31", "name": "东县", "state": "never_certified", "before": 12, "after": 12, "change": 0}]
+    assert trend == [{"key": "31", "name": "东县", "state": "overdue", "before": 12, "after": 12, "change": 0}]
     missing = run("statistics", "--as-of", "2020-01-01")
     assert missing.exit_code == 1
     assert f"no snapshot of 2020-01-01: the nearest is of {first['day']}" in missing.stderr

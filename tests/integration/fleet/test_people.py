@@ -222,6 +222,16 @@ def test_states_are_those_of_the_rules_on_the_day_and_what_is_overdue_comes_firs
             assert people.count(state=state, tops=tops) == Count(1, is_more=False)
 
 
+def test_who_never_came_is_among_the_overdue_once_their_last_day_has_passed(people: People) -> None:
+    never, late = people.add("王秀英", "V1"), people.add("王秀兰", "V1")
+    people.set_days(never, **STATES[CertificationState.NEVER_CERTIFIED])
+    people.set_days(late, asked=-90, expiring=-30, overdue=0, certified=False)
+    for tops in (EVERYWHERE, {"D1"}, {"V1", "V3"}):
+        for state, who in ((CertificationState.OVERDUE, late), (CertificationState.NEVER_CERTIFIED, never)):
+            assert [each.line.subject_id for each in people.find(state=state, tops=tops).people] == [who]
+            assert people.count(state=state, tops=tops) == Count(1, is_more=False)
+
+
 def test_scheme_unit_and_stop_narrow_a_list(people: People) -> None:
     one = people.add("甲甲", "V1", scheme="pension", unit="mill")
     two = people.add("乙乙", "V3", scheme="allowance")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+
+from protocol.rules.obligations import CertificationState
 
 pytestmark = pytest.mark.integration
 
@@ -34,11 +37,31 @@ def test_figures_are_those_of_the_database(office: Any, sign_in: Callable[..., A
     assert sessions > 0
     (people,) = office.rows(
         "SELECT sum(people) AS asked FROM statistics_snapshot_rows WHERE scheme IS NULL"
-        " AND day = (SELECT max(day) FROM statistics_snapshots) AND state IN ('due', 'expiring', 'overdue')"
+        " AND day = (SELECT max(day) FROM statistics_snapshots) AND state <> 'certified'"
     )
     assert asked == people.asked
     (open_cases,) = office.rows("SELECT count(*) FROM cases WHERE state NOT IN ('passed', 'refused', 'closed')")
     assert cases == open_cases.count
+
+
+def _by_state(text: str, address: str) -> Counter[str]:
+    """Return the numbers that lead to a list of people, by its state."""
+    found: Counter[str] = Counter()
+    for state, shown in re.findall(rf'href="/people\?{address}state=(\w+)">(.*?)</a>', text, re.DOTALL):
+        found[state] += int(re.findall(r"[\d,]+", re.sub(r"<[^>]+>", "", shown))[-1].replace(",", ""))
+    return found
+
+
+def test_the_areas_add_up_to_the_whole_and_the_states_to_who_is_to_come(
+    office: Any, sign_in: Callable[..., Any]
+) -> None:
+    text = sign_in("auditor").get("/").text
+    whole, areas = _by_state(text, ""), _by_state(text, "area=[^&]+&amp;")
+    assert whole == areas
+    assert set(whole) == set(CertificationState)
+    assert figures(text)[2] == whole.total() - whole["certified"]
+    (late,) = office.rows("SELECT count(*) FROM statuses WHERE overdue <= '2026-11-20'")
+    assert whole["overdue"] == late.count
 
 
 def test_stops_are_counted_as_their_list_counts_them(office: Any, sign_in: Callable[..., Any]) -> None:
