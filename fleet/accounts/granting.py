@@ -38,6 +38,7 @@ class Objection(StrEnum):
     FIRST_ADMINISTERS = "first_administers"
     LAST_ADMINISTRATOR = "last_administrator"
     SIGNS_IN_ALREADY = "signs_in_already"
+    OWN_WAYS = "own_ways"
 
 
 MESSAGES: Mapping[Objection, str] = MappingProxyType(
@@ -53,6 +54,7 @@ MESSAGES: Mapping[Objection, str] = MappingProxyType(
         Objection.NOT_HELD: "the account does not have this role there",
         Objection.FIRST_ADMINISTERS: "the first account must be a fleet administrator",
         Objection.LAST_ADMINISTRATOR: "the last fleet administrator in service stays one",
+        Objection.OWN_WAYS: "what one signs in with oneself is changed on the page of one's own account",
         Objection.SIGNS_IN_ALREADY: "somebody who can sign in by themselves gets a link from the server's keyboard only",
     }
 )
@@ -170,6 +172,21 @@ def objections_to_disabling(actor: Actor, held: Iterable[Grant], around: Surroun
     before = list(held)
     found = objections_to_managing(actor, before, around)
     if any(_is_last(grant.role, around) for grant in before):
+        found.append(Objection.LAST_ADMINISTRATOR)
+    return found
+
+
+def objections_to_reset(actor: Actor, held: Iterable[Grant], around: Surroundings, *, is_self: bool) -> list[Objection]:
+    """Return all that speaks against forgetting what an account signs in with.
+
+    Afterwards a link must let them in, which somebody else makes: nobody does it to themself, and of the last fleet administrator only
+    who has the server's keyboard, and can make that link, may do it.
+    """
+    before = list(held)
+    found = objections_to_managing(actor, before, around)
+    if is_self:
+        found.append(Objection.OWN_WAYS)
+    if not actor.is_at_keyboard and any(_is_last(grant.role, around) for grant in before):
         found.append(Objection.LAST_ADMINISTRATOR)
     return found
 

@@ -56,7 +56,7 @@ def possible(connection: Connection, actor: Actor, account: Account) -> Possible
         keeps=tuple((grant, against) for grant, against in judged if against),
         to_disable=tuple(granting.objections_to_disabling(actor, held, around)),
         to_enable=managing,
-        to_reset=managing,
+        to_reset=tuple(granting.objections_to_reset(actor, held, around, is_self=is_self)),
         to_link=tuple(granting.objections_to_link(actor, held, around, is_set_up=account.is_set_up)),
     )
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -211,7 +212,7 @@ def reset(database: Database, cipher: FieldCipher, actor: Actor, account_id: str
 
     Raises:
         NotFound: if there is no such account.
-        NotAllowed: if the actor may not.
+        NotAllowed: if the actor may not, it is their own, or the last fleet administrator's.
     """
 
     def change(connection: Connection, account: StoredAccount) -> str:
@@ -219,7 +220,8 @@ def reset(database: Database, cipher: FieldCipher, actor: Actor, account_id: str
         _end_all(connection, account_id, now)
         return "account.reset"
 
-    _manage(database, cipher, actor, account_id, change, granting.objections_to_managing, now=now)
+    judge = partial(granting.objections_to_reset, is_self=actor.account_id == account_id)
+    _manage(database, cipher, actor, account_id, change, judge, now=now)
 
 
 def make_link(

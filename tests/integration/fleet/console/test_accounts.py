@@ -112,6 +112,11 @@ def test_nobody_changes_their_own_roles_and_the_last_administrator_stays(
     assert f"{path}/disable" not in page
     refused = admin.send_form(f"{path}/disable")
     assert (refused.status_code, "last fleet administrator" in refused.text) == (409, True)
+    # Nobody could let them in again.
+    assert f"{path}/reset" not in page
+    refused = admin.send_form(f"{path}/reset")
+    assert (refused.status_code, "would lock you out" in refused.text) == (409, True)
+    assert admin.get(path).status_code == 200
     refused = admin.send_form(f"{path}/take", {"role": "fleet_administrator"})
     assert "last fleet administrator" in refused.text
 

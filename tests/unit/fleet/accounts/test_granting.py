@@ -16,6 +16,7 @@ from fleet.accounts.granting import (
     objections_to_giving,
     objections_to_link,
     objections_to_managing,
+    objections_to_reset,
     objections_to_taking,
 )
 from fleet.accounts.roles import CONFLICTS, GIVEN_BY_AREA, Grant, Role
@@ -127,6 +128,16 @@ def test_a_link_for_somebody_who_signs_in_by_themselves_comes_from_the_keyboard_
     assert objections_to_link(ADMINISTRATOR, held, AROUND, is_set_up=True) == [Objection.SIGNS_IN_ALREADY]
     assert not objections_to_link(ADMINISTRATOR, held, AROUND, is_set_up=False)
     assert not objections_to_link(KEYBOARD, held, AROUND, is_set_up=True)
+
+
+def test_nobody_forgets_their_own_ways_in_nor_those_of_the_last_administrator() -> None:
+    last, held = replace(AROUND, other_administrators=0), [Grant(Role.FLEET_ADMINISTRATOR, None)]
+    assert objections_to_reset(ADMINISTRATOR, held, AROUND, is_self=True) == [Objection.OWN_WAYS]
+    both = [Objection.OWN_WAYS, Objection.LAST_ADMINISTRATOR]
+    assert objections_to_reset(ADMINISTRATOR, held, last, is_self=True) == both
+    assert not objections_to_reset(ADMINISTRATOR, held, AROUND, is_self=False)
+    # Who has the keyboard makes the link that lets them in again.
+    assert not objections_to_reset(KEYBOARD, held, last, is_self=False)
 
 
 def test_every_objection_says_what_it_means() -> None:
