@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.keys import FieldCipher
-from fleet.store.names import cleaned, folded
+from fleet.store.names import bare, cleaned
 
 _FIELD = "account"
 
@@ -24,4 +24,4 @@ def open_name(cipher: FieldCipher, sealed: bytes, *, account_id: str) -> str:
 
 def name_digest(cipher: FieldCipher, name: str) -> bytes:
     """Return 32 bytes that are equal for one name however it is written; any text has one."""
-    return cipher.digest(folded(name), subject_id="accounts", field_name=_FIELD)
+    return cipher.digest(bare(name), subject_id="accounts", field_name=_FIELD)

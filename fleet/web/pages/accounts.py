@@ -12,7 +12,7 @@ from fleet.accounts import registry
 from fleet.accounts.granting import Actor, NotAllowed
 from fleet.accounts.possible import areas_offered, is_fleet_wide, possible, roles_for_new
 from fleet.accounts.registry import Account, NameTaken, OutOfService
-from fleet.accounts.roles import Grant, Permission, Role
+from fleet.accounts.roles import FLEET_WIDE_ROLES, Grant, Permission, Role
 from fleet.errors import Refused
 from fleet.store.areas import area_names
 from fleet.store.names import cleaned, folded
@@ -24,6 +24,8 @@ router = APIRouter(include_in_schema=False)
 ACCOUNTS = "/accounts"
 Looks = Annotated[Visit, needs(Permission.ACCOUNTS)]
 Sends = Annotated[Visit, sends(Permission.ACCOUNTS)]
+WHOLE_FLEET = "*"
+"""Stands in forms for all areas together; no area's code is so."""
 _PLACE = "\x1f"
 """Between a name and an id in an account's place in the list."""
 
@@ -202,11 +204,16 @@ def _actor(visit: Visit) -> Actor:
 
 
 def _grant(visit: Visit) -> Grant | None:
-    """Return the role and area that were sent; None if that is no role."""
+    """Return the role and area that were sent; None if that is no role, or no area was chosen."""
+    area = visit.sent.text("area")
     try:
-        return Grant(Role(visit.sent.text("role")), visit.sent.text("area") or None)
+        role = Role(visit.sent.text("role"))
     except ValueError:
         return None
+    # An administrator of the fleet has no area to choose. The whole fleet is chosen like any area: it is what nobody gets by oversight.
+    if not area and role not in FLEET_WIDE_ROLES:
+        return None
+    return Grant(role, None if area in ("", WHOLE_FLEET) else area)
 
 
 def _objections(visit: Visit, error: NotAllowed) -> list[str]:

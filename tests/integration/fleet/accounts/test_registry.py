@@ -49,9 +49,21 @@ def test_a_name_stands_for_one_person_however_it_is_written(desk: Any) -> None:
     for name in ("wang fang", " Wang  FANG ", "Ｗａｎｇ Ｆａｎｇ"):
         with pytest.raises(Refused, match="a name stands for one person"):
             desk.add(name)
+    desk.add("李建国（兰州）")
+    for name in (
+        "李 建国（兰州）",
+        "李建国(兰州)",
+        "李建国 ( 兰州 )",
+        "李建国【兰州】",
+        "李\u3000建国（兰州）",
+        "李建国\u200b（兰州）",
+    ):
+        with pytest.raises(Refused, match="a name stands for one person"):
+            desk.add(name)
+    desk.add("李建国（天水）")
     with pytest.raises(Refused, match="name: 1 to 100"):
         desk.add("  ")
-    assert len(desk.office.rows("SELECT 1 FROM accounts")) == 1
+    assert len(desk.office.rows("SELECT 1 FROM accounts")) == 3
 
 
 def test_the_first_account_administers_the_fleet(desk: Any) -> None:

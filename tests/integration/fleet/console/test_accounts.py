@@ -83,7 +83,7 @@ def test_roles_are_given_and_taken_and_every_refusal_says_why(agency: Any, sign_
     for fields, says in [
         ({"role": "reviewer", "area": "east"}, "must not be in one hand"),
         ({"role": "viewer", "area": "west"}, "not one of yours"),
-        ({"role": "viewer", "area": ""}, "not one of yours"),
+        ({"role": "viewer", "area": "*"}, "not one of yours"),
         ({"role": "viewer", "area": "atlantis"}, "no such area"),
         ({"role": "auditor", "area": "east"}, "viewer, operator and reviewer only"),
         ({"role": "viewer", "area": "east-2"}, "this role there already"),
@@ -126,13 +126,16 @@ def test_an_account_is_added_gets_a_link_once_and_is_disabled(
 ) -> None:
     admin = sign_in("fleet_administrator", name="系统")
     sign_in("viewer", name="老人")
-    assert choices(admin.get("/accounts/new").text, "area") == ["east", "east-1", "east-2", "west"]
+    assert choices(admin.get("/accounts/new").text, "area") == ["*", "east", "east-1", "east-2", "west"]
     for fields, status, says in [
         ({"name": " ", "role": "viewer"}, 422, "1 to 100 characters"),
         ({"name": "x" * 101, "role": "viewer"}, 422, "1 to 100 characters"),
         ({"name": "新人"}, 422, "choose a role"),
-        ({"name": "系统", "role": "viewer"}, 422, "another administrator must"),
-        ({"name": "老人", "role": "viewer"}, 409, "an account of this name"),
+        ({"name": "系统", "role": "viewer", "area": "*"}, 422, "another administrator must"),
+        ({"name": "老人", "role": "viewer", "area": "*"}, 409, "an account of this name"),
+        ({"name": "老 人", "role": "viewer", "area": "*"}, 409, "an account of this name"),
+        # All areas are nobody's by oversight.
+        ({"name": "新人", "role": "viewer", "area": ""}, 422, "choose a role and an area"),
         ({"name": "新人", "role": "fleet_administrator", "area": "east"}, 422, "choose no area"),
     ]:
         answer = admin.send_form("/accounts/new", fields)
