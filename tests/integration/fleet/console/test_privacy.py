@@ -176,6 +176,19 @@ def test_what_went_stands_with_its_day_and_the_filing_with_its_deadline(
     assert "references_: 1" in counted
 
 
+def test_what_was_never_counted_is_no_reason_to_be_calm(people: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("fleet_administrator")
+    page = client.get("/privacy").text
+    assert "not counted yet" in page
+    assert "nothing to file" not in page
+    assert "<dt>People with a stored face</dt><dd>unknown</dd>" in page
+    assert "<dt>Counted</dt><dd>never</dd>" in page
+    counted = client.send_form("/privacy/count").text
+    assert "nothing to file" in counted
+    assert "not counted yet" not in counted
+    assert re.search(r"<dt>People with a stored face</dt><dd>[1-9]", counted)
+
+
 def test_the_register_is_shown_and_downloaded_in_both_languages(people: Any, sign_in: Callable[..., Any]) -> None:
     client = sign_in("auditor", language="zh")
     assert "个人信息处理活动登记表" in client.get("/privacy/register").text
