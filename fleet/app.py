@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 
+from fleet.accounts.failures import note_failures, quarter_of
 from fleet.accounts.rules import AccountRules
 from fleet.benefits.due import propose_due_stops
 from fleet.benefits.i_am_here import look_at_reports
@@ -133,6 +134,7 @@ def make_handler(fleet: Fleet) -> Handler:
             _once_a_day(fleet, _stops),
             _once_a_day(fleet, _names),
             _once_a_day(fleet, _drift),
+            _once_a_quarter(fleet, _sign_ins),
         ),
     )
 
@@ -152,6 +154,28 @@ def _once_a_day(fleet: Fleet, job: Callable[[Fleet, datetime], dict[str, int]]) 
         return found
 
     return run
+
+
+def _once_a_quarter(fleet: Fleet, job: Callable[[Fleet, datetime], dict[str, int]]) -> Callable[[], dict[str, int]]:
+    """Return a job that runs once in each quarter of an hour, however often it is called; one that failed runs again."""
+    done: set[datetime] = set()
+
+    def run() -> dict[str, int]:
+        now = fleet.clock()
+        quarter = quarter_of(now)
+        if quarter in done:
+            return {}
+        found = job(fleet, now)
+        done.clear()
+        done.add(quarter)
+        return found
+
+    return run
+
+
+def _sign_ins(fleet: Fleet, now: datetime) -> dict[str, int]:
+    """Write failed attempts to sign in into the audit log."""
+    return {"failed sign-ins noted": note_failures(fleet.database, fleet.keys.cipher, now=now)}
 
 
 def _retention(fleet: Fleet, now: datetime) -> dict[str, int]:

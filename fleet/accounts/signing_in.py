@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from fleet.accounts import passkeys, recovery, totp
 from fleet.accounts.attempts import Attempt, attempt_of, begin_attempt, forgive
+from fleet.accounts.failures import count_failure
 from fleet.accounts.naming import name_digest, open_name
 from fleet.accounts.passkeys import Asserted
 from fleet.accounts.passwords import Passwords
@@ -120,8 +121,19 @@ class SignIn:
         # Outside of any transaction: it takes a tenth of a second, for nobody as well.
         is_right = self._passwords.verify(stored, password)
         if usable is None or stored is None or not is_right:
+            account_id = None if found is None else found.account_id
+            with self._database.begin() as connection:
+                # The same work for a name that exists and for one that does not.
+                count_failure(
+                    connection,
+                    who=who,
+                    account_id=account_id,
+                    address=where,
+                    step="password",
+                    is_heard=begun.is_heard,
+                    now=now,
+                )
             if begun.locks:
-                # In the log alone, as an entry in the database would take longer for a name that exists.
                 logger.warning("sign-in slowed down account=%s", found.account_id if found else "none")
             return Denied(Why.WRONG)
         return self._after_password(usable.account_id, stored, password, attempt, now)
@@ -149,9 +161,19 @@ class SignIn:
                 step="code",
             )
             begun = begin_attempt(connection, attempt, now=now)
+            how = self._check_code(connection, account, code, now) if begun.is_heard else None
+            if how is None:
+                count_failure(
+                    connection,
+                    who=account.account_id.encode(),
+                    account_id=account.account_id,
+                    address=where,
+                    step="code",
+                    is_heard=begun.is_heard,
+                    now=now,
+                )
             if not begun.is_heard:
                 return Denied(Why.WRONG)
-            how = self._check_code(connection, account, code, now)
             if how is None:
                 session_store.fail_token(connection, token, most=_CODES)
                 if begun.locks:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlalchemy import Connection
 
+from fleet.accounts.failures import note_failures
 from fleet.accounts.roles import Permission
 from fleet.audit.log import Question, export, newest, open_actor, verify
 from fleet.errors import CheckFailed
@@ -61,6 +62,11 @@ class Row:
     object_id: str
     detail: dict[str, Any]
     sha256: str
+
+    @property
+    def since(self) -> datetime:
+        """When the quarter of an hour began that an entry of failed attempts to sign in is about."""
+        return datetime.fromisoformat(self.detail["since"])
 
     @property
     def link(self) -> str | None:
@@ -149,6 +155,8 @@ def audit(
 ) -> HTMLResponse:
     """Show the log. Entries belong to no area, so it is for whoever may see all of it."""
     visit.whole_fleet(Permission.AUDIT)
+    # The service does it by itself; where pages are served alone, whoever looks into the log sees them all the same.
+    note_failures(visit.console.database, visit.cipher, now=visit.now)
     return _list(visit, Filters(who, action, kind, object_id, since, until), after=after, before=before)
 
 

@@ -1,4 +1,4 @@
-"""Whom an entry of the audit log is about, where its object is not the person."""
+"""Whom an entry of the audit log is about, where its object is not the person; failed attempts to sign in, until they stand in the log."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ CREATE TABLE audit_about (
     reason_sealed bytea,
     PRIMARY KEY (subject_id, entry)
 );
+CREATE TABLE sign_in_failures (
+    quarter timestamptz NOT NULL,
+    who bytea NOT NULL,
+    address bytea NOT NULL,
+    step text NOT NULL CHECK (step IN ('password', 'code')),
+    account_id text REFERENCES accounts ON DELETE CASCADE,
+    failures integer NOT NULL,
+    unheard integer NOT NULL,
+    PRIMARY KEY (quarter, who, address, step)
+);
 CREATE INDEX duplicate_hits_by_first ON duplicate_hits (first_subject);
 
 -- What was written before. Cases and hits lead to their people by themselves; who stood on other lists was not written down.
@@ -32,7 +42,7 @@ INSERT INTO audit_about (subject_id, entry)
 
 _DOWN = """
 DROP INDEX duplicate_hits_by_first;
-DROP TABLE audit_about;
+DROP TABLE sign_in_failures, audit_about;
 """
 
 

@@ -12,11 +12,13 @@ from argon2 import PasswordHasher
 from sqlalchemy import event, text
 
 from fleet.accounts import registry
+from fleet.accounts.failures import MOST_ADDRESSES, note_failures
 from fleet.accounts.passwords import Passwords
 from fleet.accounts.roles import Grant, Role
 from fleet.accounts.sessions import How, account_of_form, end_own, own_sessions, sign_out
 from fleet.accounts.signing_in import CodeNeeded, Denied, SignedIn, Why
 from fleet.app import retention_rules
+from fleet.audit.log import entries, verify
 from fleet.privacy.retention import clean
 from fleet.store.sessions import resume_session
 
@@ -490,3 +492,51 @@ def test_what_is_over_is_deleted_by_the_daily_job(desk: Any) -> None:
     assert done["account_sessions"] >= 1
     with desk.office.database.begin() as connection:
         assert account_of_form(connection, form_token) is None
+
+
+# What stands in the audit log
+
+
+def noted(desk: Any) -> list[Any]:
+    """Return the entries about failures once the quarter of an hour is over."""
+    note_failures(desk.office.database, desk.office.keys.cipher, now=desk.now)
+    with desk.office.database.begin() as connection:
+        return [each for each in entries(connection) if each.action == "account.sign_in_failed"]
+
+
+def test_failures_stand_in_the_log_once_for_each_account_and_quarter_of_an_hour(desk: Any) -> None:
+    account_id = desk.add("Wang Fang")
+    _, secret, _ = desk.set_up(account_id)
+    guess(desk, times=9)
+    assert desk.type_code(pending(desk), "0") == WRONG
+    assert noted(desk) == [], "the quarter is not over"
+    desk.wait(minutes=15)
+    (entry,) = noted(desk)
+    assert (entry.object_kind, entry.object_id) == ("account", account_id)
+    assert (entry.detail["password"], entry.detail["code"], entry.detail["unheard"]) == (9, 1, 3)
+    assert noted(desk) == [entry], "each quarter stands there once"
+    desk.wait(minutes=60)
+    assert isinstance(desk.type_code(pending(desk), desk.code(secret)), SignedIn)
+    assert noted(desk) == [entry], "what was right is no failure"
+    with desk.office.database.begin() as connection:
+        verify(connection)
+
+
+def test_names_that_nobody_has_are_told_by_address_and_no_name_stands_anywhere(desk: Any) -> None:
+    for number in range(3):
+        guess(desk, f"Nobody {number}", times=2)
+    desk.wait(minutes=15)
+    (entry,) = noted(desk)
+    assert entry.object_kind == "address"
+    assert entry.detail["password"] == 6
+    assert "Nobody" not in str(entry)
+    assert "198.51.100" not in str(entry)
+
+
+def test_whoever_has_many_addresses_fills_no_log(desk: Any) -> None:
+    for number in range(MOST_ADDRESSES + 5):
+        guess(desk, f"Nobody {number}", times=1, address=f"198.51.100.{number}")
+    desk.wait(minutes=15)
+    found = noted(desk)
+    assert len(found) == MOST_ADDRESSES + 1
+    assert (found[-1].object_id, found[-1].detail["addresses"], found[-1].detail["password"]) == ("others", 5, 5)

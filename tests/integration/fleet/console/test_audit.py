@@ -111,6 +111,21 @@ def test_a_log_that_was_changed_is_told_and_not_exported(written: Any, sign_in: 
         assert "第 7 行：写入后被更改" in answer.text
 
 
+def test_failed_sign_ins_are_told_in_words_in_both_languages(
+    office: Any, web: Any, sign_in: Callable[..., Any]
+) -> None:
+    sign_in("viewer", name="李芳")
+    headers = {"Authorization": "", "Sec-Fetch-Site": "same-origin"}
+    for _ in range(2):
+        assert web.post("/sign-in", data={"name": "李芳", "password": "wrong one"}, headers=headers).status_code == 401
+    office.now += timedelta(minutes=16)
+    page = sign_in("auditor", language="zh").get("/audit").text
+    assert "登录失败" in page
+    assert "密码错误 2 次" in page
+    assert "wrong password 2 times" in sign_in("auditor").get("/audit").text
+    assert "wrong one" not in page
+
+
 @pytest.mark.parametrize(
     ("kind", "object_id", "link"),
     [

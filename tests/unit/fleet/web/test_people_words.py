@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from enum import StrEnum
 
 import pytest
 
@@ -33,7 +33,7 @@ from protocol.rules.life import LifeEventKind
 from protocol.rules.obligations import CertificationState
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
-WORDS: dict[str, type[StrEnum]] = {
+WORDS: dict[str, Iterable[str]] = {
     "purposes": Purpose,
     "acts": ActKind,
     "channels": Channel,
