@@ -5,6 +5,7 @@ Apart from `fleet.app`, so that short commands do not load web and MQTT librarie
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -109,6 +110,7 @@ class Service:
         except FleetError:
             self.stop()
             raise
+        leave_alone()
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Wait until ingest can receive; return False if the time runs out."""
@@ -147,6 +149,15 @@ def make_consumer(fleet: Fleet) -> Consumer:
         client_id=settings.ingest_client_id,
         clock=fleet.clock,
     )
+
+
+def leave_alone() -> None:
+    """Have what was made until now never gone through again for things to free: programs, models, templates, all of which stay.
+
+    Else every so many answers one takes the time of going through all of it, a few tenths of a second where the processor is busy.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class WebServer:
