@@ -28,8 +28,12 @@ STAFF: Sequence[tuple[str, Role]] = (
 _HERE = "127.0.0.1"
 
 
-def add_staff(fleet: Fleet) -> None:
+def add_staff(fleet: Fleet, staff: Sequence[tuple[str, Grant]] = ()) -> None:
     """Add an account for everybody, and give each a password and a code generator that nobody knows: they sign in by links.
+
+    Args:
+        fleet: whose.
+        staff: names, and what each is where; none for everybody of `STAFF`, in the whole fleet.
 
     Raises:
         DemoError: if an account cannot be set up, which is a fault of ours.
@@ -38,9 +42,9 @@ def add_staff(fleet: Fleet) -> None:
     passwords, rules = Passwords(), account_rules(fleet.settings)
     sign_in = SignIn(fleet.database, fleet.keys.cipher, passwords, rules)
     factors = Factors(fleet.database, fleet.keys.cipher, passwords, rules)
-    for name, role in STAFF:
+    for name, grant in staff or [(name, Grant(role, None)) for name, role in STAFF]:
         registry.add_account(
-            fleet.database, fleet.keys.cipher, _keyboard(fleet), name=name, grant=Grant(role, None), now=fleet.clock()
+            fleet.database, fleet.keys.cipher, _keyboard(fleet), name=name, grant=grant, now=fleet.clock()
         )
         entered = sign_in.link(_token(link_for(fleet, name)), address=_HERE, now=fleet.clock())
         if not isinstance(entered, SignedIn):

@@ -185,7 +185,7 @@ def size(database: Database) -> int:
 def fill(url: str, database: Database, people: int, cipher: FieldCipher) -> list[str]:
     """Copy a made population in, with names sealed and indexed; return the ids of its people."""
     villages = -(-people // _VILLAGE)
-    ids = [f"{place:032x}" for place in range(people)]
+    ids = ids_of(people)
     tables = {
         "areas": _areas(villages),
         "subjects": _subjects(ids, cipher),
@@ -203,6 +203,11 @@ def fill(url: str, database: Database, people: int, cipher: FieldCipher) -> list
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
     return ids
+
+
+def ids_of(people: int) -> list[str]:
+    """Return the ids of so many people."""
+    return [f"{place:032x}" for place in range(people)]
 
 
 def token_of(subject_id: str) -> str:

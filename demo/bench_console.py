@@ -1,8 +1,9 @@
 """`python -m demo.bench_console --people 1000000`: how quickly lists and pages of the console answer; prints one JSON object.
 
-Fills a fresh embedded database as `demo.bench_agency` does, names sealed and indexed, then asks what pages about people ask, each in a
-transaction of its own, with the names of a page opened; and then the pages themselves, whole, from the real server over HTTP, as somebody
-who is signed in. Nothing of it is real, and the folder is removed at the end.
+Fills a fresh embedded database as `demo.bench_agency` does, names sealed and indexed, with cases, stops, reminders and all else that pages
+list (`demo.bench_work`). Then it asks what pages about people ask, each in a transaction of its own, with the names of a page opened; and
+then the pages themselves, whole, from the real server over HTTP, as somebody who is signed in. Nothing of it is real, and the folder is
+removed at the end.
 """
 
 from __future__ import annotations
@@ -20,29 +21,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import httpx
+import psycopg
 from sqlalchemy import Connection
 
-from demo import bench_terminals
-from demo.accounts import STAFF, add_staff, link_for
-from demo.bench_agency import fill, say, size, token_of, village_of
+from demo import bench_pages, bench_terminals, bench_work
+from demo.bench_agency import fill, ids_of, say, size, token_of, village_of
 from demo.bench_names import name_of
-from demo.processes import free_port
-from fleet.accounts.passwords import Passwords
-from fleet.accounts.signing_in import SignedIn, SignIn
-from fleet.app import Fleet, account_rules
+from fleet.app import Fleet
 from fleet.keys import FleetKeys, load_keys, make_keys
 from fleet.people.finding import Count, Page, Search, count_people, find_people, page_of
 from fleet.people.person import person_page
-from fleet.service import WebServer, make_web
-from fleet.settings import Settings, WebSettings
+from fleet.settings import Settings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
 from fleet.store.people import Sort, Wanted
-from fleet.store.statistics import add_snapshot
-from fleet.web.cookies import SESSION_COOKIE
 from protocol.rules.obligations import CertificationState
 
 _TODAY = date(2026, 11, 20)
@@ -50,28 +45,8 @@ _NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 _SEED = 11
 BAR_MS = 150.0
 """95 in 100 of each question are to be answered within this."""
-
-
 BAR_BYTES = 300_000
 """And a page is to be no larger."""
-PAGES = (
-    *("/", "/people", "/people?state=overdue", "/terminals", "/cases", "/stops", "/rules", "/figures"),
-    *("/reminders", "/exchange", "/audit", "/privacy", "/accounts"),
-)
-"""Pages that are lists or lead to them, for an administrator."""
-REVIEWER_PAGES = ("/duplicates",)
-"""Those that only whoever decides sees."""
-
-
-@dataclass(frozen=True, slots=True)
-class PageTimes:
-    """How long a page took over HTTP, in milliseconds, and how large it was."""
-
-    status: int
-    p50_ms: float
-    p95_ms: float
-    worst_ms: float
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,48 +64,74 @@ Ask = Callable[[Connection], Page | Count | None]
 
 
 def main() -> int:
-    """Fill, ask, print; exit with 1 if a question is over the bar."""
+    """Fill, ask, print; exit with 1 if a question or a list is over the bar."""
     parser = argparse.ArgumentParser(prog="python -m demo.bench_console", description=__doc__)
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--terminals", type=int, default=20_000)
     parser.add_argument("--queries", type=int, default=100, help="how often each question is asked")
+    parser.add_argument(
+        "--folder", type=Path, help="where the database is kept, to ask it again; removed at the end if not given"
+    )
+    parser.add_argument("--pages", nargs="?", const="", help="ask for pages alone, those with this in their name")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="lifecert-bench-"))
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="lifecert-bench-"))
     server = EmbeddedDatabase(folder)
     try:
         database = Database(server.start())
         try:
-            migrate(database)
-            make_keys(folder / "keys", key_domain="d1")
-            keys = load_keys(folder / "keys")
-            say(f"filling in {arguments.people} people")
-            began = time.monotonic()
-            ids = fill(server.url, database, arguments.people, keys.cipher)
-            bench_terminals.add_terminals(database, arguments.terminals, now=_NOW)
-            filled_s = time.monotonic() - began
-            asked = measure(database, keys, ids, arguments.queries)
-            pages = measure_pages(database, keys, folder, ids, arguments.queries)
-            found = {
-                "people": arguments.people,
-                "terminals": arguments.terminals,
-                "cores": os.cpu_count(),
-                "load": [round(each, 1) for each in os.getloadavg()],
-                "filled_s": round(filled_s, 1),
-                "questions": {name: asdict(each) for name, each in asked.items()},
-                "pages": {path: asdict(each) for path, each in pages.items()},
-                "over_the_bar": [
-                    *(name for name, each in asked.items() if each.p95_ms > BAR_MS),
-                    *(path for path, each in pages.items() if each.p95_ms > BAR_MS or each.bytes > BAR_BYTES),
-                ],
-                "database_mib": round(size(database) / 1024 / 1024),
-            }
+            found = _measured(server.url, database, folder, arguments)
         finally:
             database.close()
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        if arguments.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps(found, indent=2))  # noqa: T201 - the result
     return 1 if found["over_the_bar"] else 0
+
+
+def _measured(url: str, database: Database, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    is_new = not (folder / "filled").exists()
+    migrate(database)
+    if is_new:
+        make_keys(folder / "keys", key_domain="d1")
+    keys = load_keys(folder / "keys")
+    fleet = Fleet(Settings(fleet_id="bench", data_dir=folder), keys, database, lambda: _NOW)
+    began = time.monotonic()
+    if is_new:
+        say(f"filling in {arguments.people} people")
+        fill(url, database, arguments.people, keys.cipher)
+        bench_terminals.add_terminals(database, arguments.terminals, now=_NOW)
+        bench_work.add_work(database, keys.cipher, arguments.people, now=_NOW)
+        bench_pages.add_visitors(fleet)
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            # As the database does by itself after a while.
+            connection.execute("VACUUM ANALYZE")
+        (folder / "filled").touch()
+    filled_s = time.monotonic() - began
+    ids = ids_of(arguments.people)
+    rows = bench_work.counted(database)
+    asked = {} if arguments.pages is not None else measure(database, keys, ids, arguments.queries)
+    pages = bench_pages.measure_pages(fleet, folder, ids, arguments.queries, only=arguments.pages or "")
+    return {
+        "people": arguments.people,
+        "terminals": arguments.terminals,
+        "rows": rows,
+        "cores": os.cpu_count(),
+        "load": [round(each, 1) for each in os.getloadavg()],
+        "filled_s": round(filled_s, 1),
+        "questions": {name: asdict(each) for name, each in asked.items()},
+        "pages": {path: asdict(each) for path, each in pages.items()},
+        "over_the_bar": [
+            *(name for name, each in asked.items() if each.p95_ms > BAR_MS),
+            *(
+                name
+                for name, each in pages.items()
+                if each.is_list and (each.p95_ms > BAR_MS or each.bytes > BAR_BYTES)
+            ),
+        ],
+        "database_mib": round(size(database) / 1024 / 1024),
+    }
 
 
 def measure(database: Database, keys: FleetKeys, ids: Sequence[str], queries: int) -> dict[str, Times]:
@@ -152,62 +153,6 @@ def measure(database: Database, keys: FleetKeys, ids: Sequence[str], queries: in
             round(statistics.median(took), 1), round(p95, 1), round(took[-1], 1), statistics.median(counted)
         )
         say(f"{name}: {found[name]}")
-    return found
-
-
-def measure_pages(
-    database: Database, keys: FleetKeys, folder: Path, ids: Sequence[str], queries: int
-) -> dict[str, PageTimes]:
-    """Ask the real server for every page so many times, as somebody who may see all of them."""
-    with database.begin() as connection:
-        add_snapshot(connection, date(2026, 11, 20), keep_from=date(2026, 1, 1), now=_NOW)
-    port = free_port()
-    settings = Settings(fleet_id="bench", data_dir=folder, web=WebSettings(port=port))
-    fleet = Fleet(settings, keys, database, lambda: _NOW)
-    add_staff(fleet)
-    server = WebServer(make_web(fleet, broker_state=lambda: "", ingest_state=lambda: ""), "127.0.0.1", port)
-    server.start()
-    try:
-        found: dict[str, PageTimes] = {}
-        for (name, _), paths in (
-            (STAFF[0], (*PAGES, f"/people/{ids[0]}", *bench_terminals.PAGES)),
-            (STAFF[1], REVIEWER_PAGES),
-        ):
-            cookies = {SESSION_COOKIE: _signed_in(fleet, name)}
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies=cookies, trust_env=False) as client:
-                found |= {path: _page_times(client, path, queries) for path in paths}
-        return found
-    finally:
-        server.stop()
-
-
-def _signed_in(fleet: Fleet, name: str) -> str:
-    """Return the cookie of somebody of the staff."""
-    entered = SignIn(fleet.database, fleet.keys.cipher, Passwords(), account_rules(fleet.settings)).link(
-        link_for(fleet, name).rpartition("/")[2], address="127.0.0.1", now=_NOW
-    )
-    if not isinstance(entered, SignedIn):
-        raise TypeError(f"not signed in: {entered.why}")
-    return entered.session.cookie
-
-
-def _page_times(client: httpx.Client, path: str, queries: int) -> PageTimes:
-    took, answer = [], client.get(path)
-    # A page that is refused is quick, and says nothing.
-    answer.raise_for_status()
-    for _ in range(queries):
-        began = time.perf_counter()
-        answer = client.get(path)
-        took.append((time.perf_counter() - began) * 1000)
-    took.sort()
-    found = PageTimes(
-        answer.status_code,
-        round(statistics.median(took), 1),
-        round(took[min(len(took) - 1, int(len(took) * 0.95))], 1),
-        round(took[-1], 1),
-        len(answer.content),
-    )
-    say(f"{path}: {found}")
     return found
 
 
