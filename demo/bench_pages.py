@@ -155,7 +155,7 @@ _BESIDE_OF_AN_AREA: Mapping[Role, Sequence[str]] = {
     Role.AREA_ADMINISTRATOR: ("/reminders/sent", "/rules/people", "/rules/calendar/ahead"),
     Role.REVIEWER: ("/stops/stages",),
 }
-_AREAS = {"province": "00", "county": "00-00-00", "township": "00-00-00-05", "village": "00-00-00-05-02"}
+_AREAS = {"province": "00", "county": "00-00-00", "township": "00-00-00-00", "village": "00-00-00-00-02"}
 """The city is the province: a million people are no more than that."""
 # The place of a row in the middle of a list, as its address has it.
 _DEEP: Mapping[str, tuple[str, str, str]] = {
@@ -242,7 +242,7 @@ def measure_pages(
 
 
 def _everything(ids: Sequence[str]) -> Iterator[_Asked]:
-    own = (f"/people/{ids[0]}", f"/people/{ids[3 * 7919 + 1]}", *bench_terminals.PAGES)
+    own = (f"/people/{ids[0]}", f"/people/{ids[(3 * 7919 + 1) % len(ids)]}", *bench_terminals.PAGES)
     for who, paths in {**_LISTS, _FLEET: (*_LISTS[_FLEET], *own)}.items():
         yield from (_Asked(who, path, path) for path in paths)
     for who, paths in _BESIDE.items():
