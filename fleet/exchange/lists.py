@@ -18,8 +18,9 @@ from fleet.exchange.effects import reported
 from fleet.exchange.losses import Loss, losses
 from fleet.store import feed_effects, feed_lists, feeds
 from fleet.store.acts import acts_of
-from fleet.store.areas import areas_of, codes_below
+from fleet.store.areas import codes_below, codes_of_level
 from fleet.store.feed_lists import RegisterState
+from fleet.store.feeds import StoredFeed
 from fleet.store.life_events import life_events_of
 from fleet.store.packs import shelf_of
 from protocol.rules.life import ENDING, SUSPENDING
@@ -75,25 +76,30 @@ class RegisterCheck:
 
 def feed_standings(connection: Connection, today: date) -> list[FeedStanding]:
     """Return where every feed stands on a day, by name."""
-    by_level: dict[int, list[str]] = {}
-    for area in areas_of(connection).values():
-        by_level.setdefault(area.level, []).append(area.code)
-    found = []
-    for feed in feeds.feeds(connection):
-        definition = definition_of(connection, feed.name)
-        delivered: dict[str, set[date]] = {}
-        for delivery in feeds.deliveries_of(connection, feed.name):
-            if delivery.corrected_by is None:
-                delivered.setdefault(delivery.key.area, set()).add(delivery.key.period)
-        wanted = [""] if definition.area_level is None else sorted(by_level.get(definition.area_level, ()))
-        standings = {
-            code: standing_on(
-                feed.first_period, delivered.get(code, set()), definition.due_day, today, last=feed.last_period
-            )
-            for code in wanted
-        }
-        found.append(_standing(feed.name, definition, standings, delivered))
-    return found
+    return [_stands(connection, feed, today) for feed in feeds.feeds(connection)]
+
+
+def feed_standing(connection: Connection, name: str, today: date) -> FeedStanding | None:
+    """Return where one feed stands on a day; None if there is none of this name."""
+    feed = feeds.find_feed(connection, name)
+    return None if feed is None else _stands(connection, feed, today)
+
+
+def _stands(connection: Connection, feed: StoredFeed, today: date) -> FeedStanding:
+    definition = definition_of(connection, feed.name)
+    delivered = feeds.months_delivered(connection, feed.name)
+    level = definition.area_level
+    wanted = [""] if level is None else codes_of_level(connection, level)
+    # Most areas delivered the same months.
+    alike = {
+        months: standing_on(feed.first_period, months, definition.due_day, today, last=feed.last_period)
+        for months in {delivered.get(code, _NONE) for code in wanted}
+    }
+    standings = {code: alike[delivered.get(code, _NONE)] for code in wanted}
+    return _standing(feed.name, definition, standings, delivered)
+
+
+_NONE: frozenset[date] = frozenset()
 
 
 def loss_list(connection: Connection, since: date, until: date, *, zone: tzinfo) -> list[tuple[str, Loss]]:
@@ -150,18 +156,20 @@ def _register_check(state: RegisterState) -> RegisterCheck:
 
 
 def _standing(
-    name: str, definition: FeedDefinition, standings: dict[str, Standing], delivered: dict[str, set[date]]
+    name: str, definition: FeedDefinition, standings: dict[str, Standing], delivered: dict[str, frozenset[date]]
 ) -> FeedStanding:
     last = max((month for months in delivered.values() for month in months), default=None)
     if definition.cycle != "monthly" or not standings:
         return FeedStanding(name, definition, last, None, (), {})
     due = min((standing.due for standing in standings.values() if standing.due is not None), default=None)
     missing = sorted({month for standing in standings.values() for month in standing.missing})
-    areas = {
-        month: tuple(code for code, standing in standings.items() if code and month in standing.missing)
-        for month in missing
-    }
-    return FeedStanding(name, definition, last, due, tuple(missing), areas)
+    areas: dict[date, list[str]] = {month: [] for month in missing}
+    for code, standing in standings.items():
+        for month in standing.missing if code else ():
+            areas[month].append(code)
+    return FeedStanding(
+        name, definition, last, due, tuple(missing), {month: tuple(codes) for month, codes in areas.items()}
+    )
 
 
 def is_anything_missing(standings: Sequence[FeedStanding]) -> bool:

@@ -55,14 +55,28 @@ class Resolution:
 
 
 def open_contradictions(
-    connection: Connection, *, zone: tzinfo, areas: Sequence[str] | None = None
+    connection: Connection,
+    *,
+    zone: tzinfo,
+    areas: Sequence[str] | None = None,
+    kind: ContradictionKind | None = None,
 ) -> list[Contradiction]:
-    """Return every contradiction that nobody resolved, about people of some areas or all, by the day from which it was known."""
+    """Return every contradiction that nobody resolved, by the day from which it was known.
+
+    Args:
+        connection: where to read.
+        zone: where a day ends.
+        areas: about people who live there; None for everybody.
+        kind: only of this kind; None for all.
+    """
     found: list[Contradiction] = []
-    for chunk in feed_effects.subjects_with_reports(connection, _LOOKED_AT, chunk=_CHUNK, areas=areas):
-        found += _of(connection, chunk, zone)
-    found += _names(connection, zone, areas)
-    found += _zero_reports(connection, zone, areas)
+    if kind not in (ContradictionKind.NAME_DIFFERS, ContradictionKind.ZERO_REPORT):
+        for chunk in feed_effects.subjects_with_reports(connection, _LOOKED_AT, chunk=_CHUNK, areas=areas):
+            found += [each for each in _of(connection, chunk, zone) if kind in (None, each.kind)]
+    if kind in (None, ContradictionKind.NAME_DIFFERS):
+        found += _names(connection, zone, areas)
+    if kind in (None, ContradictionKind.ZERO_REPORT):
+        found += _zero_reports(connection, zone, areas)
     done = contradictions.resolved(connection, [each.contradiction_id for each in found])
     left = (each for each in found if each.contradiction_id not in done)
     return sorted(left, key=lambda each: (each.since, each.contradiction_id))

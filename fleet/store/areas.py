@@ -34,6 +34,12 @@ def save_areas(connection: Connection, areas: Sequence[Area]) -> None:
         )
 
 
+def codes_of_level(connection: Connection, level: int) -> list[str]:
+    """Return the codes of all areas of a level, in order."""
+    rows = connection.execute(text("SELECT code FROM areas WHERE level = :level"), {"level": level})
+    return sorted(rows.scalars())
+
+
 def areas_of(connection: Connection) -> dict[str, Area]:
     """Return all areas by code."""
     rows = connection.execute(text("SELECT code, parent, level, name FROM areas"))

@@ -166,6 +166,19 @@ def deliveries_of(connection: Connection, feed: str) -> list[StoredDelivery]:
     return [_delivery(*row) for row in rows]
 
 
+def months_delivered(connection: Connection, feed: str) -> dict[str, frozenset[date]]:
+    """Return by area the months of which a delivery of a feed stands; an area that delivered nothing is left out."""
+    rows = connection.execute(
+        text(
+            "SELECT d.area, array_agg(DISTINCT d.period) FROM feed_deliveries d WHERE d.feed = :feed AND NOT EXISTS (SELECT 1"
+            " FROM feed_deliveries c WHERE (c.feed, c.area, c.period, c.corrects) = (d.feed, d.area, d.period, d.number))"
+            " GROUP BY d.area"
+        ),
+        {"feed": feed},
+    )
+    return {area: frozenset(periods) for area, periods in rows}
+
+
 def find_deliveries(connection: Connection, feed: str, area: str, period: date) -> dict[int, StoredDelivery]:
     """Return the deliveries of one month by number."""
     rows = connection.execute(

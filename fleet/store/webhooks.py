@@ -140,6 +140,19 @@ def webhook_lines(connection: Connection, partner_id: str | None = None) -> list
     return [WebhookLine(_webhook(*row[:7]), *row[7:]) for row in rows]
 
 
+def backlogs(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Return how many messages wait and how many were given up, by partner, of webhooks that were not ended; none where there are none."""
+    rows = connection.execute(
+        text(
+            "SELECT w.partner_id, CAST(sum(m.waiting) AS bigint), CAST(sum(m.dead) AS bigint) FROM webhooks w JOIN ("
+            " SELECT webhook_id, count(*) AS waiting, 0 AS dead FROM webhook_messages WHERE delivered_at IS NULL AND dead_at IS NULL"
+            " GROUP BY webhook_id UNION ALL SELECT webhook_id, 0, count(*) FROM webhook_messages WHERE dead_at IS NOT NULL"
+            " GROUP BY webhook_id) m USING (webhook_id) WHERE w.ended_at IS NULL GROUP BY w.partner_id"
+        )
+    )
+    return {partner_id: (waiting, dead) for partner_id, waiting, dead in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class DeadMessage:
     """A message that was given up."""

@@ -15,7 +15,7 @@ from fleet.exchange.cycles import month_text, parse_month
 from fleet.exchange.definitions import FeedDefinition, catalogue
 from fleet.exchange.deliveries import definition_of, no_area_of_level, take_in, zero_report
 from fleet.exchange.delivery_csv import Place, read_delivery
-from fleet.exchange.lists import FeedStanding, feed_standings
+from fleet.exchange.lists import FeedStanding, feed_standing, feed_standings
 from fleet.store import exchange_pages, feeds
 from fleet.store.areas import areas_of
 from fleet.web.lists import listing, number_in
@@ -83,9 +83,10 @@ def _feeds(visit: Visit, *, problems: Sequence[str] = (), status: int = 200) -> 
 
 def _line(found: FeedStanding, codes: Sequence[str] | None) -> Line:
     missing = []
+    within = None if codes is None else set(codes)
     for month in found.missing:
         areas = found.missing_areas.get(month, ())
-        own = areas if codes is None else tuple(code for code in areas if code in codes)
+        own = areas if within is None else tuple(code for code in areas if code in within)
         if own or not areas:
             missing.append((month_text(month), own))
     last = "" if found.last is None else month_text(found.last)
@@ -139,7 +140,7 @@ def _feed(
 ) -> Response:
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
-        standing = next((each for each in feed_standings(connection, visit.today) if each.name == name), None)
+        standing = feed_standing(connection, name, visit.today)
         stored = feeds.find_feed(connection, name)
         if standing is None or stored is None:
             raise not_found()

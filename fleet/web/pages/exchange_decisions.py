@@ -44,8 +44,10 @@ def queue(visit: Annotated[Visit, needs(_LOOK)], kind: str = "", after: str = ""
     """Show what waits for a decision, the oldest first."""
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
-        found = open_contradictions(connection, zone=visit.zone, areas=codes)
-        rows = [Row(each, "") for each in found if kind in ("", each.kind.value)]
+        chosen = next((each for each in ContradictionKind if each.value == kind), None)
+        is_known = chosen is not None or not kind
+        found = open_contradictions(connection, zone=visit.zone, areas=codes, kind=chosen) if is_known else []
+        rows = [Row(each, "") for each in found]
         shown = listing(
             _PATH,
             {"kind": kind},

@@ -46,11 +46,7 @@ def partners(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
 def _partners(visit: Visit, *, problems: Sequence[str] = (), status: int = 200) -> Response:
     with visit.begin() as connection:
         found = store.all_partners(connection)
-        lines = webhooks.webhook_lines(connection)
-    waiting: dict[str, tuple[int, int]] = {}
-    for line in lines:
-        before = waiting.get(line.webhook.partner_id, (0, 0))
-        waiting[line.webhook.partner_id] = (before[0] + line.waiting, before[1] + line.dead)
+        waiting = webhooks.backlogs(connection)
     return visit.page(
         "exchange/partners.html",
         status=status,
