@@ -6,7 +6,7 @@ for it. Cases are therefore read in order, a few at a time, until there are enou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -34,6 +34,14 @@ class Line:
     standing: Standing
 
 
+@dataclass(frozen=True, slots=True)
+class _Must:
+    """What the database can tell of cases that somebody looks for: no other is read."""
+
+    states: tuple[str, ...]
+    has_verdict: bool = False
+
+
 def line_of(cipher: FieldCipher, row: QueueRow, name: str) -> Line:
     """Return a case as it is to a person."""
     case = history.of_events(row.case_id, row.events)
@@ -53,6 +61,12 @@ def is_mine(line: Line) -> bool:
 def is_begun(line: Line) -> bool:
     """Take what waits for a second or third person."""
     return line.waits in (Waits.SECOND, Waits.THIRD)
+
+
+_MUST: Mapping[Callable[[Line], bool], _Must] = {
+    is_mine: _Must(READY),
+    is_begun: _Must(READY, has_verdict=True),
+}
 
 
 def lines_of(
@@ -78,6 +92,12 @@ def lines_of(
         ahead: a place, in its stead.
         limit: most rows.
     """
+    if takes in _MUST:
+        must = _MUST[takes]
+        states = tuple(state for state in asked.states or must.states if state in must.states)
+        if not states:
+            return []
+        asked = replace(asked, states=states, has_verdict=must.has_verdict)
     found: list[Line] = []
     size = limit if takes is is_anything else max(limit, _CHUNK)
     for _ in range(_MOST):

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.case_events import StoredEvent, stored_event
+from fleet.store.subject_areas import LIVING_THERE, are_few
 
 COUNTED = 999
 """Most cases that are counted; more are told as more."""
@@ -47,6 +48,8 @@ class Asked:
     """Empty: all."""
     states: tuple[str, ...] = ()
     """Empty: all."""
+    has_verdict: bool = False
+    """Only those of which somebody has said a verdict, in this round or an earlier one."""
     due_from: date | None = None
     due_until: date | None = None
     is_planned: bool | None = None
@@ -66,7 +69,7 @@ def page_of(
     is_falling = asked.is_over != backwards
     place = ahead or behind
     rows = connection.execute(
-        text(_page(asked, is_falling=is_falling, has_place=place is not None)),
+        text(_page(connection, asked, is_falling=is_falling, has_place=place is not None)),
         {**_values(asked), "day": place and place[0], "id": place and place[1], "limit": limit},
     ).all()
     histories = _histories(connection, [row.case_id for row in rows])
@@ -91,8 +94,35 @@ def page_of(
 
 def count_of(connection: Connection, asked: Asked) -> int:
     """Return how many cases there are, at most one more than `COUNTED`."""
-    statement = f"SELECT count(*) FROM (SELECT 1 {_FROM} WHERE {_where(asked)} LIMIT {COUNTED + 1}) found"  # noqa: S608 - our own names
+    place = "cases c" if asked.areas is None else _PLACED
+    statement = (
+        f"SELECT count(*) FROM (SELECT 1 FROM {place} WHERE {_where(connection, asked)} LIMIT {COUNTED + 1}) found"  # noqa: S608 - our own names
+    )
     return int(connection.execute(text(statement), _values(asked)).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many cases are not over, by the day on which they are due; each at most one more than `COUNTED`."""
+
+    late: int
+    today: int
+    week: int
+    """Due until a day ahead, those that are late with them."""
+    every: int
+
+
+def counts_by_day(connection: Connection, areas: Sequence[str], today: date, week: date) -> Counts:
+    """Return how many cases of some areas are not over, all of them gone through once."""
+    asked = Asked(areas)
+    row = connection.execute(
+        text(
+            "SELECT count(*) FILTER (WHERE c.due_on < :today), count(*) FILTER (WHERE c.due_on = :today),"  # noqa: S608 - our own names
+            f" count(*) FILTER (WHERE c.due_on <= :week), count(*) FROM {_PLACED} WHERE {_where(connection, asked)}"
+        ),
+        {**_values(asked), "today": today, "week": week},
+    ).one()
+    return Counts(*(min(each, COUNTED + 1) for each in row))
 
 
 def area_of(connection: Connection, case_id: str) -> tuple[bool, str | None]:
@@ -109,27 +139,41 @@ FROM cases c JOIN case_events e ON e.case_id = c.case_id AND e.number = 1
 LEFT JOIN subjects s ON s.subject_id = c.subject_id
 LEFT JOIN terminals t ON t.terminal_id = e.data -> 'facts' ->> 'terminal_id'
 """
+# Where a case lies, without its first event where nobody asks it for the terminal.
+_PLACED = """cases c LEFT JOIN subjects s ON s.subject_id = c.subject_id LEFT JOIN LATERAL (
+    SELECT t.area FROM case_events e JOIN terminals t ON t.terminal_id = e.data -> 'facts' ->> 'terminal_id'
+    WHERE c.subject_id IS NULL AND e.case_id = c.case_id AND e.number = 1) t ON true"""
+# Of few people their cases are looked up, beside those of nobody known; of many, cases are read in their order.
+_OF_FEW = f"(c.subject_id {LIVING_THERE} OR c.subject_id IS NULL)"
 _OVER = "('passed', 'refused', 'closed')"
 
 
-def _page(asked: Asked, *, is_falling: bool, has_place: bool) -> str:
+def _page(connection: Connection, asked: Asked, *, is_falling: bool, has_place: bool) -> str:
     sign, order = ("<", "DESC") if is_falling else (">", "ASC")
     place = f"AND (c.due_on, c.case_id) {sign} (CAST(:day AS date), CAST(:id AS text))" if has_place else ""
+    by_place = f"ORDER BY c.due_on {order}, c.case_id {order}"
+    listed = (
+        f"SELECT c.case_id FROM {'cases c' if asked.areas is None else _PLACED}"  # noqa: S608 - our own names
+        f" WHERE {_where(connection, asked)} {place} {by_place} LIMIT :limit"
+    )
     return (
         "SELECT c.case_id, c.kind, c.state, c.subject_id, s.name_sealed, coalesce(s.area, t.area) AS area, t.terminal_id,"
-        f" c.asked_at, c.due_on, c.decided_at {_FROM} WHERE {_where(asked)} {place}"
-        f" ORDER BY c.due_on {order}, c.case_id {order} LIMIT :limit"
+        f" c.asked_at, c.due_on, c.decided_at {_FROM} WHERE c.case_id = ANY(ARRAY({listed})) {by_place}"
     )
 
 
-def _where(asked: Asked) -> str:
+def _where(connection: Connection, asked: Asked) -> str:
     parts = [f"c.state {'IN' if asked.is_over else 'NOT IN'} {_OVER}"]
     if asked.areas is not None:
         parts.append("coalesce(s.area, t.area) = ANY(:areas)")
+        if are_few(connection, asked.areas):
+            parts.append(_OF_FEW)
     if asked.kinds:
         parts.append("c.kind = ANY(:kinds)")
     if asked.states:
         parts.append("c.state = ANY(:states)")
+    if asked.has_verdict:
+        parts.append("EXISTS (SELECT 1 FROM case_events v WHERE v.case_id = c.case_id AND v.step = 'verdict')")
     if asked.due_from is not None:
         parts.append("c.due_on >= :due_from")
     if asked.due_until is not None:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.paging import Place, newest
+from fleet.store.subject_areas import LIVING_THERE, are_few
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +143,14 @@ def silent(
         above: only those after it, and of those the oldest.
         limit: most of them.
     """
+    within = ""
+    if areas is not None:
+        within = (
+            f" AND a.subject_id {LIVING_THERE}" if are_few(connection, areas) else " AND s.area || '' = ANY(:areas)"
+        )
     statement = (
-        "SELECT a.act_id, a.subject_id, s.area, a.acted_at, a.source, a.recorded_at, s.name_sealed FROM acts a"
-        " JOIN subjects s USING (subject_id) WHERE a.kind = 'silent' AND a.withdrawn_at IS NULL"
-        " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
+        "SELECT a.act_id, a.subject_id, s.area, a.acted_at, a.source, a.recorded_at, s.name_sealed FROM acts a"  # noqa: S608 - our own fragments
+        f" JOIN subjects s USING (subject_id) WHERE a.kind = 'silent' AND a.withdrawn_at IS NULL{within}"
     )
     values = {"areas": None if areas is None else list(areas)}
     rows = newest(connection, statement, ["a.recorded_at", "a.act_id"], values, below=below, above=above, limit=limit)
@@ -182,9 +187,9 @@ def handed_in(
 
 WITHIN = (
     "(CAST(:areas AS text[]) IS NULL OR NOT EXISTS (SELECT 1 FROM unit_list_members m JOIN subjects s USING (subject_id)"
-    " WHERE m.list_id = u.list_id AND s.area <> ALL(:areas)))"
+    " WHERE m.list_id = u.list_id AND s.area <> ALL(:areas) OFFSET 0))"
 )
-"""SQL: whether everybody of a list `u` lives in the areas."""
+"""SQL: whether everybody of a list `u` lives in the areas; list by list (OFFSET 0), not of everybody of all lists at once."""
 
 
 def is_list_within(connection: Connection, list_id: str, areas: Sequence[str] | None) -> bool:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.areas import MAX_ABOVE
+from fleet.store.subject_areas import are_few
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +42,23 @@ class AreaCount:
 
 
 def sessions_since(
-    connection: Connection, since: datetime, *, zone: str, unit: str, within: Sequence[str] | None
+    connection: Connection, since: datetime, *, zone: str, within: Sequence[str] | None
 ) -> list[tuple[datetime, str, int]]:
-    """Return how many sessions there were by hour or day of the agency (as a time without zone) and outcome.
+    """Return how many sessions there were by hour of the agency (as a time without zone) and outcome.
 
     Args:
         connection: where to read.
         since: the first moment.
         zone: the agency's zone, as PostgreSQL reads it (`fleet.statistics.counts.offset`).
-        unit: `hour` or `day`.
         within: only those held at terminals of these areas; None for all.
     """
     rows = connection.execute(
         text(
-            "SELECT date_trunc(:unit, r.event_at AT TIME ZONE CAST(:zone AS text)) AS at, r.outcome, count(*) AS sessions"
+            "SELECT date_trunc('hour', r.event_at AT TIME ZONE CAST(:zone AS text)) AS at, r.outcome, count(*) AS sessions"
             " FROM records r WHERE r.event_at >= :since AND (CAST(:within AS text[]) IS NULL OR r.terminal_id IN"
             " (SELECT t.terminal_id FROM terminals t WHERE t.area = ANY(:within))) GROUP BY 1, 2 ORDER BY 1, 2"
         ),
-        {"unit": unit, "zone": zone, "since": since, "within": None if within is None else list(within)},
+        {"zone": zone, "since": since, "within": None if within is None else list(within)},
     )
     return [(row.at, row.outcome, row.sessions) for row in rows]
 
@@ -102,7 +102,13 @@ def areas_directly_below(connection: Connection, code: str | None) -> list[str]:
 
 def waiting(connection: Connection, *, today: date, within: Sequence[str] | None) -> Waiting:
     """Return what waits, of people of some areas; a case that leads to nobody belongs to the whole fleet only."""
-    row = connection.execute(text(_WAITING), {"today": today, "within": None if within is None else list(within)}).one()
+    theirs = "true"
+    if within is not None:
+        theirs = _OF_FEW if are_few(connection, within, most=_OF_A_COUNTY) else _THEIRS
+    statement = _WAITING.format(theirs=theirs)
+    row = connection.execute(
+        text(statement), {"today": today, "within": None if within is None else list(within)}
+    ).one()
     return Waiting(*row)
 
 
@@ -117,11 +123,14 @@ FROM areas t LEFT JOIN (
     ON c.top = t.code
 WHERE t.code = ANY(:codes)
 """
-_THEIRS = """(CAST(:within AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subject_areas a
-    WHERE a.subject_id = x.subject_id AND a.area = ANY(:within)))"""
-_WAITING = f"""
+_OF_A_COUNTY = 200_000
+"""People whose cases are looked up one by one; of more, each case is asked for its areas."""
+_OF_FEW = "x.subject_id = ANY(ARRAY(SELECT a.subject_id FROM subject_areas a WHERE a.area = ANY(:within)))"
+# Not the bare column: the index would be asked for each of many areas, where one look into a hash table answers.
+_THEIRS = "EXISTS (SELECT 1 FROM subject_areas a WHERE a.subject_id = x.subject_id AND a.area || '' = ANY(:within))"
+_WAITING = """
 SELECT count(*) AS cases, count(*) FILTER (WHERE due_on < :today) AS late,
     count(*) FILTER (WHERE due_on BETWEEN :today AND :today + 3) AS soon,
     count(*) FILTER (WHERE kind = 'attack_alarm') AS alarms
-FROM cases x WHERE state NOT IN ('passed', 'refused', 'closed') AND {_THEIRS}
-"""  # noqa: S608 - our own text
+FROM cases x WHERE state NOT IN ('passed', 'refused', 'closed') AND {theirs}
+"""

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.paging import Place, newest
+from fleet.store.subject_areas import LIVING_THERE, are_few
 
-_HERE = "(CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s WHERE s.subject_id = {} AND s.area = ANY(:areas)))"
+_HERE = "{} IN (SELECT h.subject_id FROM subjects h WHERE h.area = ANY(:areas))"
 """SQL: whether somebody lives in the areas that are asked for."""
 
 
@@ -69,11 +70,12 @@ def days(connection: Connection, areas: Sequence[str] | None, *, since: datetime
         since: from this moment on.
         offset: of the agency from UTC, by which a day ends.
     """
+    # Of everybody the index of days has all that is asked for.
+    of_areas = f"AND d.reminder_id IN (SELECT r.reminder_id FROM reminders r WHERE {_HERE.format('r.subject_id')})"  # noqa: S608 - our own fragment
     rows = connection.execute(
         text(
             "SELECT d.channel, CAST(d.begun_at AT TIME ZONE CAST(:offset AS interval) AS date) AS day, d.state, count(*)"  # noqa: S608 - our own fragment
-            f" FROM reminder_deliveries d JOIN reminders r USING (reminder_id) WHERE d.begun_at >= :since"
-            f" AND {_HERE.format('r.subject_id')}"
+            f" FROM reminder_deliveries d WHERE d.begun_at >= :since {'' if areas is None else of_areas}"
             " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         ),
         {"since": since, "offset": offset, "areas": _listed(areas)},
@@ -86,7 +88,7 @@ def waiting(connection: Connection, areas: Sequence[str] | None) -> list[Waiting
     rows = connection.execute(
         text(
             "SELECT r.kind, r.step, count(*), min(r.not_before) FROM reminders r WHERE r.state = 'pending'"  # noqa: S608 - our own fragment
-            f" AND {_HERE.format('r.subject_id')} GROUP BY 1, 2 ORDER BY 1, array_position(ARRAY['message', 'call', 'visit'], r.step)"
+            f" AND {_here(areas, 'r.subject_id')} GROUP BY 1, 2 ORDER BY 1, array_position(ARRAY['message', 'call', 'visit'], r.step)"
         ),
         {"areas": _listed(areas)},
     )
@@ -95,11 +97,14 @@ def waiting(connection: Connection, areas: Sequence[str] | None) -> list[Waiting
 
 def coming(connection: Connection, areas: Sequence[str] | None, *, since: date, until: date) -> list[tuple[date, int]]:
     """Return how many people are asked to come from which day on, of the days from one to before another."""
+    of_all = "SELECT asked, count(*) FROM statuses WHERE asked >= :since AND asked < :until GROUP BY 1 ORDER BY 1"
+    # The same days by area, where people live.
+    of_areas = (
+        "SELECT asked, count(*) FROM subject_areas WHERE area = ANY(:areas) AND is_home AND asked >= :since AND asked < :until"
+        " GROUP BY 1 ORDER BY 1"
+    )
     rows = connection.execute(
-        text(
-            "SELECT t.asked, count(*) FROM statuses t WHERE t.asked >= :since AND t.asked < :until"  # noqa: S608 - our own fragment
-            f" AND {_HERE.format('t.subject_id')} GROUP BY 1 ORDER BY 1"
-        ),
+        text(of_all if areas is None else of_areas),
         {"since": since, "until": until, "areas": _listed(areas)},
     )
     return [(row[0], row[1]) for row in rows]
@@ -163,13 +168,22 @@ def _page(
     values: dict[str, Any],
     limit: int,
 ) -> list[StepLine]:
+    within = ""
+    if areas is not None:
+        within = (
+            f" AND r.subject_id {LIVING_THERE}" if are_few(connection, areas) else " AND s.area || '' = ANY(:areas)"
+        )
     statement = (
         f"SELECT r.reminder_id, r.subject_id, s.area, r.kind, r.step, r.code, r.outcome, {at}, s.name_sealed FROM reminders r"  # noqa: S608 - our own fragments
-        f" JOIN subjects s USING (subject_id) WHERE {where} AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
+        f" JOIN subjects s USING (subject_id) WHERE {where}{within}"
     )
     values = {**values, "areas": _listed(areas)}
     rows = newest(connection, statement, [at, "r.reminder_id"], values, below=below, above=above, limit=limit)
     return [StepLine(*row) for row in rows]
+
+
+def _here(areas: Sequence[str] | None, column: str) -> str:
+    return "true" if areas is None else _HERE.format(column)
 
 
 def _listed(areas: Sequence[str] | None) -> list[str] | None:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
+from fleet.store.subject_areas import LIVING_THERE, are_few
+
 PersonCut = Literal["area", "scheme", "state", "age", "channel"]
 SessionCut = Literal["area", "age", "sex", "device", "day"]
 BANDS = (0, 60, 65, 70, 75, 80, 85, 90)
@@ -51,12 +53,13 @@ def people_by(connection: Connection, cut: PersonCut, today: date, of: Filter) -
     asked of them there.
     """
     joins = _CHANNEL_JOINS if cut == "channel" else ""
+    theirs = _theirs(connection, of, "x.subject_id")
     return list(
         connection.execute(
             text(
                 f"SELECT {_KEYS[cut]} AS key, {_STATE} AS state, count(*) AS people"  # noqa: S608 - our own text
                 f" FROM {_source(cut, of)} x JOIN subjects s USING (subject_id) {joins}"
-                f" WHERE {_AREAS} GROUP BY 1, 2"
+                f" WHERE {_AREAS} {theirs} GROUP BY 1, 2"
             ),
             {"today": today, **of.values},
         )
@@ -73,12 +76,13 @@ def coverage_by(
     is_by_scheme = cut == "scheme" or of.scheme is not None
     scheme = ", scheme" if is_by_scheme else ""
     wanted = "AND scheme = :scheme" if of.scheme is not None else ""
+    theirs = _theirs(connection, of, "subject_id")
     return list(
         connection.execute(
             text(
                 f"SELECT {_KEYS[cut]} AS key, count(*) AS asked, count(*) FILTER (WHERE x.is_done) AS done FROM"  # noqa: S608 - our own text
                 f" (SELECT subject_id{scheme}, bool_and(due > :until) AS is_done FROM obligations"
-                f" WHERE (due <= :until OR last_day BETWEEN :since AND :until) {wanted} GROUP BY subject_id{scheme}) x"
+                f" WHERE (due <= :until OR last_day BETWEEN :since AND :until) {wanted} {theirs} GROUP BY subject_id{scheme}) x"
                 f" JOIN subjects s USING (subject_id) WHERE {_AREAS} GROUP BY 1"
             ),
             {"since": since, "until": until, "today": until, **of.values},
@@ -99,12 +103,15 @@ def sessions_by(
         zone: offset of the agency's zone, as PostgreSQL reads it; where a day ends.
         of: whose.
     """
+    # Of everybody, by what the record itself says, the index of moments has all that is asked for; whoever is erased is in no record.
+    is_plain = cut in ("device", "day") and of.areas is None and of.scheme is None
+    people, known = ("", "r.subject_id IS NOT NULL") if is_plain else (_PEOPLE, _AREAS)
     return list(
         connection.execute(
             text(
-                f"SELECT {_SESSION_KEYS[cut]} AS key, r.outcome, count(*) AS sessions FROM records r"  # noqa: S608 - our own text
-                f" JOIN subjects s ON s.subject_id = r.subject_id WHERE r.event_at >= :since AND r.event_at < :until"
-                f" AND {_AREAS} {_IN_SCHEME if of.scheme is not None else ''} GROUP BY 1, 2"
+                f"SELECT {_SESSION_KEYS[cut]} AS key, r.outcome, count(*) AS sessions FROM records r {people}"  # noqa: S608 - our own text
+                f" WHERE r.event_at >= :since AND r.event_at < :until AND {known}"
+                f" {_IN_SCHEME if of.scheme is not None else ''} GROUP BY 1, 2"
             ),
             {"since": since, "until": until, "zone": zone, **of.values},
         )
@@ -206,6 +213,13 @@ def snapshot_people_by(
     )
 
 
+def _theirs(connection: Connection, of: Filter, column: str) -> str:
+    """Return what has rows looked up by whose they are, where few people are counted; nothing where many are."""
+    if of.areas is None or not are_few(connection, of.areas):
+        return ""
+    return f"AND {column} {LIVING_THERE}"
+
+
 def _source(cut: str, of: Filter) -> str:
     if of.scheme is not None:
         return _BY_SCHEME.format(wanted="AND scheme = :scheme")
@@ -224,6 +238,7 @@ def _band(born: str, day: str) -> str:
 
 _SNAPSHOT_ROWS = "INSERT INTO statistics_snapshot_rows (day, area, scheme, state, people)"
 _AREAS = "(CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
+_PEOPLE = "JOIN subjects s ON s.subject_id = r.subject_id"
 _IN_SCHEME = "AND EXISTS (SELECT 1 FROM benefits b WHERE b.subject_id = s.subject_id AND b.scheme = :scheme)"
 # Who has nothing but a benefit that is over is counted in no scheme.
 _BY_SCHEME = (

@@ -14,6 +14,23 @@ def place(connection: Connection, subject_ids: Sequence[str]) -> None:
     connection.execute(text(_PLACE), values)
 
 
+FEW = 20_000
+"""So many people are gathered and looked through in some 0.05 s; of more areas than have so many, a list follows its own order."""
+
+
+LIVING_THERE = "= ANY(ARRAY(SELECT h.subject_id FROM subjects h WHERE h.area = ANY(:areas)))"
+"""SQL: whether an id is that of somebody who lives in some areas, where few do: what is listed is looked up by them."""
+
+
+def are_few(connection: Connection, codes: Collection[str], *, most: int = FEW) -> bool:
+    """Return whether no more people than so many belong to some areas."""
+    found = connection.execute(
+        text("SELECT count(*) FROM (SELECT 1 FROM subject_areas WHERE area = ANY(:codes) LIMIT :most) AS found"),
+        {"codes": sorted(codes), "most": most + 1},
+    )
+    return int(found.scalar_one()) <= most
+
+
 def outside_of(connection: Connection, subject_ids: Sequence[str], codes: Collection[str]) -> frozenset[str]:
     """Return those of these subjects who belong to none of these areas."""
     rows = connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated
@@ -16,7 +16,7 @@ from fleet.cases.alarms import alarms_of
 from fleet.cases.machine import Kind, State
 from fleet.cases.queue import Line, is_anything, is_begun, is_mine, lines_of, next_for
 from fleet.store.areas import codes_below
-from fleet.store.case_queue import COUNTED, Asked, Place, count_of
+from fleet.store.case_queue import COUNTED, Asked, Place, count_of, counts_by_day
 from fleet.web.forms import day_in
 from fleet.web.lists import listing
 from fleet.web.visits import Visit, needs
@@ -62,7 +62,7 @@ def queue(
             ),
             key=lambda line: f"{line.row.due_on}|{line.row.case_id}",
         )
-        counts = _counts(visit, connection, Asked(mine))
+        counts = _counts(visit, connection, mine)
         named = [line.row.subject_id for line in shown.rows if line.row.name_sealed is not None]
         visit.note(
             connection, "cases.listed", "case", "queue", about=[who for who in named if who], cases=len(shown.rows)
@@ -123,10 +123,14 @@ def _by_clock(asked: Asked, clock: str, today: date) -> Asked:
     return asked
 
 
-def _counts(visit: Visit, connection: Connection, asked: Asked) -> dict[str, int]:
+def _counts(visit: Visit, connection: Connection, mine: Sequence[str] | None) -> dict[str, int]:
     """Return how many wait, by the clock, with no more than so many counted each."""
+    if mine is not None:
+        found = counts_by_day(connection, mine, visit.today, visit.today + _WEEK)
+        return {"late": found.late, "today": found.today, "week": found.week, "": found.every}
     return {
-        clock: count_of(connection, _by_clock(asked, clock, visit.today)) for clock in ("late", "today", "week", "")
+        clock: count_of(connection, _by_clock(Asked(None), clock, visit.today))
+        for clock in ("late", "today", "week", "")
     }
 
 

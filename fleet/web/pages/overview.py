@@ -128,11 +128,9 @@ def _live(visit: Visit, connection: Connection, where: Where) -> dict[str, Any]:
 def _today(visit: Visit, connection: Connection, where: Where) -> Today:
     midnight = datetime.combine(visit.today, time(), visit.zone)
     zone = offset(visit.zone, visit.now)
-    hours = counted.sessions_since(connection, midnight, zone=zone, unit="hour", within=where.within)
-    days = counted.sessions_since(
-        connection, midnight - timedelta(days=_WEEK - 1), zone=zone, unit="day", within=where.within
-    )
-    now, week = _by_outcome(hours), _by_outcome(days)
+    all_hours = counted.sessions_since(connection, midnight - timedelta(days=_WEEK - 1), zone=zone, within=where.within)
+    hours = [each for each in all_hours if each[0].date() >= visit.today]
+    now, week = _by_outcome(hours), _by_outcome(all_hours)
     snapshot = counted.newest_snapshot(connection)
     people = {} if snapshot is None else counted.people_by_state(connection, snapshot, within=where.within)
     words = visit.texts["words"]["outcomes"]

@@ -56,16 +56,24 @@ def reach(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
     return visit.part("reminders/reach.html", reach=found)
 
 
+@router.get("/reminders/sent")
+def sent_lately(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
+    """Show what was sent by channel and day, and what came of it: counted beside the page, which does not wait for it."""
+    start = datetime.combine(visit.today - timedelta(days=_CHART_DAYS - 1), time(), visit.zone).astimezone(UTC)
+    offset = visit.now.astimezone(visit.zone).utcoffset() or timedelta(0)
+    with visit.begin() as connection:
+        days = reminder_pages.days(connection, visit.codes(connection, _LOOK), since=start, offset=offset)
+    charts = [_chart(visit, channel, days) for channel in sorted({each.channel for each in days})]
+    return visit.page("reminders/sent.html", charts=charts)
+
+
 def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str] = (), status: int = 200) -> Response:
     kept = visit.console.settings.reminders
-    start = datetime.combine(visit.today - timedelta(days=_CHART_DAYS - 1), time(), visit.zone).astimezone(UTC)
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
         waiting = reminder_pages.waiting(connection, codes)
         first = visit.today + timedelta(days=kept.lead_days)
         coming = reminder_pages.coming(connection, codes, since=first, until=first + timedelta(days=_COMING_DAYS))
-        offset = visit.now.astimezone(visit.zone).utcoffset() or timedelta(0)
-        days = reminder_pages.days(connection, codes, since=start, offset=offset)
         answers = reminder_pages.last_answers(connection)
     settings = visit.console.settings
     set_up = {"sms": settings.sms.url, "wechat": settings.wechat.url, "email": settings.email.host}
@@ -76,7 +84,6 @@ def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str]
         has_reach=codes is None,
         waiting=waiting,
         coming=[(day - timedelta(days=kept.lead_days), people) for day, people in coming],
-        charts=[_chart(visit, channel, days) for channel in sorted({each.channel for each in days})],
         channels=[(name, set_up[name] is not None, answers.get(name)) for name in kept.channels],
         quiet=(kept.quiet_from, kept.quiet_until),
         may_send=visit.visitor.may(_SEND) and visit.tops(_SEND) is None,

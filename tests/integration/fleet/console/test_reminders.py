@@ -79,8 +79,10 @@ def test_a_plan_is_made_and_messages_are_sent(office: Any, sign_in: Callable[...
     assert "0 handed over, 0 failed" in client.send_form("/reminders/send").text
     page = client.get("/reminders").text
     assert "accepted" in page
-    assert "short messages: the last 30 days" in page
-    assert "data:image/svg+xml" in page
+    assert "/reminders/sent" in page
+    lately = client.get("/reminders/sent").text
+    assert "short messages: the last 30 days" in lately
+    assert "data:image/svg+xml" in lately
     assert "<dt>Without an address</dt><dd>3</dd>" in client.get("/reminders/reach").text
     actions = [
         row.action for row in office.rows("SELECT action FROM audit_log WHERE object_kind = 'reminders' ORDER BY entry")

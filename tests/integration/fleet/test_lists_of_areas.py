@@ -1,0 +1,139 @@
+"""Lists of one area are what the list of everybody has of it, whichever of the two ways to them is taken: by few people, or by many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from demo import bench_agency, bench_pages, bench_terminals, bench_work
+from fleet.app import Fleet
+from fleet.keys import load_keys, make_keys
+from fleet.settings import Settings
+from fleet.store import case_queue, exchange_pages, overview, reminder_pages, stops
+from fleet.store.subject_areas import FEW, are_few
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+TODAY = date(2026, 11, 20)
+PEOPLE = 4_000
+VILLAGE = bench_agency.village_of(0)
+ALL = 10_000
+Ask = Callable[[Connection, list[str] | None], list[tuple[str | None, str]]]
+
+
+@pytest.fixture
+def fleet(database_url: str, database: Any, tmp_path: Path) -> Fleet:
+    """A fleet with the work of five villages."""
+    make_keys(tmp_path / "keys", key_domain="d1")
+    keys = load_keys(tmp_path / "keys")
+    bench_agency.fill(database_url, database, PEOPLE, keys.cipher)
+    bench_terminals.add_terminals(database, 50, now=NOW)
+    bench_work.add_work(database, keys.cipher, PEOPLE, now=NOW)
+    return Fleet(Settings(fleet_id="bench", data_dir=tmp_path), keys, database, lambda: NOW)
+
+
+def stops_at(stage: stops.Stage | None) -> Ask:
+    """Return how to list stops at a stage, with the area that pays each."""
+
+    def ask(connection: Connection, areas: list[str] | None) -> list[tuple[str | None, str]]:
+        asked = stops.StopsAsked(areas, stage)
+        return [(each.area, each.place) for each in stops.stop_lines(connection, asked, after="", before="", limit=ALL)]
+
+    return ask
+
+
+def cases(*, is_over: bool) -> Ask:
+    """Return how to list cases."""
+
+    def ask(connection: Connection, areas: list[str] | None) -> list[tuple[str | None, str]]:
+        asked = case_queue.Asked(areas, is_over=is_over)
+        return [(each.area, each.case_id) for each in case_queue.page_of(connection, asked, limit=ALL)]
+
+    return ask
+
+
+def failed(connection: Connection, areas: list[str] | None) -> list[tuple[str | None, str]]:
+    """List steps that reached nobody."""
+    found = reminder_pages.failed(connection, areas, step="", limit=ALL)
+    return [(each.area, each.reminder_id) for each in found]
+
+
+def silent(connection: Connection, areas: list[str] | None) -> list[tuple[str | None, str]]:
+    """List whom data certified."""
+    return [(each.area, each.act_id) for each in exchange_pages.silent(connection, areas, limit=ALL)]
+
+
+LISTS: dict[str, Ask] = {
+    "stops": stops_at(None),
+    "stops in force": stops_at(stops.Stage.IN_FORCE),
+    "stops lifted": stops_at(stops.Stage.RESTORED),
+    "cases": cases(is_over=False),
+    "cases that are over": cases(is_over=True),
+    "failed reminders": failed,
+    "silent certifications": silent,
+}
+
+
+def crowd(connection: Connection) -> None:
+    """Let so many more belong to the village that its people are not few any more; nothing is about them."""
+    connection.execute(text("SET LOCAL session_replication_role = replica"))
+    connection.execute(
+        text(
+            "INSERT INTO subject_areas SELECT 'x' || n, :village, true, false, '9999-12-31', '9999-12-31', '9999-12-31'"
+            " FROM generate_series(1, :most) AS n"
+        ),
+        {"village": VILLAGE, "most": FEW + 1},
+    )
+
+
+def test_a_list_of_an_area_is_its_part_of_the_whole_by_few_and_by_many(fleet: Fleet) -> None:
+    with fleet.database.begin() as connection:
+        whole = {name: [each for each in ask(connection, None) if each[0] == VILLAGE] for name, ask in LISTS.items()}
+        assert are_few(connection, [VILLAGE])
+        by_few = {name: ask(connection, [VILLAGE]) for name, ask in LISTS.items()}
+        crowd(connection)
+        assert not are_few(connection, [VILLAGE])
+        by_many = {name: ask(connection, [VILLAGE]) for name, ask in LISTS.items()}
+    assert all(whole.values())
+    assert by_few == whole
+    assert by_many == whole
+
+
+def test_counts_of_an_area_are_those_of_its_lists(fleet: Fleet) -> None:
+    with fleet.database.begin() as connection:
+        open_cases = case_queue.page_of(connection, case_queue.Asked([VILLAGE]), limit=ALL)
+        counted = case_queue.counts_by_day(connection, [VILLAGE], TODAY, TODAY)
+        everywhere = overview.waiting(connection, today=TODAY, within=None)
+        here = overview.waiting(connection, today=TODAY, within=[VILLAGE])
+        stages = stops.stage_counts(connection, [VILLAGE])
+        found = {
+            stage: stops.stop_lines(connection, stops.StopsAsked([VILLAGE], stage), after="", before="", limit=ALL)
+            for stage in stops.Stage
+            if stage is not stops.Stage.RESTORED
+        }
+        steps = sum(each.steps for each in reminder_pages.waiting(connection, [VILLAGE]))
+        pending = connection.execute(
+            text(
+                "SELECT count(*) FROM reminders r JOIN subjects s USING (subject_id) WHERE state = 'pending' AND area = :area"
+            ),
+            {"area": VILLAGE},
+        ).scalar_one()
+    assert counted.every == len(open_cases) > 0
+    assert counted.late == sum(each.due_on < TODAY for each in open_cases)
+    # A case about somebody unknown lies in an area by its terminal, and waits in the overview of the whole fleet alone.
+    assert here.cases == sum(each.subject_id is not None for each in open_cases)
+    assert 0 < here.stops_to_prepare < everywhere.stops_to_prepare
+    assert stages == {stage: len(lines) for stage, lines in found.items() if lines}
+    assert steps == pending > 0
+
+
+def test_every_page_that_the_benchmark_asks_for_is_there(fleet: Fleet, tmp_path: Path) -> None:
+    bench_pages.add_visitors(fleet)
+    found = bench_pages.measure_pages(
+        fleet, Path(str(fleet.settings.data_dir)), bench_agency.ids_of(PEOPLE), 1, only="/audit"
+    )
+    assert {each.status for each in found.values()} == {200}
