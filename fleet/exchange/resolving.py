@@ -71,7 +71,7 @@ def open_contradictions(
     """
     found: list[Contradiction] = []
     if kind not in (ContradictionKind.NAME_DIFFERS, ContradictionKind.ZERO_REPORT):
-        for chunk in feed_effects.subjects_with_reports(connection, _LOOKED_AT, chunk=_CHUNK, areas=areas):
+        for chunk in feed_effects.subjects_in_doubt(connection, _LOOKED_AT, chunk=_CHUNK, areas=areas):
             found += [each for each in _of(connection, chunk, zone) if kind in (None, each.kind)]
     if kind in (None, ContradictionKind.NAME_DIFFERS):
         found += _names(connection, zone, areas)

@@ -196,23 +196,19 @@ def withdraw_acts(connection: Connection, act_ids: Collection[str], *, now: date
     return set(found.scalars())
 
 
-def subjects_with_reports(
-    connection: Connection, kinds: Collection[str], *, chunk: int, areas: Sequence[str] | None = None
-) -> Iterator[list[str]]:
-    """Give everybody about whom a report of these kinds stands, of some areas or all, some at a time, in order of their ids."""
+def subjects_with_reports(connection: Connection, kinds: Collection[str], *, chunk: int) -> Iterator[list[str]]:
+    """Give everybody about whom a report of these kinds stands, some at a time, in order of their ids."""
     after = ""
     while True:
         rows = connection.execute(
             text(
                 "SELECT DISTINCT subject_id FROM life_events WHERE subject_id > :after AND kind = ANY(:kinds)"
-                " AND withdrawn_at IS NULL AND (CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s"
-                " WHERE s.subject_id = life_events.subject_id AND s.area = ANY(:areas))) ORDER BY subject_id LIMIT :chunk"
+                " AND withdrawn_at IS NULL ORDER BY subject_id LIMIT :chunk"
             ),
             {
                 "after": after,
                 "kinds": sorted(kinds),
                 "chunk": chunk,
-                "areas": None if areas is None else list(areas),
             },
         )
         found = list(rows.scalars())
@@ -220,3 +216,36 @@ def subjects_with_reports(
             return
         yield found
         after = found[-1]
+
+
+def subjects_in_doubt(
+    connection: Connection, kinds: Collection[str], *, chunk: int, areas: Sequence[str] | None = None
+) -> Iterator[list[str]]:
+    """Give everybody about whom a report of these kinds stands that something else may contradict, some at a time, in order of their ids.
+
+    That is another report, whatever it says, or an act or a pass on the day before or later (whose day depends on the zone). Whoever was
+    reported dead and was not heard of again, as most are, is not among them.
+    """
+    after = ""
+    while True:
+        rows = connection.execute(
+            text(_IN_DOUBT),
+            {"after": after, "kinds": sorted(kinds), "chunk": chunk, "areas": None if areas is None else list(areas)},
+        )
+        found = list(rows.scalars())
+        if not found:
+            return
+        yield found
+        after = found[-1]
+
+
+_IN_DOUBT = """
+SELECT e.subject_id FROM (SELECT subject_id, min(since) FILTER (WHERE kind = ANY(:kinds)) AS since, count(*) AS reports FROM life_events
+    WHERE subject_id > :after AND withdrawn_at IS NULL GROUP BY subject_id) e
+WHERE e.since IS NOT NULL AND (CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s WHERE s.subject_id = e.subject_id
+    AND s.area = ANY(:areas)))
+AND (e.reports > 1 OR EXISTS (SELECT 1 FROM records r WHERE r.subject_id = e.subject_id AND r.pass_at >= e.since - 1)
+    OR EXISTS (SELECT 1 FROM acts a WHERE a.subject_id = e.subject_id AND a.kind <> 'silent' AND a.withdrawn_at IS NULL
+        AND a.acted_at >= e.since - 1))
+ORDER BY e.subject_id LIMIT :chunk
+"""
