@@ -221,6 +221,8 @@ def measure_pages(
     with fleet.database.begin() as connection:
         add_snapshot(connection, now.date(), keep_from=date(now.year, 1, 1), now=now)
         asked = [each for each in (*_everything(ids), *_deep(connection)) if only in each.name]
+        backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        postgres = Path(f"/proc/{backend}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
     port = free_port()
     settings = Settings(fleet_id=fleet.settings.fleet_id, data_dir=folder, web=WebSettings(port=port))
     served = Fleet(settings, fleet.keys, fleet.database, fleet.clock)
@@ -235,7 +237,7 @@ def measure_pages(
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", cookies=cookies, trust_env=False) as client:
                 for each in asked:
                     if each.who == who:
-                        found[each.name] = _times(client, each, queries, folder / "postgres")
+                        found[each.name] = _times(client, each, queries, postgres)
         return found
     finally:
         server.stop()
@@ -278,7 +280,7 @@ def _signed_in(fleet: Fleet, name: str) -> str:
     return entered.session.cookie
 
 
-def _times(client: httpx.Client, asked: _Asked, queries: int, postgres: Path) -> PageTimes:
+def _times(client: httpx.Client, asked: _Asked, queries: int, postgres: str) -> PageTimes:
     # A page that is refused is quick, and says nothing. The first answer fills what is kept.
     answer = client.get(asked.path, timeout=_PATIENCE_S).raise_for_status()
     took: list[float] = []
@@ -302,12 +304,11 @@ def _times(client: httpx.Client, asked: _Asked, queries: int, postgres: Path) ->
     return found
 
 
-def _cpu_s(postgres: Path) -> float:
-    """Return the seconds of processors that this process and the database server have used.
+def _cpu_s(postgres: str) -> float:
+    """Return the seconds of processors that this process and the database server, by its id, have used.
 
     Source: proc(5): fields 14 to 17 of a process's `stat` are its clock ticks, and those of its children that have ended.
     """
-    server = (postgres / "postmaster.pid").read_text(encoding="utf-8").split(maxsplit=1)[0]
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -315,7 +316,7 @@ def _cpu_s(postgres: Path) -> float:
         except OSError:
             # It ended meanwhile.
             continue
-        if stat.parent.name == server or fields[1] == server:
+        if postgres in (stat.parent.name, fields[1]):
             ticks += sum(int(each) for each in fields[11:15])
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
