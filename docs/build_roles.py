@@ -6,7 +6,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fleet.accounts.roles import CONFLICTS, FLEET_WIDE_ROLES, GIVEN_BY_AREA, PERMISSIONS, Permission, Role
+from fleet.accounts.roles import (
+    CONFLICTS,
+    DECISIVE_ROLES,
+    FLEET_WIDE_ROLES,
+    GIVEN_BY_AREA,
+    PERMISSIONS,
+    Permission,
+    Role,
+)
 
 PAGE = Path(__file__).resolve().parent / "roles.md"
 
@@ -33,6 +41,7 @@ def page() -> str:
     ]
     pairs = sorted(" and ".join(sorted(role.value.replace("_", " ") for role in pair)) for pair in CONFLICTS)
     wide = ", ".join(sorted(role.value.replace("_", " ") for role in FLEET_WIDE_ROLES))
+    decisive = ", ".join(sorted(role.value.replace("_", " ") for role in DECISIVE_ROLES))
     given = ", ".join(sorted(role.value.replace("_", " ") for role in GIVEN_BY_AREA))
     return "\n".join(
         [
@@ -48,6 +57,9 @@ def page() -> str:
             "",
             f"Only in the whole fleet: {wide}. An area administrator gives, in their own areas: {given}. Nobody",
             "changes their own roles, and the last fleet administrator can neither be put out of service nor lose the role.",
+            "",
+            f"Two administrators give, and two reset or make a link for whoever has: {decisive}.",
+            "At the server's keyboard one is enough; the audit log says so.",
             "",
         ]
     )

@@ -39,6 +39,9 @@ class Objection(StrEnum):
     LAST_ADMINISTRATOR = "last_administrator"
     SIGNS_IN_ALREADY = "signs_in_already"
     OWN_WAYS = "own_ways"
+    WAITS_ALREADY = "waits_already"
+    SECOND_PERSON = "second_person"
+    FIRST_PERSON_GONE = "first_person_gone"
 
 
 MESSAGES: Mapping[Objection, str] = MappingProxyType(
@@ -56,6 +59,9 @@ MESSAGES: Mapping[Objection, str] = MappingProxyType(
         Objection.LAST_ADMINISTRATOR: "the last fleet administrator in service stays one",
         Objection.OWN_WAYS: "what one signs in with oneself is changed on the page of one's own account",
         Objection.SIGNS_IN_ALREADY: "somebody who can sign in by themselves gets a link from the server's keyboard only",
+        Objection.WAITS_ALREADY: "the same waits for a second administrator already",
+        Objection.SECOND_PERSON: "who asked for it is not the second person; another administrator must agree",
+        Objection.FIRST_PERSON_GONE: "who asked for it may not do so any more; ask anew",
     }
 )
 """What each means, in English."""

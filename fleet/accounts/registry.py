@@ -6,14 +6,15 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy import Connection
 
 from fleet.accounts import granting
+from fleet.accounts.changes import Action, ask, grants_waiting, takes_two, use_link_word
+from fleet.accounts.changes import waiting as waiting_changes
 from fleet.accounts.granting import Actor, NotAllowed, Objection, Surroundings
 from fleet.accounts.naming import name_digest, open_name, seal_name
-from fleet.accounts.roles import Grant, Permission, Role, areas_for
+from fleet.accounts.roles import DECISIVE_ROLES, Grant, Permission, Role, areas_for
 from fleet.accounts.rules import AccountRules
 from fleet.accounts.sessions import grants_from
 from fleet.accounts.tokens import make_token
@@ -39,6 +40,10 @@ class OutOfService(Refused):
     """The account is disabled."""
 
 
+class TakesTwo(Refused):
+    """No second administrator has agreed to a link for this account yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """An account as those see it who manage it."""
@@ -50,6 +55,8 @@ class Account:
     """Whether they can sign in without a link."""
     added_at: datetime
     disabled_at: datetime | None
+    waiting: tuple[Grant, ...] = ()
+    """Roles that wait for a second administrator."""
 
 
 def at_keyboard(connection: Connection, cipher: FieldCipher, name: str) -> Actor:
@@ -79,10 +86,17 @@ def find(connection: Connection, cipher: FieldCipher, named: str) -> str:
     return found.account_id
 
 
+def name_of(connection: Connection, cipher: FieldCipher, account_id: str) -> str:
+    """Return an account's name; empty if there is none."""
+    found = store.find_account(connection, account_id)
+    return "" if found is None else open_name(cipher, found.name_sealed, account_id=account_id)
+
+
 def accounts_for(connection: Connection, cipher: FieldCipher, actor: Actor) -> list[Account]:
     """Return the accounts that somebody may know of: those with a role within their areas; all at the keyboard, or for the whole fleet."""
     stored = store.all_accounts(connection)
-    grants = store.grants_of(connection, [each.account_id for each in stored])
+    ids = [each.account_id for each in stored]
+    grants, waiting = store.grants_of(connection, ids), grants_waiting(connection, ids)
     found = [
         Account(
             each.account_id,
@@ -91,6 +105,7 @@ def accounts_for(connection: Connection, cipher: FieldCipher, actor: Actor) -> l
             each.is_set_up,
             each.added_at,
             each.disabled_at,
+            waiting.get(each.account_id, ()),
         )
         for each in stored
     ]
@@ -98,15 +113,20 @@ def accounts_for(connection: Connection, cipher: FieldCipher, actor: Actor) -> l
     if own is None:
         return found
     above = areas.parents_above(
-        connection, {grant.area for each in found for grant in each.grants if grant.area is not None}
+        connection,
+        {grant.area for each in found for grant in (*each.grants, *each.waiting) if grant.area is not None},
     )
-    return [each for each in found if any(granting.is_within(grant.area, own, above) for grant in each.grants)]
+    return [
+        each
+        for each in found
+        if any(granting.is_within(grant.area, own, above) for grant in (*each.grants, *each.waiting))
+    ]
 
 
 def add_account(
     database: Database, cipher: FieldCipher, actor: Actor, *, name: str, grant: Grant, now: datetime
 ) -> str:
-    """Add an account with its first role; return its id.
+    """Add an account with its first role; return its id. A role that decides waits for a second administrator.
 
     Raises:
         NameTaken: if the name is another's.
@@ -125,15 +145,18 @@ def add_account(
             raise NameTaken(
                 "account: there is one of this name; a name stands for one person, so give this one another"
             )
-        store.add_grant(connection, account_id, grant.role.value, grant.area, now=now)
-        _note(connection, cipher, actor, "account.added", account_id, now, **_detail(grant))
+        if takes_two(actor, [grant]):
+            ask(connection, cipher, actor, account_id, Action.ADD, grant, now=now)
+        else:
+            store.add_grant(connection, account_id, grant.role.value, grant.area, now=now)
+            _note(connection, cipher, actor, "account.added", account_id, now, **_detail(actor, grant))
     return account_id
 
 
 def give(
     database: Database, cipher: FieldCipher, actor: Actor, account_id: str, grant: Grant, *, now: datetime
-) -> None:
-    """Give an account a role, from its next request on.
+) -> bool:
+    """Give an account a role, from its next request on; return False if it waits for a second administrator.
 
     Raises:
         NotFound: if there is no such account.
@@ -143,8 +166,12 @@ def give(
         account, held, around = _begin(connection, account_id, [grant.area])
         is_self = actor.account_id == account.account_id
         _refuse(granting.objections_to_giving(actor, grant, held, around, is_self=is_self))
+        if takes_two(actor, [grant]):
+            ask(connection, cipher, actor, account_id, Action.GIVE, grant, now=now)
+            return False
         store.add_grant(connection, account_id, grant.role.value, grant.area, now=now)
-        _note(connection, cipher, actor, "account.role_given", account_id, now, **_detail(grant))
+        _note(connection, cipher, actor, "account.role_given", account_id, now, **_detail(actor, grant))
+    return True
 
 
 def take(
@@ -169,7 +196,7 @@ def take(
             )
         )
         store.delete_grant(connection, account_id, grant.role.value, grant.area)
-        _note(connection, cipher, actor, "account.role_taken", account_id, now, **_detail(grant))
+        _note(connection, cipher, actor, "account.role_taken", account_id, now, **_detail(actor, grant))
 
 
 def disable(database: Database, cipher: FieldCipher, actor: Actor, account_id: str, *, now: datetime) -> None:
@@ -207,21 +234,25 @@ def enable(database: Database, cipher: FieldCipher, actor: Actor, account_id: st
     _manage(database, cipher, actor, account_id, change, granting.objections_to_managing, now=now)
 
 
-def reset(database: Database, cipher: FieldCipher, actor: Actor, account_id: str, *, now: datetime) -> None:
+def reset(database: Database, cipher: FieldCipher, actor: Actor, account_id: str, *, now: datetime) -> bool:
     """Forget password, generator, passkeys and recovery codes of an account and end its sessions; a link lets it set up anew.
+
+    Of an account with a role that decides it waits for a second administrator; then False is returned.
 
     Raises:
         NotFound: if there is no such account.
         NotAllowed: if the actor may not, it is their own, or the last fleet administrator's.
     """
-
-    def change(connection: Connection, account: StoredAccount) -> str:
+    with database.begin() as connection:
+        account, held, around = _begin(connection, account_id, [])
+        _refuse(granting.objections_to_reset(actor, held, around, is_self=actor.account_id == account_id))
+        if takes_two(actor, (*held, *_waiting(connection, account_id))):
+            ask(connection, cipher, actor, account_id, Action.RESET, now=now)
+            return False
         store.forget_factors(connection, account.account_id)
         _end_all(connection, account_id, now)
-        return "account.reset"
-
-    judge = partial(granting.objections_to_reset, is_self=actor.account_id == account_id)
-    _manage(database, cipher, actor, account_id, change, judge, now=now)
+        _note(connection, cipher, actor, "account.reset", account_id, now, **_second(actor, held))
+    return True
 
 
 def make_link(
@@ -233,16 +264,47 @@ def make_link(
         NotFound: if there is no such account.
         OutOfService: if it is disabled.
         NotAllowed: if the actor may not.
+        TakesTwo: if the account has a role that decides, and no second administrator has agreed; see `ask_link`.
     """
     with database.begin() as connection:
-        account, held, around = _begin(connection, account_id, [])
-        _refuse(granting.objections_to_link(actor, held, around, is_set_up=account.is_set_up))
-        if account.disabled_at is not None:
-            raise OutOfService("account: is out of service; `lifecert-fleet accounts enable` first")
+        account, held = _linkable(connection, actor, account_id)
+        if takes_two(actor, held) and not use_link_word(connection, account_id, now=now):
+            raise TakesTwo("account: a link for it takes a second administrator's word", code="takes_two")
         sessions.delete_tokens(connection, account_id)
         token = make_token(connection, TokenKind.LINK, account_id, lifetime=rules.link, now=now)
-        _note(connection, cipher, actor, "account.link_made", account_id, now, is_set_up=account.is_set_up)
+        detail = {"is_set_up": account.is_set_up, **_second(actor, held)}
+        _note(connection, cipher, actor, "account.link_made", account_id, now, **detail)
     return rules.link_url(token)
+
+
+def ask_link(database: Database, cipher: FieldCipher, actor: Actor, account_id: str, *, now: datetime) -> None:
+    """Ask a second administrator for a link to an account that has a role that decides.
+
+    Raises:
+        NotFound: if there is no such account.
+        OutOfService: if it is disabled.
+        NotAllowed: if the actor may not, or it was asked for already.
+    """
+    with database.begin() as connection:
+        _linkable(connection, actor, account_id)
+        if any(each.action in (Action.ADD, Action.RESET) for each in waiting_changes(connection, [account_id])):
+            raise NotAllowed([Objection.WAITS_ALREADY])
+        ask(connection, cipher, actor, account_id, Action.LINK, now=now)
+
+
+def _linkable(connection: Connection, actor: Actor, account_id: str) -> tuple[StoredAccount, tuple[Grant, ...]]:
+    """Return an account of which this actor may make a link, and the roles that it has or waits for."""
+    waiting = _waiting(connection, account_id)
+    account, held, around = _begin(connection, account_id, [grant.area for grant in waiting])
+    held = (*held, *waiting)
+    _refuse(granting.objections_to_link(actor, held, around, is_set_up=account.is_set_up))
+    if account.disabled_at is not None:
+        raise OutOfService("account: is out of service; `lifecert-fleet accounts enable` first")
+    return account, held
+
+
+def _waiting(connection: Connection, account_id: str) -> tuple[Grant, ...]:
+    return grants_waiting(connection, [account_id]).get(account_id, ())
 
 
 def surroundings(connection: Connection, account_id: str, named: Collection[str | None]) -> Surroundings:
@@ -300,8 +362,14 @@ def _refuse(objections: list[Objection]) -> None:
         raise NotAllowed(objections)
 
 
-def _detail(grant: Grant) -> dict[str, str | None]:
-    return {"role": grant.role.value, "area": grant.area}
+def _detail(actor: Actor, grant: Grant) -> dict[str, str | None]:
+    return {"role": grant.role.value, "area": grant.area, **_second(actor, [grant])}
+
+
+def _second(actor: Actor, grants: Collection[Grant]) -> dict[str, str | None]:
+    """Say that it took no second administrator where the server's keyboard stood for one."""
+    decides = any(grant.role in DECISIVE_ROLES for grant in grants)
+    return {"second": "keyboard"} if actor.is_at_keyboard and decides else {}
 
 
 def _note(

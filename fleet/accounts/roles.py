@@ -118,6 +118,8 @@ FLEET_WIDE_ROLES = frozenset({Role.FLEET_ADMINISTRATOR})
 """Roles that exist in the whole fleet only."""
 GIVEN_BY_AREA = frozenset({Role.VIEWER, Role.OPERATOR, Role.REVIEWER})
 """Roles that an area's administrator may give, in areas of their own."""
+DECISIVE_ROLES = frozenset({Role.REVIEWER, Role.AREA_ADMINISTRATOR, Role.FLEET_ADMINISTRATOR})
+"""Roles whose holders are the persons of a decision by two, or make such holders: two administrators give them."""
 
 
 @dataclass(frozen=True, slots=True)

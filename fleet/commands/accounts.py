@@ -9,7 +9,8 @@ import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
-from fleet.accounts import registry
+from fleet.accounts import changes, registry, second_word
+from fleet.accounts.changes import Change
 from fleet.accounts.granting import Actor
 from fleet.accounts.registry import Account
 from fleet.accounts.roles import Grant, Role
@@ -121,7 +122,61 @@ def link(named: Named, by: By, config: Config = CONFIG, as_json: AsJson = False)
     say(f"good once, for {minutes} minutes; whoever opens it is signed in as account {account_id}")
 
 
-def _changed(config: Any, named: str, by: str, change: Callable[..., None], *what: Grant) -> str:
+@app.command("waiting")
+def list_waiting(config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """List what was asked for at the console and waits for a second administrator."""
+    with opened(config) as fleet, fleet.database.begin() as connection:
+        cipher = fleet.keys.cipher
+        known = registry.accounts_for(connection, cipher, Actor("", None, None))
+        names = {each.account_id: each.name for each in known}
+        rows = [_waiting_row(each, names) for each in changes.waiting(connection, names)]
+    if as_json:
+        print_json({"changes": rows})
+        return
+    shown = table("change", "account", "what", "asked by", "asked")
+    for row in rows:
+        what = row["what"] if row["role"] is None else f"{row['what']} {row['role']}{_where(row['area'])}"
+        cells = (row["change"], row["account"], what, row["asked_by"], row["asked_at"])
+        shown.add_row(*(escape(cell) for cell in cells))
+    Terminal().print(shown)
+
+
+Asked = Annotated[str, typer.Argument(metavar="CHANGE", help="As `waiting` lists it.")]
+
+
+@app.command("approve")
+def approve(change: Asked, by: By, config: Config = CONFIG) -> None:
+    """Be the second person of a change, as whoever has this server; the audit log says that it was done here."""
+    _decided(config, change, by, second_word.approve)
+    say(f"change {change} has taken effect")
+
+
+@app.command("refuse")
+def refuse(change: Asked, by: By, config: Config = CONFIG) -> None:
+    """Drop a change that waits for a second person."""
+    _decided(config, change, by, second_word.drop)
+    say(f"change {change} is dropped")
+
+
+def _decided(config: Any, change: str, by: str, decide: Callable[..., Change]) -> None:
+    with opened(config) as fleet:
+        decide(fleet.database, fleet.keys.cipher, _actor(fleet, by), change, now=fleet.clock())
+
+
+def _waiting_row(change: Change, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "change": change.change_id,
+        "account_id": change.account_id,
+        "account": names[change.account_id],
+        "what": change.action.value,
+        "role": None if change.grant is None else change.grant.role.value,
+        "area": None if change.grant is None else change.grant.area,
+        "asked_by": names.get(change.asked_by, ""),
+        "asked_at": change.asked_at.isoformat(timespec="seconds"),
+    }
+
+
+def _changed(config: Any, named: str, by: str, change: Callable[..., bool | None], *what: Grant) -> str:
     with opened(config) as fleet:
         account_id, actor = _found(fleet, named), _actor(fleet, by)
         change(fleet.database, fleet.keys.cipher, actor, account_id, *what, now=fleet.clock())

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Response
 from sqlalchemy import Connection
 
-from fleet.accounts import registry
+from fleet.accounts import registry, second_word
+from fleet.accounts.changes import Change, takes_two, waiting
 from fleet.accounts.granting import Actor, NotAllowed
 from fleet.accounts.possible import areas_offered, is_fleet_wide, possible, roles_for_new
-from fleet.accounts.registry import Account, NameTaken, OutOfService
+from fleet.accounts.registry import Account, NameTaken, OutOfService, TakesTwo
 from fleet.accounts.roles import FLEET_WIDE_ROLES, Grant, Permission, Role
-from fleet.errors import Refused
+from fleet.errors import NotFound, Refused
 from fleet.store.areas import area_names
 from fleet.store.names import cleaned, folded
 from fleet.web.codes import qr_of
@@ -46,8 +48,11 @@ def show_all(
             fetch=lambda behind, ahead, limit: _rows(found, behind, ahead, limit),
             key=_place,
         )
-        names = _area_names(connection, shown.rows)
-    return visit.page("accounts/list.html", shown=shown, area_names=names, roles=_role_choices(visit, Role))
+        waits = waiting_lines(visit, connection, known)
+        names = _area_names(connection, [*shown.rows, *(line.account for line in waits)])
+    return visit.page(
+        "accounts/list.html", shown=shown, area_names=names, roles=_role_choices(visit, Role), waits=waits
+    )
 
 
 @router.get(f"{ACCOUNTS}/new")
@@ -75,7 +80,8 @@ def add(visit: Sends) -> Response:
         return _new_page(visit, status=409, problems=[texts["taken"]])
     except NotAllowed as error:
         return _new_page(visit, status=422, problems=_objections(visit, error))
-    return visit.done(f"{ACCOUNTS}/{account_id}", "account_added")
+    code = "account_waits" if takes_two(_actor(visit), [wanted]) else "account_added"
+    return visit.done(f"{ACCOUNTS}/{account_id}", code)
 
 
 @router.get(ACCOUNTS + "/{account_id}")
@@ -126,12 +132,75 @@ def make_link(account_id: str, visit: Sends) -> Response:
         return _page(visit, account_id, status=409, problems=_objections(visit, error))
     except OutOfService:
         return _page(visit, account_id, status=409, problems=[visit.texts["accounts"]["problems"]["out_of_service"]])
+    except TakesTwo:
+        return _change(visit, account_id, registry.ask_link, "link_waits")
     minutes = int(rules.link.total_seconds() // 60)
     return visit.page("accounts/link.html", account=account, url=url, picture=qr_of(url), minutes=minutes)
 
 
+@router.post(ACCOUNTS + "/changes/{change_id}/approve")
+def approve(change_id: str, visit: Sends) -> Response:
+    """Say the second word on a change."""
+    return _decide(visit, change_id, second_word.approve, "change_approved")
+
+
+@router.post(ACCOUNTS + "/changes/{change_id}/drop")
+def drop(change_id: str, visit: Sends) -> Response:
+    """Refuse a change, or take it back."""
+    return _decide(visit, change_id, second_word.drop, "change_dropped")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLine:
+    """A change that waits, as the visitor sees it."""
+
+    change: Change
+    account: Account
+    asked_by: str
+    is_own: bool
+    against: tuple[str, ...]
+    """Why the visitor cannot agree to it."""
+
+
+def waiting_lines(visit: Visit, connection: Connection, known: Iterable[Account]) -> list[WaitingLine]:
+    """Return what waits for a second administrator about accounts that the visitor knows of, the oldest first."""
+    accounts = {each.account_id: each for each in known}
+    actor, lines = _actor(visit), []
+    for change in waiting(connection, accounts):
+        against = second_word.objections(connection, actor, change)
+        lines.append(
+            WaitingLine(
+                change,
+                accounts[change.account_id],
+                registry.name_of(connection, visit.cipher, change.asked_by),
+                change.asked_by == actor.account_id,
+                tuple(visit.texts["accounts"]["objections"][each.value] for each in against),
+            )
+        )
+    return lines
+
+
+def _decide(visit: Visit, change_id: str, decide: Callable[..., Change], code: str) -> Response:
+    with visit.begin() as connection:
+        known = registry.accounts_for(connection, visit.cipher, _actor(visit))
+        asked = {each.change_id: each for each in waiting(connection, [each.account_id for each in known])}
+    if change_id not in asked:
+        raise not_found()
+    account_id = asked[change_id].account_id
+    try:
+        decide(visit.console.database, visit.cipher, _actor(visit), change_id, now=visit.now)
+    except NotAllowed as error:
+        return _page(visit, account_id, status=409, problems=_objections(visit, error))
+    except NotFound:
+        return _page(visit, account_id, status=409, problems=[visit.texts["accounts"]["problems"]["change_decided"]])
+    with visit.begin() as connection:
+        known = registry.accounts_for(connection, visit.cipher, _actor(visit))
+    is_known = any(each.account_id == account_id for each in known)
+    return visit.done(f"{ACCOUNTS}/{account_id}" if is_known else ACCOUNTS, code)
+
+
 def _change(
-    visit: Visit, account_id: str, change: Callable[..., None], code: str, *, needs_grant: bool = False
+    visit: Visit, account_id: str, change: Callable[..., bool | None], code: str, *, needs_grant: bool = False
 ) -> Response:
     _account(visit, account_id)
     wanted: tuple[Grant, ...] = ()
@@ -141,7 +210,7 @@ def _change(
             return _page(visit, account_id, status=422, problems=[visit.texts["accounts"]["problems"]["role"]])
         wanted = (found,)
     try:
-        change(visit.console.database, visit.cipher, _actor(visit), account_id, *wanted, now=visit.now)
+        done = change(visit.console.database, visit.cipher, _actor(visit), account_id, *wanted, now=visit.now)
     except NotAllowed as error:
         return _page(visit, account_id, status=409, problems=_objections(visit, error))
     with visit.begin() as connection:
@@ -149,15 +218,17 @@ def _change(
             each.account_id for each in registry.accounts_for(connection, visit.cipher, _actor(visit))
         }
     # Whose last role here was taken is in no area of the visitor's any more.
-    return visit.done(f"{ACCOUNTS}/{account_id}" if is_known else ACCOUNTS, code)
+    return visit.done(f"{ACCOUNTS}/{account_id}" if is_known else ACCOUNTS, "change_waits" if done is False else code)
 
 
 def _page(visit: Visit, account_id: str, *, status: int = 200, problems: Iterable[str] = ()) -> Response:
     account = _account(visit, account_id)
     with visit.begin() as connection:
+        waits = waiting_lines(visit, connection, [account])
         actor = _actor(visit)
         may = possible(connection, actor, account)
         names = _area_names(connection, [account])
+        is_decisive = takes_two(actor, (*account.grants, *account.waiting))
         offered = areas_offered(connection, actor)
     return visit.page(
         "accounts/one.html",
@@ -165,6 +236,8 @@ def _page(visit: Visit, account_id: str, *, status: int = 200, problems: Iterabl
         account=account,
         may=may,
         is_self=account.account_id == visit.visitor.account_id,
+        waits=waits,
+        is_decisive=is_decisive,
         area_names=names,
         roles=_role_choices(visit, may.roles),
         offered=offered,
@@ -226,7 +299,9 @@ def _role_choices(visit: Visit, roles: Iterable[Role]) -> list[tuple[str, str]]:
 
 
 def _area_names(connection: Connection, accounts: Iterable[Account]) -> dict[str, str]:
-    return area_names(connection, {grant.area for each in accounts for grant in each.grants if grant.area is not None})
+    return area_names(
+        connection, {g.area for each in accounts for g in (*each.grants, *each.waiting) if g.area is not None}
+    )
 
 
 def _is_asked(account: Account, name: str, role: str, state: str) -> bool:

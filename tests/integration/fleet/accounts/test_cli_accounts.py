@@ -90,3 +90,12 @@ def test_what_must_not_be_is_refused_in_one_line_without_names(
 
 def test_an_unknown_role_is_wrong_usage(run: Callable[..., Result]) -> None:
     assert run("add", "王芳", "--role", "king", "--by", "Zhao").exit_code == 2
+
+
+def test_what_waits_for_a_second_person_is_listed_approved_and_refused(run: Callable[..., Result]) -> None:
+    run("add", "Wang Fang", "--role", "fleet_administrator", "--by", "Wang Fang")
+    assert json.loads(run("waiting", "--json").stdout) == {"changes": []}
+    for command in ("approve", "refuse"):
+        none = run(command, "ac-0123456789ab", "--by", "Wang Fang")
+        assert none.exit_code == 1
+        assert "none of this id waits" in none.stderr

@@ -140,7 +140,7 @@ def test_an_area_administrator_works_within_their_areas(desk: Any) -> None:
 def test_nobody_signed_in_makes_a_link_that_signs_in_as_somebody_else(desk: Any) -> None:
     desk.add("Wang Fang")
     actor = of_area(desk)
-    account_id = desk.add("Li Na", Role.REVIEWER, "620102")
+    account_id = desk.add("Li Na", Role.OPERATOR, "620102")
     arguments = (desk.office.database, desk.office.keys.cipher, actor, account_id)
     assert registry.make_link(*arguments, rules=desk.rules, now=desk.now).startswith("http://localhost:8080/sign-in/")
     desk.set_up(account_id)

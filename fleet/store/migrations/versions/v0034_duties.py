@@ -1,0 +1,45 @@
+"""What keeps two duties in two hands: changes of accounts that wait for a second administrator."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0034"
+down_revision = "0032"
+branch_labels = None
+depends_on = None
+
+_UP = """
+CREATE TABLE account_changes (
+    change_id text PRIMARY KEY,
+    account_id text NOT NULL REFERENCES accounts,
+    action text NOT NULL CHECK (action IN ('add', 'give', 'reset', 'link')),
+    role text,
+    area text,
+    asked_by text NOT NULL REFERENCES accounts (account_id),
+    asked_at timestamptz NOT NULL,
+    decided_at timestamptz,
+    is_approved boolean NOT NULL DEFAULT false,
+    link_used_at timestamptz,
+    CHECK ((role IS NOT NULL) = (action IN ('add', 'give'))),
+    CHECK (decided_at IS NOT NULL OR NOT is_approved)
+);
+-- One of a kind waits at a time.
+CREATE UNIQUE INDEX account_changes_waiting ON account_changes (account_id, coalesce(role, action), coalesce(area, ''))
+    WHERE decided_at IS NULL;
+CREATE INDEX account_changes_of ON account_changes (account_id, asked_at);
+"""
+
+_DOWN = """
+DROP TABLE account_changes;
+"""
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.execute(_UP)
+
+
+def downgrade() -> None:
+    """Drop it."""
+    op.execute(_DOWN)
