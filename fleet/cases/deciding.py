@@ -12,12 +12,13 @@ from fleet.audit.log import note as note_audit
 from fleet.benefits.acts import take_acts
 from fleet.cases import history
 from fleet.cases.catalogue import catalogue
-from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict
+from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict, demand_closable
 from fleet.cases.opening import Registry
 from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.store import case_events, subjects
 from fleet.store.acts import NewAct
+from fleet.store.approvals import NEEDED, Approval, approvals_of, approve
 from fleet.store.database import Database
 from fleet.store.records import record_of
 from fleet.store.reminders import note_occasion
@@ -35,6 +36,10 @@ CERTIFYING: Mapping[Kind, ActKind] = {
 acts for somebody who was not seen (R4-19)."""
 CLOSINGS = ("finished", "withdrawn", "mistake")
 """Why somebody closes a case."""
+CLOSED_UNDECIDED = ("withdrawn", "mistake")
+"""Why one is closed that needs no decision, by two persons."""
+CLOSING = "case_closing"
+"""Kind of object under which `fleet.store.approvals` has the words on closing a case that was not decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +120,49 @@ def decide(
 def close(
     database: Database, office: Registry, case_id: str, *, by: str, reason: str, seen: int | None = None, now: datetime
 ) -> Case:
-    """Close a case: one that was decided and answered, or one that needs no decision.
+    """Close a case: one that was decided and answered, or, by the words of two persons, one that needs no decision.
+
+    Returns:
+        The case; after the first of two words it is as it was.
 
     Raises:
         NotFound: if there is no such case.
-        NotAllowed: if it is closed.
-        Refused: if the reason is none.
+        NotAllowed: if it is closed, or this person took it in.
+        Refused: if the reason is none of such a case, or this person has said so before.
     """
     if reason not in CLOSINGS:
         raise Refused(f"reason: one of {', '.join(CLOSINGS)} expected", code="no_reason")
     with database.begin() as connection:
         case = history.locked(connection, case_id)
         history.demand_unchanged(connection, case_id, seen)
-        event = Event(Step.CLOSED, now, by=history.person(office.cipher, by, case_id), reason=reason)
+        who = history.person(office.cipher, by, case_id)
+        if not demand_closable(case, who):
+            if reason not in CLOSED_UNDECIDED:
+                raise Refused(
+                    f"case {case_id}: is not decided; closed as {', '.join(CLOSED_UNDECIDED)}", code="undecided"
+                )
+            of = closing_of(connection, case_id, reason)
+            if approve(connection, office.cipher, CLOSING, of, name=by, reason=reason, now=now) < NEEDED:
+                _note(connection, office, "case.closing_asked", case_id, by, {"reason": reason}, now)
+                return case
+        event = Event(Step.CLOSED, now, by=who, reason=reason)
         case = history.add(connection, office.cipher, case, event, name=by)
         _note(connection, office, "case.closed", case_id, by, {"reason": reason}, now)
     return case
+
+
+def closing_of(connection: Connection, case_id: str, reason: str) -> str:
+    """Return under which id the words on closing a case stand: they are about the case as it is, and not as it may go on."""
+    return f"{case_id}/{reason}/{len(case_events.events_of(connection, case_id))}"
+
+
+def closings_asked(connection: Connection, office: Registry, case_id: str) -> dict[str, Approval]:
+    """Return the first words on closing a case as it is, by reason."""
+    found = {
+        reason: approvals_of(connection, office.cipher, CLOSING, closing_of(connection, case_id, reason))
+        for reason in CLOSED_UNDECIDED
+    }
+    return {reason: words[0] for reason, words in found.items() if words}
 
 
 def _check_passable(connection: Connection, case: Case, office: Registry, now: datetime) -> None:

@@ -258,6 +258,21 @@ def demand_other(case: Case, by: str) -> None:
         raise NotAllowed(f"case {case.case_id}: who took it in may not review it", code="took_in")
 
 
+def demand_closable(case: Case, by: str) -> bool:
+    """See that a person may close a case now; return whether their word alone is enough: it was decided, by two.
+
+    One that was not decided takes the words of two, or one reviewer ends what two would have to refuse. The fleet itself asks nobody: it
+    closes what came about by itself. Histories of before this rule stand as they are, so it is asked where somebody closes.
+
+    Raises:
+        NotAllowed: if this person took it in, or it is closed.
+    """
+    if case.state is State.CLOSED:
+        raise NotAllowed(f"case {case.case_id}: is closed already", code="over")
+    demand_other(case, by)
+    return case.state in DECIDED
+
+
 def _joined(case: Case, event: Event) -> Case:
     if event.source is None or event.source.record_id in {source.record_id for source in case.sources}:
         raise NotAllowed(f"case {case.case_id}: this record belongs to it already")

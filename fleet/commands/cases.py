@@ -139,10 +139,13 @@ def close_case(
     reason: Annotated[str, typer.Option("--reason", help="finished, withdrawn or mistake.")] = "finished",
     config: Config = CONFIG,
 ) -> None:
-    """Mark a case closed: its pictures are deleted some time after it was over (settings, `cases.photo_days`)."""
+    """Mark a case closed, by two persons if it was not decided: its pictures are deleted after `cases.photo_days`."""
     with opened(config) as fleet:
         office = Registry(fleet.keys.cipher, fleet.settings.zone())
-        close(fleet.database, office, case_id, by=by, reason=reason, now=fleet.clock())
+        case = close(fleet.database, office, case_id, by=by, reason=reason, now=fleet.clock())
+        if case.state is not State.CLOSED:
+            say(f"case {case_id} is not decided: it is closed once a second person says the same")
+            return
         kept = fleet.settings.cases.photo_days
         say(f"case {case_id} is closed; its pictures are deleted {kept} days after it was decided or closed")
 

@@ -11,10 +11,10 @@ from fastapi.responses import HTMLResponse
 from fleet.accounts.roles import Permission
 from fleet.cases.answers import FOR_THE_PERSON, letter
 from fleet.cases.catalogue import LANGUAGES, Reason, catalogue
-from fleet.cases.deciding import CLOSINGS, Said, close, decide, take_up
+from fleet.cases.deciding import CLOSED_UNDECIDED, Said, close, closings_asked, decide, take_up
 from fleet.cases.dossier import Dossier, dossier
 from fleet.cases.files import Role
-from fleet.cases.machine import DECIDED, OVER, Case, Verdict
+from fleet.cases.machine import DECIDED, OVER, Case, State, Verdict
 from fleet.cases.standing import Standing, Waits
 from fleet.errors import FleetError
 from fleet.store.areas import area_names
@@ -73,7 +73,7 @@ def close_it(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
         demand_within(visit, connection, case_id, _DECIDE)
     reason = visit.sent.text("closing")
     try:
-        close(
+        case = close(
             visit.console.database,
             office_of(visit),
             case_id,
@@ -84,7 +84,7 @@ def close_it(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
         )
     except FleetError as error:
         return case_page(visit, case_id, problems=refusals(visit, error), status=409)
-    return visit.done(f"/cases/{case_id}", "case_closed")
+    return visit.done(f"/cases/{case_id}", "case_closed" if case.state is State.CLOSED else "case_closing_asked")
 
 
 @router.post("/cases/{case_id}/letter")
@@ -112,6 +112,7 @@ def case_page(
         may_review = is_within(visit, connection, area, _DECIDE)
         may_add = is_within(visit, connection, area, _OPEN)
         names = area_names(connection, [area] if area else [])
+        closings = closings_asked(connection, office_of(visit), case_id)
         found = dossier(connection, office_of(visit), case_id, by=visit.visitor.name, now=visit.now)
     case = found.case
     return visit.page(
@@ -128,12 +129,14 @@ def case_page(
         may_take_up=may_review and found.standing is Standing.MAY_DECIDE and not found.is_taken_up,
         may_decide=may_review and found.standing is Standing.MAY_DECIDE and found.is_taken_up,
         may_open=may_review and found.standing is not Standing.TOOK_IN,
-        may_close=may_review and found.standing is not Standing.TOOK_IN and case.state in DECIDED,
+        may_close=may_review and found.standing is not Standing.TOOK_IN and case.state is not State.CLOSED,
+        is_decided=case.state in DECIDED,
+        closings_asked=closings,
         may_add=may_add and found.waits is not Waits.NOTHING,
         is_over=case.state in OVER,
         roles=[role.value for role in Role],
         choices=_choices(case),
-        closings=CLOSINGS,
+        closings=["finished"] if case.state in DECIDED else CLOSED_UNDECIDED,
         picture_reasons=PICTURE_REASONS,
         has_letter=case.subject_id is not None and case.kind in FOR_THE_PERSON and found.subject is not None,
         reason_words={code: letter_words(visit, "reasons", code) for code in catalogue().reasons},

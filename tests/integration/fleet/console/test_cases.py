@@ -102,6 +102,44 @@ def test_two_reviewers_decide_and_neither_sees_the_other_before(
     assert office.rows("SELECT state FROM cases")[0].state == "closed"
 
 
+def close_as(client: Any, case_id: str, closing: str) -> Any:
+    now = version(client.get(f"/cases/{case_id}").text)
+    return client.send_form(f"/cases/{case_id}/close", {"closing": closing, "version": now})
+
+
+def test_no_reviewer_alone_ends_a_case_that_was_not_decided(
+    office: Any, appeal: str, sign_in: Callable[..., Any]
+) -> None:
+    an, bo = sign_in("reviewer", area="east", name="An"), sign_in("reviewer", area="east", name="Bo")
+    refused = close_as(an, appeal, "finished")
+    assert (refused.status_code, "is not decided" in refused.text) == (409, True)
+    assert close_as(an, appeal, "withdrawn").headers["location"].endswith("done=case_closing_asked")
+    again = close_as(an, appeal, "withdrawn")
+    assert (again.status_code, "given your word already" in again.text) == (409, True)
+    assert "An said so on" in bo.get(f"/cases/{appeal}").text
+    # Another reason is another word, and so is one on a case that went on.
+    assert close_as(bo, appeal, "mistake").headers["location"].endswith("done=case_closing_asked")
+    assert office.rows("SELECT state FROM cases")[0].state == "evidence_complete"
+    bo.send_form(f"/cases/{appeal}/take-up")
+    assert close_as(bo, appeal, "withdrawn").headers["location"].endswith("done=case_closing_asked")
+    assert close_as(an, appeal, "withdrawn").headers["location"].endswith("done=case_closed")
+    assert office.rows("SELECT state, reason FROM cases")[0] == ("closed", "withdrawn")
+
+
+def test_who_took_a_case_in_does_not_close_it(office: Any, special: str, sign_in: Callable[..., Any]) -> None:
+    wu, an, bo = (sign_in("reviewer", area="east", name=name) for name in ("Wu", "An", "Bo"))
+    assert "/close" not in wu.get(f"/cases/{special}").text
+    count = len(office.rows("SELECT 1 FROM case_events"))
+    refused = wu.send_form(f"/cases/{special}/close", {"closing": "withdrawn", "version": count})
+    assert (refused.status_code, "You took this case in" in refused.text) == (409, True)
+    for client in (an, bo):
+        decide(client, special, "refused:cannot_be_told")
+    count = len(office.rows("SELECT 1 FROM case_events"))
+    refused = wu.send_form(f"/cases/{special}/close", {"closing": "finished", "version": count})
+    assert (refused.status_code, "You took this case in" in refused.text) == (409, True)
+    assert close_as(an, special, "finished").headers["location"].endswith("done=case_closed")
+
+
 def test_a_third_decides_where_two_differ(office: Any, appeal: str, sign_in: Callable[..., Any]) -> None:
     an, bo, li = (sign_in("reviewer", name=name) for name in ("An", "Bo", "Li"))
     decide(an, appeal)
