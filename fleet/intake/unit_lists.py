@@ -27,7 +27,7 @@ from fleet.store import approvals, unit_lists
 from fleet.store.acts import NewAct
 from fleet.store.database import Database
 from fleet.store.life_events import life_events_of
-from fleet.store.names import cleaned
+from fleet.store.names import cleaned, folded
 from fleet.store.unit_lists import Member, UnitList
 from fleet.tables.reading import Source, read_table, refuse
 from protocol.documents import claim_token
@@ -142,11 +142,13 @@ def approve_list(
 
     Raises:
         NotFound: if there is no such list.
-        Refused: if this person approved it before, or it has had its effect.
+        Refused: if this person took it in or approved it before, or it has had its effect.
     """
     today = day_of(now, zone)
     with database.begin() as connection:
         found = _found(connection, list_id)
+        if has_taken_in(keys.cipher, found, by):
+            raise Refused(f"list {list_id}: who took it in may not approve it; another person must", code="took_in")
         place = approvals.approve(connection, keys.cipher, OBJECT_KIND, list_id, name=by, reason=reason, now=now)
         members = unit_lists.members_of(connection, list_id)
         is_decided = place == approvals.NEEDED
@@ -163,6 +165,12 @@ def approve_list(
         detail = {"place": place, "names_shown": len(lines), **counted(lines)}
         _note(connection, keys, by, "unit_list.approved", list_id, detail, now)
     return place, lines
+
+
+def has_taken_in(cipher: FieldCipher, found: UnitList, name: str) -> bool:
+    """Return whether somebody of this name took a list in, however it is written."""
+    taker = cipher.decrypt(found.taken_by_sealed, subject_id=found.list_id, field_name="taken_by")
+    return folded(taker) == folded(cleaned(name))
 
 
 def look(

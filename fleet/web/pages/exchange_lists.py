@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from fleet.accounts.roles import Permission
 from fleet.intake.handed_in import Body, Evidence, HandedIn
 from fleet.intake.outgoing_lists import Format, make_list
-from fleet.intake.unit_lists import TO_REPORT, approve_list, counted, look, take_in
+from fleet.intake.unit_lists import TO_REPORT, approve_list, counted, has_taken_in, look, take_in
 from fleet.store import exchange_pages, unit_lists
 from fleet.store.approvals import NEEDED
 from fleet.web.forms import day_in
@@ -126,6 +126,7 @@ def _handed(visit: Visit, list_id: str, *, problems: Sequence[str] = (), status:
     place, lines = look(
         visit.console.database, visit.keys, list_id, by=visit.visitor.name, now=visit.now, zone=visit.zone
     )
+    is_own = has_taken_in(visit.cipher, found, visit.visitor.name)
     return visit.page(
         "exchange/list.html",
         status=status,
@@ -137,7 +138,8 @@ def _handed(visit: Visit, list_id: str, *, problems: Sequence[str] = (), status:
         reported={result.value for result in TO_REPORT},
         place=place,
         needed=NEEDED,
-        may_approve=visit.visitor.may(_APPROVE) and found.decided_at is None,
+        may_approve=visit.visitor.may(_APPROVE) and found.decided_at is None and not is_own,
+        is_own=is_own and found.decided_at is None and visit.visitor.may(_APPROVE),
         problems=problems,
         typed=visit.sent.fields,
     )

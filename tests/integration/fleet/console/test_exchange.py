@@ -15,6 +15,9 @@ from openpyxl import Workbook
 from playwright.sync_api import expect
 from sqlalchemy import text
 
+from fleet.accounts import registry
+from fleet.accounts.granting import Actor
+from fleet.accounts.roles import Grant, Role
 from fleet.exchange.cycles import parse_month
 from fleet.exchange.definitions import catalogue
 from fleet.partners.webhooks import make_webhook
@@ -349,6 +352,23 @@ def test_a_list_is_refused_with_all_its_problems(world: World) -> None:
     whole = f"证件号码,姓名\n{number(1)},甲1\n"
     assert _hand_in(client, whole).status_code == 303
     assert "以前已作为名单" in _hand_in(client, whole).text
+
+
+def test_whoever_took_a_list_in_does_not_approve_it_with_another_role(world: World) -> None:
+    office = world.office
+    taker = world.sign_in("area_administrator", area="east", name="Taker")
+    path = _hand_in(taker, f"证件号码,姓名\n{number(1)},甲1\n").headers["location"].partition("?")[0]
+    keyboard, cipher = Actor("Boss", None, None), office.keys.cipher
+    with office.database.begin() as connection:
+        account_id = registry.find(connection, cipher, "Taker")
+    registry.take(office.database, cipher, keyboard, account_id, Grant(Role.AREA_ADMINISTRATOR, "east"), now=office.now)
+    registry.give(office.database, cipher, keyboard, account_id, Grant(Role.REVIEWER, "east"), now=office.now)
+    assert "others approve it" in taker.get(path).text
+    refused = taker.send_form(path, {"reason": "mine"})
+    assert (refused.status_code, "you took this list in" in refused.text) == (409, True)
+    for name in ("陈一", "王二"):
+        assert world.sign_in("reviewer", area="east", name=name).send_form(path, {"reason": "x"}).status_code == 303
+    assert len(office.rows("SELECT 1 FROM acts WHERE source = 'unit_list'")) == 1
 
 
 def test_a_list_that_goes_out_has_only_people_of_the_visitors_areas(world: World) -> None:

@@ -95,6 +95,13 @@ def said(refused: pytest.ExceptionInfo[ImportRefused]) -> list[str]:
     return [problem.split("verified.csv: ")[1] for problem in refused.value.problems]
 
 
+def test_r6_6_who_took_a_list_in_is_none_of_the_two_who_approve_it(take: Any, approve: Any) -> None:
+    list_id, _ = take(f"{number(1)},甲")
+    with pytest.raises(Refused, match="who took it in") as raised:
+        approve(list_id, " ＬI ")
+    assert raised.value.code == "took_in"
+
+
 def test_r4_20_r6_6_a_list_certifies_after_two_persons_and_not_before(town: Any, take: Any, approve: Any) -> None:
     list_id, lines = take(f"{number(1)},甲", f"{number(2)},乙")
     assert [line.result for line in lines] == [RowResult.PENDING] * 2
