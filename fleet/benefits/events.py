@@ -90,6 +90,8 @@ class StopProposed:
     day: date
     needs_comparison: bool = False
     """Whether the data of other bodies must be compared before anybody approves (R7-11)."""
+    by: str = ""
+    """Who proposed it, as `Approved.person`; empty for the machine, and for what was stored before it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class DataCompared:
     """Whether they show that the person is alive."""
     proof: str
     day: date
+    by: str = ""
+    """Who compared them, as `Approved.person`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ class StepTaken:
     proof: str
     """Reference to the proof: the delivery, the note of the call or the visit; of a step that was not possible, to the written reason."""
     day: date
+    by: str = ""
+    """Who recorded it, as `Approved.person`."""
 
 
 @dataclass(frozen=True, slots=True)

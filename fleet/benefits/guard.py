@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 
 from sqlalchemy import Connection
@@ -57,6 +57,15 @@ class Restoration:
     """So many persons must still approve before it takes effect."""
 
 
+def person_of(cipher: FieldCipher, name: str, stop_id: str) -> str:
+    """Return what stands for a person in the events of one stop.
+
+    Raises:
+        Refused: if the name cannot be taken.
+    """
+    return seal_approver(cipher, name, of=f"{STOP}:{stop_id}").digest.hex()
+
+
 class StopGuard:
     """One transaction's work on benefits."""
 
@@ -93,6 +102,7 @@ class StopGuard:
         stop_id = os.urandom(8).hex()
         file = file_of(self._connection, subject_id, scheme)
         stop = StopProposed(stop_id, reason, effect, from_month, self._today, f"written:{file.events + 1}", self._today)
+        stop = replace(stop, by=self._person(by, stop_id))
         self._carry_on(file, stop, why)
         self._note(by, "benefit.stop_proposed", subject_id, {"scheme": scheme, "stop": stop_id, "reason": reason.value})
         return stop_id
@@ -108,7 +118,7 @@ class StopGuard:
         """
         self._refuse_future(day)
         file = self._file(stop_id)
-        event = StepTaken(stop_id, step, outcome, f"written:{file.events + 1}", day)
+        event = StepTaken(stop_id, step, outcome, f"written:{file.events + 1}", day, by=self._person(by, stop_id))
         file = self._carry_on(file, event, proof)
         detail = {"stop": stop_id, "step": step.value, "outcome": outcome.value}
         self._note(by, "benefit.step_recorded", file.subject_id, detail)
@@ -124,7 +134,8 @@ class StopGuard:
         self._refuse_future(day)
         file = self._file(stop_id)
         had = file.proposal is not None and file.proposal.approvals
-        file = self._carry_on(file, DataCompared(stop_id, is_sign_found, f"written:{file.events + 1}", day), proof)
+        event = DataCompared(stop_id, is_sign_found, f"written:{file.events + 1}", day, by=self._person(by, stop_id))
+        file = self._carry_on(file, event, proof)
         if had and file.proposal is not None and not file.proposal.approvals:
             withdraw_approvals(self._connection, STOP, stop_id)
         self._note(by, "benefit.data_compared", file.subject_id, {"stop": stop_id, "sign_found": is_sign_found})
@@ -135,12 +146,12 @@ class StopGuard:
 
         Raises:
             NotFound: if no stop of this id is proposed.
-            Refused: if something is missing, a case holds it up, its reason no longer holds, or this person has approved already.
+            Refused: if something is missing, a case holds it up, its reason no longer holds, or this person prepared it or has approved
+                already.
         """
         file = self._file(stop_id)
         self._refuse_baseless(file)
-        person = seal_approver(self._cipher, by, of=f"{STOP}:{stop_id}").digest.hex()
-        event = Approved(stop_id, person, self._today)
+        event = Approved(stop_id, self._person(by, stop_id), self._today)
         # Asked first: the file says more clearly what is missing.
         advance(file, event)
         approve(self._connection, self._cipher, STOP, stop_id, name=by, reason=why, now=self._now)
@@ -263,6 +274,9 @@ class StopGuard:
         file = self._carry_on(file_of(self._connection, subject_id, scheme), Unfrozen(case_id, self._today), why)
         self._note(by, "benefit.unfrozen", subject_id, {"scheme": scheme, "case": case_id})
         return file
+
+    def _person(self, name: str, stop_id: str) -> str:
+        return person_of(self._cipher, name, stop_id)
 
     def _file(self, stop_id: str) -> BenefitFile:
         found = benefits.find_file(self._connection, stop_id)

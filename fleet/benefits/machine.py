@@ -77,6 +77,12 @@ class Proposal:
         steps = tuple(step.value for step in LADDER[len(self.steps) :])
         return ("comparison", *steps) if self.stop.needs_comparison and self.comparison is None else steps
 
+    @property
+    def prepared_by(self) -> frozenset[str]:
+        """Who proposed it, tried to reach the person or compared the data: none of them approves it."""
+        compared = "" if self.comparison is None else self.comparison.by
+        return frozenset({self.stop.by, compared, *(step.by for step in self.steps)}) - {""}
+
 
 @dataclass(frozen=True, slots=True)
 class BenefitFile:
@@ -187,6 +193,8 @@ def _compared(file: BenefitFile, event: DataCompared) -> BenefitFile:
             code="too_early",
             earliest=found.stop.since,
         )
+    if event.by and any(event.by == each.person for each in found.approvals):
+        raise NotAllowed("who approved it may not compare the data any more", code="approver_compares")
     if found.approvals and event.is_sign_found:
         # What was approved is no longer what is known.
         return _with(file, replace(found, comparison=event, approvals=()))
@@ -204,6 +212,8 @@ def _approved(file: BenefitFile, event: Approved) -> BenefitFile:
         raise NotAllowed("the data of other bodies show a sign of life: withdraw the stop", code="sign_of_life")
     if not event.person:
         raise NotAllowed("an approval needs a person", code="name_unusable")
+    if event.person in found.prepared_by:
+        raise NotAllowed("who proposed it or recorded its steps may not approve it", code="took_in")
     if any(event.person == each.person for each in found.approvals):
         raise NotAllowed("this person has approved it already; a second person is needed", code="same_person")
     if len(found.approvals) >= NEEDED_PERSONS:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fleet.accounts.roles import Permission
 from fleet.benefits.events import Approved, RestoreReason, StepOutcome
+from fleet.benefits.guard import person_of
 from fleet.benefits.inspection import Inspected, inspect
 from fleet.store.benefits import listed_facts
 from fleet.store.case_events import find as find_case
@@ -80,6 +81,7 @@ def benefit_page(
         may_settle=may_settle,
         held_cases=held_cases,
         has_approved=_has_approved(visit, found),
+        has_prepared=_has_prepared(visit, found),
         typed=visit.sent.fields,
         problems=problems,
         seen=found.version if seen is None else seen,
@@ -94,6 +96,14 @@ def _basis(found: Inspected) -> str | None:
     file = found.file
     stop = file.stopped_by if file.proposal is None else file.proposal.stop
     return None if stop is None else basis_link(stop.basis)
+
+
+def _has_prepared(visit: Visit, found: Inspected) -> bool:
+    """Return whether the visitor proposed the stop that is open, or recorded something about it."""
+    proposal = found.file.proposal
+    if proposal is None:
+        return False
+    return person_of(visit.cipher, visit.visitor.name, proposal.stop.stop_id) in proposal.prepared_by
 
 
 def _has_approved(visit: Visit, found: Inspected) -> bool:

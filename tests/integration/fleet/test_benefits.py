@@ -135,7 +135,7 @@ class Desk:
         for step in LADDER:
             with self.guard() as guard:
                 guard.record_step(
-                    stop_id, step, StepOutcome.NOT_REACHED, day=self.today, by="Li Na", proof=f"{step}: note 7"
+                    stop_id, step, StepOutcome.NOT_REACHED, day=self.today, by="Zhao Min", proof=f"{step}: note 7"
                 )
 
     def approve(self, stop_id: str) -> None:
@@ -245,7 +245,7 @@ def test_r7_11_where_data_are_compared_first_nobody_can_approve_before(desk: Des
         guard.approve(desk.stop_id, by="Li Na", why="nobody came")
     with desk.guard() as guard:
         guard.record_comparison(
-            desk.stop_id, is_sign_found=False, day=desk.today, by="Li Na", proof="five bodies asked"
+            desk.stop_id, is_sign_found=False, day=desk.today, by="Zhao Min", proof="five bodies asked"
         )
     desk.approve(desk.stop_id)
 
@@ -436,7 +436,7 @@ def test_a_sign_of_life_found_late_takes_the_approvals_with_it_and_they_can_be_g
     desk.approve(stop_id)
     for is_sign_found in (True, False):
         with desk.guard() as guard:
-            guard.record_comparison(stop_id, is_sign_found=is_sign_found, day=desk.today, by="Li Na", proof="asked")
+            guard.record_comparison(stop_id, is_sign_found=is_sign_found, day=desk.today, by="Zhao Min", proof="asked")
     with desk.guard() as guard, pytest.raises(NotAllowed, match="2 more person"):
         guard.carry_out(stop_id, by="Li Na")
     desk.approve(stop_id)
@@ -503,7 +503,7 @@ def test_r7_17_a_person_can_propose_what_no_pack_says_and_it_takes_the_same_ladd
             reason=StopReason.OTHER_BY_LAW,
             effect=StopEffect.PAUSE,
             from_month=date(2018, 6, 1),
-            by="Li Na",
+            by="Zhao Min",
             why="false claim, police told",
         )
     with desk.guard() as guard, pytest.raises(NotAllowed, match="still missing: message"):
@@ -511,9 +511,14 @@ def test_r7_17_a_person_can_propose_what_no_pack_says_and_it_takes_the_same_ladd
     for step in LADDER:
         with desk.guard() as guard:
             guard.record_step(
-                stop_id, step, StepOutcome.NOT_POSSIBLE, day=desk.today, by="Li Na", proof="under investigation"
+                stop_id, step, StepOutcome.NOT_POSSIBLE, day=desk.today, by="Zhao Min", proof="under investigation"
             )
+    with desk.guard() as guard, pytest.raises(NotAllowed, match="who proposed it") as refused:
+        guard.approve(stop_id, by="zhao MIN", why="my own")
+    assert refused.value.code == "took_in"
     desk.approve(stop_id)
+    with desk.guard() as guard, pytest.raises(NotAllowed, match="who approved it"):
+        guard.record_comparison(stop_id, is_sign_found=False, day=desk.today, by="Li Na", proof="asked")
     with desk.guard() as guard:
         assert guard.carry_out(stop_id, by="Li Na").stopped_from == date(2018, 6, 1)
 

@@ -139,7 +139,7 @@ def test_the_whole_way_of_a_stop_and_back(program: Program, make_fleet_terminal:
         ("visit", "not_reached", "door closed, neighbour asked"),
     ):
         given = ("--step", step, "--outcome", outcome, "--proof", proof)
-        found = program.done("benefits", "step", stop_id, *given, *BY)
+        found = program.done("benefits", "step", stop_id, *given, "--by", "Zhao Min")
     assert "complete: two persons can approve" in found.stderr
     assert "1 of 2" in program.done("benefits", "approve", stop_id, *BY, *WHY).stderr
     assert "second person" in program.refused("benefits", "approve", stop_id, *BY, *WHY)

@@ -189,7 +189,7 @@ def test_r7_5_a_benefit_that_ended_by_a_wrong_report_is_restored_with_its_months
     today = date(2026, 11, 20)
     for step in LADDER:
         with guard(office) as at_work:
-            at_work.record_step(stop_id, step, StepOutcome.NOT_REACHED, day=today, by="Li Na", proof="note")
+            at_work.record_step(stop_id, step, StepOutcome.NOT_REACHED, day=today, by="Zhao Min", proof="note")
     for name in ("Li Na", "Wang Fang"):
         with guard(office) as at_work:
             at_work.approve(stop_id, by=name, why="dead by the register")

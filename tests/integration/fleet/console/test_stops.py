@@ -547,3 +547,14 @@ def test_stops_in_a_browser(desk: Desk, browse: Callable[..., Any], language: st
     page.locator("main form button").click()
     expect(page.locator("#f-from_month")).to_be_visible()
     worker.check(f"stops-new-{language}-{width}")
+
+
+def test_whoever_prepared_a_stop_does_not_approve_it_with_another_role(desk: Desk, sign_in: Callable[..., Any]) -> None:
+    (person, *_) = desk.people
+    desk.ladder(desk.propose(person))
+    reviewer = sign_in("reviewer", area="east", name="Zhao")
+    page = reviewer.get(f"/stops/{person}", params={"scheme": "pension"}).text
+    assert "others must approve it" in page
+    assert "approval_reason" not in page
+    refused = form(reviewer, person, "approve", approval_reason="x")
+    assert (refused.status_code, "others must approve it" in refused.text) == (409, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -93,6 +94,25 @@ def test_r7_19_pausing_and_ending_are_two_states() -> None:
     assert stopped().state is BenefitState.PAUSED
     assert advance(EMPTY, proposed(effect=StopEffect.END)).state is BenefitState.END_PROPOSED
     assert stopped(effect=StopEffect.END, reason=StopReason.DEATH).state is BenefitState.ENDED
+
+
+def test_who_prepared_a_stop_is_none_of_the_two_who_approve_it() -> None:
+    events: list[Event] = [replace(proposed(needs_comparison=True), by="one")]
+    events.append(DataCompared("a", is_sign_found=False, proof="p", day=DAY, by="two"))
+    events += [replace(each, by="three") for each in ladder() if isinstance(each, StepTaken)]
+    file = replay("s", "pension", events)
+    for person in ("one", "two", "three"):
+        assert "who proposed it or recorded its steps" in refusal(file, Approved("a", person, DAY))
+    file = advance(advance(file, Approved("a", "four", DAY)), Approved("a", "five", DAY))
+    assert "who approved it" in refusal(file, DataCompared("a", is_sign_found=False, proof="p", day=DAY, by="four"))
+    assert advance(file, carried_out()).state is BenefitState.PAUSED
+
+
+def test_what_was_stored_before_names_were_kept_is_read_and_refuses_nobody() -> None:
+    for event in (proposed(), *ladder(), DataCompared("a", is_sign_found=False, proof="p", day=DAY)):
+        body = {name: value for name, value in body_of(event).items() if name != "by"}
+        assert event_from(kind_of(event), event.day, body) == event
+    assert advance(replay("s", "pension", [proposed(), *ladder()]), approvals()[0])
 
 
 @pytest.mark.parametrize("left_out", range(1, 6))
