@@ -85,7 +85,7 @@ def ask(
     )
     if not store.add_change(connection, change):
         raise NotAllowed([Objection.WAITS_ALREADY])
-    say_yes(connection, cipher, change.change_id, AccountName(actor.name), action, now=now)
+    say_yes(connection, cipher, change.change_id, AccountName(actor.name, actor.account_id), action, now=now)
     note_change(connection, cipher, actor, "asked", of_stored(change), now=now)
 
 

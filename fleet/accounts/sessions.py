@@ -106,7 +106,7 @@ def resume(
         store.touch_session(connection, digest_of(cookie), now=now)
     return Visitor(
         account_id=session.account_id,
-        name=AccountName(open_name(cipher, found.name_sealed, account_id=session.account_id)),
+        name=AccountName(open_name(cipher, found.name_sealed, account_id=session.account_id), session.account_id),
         grants=grants_from(found.grants),
         form_token=session.form_token,
         must_set_up=session.must_set_up,

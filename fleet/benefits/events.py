@@ -132,6 +132,16 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
+class WordDropped:
+    """An approval is taken back, or counts no more: whoever gave it is out of service, or lost the role."""
+
+    stop_id: str
+    person: str
+    """As `Approved.person`."""
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class Frozen:
     """A case holds up every stop of this benefit until it is decided."""
 
@@ -224,6 +234,7 @@ Event = (
     | DataCompared
     | StepTaken
     | Approved
+    | WordDropped
     | Frozen
     | Unfrozen
     | CarriedOut
@@ -237,6 +248,7 @@ KINDS: dict[str, type[Event]] = {
     "data_compared": DataCompared,
     "step_taken": StepTaken,
     "approved": Approved,
+    "word_dropped": WordDropped,
     "frozen": Frozen,
     "unfrozen": Unfrozen,
     "carried_out": CarriedOut,

@@ -31,18 +31,18 @@ from fleet.benefits.events import (
     StopReason,
     Unfrozen,
     Withdrawn,
+    WordDropped,
 )
 from fleet.benefits.files import carry_on, confirmed_losses, file_of, seal_text
-from fleet.benefits.inspection import RESTORATION, STOP
+from fleet.benefits.inspection import RESTORATION, STOP, person_of
 from fleet.benefits.machine import NEEDED_PERSONS, BenefitFile, NotAllowed, advance
 from fleet.benefits.months import Months, arrears
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.store import benefits
-from fleet.store.approvals import approve, withdraw_approvals
+from fleet.store.approvals import approve, drop_void, take_back, withdraw_approvals
 from fleet.store.i_am_here import open_case_of
-from fleet.store.names import seal_approver
 from protocol.rules.days import first_of_month
 
 
@@ -55,15 +55,6 @@ class Restoration:
     """The months that are to be paid back, each by its first day."""
     approvals_missing: int = 0
     """So many persons must still approve before it takes effect."""
-
-
-def person_of(cipher: FieldCipher, name: str, stop_id: str) -> str:
-    """Return what stands for a person in the events of one stop.
-
-    Raises:
-        Refused: if the name cannot be taken.
-    """
-    return seal_approver(cipher, name, of=f"{STOP}:{stop_id}").digest.hex()
 
 
 class StopGuard:
@@ -149,7 +140,7 @@ class StopGuard:
             Refused: if something is missing, a case holds it up, its reason no longer holds, or this person prepared it or has approved
                 already.
         """
-        file = self._file(stop_id)
+        file = self._without_void(self._file(stop_id), stop_id)
         self._refuse_baseless(file)
         event = Approved(stop_id, self._person(by, stop_id), self._today)
         # Asked first: the file says more clearly what is missing.
@@ -159,6 +150,35 @@ class StopGuard:
         place = 0 if file.proposal is None else len(file.proposal.approvals)
         self._note(by, "benefit.stop_approved", file.subject_id, {"stop": stop_id, "place": place})
         return place
+
+    def take_back(self, stop_id: str, *, by: str) -> BenefitFile:
+        """Take a person's approval back, as long as it waits for a second one.
+
+        Raises:
+            NotFound: if no stop of this id is proposed.
+            Refused: if they gave none, or two have approved.
+        """
+        file = self._file(stop_id)
+        file = self._carry_on(file, WordDropped(stop_id, self._person(by, stop_id), self._today))
+        take_back(self._connection, self._cipher, STOP, stop_id, name=by)
+        self._note(by, "benefit.approval_taken_back", file.subject_id, {"stop": stop_id})
+        return file
+
+    def drop_void(self, stop_id: str, *, by: str) -> bool:
+        """Drop an approval that waits for a second one and counts no more; return whether there was one.
+
+        Args:
+            stop_id: of a stop that may be proposed no more.
+            by: who put its giver out of service, or took the role.
+        """
+        try:
+            before = self._file(stop_id)
+        except NotFound:
+            return False
+        after = self._without_void(before, stop_id)
+        if after is not before:
+            self._note(by, "benefit.approval_dropped", after.subject_id, {"stop": stop_id})
+        return after is not before
 
     def carry_out(self, stop_id: str, *, by: str, from_month: date | None = None) -> BenefitFile:
         """Stop the payment, paused or ended as was proposed.
@@ -274,6 +294,13 @@ class StopGuard:
         file = self._carry_on(file_of(self._connection, subject_id, scheme), Unfrozen(case_id, self._today), why)
         self._note(by, "benefit.unfrozen", subject_id, {"scheme": scheme, "case": case_id})
         return file
+
+    def _without_void(self, file: BenefitFile, stop_id: str) -> BenefitFile:
+        """Return the file without an approval whose giver is out of service, or lost the role, since."""
+        if file.proposal is None or not drop_void(self._connection, STOP, stop_id):
+            return file
+        (word,) = file.proposal.approvals
+        return self._carry_on(file, WordDropped(stop_id, word.person, self._today))
 
     def _person(self, name: str, stop_id: str) -> str:
         return person_of(self._cipher, name, stop_id)

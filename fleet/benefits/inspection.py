@@ -16,6 +16,7 @@ from fleet.keys import FieldCipher
 from fleet.store import benefits
 from fleet.store.approvals import Approval, approvals_of
 from fleet.store.benefits import EventRow
+from fleet.store.names import seal_approver
 from fleet.store.timeline import approvals_about
 from protocol.rules.days import first_of_month
 
@@ -23,6 +24,15 @@ STOP = "benefit_stop"
 """What approvals of stops are stored under."""
 RESTORATION = "benefit_restoration"
 """And those of restorations that need two persons."""
+
+
+def person_of(cipher: FieldCipher, name: str, stop_id: str) -> str:
+    """Return what stands for a person in the events of one stop.
+
+    Raises:
+        Refused: if the name cannot be taken.
+    """
+    return seal_approver(cipher, name, of=f"{STOP}:{stop_id}").digest.hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,19 +151,18 @@ def _half_restored(connection: Connection, cipher: FieldCipher, file: BenefitFil
 def _happened(
     connection: Connection, cipher: FieldCipher, rows: Sequence[EventRow], events: Sequence[Event]
 ) -> tuple[Happened, ...]:
-    given: dict[str, list[Approval]] = {}
-    places: dict[str, int] = {}
+    given: dict[str, dict[str, Approval]] = {}
     found = []
     for row, event in zip(rows, events, strict=True):
         written = "" if row.text_sealed is None else open_text(cipher, row.subject_id, row.text_sealed)
         by = ""
         if isinstance(event, Approved):
             if event.stop_id not in given:
-                given[event.stop_id] = approvals_of(connection, cipher, STOP, event.stop_id)
-            place = places[event.stop_id] = places.get(event.stop_id, 0) + 1
-            # Of a stop whose approvals were withdrawn, the events stay and the words are gone.
-            if place <= len(given[event.stop_id]):
-                approval = given[event.stop_id][place - 1]
+                words = approvals_of(connection, cipher, STOP, event.stop_id)
+                given[event.stop_id] = {person_of(cipher, each.name, event.stop_id): each for each in words}
+            # Of a word that was withdrawn or dropped, the event stays and the word is gone.
+            approval = given[event.stop_id].get(event.person)
+            if approval is not None:
                 by = approval.name
                 written = approval.reason if len(given[event.stop_id]) >= NEEDED_PERSONS else ""
         found.append(Happened(row.number, row.kind, event, written, by))

@@ -33,6 +33,7 @@ from fleet.benefits.events import (
     StopProposed,
     Unfrozen,
     Withdrawn,
+    WordDropped,
 )
 from fleet.benefits.months import Months
 from fleet.errors import Refused
@@ -221,6 +222,14 @@ def _approved(file: BenefitFile, event: Approved) -> BenefitFile:
     return _with(file, replace(found, approvals=(*found.approvals, event)))
 
 
+def _word_dropped(file: BenefitFile, event: WordDropped) -> BenefitFile:
+    found = _of(file, event.stop_id)
+    left = tuple(each for each in found.approvals if each.person != event.person)
+    if len(left) == len(found.approvals) or len(found.approvals) >= NEEDED_PERSONS:
+        raise NotAllowed("no word of this person waits for a second one", code="no_word")
+    return _with(file, replace(found, approvals=left))
+
+
 def _carried_out(file: BenefitFile, event: CarriedOut) -> BenefitFile:
     found = _of(file, event.stop_id)
     _refuse_frozen(file, "a stop cannot be carried out")
@@ -331,6 +340,7 @@ _TAKES: dict[type[Event], Callable[[BenefitFile, Any], BenefitFile]] = {
     StepTaken: _step_taken,
     DataCompared: _compared,
     Approved: _approved,
+    WordDropped: _word_dropped,
     CarriedOut: _carried_out,
     Withdrawn: _withdrawn,
     Restored: _restored,

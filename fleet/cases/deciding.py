@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from fleet.audit.log import note as note_audit
 from fleet.benefits.acts import take_acts
-from fleet.cases import history
+from fleet.cases import history, open_words
 from fleet.cases.catalogue import catalogue
 from fleet.cases.machine import Case, Event, Kind, State, Step, Verdict, demand_closable
 from fleet.cases.opening import Registry
@@ -88,6 +88,7 @@ def decide(
     with database.begin() as connection:
         case = history.locked(connection, case_id)
         history.demand_unchanged(connection, case_id, seen)
+        case = open_words.without_void(connection, office, case, now=now)
         reason = catalogue().reason(said.reason, case.kind, said.verdict)
         if said.verdict is Verdict.PASSED:
             _check_passable(connection, case, office, now)

@@ -212,6 +212,7 @@ def _stored(cipher: FieldCipher, case_id: str, event: Event, name: str | None, n
         actor_sealed=None if who is None else who.sealed,
         data={key: value for key, value in data.items() if value},
         note_sealed=None if words is None else cipher.encrypt(words, subject_id=case_id, field_name=_NOTE),
+        account_id=None if who is None else who.account_id,
     )
 
 

@@ -20,6 +20,8 @@ from enum import StrEnum
 
 from fleet.errors import Refused
 
+DROPPED = "dropped"
+"""Fact of a dropped word: whose it was, where the fleet itself drops it."""
 FLEET = ""
 """Stands for a person in what happens by itself."""
 REVIEWERS = 2
@@ -86,6 +88,8 @@ class Step(StrEnum):
     TAKEN_UP = "taken_up"
     """A reviewer looks at the case."""
     VERDICT = "verdict"
+    WORD_DROPPED = "word_dropped"
+    """A reviewer takes their verdict back, or it counts no more: they are out of service, or lost the role."""
     PLANNED = "planned"
     """A day and a worker for a home visit."""
     NOT_MET = "not_met"
@@ -361,6 +365,19 @@ def _verdict(case: Case, event: Event) -> Case:
     return replace(case, state=State.DISAGREED if len(given) > 1 else State.IN_REVIEW, given=given)
 
 
+def _word_dropped(case: Case, event: Event) -> Case:
+    if case.state not in UNDER_REVIEW:
+        raise NotAllowed(
+            f"case {case.case_id}: is {case.state}; no word can be taken back",
+            code="over" if case.state in OVER else "no_word",
+        )
+    of = event.facts.get(DROPPED, event.by)
+    given = tuple(each for each in case.given if each.by != of)
+    if len(given) == len(case.given):
+        raise NotAllowed(f"case {case.case_id}: no word of this person waits for another one", code="no_word")
+    return replace(case, given=given, state=State.DISAGREED if len(given) > 1 else State.IN_REVIEW)
+
+
 def _planned(case: Case, event: Event) -> Case:
     if case.kind is not Kind.HOME_VISIT or case.state in OVER:
         raise NotAllowed(f"case {case.case_id}: no home visit to plan", code="no_visit")
@@ -396,6 +413,7 @@ _STEPS: dict[Step, Callable[[Case, Event], Case]] = {
     Step.EVIDENCE_ADDED: _evidence_added,
     Step.TAKEN_UP: _taken_up,
     Step.VERDICT: _verdict,
+    Step.WORD_DROPPED: _word_dropped,
     Step.PLANNED: _planned,
     Step.NOT_MET: _not_met,
     Step.CLOSED: _closed,

@@ -15,6 +15,7 @@ from fleet.accounts.granting import Actor
 from fleet.accounts.registry import Account
 from fleet.accounts.roles import Grant, Role
 from fleet.app import Fleet, account_rules
+from fleet.cases import open_words
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
 
 app = typer.Typer(
@@ -180,6 +181,9 @@ def _changed(config: Any, named: str, by: str, change: Callable[..., bool | None
     with opened(config) as fleet:
         account_id, actor = _found(fleet, named), _actor(fleet, by)
         change(fleet.database, fleet.keys.cipher, actor, account_id, *what, now=fleet.clock())
+        if change in (registry.disable, registry.take):
+            zone = fleet.settings.zone()
+            open_words.drop_of(fleet.database, fleet.keys.cipher, account_id, by=by, now=fleet.clock(), zone=zone)
     return account_id
 
 

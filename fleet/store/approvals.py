@@ -10,8 +10,10 @@ from sqlalchemy import Connection, text
 from fleet.errors import Refused
 from fleet.keys import FieldCipher
 from fleet.store.names import cleaned, seal_approver
+from fleet.store.words import HELD, VOID
 
 NEEDED = 2
+_IS_OPEN = "NOT EXISTS (SELECT 1 FROM approvals s WHERE s.object_kind = w.object_kind AND s.object_id = w.object_id AND s.place = 2)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ def approve(
     reason: str,
     now: datetime,
 ) -> int:
-    """Write down one person's approval; return how many there are now.
+    """Write down one person's approval; return how many there are now that count.
+
+    A word of somebody who is out of service meanwhile, or lost a role that they had then, is dropped before.
 
     Args:
         connection: where.
@@ -56,6 +60,8 @@ def approve(
         text("SELECT place, name_hash FROM approvals WHERE object_kind = :kind AND object_id = :id"),
         {"kind": object_kind, "id": object_id},
     ).all()
+    if len(rows) < NEEDED and drop_void(connection, object_kind, object_id):
+        rows = []
     if any(bytes(row.name_hash) == sealed.digest for row in rows):
         raise Refused(
             f"{object_kind} {object_id}: this person has approved it already; a second person is needed",
@@ -66,8 +72,9 @@ def approve(
     place = len(rows) + 1
     connection.execute(
         text(
-            "INSERT INTO approvals (object_kind, object_id, place, name_hash, name_sealed, name_source, reason_sealed,"
-            " approved_at) VALUES (:kind, :id, :place, :hash, :name, :source, :reason, :now)"
+            "INSERT INTO approvals (object_kind, object_id, place, name_hash, name_sealed, name_source, reason_sealed,"  # noqa: S608 - our own words
+            " approved_at, account_id, held) VALUES (:kind, :id, :place, :hash, :name, :source, :reason, :now, :account,"
+            f" CASE WHEN CAST(:account AS text) IS NULL THEN NULL ELSE {HELD} END)"
         ),
         {
             "kind": object_kind,
@@ -78,9 +85,77 @@ def approve(
             "source": sealed.source,
             "reason": cipher.encrypt(why, subject_id=f"{object_kind}:{object_id}", field_name="approval_reason"),
             "now": now,
+            "account": sealed.account_id,
         },
     )
     return place
+
+
+def drop_void(connection: Connection, object_kind: str, object_id: str) -> bool:
+    """Delete the first word about an object that waits for a second one, if it counts no more; return whether it did."""
+    gone = connection.execute(
+        text(
+            "DELETE FROM approvals w WHERE object_kind = :kind AND object_id = :id"  # noqa: S608 - our own words
+            f" AND {_IS_OPEN} AND {VOID} RETURNING 1"
+        ),
+        {"kind": object_kind, "id": object_id},
+    )
+    return bool(gone.all())
+
+
+def drop_void_of(connection: Connection, account_id: str) -> list[tuple[str, str]]:
+    """Delete the first words of an account that wait for a second one and count no more; return kinds and ids of what they are about."""
+    gone = connection.execute(
+        text(
+            f"DELETE FROM approvals w WHERE account_id = :account AND {_IS_OPEN} AND {VOID}"  # noqa: S608 - our own words
+            " RETURNING object_kind, object_id"
+        ),
+        {"account": account_id},
+    )
+    return sorted((row.object_kind, row.object_id) for row in gone)
+
+
+def void_of(connection: Connection, account_id: str, object_kind: str) -> list[str]:
+    """Return about which objects of a kind the first word of an account waits and counts no more."""
+    rows = connection.execute(
+        text(
+            "SELECT object_id FROM approvals w WHERE account_id = :account AND object_kind = :kind"  # noqa: S608 - our own words
+            f" AND {_IS_OPEN} AND {VOID} ORDER BY object_id"
+        ),
+        {"account": account_id, "kind": object_kind},
+    )
+    return list(rows.scalars())
+
+
+def take_back(connection: Connection, cipher: FieldCipher, object_kind: str, object_id: str, *, name: str) -> None:
+    """Take a person's first word back, as long as no second one was given.
+
+    Raises:
+        Refused: if they gave none, or two have decided.
+    """
+    sealed = seal_approver(cipher, name, of=f"{object_kind}:{object_id}")
+    gone = connection.execute(
+        text(
+            "DELETE FROM approvals w WHERE object_kind = :kind AND object_id = :id AND name_hash = :hash"  # noqa: S608 - our own words
+            f" AND {_IS_OPEN} RETURNING 1"
+        ),
+        {"kind": object_kind, "id": object_id, "hash": sealed.digest},
+    )
+    if not gone.all():
+        raise Refused(f"{object_kind} {object_id}: no word of this person waits for a second one", code="no_word")
+
+
+def is_first_word(connection: Connection, cipher: FieldCipher, object_kind: str, object_id: str, *, name: str) -> bool:
+    """Return whether a person's word about an object waits for a second one, so that they may take it back."""
+    sealed = seal_approver(cipher, name, of=f"{object_kind}:{object_id}")
+    found = connection.execute(
+        text(
+            "SELECT 1 FROM approvals w WHERE object_kind = :kind AND object_id = :id AND name_hash = :hash"  # noqa: S608 - our own words
+            f" AND {_IS_OPEN}"
+        ),
+        {"kind": object_kind, "id": object_id, "hash": sealed.digest},
+    )
+    return found.one_or_none() is not None
 
 
 def approvals_of(connection: Connection, cipher: FieldCipher, object_kind: str, object_id: str) -> list[Approval]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from fleet.store.words import HELD, VOID
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -22,6 +24,8 @@ class StoredEvent:
     actor_sealed: bytes | None
     data: Mapping[str, Any]
     note_sealed: bytes | None = None
+    account_id: str | None = None
+    """Whose account, where somebody was signed in; not read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,9 @@ def add_event(connection: Connection, case_id: str, number: int, event: StoredEv
     """Add an event to a case that the transaction has locked."""
     connection.execute(
         text(
-            "INSERT INTO case_events (case_id, number, step, at, actor_hash, actor_sealed, data, note_sealed)"
-            " VALUES (:case, :number, :step, :at, :hash, :sealed, CAST(:data AS jsonb), :note)"
+            "INSERT INTO case_events (case_id, number, step, at, actor_hash, actor_sealed, data, note_sealed, account_id,"  # noqa: S608 - our own words
+            " held) VALUES (:case, :number, :step, :at, :hash, :sealed, CAST(:data AS jsonb), :note, :account,"
+            f" CASE WHEN CAST(:account AS text) IS NULL THEN NULL ELSE {HELD} END)"
         ),
         {
             "case": case_id,
@@ -115,6 +120,7 @@ def add_event(connection: Connection, case_id: str, number: int, event: StoredEv
             "sealed": event.actor_sealed,
             "data": json.dumps(dict(event.data), ensure_ascii=False),
             "note": event.note_sealed,
+            "account": event.account_id,
         },
     )
 
@@ -129,6 +135,27 @@ def events_of(connection: Connection, case_id: str) -> list[StoredEvent]:
         {"id": case_id},
     )
     return [stored_event(row) for row in rows]
+
+
+def void_verdicts(connection: Connection, case_id: str) -> set[bytes]:
+    """Return whose verdicts on a case count no more: by the digest of the name."""
+    rows = connection.execute(
+        text(f"SELECT actor_hash FROM case_events w WHERE case_id = :id AND step = 'verdict' AND {VOID}"),  # noqa: S608 - our own words
+        {"id": case_id},
+    )
+    return {bytes(row.actor_hash) for row in rows}
+
+
+def cases_with_void_verdicts(connection: Connection, account_id: str) -> list[str]:
+    """Return the cases in review on which an account gave a verdict that counts no more, in the order in which cases are locked."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT case_id FROM case_events w JOIN cases c USING (case_id) WHERE w.account_id = :account"  # noqa: S608 - our own words
+            f" AND w.step = 'verdict' AND c.state IN ('in_review', 'disagreed') AND {VOID} ORDER BY case_id"
+        ),
+        {"account": account_id},
+    )
+    return list(rows.scalars())
 
 
 def stored_event(row: Row[Any]) -> StoredEvent:

@@ -280,6 +280,13 @@ def find_hit(connection: Connection, hit_id: str, *, lock: bool = False) -> Hit 
     return None if row is None else Hit(*row)
 
 
+def clear_word(connection: Connection, hit_id: str) -> None:
+    """Forget what the first person said, whose word is gone."""
+    connection.execute(
+        text("UPDATE duplicate_hits SET first_word = NULL WHERE hit_id = :id AND state = 'open'"), {"id": hit_id}
+    )
+
+
 def set_word(connection: Connection, hit_id: str, first_word: Verdict) -> None:
     """Note what the first person said."""
     connection.execute(

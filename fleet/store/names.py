@@ -18,7 +18,19 @@ _LONGEST = 100
 class AccountName(str):
     """The name of an account that is signed in; any other text is a name as somebody gave it. The source travels with the name."""
 
-    __slots__ = ()
+    __slots__ = ("account_id",)
+    account_id: str | None
+
+    def __new__(cls, name: str, account_id: str | None = None) -> AccountName:
+        """Make it.
+
+        Args:
+            name: of the account.
+            account_id: which account that is.
+        """
+        made = super().__new__(cls, name)
+        made.account_id = account_id
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,8 @@ class SealedName:
     """32 bytes, the same for every way of writing the name; under another id the same name has another."""
     source: str
     """`AS_GIVEN` or `ACCOUNT`."""
+    account_id: str | None = None
+    """Whose account it is of, if anybody's."""
 
 
 def cleaned(given: str) -> str:
@@ -60,6 +74,7 @@ def seal_approver(cipher: FieldCipher, given: str, *, of: str) -> SealedName:
         sealed=cipher.encrypt(name, subject_id=of, field_name="approver"),
         digest=cipher.digest(bare(name), subject_id=of, field_name="approver"),
         source=ACCOUNT if isinstance(given, AccountName) else AS_GIVEN,
+        account_id=given.account_id if isinstance(given, AccountName) else None,
     )
 
 

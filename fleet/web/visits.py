@@ -27,6 +27,7 @@ from fleet.accounts.visitor import Visitor
 from fleet.audit.log import note
 from fleet.errors import FleetError
 from fleet.keys import FieldCipher, FleetKeys
+from fleet.store.approvals import is_first_word
 from fleet.store.areas import codes_below
 from fleet.web.console import Console, language_of
 from fleet.web.cookies import session_of
@@ -122,6 +123,13 @@ class Visit:
         return f"{url.path}?{urlencode([*kept, ('lang', language)])}"
 
     @property
+    def here(self) -> str:
+        """Address of this page in this site; under an answer to a form that of the page where the form stood."""
+        address, _, query = self.in_language(self.language).partition("?")
+        asked = [(name, value) for name, value in parse_qsl(query, max_num_fields=MAX_FIELDS) if name != "lang"]
+        return f"{address}?{urlencode(asked)}" if asked else address
+
+    @property
     def entries(self) -> list[Entry]:
         """What stands in the visitor's menu."""
         return entries_for(self.visitor)
@@ -164,6 +172,11 @@ class Visit:
             return self.cipher.decrypt(sealed, subject_id=of, field_name=field_name)
         except FleetError:
             return _UNREADABLE
+
+    def has_first_word(self, kind: str, object_id: str) -> bool:
+        """Return whether a word of the visitor's about something waits for a second one; for the macro `take_back`."""
+        with self.begin() as connection:
+            return is_first_word(connection, self.cipher, kind, object_id, name=self.visitor.name)
 
     def page(self, template: str, *, status: int = 200, **contents: Any) -> HTMLResponse:
         """Return the answer with a page, or with a part of one."""

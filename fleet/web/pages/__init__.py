@@ -54,6 +54,7 @@ from fleet.web.pages import (
     terminals_changes,
     terminals_kept,
     terminals_register,
+    words,
 )
 
 GROUPS = (
@@ -105,6 +106,7 @@ GROUPS = (
     accounts,
     photos,
     photos_beside,
+    words,
 )
 """Each has a `router`."""
 

@@ -15,6 +15,7 @@ from fleet.accounts.granting import Actor, NotAllowed
 from fleet.accounts.possible import areas_offered, is_fleet_wide, possible, roles_for_new
 from fleet.accounts.registry import Account, NameTaken, OutOfService, TakesTwo
 from fleet.accounts.roles import FLEET_WIDE_ROLES, Grant, Permission, Role
+from fleet.cases import open_words
 from fleet.errors import NotFound, Refused
 from fleet.store.areas import area_names
 from fleet.store.names import cleaned, folded
@@ -213,6 +214,15 @@ def _change(
         done = change(visit.console.database, visit.cipher, _actor(visit), account_id, *wanted, now=visit.now)
     except NotAllowed as error:
         return _page(visit, account_id, status=409, problems=_objections(visit, error))
+    if change in (registry.disable, registry.take):
+        open_words.drop_of(
+            visit.console.database,
+            visit.cipher,
+            account_id,
+            by=visit.visitor.name,
+            now=visit.now,
+            zone=visit.zone,
+        )
     with visit.begin() as connection:
         is_known = account_id in {
             each.account_id for each in registry.accounts_for(connection, visit.cipher, _actor(visit))

@@ -11,8 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fleet.accounts.roles import Permission
 from fleet.benefits.events import Approved, RestoreReason, StepOutcome
-from fleet.benefits.guard import person_of
-from fleet.benefits.inspection import Inspected, inspect
+from fleet.benefits.inspection import Inspected, inspect, person_of
 from fleet.store.benefits import listed_facts
 from fleet.store.case_events import find as find_case
 from fleet.store.people import may_see

@@ -1,11 +1,11 @@
-"""What keeps two duties in two hands: changes of accounts that wait for a second administrator."""
+"""What keeps two duties in two hands: changes of accounts that wait for a second administrator; whose word a word is."""
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0034"
-down_revision = "0032"
+revision = "0035"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
@@ -28,18 +28,25 @@ CREATE TABLE account_changes (
 CREATE UNIQUE INDEX account_changes_waiting ON account_changes (account_id, coalesce(role, action), coalesce(area, ''))
     WHERE decided_at IS NULL;
 CREATE INDEX account_changes_of ON account_changes (account_id, asked_at);
+-- Whose word it is, and with which roles; null for what was given on the command line, and for what is older.
+ALTER TABLE approvals ADD COLUMN account_id text REFERENCES accounts, ADD COLUMN held text[];
+CREATE INDEX approvals_by_account ON approvals (account_id) WHERE account_id IS NOT NULL;
+ALTER TABLE case_events ADD COLUMN account_id text REFERENCES accounts, ADD COLUMN held text[];
+CREATE INDEX case_verdicts_by_account ON case_events (account_id, case_id) WHERE step = 'verdict' AND account_id IS NOT NULL;
 """
 
 _DOWN = """
+ALTER TABLE case_events DROP COLUMN account_id, DROP COLUMN held;
+ALTER TABLE approvals DROP COLUMN account_id, DROP COLUMN held;
 DROP TABLE account_changes;
 """
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the table and the columns."""
     op.execute(_UP)
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop them."""
     op.execute(_DOWN)
