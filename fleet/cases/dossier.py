@@ -77,6 +77,8 @@ class Dossier:
     subject: StoredSubject | None
     record: CertificationRecord | None
     chain: str | None
+    others: Sequence[CertificationRecord]
+    """Records of the same matter beside that one, in their order: a verdict is about all of them."""
     terminal: StoredCase | None
     """The record of the terminal that took it in."""
     pieces: Sequence[Piece]
@@ -104,6 +106,11 @@ def dossier(connection: Connection, office: Registry, case_id: str, *, by: str, 
         subject=None if case.subject_id is None else subjects.find_by_id(connection, case.subject_id),
         record=None if record_id is None else record_of(connection, record_id),
         chain=None if record_id is None else chain_of(connection, record_id),
+        others=[
+            other
+            for source in sorted(case.sources, key=lambda each: (each.asked_at, each.record_id or ""))
+            if source.record_id not in (None, record_id) and (other := record_of(connection, str(source.record_id)))
+        ],
         terminal=(terminal := cases.find_case(connection, case_id)),
         pieces=_pieces(connection, case_id, terminal),
         history=[_happened(step, case, me) for step in steps],

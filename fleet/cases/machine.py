@@ -7,8 +7,9 @@
                      +-- more_evidence <
 
 `opened` waits for evidence; what bounds every state is the day on which the answer is due. A review is a round: each reviewer takes
-the case up, then says one verdict. Two who agree decide; one for and one against wait for a third. Asking for more ends the round, because
-what was said was said of other evidence. Who took a case in never reviews it. Persons are opaque strings; the fleet itself is `FLEET`.
+the case up, then says one verdict. Two who agree decide; one for and one against wait for a third. Asking for more ends the round, and so
+does another record that joins, because what was said was said of other evidence. Who took a case in never reviews it. Persons are opaque
+strings; the fleet itself is `FLEET`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from fleet.errors import Refused
 
 DROPPED = "dropped"
 """Fact of a dropped word: whose it was, where the fleet itself drops it."""
+ENDS_ROUND = "ends_round"
+"""Fact of a record that joins: a review under way begins anew. What joined before that was a rule went on in the same round."""
 FLEET = ""
 """Stands for a person in what happens by itself."""
 REVIEWERS = 2
@@ -280,6 +283,17 @@ def demand_closable(case: Case, by: str) -> bool:
 def _joined(case: Case, event: Event) -> Case:
     if event.source is None or event.source.record_id in {source.record_id for source in case.sources}:
         raise NotAllowed(f"case {case.case_id}: this record belongs to it already")
+    if case.state in UNDER_REVIEW and ENDS_ROUND in event.facts:
+        # What was said was said of other evidence; as where more was asked for, everybody looks again.
+        return replace(
+            case,
+            sources=(*case.sources, event.source),
+            taken_in_by=case.taken_in_by | (set(event.taken_in_by) - {FLEET}),
+            state=State.EVIDENCE_COMPLETE,
+            round_number=case.round_number + 1,
+            reviewing=frozenset(),
+            given=(),
+        )
     # Who took the later record in is no reviewer either, and what they said so far does not count.
     taken = case.taken_in_by | (set(event.taken_in_by) - {FLEET})
     found = replace(case, sources=(*case.sources, event.source), taken_in_by=taken)

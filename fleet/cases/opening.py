@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.clocks import pack_of_case
-from fleet.cases.machine import FLEET, OVER, Case, Event, Kind, Source, State, Step
+from fleet.cases.machine import ENDS_ROUND, FLEET, OVER, Case, Event, Kind, Source, State, Step
 from fleet.clock import Clock, day_of
 from fleet.errors import Refused
 from fleet.keys import FieldCipher
@@ -226,7 +226,12 @@ def _open_one(
     case = history.begin(connection, office.cipher, case_id, event, name=None)
     if case is None:
         known = history.read(connection, case_id)
-        history.add(connection, office.cipher, known, Event(Step.JOINED, now, source=source, taken_in_by=who))
+        history.add(
+            connection,
+            office.cipher,
+            known,
+            Event(Step.JOINED, now, source=source, taken_in_by=who, facts={ENDS_ROUND: "yes"}),
+        )
     case_events.add_source(connection, found.record_id, case_id)
     if case is not None and found.is_case:
         case = _add_pictures(connection, office, case, now=now)

@@ -102,6 +102,28 @@ def test_two_reviewers_decide_and_neither_sees_the_other_before(
     assert office.rows("SELECT state FROM cases")[0].state == "closed"
 
 
+def test_a_record_that_joins_ends_what_was_said_and_is_shown(
+    office: Any, terminal: Any, appeal: str, sign_in: Callable[..., Any]
+) -> None:
+    decide(sign_in("reviewer", area="east", name="An"), appeal)
+    (row,) = office.rows("SELECT payload ->> 'session_id' AS session FROM records")
+    ((subject_id, token),) = office.people.items()
+    at = office.now - timedelta(days=1)
+    office.send(
+        terminal,
+        terminal.next(outcome=Outcome.REVIEW, subject_id=subject_id, token=token, at=at, session_id=row.session),
+    )
+    bo = sign_in("reviewer", area="east", name="Bo")
+    page = bo.get(f"/cases/{appeal}").text
+    assert "2 records belong to this case" in page
+    for (record_id,) in office.rows("SELECT record_id FROM records"):
+        assert f"/people/{subject_id}/records/{record_id}" in page
+    decide(bo, appeal)
+    assert office.rows("SELECT state FROM cases")[0].state == "in_review"
+    decide(sign_in("reviewer", area="east", name="An"), appeal)
+    assert office.rows("SELECT state FROM cases")[0].state == "passed"
+
+
 def close_as(client: Any, case_id: str, closing: str) -> Any:
     now = version(client.get(f"/cases/{case_id}").text)
     return client.send_form(f"/cases/{case_id}/close", {"closing": closing, "version": now})

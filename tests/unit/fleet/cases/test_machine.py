@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.cases.machine import (
     DECIDED,
+    ENDS_ROUND,
     OVER,
     REVIEWERS,
     Case,
@@ -158,6 +159,30 @@ def test_what_somebody_said_does_not_count_once_it_is_known_that_they_took_it_in
     split = case_of(opening(), up("an"), up("bo"), says("an", Verdict.PASSED), says("bo", Verdict.REFUSED, "x"))
     joined = advance(split, Event(Step.JOINED, AT, source=Source(AT, date(2026, 12, 4), "r2"), taken_in_by=("an",)))
     assert (joined.state, [each.by for each in joined.given]) == (State.IN_REVIEW, ["bo"])
+
+
+def test_a_record_that_joins_a_review_ends_the_round() -> None:
+    joins = Event(Step.JOINED, AT, source=Source(AT, date(2026, 12, 4), "r2"), facts={ENDS_ROUND: "yes"})
+    case = advance(case_of(opening(), up("an"), up("bo"), says("an", Verdict.PASSED)), joins)
+    assert (case.state, case.given, case.reviewing, case.round_number) == (
+        State.EVIDENCE_COMPLETE,
+        (),
+        frozenset(),
+        2,
+    )
+    with pytest.raises(NotAllowed, match="not in review"):
+        advance(case, says("bo", Verdict.PASSED))
+    one = advance(advance(case, up("bo")), says("bo", Verdict.PASSED))
+    assert one.state is State.IN_REVIEW, "what was said before is not counted"
+    decided = advance(advance(one, up("an")), says("an", Verdict.PASSED))
+    late = advance(decided, replace(joins, source=Source(AT, date(2026, 12, 4), "r3")))
+    assert (late.state, len(late.sources)) == (State.PASSED, 3), "what was decided stays decided"
+
+
+def test_a_history_of_before_that_rule_is_read_as_it_was() -> None:
+    joins = Event(Step.JOINED, AT, source=Source(AT, date(2026, 12, 4), "r2"))
+    case = case_of(opening(), up("an"), up("bo"), says("an", Verdict.PASSED), joins, says("bo", Verdict.PASSED))
+    assert case.state is State.PASSED
 
 
 def test_a_history_begins_with_an_opening() -> None:
