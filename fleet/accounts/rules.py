@@ -27,7 +27,7 @@ class AccountRules:
     absolute: timedelta
     """And so long after it began."""
     fresh: timedelta
-    """So long after signing in somebody may change what they sign in with."""
+    """So long after signing in somebody may change what they sign in with, and do what gives others power or destroys something."""
     link: timedelta
     """How long a link is good."""
     password_min: int

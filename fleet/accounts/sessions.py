@@ -109,6 +109,7 @@ def resume(
         name=AccountName(open_name(cipher, found.name_sealed, account_id=session.account_id), session.account_id),
         grants=grants_from(found.grants),
         form_token=session.form_token,
+        signed_in_at=session.signed_in_at,
         must_set_up=session.must_set_up,
     )
 

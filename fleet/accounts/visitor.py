@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from fleet.accounts.roles import Grant, Permission, Role, areas_for, permissions_of
 from fleet.store.names import AccountName
@@ -19,6 +20,8 @@ class Visitor:
     grants: tuple[Grant, ...]
     form_token: str
     """What every form of theirs carries, so that no other site can send one; the same as long as the session lasts."""
+    signed_in_at: datetime
+    """When they signed in, whatever they did since."""
     must_set_up: bool = False
     """They came by a link and have no second factor yet: they see the page where it is set up and no other."""
 

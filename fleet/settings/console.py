@@ -44,7 +44,8 @@ class AccountSettings(Part):
     """And so many minutes after the sign-in. Source: OWASP, 4 to 8 hours for a day at an office; NIST SP 800-63B-4, 2.2.3, 24 hours at
     most."""
     fresh_minutes: int = Field(default=15, ge=1, le=60)
-    """So many minutes after signing in somebody may change what they sign in with; later they sign in anew first."""
+    """So many minutes after signing in somebody may change what they sign in with, give roles and ways in, and approve rules and erasures;
+    later they sign in anew first."""
     link_minutes: int = Field(default=10, ge=1, le=60)
     """So long a link is good that signs in once: it is opened while somebody waits for it."""
     password_min: int = Field(default=12, ge=8, le=64)

@@ -14,7 +14,7 @@ from fleet.web.console import Console, fault_page, language_of
 from fleet.web.cookies import session_of, set_session
 from fleet.web.forms import FORM_TOKEN, Sent
 from fleet.web.kept import Kept, lines_of, seal, title_of, unseal
-from fleet.web.visits import POLL, MustSetUp, OfAnotherSession, SignedOut, Visit
+from fleet.web.visits import POLL, MustSetUp, NotFresh, OfAnotherSession, SignedOut, Visit
 
 SIGN_IN = "/sign-in"
 SET_UP = "/set-up"
@@ -124,6 +124,10 @@ def add_arrivals(app: FastAPI) -> None:
     def signed_out(request: Request, error: SignedOut) -> Response:
         return _to_sign_in(request) if error.sent is None else _keep(request, error.sent)
 
+    @app.exception_handler(NotFresh)
+    def not_fresh(request: Request, error: NotFresh) -> Response:
+        return _keep(request, error.sent, is_stale=True)
+
     @app.exception_handler(OfAnotherSession)
     def of_another_session(request: Request, error: OfAnotherSession) -> Response:
         visit = error.visit
@@ -155,8 +159,8 @@ def _to_sign_in(request: Request) -> Response:
     return RedirectResponse(address, status_code=303)
 
 
-def _keep(request: Request, sent: Sent) -> Response:
-    """Answer somebody whose form came too late: with signing in, and with what they typed."""
+def _keep(request: Request, sent: Sent, *, is_stale: bool = False) -> Response:
+    """Answer somebody whose form came too late, or so long after they signed in: with signing in, and with what they typed."""
     console: Console = request.app.state.console
     way = Way()
     if not _is_of(request.url.path, _NOT_KEPT):
@@ -168,7 +172,7 @@ def _keep(request: Request, sent: Sent) -> Response:
             way = Way(
                 kept=sealed or "", is_kept=sealed is not None, files=tuple(name for _field, name in kept.files if name)
             )
-    return sign_in_page(request, way, status=401, is_ended=True, headers=_WHOLE_PAGE)
+    return sign_in_page(request, way, status=401, is_ended=True, is_stale=is_stale, headers=_WHOLE_PAGE)
 
 
 def sign_in_page(
@@ -179,6 +183,7 @@ def sign_in_page(
     name: str = "",
     problem: str = "",
     is_ended: bool = False,
+    is_stale: bool = False,
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Return the page of the first step.
@@ -189,7 +194,8 @@ def sign_in_page(
         status: of HTTP.
         name: as it was typed.
         problem: one of `texts.sign_in.problems`.
-        is_ended: whether somebody comes here because a session is over.
+        is_ended: whether somebody comes here because a session is over, or began too long ago.
+        is_stale: whether it is the latter.
         headers: of HTTP, more of them.
     """
     console: Console = request.app.state.console
@@ -203,6 +209,8 @@ def sign_in_page(
             "name": name,
             "problem": problem,
             "is_ended": is_ended,
+            "is_stale": is_stale,
+            "fresh_minutes": int(console.account_rules.fresh.total_seconds() // 60),
             "is_signed_out": request.query_params.get("done") == "signed_out",
             "url": console.account_rules.url,
         },

@@ -53,6 +53,14 @@ class SignedOut(Exception):
         self.sent = sent
 
 
+class NotFresh(Exception):
+    """A form that takes a sign-in of some minutes ago, of somebody who signed in before that; what was sent is kept."""
+
+    def __init__(self, sent: Sent) -> None:
+        super().__init__("the sign-in is too long ago")
+        self.sent = sent
+
+
 class OfAnotherSession(Exception):
     """A form that was opened in another session than the one that sends it: before the same person signed in again, or by somebody else."""
 
@@ -260,8 +268,15 @@ def needs(*permissions: Permission | None, while_setting_up: bool = False) -> An
     return Depends(visit)
 
 
-def sends(*permissions: Permission | None, while_setting_up: bool = False) -> Any:
-    """Give the receiver of a form its visit, with what was sent; arguments as of `needs`."""
+def sends(*permissions: Permission | None, while_setting_up: bool = False, is_fresh: bool = False) -> Any:
+    """Give the receiver of a form its visit, with what was sent.
+
+    Args:
+        permissions: as of `needs`.
+        while_setting_up: as of `needs`.
+        is_fresh: whether it takes a sign-in of some minutes ago, as changing what one signs in with does: a screen that was left alone
+            gives nobody the powers of an administrator. Source: OWASP ASVS 5.0, 7.5.3.
+    """
 
     async def visit(request: Request) -> AsyncIterator[Visit]:
         is_known = await run_in_threadpool(_is_signed_in, request)
@@ -270,6 +285,8 @@ def sends(*permissions: Permission | None, while_setting_up: bool = False) -> An
             given = sent.fields.get(FORM_TOKEN, "")
             if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
                 raise OfAnotherSession(made)
+            if is_fresh and made.now - made.visitor.signed_in_at > made.console.account_rules.fresh:
+                raise NotFresh(sent)
             yield made
 
     return Depends(visit)

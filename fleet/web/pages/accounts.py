@@ -29,6 +29,8 @@ Looks = Annotated[Visit, needs(Permission.ACCOUNTS)]
 Sends = Annotated[Visit, sends(Permission.ACCOUNTS)]
 WHOLE_FLEET = "*"
 """Stands in forms for all areas together; no area's code is so."""
+Gives = Annotated[Visit, sends(Permission.ACCOUNTS, is_fresh=True)]
+"""For whatever gives a role or a way in; taking one away must be quick."""
 _PLACE = "\x1f"
 """Between a name and an id in an account's place in the list."""
 
@@ -63,7 +65,7 @@ def show_new(visit: Looks) -> Response:
 
 
 @router.post(f"{ACCOUNTS}/new")
-def add(visit: Sends) -> Response:
+def add(visit: Gives) -> Response:
     """Add an account with its first role."""
     name, wanted = visit.sent.text("name"), _grant(visit)
     texts = visit.texts["accounts"]["problems"]
@@ -92,7 +94,7 @@ def show(account_id: str, visit: Looks) -> Response:
 
 
 @router.post(ACCOUNTS + "/{account_id}/give")
-def give(account_id: str, visit: Sends) -> Response:
+def give(account_id: str, visit: Gives) -> Response:
     """Give a role."""
     return _change(visit, account_id, registry.give, "role_given", needs_grant=True)
 
@@ -110,19 +112,19 @@ def disable(account_id: str, visit: Sends) -> Response:
 
 
 @router.post(ACCOUNTS + "/{account_id}/enable")
-def enable(account_id: str, visit: Sends) -> Response:
+def enable(account_id: str, visit: Gives) -> Response:
     """Take an account back into service."""
     return _change(visit, account_id, registry.enable, "account_enabled")
 
 
 @router.post(ACCOUNTS + "/{account_id}/reset")
-def reset(account_id: str, visit: Sends) -> Response:
+def reset(account_id: str, visit: Gives) -> Response:
     """Forget what an account signs in with."""
     return _change(visit, account_id, registry.reset, "account_reset")
 
 
 @router.post(ACCOUNTS + "/{account_id}/link")
-def make_link(account_id: str, visit: Sends) -> Response:
+def make_link(account_id: str, visit: Gives) -> Response:
     """Make a link and show it, once."""
     account, rules = _account(visit, account_id), visit.console.account_rules
     try:
@@ -140,7 +142,7 @@ def make_link(account_id: str, visit: Sends) -> Response:
 
 
 @router.post(ACCOUNTS + "/changes/{change_id}/approve")
-def approve(change_id: str, visit: Sends) -> Response:
+def approve(change_id: str, visit: Gives) -> Response:
     """Say the second word on a change."""
     return _decide(visit, change_id, second_word.approve, "change_approved")
 

@@ -69,7 +69,7 @@ def _proof(visit: Visit, token: bytes) -> ErasureProof | None:
 
 
 @router.post("/privacy/erasures")
-def erase(visit: Annotated[Visit, sends(CHANGE)]) -> Response:
+def erase(visit: Annotated[Visit, sends(CHANGE, is_fresh=True)]) -> Response:
     """Take one person's word that somebody is to be erased; the second person's carries it out."""
     visit.whole_fleet(CHANGE)
     sent = visit.sent

@@ -75,7 +75,7 @@ def proposal(visit: Annotated[Visit, needs(Permission.RULES)], calibration_id: s
 
 
 @router.post("/rules/calibrations/{calibration_id}/approve")
-def approve(visit: Annotated[Visit, sends(Permission.RULES_APPROVE)], calibration_id: str) -> Response:
+def approve(visit: Annotated[Visit, sends(Permission.RULES_APPROVE, is_fresh=True)], calibration_id: str) -> Response:
     """Approve proposed thresholds; the second person's approval signs them into a new policy."""
     visit.whole_fleet(Permission.RULES_APPROVE)
     try:

@@ -108,7 +108,9 @@ def counts(visit: Annotated[Visit, needs(Permission.RULES)], trial_id: str) -> R
 
 
 @router.post("/rules/packs/{pack_id}/{version}/approve")
-def approve(visit: Annotated[Visit, sends(Permission.RULES_APPROVE)], pack_id: str, version: str) -> Response:
+def approve(
+    visit: Annotated[Visit, sends(Permission.RULES_APPROVE, is_fresh=True)], pack_id: str, version: str
+) -> Response:
     """Approve a pack whose trial the visitor has before them; the second person's word puts it in force."""
     visit.whole_fleet(Permission.RULES_APPROVE)
     trial_id = visit.sent.text("trial_id")

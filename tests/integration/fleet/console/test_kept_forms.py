@@ -204,3 +204,30 @@ def test_who_lost_a_role_meanwhile_sends_nothing_by_it(wang: Any, office: Any, p
         connection.exec_driver_sql("DELETE FROM account_grants WHERE role = 'area_administrator'")
     shown = li.sign_in(ended)
     assert li.send("/accounts/new", shown).status_code == 403
+
+
+def test_what_gives_power_takes_a_sign_in_of_some_minutes_ago_and_loses_nothing(wang: Any, office: Any) -> None:
+    page = wang.client.get("/accounts/new")
+    before = accounts(office)
+    # Used all the time, so that the session goes on.
+    office.now += timedelta(minutes=14)
+    assert wang.client.get("/accounts").status_code == 200
+    office.now += timedelta(minutes=2)
+    stale = wang.send("/accounts/new", page, **TYPED)
+    assert (stale.status_code, "sign-in of the last 15 minutes" in stale.text) == (401, True)
+    assert accounts(office) == before
+    # The session is no worse for it.
+    assert wang.client.get("/accounts").status_code == 200
+    shown = wang.sign_in(stale)
+    assert lines(shown) == [("Name", TYPED["name"]), ("Role", "operator"), ("Area", "east")]
+    done = wang.send("/accounts/new", shown)
+    assert done.headers["location"].endswith("done=account_added")
+    path = done.headers["location"].partition("?")[0]
+    office.now += timedelta(minutes=16)
+    page = wang.client.get(path)
+    for what in ("give", "reset", "link", "enable"):
+        assert wang.send(f"{path}/{what}", page, role="viewer", area="east").status_code == 401, what
+    for address in ("/rules/packs/LZ-2019/1/approve", "/rules/calibrations/1/approve", "/privacy/erasures"):
+        assert wang.send(address, page).status_code == 401, address
+    # Taking something away must be quick.
+    assert wang.send(f"{path}/disable", page).headers["location"].endswith("done=account_disabled")
