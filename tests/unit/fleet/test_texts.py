@@ -21,6 +21,7 @@ OTHERS = {
     "people.comparison": "sentences",
     "people.sentence": "sentences",
     "people.way_fields": "labels of fields",
+    "refused.file_columns": "labels of columns",
     "rules.charts": "titles of charts",
     "rules.policy": "labels of thresholds",
     "rules.policy.fields.comparison": "labels of thresholds",
