@@ -26,7 +26,7 @@ import numpy as np
 import psycopg
 import pytest
 from joserfc.jwk import ECKey
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -61,6 +61,7 @@ from protocol.topics import Kind, Topic
 # No test fails because the machine is busy.
 hypothesis.settings.register_profile("lifecert", deadline=None)
 hypothesis.settings.load_profile("lifecert")
+expect.set_options(timeout=30_000)
 
 CHROMIUM = Path("/usr/bin/chromium")
 OURS = ("protocol", "device", "fleet", "provisioning", "models", "demo")

@@ -321,7 +321,9 @@ def open_web(free_ports: Callable[[], int]) -> Iterator[Callable[..., httpx.Clie
         server = WebServer(make_web(whole, broker_state=lambda: broker, ingest_state=lambda: "ok"), "127.0.0.1", port)
         server.start()
         headers = {"Authorization": f"Bearer {office.give_key()}"} if as_partner else {}
-        opened.append((server, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=headers)))
+        opened.append(
+            (server, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=headers, timeout=60))
+        )
         return opened[-1][1]
 
     yield serve

@@ -65,7 +65,7 @@ def module_web(module_agency: Any, free_ports: Callable[[], int]) -> Iterator[ht
     app = make_web(module_agency.fleet, broker_state=lambda: "not run here", ingest_state=lambda: "not run here")
     server = WebServer(app, "127.0.0.1", port)
     server.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         yield client
     server.stop()
 
@@ -90,6 +90,7 @@ def sign_in(office: Any, web: httpx.Client) -> Iterator[Callable[..., Client]]:
             office, *((role, area) for role in roles), name=name or f"{roles[0]} {len(made)}"
         )
         client = Client(
+            timeout=60,
             base_url=web.base_url,
             trust_env=False,
             cookies={SESSION_COOKIE: cookie},
@@ -207,7 +208,7 @@ def browse(office: Any, web: httpx.Client, chromium: Browser) -> Iterator[Callab
         context = chromium.new_context(
             viewport={"width": width, "height": height}, locale={"en": "en-GB", "zh": "zh-CN"}[language], **options
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         if roles:
             cookie, _ = open_session(office, *((role, area) for role in roles), name=name or f"{roles[0]} {len(pages)}")
             context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": address}])
@@ -291,6 +292,7 @@ def person(office: Any, web: httpx.Client) -> Iterator[Callable[..., Person]]:
             office.database, cipher, actor, name=name, grant=Grant(role, area), now=office.now
         )
         client = httpx.Client(
+            timeout=60,
             base_url=web.base_url,
             trust_env=False,
             headers={"Accept-Language": "en", "Sec-Fetch-Site": "same-origin", **headers},

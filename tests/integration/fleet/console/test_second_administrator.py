@@ -57,7 +57,7 @@ def test_one_administrator_alone_makes_no_reviewer(office: Any, sign_in: Callabl
     again = admin.send_form(f"{path}/link")
     assert again.headers["location"] == f"{path}?done=link_waits"
     headers = {"Accept-Language": "en", "Sec-Fetch-Site": "same-origin"}
-    with httpx.Client(base_url=web.base_url, trust_env=False, headers=headers) as client:
+    with httpx.Client(base_url=web.base_url, trust_env=False, headers=headers, timeout=60) as client:
         client.post(link)
         assert client.get("/set-up").status_code == 200
     actions = [row.action for row in office.rows("SELECT action FROM audit_log ORDER BY entry")]
