@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
+from sqlalchemy import Connection
+
 from fleet.audit.log import note
 from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
@@ -94,6 +96,7 @@ def change_partner(
     all_areas: bool = False,
     per_minute: int | None = None,
     valid_until: date | None = None,
+    seen: str | None = None,
 ) -> Partner:
     """Give a partner other rights, from its next request on; what is None stays as it is.
 
@@ -108,13 +111,14 @@ def change_partner(
         all_areas: whether it may see everybody from now on, whatever `areas` says.
         per_minute: most requests in a minute.
         valid_until: its last day.
+        seen: what it was like when this was decided, as `version_of` tells; None to change it whatever it is like.
 
     Raises:
         NotFound: if there is no such partner in service.
-        Refused: as `add_partner`.
+        Refused: as `add_partner`, and if it changed since it was seen.
     """
     with database.begin() as connection:
-        found = _in_service(store.find_partner(connection, partner_id), partner_id)
+        found = _locked(connection, partner_id, seen)
         changed = Partner(
             found.partner_id,
             found.name,
@@ -150,16 +154,24 @@ def change_partner(
 
 
 def roll_key(
-    database: Database, cipher: FieldCipher, partner_id: str, *, overlap: timedelta, by: str, now: datetime
+    database: Database,
+    cipher: FieldCipher,
+    partner_id: str,
+    *,
+    overlap: timedelta,
+    by: str,
+    now: datetime,
+    seen: str | None = None,
 ) -> str:
-    """Return a new key of a partner; those before it end after the overlap, which may be none.
+    """Return a new key of a partner; those before it end after the overlap, which may be none. `seen` is as of `change_partner`.
 
     Raises:
         NotFound: if there is no such partner in service.
+        Refused: if it changed since it was seen.
     """
     key, stored = make_key(partner_id, now=now)
     with database.begin() as connection:
-        _in_service(store.find_partner(connection, partner_id), partner_id)
+        _locked(connection, partner_id, seen)
         store.expire_keys(connection, partner_id, at=now + overlap)
         store.add_key(connection, stored)
         note(
@@ -175,17 +187,20 @@ def roll_key(
     return key
 
 
-def revoke_partner(database: Database, cipher: FieldCipher, partner_id: str, *, by: str, now: datetime) -> None:
+def revoke_partner(
+    database: Database, cipher: FieldCipher, partner_id: str, *, by: str, now: datetime, seen: str | None = None
+) -> None:
     """Take a partner out of service: its keys and tokens are refused from the next request on, and nothing is sent to it any more.
+
+    `seen` is as of `change_partner`.
 
     Raises:
         NotFound: if there is no such partner in service.
+        Refused: if it changed since it was seen.
     """
     with database.begin() as connection:
-        if not store.revoke_partner(connection, partner_id, now=now):
-            raise NotFound(
-                f"partner {partner_id}: there is none of this id in service", code="no_partner", partner=partner_id
-            )
+        _locked(connection, partner_id, seen)
+        store.revoke_partner(connection, partner_id, now=now)
         store.expire_keys(connection, partner_id, at=now)
         end_webhooks(connection, partner_id, now=now)
         forget_answers(connection, before=now, partner_id=partner_id)
@@ -223,6 +238,20 @@ def resend(database: Database, cipher: FieldCipher, partner_id: str, webhook_id:
             now=now,
         )
     return count
+
+
+def version_of(partner: Partner, keys: int) -> str:
+    """Return what tells whether a partner changed since somebody looked: its rights, and how many keys it has had."""
+    rights = (*sorted(partner.scopes), *sorted(partner.areas or ()), str(partner.per_minute), str(partner.valid_until))
+    return f"{'|'.join(rights)}|{keys}|{partner.revoked_at or ''}"
+
+
+def _locked(connection: Connection, partner_id: str, seen: str | None) -> Partner:
+    """Return a partner in service that nobody else changes until the end of the transaction."""
+    found = _in_service(store.find_partner(connection, partner_id, is_locked=True), partner_id)
+    if seen is not None and seen != version_of(found, len(store.keys_of(connection, partner_id))):
+        raise Refused(f"partner {partner_id}: changed since it was looked at", code="partner_changed")
+    return found
 
 
 def _in_service(found: Partner | None, partner_id: str) -> Partner:

@@ -98,9 +98,10 @@ def add_partner(connection: Connection, partner: Partner) -> bool:
     return found.scalar_one_or_none() is not None
 
 
-def find_partner(connection: Connection, partner_id: str) -> Partner | None:
-    """Return one partner."""
-    rows = connection.execute(text(_PARTNER + " WHERE partner_id = :id"), {"id": partner_id})
+def find_partner(connection: Connection, partner_id: str, *, is_locked: bool = False) -> Partner | None:
+    """Return one partner; locked, nobody else changes it until the end of the transaction."""
+    lock = " FOR UPDATE" if is_locked else ""
+    rows = connection.execute(text(f"{_PARTNER} WHERE partner_id = :id{lock}"), {"id": partner_id})
     return next((_partner(*row) for row in rows), None)
 
 

@@ -135,38 +135,20 @@ def _partner(
         chosen=visit.sent.lists.get("scope", ()) if problems else tuple(found.scopes),
         key=key,
         may_change=_may_change(visit) and found.revoked_at is None,
-        version=_version(found, keys),
+        version=registry.version_of(found, len(keys)),
         problems=problems,
         typed=visit.sent.fields if problems else {},
     )
 
 
-def _version(found: Partner, keys: Sequence[store.PartnerKey]) -> str:
-    """Return what tells whether a partner changed since somebody looked: its rights and how many keys it has had."""
-    rights = "|".join(
-        [*sorted(found.scopes), *sorted(found.areas or ()), str(found.per_minute), str(found.valid_until)]
-    )
-    return f"{rights}|{len(keys)}|{found.revoked_at or ''}"
-
-
-def _is_stale(visit: Visit, partner_id: str) -> bool:
-    with visit.begin() as connection:
-        found = store.find_partner(connection, partner_id)
-        if found is None:
-            raise not_found()
-        return visit.sent.fields.get("version", "") != _version(found, store.keys_of(connection, partner_id))
-
-
-def _changed_meanwhile(visit: Visit, partner_id: str) -> Response:
-    return _partner(visit, partner_id, problems=[visit.texts["exchange"]["changed_meanwhile"]], status=409)
+def _status(error: Exception) -> int:
+    return 409 if getattr(error, "code", "") == "partner_changed" else 422
 
 
 @router.post(_PATH + "/{partner_id}/rights")
 def change(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
     """Give a partner other rights, from its next request on."""
     visit.whole_fleet(_CHANGE)
-    if _is_stale(visit, partner_id):
-        return _changed_meanwhile(visit, partner_id)
     sent = visit.sent
     areas = _areas(visit)
     try:
@@ -181,9 +163,10 @@ def change(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response
             all_areas=areas is None,
             per_minute=sent.count("per_minute"),
             valid_until=day_in(sent.text("valid_until")),
+            seen=sent.text("version"),
         )
     except Refusals as error:
-        return _partner(visit, partner_id, problems=said(visit, error), status=422)
+        return _partner(visit, partner_id, problems=said(visit, error), status=_status(error))
     return visit.done(f"{_PATH}/{partner_id}", "partner_changed")
 
 
@@ -191,9 +174,6 @@ def change(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response
 def roll(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
     """Give a partner a new key, shown this once; the ones before go on for a while."""
     visit.whole_fleet(_CHANGE)
-    # A second click finds another newest key, and makes no third one.
-    if _is_stale(visit, partner_id):
-        return _changed_meanwhile(visit, partner_id)
     hours = min(visit.sent.count("hours"), _MOST_HOURS)
     try:
         key = registry.roll_key(
@@ -203,6 +183,8 @@ def roll(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
             overlap=timedelta(hours=hours),
             by=visit.visitor.name,
             now=visit.now,
+            # A second click finds one key more than it was shown, and makes none.
+            seen=visit.sent.text("version"),
         )
     except Refusals as error:
         return _partner(visit, partner_id, problems=said(visit, error), status=409)
@@ -213,10 +195,15 @@ def roll(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
 def revoke(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
     """Take a partner out of service at once."""
     visit.whole_fleet(_CHANGE)
-    if _is_stale(visit, partner_id):
-        return _changed_meanwhile(visit, partner_id)
     try:
-        registry.revoke_partner(visit.console.database, visit.cipher, partner_id, by=visit.visitor.name, now=visit.now)
+        registry.revoke_partner(
+            visit.console.database,
+            visit.cipher,
+            partner_id,
+            by=visit.visitor.name,
+            now=visit.now,
+            seen=visit.sent.text("version"),
+        )
     except Refusals as error:
         return _partner(visit, partner_id, problems=said(visit, error), status=409)
     return visit.done(f"{_PATH}/{partner_id}", "partner_revoked")

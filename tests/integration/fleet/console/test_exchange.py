@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -509,6 +510,17 @@ def test_a_partner_gets_other_rights_a_new_key_and_is_revoked(world: World) -> N
     assert area.get("/exchange/partners").status_code == 403
     assert area.send_form(f"{path}/revoke").status_code == 403
     assert world.sign_in("auditor").send_form(f"{path}/revoke").status_code == 403
+
+
+def test_four_clicks_at_once_make_one_key(world: World) -> None:
+    client = world.sign_in("fleet_administrator")
+    _add_partner(client)
+    path = "/exchange/partners/city-b"
+    version = re.findall(r'name="version" value="([^"]+)"', client.get(path).text)[0]
+    with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(client.send_form, f"{path}/key", {"hours": "1", "version": version}) for _ in range(4)]
+    assert sorted(each.result().status_code for each in sent) == [200, 409, 409, 409]
+    assert len(world.office.rows("SELECT 1 FROM partner_keys WHERE partner_id = 'city-b'")) == 2
 
 
 def _webhook(world: World) -> str:
