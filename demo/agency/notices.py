@@ -141,4 +141,13 @@ class NoticeWork:
     def _erase(self, person: Person, by: str, now: datetime) -> None:
         request = Request(Ground.REQUEST, by, "Asked for in writing; paid elsewhere since", although_entitled=True)
         world = self._world
-        erase(world.database, world.keys, person.subject_id, request, fleet_id=FLEET_ID, zone=ZONE, now=now)
+        erase(
+            world.database,
+            world.keys,
+            person.subject_id,
+            request,
+            fleet_id=FLEET_ID,
+            zone=ZONE,
+            word_kept=timedelta(days=30),
+            now=now,
+        )

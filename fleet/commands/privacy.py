@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,6 +143,7 @@ def erase_subject(
             request,
             fleet_id=fleet.settings.fleet_id,
             zone=fleet.settings.zone(),
+            word_kept=timedelta(days=fleet.settings.privacy.erasure_word_days),
             now=fleet.clock(),
         )
     if out is not None and done.proof is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from sqlalchemy import Connection
 
@@ -37,6 +37,8 @@ from fleet.store.terminals import find_terminals
 
 APPROVED = "erasure"
 """Kind of object under which `fleet.store.approvals` has the words of two persons."""
+ENTITLED = "entitled"
+"""Stands in the id of an erasure of somebody who is still paid."""
 _FIRST = ("duplicate_searched", "feed_delivery_rows", "reminder_deliveries")
 """What would go with a row of another table goes before it, so that it is counted."""
 _LAST = ("case_photos", "made_references", "subjects")
@@ -68,13 +70,34 @@ class Erased:
 
 
 def erase(
-    database: Database, keys: FleetKeys, who: str, request: Request, *, fleet_id: str, zone: tzinfo, now: datetime
+    database: Database,
+    keys: FleetKeys,
+    who: str,
+    request: Request,
+    *,
+    fleet_id: str,
+    zone: tzinfo,
+    word_kept: timedelta,
+    now: datetime,
 ) -> Erased:
     """Write down one person's word; the second person's carries it out.
 
+    Both name the same ground, and say the same of whether the person is still paid.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        who: number or id of the subject.
+        request: who asks and why.
+        fleet_id: of this fleet, for the proof.
+        zone: where a day ends.
+        word_kept: so long a first word waits for the second.
+        now: the time.
+
     Raises:
         NotFound: if there is no such subject.
-        Refused: if this person asked before, the subject is still entitled, or name or reason cannot be taken.
+        Refused: if this person asked before, somebody asked on another ground, the subject is still entitled, or name or reason cannot be
+            taken.
         DatabaseUnavailable: nothing was erased.
     """
     with database.begin() as connection:
@@ -91,8 +114,15 @@ def erase(
             )
         # Not the subject's id: the words stay when the person is gone.
         object_id = subject_sha256(subject.subject_id)[:32]
+        asked = asked_as(object_id, request)
+        approvals.drop_old(connection, APPROVED, object_id, before=now - word_kept)
+        if set(approvals.open_about(connection, APPROVED, object_id)) - {asked}:
+            raise Refused(
+                f"erasure {object_id}: was asked for on another ground; say the same, or have that word taken back",
+                code="another_ground",
+            )
         words = approvals.approve(
-            connection, keys.cipher, APPROVED, object_id, name=request.by, reason=request.because, now=now
+            connection, keys.cipher, APPROVED, asked, name=request.by, reason=request.because, now=now
         )
         done = Erased(object_id, words)
         if words >= approvals.NEEDED:
@@ -104,10 +134,19 @@ def erase(
             action="subject.erased" if done.proof else "subject.erasure_asked",
             object_kind=APPROVED,
             object_id=object_id,
-            detail={"ground": request.ground.value, **_summary(done.proof)},
+            detail={
+                "ground": request.ground.value,
+                "although_entitled": request.although_entitled,
+                **_summary(done.proof),
+            },
             now=now,
         )
     return done
+
+
+def asked_as(erasure_id: str, request: Request) -> str:
+    """Return under which id the words on an erasure stand: two mean the same only on the same ground."""
+    return f"{erasure_id}/{request.ground.value}/{ENTITLED if request.although_entitled else 'ended'}"
 
 
 def reapply(

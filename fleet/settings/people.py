@@ -94,6 +94,9 @@ class PrivacySettings(Part):
     nobody is told the same twice. What they prove of a stop stands with the benefit."""
     photo_import_days: int = Field(default=1095, ge=30, le=3650)
     """So long the report of an import of photographs is kept: three years, as the records that PIPL Article 56 asks for."""
+    erasure_word_days: int = Field(default=30, ge=1, le=90)
+    """So long the first person's word on an erasure waits for the second one: within the 30 days in which a request is to be answered;
+    after that nobody knows whether what it rested on is still so. Source: GB/T 35273-2020, 8.7."""
     calendar_file: Path | None = None
     """Public holidays and the weekends worked in their place (TOML: `holidays`, `worked`, lists of dates), which the agency keeps as the
     State Council announces them. Without it working days are Monday to Friday."""

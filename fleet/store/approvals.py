@@ -127,6 +127,29 @@ def void_of(connection: Connection, account_id: str, object_kind: str) -> list[s
     return list(rows.scalars())
 
 
+def open_about(connection: Connection, object_kind: str, begins: str) -> list[str]:
+    """Return the ids of objects that begin so (`<begins>/...`) and have one word, of this kind, in order."""
+    rows = connection.execute(
+        text(
+            "SELECT object_id FROM approvals w WHERE object_kind = :kind AND split_part(object_id, '/', 1) = :begins"  # noqa: S608 - our own words
+            f" AND {_IS_OPEN} ORDER BY object_id"
+        ),
+        {"kind": object_kind, "begins": begins},
+    )
+    return list(rows.scalars())
+
+
+def drop_old(connection: Connection, object_kind: str, begins: str, *, before: datetime) -> None:
+    """Delete first words about what begins so that are older than a moment, or do not say what else they mean (`<begins>` alone)."""
+    connection.execute(
+        text(
+            "DELETE FROM approvals w WHERE object_kind = :kind AND split_part(object_id, '/', 1) = :begins"  # noqa: S608 - our own words
+            f" AND (approved_at < :before OR object_id = :begins) AND {_IS_OPEN}"
+        ),
+        {"kind": object_kind, "begins": begins, "before": before},
+    )
+
+
 def take_back(connection: Connection, cipher: FieldCipher, object_kind: str, object_id: str, *, name: str) -> None:
     """Take a person's first word back, as long as no second one was given.
 

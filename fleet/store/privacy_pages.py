@@ -35,6 +35,9 @@ class AskedErasure:
 
     erasure_id: str
     asked_at: datetime
+    object_id: str
+    """Under which the word stands; it names the ground."""
+    name_sealed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +82,18 @@ def withdrawals(
     return [ConsentLine(*row) for row in rows]
 
 
-def asked_erasures(connection: Connection) -> list[AskedErasure]:
-    """Return the erasures that one person has asked for and no second one, the oldest first."""
+def asked_erasures(connection: Connection, *, since: datetime) -> list[AskedErasure]:
+    """Return the erasures that one person has asked for since a moment and no second one, the oldest first."""
     rows = connection.execute(
         text(
-            "SELECT object_id, min(approved_at) FROM approvals a WHERE object_kind = 'erasure'"
-            " AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.erasure_id = a.object_id)"
-            " GROUP BY object_id HAVING count(*) < 2 ORDER BY 2, 1"
-        )
+            "SELECT split_part(object_id, '/', 1) AS erasure_id, approved_at, object_id, name_sealed FROM approvals a"
+            " WHERE object_kind = 'erasure' AND place = 1 AND approved_at >= :since"
+            " AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.erasure_id = split_part(a.object_id, '/', 1))"
+            " ORDER BY approved_at, object_id"
+        ),
+        {"since": since},
     )
-    return [AskedErasure(*row) for row in rows]
+    return [AskedErasure(row.erasure_id, row.approved_at, row.object_id, bytes(row.name_sealed)) for row in rows]
 
 
 def proofs(

@@ -24,6 +24,7 @@ from fleet.store.subjects import find_by_id
 from fleet.web.forms import day_in
 from fleet.web.pages.audit import page_of
 from fleet.web.pages.people_words import scheme_word
+from fleet.web.pages.privacy_asked import word_kept
 from fleet.web.sending import HTML, Refusals, download, said
 from fleet.web.texts import Texts
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -65,7 +66,7 @@ def _overview(visit: Visit, *, bases: Basis | None = None, problems: Sequence[st
     with visit.begin() as connection:
         runs = consents.retention_runs(connection, limit=_RUNS)
         marks = consents.marks(connection)
-        asked = privacy_pages.asked_erasures(connection)
+        asked = privacy_pages.asked_erasures(connection, since=visit.now - word_kept(visit))
     persons = runs[0].persons if runs else 0
     found = filing.filing(persons, marks, calendar, today=visit.today)
     return visit.page(
@@ -92,6 +93,7 @@ def _terms(visit: Visit) -> list[tuple[str, int, str]]:
     kept = settings.privacy
     return [
         ("ended", kept.ended_days, "days"),
+        ("erasure_words", kept.erasure_word_days, "days"),
         ("expired", kept.expired_days, "days"),
         ("records", kept.record_years, "years"),
         ("pictures", settings.cases.photo_days, "days"),

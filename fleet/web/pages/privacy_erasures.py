@@ -14,6 +14,7 @@ from fleet.privacy.working_days import load_calendar
 from fleet.store import privacy_pages
 from fleet.web.lists import listing, moment_in
 from fleet.web.pages.privacy import CHANGE, LOOK, may_change, options, tabs
+from fleet.web.pages.privacy_asked import told_asked, word_kept
 from fleet.web.sending import Refusals, download, said
 from fleet.web.visits import Visit, needs, not_found, sends
 
@@ -34,7 +35,7 @@ def _erasures(
 ) -> Response:
     calendar = load_calendar(visit.console.settings.privacy.calendar_file)
     with visit.begin() as connection:
-        asked = privacy_pages.asked_erasures(connection)
+        asked = privacy_pages.asked_erasures(connection, since=visit.now - word_kept(visit))
         shown = listing(
             "/privacy/erasures",
             {},
@@ -49,7 +50,9 @@ def _erasures(
         "privacy/erasures.html",
         status=status,
         tabs=tabs(visit, "erasures"),
-        asked=[(each, calendar.count(day_of(each.asked_at, visit.zone), visit.today)) for each in asked],
+        asked=[
+            (told_asked(visit, each), calendar.count(day_of(each.asked_at, visit.zone), visit.today)) for each in asked
+        ],
         shown=shown,
         proofs={row.erasure_id: _proof(visit, row.proof) for row in shown.rows},
         ground_options=options(visit, "grounds", _GROUNDS),
@@ -86,6 +89,7 @@ def erase(visit: Annotated[Visit, sends(CHANGE, is_fresh=True)]) -> Response:
             request,
             fleet_id=visit.console.settings.fleet_id,
             zone=visit.zone,
+            word_kept=word_kept(visit),
             now=visit.now,
         )
     except Refusals as error:

@@ -25,7 +25,7 @@ from fleet.privacy.register import as_html, as_markdown, load_register, register
 from fleet.privacy.retention import clean
 from fleet.references import cards, enrol
 from fleet.references.enrol import Enrolment
-from fleet.store import acts, case_events, duplicates, life_events
+from fleet.store import acts, approvals, case_events, duplicates, life_events
 from fleet.store import erasure as store
 from fleet.store.acts import NewAct
 from fleet.store.duplicates import NewHit
@@ -57,6 +57,7 @@ def ask(office: Any, who: str, by: str, **changes: Any) -> erasure.Erased:
         request,
         fleet_id="north",
         zone=office.settings.zone(),
+        word_kept=timedelta(days=30),
         now=office.now,
     )
 
@@ -207,6 +208,35 @@ def fill_other_tables(office: Any) -> None:
             for statement in filter(str.strip, statements):
                 bound = text(statement)
                 connection.execute(bound, {name: values[name] for name in bound.compile().params})
+
+
+def test_two_persons_erase_on_one_ground_and_the_first_word_lapses(office: Any) -> None:
+    office.import_people(1)
+    one = next(iter(office.people))
+    ask(office, one, "Zhao")
+    for changes in ({"ground": Ground.UNLAWFUL}, {"although_entitled": False}):
+        with pytest.raises(Refused) as refused:
+            ask(office, one, "Qian", **changes)
+        # Somebody who is paid is not erased at all without saying that they are.
+        assert refused.value.code == ("" if "although_entitled" in changes else "another_ground")
+    office.now += timedelta(days=31)
+    # The first word is over: what it rested on may not be so any more.
+    assert ask(office, one, "Qian", ground=Ground.UNLAWFUL).proof is None
+    done = ask(office, one, "Sun", ground=Ground.UNLAWFUL)
+    assert done.proof is not None
+    assert done.proof.ground is Ground.UNLAWFUL
+
+
+def test_a_word_of_before_grounds_were_kept_is_given_anew(office: Any) -> None:
+    office.import_people(1)
+    one = next(iter(office.people))
+    erasure_id = subject_sha256(one)[:32]
+    with office.database.begin() as connection:
+        approvals.approve(
+            connection, office.keys.cipher, "erasure", erasure_id, name="Zhao", reason="x", now=office.now
+        )
+    assert ask(office, one, "Qian").proof is None
+    assert ask(office, one, "Zhao").proof is not None
 
 
 def test_feature_112_the_register_names_every_table_there_is_and_no_other(office: Any) -> None:

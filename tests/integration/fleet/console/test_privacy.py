@@ -137,6 +137,27 @@ def test_an_erasure_waits_for_the_second_person(people: Any, sign_in: Callable[.
     assert "somebody here" in late.text
 
 
+def test_the_second_person_sees_on_what_ground_the_first_one_asked(people: Any, sign_in: Callable[..., Any]) -> None:
+    first = sign_in("fleet_administrator", name="陈一")
+    _erase(first)
+    second = sign_in("fleet_administrator", name="王二")
+    page = second.get("/privacy/erasures").text
+    waits = page.split("<tbody>")[1].split("</tbody>")[0]
+    for seen in ("陈一", "the person asked", "still paid", "2026-12-20"):
+        assert seen in waits, seen
+    assert "/words/take-back" not in waits
+    other = _erase(second, ground="unlawful")
+    assert (other.status_code, "on another ground" in other.text) == (422, True)
+    (object_id,) = re.findall(r'name="object_id" value="([^"]+)"', first.get("/privacy/erasures").text)
+    fields = {"kind": "erasure", "object_id": object_id, "back": "/privacy/erasures"}
+    assert first.send_form("/words/take-back", fields).headers["location"].endswith("done=word_taken_back")
+    assert _erase(second, ground="unlawful").headers["location"].endswith("erasure_asked")
+    people.now += timedelta(days=31)
+    later = sign_in("fleet_administrator", name="陈一")
+    assert "王二" not in later.get("/privacy/erasures").text
+    assert len(people.rows("SELECT 1 FROM erasures")) == 0
+
+
 def test_an_erasure_needs_a_ground_and_a_reason(people: Any, sign_in: Callable[..., Any]) -> None:
     client = sign_in("fleet_administrator", language="zh")
     assert "请选择表单中的选项" in _erase(client, ground="restored").text
