@@ -106,6 +106,11 @@ class Surroundings:
     """Other accounts in service that are fleet administrators."""
 
 
+def own_areas(actor: Actor) -> frozenset[str] | None:
+    """Return within which areas somebody manages accounts; None for the whole fleet."""
+    return None if actor.grants is None else areas_for(actor.grants, Permission.ACCOUNTS)
+
+
 def is_within(area: str | None, own: Collection[str] | None, above: Mapping[str, str | None]) -> bool:
     """Return whether an area is one of some areas or below one; None is the whole fleet, on both sides."""
     if own is None:

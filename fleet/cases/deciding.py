@@ -61,6 +61,7 @@ def take_up(database: Database, office: Registry, case_id: str, *, by: str, now:
     """
     with database.begin() as connection:
         case = history.locked(connection, case_id)
+        history.demand_no_operator(connection, case_id, by)
         event = Event(Step.TAKEN_UP, now, by=history.person(office.cipher, by, case_id))
         case = history.add(connection, office.cipher, case, event, name=by)
         _note(connection, office, "case.taken_up", case_id, by, {"state": case.state.value}, now)
@@ -88,6 +89,7 @@ def decide(
     with database.begin() as connection:
         case = history.locked(connection, case_id)
         history.demand_unchanged(connection, case_id, seen)
+        history.demand_no_operator(connection, case_id, said.by)
         case = open_words.without_void(connection, office, case, now=now)
         reason = catalogue().reason(said.reason, case.kind, said.verdict)
         if said.verdict is Verdict.PASSED:
@@ -136,6 +138,7 @@ def close(
     with database.begin() as connection:
         case = history.locked(connection, case_id)
         history.demand_unchanged(connection, case_id, seen)
+        history.demand_no_operator(connection, case_id, by)
         who = history.person(office.cipher, by, case_id)
         if not demand_closable(case, who):
             if reason not in CLOSED_UNDECIDED:

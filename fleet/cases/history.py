@@ -14,7 +14,7 @@ from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.store import case_events
 from fleet.store.case_events import Projected, StoredEvent
-from fleet.store.names import seal_approver
+from fleet.store.names import AccountName, seal_approver
 from fleet.store.subjects import lock_subjects
 
 _CHUNK = 500
@@ -72,6 +72,22 @@ def locked(connection: Connection, case_id: str) -> Case:
         lock_subjects(connection, [found.subject_id])
     case_events.lock(connection, case_id)
     return read(connection, case_id)
+
+
+def is_operator(connection: Connection, case_id: str, name: str) -> bool:
+    """Return whether somebody signed in was operator or witness of a record of a case, whatever they are called there."""
+    account_id = name.account_id if isinstance(name, AccountName) else None
+    return account_id is not None and case_events.has_operator_of(connection, case_id, account_id)
+
+
+def demand_no_operator(connection: Connection, case_id: str, name: str) -> None:
+    """See that somebody who is to review a case was not there as operator or witness.
+
+    Raises:
+        NotAllowed: if they were.
+    """
+    if is_operator(connection, case_id, name):
+        raise NotAllowed(f"case {case_id}: who took it in may not review it", code="took_in")
 
 
 def demand_unchanged(connection: Connection, case_id: str, seen: int | None) -> None:

@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from sqlalchemy import Connection
 
+from fleet.accounts.naming import open_name
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.clocks import pack_of_case
@@ -199,7 +200,7 @@ def _open_one(
     office: Registry,
     case_id: str,
     found: Candidate,
-    names: Mapping[str, str],
+    names: Mapping[str, Sequence[str]],
     *,
     now: datetime,
 ) -> None:
@@ -209,8 +210,7 @@ def _open_one(
     who = tuple(
         history.person(office.cipher, name, case_id)
         for person in found.people
-        for name in (person, names.get(person))
-        if name is not None
+        for name in (person, *names.get(person, ()))
     )
     roles = case_events.photo_roles(connection, [found.record_id]) if found.is_case else {}
     event = Event(
@@ -268,9 +268,13 @@ def _due_on(connection: Connection, office: Registry, subject_id: str | None, as
     return day_of(asked_at, office.zone) + timedelta(days=days)
 
 
-def _operator_names(connection: Connection, cipher: FieldCipher, wanted: set[str]) -> dict[str, str]:
-    return {
-        each.operator_id: cipher.decrypt(each.name_sealed, subject_id=each.operator_id, field_name="operator")
+def _operator_names(connection: Connection, cipher: FieldCipher, wanted: set[str]) -> dict[str, list[str]]:
+    """Return what operators are called: at terminals, and at the console where it is known whose account theirs is."""
+    found = {
+        each.operator_id: [cipher.decrypt(each.name_sealed, subject_id=each.operator_id, field_name="operator")]
         for each in operators.all_operators(connection)
         if each.operator_id in wanted
     }
+    for operator_id, (account_id, sealed) in operators.accounts_of(connection, wanted).items():
+        found[operator_id].append(open_name(cipher, sealed, account_id=account_id))
+    return found

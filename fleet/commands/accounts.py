@@ -9,7 +9,7 @@ import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
 
-from fleet.accounts import changes, registry, second_word
+from fleet.accounts import changes, operators, registry, second_word
 from fleet.accounts.changes import Change
 from fleet.accounts.granting import Actor
 from fleet.accounts.registry import Account
@@ -121,6 +121,22 @@ def link(named: Named, by: By, config: Config = CONFIG, as_json: AsJson = False)
         return
     typer.echo(url)
     say(f"good once, for {minutes} minutes; whoever opens it is signed in as account {account_id}")
+
+
+@app.command("operator")
+def link_operator(
+    named: Named,
+    operator_id: Annotated[str, typer.Argument(metavar="OPERATOR", help="Id of an operator of terminals.")],
+    by: By,
+    gone: Annotated[bool, typer.Option("--gone", help="It is another person.")] = False,
+    config: Config = CONFIG,
+) -> None:
+    """Say that the person of an account is an operator of terminals, so that they review nothing that they took in there."""
+    with opened(config) as fleet:
+        account_id, actor = _found(fleet, named), _actor(fleet, by)
+        change = operators.unlink if gone else operators.link
+        change(fleet.database, fleet.keys.cipher, actor, account_id, operator_id, now=fleet.clock())
+    say(f"operator {operator_id} is {'not ' if gone else ''}the person of account {account_id}")
 
 
 @app.command("waiting")

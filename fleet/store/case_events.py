@@ -234,6 +234,20 @@ def candidates(
     ]
 
 
+def has_operator_of(connection: Connection, case_id: str, account_id: str) -> bool:
+    """Return whether the person of an account was operator or witness of a record of a case."""
+    found = connection.execute(
+        text(
+            "SELECT 1 FROM case_sources o LEFT JOIN records r ON r.record_id = o.record_id"
+            " LEFT JOIN case_records k ON k.record_id = o.record_id JOIN operators p ON p.operator_id"
+            " IN (coalesce(r.payload, k.payload) ->> 'operator', coalesce(r.payload, k.payload) ->> 'witness')"
+            " WHERE o.case_id = :id AND p.account_id = :account LIMIT 1"
+        ),
+        {"id": case_id, "account": account_id},
+    )
+    return found.one_or_none() is not None
+
+
 def known_now(connection: Connection) -> list[tuple[str, str]]:
     """Return (case, subject) of the cases about nobody known whose claim token somebody has by now."""
     rows = connection.execute(

@@ -98,6 +98,43 @@ def set_pin(connection: Connection, operator_id: str, pin_sealed: bytes) -> bool
     )
 
 
+def area_of(connection: Connection, operator_id: str) -> str | None:
+    """Return an operator's area, empty for the whole fleet; None if there never was one of this id."""
+    found: str | None = connection.execute(
+        text("SELECT area FROM operators WHERE operator_id = :id"), {"id": operator_id}
+    ).scalar_one_or_none()
+    return found
+
+
+def of_account(connection: Connection, account_id: str) -> list[str]:
+    """Return the ids of the operators that are an account's person."""
+    rows = connection.execute(
+        text("SELECT operator_id FROM operators WHERE account_id = :account ORDER BY operator_id"),
+        {"account": account_id},
+    )
+    return list(rows.scalars())
+
+
+def set_account(connection: Connection, operator_id: str, account_id: str | None) -> None:
+    """Say whose account an operator is; None for nobody's. Terminals are told nothing of it."""
+    connection.execute(
+        text("UPDATE operators SET account_id = :account WHERE operator_id = :id"),
+        {"id": operator_id, "account": account_id},
+    )
+
+
+def accounts_of(connection: Connection, operator_ids: Collection[str]) -> dict[str, tuple[str, bytes]]:
+    """Return account id and sealed name of whoever is one of these operators."""
+    rows = connection.execute(
+        text(
+            "SELECT o.operator_id, a.account_id, a.name_sealed FROM operators o JOIN accounts a USING (account_id)"
+            " WHERE o.operator_id = ANY(:ids)"
+        ),
+        {"ids": sorted(operator_ids)},
+    )
+    return {row.operator_id: (row.account_id, bytes(row.name_sealed)) for row in rows}
+
+
 def all_operators(connection: Connection) -> list[StoredOperator]:
     """Return everybody who ever was an operator, by area and id."""
     rows = connection.execute(text(f"SELECT {_OPERATOR} FROM operators ORDER BY area, operator_id"))  # noqa: S608 - fixed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Response
 from sqlalchemy import Connection
 
-from fleet.accounts import registry, second_word
+from fleet.accounts import operators, registry, second_word
 from fleet.accounts.changes import Change, takes_two, waiting
 from fleet.accounts.granting import Actor, NotAllowed
 from fleet.accounts.possible import areas_offered, is_fleet_wide, possible, roles_for_new
@@ -123,6 +124,14 @@ def reset(account_id: str, visit: Gives) -> Response:
     return _change(visit, account_id, registry.reset, "account_reset")
 
 
+@router.post(ACCOUNTS + "/{account_id}/operators")
+def link_operator(account_id: str, visit: Gives) -> Response:
+    """Say which operator of terminals this person is, or is not."""
+    operator_id, is_gone = visit.sent.text("operator_id"), "gone" in visit.sent.fields
+    change = partial(operators.unlink if is_gone else operators.link, operator_id=operator_id)
+    return _change(visit, account_id, change, "operator_unlinked" if is_gone else "operator_linked")
+
+
 @router.post(ACCOUNTS + "/{account_id}/link")
 def make_link(account_id: str, visit: Gives) -> Response:
     """Make a link and show it, once."""
@@ -216,6 +225,8 @@ def _change(
         done = change(visit.console.database, visit.cipher, _actor(visit), account_id, *wanted, now=visit.now)
     except NotAllowed as error:
         return _page(visit, account_id, status=409, problems=_objections(visit, error))
+    except NotFound:
+        return _page(visit, account_id, status=422, problems=[visit.texts["accounts"]["problems"]["operator_unknown"]])
     if change in (registry.disable, registry.take):
         open_words.drop_of(
             visit.console.database,
@@ -237,6 +248,7 @@ def _page(visit: Visit, account_id: str, *, status: int = 200, problems: Iterabl
     account = _account(visit, account_id)
     with visit.begin() as connection:
         waits = waiting_lines(visit, connection, [account])
+        linked = operators.linked(connection, account_id)
         actor = _actor(visit)
         may = possible(connection, actor, account)
         names = _area_names(connection, [account])
@@ -249,6 +261,7 @@ def _page(visit: Visit, account_id: str, *, status: int = 200, problems: Iterabl
         may=may,
         is_self=account.account_id == visit.visitor.account_id,
         waits=waits,
+        operators=linked,
         is_decisive=is_decisive,
         area_names=names,
         roles=_role_choices(visit, may.roles),

@@ -28,6 +28,9 @@ CREATE TABLE account_changes (
 CREATE UNIQUE INDEX account_changes_waiting ON account_changes (account_id, coalesce(role, action), coalesce(area, ''))
     WHERE decided_at IS NULL;
 CREATE INDEX account_changes_of ON account_changes (account_id, asked_at);
+-- Whose account an operator of terminals is.
+ALTER TABLE operators ADD COLUMN account_id text REFERENCES accounts;
+CREATE INDEX operators_by_account ON operators (account_id) WHERE account_id IS NOT NULL;
 -- Whose word it is, and with which roles; null for what was given on the command line, and for what is older.
 ALTER TABLE approvals ADD COLUMN account_id text REFERENCES accounts, ADD COLUMN held text[];
 CREATE INDEX approvals_by_account ON approvals (account_id) WHERE account_id IS NOT NULL;
@@ -36,6 +39,7 @@ CREATE INDEX case_verdicts_by_account ON case_events (account_id, case_id) WHERE
 """
 
 _DOWN = """
+ALTER TABLE operators DROP COLUMN account_id;
 ALTER TABLE case_events DROP COLUMN account_id, DROP COLUMN held;
 ALTER TABLE approvals DROP COLUMN account_id, DROP COLUMN held;
 DROP TABLE account_changes;
