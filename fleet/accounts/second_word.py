@@ -19,7 +19,7 @@ from fleet.errors import NotFound
 from fleet.keys import FieldCipher
 from fleet.store import account_changes as store
 from fleet.store import accounts, sessions
-from fleet.store.approvals import withdraw_approvals
+from fleet.store.approvals import NEEDED, withdraw_approvals
 from fleet.store.database import Database
 
 KEYBOARD = "the server's keyboard"
@@ -37,7 +37,9 @@ def approve(database: Database, cipher: FieldCipher, actor: Actor, change_id: st
         change = _found(connection, change_id)
         refuse(objections(connection, actor, change))
         name = KEYBOARD if actor.is_at_keyboard else actor.name
-        changes.say_yes(connection, cipher, change_id, name, change.action, now=now)
+        if changes.say_yes(connection, cipher, change_id, name, change.action, now=now) < NEEDED:
+            # Whoever asked has lost a role since, and their word with it.
+            raise NotAllowed([Objection.FIRST_PERSON_GONE])
         _carry_out(connection, change, now=now)
         store.decide(connection, change_id, is_approved=True, now=now)
         changes.note_change(connection, cipher, actor, "approved", change, now=now, **_second(actor))

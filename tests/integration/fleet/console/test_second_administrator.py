@@ -118,6 +118,24 @@ def test_who_asked_and_is_out_of_service_is_no_first_person(office: Any, sign_in
     assert changes(boss.get(path).text) == []
 
 
+def test_who_asked_and_lost_a_role_since_asks_anew(office: Any, sign_in: Callable[..., Any]) -> None:
+    admin = sign_in("area_administrator", "operator", area="east", name="Admin")
+    added = admin.send_form("/accounts/new", {"name": "An", "role": "reviewer", "area": "east"})
+    path = added.headers["location"].partition("?")[0]
+    account_id = path.rpartition("/")[2]
+    boss = sign_in("fleet_administrator", name="Boss")
+    gone = {"role": "operator", "area": "east"}
+    assert boss.send_form(f"/accounts/{account_of(office, 'Admin')}/take", gone).status_code == 303
+    (change,) = changes(boss.get(path).text)
+    refused = boss.send_form(f"/accounts/changes/{change}/approve")
+    assert (refused.status_code, "may not do so any more" in refused.text) == (409, True)
+    assert boss.send_form(f"/accounts/changes/{change}/drop").status_code == 303
+    assert boss.send_form(f"{path}/give", {"role": "reviewer", "area": "east"}).status_code == 303
+    (change,) = changes(admin.get(path).text)
+    assert admin.send_form(f"/accounts/changes/{change}/approve").status_code == 303
+    assert grants(office, account_id) == ["reviewer"]
+
+
 def test_whoever_has_the_server_is_the_second_person_of_a_single_administrator(
     office: Any, sign_in: Callable[..., Any]
 ) -> None:
