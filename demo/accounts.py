@@ -23,8 +23,9 @@ STAFF: Sequence[tuple[str, Role]] = (
     ("Dong Wenqing", Role.OPERATOR),
     ("Cao Lijuan", Role.AUDITOR),
     ("Xie Haiyun", Role.VIEWER),
+    ("Fu Deming", Role.FLEET_ADMINISTRATOR),
 )
-"""Made-up people and what each is, in the whole fleet. Two reviewers, because a case takes two."""
+"""Made-up people and what each is, in the whole fleet. Two reviewers and two administrators, because decisions take two persons."""
 _HERE = "127.0.0.1"
 
 
@@ -58,9 +59,18 @@ def add_staff(fleet: Fleet, staff: Sequence[tuple[str, Grant]] = ()) -> None:
         _done(factors.confirm_generator(cookie, code, now=fleet.clock()))
 
 
-def links(fleet: Fleet) -> dict[str, str]:
-    """Return for everybody, by name and role, a link that signs them in once."""
-    return {f"{name}, {role.replace('_', ' ')}": link_for(fleet, name) for name, role in STAFF}
+def links(fleet: Fleet, more: Sequence[tuple[str, Grant]] = ()) -> dict[str, str]:
+    """Return for everybody, by name and role, a link that signs them in once.
+
+    Args:
+        fleet: whose.
+        more: people beside those of `STAFF`, and what each is where.
+    """
+    everybody = [*((name, Grant(role, None)) for name, role in STAFF), *more]
+    return {
+        f"{name}, {grant.role.replace('_', ' ')}{f' in {grant.area}' if grant.area else ''}": link_for(fleet, name)
+        for name, grant in everybody
+    }
 
 
 def link_for(fleet: Fleet, name: str) -> str:

@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 
 from demo.accounts import links
+from demo.agency.build import staff_of
+from demo.agency.people import communities
 from demo.agency.show import fresh_agency, shown
 from demo.agency.world import ZONE
 from demo.processes import is_free
@@ -52,8 +54,11 @@ def main() -> int:
             _say(f"made in {time.monotonic() - begun:.0f} s")
             with shown(built, port=asked.port) as (address, fleet):
                 _say(f"console on {address}; Ctrl-C ends it, and nothing of it stays")
-                _say("to sign in, open the link of somebody; each is good once, within an hour:")
-                for who, link in links(fleet).items():
+                _say(
+                    f"its clock says {fleet.clock().astimezone(ZONE):%H:%M:%S}; codes of a generator go by it, so sign in by links"
+                )
+                _say("open the link of somebody; each is good once, within an hour:")
+                for who, link in links(fleet, staff_of(communities(asked.people))).items():
                     _say(f"  {who}: {link}")
                 ended.wait()
     finally:

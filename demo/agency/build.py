@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,12 +17,13 @@ from demo.agency.copying import copy_rows
 from demo.agency.exchange import ExchangeWork
 from demo.agency.index import Index, index_of
 from demo.agency.notices import NoticeWork
-from demo.agency.people import Person, area_rows, communities, people_of, rows_of
+from demo.agency.people import Community, Person, area_rows, communities, people_of, rows_of
 from demo.agency.sessions import store_sessions
 from demo.agency.stops import StopWork
 from demo.agency.terminal_work import TerminalWork
 from demo.agency.terminals import Terminal, make_terminals, register, tell_presence
 from demo.agency.world import FLEET_ID, ZONE, Agenda, World
+from fleet.accounts.roles import Grant, Role
 from fleet.app import Fleet
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
@@ -87,6 +88,11 @@ def settings_for(**more: Any) -> Settings:
     return Settings.model_validate({"fleet_id": FLEET_ID, **more})
 
 
+def staff_of(where: Sequence[Community]) -> list[tuple[str, Grant]]:
+    """Return who works for one city of the agency only."""
+    return [("Hao Liying", Grant(Role.AREA_ADMINISTRATOR, where[0].city))]
+
+
 def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], list[Person]]:
     say("rules")
     add_staff(Fleet(world.settings, world.keys, world.database, lambda: world.at(960)))
@@ -95,6 +101,7 @@ def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], l
     where = communities(world.people)
     everybody = list(people_of(world, where))
     copy_rows(world.url, {"areas": area_rows(where), **rows_of(world, everybody)})
+    add_staff(Fleet(world.settings, world.keys, world.database, lambda: world.at(950)), staff_of(where))
     say("terminals and their sessions")
     made = make_terminals(world, where)
     register(world, made)

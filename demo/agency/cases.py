@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from sqlalchemy import text
 
 from demo.agency.conditions import Condition
-from demo.agency.names import STAFF
+from demo.agency.names import ADMINISTRATORS, OPERATORS, REVIEWERS
 from demo.agency.people import Person, made_id
 from demo.agency.terminals import SOFTWARE, Terminal
 from demo.agency.world import ZONE, Agenda, World
@@ -51,8 +51,6 @@ from protocol.topics import Kind as TopicKind
 from protocol.topics import Topic
 
 _OPERATORS = ("w-101", "w-102", "w-103")
-_REVIEWERS = STAFF[:3]
-_DESK = STAFF[3:6]
 _WIDTH, _HEIGHT = 1280, 960
 _EVENTS: tuple[tuple[EventKind, dict[str, str]], ...] = (
     (EventKind.SIGN_IN_REFUSED, {"whose": "unknown", "attempts": "2"}),
@@ -78,7 +76,7 @@ class CaseWork:
 
     def put_down(self) -> None:
         """Put everything on the agenda."""
-        for number, (operator_id, name) in enumerate(zip(_OPERATORS, STAFF[5:], strict=True)):
+        for number, (operator_id, name) in enumerate(zip(_OPERATORS, OPERATORS, strict=True)):
             add_operator(
                 self._world.database,
                 self._world.keys,
@@ -88,7 +86,7 @@ class CaseWork:
                 valid_until=self._world.today + timedelta(days=400 + number),
                 now=self._world.at(900),
                 operator_id=operator_id,
-                by=STAFF[0],
+                by=ADMINISTRATORS[0],
             )
         self._of_sessions()
         self._of_terminals()
@@ -141,7 +139,7 @@ class CaseWork:
         """Let people work on a case: in eight ways, from nothing to decided, answered and closed, as far as there was time."""
         ways = ("close", "late", "close", "decide", "once", "disagree", "more", "refuse")
         way = ways[place % len(ways)]
-        first, second, third = (_REVIEWERS[(place + shift) % 3] for shift in range(3))
+        first, second, third = (REVIEWERS[(place + shift) % 3] for shift in range(3))
         step = partial(self._review, case_id)
         begun = opened + timedelta(days=2, hours=place % 5)
         day = timedelta(days=1)
@@ -252,7 +250,7 @@ class CaseWork:
             self._world.keys,
             case_id,
             PhotoRole.WITH_NEWSPAPER,
-            reader=_REVIEWERS[1],
+            reader=REVIEWERS[1],
             reason="Review of the case",
             now=now,
         )
@@ -286,10 +284,10 @@ class CaseWork:
                 ),
             )[place % 4]
             found: list[str] = []
-            self._agenda.at(moment, partial(self._requested, request, found, _DESK[place % 3]))
+            self._agenda.at(moment, partial(self._requested, request, found, OPERATORS[place % 3]))
             for shift, role in enumerate(roles if place != 12 else ()):
                 at = moment + timedelta(hours=1, minutes=shift)
-                self._at(at, partial(self._handed_in, found, role, place, _DESK[place % 3]))
+                self._at(at, partial(self._handed_in, found, role, place, OPERATORS[place % 3]))
             if place != 12:
                 self._follow(partial(found.__getitem__, 0), moment, place + place // 4, *reasons)
 
@@ -317,14 +315,14 @@ class CaseWork:
 
     def _visit_asked(self, request: VisitRequest, found: list[str], now: datetime) -> None:
         with self._world.database.begin() as connection:
-            found.append(request_visit(connection, self._office, request, by=_DESK[0], now=now))
+            found.append(request_visit(connection, self._office, request, by=OPERATORS[0], now=now))
         with self._world.database.begin() as connection:
             review = day_of(now, ZONE) + timedelta(days=365)
-            mark(connection, self._office, request, review_on=review, by=_DESK[0], now=now)
+            mark(connection, self._office, request, review_on=review, by=OPERATORS[0], now=now)
 
     def _visit_planned(self, found: list[str], place: int, now: datetime) -> None:
         day = self._world.today + timedelta(days=1 + place)
-        plan(self._world.database, self._office, found[0], day=day, worker=_OPERATORS[0], by=_DESK[1], now=now)
+        plan(self._world.database, self._office, found[0], day=day, worker=_OPERATORS[0], by=OPERATORS[1], now=now)
 
     def _of_agency(self) -> None:
         for place, kind in enumerate((Kind.DUPLICATE, Kind.RECOVERY, Kind.DUPLICATE, Kind.RECOVERY)):
@@ -342,7 +340,7 @@ class CaseWork:
     def _opened(self, new: NewCase, found: list[str], now: datetime) -> None:
         with self._world.database.begin() as connection:
             found.append(
-                open_case(connection, self._office, new, by=_DESK[2], note="Found by the yearly check", now=now)
+                open_case(connection, self._office, new, by=OPERATORS[2], note="Found by the yearly check", now=now)
             )
 
 

@@ -11,7 +11,7 @@ from random import Random
 
 from sqlalchemy import text
 
-from demo.agency.names import STAFF
+from demo.agency.names import ADMINISTRATORS, OPERATORS, REVIEWERS
 from demo.agency.people import Person
 from demo.agency.stops import month_before
 from demo.agency.world import MODEL, POLICY, ZONE, Agenda, World
@@ -150,7 +150,7 @@ class ExchangeWork:
     ) -> None:
         delivery = Delivery(feed=feed, period=month_text(month), number=number, corrects=corrects, rows=tuple(rows))
         world = self._world
-        take_in(world.database, world.keys, delivery, actor=STAFF[6], now=now, zone=ZONE, unknown_days=400)
+        take_in(world.database, world.keys, delivery, actor=ADMINISTRATORS[1], now=now, zone=ZONE, unknown_days=400)
         look_at_reports_since(Fleet(world.settings, world.keys, world.database, lambda: now), now)
 
     def _zero(self, month: date, area: str, now: datetime) -> None:
@@ -162,7 +162,7 @@ class ExchangeWork:
             month,
             area=area,
             corrects=None,
-            actor=STAFF[6],
+            actor=ADMINISTRATORS[1],
             now=now,
             zone=ZONE,
         )
@@ -198,11 +198,11 @@ class ExchangeWork:
             matches_originals=True,
             register_copies=len(self._villagers),
             verified_on=now.astimezone(ZONE).date() - timedelta(days=2),
-            handler=STAFF[7],
+            handler=OPERATORS[1],
             handler_document=parse_document(self._villagers[0].number),
         )
         file = Upload("\n".join(rows).encode())
-        unit_lists.take_in(world.database, world.keys, file, papers, by=STAFF[5], now=now, zone=ZONE)
+        unit_lists.take_in(world.database, world.keys, file, papers, by=ADMINISTRATORS[1], now=now, zone=ZONE)
 
     def _partners(self, now: datetime) -> None:
         world = self._world
@@ -217,16 +217,18 @@ class ExchangeWork:
                 scopes=scopes,
                 per_minute=600,
                 valid_until=world.today + timedelta(days=300),
-                by=STAFF[0],
+                by=ADMINISTRATORS[0],
                 now=now,
             )
 
     def _revoked(self, now: datetime) -> None:
-        revoke_partner(self._world.database, self._world.keys.cipher, "old-tool", by=STAFF[1], now=now)
+        revoke_partner(self._world.database, self._world.keys.cipher, "old-tool", by=ADMINISTRATORS[0], now=now)
 
     def _key_rolled(self, now: datetime) -> None:
         world = self._world
-        roll_key(world.database, world.keys.cipher, "bank-hall", overlap=timedelta(days=7), by=STAFF[0], now=now)
+        roll_key(
+            world.database, world.keys.cipher, "bank-hall", overlap=timedelta(days=7), by=ADMINISTRATORS[0], now=now
+        )
 
     def _hooks(self, now: datetime) -> None:
         for partner_id in _HOOKS:
@@ -283,7 +285,7 @@ class ExchangeWork:
         for hit, words in zip(found, verdicts, strict=False):
             for place, word in enumerate(words):
                 moment = now + timedelta(days=1, hours=place)
-                self._agenda.at(moment, partial(self._decided, hit.hit_id, word, STAFF[place + 1]))
+                self._agenda.at(moment, partial(self._decided, hit.hit_id, word, REVIEWERS[place]))
 
     def _decided(self, hit_id: str, verdict: Verdict, by: str, now: datetime) -> None:
         cipher, reason = self._world.keys.cipher, "Compared both files"

@@ -17,17 +17,10 @@ _LONG = ("阿依", "古丽", "帕提", "努尔", "扎西", "卓玛", "才旦", "
 _RARE_SHARE = 0.03
 _LONG_SHARE = 0.03
 _UNITS = ("机械厂", "纺织厂", "中学", "粮食局", "矿务局", "运输公司", "医院", "供销社")
-STAFF = (
-    "Shen Yulan",
-    "Luo Jiming",
-    "Peng Shuhua",
-    "Dong Wenqing",
-    "Cao Lijuan",
-    "Xie Haiyun",
-    "Fu Deming",
-    "Tang Sumei",
-)
-"""Made-up people who work at the agency, as they give their names."""
+ADMINISTRATORS = ("Shen Yulan", "Fu Deming", "Ren Guifang")
+REVIEWERS = ("Luo Jiming", "Peng Shuhua", "Tan Aiguo")
+OPERATORS = ("Dong Wenqing", "Tang Sumei", "Gu Wenbin")
+"""Made-up people who work at the agency, as they give their names: each does what `docs/roles.md` lets them do."""
 
 
 def area_name(place: int, level: int) -> str:

@@ -9,7 +9,7 @@ from random import Random
 
 from sqlalchemy import text
 
-from demo.agency.names import STAFF
+from demo.agency.names import ADMINISTRATORS, OPERATORS
 from demo.agency.people import Person
 from demo.agency.world import FLEET_ID, ZONE, Agenda, World
 from fleet.privacy.consent import Given, Way, consent_texts, record, withdraw
@@ -81,8 +81,8 @@ class NoticeWork:
         for person in self._people[:2]:
             agenda.at(at(9, 11), partial(self._withdraw, person))
         for place in range(2):
-            agenda.at(at(5 - place, 11), partial(self._erase, self._people[-1], STAFF[place]))
-        agenda.at(at(5, 12), partial(self._erase, self._people[-2], STAFF[2]))
+            agenda.at(at(5 - place, 11), partial(self._erase, self._people[-1], ADMINISTRATORS[place]))
+        agenda.at(at(5, 12), partial(self._erase, self._people[-2], ADMINISTRATORS[0]))
 
     def _snapshot(self, now: datetime) -> None:
         take_snapshot(self._world.database, keep_days=400, zone=ZONE, now=now)
@@ -123,20 +123,20 @@ class NoticeWork:
             ).scalars()
             for place, reminder_id in enumerate(found.all()):
                 came = _CAME[place % len(_CAME)]
-                worker = world.keys.cipher.encrypt(STAFF[7], subject_id=reminder_id, field_name="reminder_worker")
+                worker = world.keys.cipher.encrypt(OPERATORS[1], subject_id=reminder_id, field_name="reminder_worker")
                 day = now.astimezone(ZONE).date()
                 reminders.settle(connection, reminder_id, Outcome(came, "list", day, worker), now=now)
 
     def _consent(self, person: Person, place: int, now: datetime) -> None:
         newest = list(consent_texts().values())[-1]
         way = (Way.PAPER, Way.COUNTER, Way.TERMINAL, Way.APP)[place % 4]
-        given = Given(newest, "zh", way, now - timedelta(hours=1), STAFF[7])
-        record(self._world.database, self._world.keys, person.subject_id, given, by=STAFF[4], now=now)
+        given = Given(newest, "zh", way, now - timedelta(hours=1), OPERATORS[1])
+        record(self._world.database, self._world.keys, person.subject_id, given, by=ADMINISTRATORS[1], now=now)
 
     def _withdraw(self, person: Person, now: datetime) -> None:
         world = self._world
         way = OtherWay.HOME_VISIT
-        withdraw(world.database, world.keys, person.subject_id, other_way=way, by=STAFF[4], now=now)
+        withdraw(world.database, world.keys, person.subject_id, other_way=way, by=ADMINISTRATORS[1], now=now)
 
     def _erase(self, person: Person, by: str, now: datetime) -> None:
         request = Request(Ground.REQUEST, by, "Asked for in writing; paid elsewhere since", although_entitled=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from demo.agency.names import STAFF
+from demo.agency.names import ADMINISTRATORS
 from demo.agency.world import POLICY, ZONE, World
 from fleet.audit.log import note
 from fleet.rules import publishing
@@ -25,12 +25,12 @@ _TRIAL_S = 600.0
 def publish(world: World) -> None:
     """Publish the policy, and put the shipped packs in force by the word of two persons; before there are people to try them on."""
     begun = world.at(950)
-    publish_policy(world.database, world.keys, POLICY, now=begun, by=STAFF[0])
+    publish_policy(world.database, world.keys, POLICY, now=begun, by=ADMINISTRATORS[0])
     for pack_id in SHIPPED:
         draft = publishing.read_draft(pack_id)
-        name = publishing.propose(world.database, world.keys, draft, by=STAFF[0], now=begun)
+        name = publishing.propose(world.database, world.keys, draft, by=ADMINISTRATORS[0], now=begun)
         _note_try(world, draft, {"on": str(world.today), "people": 0, "covered": 0, "changed": 0}, begun)
-        for by in STAFF[1:3]:
+        for by in ADMINISTRATORS[1:]:
             publishing.approve(
                 world.database,
                 world.keys,
@@ -52,7 +52,7 @@ def propose(world: World, now: datetime) -> None:
         .replace("valid_from = 2018-01-01", f"valid_from = {valid_from}", 1)
     )
     draft = Draft(parse_pack(written), written)
-    publishing.propose(world.database, world.keys, draft, by=STAFF[3], now=now)
+    publishing.propose(world.database, world.keys, draft, by=ADMINISTRATORS[1], now=now)
     with world.database.begin() as connection:
         ask_for_trial(
             connection,
@@ -60,7 +60,7 @@ def propose(world: World, now: datetime) -> None:
             draft.pack.pack_id,
             draft.pack.version,
             on=valid_from,
-            by=STAFF[3],
+            by=ADMINISTRATORS[1],
             now=now,
         )
     trials = Trials(world.database, world.keys.cipher, zone=ZONE, clock=lambda: now)
@@ -72,7 +72,7 @@ def calibrate(world: World, now: datetime) -> None:
     """Propose thresholds found from the agency's people; they wait for two persons."""
     wanted = Wanted(next(iter(POLICY.comparison)), fmr=1e-4, grey_fmr=1e-2)
     today = now.astimezone(ZONE).date()
-    calibration.propose(world.database, world.keys, wanted, by=STAFF[0], now=now, today=today)
+    calibration.propose(world.database, world.keys, wanted, by=ADMINISTRATORS[0], now=now, today=today)
 
 
 def _note_try(world: World, draft: Draft, found: dict[str, str | int], now: datetime) -> None:
@@ -80,7 +80,7 @@ def _note_try(world: World, draft: Draft, found: dict[str, str | int], now: date
         note(
             connection,
             world.keys.cipher,
-            actor=STAFF[3],
+            actor=ADMINISTRATORS[1],
             action=publishing.TRIED,
             object_kind=publishing.OBJECT,
             object_id=publishing.name_of(draft.pack),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from demo.agency.build import Built, build, settings_for
 from fleet.app import Fleet
@@ -18,6 +20,10 @@ from fleet.settings import WebSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
+
+_EVERY_S = 30.0
+_ALIVE = timedelta(minutes=5)
+"""Terminals that were heard so shortly before the agency's moment go on saying that they are there."""
 
 
 @contextmanager
@@ -79,9 +85,15 @@ def shown(
         app = make_web(fleet, broker_state=lambda: "not run here", ingest_state=lambda: "not run here")
         server = WebServer(app, host, port)
         server.start()
+        ended = threading.Event()
+        saying = threading.Thread(target=_say_on, args=(fleet, built.now, ended), daemon=True)
+        saying.start()
         try:
-            yield f"http://{host}:{port}/", fleet
+            # The name that links have, so that a session is one.
+            yield f"http://localhost:{port}/", fleet
         finally:
+            ended.set()
+            saying.join()
             server.stop()
     finally:
         database.close()
@@ -91,3 +103,22 @@ def clock_from(moment: datetime, *, clock: Clock = system_clock) -> Clock:
     """Return a clock that shows a moment now and goes on from there."""
     ahead = moment - clock()
     return lambda: clock() + ahead
+
+
+def _say_on(fleet: Fleet, moment: datetime, ended: threading.Event) -> None:
+    """Have the terminals that are there go on saying so, as no program of theirs runs; without it all would be silent in a while."""
+    with fleet.database.begin() as connection:
+        alive = connection.execute(
+            text("SELECT terminal_id FROM terminals WHERE presence_state = 'online' AND presence_received_at > :since"),
+            {"since": moment - _ALIVE},
+        ).scalars()
+        ids = list(alive)
+    while not ended.wait(_EVERY_S):
+        with fleet.database.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE terminals SET presence_said_at = :now, presence_received_at = :now, last_word_at = :now"
+                    " WHERE terminal_id = ANY(:ids)"
+                ),
+                {"now": fleet.clock(), "ids": ids},
+            )

@@ -8,7 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection, text
 
-from demo.agency.names import STAFF
+from demo.agency.names import OPERATORS, REVIEWERS
 from demo.agency.world import ZONE, Agenda, World
 from fleet.app import Fleet, after_reports
 from fleet.benefits.acts import take_acts
@@ -19,8 +19,6 @@ from fleet.benefits.i_am_here import resolve
 from fleet.clock import day_of
 from fleet.store.acts import NewAct
 from protocol.rules.acts import ActKind, Channel
-
-_BY = STAFF[4:7]
 
 
 class StopWork:
@@ -61,11 +59,11 @@ class StopWork:
 
     def _approve_once(self, stop_id: str, _subject_id: str, _scheme: str) -> None:
         self._agenda.at(self._world.at(41, 9), partial(self._steps, stop_id, 3))
-        self._agenda.at(self._world.at(40, 9), partial(self._approve, stop_id, _BY[0]))
+        self._agenda.at(self._world.at(40, 9), partial(self._approve, stop_id, REVIEWERS[0]))
 
     def _carry_out(self, stop_id: str, subject_id: str, scheme: str) -> None:
         self._approve_once(stop_id, subject_id, scheme)
-        self._agenda.at(self._world.at(39, 9), partial(self._approve, stop_id, _BY[1]))
+        self._agenda.at(self._world.at(39, 9), partial(self._approve, stop_id, REVIEWERS[1]))
         self._agenda.at(self._world.at(39, 10), partial(self._stop, stop_id))
 
     def _carry_out_and_restore(self, stop_id: str, subject_id: str, scheme: str) -> None:
@@ -78,7 +76,7 @@ class StopWork:
         for stop_id, _, _ in self._stops("reason = 'death' AND frozen_by = '{}'")[:2]:
             self._agenda.at(now, partial(self._steps, stop_id, 3))
             for place in range(2):
-                self._agenda.at(now + timedelta(minutes=1 + place), partial(self._approve, stop_id, _BY[place]))
+                self._agenda.at(now + timedelta(minutes=1 + place), partial(self._approve, stop_id, REVIEWERS[place]))
             self._agenda.at(now + timedelta(minutes=3), partial(self._stop, stop_id))
 
     def _here(self, now: datetime) -> None:
@@ -91,7 +89,7 @@ class StopWork:
                 .scalars()
                 .all()
             )
-        for subject_id, names in zip(found, (_BY[:1], _BY[:2]), strict=False):
+        for subject_id, names in zip(found, (REVIEWERS[:1], REVIEWERS[:2]), strict=False):
             for place, by in enumerate(names):
                 self._agenda.at(now + timedelta(minutes=place), partial(self._alive, str(subject_id), by))
 
@@ -120,11 +118,16 @@ class StopWork:
             today = day_of(now, ZONE)
             if needs:
                 guard.record_comparison(
-                    stop_id, is_sign_found=False, day=today, by=_BY[2], proof="Compared with four feeds: no trace"
+                    stop_id, is_sign_found=False, day=today, by=OPERATORS[0], proof="Compared with four feeds: no trace"
                 )
             for step in LADDER[:count]:
                 guard.record_step(
-                    stop_id, step, StepOutcome.NOT_REACHED, day=today, by=_BY[2], proof=f"The {step.value} of {today}"
+                    stop_id,
+                    step,
+                    StepOutcome.NOT_REACHED,
+                    day=today,
+                    by=OPERATORS[0],
+                    proof=f"The {step.value} of {today}",
                 )
 
     def _approve(self, stop_id: str, by: str, now: datetime) -> None:
@@ -133,7 +136,7 @@ class StopWork:
 
     def _stop(self, stop_id: str, now: datetime) -> None:
         with self._world.database.begin() as connection:
-            self._guard(connection, now).carry_out(stop_id, by=_BY[2])
+            self._guard(connection, now).carry_out(stop_id, by=REVIEWERS[2])
 
     def _came(self, subject_id: str, now: datetime) -> None:
         with self._world.database.begin() as connection:
@@ -145,7 +148,7 @@ class StopWork:
     def _restore(self, subject_id: str, scheme: str, now: datetime) -> None:
         with self._world.database.begin() as connection:
             self._guard(connection, now).restore(
-                subject_id, scheme, because=RestoreReason.CERTIFIED, by=_BY[0], why="Certified again"
+                subject_id, scheme, because=RestoreReason.CERTIFIED, by=REVIEWERS[0], why="Certified again"
             )
 
     def _guard(self, connection: Connection, now: datetime) -> StopGuard:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from demo.agency.conditions import Condition
-from demo.agency.names import STAFF
+from demo.agency.names import ADMINISTRATORS
 from demo.agency.terminals import SOFTWARE, Terminal
 from demo.agency.world import FLEET_ID, Agenda, World
 from fleet.store.terminal_commands import settle
@@ -16,7 +16,7 @@ from fleet.terminals.commanding import give_command, open_commands
 from protocol.commands import CommandKind, CommandResult
 from protocol.selftest import Check, SelftestReport
 
-_ADMINISTRATOR = STAFF[5]
+_ADMINISTRATOR = ADMINISTRATORS[1]
 _CHECKS = (
     ("networks", "passed", "features, detection and landmarks answer as they should"),
     ("camera", "skipped", "in use: 14.6 pictures/s in the last session"),
