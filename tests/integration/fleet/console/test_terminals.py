@@ -126,7 +126,7 @@ def test_a_list_has_every_terminal_once_in_both_directions(
         ("part=-00", 10),
     ):
         assert f'<span class="count">{count}</span>' in client.get(f"/terminals?{narrowed}").text, narrowed
-    assert "No terminals match" in client.get("/terminals", params={"part": "\0%_'\"<script>", "after": "\0"}).text
+    assert "No terminals match" in client.get("/terminals", params={"part": "%_'\"<script>", "after": "'"}).text
     assert client.get("/terminals", params={"part": "x" * 5000}).status_code == 200
 
 
