@@ -13,7 +13,7 @@ from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.intake.people_table import PeopleList
-from fleet.intake.subjects import Imported, store_rows
+from fleet.intake.subjects import Imported, note_changes, store_rows
 from fleet.keys import FleetKeys
 from fleet.status.projection import project
 from fleet.store import key_lists
@@ -73,6 +73,7 @@ def take_list(
                     code="key_named",
                     list=known.list_id,
                 )
+            note_changes(connection, keys, done, by=by, now=now)
             return known.list_id, done
         return _keep(connection, keys, people, done, name=called, as_of=as_of, by=by, now=now, zone=zone), done
 
@@ -123,6 +124,7 @@ def _keep(
     covered = key_lists.covered_by(connection, list_id)
     for start in range(0, len(covered), _CHUNK):
         project(connection, covered[start : start + _CHUNK], zone=zone, today=day_of(now, zone))
+    note_changes(connection, keys, done, by=by, now=now)
     note(
         connection,
         keys.cipher,

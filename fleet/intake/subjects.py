@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ from fleet.status.projection import project
 from fleet.store import duplicates, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.name_index import tokens_of
-from fleet.store.subject_areas import outside_of
+from fleet.store.subject_areas import also_outside_of, outside_of
 from fleet.store.subjects import PHONE_FIELD, Benefit, StoredSubject
 from fleet.store.terminals import find_terminals
 from fleet.tables.places import at_line, in_column
@@ -28,6 +28,16 @@ from protocol.errors import Problem
 
 _TOLD = 500
 """Rows between two calls of `progress`."""
+
+
+@dataclass(slots=True)
+class PersonChange:
+    """What a list changed about somebody who was known, beside benefits."""
+
+    area: str
+    """Where they live now."""
+    has_moved: bool = False
+    is_renamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class Imported:
     unchanged: int
     subject_ids: tuple[str, ...]
     """One for each row, in order."""
+    people_changed: Mapping[str, PersonChange] = field(default_factory=dict)
+    """Who lives elsewhere now or has another name, by subject id."""
 
 
 def import_rows(
@@ -74,7 +86,7 @@ def import_people(
         now: when.
         zone: where a day ends.
         within: codes of the areas whose people may be on it; None for all. Who is known and belongs to none of them is not taken from
-            where they are.
+            where they are, and who belongs elsewhere as well keeps name, home and who pays.
         progress: called now and then with how many rows are stored.
 
     Raises:
@@ -86,6 +98,7 @@ def import_people(
         if within is not None:
             _refuse_outside(connection, keys, people, frozenset(within))
         done = store_rows(connection, keys, people.rows, now=now, zone=zone, progress=progress)
+        note_changes(connection, keys, done, by=by, now=now)
         note(
             connection,
             keys.cipher,
@@ -103,6 +116,26 @@ def import_people(
             now=now,
         )
     return done
+
+
+def note_changes(connection: Connection, keys: FleetKeys, done: Imported, *, by: str, now: datetime) -> None:
+    """Write into the audit log whose home or name a list changed, an entry for each; last in the transaction, as every entry."""
+    for subject_id, change in sorted(done.people_changed.items()):
+        note(
+            connection,
+            keys.cipher,
+            actor=by,
+            action="subject.changed",
+            object_kind="subject",
+            object_id=subject_id,
+            detail={
+                "area": change.area,
+                "has_moved": change.has_moved,
+                "is_renamed": change.is_renamed,
+                "told_by": "list",
+            },
+            now=now,
+        )
 
 
 def store_rows(
@@ -140,14 +173,17 @@ def store_rows(
     rosters.refresh(connection)
     project(connection, ids, zone=zone, today=day_of(now, zone))
     meet(connection, keys, zone=zone, now=now)
-    return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids))
+    return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids), saving.people_changed)
 
 
 def _refuse_outside(connection: Connection, keys: FleetKeys, people: PeopleList, within: frozenset[str]) -> None:
     problems: list[Problem] = []
     tokens = {row.line: claim_token(row.document, keys.claim_key) for row in people.rows}
     known = subjects.find_by_tokens(connection, list(tokens.values()))
-    elsewhere = outside_of(connection, [each.subject_id for each in known.values()], within)
+    ids = [each.subject_id for each in known.values()]
+    elsewhere = outside_of(connection, ids, within)
+    shared = also_outside_of(connection, ids, within) - elsewhere
+    benefits = subjects.benefits_of(connection, sorted(shared))
     for row in people.rows:
         stored = known.get(tokens[row.line])
         if row.area not in within:
@@ -157,8 +193,22 @@ def _refuse_outside(connection: Connection, keys: FleetKeys, people: PeopleList,
                 "belongs to another area, which must hand the person over first", "person_elsewhere"
             )
             problems.append(elsewhere_first.within(at_line(row.line)))
+        elif stored is not None and stored.subject_id in shared:
+            column = _taken_away(keys, row, stored, benefits.get(stored.subject_id, {}))
+            if column is not None:
+                both = Problem("is another, and the person belongs to another area as well", "person_shared")
+                problems.append(both.within(at_line(row.line), in_column(column)))
     if problems:
         raise ImportRefused(problems)
+
+
+def _taken_away(keys: FleetKeys, row: SubjectRow, stored: StoredSubject, benefits: Mapping[str, Benefit]) -> str | None:
+    """Return the column of a row that another area must agree to, where the person is that area's, too."""
+    if keys.cipher.decrypt(stored.name_sealed, subject_id=stored.subject_id, field_name="name") != row.name:
+        return "name"
+    paid = benefits.get(row.benefit.scheme)
+    pays_another = paid is not None and paid.region != row.benefit.region
+    return "area" if row.area != stored.area or pays_another else None
 
 
 class _Saving:
@@ -168,6 +218,7 @@ class _Saving:
         self._connection = connection
         self._cipher = keys.cipher
         self._now = now
+        self.people_changed: dict[str, PersonChange] = {}
         self.tokens = [claim_token(row.document, keys.claim_key) for row in rows]
         self._known = subjects.find_by_tokens(connection, self.tokens)
         ids = [subject.subject_id for subject in self._known.values()]
@@ -197,6 +248,9 @@ class _Saving:
             name = self._cipher.decrypt(known.name_sealed, subject_id=subject_id, field_name="name")
             if name == row.name and known.area == row.area:
                 return known, True
+            change = self.people_changed.setdefault(subject_id, PersonChange(row.area))
+            change.has_moved = change.has_moved or known.area != row.area
+            change.is_renamed = change.is_renamed or name != row.name
         sealed = self._cipher.encrypt(row.name, subject_id=subject_id, field_name="name")
         subject = StoredSubject(
             subject_id, token, row.area, sealed, document, birth_date(row.document), sex(row.document)

@@ -43,6 +43,17 @@ def outside_of(connection: Connection, subject_ids: Sequence[str], codes: Collec
     return frozenset(rows.scalars())
 
 
+def also_outside_of(connection: Connection, subject_ids: Sequence[str], codes: Collection[str]) -> frozenset[str]:
+    """Return those of these subjects who belong to an area that is not one of these, whether or not to one that is."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT subject_id FROM subject_areas WHERE subject_id = ANY(:ids) AND area || '' <> ALL(:codes)"
+        ),
+        {"ids": list(subject_ids), "codes": sorted(codes)},
+    )
+    return frozenset(rows.scalars())
+
+
 _LEFT = """
 DELETE FROM subject_areas a WHERE a.subject_id = ANY(:ids)
     AND NOT EXISTS (SELECT 1 FROM subjects s WHERE s.subject_id = a.subject_id AND s.area = a.area)

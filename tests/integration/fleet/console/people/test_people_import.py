@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from fleet.audit.log import entries
+from fleet.clock import day_of
+from fleet.status.projection import project
+from fleet.store.subjects import Benefit, save_benefit
 from fleet.web.importing import Imports
 from fleet.web.pages import people_import
 
@@ -93,6 +97,41 @@ def test_an_areas_administrator_brings_people_of_their_own_areas_only(town: Any,
     assert town.office.rows("SELECT area FROM subjects WHERE subject_id = :id", id=there)[0].area == "V3"
     assert send(sign_in("fleet_administrator"), table(town, (1, "张三", "V1"))).status_code == 303
     assert town.office.rows("SELECT area FROM subjects WHERE subject_id = :id", id=there)[0].area == "V1"
+
+
+def test_a_list_of_one_area_takes_nobody_away_from_another(town: Any, sign_in: Callable[..., Any]) -> None:
+    # Lives in the west and is paid there, and has a second benefit in the east.
+    who = town.add("张三", "V3")
+    zone = town.office.settings.zone()
+    with town.office.database.begin() as connection:
+        save_benefit(connection, who, Benefit("injury", "V1", "injured", date(2001, 7, 1)))
+        project(connection, [who], zone=zone, today=day_of(town.office.now, zone))
+    client = sign_in("area_administrator", area="east")
+    for name, column in (("张三", "area"), ("别名", "name")):
+        sent = send(client, table(town, (1, name, "V1")))
+        assert sent.status_code == 422
+        assert f"line 2: {column}: is another than is stored" in sent.text
+    assert town.office.rows("SELECT area FROM subjects WHERE subject_id = :id", id=who)[0].area == "V3"
+    paid = town.office.rows("SELECT region FROM benefits WHERE subject_id = :id ORDER BY scheme", id=who)
+    assert [row.region for row in paid] == ["V3", "V1"]
+    assert sign_in("area_administrator", area="west").get(f"/people/{who}").status_code == 200
+    # Who lives here and is paid elsewhere as well may have a benefit here changed.
+    at_home = town.add("李四", "V2")
+    with town.office.database.begin() as connection:
+        save_benefit(connection, at_home, Benefit("injury", "V3", "injured", date(2001, 7, 1)))
+        project(connection, [at_home], zone=zone, today=day_of(town.office.now, zone))
+    assert send(client, table(town, (2, "李四", "V2")).replace(b"2001", b"2002")).status_code == 303
+    assert send(client, table(town, (2, "李四", "V1"))).status_code == 422
+
+
+def test_whoever_a_list_moves_or_renames_has_an_entry_of_their_own(town: Any, sign_in: Callable[..., Any]) -> None:
+    moved, renamed, same = town.add("张三", "V1"), town.add("李四", "V1"), town.add("王五", "V1")
+    client = sign_in("area_administrator", area="east")
+    assert send(client, table(town, (1, "张三", "V2"), (2, "李肆", "V1"), (3, "王五", "V1"))).status_code == 303
+    assert [town.actions(each).count("subject.changed") for each in (moved, renamed, same)] == [1, 1, 0]
+    with town.office.database.begin() as connection:
+        details = [next(entries(connection, object_kind="subject", object_id=each)).detail for each in (moved, renamed)]
+    assert [(each["has_moved"], each["is_renamed"]) for each in details] == [(True, False), (False, True)]
 
 
 def test_a_large_list_is_watched_by_whoever_sent_it_and_nobody_else(
