@@ -97,7 +97,7 @@ def take_in(
         checked = check_rows(definition, given, period=key.period, today=today)
         if problems or checked.problems:
             raise ImportRefused([*problems, *checked.problems])
-        new = new_rows(connection, keys, key.feed, definition, checked.rows)
+        new = new_rows(connection, keys, key.feed, definition, checked.rows, area=key.area)
         sha256 = _digest(row.row_key for row in new)
         there = feeds.find_deliveries(connection, key.feed, key.area, key.period)
         if key.number in there:

@@ -13,24 +13,46 @@ from fleet.exchange.definitions import FeedDefinition
 from fleet.exchange.effects import name_digest
 from fleet.keys import FleetKeys
 from fleet.store import feed_effects
+from fleet.store.areas import codes_below
 from fleet.store.feed_effects import Named
 from fleet.store.feeds import NewRow
+from fleet.store.subject_areas import outside_of
 from protocol.documents import claim_token
 
 
 def new_rows(
-    connection: Connection, keys: FleetKeys, feed: str, definition: FeedDefinition, rows: Sequence[StatedRow]
+    connection: Connection,
+    keys: FleetKeys,
+    feed: str,
+    definition: FeedDefinition,
+    rows: Sequence[StatedRow],
+    *,
+    area: str,
 ) -> list[NewRow]:
-    """Return rows as they are stored: the person as a claim token, name and row id as keyed digests, and whom they are about."""
+    """Return rows as they are stored: the person as a claim token, name and row id as keyed digests, and whom they are about.
+
+    An area that reports by itself speaks of its own people only: to it, everybody else is as unknown as who is not here.
+    """
     tokens = [claim_token(row.document, keys.claim_key) for row in rows]
     known = feed_effects.named_by_tokens(connection, sorted(set(tokens)))
+    if area:
+        ids = [named.subject_id for named in known.values()]
+        elsewhere = outside_of(connection, ids, codes_below(connection, area))
+        known = {token: named for token, named in known.items() if named.subject_id not in elsewhere}
     return [
-        _new_row(keys, feed, definition, row, token, known.get(token)) for row, token in zip(rows, tokens, strict=True)
+        _new_row(keys, feed, definition, row, token, known.get(token), area)
+        for row, token in zip(rows, tokens, strict=True)
     ]
 
 
 def _new_row(
-    keys: FleetKeys, feed: str, definition: FeedDefinition, row: StatedRow, token: str, subject: Named | None
+    keys: FleetKeys,
+    feed: str,
+    definition: FeedDefinition,
+    row: StatedRow,
+    token: str,
+    subject: Named | None,
+    area: str,
 ) -> NewRow:
     detail = {definition.code.name: row.code} if definition.code is not None else {}
     row_id = keys.cipher.digest(row.row_id, subject_id=feed, field_name="feed_row_id") if row.row_id else None
@@ -45,6 +67,8 @@ def _new_row(
         None if row.until is None else row.until.isoformat(),
         None if row.reported_on is None else row.reported_on.isoformat(),
         detail,
+        # Two areas that say the same say it each for itself: of whom one of them may speak tells the other nothing.
+        *([area] if area else []),
     ]
     return NewRow(
         row_key=hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_KEY_DIGITS],

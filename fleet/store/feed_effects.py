@@ -55,7 +55,7 @@ class HeldBenefit:
 
 
 def meet_subjects(connection: Connection) -> dict[str, list[str]]:
-    """Tie rows about people who were not known to those who have become known.
+    """Tie rows about people who were not known to those who have become known, and to nobody outside of the area that reports.
 
     Returns:
         The keys of these rows, and of those whose name was another when it was compared last, by feed.
@@ -63,7 +63,12 @@ def meet_subjects(connection: Connection) -> dict[str, list[str]]:
     rows = connection.execute(
         text(
             "WITH met AS (UPDATE feed_rows f SET subject_id = s.subject_id FROM subjects s"
-            " WHERE f.subject_id IS NULL AND s.claim_token = f.claim_token RETURNING f.feed, f.row_key)"
+            " WHERE f.subject_id IS NULL AND s.claim_token = f.claim_token AND EXISTS (SELECT 1 FROM feed_delivery_rows"
+            " JOIN feed_deliveries d USING (delivery_id) WHERE row_key = f.row_key AND (d.area = '' OR EXISTS ("
+            "  WITH RECURSIVE down AS (SELECT d.area AS code UNION"
+            "   SELECT a.code FROM areas a JOIN down ON a.parent = down.code)"
+            "  SELECT 1 FROM subject_areas p JOIN down ON down.code = p.area || '' WHERE p.subject_id = s.subject_id)))"
+            " RETURNING f.feed, f.row_key)"
             " SELECT feed, row_key FROM met UNION"
             " SELECT feed, row_key FROM feed_rows WHERE name_state = 'differs' AND subject_id IS NOT NULL"
         )

@@ -489,7 +489,8 @@ def test_r8_10_an_area_without_a_zero_report_is_missing(exchange: Exchange) -> N
     (standing,) = standings(exchange)
     assert standing.missing == (date(2026, 10, 1),)
     assert standing.missing_areas == {date(2026, 10, 1): ("140105001002",)}
-    exchange.deliver("village_deaths", 1, row(1, "2026-10-03", kind="死亡"), area="140105001002")
+    exchange.office.import_people(1, first=7, area="140105001002")
+    exchange.deliver("village_deaths", 1, row(7, "2026-10-03", kind="死亡"), area="140105001002")
     assert standings(exchange)[0].missing == ()
     assert exchange.office.rows("SELECT confirmed FROM life_events")[0].confirmed is False
 

@@ -117,6 +117,40 @@ def test_a_delivery_is_taken_in_and_its_rows_are_told(world: World) -> None:
     assert len(world.office.rows("SELECT 1 FROM feed_deliveries")) == 1
 
 
+def test_a_village_reports_of_its_own_people_only(world: World) -> None:
+    client = world.sign_in("area_administrator", area="east")
+    head = "document_number,kind,since\n"
+    told = []
+    for delivery, serial in ((1, 4), (2, 77)):  # somebody of the west, and nobody at all
+        rows = f"{head}{number(1)},死亡,2026-10-0{delivery}\n{number(serial)},死亡,2026-10-03\n"
+        done = world.deliver(client, rows, "village_deaths", area="east", number=str(delivery))
+        assert done.headers["location"].endswith("?done=delivery_taken")
+        page = client.get(done.headers["location"]).text.partition("<tbody>")[2].partition("</tbody>")[0]
+        told.append(re.sub(r"<[^>]+>|\s", "", page))
+    assert told[0] == told[1]
+    assert "nobodyhere" in told[0]
+    reported = "SELECT DISTINCT area FROM life_events JOIN subjects USING (subject_id)"
+    assert [row.area for row in world.office.rows(reported)] == ["east"]
+    # What another import settles brings it about no more than the delivery did; the people's own village may say it.
+    world.office.import_people(1, area="west", first=60)
+    assert [row.area for row in world.office.rows(reported)] == ["east"]
+    west = world.sign_in("area_administrator", area="west")
+    done = world.deliver(west, f"{head}{number(4)},死亡,2026-10-03\n", "village_deaths", area="west")
+    assert "in effect" in west.get(done.headers["location"]).text
+    assert {row.area for row in world.office.rows(reported)} == {"east", "west"}
+
+
+def test_what_a_village_reports_meets_who_is_imported_there_later(world: World) -> None:
+    client = world.sign_in("area_administrator", area="13010101")
+    for delivery, (serial, area) in enumerate(((61, "east"), (62, "west")), start=1):
+        rows = f"document_number,kind,since\n{number(serial)},死亡,2026-10-03\n"
+        answer = world.deliver(client, rows, "village_deaths", area="east", number=str(delivery))
+        assert answer.status_code == 303
+        world.office.import_people(1, area=area, first=serial)
+    reported = world.office.rows("SELECT area FROM life_events JOIN subjects USING (subject_id)")
+    assert [row.area for row in reported] == ["east"]
+
+
 def test_an_upload_in_xlsx_is_one(world: World) -> None:
     book = Workbook()
     book.active.append(["document_number", "since"])
