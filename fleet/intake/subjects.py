@@ -90,13 +90,14 @@ def import_people(
         progress: called now and then with how many rows are stored.
 
     Raises:
-        ImportRefused: with every row that is not within.
+        ImportRefused: with every row that is not within; the audit log then says that it was tried. People of other areas are told as a
+            number only, and only of a list without other faults: no line says who is known elsewhere.
         Refused: if nothing is left of the name in `by`, or it is too long.
         DatabaseUnavailable: nothing was stored.
     """
+    if within is not None:
+        _refuse_outside(database, keys, people, frozenset(within), by=by, now=now)
     with database.begin() as connection:
-        if within is not None:
-            _refuse_outside(connection, keys, people, frozenset(within))
         done = store_rows(connection, keys, people.rows, now=now, zone=zone, progress=progress)
         note_changes(connection, keys, done, by=by, now=now)
         note(
@@ -176,7 +177,38 @@ def store_rows(
     return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids), saving.people_changed)
 
 
-def _refuse_outside(connection: Connection, keys: FleetKeys, people: PeopleList, within: frozenset[str]) -> None:
+def _refuse_outside(
+    database: Database, keys: FleetKeys, people: PeopleList, within: frozenset[str], *, by: str, now: datetime
+) -> None:
+    with database.begin() as connection:
+        problems, elsewhere = _outside(connection, keys, people, within)
+        if problems or elsewhere:
+            note(
+                connection,
+                keys.cipher,
+                actor=by,
+                action="subjects.import_refused",
+                object_kind="subjects",
+                object_id="all",
+                detail={
+                    "rows": len(people.rows),
+                    "problems": len(problems),
+                    "people_elsewhere": elsewhere,
+                    "sha256": people.sha256,
+                },
+                now=now,
+            )
+    if problems:
+        raise ImportRefused(problems)
+    if elsewhere:
+        sentence = f"{elsewhere} people of this list belong to other areas; whoever administers the fleet imports them"
+        raise ImportRefused([Problem(sentence, "people_elsewhere", people=elsewhere)])
+
+
+def _outside(
+    connection: Connection, keys: FleetKeys, people: PeopleList, within: frozenset[str]
+) -> tuple[list[Problem], int]:
+    """Return what is wrong with rows by their lines, and how many people belong to other areas only."""
     problems: list[Problem] = []
     tokens = {row.line: claim_token(row.document, keys.claim_key) for row in people.rows}
     known = subjects.find_by_tokens(connection, list(tokens.values()))
@@ -188,18 +220,12 @@ def _refuse_outside(connection: Connection, keys: FleetKeys, people: PeopleList,
         stored = known.get(tokens[row.line])
         if row.area not in within:
             problems.append(Problem("none of yours", "area_not_yours").within(at_line(row.line), in_column("area")))
-        elif stored is not None and stored.subject_id in elsewhere:
-            elsewhere_first = Problem(
-                "belongs to another area, which must hand the person over first", "person_elsewhere"
-            )
-            problems.append(elsewhere_first.within(at_line(row.line)))
         elif stored is not None and stored.subject_id in shared:
             column = _taken_away(keys, row, stored, benefits.get(stored.subject_id, {}))
             if column is not None:
                 both = Problem("is another, and the person belongs to another area as well", "person_shared")
                 problems.append(both.within(at_line(row.line), in_column(column)))
-    if problems:
-        raise ImportRefused(problems)
+    return problems, len(elsewhere)
 
 
 def _taken_away(keys: FleetKeys, row: SubjectRow, stored: StoredSubject, benefits: Mapping[str, Benefit]) -> str | None:

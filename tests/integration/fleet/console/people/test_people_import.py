@@ -92,7 +92,18 @@ def test_an_areas_administrator_brings_people_of_their_own_areas_only(town: Any,
     sent = send(client, table(town, (5, "王秀英", "V1"), (6, "李秀英", "V3"), (1, "张三", "V1")))
     assert sent.status_code == 422
     assert "line 3: area: none of yours" in sent.text
-    assert "line 4: the person belongs to another area" in sent.text
+    assert "line 4" not in sent.text
+    # Nobody is told by the faults of a list who is known elsewhere.
+    unknown = send(client, table(town, (5, "王秀英", "V1"), (6, "李秀英", "V3"), (9, "张三", "V1")))
+    problems = [re.findall("<li>(line[^<]*)</li>", each.text) for each in (sent, unknown)]
+    assert problems[0] == problems[1] != []
+    counted = send(client, table(town, (5, "王秀英", "V1"), (1, "张三", "V1")))
+    assert counted.status_code == 422
+    assert "People of this list who belong to other areas: 1." in counted.text
+    assert "line 3" not in counted.text
+    with town.office.database.begin() as connection:
+        tried = [each.detail for each in entries(connection) if each.action == "subjects.import_refused"]
+    assert [(each["problems"], each["people_elsewhere"]) for each in tried] == [(1, 1), (1, 0), (0, 1)]
     assert people(town) == 1
     assert town.office.rows("SELECT area FROM subjects WHERE subject_id = :id", id=there)[0].area == "V3"
     assert send(sign_in("fleet_administrator"), table(town, (1, "张三", "V1"))).status_code == 303
