@@ -1,6 +1,7 @@
 """Cases in the pages of the console, as SQL: those of some areas, a page at a time, those that are due first.
 
-A case lies in the area of the person it is about; of somebody unknown, in that of the terminal it came from; else in none.
+A case lies in the areas of the person it is about, home and who pays; of somebody unknown, in that of the terminal it came from; else
+in none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.case_events import StoredEvent, stored_event
-from fleet.store.subject_areas import LIVING_THERE, are_few
+from fleet.store.subject_areas import theirs
 
 COUNTED = 999
 """Most cases that are counted; more are told as more."""
@@ -125,13 +126,20 @@ def counts_by_day(connection: Connection, areas: Sequence[str], today: date, wee
     return Counts(*(min(each, COUNTED + 1) for each in row))
 
 
-def area_of(connection: Connection, case_id: str) -> tuple[bool, str | None]:
-    """Return whether there is such a case, and in which area it lies."""
+def area_of(connection: Connection, case_id: str) -> str | None:
+    """Return where the person of a case lives, or where its terminal stands."""
     row = connection.execute(
         text(f"SELECT coalesce(s.area, t.area) AS area {_FROM} WHERE c.case_id = :id"),
         {"id": case_id},
     ).one_or_none()
-    return row is not None, None if row is None else row.area
+    return None if row is None else row.area
+
+
+def is_case_within(connection: Connection, case_id: str, areas: Sequence[str] | None) -> bool:
+    """Return whether there is such a case, and it lies in one of these areas; None for the whole fleet."""
+    statement = f"SELECT 1 {_FROM} WHERE c.case_id = :id AND {of_cases('c.subject_id', 't.area')}"
+    values = {"id": case_id, "areas": None if areas is None else list(areas)}
+    return connection.execute(text(statement), values).one_or_none() is not None
 
 
 _FROM = """
@@ -143,8 +151,6 @@ LEFT JOIN terminals t ON t.terminal_id = e.data -> 'facts' ->> 'terminal_id'
 _PLACED = """cases c LEFT JOIN subjects s ON s.subject_id = c.subject_id LEFT JOIN LATERAL (
     SELECT t.area FROM case_events e JOIN terminals t ON t.terminal_id = e.data -> 'facts' ->> 'terminal_id'
     WHERE c.subject_id IS NULL AND e.case_id = c.case_id AND e.number = 1) t ON true"""
-# Of few people their cases are looked up, beside those of nobody known; of many, cases are read in their order.
-_OF_FEW = f"(c.subject_id {LIVING_THERE} OR c.subject_id IS NULL)"
 _OVER = "('passed', 'refused', 'closed')"
 
 
@@ -165,9 +171,8 @@ def _page(connection: Connection, asked: Asked, *, is_falling: bool, has_place: 
 def _where(connection: Connection, asked: Asked) -> str:
     parts = [f"c.state {'IN' if asked.is_over else 'NOT IN'} {_OVER}"]
     if asked.areas is not None:
-        parts.append("coalesce(s.area, t.area) = ANY(:areas)")
-        if are_few(connection, asked.areas):
-            parts.append(_OF_FEW)
+        own = theirs(connection, asked.areas, "c.subject_id")
+        parts.append(f"({own} OR c.subject_id IS NULL AND t.area = ANY(:areas))")
     if asked.kinds:
         parts.append("c.kind = ANY(:kinds)")
     if asked.states:

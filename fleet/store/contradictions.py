@@ -8,6 +8,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
+from fleet.store.subject_areas import of_people
+
 
 @dataclass(frozen=True, slots=True)
 class OtherName:
@@ -47,9 +49,9 @@ def other_names(connection: Connection, areas: Sequence[str] | None = None) -> l
     """Return all rows that stand and have another name than their subject, who lives in some areas or anywhere."""
     rows = connection.execute(
         text(
-            "SELECT r.feed, r.row_key, r.subject_id, r.kind, r.since, r.received_at FROM feed_rows r"
+            "SELECT r.feed, r.row_key, r.subject_id, r.kind, r.since, r.received_at FROM feed_rows r"  # noqa: S608 - our own fragments
             " JOIN subjects s USING (subject_id) WHERE r.stands AND r.name_state = 'differs'"
-            " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas)) ORDER BY r.feed, r.row_key"
+            f" AND {of_people('s.subject_id')} ORDER BY r.feed, r.row_key"
         ),
         {"areas": None if areas is None else list(areas)},
     )
@@ -65,7 +67,7 @@ def doubted_zeros(connection: Connection, areas: Sequence[str] | None = None) ->
     """
     rows = connection.execute(
         text(
-            "WITH RECURSIVE below AS ("
+            "WITH RECURSIVE below AS ("  # noqa: S608 - our own fragments
             " SELECT d.feed, d.area, d.period, d.received_at, f.definition -> 'kinds' AS kinds, d.area AS code"
             " FROM feed_deliveries d JOIN feeds f ON f.name = d.feed WHERE d.rows = 0 AND d.area <> '' AND NOT EXISTS ("
             "  SELECT 1 FROM feed_deliveries c WHERE (c.feed, c.area, c.period, c.corrects) = (d.feed, d.area, d.period, d.number))"
@@ -74,7 +76,7 @@ def doubted_zeros(connection: Connection, areas: Sequence[str] | None = None) ->
             " JOIN subjects s ON s.area = b.code JOIN life_events e ON e.subject_id = s.subject_id"
             " WHERE e.withdrawn_at IS NULL AND jsonb_exists(b.kinds, e.kind) AND e.source <> 'feed:' || b.feed"
             " AND e.since >= b.period AND e.since < b.period + interval '1 month'"
-            " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas)) ORDER BY e.event_id"
+            f" AND {of_people('s.subject_id')} ORDER BY e.event_id"
         ),
         {"areas": None if areas is None else list(areas)},
     )

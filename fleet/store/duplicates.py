@@ -10,6 +10,8 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
+from fleet.store.subject_areas import of_people
+
 HitKind = Literal["same_face", "same_person", "benefits", "elsewhere"]
 Verdict = Literal["same_person", "different", "unclear"]
 _FETCHED = 2000
@@ -251,7 +253,7 @@ def queue_page(
             " FROM duplicate_hits h JOIN subjects a ON a.subject_id = h.first_subject JOIN subjects b ON b.subject_id = h.second_subject"
             " WHERE h.state = ANY(:states) AND h.kind = ANY(:kinds)"
             " AND (CAST(:waits AS boolean) IS NULL OR (h.first_word IS NOT NULL) = :waits)"
-            " AND (CAST(:areas AS text[]) IS NULL OR a.area = ANY(:areas) OR b.area = ANY(:areas))"
+            f" AND ({of_people('a.subject_id')} OR {of_people('b.subject_id')})"
             f"{compare} ORDER BY coalesce(h.score, -2) {way}, {order} LIMIT :limit"
         ),
         {

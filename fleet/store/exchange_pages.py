@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.paging import Place, newest
-from fleet.store.subject_areas import LIVING_THERE, are_few
+from fleet.store.subject_areas import theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,10 @@ def silent(
         above: only those after it, and of those the oldest.
         limit: most of them.
     """
-    within = ""
-    if areas is not None:
-        within = (
-            f" AND a.subject_id {LIVING_THERE}" if are_few(connection, areas) else " AND s.area || '' = ANY(:areas)"
-        )
+    within = theirs(connection, areas, "a.subject_id")
     statement = (
         "SELECT a.act_id, a.subject_id, s.area, a.acted_at, a.source, a.recorded_at, s.name_sealed FROM acts a"  # noqa: S608 - our own fragments
-        f" JOIN subjects s USING (subject_id) WHERE a.kind = 'silent' AND a.withdrawn_at IS NULL{within}"
+        f" JOIN subjects s USING (subject_id) WHERE a.kind = 'silent' AND a.withdrawn_at IS NULL AND {within}"
     )
     values = {"areas": None if areas is None else list(areas)}
     rows = newest(connection, statement, ["a.recorded_at", "a.act_id"], values, below=below, above=above, limit=limit)

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.feeds import SOURCE, parts
+from fleet.store.subject_areas import of_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +245,12 @@ def subjects_in_doubt(
         after = found[-1]
 
 
-_IN_DOUBT = """
+_IN_DOUBT = f"""
 SELECT e.subject_id FROM (SELECT subject_id, min(since) FILTER (WHERE kind = ANY(:kinds)) AS since, count(*) AS reports FROM life_events
     WHERE subject_id > :after AND withdrawn_at IS NULL GROUP BY subject_id) e
-WHERE e.since IS NOT NULL AND (CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s WHERE s.subject_id = e.subject_id
-    AND s.area = ANY(:areas)))
+WHERE e.since IS NOT NULL AND {of_people("e.subject_id")}
 AND (e.reports > 1 OR EXISTS (SELECT 1 FROM records r WHERE r.subject_id = e.subject_id AND r.pass_at >= e.since - 1)
     OR EXISTS (SELECT 1 FROM acts a WHERE a.subject_id = e.subject_id AND a.kind <> 'silent' AND a.withdrawn_at IS NULL
         AND a.acted_at >= e.since - 1))
 ORDER BY e.subject_id LIMIT :chunk
-"""
+"""  # noqa: S608 - our own text

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.areas import MAX_ABOVE
-from fleet.store.subject_areas import are_few
+from fleet.store.subject_areas import theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,12 @@ def areas_directly_below(connection: Connection, code: str | None) -> list[str]:
 
 
 def waiting(connection: Connection, *, today: date, within: Sequence[str] | None) -> Waiting:
-    """Return what waits, of people of some areas; a case that leads to nobody belongs to the whole fleet only."""
-    theirs = "true"
-    if within is not None:
-        theirs = _OF_FEW if are_few(connection, within, most=_OF_A_COUNTY) else _THEIRS
-    statement = _WAITING.format(theirs=theirs)
+    """Return what waits, of people of some areas; a case that leads to nobody is where its terminal stands."""
+    of_them = theirs(connection, within, "x.subject_id", name="within", most=_OF_A_COUNTY)
+    of_nobody = f" OR x.subject_id IS NULL AND {_TERMINAL_AREA} = ANY(:within)" if within is not None else ""
     row = connection.execute(
-        text(statement), {"today": today, "within": None if within is None else list(within)}
+        text(_WAITING.format(theirs=f"({of_them}{of_nobody})")),
+        {"today": today, "within": None if within is None else list(within)},
     ).one()
     return Waiting(*row)
 
@@ -125,9 +124,8 @@ WHERE t.code = ANY(:codes)
 """
 _OF_A_COUNTY = 200_000
 """People whose cases are looked up one by one; of more, each case is asked for its areas."""
-_OF_FEW = "x.subject_id = ANY(ARRAY(SELECT a.subject_id FROM subject_areas a WHERE a.area = ANY(:within)))"
-# Not the bare column: the index would be asked for each of many areas, where one look into a hash table answers.
-_THEIRS = "EXISTS (SELECT 1 FROM subject_areas a WHERE a.subject_id = x.subject_id AND a.area || '' = ANY(:within))"
+_TERMINAL_AREA = """(SELECT t.area FROM case_events e JOIN terminals t ON t.terminal_id = e.data -> 'facts' ->> 'terminal_id'
+    WHERE e.case_id = x.case_id AND e.number = 1)"""
 _WAITING = """
 SELECT count(*) AS cases, count(*) FILTER (WHERE due_on < :today) AS late,
     count(*) FILTER (WHERE due_on BETWEEN :today AND :today + 3) AS soon,

@@ -10,10 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.paging import Place, newest
-from fleet.store.subject_areas import LIVING_THERE, are_few
-
-_HERE = "{} IN (SELECT h.subject_id FROM subjects h WHERE h.area = ANY(:areas))"
-"""SQL: whether somebody lives in the areas that are asked for."""
+from fleet.store.subject_areas import theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,8 @@ def days(connection: Connection, areas: Sequence[str] | None, *, since: datetime
         offset: of the agency from UTC, by which a day ends.
     """
     # Of everybody the index of days has all that is asked for.
-    of_areas = f"AND d.reminder_id IN (SELECT r.reminder_id FROM reminders r WHERE {_HERE.format('r.subject_id')})"  # noqa: S608 - our own fragment
+    within = theirs(connection, areas, "r.subject_id")
+    of_areas = f"AND d.reminder_id IN (SELECT r.reminder_id FROM reminders r WHERE {within})"  # noqa: S608 - our own fragment
     rows = connection.execute(
         text(
             "SELECT d.channel, CAST(d.begun_at AT TIME ZONE CAST(:offset AS interval) AS date) AS day, d.state, count(*)"  # noqa: S608 - our own fragment
@@ -88,7 +86,8 @@ def waiting(connection: Connection, areas: Sequence[str] | None) -> list[Waiting
     rows = connection.execute(
         text(
             "SELECT r.kind, r.step, count(*), min(r.not_before) FROM reminders r WHERE r.state = 'pending'"  # noqa: S608 - our own fragment
-            f" AND {_here(areas, 'r.subject_id')} GROUP BY 1, 2 ORDER BY 1, array_position(ARRAY['message', 'call', 'visit'], r.step)"
+            f" AND {theirs(connection, areas, 'r.subject_id')} GROUP BY 1, 2"
+            " ORDER BY 1, array_position(ARRAY['message', 'call', 'visit'], r.step)"
         ),
         {"areas": _listed(areas)},
     )
@@ -98,9 +97,9 @@ def waiting(connection: Connection, areas: Sequence[str] | None) -> list[Waiting
 def coming(connection: Connection, areas: Sequence[str] | None, *, since: date, until: date) -> list[tuple[date, int]]:
     """Return how many people are asked to come from which day on, of the days from one to before another."""
     of_all = "SELECT asked, count(*) FROM statuses WHERE asked >= :since AND asked < :until GROUP BY 1 ORDER BY 1"
-    # The same days by area, where people live.
+    # The same days by area; whoever lives in one and is paid by another is one person.
     of_areas = (
-        "SELECT asked, count(*) FROM subject_areas WHERE area = ANY(:areas) AND is_home AND asked >= :since AND asked < :until"
+        "SELECT asked, count(DISTINCT subject_id) FROM subject_areas WHERE area = ANY(:areas) AND asked >= :since AND asked < :until"
         " GROUP BY 1 ORDER BY 1"
     )
     rows = connection.execute(
@@ -168,22 +167,14 @@ def _page(
     values: dict[str, Any],
     limit: int,
 ) -> list[StepLine]:
-    within = ""
-    if areas is not None:
-        within = (
-            f" AND r.subject_id {LIVING_THERE}" if are_few(connection, areas) else " AND s.area || '' = ANY(:areas)"
-        )
+    within = theirs(connection, areas, "r.subject_id")
     statement = (
         f"SELECT r.reminder_id, r.subject_id, s.area, r.kind, r.step, r.code, r.outcome, {at}, s.name_sealed FROM reminders r"  # noqa: S608 - our own fragments
-        f" JOIN subjects s USING (subject_id) WHERE {where}{within}"
+        f" JOIN subjects s USING (subject_id) WHERE {where} AND {within}"
     )
     values = {**values, "areas": _listed(areas)}
     rows = newest(connection, statement, [at, "r.reminder_id"], values, below=below, above=above, limit=limit)
     return [StepLine(*row) for row in rows]
-
-
-def _here(areas: Sequence[str] | None, column: str) -> str:
-    return "true" if areas is None else _HERE.format(column)
 
 
 def _listed(areas: Sequence[str] | None) -> list[str] | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
+from fleet.store.subject_areas import of_people
 from protocol.rules.life import ENDING
 
 Noted = Literal["appeal_answered", "stop_proposed"]
@@ -361,7 +362,7 @@ def lock_for_list(
                 " AND (CAST(:unit AS text) IS NULL OR b.unit = :unit)) AS unit"
                 " FROM reminders JOIN subjects s USING (subject_id) JOIN statuses t USING (subject_id)"
                 " WHERE step IN ('call', 'visit') AND (state = 'pending' OR :again AND state = 'sent')"
-                " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
+                f" AND {of_people('s.subject_id')}"
                 " AND (CAST(:unit AS text) IS NULL OR EXISTS"
                 " (SELECT 1 FROM benefits b WHERE b.subject_id = s.subject_id AND b.unit = :unit))"
                 " ORDER BY s.area, priority, t.due, reminder_id FOR UPDATE OF reminders SKIP LOCKED"
@@ -383,11 +384,11 @@ def by_codes(
     """
     rows = connection.execute(
         text(
-            "SELECT p.code AS said, r.reminder_id, r.subject_id, r.state, r.outcome, r.proof_day, r.planned_at FROM reminders r"
+            "SELECT p.code AS said, r.reminder_id, r.subject_id, r.state, r.outcome, r.proof_day, r.planned_at FROM reminders r"  # noqa: S608 - our own fragments
             # Ids are 32 hexadecimal digits; a span of them is found by the key, what LIKE asks for is not.
             " JOIN unnest(CAST(:codes AS text[])) AS p (code) ON r.reminder_id BETWEEN p.code AND rpad(p.code, 32, 'f')"
-            " WHERE r.step IN ('call', 'visit') AND (CAST(:areas AS text[]) IS NULL OR EXISTS (SELECT 1 FROM subjects s"
-            " WHERE s.subject_id = r.subject_id AND s.area = ANY(:areas))) ORDER BY r.reminder_id FOR UPDATE OF r"
+            " WHERE r.step IN ('call', 'visit') AND "
+            f"{of_people('r.subject_id')} ORDER BY r.reminder_id FOR UPDATE OF r"
         ),
         {"codes": sorted(codes), "areas": None if areas is None else sorted(areas)},
     )

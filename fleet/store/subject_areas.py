@@ -6,16 +6,63 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, text
 
+FEW = 20_000
+"""So many people are gathered and looked through in some 0.05 s; of more areas than have so many, a list follows its own order."""
+
+
+def of_people(subject: str, areas: str = "areas") -> str:
+    """Return, as SQL, whether somebody belongs to some areas: by where they live or by who pays them; to all where none are named.
+
+    Args:
+        subject: column with the subject's id.
+        areas: name of the parameter with the codes, or NULL.
+    """
+    return f"(CAST(:{areas} AS text[]) IS NULL OR {_is_of(subject, areas)})"
+
+
+def of_cases(subject: str, terminal_area: str, areas: str = "areas") -> str:
+    """Return the same of a case: it is where its person belongs; of somebody unknown, where the terminal stands.
+
+    Args:
+        subject: column with the subject's id, or NULL.
+        terminal_area: column with the area of the terminal that it came from, or NULL.
+        areas: name of the parameter with the codes, or NULL.
+    """
+    unknown = f"{subject} IS NULL AND {terminal_area} = ANY(:{areas})"
+    return f"(CAST(:{areas} AS text[]) IS NULL OR {_is_of(subject, areas)} OR {unknown})"
+
+
+def _is_of(subject: str, areas: str) -> str:
+    # Not the bare column: the index would be asked for each of many areas, where one look into a hash table answers.
+    return (
+        f"EXISTS (SELECT 1 FROM subject_areas own WHERE own.subject_id = {subject} AND own.area || '' = ANY(:{areas}))"  # noqa: S608 - our own names
+    )
+
+
+def theirs(
+    connection: Connection, codes: Collection[str] | None, subject: str, *, name: str = "areas", most: int = FEW
+) -> str:
+    """Return what `of_people` does, so that what is listed is looked up by the people where no more than so many belong to the areas.
+
+    Args:
+        connection: where to count them.
+        codes: of the areas; None for all.
+        subject: column with the subject's id.
+        name: of the parameter with the codes.
+        most: people.
+    """
+    if codes is None:
+        return "true"
+    if are_few(connection, codes, most=most):
+        return f"{subject} = ANY(ARRAY(SELECT few.subject_id FROM subject_areas few WHERE few.area = ANY(:{name})))"  # noqa: S608 - our own names
+    return _is_of(subject, name)
+
 
 def place(connection: Connection, subject_ids: Sequence[str]) -> None:
     """Write anew to which areas these subjects belong. Call it when a status was written, with the subjects locked."""
     values = {"ids": list(subject_ids)}
     connection.execute(text(_LEFT), values)
     connection.execute(text(_PLACE), values)
-
-
-FEW = 20_000
-"""So many people are gathered and looked through in some 0.05 s; of more areas than have so many, a list follows its own order."""
 
 
 LIVING_THERE = "= ANY(ARRAY(SELECT h.subject_id FROM subjects h WHERE h.area = ANY(:areas)))"

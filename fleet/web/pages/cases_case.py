@@ -18,6 +18,7 @@ from fleet.cases.machine import DECIDED, OVER, Case, State, Verdict
 from fleet.cases.standing import Standing, Waits
 from fleet.errors import FleetError
 from fleet.store.areas import area_names
+from fleet.store.case_queue import area_of
 from fleet.web.pages.cases_words import demand_within, is_within, letter_words, office_of, refusals
 from fleet.web.visits import Visit, needs, sends
 from protocol.explain import explain, explain_measures
@@ -108,9 +109,10 @@ def case_page(
 ) -> HTMLResponse:
     """Return the page of a case, with what was typed and what is wrong with it."""
     with visit.begin() as connection:
-        area = demand_within(visit, connection, case_id, _LOOK)
-        may_review = is_within(visit, connection, area, _DECIDE)
-        may_add = is_within(visit, connection, area, _OPEN)
+        demand_within(visit, connection, case_id, _LOOK)
+        area = area_of(connection, case_id)
+        may_review = is_within(visit, connection, case_id, _DECIDE)
+        may_add = is_within(visit, connection, case_id, _OPEN)
         names = area_names(connection, [area] if area else [])
         closings = closings_asked(connection, office_of(visit), case_id)
         found = dossier(connection, office_of(visit), case_id, by=visit.visitor.name, now=visit.now)

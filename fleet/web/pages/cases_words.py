@@ -10,7 +10,8 @@ from fleet.cases.opening import Registry
 from fleet.errors import DatabaseUnavailable, FleetError, NotFound
 from fleet.references.enrol import find_subject
 from fleet.store import subjects
-from fleet.store.case_queue import area_of
+from fleet.store.case_queue import is_case_within
+from fleet.store.subject_areas import outside_of
 from fleet.web.saying import all_said
 from fleet.web.visits import Visit, not_found
 
@@ -20,21 +21,15 @@ def office_of(visit: Visit) -> Registry:
     return Registry(visit.cipher, visit.zone)
 
 
-def demand_within(visit: Visit, connection: Connection, case_id: str, permission: Permission) -> str | None:
-    """Return the area of a case in which the visitor has a permission; what lies elsewhere is answered like what does not exist."""
-    exists, area = area_of(connection, case_id)
-    codes = visit.codes(connection, permission)
-    if not exists or (codes is not None and area not in codes):
+def demand_within(visit: Visit, connection: Connection, case_id: str, permission: Permission) -> None:
+    """Answer a case that lies where the visitor has not a permission like one that does not exist."""
+    if not is_within(visit, connection, case_id, permission):
         raise not_found()
-    return area
 
 
-def is_within(visit: Visit, connection: Connection, area: str | None, permission: Permission) -> bool:
-    """Return whether the visitor has a permission in an area; what lies in none is the whole fleet's."""
-    if not visit.visitor.may(permission):
-        return False
-    codes = visit.codes(connection, permission)
-    return codes is None or area in codes
+def is_within(visit: Visit, connection: Connection, case_id: str, permission: Permission) -> bool:
+    """Return whether there is such a case where the visitor has a permission; what lies in no area is the whole fleet's."""
+    return visit.visitor.may(permission) and is_case_within(connection, case_id, visit.codes(connection, permission))
 
 
 def person_within(visit: Visit, connection: Connection, who: str, permission: Permission) -> str:
@@ -44,7 +39,8 @@ def person_within(visit: Visit, connection: Connection, who: str, permission: Pe
         NotFound: if there is nobody; that somebody is elsewhere reads the same.
     """
     subject = subjects.find_by_id(connection, find_subject(connection, who, visit.keys))
-    if subject is None or not is_within(visit, connection, subject.area, permission):
+    codes = visit.codes(connection, permission)
+    if subject is None or (codes is not None and outside_of(connection, [subject.subject_id], codes)):
         raise NotFound("nobody within the visitor's areas", code="nobody")
     return subject.subject_id
 

@@ -16,6 +16,7 @@ from fleet.duplicates.queue import Shown, decide, show
 from fleet.store import duplicates
 from fleet.store.approvals import Approval, approvals_of
 from fleet.store.duplicates import Hit, HitLine, Verdict
+from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import find_by_ids
 from fleet.web.lists import listing
 from fleet.web.sending import Refusals, said
@@ -200,11 +201,11 @@ def _is_told(visit: Visit, shown: Shown, word: Approval) -> bool:
 
 
 def _sees(visit: Visit, connection: Any, hit: Hit, permission: Permission) -> bool:
-    """Return whether both people live where the visitor has a permission."""
+    """Return whether both people belong where the visitor has a permission."""
     codes = visit.codes(connection, permission)
     sides = {hit.first_subject, hit.second_subject}
     people = find_by_ids(connection, sides)
-    return len(people) == len(sides) and (codes is None or all(each.area in codes for each in people))
+    return len(people) == len(sides) and (codes is None or not outside_of(connection, sorted(sides), codes))
 
 
 def _version(shown: Shown) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Response
+from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.errors import Refused
@@ -14,6 +15,7 @@ from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side
 from fleet.exchange.resolving import Keep, find_open, open_contradictions, resolve, words_about
 from fleet.store import contradictions, exchange_pages
 from fleet.store.approvals import Approval
+from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import find_by_id, find_by_ids
 from fleet.web.lists import listing, moment_in
 from fleet.web.pages.exchange import tabs
@@ -91,17 +93,22 @@ def contradiction(visit: Annotated[Visit, needs(_LOOK)], contradiction_id: str) 
     return _contradiction(visit, contradiction_id)
 
 
+def _is_theirs(connection: Connection, subject_id: str, codes: Sequence[str] | None) -> bool:
+    return codes is None or not outside_of(connection, [subject_id], codes)
+
+
 def _contradiction(visit: Visit, contradiction_id: str, *, problems: Sequence[str] = (), status: int = 200) -> Response:
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
         found = find_open(connection, contradiction_id, zone=visit.zone, areas=codes)
         over = None if found is not None else contradictions.resolution_of(connection, contradiction_id)
-        if found is None and (over is None or (codes is not None and over.area not in codes)):
+        if found is None and (over is None or not _is_theirs(connection, over.subject_id, codes)):
             raise not_found()
         subject_id = found.subject_id if found is not None else over.subject_id if over is not None else ""
         person = find_by_id(connection, subject_id)
         words = words_about(connection, visit.keys, contradiction_id)
         deciding = visit.codes(connection, _DECIDE) if visit.visitor.may(_DECIDE) else []
+        may_decide = found is not None and _is_theirs(connection, subject_id, deciding)
         visit.note(connection, "contradiction.viewed", "contradiction", contradiction_id, subject_id=subject_id)
     if person is None:
         raise not_found()
@@ -116,7 +123,7 @@ def _contradiction(visit: Visit, contradiction_id: str, *, problems: Sequence[st
         name=visit.opened(person.name_sealed, of=person.subject_id),
         words=[(keep if _is_told(visit, word, is_open=found is not None) else None, word) for keep, word in words],
         has_said=any(word.name == visit.visitor.name for _, word in words),
-        may_decide=found is not None and (deciding is None or person.area in deciding),
+        may_decide=may_decide,
         choices=[] if found is None else _choices(visit, found),
         problems=problems,
         typed=visit.sent.fields,
