@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from fleet.audit.log import note
 from fleet.clock import day_of
@@ -26,6 +27,8 @@ from fleet.tables.places import at_line, in_column
 from protocol.documents import birth_date, claim_token, sex
 from protocol.errors import Problem
 
+_LOCK = 0x6C637070
+"""Advisory lock number of lists with people who are not known: "lcpp" in ASCII."""
 _TOLD = 500
 """Rows between two calls of `progress`."""
 
@@ -149,7 +152,10 @@ def store_rows(
     only_new: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Imported:
-    """Store rows in a transaction that does more with them; locks terminals, then subjects.
+    """Store rows in a transaction that does more with them.
+
+    People who are not known are stored first, without a lock that anybody waits for; then terminals are locked, then the subjects whose
+    rows say something else than is stored.
 
     Args:
         connection: where.
@@ -160,21 +166,34 @@ def store_rows(
         only_new: leave whoever is known as they are: the list is older than what is known of them.
         progress: called now and then with how many rows are stored.
     """
-    # Terminals before subjects, the order in which ingest locks them.
-    find_terminals(connection, lock=True)
     saving = _Saving(connection, keys, rows, now)
-    counts = {"new": 0, "changed": 0, "unchanged": 0}
-    ids: list[str] = []
-    for row, token in zip(rows, saving.tokens, strict=True):
-        what, subject_id = saving.save(row, token, only_new=only_new)
-        counts[what] += 1
-        ids.append(subject_id)
-        if len(ids) % _TOLD == 0:
-            progress(len(ids))
-    rosters.refresh(connection)
-    project(connection, ids, zone=zone, today=day_of(now, zone))
+    if any(saving.is_new(number) for number in range(len(rows))):
+        # Of two lists with one person who was not known, the second finds them stored.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        saving = _Saving(connection, keys, rows, now)
+    today = day_of(now, zone)
+    new = [number for number in range(len(rows)) if saving.is_new(number)]
+    known = sorted(set(range(len(rows))) - set(new))
+    # Nobody waits for people who were not here: they come first, and ingest goes on meanwhile.
+    for done, number in enumerate(new, start=1):
+        saving.save(number)
+        if done % _TOLD == 0:
+            progress(done)
+    project(connection, [saving.ids[number] for number in new], zone=zone, today=today)
+    differing = [] if only_new else [number for number in known if not saving.is_same(number)]
+    progress(len(rows) - len(differing))
+    if new or differing:
+        # Terminals before subjects, the order in which ingest locks them.
+        find_terminals(connection, lock=True)
+        changed = saving.read_anew(differing)
+        for number in differing:
+            saving.save(number)
+        rosters.refresh(connection)
+        project(connection, changed, zone=zone, today=today)
     meet(connection, keys, zone=zone, now=now)
-    return Imported(counts["new"], counts["changed"], counts["unchanged"], tuple(ids), saving.people_changed)
+    counts = Counter(saving.outcomes.get(number, "unchanged") for number in range(len(rows)))
+    ids = tuple(saving.ids[number] for number in range(len(rows)))
+    return Imported(counts["new"], counts["changed"], counts["unchanged"], ids, saving.people_changed)
 
 
 def _refuse_outside(
@@ -244,26 +263,60 @@ class _Saving:
         self._connection = connection
         self._cipher = keys.cipher
         self._now = now
+        self._rows = rows
+        self._tokens = [claim_token(row.document, keys.claim_key) for row in rows]
+        self._known = subjects.find_by_tokens(connection, self._tokens)
+        self._known_before = frozenset(self._known)
+        self._read([subject.subject_id for subject in self._known.values()])
         self.people_changed: dict[str, PersonChange] = {}
-        self.tokens = [claim_token(row.document, keys.claim_key) for row in rows]
-        self._known = subjects.find_by_tokens(connection, self.tokens)
-        ids = [subject.subject_id for subject in self._known.values()]
-        self._benefits = subjects.benefits_of(connection, ids)
-        self._phones = subjects.phones_of(connection, ids)
+        self.outcomes: dict[int, str] = {}
+        """What became of the rows that were saved."""
+        self.ids = {
+            number: self._known[token].subject_id for number, token in enumerate(self._tokens) if token in self._known
+        }
+        """Subjects by row, as far as they are known or saved."""
 
-    def save(self, row: SubjectRow, token: str, *, only_new: bool) -> tuple[str, str]:
-        """Store one row; return what became of it and its subject's id."""
+    def _read(self, ids: Sequence[str]) -> None:
+        self._benefits = subjects.benefits_of(self._connection, ids)
+        self._phones = subjects.phones_of(self._connection, ids)
+
+    def is_new(self, number: int) -> bool:
+        """Return whether the person of a row was not known."""
+        return self._tokens[number] not in self._known_before
+
+    def is_same(self, number: int) -> bool:
+        """Return whether a row of somebody known says what is stored."""
+        row, known = self._rows[number], self._known[self._tokens[number]]
+        if known.area != row.area or self._opened(known.subject_id, "name", known.name_sealed) != row.name:
+            return False
+        benefit = self._benefits.get(known.subject_id, {}).get(row.benefit.scheme)
+        if benefit is None or _completed(row, benefit) != benefit:
+            return False
+        phone = self._phones.get(known.subject_id)
+        return not row.phone or (phone is not None and self._opened(known.subject_id, PHONE_FIELD, phone) == row.phone)
+
+    def read_anew(self, numbers: Sequence[int]) -> list[str]:
+        """Lock the people of these rows and read what is stored of them now; return who they are."""
+        ids = sorted({self.ids[number] for number in numbers})
+        subjects.lock_subjects(self._connection, ids)
+        self._known |= subjects.find_by_tokens(self._connection, [self._tokens[number] for number in numbers])
+        self._read(ids)
+        return ids
+
+    def save(self, number: int) -> None:
+        """Store one row, and keep what became of it."""
+        row, token = self._rows[number], self._tokens[number]
         known = self._known.get(token)
-        if known is not None and only_new:
-            return "unchanged", known.subject_id
         subject, is_same_person = self._person(row, token, known)
         self._known[token] = subject
+        self.ids[number] = subject.subject_id
         has_new_phone = self._phone(row, subject.subject_id)
         is_same_benefit = self._benefit(row, subject.subject_id)
-        if known is None:
-            return "new", subject.subject_id
         is_same = is_same_person and is_same_benefit and not has_new_phone
-        return ("unchanged" if is_same else "changed"), subject.subject_id
+        self.outcomes[number] = "new" if known is None else "unchanged" if is_same else "changed"
+
+    def _opened(self, subject_id: str, field_name: str, sealed: bytes) -> str:
+        return self._cipher.decrypt(sealed, subject_id=subject_id, field_name=field_name)
 
     def _person(self, row: SubjectRow, token: str, known: StoredSubject | None) -> tuple[StoredSubject, bool]:
         if known is None:
@@ -271,7 +324,7 @@ class _Saving:
             document = self._cipher.encrypt(row.document.text, subject_id=subject_id, field_name="document")
         else:
             subject_id, document = known.subject_id, known.document_sealed
-            name = self._cipher.decrypt(known.name_sealed, subject_id=subject_id, field_name="name")
+            name = self._opened(subject_id, "name", known.name_sealed)
             if name == row.name and known.area == row.area:
                 return known, True
             change = self.people_changed.setdefault(subject_id, PersonChange(row.area))
@@ -303,10 +356,8 @@ class _Saving:
         if not row.phone:
             return False
         stored = self._phones.get(subject_id)
-        if stored is not None:
-            known = self._cipher.decrypt(stored, subject_id=subject_id, field_name=PHONE_FIELD)
-            if known == row.phone:
-                return False
+        if stored is not None and self._opened(subject_id, PHONE_FIELD, stored) == row.phone:
+            return False
         sealed = self._cipher.encrypt(row.phone, subject_id=subject_id, field_name=PHONE_FIELD)
         subjects.save_phone(self._connection, subject_id, sealed)
         self._phones[subject_id] = sealed
