@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import date, datetime, time, tzinfo
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from fleet.store.acts import acts_of
 from fleet.store.database import Database
 from fleet.store.feed_effects import benefits_held
 from fleet.store.feed_lists import people_with_acts
-from fleet.tables.writing import write_new
+from fleet.tables.writing import to_csv, write_new
 from protocol.documents import parse_document
 from protocol.rules.days import first_of_month
 
@@ -66,10 +64,8 @@ def results_of(
     """
     begins = datetime.combine(period, time(), zone)
     ends = datetime.combine(first_of_month(period, 1), time(), zone)
-    written = io.StringIO(newline="")
-    lines = csv.writer(written)
-    lines.writerow(_HEADING)
-    rows, about = 0, set[str]()
+    rows: list[tuple[str | None, ...]] = []
+    about = set[str]()
     with database.begin() as connection:
         for people in people_with_acts(connection, begins, ends, chunk=_CHUNK):
             ids = sorted(people)
@@ -85,8 +81,7 @@ def results_of(
                 for act in sorted(act for act in acts if period <= act.day < ends.date()):
                     for scheme in sorted(schemes.get(subject_id, [""])):
                         who = (document.kind.value, document.number, document.issuer, name, scheme)
-                        lines.writerow((*who, act.day.isoformat(), act.kind.value, act.channel.value))
-                        rows += 1
+                        rows.append((*who, act.day.isoformat(), act.kind.value, act.channel.value))
         note(
             connection,
             keys.cipher,
@@ -94,9 +89,8 @@ def results_of(
             action="results.exported",
             object_kind="results",
             object_id=month_text(period),
-            detail={"rows": rows},
+            detail={"rows": len(rows)},
             about=about,
             now=now,
         )
-    # With a byte order mark, by which spreadsheets know UTF-8.
-    return written.getvalue().encode("utf-8-sig"), rows
+    return to_csv((_HEADING, rows)), len(rows)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.case_events import StoredEvent, stored_event
-from fleet.store.subject_areas import theirs
+from fleet.store.subject_areas import of_cases, theirs
 
 COUNTED = 999
 """Most cases that are counted; more are told as more."""

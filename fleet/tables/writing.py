@@ -15,9 +15,10 @@ from openpyxl.cell import WriteOnlyCell
 from fleet.errors import Refused
 
 _BOM = "\ufeff"
-_NEEDS_TAB = re.compile(r"[=+\-@\t\r]|(?:[0-9]{12,}[0-9Xx]*|0[0-9]+|[0-9]+[Ee][0-9]+)$")
-"""What a spreadsheet would take for a formula, or for a number of which it then shows other digits: a long one, one that begins with
-zero, one with an exponent. A tab before it makes it text; our own imports drop it. Source: OWASP, CSV injection."""
+_NEEDS_TAB = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|(?:[0-9]{12,}[0-9Xx]*|0[0-9]+|[0-9]+[Ee][0-9]+)$")
+"""What a spreadsheet would take for a formula, full-width signs with the plain ones, or for a number of which it then shows other
+digits: a long one, one that begins with zero, one with an exponent. A tab before it makes it text; our own imports drop it.
+Source: OWASP, CSV injection."""
 _TEXT_FORMAT = "@"
 """Source: ECMA-376 part 1, 18.8.30, number format 49."""
 _LONGEST_TITLE = 31

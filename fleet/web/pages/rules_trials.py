@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import threading
 from collections.abc import Mapping
@@ -23,9 +21,11 @@ from fleet.status.trials import ask_for_trial
 from fleet.store.approvals import approvals_of
 from fleet.store.areas import area_names, parents_above
 from fleet.store.trials import Trial, find_trial, trials_of
+from fleet.tables.writing import to_csv
 from fleet.web.pages.rules import find
 from fleet.web.pages.rules_results import Result, result_in
 from fleet.web.saying import all_said, said
+from fleet.web.sending import CSV, download
 from fleet.web.visits import Visit, needs, not_found, sends
 
 logger = logging.getLogger(__name__)
@@ -87,24 +87,16 @@ def counts(visit: Annotated[Visit, needs(Permission.RULES)], trial_id: str) -> R
     found = _find(visit, trial_id)
     if found.result is None:
         raise not_found()
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(["cut", "key", "from", "to", "people"])
+    lines: list[tuple[object, ...]] = []
     for cut, rows in sorted(found.result["states"].items()):
-        writer.writerows([cut, _harmless(key), *rest] for key, *rest in rows)
+        lines += [(cut, *row) for row in rows]
     for cut, rows in sorted(found.result["stoppable"].items()):
         for key, before, after in rows:
-            writer.writerow([cut, _harmless(key), "stop_may_be_proposed", "before", before])
-            writer.writerow([cut, _harmless(key), "stop_may_be_proposed", "after", after])
-    for area, move, people in found.result["moved"]:
-        writer.writerow(["area", _harmless(area), "same_state", move, people])
+            lines.append((cut, key, "stop_may_be_proposed", "before", before))
+            lines.append((cut, key, "stop_may_be_proposed", "after", after))
+    lines += [("area", area, "same_state", move, people) for area, move, people in found.result["moved"]]
     name = f"what-if-{found.pack_id}-{found.version}-{found.day}.csv"
-    # Excel takes a CSV for UTF-8 by its byte order mark.
-    return Response(
-        ("\ufeff" + written.getvalue()).encode(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return download(to_csv((("cut", "key", "from", "to", "people"), lines)), name, CSV)
 
 
 @router.post("/rules/packs/{pack_id}/{version}/approve")
@@ -249,8 +241,3 @@ def _day(visit: Visit) -> date:
         return date.fromisoformat(written)
     except ValueError as error:
         raise Refused("no day", code="day_unusable") from error
-
-
-def _harmless(text: str) -> str:
-    """Return a word of a list so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

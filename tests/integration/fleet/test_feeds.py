@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from fleet.benefits.i_am_here import look_again
 from fleet.benefits.i_am_here import resolve as resolve_here
@@ -581,6 +582,12 @@ def checks(exchange: Exchange) -> list[Any]:
 
 
 def test_results_of_a_month_are_given_to_other_bodies(exchange: Exchange, tmp_path: Path) -> None:
+    who = next(iter(exchange.office.people))
+    with exchange.office.database.begin() as connection:
+        sealed = exchange.office.keys.cipher.encrypt("=1+1", subject_id=who, field_name="name")
+        connection.execute(
+            text("UPDATE subjects SET name_sealed = :name WHERE subject_id = :id"), {"name": sealed, "id": who}
+        )
     exchange.add("travel")
     exchange.deliver("travel", 1, row(1, "2026-10-03"), row(2, "2026-10-31"))
     exchange.deliver("travel", 1, row(3, "2026-11-01"), period="2026-11")
@@ -593,8 +600,8 @@ def test_results_of_a_month_are_given_to_other_bodies(exchange: Exchange, tmp_pa
     heading, *lines = out.read_text(encoding="utf-8-sig").splitlines()
     assert heading == "document_kind,document_number,document_issuer,name,scheme,day,kind,channel"
     assert sorted(lines) == [
-        f"resident_id,{number(1)},,甲1,pension,2026-10-03,silent,data",
-        f"resident_id,{number(2)},,甲2,pension,2026-10-31,silent,data",
+        f"resident_id,\t{number(1)},,\t=1+1,pension,2026-10-03,silent,data",
+        f"resident_id,\t{number(2)},,甲2,pension,2026-10-31,silent,data",
     ]
     with pytest.raises(Refused, match="exists already"):
         export_results(*asked, **known)

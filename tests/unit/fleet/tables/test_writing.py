@@ -17,6 +17,11 @@ CODES = ["12345e67", "0931445566", "00000000"]
 """A spreadsheet would show `1.2345E+71`, and the others without their zeros."""
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_sign_begins_a_formula(sign: str) -> None:
+    assert to_csv((["a"], [[f"{sign}1+1"]])).decode("utf-8-sig").splitlines() == ["a", f"\t{sign}1+1"]
+
+
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
 def test_what_goes_out_comes_back(tmp_path: Path, ending: str) -> None:
     path, heading = tmp_path / f"list.{ending}", ["证件号码", "姓名"]
