@@ -185,7 +185,8 @@ def visits_of(
         )
     detail = {"day": day.isoformat(), "visits": str(len(found))}
     about = {row.subject_id for row in rows}
-    _note(connection, office, "visits.listed", "worker", worker, by, detail, now, about=about)
+    told = _told(connection, office, worker)
+    _note(connection, office, "visits.listed", "worker", told, by, detail, now, about=about)
     return sorted(found, key=lambda visit: (visit.area, visit.place, visit.due_on))
 
 
@@ -312,6 +313,13 @@ def _texts(language: str) -> Mapping[str, Mapping[str, Any]]:
 def _check_reason(reason: str) -> None:
     if reason not in catalogue().visit_reasons:
         raise Refused(f"reason: one of {', '.join(catalogue().visit_reasons)} expected", code="visit_reason")
+
+
+def _told(connection: Connection, office: Registry, worker: str) -> str:
+    """Return how the audit log names a worker: by the id of an operator or a terminal in service; whatever else was typed may be a name."""
+    if special_persons.is_worker_or_terminal(connection, worker):
+        return worker
+    return office.cipher.digest(worker, subject_id="audit", field_name="worker").hex()
 
 
 def _note(

@@ -226,3 +226,16 @@ def test_of_two_persons_who_decide_at_the_same_time_each_is_counted_once(office:
     assert sorted(done) == [State.IN_REVIEW, State.PASSED]
     assert late == [NotAllowed] * 4
     assert len(office.rows("SELECT 1 FROM acts")) == 1
+
+
+def test_the_log_names_a_worker_by_an_id_that_is_known_and_no_other_word(office: Any, terminal: Any) -> None:
+    office.import_people(1)
+    (subject_id,) = office.people
+    plan(office, request(office, subject_id), DAY)
+    listed(office, DAY, worker="王秀英")
+    listed(office, DAY, worker="t-1")
+    written = office.rows("SELECT action, object_id, detail FROM audit_log WHERE action LIKE 'visit%' ORDER BY entry")
+    assert "王秀英" not in str(written)
+    _, typed, known = written
+    assert len(typed.object_id) == 64
+    assert known.object_id == "t-1"
