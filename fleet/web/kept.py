@@ -1,7 +1,7 @@
-"""What somebody typed into a form whose session was over: carried by their own browser, sealed, until they have signed in again.
+"""What somebody typed, carried by their own browser, sealed: a form whose session was over, and a search for a person.
 
-Nothing of it is kept here, and nothing of it stands in an address. The seal names the account, so that it opens for the same person and for
-nobody else.
+Nothing of it is kept here, and nothing that can be read stands in an address. The seal names the account, so that it opens for the same
+person and for nobody else.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ MOST = 128 * 1024
 _GOOD_FOR = timedelta(days=1)
 """Longer than anybody's day: what was typed yesterday is looked at anew."""
 _FIELD = "kept_form"
+SEARCH_GOOD_FOR = timedelta(hours=8)
+"""A session lasts no longer. An address that is found in a history the next day tells nobody anything."""
+_SEARCH_FIELD = "kept_search"
+_STEP = 64
+"""Bytes to a multiple of which a search is filled up, so that the length of an address does not tell that of a name."""
 _OURS = frozenset({"form_token", "version"})
 """Fields that nobody types."""
 
@@ -35,6 +40,14 @@ class Kept:
     """All values of each field."""
     files: tuple[tuple[str, str], ...] = ()
     """Field and name of each file; their contents are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSearch:
+    """What somebody typed to find a person."""
+
+    typed: str
+    area_typed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,25 @@ def unseal(cipher: FieldCipher, account_id: str, sealed: str, *, now: datetime) 
         {name: tuple(values) for name, values in found["lists"].items()},
         tuple((field, name) for field, name in found["files"]),
     )
+
+
+def seal_search(cipher: FieldCipher, account_id: str, search: KeptSearch, *, now: datetime) -> str:
+    """Return a search as a text that may stand in an address: it opens for one account, for eight hours."""
+    written = json.dumps([now.isoformat(), search.typed, search.area_typed], ensure_ascii=False)
+    padded = written + " " * (-len(written.encode()) % _STEP)
+    return base64url.encode(cipher.encrypt(padded, subject_id=account_id, field_name=_SEARCH_FIELD))
+
+
+def unseal_search(cipher: FieldCipher, account_id: str, sealed: str, *, now: datetime) -> KeptSearch | None:
+    """Return what this account searched for; None if it was another one, is too old, or is none of ours."""
+    try:
+        written = cipher.decrypt(base64url.decode(sealed), subject_id=account_id, field_name=_SEARCH_FIELD)
+    except (FleetError, ValueError):
+        return None
+    at, typed, area_typed = json.loads(written)
+    if abs(now - datetime.fromisoformat(at)) > SEARCH_GOOD_FOR:
+        return None
+    return KeptSearch(typed, area_typed)
 
 
 def title_of(kept: Kept, texts: Texts) -> str:

@@ -1,4 +1,8 @@
-"""People: searching, and lists of whom a search finds. What is typed to find somebody goes by POST and stands in no address."""
+"""People: searching, and lists of whom a search finds.
+
+What is typed to find somebody goes by POST and stands in no address but sealed (`fleet.web.kept`), so that going back, loading anew,
+another language and the next page give the same search.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from fleet.store.areas import Area, chain_above
 from fleet.store.people import StopState
 from fleet.store.people_filters import MOST_OFFERED, Named, areas_named, is_below, schemes_in_use, steps_down
 from fleet.web.forms import Sent
+from fleet.web.kept import KeptSearch, seal_search, unseal_search
 from fleet.web.lists import LONGEST
 from fleet.web.pages.people_words import scheme_word, state_kind
 from fleet.web.visits import Visit, needs, sends
@@ -56,21 +61,29 @@ def list_by_address(
     unit: str = "",
     stop: str = "",
     at: str = "",
+    search: str = "",
 ) -> HTMLResponse:
-    """Show a list as other pages link to it."""
+    """Show a list as other pages link to it, or whom a search that was sent finds."""
     filters = {"area": area, "state": state, "scheme": scheme, "unit": unit, "stop": stop}
-    return _list(visit, filters, at=at)
+    if not search:
+        return _list(visit, filters, at=at)
+    kept = unseal_search(visit.cipher, visit.visitor.account_id, search, now=visit.now)
+    if kept is None:
+        return _list(visit, filters, is_over=True)
+    return _list(visit, filters, typed=kept.typed, area_typed=kept.area_typed, at=at, search=search)
 
 
 @router.post(PATH)
 def search(visit: Annotated[Visit, sends(Permission.PEOPLE)]) -> Response:
-    """Search; without anything typed it is a list with an address of its own."""
+    """Take a search, and send on to the address of what it finds; what was typed stands in it sealed."""
     sent = visit.sent
     filters = {name: sent.text(name)[:LONGEST] for name in _FILTERS}
     typed, area_typed = sent.text("typed"), typed_area(sent)
-    if not typed and not area_typed:
-        return RedirectResponse(_address(filters), status_code=303)
-    return _list(visit, filters, typed=typed, area_typed=area_typed, at=sent.text("at"))
+    if typed or area_typed:
+        # One character more tells that it was cut.
+        kept = KeptSearch(typed[: LONGEST + 1], area_typed[:LONGEST])
+        filters["search"] = seal_search(visit.cipher, visit.visitor.account_id, kept, now=visit.now)
+    return RedirectResponse(_address(filters), status_code=303)
 
 
 @router.get("/people/areas")
@@ -102,13 +115,22 @@ def area_choice(
 
 
 def _list(
-    visit: Visit, filters: Mapping[str, str], *, typed: str = "", area_typed: str = "", at: str = ""
+    visit: Visit,
+    filters: Mapping[str, str],
+    *,
+    typed: str = "",
+    area_typed: str = "",
+    at: str = "",
+    search: str = "",
+    is_over: bool = False,
 ) -> HTMLResponse:
     texts = visit.texts["people"]
     problems: list[str] = []
     wrong = {name for name, allowed in _CHOSEN.items() if filters[name] and filters[name] not in allowed}
     if wrong:
         problems.append(texts["refused"]["filter_unknown"])
+    if is_over:
+        problems.append(texts["refused"]["search_over"])
     with visit.begin() as connection:
         choice = area_choice(visit, connection, filters["area"], area_typed)
         kept = dict(filters)
@@ -116,7 +138,7 @@ def _list(
             # One area is called so: that is the one that was meant.
             kept["area"] = choice.named[0].code
             choice = area_choice(visit, connection, kept["area"])
-        found, count = (_EMPTY, None) if wrong else _found(visit, connection, kept, typed[:LONGEST], at, problems)
+        found, count = (_EMPTY, None) if problems else _found(visit, connection, kept, typed[:LONGEST], at, problems)
         schemes = schemes_in_use(connection)
         if found.people:
             shown = {name: value for name, value in kept.items() if value and name != "unit"}
@@ -140,8 +162,8 @@ def _list(
         is_cut=len(typed) > LONGEST,
         filters=kept,
         choice=choice,
-        next_url=_address(kept, found.next_at),
-        previous_url=_address(kept, found.previous_at),
+        next_url=_address({**kept, "search": search}, found.next_at),
+        previous_url=_address({**kept, "search": search}, found.previous_at),
         states=[(each.value, visit.texts["words"]["states"][each]) for each in CertificationState],
         stops=[(each.value, texts["stops"][each]) for each in StopState],
         schemes=[(each, scheme_word(each, visit.language)) for each in schemes],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.keys import FieldCipher
-from fleet.web.kept import MOST, Kept, Line, lines_of, seal, title_of, unseal
+from fleet.web.kept import MOST, Kept, KeptSearch, Line, lines_of, seal, seal_search, title_of, unseal, unseal_search
 from fleet.web.texts import load_texts
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -30,6 +30,23 @@ def test_a_form_opens_for_its_account_and_no_other(lists: dict[str, tuple[str, .
 @given(st.text(max_size=200))
 def test_whatever_is_sent_in_its_place_opens_for_nobody(sealed: str) -> None:
     assert unseal(CIPHER, "a-1", sealed, now=NOW) is None
+
+
+@given(st.text(max_size=201), st.text(max_size=200))
+def test_a_search_opens_for_its_account_and_for_eight_hours(typed: str, area_typed: str) -> None:
+    search = KeptSearch(typed, area_typed)
+    sealed = seal_search(CIPHER, "a-1", search, now=NOW)
+    assert unseal_search(CIPHER, "a-1", sealed, now=NOW + timedelta(hours=7)) == search
+    assert unseal_search(CIPHER, "a-1", sealed, now=NOW + timedelta(hours=9)) is None
+    assert unseal_search(CIPHER, "a-2", sealed, now=NOW) is None
+    assert unseal(CIPHER, "a-1", sealed, now=NOW) is None, "no form"
+
+
+def test_an_address_does_not_tell_how_long_a_name_is() -> None:
+    lengths = {
+        len(seal_search(CIPHER, "a-1", KeptSearch(each), now=NOW)) for each in ("㛃", "王㛃", "王㛃䶮", "欧阳㛃䶮")
+    }
+    assert len(lengths) == 1
 
 
 def test_what_is_too_long_is_not_kept() -> None:
