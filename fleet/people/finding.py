@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import Connection
@@ -13,7 +13,7 @@ from fleet.errors import FleetError, Refused
 from fleet.keys import FleetKeys
 from fleet.store import people
 from fleet.store.areas import codes_below
-from fleet.store.name_index import LONGEST, search_for
+from fleet.store.name_index import LONGEST, fits, most_tokens, pattern_of, search_for
 from fleet.store.people import NameParts, PersonLine, Position, Sort, StopState, Wanted
 from protocol.documents import claim_token, parse_document
 from protocol.errors import ProtocolError
@@ -21,6 +21,8 @@ from protocol.rules.obligations import CertificationState
 
 PAGE = 50
 """People of one page."""
+MOST_OPENED = 20_000
+"""Names that are opened to hold them against one with unknown characters: a tenth of a second."""
 _SUBJECT_ID = re.compile("[0-9a-f]{32}")
 _POSITION = re.compile(r"([<>])(\d{1,7})-([0-9A-Za-z_.:-]{1,64})")
 
@@ -37,6 +39,8 @@ class Search:
     scheme: str | None = None
     unit: str | None = None
     stop: StopState | None = None
+    born: int | None = None
+    """Year of birth."""
     sort: Sort = Sort.DAYS
     """What is typed is always in the order of matches."""
     at: str = ""
@@ -63,6 +67,8 @@ class Page:
     previous_at: str | None
     is_too_vague: bool = False
     """Too little was typed to look for: a single character, or nothing but unknown ones."""
+    is_to_be_narrowed: bool = False
+    """So little of the name is known that it is looked for only in an area or a year of birth, and a smaller one than was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,21 @@ def find_people(
         Refused: if `search.at` is none of ours.
     """
     wanted = _wanted(connection, keys, search, tops, today)
-    if wanted is None:
-        return Page((), None, None, is_too_vague=True)
-    return page_of(connection, keys, wanted, search.sort, search.at)
+    return wanted if isinstance(wanted, Page) else page_of(connection, keys, wanted, search.sort, search.at)
+
+
+def find_and_count(
+    connection: Connection, keys: FleetKeys, search: Search, *, tops: Collection[str] | None, today: date
+) -> tuple[Page, Count | None]:
+    """Return one page of whom a search finds, and how many they are, None if too little was typed; arguments as of `find_people`.
+
+    Raises:
+        Refused: if `search.at` is none of ours.
+    """
+    wanted = _wanted(connection, keys, search, tops, today)
+    if isinstance(wanted, Page):
+        return wanted, None
+    return page_of(connection, keys, wanted, search.sort, search.at), _count(connection, wanted)
 
 
 def page_of(connection: Connection, keys: FleetKeys, wanted: Wanted, sort: Sort, at: str) -> Page:
@@ -125,38 +143,56 @@ def count_people(
 ) -> Count:
     """Return how many people a search finds, counted no further than `MOST_COUNTED`; the arguments are those of `find_people`."""
     wanted = _wanted(connection, keys, search, tops, today)
-    found = 0 if wanted is None else people.count_capped(connection, wanted)
+    return Count(0, is_more=False) if isinstance(wanted, Page) else _count(connection, wanted)
+
+
+def _count(connection: Connection, wanted: Wanted) -> Count:
+    found = people.count_capped(connection, wanted)
     return Count(min(found, people.MOST_COUNTED), found > people.MOST_COUNTED)
 
 
 def _wanted(
     connection: Connection, keys: FleetKeys, search: Search, tops: Collection[str] | None, today: date
-) -> Wanted | None:
-    """Return who is looked for; None if too little was typed."""
+) -> Wanted | Page:
+    """Return who is looked for, or a page that says that too little was typed."""
     if any("\0" in (each or "") for each in (search.area, search.scheme, search.unit)):
         # The database knows no such text, so nobody has it.
-        return None
-    name, subject_id, token = None, None, None
-    typed = search.typed.strip()[:LONGEST]
-    if typed:
-        subject_id = typed if _SUBJECT_ID.fullmatch(typed) else None
-        token = None if subject_id else _token(typed, keys)
-        if subject_id is None and token is None:
-            found = search_for(keys.cipher, typed)
-            if found is None:
-                return None
-            name = NameParts(found.parts, found.whole, found.given)
-    return Wanted(
+        return Page((), None, None)
+    wanted = Wanted(
         today=today,
         areas=_areas(connection, search.area, tops),
         state=search.state,
         scheme=search.scheme,
         unit=search.unit,
         stop=search.stop,
-        name=name,
-        subject_id=subject_id,
-        claim_token=token,
+        born=search.born,
     )
+    typed = search.typed.strip()[:LONGEST]
+    if not typed:
+        return wanted
+    if _SUBJECT_ID.fullmatch(typed):
+        return replace(wanted, subject_id=typed)
+    token = _token(typed, keys)
+    return _named(connection, keys, wanted, typed) if token is None else replace(wanted, claim_token=token)
+
+
+def _named(connection: Connection, keys: FleetKeys, wanted: Wanted, typed: str) -> Wanted | Page:
+    """Return who of those wanted has a name, or a page that says that too little of it was typed."""
+    found, pattern = search_for(keys.cipher, typed), pattern_of(typed)
+    named = wanted if found is None else replace(wanted, name=NameParts(found.parts, found.whole, found.given))
+    if pattern is None:
+        return named if found is not None else Page((), None, None, is_too_vague=True)
+    if len(pattern) > LONGEST // 2:
+        # No name is as long, and of one that was cut off nobody knows how many characters it has.
+        return replace(wanted, subject_ids=())
+    to_be_narrowed = Page((), None, None, is_to_be_narrowed=True)
+    if found is None and wanted.areas is None and wanted.born is None:
+        return to_be_narrowed
+    sealed = people.sealed_names(connection, named, most_tokens=most_tokens(len(pattern)), limit=MOST_OPENED + 1)
+    if len(sealed) > MOST_OPENED:
+        return to_be_narrowed
+    opened = ((subject_id, _opened(keys, subject_id, name)) for subject_id, name in sealed)
+    return replace(wanted, subject_ids=tuple(each for each, name in opened if name is not None and fits(pattern, name)))
 
 
 def _token(typed: str, keys: FleetKeys) -> str | None:
@@ -178,12 +214,14 @@ def _areas(connection: Connection, area: str | None, tops: Collection[str] | Non
 
 
 def _found(keys: FleetKeys, row: PersonLine, today: date) -> Found:
-    name: str | None
+    return Found(_opened(keys, row.subject_id, bytes(row.name_sealed)), row, row.state_on(today))
+
+
+def _opened(keys: FleetKeys, subject_id: str, sealed: bytes) -> str | None:
     try:
-        name = keys.cipher.decrypt(bytes(row.name_sealed), subject_id=row.subject_id, field_name="name")
+        return keys.cipher.decrypt(sealed, subject_id=subject_id, field_name="name")
     except FleetError:
-        name = None
-    return Found(name, row, row.state_on(today))
+        return None
 
 
 def _said(way: str, position: Position) -> str:

@@ -30,6 +30,8 @@ _DOTS = frozenset("\u2219\u22c5\u1427\u16eb\u25cf\u00b7\u2022\u2027\u30fb")
 Source: UnicodeData.txt, names with MIDDLE DOT, BULLET, DOT OPERATOR."""
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 """Ideographs. Source: Unicode blocks; planes 2 and 3 hold nothing else."""
+_PLAIN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]+")
+"""Nothing but ideographs that `units` leaves as they are: nearly every name, and looked at by the ten thousand."""
 _SPELT = re.compile("[a-z\u00df-\u024f\u1e00-\u1eff]+[1-5]?")
 """Letters, perhaps with a tone: how an old system wrote one ideograph in pinyin."""
 
@@ -96,6 +98,29 @@ def search_for(cipher: FieldCipher, typed: str) -> NameSearch | None:
         cipher.blind(_whole(plain)),
         cipher.blind(f"given:{plain}"),
     )
+
+
+def pattern_of(typed: str) -> str | None:
+    """Return a name with characters that are not known, as `units` writes it; None if all are known, or none."""
+    plain = units(typed)
+    return plain if UNKNOWN in plain and plain.strip(UNKNOWN) else None
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Return whether a name has the characters of a pattern, as many of them, each at its place.
+
+    A character that is not known, in either, stands for any one; one that is known in both must be there.
+    """
+    plain = name if _PLAIN.fullmatch(name) else units(name)
+    if len(plain) != len(pattern):
+        return False
+    known = [(one, other) for one, other in zip(pattern, plain, strict=True) if UNKNOWN not in (one, other)]
+    return bool(known) and all(one == other for one, other in known)
+
+
+def most_tokens(length: int) -> int:
+    """Return how many hashes a name of so many characters has at most: the whole, the given name, its pairs and those with a gap."""
+    return 2 * length - 1
 
 
 def _kept(text: str) -> str:

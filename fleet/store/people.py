@@ -80,6 +80,10 @@ class Wanted:
     name: NameParts | None = None
     subject_id: str | None = None
     claim_token: str | None = None
+    born: int | None = None
+    """Year of birth."""
+    subject_ids: tuple[str, ...] | None = None
+    """Only these, who have been found already."""
     is_scheme_rare: bool = False
     """Few have a benefit of the scheme; `positions` and `count_capped` find out themselves."""
 
@@ -162,6 +166,23 @@ def count_capped(connection: Connection, wanted: Wanted) -> int:
     return min(found, MOST_COUNTED + 1)
 
 
+def sealed_names(connection: Connection, wanted: Wanted, *, most_tokens: int, limit: int) -> list[tuple[str, bytes]]:
+    """Return ids and sealed names of who is wanted, in no order.
+
+    Args:
+        connection: where to read.
+        wanted: who is looked for.
+        most_tokens: only names with at most so many hashes in the index, and those that are not in it yet.
+        limit: most people.
+    """
+    wanted = _weighed(connection, wanted)
+    frame = _frame(wanted)
+    found = f"SELECT p.subject_id FROM {frame.source} WHERE {frame.condition}{_IN_CODES if _is_merged(wanted) else ''}"  # noqa: S608 - our own text
+    values = {**frame.values, "most_tokens": most_tokens, "limit": limit}
+    rows = connection.execute(text(_SEALED.format(found=found)), values)
+    return [(row.subject_id, bytes(row.name_sealed)) for row in rows]
+
+
 def lines(connection: Connection, subject_ids: Sequence[str], today: date) -> list[PersonLine]:
     """Return what a list shows of these people, in the order of the ids."""
     rows = connection.execute(text(_LINES), {"ids": list(subject_ids), "today": today})
@@ -178,7 +199,7 @@ class _Frame:
 
 
 def _is_narrow(wanted: Wanted) -> bool:
-    named = (wanted.name, wanted.subject_id, wanted.claim_token, wanted.unit, wanted.stop)
+    named = (wanted.name, wanted.subject_id, wanted.subject_ids, wanted.claim_token, wanted.unit, wanted.stop)
     return wanted.is_scheme_rare or any(each is not None for each in named)
 
 
@@ -210,7 +231,7 @@ def _frame(wanted: Wanted) -> _Frame:
         value = getattr(wanted, name)
         if value is not None:
             conditions.append(condition)
-            values[name] = value
+            values[name] = list(value) if isinstance(value, tuple) else value
     if wanted.state is not None:
         state = _STATES[wanted.state]
         if wanted.name is None:
@@ -302,6 +323,10 @@ FROM c CROSS JOIN LATERAL (
 ) AS x
 ORDER BY x.rank {direction}, x.subject_id {direction} LIMIT :limit
 """
+_SEALED = """
+SELECT subject_id, name_sealed FROM subjects
+WHERE subject_id IN ({found}) AND (name_tokens IS NULL OR cardinality(name_tokens) <= :most_tokens) LIMIT :limit
+"""
 _MOST_PLACES = 4
 """Areas one person belongs to in a count: home, and three more that pay. Who has more makes a count of just over a thousand
 smaller than it is."""
@@ -311,6 +336,9 @@ _PLACED = "EXISTS (SELECT 1 FROM subject_areas q WHERE q.subject_id = p.subject_
 _AMONG = "q.area || '' = ANY(:codes)"
 _FILTERS = {
     "subject_id": "p.subject_id = :subject_id",
+    "subject_ids": "p.subject_id = ANY(CAST(:subject_ids AS text[]))",
+    "born": "EXISTS (SELECT 1 FROM subjects s WHERE s.subject_id = p.subject_id"
+    " AND s.birth_date >= make_date(:born, 1, 1) AND s.birth_date < make_date(:born + 1, 1, 1))",
     "claim_token": "p.subject_id IN (SELECT subject_id FROM subjects WHERE claim_token = :claim_token)",
     "unit": "p.subject_id IN (SELECT subject_id FROM benefits WHERE unit = :unit)",
     "scheme": "EXISTS (SELECT 1 FROM benefits b WHERE b.subject_id = p.subject_id AND b.scheme = :scheme)",

@@ -6,6 +6,7 @@ another language and the next page give the same search.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.errors import Refused
-from fleet.people.finding import Count, Page, Search, count_people, find_people
+from fleet.people.finding import Count, Page, Search, find_and_count
 from fleet.store.areas import Area, chain_above
 from fleet.store.people import StopState
 from fleet.store.people_filters import MOST_OFFERED, Named, areas_named, is_below, schemes_in_use, steps_down
@@ -30,7 +31,9 @@ from protocol.rules.obligations import CertificationState
 
 router = APIRouter(include_in_schema=False)
 PATH = "/people"
-_FILTERS = ("area", "state", "scheme", "unit", "stop")
+_FILTERS = ("area", "state", "scheme", "unit", "stop", "born")
+_FIRST_YEAR, _LAST_YEAR = 1880, 2100
+"""Of birth of anybody who is or will be paid."""
 _CHOSEN = {"state": frozenset(CertificationState), "stop": frozenset(StopState)}
 _EMPTY = Page((), None, None)
 
@@ -60,11 +63,12 @@ def list_by_address(
     scheme: str = "",
     unit: str = "",
     stop: str = "",
+    born: str = "",
     at: str = "",
     search: str = "",
 ) -> HTMLResponse:
     """Show a list as other pages link to it, or whom a search that was sent finds."""
-    filters = {"area": area, "state": state, "scheme": scheme, "unit": unit, "stop": stop}
+    filters = {"area": area, "state": state, "scheme": scheme, "unit": unit, "stop": stop, "born": born}
     if not search:
         return _list(visit, filters, at=at)
     kept = unseal_search(visit.cipher, visit.visitor.account_id, search, now=visit.now)
@@ -129,6 +133,8 @@ def _list(
     wrong = {name for name, allowed in _CHOSEN.items() if filters[name] and filters[name] not in allowed}
     if wrong:
         problems.append(texts["refused"]["filter_unknown"])
+    if filters["born"] and _year(filters["born"]) is None:
+        problems.append(texts["refused"]["born_unusable"])
     if is_over:
         problems.append(texts["refused"]["search_over"])
     with visit.begin() as connection:
@@ -183,17 +189,20 @@ def _found(
         scheme=filters["scheme"] or None,
         unit=filters["unit"] or None,
         stop=StopState(filters["stop"]) if filters["stop"] else None,
+        born=_year(filters["born"]),
         at=at,
     )
     tops = visit.tops(Permission.PEOPLE)
     try:
-        found = find_people(connection, visit.keys, wanted, tops=tops, today=visit.today)
+        return find_and_count(connection, visit.keys, wanted, tops=tops, today=visit.today)
     except Refused:
         problems.append(visit.texts["people"]["refused"]["place_unusable"])
         return _EMPTY, None
-    if found.is_too_vague:
-        return found, None
-    return found, count_people(connection, visit.keys, wanted, tops=tops, today=visit.today)
+
+
+def _year(typed: str) -> int | None:
+    """Return a year of birth; None if it is none."""
+    return int(typed) if re.fullmatch("[0-9]{4}", typed) and _FIRST_YEAR <= int(typed) <= _LAST_YEAR else None
 
 
 def _address(filters: Mapping[str, str], at: str | None = "") -> str:

@@ -129,9 +129,39 @@ def test_rare_characters_are_found_as_any_other_and_what_could_not_be_written_by
     assert people.names("王䶮英") == ["王䶮英"]
     vague = people.find("王")
     assert vague.people == ()
-    assert people.find("王?").is_too_vague
+    assert people.find("王?").is_to_be_narrowed
     assert people.find("?").is_too_vague
     assert people.count("王?") == Count(0, is_more=False)
+
+
+def test_one_known_character_is_enough_in_an_area_or_a_year_of_birth(people: People) -> None:
+    for name, area in (("张㛃", "V1"), ("李㛃", "V1"), ("张伟明", "V1"), ("陈娟", "V3"), ("张三", "V3")):
+        people.add(name, area)
+    assert people.names("张?", area="D1") == ["张㛃"]
+    assert sorted(people.names("？㛃", area="V1")) == ["张㛃", "李㛃"]
+    assert people.names("*娟", tops={"D2"}) == ["陈娟"], "the visitor's own area narrows it"
+    assert set(people.names("张?", born=1940)) == {"张三", "张㛃"}
+    assert people.names("张?", born=1941) == []
+    assert people.names("张??", area="D1") == ["张伟明"]
+    assert people.count("张?", born=1940) == Count(2, is_more=False)
+    assert people.find("张?").is_to_be_narrowed
+    assert people.find("??", area="D1").is_too_vague
+
+
+def test_an_unknown_character_stands_for_one_and_no_more(people: People) -> None:
+    for name in ("谢金", "谢金花", "谢金花花", "欧谢金花", "谢金?"):
+        people.add(name, "V1")
+    assert sorted(people.names("谢金?")) == ["谢金?", "谢金花"]
+    assert people.names("?谢金?") == ["欧谢金花"]
+    assert people.count("谢金??") == Count(1, is_more=False)
+
+
+def test_no_more_names_are_opened_than_a_search_may_cost(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("张一", "张二", "张三"):
+        people.add(name, "V1")
+    monkeypatch.setattr(finding, "MOST_OPENED", 2)
+    assert people.find("张?", area="V1").is_to_be_narrowed
+    assert people.find("一?", area="V2") == Page((), None, None)
 
 
 def test_a_document_and_an_id_find_their_person_and_nobody_else(people: People) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.keys import FieldCipher
-from fleet.store.name_index import LONGEST, NameSearch, search_for, tokens_of, units
+from fleet.store.name_index import LONGEST, NameSearch, fits, most_tokens, pattern_of, search_for, tokens_of, units
 
 CIPHER = FieldCipher(bytes(32))
 OTHER = FieldCipher(bytes(range(32)))
@@ -159,3 +159,24 @@ def test_a_name_is_found_with_any_one_character_unknown(name: str, data: st.Data
 def test_what_stands_between_characters_changes_nothing(name: str, between: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(name)))
     assert tokens_of(CIPHER, name[:at] + between + name[at:]) == tokens_of(CIPHER, name)
+
+
+@given(NAMES, st.data())
+def test_a_pattern_of_a_name_fits_it_and_no_name_of_another_length(name: str, data: st.DataObject) -> None:
+    plain = units(name)
+    at = data.draw(st.integers(0, len(plain) - 1))
+    pattern = pattern_of(f"{plain[:at]}?{plain[at + 1 :]}")
+    assert pattern is not None
+    assert fits(pattern, name)
+    assert not fits(pattern, f"{name}英")
+    assert not fits(pattern, plain[:-1])
+    assert len(tokens_of(CIPHER, name)) <= most_tokens(len(plain))
+
+
+def test_a_known_character_must_be_there() -> None:
+    assert fits("张?", "张三")
+    assert not fits("张?", "三张")
+    assert not fits("张?", "??"), "of this name nothing is known"
+    assert fits("王?英", "王YAN英")
+    assert pattern_of("张三") is None
+    assert pattern_of("??") is None

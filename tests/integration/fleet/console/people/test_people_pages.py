@@ -80,6 +80,21 @@ def test_a_search_goes_on_page_by_page(town: Any, sign_in: Callable[..., Any]) -
     assert all(each.startswith("众5") for each in seen)
 
 
+def test_a_name_of_which_little_is_known_says_what_to_add(town: Any, sign_in: Callable[..., Any]) -> None:
+    town.add("张㛃")
+    whole = sign_in("fleet_administrator")
+    vague = search(whole, {"typed": "张?"}).text
+    assert "also choose an area" in vague
+    assert "at least two characters" not in vague
+    assert "Nobody matches" not in vague
+    assert names(search(whole, {"typed": "张?", "area": "east"}).text) == ["张㛃"]
+    assert names(search(whole, {"typed": "？㛃", "born": "1940"}).text) == ["张㛃"]
+    assert names(search(sign_in("operator", area="east"), {"typed": "张?"}).text) == ["张㛃"]
+    wrong = search(whole, {"typed": "张?", "born": "40"})
+    assert (wrong.status_code, names(wrong.text)) == (422, [])
+    assert "four digits" in wrong.text
+
+
 def test_what_is_chosen_has_an_address_other_pages_can_link_to(town: Any, sign_in: Callable[..., Any]) -> None:
     town.add("甲子", "V1", unit="棉纺厂")
     town.add("乙丑", "V2", scheme="resident_pension")
