@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from sqlalchemy import Connection
 
-from fleet.audit.log import note
+from fleet.audit.log import note, open_sealed_actor
 from fleet.benefits.files import open_text, repaid_stops
 from fleet.benefits.months import RepaidStop
 from fleet.benefits.standing import PersonStanding, status_of_person
@@ -16,7 +16,16 @@ from fleet.benefits.timeline import Entry, merged
 from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.keys import FieldCipher
-from fleet.store.timeline import ApprovalRow, Before, TimelineRow, approvals_about, approved_ids, newest_of, timeline_of
+from fleet.store.timeline import (
+    CHANGED,
+    ApprovalRow,
+    Before,
+    TimelineRow,
+    approvals_about,
+    approved_ids,
+    newest_of,
+    timeline_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,9 @@ def history_of(
 
 
 def _entry(row: TimelineRow, cipher: FieldCipher, subject_id: str) -> Entry:
+    if row.kind.startswith(CHANGED) and row.text_sealed is not None:
+        by = open_sealed_actor(cipher, row.text_sealed)
+        return Entry(row.kind, row.entry_id, row.at, row.day, {**row.detail, "by": by})
     written = {} if row.text_sealed is None else {"written": open_text(cipher, subject_id, row.text_sealed)}
     return Entry(row.kind, row.entry_id, row.at, row.day, {**row.detail, **written})
 

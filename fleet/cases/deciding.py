@@ -23,6 +23,7 @@ from fleet.store.database import Database
 from fleet.store.records import record_of
 from fleet.store.reminders import note_occasion
 from fleet.store.webhooks import tell_case_answered
+from fleet.tables.telephones import telephone_in
 from protocol.rules.acts import ActKind, Channel
 
 CERTIFYING: Mapping[Kind, ActKind] = {
@@ -219,7 +220,7 @@ def _save_phone(connection: Connection, office: Registry, case: Case) -> None:
     """Take over a telephone number that two persons confirmed (R8-14); it stands in the note of the opening."""
     number = history.told(connection, office.cipher, case.case_id)[0].note
     if number is not None and case.subject_id is not None:
-        sealed = office.cipher.encrypt(number, subject_id=case.subject_id, field_name="phone")
+        sealed = office.cipher.encrypt(telephone_in(number) or number, subject_id=case.subject_id, field_name="phone")
         subjects.save_phone(connection, case.subject_id, sealed)
 
 

@@ -5,7 +5,6 @@ Source: domain rules R1-18, R4-8, R4-13, R4-18 to R4-22, R8-14.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -19,6 +18,7 @@ from fleet.clock import day_of
 from fleet.errors import Refused
 from fleet.store import subjects
 from fleet.store.case_lists import Wanted, rows_of
+from fleet.tables.telephones import telephone_in
 from protocol.errors import Problem
 
 AT_THE_DESK = (Kind.SPECIAL, Kind.REMOTE_FORM, Kind.PROXY, Kind.WRONG_DATA)
@@ -26,10 +26,6 @@ AT_THE_DESK = (Kind.SPECIAL, Kind.REMOTE_FORM, Kind.PROXY, Kind.WRONG_DATA)
 _MOST_OPEN = 100
 _OLDEST = timedelta(days=366)
 """Nothing is taken in that is older: an act of then would be of an earlier cycle of every source (R2-5: twelve months)."""
-
-
-_PHONE = re.compile(r"\+?[0-9](?:[ -]?[0-9]){4,14}")
-"""Source: ITU-T E.164, 6.2: at most 15 digits; short service numbers have five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ def open_request(connection: Connection, office: Registry, asked: Request, *, by
         *_day_problems(asked, day_of(now, office.zone)),
         *_body_problems(connection, asked),
     ]
-    if asked.kind is Kind.WRONG_DATA and asked.reason == "phone" and not _PHONE.fullmatch(asked.note or ""):
+    if asked.kind is Kind.WRONG_DATA and asked.reason == "phone" and telephone_in(asked.note or "") is None:
         sentence = "note: a telephone number expected, with + before a country's"
         problems.append(Problem(sentence, "phone"))
     problems += _open_problems(connection, asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +12,7 @@ from fleet.intake.identity import IDENTITY_COLUMNS, document_in, name_in
 from fleet.store.subjects import Benefit, ManagedBy
 from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, Source, Table, TableRow, read_table, refuse, text_problem
+from fleet.tables.telephones import telephone_in
 from fleet.tables.written_days import day_in
 from protocol.documents import IdentityDocument
 from protocol.errors import Problem
@@ -40,8 +40,6 @@ MAX_TEXT = 100
 _FIRST_YEAR = 1949
 """No benefit of these schemes began before the state that pays it."""
 _NO_DAY = Problem(f"a date like 2015-07-01 expected, from {_FIRST_YEAR} to next year", "benefit_day", first=_FIRST_YEAR)
-_PHONE = re.compile(r"\+?[0-9]{5,15}")
-"""Source: ITU-T E.164, 15 digits at most; five are the shortest numbers of the country, 12333 (R9-3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +156,11 @@ def _facts(
 
 
 def _phone(line: int, written: str, wrong: list[Problem]) -> str:
-    plain = re.sub(r"[\s()（）-]", "", written)
-    if plain and not _PHONE.fullmatch(plain):
-        wrong.append(Problem("5 to 15 digits expected", "phone_unusable").within(at_line(line), in_column("phone")))
-    return plain
+    found = telephone_in(written)
+    if written and found is None:
+        expected = Problem("a telephone number expected, with + before a country's", "phone_unusable")
+        wrong.append(expected.within(at_line(line), in_column("phone")))
+    return found or ""
 
 
 def _contradictions(rows: list[SubjectRow]) -> list[Problem]:

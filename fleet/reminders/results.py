@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
@@ -23,13 +22,12 @@ from fleet.store.names import cleaned
 from fleet.store.reminders import Came, Outcome
 from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, Shape, Source, TableRow, read_table, refuse
+from fleet.tables.telephones import telephone_in
 from fleet.tables.written_days import day_in
 from protocol.errors import Problem
 
 OUTCOMES: tuple[Came, ...] = ("reached", "not_reached", "not_possible")
 _CODE = re.compile(r"^[0-9a-f]{8,32}$")
-_PHONE = re.compile(r"^\+?[0-9]{5,15}$")
-"""At most 15 digits. Source: ITU-T E.164, 6.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +60,9 @@ def normal_phone(text: str) -> str:
     Raises:
         Refused: if it is none; the message does not repeat it.
     """
-    found = re.sub(r"[\s()\-.]", "", unicodedata.normalize("NFKC", text))
-    if not _PHONE.match(found):
-        raise Refused("5 to 15 digits expected", code="phone_unusable")
+    found = telephone_in(text)
+    if found is None:
+        raise Refused("a telephone number expected, with + before a country's", code="phone_unusable")
     return found
 
 

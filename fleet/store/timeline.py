@@ -9,6 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+CHANGED = "changed."
+"""How the kind begins of what was changed about a person, told from the audit log; after it its action."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimelineRow:
@@ -21,7 +24,7 @@ class TimelineRow:
     """Where only a day is known."""
     detail: dict[str, Any]
     text_sealed: bytes | None = None
-    """What a person wrote, encrypted."""
+    """What a person wrote, encrypted; of a change by hand (`CHANGED`) who made it, as the audit log has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +173,7 @@ SELECT 'reference_made', reference_id, captured_at, NULL, jsonb_build_object('ca
 UNION ALL
 SELECT 'reference_withdrawn', reference_id, withdrawn_at, NULL, '{}'::jsonb, NULL
     FROM references_ WHERE subject_id = :id AND withdrawn_at IS NOT NULL
+UNION ALL
+SELECT 'changed.' || action, lpad(entry::text, 19, '0'), at, NULL, detail, actor_sealed FROM audit_log
+    WHERE object_kind = 'subject' AND object_id = :id AND action IN ('subject.changed', 'contacts.changed')
 """

@@ -37,6 +37,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "case_taken_in": {"kind": "case_kinds"},
     "case.": {"kind": "case_kinds", "verdict": "verdicts"},
     "reminder.": {"kind": "reminder_kinds", "state": "reminder_states", "outcome": "came"},
+    "changed.": {"told_by": "told_by", "addresses": "way_names", "opted_out": "way_names"},
     "i_am_here_decided": {"resolution": "resolutions"},
     "reference_made": {"capture": "captures", "legal_basis": "bases"},
 }
@@ -157,7 +158,9 @@ def _fact(texts: Texts, kind: str, name: str, value: object) -> str:
     if isinstance(value, bool):
         return str(texts["console"]["yes" if value else "no"])
     if isinstance(value, list):
-        return str(group["and"]).join(map(str, value))
+        return str(group["and"]).join(
+            map(str, value) if table is None else (_word(group[table], str(each), str(each)) for each in value)
+        )
     return _word(group[table], str(value), str(value)) if table is not None else str(value)
 
 

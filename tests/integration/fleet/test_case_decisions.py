@@ -373,7 +373,7 @@ def test_r8_14_a_telephone_number_that_two_persons_confirm_is_taken_over(office:
     cipher = office.keys.cipher
     assert cipher.decrypt(bytes(row.phone_sealed), subject_id=subject_id, field_name="phone") == "13800000000"
     assert acts(office) == []
-    for wrong in (None, "call my son", "1" * 20, "+"):
+    for wrong in (None, "call my son", "1" * 20, "+", "12345"):
         with pytest.raises(Refused, match="telephone number"):
             asks(office, Request(Kind.WRONG_DATA, subject_id, "phone", note=wrong))
 

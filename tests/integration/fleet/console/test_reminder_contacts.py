@@ -95,7 +95,7 @@ def test_everything_that_is_wrong_is_told_by_line_and_nothing_is_taken_in(
     chinese = send(sign_in("operator", language="zh"), *lines)
     assert chinese.status_code == 422
     told = (
-        "第 2 行：“电话”：电话号码须为", "第 2 行：“微信”：微信号须为", "第 2 行：“电子邮箱”：电子邮箱格式如",
+        "第 2 行：“电话”：电话号码不正确", "第 2 行：“微信”：微信号须为", "第 2 行：“电子邮箱”：电子邮箱格式如",
         "第 2 行：“拒收”：应为以下各项，或“无”：", "第 3 行：既没有联系方式",
         "第 5 行：证件号码与第 4 行相同", "共 6 处问题",
     )  # fmt: skip

@@ -187,7 +187,7 @@ def test_a_wrong_result_is_refused_with_every_reason_and_outside_codes_are_none(
         "/reminders/results", {"code": "zz", "result": "maybe", "worker": "", "day": "2027-01-01", "new_phone": "12"}
     )
     assert wrong.status_code == 422
-    for told in ("编号的前 8 位", "应为以下之一", "不晚于 2026-11-20", "请填写经办人姓名", "须为 5 至 15 位数字"):
+    for told in ("编号的前 8 位", "应为以下之一", "不晚于 2026-11-20", "请填写经办人姓名", "电话号码不正确"):
         assert told in wrong.text
     west = next(code for who, code in calls.items() if who == list(office.people)[3])
     typed = {"result": "reached", "worker": "李四", "day": "2026-11-20", "new_phone": ""}

@@ -167,7 +167,7 @@ def test_wrong_facts_are_all_told(tmp_path: Path) -> None:
     assert problems(written(tmp_path, text)) == [
         "line 2: managed_by: managed by a unit, and the column unit does not say which",
         "line 2: ended: before the benefit starts",
-        "line 2: phone: 5 to 15 digits expected",
+        "line 2: phone: a telephone number expected, with + before a country's",
         "line 3: managed_by: unit or socialised expected",
         "line 3: ended: a date like 2015-07-01 expected, from 1949 to next year",
     ]

@@ -284,9 +284,10 @@ def test_area_unit_and_ways_are_changed_as_a_list_would(town: Any, sign_in: Call
     same = Form(client, path).send(what="units", unit_enterprise_pension="厂", told_by="unit")
     assert same.status_code == 422
     assert "Nothing is different" in same.text
-    bad = Form(client, path).send(what="ways", way_sms="abc", told_by="person")
-    assert bad.status_code == 422
-    assert "5 to 15 digits" in bad.text
+    for wrong in ("abc", "12345", "1" * 11):
+        bad = Form(client, path).send(what="ways", way_sms=wrong, told_by="person")
+        assert bad.status_code == 422
+        assert "This is no telephone number" in bad.text
     assert (
         Form(client, path).send(what="ways", way_sms="138 0013 8000", out_email="1", told_by="person").status_code
         == 303
@@ -298,6 +299,13 @@ def test_area_unit_and_ways_are_changed_as_a_list_would(town: Any, sign_in: Call
     assert number == "13800138000"
     assert rows["email"].opted_out_at is not None
     assert "13800138000" not in client.get(path).text
+    told = sign_in("operator", area="east", name="旁人").get(f"/people/{subject_id}").text
+    name = "operator 0"
+    assert (
+        f"{name} changed ways to reach the person (by the word of: the person); new: short messages; not wanted: e-mail"
+        in told
+    )
+    assert told.count(f"{name} changed details") == 2
 
 
 def test_a_pass_against_a_report_is_decided_by_two_different_persons(
