@@ -12,7 +12,9 @@ from sqlalchemy import Connection
 from fleet.audit.log import note
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
+from fleet.intake.comparison import Comparison
 from fleet.intake.people_table import PeopleList
+from fleet.intake.preview import look
 from fleet.intake.subjects import Imported, note_changes, store_rows
 from fleet.keys import FleetKeys
 from fleet.status.projection import project
@@ -63,7 +65,10 @@ def take_list(
         )
     with database.begin() as connection:
         is_older = any(found.as_of > as_of for found in key_lists.lists(connection))
+        people, held = look(connection, keys, people)
         done = store_rows(connection, keys, people.rows, now=now, zone=zone, only_new=is_older)
+        # Of an older list nobody who is known is changed.
+        changes = None if is_older else held
         known = key_lists.find_named(connection, called, as_of)
         if known is not None:
             if known.sha256 != people.sha256:
@@ -73,9 +78,11 @@ def take_list(
                     code="key_named",
                     list=known.list_id,
                 )
-            note_changes(connection, keys, done, by=by, now=now)
+            if changes is not None:
+                note_changes(connection, keys, done.subject_ids, changes, by=by, now=now)
             return known.list_id, done
-        return _keep(connection, keys, people, done, name=called, as_of=as_of, by=by, now=now, zone=zone), done
+        list_id = _keep(connection, keys, people, done, changes, name=called, as_of=as_of, by=by, now=now, zone=zone)
+        return list_id, done
 
 
 def compare_lists(connection: Connection, earlier: str, later: str) -> Compared:
@@ -109,6 +116,7 @@ def _keep(
     keys: FleetKeys,
     people: PeopleList,
     done: Imported,
+    changes: Comparison | None,
     *,
     name: str,
     as_of: date,
@@ -124,7 +132,8 @@ def _keep(
     covered = key_lists.covered_by(connection, list_id)
     for start in range(0, len(covered), _CHUNK):
         project(connection, covered[start : start + _CHUNK], zone=zone, today=day_of(now, zone))
-    note_changes(connection, keys, done, by=by, now=now)
+    if changes is not None:
+        note_changes(connection, keys, done.subject_ids, changes, by=by, now=now)
     note(
         connection,
         keys.cipher,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from sqlalchemy import Connection, text
 
 from fleet.audit.log import note
 from fleet.clock import day_of
-from fleet.errors import ImportRefused
+from fleet.errors import ImportRefused, Refused
 from fleet.exchange.effects import meet
-from fleet.intake.people_table import OPTIONAL_FACTS, PeopleList, SubjectRow
+from fleet.intake.comparison import Change, Comparison, completed
+from fleet.intake.people_table import PeopleList, SubjectRow
+from fleet.intake.preview import look
 from fleet.keys import FleetKeys
 from fleet.status.projection import project
 from fleet.store import duplicates, rosters, subjects
@@ -33,16 +35,6 @@ _TOLD = 500
 """Rows between two calls of `progress`."""
 
 
-@dataclass(slots=True)
-class PersonChange:
-    """What a list changed about somebody who was known, beside benefits."""
-
-    area: str
-    """Where they live now."""
-    has_moved: bool = False
-    is_renamed: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did."""
@@ -52,8 +44,6 @@ class Imported:
     unchanged: int
     subject_ids: tuple[str, ...]
     """One for each row, in order."""
-    people_changed: Mapping[str, PersonChange] = field(default_factory=dict)
-    """Who lives elsewhere now or has another name, by subject id."""
 
 
 def import_rows(
@@ -77,6 +67,7 @@ def import_people(
     now: datetime,
     zone: tzinfo,
     within: Collection[str] | None = None,
+    expected: str | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Imported:
     """Import a file of people as `import_rows` does, and write into the audit log who did.
@@ -90,19 +81,24 @@ def import_people(
         zone: where a day ends.
         within: codes of the areas whose people may be on it; None for all. Who is known and belongs to none of them is not taken from
             where they are, and who belongs elsewhere as well keeps name, home and who pays.
+        expected: `Comparison.digest` of what was seen before; None where nobody looked.
         progress: called now and then with how many rows are stored.
 
     Raises:
         ImportRefused: with every row that is not within; the audit log then says that it was tried. People of other areas are told as a
             number only, and only of a list without other faults: no line says who is known elsewhere.
-        Refused: if nothing is left of the name in `by`, or it is too long.
+        Refused: if the list would change something else than was expected, with the code `import_overtaken`; if nothing is left of the name
+            in `by`, or it is too long.
         DatabaseUnavailable: nothing was stored.
     """
     if within is not None:
         _refuse_outside(database, keys, people, frozenset(within), by=by, now=now)
     with database.begin() as connection:
+        people, compared = look(connection, keys, people)
+        if expected is not None and compared.digest != expected:
+            raise Refused("what the list would change is another than was shown", code="import_overtaken")
         done = store_rows(connection, keys, people.rows, now=now, zone=zone, progress=progress)
-        note_changes(connection, keys, done, by=by, now=now)
+        note_changes(connection, keys, done.subject_ids, compared, by=by, now=now)
         note(
             connection,
             keys.cipher,
@@ -122,22 +118,46 @@ def import_people(
     return done
 
 
-def note_changes(connection: Connection, keys: FleetKeys, done: Imported, *, by: str, now: datetime) -> None:
-    """Write into the audit log whose home or name a list changed, an entry for each; last in the transaction, as every entry."""
-    for subject_id, change in sorted(done.people_changed.items()):
+def look_at(
+    database: Database,
+    keys: FleetKeys,
+    people: PeopleList,
+    *,
+    by: str,
+    now: datetime,
+    within: Collection[str] | None = None,
+) -> tuple[PeopleList, Comparison]:
+    """Return a list with its schemes as they are called here, and what its import would change; nothing is stored.
+
+    Arguments are those of `import_people`.
+
+    Raises:
+        ImportRefused: as `import_people`.
+        DatabaseUnavailable: if it cannot be reached.
+    """
+    if within is not None:
+        _refuse_outside(database, keys, people, frozenset(within), by=by, now=now)
+    with database.begin() as connection:
+        return look(connection, keys, people)
+
+
+def note_changes(
+    connection: Connection, keys: FleetKeys, ids: Sequence[str], compared: Comparison, *, by: str, now: datetime
+) -> None:
+    """Write down, for each person who was known, what the list changed: it stands in their history."""
+    changes: dict[str, set[Change]] = {}
+    for subject_id, found in zip(ids, compared.rows, strict=True):
+        if found and Change.NEW not in found:
+            changes.setdefault(subject_id, set()).update(found)
+    for subject_id, what in changes.items():
         note(
             connection,
             keys.cipher,
             actor=by,
-            action="subject.changed",
+            action="subject.imported",
             object_kind="subject",
             object_id=subject_id,
-            detail={
-                "area": change.area,
-                "has_moved": change.has_moved,
-                "is_renamed": change.is_renamed,
-                "told_by": "list",
-            },
+            detail={"what": sorted(what)},
             now=now,
         )
 
@@ -193,7 +213,7 @@ def store_rows(
     meet(connection, keys, zone=zone, now=now)
     counts = Counter(saving.outcomes.get(number, "unchanged") for number in range(len(rows)))
     ids = tuple(saving.ids[number] for number in range(len(rows)))
-    return Imported(counts["new"], counts["changed"], counts["unchanged"], ids, saving.people_changed)
+    return Imported(counts["new"], counts["changed"], counts["unchanged"], ids)
 
 
 def _refuse_outside(
@@ -268,7 +288,6 @@ class _Saving:
         self._known = subjects.find_by_tokens(connection, self._tokens)
         self._known_before = frozenset(self._known)
         self._read([subject.subject_id for subject in self._known.values()])
-        self.people_changed: dict[str, PersonChange] = {}
         self.outcomes: dict[int, str] = {}
         """What became of the rows that were saved."""
         self.ids = {
@@ -290,7 +309,7 @@ class _Saving:
         if known.area != row.area or self._opened(known.subject_id, "name", known.name_sealed) != row.name:
             return False
         benefit = self._benefits.get(known.subject_id, {}).get(row.benefit.scheme)
-        if benefit is None or _completed(row, benefit) != benefit:
+        if benefit is None or completed(row, benefit) != benefit:
             return False
         phone = self._phones.get(known.subject_id)
         return not row.phone or (phone is not None and self._opened(known.subject_id, PHONE_FIELD, phone) == row.phone)
@@ -327,9 +346,6 @@ class _Saving:
             name = self._opened(subject_id, "name", known.name_sealed)
             if name == row.name and known.area == row.area:
                 return known, True
-            change = self.people_changed.setdefault(subject_id, PersonChange(row.area))
-            change.has_moved = change.has_moved or known.area != row.area
-            change.is_renamed = change.is_renamed or name != row.name
         sealed = self._cipher.encrypt(row.name, subject_id=subject_id, field_name="name")
         subject = StoredSubject(
             subject_id, token, row.area, sealed, document, birth_date(row.document), sex(row.document)
@@ -340,7 +356,7 @@ class _Saving:
 
     def _benefit(self, row: SubjectRow, subject_id: str) -> bool:
         known = self._benefits.setdefault(subject_id, {}).get(row.benefit.scheme)
-        benefit = row.benefit if known is None else _completed(row, known)
+        benefit = row.benefit if known is None else completed(row, known)
         if benefit == known:
             return True
         if known is not None and known.region != benefit.region:
@@ -362,9 +378,3 @@ class _Saving:
         subjects.save_phone(self._connection, subject_id, sealed)
         self._phones[subject_id] = sealed
         return True
-
-
-def _completed(row: SubjectRow, known: Benefit) -> Benefit:
-    """Return a row's benefit with what its list has no column for."""
-    kept = {name: getattr(known, name) for name in OPTIONAL_FACTS if name not in row.given}
-    return replace(row.benefit, **kept)

@@ -161,6 +161,12 @@ def benefits_of(connection: Connection, subject_ids: Sequence[str]) -> dict[str,
     return found
 
 
+def words_in_use(connection: Connection) -> frozenset[tuple[str, str]]:
+    """Return each scheme with each category that a benefit of it has."""
+    rows = connection.execute(text("SELECT DISTINCT scheme, category FROM benefits"))
+    return frozenset((row.scheme, row.category) for row in rows)
+
+
 def save_benefit(connection: Connection, subject_id: str, benefit: Benefit) -> None:
     """Insert or update one benefit."""
     connection.execute(

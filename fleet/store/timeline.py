@@ -175,5 +175,5 @@ SELECT 'reference_withdrawn', reference_id, withdrawn_at, NULL, '{}'::jsonb, NUL
     FROM references_ WHERE subject_id = :id AND withdrawn_at IS NOT NULL
 UNION ALL
 SELECT 'changed.' || action, lpad(entry::text, 19, '0'), at, NULL, detail, actor_sealed FROM audit_log
-    WHERE object_kind = 'subject' AND object_id = :id AND action IN ('subject.changed', 'contacts.changed')
+    WHERE object_kind = 'subject' AND object_id = :id AND action IN ('subject.changed', 'contacts.changed', 'subject.imported')
 """

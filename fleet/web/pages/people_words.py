@@ -37,7 +37,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "case_taken_in": {"kind": "case_kinds"},
     "case.": {"kind": "case_kinds", "verdict": "verdicts"},
     "reminder.": {"kind": "reminder_kinds", "state": "reminder_states", "outcome": "came"},
-    "changed.": {"told_by": "told_by", "addresses": "way_names", "opted_out": "way_names"},
+    "changed.": {"told_by": "told_by", "addresses": "way_names", "opted_out": "way_names", "what": "import_changes"},
     "i_am_here_decided": {"resolution": "resolutions"},
     "reference_made": {"capture": "captures", "legal_basis": "bases"},
 }

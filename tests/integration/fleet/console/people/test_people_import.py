@@ -30,6 +30,21 @@ def table(town: Any, *rows: tuple[int, str, str]) -> bytes:
 
 
 def send(client: Any, content: bytes, name: str = "list.csv") -> Any:
+    """Have a list looked at, and take it in if nothing is wrong with it."""
+    looked = look(client, content, name)
+    return confirm(client, looked.headers["location"], new_words="1") if looked.status_code == 303 else looked
+
+
+def confirm(client: Any, address: str, **fields: str) -> Any:
+    """Confirm what the page of a list shows."""
+    shown = client.get(address).text
+    while "progress?poll=1" in shown:
+        shown = client.get(address).text
+    (sha256,) = re.findall(r'name="sha256" value="([0-9a-f]{64})"', shown)
+    return client.send_form(address, {"sha256": sha256, **fields})
+
+
+def look(client: Any, content: bytes, name: str = "list.csv") -> Any:
     return client.send_form("/people/import", files={"file": (name, content, "text/csv")})
 
 
@@ -50,6 +65,68 @@ def test_a_list_is_taken_in_with_its_report(town: Any, sign_in: Callable[..., An
     assert re.search(r"<dt>Unchanged</dt><dd>1</dd>", again)
     with town.office.database.begin() as connection:
         assert [each.action for each in entries(connection)].count("subjects.imported") == 2
+
+
+def test_a_list_is_shown_before_it_is_stored_and_only_what_was_shown_is_stored(
+    town: Any, sign_in: Callable[..., Any]
+) -> None:
+    known, other = town.add("王秀英", "V1"), town.add("李㛃", "V1")
+    client = sign_in("area_administrator", area="east", name="导入人")
+    listed = table(town, (1, "王秀兰", "V1"), (2, "李㛃", "V2"), (3, "张三", "V1"))
+    address = look(client, listed).headers["location"]
+    shown = client.get(address).text
+    told = dict(re.findall(r"<strong>([^<]*)</strong> \d+ <span class=\"hint\">(lines [^<]*)<", shown))
+    assert told == {
+        "new people": "lines 4",
+        "another name": "lines 2",
+        "another area": "lines 3",
+        "other facts of a benefit": "lines 3",
+    }
+    assert "王秀" not in shown
+    assert people(town) == 2, "nothing is stored"
+    assert client.send_form(address, {"sha256": "0" * 64}).status_code == 409
+    assert sign_in("fleet_administrator").send_form(address, {"sha256": "0" * 64}).status_code == 404
+    assert people(town) == 2
+    done = confirm(client, address)
+    assert done.status_code == 303
+    assert people(town) == 3
+    again = client.send_form(address, {"sha256": "0" * 64})
+    assert again.headers["location"] == done.headers["location"], "a second click does nothing more"
+    for subject_id, what in ((known, "another name"), (other, "another area")):
+        assert re.search(f"导入人 took in a list: [^<]*{what}", client.get(f"/people/{subject_id}").text)
+
+
+def test_words_that_nobody_here_uses_are_no_mistakes_only_if_somebody_says_so(
+    town: Any, sign_in: Callable[..., Any]
+) -> None:
+    subject_id = town.add("王秀英", "V1")
+    client = sign_in("area_administrator", area="east")
+    listed = table(town, (1, "王秀英", "V1")).replace(b"enterprise_pension", "企业养老".encode())
+    address = look(client, listed).headers["location"]
+    shown = client.get(address).text
+    assert "There is no scheme “企业养老” here: lines 2" in shown
+    assert "<strong>one more benefit</strong> 1" in shown
+    refused = confirm(client, address)
+    assert refused.status_code == 422
+    assert "tick that they are new" in refused.text
+    assert len(town.office.rows("SELECT scheme FROM benefits WHERE subject_id = :id", id=subject_id)) == 1
+    chinese = table(town, (1, "王秀英", "V1")).replace(b"enterprise_pension", "企业职工基本养老保险".encode())
+    same = client.get(look(client, chinese).headers["location"]).text
+    assert "There is no" not in same
+    assert re.search(r"<dt>Unchanged</dt><dd>1</dd>", same), "the Chinese name of a scheme is that scheme"
+    assert client.send_form(address, {"sha256": "0" * 64, "new_words": "1"}).status_code == 409
+
+
+def test_what_changed_between_the_look_and_the_word_is_not_overwritten(town: Any, sign_in: Callable[..., Any]) -> None:
+    town.add("王秀英", "V1")
+    client = sign_in("area_administrator", area="east")
+    address = look(client, table(town, (1, "王秀英", "V1"))).headers["location"]
+    town.serial = 0
+    town.add("王秀兰", "V2")
+    refused = confirm(client, address)
+    assert refused.status_code == 422
+    assert "Something changed since you looked" in refused.text
+    assert town.office.rows("SELECT area FROM subjects")[0].area == "V2"
 
 
 def test_every_problem_is_told_by_its_line_and_nothing_is_half_done(town: Any, sign_in: Callable[..., Any]) -> None:
@@ -139,10 +216,10 @@ def test_whoever_a_list_moves_or_renames_has_an_entry_of_their_own(town: Any, si
     moved, renamed, same = town.add("张三", "V1"), town.add("李四", "V1"), town.add("王五", "V1")
     client = sign_in("area_administrator", area="east")
     assert send(client, table(town, (1, "张三", "V2"), (2, "李肆", "V1"), (3, "王五", "V1"))).status_code == 303
-    assert [town.actions(each).count("subject.changed") for each in (moved, renamed, same)] == [1, 1, 0]
+    assert [town.actions(each).count("subject.imported") for each in (moved, renamed, same)] == [1, 1, 0]
     with town.office.database.begin() as connection:
         details = [next(entries(connection, object_kind="subject", object_id=each)).detail for each in (moved, renamed)]
-    assert [(each["has_moved"], each["is_renamed"]) for each in details] == [(True, False), (False, True)]
+    assert [each["what"] for each in details] == [["moved"], ["renamed"]]
 
 
 def test_a_large_list_is_watched_by_whoever_sent_it_and_nobody_else(
@@ -200,6 +277,11 @@ def test_an_import_in_a_browser(town: Any, browse: Callable[..., Any], language:
     good = table(town, (1, "王秀英", "V1"), (2, "李秀英", "V1"))
     page.set_input_files("#f-file", {"name": "list.csv", "mimeType": "text/csv", "buffer": good})
     page.click("main form button")
+    expect(page.locator("#preview")).to_be_visible()
+    seen.check(f"people-import-preview-{language}-{width}")
+    if page.locator("[name=new_words]").count():
+        page.check("[name=new_words]")
+    page.click("main section form button")
     expect(page.locator(".notice.good")).to_be_visible()
     seen.check(f"people-import-{language}-{width}")
     page.goto(f"{seen.url}/people")
