@@ -179,7 +179,7 @@ def _more(visit: Visit, connection: Connection, subject_id: str) -> _More:
         titles,
         frozenset(
             each.value
-            for each in (*actions, Permission.STOPS)
+            for each in (*actions, Permission.STOPS, Permission.STOPS_PREPARE)
             if visit.visitor.may(each) and may_see(connection, subject_id, visit.tops(each))
         ),
     )

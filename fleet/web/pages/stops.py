@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fleet.benefits.events import StopEffect, StopReason
 from fleet.errors import NotFound, Refused
+from fleet.people.finding import Search, find_people
 from fleet.store.benefits import schemes_of
 from fleet.store.stops import Stage, StopLine, StopsAsked, area_of_benefit, stage_counts, stop_lines
 from fleet.store.subjects import find_by_ids
@@ -75,6 +77,21 @@ def new(visit: Annotated[Visit, needs(PREPARE)], subject_id: str = "", scheme: s
     return _new_page(visit, {"subject_id": subject_id.strip(), "scheme": scheme})
 
 
+@router.post("/stops/find")
+def find(visit: Annotated[Visit, sends(PREPARE)]) -> Response:
+    """Lead whoever knows a person's number to the form; a number stands in no address."""
+    typed = visit.sent.text("typed")
+    with visit.begin() as connection:
+        found = find_people(
+            connection, visit.keys, Search(typed=typed), tops=visit.tops(PREPARE), today=visit.today
+        ).people
+        is_one = bool(typed) and len(found) == 1 and bool(schemes_of(connection, found[0].line.subject_id))
+    if not is_one:
+        problem = visit.texts["stops"]["refused"]["nobody_found"]
+        return _new_page(visit, {"typed": typed}, problems=[problem], status=422)
+    return RedirectResponse(f"/stops/new?{urlencode({'subject_id': found[0].line.subject_id})}", status_code=303)
+
+
 @router.post("/stops/new")
 def propose(visit: Annotated[Visit, sends(PREPARE)]) -> Response:
     """Propose a stop by hand."""
@@ -125,11 +142,16 @@ def _new_page(
             ]
             if not schemes and not problems:
                 raise not_found()
+        found = find_by_ids(connection, [subject_id]) if schemes else []
+        name = "".join(visit.opened(each.name_sealed, of=each.subject_id) for each in found)
+        if found:
+            visit.note(connection, "subject.form_viewed", "subject", subject_id, entries=0)
     return visit.page(
         "stops/new.html",
         status=status,
         typed=typed,
         schemes=schemes,
+        name=name,
         problems=problems or [],
         reasons=_BY_HAND,
         effects=list(StopEffect),

@@ -21,6 +21,7 @@ from fleet.status.projection import project
 from fleet.store.acts import NewAct, add_acts
 from fleet.store.areas import Area, save_areas
 from fleet.store.life_events import NewLifeEvent, add_life_events
+from protocol.documents import parse_document
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.life import LifeEventKind
 
@@ -345,6 +346,30 @@ def test_nobody_just_lifts_what_a_pass_against_a_report_has_frozen(desk: Desk, s
     assert desk.file(person).frozen_by == (case_id,)
 
 
+def test_whoever_a_stop_is_proposed_for_is_found_by_their_number_or_on_their_page(
+    desk: Desk, sign_in: Callable[..., Any]
+) -> None:
+    person = desk.people[1]
+    client = sign_in("operator", area="east")
+    (row,) = desk.office.rows("SELECT document_sealed FROM subjects WHERE subject_id = :id", id=person)
+    cipher = desk.office.keys.cipher
+    document = cipher.decrypt(bytes(row.document_sealed), subject_id=person, field_name="document")
+    number = parse_document(document).number
+    sent = client.send_form("/stops/find", {"typed": number})
+    assert sent.status_code == 303
+    assert sent.headers["location"] == f"/stops/new?subject_id={person}"
+    assert number not in client.get(sent.headers["location"]).text
+    for typed in (number[:-4], "0" * 32, ""):
+        unknown = client.send_form("/stops/find", {"typed": typed})
+        assert unknown.status_code == 422
+        assert "Nobody was found" in unknown.text
+    assert sign_in("operator", area="west").send_form("/stops/find", {"typed": number}).status_code == 422
+    link = f"/stops/new?subject_id={person}&amp;scheme=pension"
+    assert f'href="{link}"' in client.get(f"/people/{person}").text
+    assert '<option value="pension" selected>' in client.get(link.replace("&amp;", "&")).text
+    assert link not in sign_in("reviewer", area="east").get(f"/people/{person}").text
+
+
 def test_a_stop_is_proposed_by_hand(desk: Desk, sign_in: Callable[..., Any]) -> None:
     person = desk.people[1]
     client = sign_in("operator", area="east")
@@ -543,7 +568,7 @@ def test_stops_in_a_browser(desk: Desk, browse: Callable[..., Any], language: st
     expect(page.locator("[role=status]")).to_be_visible()
     worker = browse("operator", area="east", language=language, width=width)
     page = worker.go("/stops/new")
-    page.fill("#f-subject_id", people[0])
+    page.fill("#f-typed", people[0])
     page.locator("main form button").click()
     expect(page.locator("#f-from_month")).to_be_visible()
     worker.check(f"stops-new-{language}-{width}")
