@@ -119,7 +119,8 @@ def _by_clock(asked: Asked, clock: str, today: date) -> Asked:
     if clock == "today":
         return replace(asked, due_from=today, due_until=today)
     if clock == "week":
-        return replace(asked, due_until=today + _WEEK)
+        # What is late or due today is counted there, and nowhere twice.
+        return replace(asked, due_from=today + timedelta(days=1), due_until=today + _WEEK)
     return asked
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
+from sqlalchemy import text
 
 from fleet.cases.catalogue import catalogue
 from fleet.cases.desk import Request, open_request
@@ -266,6 +267,33 @@ def test_next_leads_on_to_what_one_may_decide(office: Any, terminal: Any, sign_i
     assert an.get("/cases/next").headers["location"] == f"/cases/{ids[1]}"
     text = an.get("/cases").text
     assert text.index(ids[0]) < text.index(ids[1]) < text.index(ids[2])
+
+
+@pytest.mark.parametrize(("days", "clock"), [(-3, "late"), (0, "today"), (1, "week"), (7, "week"), (8, "")])
+def test_a_case_is_counted_once_by_its_clock(
+    office: Any, appeal: str, sign_in: Callable[..., Any], days: int, clock: str
+) -> None:
+    today = office.now.astimezone(office.settings.zone()).date()
+    with office.database.begin() as connection:
+        connection.execute(
+            text("UPDATE cases SET due_on = :day WHERE case_id = :id"),
+            {"day": today + timedelta(days=days), "id": appeal},
+        )
+    client = sign_in("reviewer")
+    page = client.get("/cases").text
+    labels = {"late": "late", "today": "due today", "week": "due in the week from tomorrow"}
+    counts = {each: int(re.findall(rf"(\d+) {label}<", page)[0]) for each, label in labels.items()}
+    assert counts == {each: int(each == clock) for each in labels}
+    for each in labels:
+        assert (f'href="/cases/{appeal}"' in client.get("/cases", params={"clock": each}).text) == (each == clock)
+
+
+@pytest.mark.browser
+def test_n_leads_to_the_next_case_from_the_list(office: Any, appeal: str, browse: Callable[..., Any]) -> None:
+    page = browse("reviewer").go("/cases")
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("n")
+    page.wait_for_url(f"**/cases/{appeal}")
 
 
 def test_alarms_are_counted_by_terminal_and_day_of_ones_areas(
