@@ -124,6 +124,11 @@ def cases_of(connection: Connection, subject_id: str) -> list[CaseLine]:
     return [CaseLine(*row) for row in _rows(connection, _CASES, subject_id)]
 
 
+def open_cases_of(connection: Connection, subject_id: str) -> list[CaseLine]:
+    """Return those cases about somebody that are not over, the newest first."""
+    return [each for each in cases_of(connection, subject_id) if each.state not in ("passed", "refused", "closed")]
+
+
 def attempts_of(connection: Connection, subject_id: str) -> list[AttemptLine]:
     """Return how somebody was to be reached, the newest first."""
     return [AttemptLine(*row) for row in _rows(connection, _ATTEMPTS, subject_id)]

@@ -15,6 +15,7 @@ from fleet.benefits.inspection import Inspected, inspect, person_of
 from fleet.store.benefits import listed_facts
 from fleet.store.case_events import find as find_case
 from fleet.store.people import may_see
+from fleet.store.person import open_cases_of
 from fleet.store.stops import area_of_benefit
 from fleet.store.subjects import find_by_id
 from fleet.web.forms import count_in
@@ -53,6 +54,7 @@ def benefit_page(
         facts = None if subject is None else listed_facts(connection, subject_id, scheme)
         if area is None or subject is None or facts is None:
             raise not_found()
+        open_cases = open_cases_of(connection, subject_id)
         found = inspect(connection, visit.cipher, subject_id, scheme, today=visit.today)
         may_prepare, may_decide = (
             area_of_benefit(connection, subject_id, scheme, visit.codes(connection, permission)) is not None
@@ -85,6 +87,13 @@ def benefit_page(
         problems=problems,
         seen=found.version if seen is None else seen,
         query=urlencode({"scheme": scheme}),
+        open_cases=[
+            (
+                each.case_id,
+                f"{visit.texts['cases']['kinds'][each.kind]} · {each.asked_at.astimezone(visit.zone).date()}",
+            )
+            for each in open_cases
+        ],
         outcomes=list(StepOutcome),
         restore_reasons=list(RestoreReason),
     )

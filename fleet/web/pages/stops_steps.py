@@ -19,7 +19,7 @@ from fleet.benefits.files import file_of
 from fleet.benefits.guard import StopGuard
 from fleet.benefits.machine import BenefitFile
 from fleet.errors import NotFound, Refused
-from fleet.store.names import cleaned
+from fleet.store.person import open_cases_of
 from fleet.store.stops import area_of_benefit
 from fleet.web.pages.stops_benefit import benefit_page
 from fleet.web.pages.stops_forms import DECIDE, LOOK, PREPARE, TYPED, address_of, guard_of, month_in
@@ -121,10 +121,11 @@ def restore(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: str
 
 @router.post("/stops/{subject_id}/freeze")
 def freeze(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: str = "") -> Response:
-    """Let a case hold up every stop of a benefit."""
+    """Let an open case of the person hold up every stop of a benefit."""
 
     def work(guard: StopGuard, _stop_id: str) -> str:
-        case_id = cleaned(visit.sent.text("case_id"))
+        with visit.begin() as connection:
+            case_id = visit.sent.choice("case_id", [each.case_id for each in open_cases_of(connection, subject_id)])
         guard.freeze(subject_id, scheme, case_id, by=visit.visitor.name, why=visit.sent.text("freeze_reason"))
         return "stop_frozen"
 

@@ -17,6 +17,9 @@ from fleet.benefits.acts import take_acts
 from fleet.benefits.events import LADDER, StepOutcome, StopEffect, StopReason
 from fleet.benefits.files import file_of
 from fleet.benefits.guard import StopGuard
+from fleet.cases.desk import Request, open_request
+from fleet.cases.machine import Kind
+from fleet.cases.opening import Registry
 from fleet.status.projection import project
 from fleet.store.acts import NewAct, add_acts
 from fleet.store.areas import Area, save_areas
@@ -309,13 +312,23 @@ def test_a_case_freezes_a_stop_until_it_is_lifted(desk: Desk, sign_in: Callable[
     person = desk.people[0]
     desk.propose(person)
     client = sign_in("reviewer", area="east")
-    assert form(client, person, "freeze", case_id=" ", freeze_reason="asked again").status_code == 422
-    assert form(client, person, "freeze", case_id="c-7", freeze_reason="").status_code == 422
-    assert form(client, person, "freeze", case_id="c-7", freeze_reason="asked again").status_code == 303
-    assert desk.file(person).frozen_by == ("c-7",)
-    assert form(client, person, "freeze", case_id="c-7", freeze_reason="twice").status_code == 409
+    assert "has no open case" in client.get(address(person)).text
+    asked = Request(Kind.WRONG_DATA, person, "phone", note="13800000000")
+    other = Request(Kind.WRONG_DATA, desk.people[1], "phone", note="13800000000")
+    registry = Registry(desk.office.keys.cipher, desk.office.settings.zone())
+    with desk.office.database.begin() as connection:
+        case_id = open_request(connection, registry, asked, by="Wu", now=desk.office.now)
+        others = open_request(connection, registry, other, by="Wu", now=desk.office.now)
+    assert f'<option value="{case_id}">' in client.get(address(person)).text
+    for wrong in (" ", "12345", others):
+        assert form(client, person, "freeze", case_id=wrong, freeze_reason="asked again").status_code == 422
+    assert form(client, person, "freeze", case_id=case_id, freeze_reason="").status_code == 422
+    assert desk.file(person).frozen_by == ()
+    assert form(client, person, "freeze", case_id=case_id, freeze_reason="asked again").status_code == 303
+    assert desk.file(person).frozen_by == (case_id,)
+    assert form(client, person, "freeze", case_id=case_id, freeze_reason="twice").status_code == 409
     assert form(client, person, "unfreeze", held_case="c-8", unfreeze_reason="over").status_code == 409
-    assert form(client, person, "unfreeze", held_case="c-7", unfreeze_reason="over").status_code == 303
+    assert form(client, person, "unfreeze", held_case=case_id, unfreeze_reason="over").status_code == 303
     assert desk.file(person).frozen_by == ()
 
 
