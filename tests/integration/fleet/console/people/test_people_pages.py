@@ -235,6 +235,19 @@ def test_a_page_says_where_somebody_stands_and_why(town: Any, sign_in: Callable[
     assert "企业职工基本养老保险" in chinese
 
 
+def test_each_benefit_has_its_line_at_the_top(town: Any, sign_in: Callable[..., Any]) -> None:
+    subject_id = town.add("王秀英")
+    town.serial -= 1
+    assert town.add("王秀英", scheme="resident_pension") == subject_id
+    text = sign_in("operator", area="east").get(f"/people/{subject_id}").text
+    top = re.findall(r'<p class="big">.*?</p>', text, re.S)
+    assert len(top) == 2
+    assert [re.findall("<strong>([^<]*)</strong>", each) for each in top] in (
+        [["enterprise pension"], ["resident pension"]],
+        [["resident pension"], ["enterprise pension"]],
+    )
+
+
 def test_a_whole_number_is_shown_for_a_reason_and_that_is_written_down(town: Any, sign_in: Callable[..., Any]) -> None:
     subject_id = town.add("王秀英")
     client = sign_in("operator", area="east")
