@@ -157,7 +157,7 @@ class Question:
     actor: str = ""
     """Name of who did it, whole."""
     action: str = ""
-    """How the action begins."""
+    """The whole action, or with a full stop at its end how it begins."""
     object_kind: str = ""
     object_id: str = ""
     since: datetime | None = None
@@ -226,7 +226,7 @@ def newest(
 
 
 def _actions(connection: Connection, begin: str) -> list[str]:
-    """Return the actions that begin so: there are some hundred of all, each found by one look into their index."""
+    """Return the action, or those that begin with what ends in a dot; of the some hundred there are each is found by one look into an index."""
     return list(connection.execute(text(_ACTIONS), {"begin": begin}).scalars())
 
 
@@ -236,7 +236,7 @@ WITH RECURSIVE done AS (
     UNION ALL SELECT (SELECT n.action FROM audit_log n WHERE n.action > done.action ORDER BY n.action LIMIT 1) FROM done
     WHERE done.action IS NOT NULL
 )
-SELECT action FROM done WHERE starts_with(action, :begin)
+SELECT action FROM done WHERE action = :begin OR (:begin LIKE '%.' AND starts_with(action, :begin))
 """
 
 

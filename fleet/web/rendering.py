@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
 from fleet.tables.words import language_of
+from fleet.web import logged
 from fleet.web.assets import Assets
+from fleet.web.labels import category_word, scheme_word
 from fleet.web.texts import LANGUAGES, Texts
 from protocol.rules.days import FOREVER
 
@@ -27,7 +30,7 @@ class Renderer:
 
     A template has `texts` (all of the language), `t` (those of its own group, which is the folder that it is in, or its name), and what
     the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`,
-    `tongue` (the language of a word); `named(codes, words)` and
+    `tongue` (the language of a word), `scheme`, `category`, and of the audit log `done_to`, `kind_of`, `which`; `named(codes, words)` and
     `pairs(values)` make the options of a choice.
     """
 
@@ -44,7 +47,8 @@ class Renderer:
         self._environment.globals.update(
             asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id, named=_named, pairs=_pairs
         )
-        self._environment.filters.update(tongue=language_of)
+        self._environment.filters.update(tongue=language_of, scheme=_scheme, category=_category)
+        self._environment.filters.update(done_to=_done_to, kind_of=_kind_of, which=_which)
         self._environment.filters.update(day=_day, month=_month, moment=self.moment, number=_number, percent=_percent)
 
     def texts(self, language: str) -> Texts:
@@ -104,3 +108,28 @@ def _number(found: float | None) -> str:
 
 def _percent(found: float | None) -> str:
     return NOTHING if found is None else f"{100 * found:.1f} %"
+
+
+@pass_context
+def _scheme(context: Context, found: str) -> str:
+    return scheme_word(found, context["texts"].language)
+
+
+@pass_context
+def _category(context: Context, found: str) -> str:
+    return category_word(found, context["texts"].language)
+
+
+@pass_context
+def _done_to(context: Context, action: str) -> str:
+    return logged.what(context["texts"], action)
+
+
+@pass_context
+def _kind_of(context: Context, object_kind: str) -> str:
+    return logged.kind(context["texts"], object_kind)
+
+
+@pass_context
+def _which(context: Context, object_id: str) -> str:
+    return logged.which(context["texts"], object_id) or object_id

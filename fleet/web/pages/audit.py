@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from io import TextIOWrapper
@@ -14,12 +14,14 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlalchemy import Connection
 
+from fleet.accounts.failures import ACTION as FAILED
 from fleet.accounts.failures import note_failures
 from fleet.accounts.roles import Permission
 from fleet.audit.log import Question, export, newest, open_actor, verify
 from fleet.errors import CheckFailed
 from fleet.web.forms import day_in
 from fleet.web.lists import LONGEST, listing, number_in
+from fleet.web.logged import Said, areas_of, choices, details
 from fleet.web.sending import said
 from fleet.web.visits import Visit, needs, sends
 
@@ -60,13 +62,9 @@ class Row:
     action: str
     kind: str
     object_id: str
-    detail: dict[str, Any]
-    sha256: str
-
-    @property
-    def since(self) -> datetime:
-        """When the quarter of an hour began that an entry of failed attempts to sign in is about."""
-        return datetime.fromisoformat(self.detail["since"])
+    detail: list[Said]
+    sentence: str = ""
+    """In place of the details: of failed attempts to sign in."""
 
     @property
     def link(self) -> str | None:
@@ -178,6 +176,9 @@ def _list(
         since=_start(visit, day_in(found.since)),
         until=_start(visit, day_in(found.until), days=1),
     )
+    if question.since and question.until and question.since >= question.until:
+        problems = [*problems, visit.texts["audit"]["days_swapped"]]
+        status = 422 if status == 200 else status
     with visit.begin() as connection:
         shown = listing(
             "/audit",
@@ -193,6 +194,7 @@ def _list(
         status=status,
         shown=shown,
         newest=top[0].entry if top else None,
+        choices=choices(visit.texts),
         problems=problems,
         told=told,
     )
@@ -200,6 +202,7 @@ def _list(
 
 def _rows(visit: Visit, connection: Connection, question: Question, behind: str, ahead: str, limit: int) -> list[Row]:
     found = newest(connection, visit.cipher, question, below=number_in(behind), above=number_in(ahead), limit=limit)
+    areas = areas_of(connection, (each.entry for each in found))
     return [
         Row(
             number=each.entry.entry,
@@ -208,11 +211,21 @@ def _rows(visit: Visit, connection: Connection, question: Question, behind: str,
             action=each.entry.action,
             kind=each.entry.object_kind,
             object_id=each.entry.object_id,
-            detail=each.entry.detail,
-            sha256=each.entry.sha256,
+            detail=details(visit.texts, each.entry.detail, areas),
+            sentence=_failures(visit, each.entry.detail) if each.entry.action == FAILED else "",
         )
         for each in found
     ]
+
+
+def _failures(visit: Visit, detail: Mapping[str, Any]) -> str:
+    """Return what an entry of failed attempts to sign in says."""
+    texts = visit.texts["audit"]
+    since = datetime.fromisoformat(detail["since"]).astimezone(visit.zone)
+    counts = {name: detail[name] for name in ("password", "code", "unheard")}
+    said_of = str(texts["sign_in_failed"].format(since=f"{since:%Y-%m-%d %H:%M}", **counts))
+    addresses = detail.get("addresses")
+    return said_of if addresses is None else said_of + str(texts["sign_in_addresses"].format(addresses=addresses))
 
 
 def _start(visit: Visit, day: date | None, *, days: int = 0) -> datetime | None:

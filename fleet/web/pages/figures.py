@@ -20,9 +20,9 @@ from fleet.statistics.reading import Reading, read, schemes_known
 from fleet.statistics.sheets import sheet_of, trend_sheet
 from fleet.store.areas import LEVELS, Area, areas_of, chain_above
 from fleet.store.statistics import Snapshot, snapshots
+from fleet.web.labels import scheme_word
 from fleet.web.lists import LONGEST
 from fleet.web.pages.figures_rows import chart_of, columns_of, differences_of, rows_of
-from fleet.web.pages.people_words import scheme_word
 from fleet.web.visits import Visit, needs, not_found
 
 router = APIRouter(include_in_schema=False)

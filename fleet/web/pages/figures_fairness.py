@@ -17,9 +17,9 @@ from fleet.statistics.figures import Cell, Interval
 from fleet.statistics.sheets import fairness_sheets
 from fleet.store.areas import LEVELS, area_names
 from fleet.web.charts import Chart, Form
+from fleet.web.labels import scheme_word
 from fleet.web.pages.figures import MEDIA, Asked, Filters, asked_of, download
 from fleet.web.pages.figures_rows import label_of
-from fleet.web.pages.people_words import scheme_word
 from fleet.web.visits import Visit, needs, not_found
 
 router = APIRouter(include_in_schema=False)

@@ -12,7 +12,7 @@ from fleet.statistics.reading import Reading
 from fleet.store.areas import LEVELS
 from fleet.store.statistics import UNKNOWN_AGE
 from fleet.web.charts import Chart, Form
-from fleet.web.pages.people_words import scheme_word
+from fleet.web.labels import scheme_word
 from fleet.web.visits import Visit
 
 _MOST_BARS = 24

@@ -24,8 +24,9 @@ from fleet.store.people import StopState
 from fleet.store.people_filters import MOST_OFFERED, Named, areas_named, is_below, schemes_in_use, steps_down
 from fleet.web.forms import Sent
 from fleet.web.kept import KeptSearch, seal_search, unseal_search
+from fleet.web.labels import scheme_word
 from fleet.web.lists import LONGEST
-from fleet.web.pages.people_words import scheme_word, state_kind
+from fleet.web.pages.people_words import state_kind
 from fleet.web.visits import Visit, needs, sends
 from protocol.rules.obligations import CertificationState
 

@@ -20,7 +20,7 @@ from fleet.errors import NotFound, Refused
 from fleet.people.person import identity_of
 from fleet.store.people import may_see
 from fleet.store.person import lock_changes, version_of
-from fleet.web.pages.people_words import scheme_word
+from fleet.web.labels import scheme_word
 from fleet.web.saying import said
 from fleet.web.visits import Visit, not_found
 

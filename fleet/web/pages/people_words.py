@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from fleet.benefits.timeline import Entry
-from fleet.intake.categories import categories
+from fleet.web.labels import scheme_word
 from fleet.web.rendering import NOTHING
 from fleet.web.texts import Texts
 from protocol.outcomes import Outcome
@@ -66,14 +66,6 @@ class Told:
 def state_kind(state: str) -> str:
     """Return the kind of badge for a state."""
     return _STATE_KINDS[CertificationState(state)]
-
-
-def scheme_word(scheme: str, language: str) -> str:
-    """Return what a scheme is called; one of an agency's own is called as its lists write it."""
-    for each in categories():
-        if scheme in each.schemes:
-            return each.schemes[0] if language == "zh" else each.schemes[-1].replace("_", " ")
-    return scheme
 
 
 def told(entry: Entry, texts: Texts, *, settled: Collection[tuple[str, str]]) -> Told:

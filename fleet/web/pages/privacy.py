@@ -22,8 +22,9 @@ from fleet.store import consents, privacy_pages
 from fleet.store.consents import Basis
 from fleet.store.subjects import find_by_id
 from fleet.web.forms import day_in
+from fleet.web.labels import scheme_word
+from fleet.web.logged import what as done_to
 from fleet.web.pages.audit import page_of
-from fleet.web.pages.people_words import scheme_word
 from fleet.web.pages.privacy_asked import word_kept
 from fleet.web.sending import HTML, Refusals, download, said
 from fleet.web.texts import Texts
@@ -199,7 +200,7 @@ def _look(visit: Visit, look: Look) -> LookRow:
         if look.action == "picture.viewed" and code in known:
             reason = f"{known[code]}: {words}" if words else str(known[code])
     link = None if look.object_kind == "subject" else page_of(look.object_kind, look.object_id)
-    return LookRow(look, _word(texts["audit"]["actions"], look.action), what, link, reason)
+    return LookRow(look, done_to(texts, look.action), what, link, reason)
 
 
 def _word(table: Texts, code: str) -> str:

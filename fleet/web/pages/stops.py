@@ -15,8 +15,8 @@ from fleet.people.finding import Search, find_people
 from fleet.store.benefits import schemes_of
 from fleet.store.stops import Stage, StopLine, StopsAsked, area_of_benefit, stage_counts, stop_lines
 from fleet.store.subjects import find_by_ids
+from fleet.web.labels import scheme_word
 from fleet.web.lists import Listing, listing
-from fleet.web.pages.people_words import scheme_word
 from fleet.web.pages.stops_forms import LOOK, PREPARE, TYPED, address_of, guard_of, month_in
 from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, not_found, sends

@@ -17,6 +17,7 @@ from protocol.rules.obligations import CertificationState
 WEB = Path(fleet.web.__file__).parent
 OTHERS = {
     "figures.cuts": "says by what is counted",
+    "logged.fields": "labels of details",
     "overview.terminal_kinds": "kinds of badges",
     "people.comparison": "sentences",
     "people.sentence": "sentences",

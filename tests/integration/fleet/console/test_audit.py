@@ -56,10 +56,10 @@ def test_the_newest_entries_come_first_and_every_entry_is_on_one_page(
 
 def test_entries_are_found_by_who_what_and_which(written: Any, sign_in: Callable[..., Any]) -> None:
     client = sign_in("auditor")
-    text = client.get("/audit", params={"who": " 甲", "action": "picture"}).text
+    text = client.get("/audit", params={"who": " 甲", "action": "picture."}).text
     assert ">c-117<" in text
     assert "乙" not in text
-    assert "case.decided" not in text
+    assert 'title="case.decided"' not in text
     text = client.get("/audit", params={"object_id": "c-7", "kind": "case"}).text
     assert ">c-7<" in text
     assert ">c-77<" not in text
@@ -94,7 +94,7 @@ def test_the_log_is_checked_and_exported_as_the_command_does(written: Any, sign_
     assert last in whole.text
     assert f"audit-{count}-{last[:16]}.jsonl" in answer.headers["content-disposition"]
     assert "甲" not in answer.text
-    assert "audit.exported" in client.get("/audit").text
+    assert 'title="audit.exported"' in client.get("/audit").text
     assert sign_in("auditor", area="east").send_form("/audit/export").status_code == 403
     assert sign_in("reviewer").send_form("/audit/verify").status_code == 403
 
@@ -150,6 +150,24 @@ def test_what_has_a_page_is_linked(
             now=office.now,
         )
     assert f'<a href="{link}">' in sign_in("auditor").get("/audit").text
+
+
+def test_the_log_is_told_and_asked_in_words(written: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("auditor", language="zh")
+    text = client.get("/audit", params={"action": "picture.viewed"}).text
+    assert '<td title="picture.viewed">查看照片</td>' in text
+    assert '<td title="case.decided">' not in text
+    assert '<option value="picture.viewed" selected>查看照片</option>' in text
+    assert '<option value="case.">个案（全部）</option>' in text
+    assert "第几人" in text
+    # The whole action is meant: another that begins alike is another.
+    assert "没有符合条件的记录" in client.get("/audit", params={"action": "picture.view"}).text
+
+
+def test_days_the_wrong_way_round_are_told(written: Any, sign_in: Callable[..., Any]) -> None:
+    answer = sign_in("auditor", language="zh").get("/audit", params={"since": "2026-11-20", "until": "2026-11-19"})
+    assert answer.status_code == 422
+    assert "截止日期早于起始日期" in answer.text
 
 
 @pytest.mark.browser
