@@ -226,7 +226,7 @@ def newest(
 
 
 def _actions(connection: Connection, begin: str) -> list[str]:
-    """Return the action, or those that begin with what ends in a dot; of the some hundred there are each is found by one look into an index."""
+    """Return the action, or those that begin with what ends in a dot; of the some hundred there are each is found by one look."""
     return list(connection.execute(text(_ACTIONS), {"begin": begin}).scalars())
 
 

@@ -5,10 +5,34 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from string import Formatter
 from typing import Any
 
 LANGUAGES = {"zh": "中文", "en": "English"}
 """Offered languages by code, each by its own name; the first one is the default."""
+
+
+class Text(str):
+    """A text whose words may go by a number: `{count} {count:case|cases}`, the word for one and that for any other number."""
+
+    __slots__ = ()
+
+    def format(self, *args: object, **facts: object) -> str:
+        """Return the text with what it names."""
+        return _BY_NUMBER.format(self, *args, **facts)
+
+
+class _ByNumber(Formatter):
+    """Takes `one|other` in the place of a format, chosen by the value as it reads: `1` or any other."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        one, mark, other = format_spec.partition("|")
+        if not mark:
+            return str(super().format_field(value, format_spec))
+        return one if str(value) == "1" else other
+
+
+_BY_NUMBER = _ByNumber()
 
 
 class Texts:
@@ -21,7 +45,11 @@ class Texts:
         self.language = language
         self._name = name
         self._found = {
-            key: Texts(value, language=language, name=f"{name}{key}.") if isinstance(value, Mapping) else value
+            key: Texts(value, language=language, name=f"{name}{key}.")
+            if isinstance(value, Mapping)
+            else Text(value)
+            if isinstance(value, str)
+            else value
             for key, value in found.items()
         }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,33 @@ def test_every_table_of_words_is_used_by_somebody() -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in WEB.rglob("*") if path.suffix in (".py", ".html"))
     for table in load_texts()["en"]["words"]:
         assert table in shared or f"words.{table}" in pages or f'["words"]["{table}"]' in pages, table
+
+
+def test_a_word_goes_by_its_number() -> None:
+    texts = load_texts()
+    said = texts["en"]["people"]["count"]
+    assert [said.format(count=number) for number in (0, 1, "1", 2, "1,001")] == [
+        "0 people",
+        "1 person",
+        "1 person",
+        "2 people",
+        "1,001 people",
+    ]
+    assert texts["en"]["exchange"]["areas_missing"].format(count=1) == "1 area did not report"
+    assert texts["en"]["account"]["recovery_left"].format(count=1) == "1 recovery code is left."
+    assert texts["zh"]["people"]["count"].format(count=1) == "共 1 人"
+
+
+def test_no_english_text_counts_one_as_many() -> None:
+    """A number that may be one stands before no plural; limits, which are more than one, may."""
+    limits = {"most", "least", "limit", "expected", "band", "needed", "asked", "age"}
+    plural = re.compile(
+        r"(?<! of )\{([a-z_]+)\} (?:more )?(?:people|cases|areas|rows|problems|months|days|files|entries|pictures)\b"
+    )
+    wrong = {
+        name: found
+        for name, value in load_texts()["en"].flat().items()
+        for found in plural.findall(str(value))
+        if found not in limits
+    }
+    assert wrong == {}

@@ -169,7 +169,7 @@ def test_people_elsewhere_are_not_found_not_counted_and_answered_like_nobody(
         text = search(client, fields).text
         assert "李秀英" not in text
         assert there not in text.replace(f'value="{there}"', "")
-    assert "1 people" in search(client, {"typed": "秀英"}).text
+    assert "1 person" in search(client, {"typed": "秀英"}).text
     nobody = "0" * 32
     paths = ("", "/older?before=x", "/records/r1", "/report", f"/reports/{event}", "/attempt", "/details")
     for path in paths:
