@@ -101,11 +101,15 @@ def worst_to_best(cells: Sequence[Cell], *, abandon: bool = False) -> Ratio | No
     return Ratio(worst.key, best.key, risk_ratio(high, low))
 
 
+LEAST_APART = 30
+"""Sessions. Chosen, not published: with fewer, one or two failures more or less decide whether a cell stands out."""
+
+
 def apart(cells: Sequence[Cell], *, abandon: bool = False) -> list[str]:
-    """Return the keys of the cells whose interval lies wholly above that of all the others of the group together, highest rate first.
+    """Return the keys of the cells whose interval lies wholly above that of all the others and above the whole's rate, highest rate first.
 
     By chance alone that happens to at most one of forty cells (2.5 % on one side), so of many cells some stand out that are no worse.
-    Hidden cells are left out on both sides.
+    Hidden cells are left out on both sides, and a cell of fewer than `LEAST_APART` sessions that count is never said to stand out.
     """
     shown = [cell for cell in cells if not cell.is_hidden and cell.sessions]
     whole = (sum(cell.sessions for cell in shown), sum(cell.failed for cell in shown), sum(c.abandoned for c in shown))
@@ -113,7 +117,16 @@ def apart(cells: Sequence[Cell], *, abandon: bool = False) -> list[str]:
     for cell in shown:
         rest = Cell("", whole[0] - cell.sessions, whole[1] - cell.failed, whole[2] - cell.abandoned)
         mine, others = (cell.abandon(), rest.abandon()) if abandon else (cell.failure(), rest.failure())
-        if mine is not None and others is not None and mine.low > others.high:
+        both = Cell("", *whole)
+        all_together = both.abandon() if abandon else both.failure()
+        if (
+            mine is None
+            or others is None
+            or all_together is None
+            or (cell.sessions if abandon else cell.finished) < LEAST_APART
+        ):
+            continue
+        if mine.low > max(others.high, all_together.value):
             found.append((-mine.value, cell.key))
     return [key for _, key in sorted(found)]
 

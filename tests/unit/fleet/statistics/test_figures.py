@@ -115,4 +115,11 @@ def test_feature_84_a_cell_stands_out_where_its_interval_lies_above_that_of_all_
     assert apart(cells, abandon=True) == ["c"]
     assert apart([Cell("a", 400, 20, 0), Cell("b", 40, 4, 0)]) == [], "5 and 10 %, and too few to say so"
     assert apart([Cell("a", 100, 100, 0)]) == [], "there are no others"
-    assert apart([Cell("a", 10, 0, 10), Cell("b", 10, 0, 0)], abandon=True) == ["a"]
+    assert apart([Cell("a", 40, 0, 40), Cell("b", 40, 0, 0)], abandon=True) == ["a"]
+
+
+def test_feature_84_a_few_sessions_never_stand_out() -> None:
+    few, many = Cell("few", 10, 2, 0), [Cell(f"c{number}", 200, 6, 0) for number in range(5)]
+    assert few.failure().low > wilson(30, 1000).high, "5.7 to 51 %, and everybody else 2.1 to 4.3 %"  # type: ignore[union-attr]
+    assert apart([few, *many]) == []
+    assert apart([Cell("more", 100, 20, 0), *many]) == ["more"]
