@@ -1,4 +1,4 @@
-"""What codes of an agency's lists are called on every page: schemes and categories of people."""
+"""What codes are called on every page: schemes and categories of people, data feeds, networks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from fleet.duplicates.combinations import load_combinations
+from fleet.exchange.definitions import catalogue
 from fleet.web.texts import LANGUAGES, Texts, load_texts
 
 
@@ -19,15 +20,34 @@ def category_word(category: str, language: str) -> str:
     return _categories()[language].get(category, category)
 
 
+def feed_word(feed: str, language: str) -> str:
+    """Return what a data feed is called; one of an agency's own is called by its name."""
+    known = catalogue().feeds.get(feed)
+    if known is None:
+        return feed
+    return known.title.zh if language == "zh" else known.title.en
+
+
+def network_word(network: str, language: str) -> str:
+    """Return what a network is called; one that is not shipped is called by its name."""
+    words = _texts()[language]["words"]["networks"]
+    return str(words[network]) if network in words else network
+
+
+@cache
+def _texts() -> dict[str, Texts]:
+    return load_texts()
+
+
 @cache
 def _schemes() -> dict[str, dict[str, str]]:
-    texts = load_texts()
+    texts = _texts()
     return _by_every_word({each: texts[each]["words"]["schemes"] for each in LANGUAGES}, load_combinations().schemes)
 
 
 @cache
 def _categories() -> dict[str, dict[str, str]]:
-    texts = load_texts()
+    texts = _texts()
     return _by_every_word({each: texts[each]["words"]["categories"] for each in LANGUAGES}, {})
 
 

@@ -14,7 +14,7 @@ from jinja2.runtime import Context
 from fleet.tables.words import language_of
 from fleet.web import logged
 from fleet.web.assets import Assets
-from fleet.web.labels import category_word, scheme_word
+from fleet.web.labels import category_word, feed_word, network_word, scheme_word
 from fleet.web.texts import LANGUAGES, Texts
 from protocol.rules.days import FOREVER
 
@@ -29,9 +29,9 @@ class Renderer:
     """Templates, with what all of them may use.
 
     A template has `texts` (all of the language), `t` (those of its own group, which is the folder that it is in, or its name), and what
-    the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`,
-    `tongue` (the language of a word), `scheme`, `category`, and of the audit log `done_to`, `kind_of`, `which`; `named(codes, words)` and
-    `pairs(values)` make the options of a choice.
+    the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`, `tongue` (the language of a word), `scheme`, `category`,
+    `feed`, `network`, and of the audit log `done_to`, `kind_of`, `which`; `named(codes, words)` and `pairs(values)` make the options of
+    a choice.
     """
 
     def __init__(self, texts: Mapping[str, Texts], assets: Assets, *, fleet_id: str, zone: tzinfo) -> None:
@@ -47,7 +47,9 @@ class Renderer:
         self._environment.globals.update(
             asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id, named=_named, pairs=_pairs
         )
-        self._environment.filters.update(tongue=language_of, scheme=_scheme, category=_category)
+        self._environment.filters.update(
+            tongue=language_of, scheme=_scheme, category=_category, feed=_feed, network=_network
+        )
         self._environment.filters.update(done_to=_done_to, kind_of=_kind_of, which=_which)
         self._environment.filters.update(day=_day, month=_month, moment=self.moment, number=_number, percent=_percent)
 
@@ -118,6 +120,16 @@ def _scheme(context: Context, found: str) -> str:
 @pass_context
 def _category(context: Context, found: str) -> str:
     return category_word(found, context["texts"].language)
+
+
+@pass_context
+def _feed(context: Context, found: str) -> str:
+    return feed_word(found, context["texts"].language)
+
+
+@pass_context
+def _network(context: Context, found: str) -> str:
+    return network_word(found, context["texts"].language)
 
 
 @pass_context

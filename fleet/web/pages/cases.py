@@ -15,10 +15,11 @@ from fleet.accounts.roles import Permission
 from fleet.cases.alarms import alarms_of
 from fleet.cases.machine import Kind, State
 from fleet.cases.queue import Line, is_anything, is_begun, is_mine, lines_of, next_for
-from fleet.store.areas import codes_below
+from fleet.store.areas import area_names
 from fleet.store.case_queue import COUNTED, Asked, Place, count_of, counts_by_day
 from fleet.web.forms import day_in
 from fleet.web.lists import listing
+from fleet.web.narrowing import narrowed
 from fleet.web.visits import Visit, needs
 
 router = APIRouter(include_in_schema=False)
@@ -63,6 +64,7 @@ def queue(
             key=lambda line: f"{line.row.due_on}|{line.row.case_id}",
         )
         counts = _counts(visit, connection, mine)
+        areas = area_names(connection, {line.row.area for line in shown.rows if line.row.area})
         named = [line.row.subject_id for line in shown.rows if line.row.name_sealed is not None]
         visit.note(
             connection, "cases.listed", "case", "queue", about=[who for who in named if who], cases=len(shown.rows)
@@ -70,6 +72,7 @@ def queue(
     return visit.page(
         "cases/queue.html",
         shown=shown,
+        areas=areas,
         counts=counts,
         counted=COUNTED,
         kinds=[each.value for each in Kind],
@@ -101,9 +104,7 @@ def alarms(visit: Annotated[Visit, needs(_LOOK)], days: str = "") -> HTMLRespons
 
 def _asked(visit: Visit, connection: Connection, kind: str, state: str, clock: str, area: str) -> Asked:
     mine = visit.codes(connection, _LOOK)
-    areas = mine if not area else ([area] if mine is None or area in mine else [])
-    if area and areas:
-        areas = codes_below(connection, area)
+    areas = narrowed(connection, area, mine)
     asked = Asked(
         areas,
         is_over=clock == "over" or state in ("passed", "refused", "closed"),

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
+from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.duplicates.combinations import Overlap, Paid, load_combinations, overlaps
 from fleet.duplicates.queue import Shown, decide, show
 from fleet.store import duplicates
 from fleet.store.approvals import Approval, approvals_of
+from fleet.store.areas import area_names
 from fleet.store.duplicates import Hit, HitLine, Verdict
 from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import find_by_ids
+from fleet.web.labels import scheme_word
 from fleet.web.lists import listing
 from fleet.web.sending import Refusals, said
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -84,7 +87,10 @@ def queue(
             ),
             key=lambda line: f"{line.likeness!r}|{line.hit.hit_id}",
         )
-        rows = [_row(visit, line, codes) for line in shown.rows]
+        regions = _regions(
+            connection, [line.hit for line in shown.rows], {a for line in shown.rows for a in line.areas}
+        )
+        rows = [_row(visit, line, codes, regions) for line in shown.rows]
         if rows:
             visit.note(
                 connection,
@@ -100,6 +106,7 @@ def queue(
         may_search=visit.tops(_LOOK) is None,
         shown=shown,
         rows=rows,
+        regions=regions,
         state=chosen,
         states=[(name, texts["filter"][name]) for name in _STATES],
         kinds=[(name, texts["filter"][name]) for name in _KINDS],
@@ -116,6 +123,12 @@ def _named(lines: Sequence[HitLine], codes: Sequence[str] | None) -> set[str]:
     return {who for who, area in sides if codes is None or area in codes}
 
 
+def _regions(connection: Connection, hits: Iterable[Hit], codes: Iterable[str]) -> dict[str, str]:
+    """Return the names of areas: of these, and of those that hits name."""
+    named = [found for hit in hits if (found := _PAIR.fullmatch(hit.what)) is not None]
+    return area_names(connection, {*codes, *(found[side] for found in named for side in ("one", "two"))})
+
+
 def _place(written: str) -> tuple[float, str] | None:
     likeness, _, hit = written.partition("|")
     try:
@@ -124,7 +137,7 @@ def _place(written: str) -> tuple[float, str] | None:
         return None
 
 
-def _row(visit: Visit, line: HitLine, codes: Sequence[str] | None) -> Row:
+def _row(visit: Visit, line: HitLine, codes: Sequence[str] | None, regions: Mapping[str, str]) -> Row:
     hit = line.hit
     sides = dict(
         zip((hit.first_subject, hit.second_subject), zip(line.areas, line.names_sealed, strict=True), strict=True)
@@ -132,11 +145,11 @@ def _row(visit: Visit, line: HitLine, codes: Sequence[str] | None) -> Row:
     seen = [who for who, (area, _) in sides.items() if codes is None or area in codes]
     names = tuple(visit.opened(sides[who][1], of=who) for who in seen)
     is_whole = len(seen) == len(sides)
-    return Row(line, names, is_whole, told(visit, hit) if is_whole else "")
+    return Row(line, names, is_whole, told(visit, hit, regions) if is_whole else "")
 
 
-def told(visit: Visit, hit: Hit) -> str:
-    """Return what a hit rests on, as a sentence in the visitor's language."""
+def told(visit: Visit, hit: Hit, regions: Mapping[str, str]) -> str:
+    """Return what a hit rests on, as a sentence in the visitor's language; `regions` has the names of areas by code."""
     texts = visit.texts["duplicates"]
     if hit.kind == "same_face":
         score, threshold = hit.score or 0.0, hit.threshold or 0.0
@@ -147,6 +160,8 @@ def told(visit: Visit, hit: Hit) -> str:
     if found is None:
         return str(texts["told"]["benefits"])
     facts = {name: value or "" for name, value in found.groupdict().items()}
+    facts |= {name: scheme_word(facts[name], visit.language) for name in ("first", "second")}
+    facts |= {name: regions.get(facts[name], facts[name]) for name in ("one", "two")}
     facts["says"] = texts["says"][facts["says"]]
     if facts["move"]:
         return str(texts["told"]["move"]).format(**facts)
@@ -174,6 +189,11 @@ def _hit(visit: Visit, hit_id: str, *, problems: Sequence[str] = (), status: int
         with_names=True,
         now=visit.now,
     )
+    codes = {
+        str(code) for side in shown.sides for code in (side["area"], *(paid["region"] for paid in side["benefits"]))
+    }
+    with visit.begin() as connection:
+        regions = _regions(connection, [shown.hit], codes)
     table = load_combinations(visit.console.settings.duplicates.combinations_file)
     paid = [[_paid(each) for each in side["benefits"]] for side in shown.sides]
     pairs = overlaps(paid[0], paid[1] if len(paid) > 1 else None, table)
@@ -181,7 +201,8 @@ def _hit(visit: Visit, hit_id: str, *, problems: Sequence[str] = (), status: int
         "duplicates/hit.html",
         status=status,
         hit=shown.hit,
-        what=told(visit, shown.hit),
+        what=told(visit, shown.hit, regions),
+        regions=regions,
         sides=[_side(visit, side) for side in shown.sides],
         pairs=sorted(pairs, key=_weight),
         words=[(word, _is_told(visit, shown, word)) for word in shown.words],

@@ -17,7 +17,7 @@ from fleet.exchange.deliveries import definition_of, no_area_of_level, take_in, 
 from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.lists import FeedStanding, feed_standing, feed_standings
 from fleet.store import exchange_pages, feeds
-from fleet.store.areas import areas_of
+from fleet.store.areas import area_names, areas_of
 from fleet.web.lists import listing, number_in
 from fleet.web.sending import Refusals, said, uploaded
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -156,11 +156,15 @@ def _feed(
         )
         level = standing.definition.area_level
         reporting = _areas(connection, visit, level)
+        line = _line(standing, codes)
+        named = {code for _, missing in line.missing for code in missing} | {row.area for row in shown.rows}
+        names = area_names(connection, named)
     return visit.page(
         "exchange/feed.html",
         status=status,
         tabs=tabs(visit, "feeds"),
-        line=_line(standing, codes),
+        line=line,
+        names=names,
         title=_title(visit, standing.definition),
         stored=stored,
         shown=shown,

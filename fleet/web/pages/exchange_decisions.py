@@ -15,6 +15,7 @@ from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side
 from fleet.exchange.resolving import Keep, find_open, open_contradictions, resolve, words_about
 from fleet.store import contradictions, exchange_pages
 from fleet.store.approvals import Approval
+from fleet.store.areas import area_names
 from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import find_by_id, find_by_ids
 from fleet.web.lists import listing, moment_in
@@ -109,6 +110,7 @@ def _contradiction(visit: Visit, contradiction_id: str, *, problems: Sequence[st
         words = words_about(connection, visit.keys, contradiction_id)
         deciding = visit.codes(connection, _DECIDE) if visit.visitor.may(_DECIDE) else []
         may_decide = found is not None and _is_theirs(connection, subject_id, deciding)
+        areas = {} if person is None else area_names(connection, {person.area})
         visit.note(connection, "contradiction.viewed", "contradiction", contradiction_id, subject_id=subject_id)
     if person is None:
         raise not_found()
@@ -120,6 +122,7 @@ def _contradiction(visit: Visit, contradiction_id: str, *, problems: Sequence[st
         found=found,
         over=over,
         person=person,
+        areas=areas,
         name=visit.opened(person.name_sealed, of=person.subject_id),
         words=[(keep if _is_told(visit, word, is_open=found is not None) else None, word) for keep, word in words],
         has_said=any(word.name == visit.visitor.name for _, word in words),
@@ -203,6 +206,7 @@ def silent(visit: Annotated[Visit, needs(_LOOK)], after: str = "", before: str =
             key=lambda row: f"{row.recorded_at.isoformat()}|{row.act_id}",
         )
         names = {row.act_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
+        areas = area_names(connection, {row.area for row in shown.rows})
         if names:
             visit.note(
                 connection,
@@ -212,4 +216,4 @@ def silent(visit: Annotated[Visit, needs(_LOOK)], after: str = "", before: str =
                 about=[row.subject_id for row in shown.rows],
                 names_shown=len(names),
             )
-    return visit.page("exchange/silent.html", tabs=tabs(visit, "silent"), shown=shown, names=names)
+    return visit.page("exchange/silent.html", tabs=tabs(visit, "silent"), shown=shown, names=names, areas=areas)

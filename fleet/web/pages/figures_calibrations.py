@@ -18,6 +18,7 @@ from fleet.store.session_figures import BIN, NEWEST, ScoreBin, comparison_scores
 from fleet.updates.calibration import Found, Proposal
 from fleet.updates.policy import APPROVALS
 from fleet.web.charts import Chart, Form
+from fleet.web.labels import network_word
 from fleet.web.texts import Texts
 from fleet.web.visits import Visit, needs
 from protocol.calibration import Tail
@@ -105,7 +106,9 @@ def _tails(words: Texts, proposal: Proposal) -> Chart:
     if proposal.normalised is not None:
         series[words["kinds"]["normalised"]] = _tail(proposal.normalised)
     return Chart(
-        words["tail_chart"].format(network=proposal.network, people=proposal.people, pairs=proposal.pairs),
+        words["tail_chart"].format(
+            network=network_word(proposal.network, words.language), people=proposal.people, pairs=proposal.pairs
+        ),
         (),
         series,
         form=Form.POINTS,
@@ -144,7 +147,7 @@ def _histogram(words: Texts, name: str, bins: Sequence[ScoreBin]) -> Chart:
     places = [place for _, place in counted]
     reach = range(min(places), max(places) + 1)
     return Chart(
-        words["scores_chart"].format(network=name),
+        words["scores_chart"].format(network=network_word(name, words.language)),
         [f"{place * BIN:.2f}" for place in reach],
         {words["zones_of"][zone]: [counted.get((zone, place), 0) for place in reach] for zone in _ZONES},
         form=Form.STACKED,

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from fleet.benefits.timeline import Entry
-from fleet.web.labels import scheme_word
+from fleet.web.labels import category_word, feed_word, scheme_word
 from fleet.web.rendering import NOTHING
 from fleet.web.texts import Texts
 from protocol.outcomes import Outcome
@@ -43,6 +43,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 """By kind of entry, or by how it begins: which table of words says a code that stands under a name."""
 _SCHEME = "scheme"
+_CATEGORY = "category"
 _MONTHS = frozenset({"from_month", "first_unpaid_month", "first_paid_month"})
 
 
@@ -140,13 +141,15 @@ def _fact(texts: Texts, kind: str, name: str, value: object) -> str:
     group = texts["people"]
     if name == _SCHEME:
         return scheme_word(str(value), group.language)
+    if name == _CATEGORY:
+        return category_word(str(value), group.language)
     if name in _MONTHS:
         return str(value)[:7]
     table = next((found for begins, found in TABLES.items() if _is_of(kind, begins)), {}).get(name)
     if table == "outcomes":
         return _word(texts["words"]["outcomes"], str(value), str(value))
     if table == "sources" and str(value).startswith("feed:"):
-        return str(group["feed"]).format(name=str(value).removeprefix("feed:"))
+        return str(group["feed"]).format(name=feed_word(str(value).removeprefix("feed:"), group.language))
     if isinstance(value, bool):
         return str(texts["console"]["yes" if value else "no"])
     if isinstance(value, list):

@@ -15,6 +15,7 @@ from fleet.reminders.planning import Kind, Step
 from fleet.reminders.sending import Sender
 from fleet.reminders.setup import open_channels
 from fleet.store import contacts, reminder_pages
+from fleet.store.areas import area_names
 from fleet.store.packs import shelf_of
 from fleet.store.reminder_pages import DayCount
 from fleet.web.charts import Chart, Form
@@ -185,6 +186,7 @@ def failed(visit: Annotated[Visit, needs(_LOOK)], step: str = "", after: str = "
             key=lambda row: f"{row.at.isoformat()}|{row.reminder_id}",
         )
         names = {row.reminder_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
+        areas = area_names(connection, {row.area for row in shown.rows})
         if names:
             visit.note(
                 connection,
@@ -200,6 +202,7 @@ def failed(visit: Annotated[Visit, needs(_LOOK)], step: str = "", after: str = "
         tabs=tabs(visit, "failed"),
         shown=shown,
         names=names,
+        areas=areas,
         steps=[(each.value, texts["steps"][each.value]) for each in Step],
     )
 

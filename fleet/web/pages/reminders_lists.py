@@ -12,6 +12,7 @@ from fleet.reminders.ladder import prove_steps
 from fleet.reminders.lists import Wanted, list_out
 from fleet.reminders.results import OUTCOMES, take_results
 from fleet.store import reminder_pages
+from fleet.store.areas import area_names
 from fleet.tables.reading import Upload
 from fleet.tables.writing import to_csv
 from fleet.web.lists import Listing, listing, moment_in
@@ -54,6 +55,7 @@ def _lists(
             key=lambda row: f"{row.at.isoformat()}|{row.reminder_id}",
         )
         names = {row.reminder_id: visit.opened(row.name_sealed, of=row.subject_id) for row in shown.rows}
+        areas = area_names(connection, {row.area for row in shown.rows})
         if names:
             visit.note(
                 connection,
@@ -70,6 +72,7 @@ def _lists(
         tabs=tabs(visit, "lists"),
         shown=shown,
         names=names,
+        areas=areas,
         outcomes=[(each, texts["outcomes"][each]) for each in OUTCOMES],
         code=code if code.isalnum() else "",
         problems=problems,

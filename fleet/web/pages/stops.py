@@ -150,7 +150,7 @@ def _new_page(
         "stops/new.html",
         status=status,
         typed=typed,
-        schemes=schemes,
+        schemes=[(each, scheme_word(each, visit.language)) for each in schemes],
         name=name,
         problems=problems or [],
         reasons=_BY_HAND,

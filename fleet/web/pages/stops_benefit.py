@@ -20,7 +20,7 @@ from fleet.store.stops import area_of_benefit
 from fleet.store.subjects import find_by_id
 from fleet.web.forms import count_in
 from fleet.web.pages.stops_forms import BOTH, LOOK, address_of
-from fleet.web.pages.stops_words import basis_link, events_told, stage_of
+from fleet.web.pages.stops_words import basis_link, basis_word, events_told, stage_of
 from fleet.web.visits import Visit, needs, not_found
 
 router = APIRouter(include_in_schema=False)
@@ -77,6 +77,7 @@ def benefit_page(
         stage=stage_of(found),
         told=events_told(visit.texts["stops"], found),
         basis=_basis(found),
+        basis_word=basis_word(visit.texts["stops"], _basis_of(found)),
         may_prepare=may_prepare,
         may_decide=may_decide,
         may_settle=may_settle,
@@ -101,9 +102,13 @@ def benefit_page(
 
 def _basis(found: Inspected) -> str | None:
     """Return the address of the pack by which the present stop came; None where it came otherwise."""
+    return basis_link(_basis_of(found))
+
+
+def _basis_of(found: Inspected) -> str:
     file = found.file
     stop = file.stopped_by if file.proposal is None else file.proposal.stop
-    return None if stop is None else basis_link(stop.basis)
+    return "" if stop is None else stop.basis
 
 
 def _has_prepared(visit: Visit, found: Inspected) -> bool:

@@ -43,7 +43,7 @@ def events_told(group: Texts, found: Inspected) -> list[Told]:
         Told(
             each.number,
             each.event.day,
-            filled(group, str(group["events"][each.kind]), _facts(each.event)),
+            filled(group, str(group["events"][each.kind]), _facts(each.event, group)),
             each.written,
             each.by,
             basis_link(str(getattr(each.event, "basis", ""))),
@@ -75,7 +75,18 @@ def basis_link(basis: str) -> str | None:
     return None if named is None else f"/rules/packs/{named[1]}/{named[2]}"
 
 
-def _facts(event: Event) -> Mapping[str, object]:
+def pack_named(group: Texts, named: re.Match[str]) -> str:
+    """Return what a pack is called that a stop came of."""
+    return str(group["basis_pack"]).format(pack=named[1], version=named[2])
+
+
+def basis_word(group: Texts, basis: str) -> str:
+    """Return what a stop rests on, where that is a pack; else nothing."""
+    named = _PACK_BASIS.fullmatch(basis)
+    return "" if named is None else pack_named(group, named)
+
+
+def _facts(event: Event, group: Texts) -> Mapping[str, object]:
     facts: dict[str, object] = {}
     for name, value in body_of(event).items():
         if name.endswith("_month"):
@@ -83,7 +94,8 @@ def _facts(event: Event) -> Mapping[str, object]:
         elif isinstance(value, bool):
             facts[name] = f"{name}_{value}".lower()
         else:
-            facts[name] = _plain(name, str(value))
+            named = _PACK_BASIS.fullmatch(str(value)) if name == "basis" else None
+            facts[name] = _plain(name, str(value)) if named is None else pack_named(group, named)
     return facts
 
 

@@ -14,7 +14,7 @@ from fleet.accounts.roles import Permission
 from fleet.clock import day_of
 from fleet.settings import TerminalSettings
 from fleet.store import rosters, terminal_pages, terminals
-from fleet.store.areas import Area, area_names, chain_above, codes_below, codes_called
+from fleet.store.areas import Area, area_names, chain_above, codes_called
 from fleet.store.links import gap_counts
 from fleet.store.terminal_commands import last_number
 from fleet.store.terminal_lists import CONCERNS, STANDINGS, WANTS, Wanted
@@ -25,6 +25,7 @@ from fleet.terminals.lists import TerminalItem, count_terminals, limits_of, list
 from fleet.terminals.page import TerminalPage, terminal_page
 from fleet.terminals.standing import Limits
 from fleet.web.lists import LONGEST, listing
+from fleet.web.narrowing import narrowed
 from fleet.web.pages.terminals_charts import condition_charts, drift_charts
 from fleet.web.pages.terminals_words import Presence, alarm_told, presence_of
 from fleet.web.visits import Visit, needs, not_found, not_permitted
@@ -188,15 +189,6 @@ def settings(visit: Visit) -> TerminalSettings:
 def covers(codes: Collection[str] | None, area: str) -> bool:
     """Return whether an area is among these; None for all."""
     return codes is None or area in codes
-
-
-def narrowed(connection: Connection, typed: str, within: Collection[str] | None) -> list[str] | None:
-    """Return the codes of an area, given by code or name, and of those below it, as far as they are within; None for all."""
-    if not typed:
-        return None if within is None else sorted(within)
-    typed = _plain(typed)
-    named = {code for top in codes_called(connection, typed) or [typed] for code in codes_below(connection, top)}
-    return sorted(named if within is None else named.intersection(within))
 
 
 def _contents(visit: Visit, connection: Connection, found: TerminalPage) -> dict[str, Any]:

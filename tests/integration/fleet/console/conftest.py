@@ -70,6 +70,18 @@ def module_web(module_agency: Any, free_ports: Callable[[], int]) -> Iterator[ht
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def module_reader(module_agency: Any, module_web: httpx.Client) -> Iterator[httpx.Client]:
+    """Somebody with every role at the console of the made-up agency, who reads Chinese."""
+    cookie, _ = open_session(module_agency, *((role.value, None) for role in Role), name="reads")
+    cookies = {SESSION_COOKIE: cookie}
+    headers = {"Accept-Language": "zh"}
+    with httpx.Client(
+        base_url=module_web.base_url, trust_env=False, timeout=60, cookies=cookies, headers=headers
+    ) as client:
+        yield client
+
+
 class Client(httpx.Client):
     """Somebody at the console, without a browser. Sends the form token by itself, as a page's form would."""
 
