@@ -129,3 +129,12 @@ def test_no_english_text_counts_one_as_many() -> None:
         if found not in limits
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "other", ["人工审核", "本事项", "未联系到", "从未出现", "联系阶梯", "登记报告", "家属报告日期", "无消息", "停付"]
+)
+def test_one_thing_has_one_name(other: str) -> None:
+    """The glossary of docs/console.md."""
+    found = [name for name, text in load_texts()["zh"].flat().items() if other in str(text)]
+    assert found == []

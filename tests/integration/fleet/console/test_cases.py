@@ -184,7 +184,7 @@ def test_what_is_stale_or_without_a_reason_is_refused_and_what_was_typed_stays(
         f"/cases/{appeal}/decide", {"said": "passed:person_and_alive", "version": old, "note": "我的备注"}
     )
     assert answer.status_code == 409
-    assert "本事项已有变化" in answer.text
+    assert "本个案已有变化" in answer.text
     assert "我的备注" in answer.text
     fresh = version(answer.text)
     assert bo.send_form(f"/cases/{appeal}/decide", {"said": "", "version": fresh}).status_code == 422

@@ -106,7 +106,7 @@ def address(subject_id: str) -> str:
 def form(client: Any, subject_id: str, action: str, **fields: str) -> Any:
     """Send a form as the page that the client sees now has it."""
     page = client.get(address(subject_id)).text
-    version = re.search(r"(?:up to entry|本页显示到第) (\d+)", page)
+    version = re.search(r"(?:up to entry|本页显示的是共) (\d+)", page)
     given = {"version": version[1] if version else "0", **fields}
     return client.send_form(f"/stops/{subject_id}/{action}?scheme=pension", given)
 
