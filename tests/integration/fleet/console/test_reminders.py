@@ -160,7 +160,7 @@ def test_results_are_typed_in_or_uploaded(office: Any, calls: dict[str, str], si
     client.send_form("/reminders/lists", {"format": "csv"})
     who = list(office.people)
     typed = {"code": calls[who[0]][:8], "result": "reached", "worker": "李四", "day": "2026-11-20", "new_phone": ""}
-    assert "1 new results" in client.send_form("/reminders/results", typed).text
+    assert "1 new result," in client.send_form("/reminders/results", typed).text
     assert "0 new results, 1 known" in client.send_form("/reminders/results", typed).text
     other = client.send_form("/reminders/results", {**typed, "result": "not_reached"})
     assert other.status_code == 422
@@ -168,7 +168,7 @@ def test_results_are_typed_in_or_uploaded(office: Any, calls: dict[str, str], si
     assert 'value="李四"' in other.text
     content = f"编号,结果,经办人,日期,新电话\n{calls[who[1]]},未联系上,李四,2026-11-20,\n{calls[who[2]]},,,,\n"
     files = {"file": ("结果.csv", content.encode("gb18030"), "text/csv")}
-    assert "1 new results, 0 known, 1 rows without" in client.send_form("/reminders/results", files=files).text
+    assert "1 new result, 0 known, 1 rows without" in client.send_form("/reminders/results", files=files).text
     assert [
         row.outcome for row in office.rows("SELECT outcome FROM reminders WHERE outcome IS NOT NULL ORDER BY 1")
     ] == [
