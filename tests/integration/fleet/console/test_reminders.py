@@ -168,7 +168,7 @@ def test_results_are_typed_in_or_uploaded(office: Any, calls: dict[str, str], si
     assert 'value="李四"' in other.text
     content = f"编号,结果,经办人,日期,新电话\n{calls[who[1]]},未联系上,李四,2026-11-20,\n{calls[who[2]]},,,,\n"
     files = {"file": ("结果.csv", content.encode("gb18030"), "text/csv")}
-    assert "1 new result, 0 known, 1 rows without" in client.send_form("/reminders/results", files=files).text
+    assert "1 new result, 0 known, 1 row without" in client.send_form("/reminders/results", files=files).text
     assert [
         row.outcome for row in office.rows("SELECT outcome FROM reminders WHERE outcome IS NOT NULL ORDER BY 1")
     ] == [
