@@ -86,7 +86,7 @@ def ask(
     if not store.add_change(connection, change):
         raise NotAllowed([Objection.WAITS_ALREADY])
     say_yes(connection, cipher, change.change_id, AccountName(actor.name, actor.account_id), action, now=now)
-    note_change(connection, cipher, actor, "asked", of_stored(change), now=now)
+    note_change(connection, cipher, actor, "account.change_asked", of_stored(change), now=now)
 
 
 def say_yes(
@@ -129,7 +129,7 @@ def note_change(
     connection: Connection,
     cipher: FieldCipher,
     actor: Actor,
-    what: str,
+    action: str,
     change: Change,
     *,
     now: datetime,
@@ -141,7 +141,7 @@ def note_change(
         connection,
         cipher,
         actor=actor.name,
-        action=f"account.change_{what}",
+        action=action,
         object_kind="account",
         object_id=change.account_id,
         detail={"change": change.change_id, "what": change.action.value, **granted, **detail},

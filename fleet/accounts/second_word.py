@@ -42,7 +42,7 @@ def approve(database: Database, cipher: FieldCipher, actor: Actor, change_id: st
             raise NotAllowed([Objection.FIRST_PERSON_GONE])
         _carry_out(connection, change, now=now)
         store.decide(connection, change_id, is_approved=True, now=now)
-        changes.note_change(connection, cipher, actor, "approved", change, now=now, **_second(actor))
+        changes.note_change(connection, cipher, actor, "account.change_approved", change, now=now, **_second(actor))
     return change
 
 
@@ -60,8 +60,8 @@ def drop(database: Database, cipher: FieldCipher, actor: Actor, change_id: str, 
             refuse(authority(connection, actor, change))
         withdraw_approvals(connection, store.OBJECT_KIND, change_id)
         store.decide(connection, change_id, is_approved=False, now=now)
-        what = "taken_back" if is_own else "refused"
-        changes.note_change(connection, cipher, actor, what, change, now=now, **_second(actor))
+        action = "account.change_taken_back" if is_own else "account.change_refused"
+        changes.note_change(connection, cipher, actor, action, change, now=now, **_second(actor))
     return change
 
 

@@ -21,6 +21,14 @@ class Text(str):
         """Return the text with what it names."""
         return _BY_NUMBER.format(self, *args, **facts)
 
+    def format_with(self, facts: Mapping[str, object]) -> str:
+        """Return the text with what it names, which a mapping gives, one that knows every name, too."""
+        return _BY_NUMBER.vformat(self, (), facts)
+
+    def __str__(self) -> str:
+        """Return the text as it is: it goes on choosing by number."""
+        return self
+
 
 class _ByNumber(Formatter):
     """Takes `one|other` in the place of a format, chosen by the value as it reads: `1` or any other."""

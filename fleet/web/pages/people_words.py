@@ -89,7 +89,7 @@ def told(entry: Entry, texts: Texts, *, settled: Collection[tuple[str, str]]) ->
         key = "approval"
         facts["what"] = _approved(group, entry.kind.removeprefix("approval."))
     sentences = group["timeline"]
-    sentence = str(sentences[key] if key in sentences else sentences["other"]).format_map(
+    sentence = (sentences[key] if key in sentences else sentences["other"]).format_with(
         defaultdict(lambda: NOTHING, {"kind_of_entry": key, **facts})
     )
     is_open = (

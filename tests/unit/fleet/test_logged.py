@@ -16,7 +16,7 @@ from fleet.web.texts import LANGUAGES, load_texts
 
 ROOT = Path(fleet.__file__).parent
 ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
-WRITERS = re.compile(r"_?note|note_audit|noted|_changed|_save")
+WRITERS = re.compile(r"_?note|note_change|note_audit|noted|_changed|_save")
 """Functions that write an entry, or hand an action on to one that does."""
 OTHERS = {"case.answered", "certification.accepted", "status.changed"}
 """Kinds of messages to partners."""

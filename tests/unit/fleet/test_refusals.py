@@ -39,7 +39,8 @@ NOT_SAID = {
     # Answered as what does not exist, or by a page or a word of its own.
     "fleet/accounts/changes.py": {"ask"},
     "fleet/accounts/registry.py": {"find", "add_account", "ask_link", "_linkable", "_begin", "_refuse"},
-    "fleet/accounts/second_word.py": {"refuse"},
+    "fleet/accounts/operators.py": {"_demand_managing", "_set"},
+    "fleet/accounts/second_word.py": {"approve", "refuse"},
     "fleet/benefits/history.py": {"_before"},
     "fleet/benefits/i_am_here.py": {"resolve"},
     "fleet/benefits/standing.py": {"status_of_person"},
