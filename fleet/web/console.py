@@ -146,11 +146,13 @@ def make_console(console: Console, add_pages: Callable[[FastAPI], None]) -> Fast
     _add_faults(app, console)
 
     @app.middleware("http")
-    async def language(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    async def around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         # No text of the database has one, and no address of ours.
         if "\0" in request.url.path or "%00" in request.url.query:
             return fault_page(console, request, 404, "not_found")
         response = await call_next(request)
+        if console.account_rules.is_secure:
+            response.headers["Strict-Transport-Security"] = f"max-age={_A_YEAR_S}"
         asked = request.query_params.get("lang", "")
         if asked in LANGUAGES and request.cookies.get(LANGUAGE_COOKIE) != asked:
             response.set_cookie(LANGUAGE_COOKIE, asked, max_age=_A_YEAR_S, httponly=True, samesite="lax")

@@ -159,6 +159,7 @@ def test_by_tls_the_cookie_is_for_this_host_alone(
     headers = {"Host": "console.example.org", "Sec-Fetch-Site": "same-origin"}
     done = web.post(url.removeprefix("https://console.example.org"), headers=headers)
     assert done.status_code == 303
+    assert done.headers["strict-transport-security"] == "max-age=31536000"
     name, *rest = done.headers["set-cookie"].split("; ")
     assert name.startswith(f"__Host-{SESSION_COOKIE}=")
     assert {"Secure", "HttpOnly", "Path=/"} <= set(rest)
