@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from demo.accounts import add_staff
-from demo.agency import rules
+from demo.agency import rules, runs
 from demo.agency.cases import CaseWork, send
 from demo.agency.conditions import Condition
 from demo.agency.copying import copy_rows
@@ -116,6 +116,10 @@ def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], l
     TerminalWork(world, agenda, made).put_down()
     agenda.at(world.at(3, 16), lambda now: rules.propose(world, now))
     agenda.at(world.at(2, 15), lambda now: rules.calibrate(world, now))
+    agenda.at(world.at(2, 16), lambda now: runs.photographs(world, everybody, now))
+    agenda.at(world.at(1, 14), lambda now: runs.search(world, now))
+    agenda.at(world.at(1, 15), lambda now: runs.propose_policy(world, now))
+    agenda.at(world.at(1, 16), lambda now: runs.ask_for_a_reviewer(world, now))
     agenda.play()
     say("what terminals say of themselves")
     _refuse_some(world, made)

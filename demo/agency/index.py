@@ -114,6 +114,9 @@ _OTHERS = {
     "erasure": "erasure_id FROM erasures ORDER BY erased_at",
     "trial": "trial_id FROM pack_trials WHERE result IS NOT NULL ORDER BY asked_at",
     "calibration": "calibration_id FROM calibrations ORDER BY proposed_at",
+    "policy": "proposal_id FROM policy_proposals ORDER BY proposed_at",
+    "photo_run": "run_id FROM photo_runs ORDER BY started_at",
+    "search": "search_id FROM duplicate_searches ORDER BY started_at",
     "list": "list_id FROM unit_lists ORDER BY taken_at",
     "reminder_failed": "reminder_id FROM reminders WHERE state = 'failed' ORDER BY subject_id, kind",
 }

@@ -362,7 +362,8 @@ def lock_for_list(
                 " AND (CAST(:unit AS text) IS NULL OR b.unit = :unit)) AS unit"
                 " FROM reminders JOIN subjects s USING (subject_id) JOIN statuses t USING (subject_id)"
                 " WHERE step IN ('call', 'visit') AND (state = 'pending' OR :again AND state = 'sent')"
-                f" AND {of_people('s.subject_id')}"
+                # Where they live: whoever has the list calls there.
+                " AND (CAST(:areas AS text[]) IS NULL OR s.area = ANY(:areas))"
                 " AND (CAST(:unit AS text) IS NULL OR EXISTS"
                 " (SELECT 1 FROM benefits b WHERE b.subject_id = s.subject_id AND b.unit = :unit))"
                 " ORDER BY s.area, priority, t.due, reminder_id FOR UPDATE OF reminders SKIP LOCKED"

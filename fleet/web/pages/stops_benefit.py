@@ -94,6 +94,8 @@ def benefit_page(
                 f"{visit.texts['cases']['kinds'][each.kind]} · {each.asked_at.astimezone(visit.zone).date()}",
             )
             for each in open_cases
+            # A pass against a report freezes by itself, and is no case of the queue.
+            if each.kind in visit.texts["cases"]["kinds"]
         ],
         outcomes=list(StepOutcome),
         restore_reasons=list(RestoreReason),

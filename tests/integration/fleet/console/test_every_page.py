@@ -26,12 +26,21 @@ LANGUAGES = ("zh", "en")
 WIDE, NARROW = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 PARTS = frozenset({"/overview/live", "/people/areas"})
 """Pieces that a page asks for by itself; whoever opens the address of any other piece gets a page."""
-LIVE = frozenset({"/people/import/{import_id}/progress", "/rules/trials/{trial_id}/progress"})
+LIVE = frozenset(
+    {
+        "/duplicates/searches/{search_id}/progress",
+        "/people/import/{import_id}/progress",
+        "/people/photos/{run_id}/progress",
+        "/reminders/contacts/{import_id}/progress",
+        "/rules/trials/{trial_id}/progress",
+    }
+)
 """Lead on to the page as soon as nothing is on its way any more."""
 FILES = frozenset(
     {
         "/figures/export/{ending}",
         "/figures/fairness/export/{ending}",
+        "/people/photos/{run_id}/report.csv",
         "/privacy/erasures/{erasure_id}",
         "/rules/packs/{pack_id}/{version}/text",
         "/rules/trials/{trial_id}/counts.csv",
@@ -42,8 +51,11 @@ FORWARDING = frozenset(
 )
 """Lead whoever is signed in and set up on to another page."""
 OF_NOBODY = frozenset({"/sign-in", "/sign-in/link/{token}"})
-OF_ONE_VISITOR = "/people/import/{import_id}"
-"""Of whoever sent the list; somebody else's is as one that is not there."""
+OF_ONE_VISITOR = {
+    "/people/import/{import_id}": "/people/import",
+    "/reminders/contacts/{import_id}": "/reminders/contacts",
+}
+"""Of whoever sent the list, and where it is sent; somebody else's is as one that is not there."""
 UNFOLD = "() => document.querySelectorAll('main details').forEach((each) => { each.open = true; })"
 
 
@@ -92,6 +104,17 @@ class Examples:
             "/exchange/deliveries/{delivery_id}": [
                 f"/exchange/deliveries/{self._one('max(delivery_id) FROM feed_deliveries WHERE rows > 0')}"
             ],
+            "/exchange/definitions/{name}": [f"/exchange/definitions/{others['feed']}"],
+            **{
+                f"/duplicates/searches/{{search_id}}{each}": [f"/duplicates/searches/{others['search']}{each}"]
+                for each in ("", "/progress")
+            },
+            **{
+                f"/people/photos/{{run_id}}{each}": [f"/people/photos/{others['photo_run']}{each}"]
+                for each in ("", "/progress", "/report.csv")
+            },
+            "/people/photos/{run_id}/files/{file}": [f"/people/photos/{others['photo_run']}/files/1"],
+            "/rules/policies/{proposal_id}": [f"/rules/policies/{others['policy']}"],
             "/exchange/feeds/{name}": [f"/exchange/feeds/{others['feed']}"],
             "/exchange/lists/{list_id}": [f"/exchange/lists/{others['list']}"],
             "/exchange/partners/{partner_id}": [f"/exchange/partners/{others['partner']}"],
@@ -177,15 +200,15 @@ class Walk:
     wrong: list[str]
     pages: int = 0
 
-    def send_a_list(self) -> None:
-        """Send a list of people that cannot be taken, and look at the page that says so; nobody else has that page."""
-        self.seen.go("/people/import")
+    def send_a_list(self, path: str) -> None:
+        """Send a list that cannot be taken, and look at the page that says so; nobody else has that page."""
+        self.seen.go(OF_ONE_VISITOR[path])
         wrong = {"name": "people.csv", "mimeType": "text/csv", "buffer": "证件号码,姓名\n1,甲".encode()}
         self.seen.page.set_input_files("input[type=file]", wrong)
         self.seen.page.locator("main form button").first.click()
         self.seen.page.wait_for_selector("main [role=alert]")
         self.pages += 1
-        self._note(OF_ONE_VISITOR, [*self.seen.serious(), *self.seen.too_wide()])
+        self._note(path, [*self.seen.serious(), *self.seen.too_wide()])
 
     def look(self, address: str, *, also_narrow: bool, path: str = "") -> None:
         """Open a page, unfold it, and hold it against everything."""
@@ -217,8 +240,8 @@ def test_every_page_by_every_role(examples: Examples, browse: Callable[..., Any]
         if role not in roles:
             continue
         is_first = role == next(each for each in Role if each in roles)
-        if path == OF_ONE_VISITOR:
-            walk.send_a_list()
+        if path in OF_ONE_VISITOR:
+            walk.send_a_list(path)
             continue
         for address in examples.of(path)[: None if is_first else 1]:
             walk.look(address, also_narrow=is_first)
@@ -254,7 +277,7 @@ def test_every_part_and_every_file_by_every_role(
     client = sign_in(role, name=f"{role} {language} {secrets.token_hex(2)}", language=language)
     wrong = []
     for path, roles in table().items():
-        if role not in roles or path in PAGES or path in OF_NOBODY or path == f"{OF_ONE_VISITOR}/progress":
+        if role not in roles or path in PAGES or path in OF_NOBODY or path.removesuffix("/progress") in OF_ONE_VISITOR:
             continue
         for address in examples.of(path):
             answer = client.get(address)

@@ -324,7 +324,7 @@ def test_whom_data_certified_stands_with_name_and_source(world: World) -> None:
     assert "乙&lt;script&gt;4" in page
     assert "<script>4" not in page
     assert "甲1" not in page
-    assert world.sign_in("reviewer").get("/exchange/silent").text.count("feed travel") == 5
+    assert world.sign_in("reviewer").get("/exchange/silent").text.count("feed Travel with the identity checked") == 5
     assert world.sign_in("operator").get("/exchange/silent").status_code == 403
 
 

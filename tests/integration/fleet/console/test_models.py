@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fleet.statistics.evaluated import evaluated
+from fleet.web.labels import network_word
 from protocol.policy import default_policy
 from protocol.records import NetworkUse
 
@@ -46,7 +47,7 @@ def test_thresholds_are_those_of_the_policy_in_force(office: Any, sign_in: Calla
     page = words(sign_in("viewer").get("/figures/models").text)
     assert f"Policy {policy.policy_version}" in page
     for name, each in policy.comparison.items():
-        assert f"{name} raw {each.match} {each.grey} the default" in page
+        assert f"{network_word(name, 'en')} raw {each.match} {each.grey} the default" in page
     assert f"Least similarity between phases – {policy.continuity.min_similarity}" in page
     changed = policy.comparison["features_mobilefacenet"].model_copy(update={"match": 0.6125})
     office.now += timedelta(days=1)
@@ -55,8 +56,8 @@ def test_thresholds_are_those_of_the_policy_in_force(office: Any, sign_in: Calla
     office.publish(policy.model_copy(update=update), office.now)
     page = words(sign_in("viewer").get("/figures/models").text)
     assert "Policy 2027.1" in page
-    assert "features_mobilefacenet raw 0.6125" in page
-    assert "In force for raw scores of features_mobilefacenet: match 0.6125" in page
+    assert "face comparison (MobileFaceNet) raw 0.6125" in page
+    assert "In force for raw scores of face comparison (MobileFaceNet): match 0.6125" in page
 
 
 def test_what_terminals_report_is_held_against_what_they_are_shipped_with(
@@ -64,7 +65,7 @@ def test_what_terminals_report_is_held_against_what_they_are_shipped_with(
 ) -> None:
     page = sign_in("viewer").get("/figures/models").text
     text = words(page)
-    assert "texture_recapture eeeeeeeeeeee : 2 sessions, at t-west" in text
+    assert "texture of recaptures eeeeeeeeeeee : 2 sessions, at t-west" in text
     assert 'href="/terminals/t-west"' in page
     assert 'href="/terminals/t-east"' not in page
     shares = re.search(r"Which files the networks were.*?</figure>", page, re.DOTALL)

@@ -28,7 +28,7 @@ TABLE = Path(__file__).with_name("routes.csv")
 OF_NO_AREA = frozenset({"{pack_id}", "{version}", "{ending}", "{name}", "{digest}", "{token}", "{webhook_id}"})
 """What stands in addresses and belongs to the fleet as a whole."""
 ROLES = tuple(role for role in Role if role not in FLEET_WIDE_ROLES)
-FIXED = {"{action}": "restore", "{number}": "1", "{role}": "with_newspaper"}
+FIXED = {"{action}": "restore", "{number}": "1", "{file}": "1", "{role}": "with_newspaper"}
 FILLED = {
     **dict.fromkeys(
         ("reason", "why", "note", "what", "who", "worker", "witness", "proof", "compared_proof"), "because"
@@ -127,6 +127,8 @@ class Things:
             "{session_id}": str(session),
             "{passkey_id}": "1" * 32,
             "{import_id}": "1" * 32,
+            "{run_id}": self.rows("SELECT min(run_id) FROM photo_runs")[0][0],
+            "{change_id}": self.rows("SELECT min(change_id) FROM account_changes")[0][0],
         }
         return found
 
@@ -416,7 +418,9 @@ def pages_of(visitor: Any, things: Things) -> dict[str, tuple[int, str, bytes]]:
 def _unpacked(answer: httpx.Response) -> bytes:
     if not answer.content.startswith(b"PK"):
         # What was typed is sealed anew each time it is sent.
-        return re.sub(rb"search=[\w-]+", b"search=", answer.content)
+        # And a form that may be sent once has an id of its own.
+        page = re.sub(rb"search=[\w-]+", b"search=", answer.content)
+        return re.sub(rb'name="(?:run_id|search_id|once)" value="[0-9a-f]+"', b"", page)
     with zipfile.ZipFile(io.BytesIO(answer.content)) as book:
         # The workbook's properties say when it was written.
         return b"".join(book.read(name) for name in sorted(book.namelist()) if not name.startswith("docProps"))

@@ -91,11 +91,14 @@ def test_a_role_that_decides_nothing_is_given_at_once(office: Any, sign_in: Call
     admin = sign_in("fleet_administrator", name="Boss")
     sign_in("viewer", name="Li")
     path = "/accounts/" + account_of(office, "Li")
-    assert admin.send_form(f"{path}/give", {"role": "auditor"}).headers["location"] == f"{path}?done=role_given"
+    assert (
+        admin.send_form(f"{path}/give", {"role": "auditor", "area": "*"}).headers["location"]
+        == f"{path}?done=role_given"
+    )
     sign_in("viewer", name="Wu")
     path = "/accounts/" + account_of(office, "Wu")
     for role in ("reviewer", "fleet_administrator"):
-        done = admin.send_form(f"{path}/give", {"role": role})
+        done = admin.send_form(f"{path}/give", {"role": role, "area": "*"})
         assert done.headers["location"] == f"{path}?done=change_waits", role
     assert grants(office, path.rpartition("/")[2]) == ["viewer"]
     # What was possible when it was asked for need not be so any more: these two are never in one hand.

@@ -361,6 +361,7 @@ def test_a_browser_whose_clock_is_a_day_off_does_everything(
     page = seen.go("/accounts/new")
     page.fill("#f-name", "钱芳")
     page.select_option("#f-role", "operator")
+    page.fill("#f-area", "*")
     page.click("main form button")
     expect(page.locator("h1")).to_have_text("钱芳")
 
@@ -372,6 +373,7 @@ def test_a_double_click_sends_once(place: Place, browse: Callable[..., Any]) -> 
     page = seen.go("/accounts/new")
     page.fill("#f-name", "钱芳")
     page.select_option("#f-role", "operator")
+    page.fill("#f-area", "*")
     page.dblclick("main form button")
     expect(page.locator("h1")).to_have_text("钱芳")
     assert len(sent) == 1

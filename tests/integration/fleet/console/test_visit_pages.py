@@ -127,7 +127,7 @@ def test_nobody_met_is_written_down_once_and_the_visit_waits_for_another_day(
     assert (again.status_code, "written down already" in again.text) == (409, True)
     (case,) = visits(office)
     assert (case.planned_on, case.planned_for, case.state) == (None, None, "opened")
-    assert "1 times nobody was met" in wu.get("/cases/visits").text
+    assert "1 time nobody was met" in wu.get("/cases/visits").text
     history = wu.get(f"/cases/{case_id}").text
     assert "nobody was met at a visit" in history
     assert "the door was locked" in history

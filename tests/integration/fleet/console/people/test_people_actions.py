@@ -72,9 +72,9 @@ def test_every_kind_that_a_person_may_enter_is_taken_in(town: Any, sign_in: Call
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"kind": "hospital"}, "Fill in everything"),
-        ({"source": "feed:x"}, "Fill in everything"),
-        ({"since": "2026-13-01"}, "A day like"),
+        ({"kind": "hospital"}, "Choose an answer in every field"),
+        ({"source": "feed:x"}, "Choose an answer in every field"),
+        ({"since": "2026-13-01"}, "Write days like"),
         ({"since": "2027-01-01", "reported_on": "2027-01-02"}, "2027-01-01 is still to come"),
         ({"until": "2026-11-09"}, "must be over after it began"),
         ({"kind": "death", "until": "2026-11-11"}, "a death is never over"),
@@ -324,7 +324,7 @@ def test_a_pass_against_a_report_is_decided_by_two_different_persons(
     one, two = sign_in("reviewer", area="east", name="甲"), sign_in("reviewer", area="east", name="乙")
     assert "A live pass contradicts a report" in one.get(f"/people/{subject_id}").text
     # One count everywhere: the list's and the page's.
-    assert "1 cases" in one.get("/people").text
+    assert "1 case" in one.get("/people").text
     shown = one.get(f"/people/{subject_id}").text.partition('id="cases"')[2].partition("<h2>")[0]
     assert shown.count("<li>") == 1
     assert f'<a href="/people/{subject_id}/here">alive against a report</a>' in shown

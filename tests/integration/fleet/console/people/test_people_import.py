@@ -168,7 +168,7 @@ def test_an_areas_administrator_brings_people_of_their_own_areas_only(town: Any,
     client = sign_in("area_administrator", area="east")
     sent = send(client, table(town, (5, "王秀英", "V1"), (6, "李秀英", "V3"), (1, "张三", "V1")))
     assert sent.status_code == 422
-    assert "line 3: area: none of yours" in sent.text
+    assert "line 3: area: the area is none of yours" in sent.text
     assert "line 4" not in sent.text
     # Nobody is told by the faults of a list who is known elsewhere.
     unknown = send(client, table(town, (5, "王秀英", "V1"), (6, "李秀英", "V3"), (9, "张三", "V1")))
@@ -219,7 +219,7 @@ def test_whoever_a_list_moves_or_renames_has_an_entry_of_their_own(town: Any, si
     assert [town.actions(each).count("subject.imported") for each in (moved, renamed, same)] == [1, 1, 0]
     with town.office.database.begin() as connection:
         details = [next(entries(connection, object_kind="subject", object_id=each)).detail for each in (moved, renamed)]
-    assert [each["what"] for each in details] == [["moved"], ["renamed"]]
+    assert [each["what"] for each in details] == [["benefit_changed", "moved"], ["renamed"]]
 
 
 def test_a_large_list_is_watched_by_whoever_sent_it_and_nobody_else(
