@@ -65,7 +65,7 @@ def sent_lately(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
     with visit.begin() as connection:
         days = reminder_pages.days(connection, visit.codes(connection, _LOOK), since=start, offset=offset)
     charts = [_chart(visit, channel, days) for channel in sorted({each.channel for each in days})]
-    return visit.page("reminders/sent.html", charts=charts)
+    return visit.part("reminders/sent.html", charts=charts)
 
 
 def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str] = (), status: int = 200) -> Response:
