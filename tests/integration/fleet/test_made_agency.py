@@ -158,7 +158,18 @@ def test_there_is_somebody_and_something_of_every_kind(module_agency: Any) -> No
     assert set(index.terminals) == set(Condition)
     assert set(index.others) == {
         *("area", "proposal", "feed", "partner", "webhook", "open_duplicate", "decided_duplicate", "unclear_duplicate"),
-        *("record", "stop", "erasure", "reminder_failed", "trial", "calibration", "list"),
+        *(
+            "record",
+            "stop",
+            "erasure",
+            "reminder_failed",
+            "trial",
+            "calibration",
+            "list",
+            "photo_run",
+            "policy",
+            "search",
+        ),
     }
 
 

@@ -72,7 +72,7 @@ def begin(client: Any, kind: str = "face", search_id: str = SEARCH, **more: str)
 
 def ended(client: Any, search_id: str = SEARCH) -> str:
     deadline = time.monotonic() + 60
-    while "progress?live=1" in (shown := client.get(f"/duplicates/searches/{search_id}").text):
+    while "progress?poll=1" in (shown := client.get(f"/duplicates/searches/{search_id}").text):
         assert time.monotonic() < deadline, shown
         time.sleep(0.05)
     return str(shown)
@@ -140,11 +140,11 @@ def test_one_of_a_kind_runs_and_whoever_asks_again_is_led_to_it(
     assert begin(client, "number").headers["location"] == f"/duplicates/searches/{SEARCH}"
     led = begin(sign_in("reviewer"), "number", "ff" * 8)
     assert led.headers["location"] == f"/duplicates/searches/{SEARCH}?done=search_runs"
-    assert "0 of 2 parts" in client.get(f"/duplicates/searches/{SEARCH}/progress?live=1").text
+    assert "0 of 2 parts" in client.get(f"/duplicates/searches/{SEARCH}/progress?poll=1").text
     assert len(office.rows("SELECT 1 FROM duplicate_searches")) == 1
     held.set()
     ended(client)
-    gone = client.get(f"/duplicates/searches/{SEARCH}/progress?live=1")
+    gone = client.get(f"/duplicates/searches/{SEARCH}/progress?poll=1")
     assert gone.headers["hx-redirect"] == f"/duplicates/searches/{SEARCH}"
 
 
