@@ -161,8 +161,8 @@ _TABLES = (
 _STATEMENTS = (
     # Three in four cases are over. One in fifty is about nobody known, and lies where its terminal stands.
     f"""
-INSERT INTO cases (case_id, kind, subject_id, state, opened_at, asked_at, due_on, record_id, decided_at, reason, closed_at)
-SELECT md5('case ' || n), CASE WHEN n % 50 = 6 THEN 'attack_alarm' ELSE kind END, CASE WHEN n % 50 = 6 THEN NULL ELSE who END, state, at, at,
+INSERT INTO cases (year, serial, case_id, kind, subject_id, state, opened_at, asked_at, due_on, record_id, decided_at, reason, closed_at)
+SELECT CAST(extract(year FROM at) AS integer), row_number() OVER (PARTITION BY extract(year FROM at) ORDER BY at, n), md5('case ' || n), CASE WHEN n % 50 = 6 THEN 'attack_alarm' ELSE kind END, CASE WHEN n % 50 = 6 THEN NULL ELSE who END, state, at, at,
     CAST(at AS date) + 30, CASE WHEN n % 50 = 6 THEN who END,
     CASE WHEN state IN ('passed', 'refused') THEN at + interval '9 days' END, CASE WHEN state IN ('passed', 'refused') THEN 'seen' END,
     CASE WHEN state = 'closed' THEN at + interval '20 days' END
@@ -172,6 +172,9 @@ FROM (SELECT n, {_who("2 * n")} AS who,
             'closed', 'evidence_complete'])[n % 12 + 1] AS state,
         {_NOW} - make_interval(hours => CASE WHEN n % 12 IN (0, 1, 2, 11) THEN n % 900 ELSE 900 + n % 15000 END) AS at
     FROM generate_series(1, 20000 %many) AS n) c
+""",
+    """
+INSERT INTO case_years SELECT year, max(serial) FROM cases GROUP BY year ON CONFLICT (year) DO UPDATE SET last = excluded.last
 """,
     """
 INSERT INTO case_events (case_id, number, step, at, data)

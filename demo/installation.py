@@ -196,6 +196,10 @@ data_dir = "data"
 # Both terminals are simulated; a real fleet counts nothing such a terminal says.
 accept_simulated = true
 
+[agency]
+name = "示例市社会保险经办中心"
+name_en = "Example City Social Insurance Centre"
+
 [broker]
 port = {broker_port}
 

@@ -14,7 +14,8 @@ from protocol.evidence import EvidenceKind, EvidenceResult
 LANGUAGES = ("zh", "en")
 _ANY = "any"
 _MEASURE = "measure"
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACE = re.compile(r"\{(\w+)(:%)?\}")
+"""Where a number goes; with `:%` a part of 1, as a percentage."""
 _ASIDE = re.compile(r"\s*[(（][^()（）]*[)）]")
 
 
@@ -72,9 +73,12 @@ def _filled(sentence: str, numbers: Mapping[str, float]) -> str:
     """Fill in the numbers; first drop the brackets that miss one."""
 
     def keep(aside: re.Match[str]) -> str:
-        return aside[0] if all(name in numbers for name in _PLACE.findall(aside[0])) else ""
+        return aside[0] if all(place[1] in numbers for place in _PLACE.finditer(aside[0])) else ""
 
-    return _PLACE.sub(lambda place: _number(numbers[place[1]]), _ASIDE.sub(keep, sentence))
+    return _PLACE.sub(
+        lambda place: f"{_number(100 * numbers[place[1]])}%" if place[2] else _number(numbers[place[1]]),
+        _ASIDE.sub(keep, sentence),
+    )
 
 
 def _number(value: float) -> str:

@@ -85,7 +85,8 @@ def build(
 
 def settings_for(**more: Any) -> Settings:
     """Return settings of the made-up agency's fleet, with any key set."""
-    return Settings.model_validate({"fleet_id": FLEET_ID, **more})
+    agency = {"name": "示例省社会保险经办中心", "name_en": "Example Province Social Insurance Centre"}
+    return Settings.model_validate({"fleet_id": FLEET_ID, "agency": agency, **more})
 
 
 def staff_of(where: Sequence[Community]) -> list[tuple[str, Grant]]:

@@ -45,6 +45,9 @@ from fleet.store.approvals import approve, drop_void, take_back, withdraw_approv
 from fleet.store.i_am_here import open_case_of
 from protocol.rules.days import first_of_month
 
+MOST_AHEAD = 12
+"""Months ahead in which a stop may begin. Source: R2-5."""
+
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
@@ -190,12 +193,13 @@ class StopGuard:
 
         Raises:
             NotFound: if no stop of this id is proposed.
-            Refused: if something is missing, a case holds it up, or its reason no longer holds.
+            Refused: if something is missing, a case holds it up, its reason no longer holds, or the month is past or too far ahead.
         """
         file = self._file(stop_id)
         self._refuse_baseless(file)
         proposed = self._today if file.proposal is None else file.proposal.stop.from_month
         month = from_month or max(proposed, first_of_month(self._today))
+        self._demand_near(month)
         file = self._carry_on(file, CarriedOut(stop_id, month, self._today))
         detail = {"stop": stop_id, "state": file.state.value, "first_unpaid_month": month.isoformat()}
         self._note(by, "benefit.stopped", file.subject_id, detail)
@@ -323,6 +327,24 @@ class StopGuard:
     def _refuse_future(self, day: date) -> None:
         if day > self._today:
             raise Refused(f"{day} is still to come; what has not been done yet proves nothing", code="day_to_come")
+
+    def _demand_near(self, month: date) -> None:
+        """See that a month may be the first unpaid one.
+
+        What was paid before comes back by a recovery (R7-9, R7-10); a month called unpaid that was paid would be missed by it, and paid a
+        second time after a restoration. A year ahead everybody has been asked again (R2-5: 12 months at most), so no reason of today holds.
+        """
+        first, last = first_of_month(self._today), first_of_month(self._today, MOST_AHEAD)
+        if month < first:
+            raise Refused(
+                f"{month:%Y-%m} is past: what was paid is claimed back; stop from {first:%Y-%m} on at the earliest",
+                code="month_past",
+                month=f"{first:%Y-%m}",
+            )
+        if month > last:
+            raise Refused(
+                f"{month:%Y-%m} is too far ahead: {last:%Y-%m} at the latest", code="month_far", month=f"{last:%Y-%m}"
+            )
 
     def _refuse_baseless(self, file: BenefitFile) -> None:
         """Refuse to go on with a stop whose reason is gone: the person came, the report was withdrawn or is over."""

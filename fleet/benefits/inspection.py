@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
+from fleet.audit.log import Question, newest, open_actor
 from fleet.benefits.events import BY_HAND, LADDER, Approved, Event, Frozen, LadderStep, RestoreReason, event_from
 from fleet.benefits.files import confirmed_losses, open_text
 from fleet.benefits.machine import NEEDED_PERSONS, BenefitFile, Standing, replay
@@ -24,6 +25,8 @@ STOP = "benefit_stop"
 """What approvals of stops are stored under."""
 RESTORATION = "benefit_restoration"
 """And those of restorations that need two persons."""
+_MOST_NOTES = 1_000
+"""Most entries of the audit log about one person's benefits that are looked through: the steps of all their stops."""
 
 
 def person_of(cipher: FieldCipher, name: str, stop_id: str) -> str:
@@ -54,7 +57,7 @@ class Happened:
     event: Event
     written: str
     by: str
-    """Who approved; empty for all else, which the audit log has."""
+    """Who did it; empty for what happened by itself, and where the audit log does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +155,11 @@ def _happened(
     connection: Connection, cipher: FieldCipher, rows: Sequence[EventRow], events: Sequence[Event]
 ) -> tuple[Happened, ...]:
     given: dict[str, dict[str, Approval]] = {}
+    done = _done(connection, cipher, rows)
     found = []
     for row, event in zip(rows, events, strict=True):
         written = "" if row.text_sealed is None else open_text(cipher, row.subject_id, row.text_sealed)
-        by = ""
+        by = done.get((_NOTED.get(row.kind, ""), row.at), "")
         if isinstance(event, Approved):
             if event.stop_id not in given:
                 words = approvals_of(connection, cipher, STOP, event.stop_id)
@@ -167,3 +171,25 @@ def _happened(
                 written = approval.reason if len(given[event.stop_id]) >= NEEDED_PERSONS else ""
         found.append(Happened(row.number, row.kind, event, written, by))
     return tuple(found)
+
+
+_NOTED = {
+    "stop_proposed": "benefit.stop_proposed",
+    "step_taken": "benefit.step_recorded",
+    "data_compared": "benefit.data_compared",
+    "frozen": "benefit.frozen",
+    "unfrozen": "benefit.unfrozen",
+    "carried_out": "benefit.stopped",
+    "withdrawn": "benefit.stop_withdrawn",
+    "restored": "benefit.restored",
+}
+"""Under which action the audit log has who did it, by kind of event; an approval has its own record."""
+
+
+def _done(connection: Connection, cipher: FieldCipher, rows: Sequence[EventRow]) -> dict[tuple[str, datetime], str]:
+    """Return who did what to the person's benefits by hand, by action and moment: an event and its note are of one transaction."""
+    if not rows:
+        return {}
+    asked = Question(action="benefit.", object_kind="subject", object_id=rows[0].subject_id, since=rows[0].at)
+    found = newest(connection, cipher, asked, limit=_MOST_NOTES)
+    return {(each.entry.action, each.entry.at): open_actor(cipher, each) for each in found}

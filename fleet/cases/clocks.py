@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from fleet.store.packs import shelf_of
-from protocol.rules.pack import PhotoRules, RulePack
+from protocol.rules.pack import PhotoRules, RulePack, Title
 
 
 @dataclass(frozen=True, slots=True)
 class PackOfCase:
     """What the packs of one person say about cases; the strictest of several."""
 
+    pack_id: str
+    version: int
+    title: Title
+    """Of the first of several, as the two before and the help line."""
     review_days: int
     help_line: str
     photos: PhotoRules
@@ -31,6 +35,9 @@ def pack_of_case(connection: Connection, subject_id: str | None) -> PackOfCase:
     ] or [shelf.default]
     photos = [pack.photos for pack in held]
     return PackOfCase(
+        pack_id=held[0].pack_id,
+        version=held[0].version,
+        title=held[0].title,
         review_days=min(pack.clocks.review_days for pack in held),
         help_line=held[0].help_line,
         photos=photos[0].model_copy(

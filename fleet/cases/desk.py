@@ -95,9 +95,9 @@ def _open_problems(connection: Connection, asked: Request) -> list[Problem]:
     wanted = Wanted(is_open_only=True, kinds=(asked.kind.value,), subject_id=asked.subject_id)
     return [
         Problem(
-            f"case {row.case_id} of this person and kind is open; add to it (`lifecert-fleet cases add`), or decide it first",
+            f"case {row.number} of this person and kind is open; add to it (`lifecert-fleet cases add`), or decide it first",
             "open_already",
-            case_id=row.case_id,
+            number=row.number or row.case_id,
         )
         for row in rows_of(connection, wanted, limit=_MOST_OPEN)
         if asked.kind is not Kind.WRONG_DATA or row.reason == asked.reason

@@ -19,6 +19,7 @@ from fleet.cases.machine import UNDER_REVIEW, Case, Step
 from fleet.cases.opening import Registry
 from fleet.cases.standing import Standing, Waits, standing_of, waits_for
 from fleet.store import case_files, cases, subjects
+from fleet.store.case_numbers import number_of
 from fleet.store.cases import StoredCase
 from fleet.store.records import chain_of, record_of
 from fleet.store.subjects import StoredSubject
@@ -67,6 +68,8 @@ class Dossier:
     """All of it."""
 
     case: Case
+    number: str | None
+    """That people say."""
     version: int
     """Number of its events: a form that names another one is about a case that went on meanwhile."""
     waits: Waits
@@ -98,6 +101,7 @@ def dossier(connection: Connection, office: Registry, case_id: str, *, by: str, 
     record_id = case.first.record_id
     found = Dossier(
         case=case,
+        number=number_of(connection, case_id),
         version=len(steps),
         waits=waits_for(case),
         standing=Standing.TOOK_IN if history.is_operator(connection, case_id, by) else standing_of(case, me),

@@ -108,14 +108,15 @@ def begin(
     *,
     name: str | None,
     note: str | None = None,
+    year: int,
 ) -> Case | None:
-    """Open a case and lock it; return None if it is open already, and it is locked then, too.
+    """Open a case, with a number of a year, and lock it; return None if it is open already, and it is locked then, too.
 
     Raises:
         NotAllowed: if the event opens no case.
     """
     case = open_from(case_id, event)
-    if not case_events.create(connection, _projected(case)):
+    if not case_events.create(connection, _projected(case), year=year):
         return None
     case_events.add_event(connection, case_id, 1, _stored(cipher, case_id, event, name, note))
     return case

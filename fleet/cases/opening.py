@@ -76,7 +76,9 @@ def open_case(
     """
     case_id = case_id_of(new.kind, new.source) if new.source else os.urandom(16).hex()
     event = _opening(connection, office, new, case_id, by, now)
-    made = history.begin(connection, office.cipher, case_id, event, name=by, note=note)
+    made = history.begin(
+        connection, office.cipher, case_id, event, name=by, note=note, year=day_of(now, office.zone).year
+    )
     if made is not None and by:
         note_audit(
             connection,
@@ -223,7 +225,7 @@ def _open_one(
         needs=tuple(sorted(roles.get(found.record_id, ()))),
         facts={"terminal_id": found.terminal_id},
     )
-    case = history.begin(connection, office.cipher, case_id, event, name=None)
+    case = history.begin(connection, office.cipher, case_id, event, name=None, year=day_of(now, office.zone).year)
     if case is None:
         known = history.read(connection, case_id)
         history.add(

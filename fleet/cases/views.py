@@ -16,6 +16,7 @@ from fleet.cases.opening import Registry
 from fleet.keys import FieldCipher
 from fleet.store import case_files, cases
 from fleet.store.case_files import FileFacts
+from fleet.store.case_numbers import number_of
 from fleet.store.cases import StoredCase, View
 from fleet.store.records import record_of
 from protocol.explain import explain
@@ -60,7 +61,13 @@ def look_at(
     pictures += [_file(file) for file in case_files.files_of(connection, case_id)]
     until = evidence_until(case, kept)
     deleted = {} if until is None or not pictures else {"evidence_until": until.isoformat(timespec="seconds")}
-    facts = {**_of_case(case), **deleted, **_of_terminal(found), **_of_record(record)}
+    facts = {
+        "number": number_of(connection, case_id),
+        **_of_case(case),
+        **deleted,
+        **_of_terminal(found),
+        **_of_record(record),
+    }
     look = Look(
         {name: value for name, value in facts.items() if value not in (None, "", [], {})},
         pictures,

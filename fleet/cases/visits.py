@@ -22,6 +22,7 @@ from fleet.cases.opening import NewCase, Registry, open_case
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
 from fleet.store import case_events, special_persons
+from fleet.store.case_numbers import number_of
 from fleet.store.database import Database
 from fleet.store.special_persons import SpecialPerson
 from fleet.store.subjects import lock_subjects
@@ -51,6 +52,8 @@ class Visit:
     reason: str
     """A code of the catalogue."""
     due_on: date
+    number: str
+    """Of the case."""
 
     def __repr__(self) -> str:
         return f"Visit({self.day}, {self.worker})"
@@ -67,10 +70,9 @@ def request_visit(connection: Connection, office: Registry, request: VisitReques
     rows = case_events.cases_of(connection, request.subject_id)
     is_open = [row for row in rows if row.kind == Kind.HOME_VISIT and row.decided_at is None and row.closed_at is None]
     if is_open:
+        number = number_of(connection, is_open[0].case_id) or is_open[0].case_id
         raise Refused(
-            f"case {is_open[0].case_id}: a visit of this person is asked for already",
-            code="asked_already",
-            case_id=is_open[0].case_id,
+            f"case {number}: a visit of this person is asked for already", code="asked_already", number=number
         )
     new = NewCase(
         Kind.HOME_VISIT,
@@ -181,6 +183,7 @@ def visits_of(
                 else office.cipher.decrypt(row.phone_sealed, subject_id=row.subject_id, field_name="phone"),
                 case.facts["reason"],
                 row.due_on,
+                row.number,
             )
         )
     detail = {"day": day.isoformat(), "visits": str(len(found))}
@@ -288,7 +291,7 @@ def request_round(
     return made
 
 
-_COLUMNS = ("day", "who", "area", "place", "name", "phone", "reason", "due_on")
+_COLUMNS = ("day", "who", "area", "place", "name", "phone", "reason", "due_on", "number")
 
 
 def _cells(visit: Visit, reasons: Mapping[str, Any]) -> list[str]:
@@ -301,6 +304,7 @@ def _cells(visit: Visit, reasons: Mapping[str, Any]) -> list[str]:
         visit.phone,
         str(reasons[visit.reason]),
         visit.due_on.isoformat(),
+        visit.number,
     ]
 
 

@@ -13,16 +13,18 @@ from fleet.app import Fleet, picture_rules
 from fleet.cases import deciding, desk, history
 from fleet.cases import files as case_files
 from fleet.cases.alarms import alarms_of
-from fleet.cases.answers import answers_for, letter
+from fleet.cases.answers import answers_for
 from fleet.cases.deciding import Said
 from fleet.cases.desk import Request
 from fleet.cases.files import FaceProgram, Role
+from fleet.cases.letters import as_text, letter
 from fleet.cases.machine import OVER, Case, Kind, Verdict
 from fleet.cases.opening import Registry, open_missing
 from fleet.cases.views import look_at
 from fleet.commands.case_look import print_look
 from fleet.commands.shared import CONFIG, SUBJECT_HELP, AsJson, Config, named, opened, print_json, say, table
 from fleet.references.enrol import find_subject
+from fleet.store.case_numbers import numbers_of
 
 CaseId = Annotated[str, typer.Argument(metavar="CASE_ID", help="Id of the case.")]
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
@@ -146,8 +148,16 @@ def write_letter(
     """Print the answer to the person: what was decided, why, what next, and whom to call."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
-            written = letter(connection, _office(fleet), case_id, language=language, by=by, now=fleet.clock())
-        typer.echo(written, nl=False)
+            written = letter(
+                connection,
+                _office(fleet),
+                case_id,
+                agency=fleet.settings.agency.words,
+                language=language,
+                by=by,
+                now=fleet.clock(),
+            )
+        typer.echo(as_text(written), nl=False)
 
 
 def answers(person: Person, config: Config = CONFIG, as_json: AsJson = False) -> None:
@@ -155,8 +165,10 @@ def answers(person: Person, config: Config = CONFIG, as_json: AsJson = False) ->
     with opened(config) as fleet, fleet.database.begin() as connection:
         subject_id = find_subject(connection, named(person), fleet.keys)
         found = answers_for(connection, _office(fleet), subject_id)
+        numbers = numbers_of(connection, [answer.case_id for answer in found])
     rows = [
         {
+            "number": numbers.get(answer.case_id),
             "case_id": answer.case_id,
             "kind": answer.kind.value,
             "state": answer.state.value,

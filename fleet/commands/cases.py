@@ -153,6 +153,7 @@ def close_case(
 def _line(row: CaseRow, zone: tzinfo, today: date) -> dict[str, Any]:
     is_over = row.state in (State.PASSED, State.REFUSED, State.CLOSED)
     return {
+        "number": row.number,
         "case_id": row.case_id,
         "kind": row.kind,
         "reason": row.reason,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from fleet.errors import Refused
 from fleet.reminders.planning import Kind
+from fleet.tables.words import written_day
 from protocol.rules.days import FOREVER
 
 LANGUAGES = ("zh", "en")
@@ -82,12 +83,6 @@ def sms_parts(text: str) -> int:
     return 1 if units <= _SINGLE_16 else math.ceil(units / _EACH_16)
 
 
-def written_day(day: date, texts: Mapping[str, Any]) -> str:
-    """Return a day as people write it."""
-    frame = texts["frame"]
-    return str(frame["date"].format(year=day.year, month=frame["months"][day.month - 1], day=day.day))
-
-
 def _composed(facts: Facts, texts: Mapping[str, Any]) -> Text:
     frame = texts["frame"]
     key = facts.kind.value
@@ -96,8 +91,8 @@ def _composed(facts: Facts, texts: Mapping[str, Any]) -> Text:
     says = texts["kinds"][key]
     values = {
         "name": facts.name or "",
-        "due": written_day(facts.due, texts),
-        "stop_from": written_day(facts.stop_from, texts),
+        "due": written_day(facts.due, frame),
+        "stop_from": written_day(facts.stop_from, frame),
         "place": facts.place or "",
         "help_line": facts.help_line,
     }

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from fleet.audit.log import note
 from fleet.errors import NotFound
 from fleet.keys import FieldCipher, FleetKeys
-from fleet.reminders.composing import load_texts, written_day
+from fleet.reminders.composing import load_texts
 from fleet.reminders.people import known_people, rules_of
 from fleet.reminders.planner import why_not
 from fleet.settings import ReminderSettings
@@ -26,6 +26,7 @@ from fleet.store.areas import area_names, codes_below
 from fleet.store.contacts import Contact
 from fleet.store.database import Database
 from fleet.store.reminders import Reminder
+from fleet.tables.words import written_day
 from fleet.tables.writing import to_csv, write_new
 
 _SLIP = ("result", "worker", "day", "new_phone")
@@ -234,7 +235,7 @@ def _row(
         step=texts["list"][f"for_{row.step}"],
         name=cipher.decrypt(bytes(row.name_sealed), subject_id=row.subject_id, field_name="name"),
         phone=phone,
-        due=written_day(row.due, texts),
+        due=written_day(row.due, texts["frame"]),
         reason=texts["kinds"][row.kind]["title"],
         area=names.get(row.area, row.area),
         unit=row.unit or "",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
 
+from fleet.settings.agency import AgencySettings
 from fleet.settings.broker import BrokerSettings
 from fleet.settings.console import AccountSettings, WebSettings
 from fleet.settings.exchange import ExchangeSettings, StatisticsSettings
@@ -37,6 +38,8 @@ class Settings(Part):
     """Decides which day it is: `+HH:MM` or an IANA name."""
     accept_simulated: bool = False
     """Whether records of terminals without a camera count: for demonstrations and training only."""
+    agency: AgencySettings = Field(default_factory=AgencySettings)
+    """The agency, as its letters name it."""
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
     """The MQTT broker."""
     web: WebSettings = Field(default_factory=WebSettings)

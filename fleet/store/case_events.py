@@ -66,11 +66,14 @@ class Candidate:
     closed_at: datetime | None
 
 
-def create(connection: Connection, row: Projected) -> bool:
-    """Insert the head of a case and lock it; return False if it is there, which then is locked."""
+def create(connection: Connection, row: Projected, *, year: int) -> bool:
+    """Insert the head of a case and lock it; return False if it is there, which then is locked.
+
+    It has a number of a year, the next one, from the end of the transaction on.
+    """
     made = connection.execute(
-        text(f"INSERT INTO cases ({_NAMES}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING RETURNING 1"),  # noqa: S608 - our own names
-        _values(row),
+        text(f"INSERT INTO cases ({_NAMES}, year) VALUES ({_VALUES}, :year) ON CONFLICT DO NOTHING RETURNING 1"),  # noqa: S608 - our own names
+        {**_values(row), "year": year},
     ).scalar_one_or_none()
     if made is None:
         lock(connection, row.case_id)

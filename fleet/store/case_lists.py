@@ -13,6 +13,8 @@ class CaseRow:
     """One case in a list."""
 
     case_id: str
+    number: str | None
+    """That people say; None in the transaction that opened it."""
     kind: str
     reason: str | None
     """Of a terminal's case record, or of the request or decision."""
@@ -84,7 +86,8 @@ def waiting_elsewhere(connection: Connection, subject_id: str | None = None) -> 
 
 
 _ROWS = """
-SELECT c.case_id, c.kind, coalesce(k.payload ->> 'reason', c.reason, e.data -> 'facts' ->> 'reason', e.data -> 'facts' ->> 'field'),
+SELECT c.case_id, c.number, c.kind,
+    coalesce(k.payload ->> 'reason', c.reason, e.data -> 'facts' ->> 'reason', e.data -> 'facts' ->> 'field'),
     coalesce(k.terminal_id, r.terminal_id), c.subject_id, coalesce(k.payload ->> 'operator', r.payload ->> 'operator'),
     c.asked_at, c.due_on, c.state, c.planned_on, c.planned_for,
     (SELECT count(*) FROM case_photos p JOIN attachments a USING (terminal_id, sha256) WHERE p.record_id = c.case_id)

@@ -25,6 +25,8 @@ class QueueRow:
     """One case of a page, with its history."""
 
     case_id: str
+    number: str | None
+    """That people say; None in the transaction that opened it."""
     kind: str
     state: str
     subject_id: str | None
@@ -77,6 +79,7 @@ def page_of(
     found = [
         QueueRow(
             row.case_id,
+            row.number,
             row.kind,
             row.state,
             row.subject_id,
@@ -163,7 +166,7 @@ def _page(connection: Connection, asked: Asked, *, is_falling: bool, has_place: 
         f" WHERE {_where(connection, asked)} {place} {by_place} LIMIT :limit"
     )
     return (
-        "SELECT c.case_id, c.kind, c.state, c.subject_id, s.name_sealed, coalesce(s.area, t.area) AS area, t.terminal_id,"
+        "SELECT c.case_id, c.number, c.kind, c.state, c.subject_id, s.name_sealed, coalesce(s.area, t.area) AS area, t.terminal_id,"
         f" c.asked_at, c.due_on, c.decided_at {_FROM} WHERE c.case_id = ANY(ARRAY({listed})) {by_place}"
     )
 

@@ -48,6 +48,8 @@ class CaseLine:
     """A case about the person."""
 
     case_id: str
+    number: str | None
+    """That people say; None of a pass against a report, and in the transaction that opened it."""
     kind: str
     state: str
     asked_at: datetime
@@ -184,15 +186,15 @@ SELECT card_id, capture, legal_basis, issued_at, valid_until, revoked_at FROM ca
 ORDER BY issued_at DESC, card_id
 """
 CASES = """
-    SELECT subject_id, case_id, kind, state, asked_at, due_on, decided_at, closed_at FROM cases
-    UNION ALL SELECT subject_id, case_id, 'i_am_here', CASE WHEN resolved_at IS NULL THEN 'undecided' ELSE 'closed' END, opened_at, NULL,
-        resolved_at, resolved_at FROM i_am_here
+    SELECT subject_id, case_id, number, kind, state, asked_at, due_on, decided_at, closed_at FROM cases
+    UNION ALL SELECT subject_id, case_id, NULL, 'i_am_here', CASE WHEN resolved_at IS NULL THEN 'undecided' ELSE 'closed' END, opened_at,
+        NULL, resolved_at, resolved_at FROM i_am_here
 """
 """What is a case about a person, for every list and page that counts them: cases, and passes against a report."""
 OVER = "('passed', 'refused', 'closed')"
 """States of cases that wait for nobody any more."""
 _CASES = f"""
-SELECT case_id, kind, state, asked_at, due_on, decided_at, closed_at FROM ({CASES}) c WHERE subject_id = :id
+SELECT case_id, number, kind, state, asked_at, due_on, decided_at, closed_at FROM ({CASES}) c WHERE subject_id = :id
 ORDER BY state IN {OVER}, asked_at DESC, case_id
 """  # noqa: S608 - our own text
 _ATTEMPTS = """

@@ -26,6 +26,7 @@ class PlannedVisit:
     """One visit of a list; who and where stand encrypted."""
 
     case_id: str
+    number: str
     subject_id: str
     area: str
     name_sealed: bytes
@@ -148,7 +149,7 @@ def planned_visits(
     """Return the visits of a worker or terminal on a day that were not made yet, in some areas or all, by area."""
     rows = connection.execute(
         text(
-            "SELECT c.case_id, c.subject_id, s.area, s.name_sealed, s.phone_sealed, c.due_on, c.planned_on, c.planned_for"
+            "SELECT c.case_id, c.number, c.subject_id, s.area, s.name_sealed, s.phone_sealed, c.due_on, c.planned_on, c.planned_for"
             " FROM cases c JOIN subjects s USING (subject_id) WHERE c.kind = 'home_visit' AND c.planned_for = :worker"
             " AND c.planned_on = :day AND (:all OR s.area = ANY(:areas))"
             " AND c.state NOT IN ('passed', 'refused', 'closed') ORDER BY s.area, c.due_on, c.case_id"
@@ -158,6 +159,7 @@ def planned_visits(
     return [
         PlannedVisit(
             row.case_id,
+            row.number,
             row.subject_id,
             row.area,
             bytes(row.name_sealed),

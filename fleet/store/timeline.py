@@ -154,7 +154,8 @@ SELECT 'case_taken_in', record_id, event_at, NULL, jsonb_build_object('kind', ki
     'received_at', received_at), NULL FROM case_records WHERE subject_id = :id
 UNION ALL
 SELECT 'case.' || e.step, c.case_id || '/' || e.number, e.at, NULL, jsonb_strip_nulls(jsonb_build_object(
-    'kind', c.kind, 'case', c.case_id, 'verdict', CASE WHEN c.state IN ('passed', 'refused', 'closed') THEN e.data ->> 'verdict' END,
+    'kind', c.kind, 'case', c.case_id, 'number', c.number,
+    'verdict', CASE WHEN c.state IN ('passed', 'refused', 'closed') THEN e.data ->> 'verdict' END,
     'reason', CASE WHEN e.step <> 'verdict' OR c.state IN ('passed', 'refused', 'closed') THEN e.data ->> 'reason' END)), NULL
     FROM cases c JOIN case_events e USING (case_id) WHERE c.subject_id = :id
 UNION ALL

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -55,3 +57,13 @@ class Words(BaseModel):
 def language_of(text: str) -> str:
     """Return in which of the two languages a text is: Chinese if it has one Chinese character."""
     return "zh" if _CHINESE.search(text) else "en"
+
+
+def written_day(day: date, words: Mapping[str, Any]) -> str:
+    """Return a day as people write it.
+
+    Args:
+        day: which.
+        words: of a language: `date` with `{year}`, `{month}` and `{day}`, and `months`, the twelve names.
+    """
+    return str(words["date"]).format(year=day.year, month=words["months"][day.month - 1], day=day.day)

@@ -30,7 +30,7 @@ class Renderer:
 
     A template has `texts` (all of the language), `t` (those of its own group, which is the folder that it is in, or its name), and what
     the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`, `tongue` (the language of a word), `scheme`, `category`,
-    `feed`, `network`, and of the audit log `done_to`, `kind_of`, `which`; `named(codes, words)` and `pairs(values)` make the options of
+    `feed`, `network`, and of the audit log `done_to`, `kind_of`, `which`; `named(codes, words)` makes the options of
     a choice.
     """
 
@@ -45,7 +45,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id, named=_named, pairs=_pairs
+            asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id, named=_named
         )
         self._environment.filters.update(
             tongue=language_of, scheme=_scheme, category=_category, feed=_feed, network=_network
@@ -95,11 +95,6 @@ def _month(found: date | None) -> str:
 def _named(codes: Iterable[str], words: Texts) -> list[tuple[str, str]]:
     """Return the options of a choice among codes, each with its word."""
     return [(str(code), str(words[code])) for code in codes]
-
-
-def _pairs(values: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the options of a choice among values that are their own words."""
-    return [(value, value) for value in values]
 
 
 def _number(found: float | None) -> str:

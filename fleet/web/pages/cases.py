@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
@@ -16,10 +16,12 @@ from fleet.cases.alarms import alarms_of
 from fleet.cases.machine import Kind, State
 from fleet.cases.queue import Line, is_anything, is_begun, is_mine, lines_of, next_for
 from fleet.store.areas import area_names
+from fleet.store.case_numbers import find_by_number
 from fleet.store.case_queue import COUNTED, Asked, Place, count_of, counts_by_day
 from fleet.web.forms import day_in
-from fleet.web.lists import listing
+from fleet.web.lists import LONGEST, listing
 from fleet.web.narrowing import narrowed
+from fleet.web.pages.cases_words import is_within
 from fleet.web.visits import Visit, needs
 
 router = APIRouter(include_in_schema=False)
@@ -38,11 +40,15 @@ def queue(
     clock: str = "",
     area: str = "",
     duty: str = "",
+    number: str = "",
     after: str = "",
     before: str = "",
-) -> HTMLResponse:
-    """Show cases, those that are due first; what is over has a list of its own, the latest first."""
+) -> Response:
+    """Show cases, those that are due first; what is over has a list of its own, the latest first. A number leads to its case."""
     with visit.begin() as connection:
+        case_id = find_by_number(connection, number) if number else None
+        if case_id is not None and is_within(visit, connection, case_id, _LOOK):
+            return RedirectResponse(f"/cases/{case_id}", 303)
         mine = visit.codes(connection, _LOOK)
         asked = _asked(visit, connection, kind, state, clock, area)
         takes = _DUTIES.get(duty, is_anything)
@@ -73,6 +79,7 @@ def queue(
         "cases/queue.html",
         shown=shown,
         areas=areas,
+        number=number[:LONGEST],
         counts=counts,
         counted=COUNTED,
         kinds=[each.value for each in Kind],

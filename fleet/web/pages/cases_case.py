@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from fleet.accounts.roles import Permission
-from fleet.cases.answers import FOR_THE_PERSON, letter
+from fleet.cases.answers import FOR_THE_PERSON
 from fleet.cases.catalogue import LANGUAGES, Reason, catalogue
 from fleet.cases.deciding import CLOSED_UNDECIDED, Said, close, closings_asked, decide, take_up
 from fleet.cases.dossier import Dossier, dossier
 from fleet.cases.files import Role
+from fleet.cases.letters import letter
 from fleet.cases.machine import DECIDED, OVER, Case, State, Verdict
 from fleet.cases.standing import Standing, Waits
 from fleet.errors import FleetError
@@ -21,11 +23,15 @@ from fleet.store.areas import area_names
 from fleet.store.case_queue import area_of
 from fleet.web.pages.cases_words import demand_within, is_within, letter_words, office_of, refusals
 from fleet.web.visits import Visit, needs, sends
+from protocol.documents import mask, parse_document
+from protocol.errors import Malformed
 from protocol.explain import explain, explain_measures
 from protocol.rules.days import age_on
 
 router = APIRouter(include_in_schema=False)
 _LOOK, _DECIDE, _OPEN = Permission.CASES, Permission.CASES_REVIEW, Permission.CASES_OPEN
+_WRITTEN = OVER | {State.MORE_EVIDENCE}
+"""States of which there is something to write to the person."""
 PICTURE_REASONS = ("compare", "document", "date", "sharper", "other")
 """Why somebody opens a picture; `other` needs words."""
 
@@ -90,18 +96,24 @@ def close_it(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
 
 @router.post("/cases/{case_id}/letter")
 def write(visit: Annotated[Visit, sends(_LOOK)], case_id: str) -> Response:
-    """Show the letter in both languages, for printing; that somebody has it is written down."""
-    written = {}
+    """Show the letter in one language, as it is printed; that somebody has it is written down."""
+    language = visit.sent.text("language") or visit.language
     try:
         with visit.begin() as connection:
             demand_within(visit, connection, case_id, _LOOK)
-            for language in LANGUAGES:
-                written[language] = letter(
-                    connection, office_of(visit), case_id, language=language, by=visit.visitor.name, now=visit.now
-                )
+            written = letter(
+                connection,
+                office_of(visit),
+                case_id,
+                agency=visit.console.settings.agency.words,
+                language=language,
+                by=visit.visitor.name,
+                now=visit.now,
+            )
     except FleetError as error:
         return case_page(visit, case_id, problems=refusals(visit, error), status=409)
-    return visit.page("cases/letter.html", case_id=case_id, written=written)
+    others = [each for each in LANGUAGES if each != language]
+    return visit.page("cases/letter.html", case_id=case_id, written=written, tongue=language, others=others)
 
 
 def case_page(
@@ -122,7 +134,7 @@ def case_page(
         status=status,
         found=found,
         case=case,
-        person=_person(visit, found),
+        person=_person(visit, found, is_whole=may_review),
         area=names.get(area or "", area),
         is_late=case.state not in OVER and case.first.due_on < visit.today,
         days_left=(case.first.due_on - visit.today).days,
@@ -140,7 +152,7 @@ def case_page(
         choices=_choices(case),
         closings=["finished"] if case.state in DECIDED else CLOSED_UNDECIDED,
         picture_reasons=PICTURE_REASONS,
-        has_letter=case.subject_id is not None and case.kind in FOR_THE_PERSON and found.subject is not None,
+        has_letter=found.subject is not None and case.kind in FOR_THE_PERSON and case.state in _WRITTEN,
         reason_words={code: letter_words(visit, "reasons", code) for code in catalogue().reasons},
         word=lambda table, code: letter_words(visit, table, code),
         problems=problems,
@@ -148,14 +160,22 @@ def case_page(
     )
 
 
-def _person(visit: Visit, found: Dossier) -> dict[str, Any] | None:
+def _person(visit: Visit, found: Dossier, *, is_whole: bool) -> dict[str, Any] | None:
+    """Return who it is about; with day of birth and the end of the document's number for whoever compares them with what was handed in."""
     subject = found.subject
     if subject is None:
         return None
-    return {
+    person: dict[str, Any] = {
         "name": visit.opened(subject.name_sealed, of=subject.subject_id),
         "age": None if subject.birth_date is None else age_on(subject.birth_date, visit.today),
+        "document": None,
     }
+    if is_whole:
+        opened = visit.opened(subject.document_sealed, of=subject.subject_id, field_name="document")
+        # What does not open is no document.
+        with suppress(Malformed):
+            person |= {"document": mask(parse_document(opened)), "born": subject.birth_date}
+    return person
 
 
 def _evidence(visit: Visit, found: Dossier) -> list[dict[str, Any]]:

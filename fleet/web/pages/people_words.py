@@ -60,6 +60,7 @@ class Told:
     record_id: str | None
     """Of a session, whose evidence can be opened."""
     case_id: str | None
+    case_number: str | None
     is_about_here: bool
     """Whether it is about a pass against a report."""
 
@@ -103,6 +104,7 @@ def told(entry: Entry, texts: Texts, *, settled: Collection[tuple[str, str]]) ->
         "" if is_open else str(detail.get("written", "")),
         entry.entry_id if entry.kind == "record" else None,
         str(detail["case"]) if "case" in detail else None,
+        str(detail["number"]) if "case" in detail and "number" in detail else None,
         entry.kind.startswith("i_am_here"),
     )
 

@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fleet.accounts.roles import Permission
 from fleet.benefits.events import Approved, RestoreReason, StepOutcome
+from fleet.benefits.guard import MOST_AHEAD
 from fleet.benefits.inspection import Inspected, inspect, person_of
 from fleet.store.benefits import listed_facts
-from fleet.store.case_events import find as find_case
+from fleet.store.case_numbers import numbers_of
 from fleet.store.people import may_see
 from fleet.store.person import open_cases_of
 from fleet.store.stops import area_of_benefit
@@ -22,6 +23,7 @@ from fleet.web.forms import count_in
 from fleet.web.pages.stops_forms import BOTH, LOOK, address_of
 from fleet.web.pages.stops_words import basis_link, basis_word, events_told, stage_of
 from fleet.web.visits import Visit, needs, not_found
+from protocol.rules.days import first_of_month
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,8 +63,10 @@ def benefit_page(
             for permission in BOTH
         )
         may_settle = may_see(connection, subject_id, visit.tops(Permission.CONTRADICTIONS_DECIDE))
-        # By hand any number may be named; a link is to a case that is there.
-        held_cases = [each for each in found.held_by_hand if find_case(connection, each) is not None]
+        # By hand any id may be named; a link is to a case that is there.
+        named = {str(getattr(each.event, "case_id", "")) for each in found.happened}
+        numbers = numbers_of(connection, named)
+        held_cases = {each: numbers[each] for each in found.held_by_hand if each in numbers}
         visit.note(connection, "benefits.viewed", "subject", subject_id, scheme=scheme)
     seen = count_in(visit.sent.text("version"))
     return visit.page(
@@ -75,13 +79,14 @@ def benefit_page(
         scheme=scheme,
         found=found,
         stage=stage_of(found),
-        told=events_told(visit.texts["stops"], found),
+        told=events_told(visit.texts["stops"], found, numbers),
         basis=_basis(found),
         basis_word=basis_word(visit.texts["stops"], _basis_of(found)),
         may_prepare=may_prepare,
         may_decide=may_decide,
         may_settle=may_settle,
         held_cases=held_cases,
+        held=[(each, held_cases.get(each, each)) for each in found.held_by_hand],
         has_approved=_has_approved(visit, found),
         has_prepared=_has_prepared(visit, found),
         typed=visit.sent.fields,
@@ -91,12 +96,14 @@ def benefit_page(
         open_cases=[
             (
                 each.case_id,
-                f"{visit.texts['cases']['kinds'][each.kind]} · {each.asked_at.astimezone(visit.zone).date()}",
+                f"{each.number} · {visit.texts['cases']['kinds'][each.kind]} · {each.asked_at.astimezone(visit.zone).date()}",
             )
             for each in open_cases
             # A pass against a report freezes by itself, and is no case of the queue.
             if each.kind in visit.texts["cases"]["kinds"]
         ],
+        first_month=first_of_month(visit.today),
+        last_month=first_of_month(visit.today, MOST_AHEAD),
         outcomes=list(StepOutcome),
         restore_reasons=list(RestoreReason),
     )

@@ -23,6 +23,8 @@ TYPED = frozenset(
         "day_unusable",
         "text_unusable",
         "no_month",
+        "month_past",
+        "month_far",
         "before_proposed_month",
         "before_stopped_month",
         "reason_missing",

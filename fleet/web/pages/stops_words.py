@@ -32,18 +32,23 @@ class Told:
     """Address of what it rests on, where that has a page."""
 
 
-def events_told(group: Texts, found: Inspected) -> list[Told]:
+def events_told(group: Texts, found: Inspected, numbers: Mapping[str, str]) -> list[Told]:
     """Return what happened, the newest first.
 
     Args:
         group: texts of the pages of stops.
         found: the benefit.
+        numbers: of the cases that events name, by their ids.
     """
     return [
         Told(
             each.number,
             each.event.day,
-            filled(group, str(group["events"][each.kind]), _facts(each.event, group)),
+            filled(
+                group,
+                str(group["events"][each.kind]),
+                {**_facts(each.event, group), "case": _case(each.event, group, numbers)},
+            ),
             each.written,
             each.by,
             basis_link(str(getattr(each.event, "basis", ""))),
@@ -84,6 +89,12 @@ def basis_word(group: Texts, basis: str) -> str:
     """Return what a stop rests on, where that is a pack; else nothing."""
     named = _PACK_BASIS.fullmatch(basis)
     return "" if named is None else pack_named(group, named)
+
+
+def _case(event: Event, group: Texts, numbers: Mapping[str, str]) -> str:
+    """Return the case that an event names; nothing for what has no number, such as a pass against a report."""
+    number = numbers.get(str(getattr(event, "case_id", "")))
+    return "" if number is None else str(group["case_named"]).format(number=number)
 
 
 def _facts(event: Event, group: Texts) -> Mapping[str, object]:

@@ -1,8 +1,7 @@
 // A picture goes by itself after its time, and when the page is left; numbers choose a reason while the list has the focus, and n leads
 // to the next case while nobody types.
 const gone = (figure) => {
-  figure.querySelector("img")?.remove();
-  figure.querySelector("figcaption")?.remove();
+  figure.querySelectorAll("img, .zooms, figcaption").forEach((part) => part.remove());
   const says = figure.querySelector("[role=status]");
   if (says) says.hidden = false;
 };

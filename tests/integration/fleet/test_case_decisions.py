@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,18 @@ from sqlalchemy import text
 
 from fleet.audit import log
 from fleet.cases import history
-from fleet.cases.answers import answers_for, letter
+from fleet.cases.answers import answers_for
 from fleet.cases.catalogue import catalogue
 from fleet.cases.deciding import Said, close, decide, take_up
 from fleet.cases.desk import Request, open_request
 from fleet.cases.files import Role, add_file, read_file, rules_of_case
+from fleet.cases.letters import as_text, letter
 from fleet.cases.machine import Case, Kind, NotAllowed, State, Verdict
 from fleet.cases.opening import Registry, open_missing
 from fleet.cases.pictures import open_picture
 from fleet.errors import NotFound, Refused
 from fleet.store.packs import put_in_force, save_proposal
+from fleet.tables.words import Words
 from protocol.cases import CaseKind, Photo, PhotoRole
 from protocol.envelope import seal, sha256_of
 from protocol.outcomes import Outcome
@@ -53,6 +56,18 @@ def the_case(office: Any) -> Case:
         return history.read(connection, case_id)
 
 
+def number(office: Any, case_id: str) -> str:
+    return str(office.rows("SELECT number FROM cases WHERE case_id = :id", id=case_id)[0].number)
+
+
+def letter_of(office: Any, case_id: str, language: str) -> str:
+    agency = Words(zh="东城社会保险经办中心", en="East Centre of Social Insurance")
+    with office.database.begin() as connection:
+        return as_text(
+            letter(connection, desk(office), case_id, agency=agency, language=language, by="Wu", now=office.now)
+        )
+
+
 def say(office: Any, case_id: str, verdict: Verdict, reason: str, *who: str) -> Case:
     for name in who:
         take_up(office.database, desk(office), case_id, by=name, now=office.now)
@@ -72,7 +87,7 @@ def test_a_second_open_case_of_one_person_and_kind_is_refused_and_the_open_one_n
         Kind.SPECIAL, subject_id, next(iter(catalogue().opened_for[Kind.SPECIAL])), seen_on=office.now.date()
     )
     case_id = asks(office, asked)
-    with pytest.raises(Refused, match=f"case {case_id} of this person and kind is open"):
+    with pytest.raises(Refused, match=f"case {number(office, case_id)} of this person and kind is open"):
         asks(office, asked, by="Sun")
     field, other = list(catalogue().opened_for[Kind.WRONG_DATA])[:2]
     for reason in (field, other):
@@ -410,15 +425,27 @@ def test_r6_2_r9_4_the_person_can_see_the_answer_and_not_who_gave_it(office: Any
 
 def test_r6_3_r6_4_a_refusal_says_why_and_what_other_ways_there_are(office: Any, appeal: str) -> None:
     say(office, appeal, Verdict.REFUSED, "other_person", *REVIEWERS)
-    with office.database.begin() as connection:
-        zh, en = (
-            letter(connection, desk(office), appeal, language=language, by="Wu", now=office.now)
-            for language in ("zh", "en")
-        )
-    for said in ("审核未通过。", "照片与本人不一致", "单位组织的集中认证", "上门认证", "12333", "甲1：", appeal):
+    zh, en = (letter_of(office, appeal, language) for language in ("zh", "en"))
+    for said in ("审核未通过。", "照片与本人不一致", "单位组织的集中认证", "上门认证", "12333", "甲1："):
         assert said in zh
     for said in ("could not be accepted", "did not find the same person", "joint certification of your unit", "12333"):
         assert said in en
+    assert zh.splitlines()[:3] == ["东城社会保险经办中心", "告知书", "个案编号：2026-000001"]
+    assert zh.splitlines()[-4:-2] == ["东城社会保险经办中心", "（盖章处）"]
+    assert zh.splitlines()[-1] == "2026年11月20日"
+    assert (en.splitlines()[1:3], en.splitlines()[-1]) == (
+        ["Notice of decision", "Case number: 2026-000001"],
+        "20 November 2026",
+    )
+    assert [line for line in zh.splitlines() if re.match("[一二三四五]、", line)] == [
+        "一、办理结果",
+        "二、依据",
+        "三、您可以选择的办理方式",
+        "四、救济途径",
+    ]
+    assert "第八十三条" in zh
+    assert "rests on the rules “Shanxi, social-insurance benefits” (SX-2018, version 1)" in en
+    assert appeal not in zh + en, "the id is for addresses"
     assert [entry for entry in audited(office) if entry[0] == "case.letter"] == [
         ("case.letter", {"language": language, "state": "refused"}) for language in ("zh", "en")
     ]
@@ -429,10 +456,11 @@ def test_more_evidence_says_what_is_asked(office: Any, subject_id: str, tmp_path
     hand_in(office, case_id, Role.IDENTITY_CARD, jpeg(tmp_path / "1.jpg", 1))
     hand_in(office, case_id, Role.WITH_NEWSPAPER, jpeg(tmp_path / "2.jpg", 2))
     assert say(office, case_id, Verdict.MORE_EVIDENCE, "newer_newspaper", "An").state is State.MORE_EVIDENCE
-    with office.database.begin() as connection:
-        asked = letter(connection, desk(office), case_id, language="en", by="Wu", now=office.now)
+    asked = letter_of(office, case_id, "en")
+    assert "Request for further evidence" in asked
     assert "with a newspaper of these days" in asked
-    assert "by 2026-12-04" in asked
+    assert "by 4 December 2026" in asked
+    assert "court" not in asked, "nothing was decided yet"
     again = hand_in(office, case_id, Role.WITH_NEWSPAPER, jpeg(tmp_path / "3.jpg", 3), sampled_at=office.now)
     assert (again.state, again.sample_at) == (State.EVIDENCE_COMPLETE, office.now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from fleet.cases.opening import NewCase, Registry, case_id_of, open_case, open_m
 from fleet.errors import Refused
 from fleet.ingest.messages import Inbound
 from fleet.store import case_events
+from fleet.store.case_numbers import find_by_number, number_of, numbers_of
 from protocol.cases import CaseKind, OtherWay, Photo, PhotoRole
 from protocol.envelope import seal, sha256_of
 from protocol.outcomes import Outcome
@@ -37,6 +39,11 @@ def cases(office: Any) -> list[Any]:
     return list(office.rows("SELECT * FROM cases ORDER BY kind, asked_at, case_id"))
 
 
+def unnumbered(office: Any) -> list[Any]:
+    """Return the cases without their numbers, which are given by when they are opened."""
+    return list(office.rows("SELECT to_jsonb(c) - 'number' - 'serial' FROM cases c ORDER BY kind, asked_at, case_id"))
+
+
 def opened(office: Any) -> int:
     return open_missing(office.database, desk(office), accept_simulated=False, clock=office.clock)
 
@@ -53,6 +60,48 @@ def person(office: Any) -> tuple[str, str]:
     """Subject and claim token."""
     office.import_people(1)
     return next(iter(office.people.items()))
+
+
+def test_cases_are_numbered_by_year_in_the_order_of_opening(office: Any) -> None:
+    office.import_people(4)
+    ids = []
+    for year, subject_id in zip((2026, 2026, 2027, 2027), office.people, strict=True):
+        # New Year begins where the agency is: eight hours before UTC.
+        office.now = datetime(2026, 12, 31, 16, tzinfo=UTC) - timedelta(minutes=1 if year == 2026 else 0)
+        new = NewCase(Kind.WRONG_DATA, subject_id, office.now)
+        with office.database.begin() as connection:
+            ids.append(open_case(connection, desk(office), new, by="Wu", now=office.now))
+            assert number_of(connection, ids[-1]) is None, "given at the end of the transaction"
+    new = NewCase(Kind.APPEAL, None, office.now)
+    with office.database.begin() as connection:
+        open_case(connection, desk(office), new, by="Wu", now=office.now)
+        connection.rollback()
+    with office.database.begin() as connection:
+        ids.append(open_case(connection, desk(office), new, by="Wu", now=office.now))
+    with office.database.begin() as connection:
+        numbers = numbers_of(connection, ids)
+        assert find_by_number(connection, " 2027－2 ") == ids[3]
+        assert (find_by_number(connection, "2027-9"), find_by_number(connection, "2027")) == (None, None)
+    assert [numbers[case_id] for case_id in ids] == [
+        *("2026-000001", "2026-000002", "2027-000001", "2027-000002"),
+        "2027-000003",  # what was undone leaves no gap
+    ]
+
+
+def test_cases_opened_at_once_have_numbers_of_their_own(office: Any) -> None:
+    office.import_people(8)
+
+    def open_two(people: tuple[str, str]) -> None:
+        with office.database.begin() as connection:
+            for subject_id in people:
+                new = NewCase(Kind.WRONG_DATA, subject_id, office.now)
+                open_case(connection, desk(office), new, by=None, now=office.now)
+
+    people = list(office.people)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(open_two, zip(people[::2], people[1::2], strict=True)))
+    found = [row.number for row in office.rows("SELECT number FROM cases ORDER BY number")]
+    assert found == [f"2026-{serial:06d}" for serial in range(1, 9)]
 
 
 def test_r6_1_r6_2_a_session_for_review_opens_an_appeal_that_is_answered_in_two_weeks(
@@ -195,15 +244,15 @@ def test_the_same_records_give_the_same_cases_when_they_are_opened_afterwards(
         terminal.next(outcome=Outcome.CERTIFIED, **named),
         terminal.next_case(),
     )
-    before = cases(office)
+    before = unnumbered(office)
     assert len(before) == 3
     with office.database.begin() as connection:
         connection.execute(text("DELETE FROM cases"))
     assert events(office) == []
     assert opened(office) == 3
-    assert cases(office) == before
+    assert unnumbered(office) == before
     office.handler.clean()
-    assert cases(office) == before
+    assert unnumbered(office) == before
 
 
 def test_records_of_no_camera_open_nothing_where_they_do_not_count(office: Any, terminal: Any) -> None:

@@ -194,11 +194,14 @@ def test_r7_5_a_benefit_that_ended_by_a_wrong_report_is_restored_with_its_months
         with guard(office) as at_work:
             at_work.approve(stop_id, by=name, why="dead by the register")
     with guard(office) as at_work:
-        assert at_work.carry_out(stop_id, by="Li Na", from_month=date(2026, 9, 1)).state is BenefitState.ENDED
+        # The report says since September: what was paid until now is claimed back, not called unpaid.
+        with pytest.raises(Refused, match="2026-09 is past"):
+            at_work.carry_out(stop_id, by="Li Na", from_month=date(2026, 9, 1))
+        assert at_work.carry_out(stop_id, by="Li Na").state is BenefitState.ENDED
     office.send(terminal, terminal.next(**person))
     assert file(office, subject_id).state is BenefitState.ENDED
     found = both(office, subject_id, "alive")
-    assert found.paid_back == {"pension": (date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1))}
+    assert found.paid_back == {"pension": (date(2026, 11, 1),)}
     assert file(office, subject_id).state is BenefitState.PAYING
 
 

@@ -28,7 +28,7 @@ from fleet.settings import EmailSettings
 
 pytestmark = pytest.mark.integration
 
-MESSAGE = Message("ab" * 16, "wang@example.org", Text("认证提醒", "王秀英您好!请在2026年12月20日前办理。" * 8))
+MESSAGE = Message("ab" * 16, "wang@example.org", Text("认证提醒", "王秀英您好！请在2026年12月20日前办理。" * 8))
 
 
 @dataclass

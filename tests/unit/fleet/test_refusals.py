@@ -54,7 +54,7 @@ NOT_SAID = {
     "fleet/statistics/fairness.py": {"fairness"},
     "fleet/web/pages/people_person.py": {"_more"},
     # What no form can ask for: faults of ours.
-    "fleet/cases/answers.py": {"letter"},
+    "fleet/cases/letters.py": {"letter"},
     "fleet/cases/catalogue.py": {"body"},
     "fleet/cases/desk.py": {"open_request"},
     "fleet/cases/machine.py": {

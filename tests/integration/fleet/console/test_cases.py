@@ -94,13 +94,43 @@ def test_two_reviewers_decide_and_neither_sees_the_other_before(
     assert f"/cases/{appeal}" not in an.get("/cases", params={"duty": "mine"}).text
     assert decide(bo, appeal).headers["location"].endswith("done=case_decided")
     assert office.rows("SELECT state FROM cases")[0].state == "passed"
-    letter = bo.send_form(f"/cases/{appeal}/letter").text
-    assert "Two persons have looked at it" in letter
-    assert "经两名工作人员审核" in letter
+    english, chinese = (bo.send_form(f"/cases/{appeal}/letter", {"language": code}).text for code in ("en", "zh"))
+    assert "Two persons have looked at it" in english
+    assert "经两名工作人员审核" in chinese
+    for letter in (english, chinese):
+        assert "2026-000001" in letter
+        assert appeal not in letter.partition('<article class="letter"')[2]
     assert bo.send_form(f"/cases/{appeal}/close", {"closing": "finished", "version": "9"}).status_code == 409
     now = version(bo.get(f"/cases/{appeal}").text)
     assert bo.send_form(f"/cases/{appeal}/close", {"closing": "finished", "version": now}).status_code == 303
     assert office.rows("SELECT state FROM cases")[0].state == "closed"
+
+
+def test_a_case_is_found_by_the_number_that_its_person_says(
+    office: Any, appeal: str, sign_in: Callable[..., Any]
+) -> None:
+    an, west = sign_in("reviewer", area="east", name="An"), sign_in("reviewer", area="west")
+    assert '<td class="moment">2026-000001</td>' in an.get("/cases").text
+    for typed in ("2026-000001", "2026-1", " 2026–01 "):
+        found = an.get("/cases", params={"number": typed})
+        assert (found.status_code, found.headers.get("location")) == (303, f"/cases/{appeal}"), typed
+    for client, typed in ((west, "2026-000001"), (an, "2026-2"), (an, "<script>"), (an, "2026-" + "1" * 400)):
+        found = client.get("/cases", params={"number": typed})
+        assert (found.status_code, "No case in your areas has the number" in found.text) == (200, True), typed
+    (subject_id,) = office.people
+    assert "2026-000001" in sign_in("operator", area="east").get(f"/people/{subject_id}").text
+
+
+def test_who_decides_sees_whom_it_is_about_and_that_nothing_was_handed_in(
+    office: Any, appeal: str, sign_in: Callable[..., Any]
+) -> None:
+    whole, tail = NUMBER, NUMBER[-4:]
+    page = sign_in("reviewer", area="east").get(f"/cases/{appeal}").text
+    assert f"…{tail}" in page
+    assert "1940-01-01" in page
+    assert whole not in page
+    assert "No photograph and no document was handed in." in page
+    assert "1940-01-01" not in sign_in("operator", area="east").get(f"/cases/{appeal}").text
 
 
 def test_a_record_that_joins_ends_what_was_said_and_is_shown(
@@ -321,7 +351,7 @@ def test_a_case_is_opened_at_the_desk_and_its_files_are_taken_in(office: Any, si
     assert opened.headers["location"].endswith("?done=case_opened")
     case_id = opened.headers["location"].split("/")[2].split("?")[0]
     twice = wu.send_form("/cases/new", {**asked, "seen_on": "2026-11-18"})
-    assert (twice.status_code, case_id in twice.text) == (422, True)
+    assert (twice.status_code, "number 2026-000001" in twice.text) == (422, True)
     place = f"/cases/{case_id}/files"
     for content, sentence in (
         (b"GIF89a", "Neither a JPG nor a PDF"),
@@ -409,9 +439,17 @@ def test_two_people_decide_in_a_browser(
         page = seen.go("/cases")
         seen.check(f"cases-{language}-{width}")
         seen.go(f"/cases/{special}")
+        # Nobody gives a reason without having chosen it.
+        page.locator("form[action$=identity_card] button").click()
+        expect(page.locator("#picture-identity_card .opened")).to_have_count(0)
+        page.select_option("#why-identity_card", "document")
         page.locator("form[action$=identity_card] button").click()
         expect(page.locator("#picture-identity_card .opened img")).to_be_visible()
         seen.check(f"case-picture-{language}-{width}")
+        wide = page.locator(".opened img").bounding_box()["width"]
+        page.locator(".zooms input").nth(2).check()
+        assert page.locator(".opened img").bounding_box()["width"] > 3 * wide
+        seen.check(f"case-zoomed-{language}-{width}")
         page.locator("form[action$=take-up] button").click()
         page.wait_for_url("**done=case_taken_up")
         # The page puts the focus on its heading once it stands.
@@ -428,8 +466,16 @@ def test_two_people_decide_in_a_browser(
         page.wait_for_url(re.compile("done=case_(said|decided)"))
     seen.check(f"case-decided-{language}-{width}")
     page.locator("form[action$=letter] button").click()
-    expect(page.locator(".letter")).to_have_count(2)
+    expect(page.locator(f".letter[lang={language}]")).to_be_visible()
     seen.check(f"case-letter-{language}-{width}")
+    other = "en" if language == "zh" else "zh"
+    page.locator(f"form[action$=letter] button[lang={other}]").click()
+    expect(page.locator(f".letter[lang={other}]")).to_be_visible()
+    printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+    page.emulate_media(media="print")
+    expect(page.locator(".top, .heading, .narrow .notice").filter(visible=True)).to_have_count(0)
+    page.emulate_media(media="screen")
     seen.go(f"/cases/{appeal}")
     seen.check(f"case-appeal-{language}-{width}")
     seen.go(f"/cases/{special}")

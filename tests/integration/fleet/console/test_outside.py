@@ -333,7 +333,7 @@ RENAMED = frozenset(
         *("session_id", "certification_id", "change_id", "command_id", "terminal_id"),
     }
 )
-NUMBERED = {"feed_deliveries": ("delivery_id", "number"), "quarantine": ("quarantine_id",)}
+NUMBERED = {"cases": ("serial",), "feed_deliveries": ("delivery_id", "number"), "quarantine": ("quarantine_id",)}
 """Numbers that are given anew."""
 
 

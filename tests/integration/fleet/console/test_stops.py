@@ -147,6 +147,29 @@ def test_r7_3_a_stop_goes_its_whole_way_through_the_pages_with_three_steps_and_t
     ]
 
 
+def test_r7_10_a_stop_begins_with_this_month_at_the_earliest_and_within_a_year(
+    desk: Desk, sign_in: Callable[..., Any]
+) -> None:
+    person = desk.people[0]
+    stop_id = desk.propose(person)
+    desk.ladder(stop_id)
+    desk.approve(stop_id, "Qian", "Sun")
+    client = sign_in("reviewer", area="east")
+    assert "from 2026-11 to 2027-11" in client.get(address(person)).text
+    for month, sentence in (
+        ("2026-10", "What was paid is claimed back, not stopped; 2026-11 is the earliest."),
+        ("2026-11", "Nothing stops before 2026-12"),
+        ("2027-12", "2027-11 is the latest"),
+    ):
+        refused = form(client, person, "carry-out", from_month=month)
+        assert (refused.status_code, sentence in refused.text) == (422, True), month
+    assert desk.file(person).standing.value == "paying"
+    assert form(client, person, "carry-out", from_month="2027-11").status_code == 303
+    assert desk.file(person).stopped_from == date(2027, 11, 1)
+    assert "from 2027-11 on" in client.get(address(person)).text
+    assert "自 2027-11 起停发" in sign_in("reviewer", area="east", language="zh").get(address(person)).text
+
+
 def test_r7_5_payment_goes_on_by_two_persons_who_say_the_same_with_the_months_paid_back(
     desk: Desk, sign_in: Callable[..., Any]
 ) -> None:
@@ -311,7 +334,7 @@ def test_a_frozen_stop_stands_out_and_cannot_be_approved(desk: Desk, sign_in: Ca
 def test_a_case_freezes_a_stop_until_it_is_lifted(desk: Desk, sign_in: Callable[..., Any]) -> None:
     person = desk.people[0]
     desk.propose(person)
-    client = sign_in("reviewer", area="east")
+    client = sign_in("reviewer", area="east", name="Zhou")
     assert "has no open case" in client.get(address(person)).text
     asked = Request(Kind.WRONG_DATA, person, "phone", note="13800000000")
     other = Request(Kind.WRONG_DATA, desk.people[1], "phone", note="13800000000")
@@ -328,8 +351,17 @@ def test_a_case_freezes_a_stop_until_it_is_lifted(desk: Desk, sign_in: Callable[
     assert desk.file(person).frozen_by == (case_id,)
     assert form(client, person, "freeze", case_id=case_id, freeze_reason="twice").status_code == 409
     assert form(client, person, "unfreeze", held_case="c-8", unfreeze_reason="over").status_code == 409
-    assert form(client, person, "unfreeze", held_case=case_id, unfreeze_reason="over").status_code == 303
+    lifts = sign_in("reviewer", area="east", name="Wu")
+    assert form(lifts, person, "unfreeze", held_case=case_id, unfreeze_reason="over").status_code == 303
     assert desk.file(person).frozen_by == ()
+    told = re.findall(
+        r'<td class="sentence">([^<]*)</td><td>([^<]*)</td><td>([^<]*)</td>', client.get(address(person)).text
+    )
+    assert told[:2] == [
+        ("No longer frozen (case 2026-000001)", "over", "Wu"),
+        ("Frozen: by hand (case 2026-000001)", "asked again", "Zhou"),
+    ]
+    assert case_id not in "".join(map(str, told))
 
 
 def test_nobody_just_lifts_what_a_pass_against_a_report_has_frozen(desk: Desk, sign_in: Callable[..., Any]) -> None:
@@ -576,6 +608,10 @@ def test_stops_in_a_browser(desk: Desk, browse: Callable[..., Any], language: st
     seen.go(address(people[0]))
     page.fill("#f-approval_reason", "按档案" if language == "zh" else "by the file")
     seen.check(f"stops-one-{language}-{width}")
+    # Asked once more: whoever says no has sent nothing.
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator("form[action*=approve] button").click()
+    page.once("dialog", lambda dialog: dialog.accept())
     page.locator("form[action*=approve] button").click()
     page.wait_for_url("**done=stop_approved*")
     expect(page.locator("[role=status]")).to_be_visible()

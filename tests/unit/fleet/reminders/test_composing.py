@@ -43,8 +43,8 @@ def test_r9_3_every_message_says_the_official_number_and_no_link(language: str, 
 
 def test_a_message_has_name_day_place_and_number() -> None:
     assert compose(FACTS, "zh").body == (
-        "王秀英您好!本期待遇领取资格认证将于2020年12月20日截止,请尽快办理。可就近到南桥镇的服务点或认证终端办理,"
-        "行动不便可申请上门。本通知不含链接,不收费,不索要密码。如有疑问请拨打官方电话12333。"
+        "王秀英您好！本期待遇领取资格认证将于2020年12月20日截止，请尽快办理。可就近到南桥镇的服务点或认证终端办理，"
+        "行动不便可申请上门。本通知不含链接，不收费，不索要密码。如有疑问请拨打官方电话12333。"
     )
     english = compose(FACTS, "en").body
     assert english.startswith("Dear 王秀英, your proof of life is due by 20 December 2020. Please come soon. Go to")
