@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.areas import parents_above
+from fleet.store.case_numbers import number_of
 from fleet.store.partners import is_within, regions_of
 from protocol.rules.obligations import CertificationState, state_of
 
@@ -35,7 +36,7 @@ class News:
     event: WebhookEvent
     subject_id: str
     data: Mapping[str, Any]
-    """What to say: ids that say nothing, states, days; no name, no number."""
+    """What to say: ids that say nothing, states, days; no name, no document number."""
 
     def payload(self) -> str:
         """Return the message as it is signed and sent."""
@@ -301,7 +302,8 @@ def tell_case_answered(connection: Connection, case_id: str, subject_id: str | N
     """Write messages that a case was decided, if it is about somebody known; return how many."""
     if subject_id is None:
         return 0
-    return tell(connection, [News(WebhookEvent.CASE_ANSWERED, subject_id, {"case_id": case_id})])
+    detail = {"case_id": case_id, "number": number_of(connection, case_id)}
+    return tell(connection, [News(WebhookEvent.CASE_ANSWERED, subject_id, detail)])
 
 
 def claim_due(connection: Connection, *, now: datetime, until: datetime) -> Delivery | None:

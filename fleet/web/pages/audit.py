@@ -19,6 +19,7 @@ from fleet.accounts.failures import note_failures
 from fleet.accounts.roles import Permission
 from fleet.audit.log import Question, export, newest, open_actor, verify
 from fleet.errors import CheckFailed
+from fleet.store.case_numbers import find_by_number, numbers_of
 from fleet.web.forms import day_in
 from fleet.web.lists import LONGEST, listing, number_in
 from fleet.web.logged import Said, areas_of, choices, details
@@ -65,6 +66,8 @@ class Row:
     detail: list[Said]
     sentence: str = ""
     """In place of the details: of failed attempts to sign in."""
+    case_number: str | None = None
+    """In place of the id, of a case that is there."""
 
     @property
     def link(self) -> str | None:
@@ -168,11 +171,14 @@ def _list(
     told: str = "",
     status: int = 200,
 ) -> HTMLResponse:
+    named = found.object_id[:LONGEST].strip()
+    with visit.begin() as connection:
+        named = find_by_number(connection, named) or named
     question = Question(
         actor=found.who[:LONGEST],
         action=found.action[:LONGEST].strip(),
         object_kind=found.kind[:LONGEST].strip(),
-        object_id=found.object_id[:LONGEST].strip(),
+        object_id=named,
         since=_start(visit, day_in(found.since)),
         until=_start(visit, day_in(found.until), days=1),
     )
@@ -203,6 +209,7 @@ def _list(
 def _rows(visit: Visit, connection: Connection, question: Question, behind: str, ahead: str, limit: int) -> list[Row]:
     found = newest(connection, visit.cipher, question, below=number_in(behind), above=number_in(ahead), limit=limit)
     areas = areas_of(connection, (each.entry for each in found))
+    numbers = numbers_of(connection, {each.entry.object_id for each in found if each.entry.object_kind == "case"})
     return [
         Row(
             number=each.entry.entry,
@@ -213,6 +220,7 @@ def _rows(visit: Visit, connection: Connection, question: Question, behind: str,
             object_id=each.entry.object_id,
             detail=details(visit.texts, each.entry.detail, areas),
             sentence=_failures(visit, each.entry.detail) if each.entry.action == FAILED else "",
+            case_number=numbers.get(each.entry.object_id),
         )
         for each in found
     ]

@@ -182,7 +182,8 @@ def test_a_decided_case_is_told_and_one_about_nobody_known_is_not(
             tell_case_answered(connection, record_id, claim.subject_id)
     while courier.deliver_next():
         pass
-    assert receiver.told() == [{"type": "case.answered", "data": {"subject_id": subject_id, "case_id": "1" * 32}}]
+    data = {"subject_id": subject_id, "case_id": "1" * 32, "number": "2026-000001"}
+    assert receiver.told() == [{"type": "case.answered", "data": data}]
 
 
 def test_only_who_may_see_a_person_is_told(office: Any, receiver: Receiver, listening: Any, courier: Courier) -> None:

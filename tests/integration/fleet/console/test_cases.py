@@ -119,6 +119,9 @@ def test_a_case_is_found_by_the_number_that_its_person_says(
         assert (found.status_code, "No case in your areas has the number" in found.text) == (200, True), typed
     (subject_id,) = office.people
     assert "2026-000001" in sign_in("operator", area="east").get(f"/people/{subject_id}").text
+    an.get(f"/cases/{appeal}")
+    logged = sign_in("auditor").get("/audit", params={"object_id": "2026-1"}).text
+    assert f'<a href="/cases/{appeal}">2026-000001</a>' in logged
 
 
 def test_who_decides_sees_whom_it_is_about_and_that_nothing_was_handed_in(
