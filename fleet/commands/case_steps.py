@@ -24,7 +24,7 @@ from fleet.cases.views import look_at
 from fleet.commands.case_look import print_look
 from fleet.commands.shared import CONFIG, SUBJECT_HELP, AsJson, Config, named, opened, print_json, say, table
 from fleet.references.enrol import find_subject
-from fleet.store.case_numbers import numbers_of
+from fleet.store.case_numbers import number_of, numbers_of
 
 CaseId = Annotated[str, typer.Argument(metavar="CASE_ID", help="Id of the case.")]
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
@@ -71,7 +71,7 @@ def open_case(
             asked = Request(kind, subject_id, reason, body, None if on is None else on.date(), note)
             case_id = desk.open_request(connection, office, asked, by=by, now=fleet.clock())
             case = history.read(connection, case_id)
-    _tell(case, as_json=as_json)
+        _tell(fleet, case, as_json=as_json)
 
 
 def add_file(
@@ -107,7 +107,7 @@ def add_file(
                 say(
                     f"{file}: {check['name']}: {check['found']:g}, {check['asked']:g} asked for; the reviewers are told"
                 )
-    _tell(case, as_json=as_json)
+        _tell(fleet, case, as_json=as_json)
 
 
 def review(case_id: CaseId, by: By, config: Config = CONFIG, as_json: AsJson = False) -> None:
@@ -136,7 +136,7 @@ def decide(
     with opened(config) as fleet:
         said = Said(verdict, reason, by, note)
         case = deciding.decide(fleet.database, _office(fleet), case_id, said, now=fleet.clock())
-    _tell(case, as_json=as_json)
+        _tell(fleet, case, as_json=as_json)
 
 
 def write_letter(
@@ -218,13 +218,16 @@ def _office(fleet: Fleet) -> Registry:
     return Registry(fleet.keys.cipher, fleet.settings.zone())
 
 
-def _tell(case: Case, *, as_json: bool) -> None:
+def _tell(fleet: Fleet, case: Case, *, as_json: bool) -> None:
+    with fleet.database.begin() as connection:
+        number = number_of(connection, case.case_id)
     if as_json:
-        print_json({"case_id": case.case_id, "state": case.state.value, "lacking": sorted(case.lacking)})
+        told = {"number": number, "case_id": case.case_id, "state": case.state.value, "lacking": sorted(case.lacking)}
+        print_json(told)
         return
     typer.echo(case.case_id)
     lacking = f"; still needed: {', '.join(sorted(case.lacking))}" if case.lacking and case.state not in OVER else ""
-    say(f"case {case.case_id}: {case.state}{lacking}")
+    say(f"case {number}: {case.state}{lacking}")
 
 
 def _rows(name: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -440,7 +440,7 @@ def test_r6_3_r6_4_a_refusal_says_why_and_what_other_ways_there_are(office: Any,
     assert [line for line in zh.splitlines() if re.match("[一二三四五]、", line)] == [
         "一、办理结果",
         "二、依据",
-        "三、您可以选择的办理方式",
+        "三、后续办理",
         "四、救济途径",
     ]
     assert "第八十三条" in zh
