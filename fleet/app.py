@@ -93,6 +93,7 @@ def account_rules(settings: Settings) -> AccountRules:
         fresh=timedelta(minutes=kept.fresh_minutes),
         link=timedelta(minutes=kept.link_minutes),
         password_min=kept.password_min,
+        hands=timedelta(days=kept.hands_days),
     )
 
 

@@ -119,6 +119,7 @@ def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], l
     agenda.at(world.at(2, 15), lambda now: rules.calibrate(world, now))
     agenda.at(world.at(2, 16), lambda now: runs.photographs(world, everybody, now))
     agenda.at(world.at(1, 14), lambda now: runs.search(world, now))
+    agenda.at(world.at(1, 13), lambda now: runs.plan_and_export(world, now))
     agenda.at(world.at(1, 15), lambda now: runs.propose_policy(world, now))
     agenda.at(world.at(1, 16), lambda now: runs.ask_for_a_reviewer(world, now))
     agenda.play()

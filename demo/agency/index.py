@@ -115,8 +115,10 @@ _OTHERS = {
     "trial": "trial_id FROM pack_trials WHERE result IS NOT NULL ORDER BY asked_at",
     "calibration": "calibration_id FROM calibrations ORDER BY proposed_at",
     "policy": "proposal_id FROM policy_proposals ORDER BY proposed_at",
-    "photo_run": "run_id FROM photo_runs ORDER BY started_at",
-    "search": "search_id FROM duplicate_searches ORDER BY started_at",
+    "photo_run": "run_id FROM page_runs WHERE kind = 'photos' ORDER BY asked_at",
+    "export": "run_id FROM page_runs WHERE kind = 'audit_export' ORDER BY asked_at",
+    "run": "run_id FROM page_runs WHERE kind = 'reminders_plan' ORDER BY asked_at",
+    "search": "run_id FROM page_runs WHERE kind LIKE 'duplicates%' ORDER BY asked_at",
     "list": "list_id FROM unit_lists ORDER BY taken_at",
     "reminder_failed": "reminder_id FROM reminders WHERE state = 'failed' ORDER BY subject_id, kind",
 }

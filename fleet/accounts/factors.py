@@ -148,7 +148,14 @@ class Factors:
             new: as it was typed.
             current: the one in use, as it was typed; not asked for where there is none, or by somebody who came by a link.
             now: the present moment.
+
+        Raises:
+            TooBusy: if too many passwords are looked at now; nothing was changed.
         """
+        with self._passwords.turn():
+            return self._set_password(cookie, new, current, now)
+
+    def _set_password(self, cookie: str, new: str, current: str | None, now: datetime) -> Changed | NotChanged:
         with self._database.begin() as connection:
             own = self._fresh(connection, cookie, now)
         if isinstance(own, NotChanged):

@@ -42,6 +42,7 @@ class Objection(StrEnum):
     WAITS_ALREADY = "waits_already"
     SECOND_PERSON = "second_person"
     FIRST_PERSON_GONE = "first_person_gone"
+    IN_ONE_HAND = "in_one_hand"
 
 
 MESSAGES: Mapping[Objection, str] = MappingProxyType(
@@ -61,6 +62,7 @@ MESSAGES: Mapping[Objection, str] = MappingProxyType(
         Objection.SIGNS_IN_ALREADY: "somebody who can sign in by themselves gets a link from the server's keyboard only",
         Objection.WAITS_ALREADY: "the same waits for a second administrator already",
         Objection.SECOND_PERSON: "who asked for it is not the second person; another administrator must agree",
+        Objection.IN_ONE_HAND: "one of the two accounts made, reset or linked the other lately; another administrator must agree",
         Objection.FIRST_PERSON_GONE: "who asked for it may not do so any more; ask anew",
     }
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import tomllib
 import unicodedata
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
+from fleet.accounts.turns import Turns
 from fleet.store.names import folded
 
 LONGEST = 256
@@ -21,8 +22,12 @@ LONGEST = 256
 _LEAST_DIFFERENT = 5
 """Different characters of a password at least: fewer are a repetition. Source: NIST SP 800-63B (2017), 5.1.1.2, names repetitive
 characters among what a list of refused passwords covers; the number is ours."""
-_AT_ONCE = 4
-"""Hashes that are worked out at once; each takes 64 MiB, so a flood of sign-ins takes 256 MiB at most."""
+AT_ONCE = 2
+"""Hashes that are worked out at once; each takes 64 MiB and up to four cores for a tenth of a second."""
+WAITING = 8
+"""Sign-ins that wait for that; each holds one of the some forty threads that answer pages, and all others need theirs."""
+WAIT_S = 5.0
+"""So long each waits at most."""
 _RUN = 3
 """Least characters along a row of the keyboard that count as a run."""
 _LOOK_ALIKES = str.maketrans("013457@$!", "oieastasi")
@@ -51,19 +56,27 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
-        self._room = threading.BoundedSemaphore(_AT_ONCE)
+        self._turns = Turns(AT_ONCE, waiting=WAITING, wait_s=WAIT_S)
         self._nobodys = self._hasher.hash(secrets.token_hex(16))
 
+    def turn(self) -> AbstractContextManager[None]:
+        """Give the turn that `hash` and `verify` take, for a block that does more than that.
+
+        Raises:
+            TooBusy: if there is none; then nothing was written down that counts against anybody.
+        """
+        return self._turns.one()
+
     def hash(self, password: str) -> str:
-        """Return what is stored of a password, salt and parameters with it."""
-        with self._room:
+        """Return what is stored of a password, salt and parameters with it; raises TooBusy as `turn`."""
+        with self.turn():
             return self._hasher.hash(prepared(password))
 
     def verify(self, stored: str | None, given: str) -> bool:
-        """Return whether a password is the stored one; None takes as long and never is."""
+        """Return whether a password is the stored one; None takes as long and never is. Raises TooBusy as `turn`."""
         # What is far too long is nobody's; none is cut short, or its beginning would do.
         known, typed = (stored, given) if len(given) <= 4 * LONGEST else (None, "")
-        with self._room:
+        with self.turn():
             try:
                 is_right = self._hasher.verify(known or self._nobodys, prepared(typed))
             except (VerificationError, InvalidHashError):

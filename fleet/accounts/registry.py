@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -92,6 +93,14 @@ def name_of(connection: Connection, cipher: FieldCipher, account_id: str) -> str
     return "" if found is None else open_name(cipher, found.name_sealed, account_id=account_id)
 
 
+def grants_in_service(connection: Connection, account_id: str) -> tuple[Grant, ...]:
+    """Return the roles of an account as they are now; none where it is out of service or there is none."""
+    found = store.find_account(connection, account_id)
+    if found is None or found.disabled_at is not None:
+        return ()
+    return grants_from(store.grants_of(connection, [account_id])[account_id])
+
+
 def accounts_for(connection: Connection, cipher: FieldCipher, actor: Actor) -> list[Account]:
     """Return the accounts that somebody may know of: those with a role within their areas; all at the keyboard, or for the whole fleet."""
     stored = store.all_accounts(connection)
@@ -149,6 +158,7 @@ def add_account(
             ask(connection, cipher, actor, account_id, Action.ADD, grant, now=now)
         else:
             store.add_grant(connection, account_id, grant.role.value, grant.area, now=now)
+            _in_hand(connection, actor, account_id, "added", now)
             _note(connection, cipher, actor, "account.added", account_id, now, **_detail(actor, grant))
     return account_id
 
@@ -251,6 +261,7 @@ def reset(database: Database, cipher: FieldCipher, actor: Actor, account_id: str
             return False
         store.forget_factors(connection, account.account_id)
         _end_all(connection, account_id, now)
+        _in_hand(connection, actor, account_id, "reset", now)
         _note(connection, cipher, actor, "account.reset", account_id, now, **_second(actor, held))
     return True
 
@@ -272,6 +283,7 @@ def make_link(
             raise TakesTwo("account: a link for it takes a second administrator's word", code="takes_two")
         sessions.delete_tokens(connection, account_id)
         token = make_token(connection, TokenKind.LINK, account_id, lifetime=rules.link, now=now)
+        _in_hand(connection, actor, account_id, "linked", now)
         detail = {"is_set_up": account.is_set_up, **_second(actor, held)}
         _note(connection, cipher, actor, "account.link_made", account_id, now, **detail)
     return rules.link_url(token)
@@ -360,6 +372,14 @@ def _end_all(connection: Connection, account_id: str, now: datetime) -> None:
 def _refuse(objections: list[Objection]) -> None:
     if objections:
         raise NotAllowed(objections)
+
+
+def _in_hand(
+    connection: Connection, actor: Actor, account_id: str, how: Literal["added", "reset", "linked"], now: datetime
+) -> None:
+    """Store who has an account in hand, but for the server's keyboard, which stands as a second person."""
+    if actor.account_id is not None and not actor.is_at_keyboard:
+        store.add_hand(connection, account_id, actor.account_id, how, now)
 
 
 def _detail(actor: Actor, grant: Grant) -> dict[str, str | None]:

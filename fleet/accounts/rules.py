@@ -32,6 +32,8 @@ class AccountRules:
     """How long a link is good."""
     password_min: int
     """Least characters of a new password."""
+    hands: timedelta
+    """So long after one account made, reset or linked another neither gives the second word to the other's first."""
 
     def link_url(self, token: str) -> str:
         """Return the address of a link."""

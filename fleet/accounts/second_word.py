@@ -21,6 +21,7 @@ from fleet.store import account_changes as store
 from fleet.store import accounts, sessions
 from fleet.store.approvals import NEEDED, withdraw_approvals
 from fleet.store.database import Database
+from fleet.store.names import AccountName
 
 KEYBOARD = "the server's keyboard"
 """Stands as the second person's name in the words of a change that was approved there; who it was is in the audit log."""
@@ -70,6 +71,8 @@ def objections(connection: Connection, actor: Actor, change: Change) -> list[Obj
     found = _possible(connection, actor, change)
     if not actor.is_at_keyboard and actor.account_id == change.asked_by:
         found.insert(0, Objection.SECOND_PERSON)
+    if isinstance(actor.name, AccountName) and change.asked_by in actor.name.bound_to:
+        found.append(Objection.IN_ONE_HAND)
     asker = accounts.find_account(connection, change.asked_by)
     first = Actor("", change.asked_by, _held(connection, change.asked_by))
     if asker is None or asker.disabled_at is not None or authority(connection, first, change):
@@ -108,7 +111,10 @@ def _possible(connection: Connection, actor: Actor, change: Change) -> list[Obje
 def _carry_out(connection: Connection, change: Change, *, now: datetime) -> None:
     if change.grant is not None:
         accounts.add_grant(connection, change.account_id, change.grant.role.value, change.grant.area, now=now)
+    if change.action is Action.ADD:
+        accounts.add_hand(connection, change.account_id, change.asked_by, "added", now)
     if change.action is Action.RESET:
+        accounts.add_hand(connection, change.account_id, change.asked_by, "reset", now)
         accounts.forget_factors(connection, change.account_id)
         sessions.end_sessions(connection, change.account_id, now=now)
         sessions.delete_tokens(connection, change.account_id)

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from fleet.accounts.hands import Hand, bound_to
 from fleet.accounts.lockout import address_key
 from fleet.accounts.naming import open_name
 from fleet.accounts.roles import Grant, Role
@@ -20,6 +21,7 @@ from fleet.accounts.rules import AccountRules, is_over
 from fleet.accounts.tokens import digest_of, make_secret
 from fleet.accounts.visitor import Visitor
 from fleet.keys import FieldCipher
+from fleet.store import accounts
 from fleet.store import sessions as store
 from fleet.store.names import AccountName
 from fleet.store.sessions import Resumed, StoredSession
@@ -112,6 +114,13 @@ def resume(
         signed_in_at=session.signed_in_at,
         must_set_up=session.must_set_up,
     )
+
+
+def with_bounds(connection: Connection, visitor: Visitor, *, rules: AccountRules, now: datetime) -> Visitor:
+    """Return a visitor whose name tells after whose first words they give no second one; for whoever sends a form."""
+    hands = [Hand(*each) for each in accounts.hands_of(connection, visitor.account_id, since=now - rules.hands)]
+    bound = bound_to(visitor.account_id, hands, term=rules.hands, now=now)
+    return replace(visitor, name=AccountName(visitor.name, visitor.account_id, bound))
 
 
 def find(connection: Connection, cookie: str, *, now: datetime, rules: AccountRules) -> Resumed | None:

@@ -103,7 +103,14 @@ class SignIn:
             password: as it was typed.
             address: the client's, of IP.
             now: the present moment.
+
+        Raises:
+            TooBusy: if too many sign in at once; this one does not count as an attempt.
         """
+        with self._passwords.turn():
+            return self._password(name, password, address=address, now=now)
+
+    def _password(self, name: str, password: str, *, address: str, now: datetime) -> CodeNeeded | Denied:
         who, where = name_digest(self._cipher, name[:_NAME_LENGTH]), address_hash(self._cipher, address)
         with self._database.begin() as connection:
             found = store.find_by_name(connection, who)

@@ -13,14 +13,14 @@ from fleet.api.access import Office, authorised
 from fleet.api.problems import Refusal, described
 from fleet.errors import DatabaseUnavailable
 from fleet.partners.credentials import Caller
-from fleet.store import console
+from fleet.store import interface_lists
 from fleet.store.links import gaps
 from fleet.store.partners import Scope, visible_codes, visible_subjects
 from fleet.store.records import record_of
 from protocol.explain import explain, explain_measures
 from protocol.rules.obligations import CertificationState
 
-Limit = Annotated[int, Query(ge=1, le=console.MAX_PAGE)]
+Limit = Annotated[int, Query(ge=1, le=interface_lists.MAX_PAGE)]
 Id = Annotated[str | None, Query(max_length=64, pattern=r"^[a-z0-9-]+$")]
 
 
@@ -134,7 +134,7 @@ def reading_router(office: Office) -> APIRouter:
     def terminals(caller: RecordsReader) -> list[TerminalView]:
         """Return all terminals of the partner's areas."""
         with office.database.begin() as connection:
-            lines = console.terminal_lines(connection, within=visible_codes(connection, caller.partner))
+            lines = interface_lists.terminal_lines(connection, within=visible_codes(connection, caller.partner))
             missing = gaps(connection)
         return [
             TerminalView(
@@ -181,7 +181,7 @@ def _add_subjects(router: APIRouter, office: Office, errors: dict[int | str, dic
         today = office.today()
         with office.database.begin() as connection:
             within = visible_codes(connection, caller.partner)
-            lines = console.subject_lines(connection, after=after or "", limit=limit, area=area, within=within)
+            lines = interface_lists.subject_lines(connection, after=after or "", limit=limit, area=area, within=within)
             detail = {"count": len(lines), "after": after, "area": area}
             office.note(connection, caller, "subjects.listed", detail=detail, now=office.clock())
         views = [
@@ -207,7 +207,7 @@ def _add_records(router: APIRouter, office: Office, errors: dict[int | str, dict
     ) -> list[RecordView]:
         """Return the newest records by arrival."""
         with office.database.begin() as connection:
-            lines = console.record_lines(
+            lines = interface_lists.record_lines(
                 connection,
                 limit=limit,
                 subject_id=subject_id,

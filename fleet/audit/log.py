@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ _LOCK = 0x6C636175
 """Advisory lock number of the log: "lcau" in ASCII."""
 UNNAMED = "command-line"
 """Who did something, where a command was given without a name."""
+LONGEST_TEXT = 500
+"""Characters of one text of an entry: ids, days, codes. Whatever is longer was typed by somebody, and has no place there."""
 START = "0" * 64
 """What the first entry names as the digest before it."""
 
@@ -74,9 +76,10 @@ def note(
     Raises:
         Refused: if nothing is left of the actor's name, or it is too long.
         TypeError: for a detail with a number that is no integer: the database may write it in another way, and the digest would not hold.
+        ValueError: for a text that is longer than any id, day or code is; it is never cut short.
     """
     who = cleaned(actor)
-    _refuse_fractions(detail or {})
+    _refuse_unfit([object_kind, object_id, detail or {}])
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     last = connection.execute(text("SELECT entry, sha256 FROM audit_log ORDER BY entry DESC LIMIT 1")).one_or_none()
     number, previous = (1, START) if last is None else (last.entry + 1, last.sha256)
@@ -270,20 +273,37 @@ def to_line(entry: Entry) -> str:
     )
 
 
-def export(connection: Connection, out: TextIO) -> tuple[int, str]:
+Tell = Callable[[int], object]
+"""Told now and then how many entries were read."""
+_TELL_EVERY = 5_000
+
+
+def export(connection: Connection, out: TextIO, *, tell: Tell = lambda _: None) -> tuple[int, str]:
     """Write the whole log, checked while it is written; return how many entries it has and the digest of the last.
 
     Raises:
         CheckFailed: with the line at which it stops being the log that was written; what comes before stands in `out`.
     """
     with closing(entries(connection)) as found:
-        return verify_lines(_copied((to_line(entry) for entry in found), out))
+        return verify_lines(_copied((to_line(entry) for entry in _told(found, tell)), out))
 
 
-def verify(connection: Connection) -> tuple[int, str]:
+def verify(connection: Connection, *, tell: Tell = lambda _: None) -> tuple[int, str]:
     """Check the whole log where it is; return and raise as `export`."""
     with closing(entries(connection)) as found:
-        return verify_lines(to_line(entry) for entry in found)
+        return verify_lines(to_line(entry) for entry in _told(found, tell))
+
+
+def count(connection: Connection) -> int:
+    """Return the number of the newest entry, which is how many there are."""
+    return int(connection.execute(text("SELECT coalesce(max(entry), 0) FROM audit_log")).scalar_one())
+
+
+def _told(found: Iterable[Entry], tell: Tell) -> Iterator[Entry]:
+    for done, entry in enumerate(found):
+        if done % _TELL_EVERY == 0:
+            tell(done)
+        yield entry
 
 
 def _copied(lines: Iterable[str], out: TextIO) -> Iterator[str]:
@@ -333,6 +353,11 @@ def verify_lines(lines: Iterable[str]) -> tuple[int, str]:
     return number, previous
 
 
+def mark_of(cipher: FieldCipher, words: str) -> str:
+    """Return what stands in an entry for words that somebody typed, which may name anybody: a keyed hash, the same for the same words."""
+    return cipher.digest(words, subject_id="audit", field_name="words").hex()[:32]
+
+
 def _actor_hash(cipher: FieldCipher, name: str) -> bytes:
     return cipher.digest(name.casefold(), subject_id="audit", field_name="actor")
 
@@ -351,15 +376,17 @@ def _entry(row: Row[Any]) -> Entry:
     )
 
 
-def _refuse_fractions(found: object) -> None:
+def _refuse_unfit(found: object) -> None:
     if isinstance(found, float):
         raise TypeError("audit detail: integers, texts, lists and tables expected")
+    if isinstance(found, str) and len(found) > LONGEST_TEXT:
+        raise ValueError(f"audit entry: a text of {len(found)} characters, {LONGEST_TEXT} at most")
     if isinstance(found, Mapping):
         for value in found.values():
-            _refuse_fractions(value)
+            _refuse_unfit(value)
     elif isinstance(found, list | tuple):
         for value in found:
-            _refuse_fractions(value)
+            _refuse_unfit(value)
 
 
 def _digest(

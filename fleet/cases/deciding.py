@@ -92,6 +92,7 @@ def decide(
         history.demand_unchanged(connection, case_id, seen)
         history.demand_no_operator(connection, case_id, said.by)
         case = open_words.without_void(connection, office, case, now=now)
+        history.demand_unbound(connection, office.cipher, case, said.by)
         reason = catalogue().reason(said.reason, case.kind, said.verdict)
         if said.verdict is Verdict.PASSED:
             _check_passable(connection, case, office, now)

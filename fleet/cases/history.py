@@ -143,6 +143,17 @@ def add(
     return after
 
 
+def demand_unbound(connection: Connection, cipher: FieldCipher, case: Case, name: str) -> None:
+    """Refuse a verdict where one that counts is of an account that is in one hand with this person's.
+
+    Raises:
+        Refused: if it is so, or the name cannot be taken.
+    """
+    accounts = case_events.verdict_accounts(connection, case.case_id)
+    given = [accounts.get(bytes.fromhex(each.by)) for each in case.given]
+    seal_approver(cipher, name, of=case.case_id).demand_unbound(given, f"case {case.case_id}")
+
+
 def told(connection: Connection, cipher: FieldCipher, case_id: str) -> list[Told]:
     """Return the history of a case with names and notes, in order."""
     return [

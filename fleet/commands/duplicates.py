@@ -115,7 +115,7 @@ def check_benefits(
         if export is not None and key is not None and by is not None:
             secret = lists.read_shared_key(key)
             listed = lists.own_list(fleet.database, cipher, key=secret, by=by, now=now)
-            write_new(export, "".join(f"{line}\n" for line in listed).encode())
+            write_new(export, listed)
             say(f"list written to {export}; tokens are no anonymous data: carry it like one of names")
             return
         rules = load_combinations(fleet.settings.duplicates.combinations_file)

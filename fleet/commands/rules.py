@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from fleet.status.trials import note_trial
 from fleet.status.what_if import WhatIf, what_if, why_nobody
 from fleet.store import approvals, packs
 from fleet.store.packs import StoredPack
+from fleet.tables.writing import to_csv, write_new
 from protocol.errors import ProtocolError
 from protocol.keys import PublicJwk
 from protocol.registration import FleetIdentity
@@ -237,30 +237,10 @@ def _what_if_json(pack: RulePack, done: WhatIf, day: str, nobody: str | None) ->
 
 
 def _write_listing(path: Path, done: WhatIf) -> None:
-    try:
-        # Excel takes a CSV for UTF-8 by its byte order mark.
-        with path.open("x", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(
-                ["subject_id", "area", "from", "to", "due_before", "due_after", "stop_before", "stop_after"]
-            )
-            for change in done.changes:
-                writer.writerow(
-                    [
-                        change.subject_id,
-                        change.area,
-                        change.before,
-                        change.after,
-                        change.due_before,
-                        change.due_after,
-                        change.stop_before,
-                        change.stop_after,
-                    ]
-                )
-    except FileExistsError as error:
-        raise Refused(f"{path}: exists already; give another name") from error
-    except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
+    columns = ("subject_id", "area", "before", "after", "due_before", "due_after", "stop_before", "stop_after")
+    heading = ("subject_id", "area", "from", "to", *columns[4:])
+    rows = ([getattr(change, column) for column in columns] for change in done.changes)
+    write_new(path, to_csv((heading, rows)))
 
 
 def _row(stored: StoredPack, held: set[str]) -> dict[str, Any]:

@@ -11,8 +11,6 @@ a key to be kept like one, and a list is no anonymous data.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from fleet.store.database import Database
 from fleet.store.duplicates import NewHit
 from fleet.tables.places import at_line, in_column
 from fleet.tables.reading import Column, TableRow, read_table, refuse, text_problem
+from fleet.tables.writing import to_csv
 from protocol.documents import claim_token, parse_document
 from protocol.errors import Problem
 from protocol.references import KEY_BYTES
@@ -179,26 +178,26 @@ def check_elsewhere(
     return done
 
 
-def own_list(database: Database, cipher: FieldCipher, *, key: bytes, by: str, now: datetime) -> list[str]:
-    """Return the lines of the list that another system compares: token, scheme and region of every benefit; that it was made is logged.
+def own_list(database: Database, cipher: FieldCipher, *, key: bytes, by: str, now: datetime) -> bytes:
+    """Return the list that another system compares, CSV: token, scheme and region of every benefit; that it was made is logged.
 
     Raises:
         Refused: if the name cannot be taken.
         DatabaseUnavailable: as any transaction.
     """
-    lines = [",".join(_HEADING)]
+    rows: list[tuple[str, str, str]] = []
     with database.begin() as connection:
         tokens = dict(_tokens(connection, cipher, key))
         who = list(tokens)
         for start in range(0, len(who), _CHUNK):
             found = subjects.benefits_of(connection, who[start : start + _CHUNK])
-            lines += [
-                _line([tokens[subject_id], benefit.scheme, benefit.region])
+            rows += [
+                (tokens[subject_id], benefit.scheme, benefit.region)
                 for subject_id, benefits in found.items()
                 for benefit in benefits.values()
             ]
-        _note(connection, cipher, "duplicates.list_exported", "own", {"benefits": len(lines) - 1}, by=by, now=now)
-    return lines
+        _note(connection, cipher, "duplicates.list_exported", "own", {"benefits": len(rows)}, by=by, now=now)
+    return to_csv((_HEADING, rows), for_programs=True)
 
 
 def read_shared_key(path: Path) -> bytes:
@@ -268,9 +267,3 @@ def _problems(row: TableRow) -> Iterator[Problem]:
     for name in ("scheme", "region"):
         if problem := text_problem(row.cells[name], _LONGEST):
             yield problem.within(at_line(row.line), in_column(name))
-
-
-def _line(cells: list[str]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="").writerow(cells)
-    return written.getvalue()

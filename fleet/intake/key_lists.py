@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
@@ -47,8 +47,11 @@ def take_list(
     by: str,
     now: datetime,
     zone: tzinfo,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> tuple[str, Imported]:
     """Import a list and keep who was on it, in one transaction; return its id and what the import did.
+
+    `progress` is called now and then with how many rows are stored.
 
     The same file again is the same list. A list that is older than another one here says who was on it, and changes nobody who is known.
 
@@ -66,7 +69,7 @@ def take_list(
     with database.begin() as connection:
         is_older = any(found.as_of > as_of for found in key_lists.lists(connection))
         people, held = look(connection, keys, people)
-        done = store_rows(connection, keys, people.rows, now=now, zone=zone, only_new=is_older)
+        done = store_rows(connection, keys, people.rows, now=now, zone=zone, only_new=is_older, progress=progress)
         # Of an older list nobody who is known is changed.
         changes = None if is_older else held
         known = key_lists.find_named(connection, called, as_of)

@@ -14,7 +14,7 @@ from importlib.resources import files
 from jinja2 import Environment
 from sqlalchemy import Connection
 
-from fleet.audit.log import note
+from fleet.audit.log import mark_of, note
 from fleet.clock import day_of
 from fleet.errors import NotFound
 from fleet.intake.area_tree import SEPARATOR, AreaTree
@@ -62,6 +62,8 @@ class Scope:
     """`unit` or `area`."""
     name: str
     """As it stands on the list."""
+    code: str = ""
+    """Of an area of the tree. What else somebody typed may name a person, and stands in no log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def make_list(
             actor=by,
             action="list.made",
             object_kind=f"{scope.kind}_list_out",
-            object_id=scope.name,
+            object_id=scope.code or mark_of(keys.cipher, scope.name),
             detail={"persons": len(found), "format": kind.value},
             about={row.subject_id for row in found},
             now=now,
@@ -133,7 +135,7 @@ def _scope(connection: Connection, tree: AreaTree, unit: str | None, area: str |
     if fault is not None:
         raise NotFound(f"--area: {fault}", code="of_area", what=fault)
     found = code or wanted
-    return Scope("area", SEPARATOR.join(tree.names_down_to(found))), codes_below(connection, found)
+    return Scope("area", SEPARATOR.join(tree.names_down_to(found)), found), codes_below(connection, found)
 
 
 @dataclass(frozen=True, slots=True)

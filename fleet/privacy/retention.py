@@ -15,7 +15,7 @@ from fleet.store import (
     erasure,
     feeds,
     made,
-    photo_runs,
+    page_runs,
     photos,
     replays,
     rosters,
@@ -105,7 +105,7 @@ def _messages(database: Database, rules: RetentionRules, *, now: datetime) -> di
             "partner_requests": replays.forget_answers(connection, before=now - rules.replays),
             "reminders": erasure.delete_reminders(connection, before=now - rules.reminders),
             "photo_imports": photos.forget_imports(connection, before=now - rules.photo_imports),
-            "photo_runs": photo_runs.forget_runs(connection, before=now - rules.photo_imports),
+            "page_runs": page_runs.forget_runs(connection, before=now - rules.photo_imports),
             "terminal_commands": terminal_commands.forget(connection, asked_before=now - rules.commands),
             "terminal_days": terminal_days.forget_days(
                 connection, before=now.date() - timedelta(days=rules.drift_days)

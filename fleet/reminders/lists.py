@@ -14,7 +14,7 @@ from typing import Any, Literal
 from jinja2 import Environment, StrictUndefined
 from sqlalchemy import Connection
 
-from fleet.audit.log import note
+from fleet.audit.log import mark_of, note
 from fleet.errors import NotFound
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.reminders.composing import load_texts
@@ -153,7 +153,9 @@ def list_out(
             made = Made(listed, _table(rows, wanted.language), _page(rows, wanted.language, at))
             hand_over(made)
             reminders.mark_sent(connection, [row.code for row in rows], list_id=list_id, now=now)
-            detail = {"people": len(rows), "area": wanted.area or "", "unit": wanted.unit or ""}
+            # What a unit is called may name a person, and the log's detail stands in the open.
+            unit = mark_of(keys.cipher, wanted.unit) if wanted.unit else ""
+            detail = {"people": len(rows), "area": wanted.area or "", "unit": unit}
             _note(connection, keys.cipher, list_id, detail, {row.subject_id for row in rows}, by=by, now=now)
     if made is None:
         raise NotFound(

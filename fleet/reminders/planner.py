@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -36,9 +37,25 @@ class Plan:
 
 
 def plan_reminders(
-    database: Database, keys: FleetKeys, settings: ReminderSettings, *, zone: tzinfo, now: datetime, by: str = "fleet"
+    database: Database,
+    keys: FleetKeys,
+    settings: ReminderSettings,
+    *,
+    zone: tzinfo,
+    now: datetime,
+    by: str = "fleet",
+    tell: Callable[[int], object] = lambda _people: None,
 ) -> Plan:
     """Bring the outbox up to today; as often as one likes, for no step is planned twice.
+
+    Args:
+        database: where.
+        keys: the fleet's.
+        settings: of reminders.
+        zone: where a day ends.
+        now: the present moment.
+        by: who asked for it.
+        tell: told now and then how many people were looked at.
 
     Raises:
         DatabaseUnavailable: what was done until then stays; run it again.
@@ -46,7 +63,7 @@ def plan_reminders(
     rules, done = rules_of(settings), Plan()
     done.unheard = _give_up(database, settings, now=now)
     done.cancelled = _take_back(database, rules, zone=zone, now=now)
-    done.planned = _add(database, rules, zone=zone, now=now)
+    done.planned = _add(database, rules, zone=zone, now=now, tell=tell)
     with database.begin() as connection:
         note(
             connection,
@@ -71,8 +88,8 @@ def why_not(reminder: Reminder, person: Person | None, rules: PlanRules, now: da
     return None if (reminder.kind, reminder.occasion) in wanted else NOT_NEEDED
 
 
-def _add(database: Database, rules: PlanRules, *, zone: tzinfo, now: datetime) -> int:
-    today, total, after = day_of(now, zone), 0, ""
+def _add(database: Database, rules: PlanRules, *, zone: tzinfo, now: datetime, tell: Callable[[int], object]) -> int:
+    today, total, after, looked_at = day_of(now, zone), 0, "", 0
     while True:
         with database.begin() as connection:
             rows = reminders.asked_people(
@@ -90,6 +107,8 @@ def _add(database: Database, rules: PlanRules, *, zone: tzinfo, now: datetime) -
             found = [_new(step, now) for step in plan(people, rules, today)]
             total += reminders.add_reminders(connection, found, now=now)
             after = rows[-1].subject_id
+        looked_at += len(rows)
+        tell(looked_at)
 
 
 def _take_back(database: Database, rules: PlanRules, *, zone: tzinfo, now: datetime) -> int:

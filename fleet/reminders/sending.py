@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
@@ -57,6 +58,8 @@ class Sent:
     """Why messages failed or wait."""
     quiet_until: datetime | None = None
     """Where the quiet hours kept messages back."""
+    is_stopped: bool = False
+    """Whether somebody had it stop before all was sent."""
 
 
 class Sender:
@@ -80,8 +83,8 @@ class Sender:
         self._zone = zone
         self._clock = clock
 
-    def send(self, *, limit: int | None = None) -> Sent:
-        """Send what waits and is due, people with no data first; at most so many.
+    def send(self, *, limit: int | None = None, goes_on: Callable[[int], bool] = lambda _handled: True) -> Sent:
+        """Send what waits and is due, people with no data first; at most so many, and while it is told to go on.
 
         Raises:
             DatabaseUnavailable: what was done until then stays; run it again.
@@ -89,6 +92,9 @@ class Sender:
         done = Sent()
         handled = 0
         while limit is None or handled < limit:
+            if not goes_on(handled):
+                done.is_stopped = True
+                return done
             now = self._clock()
             if (until := self._allowed_from(now)) != now:
                 done.quiet_until = until

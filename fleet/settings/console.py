@@ -51,6 +51,9 @@ class AccountSettings(Part):
     password_min: int = Field(default=12, ge=8, le=64)
     """Least characters of a new password. Source: NIST SP 800-63B-4, 3.1.1.2: 8 beside a second factor, which is always asked for here, and
     15 without one."""
+    hands_days: int = Field(default=30, ge=0, le=365)
+    """So many days after somebody made an account, reset it or made a link for it, neither of the two gives the second word where the
+    first is the other's: one person might have both in hand. What is done at the server's keyboard does not count. 0: no such days."""
     ended_days: int = Field(default=30, ge=1, le=365)
     """So many days after it ended a session is deleted; until then failures from its address count apart, so that nobody is locked out
     of their own desk."""

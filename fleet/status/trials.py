@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from fleet.audit.log import note
+from fleet.audit.log import LONGEST_TEXT, note
 from fleet.clock import Clock
 from fleet.errors import DatabaseUnavailable, NotFound, Refused
 from fleet.keys import FieldCipher
@@ -58,10 +58,15 @@ def note_trial(
             "people": done.people,
             "covered": done.covered,
             "changed": done.changed,
-            **({} if nobody is None else {publishing.WHY_NOBODY: str(nobody)}),
+            **({} if nobody is None else {publishing.WHY_NOBODY: _why(nobody)}),
         },
         now=now,
     )
+
+
+def _why(nobody: Problem) -> str:
+    """Return the sentence, or its code where it names so many words that the log would not take it."""
+    return str(nobody) if len(nobody) <= LONGEST_TEXT else nobody.code
 
 
 def ask_for_trial(

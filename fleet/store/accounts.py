@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import Connection, Row, text
 
@@ -144,6 +145,27 @@ def delete_grant(connection: Connection, account_id: str, role: str, area: str |
         ),
         {"id": account_id, "role": role, "area": area},
     )
+
+
+def add_hand(
+    connection: Connection, account_id: str, by: str, how: Literal["added", "reset", "linked"], at: datetime
+) -> None:
+    """Store that one account made another one, reset it, or made a link for it."""
+    connection.execute(
+        text("INSERT INTO account_hands (account_id, by_account_id, how, at) VALUES (:account, :by, :how, :at)"),
+        {"account": account_id, "by": by, "how": how, "at": at},
+    )
+
+
+def hands_of(connection: Connection, account_id: str, *, since: datetime) -> list[tuple[str, str, datetime]]:
+    """Return who had this account in hand, and whom it had, since a moment: each as account, by whom, when."""
+    rows = connection.execute(
+        text(
+            "SELECT account_id, by_account_id, at FROM account_hands WHERE (account_id = :id OR by_account_id = :id) AND at >= :since"
+        ),
+        {"id": account_id, "since": since},
+    )
+    return [(row.account_id, row.by_account_id, row.at) for row in rows]
 
 
 def others_with(connection: Connection, role: str, account_id: str) -> int:

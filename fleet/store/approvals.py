@@ -49,7 +49,8 @@ def approve(
         now: when.
 
     Raises:
-        Refused: if this person approved it before, two others did, or name or reason cannot be taken.
+        Refused: if this person approved it before, two others did, the first word is of an account that is in one hand with this one,
+            or name or reason cannot be taken.
     """
     sealed, why = seal_approver(cipher, name, of=f"{object_kind}:{object_id}"), cleaned(reason)
     # One at a time for one object, so that both of two at once are counted.
@@ -57,7 +58,7 @@ def approve(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"approval:{object_kind}:{object_id}"}
     )
     rows = connection.execute(
-        text("SELECT place, name_hash FROM approvals WHERE object_kind = :kind AND object_id = :id"),
+        text("SELECT place, name_hash, account_id FROM approvals WHERE object_kind = :kind AND object_id = :id"),
         {"kind": object_kind, "id": object_id},
     ).all()
     if len(rows) < NEEDED and drop_void(connection, object_kind, object_id):
@@ -69,6 +70,7 @@ def approve(
         )
     if len(rows) >= NEEDED:
         raise Refused(f"{object_kind} {object_id}: two persons have approved it already", code="two_have_approved")
+    sealed.demand_unbound((row.account_id for row in rows), f"{object_kind} {object_id}")
     place = len(rows) + 1
     connection.execute(
         text(

@@ -145,12 +145,20 @@ def has_approved(connection: Connection, calibration_id: str, name_hash: bytes) 
     )
 
 
+def approved_by(connection: Connection, calibration_id: str) -> list[str | None]:
+    """Return the accounts of the approvals that are stored; None for one that was given on the command line."""
+    rows = connection.execute(
+        text("SELECT account_id FROM calibration_approvals WHERE calibration_id = :id"), {"id": calibration_id}
+    )
+    return list(rows.scalars())
+
+
 def add_approval(connection: Connection, calibration_id: str, *, place: int, name: SealedName, now: datetime) -> None:
     """Store one approval, the first or the second."""
     connection.execute(
         text(
-            "INSERT INTO calibration_approvals (calibration_id, place, name_hash, name_sealed, name_source, approved_at)"
-            " VALUES (:id, :place, :hash, :name, :source, :now)"
+            "INSERT INTO calibration_approvals (calibration_id, place, name_hash, name_sealed, name_source, approved_at, account_id)"
+            " VALUES (:id, :place, :hash, :name, :source, :now, :account)"
         ),
         {
             "id": calibration_id,
@@ -159,6 +167,7 @@ def add_approval(connection: Connection, calibration_id: str, *, place: int, nam
             "name": name.sealed,
             "source": name.source,
             "now": now,
+            "account": name.account_id,
         },
     )
 

@@ -149,6 +149,17 @@ def void_verdicts(connection: Connection, case_id: str) -> set[bytes]:
     return {bytes(row.actor_hash) for row in rows}
 
 
+def verdict_accounts(connection: Connection, case_id: str) -> dict[bytes, str]:
+    """Return by the digest of the name of which account each verdict on a case is, of those that have one."""
+    rows = connection.execute(
+        text(
+            "SELECT actor_hash, account_id FROM case_events WHERE case_id = :id AND step = 'verdict' AND account_id IS NOT NULL"
+        ),
+        {"id": case_id},
+    )
+    return {bytes(row.actor_hash): row.account_id for row in rows}
+
+
 def cases_with_void_verdicts(connection: Connection, account_id: str) -> list[str]:
     """Return the cases in review on which an account gave a verdict that counts no more, in the order in which cases are locked."""
     rows = connection.execute(

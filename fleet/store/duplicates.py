@@ -282,6 +282,30 @@ def find_hit(connection: Connection, hit_id: str, *, lock: bool = False) -> Hit 
     return None if row is None else Hit(*row)
 
 
+@dataclass(frozen=True, slots=True)
+class FoundHit:
+    """A hit that was found within a span of time."""
+
+    hit_id: str
+    kind: str
+    state: str
+    score: float | None
+
+
+def hits_found(
+    connection: Connection, *, is_face: bool, since: datetime, until: datetime, limit: int
+) -> list[FoundHit]:
+    """Return hits of searches by face, or of those by number, that were found within a span of time, the most alike first."""
+    rows = connection.execute(
+        text(
+            "SELECT hit_id, kind, state, score FROM duplicate_hits WHERE found_at BETWEEN :start AND :end"
+            " AND (kind = 'same_face') = :is_face ORDER BY coalesce(score, -2) DESC, hit_id LIMIT :limit"
+        ),
+        {"start": since, "end": until, "is_face": is_face, "limit": limit},
+    )
+    return [FoundHit(*row) for row in rows]
+
+
 def clear_word(connection: Connection, hit_id: str) -> None:
     """Forget what the first person said, whose word is gone."""
     connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fleet.errors import Refused
@@ -18,18 +19,21 @@ _LONGEST = 100
 class AccountName(str):
     """The name of an account that is signed in; any other text is a name as somebody gave it. The source travels with the name."""
 
-    __slots__ = ("account_id",)
+    __slots__ = ("account_id", "bound_to")
     account_id: str | None
+    bound_to: frozenset[str]
 
-    def __new__(cls, name: str, account_id: str | None = None) -> AccountName:
+    def __new__(cls, name: str, account_id: str | None = None, bound_to: frozenset[str] = frozenset()) -> AccountName:
         """Make it.
 
         Args:
             name: of the account.
             account_id: which account that is.
+            bound_to: accounts after whose first words this one gives no second one.
         """
         made = super().__new__(cls, name)
         made.account_id = account_id
+        made.bound_to = bound_to
         return made
 
 
@@ -44,6 +48,24 @@ class SealedName:
     """`AS_GIVEN` or `ACCOUNT`."""
     account_id: str | None = None
     """Whose account it is of, if anybody's."""
+    bound_to: frozenset[str] = frozenset()
+    """Accounts after whose first words this one gives no second one."""
+
+    def demand_unbound(self, first: Iterable[str | None], what: str) -> None:
+        """Refuse a second word where the first is of an account that one person may have in hand together with this one.
+
+        Args:
+            first: accounts of the words before; None where there is none.
+            what: it is about, for the message.
+
+        Raises:
+            Refused: if it is so.
+        """
+        if self.bound_to.intersection(first):
+            raise Refused(
+                f"{what}: of the two accounts one was made, reset or linked by the other lately; another second person is needed",
+                code="own_hand",
+            )
 
 
 def cleaned(given: str) -> str:
@@ -75,6 +97,7 @@ def seal_approver(cipher: FieldCipher, given: str, *, of: str) -> SealedName:
         digest=cipher.digest(bare(name), subject_id=of, field_name="approver"),
         source=ACCOUNT if isinstance(given, AccountName) else AS_GIVEN,
         account_id=given.account_id if isinstance(given, AccountName) else None,
+        bound_to=given.bound_to if isinstance(given, AccountName) else frozenset(),
     )
 
 

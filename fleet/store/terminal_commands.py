@@ -123,6 +123,25 @@ def commands_of(connection: Connection, terminal_id: str, *, limit: int) -> list
     return [StoredCommand(*row) for row in rows]
 
 
+def find_command(connection: Connection, terminal_id: str, number: int) -> StoredCommand | None:
+    """Return one command of a terminal."""
+    statement = f"SELECT {_COLUMNS} FROM terminal_commands c WHERE c.terminal_id = :id AND c.number = :number"  # noqa: S608 - our own text
+    row = connection.execute(text(statement), {"id": terminal_id, "number": number}).one_or_none()
+    return None if row is None else StoredCommand(*row)
+
+
+def logs_of(connection: Connection, terminal_id: str) -> list[tuple[int, datetime]]:
+    """Return the number of each command by which a terminal sent its log, and when it answered, the newest first."""
+    rows = connection.execute(
+        text(
+            "SELECT number, answered_at FROM terminal_commands WHERE terminal_id = :id AND kind = 'log_bundle'"
+            " AND jsonb_typeof(result -> 'log') = 'array' ORDER BY number DESC"
+        ),
+        {"id": terminal_id},
+    )
+    return [(row.number, row.answered_at) for row in rows]
+
+
 def last_number(connection: Connection, terminal_id: str) -> int:
     """Return the number of a terminal's newest command; 0 if it never had one."""
     return int(

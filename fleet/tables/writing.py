@@ -1,4 +1,4 @@
-"""Writes tables that spreadsheets open as they are meant: CSV in UTF-8 with byte order mark, and XLSX with every text a text."""
+"""Writes every table that goes out: CSV and XLSX that spreadsheets open as they are meant, and plain CSV that a program reads."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ Rows = Iterable[Sequence[object]]
 """Cells are texts, numbers, or None."""
 
 
-def to_csv(*tables: tuple[Sequence[str], Rows]) -> bytes:
-    """Return a CSV file of tables, each a heading and its rows; several follow each other with an empty line between."""
+def to_csv(*tables: tuple[Sequence[str], Rows], for_programs: bool = False) -> bytes:
+    """Return a CSV file of tables in UTF-8, each a heading and its rows; several follow each other with an empty line between.
+
+    Args:
+        tables: each a heading and its rows.
+        for_programs: whether another system reads it, and nobody by a spreadsheet: then every cell stands as it is, and no byte order mark
+            before them.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     for number, (heading, rows) in enumerate(tables):
@@ -37,8 +43,8 @@ def to_csv(*tables: tuple[Sequence[str], Rows]) -> bytes:
             writer.writerow(())
         writer.writerow(heading)
         for row in rows:
-            writer.writerow(["\t" + cell if isinstance(cell, str) and _NEEDS_TAB.match(cell) else cell for cell in row])
-    return (_BOM + text.getvalue()).encode()
+            writer.writerow(row if for_programs else [_guarded(cell) for cell in row])
+    return (("" if for_programs else _BOM) + text.getvalue()).encode()
 
 
 def to_xlsx(tables: Iterable[tuple[str | None, Sequence[str], Rows]]) -> bytes:
@@ -61,6 +67,8 @@ def write_new(path: Path, content: bytes) -> None:
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Refused(f"{path}: cannot be written: it exists already; give another name") from error
     except OSError as error:
         raise Refused(f"{path}: cannot be written: {error.strerror}") from error
     try:
@@ -69,6 +77,10 @@ def write_new(path: Path, content: bytes) -> None:
     except OSError as error:
         path.unlink(missing_ok=True)
         raise Refused(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _guarded(cell: object) -> object:
+    return "\t" + cell if isinstance(cell, str) and _NEEDS_TAB.match(cell) else cell
 
 
 def _text_cell(sheet: object, value: str) -> WriteOnlyCell:

@@ -137,6 +137,13 @@ def commands_of(
     return [_given(found, cipher) for found in terminal_commands.commands_of(connection, terminal_id, limit=limit)]
 
 
+def log_of(connection: Connection, terminal_id: str, number: int) -> tuple[str, ...] | None:
+    """Return the log that a terminal sent when a command asked for it; None if none did."""
+    found = terminal_commands.find_command(connection, terminal_id, number)
+    result = None if found is None or found.result is None else CommandResult.model_validate(found.result)
+    return None if result is None else result.log
+
+
 def _given(stored: StoredCommand, cipher: FieldCipher) -> GivenCommand:
     return GivenCommand(
         command_id=stored.command_id,

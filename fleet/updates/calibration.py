@@ -232,6 +232,9 @@ def approve(database: Database, keys: FleetKeys, beginning: str, *, by: str, now
                 f"calibration {stored.calibration_id}: this person has approved it; another one must",
                 code="same_person",
             )
+        name.demand_unbound(
+            calibrations.approved_by(connection, stored.calibration_id), f"calibration {stored.calibration_id}"
+        )
         count = stored.approvals + 1
         calibrations.add_approval(connection, stored.calibration_id, place=count, name=name, now=now)
         if count < APPROVALS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
@@ -19,17 +19,16 @@ from fleet.accounts.factors import Factors
 from fleet.accounts.passwords import Passwords
 from fleet.accounts.rules import AccountRules
 from fleet.accounts.signing_in import SignIn
+from fleet.accounts.turns import TooBusy
 from fleet.clock import Clock, day_of
-from fleet.duplicates.runs import Searches
 from fleet.errors import DatabaseUnavailable
-from fleet.intake.photo_runs import PhotoRuns
 from fleet.keys import FleetKeys
 from fleet.settings import Settings
 from fleet.status.projection import Judging
 from fleet.status.trials import Trials
 from fleet.store.database import Availability, Database
 from fleet.web.assets import Assets
-from fleet.web.importing import Imports
+from fleet.web.beside import Runs
 from fleet.web.rendering import Renderer
 from fleet.web.texts import LANGUAGES, load_texts
 
@@ -64,8 +63,6 @@ class Console:
     judging: Callable[[datetime], Judging]
     """Gives what judges people's passes anew at a moment, for work on reports and on passes that contradict them."""
     assets: Assets = field(default_factory=Assets)
-    imports: Imports = field(default_factory=Imports)
-    """Lists of people that are being taken in beside the pages."""
 
     @property
     def zone(self) -> tzinfo:
@@ -97,14 +94,9 @@ class Console:
         return Trials(self.database, self.keys.cipher, zone=self.zone, clock=self.clock)
 
     @cached_property
-    def photo_runs(self) -> PhotoRuns:
-        """What takes photographs in beside the pages."""
-        return PhotoRuns(self.database, self.keys, self.settings, clock=self.clock)
-
-    @cached_property
-    def searches(self) -> Searches:
-        """What searches for duplicates beside the pages."""
-        return Searches(self.database, self.keys.cipher, self.settings, clock=self.clock)
+    def runs(self) -> Runs:
+        """What does beside the pages what takes longer than one may."""
+        return Runs(self.database, self.keys.cipher, clock=self.clock)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -162,12 +154,17 @@ def make_console(console: Console, add_pages: Callable[[FastAPI], None]) -> Fast
 
 
 def fault_page(
-    console: Console, request: Request, status: int, code: str, headers: dict[str, str] | None = None
+    console: Console,
+    request: Request,
+    status: int,
+    code: str,
+    headers: dict[str, str] | None = None,
+    *,
+    facts: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the page that stands in for one that cannot be shown; `code` is one of `texts.fault`."""
-    return console.renderer.page(
-        "fault.html", language_of(request), status=status, headers=headers, contents={"code": code}
-    )
+    """Return the page that stands in for one that cannot be shown; `code` is one of `texts.fault`, which names the facts."""
+    contents = {"code": code, "facts": facts or {}}
+    return console.renderer.page("fault.html", language_of(request), status=status, headers=headers, contents=contents)
 
 
 def _add_faults(app: FastAPI, console: Console) -> None:
@@ -181,6 +178,10 @@ def _add_faults(app: FastAPI, console: Console) -> None:
         state.lost(error)
         return fault(request, 503, "unavailable", {"Retry-After": "5"})
 
+    @app.exception_handler(TooBusy)
+    def busy(request: Request, _error: TooBusy) -> Response:
+        return fault(request, 503, "busy", {"Retry-After": "10"})
+
     @app.exception_handler(RequestValidationError)
     def unusable(request: Request, _error: RequestValidationError) -> Response:
         return fault(request, 400, "unusable")
@@ -188,7 +189,9 @@ def _add_faults(app: FastAPI, console: Console) -> None:
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
         known = {403: "not_permitted", 404: "not_found", 405: "not_found", 413: "too_large", 415: "wrong_kind"}
-        return fault(request, error.status_code, known.get(error.status_code, "unusable"))
+        # Where something is too large, it says how large it may be.
+        facts = {"most": error.detail} if error.status_code == 413 else {}
+        return fault(request, error.status_code, known.get(error.status_code, "unusable"), facts=facts)
 
     @app.middleware("http")
     async def broken(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

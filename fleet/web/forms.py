@@ -17,10 +17,8 @@ from fleet.errors import Refused
 
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 MAX_FIELDS = 400
-MAX_FILES_BYTES = 1024 * 1024 * 1024
-"""Of a form with files: a folder of photographs."""
 MAX_OF_NOBODY_BYTES = 64 * 1024 * 1024
-"""And so much of it where the session is over: what was typed beside the files is kept."""
+"""Of a form with files where the session is over: what was typed beside the files is kept."""
 MAX_FILES_OF_A_FORM = 2_000
 """More come in an archive."""
 _MAX_TEXT_BYTES = 2 * 1024 * 1024
@@ -88,25 +86,20 @@ def count_in(written: str, *, digits: int = 9) -> int | None:
 
 async def read_form(request: Request) -> AsyncIterator[Sent]:
     """Give what was sent by a page of ours, of whoever; another site's is refused. Its files are closed once it is answered."""
-    async with reading(request, most=_MAX_TEXT_BYTES) as sent:
+    async with reading(request, most=0) as sent:
         yield sent
 
 
 @asynccontextmanager
 async def reading(request: Request, *, most: int) -> AsyncIterator[Sent]:
-    """Give what was sent, of which so many bytes are taken where there are files."""
-    if not _is_from_here(request):
+    """Give what was sent, of which so many bytes are taken where there are files; without any, a form with files is not read."""
+    if not is_from_here(request):
         raise HTTPException(403)
     form = await _form(request, most)
     try:
         yield _sent(form)
     finally:
         await form.close()
-
-
-def has_files(request: Request) -> bool:
-    """Return whether a form comes with files."""
-    return _kind(request) == _WITH_FILES
 
 
 def _kind(request: Request) -> str:
@@ -131,7 +124,7 @@ def _sent(form: FormData) -> Sent:
     )
 
 
-def _is_from_here(request: Request) -> bool:
+def is_from_here(request: Request) -> bool:
     """Return whether a page of ours sent this, as the browser says; what is no browser says nothing, and has no cookies of anybody."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -140,20 +133,27 @@ def _is_from_here(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
+def too_large(most: int) -> HTTPException:
+    """Return the answer to what has more than so many bytes, which says so."""
+    return HTTPException(413, detail=f"{-(-most // 1024 // 1024):,}")
+
+
 async def _form(request: Request, most: int) -> FormData:
     kind = _kind(request)
     if kind == _WITH_FILES:
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
             raise HTTPException(411)
-        if int(length) > most:
-            raise HTTPException(413)
+        if not most:
+            raise HTTPException(415)
+        if int(length) > most + _MAX_TEXT_BYTES:
+            raise too_large(most)
         return await request.form(max_files=MAX_FILES_OF_A_FORM, max_fields=MAX_FIELDS)
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > _MAX_TEXT_BYTES:
-            raise HTTPException(413)
+            raise too_large(_MAX_TEXT_BYTES)
     if not body:
         return FormData()
     if kind != _WITHOUT_FILES:

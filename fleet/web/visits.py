@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fleet.accounts.roles import Permission
-from fleet.accounts.sessions import resume
+from fleet.accounts.sessions import resume, with_bounds
 from fleet.accounts.visitor import Visitor
 from fleet.audit.log import note
 from fleet.errors import FleetError
@@ -31,7 +31,7 @@ from fleet.store.approvals import is_first_word
 from fleet.store.areas import codes_below
 from fleet.web.console import Console, language_of
 from fleet.web.cookies import session_of
-from fleet.web.forms import FORM_TOKEN, MAX_FIELDS, MAX_FILES_BYTES, MAX_OF_NOBODY_BYTES, Sent, has_files, reading
+from fleet.web.forms import FORM_TOKEN, MAX_FIELDS, MAX_OF_NOBODY_BYTES, Sent, is_from_here, reading
 from fleet.web.navigation import Entry, entries_for
 from fleet.web.texts import Texts
 
@@ -263,61 +263,68 @@ def needs(*permissions: Permission | None, while_setting_up: bool = False) -> An
     """
 
     def visit(request: Request) -> Visit:
-        return _visit(request, permissions, Sent(), while_setting_up=while_setting_up)
+        console: Console = request.app.state.console
+        visitor = _resumed(console, request)
+        if visitor is None:
+            raise SignedOut
+        _demand(visitor, permissions, while_setting_up=while_setting_up)
+        return Visit(console, request, visitor, language_of(request), console.clock())
 
     return Depends(visit)
 
 
-def sends(*permissions: Permission | None, while_setting_up: bool = False, is_fresh: bool = False) -> Any:
-    """Give the receiver of a form its visit, with what was sent.
+def sends(
+    *permissions: Permission | None, while_setting_up: bool = False, is_fresh: bool = False, files: int = 0
+) -> Any:
+    """Give the receiver of a form its visit, with what was sent. Of somebody who may not send it nothing is read.
 
     Args:
         permissions: as of `needs`.
         while_setting_up: as of `needs`.
         is_fresh: whether it takes a sign-in of some minutes ago, as changing what one signs in with does: a screen that was left alone
             gives nobody the powers of an administrator. Source: OWASP ASVS 5.0, 7.5.3.
+        files: bytes of files that come with it at most; a form for none takes none.
     """
 
     async def visit(request: Request) -> AsyncIterator[Visit]:
-        is_known = await run_in_threadpool(_is_signed_in, request)
-        async with reading(request, most=MAX_FILES_BYTES if is_known else MAX_OF_NOBODY_BYTES) as sent:
-            made = await run_in_threadpool(_visit, request, permissions, sent, while_setting_up=while_setting_up)
+        if not is_from_here(request):
+            raise not_permitted()
+        console: Console = request.app.state.console
+        visitor = await run_in_threadpool(_resumed, console, request)
+        if visitor is not None:
+            _demand(visitor, permissions, while_setting_up=while_setting_up)
+        async with reading(request, most=files if visitor is not None else min(files, MAX_OF_NOBODY_BYTES)) as sent:
+            if visitor is None:
+                raise SignedOut(sent)
+            made = Visit(console, request, visitor, language_of(request), console.clock(), sent)
             given = sent.fields.get(FORM_TOKEN, "")
-            if not hmac.compare_digest(given.encode(), made.visitor.form_token.encode()):
+            if not hmac.compare_digest(given.encode(), visitor.form_token.encode()):
                 raise OfAnotherSession(made)
-            if is_fresh and made.now - made.visitor.signed_in_at > made.console.account_rules.fresh:
+            if is_fresh and made.now - visitor.signed_in_at > console.account_rules.fresh:
                 raise NotFresh(sent)
             yield made
 
     return Depends(visit)
 
 
-def _is_signed_in(request: Request) -> bool:
-    """Return whether a form with files is somebody's; of any other it does not matter."""
-    if not has_files(request):
-        return False
-    return _resumed(request.app.state.console, request) is not None
-
-
 def _resumed(console: Console, request: Request) -> Visitor | None:
+    rules, now = console.account_rules, console.clock()
     with console.begin() as connection:
-        return resume(
+        visitor = resume(
             connection,
             console.keys.cipher,
-            session_of(request, console.account_rules),
-            now=console.clock(),
-            rules=console.account_rules,
+            session_of(request, rules),
+            now=now,
+            rules=rules,
             is_by_person=POLL not in request.query_params,
         )
+        if visitor is None or request.method != "POST":
+            return visitor
+        return with_bounds(connection, visitor, rules=rules, now=now)
 
 
-def _visit(request: Request, permissions: Sequence[Permission | None], sent: Sent, *, while_setting_up: bool) -> Visit:
-    console: Console = request.app.state.console
-    visitor = _resumed(console, request)
-    if visitor is None:
-        raise SignedOut(sent if request.method == "POST" else None)
+def _demand(visitor: Visitor, permissions: Sequence[Permission | None], *, while_setting_up: bool) -> None:
     if visitor.must_set_up and not while_setting_up:
         raise MustSetUp
     if not any(permission is None or visitor.may(permission) for permission in permissions):
         raise not_permitted()
-    return Visit(console, request, visitor, language_of(request), console.clock(), sent)

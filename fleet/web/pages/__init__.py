@@ -46,6 +46,7 @@ from fleet.web.pages import (
     rules_policies,
     rules_policy,
     rules_trials,
+    runs,
     sign_in,
     stops,
     stops_benefit,
@@ -106,6 +107,7 @@ GROUPS = (
     privacy_consents,
     privacy_erasures,
     accounts,
+    runs,
     words,
 )
 """Each has a `router`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from io import TextIOWrapper
@@ -17,13 +18,14 @@ from sqlalchemy import Connection
 from fleet.accounts.failures import ACTION as FAILED
 from fleet.accounts.failures import note_failures
 from fleet.accounts.roles import Permission
-from fleet.audit.log import Question, export, newest, open_actor, verify
+from fleet.audit.log import Question, count, export, newest, open_actor, verify
 from fleet.errors import CheckFailed
 from fleet.store.case_numbers import find_by_number, numbers_of
+from fleet.web.beside import Job
 from fleet.web.forms import day_in
 from fleet.web.lists import LONGEST, listing, number_in
 from fleet.web.logged import Said, areas_of, choices, details
-from fleet.web.sending import said
+from fleet.web.pages.runs import begin, find, lately
 from fleet.web.visits import Visit, needs, sends
 
 router = APIRouter(include_in_schema=False)
@@ -87,43 +89,62 @@ def page_of(kind: str, object_id: str) -> str | None:
 
 @router.post("/audit/verify")
 def check(visit: Annotated[Visit, sends(Permission.AUDIT)]) -> Response:
-    """Check the whole log from its first entry."""
+    """Check the whole log from its first entry, beside the pages."""
     visit.whole_fleet(Permission.AUDIT)
-    texts = visit.texts["audit"]
-    try:
+
+    def work(job: Job) -> Mapping[str, Any]:
         with visit.begin() as connection:
-            count, last = verify(connection)
-    except CheckFailed as error:
-        return _list(visit, Filters(), problems=[texts["broken"], *said(visit, error)], status=409)
-    return _list(visit, Filters(), told=texts["whole"].format(count=count, last=last))
+            in_all = count(connection)
+            entries, last = verify(connection, tell=lambda done: job.tell(done, in_all))
+        return {"entries": entries, "last": last}
+
+    return begin(visit, "audit_check", work)
 
 
 @router.post("/audit/export")
 def give_out(visit: Annotated[Visit, sends(Permission.AUDIT)]) -> Response:
-    """Give the whole log, one JSON object a line, checked while it is written; persons appear by keyed hashes only."""
+    """Make a file of the whole log, one JSON object a line, checked while it is written; persons appear by keyed hashes only."""
     visit.whole_fleet(Permission.AUDIT)
-    # Closed by the answer, once it is sent.
-    out = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
-    written = TextIOWrapper(out, encoding="utf-8", write_through=True)
-    try:
-        with visit.begin() as connection:
-            count, last = export(connection, written)
-            visit.note(connection, "audit.exported", "audit", "all", entries=count, last=last)
-    except CheckFailed as error:
-        written.close()
-        return _list(visit, Filters(), problems=[visit.texts["audit"]["broken"], *said(visit, error)], status=409)
-    written.seek(0)
-    name = f"audit-{count}-{last[:16]}.jsonl"
+
+    def work(job: Job) -> Mapping[str, Any]:
+        # Closed by the answer that gives it out, or when the next one is made.
+        out = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        written = TextIOWrapper(out, encoding="utf-8", write_through=True)
+        with ExitStack() as cleaning:
+            cleaning.callback(out.close)
+            with visit.begin() as connection:
+                in_all = count(connection)
+                entries, last = export(connection, written, tell=lambda done: job.tell(done, in_all))
+                visit.note(connection, "audit.exported", "audit", "all", entries=entries, last=last)
+            cleaning.pop_all()
+        written.detach()
+        job.hold(out)
+        return {"entries": entries, "last": last}
+
+    return begin(visit, "audit_export", work)
+
+
+@router.get("/audit/exports/{run_id}")
+def give_file(visit: Annotated[Visit, needs(Permission.AUDIT)], run_id: str) -> Response:
+    """Give the file that an export made to whoever asked for it, once."""
+    visit.whole_fleet(Permission.AUDIT)
+    run, kind = find(visit, run_id, "audit_export")
+    made = visit.console.runs.take(run_id) if run.account_id == visit.visitor.account_id else None
+    if not isinstance(made, SpooledTemporaryFile):
+        return visit.done(kind.address(run.run_id), "file_gone")
+    result = visit.console.runs.result_of(run)
+    name = f"audit-{result['entries']}-{result['last'][:16]}.jsonl"
     return StreamingResponse(
-        _parts(written),
+        _parts(made),
         media_type="application/jsonl; charset=utf-8",
         headers={"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store"},
     )
 
 
-def _parts(written: TextIOWrapper) -> Iterator[str]:
-    with written:
-        while part := written.read(_PART):
+def _parts(made: SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
+    with made:
+        made.seek(0)
+        while part := made.read(_PART):
             yield part
 
 
@@ -158,19 +179,7 @@ def audit(
     visit.whole_fleet(Permission.AUDIT)
     # The service does it by itself; where pages are served alone, whoever looks into the log sees them all the same.
     note_failures(visit.console.database, visit.cipher, now=visit.now)
-    return _list(visit, Filters(who, action, kind, object_id, since, until), after=after, before=before)
-
-
-def _list(
-    visit: Visit,
-    found: Filters,
-    *,
-    after: str = "",
-    before: str = "",
-    problems: Sequence[str] = (),
-    told: str = "",
-    status: int = 200,
-) -> HTMLResponse:
+    found = Filters(who, action, kind, object_id, since, until)
     named = found.object_id[:LONGEST].strip()
     with visit.begin() as connection:
         named = find_by_number(connection, named) or named
@@ -182,9 +191,7 @@ def _list(
         since=_start(visit, day_in(found.since)),
         until=_start(visit, day_in(found.until), days=1),
     )
-    if question.since and question.until and question.since >= question.until:
-        problems = [*problems, visit.texts["audit"]["days_swapped"]]
-        status = 422 if status == 200 else status
+    are_swapped = question.since and question.until and question.since >= question.until
     with visit.begin() as connection:
         shown = listing(
             "/audit",
@@ -197,12 +204,12 @@ def _list(
         top = newest(connection, visit.cipher, Question(), limit=1)
     return visit.page(
         "audit/list.html",
-        status=status,
+        status=422 if are_swapped else 200,
         shown=shown,
         newest=top[0].entry if top else None,
         choices=choices(visit.texts),
-        problems=problems,
-        told=told,
+        problems=[visit.texts["audit"]["days_swapped"]] if are_swapped else [],
+        lately=lately(visit, "audit_check", "audit_export"),
     )
 
 

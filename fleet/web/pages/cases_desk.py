@@ -62,7 +62,7 @@ def open_it(visit: Annotated[Visit, sends(_OPEN)]) -> Response:
 
 
 @router.post("/cases/{case_id}/files")
-def add(visit: Annotated[Visit, sends(_OPEN)], case_id: str) -> Response:
+def add(visit: Annotated[Visit, sends(_OPEN, files=MAX_PDF_BYTES)], case_id: str) -> Response:
     """Take a file in: checked, sealed, and never written anywhere in the open."""
     sent = visit.sent
     with visit.begin() as connection:

@@ -18,6 +18,7 @@ from fleet.exchange.delivery_csv import Place, read_delivery
 from fleet.exchange.lists import FeedStanding, feed_standing, feed_standings
 from fleet.store import exchange_pages, feeds
 from fleet.store.areas import area_names, areas_of
+from fleet.tables.reading import MAX_BYTES
 from fleet.web.lists import listing, number_in
 from fleet.web.sending import Refusals, said, uploaded
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -208,7 +209,7 @@ def _definition(visit: Visit, name: str) -> FeedDefinition:
 
 
 @router.post("/exchange/feeds/{name}/deliveries")
-def deliver(visit: Annotated[Visit, sends(_DELIVER)], name: str) -> Response:
+def deliver(visit: Annotated[Visit, sends(_DELIVER, files=MAX_BYTES)], name: str) -> Response:
     """Take a delivery in: all of it or nothing, and again without harm."""
     definition, sent = _definition(visit, name), visit.sent
     file = uploaded(visit, "file")

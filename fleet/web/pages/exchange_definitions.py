@@ -22,6 +22,7 @@ from fleet.exchange.definitions import MAX_DEFINITION_BYTES, FeedDefinition, cat
 from fleet.exchange.deliveries import definition_of
 from fleet.exchange.trying import Trial, try_on
 from fleet.store import feeds
+from fleet.tables.reading import MAX_BYTES
 from fleet.web import saying, sending
 from fleet.web.pages.exchange import tabs
 from fleet.web.pages.rules_words import faults_of
@@ -103,7 +104,7 @@ def form(visit: Annotated[Visit, needs(_DELIVER)], like: str = "") -> HTMLRespon
 
 
 @router.post(_NEW)
-def send(visit: Annotated[Visit, sends(_DELIVER)]) -> Response:
+def send(visit: Annotated[Visit, sends(_DELIVER, files=MAX_BYTES)]) -> Response:
     """Try a definition on a sample; or put one into force that was tried as it is."""
     visit.whole_fleet(_DELIVER)
     sent = visit.sent

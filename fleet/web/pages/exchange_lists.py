@@ -13,6 +13,7 @@ from fleet.intake.outgoing_lists import Format, make_list
 from fleet.intake.unit_lists import TO_REPORT, approve_list, counted, has_taken_in, look, take_in
 from fleet.store import exchange_pages, unit_lists
 from fleet.store.approvals import NEEDED
+from fleet.tables.reading import MAX_BYTES
 from fleet.web.forms import day_in
 from fleet.web.lists import listing, moment_in
 from fleet.web.pages.exchange import tabs
@@ -64,7 +65,7 @@ def _lists(
 
 
 @router.post(_PATH)
-def hand_in(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
+def hand_in(visit: Annotated[Visit, sends(_TAKE, files=MAX_BYTES)]) -> Response:
     """Take a list in, to be approved by two others: all of it or nothing."""
     sent, file = visit.sent, uploaded(visit, "file")
     texts = visit.texts["exchange"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
@@ -16,10 +16,12 @@ from fleet.intake.key_lists import compare_lists, take_list
 from fleet.intake.people_table import read_people
 from fleet.store import key_lists
 from fleet.store.areas import areas_of
-from fleet.web import saying
+from fleet.tables.reading import MAX_BYTES
+from fleet.web.beside import Job, packed
 from fleet.web.forms import day_in
 from fleet.web.lists import listing
 from fleet.web.pages.exchange import tabs
+from fleet.web.pages.runs import begin, lately
 from fleet.web.sending import CSV, Refusals, download, said, uploaded
 from fleet.web.visits import Visit, needs, sends
 
@@ -64,6 +66,7 @@ def _key_lists(
         earlier=earlier,
         later=later,
         may_take=visit.visitor.may(_TAKE) and visit.tops(_TAKE) is None,
+        lately=lately(visit, "key_list"),
         problems=problems,
         typed=visit.sent.fields,
         form=form,
@@ -71,7 +74,7 @@ def _key_lists(
 
 
 @router.post(_LISTS)
-def take(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
+def take(visit: Annotated[Visit, sends(_TAKE, files=MAX_BYTES)]) -> Response:
     """Import a list and keep who was on it on its key date."""
     visit.whole_fleet(_TAKE)
     sent, file, texts = visit.sent, uploaded(visit, "file"), visit.texts["exchange"]
@@ -81,10 +84,12 @@ def take(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
     if file is None or not sent.text("name"):
         word = texts["no_file"] if file is None else texts["needed"].format(what=texts["key"]["name"])
         return _key_lists(visit, problems=[word], status=422, form="take")
-    try:
+
+    def work(job: Job) -> Mapping[str, Any]:
         with visit.begin() as connection:
             tree = AreaTree(areas_of(connection))
         people = read_people(file, today=visit.today, areas=tree)
+        job.tell(0, len(people.rows))
         take_list(
             visit.console.database,
             visit.keys,
@@ -94,13 +99,18 @@ def take(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
             by=visit.visitor.name,
             now=visit.now,
             zone=visit.zone,
+            progress=job.tell,
         )
+        return {
+            "rows": len(people.rows),
+            "more": ["left_out"] if people.left_out else [],
+            "left_out": [packed(each) for each in people.left_out],
+        }
+
+    try:
+        return begin(visit, "key_list", work)
     except Refusals as error:
-        return _key_lists(visit, problems=said(visit, error), status=422, form="take")
-    if people.left_out:
-        told = [saying.said(texts, column) for column in people.left_out]
-        return _key_lists(visit, problems=[texts["key"]["left_out"], *told])
-    return visit.done(_LISTS, "key_list_taken")
+        return _key_lists(visit, problems=said(visit, error), status=409, form="take")
 
 
 @router.post("/exchange/results")
@@ -149,7 +159,7 @@ def _areas(
 
 
 @router.post(_AREAS)
-def take_areas(visit: Annotated[Visit, sends(_TAKE)]) -> Response:
+def take_areas(visit: Annotated[Visit, sends(_TAKE, files=MAX_BYTES)]) -> Response:
     """Take areas in, beside or in place of those of the same code: all or nothing."""
     visit.whole_fleet(_TAKE)
     file = uploaded(visit, "file")

@@ -5,10 +5,10 @@ All of it is about the whole fleet: what is erased and who looked at somebody be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
@@ -19,13 +19,14 @@ from fleet.privacy import filing, register
 from fleet.privacy.working_days import load_calendar
 from fleet.references.enrol import find_subject
 from fleet.store import consents, privacy_pages
-from fleet.store.consents import Basis
 from fleet.store.subjects import find_by_id
+from fleet.web.beside import Job
 from fleet.web.forms import day_in
 from fleet.web.labels import scheme_word
 from fleet.web.logged import what as done_to
 from fleet.web.pages.audit import page_of
 from fleet.web.pages.privacy_asked import word_kept
+from fleet.web.pages.runs import begin, lately
 from fleet.web.sending import HTML, Refusals, download, said
 from fleet.web.texts import Texts
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -61,7 +62,7 @@ def overview(visit: Annotated[Visit, needs(LOOK)]) -> Response:
     return _overview(visit)
 
 
-def _overview(visit: Visit, *, bases: Basis | None = None, problems: Sequence[str] = (), status: int = 200) -> Response:
+def _overview(visit: Visit, *, problems: Sequence[str] = (), status: int = 200) -> Response:
     settings = visit.console.settings
     calendar = load_calendar(settings.privacy.calendar_file)
     with visit.begin() as connection:
@@ -81,7 +82,7 @@ def _overview(visit: Visit, *, bases: Basis | None = None, problems: Sequence[st
         asked=[(each, calendar.count(day_of(each.asked_at, visit.zone), visit.today)) for each in asked],
         runs=[run for run in runs if run.rows],
         terms=_terms(visit),
-        bases=bases,
+        lately=lately(visit, "privacy_count"),
         may_change=may_change(visit),
         problems=problems,
         typed=visit.sent.fields,
@@ -109,13 +110,23 @@ def _terms(visit: Visit) -> list[tuple[str, int, str]]:
 
 @router.post("/privacy/count")
 def count(visit: Annotated[Visit, sends(LOOK)]) -> Response:
-    """Count faces and on what they rest, now; it takes a while, so it is done when somebody asks."""
+    """Count faces and on what they rest, now, beside the pages."""
     visit.whole_fleet(LOOK)
-    with visit.begin() as connection:
-        persons = filing.count(connection, today=visit.today)
-        consents.note_retention(connection, {}, persons, now=visit.now)
-        bases = consents.bases(connection)
-    return _overview(visit, bases=bases)
+
+    def work(_job: Job) -> Mapping[str, Any]:
+        with visit.begin() as connection:
+            persons = filing.count(connection, today=visit.today)
+            consents.note_retention(connection, {}, persons, now=visit.now)
+            bases = consents.bases(connection)
+            visit.note(connection, "filing.counted", "filing", "all", persons=persons)
+        return {
+            "persons": persons,
+            "statute": bases.statute,
+            "consent": bases.consent,
+            "unrecorded": bases.unrecorded,
+        }
+
+    return begin(visit, "privacy_count", work)
 
 
 @router.post("/privacy/filed")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
@@ -18,9 +18,10 @@ from fleet.store import contacts, reminder_pages
 from fleet.store.areas import area_names
 from fleet.store.packs import shelf_of
 from fleet.store.reminder_pages import DayCount
+from fleet.web.beside import Job, Stopped
 from fleet.web.charts import Chart, Form
 from fleet.web.lists import listing, moment_in
-from fleet.web.sending import Refusals, said
+from fleet.web.pages.runs import begin, lately
 from fleet.web.visits import Visit, needs, sends
 
 router = APIRouter(include_in_schema=False)
@@ -28,8 +29,6 @@ _LOOK = Permission.REMINDERS
 _SEND = Permission.REMINDERS_SEND
 _CHART_DAYS = 30
 _COMING_DAYS = 14
-_AT_ONCE = 200
-"""Messages that one press of the button sends at most: a page is answered within half a minute even by a slow gateway."""
 _SHOWN_STATES = {"sent": ("sending", "accepted"), "proven": ("delivered",), "failed": ("failed",)}
 
 
@@ -45,7 +44,26 @@ def tabs(visit: Visit, here: str) -> list[tuple[str, str, bool]]:
 @router.get("/reminders")
 def overview(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
     """Show what comes, what waits, what was sent, and the channels."""
-    return _overview(visit)
+    kept = visit.console.settings.reminders
+    with visit.begin() as connection:
+        codes = visit.codes(connection, _LOOK)
+        waiting = reminder_pages.waiting(connection, codes)
+        first = visit.today + timedelta(days=kept.lead_days)
+        coming = reminder_pages.coming(connection, codes, since=first, until=first + timedelta(days=_COMING_DAYS))
+        answers = reminder_pages.last_answers(connection)
+    settings = visit.console.settings
+    set_up = {"sms": settings.sms.url, "wechat": settings.wechat.url, "email": settings.email.host}
+    return visit.page(
+        "reminders/overview.html",
+        tabs=tabs(visit, "overview"),
+        has_reach=codes is None,
+        waiting=waiting,
+        coming=[(day - timedelta(days=kept.lead_days), people) for day, people in coming],
+        channels=[(name, set_up[name] is not None, answers.get(name)) for name in kept.channels],
+        quiet=(kept.quiet_from, kept.quiet_until),
+        may_send=visit.visitor.may(_SEND) and visit.tops(_SEND) is None,
+        lately=lately(visit, "reminders_plan", "reminders_send"),
+    )
 
 
 @router.get("/reminders/reach")
@@ -68,31 +86,6 @@ def sent_lately(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
     return visit.part("reminders/sent.html", charts=charts)
 
 
-def _overview(visit: Visit, *, problems: Sequence[str] = (), told: Sequence[str] = (), status: int = 200) -> Response:
-    kept = visit.console.settings.reminders
-    with visit.begin() as connection:
-        codes = visit.codes(connection, _LOOK)
-        waiting = reminder_pages.waiting(connection, codes)
-        first = visit.today + timedelta(days=kept.lead_days)
-        coming = reminder_pages.coming(connection, codes, since=first, until=first + timedelta(days=_COMING_DAYS))
-        answers = reminder_pages.last_answers(connection)
-    settings = visit.console.settings
-    set_up = {"sms": settings.sms.url, "wechat": settings.wechat.url, "email": settings.email.host}
-    return visit.page(
-        "reminders/overview.html",
-        status=status,
-        tabs=tabs(visit, "overview"),
-        has_reach=codes is None,
-        waiting=waiting,
-        coming=[(day - timedelta(days=kept.lead_days), people) for day, people in coming],
-        channels=[(name, set_up[name] is not None, answers.get(name)) for name in kept.channels],
-        quiet=(kept.quiet_from, kept.quiet_until),
-        may_send=visit.visitor.may(_SEND) and visit.tops(_SEND) is None,
-        problems=problems,
-        told=told,
-    )
-
-
 def _chart(visit: Visit, channel: str, found: Sequence[DayCount]) -> Chart:
     texts = visit.texts["reminders"]
     days = [visit.today - timedelta(days=back) for back in range(_CHART_DAYS - 1, -1, -1)]
@@ -109,28 +102,31 @@ def _chart(visit: Visit, channel: str, found: Sequence[DayCount]) -> Chart:
 
 @router.post("/reminders/plan")
 def plan(visit: Annotated[Visit, sends(_SEND)]) -> Response:
-    """Bring the outbox up to today; no step is planned twice."""
+    """Bring the outbox up to today, beside the pages; no step is planned twice."""
     visit.whole_fleet(_SEND)
-    done = plan_reminders(
-        visit.console.database,
-        visit.keys,
-        visit.console.settings.reminders,
-        zone=visit.zone,
-        now=visit.now,
-        by=visit.visitor.name,
-    )
-    texts = visit.texts["reminders"]
-    return _overview(
-        visit, told=[texts["planned"].format(planned=done.planned, cancelled=done.cancelled, unheard=done.unheard)]
-    )
+
+    def work(job: Job) -> Mapping[str, Any]:
+        done = plan_reminders(
+            visit.console.database,
+            visit.keys,
+            visit.console.settings.reminders,
+            zone=visit.zone,
+            now=visit.now,
+            by=visit.visitor.name,
+            tell=job.tell,
+        )
+        return {"planned": done.planned, "cancelled": done.cancelled, "unheard": done.unheard}
+
+    return begin(visit, "reminders_plan", work)
 
 
 @router.post("/reminders/send")
 def send(visit: Annotated[Visit, sends(_SEND)]) -> Response:
-    """Send some of the messages that wait."""
+    """Send what waits, beside the pages, one message after the other until somebody stops it or the quiet hours begin."""
     visit.whole_fleet(_SEND)
-    console, texts = visit.console, visit.texts["reminders"]
-    try:
+    console = visit.console
+
+    def work(job: Job) -> Mapping[str, Any]:
         with open_channels(console.settings, clock=console.clock) as channels:
             sender = Sender(
                 console.database,
@@ -140,33 +136,30 @@ def send(visit: Annotated[Visit, sends(_SEND)]) -> Response:
                 zone=visit.zone,
                 clock=console.clock,
             )
-            done = sender.send(limit=_AT_ONCE)
-    except Refusals as error:
-        return _overview(visit, problems=said(visit, error), status=409)
-    with visit.begin() as connection:
-        visit.note(
-            connection,
-            "reminders.sent",
-            "reminders",
-            visit.today.isoformat(),
-            accepted=done.accepted,
-            delivered=done.delivered,
-            failed=done.failed,
-        )
-    if done.quiet_until is not None:
-        until = console.renderer.moment(done.quiet_until)
-        return _overview(visit, told=[texts["quiet_now"].format(until=until)])
-    return _overview(
-        visit,
-        told=[
-            texts["sent"].format(
-                accepted=done.accepted + done.delivered,
+            done = sender.send(goes_on=job.goes_on)
+        with visit.begin() as connection:
+            visit.note(
+                connection,
+                "reminders.sent",
+                "reminders",
+                visit.today.isoformat(),
+                accepted=done.accepted,
+                delivered=done.delivered,
                 failed=done.failed,
-                later=done.later + done.next_channel,
-                cancelled=done.cancelled,
             )
-        ],
-    )
+        result: dict[str, Any] = {
+            "accepted": done.accepted + done.delivered,
+            "failed": done.failed,
+            "later": done.later + done.next_channel,
+            "cancelled": done.cancelled,
+        }
+        if done.quiet_until is not None:
+            result |= {"until": console.renderer.moment(done.quiet_until), "more": ["quiet"]}
+        if done.is_stopped:
+            raise Stopped(result)
+        return result
+
+    return begin(visit, "reminders_send", work)
 
 
 @router.get("/reminders/failed")

@@ -13,7 +13,7 @@ from fleet.reminders.lists import Wanted, list_out
 from fleet.reminders.results import OUTCOMES, take_results
 from fleet.store import reminder_pages
 from fleet.store.areas import area_names
-from fleet.tables.reading import Upload
+from fleet.tables.reading import MAX_BYTES, Upload
 from fleet.tables.writing import to_csv
 from fleet.web.lists import Listing, listing, moment_in
 from fleet.web.pages.reminders import tabs
@@ -110,7 +110,7 @@ def make(visit: Annotated[Visit, sends(_SEND)]) -> Response:
 
 
 @router.post("/reminders/results")
-def results(visit: Annotated[Visit, sends(_SEND)]) -> Response:
+def results(visit: Annotated[Visit, sends(_SEND, files=MAX_BYTES)]) -> Response:
     """Take what came of calls and visits: a list that was filled in, or one result as it was typed."""
     sent, file = visit.sent, uploaded(visit, "file")
     if file is None:

@@ -155,7 +155,7 @@ def propose_form(visit: Annotated[Visit, needs(Permission.RULES_PROPOSE)], shipp
 
 
 @router.post("/rules/propose")
-def propose(visit: Annotated[Visit, sends(Permission.RULES_PROPOSE)]) -> Response:
+def propose(visit: Annotated[Visit, sends(Permission.RULES_PROPOSE, files=_MOST_FILE)]) -> Response:
     """Propose a pack: it is stored, and holds for nobody yet."""
     visit.whole_fleet(Permission.RULES_PROPOSE)
     files = visit.sent.files.get("file", ())

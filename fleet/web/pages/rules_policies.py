@@ -66,7 +66,7 @@ def form(visit: Annotated[Visit, needs(Permission.RULES_PROPOSE)]) -> HTMLRespon
 
 
 @router.post("/rules/new-policy")
-def propose(visit: Annotated[Visit, sends(Permission.RULES_PROPOSE)]) -> Response:
+def propose(visit: Annotated[Visit, sends(Permission.RULES_PROPOSE, files=MAX_POLICY_BYTES)]) -> Response:
     """Store a proposal; it holds for nobody yet."""
     visit.whole_fleet(Permission.RULES_PROPOSE)
     files = visit.sent.files.get("file", ())

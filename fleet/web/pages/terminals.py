@@ -16,10 +16,10 @@ from fleet.settings import TerminalSettings
 from fleet.store import rosters, terminal_pages, terminals
 from fleet.store.areas import Area, area_names, chain_above, codes_called
 from fleet.store.links import gap_counts
-from fleet.store.terminal_commands import last_number
+from fleet.store.terminal_commands import last_number, logs_of
 from fleet.store.terminal_lists import CONCERNS, STANDINGS, WANTS, Wanted
 from fleet.terminals.changing import changes_of, version_of
-from fleet.terminals.commanding import commands_of
+from fleet.terminals.commanding import commands_of, log_of
 from fleet.terminals.daily import series_of
 from fleet.terminals.lists import TerminalItem, count_terminals, limits_of, list_terminals
 from fleet.terminals.page import TerminalPage, terminal_page
@@ -125,11 +125,12 @@ def log(visit: Annotated[Visit, needs(ACT)], terminal_id: str, number: int) -> H
         found = found_terminal(visit, connection, terminal_id)
         if not covers(visit.codes(connection, ACT), found.item.area):
             raise not_permitted()
-        given = commands_of(connection, visit.cipher, terminal_id, limit=_COMMANDS)
-    lines = next((each.result.log for each in given if each.number == number and each.result is not None), None)
+        # As long as it is stored, however many commands came after it.
+        lines = log_of(connection, terminal_id, number)
+        others = [each for each in logs_of(connection, terminal_id) if each[0] != number]
     if lines is None:
         raise not_found()
-    return visit.page("terminals/log.html", found=found, lines=lines, number=number)
+    return visit.page("terminals/log.html", found=found, lines=lines, number=number, others=others)
 
 
 def show(
@@ -209,6 +210,7 @@ def _contents(visit: Visit, connection: Connection, found: TerminalPage) -> dict
         "changes": changes_of(connection, visit.cipher, terminal_id),
         "version": version_of(connection, terminal_id),
         "commands": commands_of(connection, visit.cipher, terminal_id, limit=_COMMANDS),
+        "logs": logs_of(connection, terminal_id),
         "command_number": last_number(connection, terminal_id),
         "command_kinds": list(CommandKind),
         "fingerprint": terminals.find_terminals(connection, [terminal_id])[terminal_id].signing_key_id,

@@ -27,7 +27,7 @@ def registration(visit: Annotated[Visit, needs(ACT)]) -> HTMLResponse:
 
 
 @router.post(_PATH)
-def register(visit: Annotated[Visit, sends(ACT)]) -> Response:
+def register(visit: Annotated[Visit, sends(ACT, files=LONGEST_REGISTRATION)]) -> Response:
     """Register a terminal by the file that it printed, or by the text in it."""
     token = b""
     try:

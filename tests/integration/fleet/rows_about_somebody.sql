@@ -11,8 +11,8 @@ INSERT INTO list_members VALUES ('list' || :nth, :who, 'pension', 'east', 'retir
 INSERT INTO unit_lists VALUES ('unit' || :nth, 'unit', 'u', 'list', true, true, 0, '2026-11-01', 'sealed', :token, 'digest' || :nth, :now, 'sealed');
 INSERT INTO unit_list_members VALUES ('unit' || :nth, :who, 1, 'verified');
 INSERT INTO photo_files VALUES (sha256(convert_to(:who, 'UTF8')), :who, 'reference', 'import', :now);
-INSERT INTO photo_runs (run_id, account_id, by_sealed, form, legal_basis, is_dry, files, worker, started_at)
-    VALUES ('run' || :nth, 'account', 'sealed', 'none', 'statute', false, 1, 'worker', :now);
+INSERT INTO page_runs (run_id, kind, account_id, by_sealed, asked, worker, asked_at)
+    VALUES ('run' || :nth, 'photos', 'account', 'sealed', '{}', 'worker', :now);
 INSERT INTO photo_run_lines VALUES ('run' || :nth, 1, '…', 'accepted', '[]', :who, 'reference');
 INSERT INTO feeds VALUES ('feed' || :nth, '{}', '2026-10-01', NULL, :now);
 INSERT INTO feed_rows (row_key, feed, claim_token, subject_id, name_state, kind, since, detail, makes_event, received_at)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 from fleet.errors import DatabaseUnavailable
 from fleet.ingest.handler import Handler
 from fleet.ingest.messages import Inbound
-from fleet.store import console, links, quarantine, terminals
+from fleet.store import interface_lists, links, quarantine, terminals
 from protocol.documents import DocumentKind
 from protocol.envelope import sha256_of, sign
 from protocol.examples import examples
@@ -153,8 +153,8 @@ def test_status_console_and_counts_look_at_certification_records_only(
     office.send(terminal, terminal.next(**person), terminal.next_case(claim=claim))
     assert [(status.records, status.last_outcome) for status in office.statuses()] == [(1, "certified")]
     with office.database.begin() as connection:
-        assert [line.records for line in console.terminal_lines(connection)] == [1]
-        assert [line.counter for line in console.record_lines(connection, limit=10)] == [3]
+        assert [line.records for line in interface_lists.terminal_lines(connection)] == [1]
+        assert [line.counter for line in interface_lists.record_lines(connection, limit=10)] == [3]
 
 
 def test_a_record_after_another_case_than_it_names_does_not_certify(

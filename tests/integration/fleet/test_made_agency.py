@@ -169,6 +169,8 @@ def test_there_is_somebody_and_something_of_every_kind(module_agency: Any) -> No
             "photo_run",
             "policy",
             "search",
+            "run",
+            "export",
         ),
     }
 

@@ -91,6 +91,16 @@ class Client(httpx.Client):
         """Send a form; the answer is not followed on."""
         return self.post(path, data={"form_token": self.form_token, **(fields or {})}, **options)
 
+    def follow(self, begun: httpx.Response) -> httpx.Response:
+        """Return the page of what a form began, once it has ended."""
+        assert begun.status_code == 303, begun.text
+        deadline = time.monotonic() + 60
+        while "progress?poll=1" in (shown := self.get(begun.headers["location"])).text:
+            assert time.monotonic() < deadline, shown.text
+            time.sleep(0.05)
+        assert shown.status_code == 200, shown.text
+        return shown
+
 
 @pytest.fixture
 def sign_in(office: Any, web: httpx.Client) -> Iterator[Callable[..., Client]]:

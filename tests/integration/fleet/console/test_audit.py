@@ -85,9 +85,13 @@ def test_the_log_is_for_who_may_see_all_of_it(
 def test_the_log_is_checked_and_exported_as_the_command_does(written: Any, sign_in: Callable[..., Any]) -> None:
     client = sign_in("auditor")
     entries = len(written.rows("SELECT 1 FROM audit_log"))
-    whole = client.send_form("/audit/verify")
+    whole = client.follow(client.send_form("/audit/verify"))
     assert f"The log is whole: {entries} entries" in whole.text
-    answer = client.send_form("/audit/export")
+    made = client.send_form("/audit/export").headers["location"]
+    assert "audit/exports" in client.get(made).text
+    other = sign_in("auditor").get(made.replace("/runs/", "/audit/exports/"))
+    assert other.headers["location"].endswith("done=file_gone")
+    answer = client.get(made.replace("/runs/", "/audit/exports/"))
     assert answer.status_code == 200
     count, last = verify_lines(answer.text.splitlines())
     assert count == entries
@@ -105,10 +109,23 @@ def test_a_log_that_was_changed_is_told_and_not_exported(written: Any, sign_in: 
         connection.execute(text("UPDATE audit_log SET object_id = 'c-x' WHERE entry = 7"))
     client = sign_in("auditor", language="zh")
     for path in ("verify", "export"):
-        answer = client.send_form(f"/audit/{path}")
-        assert answer.status_code == 409
+        answer = client.follow(client.send_form(f"/audit/{path}"))
         assert "日志校验未通过" in answer.text
         assert "第 7 行：写入后被更改" in answer.text
+
+
+@pytest.mark.parametrize("detail", [{"a": "x" * 501}, {"a": ["b", "x" * 501]}, {"a": {"b": "x" * 501}}])
+def test_no_entry_takes_a_long_text_and_none_is_cut_short(office: Any, detail: dict[str, Any]) -> None:
+    def write(**more: Any) -> None:
+        fields = {"action": "case.decided", "object_kind": "case", "object_id": "c-1", **more}
+        with office.database.begin() as connection:
+            note(connection, office.keys.cipher, actor="甲", now=office.now, **fields)
+
+    for wrong in ({"detail": detail}, {"object_id": "x" * 501}):
+        with pytest.raises(ValueError, match="500 at most"):
+            write(**wrong)
+    write(detail={"a": "x" * 500})
+    assert [row.detail for row in office.rows("SELECT detail FROM audit_log")] == [{"a": "x" * 500}]
 
 
 def test_failed_sign_ins_are_told_in_words_in_both_languages(

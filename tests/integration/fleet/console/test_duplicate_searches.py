@@ -13,12 +13,14 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import text
 
+from fleet.accounts.visitor import Visitor
 from fleet.audit.log import entries
 from fleet.duplicates import benefits
 from fleet.duplicates.matrix import Gallery
-from fleet.duplicates.runs import Asked, Searches
-from fleet.store import duplicate_searches
-from fleet.store.duplicate_searches import SearchRun
+from fleet.store import page_runs
+from fleet.store.names import AccountName
+from fleet.store.page_runs import BY, REASON, PageRun
+from fleet.web.beside import Asked, Runs
 from protocol.policy import default_policy
 from protocol.references import protect
 
@@ -129,7 +131,7 @@ def test_what_is_missing_is_asked_for_and_nothing_typed_is_lost(
     refused = sign_in("reviewer").send_form("/duplicates/searches", fields)
     assert refused.status_code == 422
     assert "reason" in wrong or "once a quarter" in refused.text
-    assert office.rows("SELECT 1 FROM duplicate_searches") == []
+    assert office.rows("SELECT 1 FROM page_runs") == []
 
 
 def test_one_of_a_kind_runs_and_whoever_asks_again_is_led_to_it(
@@ -139,23 +141,23 @@ def test_one_of_a_kind_runs_and_whoever_asks_again_is_led_to_it(
     assert begin(client, "number").status_code == 303
     assert begin(client, "number").headers["location"] == f"/duplicates/searches/{SEARCH}"
     led = begin(sign_in("reviewer"), "number", "ff" * 8)
-    assert led.headers["location"] == f"/duplicates/searches/{SEARCH}?done=search_runs"
-    assert "0 of 2 parts" in client.get(f"/duplicates/searches/{SEARCH}/progress?poll=1").text
-    assert len(office.rows("SELECT 1 FROM duplicate_searches")) == 1
+    assert led.headers["location"] == f"/duplicates/searches/{SEARCH}?done=run_goes_on"
+    assert "0 of 2 parts" in client.get(f"/runs/{SEARCH}/progress?poll=1").text
+    assert len(office.rows("SELECT 1 FROM page_runs")) == 1
     held.set()
     ended(client)
-    gone = client.get(f"/duplicates/searches/{SEARCH}/progress?poll=1")
+    gone = client.get(f"/runs/{SEARCH}/progress?poll=1")
     assert gone.headers["hx-redirect"] == f"/duplicates/searches/{SEARCH}"
 
 
 def test_a_search_is_stopped(office: Any, held: threading.Event, sign_in: Callable[..., Any]) -> None:
     client = sign_in("reviewer")
     begin(client, "number")
-    stop = f"/duplicates/searches/{SEARCH}/stop"
-    assert client.send_form(stop).headers["location"].endswith("done=search_stopping")
+    stop = f"/runs/{SEARCH}/stop"
+    assert client.send_form(stop).headers["location"].endswith("done=run_stopping")
     held.set()
     assert "The search was stopped" in ended(client)
-    assert client.send_form(stop).headers["location"].endswith("done=search_ended")
+    assert client.send_form(stop).headers["location"].endswith("done=run_ended")
 
 
 def test_a_search_by_face_that_was_stopped_goes_on_where_it_was(
@@ -163,18 +165,19 @@ def test_a_search_by_face_that_was_stopped_goes_on_where_it_was(
 ) -> None:
     assert Gallery.search.__kwdefaults__ is not None
     monkeypatch.setitem(Gallery.search.__kwdefaults__, "rows", 1)
-    real = duplicate_searches.note_search
+    real = page_runs.note_progress
 
     def pressed_meanwhile(connection: Any, search_id: str, done: int, in_all: int) -> bool:
-        duplicate_searches.ask_to_stop(connection, search_id)
+        if done:
+            page_runs.ask_to_stop(connection, search_id)
         return real(connection, search_id, done, in_all)
 
     client = sign_in("reviewer")
     with monkeypatch.context() as first:
-        first.setattr(duplicate_searches, "note_search", pressed_meanwhile)
+        first.setattr(page_runs, "note_progress", pressed_meanwhile)
         begin(client, both_sexes="yes", all_ages="yes")
         assert "The search was stopped" in ended(client)
-    (run,) = office.rows("SELECT done, in_all FROM duplicate_searches")
+    (run,) = office.rows("SELECT done, in_all FROM page_runs")
     assert (run.done, run.in_all) == (1, 4)
     begin(client, search_id="ff" * 8, both_sexes="yes", all_ages="yes")
     assert "<dt>New references</dt><dd>3</dd>" in ended(client, "ff" * 8)
@@ -194,13 +197,11 @@ def test_what_a_search_was_refused_for_is_said_in_the_readers_language(
 def test_a_search_of_before_a_restart_is_told_and_keeps_nobody_from_the_next(
     office: Any, sign_in: Callable[..., Any]
 ) -> None:
-    sealed = {
-        name: office.keys.cipher.encrypt("Li", subject_id="of before", field_name=f"search_{name}")
-        for name in ("by", "reason")
-    }
-    run = SearchRun("of before", "number", False, False, sealed["by"], sealed["reason"], "worker", office.now)
+    sealed = [office.keys.cipher.encrypt("Li", subject_id="of before", field_name=name) for name in (BY, REASON)]
+    wide = {"both_sexes": False, "all_ages": False}
+    run = PageRun("of before", "duplicates_number", "a", sealed[0], "worker", office.now, wide, sealed[1])
     with office.database.begin() as connection:
-        assert duplicate_searches.add_search(connection, run)
+        assert page_runs.add_run(connection, run)
     client = sign_in("reviewer")
     assert begin(client, "number").headers["location"] == f"/duplicates/searches/{SEARCH}"
     ended(client)
@@ -212,10 +213,11 @@ def test_a_search_that_another_program_works_on_is_left_to_it(
 ) -> None:
     client = sign_in("reviewer")
     begin(client, "number")
-    other = Searches(office.database, office.keys.cipher, office.settings, clock=office.clock)
-    found = other.start(Asked("ff" * 8, "number", "Li", "again"))
+    other = Runs(office.database, office.keys.cipher, clock=office.clock)
+    visitor = Visitor("a-other", AccountName("Li", "a-other"), (), "", office.now)
+    found = other.start(Asked("duplicates_number", visitor, "ff" * 8), lambda _job: {})
     assert found is not None
-    assert (found.search_id, other.looked_at(found).state) == (SEARCH, "running")
+    assert (found.run_id, other.looked_at(found).state) == (SEARCH, "running")
     held.set()
     ended(client)
 

@@ -137,7 +137,7 @@ def test_files_are_to_be_chosen_again_and_are_named(wang: Any, office: Any) -> N
     token = wang.fields_of(wang.client.get("/accounts/new"))["form_token"]
     office.now += timedelta(hours=9)
     ended = wang.client.post(
-        "/accounts/new", data={"form_token": token, **TYPED}, files={"list": ("名单.csv", b"x" * 5000)}
+        "/reminders/contacts", data={"form_token": token, **TYPED}, files={"list": ("名单.csv", b"x" * 5000)}
     )
     assert ended.status_code == 401
     assert "名单.csv" in ended.text
@@ -149,15 +149,37 @@ def test_files_are_to_be_chosen_again_and_are_named(wang: Any, office: Any) -> N
 
 def test_nobody_sends_files_without_end(web: httpx.Client, wang: Any) -> None:
     head = {"Content-Type": "multipart/form-data; boundary=x", "Sec-Fetch-Site": "same-origin"}
-    for own, length, expected in ((False, 65 * 1024**2, 413), (True, 1025 * 1024**2, 413), (False, None, 411)):
+    for own, length, expected in ((False, 67 * 1024**2, 413), (True, 1027 * 1024**2, 413), (False, None, 411)):
         connection = HTTPConnection(web.base_url.host, web.base_url.port or 80)
         cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in wang.client.cookies.items())} if own else {}
-        connection.putrequest("POST", "/accounts/new")
+        connection.putrequest("POST", "/people/photos")
         size = {"Content-Length": str(length)} if length else {"Transfer-Encoding": "chunked"}
         for name, value in {**head, **cookies, **size}.items():
             connection.putheader(name, value)
         connection.endheaders()
         assert connection.getresponse().status == expected
+        connection.close()
+
+
+def test_nothing_is_read_of_whoever_may_not_send_it(web: httpx.Client, sign_in: Callable[..., Any]) -> None:
+    """Nothing comes after the heads: an answer before that has read none of it."""
+    viewer, administrator = sign_in("viewer"), sign_in("fleet_administrator")
+    head = {"Content-Type": "multipart/form-data; boundary=x", "Sec-Fetch-Site": "same-origin"}
+    for client, path, expected, said in (
+        (viewer, "/people/photos", 403, "Your role"),
+        (viewer, "/people/import", 403, "Your role"),
+        (administrator, "/accounts/new", 415, "cannot be read"),
+        (administrator, "/people/import", 413, "64 MB"),
+    ):
+        connection = HTTPConnection(web.base_url.host, web.base_url.port or 80)
+        connection.putrequest("POST", path)
+        cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        heads = {**head, "Cookie": cookies, "Content-Length": str(900 * 1024**2), "Accept-Language": "en"}
+        for name, value in heads.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, said in answer.read().decode()) == (expected, True), path
         connection.close()
 
 

@@ -126,8 +126,7 @@ class Things:
             "{account_id}": account,
             "{session_id}": str(session),
             "{passkey_id}": "1" * 32,
-            "{import_id}": "1" * 32,
-            "{run_id}": self.rows("SELECT min(run_id) FROM photo_runs")[0][0],
+            "{run_id}": self.rows("SELECT min(run_id) FROM page_runs WHERE kind = 'photos'")[0][0],
             "{change_id}": self.rows("SELECT min(change_id) FROM account_changes")[0][0],
         }
         return found

@@ -128,7 +128,7 @@ def test_people_of_other_areas_are_answered_like_nobody(office: Any, sign_in: Ca
     assert send(sign_in("auditor"), "document_number,phone").status_code == 403
     made = send(client, "document_number,phone", f"{number_of(1)},13800000001", follow=False).headers["location"]
     assert client.get(made).status_code == 200
-    assert client.get(f"{made}/progress").headers["HX-Redirect"] == made
+    assert client.get(f"/runs/{made.rpartition('/')[2]}/progress?poll=1").headers["HX-Redirect"] == made
     other = sign_in("operator", name="another")
     assert other.get(made).status_code == 404, "only who sent a list sees what came of it"
 

@@ -70,13 +70,13 @@ def calls(office: Any) -> dict[str, str]:
 
 def test_a_plan_is_made_and_messages_are_sent(office: Any, sign_in: Callable[..., Any]) -> None:
     client = sign_in("fleet_administrator")
-    planned = client.send_form("/reminders/plan")
+    planned = client.follow(client.send_form("/reminders/plan"))
     assert "4 steps planned" in planned.text
-    assert "0 steps planned" in client.send_form("/reminders/plan").text
+    assert "0 steps planned" in client.follow(client.send_form("/reminders/plan")).text
     assert "first certification" in client.get("/reminders").text
-    sent = client.send_form("/reminders/send")
+    sent = client.follow(client.send_form("/reminders/send"))
     assert "1 handed over, 3 failed" in sent.text
-    assert "0 handed over, 0 failed" in client.send_form("/reminders/send").text
+    assert "0 handed over, 0 failed" in client.follow(client.send_form("/reminders/send")).text
     page = client.get("/reminders").text
     assert "accepted" in page
     assert "/reminders/sent" in page
@@ -90,11 +90,25 @@ def test_a_plan_is_made_and_messages_are_sent(office: Any, sign_in: Callable[...
     assert actions == ["reminders.planned", "reminders.planned", "reminders.sent", "reminders.sent"]
 
 
+def test_a_list_of_a_unit_leaves_no_name_in_the_log(
+    office: Any, calls: dict[str, str], sign_in: Callable[..., Any]
+) -> None:
+    with office.database.begin() as connection:
+        connection.execute(text("UPDATE benefits SET unit = '张三五金店'"))
+    made = sign_in("fleet_administrator").send_form("/reminders/lists", {"unit": "张三五金店", "format": "csv"})
+    assert made.status_code == 200
+    (entry,) = office.rows("SELECT object_id, detail FROM audit_log WHERE action = 'reminders.listed'")
+    assert entry.detail["people"] == len(calls)
+    assert len(entry.detail["unit"]) == 32
+    assert "张三" not in f"{entry.object_id} {entry.detail}"
+
+
 def test_in_the_quiet_hours_nothing_is_sent(office: Any, sign_in: Callable[..., Any]) -> None:
     client = sign_in("fleet_administrator")
     client.send_form("/reminders/plan")
     office.now += timedelta(hours=4)
-    assert "quiet hours" in sign_in("fleet_administrator").send_form("/reminders/send").text
+    client = sign_in("fleet_administrator")
+    assert "quiet hours" in client.follow(client.send_form("/reminders/send")).text
     assert office.rows("SELECT 1 FROM reminder_deliveries") == []
 
 

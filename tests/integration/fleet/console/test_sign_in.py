@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from http.client import HTTPConnection
 from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
-from fleet.accounts import registry
+from fleet.accounts import passwords, registry
 from fleet.accounts.roles import Grant, Role
 from fleet.app import account_rules
 from fleet.web.arrivals import own_path
@@ -213,8 +217,39 @@ def test_what_is_no_form_or_too_large_has_a_page_that_says_so(person: Callable[.
     length = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": "9" * 12}
     connection = HTTPConnection(wang.client.base_url.host, wang.client.base_url.port or 80)
     connection.request("POST", "/sign-in", headers=length)
-    assert connection.getresponse().status == 413
+    assert connection.getresponse().status == 415
     connection.close()
+
+
+def test_a_flood_of_passwords_is_told_to_come_back_and_leaves_other_pages_alone(
+    web: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "WAITING", 1)
+    monkeypatch.setattr(passwords, "WAIT_S", 60.0)
+    gate, real = threading.Event(), PasswordHasher.verify
+
+    def held(*arguments: Any) -> bool:
+        assert gate.wait(60)
+        return real(*arguments)
+
+    monkeypatch.setattr(PasswordHasher, "verify", held)
+
+    def sign_in(number: int) -> httpx.Response:
+        heads = {"Sec-Fetch-Site": "same-origin", "Accept-Language": "en"}
+        with httpx.Client(base_url=web.base_url, trust_env=False, timeout=120, headers=heads) as client:
+            return client.post("/sign-in", data={"name": f"x{number}", "password": PASSWORD})
+
+    with ThreadPoolExecutor(9) as threads:
+        sent = [threads.submit(sign_in, number) for number in range(9)]
+        # Two are looked at and one waits, whichever these are; all others are answered, and so are other pages.
+        first = [each.result() for each in itertools.islice(as_completed(sent, timeout=60), 6)]
+        assert web.get("/sign-in").status_code == 200
+        gate.set()
+        answered = [each.result() for each in sent]
+    assert {each.status_code for each in first} == {503}
+    assert {each.headers["retry-after"] for each in first} == {"10"}
+    assert all("Too many sign in at once" in each.text for each in first)
+    assert sum(each.status_code == 503 for each in answered) == 6
 
 
 def test_an_own_session_is_ended_and_others_stay(person: Callable[..., Any], office: Any) -> None:

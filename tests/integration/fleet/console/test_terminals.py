@@ -333,6 +333,17 @@ def test_a_command_is_given_once_and_its_answer_shown(areas: Any, t1: Any, sign_
     assert sign_in("viewer").get("/terminals/t-1/log/2").status_code == 403
 
 
+def test_a_log_is_shown_as_long_as_it_is_stored(areas: Any, t1: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("fleet_administrator", name="Qiao 2")
+    for number in range(14):
+        kind = CommandKind.DIAGNOSE if number else CommandKind.LOG_BUNDLE
+        form = {"kind": kind.value, "number": str(number), "reason": "Slow since Monday"}
+        assert client.send_form("/terminals/t-1/command", form).status_code == 303
+        answer_command(areas, kind)
+    assert 'href="/terminals/t-1/log/1"' in client.get("/terminals/t-1").text
+    assert "a &lt;line&gt;" in client.get("/terminals/t-1/log/1").text
+
+
 def answer_command(office: Any, kind: CommandKind) -> None:
     report = SelftestReport(
         software="0.9",
@@ -341,7 +352,7 @@ def answer_command(office: Any, kind: CommandKind) -> None:
         checks=(Check(name="disk", status="passed", detail="9000 MiB free", seconds=0.0),),
     )
     with office.database.begin() as connection:
-        (given,) = (each for each in commands_of(connection, office.keys.cipher, "t-1") if each.kind is kind)
+        given = next(each for each in commands_of(connection, office.keys.cipher, "t-1") if each.kind is kind)
         result = CommandResult(
             fleet_id="north",
             terminal_id="t-1",

@@ -359,6 +359,14 @@ def test_who_made_a_list_of_people_is_in_the_log(town: Any) -> None:
         "unit_list_out",
         {"persons": 2, "format": "csv"},
     )
+    # What a unit is called may name a person, so a mark stands for it: the same for the same words.
+    made(town, Format.CSV, unit="某厂")
+    made(town, Format.CSV, area=LANZHOU)
+    with town.database.begin() as connection:
+        ids = [each.object_id for each in entries(connection)]
+    assert ids[0] == ids[1]
+    assert "某厂" not in str(ids)
+    assert len(ids[0]) == 32
 
 
 def test_a_name_with_markup_stays_a_name_on_the_page(town: Any, tmp_path: Path) -> None:

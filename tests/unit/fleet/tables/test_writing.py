@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
+import fleet
 from fleet.errors import Refused
 from fleet.tables.reading import Column, Shape, read_table
 from fleet.tables.writing import to_csv, to_xlsx, write_new
@@ -20,6 +22,21 @@ CODES = ["12345e67", "0931445566", "00000000"]
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_sign_begins_a_formula(sign: str) -> None:
     assert to_csv((["a"], [[f"{sign}1+1"]])).decode("utf-8-sig").splitlines() == ["a", f"\t{sign}1+1"]
+
+
+def test_what_a_program_reads_stands_as_it_is() -> None:
+    assert to_csv((["token", "n"], [["-Ab", 1]]), for_programs=True) == b"token,n\r\n-Ab,1\r\n"
+
+
+def test_nothing_else_writes_tables() -> None:
+    """A cell that is written elsewhere would be a formula there."""
+    root = Path(fleet.__file__).parent
+    others = [
+        path.relative_to(root)
+        for path in root.rglob("*.py")
+        if path.parent.name != "tables" and re.search(r"csv\.(writer|DictWriter)|Workbook\(", path.read_text("utf-8"))
+    ]
+    assert others == []
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])

@@ -14,7 +14,6 @@ from fleet.audit.log import entries
 from fleet.clock import day_of
 from fleet.status.projection import project
 from fleet.store.subjects import Benefit, save_benefit
-from fleet.web.importing import Imports
 from fleet.web.pages import people_import
 
 pytestmark = pytest.mark.integration
@@ -233,10 +232,10 @@ def test_a_large_list_is_watched_by_whoever_sent_it_and_nobody_else(
     assert sign_in("fleet_administrator").get(address).status_code == 404
     text = client.get(address).text
     if "progress?poll=1" in text:
-        assert client.get(f"{address}/progress", params={"live": "1"}).status_code == 200
+        assert client.get(f"/runs/{address.rpartition('/')[2]}/progress?poll=1").status_code == 200
     while "The list is taken in" not in (text := client.get(address).text):
         assert "progress?poll=1" in text
-    ended = client.get(f"{address}/progress", params={"live": "1"})
+    ended = client.get(f"/runs/{address.rpartition('/')[2]}/progress?poll=1")
     assert ended.headers["hx-redirect"] == address
     assert people(town) == 599
 
@@ -245,23 +244,6 @@ def test_an_import_of_before_a_restart_is_told_to_be_gone(town: Any, sign_in: Ca
     gone = sign_in("fleet_administrator").get("/people/import/" + "0" * 32)
     assert gone.status_code == 404
     assert "may have been started anew" in gone.text
-
-
-def test_how_far_a_list_is_can_be_asked_while_it_is_taken_in() -> None:
-    imports = Imports()
-    started: list[int] = []
-
-    def work(job: Any) -> Any:
-        job.rows = 3
-        job.tell(2)
-        started.append(job.stored)
-        raise ValueError("a fault")
-
-    made = imports.start("a-1", work)
-    assert made.wait(10)
-    assert (started, made.stored, made.is_broken, made.report) == ([2], 2, True, None)
-    assert imports.find(made.import_id, "a-2") is None
-    assert imports.find(made.import_id, "a-1") is made
 
 
 @pytest.mark.browser

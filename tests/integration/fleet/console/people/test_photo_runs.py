@@ -15,12 +15,11 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from fleet.app import Fleet
 from fleet.audit.log import entries
-from fleet.intake import photo_files, photo_runs, photo_spool
-from fleet.intake.photo_runs import PhotoRuns
-from fleet.store import photo_runs as stored
-from fleet.store.photo_runs import PhotoRun
+from fleet.intake import photo_files, photo_spool
+from fleet.store import page_runs as stored
+from fleet.store.page_runs import BY, PageRun
+from fleet.web.beside import KINDS, Runs
 
 pytestmark = pytest.mark.integration
 PROGRAM = Path(__file__).with_name("photo_program.py")
@@ -182,7 +181,7 @@ def test_a_second_press_is_the_same_run(gate: Path, town: Any, sign_in: Callable
     assert send(client, files).headers["location"] == send(client, files).headers["location"]
     gate.touch()
     ended(client)
-    assert len(town.office.rows("SELECT 1 FROM photo_runs")) == 1
+    assert len(town.office.rows("SELECT 1 FROM page_runs")) == 1
     # And sent anew by a form of its own, it is recognised.
     assert send(client, files, run_id="ff" * 8).status_code == 303
     assert "Known already" in ended(client, "ff" * 8)
@@ -225,7 +224,7 @@ def test_a_bad_archive_is_refused_whole(
     assert sent.status_code == 422
     assert sentence in sent.text
     assert 'value="某厂"' in sent.text
-    assert town.office.rows("SELECT 1 FROM photo_runs") == []
+    assert town.office.rows("SELECT 1 FROM page_runs") == []
 
 
 def test_what_is_too_much_is_refused_before_anything_is_done(
@@ -248,7 +247,7 @@ def test_what_is_too_much_is_refused_before_anything_is_done(
         assert send(client, two, **wrong).status_code == 422
     assert send(client, two, unit="厂" * 101).status_code == 422
     assert send(client, photos(*((f"{n}.jpg", b"x") for n in range(2_001)))).status_code == 400
-    assert town.office.rows("SELECT 1 FROM photo_runs") == []
+    assert town.office.rows("SELECT 1 FROM page_runs") == []
 
 
 def test_a_photograph_that_is_too_large_has_its_line(
@@ -274,17 +273,17 @@ def test_a_run_can_be_watched_left_and_stopped(gate: Path, town: Any, sign_in: C
         ),
     )
     deadline = time.monotonic() + 60
-    while "1 of 3 photographs" not in client.get(f"/people/photos/{RUN}/progress?poll=1").text:
+    while "1 of 3 photographs" not in client.get(f"/runs/{RUN}/progress?poll=1").text:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    stopped = client.send_form(f"/people/photos/{RUN}/stop")
-    assert stopped.headers["location"].endswith("done=photos_stopping")
+    stopped = client.send_form(f"/runs/{RUN}/stop")
+    assert stopped.headers["location"].endswith("done=run_stopping")
     gate.touch()
     assert "It was stopped before the last photograph" in ended(client)
     assert references(town) == 2
-    gone = client.get(f"/people/photos/{RUN}/progress?poll=1")
+    gone = client.get(f"/runs/{RUN}/progress?poll=1")
     assert gone.headers["hx-redirect"] == f"/people/photos/{RUN}"
-    assert client.send_form(f"/people/photos/{RUN}/stop").headers["location"].endswith("done=photos_ended")
+    assert client.send_form(f"/runs/{RUN}/stop").headers["location"].endswith("done=run_ended")
 
 
 def test_a_program_that_does_not_work_is_told_and_what_was_accepted_stays(
@@ -304,13 +303,12 @@ def test_a_run_of_before_a_restart_is_told_to_be_interrupted(
 ) -> None:
     client = sign_in("fleet_administrator")
     office = town.office
-    sealed = office.keys.cipher.encrypt("Li", subject_id=RUN, field_name="taken_by")
+    sealed = office.keys.cipher.encrypt("Li", subject_id=RUN, field_name=BY)
+    asked = {"unit": None, "form": "none", "legal_basis": "statute", "is_dry": False, "files": 9}
     with office.database.begin() as connection:
-        stored.add_run(
-            connection, PhotoRun(RUN, "a", sealed, None, "none", "statute", False, 9, "of before", office.now)
-        )
+        stored.add_run(connection, PageRun(RUN, "photos", "a", sealed, "of before", office.now, asked))
     assert "the service was started anew" in client.get(f"/people/photos/{RUN}").text
-    assert [row.state for row in office.rows("SELECT state FROM photo_runs")] == ["interrupted"]
+    assert [row.state for row in office.rows("SELECT state FROM page_runs")] == ["interrupted"]
 
 
 def test_a_run_that_another_program_works_on_is_left_to_it(gate: Path, town: Any, sign_in: Callable[..., Any]) -> None:
@@ -318,8 +316,7 @@ def test_a_run_that_another_program_works_on_is_left_to_it(gate: Path, town: Any
     client = sign_in("operator", area="east")
     send(client, photos((name(town, 1, "王秀英"), picture("one, slow"))))
     office = town.office
-    fleet = Fleet(office.settings, office.keys, office.database, office.clock)
-    other = PhotoRuns(fleet.database, fleet.keys, fleet.settings, clock=fleet.clock)
+    other = Runs(office.database, office.keys.cipher, clock=office.clock)
     with office.database.begin() as connection:
         run = stored.find_run(connection, RUN)
     assert run is not None
@@ -332,13 +329,13 @@ def test_more_runs_than_there_is_room_for_are_refused(gate: Path, town: Any, sig
     town.add("王秀英")
     client = sign_in("operator", area="east")
     files = photos((name(town, 1, "王秀英"), picture("one, slow")))
-    for number in range(photo_runs.MOST_AT_ONCE):
+    for number in range(KINDS["photos"].most):
         assert send(client, files, run_id=f"{number:016x}").status_code == 303
     full = send(client, files)
     assert full.status_code == 409
     assert "when one of them has ended" in full.text
     gate.touch()
-    for number in range(photo_runs.MOST_AT_ONCE):
+    for number in range(KINDS["photos"].most):
         ended(client, f"{number:016x}")
     assert send(client, files).status_code == 303
     ended(client)
@@ -361,7 +358,7 @@ def test_photographs_are_chosen_again_after_a_session_that_was_over(
     assert "某厂" in shown.text
     assert "Choose this file again: 2 files" in shown.text
     assert 'type="file" name="photos" multiple' in shown.text
-    assert town.office.rows("SELECT 1 FROM photo_runs") == []
+    assert town.office.rows("SELECT 1 FROM page_runs") == []
     fields = {**fields, **wang.fields_of(shown)}
     again = wang.client.post("/people/photos", data=fields, files=files)
     assert again.status_code == 303

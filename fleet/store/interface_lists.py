@@ -1,4 +1,4 @@
-"""What the console and the open interface show, read a page at a time."""
+"""What the open interface lists: people, records and terminals, a page at a time."""
 
 from __future__ import annotations
 
