@@ -10,7 +10,8 @@ import json
 import logging
 import secrets
 import threading
-from collections import OrderedDict, defaultdict
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -241,9 +242,11 @@ class Runs:
         self._cipher = cipher
         self._clock = clock
         self._guard = threading.Lock()
-        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._turns = {lane: threading.Lock() for lane in {_lane_name(kind) for kind in KINDS}}
         self._ended: dict[str, threading.Event] = {}
         self._held: OrderedDict[str, tuple[PageRun, object]] = OrderedDict()
+        # What is held ends with the program, and with what serves its pages.
+        weakref.finalize(self, _let_all_go, self._held)
 
     def start(self, asked: Asked, work: Work) -> PageRun | None:
         """Begin a run; return the one that is there already, of this id or the only one of its kind; None if this one was begun.
@@ -459,6 +462,11 @@ def _let_go(thing: object) -> None:
     close = getattr(thing, "close", None)
     if close is not None:
         close()
+
+
+def _let_all_go(held: OrderedDict[str, tuple[PageRun, object]]) -> None:
+    while held:
+        _let_go(held.popitem()[1][1])
 
 
 def _lane_name(kind: str) -> str:
