@@ -19,7 +19,6 @@ from fleet.accounts.failures import ACTION as FAILED
 from fleet.accounts.failures import note_failures
 from fleet.accounts.roles import Permission
 from fleet.audit.log import Question, count, export, newest, open_actor, verify
-from fleet.errors import CheckFailed
 from fleet.store.case_numbers import find_by_number, numbers_of
 from fleet.web.beside import Job
 from fleet.web.forms import day_in
