@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -24,6 +24,7 @@ from fleet.accounts.roles import Role
 from fleet.audit.log import note
 from fleet.exchange.definitions import catalogue
 from fleet.keys import FieldCipher
+from fleet.status.doubts import keep_doubts
 from fleet.store.database import Database
 
 ACTORS = tuple(f"Officer {number:02d}" for number in range(40))
@@ -31,6 +32,7 @@ ACTORS = tuple(f"Officer {number:02d}" for number in range(40))
 FEEDS = ("deaths", "village_deaths", "travel", "sentences")
 """Feeds in use; the second is reported by every village, every month."""
 _ACCOUNTS = 500
+_ZONE = timezone(timedelta(hours=8))
 _MILLION = 1_000_000
 
 
@@ -58,6 +60,9 @@ def add_work(database: Database, cipher: FieldCipher, people: int, *, now: datet
             # Nothing here refers to what is not there, and looking each up takes longer than writing it.
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             connection.execute(text(_scaled(statement, people)), values)
+    with database.begin() as connection:
+        told = "SELECT subject_id FROM life_events UNION SELECT subject_id FROM feed_rows WHERE subject_id IS NOT NULL"
+        keep_doubts(connection, list(connection.execute(text(told)).scalars()), zone=_ZONE)
 
 
 def counted(database: Database) -> dict[str, int]:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -37,9 +37,12 @@ from fleet.app import Fleet
 from fleet.broker import EmbeddedBroker
 from fleet.keys import FleetKeys, load_keys, make_keys
 from fleet.settings import Settings
+from fleet.status.doubts import doubt, open_doubts
+from fleet.store.contradictions import page_of
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
+from fleet.store.subjects import all_ids
 from protocol.capture import FeatureReport
 from protocol.cases import CASE_TYP
 from protocol.challenge import ChallengeDraws
@@ -459,13 +462,33 @@ def _postgres(make_data_dir: Callable[[], Path]) -> Iterator[str]:
     server.stop()
 
 
+_ZONE = timezone(timedelta(hours=8))
+"""Of every fleet in the tests."""
+
+
+def _demand_kept_doubts(url: str) -> None:
+    """Whatever a test did: what is kept of contradictions is what is found when all is worked out anew."""
+    database = Database(url)
+    try:
+        with database.begin() as connection:
+            if connection.execute(text("SELECT to_regclass('open_contradictions')")).scalar_one() is None:
+                return
+            kept = {doubt(each) for each in page_of(connection)}
+            found = set(open_doubts(connection, all_ids(connection), zone=_ZONE))
+    finally:
+        database.close()
+    assert kept == found
+
+
 @contextmanager
 def _fresh(postgres: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     server = postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE blank')
-        yield postgres.replace("/blank?", f"/{name}?")
+        url = postgres.replace("/blank?", f"/{name}?")
+        yield url
+        _demand_kept_doubts(url)
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
@@ -549,6 +572,7 @@ def _copied(template: Built) -> Iterator[MadeAgency]:
         database = Database(url)
         yield MadeAgency(url, template.keys, settings, template.now, template.index, database)
         database.close()
+        _demand_kept_doubts(url)
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 

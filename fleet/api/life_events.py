@@ -100,7 +100,7 @@ def life_events_router(office: Office) -> APIRouter:
                     for event, subject_id in zip(form.events, people, strict=True)
                     if subject_id is not None
                 ]
-                new = take_in(connection, reports, now=now)
+                new = take_in(connection, reports, now=now, zone=office.zone)
                 unknown = [event.id for event, found in zip(form.events, people, strict=True) if found is None]
                 detail = {"subjects": sorted({report.subject_id for report in reports}), "new": new}
                 office.note(connection, caller, "life_events.posted", detail=detail, now=now)

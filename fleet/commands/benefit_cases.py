@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console as Terminal
-from sqlalchemy import Connection
 
 from fleet.app import after_reports
 from fleet.benefits.events import RecoveryOutcome, RecoveryReason
@@ -33,7 +31,6 @@ from fleet.commands.shared import (
 )
 from fleet.exchange.resolving import close_with_case
 from fleet.store import i_am_here
-from fleet.store.i_am_here import HereCase
 from fleet.store.packs import shelf_of
 
 _MOST_LISTED = 1000
@@ -72,7 +69,8 @@ def decide(
                 judging=after_reports(fleet, now),
                 now=now,
                 zone=zone,
-                also=lambda connection, case, _: _close_contradictions(connection, case, now, zone),
+                # Nobody is asked the same a second time by `feeds contradictions`.
+                also=lambda connection, case, _: close_with_case(connection, case, now=now),
             )
         if as_json:
             print_json(
@@ -194,11 +192,6 @@ def _list(config: Config, *, as_json: bool) -> None:
     for row in rows:
         shown.add_row(*map(str, row.values()))
     Terminal().print(shown)
-
-
-def _close_contradictions(connection: Connection, case: HereCase, now: datetime, zone: tzinfo) -> None:
-    """Close what is decided with a case: nobody is asked the same a second time by `feeds contradictions`."""
-    close_with_case(connection, case, now=now, zone=zone)
 
 
 def _amount(given: str | None) -> Decimal | None:

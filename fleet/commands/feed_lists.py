@@ -13,12 +13,12 @@ from rich.markup import escape
 from fleet.app import after_reports, look_at_reports_since
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
-from fleet.exchange.contradictions import Contradiction, Side
 from fleet.exchange.cycles import parse_month
 from fleet.exchange.effects import settle_all
 from fleet.exchange.lists import loss_list, overdue_compared, people_abroad, register_checks
 from fleet.exchange.resolving import Keep, open_contradictions, resolve
 from fleet.exchange.results_csv import export_results
+from fleet.status.contradictions import Contradiction, Side
 from protocol.rules.days import first_of_month
 
 _By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def list_contradictions(config: Config = CONFIG, as_json: AsJson = False) -> None:
     """List what cannot both be so, until a person decides."""
     with opened(config) as fleet, fleet.database.begin() as connection:
-        found = open_contradictions(connection, zone=fleet.settings.zone())
+        found = open_contradictions(connection)
     if as_json:
         print_json({"contradictions": [_contradiction(each) for each in found]})
         return

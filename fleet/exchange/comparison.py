@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 
-from fleet.exchange.contradictions import find
-from fleet.exchange.losses import Reported, losses
+from fleet.status.contradictions import find
+from fleet.status.losses import Reported, losses
 from protocol.rules.acts import Act
 from protocol.rules.life import ENDING, SIGNS_OF_LIFE, SUSPENDING
 

@@ -24,8 +24,10 @@ from fleet.exchange.effects import Settled, apply_rows, meet
 from fleet.exchange.messages import Delivery
 from fleet.exchange.tokens import new_rows
 from fleet.keys import FleetKeys
+from fleet.status.doubts import keep_doubts
 from fleet.store import feeds
 from fleet.store.areas import areas_of
+from fleet.store.contradictions import subjects_of_zeros
 from fleet.store.database import Database
 from fleet.store.feeds import ZERO, DeliveryKey, NewRow, StoredDelivery
 from fleet.store.subjects import lock_subjects
@@ -121,6 +123,7 @@ def take_in(
             zone=zone,
             now=now,
         )
+        _keep_doubted_zeros(connection, key, zone)
         _demand_one_meaning(connection, key.feed, checked.rows, new)
         report = Report(
             rows=len(new),
@@ -185,6 +188,7 @@ def zero_report(
         if corrects is not None and corrects in there:
             touched = sorted(feeds.row_keys_of(connection, there[corrects].delivery_id))
             apply_rows(connection, keys, feed, touched, confirms=definition.confirms, zone=zone, now=now)
+        _keep_doubted_zeros(connection, key, zone)
         _note(
             connection,
             keys,
@@ -242,8 +246,14 @@ def _store(
         confirms=confirms,
         zone=zone,
         now=now,
-        also=added.subject_ids,
+        also=added.subject_ids | added.differing,
     )
+
+
+def _keep_doubted_zeros(connection: Connection, key: DeliveryKey, zone: tzinfo) -> None:
+    """Work out anew what contradicts itself about people of an area for whose month a zero report came, or is taken back."""
+    if key.area:
+        keep_doubts(connection, subjects_of_zeros(connection, key.feed, key.area, key.period), zone=zone)
 
 
 def _note(

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from fleet.clock import day_of
 from fleet.exchange.checking import folded_name
-from fleet.exchange.losses import Reported
 from fleet.exchange.silent import Held, Scene, certifying_scenes
 from fleet.keys import FieldCipher, FleetKeys
+from fleet.status.doubts import keep_doubts, reported
 from fleet.status.projection import project
 from fleet.store import feed_effects
 from fleet.store.acts import NewAct, add_acts
@@ -23,7 +23,7 @@ from fleet.store.areas import parents_above
 from fleet.store.database import Database
 from fleet.store.feed_effects import SilentAct
 from fleet.store.feeds import feeds, judge_rows
-from fleet.store.life_events import StoredLifeEvent, life_events_of
+from fleet.store.life_events import life_events_of
 from fleet.store.packs import shelf_of
 from fleet.store.subjects import lock_subjects
 from protocol.rules.acts import ActKind, Channel
@@ -76,10 +76,11 @@ def apply_rows(
         confirms: whether the feed's word is a confirmation.
         zone: where a day ends.
         now: when.
-        also: more subjects whose life events have changed in this transaction.
+        also: more subjects whose life events have changed in this transaction, or who have another name than a row.
     """
     # Subjects before what hangs on them: of two feeds about one person the second sees what the first did.
-    lock_subjects(connection, sorted(feed_effects.subjects_of_rows(connection, row_keys)))
+    named = feed_effects.subjects_of_rows(connection, row_keys)
+    lock_subjects(connection, sorted(named))
     judge_rows(connection, row_keys)
     states: dict[str, bool] = {}
     for check in feed_effects.names_to_check(connection, row_keys):
@@ -87,7 +88,10 @@ def apply_rows(
         states[check.row_key] = name_digest(keys.cipher, name, check.claim_token) == check.name_hash
     feed_effects.set_name_states(connection, states)
     changed = feed_effects.sync_events(connection, feed, row_keys, confirms=confirms, now=now)
-    return settle(connection, sorted(changed.union(also)), zone=zone, now=now)
+    touched = changed.union(also)
+    # A row with another name, or one that has no effect, says something of people whose life events stay as they are.
+    keep_doubts(connection, sorted(named - touched), zone=zone)
+    return settle(connection, sorted(touched), zone=zone, now=now)
 
 
 def meet(connection: Connection, keys: FleetKeys, *, zone: tzinfo, now: datetime) -> Settled:
@@ -106,7 +110,7 @@ def meet(connection: Connection, keys: FleetKeys, *, zone: tzinfo, now: datetime
 
 
 def settle(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, now: datetime) -> Settled:
-    """Work out the silent acts of these subjects anew and project whose changed.
+    """Work out the silent acts and the contradictions of these subjects anew and project whose acts changed.
 
     To be called in the same transaction by whoever adds or withdraws a life event, whatever its source.
     """
@@ -134,14 +138,6 @@ def settle_all(database: Database, *, zone: tzinfo, now: datetime) -> Settled:
     return total
 
 
-def reported(found: Iterable[StoredLifeEvent], zone: tzinfo) -> list[Reported]:
-    """Return stored reports as the pure rules take them."""
-    return [
-        Reported(each.event_id, each.event, each.source, each.source_id, each.confirmed, day_of(each.received_at, zone))
-        for each in found
-    ]
-
-
 def _settle(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, now: datetime) -> Settled:
     today = day_of(now, zone)
     events = life_events_of(connection, subject_ids)
@@ -158,6 +154,7 @@ def _settle(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
     changed = feed_effects.withdraw_acts(connection, gone, now=now) if gone else set[str]()
     changed |= add_acts(connection, new, now=now)
     project(connection, sorted(changed), zone=zone, today=today)
+    keep_doubts(connection, sorted(set(subject_ids) - changed), zone=zone)
     return Settled(len(new), len(gone))
 
 

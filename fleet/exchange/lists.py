@@ -14,8 +14,8 @@ from fleet.exchange.comparison import Finding, compare
 from fleet.exchange.cycles import Standing, standing_on
 from fleet.exchange.definitions import FeedDefinition
 from fleet.exchange.deliveries import definition_of
-from fleet.exchange.effects import reported
-from fleet.exchange.losses import Loss, losses
+from fleet.status.doubts import reported
+from fleet.status.losses import Loss, losses
 from fleet.store import feed_effects, feed_lists, feeds
 from fleet.store.acts import acts_of
 from fleet.store.areas import codes_below, codes_of_level

@@ -13,24 +13,20 @@ from fleet.audit.log import note
 from fleet.benefits.i_am_here import close_with_reports
 from fleet.clock import day_of
 from fleet.errors import NotFound, Refused
-from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side, find, side_of
-from fleet.exchange.cycles import month_text
 from fleet.exchange.deliveries import definition_of
-from fleet.exchange.effects import apply_rows, reported, settle
+from fleet.exchange.effects import apply_rows, settle
 from fleet.keys import FleetKeys
+from fleet.status.contradictions import Contradiction, ContradictionKind, Side
+from fleet.status.doubts import doubt
 from fleet.status.projection import Judging, project
 from fleet.store import contradictions, feed_effects, feeds
-from fleet.store.acts import acts_of
 from fleet.store.approvals import NEEDED, Approval, approvals_of, approve
+from fleet.store.contradictions import Place
 from fleet.store.database import Database
 from fleet.store.i_am_here import HereCase, open_case_of
-from fleet.store.life_events import life_events_of, withdraw_life_event
+from fleet.store.life_events import withdraw_life_event
 from fleet.store.subjects import lock_subjects
-from protocol.rules.life import ENDING, LifeEventKind
 
-_CHUNK = 5000
-_LOOKED_AT = ENDING | {LifeEventKind.MISSING, LifeEventKind.SENTENCE}
-"""Nothing contradicts itself about somebody of whom none of these is reported, but for names and zero reports."""
 _OBJECT = "contradiction"
 
 
@@ -56,30 +52,16 @@ class Resolution:
 
 def open_contradictions(
     connection: Connection,
-    *,
-    zone: tzinfo,
     areas: Sequence[str] | None = None,
+    *,
     kind: ContradictionKind | None = None,
+    behind: Place | None = None,
+    ahead: Place | None = None,
+    limit: int | None = None,
 ) -> list[Contradiction]:
-    """Return every contradiction that nobody resolved, by the day from which it was known.
-
-    Args:
-        connection: where to read.
-        zone: where a day ends.
-        areas: about people who live there; None for everybody.
-        kind: only of this kind; None for all.
-    """
-    found: list[Contradiction] = []
-    if kind not in (ContradictionKind.NAME_DIFFERS, ContradictionKind.ZERO_REPORT):
-        for chunk in feed_effects.subjects_in_doubt(connection, _LOOKED_AT, chunk=_CHUNK, areas=areas):
-            found += [each for each in _of(connection, chunk, zone) if kind in (None, each.kind)]
-    if kind in (None, ContradictionKind.NAME_DIFFERS):
-        found += _names(connection, zone, areas)
-    if kind in (None, ContradictionKind.ZERO_REPORT):
-        found += _zero_reports(connection, zone, areas)
-    done = contradictions.resolved(connection, [each.contradiction_id for each in found])
-    left = (each for each in found if each.contradiction_id not in done)
-    return sorted(left, key=lambda each: (each.since, each.contradiction_id))
+    """Return contradictions that nobody resolved, by the day from which each was known; arguments as `contradictions.page_of`."""
+    found = contradictions.page_of(connection, areas, kind=kind, behind=behind, ahead=ahead, limit=limit)
+    return [doubt(each) for each in found]
 
 
 def resolve(
@@ -119,7 +101,7 @@ def resolve(
         DatabaseUnavailable: nothing was done, or all of it.
     """
     with database.begin() as connection:
-        found = find_open(connection, contradiction_id, zone=zone, areas=areas)
+        found = find_open(connection, contradiction_id, areas)
         if found is None:
             raise NotFound(f"contradiction {contradiction_id}: none of this id is open", code="not_open")
         here = open_case_of(connection, found.subject_id, lock=True)
@@ -127,8 +109,9 @@ def resolve(
             # Judging locks terminals, which come before subjects; the case is closed below.
             judging(connection, [found.subject_id])
         lock_subjects(connection, [found.subject_id])
-        if contradictions.resolved(connection, [contradiction_id]):
-            # By somebody else, while this one was looked for.
+        found = find_open(connection, contradiction_id, areas)
+        if found is None:
+            # Resolved by somebody else, or none any more, while this one was looked at.
             raise NotFound(f"contradiction {contradiction_id}: none of this id is open", code="not_open")
         if seen is not None and len(words_about(connection, keys, contradiction_id)) != seen:
             raise Refused(
@@ -172,11 +155,11 @@ def resolve(
 
 
 def find_open(
-    connection: Connection, contradiction_id: str, *, zone: tzinfo, areas: Sequence[str] | None = None
+    connection: Connection, contradiction_id: str, areas: Sequence[str] | None = None
 ) -> Contradiction | None:
     """Return an open contradiction about somebody of some areas or all; None if none is of this id."""
-    found = open_contradictions(connection, zone=zone, areas=areas)
-    return next((each for each in found if each.contradiction_id == contradiction_id), None)
+    found = contradictions.find(connection, contradiction_id, areas)
+    return None if found is None else doubt(found)
 
 
 def words_about(connection: Connection, keys: FleetKeys, contradiction_id: str) -> list[tuple[Keep, Approval]]:
@@ -189,67 +172,17 @@ def words_about(connection: Connection, keys: FleetKeys, contradiction_id: str) 
     return sorted(found, key=lambda each: each[1].approved_at)
 
 
-def close_with_case(connection: Connection, case: HereCase, *, now: datetime, zone: tzinfo) -> int:
-    """Close what two persons have decided with a case of a live pass against reports; return how many contradictions.
+def close_with_case(connection: Connection, case: HereCase, *, now: datetime) -> None:
+    """Close the contradictions that two persons have decided with a case of a live pass against reports.
 
     Where they said that the person lives, the reports are withdrawn and contradict nothing any more. Where they said that the reports
     stand, both sides are kept as they are.
     """
     reports = {f"event:{event_id}" for event_id in case.event_ids}
-    open_ones = [
-        each
-        for each in _of(connection, [case.subject_id], zone)
-        if each.first.ref in reports and each.second.ref.startswith("act:")
-    ]
-    done = contradictions.resolved(connection, [each.contradiction_id for each in open_ones])
-    left = [each for each in open_ones if each.contradiction_id not in done]
-    for each in left:
-        contradictions.add_resolution(connection, each.contradiction_id, case.subject_id, Keep.BOTH.value, now=now)
-    return len(left)
-
-
-def _of(connection: Connection, subject_ids: list[str], zone: tzinfo) -> list[Contradiction]:
-    events = life_events_of(connection, subject_ids)
-    acts = acts_of(connection, subject_ids, zone=zone)
-    return [
-        each
-        for subject_id in subject_ids
-        for each in find(subject_id, reported(events.get(subject_id, ()), zone), acts.get(subject_id, ()))
-    ]
-
-
-def _names(connection: Connection, zone: tzinfo, areas: Sequence[str] | None) -> list[Contradiction]:
-    return [
-        Contradiction(
-            row.subject_id,
-            ContradictionKind.NAME_DIFFERS,
-            Side(f"row:{row.feed}/{row.row_key}", row.kind, row.since, feeds.SOURCE + row.feed),
-            Side(f"subject:{row.subject_id}", "name", None, "subjects"),
-            day_of(row.received_at, zone),
-        )
-        for row in contradictions.other_names(connection, areas)
-    ]
-
-
-def _zero_reports(connection: Connection, zone: tzinfo, areas: Sequence[str] | None) -> list[Contradiction]:
-    doubted = contradictions.doubted_zeros(connection, areas)
-    events = life_events_of(connection, sorted({each.subject_id for each in doubted}))
-    reports = {r.event_id: r for found in events.values() for r in reported(found, zone)}
-    return [
-        Contradiction(
-            each.subject_id,
-            ContradictionKind.ZERO_REPORT,
-            Side(
-                f"delivery:{each.feed}/{each.area}/{month_text(each.period)}",
-                "none",
-                each.period,
-                feeds.SOURCE + each.feed,
-            ),
-            side_of(reports[each.event_id]),
-            max(day_of(each.reported_at, zone), reports[each.event_id].received_on),
-        )
-        for each in doubted
-    ]
+    kept = [doubt(each) for each in contradictions.of_subjects(connection, [case.subject_id])]
+    for each in kept:
+        if each.first.ref in reports and each.second.ref.startswith("act:"):
+            contradictions.add_resolution(connection, each.contradiction_id, case.subject_id, Keep.BOTH.value, now=now)
 
 
 def _withdraw(connection: Connection, keys: FleetKeys, side: Side, *, zone: tzinfo, now: datetime) -> None:

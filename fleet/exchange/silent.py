@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from fleet.exchange.losses import Reported, spans
+from fleet.status.losses import Reported, spans
 from protocol.rules.acts import Act, ActKind, Channel
 from protocol.rules.days import add_months
 from protocol.rules.life import ENDING, SIGNS_OF_LIFE, LifeEventKind

@@ -13,7 +13,9 @@ from fleet.errors import NotFound, Refused
 from fleet.exchange.cycles import month_text
 from fleet.exchange.definitions import FeedDefinition, catalogue
 from fleet.keys import FieldCipher, FleetKeys
+from fleet.status.doubts import keep_doubts
 from fleet.store import feeds
+from fleet.store.contradictions import subjects_of_zeros
 from fleet.store.database import Database
 from fleet.store.feeds import StoredFeed
 from fleet.store.names import cleaned
@@ -100,6 +102,8 @@ def take_up(
         since = first_of_month(day_of(now, zone)) if there is None else there.first_period
         feed = StoredFeed(name, definition.model_dump(mode="json"), first or since, now)
         _save(connection, keys, feed, "added" if there is None else "changed", by=by, reason=reason, now=now)
+        # Whether a zero report is contradicted hangs on the kinds of events that the feed is asked for.
+        keep_doubts(connection, subjects_of_zeros(connection, name), zone=zone)
     return feed
 
 

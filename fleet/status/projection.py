@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.clock import Clock, day_of
+from fleet.status.doubts import keep_doubts
 from fleet.store import entitlements, subject_areas
 from fleet.store.acts import acts_of
 from fleet.store.areas import parents_above
@@ -69,7 +70,7 @@ class BenefitFacts:
 
 
 def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo, today: date) -> int:
-    """Work out obligations and statuses of these subjects; return how many there are.
+    """Work out obligations, statuses and contradictions of these subjects; return how many statuses there are.
 
     The subjects are locked first: of two transactions with records of one subject, the second sees what the first committed.
     """
@@ -92,6 +93,7 @@ def project(connection: Connection, subject_ids: Sequence[str], *, zone: tzinfo,
             rows.append(_status_row(subject_id, worst, records[subject_id], zone))
     _insert(connection, "statuses", _STATUS, rows)
     subject_areas.place(connection, known)
+    keep_doubts(connection, known, zone=zone)
     if told is not None:
         tell_changes(connection, told, known, today)
     entitlements.tell(connection, {subject_id: _told(asked) for subject_id, asked in by_subject.items()})

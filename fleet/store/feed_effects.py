@@ -9,7 +9,6 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.feeds import SOURCE, parts
-from fleet.store.subject_areas import of_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,35 +221,3 @@ def subjects_with_reports(connection: Connection, kinds: Collection[str], *, chu
             return
         yield found
         after = found[-1]
-
-
-def subjects_in_doubt(
-    connection: Connection, kinds: Collection[str], *, chunk: int, areas: Sequence[str] | None = None
-) -> Iterator[list[str]]:
-    """Give everybody about whom a report of these kinds stands that something else may contradict, some at a time, in order of their ids.
-
-    That is another report, whatever it says, or an act or a pass on the day before or later (whose day depends on the zone). Whoever was
-    reported dead and was not heard of again, as most are, is not among them.
-    """
-    after = ""
-    while True:
-        rows = connection.execute(
-            text(_IN_DOUBT),
-            {"after": after, "kinds": sorted(kinds), "chunk": chunk, "areas": None if areas is None else list(areas)},
-        )
-        found = list(rows.scalars())
-        if not found:
-            return
-        yield found
-        after = found[-1]
-
-
-_IN_DOUBT = f"""
-SELECT e.subject_id FROM (SELECT subject_id, min(since) FILTER (WHERE kind = ANY(:kinds)) AS since, count(*) AS reports FROM life_events
-    WHERE subject_id > :after AND withdrawn_at IS NULL GROUP BY subject_id) e
-WHERE e.since IS NOT NULL AND {of_people("e.subject_id")}
-AND (e.reports > 1 OR EXISTS (SELECT 1 FROM records r WHERE r.subject_id = e.subject_id AND r.pass_at >= e.since - 1)
-    OR EXISTS (SELECT 1 FROM acts a WHERE a.subject_id = e.subject_id AND a.kind <> 'silent' AND a.withdrawn_at IS NULL
-        AND a.acted_at >= e.since - 1))
-ORDER BY e.subject_id LIMIT :chunk
-"""  # noqa: S608 - our own text

@@ -84,6 +84,8 @@ class AddedRows:
     """Keys of rows that nobody said before."""
     subject_ids: set[str]
     """Who has new life events."""
+    differing: set[str]
+    """Who has another name than such a row."""
 
 
 def save_feed(connection: Connection, feed: StoredFeed) -> None:
@@ -254,7 +256,7 @@ def add_rows(
         confirms: whether the feed's word is a confirmation.
         now: when.
     """
-    added = AddedRows(set(), set())
+    added = AddedRows(set(), set(), set())
     for part in parts(rows):
         found = connection.execute(
             text(_ADD_ROWS),
@@ -271,6 +273,8 @@ def add_rows(
             added.fresh.add(row.row_key)
             if row.event_id is not None:
                 added.subject_ids.add(row.subject_id)
+            elif row.name_state == "differs":
+                added.differing.add(row.subject_id)
         connection.execute(
             text("INSERT INTO feed_delivery_rows (row_key, delivery_id) SELECT unnest(CAST(:keys AS text[])), :id"),
             {"keys": [row.row_key for row in part], "id": delivery_id},
@@ -294,7 +298,7 @@ WITH fresh AS (
     INSERT INTO life_events (event_id, subject_id, kind, since, until, source, source_id, confirmed, reported_on, received_at, detail)
     SELECT event_id, subject_id, kind, since, until, :source, row_key || ':' || times, :confirms, reported_on, :now, detail
     FROM fresh WHERE event_id IS NOT NULL
-) SELECT row_key, subject_id, event_id FROM fresh
+) SELECT row_key, subject_id, event_id, name_state FROM fresh
 """
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
-from fleet.web.forms import count_in
+from fleet.web.forms import count_in, day_in
 
 Row = TypeVar("Row")
 PAGE = 50
@@ -98,6 +98,13 @@ def listing(
 def number_in(place: str) -> int | None:
     """Return the number of a row that a place in an address is; None for what is none."""
     return count_in(place, digits=18)
+
+
+def place_in(place: str) -> tuple[date, str] | None:
+    """Return the day and the id that a place in an address is, `2026-12-01|id`; None for what is none."""
+    day, _, named = place.partition("|")
+    found = day_in(day)
+    return (found, named) if found is not None and named else None
 
 
 def moment_in(place: str) -> tuple[datetime, str] | None:

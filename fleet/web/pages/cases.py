@@ -17,9 +17,9 @@ from fleet.cases.machine import Kind, State
 from fleet.cases.queue import Line, is_anything, is_begun, is_mine, lines_of, next_for
 from fleet.store.areas import area_names
 from fleet.store.case_numbers import find_by_number
-from fleet.store.case_queue import COUNTED, Asked, Place, count_of, counts_by_day
+from fleet.store.case_queue import COUNTED, Asked, count_of, counts_by_day
 from fleet.web.forms import day_in
-from fleet.web.lists import LONGEST, listing
+from fleet.web.lists import LONGEST, listing, place_in
 from fleet.web.narrowing import narrowed
 from fleet.web.pages.cases_words import is_within
 from fleet.web.visits import Visit, needs
@@ -63,8 +63,8 @@ def queue(
                 asked,
                 visit.visitor.name,
                 takes,
-                behind=_place(behind),
-                ahead=_place(ahead),
+                behind=place_in(behind),
+                ahead=place_in(ahead),
                 limit=limit,
             ),
             key=lambda line: f"{line.row.due_on}|{line.row.case_id}",
@@ -94,7 +94,7 @@ def next_case(visit: Annotated[Visit, needs(Permission.CASES_REVIEW)], after: st
     """Lead to the case that the visitor decides next: the first behind the one they come from, else the first of all."""
     with visit.begin() as connection:
         asked = Asked(visit.codes(connection, Permission.CASES_REVIEW))
-        found = next_for(connection, visit.cipher, asked, visit.visitor.name, behind=_place(after))
+        found = next_for(connection, visit.cipher, asked, visit.visitor.name, behind=place_in(after))
     return RedirectResponse(f"/cases/{found}", 303) if found else visit.done("/cases", "cases_none_left")
 
 
@@ -141,9 +141,3 @@ def _counts(visit: Visit, connection: Connection, mine: Sequence[str] | None) ->
         clock: count_of(connection, _by_clock(Asked(None), clock, visit.today))
         for clock in ("late", "today", "week", "")
     }
-
-
-def _place(written: str) -> Place | None:
-    written_day, _, case_id = written.partition("|")
-    day = day_in(written_day)
-    return (day, case_id) if day is not None and case_id else None

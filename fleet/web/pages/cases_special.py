@@ -14,8 +14,8 @@ from fleet.errors import FleetError, NotFound
 from fleet.store.areas import area_names
 from fleet.store.special_persons import special_page
 from fleet.web.forms import day_in
-from fleet.web.lists import listing
-from fleet.web.pages.cases_visits import BY_HAND, OPEN, areas_asked, place_in
+from fleet.web.lists import listing, place_in
+from fleet.web.pages.cases_visits import BY_HAND, OPEN, areas_asked
 from fleet.web.pages.cases_words import office_of, person_within
 from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, not_found, sends

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -21,7 +20,7 @@ from fleet.store.areas import area_names, codes_below
 from fleet.store.case_queue import Asked, QueueRow, page_of
 from fleet.store.operators import operators_in_service
 from fleet.web.forms import day_in
-from fleet.web.lists import listing
+from fleet.web.lists import listing, place_in
 from fleet.web.pages.cases_case import case_page
 from fleet.web.pages.cases_words import demand_within, office_of, person_within, refusals
 from fleet.web.saying import said
@@ -186,13 +185,6 @@ def areas_asked(visit: Visit, connection: Connection, area: str) -> list[str] | 
     if mine is not None and area not in mine:
         raise not_found()
     return codes_below(connection, area) or [area]
-
-
-def place_in(written: str) -> tuple[date, str] | None:
-    """Return a place of a list that is ordered by a day and an id."""
-    day, _, own_id = written.partition("|")
-    found = day_in(day)
-    return (found, own_id) if found is not None and own_id else None
 
 
 def _board(

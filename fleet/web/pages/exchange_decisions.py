@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -11,14 +10,14 @@ from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.errors import Refused
-from fleet.exchange.contradictions import Contradiction, ContradictionKind, Side
 from fleet.exchange.resolving import Keep, find_open, open_contradictions, resolve, words_about
+from fleet.status.contradictions import Contradiction, ContradictionKind, Side
 from fleet.store import contradictions, exchange_pages
 from fleet.store.approvals import Approval
 from fleet.store.areas import area_names
 from fleet.store.subject_areas import outside_of
 from fleet.store.subjects import find_by_id, find_by_ids
-from fleet.web.lists import listing, moment_in
+from fleet.web.lists import listing, moment_in, place_in
 from fleet.web.pages.exchange import tabs
 from fleet.web.sending import Refusals, said
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -29,19 +28,6 @@ _DECIDE = Permission.CONTRADICTIONS_DECIDE
 _PATH = "/exchange/contradictions"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One contradiction in the queue."""
-
-    found: Contradiction
-    name: str
-
-    @property
-    def place(self) -> str:
-        """Where it stands in the queue."""
-        return f"{self.found.since.isoformat()}:{self.found.contradiction_id}"
-
-
 @router.get(_PATH)
 def queue(visit: Annotated[Visit, needs(_LOOK)], kind: str = "", after: str = "", before: str = "") -> Response:
     """Show what waits for a decision, the oldest first."""
@@ -49,43 +35,40 @@ def queue(visit: Annotated[Visit, needs(_LOOK)], kind: str = "", after: str = ""
         codes = visit.codes(connection, _LOOK)
         chosen = next((each for each in ContradictionKind if each.value == kind), None)
         is_known = chosen is not None or not kind
-        found = open_contradictions(connection, zone=visit.zone, areas=codes, kind=chosen) if is_known else []
-        rows = [Row(each, "") for each in found]
         shown = listing(
             _PATH,
             {"kind": kind},
             after=after,
             before=before,
-            fetch=lambda behind, ahead, limit: _page(rows, behind, ahead, limit),
-            key=lambda row: row.place,
+            fetch=lambda behind, ahead, limit: (
+                open_contradictions(
+                    connection, codes, kind=chosen, behind=place_in(behind), ahead=place_in(ahead), limit=limit
+                )
+                if is_known
+                else []
+            ),
+            key=lambda found: f"{found.since}|{found.contradiction_id}",
         )
         names = {
             each.subject_id: visit.opened(each.name_sealed, of=each.subject_id)
-            for each in find_by_ids(connection, [row.found.subject_id for row in shown.rows])
+            for each in find_by_ids(connection, [found.subject_id for found in shown.rows])
         }
-        named = [Row(row.found, names.get(row.found.subject_id, "")) for row in shown.rows]
-        if named:
+        if names:
             visit.note(
                 connection,
                 "contradictions.listed",
                 "contradiction",
                 "queue",
-                about=[row.found.subject_id for row in named],
-                names_shown=len(named),
+                about=[found.subject_id for found in shown.rows],
+                names_shown=len(names),
             )
     return visit.page(
         "exchange/contradictions.html",
         tabs=tabs(visit, "contradictions"),
         shown=shown,
-        rows=named,
+        names=names,
         kinds=[(each.value, visit.texts["exchange"]["kinds"][each.value]) for each in ContradictionKind],
     )
-
-
-def _page(rows: Sequence[Row], behind: str, ahead: str, limit: int) -> list[Row]:
-    if ahead:
-        return [row for row in rows if row.place < ahead][-limit:]
-    return [row for row in rows if row.place > behind][:limit]
 
 
 @router.get(_PATH + "/{contradiction_id}")
@@ -101,7 +84,7 @@ def _is_theirs(connection: Connection, subject_id: str, codes: Sequence[str] | N
 def _contradiction(visit: Visit, contradiction_id: str, *, problems: Sequence[str] = (), status: int = 200) -> Response:
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
-        found = find_open(connection, contradiction_id, zone=visit.zone, areas=codes)
+        found = find_open(connection, contradiction_id, codes)
         over = None if found is not None else contradictions.resolution_of(connection, contradiction_id)
         if found is None and (over is None or not _is_theirs(connection, over.subject_id, codes)):
             raise not_found()
@@ -160,7 +143,7 @@ def decide(visit: Annotated[Visit, sends(_DECIDE)], contradiction_id: str) -> Re
     sent = visit.sent
     with visit.begin() as connection:
         codes = visit.codes(connection, _DECIDE)
-        is_open = find_open(connection, contradiction_id, zone=visit.zone, areas=codes) is not None
+        is_open = find_open(connection, contradiction_id, codes) is not None
     if not is_open:
         # Decided meanwhile, or not the visitor's: the page tells one from the other.
         problem = visit.texts["exchange"]["decided_meanwhile"]

@@ -133,7 +133,7 @@ def _decide_here(asked: Asked) -> str:
 
     def also(connection: Connection, case: HereCase, _: Resolution) -> None:
         # Nobody is asked the same a second time among the contradictions.
-        close_with_case(connection, case, now=visit.now, zone=visit.zone)
+        close_with_case(connection, case, now=visit.now)
 
     done = resolve(
         asked.connection,

@@ -15,8 +15,8 @@ INSERT INTO page_runs (run_id, kind, account_id, by_sealed, asked, worker, asked
     VALUES ('run' || :nth, 'photos', 'account', 'sealed', '{}', 'worker', :now);
 INSERT INTO photo_run_lines VALUES ('run' || :nth, 1, '…', 'accepted', '[]', :who, 'reference');
 INSERT INTO feeds VALUES ('feed' || :nth, '{}', '2026-10-01', NULL, :now);
-INSERT INTO feed_rows (row_key, feed, claim_token, subject_id, name_state, kind, since, detail, makes_event, received_at)
-    VALUES ('row' || :nth, 'feed' || :nth, :token, :who, 'none', 'travel', '2026-10-20', '{}', true, :now);
+INSERT INTO feed_rows (row_key, feed, claim_token, subject_id, name_state, kind, since, detail, makes_event, stands, received_at)
+    VALUES ('row' || :nth, 'feed' || :nth, :token, :who, 'differs', 'travel', '2026-10-20', '{}', true, true, :now);
 INSERT INTO feed_deliveries (feed, area, period, number, sha256, rows, received_at) VALUES ('feed' || :nth, '', '2026-10-01', 1, 'digest', 1, :now);
 INSERT INTO feed_delivery_rows SELECT 'row' || :nth, delivery_id FROM feed_deliveries WHERE feed = 'feed' || :nth;
 INSERT INTO contradiction_resolutions VALUES ('contradiction' || :nth, :who, 'both', :now);

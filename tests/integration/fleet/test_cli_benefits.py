@@ -276,7 +276,7 @@ def test_r4_27_a_partners_report_takes_a_silent_act_back(program: Program, kind:
         now = fleet.clock()
         with fleet.database.begin() as connection:
             told = NewLifeEvent(program.subject_id, kind, date(2026, 1, 5), None, "partner:p", "1", confirmed=False)
-            assert take_in(connection, [told], now=now) == 1
+            assert take_in(connection, [told], now=now, zone=fleet.settings.zone()) == 1
         # What the interface calls once the reports are stored.
         assert look_at_reports_since(fleet, now) == 0
         assert silent_acts(program) == (0, None)

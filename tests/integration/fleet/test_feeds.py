@@ -18,6 +18,7 @@ from sqlalchemy import text
 from fleet.benefits.i_am_here import look_again
 from fleet.benefits.i_am_here import resolve as resolve_here
 from fleet.errors import ImportRefused, NotFound, Refused
+from fleet.exchange import reports
 from fleet.exchange.cycles import parse_month
 from fleet.exchange.definitions import catalogue
 from fleet.exchange.deliveries import Report, take_in, zero_report
@@ -116,7 +117,7 @@ class Exchange:
 
     def contradictions(self) -> list[Any]:
         with self.office.database.begin() as connection:
-            return open_contradictions(connection, zone=self.office.settings.zone())
+            return open_contradictions(connection)
 
     def events(self) -> list[tuple[str, str, str]]:
         found = self.office.rows(
@@ -347,7 +348,7 @@ def test_a_report_of_the_family_is_withdrawn_the_same_way(exchange: Exchange) ->
     subject_id = next(iter(exchange.office.people))
     report = NewLifeEvent(subject_id, LifeEventKind.DEATH, date(2026, 10, 2), None, "family", "1", confirmed=False)
     with exchange.office.database.begin() as connection:
-        add_life_events(connection, [report], now=exchange.office.now)
+        reports.take_in(connection, [report], now=exchange.office.now, zone=exchange.office.settings.zone())
     (found,) = exchange.contradictions()
     assert found.kind.value == "death_days"
     keep = Keep.FIRST if found.first.source == "feed:deaths" else Keep.SECOND
@@ -385,9 +386,7 @@ def here(office: Any, subject_id: str, resolution: Any) -> None:
                 judging=partial(judge, office),
                 now=office.now,
                 zone=office.settings.zone(),
-                also=lambda connection, case, _: close_with_case(
-                    connection, case, now=office.now, zone=office.settings.zone()
-                ),
+                also=lambda connection, case, _: close_with_case(connection, case, now=office.now),
             )
 
 

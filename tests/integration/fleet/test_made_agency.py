@@ -239,7 +239,7 @@ def test_chains_packs_and_log_are_in_order(module_agency: Any) -> None:
         lines = list(entries(connection))
         assert [line.entry for line in lines] == list(range(1, len(lines) + 1))
         assert [line.at for line in lines] == sorted(line.at for line in lines)
-        kinds = {each.kind for each in open_contradictions(connection, zone=ZONE)}
+        kinds = {each.kind for each in open_contradictions(connection)}
     assert {"alive_after_death", "name_differs"} <= kinds
 
 

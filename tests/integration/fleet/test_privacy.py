@@ -12,11 +12,12 @@ from sqlalchemy import text
 
 from fleet.app import Fleet, make_handler, retention_rules
 from fleet.errors import NotFound, Refused
+from fleet.exchange.reports import take_in
 from fleet.privacy import consent, filing, retention, ways
 from fleet.privacy.consent import Given, Way, consent_texts
 from fleet.references import cards, enrol
 from fleet.references.enrol import Enrolment
-from fleet.store import consents, life_events
+from fleet.store import consents
 from fleet.store.life_events import NewLifeEvent
 from protocol.capture import FeatureReport
 from protocol.cases import CaseKind, CaseReason, OtherWay
@@ -140,7 +141,7 @@ def test_what_rests_on_statute_stays(office: Any, feature_report: Callable[[int]
 def confirm_death(office: Any, who: str, on: date, *, confirmed: bool = True) -> None:
     with office.database.begin() as connection:
         event = NewLifeEvent(who, LifeEventKind.DEATH, on, None, "feed:police", f"d-{who}", confirmed=confirmed)
-        life_events.add_life_events(connection, [event], now=office.now)
+        take_in(connection, [event], now=office.now, zone=office.settings.zone())
 
 
 def test_feature_112_references_go_some_time_after_a_confirmed_death(office: Any, who: str) -> None:

@@ -152,7 +152,7 @@ class Examples:
 
     def _contradictions(self) -> list[str]:
         with self.agency.database.begin() as connection:
-            found = open_contradictions(connection, zone=self.agency.settings.zone())
+            found = open_contradictions(connection)
         return list({each.kind: each.contradiction_id for each in found}.values())
 
     def _cases(self) -> list[str]:

@@ -116,7 +116,7 @@ class Things:
         found = self.found(inside=False)
         with self.agency.database.begin() as connection:
             account = registry.find(connection, self.agency.keys.cipher, "Shen Yulan")
-            everything = open_contradictions(connection, zone=self.agency.settings.zone())
+            everything = open_contradictions(connection)
         inside = {row[0] for row in self.rows("SELECT subject_id FROM subject_areas WHERE area LIKE :city")}
         found["{contradiction_id}"] = next(
             each.contradiction_id for each in everything if each.subject_id not in inside and each.kind != "zero_report"
@@ -274,7 +274,7 @@ CLONED = {
             ),
             *("life_events", "obligations", "partner_certifications", "references_", "reminder_occasions", "reminders"),
             *("special_persons", "statuses", "subject_areas", "unit_list_members", "withdrawals", "duplicate_searched"),
-            "feed_rows",
+            *("feed_rows", "open_contradictions"),
         ),
         "subject_id IN (SELECT subject_id FROM outsiders)",
     ),
@@ -317,6 +317,7 @@ RENAMED = frozenset(
             "stop_id",
             "reminder_id",
             "card_id",
+            "contradiction_id",
         ),
         *(
             "message_id",

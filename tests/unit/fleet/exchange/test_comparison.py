@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from fleet.exchange.comparison import Finding, compare
-from fleet.exchange.losses import Reported
+from fleet.status.losses import Reported
 from protocol.rules.acts import Act, ActKind, Channel
 from protocol.rules.life import LifeEvent, LifeEventKind
 

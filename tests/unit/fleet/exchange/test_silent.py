@@ -8,8 +8,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.exchange.losses import Reported
 from fleet.exchange.silent import Held, Scene, certifying_scenes
+from fleet.status.losses import Reported
 from protocol.rules.acts import Act, ActKind, Channel
 from protocol.rules.life import LifeEvent, LifeEventKind
 from protocol.rules.obligations import CertificationState, Entitled, obligation, state_on

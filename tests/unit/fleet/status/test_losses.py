@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.exchange.losses import Reported, Span, date_of_death, losses, spans
+from fleet.status.losses import Reported, Span, date_of_death, losses, spans
 from protocol.rules.life import LifeEvent, LifeEventKind
 
 K = LifeEventKind

@@ -8,8 +8,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.exchange.contradictions import ContradictionKind, find
-from fleet.exchange.losses import Reported
+from fleet.status.contradictions import ContradictionKind, find
+from fleet.status.losses import Reported
 from protocol.rules.acts import Act, ActKind, Channel
 from protocol.rules.life import LifeEvent, LifeEventKind
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from fleet.exchange.losses import Reported, Span, spans
+from fleet.status.losses import Reported, Span, spans
 from protocol.rules.acts import Act, ActKind
 from protocol.rules.life import ENDING, SIGNS_OF_LIFE, SUSPENDING, LifeEventKind
 
