@@ -102,7 +102,7 @@ def areas_directly_below(connection: Connection, code: str | None) -> list[str]:
 
 def waiting(connection: Connection, *, today: date, within: Sequence[str] | None) -> Waiting:
     """Return what waits, of people of some areas; a case that leads to nobody is where its terminal stands."""
-    of_them = theirs(connection, within, "x.subject_id", name="within", most=_OF_A_COUNTY)
+    of_them = theirs(connection, within, "x.subject_id", name="within")
     of_nobody = f" OR x.subject_id IS NULL AND {_TERMINAL_AREA} = ANY(:within)" if within is not None else ""
     row = connection.execute(
         text(_WAITING.format(theirs=f"({of_them}{of_nobody})")),
@@ -122,8 +122,6 @@ FROM areas t LEFT JOIN (
     ON c.top = t.code
 WHERE t.code = ANY(:codes)
 """
-_OF_A_COUNTY = 200_000
-"""People whose cases are looked up one by one; of more, each case is asked for its areas."""
 _TERMINAL_AREA = """(SELECT t.area FROM case_events e JOIN terminals t ON t.terminal_id = e.data -> 'facts' ->> 'terminal_id'
     WHERE e.case_id = x.case_id AND e.number = 1)"""
 _WAITING = """

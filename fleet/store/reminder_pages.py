@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.paging import Place, newest
-from fleet.store.subject_areas import theirs
+from fleet.store.subject_areas import theirs, unless_everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ def days(connection: Connection, areas: Sequence[str] | None, *, since: datetime
         offset: of the agency from UTC, by which a day ends.
     """
     # Of everybody the index of days has all that is asked for.
+    areas = unless_everybody(connection, areas)
     within = theirs(connection, areas, "r.subject_id")
     of_areas = f"AND d.reminder_id IN (SELECT r.reminder_id FROM reminders r WHERE {within})"  # noqa: S608 - our own fragment
     rows = connection.execute(
@@ -96,6 +97,7 @@ def waiting(connection: Connection, areas: Sequence[str] | None) -> list[Waiting
 
 def coming(connection: Connection, areas: Sequence[str] | None, *, since: date, until: date) -> list[tuple[date, int]]:
     """Return how many people are asked to come from which day on, of the days from one to before another."""
+    areas = unless_everybody(connection, areas)
     of_all = "SELECT asked, count(*) FROM statuses WHERE asked >= :since AND asked < :until GROUP BY 1 ORDER BY 1"
     # The same days by area; whoever lives in one and is paid by another is one person.
     of_areas = (

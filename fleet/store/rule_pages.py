@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.calibrations import StoredCalibration
+from fleet.store.subject_areas import unless_everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class IssuedPolicy:
 
 def people_by_pack(connection: Connection, within: Sequence[str] | None) -> dict[tuple[str, int], int]:
     """Return how many people each version of a pack asks something of, of those who live in some areas."""
+    within = unless_everybody(connection, within)
     area = "" if within is None else "JOIN subjects s USING (subject_id) WHERE s.area = ANY(:within)"
     rows = connection.execute(
         text(
@@ -61,6 +63,7 @@ def days_to_come(
         KeyError: for another word.
     """
     column = {"due": "due", "stop_from": "stop_from"}[what]
+    within = unless_everybody(connection, within)
     area = "" if within is None else "JOIN subjects s USING (subject_id)"
     rows = connection.execute(
         text(
@@ -74,6 +77,7 @@ def days_to_come(
 
 def reminders_waiting(connection: Connection, within: Sequence[str] | None) -> list[tuple[str, str, int]]:
     """Return kind and step of the reminders that wait to be sent or made, with how many there are."""
+    within = unless_everybody(connection, within)
     area = "" if within is None else "JOIN subjects s USING (subject_id)"
     rows = connection.execute(
         text(

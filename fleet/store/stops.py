@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from fleet.store.subject_areas import are_few
+from fleet.store.subject_areas import are_few, unless_everybody
 
 
 class Stage(StrEnum):
@@ -111,6 +111,7 @@ def stop_lines(connection: Connection, asked: StopsAsked, *, after: str, before:
 
 def stage_counts(connection: Connection, within: Sequence[str] | None) -> dict[Stage, int]:
     """Return how many benefits are at each stage but the last; benefits that are simply paid are not gone through."""
+    within = unless_everybody(connection, within)
     where = f"WHERE {_IS_OPEN}" if within is None else f"{_WHERE_OPEN} AND {_AMONG.format('f')}"
     rows = connection.execute(
         text(f"SELECT {_STAGE} AS stage, count(*) AS files FROM benefit_files f {where} GROUP BY 1"),  # noqa: S608 - our own text

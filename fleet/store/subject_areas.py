@@ -39,23 +39,45 @@ def _is_of(subject: str, areas: str) -> str:
     )
 
 
-def theirs(
-    connection: Connection, codes: Collection[str] | None, subject: str, *, name: str = "areas", most: int = FEW
-) -> str:
-    """Return what `of_people` does, so that what is listed is looked up by the people where no more than so many belong to the areas.
+def theirs(connection: Connection, codes: Sequence[str] | None, subject: str, *, name: str = "areas") -> str:
+    """Return what `of_people` does, so that nobody is asked for their areas in vain.
+
+    Where few people belong to these areas, what is listed is looked up by them; where everybody lives there, it is everybody's.
 
     Args:
         connection: where to count them.
         codes: of the areas; None for all.
-        subject: column with the subject's id.
+        subject: column with the subject's id, or NULL.
         name: of the parameter with the codes.
-        most: people.
     """
     if codes is None:
         return "true"
-    if are_few(connection, codes, most=most):
+    if are_few(connection, codes):
         return f"{subject} = ANY(ARRAY(SELECT few.subject_id FROM subject_areas few WHERE few.area = ANY(:{name})))"  # noqa: S608 - our own names
+    if unless_everybody(connection, codes) is None:
+        return f"{subject} IS NOT NULL"
     return _is_of(subject, name)
+
+
+def unless_everybody(connection: Connection, codes: Sequence[str] | None) -> Sequence[str] | None:
+    """Return these areas, or None where everybody lives in them: what is about people is then asked of all, and of nobody where they live.
+
+    Not for what is about nobody, or lies somewhere for another reason than its people: a case of an unknown person, a terminal.
+    """
+    if codes is None:
+        return None
+    row = connection.execute(text(_HOMES), {"codes": list(codes)}).one()
+    return None if row.is_all else codes
+
+
+# From one area in which somebody lives to the next, by the index of areas, up to the first that is not one of these.
+_HOMES = """
+WITH RECURSIVE homes AS (
+    (SELECT area FROM subjects ORDER BY area LIMIT 1)
+    UNION ALL
+    SELECT (SELECT s.area FROM subjects s WHERE s.area > h.area ORDER BY s.area LIMIT 1) FROM homes h WHERE h.area = ANY(:codes)
+) SELECT coalesce(bool_and(area = ANY(:codes)), true) AS is_all FROM homes WHERE area IS NOT NULL
+"""
 
 
 def place(connection: Connection, subject_ids: Sequence[str]) -> None:
@@ -69,13 +91,13 @@ LIVING_THERE = "= ANY(ARRAY(SELECT h.subject_id FROM subjects h WHERE h.area = A
 """SQL: whether an id is that of somebody who lives in some areas, where few do: what is listed is looked up by them."""
 
 
-def are_few(connection: Connection, codes: Collection[str], *, most: int = FEW) -> bool:
-    """Return whether no more people than so many belong to some areas."""
+def are_few(connection: Connection, codes: Collection[str]) -> bool:
+    """Return whether no more people than `FEW` belong to some areas."""
     found = connection.execute(
         text("SELECT count(*) FROM (SELECT 1 FROM subject_areas WHERE area = ANY(:codes) LIMIT :most) AS found"),
-        {"codes": sorted(codes), "most": most + 1},
+        {"codes": sorted(codes), "most": FEW + 1},
     )
-    return int(found.scalar_one()) <= most
+    return int(found.scalar_one()) <= FEW
 
 
 def outside_of(connection: Connection, subject_ids: Sequence[str], codes: Collection[str]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from demo import bench_agency, bench_pages, bench_terminals, bench_work
 from fleet.app import Fleet
 from fleet.keys import load_keys, make_keys
 from fleet.settings import Settings
-from fleet.store import case_queue, exchange_pages, overview, reminder_pages, stops
-from fleet.store.subject_areas import FEW, are_few
+from fleet.store import case_queue, contradictions, exchange_pages, overview, reminder_pages, rule_pages, stops
+from fleet.store.areas import areas_of
+from fleet.store.subject_areas import FEW, are_few, unless_everybody
+from fleet.store.subjects import find_by_ids
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 TODAY = date(2026, 11, 20)
@@ -67,6 +69,13 @@ def silent(connection: Connection, areas: list[str] | None) -> list[tuple[str | 
     return [(each.area, each.act_id) for each in exchange_pages.silent(connection, areas, limit=ALL)]
 
 
+def contradicting(connection: Connection, areas: list[str] | None) -> list[tuple[str | None, str]]:
+    """List what contradicts itself."""
+    found = contradictions.page_of(connection, areas)
+    lives = {each.subject_id: each.area for each in find_by_ids(connection, {each.subject_id for each in found})}
+    return [(lives[each.subject_id], each.contradiction_id) for each in found]
+
+
 LISTS: dict[str, Ask] = {
     "stops": stops_at(None),
     "stops in force": stops_at(stops.Stage.IN_FORCE),
@@ -75,7 +84,24 @@ LISTS: dict[str, Ask] = {
     "cases that are over": cases(is_over=True),
     "failed reminders": failed,
     "silent certifications": silent,
+    "contradictions": contradicting,
 }
+
+
+def counts(connection: Connection, areas: list[str] | None) -> list[Any]:
+    """Return everything that is counted of people."""
+    month = (date(2026, 11, 1), date(2027, 1, 31))
+    return [
+        stops.stage_counts(connection, areas),
+        overview.waiting(connection, today=TODAY, within=areas),
+        reminder_pages.waiting(connection, areas),
+        reminder_pages.days(connection, areas, since=NOW - timedelta(days=30), offset=timedelta(hours=8)),
+        reminder_pages.coming(connection, areas, since=month[0], until=month[1]),
+        rule_pages.people_by_pack(connection, areas),
+        rule_pages.days_to_come(connection, "due", *month, areas),
+        rule_pages.days_to_come(connection, "stop_from", *month, areas),
+        rule_pages.reminders_waiting(connection, areas),
+    ]
 
 
 def crowd(connection: Connection) -> None:
@@ -101,6 +127,30 @@ def test_a_list_of_an_area_is_its_part_of_the_whole_by_few_and_by_many(fleet: Fl
     assert all(whole.values())
     assert by_few == whole
     assert by_many == whole
+
+
+def test_where_everybody_lives_there_all_is_theirs_and_no_longer_once_somebody_lives_elsewhere(fleet: Fleet) -> None:
+    with fleet.database.begin() as connection:
+        codes = sorted(areas_of(connection))
+        crowd(connection)
+        assert not are_few(connection, codes)
+        assert unless_everybody(connection, codes) is None
+        for name, ask in LISTS.items():
+            # A case of nobody, from a terminal that is not known, lies nowhere.
+            assert ask(connection, codes) == [each for each in ask(connection, None) if each[0] is not None], name
+        assert counts(connection, codes) == counts(connection, None)
+        for table, column in (("subjects", "area"), ("benefits", "region"), ("subject_areas", "area")):
+            statement = (
+                f"UPDATE {table} SET {column} = 'elsewhere' WHERE {column} = :village AND subject_id NOT LIKE 'x%'"
+            )
+            assert connection.execute(text(statement), {"village": VILLAGE}).rowcount
+        assert unless_everybody(connection, codes) == codes
+        for name, ask in LISTS.items():
+            every = [each for each in ask(connection, None) if each[0] is not None]
+            assert ask(connection, codes) == [each for each in every if each[0] != "elsewhere"] != every, name
+        assert all(
+            theirs != every for theirs, every in zip(counts(connection, codes), counts(connection, None), strict=True)
+        )
 
 
 def test_counts_of_an_area_are_those_of_its_lists(fleet: Fleet) -> None:
