@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,8 @@ from fleet.accounts.signing_in import SignedIn, SignIn
 from fleet.app import Fleet, account_rules
 from fleet.service import WebServer, leave_alone, make_web
 from fleet.settings import Settings, WebSettings
+from fleet.status.contradictions import ContradictionKind
+from fleet.store.areas import areas_of
 from fleet.store.statistics import add_snapshot
 from fleet.store.stops import Stage
 from fleet.web.cookies import SESSION_COOKIE
@@ -94,7 +96,8 @@ _LISTS: Mapping[str, Sequence[str]] = {
         *("/cases?area=00-00-00", "/stops", "/stops?reason=death", "/stops?reason=register_cancelled"),
         *(f"/stops?stage={stage}" for stage in Stage),
         *(f"/duplicates?state={state}" for state in ("open", "unsaid", "waits", "unclear", "decided")),
-        *("/duplicates?kind=number", "/exchange/contradictions", "/exchange/contradictions?kind=name_differs"),
+        *("/duplicates?kind=number", "/exchange/contradictions"),
+        *(f"/exchange/contradictions?kind={kind}" for kind in ContradictionKind),
     ),
 }
 """Pages that are lists or lead to them, by who in the whole fleet asks for them."""
@@ -155,8 +158,14 @@ _BESIDE_OF_AN_AREA: Mapping[Role, Sequence[str]] = {
     Role.AREA_ADMINISTRATOR: ("/reminders/sent", "/rules/people", "/rules/calendar/ahead"),
     Role.REVIEWER: ("/stops/stages",),
 }
-_AREAS = {"province": "00", "county": "00-00-00", "township": "00-00-00-00", "village": "00-00-00-00-02"}
-"""The city is the province: a million people are no more than that."""
+_AREAS = {
+    "province": "00",
+    "county": "00-00-00",
+    "county that pays elsewhere": "00-00-08",
+    "township": "00-00-00-00",
+    "village": "00-00-00-00-02",
+}
+"""The city is the province: a million people are no more than that. One county's office pays people who live in others."""
 # The place of a row in the middle of a list, as its address has it.
 _DEEP: Mapping[str, tuple[str, str, str]] = {
     "/cases": (_REVIEWER, "due_on || '|' || case_id", "cases WHERE state NOT IN ('passed', 'refused', 'closed') ORDER BY due_on, case_id"),
@@ -164,6 +173,7 @@ _DEEP: Mapping[str, tuple[str, str, str]] = {
     "/stops": (_REVIEWER, "proposed_on || '|' || subject_id || '|' || scheme", "benefit_files WHERE state <> 'paying' ORDER BY proposed_on, subject_id"),
     "/stops?stage=restored": (_REVIEWER, "day || '|' || subject_id || '|' || scheme", "benefit_events WHERE kind = 'restored' ORDER BY day, subject_id"),
     "/duplicates": (_REVIEWER, "score || '|' || hit_id", "duplicate_hits WHERE state = 'open' AND score IS NOT NULL ORDER BY score DESC, hit_id"),
+    "/exchange/contradictions": (_REVIEWER, "since || '|' || contradiction_id", "open_contradictions ORDER BY since, contradiction_id"),
     "/reminders/failed": (_FLEET, "to_char(settled_at, :moment) || '|' || reminder_id", "reminders WHERE state = 'failed' ORDER BY settled_at"),
     "/reminders/lists": (_FLEET, "to_char(sent_at, :moment) || '|' || reminder_id", "reminders WHERE state = 'sent' AND step <> 'message' ORDER BY sent_at"),
     "/exchange/silent": (_FLEET, "to_char(recorded_at, :moment) || '|' || act_id", "acts WHERE kind = 'silent' ORDER BY recorded_at"),
@@ -202,7 +212,9 @@ class _Asked:
 def add_visitors(fleet: Fleet) -> None:
     """Add who asks for pages: one of each role in the whole fleet, and in one area of each level."""
     add_staff(fleet)
-    add_staff(fleet, [(f"{role} {level}", Grant(role, code)) for role in _OF_AN_AREA for level, code in _AREAS.items()])
+    with fleet.database.begin() as connection:
+        levels = _levels(connection)
+    add_staff(fleet, [(f"{role} {level}", Grant(role, code)) for role in _OF_AN_AREA for level, code in levels.items()])
 
 
 def measure_pages(
@@ -220,7 +232,7 @@ def measure_pages(
     now = fleet.clock()
     with fleet.database.begin() as connection:
         add_snapshot(connection, now.date(), keep_from=date(now.year, 1, 1), now=now)
-        asked = [each for each in (*_everything(ids), *_deep(connection)) if only in each.name]
+        asked = [each for each in (*_everything(ids, _levels(connection)), *_deep(connection)) if only in each.name]
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         postgres = Path(f"/proc/{backend}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
     port = free_port()
@@ -243,13 +255,19 @@ def measure_pages(
         server.stop()
 
 
-def _everything(ids: Sequence[str]) -> Iterator[_Asked]:
+def _levels(connection: Connection) -> dict[str, str]:
+    """Return the areas whose visitors ask, as far as there are so many people that there are so many areas."""
+    known = areas_of(connection)
+    return {level: code for level, code in _AREAS.items() if code in known}
+
+
+def _everything(ids: Sequence[str], levels: Iterable[str]) -> Iterator[_Asked]:
     own = (f"/people/{ids[0]}", f"/people/{ids[(3 * 7919 + 1) % len(ids)]}", *bench_terminals.PAGES)
     for who, paths in {**_LISTS, _FLEET: (*_LISTS[_FLEET], *own)}.items():
         yield from (_Asked(who, path, path) for path in paths)
     for who, paths in _BESIDE.items():
         yield from (_Asked(who, path, path, is_list=False) for path in paths)
-    for level in _AREAS:
+    for level in levels:
         for is_list, pages in ((True, _OF_AN_AREA), (False, _BESIDE_OF_AN_AREA)):
             for role, paths in pages.items():
                 yield from (_Asked(f"{role} {level}", path, f"{path} of a {level}", is_list) for path in paths)

@@ -237,6 +237,15 @@ FROM (SELECT n, (ARRAY['same_face', 'same_face', 'same_person', 'benefits'])[n %
         {_who("5 * n + 1")} AS two, (ARRAY['open', 'open', 'different', 'same_person', 'unclear'])[n % 5 + 1] AS state
     FROM generate_series(1, 5000 %many) AS n) h
 """,
+    # One county's office pays people who live in others.
+    f"""
+UPDATE benefits b SET region = p.code FROM (SELECT max(code) AS code FROM areas WHERE level = 3 HAVING count(*) > 1) p
+WHERE b.subject_id IN (SELECT {_who("19 * n")} FROM generate_series(1, 50000 %many) AS n) AND b.region NOT LIKE p.code || '%'
+""",
+    """
+INSERT INTO subject_areas SELECT DISTINCT b.subject_id, b.region, false, a.certified, a.asked, a.expiring, a.overdue
+FROM benefits b JOIN subject_areas a ON a.subject_id = b.subject_id AND a.is_home WHERE b.region <> a.area ON CONFLICT DO NOTHING
+""",
     # What other bodies report of people: most of it is so, of one in seven deaths there are two days.
     f"""
 INSERT INTO life_events (event_id, subject_id, kind, since, source, source_id, confirmed, received_at)
