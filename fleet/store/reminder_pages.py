@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from fleet.store.paging import Place, newest
-from fleet.store.subject_areas import theirs, unless_everybody
+from fleet.store.subject_areas import among, theirs, unless_everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,7 @@ def days(connection: Connection, areas: Sequence[str] | None, *, since: datetime
     """
     # Of everybody the index of days has all that is asked for.
     areas = unless_everybody(connection, areas)
-    within = theirs(connection, areas, "r.subject_id")
-    of_areas = f"AND d.reminder_id IN (SELECT r.reminder_id FROM reminders r WHERE {within})"  # noqa: S608 - our own fragment
+    of_areas = f"AND d.reminder_id IN (SELECT r.reminder_id FROM reminders r WHERE {among('r.subject_id')})"  # noqa: S608 - our own fragment
     rows = connection.execute(
         text(
             "SELECT d.channel, CAST(d.begun_at AT TIME ZONE CAST(:offset AS interval) AS date) AS day, d.state, count(*)"  # noqa: S608 - our own fragment
@@ -84,10 +83,11 @@ def days(connection: Connection, areas: Sequence[str] | None, *, since: datetime
 
 def waiting(connection: Connection, areas: Sequence[str] | None) -> list[Waiting]:
     """Return what waits to be sent, called or visited."""
+    areas = unless_everybody(connection, areas)
     rows = connection.execute(
         text(
             "SELECT r.kind, r.step, count(*), min(r.not_before) FROM reminders r WHERE r.state = 'pending'"  # noqa: S608 - our own fragment
-            f" AND {theirs(connection, areas, 'r.subject_id')} GROUP BY 1, 2"
+            f"{'' if areas is None else ' AND ' + among('r.subject_id')} GROUP BY 1, 2"
             " ORDER BY 1, array_position(ARRAY['message', 'call', 'visit'], r.step)"
         ),
         {"areas": _listed(areas)},

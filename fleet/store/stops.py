@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from fleet.store.subject_areas import are_few, unless_everybody
+from fleet.store.subject_areas import among, are_few, unless_everybody
 
 
 class Stage(StrEnum):
@@ -112,7 +112,7 @@ def stop_lines(connection: Connection, asked: StopsAsked, *, after: str, before:
 def stage_counts(connection: Connection, within: Sequence[str] | None) -> dict[Stage, int]:
     """Return how many benefits are at each stage but the last; benefits that are simply paid are not gone through."""
     within = unless_everybody(connection, within)
-    where = f"WHERE {_IS_OPEN}" if within is None else f"{_WHERE_OPEN} AND {_AMONG.format('f')}"
+    where = f"WHERE {_IS_OPEN}" if within is None else f"{_WHERE_OPEN} AND {among('f.subject_id', 'within')}"
     rows = connection.execute(
         text(f"SELECT {_STAGE} AS stage, count(*) AS files FROM benefit_files f {where} GROUP BY 1"),  # noqa: S608 - our own text
         StopsAsked(within).values,
@@ -176,8 +176,6 @@ _STAGE = (
 )
 # Not the bare columns: their indexes would be asked for each of many areas, where one look into a hash table answers.
 _WITHIN = "(CAST(:within AS text[]) IS NULL OR s.area || '' = ANY(:within) OR b.region || '' = ANY(:within))"
-_AMONG = "{}.subject_id IN (SELECT subject_id FROM subject_areas WHERE area = ANY(:within))"
-"""Of few people, all of them are looked through; of many, stops in their order until there are enough."""
 _IS_OPEN = "(f.state <> 'paying' OR f.frozen_by <> '{}')"
 _WHERE_OPEN = (
     f"JOIN benefits b USING (subject_id, scheme) JOIN subjects s USING (subject_id) WHERE {_IS_OPEN} AND {_WITHIN}"
@@ -204,5 +202,5 @@ WHERE (:reason = '' OR l.reason = :reason)
 
 def _statement(connection: Connection, asked: StopsAsked, *, is_restored: bool) -> str:
     is_few = asked.within is not None and are_few(connection, asked.within)
-    among = _AMONG.format("e" if is_restored else "f") if is_few else "true"
-    return (_RESTORED if is_restored else _OPEN).replace("{among}", among)
+    own = among(f"{'e' if is_restored else 'f'}.subject_id", "within") if is_few else "true"
+    return (_RESTORED if is_restored else _OPEN).replace("{among}", own)

@@ -59,6 +59,16 @@ def theirs(connection: Connection, codes: Sequence[str] | None, subject: str, *,
     return _is_of(subject, name)
 
 
+def among(subject: str, areas: str = "areas") -> str:
+    """Return what `of_people` does for some areas, where all that there is will be gone through: it is looked up by their people.
+
+    Args:
+        subject: column with the subject's id.
+        areas: name of the parameter with the codes.
+    """
+    return f"{subject} IN (SELECT own.subject_id FROM subject_areas own WHERE own.area = ANY(:{areas}))"  # noqa: S608 - our own names
+
+
 def unless_everybody(connection: Connection, codes: Sequence[str] | None) -> Sequence[str] | None:
     """Return these areas, or None where everybody lives in them: what is about people is then asked of all, and of nobody where they live.
 
