@@ -14,7 +14,7 @@ from device.desk.view import Touch, View
 from device.session.commands import Dated, Lamp
 from device.vision.frame import Frame
 from protocol.attestation import SignedStatement
-from protocol.commands import TerminalCommand
+from protocol.commands import CommandWithdrawal, TerminalCommand
 from protocol.documents import DocumentKind
 from protocol.health import BoardVitals, Running
 from protocol.policy import PathName, Policy
@@ -634,6 +634,15 @@ class CommandStore(Protocol):
 
     def next(self) -> TerminalCommand | None:
         """Return the oldest command without an answer."""
+
+    def begin(self, number: int) -> bool:
+        """Note that a command is being carried out and cannot be taken back any more; return False if it has an answer."""
+
+    def withdraw(self, withdrawal: CommandWithdrawal, envelope: bytes) -> bool:
+        """Give a command that was taken back this signed answer, also one that comes later than its withdrawal.
+
+        Return False for one that has begun, or has an answer, which is then sent again, or whose number another command has.
+        """
 
     def answer(self, number: int, envelope: bytes) -> None:
         """Keep the signed answer to a command; the first one counts."""

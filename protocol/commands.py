@@ -2,6 +2,8 @@
 
 A command is numbered and ends: a terminal carries out each once, in order, whatever comes again, and none that is too old. The answer is
 sent until the fleet's receipt names it, as a record is.
+
+A command can be taken back until the terminal has begun it. The answer says which came first: `withdrawn`, or what was done.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from protocol.selftest import SelftestReport
 from protocol.wire import UtcTime, WireMessage
 
 COMMAND_TYP = "lifecert-command"
+WITHDRAWAL_TYP = "lifecert-command-withdrawal"
 RESULT_TYP = "lifecert-command-result"
 CommandId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 MOST_LINES = 400
@@ -55,6 +58,22 @@ class TerminalCommand(WireMessage):
     expires_at: UtcTime
 
 
+class CommandWithdrawal(WireMessage):
+    """A command is taken back; the terminal answers it as not carried out, unless it has begun it or done it."""
+
+    TYPE: ClassVar[str] = "command-withdrawal"
+    VERSION: ClassVar[int] = 1
+
+    type: Literal["command-withdrawal"] = "command-withdrawal"
+    version: Literal[1] = 1
+    fleet_id: FleetId
+    terminal_id: TerminalId
+    command_id: CommandId
+    number: int = Field(ge=1)
+    """Of the command."""
+    withdrawn_at: UtcTime
+
+
 class CommandResult(WireMessage):
     """What became of a command."""
 
@@ -66,8 +85,8 @@ class CommandResult(WireMessage):
     fleet_id: FleetId
     terminal_id: TerminalId
     command_id: CommandId
-    verdict: Literal["done", "failed", "expired"]
-    """`expired`: it was too old when its turn came, and nothing was done."""
+    verdict: Literal["done", "failed", "expired", "withdrawn"]
+    """`expired`: it was too old when its turn came, `withdrawn`: it was taken back before; nothing was done."""
     finished_at: UtcTime
     report: SelftestReport | None = None
     """Of a diagnosis."""

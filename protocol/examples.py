@@ -9,7 +9,15 @@ from protocol.attestation import ATTESTATION_TYP, TerminalAttestation
 from protocol.capture import FeatureReport
 from protocol.cases import CASE_TYP, CaseKind, CaseReason, CaseRecord, Photo, PhotoCheck, PhotoRole
 from protocol.challenge import Action
-from protocol.commands import COMMAND_TYP, RESULT_TYP, CommandKind, CommandResult, TerminalCommand
+from protocol.commands import (
+    COMMAND_TYP,
+    RESULT_TYP,
+    WITHDRAWAL_TYP,
+    CommandKind,
+    CommandResult,
+    CommandWithdrawal,
+    TerminalCommand,
+)
 from protocol.courier import (
     CHUNK_TYP,
     MANIFEST_TYP,
@@ -224,6 +232,13 @@ def examples() -> Mapping[str, WireMessage]:
             kind=CommandKind.DIAGNOSE,
             issued_at=_NOON,
             expires_at=_NOON + timedelta(days=1),
+        ),
+        WITHDRAWAL_TYP: CommandWithdrawal(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            command_id=_ID,
+            number=7,
+            withdrawn_at=_NOON,
         ),
         RESULT_TYP: CommandResult(
             fleet_id="demo",

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     CARD_KEYS = "card-keys"
     RULE_PACKS = "rule-packs"
     COMMAND = "command"
+    COMMAND_WITHDRAWAL = "command-withdrawal"
     COMMAND_RESULT = "command-result"
 
 
@@ -106,6 +107,14 @@ TABLE: dict[Kind, TopicRule] = {
         "JWS of command",
         4 * 1024,
         "asks one terminal to do something; given again until it is answered",
+    ),
+    Kind.COMMAND_WITHDRAWAL: TopicRule(
+        "down",
+        1,
+        False,
+        "JWS of command-withdrawal",
+        4 * 1024,
+        "takes a command back; in its place from then on, until it is answered",
     ),
     Kind.COMMAND_RESULT: TopicRule(
         "up", 1, False, "JWS of command-result", 256 * 1024, "what became of a command; sent until the receipt"

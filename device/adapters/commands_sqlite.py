@@ -9,7 +9,7 @@ from pathlib import Path
 from device.database import Database, Schema
 from device.errors import CommandsUnavailable, StoreUnusable
 from device.ports import Answer
-from protocol.commands import TerminalCommand
+from protocol.commands import CommandWithdrawal, TerminalCommand
 from protocol.envelope import sha256_of
 from protocol.receipts import ReceiptItem
 
@@ -20,21 +20,24 @@ _KEPT = 50
 SCHEMA = Schema(
     what="commands",
     application_id=0x4C63434D,
-    version=1,
+    version=2,
     statements=(
         """CREATE TABLE command (
             number INTEGER PRIMARY KEY,
             message BLOB NOT NULL,
             answer BLOB,
             sha256 TEXT UNIQUE,
-            is_settled INTEGER NOT NULL DEFAULT 0 CHECK (is_settled IN (0, 1))
+            is_settled INTEGER NOT NULL DEFAULT 0 CHECK (is_settled IN (0, 1)),
+            is_begun INTEGER NOT NULL DEFAULT 0 CHECK (is_begun IN (0, 1))
         ) STRICT""",
         "CREATE TABLE taken (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT",
         "INSERT INTO taken (id, number) VALUES (1, 0)",
     ),
     unavailable=CommandsUnavailable,
     full=CommandsUnavailable,
+    upgrades={1: ("ALTER TABLE command ADD COLUMN is_begun INTEGER NOT NULL DEFAULT 0 CHECK (is_begun IN (0, 1))",)},
 )
+"""`message` of a command that was taken back before it came is its withdrawal; such a row has an answer from the first."""
 
 
 def open_commands(path: Path) -> SqliteCommandStore:
@@ -83,7 +86,10 @@ class SqliteCommandStore:
                     "UPDATE command SET is_settled = 0 WHERE number = ? AND answer IS NOT NULL", (command.number,)
                 )
                 return False
-            db.execute("INSERT INTO command (number, message) VALUES (?, ?)", (command.number, command.to_bytes()))
+            # One that was taken back before it came is there, with its answer.
+            db.execute(
+                "INSERT OR IGNORE INTO command (number, message) VALUES (?, ?)", (command.number, command.to_bytes())
+            )
             db.execute("UPDATE taken SET number = ?", (command.number,))
             db.execute("DELETE FROM command WHERE is_settled AND number <= ?", (command.number - _KEPT,))
         return True
@@ -93,6 +99,36 @@ class SqliteCommandStore:
         with self._database.reading() as db:
             row = db.execute("SELECT message FROM command WHERE answer IS NULL ORDER BY number LIMIT 1").fetchone()
         return None if row is None else TerminalCommand.parse(row[0])
+
+    def begin(self, number: int) -> bool:
+        """Note that a command without an answer is being carried out; return False if it has one."""
+        with self._database.writing() as db:
+            return (
+                db.execute("UPDATE command SET is_begun = 1 WHERE number = ? AND answer IS NULL", (number,)).rowcount
+                == 1
+            )
+
+    def withdraw(self, withdrawal: CommandWithdrawal, envelope: bytes) -> bool:
+        """Answer a command that is not begun; return False if it is, has an answer, or another one has its number."""
+        number, sha256 = withdrawal.number, sha256_of(envelope)
+        with self._database.writing() as db:
+            (newest,) = db.execute("SELECT number FROM taken").fetchone()
+            row = db.execute("SELECT message, answer, is_begun FROM command WHERE number = ?", (number,)).fetchone()
+            if row is None:
+                # One that was taken and is here no more had its answer confirmed.
+                if number > newest:
+                    db.execute(
+                        "INSERT INTO command (number, message, answer, sha256) VALUES (?, ?, ?, ?)",
+                        (number, withdrawal.to_bytes(), envelope, sha256),
+                    )
+                return bool(number > newest)
+            message, answer, is_begun = row
+            if answer is not None:
+                db.execute("UPDATE command SET is_settled = 0 WHERE number = ?", (number,))
+            if answer is not None or is_begun or TerminalCommand.parse(message).command_id != withdrawal.command_id:
+                return False
+            db.execute("UPDATE command SET answer = ?, sha256 = ? WHERE number = ?", (envelope, sha256, number))
+        return True
 
     def answer(self, number: int, envelope: bytes) -> None:
         """Keep the signed answer to a command; the first one counts."""

@@ -100,6 +100,8 @@ class Obeying:
         logger.info("fleet asks kind=%s number=%d", command.kind, command.number)
         if command.expires_at <= best_guess(self._clock.now()):
             self._answer(command, "expired")
+        elif not self._store.begin(command.number):
+            logger.info("taken back number=%d", command.number)
         elif command.kind is CommandKind.RESTART:
             self._answer(command, "done")
             raise RestartAsked("terminal: the fleet asks for a restart")

@@ -39,7 +39,7 @@ from device.ports import (
 )
 from device.uplink.inbox import AttestationToken, Inbound, Inbox, PolicyToken, RulePacksToken, why_refused
 from device.uplink.loop import CURABLE
-from protocol.commands import TerminalCommand
+from protocol.commands import CommandWithdrawal, TerminalCommand
 from protocol.courier import (
     BLOCK,
     MOST_CHUNKS,
@@ -336,9 +336,9 @@ class Courier:
             self._parts.staff.apply(message)
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
-        elif isinstance(message, TerminalCommand):
+        elif isinstance(message, TerminalCommand | CommandWithdrawal):
             # No fleet puts one onto a stick: its answer would be under way for weeks.
-            raise Malformed("command: comes over the network only")
+            raise Malformed(f"{message.TYPE}: comes over the network only")
         else:
             assert_never(message)
 

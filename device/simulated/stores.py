@@ -9,7 +9,7 @@ from device.errors import AttachmentsFull, OutboxFull
 from device.name_list import initials, matching
 from device.ports import Answer, Attachment, Attempts, Labelled, OutboxRow, RefusedAttachment, RefusedRow, StoredRecord
 from protocol.attestation import SignedStatement
-from protocol.commands import TerminalCommand
+from protocol.commands import CommandWithdrawal, TerminalCommand
 from protocol.envelope import sha256_of, sign
 from protocol.errors import NotForUs
 from protocol.health import Running
@@ -304,6 +304,7 @@ class MemoryCommands:
     def __init__(self) -> None:
         self._commands: dict[int, TerminalCommand] = {}
         self._answers: dict[int, bytes] = {}
+        self._begun: set[int] = set()
         self._settled: set[int] = set()
         self._newest = 0
 
@@ -320,6 +321,26 @@ class MemoryCommands:
         """Return the oldest command without an answer."""
         waiting = sorted(self._commands.keys() - self._answers.keys())
         return self._commands[waiting[0]] if waiting else None
+
+    def begin(self, number: int) -> bool:
+        """Note that a command without an answer is being carried out."""
+        if number in self._answers:
+            return False
+        self._begun.add(number)
+        return True
+
+    def withdraw(self, withdrawal: CommandWithdrawal, envelope: bytes) -> bool:
+        """Answer a command that is not begun."""
+        number, known = withdrawal.number, self._commands.get(withdrawal.number)
+        if known is None and number <= self._newest:
+            return False
+        if known is not None and known.command_id != withdrawal.command_id:
+            return False
+        if number in self._answers or number in self._begun:
+            self._settled.discard(number)
+            return False
+        self._answers[number] = envelope
+        return True
 
     def answer(self, number: int, envelope: bytes) -> None:
         """Keep the first answer to a command."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from protocol.commands import COMMAND_TYP, TerminalCommand
+from protocol.commands import COMMAND_TYP, WITHDRAWAL_TYP, CommandWithdrawal, TerminalCommand
 from protocol.envelope import unseal, verify
 from protocol.errors import Expired, Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
@@ -15,7 +15,7 @@ from protocol.roster import ROSTER_TYP, RosterPage
 from protocol.staff import STAFF_TYP, StaffList
 from protocol.topics import Kind, Topic
 
-_Addressed = TypeVar("_Addressed", Receipt, RosterPage, CardKeys, StaffList, TerminalCommand)
+_Addressed = TypeVar("_Addressed", Receipt, RosterPage, CardKeys, StaffList, TerminalCommand, CommandWithdrawal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,15 @@ class AttestationToken:
 
 
 Inbound = (
-    Receipt | RosterPage | CardKeys | StaffList | TerminalCommand | PolicyToken | RulePacksToken | AttestationToken
+    Receipt
+    | RosterPage
+    | CardKeys
+    | StaffList
+    | TerminalCommand
+    | CommandWithdrawal
+    | PolicyToken
+    | RulePacksToken
+    | AttestationToken
 )
 """What the fleet can send to a terminal."""
 
@@ -98,6 +106,8 @@ class Inbox:
             return self._addressed(StaffList.parse(self._verified(signed, STAFF_TYP)))
         if topic.kind is Kind.COMMAND:
             return self._addressed(TerminalCommand.parse(self._verified(payload, COMMAND_TYP)))
+        if topic.kind is Kind.COMMAND_WITHDRAWAL:
+            return self._addressed(CommandWithdrawal.parse(self._verified(payload, WITHDRAWAL_TYP)))
         if topic.kind is Kind.POLICY:
             return PolicyToken(payload)
         if topic.kind is Kind.RULE_PACKS:

@@ -46,7 +46,7 @@ from device.uplink.attachments import AttachmentSender
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
 from device.uplink.health import HealthReport, what_changes
 from device.uplink.inbox import AttestationToken, Inbound, Inbox, RulePacksToken, why_refused
-from protocol.commands import TerminalCommand
+from protocol.commands import RESULT_TYP, CommandResult, CommandWithdrawal, TerminalCommand
 from protocol.envelope import sha256_of
 from protocol.errors import Expired, ProtocolError
 from protocol.health import Health, LinkTimes
@@ -411,6 +411,9 @@ class Uplink:
             if self._parts.commands.take(message):
                 logger.info("command taken kind=%s number=%d", message.kind, message.number)
             self._was_taken(Kind.COMMAND)
+        elif isinstance(message, CommandWithdrawal):
+            self._withdraw(message)
+            self._was_taken(Kind.COMMAND_WITHDRAWAL)
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
             self._was_taken(Kind.ATTESTATION)
@@ -420,6 +423,18 @@ class Uplink:
         else:
             self._parts.policies.apply(message.token)
             self._was_taken(Kind.POLICY)
+
+    def _withdraw(self, withdrawal: CommandWithdrawal) -> None:
+        """Answer for a command that was taken back: whoever would carry it out may not run, which may be why it was given."""
+        result = CommandResult(
+            fleet_id=withdrawal.fleet_id,
+            terminal_id=withdrawal.terminal_id,
+            command_id=withdrawal.command_id,
+            verdict="withdrawn",
+            finished_at=best_guess(self._parts.clock.now()),
+        )
+        if self._parts.commands.withdraw(withdrawal, self._parts.signer.sign(result.to_bytes(), RESULT_TYP)):
+            logger.info("command taken back number=%d", withdrawal.number)
 
     def _apply_page(self, page: RosterPage, now_ns: int) -> None:
         if self._parts.references.apply(page):

@@ -10,7 +10,7 @@ import typer
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
 from fleet.errors import NotFound
 from fleet.store import terminals
-from fleet.terminals.commanding import commands_of, give_command
+from fleet.terminals.commanding import commands_of, give_command, withdraw_command
 from protocol.commands import CommandKind
 
 app = typer.Typer(help="Commands to terminals, and their answers.", no_args_is_help=True)
@@ -43,6 +43,22 @@ def command(
         typer.echo(command_id)
 
 
+@app.command("withdraw")
+def withdraw(
+    terminal: Terminal,
+    number: Annotated[int, typer.Argument(min=1, max=10**9, help="Of the command, as `terminals commands` shows it.")],
+    by: Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")],
+    config: Config = CONFIG,
+) -> None:
+    """Take back a command that has no answer; the terminal says whether it was carried out before."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            withdraw_command(connection, fleet.keys.cipher, terminal, number, by=by, now=fleet.clock())
+        say(
+            f"terminal {terminal}: command {number} is taken back; `terminals commands` shows whether that came in time"
+        )
+
+
 @app.command("commands")
 def commands(terminal: Terminal, config: Config = CONFIG, as_json: AsJson = False) -> None:
     """Show a terminal's commands, the newest first, with what came of them."""
@@ -62,6 +78,8 @@ def commands(terminal: Terminal, config: Config = CONFIG, as_json: AsJson = Fals
                 "reason": given.reason,
                 "asked_at": given.asked_at.isoformat(),
                 "state": given.state_at(now),
+                "withdrawn_by": given.withdrawn_by,
+                "withdrawn_at": None if given.withdrawn_at is None else given.withdrawn_at.isoformat(),
                 "result": None if given.result is None else given.result.model_dump(mode="json"),
             }
             for given in found
@@ -73,6 +91,9 @@ def commands(terminal: Terminal, config: Config = CONFIG, as_json: AsJson = Fals
             f"{given.number} {given.kind} {given.state_at(now)} asked {given.asked_at:%Y-%m-%d %H:%M} UTC by {given.asked_by}"
         )
         typer.echo(f"  {given.reason}")
+        if given.withdrawn_at is not None:
+            late = ", after it was carried out" if given.was_done_before else ""
+            typer.echo(f"  taken back {given.withdrawn_at:%Y-%m-%d %H:%M} UTC by {given.withdrawn_by}{late}")
         if given.result is not None and given.result.report is not None:
             for check in given.result.report.checks:
                 typer.echo(f"  {check.status} {check.name}: {check.detail}")

@@ -353,7 +353,7 @@ class Handler:
         found = open_commands(
             connection, self._keys, fleet_id=self._fleet_id, only=only, now=self._clock(), only_unsent=only_unsent
         )
-        return [Outbound(Topic(self._fleet_id, name, Kind.COMMAND), signed) for name, signed in found]
+        return [Outbound(Topic(self._fleet_id, name, kind), signed) for name, kind, signed in found]
 
     def _card_keys_due(self, connection: Connection, batch: Batch) -> list[Outbound]:
         """Return card keys for the terminals that ask for their roster and have none, or old ones."""

@@ -43,6 +43,9 @@ class StoredCommand:
     expires_at: datetime
     sent_at: datetime | None
     """When it was last given to the broker."""
+    withdrawn_at: datetime | None
+    """When it was taken back."""
+    withdrawn_by_sealed: bytes | None
     answered_at: datetime | None
     verdict: str | None
     result: dict[str, Any] | None
@@ -76,6 +79,8 @@ def take_open(
 ) -> list[StoredCommand]:
     """Return the commands of terminals in service that wait for an answer and still hold, by terminal and number; note that they are sent.
 
+    Of those that were taken back it is the withdrawal that is sent, if the command was.
+
     Args:
         connection: where.
         terminal_ids: of which terminals; None for all.
@@ -84,14 +89,36 @@ def take_open(
     """
     rows = connection.execute(
         text(
-            f"UPDATE terminal_commands c SET sent_at = :now FROM terminals t WHERE t.terminal_id = c.terminal_id"  # noqa: S608 - our own text
+            "UPDATE terminal_commands c SET sent_at = CASE WHEN c.withdrawn_at IS NULL THEN :now ELSE c.sent_at END,"  # noqa: S608 - our own text
+            " withdrawal_sent_at = CASE WHEN c.withdrawn_at IS NOT NULL THEN CAST(:now AS timestamptz) END"
+            " FROM terminals t WHERE t.terminal_id = c.terminal_id"
             " AND t.retired_at IS NULL AND c.answered_at IS NULL AND c.expires_at > :now"
-            f" AND (CAST(:ids AS text[]) IS NULL OR c.terminal_id = ANY(:ids))"
-            f" AND NOT (:unsent AND c.sent_at IS NOT NULL) RETURNING {_COLUMNS}"
+            " AND (CAST(:ids AS text[]) IS NULL OR c.terminal_id = ANY(:ids))"
+            " AND (c.withdrawn_at IS NULL OR c.sent_at IS NOT NULL)"
+            " AND NOT (:unsent AND CASE WHEN c.withdrawn_at IS NULL THEN c.sent_at ELSE c.withdrawal_sent_at END IS NOT NULL)"
+            f" RETURNING {_COLUMNS}"
         ),
         {"now": now, "unsent": only_unsent, "ids": None if terminal_ids is None else list(terminal_ids)},
     )
     return sorted((StoredCommand(*row) for row in rows), key=lambda found: (found.terminal_id, found.number))
+
+
+def find_command(connection: Connection, terminal_id: str, number: int) -> StoredCommand | None:
+    """Return a command by its number, locked; None if there is none."""
+    statement = (
+        f"SELECT {_COLUMNS} FROM terminal_commands c WHERE c.terminal_id = :id AND c.number = :number FOR UPDATE"  # noqa: S608 - our own text
+    )
+    row = connection.execute(text(statement), {"id": terminal_id, "number": number}).one_or_none()
+    return None if row is None else StoredCommand(*row)
+
+
+def withdraw(connection: Connection, command: StoredCommand, by_sealed: bytes, *, now: datetime) -> None:
+    """Take a command back, and have the terminal told. The command's row must be locked."""
+    connection.execute(
+        text("UPDATE terminal_commands SET withdrawn_at = :now, withdrawn_by_sealed = :by WHERE command_id = :command"),
+        {"now": now, "by": by_sealed, "command": command.command_id},
+    )
+    notify(connection, COMMAND_CHANNEL, command.terminal_id)
 
 
 def settle(connection: Connection, result: CommandResult, *, now: datetime) -> bool:
@@ -164,5 +191,5 @@ def forget(connection: Connection, *, asked_before: datetime) -> int:
 
 _COLUMNS = (
     "c.command_id, c.terminal_id, c.number, c.kind, c.asked_by_sealed, c.reason_sealed, c.asked_at, c.expires_at, c.sent_at,"
-    " c.answered_at, c.verdict, c.result"
+    " c.withdrawn_at, c.withdrawn_by_sealed, c.answered_at, c.verdict, c.result"
 )

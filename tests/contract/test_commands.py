@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from device.adapters.commands_sqlite import SqliteCommandStore, open_commands
 from device.ports import CommandStore
 from device.simulated.stores import MemoryCommands
-from protocol.commands import CommandKind, TerminalCommand
+from protocol.commands import CommandKind, CommandWithdrawal, TerminalCommand
 from protocol.envelope import sha256_of
 from protocol.receipts import ReceiptItem, Verdict
 
@@ -26,6 +28,19 @@ def command(number: int, kind: CommandKind = CommandKind.LOG_BUNDLE) -> Terminal
         kind=kind,
         issued_at=NOW,
         expires_at=NOW + timedelta(hours=1),
+    )
+
+
+def withdrawal(number: int, **changes: str) -> CommandWithdrawal:
+    return CommandWithdrawal.model_validate(
+        {
+            "fleet_id": "north",
+            "terminal_id": "t-1",
+            "command_id": f"{number:032x}",
+            "number": number,
+            "withdrawn_at": NOW,
+            **changes,
+        }
     )
 
 
@@ -68,6 +83,63 @@ def test_a_command_older_than_one_that_was_taken_does_not_count(store: CommandSt
     store.take(command(5))
     assert not store.take(command(4))
     assert store.next() == command(5)
+
+
+def test_a_command_that_is_taken_back_is_answered_and_not_given_any_more(store: CommandStore) -> None:
+    store.take(command(1))
+    store.take(command(2))
+    assert store.withdraw(withdrawal(1), b"taken back")
+    assert store.next() == command(2)
+    assert not store.begin(1)
+    assert [found.envelope for found in store.unsettled()] == [b"taken back"]
+    confirm(store, b"taken back")
+    assert not store.withdraw(withdrawal(1), b"once more")
+    assert [found.envelope for found in store.unsettled()] == [b"taken back"], "its answer may be what was lost"
+
+
+def test_a_withdrawal_that_comes_before_its_command_keeps_it_and_no_other_from_being_carried_out(
+    store: CommandStore,
+) -> None:
+    assert store.withdraw(withdrawal(5), b"taken back")
+    assert store.take(command(4)), "the one before it still counts"
+    assert store.next() == command(4)
+    store.take(command(5))
+    store.answer(4, b"done")
+    assert store.next() is None
+    assert [found.envelope for found in store.unsettled()] == [b"done", b"taken back"]
+
+
+def test_a_command_that_is_begun_or_done_is_not_taken_back_and_says_so_again(store: CommandStore) -> None:
+    store.take(command(1))
+    assert store.begin(1)
+    assert not store.withdraw(withdrawal(1), b"taken back")
+    assert store.next() == command(1), "carried out again if the power goes meanwhile"
+    assert store.begin(1)
+    store.answer(1, b"done")
+    confirm(store, b"done")
+    assert not store.withdraw(withdrawal(1), b"taken back")
+    assert [found.envelope for found in store.unsettled()] == [b"done"]
+
+
+def test_a_withdrawal_of_another_command_with_the_same_number_changes_nothing(store: CommandStore) -> None:
+    store.take(command(2))
+    for number in (1, 2):
+        assert not store.withdraw(withdrawal(number, command_id="f" * 32), b"taken back")
+    assert store.next() == command(2)
+    assert not store.unsettled()
+
+
+def test_a_file_of_the_version_before_is_brought_up_and_keeps_what_was_asked(tmp_path: Path) -> None:
+    path = tmp_path / "commands.sqlite"
+    store = SqliteCommandStore(path)
+    store.take(command(1))
+    store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("ALTER TABLE command DROP COLUMN is_begun; PRAGMA user_version = 1")
+    store = open_commands(path)
+    assert store.next() == command(1)
+    assert store.begin(1)
+    store.close()
 
 
 def test_two_processes_share_a_file_that_does_not_grow(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from device.app.service import run
 from device.session.commands import Line
 from device.settings import Settings, load_settings
 from device.simulated.loudspeaker import SimulatedLoudspeaker
-from protocol.commands import RESULT_TYP, CommandKind, CommandResult, TerminalCommand
+from protocol.commands import RESULT_TYP, CommandKind, CommandResult, CommandWithdrawal, TerminalCommand
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.envelope import sign, typ_of, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
@@ -407,6 +407,28 @@ def test_what_the_fleet_asks_is_done_between_sessions_and_a_restart_ends_the_ser
     assert isinstance(error, RestartAsked)
     assert [result.verdict for result in results(world, store)] == ["done"] * 4
     world.errors.clear()
+    store.close()
+
+
+def test_a_restart_that_is_taken_back_during_a_session_does_not_happen(make_world, eventually):
+    world = make_world(speed="real")
+    store = SqliteCommandStore(world.settings.commands_path)
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(world.claim()))
+    asking.start()
+    eventually(lambda: world.tell(do="status")["state"] == "challenging", "a session under way")
+    ask(world, store, 1, CommandKind.RESTART)
+    now = datetime.now(UTC)  # noqa: TID251 - a test is its own fleet
+    withdrawal = CommandWithdrawal(
+        fleet_id="north", terminal_id="t-1", command_id=f"{1:032x}", number=1, withdrawn_at=now
+    )
+    assert store.withdraw(withdrawal, b"the uplink's answer")
+    asking.join(60)
+    assert answers[0]["ok"]
+    ask(world, store, 2, CommandKind.LOG_BUNDLE)
+    eventually(lambda: store.next() is None, "the command after it", timeout_s=60)
+    assert not world.errors
+    assert store.unsettled()[0].envelope == b"the uplink's answer"
     store.close()
 
 

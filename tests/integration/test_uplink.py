@@ -24,8 +24,16 @@ from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.cli import app
 from protocol.attestation import KeyStatement, attest
-from protocol.commands import COMMAND_TYP, RESULT_TYP, CommandKind, TerminalCommand
-from protocol.envelope import sha256_of, sign
+from protocol.commands import (
+    COMMAND_TYP,
+    RESULT_TYP,
+    WITHDRAWAL_TYP,
+    CommandKind,
+    CommandResult,
+    CommandWithdrawal,
+    TerminalCommand,
+)
+from protocol.envelope import sha256_of, sign, verify
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP, PictureCounts
 from protocol.roster import RosterEntry
@@ -178,6 +186,39 @@ def test_a_command_goes_to_the_terminal_once_and_its_answer_to_the_fleet_until_t
     eventually(lambda: fleet.stored[sha256_of(answer)] >= 2, "the answer, and again without a receipt")
     fleet.send(Kind.RECEIPT, fleet.receipt([sha256_of(answer)]))
     eventually(lambda: not store.unsettled(), "settled by the receipt")
+    store.close()
+
+
+def test_a_command_is_taken_back_while_the_terminal_is_away_also_where_nothing_runs_that_would_carry_it_out(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    terminal.configure(mosquitto.port)
+    fleet = start_fleet(mosquitto.port)
+    uplink = start_uplink()
+    eventually(lambda: fleet.presences, "the uplink is there")
+    uplink.terminate()
+    now = datetime.now(UTC)  # noqa: TID251 - a test is its own fleet
+    fleet.answers = False
+    for number in (1, 2):
+        about = {"fleet_id": "north", "terminal_id": "t-17", "command_id": f"{number:032x}", "number": number}
+        command = TerminalCommand.model_validate(
+            {**about, "kind": CommandKind.RESTART, "issued_at": now, "expires_at": now + timedelta(hours=1)}
+        )
+        withdrawal = CommandWithdrawal.model_validate({**about, "withdrawn_at": now})
+        fleet.send(Kind.COMMAND, sign(command.to_bytes(), key=terminal.fleet_key, typ=COMMAND_TYP))
+        # The second one is taken back by somebody who is not the fleet.
+        key = terminal.fleet_key if number == 1 else terminal.signing
+        fleet.send(Kind.COMMAND_WITHDRAWAL, sign(withdrawal.to_bytes(), key=key, typ=WITHDRAWAL_TYP))
+    start_uplink()
+    # The terminal's process would work on the same file.
+    store = SqliteCommandStore(terminal.folder / "data" / "commands.sqlite")
+    eventually(lambda: store.unsettled(), "the answer")
+    eventually(lambda: store.next() == command, "the other one is to be carried out")
+    (answer,) = store.unsettled()
+    eventually(lambda: fleet.stored[answer.sha256], "the answer at the fleet")
+    public = terminal.signing.public()
+    result = CommandResult.parse(verify(answer.envelope, key_of=lambda _: public, typ=RESULT_TYP).payload)
+    assert (result.command_id, result.verdict) == (f"{1:032x}", "withdrawn")
     store.close()
 
 

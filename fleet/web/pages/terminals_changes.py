@@ -30,7 +30,7 @@ from fleet.terminals.changing import (
     changes_of,
     version_of,
 )
-from fleet.terminals.commanding import commands_of, give_command
+from fleet.terminals.commanding import commands_of, give_command, withdraw_command
 from fleet.web.pages.terminals import ACT, LOOK, covers, settings, show
 from fleet.web.saying import said
 from fleet.web.texts import LANGUAGES
@@ -39,7 +39,10 @@ from protocol.commands import CommandKind
 
 router = APIRouter(include_in_schema=False)
 _STATE = frozenset(
-    {"changed_meanwhile", "not_in_service", "not_registered", "not_assigned", "other_keys", "was_retired"}
+    {
+        *("changed_meanwhile", "not_in_service", "not_registered", "not_assigned", "other_keys", "was_retired"),
+        *("no_such_command", "command_answered", "command_over"),
+    }
 )
 """Refusals of the state; all others are of what was typed."""
 _KINDS: tuple[AssignmentKind, ...] = ("all", "area", "subject")
@@ -117,6 +120,19 @@ def command(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     return visit.done(f"/terminals/{terminal_id}", "terminal_asked")
 
 
+@router.post("/terminals/{terminal_id}/withdraw")
+def withdraw(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
+    """Take back a command that has no answer."""
+    try:
+        with visit.begin() as connection:
+            _allowed(visit, connection, terminal_id)
+            number = visit.sent.count("number")
+            withdraw_command(connection, visit.cipher, terminal_id, number, by=visit.visitor.name, now=visit.now)
+    except (Refused, NotFound) as error:
+        return _again(visit, terminal_id, "withdraw", error)
+    return visit.done(f"/terminals/{terminal_id}", "command_withdrawn")
+
+
 def _ask(visit: Visit, terminal_id: str) -> None:
     kind = visit.sent.choice("kind", CommandKind)
     with visit.begin() as connection:
@@ -139,7 +155,7 @@ def _ask(visit: Visit, terminal_id: str) -> None:
         )
 
 
-_ACTIONS = ("move", "retire", "assign", "unassign", "command")
+_ACTIONS = ("move", "retire", "assign", "unassign", "command", "withdraw")
 _DONE = {
     "move": "terminal_moved",
     "retire": "terminal_retired",

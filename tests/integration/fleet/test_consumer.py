@@ -21,9 +21,17 @@ from fleet.settings import BrokerSettings
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
 from fleet.store.migrate import migrate
-from fleet.terminals.commanding import commands_of, give_command
+from fleet.terminals.commanding import commands_of, give_command, withdraw_command
 from protocol.attestation import read_attestation
-from protocol.commands import COMMAND_TYP, RESULT_TYP, CommandKind, CommandResult, TerminalCommand
+from protocol.commands import (
+    COMMAND_TYP,
+    RESULT_TYP,
+    WITHDRAWAL_TYP,
+    CommandKind,
+    CommandResult,
+    CommandWithdrawal,
+    TerminalCommand,
+)
 from protocol.envelope import sha256_of, sign, verify
 from protocol.keys import PrivateKey
 from protocol.records import RECORD_TYP
@@ -43,6 +51,7 @@ class Wire:
         self.policies: list[bytes] = []
         self.attestations: list[bytes] = []
         self.commands: list[TerminalCommand] = []
+        self.withdrawals: list[CommandWithdrawal] = []
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=terminal.terminal_id, clean_session=False)
         self._client.reconnect_delay_set(1, 1)
@@ -73,6 +82,10 @@ class Wire:
             public = self._office.keys.signing.public()
             payload = verify(message.payload, key_of=lambda _: public, typ=COMMAND_TYP).payload
             self.commands.append(TerminalCommand.parse(payload))
+        elif kind is Kind.COMMAND_WITHDRAWAL:
+            public = self._office.keys.signing.public()
+            payload = verify(message.payload, key_of=lambda _: public, typ=WITHDRAWAL_TYP).payload
+            self.withdrawals.append(CommandWithdrawal.parse(payload))
         elif kind is Kind.ATTESTATION:
             self.attestations.append(message.payload)
         else:
@@ -158,6 +171,9 @@ def test_a_command_that_is_given_while_ingest_runs_goes_down_and_its_answer_come
             now=office.now,
         )
     eventually(lambda: [c.command_id for c in wire.commands] == [command_id], "the command", timeout_s=45)
+    with office.database.begin() as connection:
+        withdraw_command(connection, office.keys.cipher, "t-1", 1, by="Wu", now=office.now)
+    eventually(lambda: [w.command_id for w in wire.withdrawals] == [command_id], "its withdrawal", timeout_s=45)
     result = CommandResult(
         fleet_id="north",
         terminal_id="t-1",
@@ -172,6 +188,7 @@ def test_a_command_that_is_given_while_ingest_runs_goes_down_and_its_answer_come
     with office.database.begin() as connection:
         (given,) = commands_of(connection, office.keys.cipher, "t-1")
     assert given.result == result
+    assert given.was_done_before, "the terminal had sent its log when it was told not to"
     assert given.sent_at is not None
 
 

@@ -15,8 +15,16 @@ from fleet.errors import NotFound, Refused
 from fleet.ingest.messages import Inbound, Outbound
 from fleet.privacy.retention import clean
 from fleet.store import terminals
-from fleet.terminals.commanding import GivenCommand, commands_of, give_command
-from protocol.commands import COMMAND_TYP, RESULT_TYP, CommandKind, CommandResult, TerminalCommand
+from fleet.terminals.commanding import GivenCommand, commands_of, give_command, withdraw_command
+from protocol.commands import (
+    COMMAND_TYP,
+    RESULT_TYP,
+    WITHDRAWAL_TYP,
+    CommandKind,
+    CommandResult,
+    CommandWithdrawal,
+    TerminalCommand,
+)
 from protocol.envelope import sign, verify
 from protocol.roster import ROSTER_REQUEST_TYP, RosterRequest
 from protocol.topics import Kind
@@ -35,6 +43,20 @@ def give(office: Any, kind: CommandKind = CommandKind.DIAGNOSE, terminal: str = 
 def given(office: Any) -> list[GivenCommand]:
     with office.database.begin() as connection:
         return commands_of(connection, office.keys.cipher, "t-1")
+
+
+def withdraw(office: Any, number: int, terminal: str = "t-1") -> None:
+    with office.database.begin() as connection:
+        withdraw_command(connection, office.keys.cipher, terminal, number, by="Wu", now=office.now)
+
+
+def taken_back(office: Any, answers: list[Outbound]) -> list[int]:
+    public = office.keys.signing.public()
+    return [
+        CommandWithdrawal.parse(verify(answer.payload, key_of=lambda _: public, typ=WITHDRAWAL_TYP).payload).number
+        for answer in answers
+        if answer.topic.kind is Kind.COMMAND_WITHDRAWAL
+    ]
 
 
 def sent(office: Any, answers: list[Outbound]) -> list[TerminalCommand]:
@@ -99,6 +121,66 @@ def test_a_command_lapses_and_is_not_given_any_more(office: Any, terminal: Any) 
     office.now += timedelta(hours=24)
     assert not office.handler.push_commands()
     assert given(office)[0].state_at(office.now) == "lapsed"
+
+
+def test_a_command_that_is_taken_back_is_not_given_again_and_its_withdrawal_is_until_it_is_answered(
+    office: Any, terminal: Any
+) -> None:
+    give(office, CommandKind.RESTART)
+    second = give(office)
+    office.handler.push_commands()
+    withdraw(office, 2)
+    assert given(office)[0].state_at(office.now) == "withdrawing"
+    told = office.handler.push_commands(only_unsent=True)
+    assert (sent(office, told), taken_back(office, told)) == ([], [2])
+    assert not office.handler.push_commands(only_unsent=True)
+    again = ask_for_roster(office, terminal)
+    assert ([c.number for c in sent(office, again)], taken_back(office, again)) == ([1], [2])
+    withdraw(office, 2)
+    office.send(terminal, result_of(office, terminal, second, verdict="withdrawn"), kind=Kind.COMMAND_RESULT)
+    assert taken_back(office, ask_for_roster(office, terminal)) == []
+    command = given(office)[0]
+    assert (command.state_at(office.now), command.withdrawn_by, command.withdrawn_at) == ("withdrawn", "Wu", office.now)
+    assert not command.was_done_before
+    with office.database.begin() as connection:
+        (entry,) = [found for found in entries(connection) if found.action == "terminal.command_withdrawn"]
+    assert (entry.object_id, entry.detail) == ("t-1", {"command": second, "kind": "diagnose", "number": 2})
+
+
+def test_a_command_that_was_carried_out_before_it_was_taken_back_says_so(office: Any, terminal: Any) -> None:
+    command_id = give(office, CommandKind.RESTART)
+    office.handler.push_commands()
+    withdraw(office, 1)
+    office.send(terminal, result_of(office, terminal, command_id), kind=Kind.COMMAND_RESULT)
+    (command,) = given(office)
+    assert (command.state_at(office.now), command.was_done_before) == ("done", True)
+
+
+def test_a_command_that_was_never_sent_is_taken_back_at_once(office: Any, terminal: Any) -> None:
+    give(office)
+    withdraw(office, 1)
+    assert not office.handler.push_commands()
+    office.now += timedelta(hours=25)
+    assert given(office)[0].state_at(office.now) == "withdrawn"
+    assert b"Wu" not in bytes(office.rows("SELECT withdrawn_by_sealed AS sealed FROM terminal_commands")[0].sealed)
+
+
+def test_what_is_answered_lapsed_or_not_there_cannot_be_taken_back(office: Any, terminal: Any) -> None:
+    office.send(terminal, result_of(office, terminal, give(office)), kind=Kind.COMMAND_RESULT)
+    give(office)
+    for number, terminal_id, code in (
+        (1, "t-1", "command_answered"),
+        (9, "t-1", "no_such_command"),
+        (1, "t-9", "not_in_service"),
+    ):
+        with pytest.raises((Refused, NotFound)) as error:
+            withdraw(office, number, terminal_id)
+        assert error.value.code == code
+    office.now += timedelta(hours=24)
+    with pytest.raises(Refused) as error:
+        withdraw(office, 2)
+    assert error.value.code == "command_over"
+    assert given(office)[0].withdrawn_at is None
 
 
 def test_an_answer_of_another_terminal_or_with_another_key_changes_nothing(
@@ -166,5 +248,12 @@ def test_the_command_line_gives_and_shows_commands(
     assert (command["kind"], command["state"], command["asked_by"]) == ("log_bundle", "waiting", "Li")
     office.send(terminal, result_of(office, terminal, command["command_id"], log=("a line",)), kind=Kind.COMMAND_RESULT)
     assert "  a line" in run("terminals", "commands", "t-1").stdout.splitlines()
+    assert run("terminals", "withdraw", "t-1", "1", "--by", "Wu").exit_code == 1, "it is answered"
+    assert run("terminals", "command", "t-1", "restart", "--reason", "it is slow", "--by", "Li").exit_code == 0
+    withdrawn = run("terminals", "withdraw", "t-1", "2", "--by", "Wu")
+    assert withdrawn.exit_code == 0, withdrawn.output
+    assert "by Wu" in run("terminals", "commands", "t-1").stdout
+    command = json.loads(run("terminals", "commands", "t-1", "--json").stdout)["commands"][0]
+    assert (command["state"], command["withdrawn_by"]) == ("withdrawn", "Wu")
     assert run("terminals", "commands", "t-9").exit_code == 1
     assert run("terminals", "command", "t-1", "explode", "--reason", "x", "--by", "Li").exit_code == 2

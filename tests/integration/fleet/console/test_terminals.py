@@ -162,7 +162,7 @@ def test_a_terminal_outside_the_areas_is_as_one_that_is_not_there(
         outside, nobody = client.get(f"/terminals/t-1{path}"), client.get(f"/terminals/t-2{path}")
         assert outside.status_code == nobody.status_code == 404
         assert outside.content == nobody.content
-    for action in ("move", "retire", "assign", "unassign", "command"):
+    for action in ("move", "retire", "assign", "unassign", "command", "withdraw"):
         fields = {**MOVE, "kind": "restart", "number": "0", "confirmation": "t-1", "who": "all", "order": "all:"}
         outside = client.send_form(f"/terminals/t-1/{action}", fields)
         nobody = client.send_form(f"/terminals/t-2/{action}", fields)
@@ -342,6 +342,34 @@ def test_a_log_is_shown_as_long_as_it_is_stored(areas: Any, t1: Any, sign_in: Ca
         answer_command(areas, kind)
     assert 'href="/terminals/t-1/log/1"' in client.get("/terminals/t-1").text
     assert "a &lt;line&gt;" in client.get("/terminals/t-1/log/1").text
+
+
+def test_a_command_is_taken_back_and_the_list_says_by_whom_and_whether_in_time(
+    areas: Any, t1: Any, sign_in: Callable[..., Any]
+) -> None:
+    client = sign_in("fleet_administrator", name="Qiao 2")
+    for number, kind in enumerate(("restart", "diagnose", "identify")):
+        form = {"kind": kind, "number": str(number), "reason": "Slow since Monday"}
+        assert client.send_form("/terminals/t-1/command", form).status_code == 303
+    areas.handler.push_commands()
+    assert client.get("/terminals/t-1").text.count('action="/terminals/t-1/withdraw"') == 3
+    assert 'action="/terminals/t-1/withdraw"' not in sign_in("viewer").get("/terminals/t-1").text
+    for number in ("1", "1", "2"):
+        answer = client.send_form("/terminals/t-1/withdraw", {"number": number})
+        assert answer.headers["location"] == "/terminals/t-1?done=command_withdrawn"
+    assert notes(areas).count("terminal.command_withdrawn") == 2
+    text = client.get("/terminals/t-1").text
+    assert text.count("the terminal has not confirmed it") == text.count("Taken back by Qiao 2") == 2
+    answer_command(areas, CommandKind.DIAGNOSE)
+    assert "It was carried out before it was taken back." in client.get("/terminals/t-1").text
+    answer_command(areas, CommandKind.IDENTIFY)
+    late = client.send_form("/terminals/t-1/withdraw", {"number": "3"})
+    assert late.status_code == 409
+    assert "has already answered this command" in late.text
+    assert client.send_form("/terminals/t-1/withdraw", {"number": "9"}).status_code == 409
+    areas.now += timedelta(hours=25)
+    text = sign_in("fleet_administrator", name="Qiao 2").get("/terminals/t-1").text
+    assert "did not say whether it was carried out" in text
 
 
 def answer_command(office: Any, kind: CommandKind) -> None:

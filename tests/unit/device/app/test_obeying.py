@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from device.app.log_tail import LogTail, redacted
 from device.app.obeying import Obeying, RestartAsked
 from device.simulated.clock import SteppedClock
 from device.simulated.stores import MemoryCommands, ThrowAwaySigner
-from protocol.commands import MOST_LINE, MOST_LINES, CommandKind, CommandResult, TerminalCommand
+from protocol.commands import MOST_LINE, MOST_LINES, CommandKind, CommandResult, CommandWithdrawal, TerminalCommand
 from protocol.envelope import unverified_payload
 from protocol.examples import examples
 from protocol.selftest import SelftestReport
@@ -24,8 +25,10 @@ REPORT = SelftestReport(software="1", python="3", machine="m", checks=())
 class Bench:
     """Obeying, with a clock that stands."""
 
-    def __init__(self, diagnose: Callable[[], SelftestReport] = lambda: REPORT) -> None:
-        self.clock, self.store = SteppedClock(NOW), MemoryCommands()
+    def __init__(
+        self, diagnose: Callable[[], SelftestReport] = lambda: REPORT, *, store: MemoryCommands | None = None
+    ) -> None:
+        self.clock, self.store = SteppedClock(NOW), store or MemoryCommands()
         self.beacon: list[bool | None] = []
         self.obeying = Obeying(
             self.store,
@@ -50,6 +53,12 @@ class Bench:
                 expires_at=NOW + timedelta(hours=hours),
             )
         )
+
+    def take_back(self) -> bool:
+        withdrawal = CommandWithdrawal(
+            fleet_id="north", terminal_id="t-1", command_id=f"{self.number:032x}", number=self.number, withdrawn_at=NOW
+        )
+        return self.store.withdraw(withdrawal, b"taken back")
 
     def look(self, *, is_free: bool = True) -> None:
         self.clock.advance(3 * S)
@@ -122,6 +131,45 @@ def test_a_command_that_is_too_old_is_answered_and_not_carried_out() -> None:
     bench.ask(CommandKind.RESTART, hours=-1)
     bench.look()
     assert [result.verdict for result in bench.results()] == ["expired"]
+
+
+def test_a_command_is_taken_back_while_somebody_is_served_and_not_once_it_is_begun(eventually: Any) -> None:
+    going_on, bench = threading.Event(), Bench()
+    bench.ask(CommandKind.RESTART)
+    bench.look(is_free=False)
+    assert bench.take_back()
+    bench.look()
+    assert [found.envelope for found in bench.store.unsettled()] == [b"taken back"], "and nothing was restarted"
+
+    def test() -> SelftestReport:
+        going_on.wait()
+        return REPORT
+
+    bench = Bench(test)
+    bench.ask(CommandKind.DIAGNOSE)
+    bench.look()
+    assert not bench.take_back()
+    going_on.set()
+    eventually(lambda: bench.look() or bench.store.unsettled(), "the report of the test")
+    assert [result.verdict for result in bench.results()] == ["done"]
+
+
+def test_a_command_taken_back_at_the_last_moment_is_not_carried_out() -> None:
+    class Late(MemoryCommands):
+        """Whoever looks has the command already when it is taken back."""
+
+        def next(self) -> TerminalCommand | None:
+            found = super().next()
+            bench.take_back()
+            return found
+
+    for kind in CommandKind:
+        bench = Bench(store=Late())
+        bench.ask(kind)
+        bench.look()
+        bench.look()
+        assert [found.envelope for found in bench.store.unsettled()] == [b"taken back"]
+        assert not bench.beacon
 
 
 @pytest.mark.parametrize(
