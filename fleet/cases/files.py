@@ -20,6 +20,7 @@ from fleet.cases import history
 from fleet.cases.clocks import pack_of_case
 from fleet.cases.machine import Case, Event, Step
 from fleet.cases.opening import Registry
+from fleet.cases.scans import MOST_PAGES, PDF, pages_of
 from fleet.clock import day_of
 from fleet.errors import ImportRefused, PictureRefused, Refused
 from fleet.keys import FleetKeys
@@ -32,8 +33,8 @@ from protocol.errors import Problem
 from protocol.rules.pack import PhotoRules
 
 delete_files = case_files.delete_files
-_JPEG, _PDF = b"\xff\xd8\xff", b"%PDF-"
-"""How such files begin. Source: ITU-T T.81, B.1.1.3; ISO 32000-1, 7.5.2."""
+_JPEG = b"\xff\xd8\xff"
+"""How such files begin. Source: ITU-T T.81, B.1.1.3."""
 MAX_PDF_BYTES = 10 * 1024 * 1024
 """Largest scan of a form: some ten pages of 300 dots per inch in shades of grey."""
 _MAX_PIXELS = 64_000_000
@@ -110,12 +111,17 @@ def check_content(name: str, content: bytes, role: Role, rules: PhotoRules, face
         ImportRefused: with everything that is wrong with the file, each a `Problem` with a code.
         FleetError: if the program that looks for a face cannot work.
     """
-    if content.startswith(_PDF):
+    if content.startswith(PDF):
         if role in PHOTOGRAPHS:
             raise ImportRefused([Problem(f"{name}: a PDF; {role} is a photograph, JPG expected", "pdf_for_photograph")])
         if len(content) > MAX_PDF_BYTES:
             sentence = f"{name}: {len(content)} bytes, at most {MAX_PDF_BYTES} are taken"
             raise ImportRefused([Problem(sentence, "pdf_too_large", most=MAX_PDF_BYTES // 1024**2)])
+        try:
+            pages_of(content)
+        except Refused as error:
+            # Said while whoever handed it in is here, not to the reviewers.
+            raise ImportRefused([Problem(f"{name}: {error}", error.code, most=MOST_PAGES)]) from error
         return Checked(content, "application/pdf", ())
     if not content.startswith(_JPEG):
         raise ImportRefused([Problem(f"{name}: neither JPG nor PDF", "file_type")])

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from fleet.audit.log import note as note_audit
 from fleet.cases import history
 from fleet.cases.machine import demand_other
+from fleet.cases.scans import PDF
 from fleet.errors import FleetError, NotFound
 from fleet.keys import FleetKeys
 from fleet.store import case_events, case_files, cases
@@ -21,8 +22,6 @@ from protocol.keys import PrivateKey
 
 _JPEG = b"\xff\xd8\xff"
 """How every JPEG begins. Source: ITU-T T.81, B.1.1.3 (SOI, then the first byte of another marker)."""
-_PDF = b"%PDF-"
-"""How every PDF begins. Source: ISO 32000-1, 7.5.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def _opened(sealed: bytes, key: PrivateKey, case_id: str, role: str, *, may_be_s
         raise FleetError(
             f"case {case_id}: picture {role} does not open with this fleet's sealing key", code="picture_damaged"
         ) from error
-    if not picture.startswith(_JPEG) and not (may_be_scan and picture.startswith(_PDF)):
+    if not picture.startswith(_JPEG) and not (may_be_scan and picture.startswith(PDF)):
         raise FleetError(f"case {case_id}: what was sealed as picture {role} is no JPEG", code="picture_damaged")
     return picture
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from fleet.accounts.roles import Permission
 from fleet.cases.machine import NotAllowed
 from fleet.cases.pictures import open_picture
+from fleet.cases.scans import PDF, pages_of
 from fleet.cases.watermark import chinese_font, marked
 from fleet.errors import FleetError, NotFound
 from fleet.web.pages.cases_case import PICTURE_REASONS, case_page
@@ -20,12 +21,11 @@ router = APIRouter(include_in_schema=False)
 _DECIDE = Permission.CASES_REVIEW
 SHOWN_S = 120
 """So long a picture stays on the page."""
-_PDF = b"%PDF-"
 
 
 @router.post("/cases/{case_id}/pictures/{role}")
 def look(visit: Annotated[Visit, sends(_DECIDE)], case_id: str, role: str) -> Response:
-    """Send a picture as part of a page that nothing keeps; a scan of pages comes as a file."""
+    """Send a picture, or the pages of a scan, as part of a page that nothing keeps; the file itself is given to nobody."""
     why, words = visit.sent.text("why"), visit.sent.text("words")
     with visit.begin() as connection:
         demand_within(visit, connection, case_id, _DECIDE)
@@ -45,6 +45,7 @@ def look(visit: Annotated[Visit, sends(_DECIDE)], case_id: str, role: str) -> Re
             is_for_review=True,
             now=visit.now,
         )
+        pictures = pages_of(picture) if picture.startswith(PDF) else [picture]
     except NotFound as error:
         if not error.code:
             raise not_found() from error
@@ -52,11 +53,8 @@ def look(visit: Annotated[Visit, sends(_DECIDE)], case_id: str, role: str) -> Re
     except FleetError as error:
         status = 409 if isinstance(error, NotAllowed) else 422
         return case_page(visit, case_id, problems=refusals(visit, error), status=status)
-    if picture.startswith(_PDF):
-        headers = {"Content-Disposition": f'attachment; filename="case-{role}.pdf"', "Cache-Control": "no-store"}
-        return Response(picture, media_type="application/pdf", headers=headers)
-    shown = base64.b64encode(_with_mark(visit, picture)).decode()
-    answer = visit.page("cases/picture.html", case_id=case_id, role=role, picture=shown, seconds=SHOWN_S)
+    shown = [base64.b64encode(_with_mark(visit, each)).decode() for each in pictures]
+    answer = visit.page("cases/picture.html", case_id=case_id, role=role, pictures=shown, seconds=SHOWN_S)
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

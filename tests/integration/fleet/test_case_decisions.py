@@ -33,11 +33,11 @@ from protocol.outcomes import Outcome
 from protocol.rules.obligations import CertificationState, state_of
 from protocol.shipped_packs import shipped_pack, shipped_text
 from protocol.topics import Kind as Topic
+from tests.pdfs import scan as signed_scan
 
 pytestmark = pytest.mark.integration
 
 REVIEWERS = ("An", "Bo")
-PDF = b"%PDF-1.7\nsigned and sealed"
 
 
 def desk(office: Any) -> Registry:
@@ -111,7 +111,7 @@ def hand_in(office: Any, case_id: str, role: Role, path: Path, by: str = "Wu", *
 
 def scan(tmp_path: Path, name: str = "form") -> Path:
     path = tmp_path / f"{name}.pdf"
-    path.write_bytes(PDF + name.encode())
+    path.write_bytes(signed_scan(words=name))
     return path
 
 

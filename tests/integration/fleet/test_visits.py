@@ -20,6 +20,7 @@ from fleet.errors import FleetError, NotFound, Refused
 from fleet.store import special_persons
 from protocol.outcomes import Outcome
 from protocol.visits import Visit, VisitReason
+from tests.pdfs import scan
 
 pytestmark = pytest.mark.integration
 
@@ -145,7 +146,7 @@ def test_r6_7_a_visit_without_a_terminal_certifies_by_a_report_that_two_persons_
     (subject_id,) = office.people
     case_id = request(office, subject_id)
     path = tmp_path / "report.pdf"
-    path.write_bytes(b"%PDF-1.7 report")
+    path.write_bytes(scan())
     office.now += timedelta(days=7)
     seen = datetime(2026, 11, 25, 4, tzinfo=UTC)
     checked = read_file(path, Role.FORM, rules_of_case(office.database, case_id), None)

@@ -21,10 +21,13 @@ from fleet.cases.desk import Request, open_request
 from fleet.cases.files import Role, add_file, check_content, rules_of_case
 from fleet.cases.machine import Kind
 from fleet.cases.opening import Registry
+from fleet.cases.scans import pages_of
 from fleet.cases.visits import VisitRequest, request_visit
 from fleet.cases.watermark import chinese_font, marked
 from protocol.documents import check_digit
+from protocol.envelope import seal
 from protocol.outcomes import Outcome
+from tests.pdfs import scan
 
 pytestmark = pytest.mark.integration
 
@@ -277,6 +280,31 @@ def test_a_picture_is_in_the_ledger_before_it_is_shown_marked_and_kept_by_nobody
     assert office.rows("SELECT count(*) AS n FROM picture_views")[0].n == 1
     assert wu.send_form(f"/cases/{special}/take-up").status_code == 409
     assert an.send_form(f"/cases/{special}/pictures/face", {"why": "compare"}).status_code == 409
+
+
+def test_a_scan_is_shown_page_by_page_with_the_name_of_who_opens_it_and_the_file_is_given_to_nobody(
+    office: Any, special: str, sign_in: Callable[..., Any]
+) -> None:
+    desk, rules = Registry(office.keys.cipher, office.settings.zone()), rules_of_case(office.database, special)
+    for role, content in ((Role.FORM, scan(250, 120)), (Role.AUTHORITY, scan())):
+        checked = check_content(role, content, role, rules, None)
+        add_file(office.database, office.keys, desk, special, role, checked, by="Wu", now=office.now)
+    an = sign_in("reviewer", area="east", name="An")
+    answer = an.send_form(f"/cases/{special}/pictures/form", {"why": "compare"})
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert answer.headers["content-type"].startswith("text/html")
+    shown = [base64.b64decode(found) for found in re.findall(r"base64,([^\"]+)", answer.text)]
+    mark = {"words": "An 2026-11-20 17:00", "font": chinese_font()}
+    assert shown == [marked(page, **mark) for page in pages_of(scan(250, 120))]
+    assert "page 2 of 2" in answer.text
+    assert office.rows("SELECT count(*) AS n FROM picture_views")[0].n == 1
+    # One that was taken in before scans were looked into, and cannot be shown.
+    with office.database.begin() as connection:
+        sealed = seal(b"%PDF-1.7 nothing more", reader=office.keys.sealing_key().public())
+        connection.execute(text("UPDATE case_files SET sealed = :sealed WHERE role = 'authority'"), {"sealed": sealed})
+    refused = an.send_form(f"/cases/{special}/pictures/authority", {"why": "compare"})
+    assert (refused.status_code, "no page that can be shown" in refused.text) == (422, True)
+    assert office.rows("SELECT count(*) AS n FROM picture_views")[0].n == 2, "also who tried is written down"
 
 
 @pytest.mark.parametrize("font", [None, chinese_font()])

@@ -13,6 +13,7 @@ from PIL import Image
 from fleet.cases.files import MAX_PDF_BYTES, FaceProgram, Role, read_file
 from fleet.errors import ImportRefused
 from protocol.rules.pack import PhotoRules
+from tests.pdfs import scan
 
 RULES = PhotoRules()
 
@@ -70,13 +71,17 @@ def test_r1_17_what_is_no_whole_jpg_is_refused(path: Path, content: bytes) -> No
 
 
 def test_a_scan_is_a_document_never_a_photograph(path: Path) -> None:
-    path.write_bytes(b"%PDF-1.7")
+    path.write_bytes(scan())
     assert read_file(path, Role.FORM, RULES, None).media == "application/pdf"
     with pytest.raises(ImportRefused, match="JPG expected"):
         read_file(path, Role.WITH_NEWSPAPER, RULES, None)
     path.write_bytes(b"%PDF-1.7" + bytes(MAX_PDF_BYTES))
     with pytest.raises(ImportRefused, match="at most"):
         read_file(path, Role.FORM, RULES, None)
+    path.write_bytes(b"%PDF-1.7 nothing more")
+    with pytest.raises(ImportRefused, match="no page that can be shown") as error:
+        read_file(path, Role.FORM, RULES, None)
+    assert [problem.code for problem in error.value.problems] == ["scan_damaged"]
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
@@ -96,5 +101,5 @@ def test_r1_18_that_no_face_is_found_is_for_the_reviewers_not_a_reason_to_refuse
 
 
 def test_nothing_of_a_file_is_in_what_is_logged_of_it(path: Path) -> None:
-    path.write_bytes(b"%PDF-1.7 a name")
+    path.write_bytes(scan(words="a name"))
     assert repr(read_file(path, Role.FORM, RULES, None)) == "Checked(application/pdf)"
