@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from demo.accounts import links
@@ -31,7 +31,9 @@ def main() -> int:
     parser.add_argument("--terminals", type=int, default=200, help=f"at least {_FEWEST_TERMINALS}")
     parser.add_argument("--port", type=int, default=8080, help="of the console")
     parser.add_argument("--seed", type=int, default=1, help="another one makes other people")
-    parser.add_argument("--today", type=date.fromisoformat, default=None, help="the agency's day; this one without it")
+    parser.add_argument(
+        "--today", type=date.fromisoformat, default=None, help="another day, at whose evening its clock begins"
+    )
     asked = parser.parse_args()
     if asked.people < _FEWEST_PEOPLE or asked.terminals < _FEWEST_TERMINALS:
         parser.error(f"--people: at least {_FEWEST_PEOPLE}, --terminals: at least {_FEWEST_TERMINALS}")
@@ -43,20 +45,24 @@ def main() -> int:
         signal.signal(number, lambda *_: ended.set())
     # That the fleet refuses messages is part of the picture.
     logging.basicConfig(level=logging.ERROR)
-    today = asked.today or day_of(system_clock(), ZONE)
+    # A real generator's codes and everybody's own clock hold there, unless another day is asked for.
+    now = None if asked.today else system_clock()
+    # Just after midnight there is nothing of a day yet.
+    today = day_of(now - timedelta(hours=1), ZONE) if now else asked.today
     folder = Path(tempfile.mkdtemp(prefix="lifecert-agency-"))
     try:
         begun = time.monotonic()
         _say(f"making {asked.people} people and {asked.terminals} terminals ...")
         with fresh_agency(
-            folder, today=today, people=asked.people, terminals=asked.terminals, seed=asked.seed, say=_say
+            folder, today=today, now=now, people=asked.people, terminals=asked.terminals, seed=asked.seed, say=_say
         ) as built:
             _say(f"made in {time.monotonic() - begun:.0f} s")
-            with shown(built, port=asked.port) as (address, fleet):
+            with shown(built, port=asked.port, clock=system_clock if now else None) as (address, fleet):
                 _say(f"console on {address}; Ctrl-C ends it, and nothing of it stays")
-                _say(
-                    f"its clock says {fleet.clock().astimezone(ZONE):%H:%M:%S}; codes of a generator go by it, so sign in by links"
-                )
+                if now is None:
+                    _say(
+                        f"its clock says {fleet.clock().astimezone(ZONE):%Y-%m-%d %H:%M:%S}, and codes of a generator go by it"
+                    )
                 _say("open the link of somebody; each is good once, within an hour:")
                 for who, link in links(fleet, staff_of(communities(asked.people))).items():
                     _say(f"  {who}: {link}")

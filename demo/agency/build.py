@@ -22,7 +22,7 @@ from demo.agency.sessions import store_sessions
 from demo.agency.stops import StopWork
 from demo.agency.terminal_work import TerminalWork
 from demo.agency.terminals import Terminal, make_terminals, register, tell_presence
-from demo.agency.world import FLEET_ID, ZONE, Agenda, World
+from demo.agency.world import FLEET_ID, ZONE, Agenda, World, moment_of
 from fleet.accounts.roles import Grant, Role
 from fleet.app import Fleet
 from fleet.keys import FleetKeys
@@ -51,6 +51,7 @@ def build(
     settings: Settings,
     *,
     today: date,
+    now: datetime | None = None,
     people: int = 20_000,
     terminals: int = 200,
     seed: int = 1,
@@ -62,8 +63,9 @@ def build(
         url: of an empty database with the newest schema.
         keys: the fleet's, with which everything is encrypted and signed.
         settings: the fleet's; its `fleet_id` is that of `demo.agency.world`.
-        today: the day at whose end it is looked at.
-        people: how many; with fewer than about 2,000 there is not somebody in every state.
+        today: the day on which it is looked at.
+        now: the moment on it, an hour after its midnight or later, and within an hour after its end; its evening without it.
+        people: how many; with fewer than 2,000 there may not be somebody in every state.
         terminals: how many; 20 at least for one in each condition.
         seed: of everything that is drawn.
         say: told what is being done.
@@ -76,7 +78,7 @@ def build(
         raise ValueError(f"fleet_id: {FLEET_ID!r} expected")
     database = Database(url)
     try:
-        world = World(url, database, keys, settings, today, seed, people, terminals)
+        world = World(url, database, keys, settings, today, now or moment_of(today), seed, people, terminals)
         made, everybody = _fill(world, say)
         return Built(url, keys, settings, world.now, index_of(database, today, made, everybody))
     finally:

@@ -122,7 +122,7 @@ def record_of(world: World, terminal: Terminal, session: Session, draw: Random, 
 def _sessions(world: World, people: Sequence[Person], draw: Random) -> Iterator[Session]:
     for person in people:
         if person.seen is not None:
-            at = _hour(draw, person.seen)
+            at = _hour(draw, person.seen, world)
             yield Session(person, at, Outcome.CERTIFIED)
             if draw.random() < 0.1:
                 # The first try did not do.
@@ -137,12 +137,12 @@ def _sessions(world: World, people: Sequence[Person], draw: Random) -> Iterator[
         outcome = draw.choices(names, weights)[0]
         person = draw.choice(without if outcome is Outcome.NO_REFERENCE and without else with_reference)
         day = world.today - timedelta(days=draw.randrange(RECENT_DAYS))
-        yield Session(person, _hour(draw, day), outcome)
+        yield Session(person, _hour(draw, day, world), outcome)
 
 
-def _hour(draw: Random, day: date) -> datetime:
+def _hour(draw: Random, day: date, world: World) -> datetime:
     whole = datetime.combine(day, time(draw.choice(_HOURS)), ZONE)
-    return (whole + timedelta(seconds=draw.randrange(3600))).astimezone(UTC)
+    return world.pressed(whole + timedelta(seconds=draw.randrange(3600))).astimezone(UTC)
 
 
 def _placed(draw: Random, sessions: Sequence[Session], made: Sequence[Terminal]) -> dict[str, list[Session]]:
@@ -173,7 +173,7 @@ def _again(world: World, people: Sequence[Person], draw: Random) -> list[Session
         choice = fresh if len(fresh) >= _AGAIN_A_DAY else later
         chosen = draw.sample(choice, min(_AGAIN_A_DAY, len(choice)))
         came.update(person.subject_id for person in chosen)
-        found += [Session(person, _hour(draw, day), Outcome.CERTIFIED) for person in chosen]
+        found += [Session(person, _hour(draw, day, world), Outcome.CERTIFIED) for person in chosen]
     return found
 
 

@@ -31,6 +31,7 @@ def fresh_agency(
     folder: Path,
     *,
     today: date,
+    now: datetime | None = None,
     people: int = 20_000,
     terminals: int = 200,
     seed: int = 1,
@@ -54,6 +55,7 @@ def fresh_agency(
             load_keys(folder / "keys"),
             settings,
             today=today,
+            now=now,
             people=people,
             terminals=terminals,
             seed=seed,
@@ -113,7 +115,7 @@ def _say_on(fleet: Fleet, moment: datetime, ended: threading.Event) -> None:
             {"since": moment - _ALIVE},
         ).scalars()
         ids = list(alive)
-    while not ended.wait(_EVERY_S):
+    while True:
         with fleet.database.begin() as connection:
             connection.execute(
                 text(
@@ -122,3 +124,5 @@ def _say_on(fleet: Fleet, moment: datetime, ended: threading.Event) -> None:
                 ),
                 {"now": fleet.clock(), "ids": ids},
             )
+        if ended.wait(_EVERY_S):
+            return

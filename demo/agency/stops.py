@@ -44,11 +44,10 @@ class StopWork:
     def _work(self, now: datetime) -> None:
         """Put down what is done about each stop that is proposed by then; most are left as they are."""
         del now
+        # One of each first: a small agency has few.
         plans: list[Callable[[str, str, str], None]] = [
-            *[self._carry_out] * 5,
-            *[self._carry_out_and_restore] * 3,
-            *[self._approve_once] * 3,
-            *[self._notify] * 4,
+            *[self._carry_out, self._carry_out_and_restore, self._approve_once, self._notify] * 3,
+            *[self._carry_out, self._carry_out, self._notify],
         ]
         found = self._stops("reason = 'overdue'")
         for plan, (stop_id, subject_id, scheme) in zip(plans, found, strict=False):

@@ -20,7 +20,9 @@ MODEL = hashlib.sha256(b"a network that was never trained").hexdigest()
 POLICY = default_policy()
 """In force since before there was anybody."""
 _HOUR = 17
-"""Of the agency's day, at which it is looked at: the day's sessions are over."""
+"""Of the agency's day, at which it is looked at unless it is asked for at another moment: the day's sessions are over."""
+_LATEST = timedelta(minutes=10)
+"""So long before it is looked at the last thing has happened, and arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,25 @@ class World:
     keys: FleetKeys
     settings: Settings
     today: date
+    now: datetime
+    """The moment at which it is looked at: on its day, or within an hour after it."""
     seed: int
     people: int
     terminals: int
 
-    @property
-    def now(self) -> datetime:
-        """The moment at which it is looked at."""
-        return moment_of(self.today)
-
     def at(self, days_ago: float, hour: int = 10) -> datetime:
         """Return an hour of the agency's day some days ago."""
         whole = datetime.combine(self.today, time(hour), ZONE) - timedelta(days=days_ago)
-        return whole.astimezone(UTC)
+        return self.pressed(whole).astimezone(UTC)
+
+    def pressed(self, at: datetime) -> datetime:
+        """Return a moment of today earlier in the day if the agency is looked at before its evening; any other as it is.
+
+        What happens on a whole day has happened, in the same order, by the moment at which it is looked at.
+        """
+        midnight = datetime.combine(self.today, time(), ZONE)
+        share = (self.now - _LATEST - midnight) / (timedelta(hours=_HOUR) - _LATEST)
+        return at if at < midnight or share >= 1 else midnight + (at - midnight) * share
 
 
 def moment_of(today: date) -> datetime:

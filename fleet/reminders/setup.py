@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from fleet.clock import Clock
+from fleet.errors import Refused
 from fleet.reminders.channels import MIN_KEY_BYTES, Channel, Channels, read_secret
 from fleet.reminders.mail import EmailChannel
 from fleet.reminders.webhook import WebhookChannel
 from fleet.settings import Settings
+
+_NEEDED = {"sms": "url", "wechat": "url", "email": "host"}
+"""By channel the setting without which it is not used."""
 
 
 @contextmanager
@@ -30,6 +34,22 @@ def open_channels(settings: Settings, *, clock: Clock) -> Iterator[Channels]:
         for channel in made:
             stack.callback(channel.close)
         yield {channel.name: channel for channel in made}
+
+
+def set_up(settings: Settings) -> dict[str, bool]:
+    """Return which of the channels that reminders go by have what they need."""
+    return {name: getattr(getattr(settings, name), _NEEDED[name]) is not None for name in settings.reminders.channels}
+
+
+def demand_channel(settings: Settings) -> None:
+    """Refuse to send where there is no channel: every message would count as failed.
+
+    Raises:
+        Refused: with the settings of which one is needed.
+    """
+    if not any(set_up(settings).values()):
+        needed = ", ".join(f"{name}.{_NEEDED[name]}" for name in settings.reminders.channels)
+        raise Refused(f"no channel is set up: one of {needed} is needed", code="no_way_to_send", needed=needed)
 
 
 def callback_keys(settings: Settings) -> dict[str, bytes]:

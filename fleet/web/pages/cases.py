@@ -18,7 +18,6 @@ from fleet.cases.queue import Line, is_anything, is_begun, is_mine, lines_of, ne
 from fleet.store.areas import area_names
 from fleet.store.case_numbers import find_by_number
 from fleet.store.case_queue import COUNTED, Asked, count_of, counts_by_day
-from fleet.web.forms import day_in
 from fleet.web.lists import LONGEST, listing, place_in
 from fleet.web.narrowing import narrowed
 from fleet.web.pages.cases_words import is_within

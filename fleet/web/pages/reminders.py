@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 
 from fleet.accounts.roles import Permission
+from fleet.errors import Refused
 from fleet.reminders.composing import LANGUAGES, Facts, compose, sms_parts
 from fleet.reminders.planner import plan_reminders
 from fleet.reminders.planning import Kind, Step
 from fleet.reminders.sending import Sender
-from fleet.reminders.setup import open_channels
+from fleet.reminders.setup import demand_channel, open_channels, set_up
 from fleet.store import contacts, reminder_pages
 from fleet.store.areas import area_names
 from fleet.store.packs import shelf_of
@@ -22,6 +23,7 @@ from fleet.web.beside import Job, Stopped
 from fleet.web.charts import Chart, Form
 from fleet.web.lists import listing, moment_in
 from fleet.web.pages.runs import begin, lately
+from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, sends
 
 router = APIRouter(include_in_schema=False)
@@ -44,6 +46,10 @@ def tabs(visit: Visit, here: str) -> list[tuple[str, str, bool]]:
 @router.get("/reminders")
 def overview(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
     """Show what comes, what waits, what was sent, and the channels."""
+    return _overview(visit)
+
+
+def _overview(visit: Visit, *, problems: Sequence[str] = (), status: int = 200) -> Response:
     kept = visit.console.settings.reminders
     with visit.begin() as connection:
         codes = visit.codes(connection, _LOOK)
@@ -51,17 +57,18 @@ def overview(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
         first = visit.today + timedelta(days=kept.lead_days)
         coming = reminder_pages.coming(connection, codes, since=first, until=first + timedelta(days=_COMING_DAYS))
         answers = reminder_pages.last_answers(connection)
-    settings = visit.console.settings
-    set_up = {"sms": settings.sms.url, "wechat": settings.wechat.url, "email": settings.email.host}
     return visit.page(
         "reminders/overview.html",
+        status=status,
         tabs=tabs(visit, "overview"),
         has_reach=codes is None,
         waiting=waiting,
         coming=[(day - timedelta(days=kept.lead_days), people) for day, people in coming],
-        channels=[(name, set_up[name] is not None, answers.get(name)) for name in kept.channels],
+        channels=[(name, is_there, answers.get(name)) for name, is_there in set_up(visit.console.settings).items()],
+        no_way=_no_way(visit),
         quiet=(kept.quiet_from, kept.quiet_until),
         may_send=visit.visitor.may(_SEND) and visit.tops(_SEND) is None,
+        problems=problems,
         lately=lately(visit, "reminders_plan", "reminders_send"),
     )
 
@@ -84,6 +91,15 @@ def sent_lately(visit: Annotated[Visit, needs(_LOOK)]) -> Response:
         days = reminder_pages.days(connection, visit.codes(connection, _LOOK), since=start, offset=offset)
     charts = [_chart(visit, channel, days) for channel in sorted({each.channel for each in days})]
     return visit.part("reminders/sent.html", charts=charts)
+
+
+def _no_way(visit: Visit) -> list[str]:
+    """Return why no message can be sent, a sentence; nothing where one can."""
+    try:
+        demand_channel(visit.console.settings)
+    except Refused as error:
+        return said(visit, error)
+    return []
 
 
 def _chart(visit: Visit, channel: str, found: Sequence[DayCount]) -> Chart:
@@ -122,9 +138,14 @@ def plan(visit: Annotated[Visit, sends(_SEND)]) -> Response:
 
 @router.post("/reminders/send")
 def send(visit: Annotated[Visit, sends(_SEND)]) -> Response:
-    """Send what waits, beside the pages, one message after the other until somebody stops it or the quiet hours begin."""
+    """Send what waits, beside the pages, one message after the other until somebody stops it or the quiet hours begin.
+
+    Where no way to send is set up, calls take the place of messages if that is what was asked for.
+    """
     visit.whole_fleet(_SEND)
     console = visit.console
+    if not visit.sent.text("calls") and (problems := _no_way(visit)):
+        return _overview(visit, problems=problems, status=409)
 
     def work(job: Job) -> Mapping[str, Any]:
         with open_channels(console.settings, clock=console.clock) as channels:

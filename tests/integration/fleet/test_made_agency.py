@@ -16,6 +16,7 @@ from sqlalchemy import text
 from demo.agency import __main__ as command
 from demo.agency.build import build, settings_for
 from demo.agency.conditions import Condition
+from demo.agency.index import Index
 from demo.agency.show import clock_from, shown
 from demo.agency.world import ZONE
 from fleet.app import settling
@@ -136,7 +137,10 @@ def test_the_agency_has(module_agency: Any, promise: str) -> None:
 
 
 def test_there_is_somebody_and_something_of_every_kind(module_agency: Any) -> None:
-    index = module_agency.index
+    has_every_kind(module_agency.index)
+
+
+def has_every_kind(index: Index) -> None:
     assert set(index.people) >= {
         *("certified", "due", "expiring", "overdue", "never_certified", "pause_proposed", "notified", "approved_once"),
         *("paused", "restored", "end_proposed", "ended", "frozen", "i_am_here", "rare_name", "dotted_name"),
@@ -251,6 +255,7 @@ def test_the_same_seed_makes_the_same_agency(database_url: str, other_database_u
         settings = settings_for(data_dir=folder)
         keys = load_keys(folder / "keys")
         built.append(build(url, keys, settings, today=date(2026, 11, 20), people=2_000, terminals=40))
+    has_every_kind(built[0].index)
     assert built[0].index.people == built[1].index.people
     assert built[0].index.terminals == built[1].index.terminals
     with closing(Database(database_url)) as first, closing(Database(other_database_url)) as second:
@@ -266,6 +271,27 @@ def test_it_is_made_on_the_first_days_of_a_year_too(database_url: str, tmp_path:
     assert {"certified", "overdue", "never_certified", "paused", "restored", "ended", "i_am_here"} <= set(
         built.index.people
     )
+
+
+@pytest.mark.parametrize("now", [datetime(2026, 11, 20, 1, 5, tzinfo=ZONE), datetime(2026, 11, 21, 0, 40, tzinfo=ZONE)])
+def test_it_is_made_at_any_hour_with_nothing_from_the_future(database_url: str, tmp_path: Path, now: datetime) -> None:
+    make_keys(tmp_path / "keys", key_domain="d1")
+    keys, settings = load_keys(tmp_path / "keys"), settings_for(data_dir=tmp_path)
+    built = build(database_url, keys, settings, today=date(2026, 11, 20), now=now, people=2_000, terminals=40)
+    assert built.now == now
+    with closing(Database(database_url)) as database:
+        latest = {
+            "audit_log": "at",
+            "links": "received_at",
+            "records": "event_at",
+            "terminals": "greatest(presence_received_at, last_word_at)",
+            "terminal_commands": "greatest(asked_at, answered_at)",
+            "case_events": "at",
+        }
+        for table, column in latest.items():
+            assert rows(database, f"SELECT max({column}) FROM {table}")[0][0] <= now, table
+        (came,) = rows(database, "SELECT count(*) FROM records WHERE event_at >= '2026-11-19T16:00Z'")
+        assert came[0] > 10, "the day has begun"
 
 
 def rows(database: Database, statement: str) -> list[Any]:

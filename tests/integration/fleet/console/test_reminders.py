@@ -43,10 +43,13 @@ def gateway() -> Iterator[str]:
 
 
 @pytest.fixture
-def office(database: Any, make_office: Callable[..., Any], tmp_path: Path, gateway: str) -> Any:
+def office(
+    database: Any, make_office: Callable[..., Any], tmp_path: Path, gateway: str, request: pytest.FixtureRequest
+) -> Any:
     """Three people in the east, of whom the first has a telephone, and one in the west; all are asked to come."""
     (tmp_path / "key").write_bytes(b"a secret of the gateway")
-    made = make_office(database, sms={"url": gateway, "key_file": tmp_path / "key"})
+    settings = getattr(request, "param", {"sms": {"url": gateway, "key_file": tmp_path / "key"}})
+    made = make_office(database, **settings)
     made.import_people(3)
     made.import_people(1, area="west", first=4, name="乙<script>")
     made.list_since("2020-01-01")
@@ -74,6 +77,7 @@ def test_a_plan_is_made_and_messages_are_sent(office: Any, sign_in: Callable[...
     assert "4 steps planned" in planned.text
     assert "0 steps planned" in client.follow(client.send_form("/reminders/plan")).text
     assert "first certification" in client.get("/reminders").text
+    assert "no channel is set up" not in planned.text
     sent = client.follow(client.send_form("/reminders/send"))
     assert "1 handed over, 3 failed" in sent.text
     assert "0 handed over, 0 failed" in client.follow(client.send_form("/reminders/send")).text
@@ -101,6 +105,24 @@ def test_a_list_of_a_unit_leaves_no_name_in_the_log(
     assert entry.detail["people"] == len(calls)
     assert len(entry.detail["unit"]) == 32
     assert "张三" not in f"{entry.object_id} {entry.detail}"
+
+
+@pytest.mark.parametrize("office", [{"reminders": {"channels": ["sms", "email"]}}], indirect=True)
+def test_without_a_channel_the_page_says_which_settings_are_missing_and_calls_can_take_the_place_of_messages(
+    office: Any, sign_in: Callable[..., Any]
+) -> None:
+    client = sign_in("fleet_administrator")
+    sentence = "must set one of sms.url, email.host"
+    assert sentence in client.get("/reminders").text
+    planned = client.follow(client.send_form("/reminders/plan")).text
+    assert "4 steps planned" in planned
+    assert sentence in planned
+    refused = client.send_form("/reminders/send")
+    assert (refused.status_code, refused.text.count(sentence)) == (409, 1)
+    assert {row.state for row in office.rows("SELECT state FROM reminders")} == {"pending"}
+    assert "4 failed" in client.follow(client.send_form("/reminders/send", {"calls": "yes"})).text
+    client.follow(client.send_form("/reminders/plan"))
+    assert [row.step for row in office.rows("SELECT step FROM reminders WHERE state = 'pending'")] == ["call"] * 4
 
 
 def test_in_the_quiet_hours_nothing_is_sent(office: Any, sign_in: Callable[..., Any]) -> None:
