@@ -100,11 +100,11 @@ _STEP_AFTER = {
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
-    """What a genuine slip says."""
+class SlipFacts:
+    """What a slip says in words."""
 
-    statement: KeyStatement
-    """Whose terminal signed it."""
+    fleet_id: str
+    terminal_id: str
     record_digest: str
     """The first 32 hexadecimal digits of the SHA-256 of the signed record."""
     outcome: Outcome
@@ -119,6 +119,14 @@ class Slip:
     """Whether no camera saw anybody: a slip of a demonstration."""
     document: MaskedDocument
     next_step: NextStep
+
+
+@dataclass(frozen=True, slots=True)
+class Slip(SlipFacts):
+    """What a genuine slip says."""
+
+    statement: KeyStatement
+    """Whose terminal signed it."""
 
 
 class SlipVerdict(StrEnum):
@@ -171,6 +179,25 @@ def slip_outcome(outcome: Outcome) -> Outcome:
     return Outcome.NOT_CERTIFIED if outcome is Outcome.PRESENTATION_ATTACK else outcome
 
 
+def facts_of(record: CertificationRecord, *, record_sha256: str, masked: MaskedDocument, decided_on: date) -> SlipFacts:
+    """Return what the slip of a record says; arguments are those of `make_slip`."""
+    decided, outcome = record.decided, slip_outcome(record.decision.outcome)
+    return SlipFacts(
+        fleet_id=record.fleet_id,
+        terminal_id=record.terminal_id,
+        record_digest=record_sha256[: 2 * DIGEST_BYTES],
+        outcome=outcome,
+        certified_until=record.decision.certified_until,
+        decided_on=decided_on,
+        clock_certain=decided.source is not ClockSource.NONE
+        and decided.uncertainty_s is not None
+        and Reason.CLOCK not in record.decision.reasons,
+        simulated=record.simulated,
+        document=masked,
+        next_step=_STEP_AFTER[outcome],
+    )
+
+
 def make_slip(
     record: CertificationRecord,
     *,
@@ -200,14 +227,15 @@ def make_slip(
     statement = attestation.statement
     if (record.fleet_id, record.terminal_id) != (statement.fleet_id, statement.terminal_id):
         raise Malformed("slip: the record and the statement about the key name different terminals")
-    outcome = slip_outcome(record.decision.outcome)
+    said = facts_of(record, record_sha256=record_sha256, masked=masked, decided_on=decided_on)
+    flags = (_CLOCK_CERTAIN if said.clock_certain else 0) | (_SIMULATED if said.simulated else 0)
     result = (
         bytes([_VERSION])
-        + bytes.fromhex(record_sha256)[:DIGEST_BYTES]
-        + bytes([_OUTCOME_CODES[outcome], _flags(record)])
-        + packed_day(decided_on)
-        + packed_day(record.decision.certified_until)
-        + bytes([_STEP_CODES[_STEP_AFTER[outcome]], _KIND_CODES[masked.kind]])
+        + bytes.fromhex(said.record_digest)
+        + bytes([_OUTCOME_CODES[said.outcome], flags])
+        + packed_day(said.decided_on)
+        + packed_day(said.certified_until)
+        + bytes([_STEP_CODES[said.next_step], _KIND_CODES[masked.kind]])
         + packed_text(masked.tail)
     )
     key_id = statement.key.key_id
@@ -334,6 +362,8 @@ def _result(data: bytes, statement: KeyStatement) -> Slip:
         raise Malformed("slip: no masked document")
     return Slip(
         statement=statement,
+        fleet_id=statement.fleet_id,
+        terminal_id=statement.terminal_id,
         record_digest=digest,
         outcome=OUTCOMES[outcome],
         certified_until=certified_until,
@@ -343,13 +373,3 @@ def _result(data: bytes, statement: KeyStatement) -> Slip:
         document=MaskedDocument(KINDS[kind], tail),
         next_step=STEPS[step],
     )
-
-
-def _flags(record: CertificationRecord) -> int:
-    decided = record.decided
-    certain = (
-        decided.source is not ClockSource.NONE
-        and decided.uncertainty_s is not None
-        and Reason.CLOCK not in record.decision.reasons
-    )
-    return (_CLOCK_CERTAIN if certain else 0) | (_SIMULATED if record.simulated else 0)

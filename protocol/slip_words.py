@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from protocol.slip import Slip, SlipCheck
+from protocol.slip import SlipCheck, SlipFacts
 
 LANGUAGES = ("zh", "en")
 
@@ -22,7 +22,7 @@ def slip_texts() -> Texts:
     return dict(tomllib.loads(text))
 
 
-def slip_lines(slip: Slip, language: str) -> tuple[str, ...]:
+def slip_lines(slip: SlipFacts, language: str) -> tuple[str, ...]:
     """Return what a slip says, one thing a line, the title first.
 
     Args:
@@ -45,7 +45,7 @@ def slip_lines(slip: Slip, language: str) -> tuple[str, ...]:
         said("label", "next_step", value=said("next_step", slip.next_step)),
         said("label", "document", kind=kind, tail=slip.document.tail),
         said("label", decided, value=slip.decided_on.isoformat()),
-        said("label", "terminal", fleet=slip.statement.fleet_id, terminal=slip.statement.terminal_id),
+        said("label", "terminal", fleet=slip.fleet_id, terminal=slip.terminal_id),
         said("label", "record", value=slip.record_digest),
     )
 
@@ -57,6 +57,15 @@ def check_line(check: SlipCheck, language: str) -> str:
         ValueError: if there are no texts in that language.
     """
     return _Words(language)("verdict", "genuine" if check.is_valid and not check.is_certified else check.verdict)
+
+
+def copy_line(language: str) -> str:
+    """Return the line that stands above a copy which the agency makes of a record.
+
+    Raises:
+        ValueError: if there are no texts in that language.
+    """
+    return _Words(language)("label", "copy")
 
 
 def how_to_check(language: str) -> str:

@@ -25,6 +25,8 @@ from fleet.store.person import AttemptLine, CardLine, CaseLine, ConsentLine, Ref
 from fleet.store.standings import PackStanding, pack_standings
 from fleet.store.subjects import Benefit
 from protocol.documents import IdentityDocument, MaskedDocument, mask, parse_document
+from protocol.slip import SlipFacts, facts_of
+from protocol.times import agency_day
 
 NOBODY = "there is nobody of this id here"
 """The answer for whoever does not exist and for whoever lives elsewhere: one word for both."""
@@ -216,6 +218,37 @@ def record_of_person(
         now=now,
     )
     return found
+
+
+def slip_of_person(
+    connection: Connection,
+    cipher: FieldCipher,
+    subject_id: str,
+    record_id: str,
+    *,
+    tops: Collection[str] | None,
+    by: str,
+    now: datetime,
+) -> SlipFacts:
+    """Return what the slip of somebody's session said, of the document that is stored, and write down who looked.
+
+    Arguments and errors are those of `person_page`.
+    """
+    found = store.record_of(connection, subject_id, record_id) if may_see(connection, subject_id, tops) else None
+    if found is None:
+        raise NotFound(NOBODY)
+    identity, record = _identity(connection, cipher, subject_id, tops), found.record
+    note(
+        connection,
+        cipher,
+        actor=by,
+        action="subject.slip_viewed",
+        object_kind="subject",
+        object_id=subject_id,
+        detail={"record": record_id},
+        now=now,
+    )
+    return facts_of(record, record_sha256=found.sha256, masked=identity.document, decided_on=agency_day(record.decided))
 
 
 def _identity(connection: Connection, cipher: FieldCipher, subject_id: str, tops: Collection[str] | None) -> Identity:

@@ -86,6 +86,8 @@ class StoredRecord:
     received_at: datetime
     counts: bool
     flags: tuple[str, ...]
+    sha256: str
+    """Digest of the signed record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +149,15 @@ def record_of(connection: Connection, subject_id: str, record_id: str) -> Stored
         return None
     row = connection.execute(
         text(
-            "SELECT payload, event_at, received_at, pass_at IS NOT NULL AS counts, flags FROM records"
-            " WHERE record_id = :record AND subject_id = :id"
+            "SELECT r.payload, r.event_at, r.received_at, r.pass_at IS NOT NULL AS counts, r.flags, l.sha256 FROM records r"
+            " JOIN links l ON l.record_id = r.record_id WHERE r.record_id = :record AND r.subject_id = :id"
         ),
         {"record": record_id, "id": subject_id},
     ).one_or_none()
     if row is None:
         return None
     record = CertificationRecord.model_validate(row.payload)
-    return StoredRecord(record, row.event_at, row.received_at, row.counts, tuple(row.flags))
+    return StoredRecord(record, row.event_at, row.received_at, row.counts, tuple(row.flags), row.sha256)
 
 
 def lock_changes(connection: Connection, subject_id: str) -> None:

@@ -25,7 +25,9 @@ from fleet.web.saying import said
 from fleet.web.visits import Visit, not_found
 
 _MEANWHILE = 20
-_LOOKS = frozenset({"subject.viewed", "subject.history_viewed", "subject.form_viewed", "subject.record_viewed"})
+_LOOKS = frozenset(
+    {"subject.viewed", "subject.history_viewed", "subject.form_viewed", "subject.record_viewed", "subject.slip_viewed"}
+)
 _CHANGED = frozenset({"changed", "same_person", "two_have_approved", "no_report", "no_step", "no_case", "here_already"})
 """What is refused because of what happened meanwhile, not for what was typed."""
 _ASKED = frozenset({"same_kind_stands", "pass_since"})

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
 from fleet.errors import NotFound, Refused
-from fleet.people.person import NOBODY, older_history, person_page, record_of_person, whole_document
+from fleet.people.person import NOBODY, older_history, person_page, record_of_person, slip_of_person, whole_document
 from fleet.store.approvals import NEEDED
 from fleet.store.i_am_here import HereCase, open_case_of
 from fleet.store.life_events import StoredLifeEvent, life_events_of
@@ -24,6 +24,7 @@ from fleet.web.labels import scheme_word
 from fleet.web.pages.people_words import state_kind, told
 from fleet.web.visits import Visit, needs, not_found, sends
 from protocol.explain import explain, explain_measures
+from protocol.slip_words import LANGUAGES, copy_line, slip_lines
 
 router = APIRouter(include_in_schema=False)
 LOOK = Permission.PEOPLE
@@ -112,6 +113,26 @@ def record(visit: Annotated[Visit, needs(LOOK)], subject_id: str, record_id: str
         evidence=evidence,
         subject_id=subject_id,
     )
+
+
+@router.get("/people/{subject_id}/records/{record_id}/slip")
+def slip(visit: Annotated[Visit, needs(LOOK)], subject_id: str, record_id: str) -> HTMLResponse:
+    """Show what the terminal's slip of a session said, to be printed as a copy."""
+    try:
+        with visit.begin() as connection:
+            found = slip_of_person(
+                connection,
+                visit.cipher,
+                subject_id,
+                record_id,
+                tops=visit.tops(LOOK),
+                by=visit.visitor.name,
+                now=visit.now,
+            )
+    except NotFound as error:
+        raise not_found() from error
+    copies = [(language, copy_line(language), slip_lines(found, language)) for language in LANGUAGES]
+    return visit.page("people/slip.html", copies=copies, subject_id=subject_id)
 
 
 @dataclass(frozen=True, slots=True)

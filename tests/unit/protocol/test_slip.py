@@ -23,11 +23,13 @@ from protocol.slip import (
     NextStep,
     SlipVerdict,
     check_slip,
+    facts_of,
     is_slip,
     make_slip,
     qr_segments,
     read_slip,
 )
+from protocol.slip_words import LANGUAGES, slip_lines
 from protocol.times import ClockSource
 
 FLEET, TERMINAL, STRANGER = PrivateKey.generate(), PrivateKey.generate(), PrivateKey.generate()
@@ -77,6 +79,14 @@ def test_a_slip_says_what_the_record_says() -> None:
     assert (found.outcome, found.certified_until) == (Outcome.CERTIFIED, date(2027, 11, 2))
     assert (found.decided_on, found.clock_certain, found.simulated) == (DAY, True, False)
     assert (found.document, found.next_step) == (MASKED, NextStep.NOTHING)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_what_is_said_of_a_record_is_what_its_slip_says(outcome: Outcome) -> None:
+    of = record(outcome, simulated=True)
+    said = facts_of(of, record_sha256=DIGEST, masked=MASKED, decided_on=DAY)
+    for language in LANGUAGES:
+        assert slip_lines(said, language) == slip_lines(read_slip(slip(of), FLEET.public()), language)
 
 
 @pytest.mark.parametrize("outcome", Outcome)

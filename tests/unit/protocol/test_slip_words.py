@@ -13,6 +13,8 @@ from protocol.slip import NextStep, Slip, SlipCheck, SlipVerdict, slip_outcome
 from protocol.slip_words import LANGUAGES, check_line, how_to_check, slip_lines, slip_texts
 
 SLIP = Slip(
+    fleet_id="demo",
+    terminal_id="hall-1",
     statement=KeyStatement("demo", "hall-1", PrivateKey.generate().public(), date(2026, 11, 1), date(2028, 10, 31)),
     record_digest="ab" * 16,
     outcome=Outcome.CERTIFIED,

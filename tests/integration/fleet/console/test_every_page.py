@@ -125,6 +125,7 @@ class Examples:
             "/people/{subject_id}/here": [f"/people/{people['i_am_here']}/here"],
             "/people/{subject_id}/older": [f"{one}/older"],
             "/people/{subject_id}/records/{record_id}": [self._record()],
+            "/people/{subject_id}/records/{record_id}/slip": [f"{self._record()}/slip"],
             "/people/{subject_id}/reports/{event_id}": [f"{one}/reports/{self._report(first)}"],
             "/privacy/erasures/{erasure_id}": [f"/privacy/erasures/{others['erasure']}"],
             "/rules/calibrations/{calibration_id}": [f"/rules/calibrations/{others['calibration']}"],

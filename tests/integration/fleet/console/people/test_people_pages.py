@@ -14,7 +14,11 @@ from playwright.sync_api import expect
 from fleet.accounts.roles import Permission
 from fleet.audit.log import entries
 from fleet.store.life_events import NewLifeEvent, add_life_events
+from protocol.envelope import sha256_of
+from protocol.records import CertificationRecord
 from protocol.rules.life import LifeEventKind
+from protocol.slip_words import copy_line
+from protocol.times import agency_day
 
 pytestmark = pytest.mark.integration
 
@@ -306,6 +310,28 @@ def test_evidence_is_told_in_sentences_on_a_click(town: Any, terminal: Any, sign
     assert "<html" not in part.text
     assert client.get(f"/people/{other}/records/{record_id}").status_code == 404, "somebody else's"
     assert "subject.record_viewed" in town.actions(subject_id)
+
+
+def test_a_copy_of_a_slip_says_what_the_slip_said(town: Any, terminal: Any, sign_in: Callable[..., Any]) -> None:
+    subject_id = town.add("王秀英")
+    office = town.office
+    token = office.rows("SELECT claim_token FROM subjects WHERE subject_id = :id", id=subject_id)[0].claim_token
+    office.hold_references()
+    envelope = terminal.next(subject_id=subject_id, token=token)
+    office.send(terminal, envelope)
+    (row,) = office.rows("SELECT record_id, payload FROM records")
+    client = sign_in("operator", area="east")
+    address = f"/people/{subject_id}/records/{row.record_id}"
+    assert f"{address}/slip" in client.get(address).text
+    page = client.get(f"{address}/slip").text
+    record = CertificationRecord.model_validate(row.payload)
+    for language in ("zh", "en"):
+        assert copy_line(language) in page
+    assert f"记录号：{sha256_of(envelope)[:32]}" in page
+    assert f"Date: {agency_day(record.decided)}" in page
+    assert "subject.slip_viewed" in town.actions(subject_id)
+    assert client.get(f"/people/{town.add('李秀英')}/records/{row.record_id}/slip").status_code == 404
+    assert sign_in("operator", area="west").get(f"{address}/slip").status_code == 404
 
 
 def test_a_script_in_a_name_stays_text(town: Any, sign_in: Callable[..., Any]) -> None:
