@@ -36,7 +36,7 @@ def shelf_of(connection: Connection) -> Shelf:
     rows = connection.execute(
         text("SELECT text FROM rule_packs WHERE in_force_at IS NOT NULL ORDER BY pack_id, version")
     ).scalars()
-    return Shelf(tuple(_parsed(found) for found in rows), default_pack())
+    return Shelf(tuple(parsed(found) for found in rows), default_pack())
 
 
 def packs(connection: Connection) -> list[StoredPack]:
@@ -86,7 +86,8 @@ def put_in_force(connection: Connection, pack_id: str, version: int, envelope: b
 
 
 @lru_cache(maxsize=256)
-def _parsed(written: str) -> RulePack:
+def parsed(written: str) -> RulePack:
+    """Return a stored pack; read once."""
     return parse_pack(written)
 
 
@@ -94,7 +95,7 @@ def _stored(
     written: str, sha256: str, proposed_at: datetime, in_force_at: datetime | None, envelope: bytes | None
 ) -> StoredPack:
     signed = None if envelope is None else bytes(envelope)
-    return StoredPack(_parsed(written), written, sha256, proposed_at, in_force_at, signed)
+    return StoredPack(parsed(written), written, sha256, proposed_at, in_force_at, signed)
 
 
 _SELECT = "SELECT text, sha256, proposed_at, in_force_at, envelope FROM rule_packs"

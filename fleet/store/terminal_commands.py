@@ -103,15 +103,6 @@ def take_open(
     return sorted((StoredCommand(*row) for row in rows), key=lambda found: (found.terminal_id, found.number))
 
 
-def find_command(connection: Connection, terminal_id: str, number: int) -> StoredCommand | None:
-    """Return a command by its number, locked; None if there is none."""
-    statement = (
-        f"SELECT {_COLUMNS} FROM terminal_commands c WHERE c.terminal_id = :id AND c.number = :number FOR UPDATE"  # noqa: S608 - our own text
-    )
-    row = connection.execute(text(statement), {"id": terminal_id, "number": number}).one_or_none()
-    return None if row is None else StoredCommand(*row)
-
-
 def withdraw(connection: Connection, command: StoredCommand, by_sealed: bytes, *, now: datetime) -> None:
     """Take a command back, and have the terminal told. The command's row must be locked."""
     connection.execute(
@@ -150,9 +141,10 @@ def commands_of(connection: Connection, terminal_id: str, *, limit: int) -> list
     return [StoredCommand(*row) for row in rows]
 
 
-def find_command(connection: Connection, terminal_id: str, number: int) -> StoredCommand | None:
-    """Return one command of a terminal."""
-    statement = f"SELECT {_COLUMNS} FROM terminal_commands c WHERE c.terminal_id = :id AND c.number = :number"  # noqa: S608 - our own text
+def find_command(connection: Connection, terminal_id: str, number: int, *, lock: bool = False) -> StoredCommand | None:
+    """Return one command of a terminal; `lock` holds it until the transaction ends."""
+    tail = " FOR UPDATE" if lock else ""
+    statement = f"SELECT {_COLUMNS} FROM terminal_commands c WHERE c.terminal_id = :id AND c.number = :number{tail}"  # noqa: S608 - our own text
     row = connection.execute(text(statement), {"id": terminal_id, "number": number}).one_or_none()
     return None if row is None else StoredCommand(*row)
 

@@ -140,7 +140,7 @@ def withdraw_command(
         Refused: if the terminal has answered it, or its time is over.
     """
     _in_service(connection, terminal_id)
-    stored = terminal_commands.find_command(connection, terminal_id, number)
+    stored = terminal_commands.find_command(connection, terminal_id, number, lock=True)
     if stored is None:
         raise NotFound(f"terminal {terminal_id}: no command {number}", code="no_such_command")
     if stored.withdrawn_at is not None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from fleet.accounts.sessions import NewSession, account_of_form, resume, sign_out
+from fleet.store.own_words import own_words
 from fleet.web.console import Console, fault_page, language_of
 from fleet.web.cookies import session_of, set_session
 from fleet.web.forms import FORM_TOKEN, Sent
@@ -68,7 +69,8 @@ def visit_by(console: Console, request: Request, cookie: str) -> Visit | None:
     now = console.clock()
     with console.begin() as connection:
         visitor = resume(connection, console.keys.cipher, cookie, now=now, rules=console.account_rules)
-    return None if visitor is None else Visit(console, request, visitor, language_of(request), now)
+        own = own_words(connection)
+    return None if visitor is None else Visit(console, request, visitor, language_of(request), now, own)
 
 
 def arrive(console: Console, request: Request, session: NewSession, way: Way, *, done: str = "") -> Response:

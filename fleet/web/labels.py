@@ -8,30 +8,32 @@ from functools import cache
 from fleet.duplicates.combinations import load_combinations
 from fleet.exchange.definitions import catalogue
 from fleet.web.texts import LANGUAGES, Texts, load_texts
+from protocol.rules.pack import Title
 
 
-def scheme_word(scheme: str, language: str) -> str:
-    """Return what a scheme is called; one of an agency's own is called as its lists write it."""
-    return _schemes()[language].get(scheme, scheme)
+def scheme_word(scheme: str, texts: Texts) -> str:
+    """Return what a scheme is called; one of an agency's own as its rule packs name it, or else as its lists write it."""
+    return _schemes()[texts.language].get(scheme) or _own(texts.own.named, scheme, texts)
 
 
-def category_word(category: str, language: str) -> str:
-    """Return what a category of people is called; one of an agency's own is called as its lists write it."""
-    return _categories()[language].get(category, category)
+def category_word(category: str, texts: Texts) -> str:
+    """Return what a category of people is called; one of an agency's own as its rule packs name it, or else as its lists write it."""
+    return _categories()[texts.language].get(category) or _own(texts.own.named, category, texts)
 
 
-def feed_word(feed: str, language: str) -> str:
-    """Return what a data feed is called; one of an agency's own is called by its name."""
-    known = catalogue().feeds.get(feed)
-    if known is None:
-        return feed
-    return known.title.zh if language == "zh" else known.title.en
+def feed_word(feed: str, texts: Texts) -> str:
+    """Return what a data feed is called; one of an agency's own as its definition says, or else by its name."""
+    return _own({name: found.title for name, found in catalogue().feeds.items()} | dict(texts.own.feeds), feed, texts)
 
 
 def network_word(network: str, language: str) -> str:
     """Return what a network is called; one that is not shipped is called by its name."""
     words = _texts()[language]["words"]["networks"]
     return str(words[network]) if network in words else network
+
+
+def _own(words: Mapping[str, Title], word: str, texts: Texts) -> str:
+    return str(getattr(words[word], texts.language)) if word in words else word
 
 
 @cache

@@ -117,7 +117,7 @@ def _word(texts: Texts, name: str, value: Any, areas: Mapping[str, str]) -> tupl
     if name in _AREAS and str(value) in areas:
         return areas[str(value)], False
     if name == "scheme":
-        return scheme_word(str(value), texts.language), False
+        return scheme_word(str(value), texts), False
     for table in _WORDS.get(name, ()):
         if str(value) in texts["words"][table]:
             return str(texts["words"][table][str(value)]), False

@@ -109,17 +109,17 @@ def _percent(found: float | None) -> str:
 
 @pass_context
 def _scheme(context: Context, found: str) -> str:
-    return scheme_word(found, context["texts"].language)
+    return scheme_word(found, context["texts"])
 
 
 @pass_context
 def _category(context: Context, found: str) -> str:
-    return category_word(found, context["texts"].language)
+    return category_word(found, context["texts"])
 
 
 @pass_context
 def _feed(context: Context, found: str) -> str:
-    return feed_word(found, context["texts"].language)
+    return feed_word(found, context["texts"])
 
 
 @pass_context

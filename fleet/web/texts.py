@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from copy import copy
 from importlib.resources import files
 from string import Formatter
 from typing import Any
+
+from fleet.store.own_words import OwnWords
 
 LANGUAGES = {"zh": "中文", "en": "English"}
 """Offered languages by code, each by its own name; the first one is the default."""
@@ -51,6 +54,7 @@ class Texts:
 
     def __init__(self, found: Mapping[str, Any], *, language: str, name: str = "") -> None:
         self.language = language
+        self.own = OwnWords()
         self._name = name
         self._found = {
             key: Texts(value, language=language, name=f"{name}{key}.")
@@ -60,6 +64,12 @@ class Texts:
             else value
             for key, value in found.items()
         }
+
+    def with_own(self, own: OwnWords) -> Texts:
+        """Return all texts with an agency's own words, for `fleet.web.labels`."""
+        made = copy(self)
+        made.own = own
+        return made
 
     def __getitem__(self, key: str) -> Any:
         """Return a text or a table of texts; raises KeyError with the whole name where there is none."""

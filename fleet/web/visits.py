@@ -29,6 +29,7 @@ from fleet.errors import FleetError
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.store.approvals import is_first_word
 from fleet.store.areas import codes_below
+from fleet.store.own_words import OwnWords, own_words
 from fleet.web.console import Console, language_of
 from fleet.web.cookies import session_of
 from fleet.web.forms import FORM_TOKEN, MAX_FIELDS, MAX_OF_NOBODY_BYTES, Sent, is_from_here, reading
@@ -82,12 +83,14 @@ class Visit:
     visitor: Visitor
     language: str
     now: datetime
+    own: OwnWords
+    """The agency's own words."""
     sent: Sent = field(default_factory=Sent)
 
     @property
     def texts(self) -> Texts:
         """All texts in the visitor's language."""
-        return self.console.renderer.texts(self.language)
+        return self.console.renderer.texts(self.language).with_own(self.own)
 
     @property
     def keys(self) -> FleetKeys:
@@ -193,7 +196,7 @@ class Visit:
         return self.console.renderer.page(
             template,
             self.language,
-            contents={"visit": self, "visitor": self.visitor, **contents},
+            contents={"visit": self, "visitor": self.visitor, "texts": self.texts, **contents},
             status=status,
             headers=headers,
         )
@@ -264,11 +267,11 @@ def needs(*permissions: Permission | None, while_setting_up: bool = False) -> An
 
     def visit(request: Request) -> Visit:
         console: Console = request.app.state.console
-        visitor = _resumed(console, request)
+        visitor, own = _resumed(console, request)
         if visitor is None:
             raise SignedOut
         _demand(visitor, permissions, while_setting_up=while_setting_up)
-        return Visit(console, request, visitor, language_of(request), console.clock())
+        return Visit(console, request, visitor, language_of(request), console.clock(), own)
 
     return Depends(visit)
 
@@ -290,13 +293,13 @@ def sends(
         if not is_from_here(request):
             raise not_permitted()
         console: Console = request.app.state.console
-        visitor = await run_in_threadpool(_resumed, console, request)
+        visitor, own = await run_in_threadpool(_resumed, console, request)
         if visitor is not None:
             _demand(visitor, permissions, while_setting_up=while_setting_up)
         async with reading(request, most=files if visitor is not None else min(files, MAX_OF_NOBODY_BYTES)) as sent:
             if visitor is None:
                 raise SignedOut(sent)
-            made = Visit(console, request, visitor, language_of(request), console.clock(), sent)
+            made = Visit(console, request, visitor, language_of(request), console.clock(), own, sent)
             given = sent.fields.get(FORM_TOKEN, "")
             if not hmac.compare_digest(given.encode(), visitor.form_token.encode()):
                 raise OfAnotherSession(made)
@@ -307,7 +310,7 @@ def sends(
     return Depends(visit)
 
 
-def _resumed(console: Console, request: Request) -> Visitor | None:
+def _resumed(console: Console, request: Request) -> tuple[Visitor | None, OwnWords]:
     rules, now = console.account_rules, console.clock()
     with console.begin() as connection:
         visitor = resume(
@@ -318,9 +321,11 @@ def _resumed(console: Console, request: Request) -> Visitor | None:
             rules=rules,
             is_by_person=POLL not in request.query_params,
         )
-        if visitor is None or request.method != "POST":
-            return visitor
-        return with_bounds(connection, visitor, rules=rules, now=now)
+        if visitor is None:
+            return None, OwnWords()
+        if request.method == "POST":
+            visitor = with_bounds(connection, visitor, rules=rules, now=now)
+        return visitor, own_words(connection)
 
 
 def _demand(visitor: Visitor, permissions: Sequence[Permission | None], *, while_setting_up: bool) -> None:

@@ -184,6 +184,8 @@ class RulePack(WirePart):
     """Names of the schemes, as lists of people write them; `*` for all."""
     categories: tuple[Text, ...] = ()
     """Categories of people; empty for all of the schemes."""
+    words: dict[Text, Title] = Field(default_factory=dict)
+    """What schemes and categories are called in each language, by the names that lists of people have for them."""
     valid_from: date
     valid_until: date | None = None
     """Its last day; None where it has none."""

@@ -160,7 +160,7 @@ def told(visit: Visit, hit: Hit, regions: Mapping[str, str]) -> str:
     if found is None:
         return str(texts["told"]["benefits"])
     facts = {name: value or "" for name, value in found.groupdict().items()}
-    facts |= {name: scheme_word(facts[name], visit.language) for name in ("first", "second")}
+    facts |= {name: scheme_word(facts[name], visit.texts) for name in ("first", "second")}
     facts |= {name: regions.get(facts[name], facts[name]) for name in ("one", "two")}
     facts["says"] = texts["says"][facts["says"]]
     if facts["move"]:

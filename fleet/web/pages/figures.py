@@ -102,7 +102,7 @@ def statistics(
         most=MOST_ROWS,
         cuts=[(cut.value, words["cuts"][cut]) for cut in Cut],
         levels=[(str(level), words["levels"][str(level)]) for level in range(1, LEVELS + 1)],
-        schemes=[(each, scheme_word(each, visit.language)) for each in asked.schemes],
+        schemes=[(each, scheme_word(each, visit.texts)) for each in asked.schemes],
         earlier_days=[(each.day.isoformat(), each.day.isoformat()) for each in asked.snapshots[-_EARLIER_OFFERED:]][
             ::-1
         ],

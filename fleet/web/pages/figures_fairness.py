@@ -72,7 +72,7 @@ def board(visit: Annotated[Visit, needs(Permission.FIGURES)], filters: Annotated
         found=found,
         boards=[] if found is None else _boards(visit, found, filters),
         levels=[(str(level), words["levels"][str(level)]) for level in range(1, LEVELS + 1)],
-        schemes=[(each, scheme_word(each, visit.language)) for each in asked.schemes],
+        schemes=[(each, scheme_word(each, visit.texts)) for each in asked.schemes],
     )
 
 

@@ -121,7 +121,7 @@ def label_of(visit: Visit, by: Cut | str, key: str, name: str = "") -> str:
     """Return what a row is called."""
     words = visit.texts["figures"]
     if by == Cut.SCHEME:
-        return scheme_word(key, visit.language)
+        return scheme_word(key, visit.texts)
     if by == Cut.STATE:
         return str(visit.texts["words"]["states"][key])
     if by == Cut.CHANNEL:

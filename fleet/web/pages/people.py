@@ -173,8 +173,7 @@ def _list(
         previous_url=_address({**kept, "search": search}, found.previous_at),
         states=[(each.value, visit.texts["words"]["states"][each]) for each in CertificationState],
         stops=[(each.value, texts["stops"][each]) for each in StopState],
-        schemes=[(each, scheme_word(each, visit.language)) for each in schemes],
-        scheme_word=scheme_word,
+        schemes=[(each, scheme_word(each, visit.texts)) for each in schemes],
         state_kind=state_kind,
         is_narrowed=bool(typed or any(kept.values())),
     )

@@ -20,7 +20,6 @@ from fleet.errors import NotFound, Refused
 from fleet.people.person import identity_of
 from fleet.store.people import may_see
 from fleet.store.person import lock_changes, version_of
-from fleet.web.labels import scheme_word
 from fleet.web.saying import said
 from fleet.web.visits import Visit, not_found
 
@@ -104,7 +103,6 @@ class PersonForm:
             asks_sure=refused in _ASKED or "sure" in visit.sent.fields,
             meanwhile=meanwhile,
             fields=visit.sent.fields,
-            scheme_word=scheme_word,
             **filled,
         )
 

@@ -142,16 +142,16 @@ def _notes(group: Texts, texts: Texts, kind: str, detail: Mapping[str, Any], fac
 def _fact(texts: Texts, kind: str, name: str, value: object) -> str:
     group = texts["people"]
     if name == _SCHEME:
-        return scheme_word(str(value), group.language)
+        return scheme_word(str(value), texts)
     if name == _CATEGORY:
-        return category_word(str(value), group.language)
+        return category_word(str(value), texts)
     if name in _MONTHS:
         return str(value)[:7]
     table = next((found for begins, found in TABLES.items() if _is_of(kind, begins)), {}).get(name)
     if table == "outcomes":
         return _word(texts["words"]["outcomes"], str(value), str(value))
     if table == "sources" and str(value).startswith("feed:"):
-        return str(group["feed"]).format(name=feed_word(str(value).removeprefix("feed:"), group.language))
+        return str(group["feed"]).format(name=feed_word(str(value).removeprefix("feed:"), texts))
     if isinstance(value, bool):
         return str(texts["console"]["yes" if value else "no"])
     if isinstance(value, list):

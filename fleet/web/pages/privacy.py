@@ -201,7 +201,7 @@ def _look(visit: Visit, look: Look) -> LookRow:
     if look.action == "picture.viewed":
         what = _word(texts["cases"]["roles"], str(detail.get("role", "")))
     elif "scheme" in detail:
-        what = scheme_word(str(detail["scheme"]), visit.language)
+        what = scheme_word(str(detail["scheme"]), visit.texts)
     reason = look.reason or ""
     if look.action == "subject.document_viewed":
         reason = _word(texts["people"]["document_reasons"], str(detail.get("reason", "")))

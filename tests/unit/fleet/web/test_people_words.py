@@ -22,7 +22,8 @@ from fleet.benefits.timeline import Entry
 from fleet.cases.machine import Kind, State, Step, Verdict
 from fleet.reminders import planning
 from fleet.store.contacts import CHANNELS
-from fleet.web.pages.people_words import TABLES, scheme_word, state_kind, told
+from fleet.web.labels import scheme_word
+from fleet.web.pages.people_words import TABLES, state_kind, told
 from fleet.web.texts import LANGUAGES, load_texts
 from protocol.documents import DocumentKind
 from protocol.evidence import EvidenceStatus
@@ -117,7 +118,9 @@ def test_what_is_known_by_its_day_has_no_hour() -> None:
 
 def test_a_scheme_is_called_as_the_reader_calls_it() -> None:
     assert (
-        scheme_word("enterprise_pension", "zh") == scheme_word("企业职工基本养老保险", "zh") == "企业职工基本养老保险"
+        scheme_word("enterprise_pension", load_texts()["zh"])
+        == scheme_word("企业职工基本养老保险", load_texts()["zh"])
+        == "企业职工基本养老保险"
     )
-    assert scheme_word("企业职工基本养老保险", "en") == "enterprise pension"
-    assert scheme_word("自办补助", "en") == "自办补助"
+    assert scheme_word("企业职工基本养老保险", load_texts()["en"]) == "enterprise pension"
+    assert scheme_word("自办补助", load_texts()["en"]) == "自办补助"

@@ -14,9 +14,12 @@ from playwright.sync_api import expect
 from fleet.accounts.roles import Permission
 from fleet.audit.log import entries
 from fleet.store.life_events import NewLifeEvent, add_life_events
+from fleet.store.packs import put_in_force, save_proposal
 from protocol.envelope import sha256_of
 from protocol.records import CertificationRecord
 from protocol.rules.life import LifeEventKind
+from protocol.rules.pack import parse_pack
+from protocol.shipped_packs import shipped_text
 from protocol.slip_words import copy_line
 from protocol.times import agency_day
 
@@ -310,6 +313,27 @@ def test_evidence_is_told_in_sentences_on_a_click(town: Any, terminal: Any, sign
     assert "<html" not in part.text
     assert client.get(f"/people/{other}/records/{record_id}").status_code == 404, "somebody else's"
     assert "subject.record_viewed" in town.actions(subject_id)
+
+
+def test_a_scheme_of_the_agency_is_called_as_its_rule_pack_says_in_the_reader_s_language(
+    town: Any, sign_in: Callable[..., Any]
+) -> None:
+    subject_id, other = town.add("王秀英", scheme="自办补助"), town.add("李秀英", scheme="另一补助")
+    written = shipped_text("SX-2018").replace("version = 1", "version = 2", 1)
+    words = '\n[words]\n"自办补助" = { zh = "本地自办补助", en = "local allowance" }\n'
+    client = sign_in("operator", area="east")
+    address = f"/people/{subject_id}?lang=en"
+    with town.office.database.begin() as connection:
+        save_proposal(connection, parse_pack(written + words), written + words, "0" * 64, now=town.office.now)
+    assert "local allowance" not in client.get(address).text, "nothing holds that is a proposal"
+    with town.office.database.begin() as connection:
+        put_in_force(connection, "SX-2018", 2, b"signed", now=town.office.now)
+    assert "local allowance" in client.get(address).text
+    assert "本地自办补助" in client.get(f"/people/{subject_id}?lang=zh").text
+    found = client.get("/people?lang=en").text
+    assert "local allowance" in found
+    fallback = client.get(f"/people/{other}?lang=en").text
+    assert '<span lang="zh">另一补助' in fallback, "as it is written, with its language"
 
 
 def test_a_copy_of_a_slip_says_what_the_slip_said(town: Any, terminal: Any, sign_in: Callable[..., Any]) -> None:
