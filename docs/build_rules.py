@@ -44,7 +44,8 @@ _WORDS = """
 A pack holds for a benefit whose area lies in its region, whose scheme is one of these words and whose category is one of these, letter by
 letter as the lists of people write them. Lists with other words: copy the file, write the words of your lists into `schemes` and
 `categories`, and propose the copy. `what-if` says which words the lists have where a pack would hold for nobody. What your words are
-called in each language, where the console does not know them, stands under `[words]`: `"自办补助" = { zh = "自办补助", en = "own allowance" }`.
+called in each language, where the console does not know them, stands under `[words]`:
+`"自办补助" = { zh = "自办补助", en = "own allowance" }`.
 
 | pack | region | schemes | categories |
 |---|---|---|---|
