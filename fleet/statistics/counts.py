@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 
 from fleet.errors import NotFound, Refused
 from fleet.store import statistics
-from fleet.store.areas import Area, areas_of, codes_below
+from fleet.store.areas import Area, areas_of, codes_below, told_apart
 from fleet.store.people import codes_below_any
 from fleet.store.statistics import Filter, band_names
 from protocol.outcomes import Outcome
@@ -172,11 +173,13 @@ def _answer(
     snapshot: bool = False,
 ) -> Answer:
     lines: dict[str, Line] = {}
+    times = Counter(area.name for area in areas.values())
+    names = told_apart(areas, {name for name, number in times.items() if number > 1})
 
     def line(key: str) -> Line:
         if question.by is Cut.AREA:
             key = ancestor(key, areas, question.level)
-        name = areas[key].name if question.by is Cut.AREA and key in areas else ""
+        name = names.get(key, "") if question.by is Cut.AREA else ""
         return lines.setdefault(key, Line(key, name))
 
     for key, column, number in counts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -100,6 +100,34 @@ def codes_called(connection: Connection, typed: str, *, limit: int = 20) -> list
 
 
 def area_names(connection: Connection, codes: Collection[str]) -> dict[str, str]:
-    """Return the names of these areas, as far as they are in the tree."""
-    rows = connection.execute(text("SELECT code, name FROM areas WHERE code = ANY(:codes)"), {"codes": sorted(codes)})
-    return {row.code: row.name for row in rows}
+    """Return what these areas are called, as far as they are in the tree; see `told_apart`."""
+    rows = connection.execute(
+        text(
+            "WITH RECURSIVE up AS (SELECT code, parent, level, name FROM areas WHERE code = ANY(:codes)"
+            " UNION SELECT a.code, a.parent, a.level, a.name FROM areas a JOIN up ON a.code = up.parent)"
+            " SELECT code, parent, level, name FROM up"
+        ),
+        {"codes": sorted(codes)},
+    )
+    known = {row.code: Area(*row) for row in rows}
+    shared = connection.execute(
+        text("SELECT name FROM areas WHERE name = ANY(:names) GROUP BY name HAVING count(*) > 1"),
+        {"names": sorted({area.name for area in known.values()})},
+    )
+    names = told_apart(known, set(shared.scalars()))
+    return {code: names[code] for code in codes if code in names}
+
+
+def told_apart(areas: Mapping[str, Area], shared: Container[str]) -> dict[str, str]:
+    """Return what areas are called, by code: by their names, one whose name another area has, too, after the area that it lies in.
+
+    Args:
+        areas: with all above them.
+        shared: names of more than one area.
+    """
+
+    def told(area: Area) -> str:
+        above = areas.get(area.parent or "")
+        return f"{told(above)} › {area.name}" if area.name in shared and above is not None else area.name
+
+    return {code: told(area) for code, area in areas.items()}

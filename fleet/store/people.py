@@ -95,8 +95,6 @@ class PersonLine:
     subject_id: str
     name_sealed: bytes
     area: str
-    area_name: str | None
-    """None for an area that is not in the tree."""
     certified_until: date | None
     asked: date | None
     expiring: date | None
@@ -375,14 +373,13 @@ WITH RECURSIVE down AS (
 ) SELECT DISTINCT code FROM down
 """
 _LINES = f"""
-SELECT s.subject_id, s.name_sealed, s.area, a.name, t.certified_until, t.asked, t.expiring, t.due, t.overdue, t.last_outcome,
+SELECT s.subject_id, s.name_sealed, s.area, t.certified_until, t.asked, t.expiring, t.due, t.overdue, t.last_outcome,
     t.last_event_at,
     (SELECT coalesce(jsonb_object_agg(b.scheme, CASE WHEN b.ended < :today THEN 'ended' ELSE coalesce(f.state, 'paying') END), '{{}}')
         FROM benefits b LEFT JOIN benefit_files f USING (subject_id, scheme) WHERE b.subject_id = s.subject_id),
     (SELECT count(*) FROM ({CASES}) c WHERE c.subject_id = s.subject_id AND c.state NOT IN {OVER})
 FROM unnest(CAST(:ids AS text[])) WITH ORDINALITY AS asked_for (id, place)
 JOIN subjects s ON s.subject_id = asked_for.id
-LEFT JOIN areas a ON a.code = s.area
 LEFT JOIN statuses t ON t.subject_id = s.subject_id
 ORDER BY asked_for.place
 """  # noqa: S608 - our own text

@@ -51,7 +51,6 @@ class StopLine:
     approvals: int
     area: str
     """That pays it."""
-    area_name: str | None
 
     @property
     def place(self) -> str:
@@ -120,19 +119,17 @@ def stage_counts(connection: Connection, within: Sequence[str] | None) -> dict[S
     return {Stage(row.stage): row.files for row in rows}
 
 
-def area_of_benefit(
-    connection: Connection, subject_id: str, scheme: str, within: Sequence[str] | None
-) -> tuple[str, str | None] | None:
-    """Return code and name of the area that pays a benefit; None if there is no such benefit, or none within these areas."""
+def area_of_benefit(connection: Connection, subject_id: str, scheme: str, within: Sequence[str] | None) -> str | None:
+    """Return the code of the area that pays a benefit; None if there is no such benefit, or none within these areas."""
     row = connection.execute(
         text(
-            "SELECT b.region, a.name FROM benefits b JOIN subjects s USING (subject_id) LEFT JOIN areas a ON a.code = b.region"
+            "SELECT b.region FROM benefits b JOIN subjects s USING (subject_id)"
             " WHERE b.subject_id = :subject AND b.scheme = :scheme"
             " AND (CAST(:within AS text[]) IS NULL OR s.area = ANY(:within) OR b.region = ANY(:within))"
         ),
         {"subject": subject_id, "scheme": scheme, "within": None if within is None else list(within)},
     ).one_or_none()
-    return None if row is None else (row.region, row.name)
+    return None if row is None else row.region
 
 
 def _line(row: Any) -> StopLine:
@@ -149,7 +146,6 @@ def _line(row: Any) -> StopLine:
         row.stopped_from,
         row.approvals,
         row.region,
-        row.area_name,
     )
 
 
@@ -182,20 +178,20 @@ _WHERE_OPEN = (
 )
 _COLUMNS = "f.subject_id, f.scheme, f.state, f.reason, f.effect, f.from_month, f.stopped_from, f.approvals, b.region"
 _OPEN = f"""
-SELECT l.*, a.name AS area_name FROM (SELECT {_COLUMNS}, coalesce(f.proposed_on, DATE '0001-01-01') AS since, {_STAGE} AS stage
-    FROM benefit_files f {_WHERE_OPEN} AND {{among}}) l LEFT JOIN areas a ON a.code = l.region
+SELECT l.* FROM (SELECT {_COLUMNS}, coalesce(f.proposed_on, DATE '0001-01-01') AS since, {_STAGE} AS stage
+    FROM benefit_files f {_WHERE_OPEN} AND {{among}}) l
 WHERE (:reason = '' OR l.reason = :reason)
 """  # noqa: S608 - our own text
 # OFFSET 0: the planner thinks that scheme and subject have nothing to do with each other, and would join all that was ever restored.
 _RESTORED = f"""
-SELECT l.*, a.name AS area_name FROM (SELECT e.subject_id, e.scheme, e.day AS since, 'restored' AS stage, x.state, x.reason, x.effect,
+SELECT l.* FROM (SELECT e.subject_id, e.scheme, e.day AS since, 'restored' AS stage, x.state, x.reason, x.effect,
         x.from_month, x.stopped_from, x.approvals, x.region
     FROM benefit_events e CROSS JOIN LATERAL (SELECT {_COLUMNS} FROM benefit_files f JOIN benefits b USING (subject_id, scheme)
         JOIN subjects s USING (subject_id)
         WHERE f.subject_id = e.subject_id AND f.scheme = e.scheme AND f.state = 'paying' AND {_WITHIN} OFFSET 0) x
     WHERE e.kind = 'restored' AND {{among}} AND NOT EXISTS (SELECT 1 FROM benefit_events n
         WHERE n.subject_id = e.subject_id AND n.scheme = e.scheme AND n.kind = 'restored' AND n.number > e.number)
-) l LEFT JOIN areas a ON a.code = l.region
+) l
 WHERE (:reason = '' OR l.reason = :reason)
 """  # noqa: S608 - our own text
 

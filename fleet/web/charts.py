@@ -15,6 +15,8 @@ from enum import StrEnum
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from fleet.web.palette import Hatch, Tone
+from fleet.web.palette import series as other_tones
 from fleet.web.rendering import NOTHING
 
 with warnings.catch_warnings():
@@ -26,18 +28,22 @@ with warnings.catch_warnings():
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 _FONT = "system-ui, 'Noto Sans CJK SC', 'Source Han Sans SC', 'WenQuanYi Micro Hei', 'Microsoft YaHei', sans-serif"
-_COLOURS = ("#1d5fd1", "#b3541e", "#0b6b3a", "#7a3e9d", "#5c5c00", "#a3161f", "#006b75", "#56606c")
-"""Dark enough for 3:1 against white (WCAG 2.2, 1.4.11); series also differ by their place and name."""
+_DASHES = ("", "12, 4", "5, 4", "12, 4, 2, 4", "5, 2, 2, 2", "16, 3", "8, 2, 2, 2, 2, 2", "3, 3")
+"""Of lines, by which each is known without its colour; a line that marks a limit is dotted."""
+_DOTTED = "2, 6"
+_LINE_PX = 2
 _LABEL_PX = 14
 _WIDE_FROM = 0x2E80
 """Characters from here on are as wide as they are high. Source: Unicode, CJK Radicals Supplement is the first such block."""
-_STYLE = Style(
+_STYLE = dict(  # noqa: C408 - names as pygal's
     background="#ffffff",
     plot_background="#ffffff",
     foreground="#1a1f26",
     foreground_strong="#1a1f26",
     foreground_subtle="#56606c",
-    colors=_COLOURS,
+    # Paler, a fill would not stand out from white as far as it should.
+    opacity="1",
+    opacity_hover="1",
     font_family=_FONT,
     label_font_size=_LABEL_PX,
     major_label_font_size=_LABEL_PX,
@@ -76,6 +82,8 @@ class Chart:
     """Low and high end of an interval around each number, by name of the series."""
     marks: Mapping[str, float] = field(default_factory=dict)
     """Horizontal lines with a name each, of `LINE` and `POINTS`: a limit, a target."""
+    tones: Sequence[Tone] = ()
+    """Of series that mean something everywhere, in their order, or of the places of a chart with one series; others are as they come."""
 
     @property
     def picture(self) -> str:
@@ -84,7 +92,8 @@ class Chart:
 
     def svg(self) -> bytes:
         """Return the chart as an SVG picture."""
-        drawn = _KINDS[self.form](**self._options())
+        tones = self._of_series()
+        drawn = _KINDS[self.form](style=Style(**_STYLE, colors=tuple(tone.fill for tone in tones)), **self._options())
         # A picture is a document of its own: it needs no name that no other has, and the same numbers are the same bytes.
         drawn.uuid = "0"
         # Sideways the first place would be the lowest; it is to stand where it does in the table.
@@ -93,12 +102,36 @@ class Chart:
             drawn.x_labels = list(self.labels)[::step]
         elif self.logarithmic:
             drawn.x_labels, drawn.y_labels = self._decades(0), self._decades(1)
-        for name, values in self.series.items():
-            drawn.add(name, self._with_intervals(name, values)[::step])
+        for place, (name, values) in enumerate(self.series.items()):
+            more = {"stroke_style": _stroke(_DASHES[place % len(_DASHES)])} if self._is_of_lines else {}
+            drawn.add(name, self._with_colours(self._with_intervals(name, values))[::step], **more)
         for name, value in self.marks.items():
             places = [(x, value) for x in self._reach()] if self.form is Form.POINTS else [value] * len(self.labels)
-            drawn.add(name, places, stroke_style={"dasharray": "6, 4"}, show_dots=False)
-        return _without_scripts(drawn.render_tree())
+            drawn.add(name, places, stroke_style=_stroke(_DOTTED), show_dots=False)
+        root = drawn.render_tree()
+        if not self._is_of_lines and len(self.series) > 1:
+            _hatch(root, [tone.hatch for tone in tones])
+        return _without_scripts(root)
+
+    @property
+    def _is_of_lines(self) -> bool:
+        return self.form in (Form.LINE, Form.POINTS)
+
+    @property
+    def _is_by_place(self) -> bool:
+        """Whether the tones are of the places, not of the series."""
+        return bool(self.tones) and len(self.series) == 1 and len(self.tones) == len(self.labels)
+
+    def _of_series(self) -> list[Tone]:
+        others = other_tones()
+        if self.tones and not self._is_by_place:
+            return list(self.tones)
+        return [others[place % len(others)] for place in range(len(self.series) + len(self.marks))]
+
+    def _with_colours(self, values: list[Any]) -> list[Any]:
+        if not self._is_by_place:
+            return values
+        return [{"value": value, "color": tone.fill} for value, tone in zip(values, self.tones, strict=True)]
 
     def _decades(self, axis: int) -> list[float]:
         """Return the powers of ten around all points: on a logarithmic axis each has its line, and nothing else has."""
@@ -134,7 +167,6 @@ class Chart:
 
     def _options(self) -> dict[str, Any]:
         return {
-            "style": _STYLE,
             "js": (),
             "width": 880,
             "height": self._height(),
@@ -161,6 +193,39 @@ class Chart:
             "allow_interruptions": True,
             "no_data_text": NOTHING,
         }
+
+
+def _stroke(dashes: str) -> dict[str, Any]:
+    return {"width": _LINE_PX, "dasharray": dashes or "none"}
+
+
+_LINES: Mapping[Hatch, str] = {
+    Hatch.NONE: "",
+    Hatch.RISING: "M-2,2 L2,-2 M0,8 L8,0 M6,10 L10,6",
+    Hatch.FALLING: "M-2,6 L2,10 M0,0 L8,8 M6,-2 L10,2",
+    Hatch.LEVEL: "M0,4 L8,4",
+    Hatch.UPRIGHT: "M4,0 L4,8",
+    Hatch.GRID: "M0,4 L8,4 M4,0 L4,8",
+    Hatch.DOTS: "M3,4 L5,4",
+}
+"""White, on a square of 8 by 8 that is repeated; the fill goes on covering most of it."""
+
+
+def _hatch(root: ET.Element, hatches: Sequence[Hatch]) -> None:
+    """Lay the hatching of each series over its bars and its square in the legend, as a fill of their own."""
+    by_place = {f"color-{place}": hatch for place, hatch in enumerate(hatches)}
+    for parent in root.iter():
+        name = next((each for each in parent.get("class", "").split() if each in by_place), "")
+        if name and by_place[name] is not Hatch.NONE:
+            for bar in parent.iter("rect"):
+                bar.set("style", f"fill: url(#hatch-{name})")
+    defs = ET.SubElement(root, "defs")
+    for name, hatch in by_place.items():
+        square = ET.SubElement(
+            defs, "pattern", id=f"hatch-{name}", width="8", height="8", patternUnits="userSpaceOnUse"
+        )
+        ET.SubElement(square, "rect", {"class": name, "width": "8", "height": "8", "style": "stroke: none"})
+        ET.SubElement(square, "path", d=_LINES[hatch], style="stroke: #fff; stroke-width: 1.5; fill: none")
 
 
 def _without_scripts(root: ET.Element) -> bytes:

@@ -12,15 +12,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from fleet.tables.words import language_of
-from fleet.web import logged
+from fleet.web import logged, palette
 from fleet.web.assets import Assets
+from fleet.web.columns import in_columns
 from fleet.web.labels import category_word, feed_word, network_word, scheme_word
 from fleet.web.texts import LANGUAGES, Texts
 from protocol.rules.days import FOREVER
 
 _HERE = Path(__file__).parent
-SYMBOLS = {"good": "✓", "bad": "✗", "warn": "!", "plain": "·"}
-"""Stands in every badge beside colour and text."""
 NOTHING = "–"
 """Stands where there is no day, moment or number."""
 
@@ -29,9 +28,9 @@ class Renderer:
     """Templates, with what all of them may use.
 
     A template has `texts` (all of the language), `t` (those of its own group, which is the folder that it is in, or its name), and what
-    the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`, `tongue` (the language of a word), `scheme`, `category`,
-    `feed`, `network`, and of the audit log `done_to`, `kind_of`, `which`; `named(codes, words)` makes the options of
-    a choice.
+    the page gives it. Filters: `day`, `month`, `moment`, `number`, `percent`, `tongue` (the language of a word), `in_columns`, `scheme`,
+    `category`, `feed`, `network`, and of the audit log `done_to`, `kind_of`, `which`; `named(codes, words)` makes the options of a
+    choice; `kind_of(table, code)` is the kind of a badge (`palette.toml`).
     """
 
     def __init__(self, texts: Mapping[str, Texts], assets: Assets, *, fleet_id: str, zone: tzinfo) -> None:
@@ -45,10 +44,15 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            asset=assets.url, languages=LANGUAGES, symbols=SYMBOLS, fleet_id=fleet_id, named=_named
+            asset=assets.url,
+            languages=LANGUAGES,
+            symbols={name: kind.symbol for name, kind in palette.kinds().items()},
+            fleet_id=fleet_id,
+            named=_named,
+            kind_of=palette.kind_of,
         )
         self._environment.filters.update(
-            tongue=language_of, scheme=_scheme, category=_category, feed=_feed, network=_network
+            tongue=language_of, in_columns=in_columns, scheme=_scheme, category=_category, feed=_feed, network=_network
         )
         self._environment.filters.update(done_to=_done_to, kind_of=_kind_of, which=_which)
         self._environment.filters.update(day=_day, month=_month, moment=self.moment, number=_number, percent=_percent)

@@ -141,6 +141,12 @@ class Visit:
         return f"{address}?{urlencode(asked)}" if asked else address
 
     @property
+    def is_narrowed(self) -> bool:
+        """Whether the address of a list asks for a part of it."""
+        asked = self.request.query_params.items()
+        return any(value for name, value in asked if name not in ("lang", "done", "after", "before"))
+
+    @property
     def entries(self) -> list[Entry]:
         """What stands in the visitor's menu."""
         return entries_for(self.visitor)

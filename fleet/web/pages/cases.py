@@ -26,7 +26,9 @@ from fleet.web.visits import Visit, needs
 router = APIRouter(include_in_schema=False)
 _LOOK = Permission.CASES
 _DUTIES: dict[str, Callable[[Line], bool]] = {"": is_anything, "mine": is_mine, "begun": is_begun}
-_CLOCKS = ("late", "today", "week", "over")
+_CLOCKS = ("late", "today", "soon", "week", "over")
+_SOON = timedelta(days=3)
+"""As the overview counts; see `fleet.store.overview.Waiting`."""
 _WEEK = timedelta(days=7)
 _ALARM_DAYS = 30
 
@@ -125,6 +127,8 @@ def _by_clock(asked: Asked, clock: str, today: date) -> Asked:
         return replace(asked, due_until=today - timedelta(days=1))
     if clock == "today":
         return replace(asked, due_from=today, due_until=today)
+    if clock == "soon":
+        return replace(asked, due_from=today, due_until=today + _SOON)
     if clock == "week":
         # What is late or due today is counted there, and nowhere twice.
         return replace(asked, due_from=today + timedelta(days=1), due_until=today + _WEEK)

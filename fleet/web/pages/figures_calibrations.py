@@ -19,6 +19,7 @@ from fleet.updates.calibration import Found, Proposal
 from fleet.updates.policy import APPROVALS
 from fleet.web.charts import Chart, Form
 from fleet.web.labels import network_word
+from fleet.web.palette import tone_of
 from fleet.web.texts import Texts
 from fleet.web.visits import Visit, needs
 from protocol.calibration import Tail
@@ -153,4 +154,5 @@ def _histogram(words: Texts, name: str, bins: Sequence[ScoreBin]) -> Chart:
         form=Form.STACKED,
         x_title=words["score"],
         y_title=words["sessions"],
+        tones=[tone_of("zones", zone) for zone in _ZONES],
     )

@@ -13,6 +13,7 @@ from fleet.store.areas import LEVELS
 from fleet.store.statistics import UNKNOWN_AGE
 from fleet.web.charts import Chart, Form
 from fleet.web.labels import scheme_word
+from fleet.web.palette import tone_of
 from fleet.web.visits import Visit
 
 _MOST_BARS = 24
@@ -85,14 +86,13 @@ def chart_of(visit: Visit, answer: Answer) -> Chart | None:
         by=words["cuts"][answer.question.by]
     )
     if answer.question.by is Cut.STATE:
-        return Chart(title, labels, {words["people"]: [line.total for line in lines]}, form=Form.SIDEWAYS)
+        tones = [tone_of("states", line.key) for line in lines]
+        return Chart(title, labels, {words["people"]: [line.total for line in lines]}, form=Form.SIDEWAYS, tones=tones)
     names = dict(zip(answer.columns, columns_of(visit, answer), strict=True))
-    series = {
-        name: [line.counts.get(column, 0) for line in lines]
-        for column, name in names.items()
-        if any(line.counts.get(column) for line in lines)
-    }
-    return Chart(title, labels, series, form=Form.STACKED)
+    shown = [column for column in names if any(line.counts.get(column) for line in lines)]
+    series = {names[column]: [line.counts.get(column, 0) for line in lines] for column in shown}
+    tones = [tone_of("outcomes" if answer.is_of_sessions else "states", column) for column in shown]
+    return Chart(title, labels, series, form=Form.STACKED, tones=tones)
 
 
 def differences_of(visit: Visit, found: Reading, *, limit: int) -> Differences | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 
@@ -16,13 +16,14 @@ from sqlalchemy import Connection
 from fleet.accounts.roles import Permission
 from fleet.statistics.counts import offset
 from fleet.store import overview as counted
-from fleet.store.areas import Area, chain_above, codes_below
+from fleet.store.areas import Area, area_names, chain_above, codes_below
 from fleet.store.overview import AreaCount
 from fleet.store.stops import Stage, stage_counts
 from fleet.store.terminal_lists import Wanted
 from fleet.terminals.lists import count_terminals, limits_of
 from fleet.terminals.standing import Concern, Standing
 from fleet.web.charts import Chart, Form
+from fleet.web.palette import tone_of
 from fleet.web.visits import Visit, needs, not_found
 from protocol.outcomes import Outcome
 from protocol.rules.obligations import CertificationState
@@ -176,6 +177,7 @@ def _by_hour(visit: Visit, hours: Sequence[tuple[datetime, str, int]]) -> Chart:
         [f"{hour:02d}" for hour in shown],
         {texts["certified"]: [passed[hour] for hour in shown], texts["others"]: [others[hour] for hour in shown]},
         form=Form.STACKED,
+        tones=[tone_of("outcomes", "certified"), tone_of("outcomes", "others")],
     )
 
 
@@ -185,7 +187,9 @@ def _areas(visit: Visit, connection: Connection, code: str | None) -> dict[str, 
     tops = visit.tops(Permission.OVERVIEW)
     codes = counted.areas_directly_below(connection, code) if code is not None or tops is None else sorted(tops)
     rows: list[AreaCount] = [] if snapshot is None else counted.counts_of_areas(connection, codes, snapshot)
-    return {"areas": rows, "snapshot": snapshot}
+    # Those below one area stand under its name.
+    names = area_names(connection, codes) if code is None else {}
+    return {"areas": [replace(each, name=names.get(each.code, each.name)) for each in rows], "snapshot": snapshot}
 
 
 def _by_outcome(rows: Sequence[tuple[datetime, str, int]]) -> Counter[str]:

@@ -19,14 +19,13 @@ from sqlalchemy import Connection
 from fleet.accounts.roles import Permission
 from fleet.errors import Refused
 from fleet.people.finding import Count, Page, Search, find_and_count
-from fleet.store.areas import Area, chain_above
+from fleet.store.areas import Area, area_names, chain_above
 from fleet.store.people import StopState
 from fleet.store.people_filters import MOST_OFFERED, Named, areas_named, is_below, schemes_in_use, steps_down
 from fleet.web.forms import Sent
 from fleet.web.kept import KeptSearch, seal_search, unseal_search
 from fleet.web.labels import scheme_word
 from fleet.web.lists import LONGEST
-from fleet.web.pages.people_words import state_kind
 from fleet.web.visits import Visit, needs, sends
 from protocol.rules.obligations import CertificationState
 
@@ -147,6 +146,7 @@ def _list(
             choice = area_choice(visit, connection, kept["area"])
         found, count = (_EMPTY, None) if problems else _found(visit, connection, kept, typed[:LONGEST], at, problems)
         schemes = schemes_in_use(connection)
+        areas = area_names(connection, {each.line.area for each in found.people})
         if found.people:
             shown = {name: value for name, value in kept.items() if value and name != "unit"}
             visit.note(
@@ -161,6 +161,7 @@ def _list(
             )
     return visit.page(
         "people/list.html",
+        areas=areas,
         status=422 if problems else 200,
         problems=problems,
         found=found,
@@ -174,7 +175,6 @@ def _list(
         states=[(each.value, visit.texts["words"]["states"][each]) for each in CertificationState],
         stops=[(each.value, texts["stops"][each]) for each in StopState],
         schemes=[(each, scheme_word(each, visit.texts)) for each in schemes],
-        state_kind=state_kind,
         is_narrowed=bool(typed or any(kept.values())),
     )
 

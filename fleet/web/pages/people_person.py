@@ -20,7 +20,7 @@ from fleet.store.life_events import StoredLifeEvent, life_events_of
 from fleet.store.packs import shelf_of
 from fleet.store.people import may_see
 from fleet.store.timeline import approvals_about, approved_ids
-from fleet.web.pages.people_words import state_kind, told
+from fleet.web.pages.people_words import told
 from fleet.web.visits import Visit, needs, not_found, sends
 from protocol.explain import explain, explain_measures
 from protocol.slip_words import LANGUAGES, copy_line, slip_lines
@@ -179,7 +179,6 @@ def _page(
         before=found.history.before,
         subject_id=subject_id,
         document_reasons=[(each, texts["document_reasons"][each]) for each in DOCUMENT_REASONS],
-        state_kind=state_kind,
     )
 
 

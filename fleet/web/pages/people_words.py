@@ -13,15 +13,7 @@ from fleet.web.labels import category_word, feed_word, scheme_word
 from fleet.web.rendering import NOTHING
 from fleet.web.texts import Texts
 from protocol.outcomes import Outcome
-from protocol.rules.obligations import CertificationState
 
-_STATE_KINDS = {
-    CertificationState.CERTIFIED: "good",
-    CertificationState.DUE: "plain",
-    CertificationState.EXPIRING: "warn",
-    CertificationState.NEVER_CERTIFIED: "warn",
-    CertificationState.OVERDUE: "bad",
-}
 TABLES: Mapping[str, Mapping[str, str]] = {
     "record": {"purpose": "purposes", "outcome": "outcomes"},
     "act": {"kind": "acts", "channel": "channels"},
@@ -63,11 +55,6 @@ class Told:
     case_number: str | None
     is_about_here: bool
     """Whether it is about a pass against a report."""
-
-
-def state_kind(state: str) -> str:
-    """Return the kind of badge for a state."""
-    return _STATE_KINDS[CertificationState(state)]
 
 
 def told(entry: Entry, texts: Texts, *, settled: Collection[tuple[str, str]]) -> Told:

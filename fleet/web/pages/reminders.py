@@ -23,6 +23,7 @@ from fleet.web.beside import Job, Stopped
 from fleet.web.charts import Chart, Form
 from fleet.web.lists import listing, moment_in
 from fleet.web.pages.runs import begin, lately
+from fleet.web.palette import tone_of
 from fleet.web.sending import said
 from fleet.web.visits import Visit, needs, sends
 
@@ -113,7 +114,8 @@ def _chart(visit: Visit, channel: str, found: Sequence[DayCount]) -> Chart:
         for name, states in _SHOWN_STATES.items()
     }
     title = texts["chart"].format(channel=texts["channels"][channel], days=_CHART_DAYS)
-    return Chart(title, [f"{day:%m-%d}" for day in days], series, Form.STACKED, y_title=texts["messages"])
+    tones = [tone_of("messages", name) for name in _SHOWN_STATES]
+    return Chart(title, [f"{day:%m-%d}" for day in days], series, Form.STACKED, y_title=texts["messages"], tones=tones)
 
 
 @router.post("/reminders/plan")

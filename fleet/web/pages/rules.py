@@ -98,6 +98,7 @@ def pack(visit: Annotated[Visit, needs(Permission.RULES)], pack_id: str, version
             if stored.in_force_at is None
             else terminals_not_heard(connection, stored.in_force_at, within, limit=_MOST_TERMINALS + 1)
         )
+        areas = area_names(connection, {each.area for each in lagging})
         asked = Question(action="rule_pack.proposed", object_kind=publishing.OBJECT, object_id=name)
         proposed = newest(connection, visit.cipher, asked, limit=1)
         tries = trials_of(connection, stored.pack.pack_id, stored.pack.version)
@@ -115,6 +116,7 @@ def pack(visit: Annotated[Visit, needs(Permission.RULES)], pack_id: str, version
         approved=approved,
         proposed_by=open_actor(visit.cipher, proposed[0]) if proposed else "",
         lagging=lagging[:_MOST_TERMINALS],
+        areas=areas,
         has_more=len(lagging) > _MOST_TERMINALS,
         last_trial=next((each for each in tries if each.sha256 == stored.sha256), None),
         warning=None if warning is None else said(visit.texts["rules"], warning),

@@ -39,6 +39,11 @@ class Cell:
     stops: int
     occasions: Sequence[RuleDay]
 
+    @property
+    def has_something(self) -> bool:
+        """Whether anything falls on it: a narrow screen shows no other day than today beside those."""
+        return bool(self.due or self.stops or self.occasions)
+
 
 @router.get("/rules/calendar")
 def calendar(visit: Annotated[Visit, needs(Permission.RULES)], month: str = "") -> HTMLResponse:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from fleet.accounts.roles import Permission
 from fleet.errors import NotFound, Refused
+from fleet.store.areas import area_names
 from fleet.store.calibrations import find_calibrations
 from fleet.store.policies import newest_policy
 from fleet.store.rule_pages import (
@@ -99,6 +100,7 @@ def _policy_page(
         version = "" if newest is None else newest.policy.policy_version
         counts = terminals_by_policy(connection, within)
         lagging = terminals_without_policy(connection, version, within, limit=_MOST_TERMINALS + 1)
+        areas = area_names(connection, {each.area for each in lagging})
         proposed = calibrations(connection, limit=_MOST) if is_whole else []
     words = visit.texts["rules"]["policy"]
     parts: list[tuple[str, list[tuple[str, str]]]] = []
@@ -118,6 +120,7 @@ def _policy_page(
         issued=issued,
         counts=counts,
         lagging=lagging[:_MOST_TERMINALS],
+        areas=areas,
         has_more=len(lagging) > _MOST_TERMINALS,
         proposed=proposed,
         is_whole_fleet=is_whole,

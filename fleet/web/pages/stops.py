@@ -12,11 +12,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fleet.benefits.events import StopEffect, StopReason
 from fleet.errors import NotFound, Refused
 from fleet.people.finding import Search, find_people
+from fleet.store.areas import area_names
 from fleet.store.benefits import schemes_of
 from fleet.store.stops import Stage, StopLine, StopsAsked, area_of_benefit, stage_counts, stop_lines
 from fleet.store.subjects import find_by_ids
 from fleet.web.labels import scheme_word
-from fleet.web.lists import Listing, listing
+from fleet.web.lists import LONGEST, Listing, listing
+from fleet.web.narrowing import narrowed
 from fleet.web.pages.stops_forms import LOOK, PREPARE, TYPED, address_of, guard_of, month_in
 from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, not_found, sends
@@ -28,17 +30,22 @@ _BY_HAND = tuple(reason for reason in StopReason if reason is not StopReason.OVE
 
 @router.get("/stops")
 def stops(
-    visit: Annotated[Visit, needs(LOOK)], stage: str = "", reason: str = "", after: str = "", before: str = ""
+    visit: Annotated[Visit, needs(LOOK)],
+    stage: str = "",
+    reason: str = "",
+    area: str = "",
+    after: str = "",
+    before: str = "",
 ) -> HTMLResponse:
     """Show the benefits with a stop in the visitor's areas, those that wait longest first."""
     asked_stage = Stage(stage) if stage in set(Stage) else None
     asked_reason = reason if reason in set(StopReason) else ""
     with visit.begin() as connection:
-        within = visit.codes(connection, LOOK)
+        within = narrowed(connection, area, visit.codes(connection, LOOK))
         asked = StopsAsked(within, asked_stage, asked_reason)
         shown = listing(
             "/stops",
-            {"stage": asked_stage or "", "reason": asked_reason},
+            {"stage": asked_stage or "", "reason": asked_reason, "area": area[:LONGEST]},
             after=after,
             before=before,
             fetch=lambda behind, ahead, limit: stop_lines(connection, asked, after=behind, before=ahead, limit=limit),
@@ -46,12 +53,14 @@ def stops(
         )
         found = find_by_ids(connection, {line.subject_id for line in shown.rows})
         names = {each.subject_id: visit.opened(each.name_sealed, of=each.subject_id) for each in found}
+        areas = area_names(connection, {line.area for line in shown.rows})
         if names:
             visit.note(
                 connection, "subjects.listed", "subjects", "stops", about=names, people=len(names), **shown.filters
             )
     return visit.page(
         "stops/list.html",
+        areas=areas,
         shown=shown,
         names=names,
         schemes={line.scheme: scheme_word(line.scheme, visit.texts) for line in shown.rows},
@@ -62,11 +71,15 @@ def stops(
 
 
 @router.get("/stops/stages")
-def stages(visit: Annotated[Visit, needs(LOOK)], stage: str = "", reason: str = "") -> HTMLResponse:
+def stages(visit: Annotated[Visit, needs(LOOK)], stage: str = "", reason: str = "", area: str = "") -> HTMLResponse:
     """Show how many benefits are at each stage: counted beside the list, which does not wait for it."""
-    kept = {"stage": stage if stage in set(Stage) else "", "reason": reason if reason in set(StopReason) else ""}
+    kept = {
+        "stage": stage if stage in set(Stage) else "",
+        "reason": reason if reason in set(StopReason) else "",
+        "area": area[:LONGEST],
+    }
     with visit.begin() as connection:
-        counts = stage_counts(connection, visit.codes(connection, LOOK))
+        counts = stage_counts(connection, narrowed(connection, area, visit.codes(connection, LOOK)))
     shown: Listing[StopLine] = Listing((), "/stops", {name: value for name, value in kept.items() if value}, None, None)
     return visit.part("stops/stages.html", shown=shown, counts=counts, stages=list(Stage))
 

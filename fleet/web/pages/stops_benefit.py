@@ -13,6 +13,7 @@ from fleet.accounts.roles import Permission
 from fleet.benefits.events import Approved, RestoreReason, StepOutcome
 from fleet.benefits.guard import MOST_AHEAD
 from fleet.benefits.inspection import Inspected, inspect, person_of
+from fleet.store.areas import area_names
 from fleet.store.benefits import listed_facts
 from fleet.store.case_numbers import numbers_of
 from fleet.store.people import may_see
@@ -67,6 +68,7 @@ def benefit_page(
         named = {str(getattr(each.event, "case_id", "")) for each in found.happened}
         numbers = numbers_of(connection, named)
         held_cases = {each: numbers[each] for each in found.held_by_hand if each in numbers}
+        areas = area_names(connection, {area})
         visit.note(connection, "benefits.viewed", "subject", subject_id, scheme=scheme)
     seen = count_in(visit.sent.text("version"))
     return visit.page(
@@ -76,6 +78,7 @@ def benefit_page(
         name=visit.opened(subject.name_sealed, of=subject_id),
         facts=facts,
         area=area,
+        areas=areas,
         scheme=scheme,
         found=found,
         stage=stage_of(found),

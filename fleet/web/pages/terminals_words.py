@@ -7,17 +7,11 @@ from datetime import datetime, timedelta
 
 from fleet.terminals.drift import Alarm, Measure
 from fleet.terminals.lists import TerminalItem
-from fleet.terminals.standing import Concern, Limits, Standing, silent_after
+from fleet.terminals.standing import Concern, Limits, silent_after
+from fleet.web.palette import kind_of
 from fleet.web.texts import Texts
 
 _STEPS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
-_KINDS = {
-    Standing.ONLINE: "good",
-    Standing.SILENT: "bad",
-    Standing.OFFLINE: "warn",
-    Standing.NEVER_SEEN: "plain",
-    Standing.RETIRED: "plain",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +56,7 @@ def presence_of(texts: Texts, item: TerminalItem, limits: Limits, now: datetime)
     )
     oldest = seen.oldest_unconfirmed_at
     return Presence(
-        kind="plain" if judged.comes_by_stick else _KINDS[standing],
+        kind="plain" if judged.comes_by_stick else kind_of("terminals", standing),
         word=word,
         since="" if judged.since is None else str(texts["ago"]).format(span=span(texts, now - judged.since)),
         sentence=sentence,

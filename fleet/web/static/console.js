@@ -48,6 +48,14 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => delete form.dataset.sent, SENT_MS);
 });
 
+// What is folded on a narrow screen alone (`.fold`): a browser that cannot have it open on a wide one by style has it opened here.
+const unfold = () => {
+  if (CSS.supports("selector(::details-content)") || matchMedia("(max-width: 40rem)").matches) return;
+  for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
+};
+unfold();
+document.addEventListener("htmx:afterSettle", unfold);
+
 // Parts that a few pages need only.
 const prepare = async () => {
   for (const part of document.querySelectorAll("[data-module]")) (await import(part.dataset.module)).prepare(part);
@@ -71,6 +79,7 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "/") {
     const search = document.querySelector("[role=search] input:not([type=hidden]), input[type=search]");
     if (!search) return;
+    search.closest("details.fold")?.setAttribute("open", "");
     search.focus();
   } else return;
   event.preventDefault();

@@ -33,7 +33,6 @@ HALF_WIDTH_ALLOWED = {
 OTHERS = {
     "figures.cuts": "says by what is counted",
     "logged.fields": "labels of details",
-    "overview.terminal_kinds": "kinds of badges",
     "people.comparison": "sentences",
     "people.sentence": "sentences",
     "people.way_fields": "labels of fields",

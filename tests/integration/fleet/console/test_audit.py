@@ -172,8 +172,8 @@ def test_what_has_a_page_is_linked(
 def test_the_log_is_told_and_asked_in_words(written: Any, sign_in: Callable[..., Any]) -> None:
     client = sign_in("auditor", language="zh")
     text = client.get("/audit", params={"action": "picture.viewed"}).text
-    assert '<td title="picture.viewed">查看照片或材料</td>' in text
-    assert '<td title="case.decided">' not in text
+    assert '<td title="picture.viewed" role="cell" data-label="操作">查看照片或材料</td>' in text
+    assert '<td title="case.decided"' not in text
     assert '<option value="picture.viewed" selected>查看照片或材料</option>' in text
     assert '<option value="case.">个案（全部）</option>' in text
     assert "第几人" in text

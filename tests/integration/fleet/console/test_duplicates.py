@@ -65,12 +65,12 @@ def test_the_queue_is_of_the_most_alike_first_and_says_what_was_found(
 ) -> None:
     client = sign_in("reviewer")
     page = client.get("/duplicates").text
-    assert page.count("<tr>") == 6
+    assert page.count("<tr ") == 6
     assert page.index("similarity of 0.900") < page.index("similarity of 0.800") < page.index("same name and date")
     assert "pension was paid by south and is paid by east" in page
     assert "The list of City B has enterprise pension (b)" in page
-    assert client.get("/duplicates?kind=face").text.count("<tr>") == 3
-    assert client.get("/duplicates?kind=number").text.count("<tr>") == 4
+    assert client.get("/duplicates?kind=face").text.count("<tr ") == 3
+    assert client.get("/duplicates?kind=number").text.count("<tr ") == 4
     assert "Nothing here" in client.get("/duplicates?state=waits").text
     assert "Nothing here" in client.get("/duplicates?state=decided").text
     assert client.get("/duplicates?state=nonsense&after=x").status_code == 200
@@ -81,7 +81,7 @@ def test_a_hit_with_somebody_elsewhere_is_told_and_not_shown(
 ) -> None:
     client = sign_in("reviewer", area="east")
     page = client.get("/duplicates").text
-    assert page.count("<tr>") == 5
+    assert page.count("<tr ") == 5
     assert "甲3" in page
     assert "somebody elsewhere" in page
     assert "乙" not in page

@@ -77,7 +77,7 @@ def rows(page: str, section: str) -> dict[str, list[str]]:
     body = re.sub(r"<figure.*?</figure>", "", part, flags=re.DOTALL)
     found = [
         [re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", cell)).strip() for cell in CELL.findall(row)]
-        for row in re.findall(r"<tr>(.*?)</tr>", body, flags=re.DOTALL)
+        for row in re.findall(r"<tr\b[^>]*>(.*?)</tr>", body, flags=re.DOTALL)
     ]
     return {row[0]: row[1:] for row in found[1:]}
 

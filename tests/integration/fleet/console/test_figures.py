@@ -64,7 +64,7 @@ def table(page: str, number: int = 0) -> list[list[str]]:
             re.sub(r"<[^>]*>", "", cell).strip()
             for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL)
         ]
-        for row in re.findall(r"<tr>(.*?)</tr>", body, flags=re.DOTALL)
+        for row in re.findall(r"<tr\b[^>]*>(.*?)</tr>", body, flags=re.DOTALL)
     ]
 
 

@@ -75,7 +75,7 @@ def rows(client: Any, serial: int = 1) -> list[str]:
     """Return the rows of who looked, without markup."""
     page = client.send_form("/privacy/looks", {"who": number(serial)})
     assert page.status_code == 200
-    body = page.text.partition("<tbody>")[2].partition("</tbody>")[0]
+    body = page.text.partition("<tbody")[2].partition("</tbody>")[0]
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in body.split("</tr>")[:-1]]
 
 

@@ -120,7 +120,7 @@ def test_an_erasure_waits_for_the_second_person(people: Any, sign_in: Callable[.
     people.now += timedelta(days=4)
     second = sign_in("fleet_administrator", name="王二")
     page = second.get("/privacy").text
-    assert re.search(r'<td class="number">2</td>', page)
+    assert re.search(r'<td class="number"[^>]*>2</td>', page)
     assert _erase(second).headers["location"].endswith("?done=erased")
     page = second.get("/privacy/erasures").text
     assert "signature holds" in page
@@ -142,7 +142,7 @@ def test_the_second_person_sees_on_what_ground_the_first_one_asked(people: Any, 
     _erase(first)
     second = sign_in("fleet_administrator", name="王二")
     page = second.get("/privacy/erasures").text
-    waits = page.split("<tbody>")[1].split("</tbody>")[0]
+    waits = page.split("<tbody")[1].split("</tbody>")[0]
     for seen in ("陈一", "the person asked", "still paid", "2026-12-20"):
         assert seen in waits, seen
     assert "/words/take-back" not in waits
