@@ -24,6 +24,14 @@ class DayCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """Messages that are due to be sent."""
+
+    people: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Steps that wait to be taken."""
 
@@ -93,6 +101,18 @@ def waiting(connection: Connection, areas: Sequence[str] | None) -> list[Waiting
         {"areas": _listed(areas)},
     )
     return [Waiting(*row) for row in rows]
+
+
+def due_messages(connection: Connection, now: datetime) -> Due:
+    """Return what would be sent at a moment, if ways and quiet hours let it."""
+    row = connection.execute(
+        text(
+            "SELECT count(DISTINCT subject_id), count(*) FROM reminders"
+            " WHERE state = 'pending' AND step = 'message' AND not_before <= :now"
+        ),
+        {"now": now},
+    ).one()
+    return Due(*row)
 
 
 def coming(connection: Connection, areas: Sequence[str] | None, *, since: date, until: date) -> list[tuple[date, int]]:

@@ -15,7 +15,7 @@ from fleet.web.console import Console, fault_page, language_of
 from fleet.web.cookies import session_of, set_session
 from fleet.web.forms import FORM_TOKEN, Sent
 from fleet.web.kept import Kept, lines_of, seal, title_of, unseal
-from fleet.web.visits import POLL, MustSetUp, NotFresh, OfAnotherSession, SignedOut, Visit
+from fleet.web.visits import MEANT, POLL, MustSetUp, NotFresh, NotSure, OfAnotherSession, SignedOut, Visit
 
 SIGN_IN = "/sign-in"
 SET_UP = "/set-up"
@@ -120,7 +120,7 @@ def ask_to_send(visit: Visit, kept: Kept, *, status: int = 200) -> Response:
 
 
 def add_arrivals(app: FastAPI) -> None:
-    """Answer requests of nobody, of a session before this one, and of somebody who has yet to set up."""
+    """Answer requests of nobody, of a session before this one, of somebody who has yet to set up, or is to be asked first."""
 
     @app.exception_handler(SignedOut)
     def signed_out(request: Request, error: SignedOut) -> Response:
@@ -142,6 +142,22 @@ def add_arrivals(app: FastAPI) -> None:
         if _is_of(request.url.path, _NOT_KEPT):
             return fault_page(visit.console, request, 409, "old_form")
         return ask_to_send(visit, _kept(request, visit.sent), status=409)
+
+    @app.exception_handler(NotSure)
+    def not_sure(request: Request, error: NotSure) -> Response:
+        visit, words = error.visit, error.visit.texts["sure"][error.code]
+        kept = _kept(request, visit.sent)
+        page = visit.page(
+            "sure.html",
+            group=request.url.path.split("/")[1],
+            words=words,
+            says=words["says"].format(**error.facts),
+            told=[(name, value) for name, value in error.told if value],
+            kept={name: values for name, values in kept.lists.items() if name != MEANT},
+            path=kept.path,
+        )
+        page.headers.update(_WHOLE_PAGE)
+        return page
 
     @app.exception_handler(MustSetUp)
     def must_set_up(_request: Request, _error: MustSetUp) -> Response:

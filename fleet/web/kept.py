@@ -26,7 +26,7 @@ SEARCH_GOOD_FOR = timedelta(hours=8)
 _SEARCH_FIELD = "kept_search"
 _STEP = 64
 """Bytes to a multiple of which a search is filled up, so that the length of an address does not tell that of a name."""
-_OURS = frozenset({"form_token", "version"})
+_OURS = frozenset({"form_token", "version", "meant"})
 """Fields that nobody types."""
 
 

@@ -8,7 +8,7 @@ says itself, in its query (`Visit.tops`): what lies outside is answered as if it
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
@@ -25,7 +25,7 @@ from fleet.accounts.roles import Permission
 from fleet.accounts.sessions import resume, with_bounds
 from fleet.accounts.visitor import Visitor
 from fleet.audit.log import note
-from fleet.errors import FleetError
+from fleet.errors import FleetError, Refused
 from fleet.keys import FieldCipher, FleetKeys
 from fleet.store.approvals import is_first_word
 from fleet.store.areas import codes_below
@@ -40,6 +40,8 @@ SHORTCUTS_COOKIE = "lifecert-shortcuts"
 OFF = "off"
 POLL = "poll"
 """Stands in the address of what a page asks for by itself, again and again: it keeps no session alive."""
+MEANT = "meant"
+"""Field by which a form says that whoever sends it was asked: `yes`, or `no` to go back."""
 _LONGEST_QUERY = 2_000
 """Characters of an address that are repeated in links; a longer search is cut off in any case."""
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
@@ -68,6 +70,17 @@ class OfAnotherSession(Exception):
     def __init__(self, visit: Visit) -> None:
         super().__init__("the form is of another session")
         self.visit = visit
+
+
+class NotSure(Exception):
+    """A form that does what cannot be taken back, of somebody who has not said yet that they mean it; they are asked."""
+
+    def __init__(self, visit: Visit, code: str, told: Sequence[tuple[str, str]], facts: Mapping[str, object]) -> None:
+        super().__init__("not sure yet")
+        self.visit = visit
+        self.code = code
+        self.told = told
+        self.facts = facts
 
 
 class MustSetUp(Exception):
@@ -150,6 +163,24 @@ class Visit:
     def entries(self) -> list[Entry]:
         """What stands in the visitor's menu."""
         return entries_for(self.visitor)
+
+    def make_sure(self, code: str, told: Sequence[tuple[str, str]] = (), **facts: object) -> None:
+        """Go on with what cannot be taken back only if the visitor was asked and has said so; nothing may be done before.
+
+        Args:
+            code: of what is asked, a table of `texts.sure`.
+            told: names and values of what was typed or is meant, to be looked at; those without a value are left out.
+            facts: what the question names.
+
+        Raises:
+            NotSure: if they were not asked yet; a page asks them and sends the same form again.
+            Refused: if they went back, with the code `not_meant`; the page where the form stood comes again with all that was typed.
+        """
+        said = self.sent.text(MEANT)
+        if said == "no":
+            raise Refused("not meant", code="not_meant")
+        if said != "yes":
+            raise NotSure(self, code, told, facts)
 
     def may(self, permission: str) -> bool:
         """Return whether the visitor has a permission somewhere; for templates, which show no button that would be refused."""

@@ -15,6 +15,7 @@ from fleet.accounts.factors import Changed, GeneratorOffer, NotChanged, Problem
 from fleet.accounts.passwords import LONGEST, PasswordProblem
 from fleet.accounts.roles import Grant
 from fleet.accounts.sessions import OwnSession, end_own, own_sessions
+from fleet.errors import Refused
 from fleet.store.areas import area_names
 from fleet.web.arrivals import HOME, SET_UP
 from fleet.web.codes import qr_of
@@ -103,6 +104,10 @@ def add_passkey(visit: SetsUp) -> Response:
 @router.post(ACCOUNT + "/passkeys/{passkey_id}/remove")
 def remove_passkey(passkey_id: str, visit: Sends) -> Response:
     """Delete a passkey."""
+    try:
+        visit.make_sure("remove_passkey")
+    except Refused:
+        return _page(visit, at="passkey")
     done = visit.console.factors.remove_passkey(visit.cookie, passkey_id, now=visit.now)
     return _answer(visit, done, "passkey_removed", at="passkey")
 
@@ -110,6 +115,10 @@ def remove_passkey(passkey_id: str, visit: Sends) -> Response:
 @router.post(f"{ACCOUNT}/recovery-codes")
 def new_codes(visit: Sends) -> Response:
     """Make new recovery codes and show them."""
+    try:
+        visit.make_sure("recovery_codes")
+    except Refused:
+        return _page(visit, at="recovery")
     done = visit.console.factors.new_recovery_codes(visit.cookie, now=visit.now)
     return _answer(visit, done, "", at="recovery")
 

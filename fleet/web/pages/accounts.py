@@ -22,6 +22,7 @@ from fleet.store.areas import area_names
 from fleet.store.names import cleaned, folded
 from fleet.web.codes import qr_of
 from fleet.web.lists import LONGEST, listing
+from fleet.web.sending import said
 from fleet.web.visits import Visit, needs, not_found, sends
 
 router = APIRouter(include_in_schema=False)
@@ -103,13 +104,13 @@ def give(account_id: str, visit: Gives) -> Response:
 @router.post(ACCOUNTS + "/{account_id}/take")
 def take(account_id: str, visit: Sends) -> Response:
     """Take a role."""
-    return _change(visit, account_id, registry.take, "role_taken", needs_grant=True)
+    return _change(visit, account_id, registry.take, "role_taken", needs_grant=True, sure="take_role")
 
 
 @router.post(ACCOUNTS + "/{account_id}/disable")
 def disable(account_id: str, visit: Sends) -> Response:
     """Take an account out of service."""
-    return _change(visit, account_id, registry.disable, "account_disabled")
+    return _change(visit, account_id, registry.disable, "account_disabled", sure="disable")
 
 
 @router.post(ACCOUNTS + "/{account_id}/enable")
@@ -121,7 +122,7 @@ def enable(account_id: str, visit: Gives) -> Response:
 @router.post(ACCOUNTS + "/{account_id}/reset")
 def reset(account_id: str, visit: Gives) -> Response:
     """Forget what an account signs in with."""
-    return _change(visit, account_id, registry.reset, "account_reset")
+    return _change(visit, account_id, registry.reset, "account_reset", sure="reset")
 
 
 @router.post(ACCOUNTS + "/{account_id}/operators")
@@ -129,7 +130,8 @@ def link_operator(account_id: str, visit: Gives) -> Response:
     """Say which operator of terminals this person is, or is not."""
     operator_id, is_gone = visit.sent.text("operator_id"), "gone" in visit.sent.fields
     change = partial(operators.unlink if is_gone else operators.link, operator_id=operator_id)
-    return _change(visit, account_id, change, "operator_unlinked" if is_gone else "operator_linked")
+    code, sure = ("operator_unlinked", "operator_gone") if is_gone else ("operator_linked", "")
+    return _change(visit, account_id, change, code, sure=sure)
 
 
 @router.post(ACCOUNTS + "/{account_id}/link")
@@ -200,11 +202,15 @@ def _decide(visit: Visit, change_id: str, decide: Callable[..., Change], code: s
         raise not_found()
     account_id = asked[change_id].account_id
     try:
+        if code == "change_approved":
+            visit.make_sure("approve_change")
         decide(visit.console.database, visit.cipher, _actor(visit), change_id, now=visit.now)
     except NotAllowed as error:
         return _page(visit, account_id, status=409, problems=_objections(visit, error))
     except NotFound:
         return _page(visit, account_id, status=409, problems=[visit.texts["accounts"]["problems"]["change_decided"]])
+    except Refused as error:
+        return _page(visit, account_id, status=422, problems=said(visit, error))
     with visit.begin() as connection:
         known = registry.accounts_for(connection, visit.cipher, _actor(visit))
     is_known = any(each.account_id == account_id for each in known)
@@ -212,9 +218,16 @@ def _decide(visit: Visit, change_id: str, decide: Callable[..., Change], code: s
 
 
 def _change(
-    visit: Visit, account_id: str, change: Callable[..., bool | None], code: str, *, needs_grant: bool = False
+    visit: Visit,
+    account_id: str,
+    change: Callable[..., bool | None],
+    code: str,
+    *,
+    needs_grant: bool = False,
+    sure: str = "",
 ) -> Response:
-    _account(visit, account_id)
+    """Do something to an account; what cannot be taken back is asked about first, by `sure`, a table of `texts.sure`."""
+    account = _account(visit, account_id)
     wanted: tuple[Grant, ...] = ()
     if needs_grant:
         found = _grant(visit)
@@ -222,11 +235,15 @@ def _change(
             return _page(visit, account_id, status=422, problems=[visit.texts["accounts"]["problems"]["role"]])
         wanted = (found,)
     try:
+        if sure:
+            visit.make_sure(sure, _meant(visit, wanted), name=account.name, operator=visit.sent.text("operator_id"))
         done = change(visit.console.database, visit.cipher, _actor(visit), account_id, *wanted, now=visit.now)
     except NotAllowed as error:
         return _page(visit, account_id, status=409, problems=_objections(visit, error))
     except NotFound:
         return _page(visit, account_id, status=422, problems=[visit.texts["accounts"]["problems"]["operator_unknown"]])
+    except Refused as error:
+        return _page(visit, account_id, status=422, problems=said(visit, error))
     if change in (registry.disable, registry.take):
         open_words.drop_of(
             visit.console.database,
@@ -312,6 +329,20 @@ def _grant(visit: Visit) -> Grant | None:
     if not area and role not in FLEET_WIDE_ROLES:
         return None
     return Grant(role, None if area in ("", WHOLE_FLEET) else area)
+
+
+def _meant(visit: Visit, wanted: Iterable[Grant]) -> list[tuple[str, str]]:
+    texts = visit.texts["accounts"]
+    with visit.begin() as connection:
+        names = area_names(connection, {grant.area for grant in wanted if grant.area is not None})
+    return [
+        line
+        for grant in wanted
+        for line in (
+            (texts["role"], visit.texts["words"]["roles"][grant.role.value]),
+            (texts["area"], names.get(grant.area or "", grant.area) or visit.texts["account"]["whole_fleet"]),
+        )
+    ]
 
 
 def _objections(visit: Visit, error: NotAllowed) -> list[str]:

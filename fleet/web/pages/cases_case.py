@@ -63,7 +63,14 @@ def say(visit: Annotated[Visit, sends(_DECIDE)], case_id: str) -> Response:
     if verdict not in list(Verdict):
         return case_page(visit, case_id, problems=[_refused(visit, "no_reason")], status=422)
     said = Said(Verdict(verdict), reason, visit.visitor.name, visit.sent.text("note") or None)
+    words = visit.texts["cases"]
+    told = [
+        (words["decision"], words["verdicts"][verdict]),
+        (words["why"], words["check"][reason] if reason in words["check"] else ""),  # noqa: SIM401 - no mapping
+        (words["note"], visit.sent.text("note")),
+    ]
     try:
+        visit.make_sure("decide_case", told)
         case = decide(
             visit.console.database, office_of(visit), case_id, said, seen=visit.sent.count("version"), now=visit.now
         )

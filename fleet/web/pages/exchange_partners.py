@@ -195,7 +195,12 @@ def roll(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
 def revoke(visit: Annotated[Visit, sends(_CHANGE)], partner_id: str) -> Response:
     """Take a partner out of service at once."""
     visit.whole_fleet(_CHANGE)
+    with visit.begin() as connection:
+        found = store.find_partner(connection, partner_id)
+    if found is None:
+        raise not_found()
     try:
+        visit.make_sure("revoke", name=found.name)
         registry.revoke_partner(
             visit.console.database,
             visit.cipher,

@@ -121,7 +121,10 @@ def withdraw(visit: Annotated[Visit, sends(CHANGE)]) -> Response:
     sent = visit.sent
     if sent.text("other_way") not in set(OtherWay):
         return _consents(visit, problems=[visit.texts["privacy"]["unusable"]], status=422, form="withdraw")
+    words = visit.texts["privacy"]
+    told = [(words["who"], sent.text("who")), (words["other_way"], words["other_ways"][sent.text("other_way")])]
     try:
+        visit.make_sure("withdraw", told)
         done = consent.withdraw(
             visit.console.database,
             visit.keys,

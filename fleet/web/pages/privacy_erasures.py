@@ -81,7 +81,15 @@ def erase(visit: Annotated[Visit, sends(CHANGE, is_fresh=True)]) -> Response:
     request = erasure.Request(
         Ground(sent.text("ground")), visit.visitor.name, sent.text("reason"), "although_entitled" in sent.fields
     )
+    words = visit.texts["privacy"]
+    told = [
+        (words["who"], sent.text("who")),
+        (words["ground"], words["grounds"][sent.text("ground")]),
+        (words["reason"], sent.text("reason")),
+        (words["although_entitled"], visit.texts["console"]["yes"] if "although_entitled" in sent.fields else ""),
+    ]
     try:
+        visit.make_sure("erase", told)
         done = erasure.erase(
             visit.console.database,
             visit.keys,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
@@ -103,6 +104,13 @@ def _no_way(visit: Visit) -> list[str]:
     return []
 
 
+def _ways(visit: Visit) -> list[str]:
+    """Return the channels that are used and set up; without one nothing can be sent."""
+    settings = visit.console.settings
+    set_up = {"sms": settings.sms.url, "wechat": settings.wechat.url, "email": settings.email.host}
+    return [name for name in settings.reminders.channels if set_up[name] is not None]
+
+
 def _chart(visit: Visit, channel: str, found: Sequence[DayCount]) -> Chart:
     texts = visit.texts["reminders"]
     days = [visit.today - timedelta(days=back) for back in range(_CHART_DAYS - 1, -1, -1)]
@@ -145,9 +153,18 @@ def send(visit: Annotated[Visit, sends(_SEND)]) -> Response:
     Where no way to send is set up, calls take the place of messages if that is what was asked for.
     """
     visit.whole_fleet(_SEND)
-    console = visit.console
-    if not visit.sent.text("calls") and (problems := _no_way(visit)):
+    console, texts = visit.console, visit.texts["reminders"]
+    with_calls = bool(visit.sent.text("calls"))
+    if not with_calls and (problems := _no_way(visit)):
         return _overview(visit, problems=problems, status=409)
+    ways = [texts["channels"][name] for name, is_there in set_up(console.settings).items() if is_there]
+    with visit.begin() as connection:
+        due = reminder_pages.due_messages(connection, visit.now)
+    try:
+        told = {"ways": visit.texts["console"]["list_mark"].join(ways)} if not with_calls else {}
+        visit.make_sure("calls" if with_calls else "send", **told, **asdict(due))
+    except Refusals as error:
+        return _overview(visit, problems=said(visit, error), status=409)
 
     def work(job: Job) -> Mapping[str, Any]:
         with open_channels(console.settings, clock=console.clock) as channels:

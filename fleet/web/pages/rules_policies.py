@@ -121,6 +121,7 @@ def publish(visit: Annotated[Visit, sends(Permission.RULES_APPROVE)], proposal_i
     """Put a proposal into force that needs no approval."""
 
     def work() -> str:
+        visit.make_sure("publish_policy")
         proposals.publish_proposal(
             visit.console.database,
             visit.keys,

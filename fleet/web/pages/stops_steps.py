@@ -21,6 +21,8 @@ from fleet.benefits.machine import BenefitFile
 from fleet.errors import NotFound, Refused
 from fleet.store.person import open_cases_of
 from fleet.store.stops import area_of_benefit
+from fleet.store.subjects import find_by_id
+from fleet.web.labels import scheme_word
 from fleet.web.pages.stops_benefit import benefit_page
 from fleet.web.pages.stops_forms import DECIDE, LOOK, PREPARE, TYPED, address_of, guard_of, month_in
 from fleet.web.saying import said
@@ -72,7 +74,10 @@ def approve(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: str
     """Approve a stop as it stands; two different persons must."""
 
     def work(guard: StopGuard, stop_id: str) -> str:
-        given = guard.approve(stop_id, by=visit.visitor.name, why=visit.sent.text("approval_reason"))
+        why = visit.sent.text("approval_reason")
+        told = [(visit.texts["stops"]["approve_reason"], why)]
+        visit.make_sure("approve_stop", told, name=_name(visit, subject_id), scheme=scheme_word(scheme, visit.texts))
+        given = guard.approve(stop_id, by=visit.visitor.name, why=why)
         return "stop_approved" if given == 1 else "stop_approved_by_two"
 
     return _act(visit, subject_id, scheme, DECIDE, work)
@@ -83,6 +88,9 @@ def carry_out(visit: Annotated[Visit, sends(DECIDE)], subject_id: str, scheme: s
     """Stop the payment that two persons have approved to stop."""
 
     def work(guard: StopGuard, stop_id: str) -> str:
+        texts, month = visit.texts["stops"], visit.sent.text("from_month")
+        told = [(texts["carry_out_month"], month)]
+        visit.make_sure("carry_out", told, name=_name(visit, subject_id), scheme=scheme_word(scheme, visit.texts))
         guard.carry_out(stop_id, by=visit.visitor.name, from_month=month_in(visit.sent.text("from_month")))
         return "stop_carried_out"
 
@@ -174,3 +182,9 @@ def _current_file(
     if visit.sent.text("version") != str(file.events):
         raise Refused("form is stale", code="stale")
     return file
+
+
+def _name(visit: Visit, subject_id: str) -> str:
+    with visit.begin() as connection:
+        subject = find_by_id(connection, subject_id)
+    return "" if subject is None else visit.opened(subject.name_sealed, of=subject_id)

@@ -76,6 +76,7 @@ def retire(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     def work(_connection: Connection, changes: TerminalChanges) -> None:
         if visit.sent.text("confirmation") != terminal_id:
             raise Refused("another name was typed", code="name_differs", terminal=terminal_id)
+        visit.make_sure("retire", _why(visit), terminal=terminal_id)
         changes.retire(terminal_id)
 
     return _change(visit, terminal_id, "retire", lambda _, known: known.retired_at is not None, work)
@@ -143,6 +144,8 @@ def _ask(visit: Visit, terminal_id: str) -> None:
                 # The same form twice.
                 return
             raise Refused("asked something meanwhile", code="asked_meanwhile")
+        if kind is CommandKind.RESTART:
+            visit.make_sure("restart", _why(visit), terminal=terminal_id)
         give_command(
             connection,
             visit.cipher,
@@ -225,6 +228,10 @@ def _meanwhile(visit: Visit, connection: Connection, terminal_id: str) -> list[C
 
 def _is_own(visit: Visit, meanwhile: list[Change]) -> bool:
     return len(meanwhile) == 1 and meanwhile[0].by == cleaned(visit.visitor.name)
+
+
+def _why(visit: Visit) -> list[tuple[str, str]]:
+    return [(visit.texts["terminals"]["reason"], visit.sent.text("reason"))]
 
 
 def changes_by(visit: Visit, connection: Connection) -> TerminalChanges:

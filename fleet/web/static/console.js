@@ -1,5 +1,5 @@
 // What the pages need beside htmx: a word about a connection or a session that is lost, the place of the reader after a page was
-// changed, a question before what cannot be taken back, single keys, and that nothing is sent twice.
+// changed, single keys, and that nothing is sent twice.
 const lost = () => document.getElementById("lost");
 const show = (visible) => {
   if (lost()) lost().hidden = !visible;
@@ -26,13 +26,6 @@ document.addEventListener("htmx:afterSettle", (event) => {
 document.body.addEventListener("signed-out", () => {
   const ended = document.getElementById("ended");
   if (ended) ended.hidden = false;
-});
-
-document.addEventListener("htmx:confirm", (event) => {
-  const question = event.detail.elt.dataset.confirm;
-  if (!question) return;
-  event.preventDefault();
-  if (window.confirm(question)) event.detail.issueRequest(true);
 });
 
 // htmx sends a form once; one that it does not send is held back for as long as its answer may take to come.

@@ -83,13 +83,13 @@ def module_reader(module_agency: Any, module_web: httpx.Client) -> Iterator[http
 
 
 class Client(httpx.Client):
-    """Somebody at the console, without a browser. Sends the form token by itself, as a page's form would."""
+    """Somebody at the console, without a browser. Sends the form token by itself, as a page's form would, and means what they send."""
 
     form_token = ""
 
     def send_form(self, path: str, fields: dict[str, Any] | None = None, **options: Any) -> httpx.Response:
         """Send a form; the answer is not followed on."""
-        return self.post(path, data={"form_token": self.form_token, **(fields or {})}, **options)
+        return self.post(path, data={"form_token": self.form_token, "meant": "yes", **(fields or {})}, **options)
 
     def follow(self, begun: httpx.Response) -> httpx.Response:
         """Return the page of what a form began, once it has ended."""
@@ -164,6 +164,18 @@ class Seen:
     def wait_until_whole(self) -> None:
         """Wait until everything that the page asks for by itself is in its place."""
         expect(self.page.locator(".htmx-request")).to_have_count(0, timeout=15_000)
+
+    def unfold(self) -> None:
+        """Open the form above a list, which is folded on a narrow screen."""
+        summary = self.page.locator("main details.fold:not([open]) > summary")
+        if summary.is_visible():
+            summary.click()
+
+    def mean_it(self, name: str = "") -> None:
+        """Say that what was pressed is meant, on the page that asks."""
+        expect(self.page.locator("main [role=alert]")).to_be_focused()
+        self.check(name)
+        self.page.click("button[name=meant][value=yes]")
 
     def check(self, name: str = "") -> None:
         """Hold the page against WCAG 2.2 AA, see that it fits its window, and keep a picture of it if pictures are asked for."""
@@ -248,7 +260,7 @@ def browse(office: Any, web: httpx.Client, chromium: Browser) -> Iterator[Callab
 
 @dataclass
 class Person:
-    """Somebody with an account and a browser that keeps cookies."""
+    """Somebody with an account and a browser that keeps cookies, who means what they send."""
 
     office: Any
     client: httpx.Client
@@ -265,7 +277,7 @@ class Person:
 
     def send(self, path: str, page: httpx.Response | None = None, **fields: str) -> httpx.Response:
         """Send a form, with the hidden fields of the page it stands in."""
-        return self.client.post(path, data={**(self.fields_of(page) if page else {}), **fields})
+        return self.client.post(path, data={**(self.fields_of(page) if page else {}), "meant": "yes", **fields})
 
     def make_link(self) -> str:
         """Make a link at the server's keyboard; return its path."""

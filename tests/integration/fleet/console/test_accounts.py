@@ -209,6 +209,6 @@ def test_accounts_in_a_browser(agency: Any, browse: Callable[..., Any], language
     # The address is still that of the account: a form's own cannot be opened.
     expect(page).to_have_url(re.compile(r"/accounts/a-[0-9a-f]+\?done=account_added$"))
     page.click("main .actions a")
-    page.on("dialog", lambda dialog: dialog.accept())
     page.click("form[action$='/disable'] button")
+    seen.mean_it(f"sure-disable-{language}-{width}")
     expect(page.locator("form[action$='/enable'] button")).to_be_visible()

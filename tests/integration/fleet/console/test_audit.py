@@ -195,6 +195,7 @@ def test_the_log_in_a_browser(written: Any, browse: Callable[..., Any], language
     page.click("[rel=next]")
     page.wait_for_url("**after=*")
     expect(page.locator("tbody tr")).to_have_count(50)
+    seen.unfold()
     page.fill("#f-object_id", "c-7")
     page.keyboard.press("Enter")
     page.wait_for_url("**object_id=c-7*")

@@ -214,10 +214,12 @@ def test_the_statistics_can_be_read_by_everybody(
     page = seen.go("/figures?earlier=2026-11-19")
     expect(page.locator("figure img").first).to_be_visible()
     seen.check(f"figures-{language}-{width}")
+    seen.unfold()
     page.get_by_role("combobox").first.select_option("day")
     expect(page.get_by_role("rowheader", name="2026-11-13").last).to_be_visible()
     expect(page).to_have_url(re.compile("by=day"))
     seen.check(f"figures-day-{language}-{width}")
+    seen.unfold()
     page.get_by_role("combobox").first.select_option("age")
     expect(page.get_by_role("rowheader", name=re.compile("85–89")).last).to_be_visible()
     with page.expect_download() as download:

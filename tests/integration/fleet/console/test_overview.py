@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import text
 
+from fleet.store.areas import area_names
 from protocol.rules.obligations import CertificationState
 
 pytestmark = pytest.mark.integration
@@ -101,6 +104,59 @@ def test_the_live_part_says_nothing_as_long_as_nothing_happened(office: Any, sig
     with office.database.begin() as connection:
         connection.exec_driver_sql("UPDATE cases SET due_on = '2020-01-01' WHERE state = 'opened'")
     assert client.get(f"/overview/live?poll=1&seen={seen.group(1)}").status_code == 200
+
+
+def test_numbers_of_an_area_lead_to_the_lists_of_that_area(office: Any, sign_in: Callable[..., Any]) -> None:
+    client = sign_in("reviewer", name="counts")
+    of_whole = client.get("/").text.partition('id="areas"')[0]
+    (area,) = office.rows("SELECT code FROM areas WHERE level = 2 ORDER BY code LIMIT 1")
+    text = client.get(f"/?area={area.code}").text.partition('id="areas"')[0]
+    kinds = ("/people?", "/cases", "/stops", "/terminals")
+
+    def links(page: str) -> list[str]:
+        live = page.partition('id="live"')[2]
+        return [html.unescape(link) for link in re.findall(r'href="([^"]+)"', live) if link.startswith(kinds)]
+
+    assert len(links(text)) == len(links(of_whole)) >= 15
+    assert [link for link in links(text) if f"area={area.code}" not in link] == []
+    assert [link for link in links(of_whole) if "area=" in link] == []
+    counted = dict(re.findall(r'<a href="([^"]+)">(?:<span class="badge \w+"><span[^>]*>.</span> )?(\d+)', text))
+    lists = {html.unescape(link): int(number) for link, number in counted.items()}
+    asked = [
+        f"/cases?area={area.code}",
+        *(f"/cases?{each}&area={area.code}" for each in ("clock=late", "clock=soon", "kind=attack_alarm")),
+        *(f"/stops?stage={each}&area={area.code}" for each in ("frozen", "to_carry_out")),
+    ]
+    for link in asked:
+        rows = client.get(link).text.partition("<tbody")[2].count("<tr ")
+        assert rows == lists[link] < 50, link
+    assert lists[f"/cases?area={area.code}"] > 0
+    assert lists[f"/stops?stage=frozen&area={area.code}"] > 0
+
+
+def test_areas_of_one_name_are_told_apart_by_what_they_lie_in(office: Any, sign_in: Callable[..., Any]) -> None:
+    rows = office.rows(
+        "SELECT a.code, p.code AS above, p.name, g.name AS top FROM areas a JOIN areas p ON p.code = a.parent"
+        " JOIN areas g ON g.code = p.parent WHERE a.level = 5 AND a.code IN (SELECT area FROM terminals) ORDER BY a.code"
+    )
+    one = rows[0]
+    other = next(each for each in rows if each.top != one.top)
+    with office.database.begin() as connection:
+        rename = text("UPDATE areas SET name = :name WHERE code = :code")
+        for code in (one.code, other.code):
+            connection.execute(rename, {"code": code, "name": "王庄"})
+        names = area_names(connection, [one.code, other.code])
+        assert names == {one.code: f"{one.name} › 王庄", other.code: f"{other.name} › 王庄"}
+        # What they lie in has one name, too, as every county has a town at its gate.
+        for code in (one.above, other.above):
+            connection.execute(rename, {"code": code, "name": "城关镇"})
+        names = area_names(connection, [one.code, other.code, "no such"])
+        assert names == {one.code: f"{one.top} › 城关镇 › 王庄", other.code: f"{other.top} › 城关镇 › 王庄"}
+    for code, name in names.items():
+        assert f">{name}<" in sign_in("viewer", name=f"reads {code}").get(f"/terminals?area={code}").text
+        assert f">{name}<" in sign_in("operator", name=f"asks {code}").get(f"/people?area={code}").text
+    figures_of = sign_in("viewer", name="figures").get("/figures?level=5").text
+    assert all(name in figures_of for name in names.values())
 
 
 @pytest.mark.browser

@@ -281,10 +281,11 @@ def test_privacy_in_a_browser(
     expect(page.locator("h2 a")).to_have_text("乙<script>3")
     assert number(3) not in page.url
     page = seen.go("/privacy/erasures")
-    page.on("dialog", lambda dialog: dialog.accept())
     page.fill("#f-who", number(2))
     page.fill("#f-reason", "本人书面申请")
     page.check("#f-although_entitled")
     page.locator("button.danger").click()
+    expect(page.locator(".lines")).to_contain_text("本人书面申请")
+    seen.mean_it(f"sure-erase-{language}-{width}")
     page.wait_for_url("**done=erased")
     expect(page.locator("tbody tr")).to_have_count(2)

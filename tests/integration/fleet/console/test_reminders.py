@@ -246,8 +246,8 @@ def test_reminders_in_a_browser(
     page = seen.go("/reminders")
     page.locator("form[action$=plan] button").click()
     expect(page.locator(".notice.good")).to_be_focused()
-    page.on("dialog", lambda dialog: dialog.accept())
     page.locator("form[action$=send] button").click()
+    seen.mean_it(f"sure-send-{language}-{width}")
     expect(page.locator("figure")).to_have_count(1)
     seen.check(f"reminders-{language}-{width}")
     with office.database.begin() as connection:

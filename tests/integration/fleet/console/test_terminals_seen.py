@@ -40,6 +40,7 @@ def test_the_list_is_narrowed(office: Any, browse: Callable[..., Any], language:
     page.wait_for_url("**state=drift*")
     drifting = [office.index.terminals[each][0] for each in (Condition.DULL, Condition.GLARING)]
     expect(page.locator("tbody th")).to_have_text(drifting)
+    seen.unfold()
     page.fill("#f-part", drifting[1][-2:])
     page.keyboard.press("Enter")
     page.wait_for_url("**part=*")

@@ -394,6 +394,7 @@ def test_people_in_a_browser(town: Any, terminal: Any, browse: Callable[..., Any
     page.wait_for_url("**at=*")
     expect(page.locator("tbody tr")).to_have_count(12)
     # The tree: typed, then chosen by keys.
+    seen.unfold()
     page.click("summary:has-text('地区')" if language == "zh" else "summary:has-text('Area')")
     page.fill("#f-area_typed", "东二")
     choice = page.locator("#area-choices button", has_text="东二村")
