@@ -25,7 +25,7 @@ from fleet.web.charts import Chart, Form
 from fleet.web.lists import listing, moment_in
 from fleet.web.pages.runs import begin, lately
 from fleet.web.palette import tone_of
-from fleet.web.sending import said
+from fleet.web.sending import Refusals, said
 from fleet.web.visits import Visit, needs, sends
 
 router = APIRouter(include_in_schema=False)

@@ -78,6 +78,9 @@ def test_a_plan_is_made_and_messages_are_sent(office: Any, sign_in: Callable[...
     assert "0 steps planned" in client.follow(client.send_form("/reminders/plan")).text
     assert "first certification" in client.get("/reminders").text
     assert "no channel is set up" not in planned.text
+    asked = client.send_form("/reminders/send", {"meant": ""}).text
+    assert "to 4 people: 4 messages are due. Ways: short messages." in asked
+    assert office.rows("SELECT 1 FROM reminder_deliveries") == []
     sent = client.follow(client.send_form("/reminders/send"))
     assert "1 handed over, 3 failed" in sent.text
     assert "0 handed over, 0 failed" in client.follow(client.send_form("/reminders/send")).text

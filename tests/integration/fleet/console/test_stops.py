@@ -137,6 +137,11 @@ def test_r7_3_a_stop_goes_its_whole_way_through_the_pages_with_three_steps_and_t
     assert "all by the file" not in shown, "one word is not to follow the other"
     assert form(second, person, "approve", approval_reason="I looked, too").status_code == 303
     assert "all by the file" in second.get(address(person)).text
+    asked = form(second, person, "carry-out", from_month="2026-12", meant="")
+    assert (asked.status_code, desk.file(person).standing.value) == (200, "paying")
+    assert f'action="/stops/{person}/carry-out?scheme=pension"' in asked.text
+    assert "<dd>2026-12</dd>" in asked.text
+    assert "Nothing was done" in form(second, person, "carry-out", from_month="2026-12", meant="no").text
     assert form(second, person, "carry-out").headers["location"].endswith("done=stop_carried_out")
     file = desk.file(person)
     assert (file.standing.value, file.stopped_from) == ("paused", date(2026, 12, 1))
