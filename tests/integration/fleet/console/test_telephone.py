@@ -133,6 +133,7 @@ def test_what_narrows_a_list_is_folded_and_tells_that_it_does(open_console: Call
     expect(page.locator("#f-clock")).to_be_hidden()
     fold.locator("summary").click()
     page.select_option("#f-clock", "late")
+    page.locator("form.filters button").click()
     page.wait_for_url("**clock=late**")
     expect(fold.locator("summary")).to_contain_text(texts["narrowed"])
     page.set_viewport_size({"width": 1366, "height": 768})
