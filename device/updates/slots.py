@@ -1,0 +1,232 @@
+"""Two slots of one kind of bundle, the link that says which of them runs, and what is remembered of a trial.
+
+    KIND/current -> a | b       which one runs; changed by one rename
+    KIND/a, KIND/b              what was unpacked; whole where `bundle.jws` is in it
+    KIND/state.json             a trial, the oldest number that is taken, and how the last trial ended; replaced whole
+
+A start of the terminal counts within a trial and goes back when there were too many, so it must not need what is on trial: this module,
+`trial` and `disk` use the standard library alone, and an installation has a copy of them beside the slots, run by the system's own
+interpreter (`python3 slots.py FOLDER`, see systemd/lifecert-terminal.service).
+
+After a power cut at any moment `recover` finds either the old or the new slot running, whole: everything in a slot is on the disk before
+its mark is, the mark before the trial, and the trial before the link. A test cuts all of it at every write, with what was not
+made sure of lost, late and torn (tests/unit/device/updates).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+if __package__:
+    from device.updates.disk import Disk
+    from device.updates.trial import Limits, Trial, Verdict, judge, started
+else:  # A copy beside the slots.
+    from disk import Disk  # type: ignore[import-not-found,no-redef]
+    from trial import Limits, Trial, Verdict, judge, started  # type: ignore[import-not-found,no-redef]
+
+MARK = "bundle.jws"
+"""The signed manifest: the last thing that comes into a slot."""
+_CURRENT = "current"
+_STATE = "state.json"
+_SLOTS = ("a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a trial ended."""
+
+    bundle_id: str
+    is_kept: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is remembered of a kind."""
+
+    trial: Trial | None = None
+    floor: int = 0
+    """No bundle below this number is taken."""
+    last: Ended | None = None
+
+
+class Slots:
+    """The slots of one kind.
+
+    Args:
+        folder: theirs.
+        disk: how it is written to.
+    """
+
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+        self.folder = folder
+        self.disk = disk or Disk()
+
+    @property
+    def current(self) -> str | None:
+        """The slot that runs; None before there is one."""
+        try:
+            name = (self.folder / _CURRENT).readlink().name
+        except OSError:
+            return None
+        return name if name in _SLOTS else None
+
+    @property
+    def other(self) -> str:
+        """The slot that an update may write to."""
+        return "b" if self.current == "a" else "a"
+
+    def path(self, slot: str) -> Path:
+        """Return the folder of a slot."""
+        return self.folder / slot
+
+    def state(self) -> State:
+        """Return what is remembered; nothing where the file cannot be read, since without it what runs simply goes on."""
+        try:
+            return _parsed(json.loads((self.folder / _STATE).read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError):
+            return State()
+
+    def clear(self) -> None:
+        """Empty the slot that does not run, and take from it first what says that it is whole.
+
+        Raises:
+            OSError: if it cannot be emptied.
+        """
+        path = self.path(self.other)
+        if not path.is_dir():
+            return
+        if (path / MARK).exists():
+            self.disk.remove(path / MARK)
+            self.disk.sync_folder(path)
+        self._remove_tree(path)
+
+    def mark(self, token: bytes) -> None:
+        """Say that the slot that does not run is whole; everything in it is made sure of first.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        path = self.path(self.other)
+        self.disk.sync()
+        self._write_sure(path, MARK, token)
+
+    def switch(self, bundle_id: str, limits: Limits) -> None:
+        """Let the other slot run from the next start on: on trial, or for good where there is none to go back to.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        to, back = self.other, self.current
+        if back is not None:
+            self._remember(replace(self.state(), trial=Trial(bundle_id, to, back, limits)))
+        self._point(to)
+
+    def change(self, how: Callable[[Trial], Trial]) -> Verdict:
+        """Note something about the trial and do what follows from it; `WAIT` where there is none.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        state = self.recover()
+        if state.trial is None:
+            return Verdict.WAIT
+        trial = how(state.trial)
+        verdict, why = judge(trial)
+        if verdict is Verdict.WAIT:
+            if trial != state.trial:
+                self._remember(replace(state, trial=trial))
+        elif verdict is Verdict.KEEP:
+            self._remember(State(None, state.floor, Ended(trial.bundle_id, True, why)))
+        else:
+            # Remembered first: a cut between the two finds the trial as one that failed and goes back then.
+            self._remember(replace(state, trial=replace(trial, is_healthy=False)))
+            self._point(trial.back)
+            self._remember(State(None, state.floor, Ended(trial.bundle_id, False, why)))
+        return verdict
+
+    def raise_floor(self, number: int) -> None:
+        """Take none below a number any more.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        state = self.state()
+        if number > state.floor:
+            self._remember(replace(state, floor=number))
+
+    def recover(self) -> State:
+        """Finish what a power cut left half done; return what is remembered then.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        state = self.state()
+        trial = state.trial
+        if trial is not None and self.current != trial.to:
+            # It was not switched to, or had gone back already.
+            why = "unhealthy" if trial.is_healthy is False else "not_switched"
+            state = State(None, state.floor, Ended(trial.bundle_id, False, why))
+            self._remember(state)
+        return state
+
+    def _point(self, slot: str) -> None:
+        fresh = self.folder / f"{_CURRENT}.new"
+        self._remove_if_there(fresh)
+        self.disk.link(slot, fresh)
+        self.disk.rename(fresh, self.folder / _CURRENT)
+        self.disk.sync_folder(self.folder)
+
+    def _remember(self, state: State) -> None:
+        self._write_sure(self.folder, _STATE, json.dumps(asdict(state)).encode())
+
+    def _write_sure(self, folder: Path, name: str, data: bytes) -> None:
+        fresh = folder / f"{name}.new"
+        self._remove_if_there(fresh)
+        self.disk.write(fresh, [data])
+        self.disk.sync_file(fresh)
+        self.disk.rename(fresh, folder / name)
+        self.disk.sync_folder(folder)
+
+    def _remove_if_there(self, path: Path) -> None:
+        if path.is_symlink() or path.exists():
+            self.disk.remove(path)
+
+    def _remove_tree(self, path: Path) -> None:
+        for each in sorted(path.iterdir()):
+            if each.is_dir() and not each.is_symlink():
+                self._remove_tree(each)
+            else:
+                self.disk.remove(each)
+        self.disk.remove_folder(path)
+
+
+def _parsed(found: Any) -> State:
+    trial, last = found["trial"], found["last"]
+    return State(
+        None if trial is None else Trial(**{**trial, "limits": Limits(**trial["limits"])}),
+        int(found["floor"]),
+        None if last is None else Ended(**last),
+    )
+
+
+def main(folder: Path) -> int:
+    """Count one start for every kind below a folder; go back where a trial had too many. Never keeps a terminal from starting."""
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
+        try:
+            verdict = Slots(kind).change(started)
+        except OSError as error:
+            sys.stderr.write(f"{kind.name}: {error.strerror}\n")
+        else:
+            if verdict is Verdict.GO_BACK:
+                sys.stderr.write(f"{kind.name}: the update did not prove itself; what ran before it runs again\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
