@@ -1,0 +1,1 @@
+"""Certificates: the fleet's own authority, and who may connect to the broker."""

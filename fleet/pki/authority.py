@@ -1,0 +1,258 @@
+"""The fleet's certificate authority: a root that can lie in a safe, an issuing authority below it, and what each certificate says.
+
+Source: RFC 5280 (profiles of certificates and revocation lists); CA/Browser Forum Baseline Requirements, 7.1 (64 bits of randomness
+in a serial number at least, which `cryptography`'s have).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from fleet.errors import Refused
+
+ROOT_YEARS = 20
+ISSUING_YEARS = 5
+TERMINAL_VALIDITY = timedelta(days=60)
+"""A terminal that was without network for a month, and tried to renew at half of it, still connects."""
+SERVER_VALIDITY = timedelta(days=365)
+LIST_VALIDITY = timedelta(days=90)
+"""Of a revocation list. Brokers refuse everybody once it is over, so it outlives a fleet that is down for weeks."""
+_BACKDATED = timedelta(days=1)
+"""A clock that is a little slow must not take a certificate for one of tomorrow."""
+_YEAR = timedelta(days=365)
+_MOST_REQUEST = 8 * 1024
+_HOST = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Something that issues: its certificate and its key.
+
+    The key may be any implementation of `EllipticCurvePrivateKey`, such as one whose `sign` asks a hardware token (PKCS #11).
+    """
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate as it goes out."""
+
+    certificate: x509.Certificate
+    chain: bytes
+    """PEM: the certificate, then the issuing authority's."""
+
+    @property
+    def serial(self) -> str:
+        """Serial number in hexadecimal."""
+        return serial_of(self.certificate)
+
+
+def make_root(fleet_id: str, key: ec.EllipticCurvePrivateKey, *, now: datetime) -> Authority:
+    """Make the root of trust; its key is needed again for another issuing authority only."""
+    name = _name(f"Lifecert {fleet_id} root")
+    return Authority(_authority(name, name, key.public_key(), key, now=now, validity=ROOT_YEARS * _YEAR, below=1), key)
+
+
+def make_issuing(fleet_id: str, root: Authority, key: ec.EllipticCurvePrivateKey, *, now: datetime) -> Authority:
+    """Make an issuing authority below a root."""
+    certificate = _authority(
+        _name(f"Lifecert {fleet_id} issuing {now:%Y-%m-%d}"),
+        root.certificate.subject,
+        key.public_key(),
+        root.key,
+        now=now,
+        validity=ISSUING_YEARS * _YEAR,
+        below=0,
+    )
+    return Authority(certificate, key)
+
+
+def request_key(request: bytes) -> ec.EllipticCurvePublicKey:
+    """Return the key of a certificate request, whoever says what else in it: names are the fleet's to give.
+
+    Raises:
+        Refused: if it is none, its signature does not hold, or its key is not P-256.
+    """
+    if len(request) > _MOST_REQUEST:
+        raise Refused(f"certificate request: {len(request)} bytes, at most {_MOST_REQUEST} are taken", code="request")
+    try:
+        found = x509.load_pem_x509_csr(request)
+        is_signed = found.is_signature_valid
+        key = found.public_key()
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise Refused("certificate request: not a PKCS #10 request in PEM", code="request") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise Refused("certificate request: a P-256 key expected", code="request_key")
+    if not is_signed:
+        raise Refused("certificate request: not signed by the key in it", code="request")
+    return key
+
+
+def issue_client(issuing: Authority, name: str, key: ec.EllipticCurvePublicKey, *, now: datetime) -> Issued:
+    """Issue what somebody connects with; the broker takes the name for theirs.
+
+    Args:
+        issuing: by whom.
+        name: a terminal's id, or the name of one of the fleet's own programs.
+        key: the public key.
+        now: the time.
+    """
+    return _leaf(issuing, name, key, now=now, validity=TERMINAL_VALIDITY, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def issue_server(issuing: Authority, hosts: Sequence[str], key: ec.EllipticCurvePublicKey, *, now: datetime) -> Issued:
+    """Issue what a broker or the fleet's own door answers with.
+
+    Args:
+        issuing: by whom.
+        hosts: names and addresses by which it is reached, at least one.
+        key: the public key.
+        now: the time.
+
+    Raises:
+        Refused: if a host is neither a name nor an address.
+    """
+    names = [_general_name(host) for host in hosts]
+    if not names:
+        raise Refused("server certificate: a host expected", code="host", host="")
+    return _leaf(
+        issuing,
+        hosts[0][:64],
+        key,
+        now=now,
+        validity=SERVER_VALIDITY,
+        usage=ExtendedKeyUsageOID.SERVER_AUTH,
+        names=names,
+    )
+
+
+def revocation_list(authority: Authority, revoked: Iterable[tuple[str, datetime]], *, now: datetime) -> bytes:
+    """Return the list of what is not to be trusted any more, in PEM.
+
+    Args:
+        authority: whose.
+        revoked: serial numbers in hexadecimal, and since when.
+        now: the time.
+    """
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.certificate.subject)
+        .last_update(now - _BACKDATED)
+        .next_update(now + LIST_VALIDITY)
+        # Larger with each list: seconds since 1970 are.
+        .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
+        .add_extension(_issuer_key(authority.key.public_key()), critical=False)
+    )
+    for serial, since in revoked:
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(since).build()
+        )
+    return builder.sign(authority.key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """Return a serial number as it is stored and shown: hexadecimal, lower case."""
+    return f"{certificate.serial_number:x}"
+
+
+def _leaf(
+    issuing: Authority,
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    now: datetime,
+    validity: timedelta,
+    usage: x509.ObjectIdentifier,
+    names: Sequence[x509.GeneralName] = (),
+) -> Issued:
+    # Nobody's certificate outlives whoever vouches for it.
+    end = min(now + validity, issuing.certificate.not_valid_after_utc)
+    builder = (
+        _begun(_name(name), issuing.certificate.subject, key, start=now - _BACKDATED, end=end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(_issuer_key(issuing.key.public_key()), critical=False)
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    made = builder.sign(issuing.key, SHA256())
+    return Issued(made, made.public_bytes(Encoding.PEM) + issuing.certificate.public_bytes(Encoding.PEM))
+
+
+def _authority(
+    name: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    by: ec.EllipticCurvePrivateKey,
+    *,
+    now: datetime,
+    validity: timedelta,
+    below: int,
+) -> x509.Certificate:
+    return (
+        _begun(name, issuer, key, start=now - _BACKDATED, end=now + validity)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
+        .add_extension(_usage(issues=True), critical=True)
+        .add_extension(_issuer_key(by.public_key()), critical=False)
+        .sign(by, SHA256())
+    )
+
+
+def _begun(
+    name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, start: datetime, end: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, signs: bool = False, issues: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=signs,
+        key_cert_sign=issues,
+        crl_sign=issues,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _issuer_key(key: ec.EllipticCurvePublicKey) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key)
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        if not _HOST.fullmatch(host):
+            raise Refused(f"host {host!r}: a name or an address expected", code="host", host=host) from None
+        return x509.DNSName(host)

@@ -1,0 +1,115 @@
+"""A Mosquitto that lets in whoever has a certificate of this fleet, and each terminal to its own topics only.
+
+What a terminal is called is in its certificate and nowhere else: the broker takes the name for user and client identifier, so no
+terminal can write, read or take over what is another's. Source: mosquitto.conf(5), 2.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from fleet.errors import KeysMissing
+from fleet.pki.authority import Authority, issue_client, issue_server
+from fleet.pki.files import REVOKED, TRUSTED, write, write_key, write_revoked
+from protocol.topics import ROOT
+from protocol.wire import MAX_MESSAGE_BYTES
+
+FLEET_NAME = "FLEET"
+"""What the fleet's own programs are called at the broker; no terminal can be, since their ids have no capitals."""
+CONFIGURATION = "lifecert.conf"
+ACL = "lifecert.acl"
+_LARGEST_PACKET = 2 * MAX_MESSAGE_BYTES
+"""Signing and sealing make a message larger by a third each."""
+
+
+def write_broker_files(
+    folder: Path,
+    authority: Path,
+    issuing: Authority,
+    *,
+    fleet_id: str,
+    hosts: Sequence[str],
+    port: int,
+    revoked: Sequence[tuple[str, datetime]],
+    now: datetime,
+) -> None:
+    """Write all that a broker needs into a folder, and what the fleet connects to it with; once more, keys stay and certificates are new.
+
+    Args:
+        folder: where to; the configuration names its files by their whole paths.
+        authority: the authority's folder.
+        issuing: whose certificates are let in.
+        fleet_id: the fleet.
+        hosts: names and addresses by which the broker is reached.
+        port: where it listens, with TLS.
+        revoked: certificates that are not let in, and since when.
+        now: the time.
+
+    Raises:
+        Refused: if a host is none.
+        KeysMissing: if a key that is there cannot be read.
+        OSError: if something cannot be read or written.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    server = issue_server(issuing, hosts, _key(folder / "broker.key").public_key(), now=now)
+    write(folder / "broker.pem", server.chain)
+    client = issue_client(issuing, FLEET_NAME, _key(folder / "fleet.key").public_key(), now=now)
+    write(folder / "fleet.pem", client.chain)
+    write(folder / TRUSTED, (authority / TRUSTED).read_bytes())
+    write_revoked(folder, issuing, revoked, now=now)
+    write(folder / ACL, acl(fleet_id).encode())
+    write(folder / CONFIGURATION, configuration(folder, port).encode())
+
+
+def acl(fleet_id: str) -> str:
+    """Return who may read and write which topics."""
+    base = f"{ROOT}/{fleet_id}"
+    return (
+        f"user {FLEET_NAME}\n"
+        f"topic read {base}/+/up/#\n"
+        f"topic write {base}/+/down/#\n"
+        "\n"
+        f"pattern write {base}/%u/up/#\n"
+        f"pattern read {base}/%u/down/#\n"
+    )
+
+
+def configuration(folder: Path, port: int) -> str:
+    """Return the configuration, to lie in a folder that mosquitto.conf includes."""
+    return f"""\
+# Written by lifecert-fleet; changes here are lost when it is written again. A new {REVOKED} is read on SIGHUP.
+per_listener_settings false
+allow_anonymous false
+acl_file {folder / ACL}
+max_packet_size {_LARGEST_PACKET}
+
+listener {port}
+cafile {folder / TRUSTED}
+certfile {folder / "broker.pem"}
+keyfile {folder / "broker.key"}
+crlfile {folder / REVOKED}
+tls_version tlsv1.2
+require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
+"""
+
+
+def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+    if not path.exists():
+        made = ec.generate_private_key(ec.SECP256R1())
+        write_key(path, made)
+        return made
+    try:
+        found = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise KeysMissing(f"{path}: cannot be read as a private key; move it away to have a new one made") from error
+    if not isinstance(found, ec.EllipticCurvePrivateKey):
+        raise KeysMissing(f"{path}: not a P-256 private key; move it away to have a new one made")
+    return found

@@ -1,0 +1,206 @@
+"""A real Mosquitto with the files the fleet writes for it: who gets in, what each may do, and how soon who was put out is out."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fleet.pki.authority import Authority, issue_client
+from fleet.pki.broker import FLEET_NAME, write_broker_files
+from fleet.pki.files import ROOT, make_authority, write, write_key, write_revoked
+from protocol.topics import Kind, Topic
+from tests.conftest import free_port
+
+pytestmark = pytest.mark.integration
+SOON_S = 10.0
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def program() -> str:
+    found = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    assert found, "mosquitto is not installed: make system-packages"
+    return found
+
+
+class Office:
+    """An authority, and a broker that was set up by it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.issuing: Authority = make_authority(folder / "pki", "north", now=now())
+        self.write()
+        # As Debian's own configuration does; the tests' folder is closed to the broker's usual user.
+        (folder / "main.conf").write_text(f"user root\ninclude_dir {folder / 'broker'}\n")
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen([program(), "-c", str(folder / "main.conf")], stderr=log)
+
+    def write(self) -> None:
+        write_broker_files(
+            self.folder / "broker",
+            self.folder / "pki",
+            self.issuing,
+            fleet_id="north",
+            hosts=["127.0.0.1", "localhost"],
+            port=self.port,
+            revoked=(),
+            now=now(),
+        )
+
+    def card(self, name: str, issuing: Authority | None = None) -> str:
+        """Issue a certificate; return its serial number. The same name has another file each time."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = issue_client(issuing or self.issuing, name, key.public_key(), now=now())
+        write_key(self.folder / f"{made.serial}.key", key)
+        write(self.folder / f"{made.serial}.pem", made.chain)
+        return made.serial
+
+    def revoke(self, *serials: str) -> None:
+        write_revoked(self.folder / "broker", self.issuing, [(serial, now()) for serial in serials], now=now())
+        self.process.send_signal(signal.SIGHUP)
+
+    def client(self, serial: str, client_id: str = "") -> Heard:
+        return Heard(self, str(self.folder / f"{serial}.pem"), str(self.folder / f"{serial}.key"), client_id)
+
+
+class Heard:
+    """A client of the broker, and what it heard."""
+
+    def __init__(self, office: Office, certificate: str, key: str, client_id: str) -> None:
+        self.messages: list[str] = []
+        self.is_in = threading.Event()
+        self.is_out = threading.Event()
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
+        self.client.tls_set(str(office.folder / "pki" / ROOT), certificate, key)
+        self.client.on_connect = lambda *_: self.is_in.set()
+        self.client.on_disconnect = lambda *_: self.is_out.set()
+        self.client.on_message = lambda _client, _data, message: self.messages.append(str(message.topic))
+        self.port = office.port
+
+    def enter(self) -> bool:
+        """Connect; return whether the broker let it in."""
+        try:
+            self.client.connect("127.0.0.1", self.port, keepalive=60)
+        except OSError:
+            return False
+        self.client.loop_start()
+        waits = threading.Event()
+        while not self.is_in.is_set() and not self.is_out.is_set():
+            waits.wait(0.01)
+        return self.is_in.is_set() and not self.is_out.wait(0.3)
+
+    def publish(self, topic: str) -> None:
+        self.client.publish(topic, b"x", qos=1).wait_for_publish(5)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    office = Office(tmp_path)
+    yield office
+    office.process.kill()
+    office.process.wait()
+
+
+@pytest.fixture
+def entered(office: Office) -> Iterator[Callable[..., Heard]]:
+    clients: list[Heard] = []
+
+    def enter(serial: str, client_id: str = "", *, asks: str = "#") -> Heard:
+        client = office.client(serial, client_id)
+        deadline = time.monotonic() + SOON_S
+        while not client.enter():
+            assert time.monotonic() < deadline, "not let in"
+            client = office.client(serial, client_id)
+        subscribed = threading.Event()
+        client.client.on_subscribe = lambda *_: subscribed.set()
+        client.client.subscribe(asks, qos=1)
+        assert subscribed.wait(5)
+        clients.append(client)
+        return client
+
+    yield enter
+    for each in clients:
+        each.client.disconnect()
+        each.client.loop_stop()
+
+
+def until(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + SOON_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def topic(terminal: str, kind: Kind) -> str:
+    return str(Topic("north", terminal, kind))
+
+
+def test_each_terminal_has_its_own_topics(office: Office, entered: Callable[..., Heard]) -> None:
+    fleet, one, two = (entered(office.card(name)) for name in (FLEET_NAME, "t-1", "t-2"))
+    one.publish(topic("t-1", Kind.RECORD))
+    one.publish(topic("t-2", Kind.RECORD))
+    one.publish(topic("t-1", Kind.POLICY))
+    two.publish(topic("t-2", Kind.PRESENCE))
+    fleet.publish(topic("t-1", Kind.POLICY))
+    fleet.publish(topic("t-2", Kind.RECORD))
+    fleet.publish(topic("t-2", Kind.RECEIPT))
+    until(lambda: len(fleet.messages) >= 2 and one.messages and two.messages)
+    assert sorted(fleet.messages) == [topic("t-1", Kind.RECORD), topic("t-2", Kind.PRESENCE)]
+    assert one.messages == [topic("t-1", Kind.POLICY)]
+    assert two.messages == [topic("t-2", Kind.RECEIPT)]
+
+
+def test_nobody_takes_anothers_place_by_its_name(office: Office, entered: Callable[..., Heard]) -> None:
+    one = entered(office.card("t-1"), "t-1")
+    entered(office.card("t-2"), "t-1")
+    assert not one.is_out.wait(0.5)
+
+
+def test_whoever_is_not_of_this_fleet_is_not_let_in(office: Office, tmp_path: Path) -> None:
+    stranger = make_authority(tmp_path / "stranger", "north", now=now())
+    until(lambda: office.client(office.card("t-1")).enter())
+    assert not office.client(office.card("t-1", stranger)).enter()
+
+
+def test_who_is_put_out_is_out_soon_and_stays_out(office: Office, entered: Callable[..., Heard]) -> None:
+    serial = office.card("t-1")
+    revoked, stays = entered(serial), entered(office.card("t-2"))
+    started = time.monotonic()
+    office.revoke(serial)
+    until(lambda: not office.client(serial).enter())
+    # A connection that is open outlives its certificate: the fleet takes its place for a moment, with a certificate of its own.
+    successor = office.client(office.card("t-1"))
+    assert successor.enter()
+    assert revoked.is_out.wait(5)
+    successor.client.disconnect()
+    assert time.monotonic() - started < SOON_S
+    assert not stays.is_out.is_set()
+    assert not office.client(serial).enter()
+
+
+def test_written_again_keys_stay_and_the_broker_takes_the_new_certificates(
+    office: Office, entered: Callable[..., Heard]
+) -> None:
+    entered(office.card("t-1"))
+    folder = office.folder / "broker"
+    keys = {name: (folder / name).read_bytes() for name in ("broker.key", "fleet.key")}
+    before = (folder / "broker.pem").read_bytes()
+    office.write()
+    assert {name: (folder / name).read_bytes() for name in keys} == keys
+    assert (folder / "broker.pem").read_bytes() != before
+    office.process.send_signal(signal.SIGHUP)
+    entered(office.card("t-3"))
