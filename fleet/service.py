@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import uvicorn
@@ -163,9 +164,18 @@ def leave_alone() -> None:
 class WebServer:
     """Uvicorn in a thread, so that signals and order of stopping stay ours."""
 
-    def __init__(self, app: FastAPI, host: str, port: int, *, proxies: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        host: str,
+        port: int,
+        *,
+        proxies: Sequence[str] = (),
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
         self._host = host
         self._port = port
+        chain, key = certificate or (None, None)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -175,6 +185,8 @@ class WebServer:
             ws="none",
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
+            ssl_certfile=chain,
+            ssl_keyfile=key,
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

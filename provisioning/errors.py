@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 class ProvisioningError(Exception):
     """The root of everything the tool raises on purpose."""
@@ -21,3 +23,40 @@ class SelftestFailed(ProvisioningError):
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class FleetUnreachable(ProvisioningError):
+    """The fleet gave no answer; the same can be tried again."""
+
+
+class JoinRefused(ProvisioningError):
+    """The fleet does not take this terminal as it came."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @classmethod
+    def of(cls, status: int, body: bytes) -> JoinRefused:
+        """Return what an answer says, with what to do about it."""
+        try:
+            found = json.loads(body)
+            code, detail = str(found["code"]), str(found["detail"])
+        except (ValueError, TypeError, KeyError):
+            code, detail = "", ""
+        does = _WHAT_TO_DO.get(code, "tell the agency's office")
+        return cls(f"the fleet refused ({status}): {detail[:300] or 'no reason given'}; {does}", code)
+
+
+_WHAT_TO_DO = {
+    "claim_unknown": "look at the code again, or get another claim",
+    "claim_revoked": "get another claim",
+    "claim_used": "each claim is for one terminal: get another one",
+    "claim_expired": "get another claim",
+    "claim_other_terminal": "take the claim of this terminal",
+    "other_keys": "give this terminal another name, or have the old one retired first",
+    "claim_known": "give this terminal another name, or have the old one retired first",
+    "foreign_fleet": "move the keys in the folder away, and new ones are made",
+    "too_many_failures": "wait a minute",
+    "unavailable": "try again in a minute",
+}

@@ -102,14 +102,27 @@ def accept_fleet(source: Path, folder: Path) -> tuple[FleetIdentity, bool]:
             )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_suffix(".new")
-        fresh.write_bytes(identity.to_bytes())
-        _sync(fresh)
-        fresh.rename(target)
-        _sync(folder)
+        write_sure(target, identity.to_bytes())
     except OSError as error:
         raise FileUnusable(f"{target}: {error.strerror}") from error
     return identity, True
+
+
+def write_sure(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put `data` in the place of a file: after a power cut the old or the new one is there, whole.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+    _sync(path.parent)
 
 
 def _write_all(folder: Path, signing: PrivateKey, sealing: PrivateKey, registration: bytes) -> None:

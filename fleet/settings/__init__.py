@@ -5,6 +5,7 @@ from fleet.settings.console import AccountSettings, WebSettings
 from fleet.settings.exchange import ExchangeSettings, StatisticsSettings
 from fleet.settings.partners import ApiSettings, WebhookSettings
 from fleet.settings.people import CaseSettings, DuplicateSettings, PrivacySettings, ReferenceSettings, SlipSettings
+from fleet.settings.provisioning import ProvisioningSettings
 from fleet.settings.reading import load_settings
 from fleet.settings.reminders import EmailSettings, ReminderSettings, SmsSettings, WechatSettings
 from fleet.settings.terminals import TerminalSettings
@@ -19,6 +20,7 @@ __all__ = [
     "EmailSettings",
     "ExchangeSettings",
     "PrivacySettings",
+    "ProvisioningSettings",
     "ReferenceSettings",
     "ReminderSettings",
     "Settings",

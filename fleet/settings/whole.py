@@ -17,6 +17,7 @@ from fleet.settings.exchange import ExchangeSettings, StatisticsSettings
 from fleet.settings.part import Part
 from fleet.settings.partners import ApiSettings, WebhookSettings
 from fleet.settings.people import CaseSettings, DuplicateSettings, PrivacySettings, ReferenceSettings, SlipSettings
+from fleet.settings.provisioning import ProvisioningSettings
 from fleet.settings.reminders import EmailSettings, ReminderSettings, SmsSettings, WechatSettings
 from fleet.settings.terminals import TerminalSettings
 from protocol.ids import FleetId
@@ -74,6 +75,8 @@ class Settings(Part):
     """Counts and figures of fairness."""
     terminals: TerminalSettings = Field(default_factory=TerminalSettings)
     """Terminals."""
+    provisioning: ProvisioningSettings = Field(default_factory=ProvisioningSettings)
+    """New terminals and their certificates."""
 
     @field_validator("database")
     @classmethod

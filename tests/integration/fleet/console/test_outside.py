@@ -290,7 +290,7 @@ CLONED = {
     **dict.fromkeys(
         (
             *("terminals", "terminal_areas", "terminal_alarms", "terminal_changes", "terminal_commands"),
-            *("terminal_days", "terminal_events", "terminal_health", "attachments"),
+            *("terminal_days", "terminal_events", "terminal_health", "attachments", "certificates"),
         ),
         "terminal_id IN (SELECT terminal_id FROM strange)",
     ),

@@ -1,0 +1,271 @@
+"""How terminals come: claims are made, a terminal joins with one, and renews what it was given."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import Connection
+
+from fleet.audit.log import note
+from fleet.errors import NotFound, Refused
+from fleet.keys import FieldCipher
+from fleet.pki.authority import Authority, Issued, issue_client, request_key
+from fleet.store import certificates, claims, terminals
+from fleet.store.certificates import StoredCertificate
+from fleet.store.claims import StoredClaim, WaitsFor
+from fleet.store.names import cleaned
+from fleet.terminals.changing import TerminalChanges, registration_in
+from protocol.errors import ProtocolError
+from protocol.provisioning import JoinRequest, new_code, read_renewal
+from protocol.registration import TerminalRegistration
+
+ANSWERED_AGAIN = timedelta(hours=24)
+"""So long a terminal with the same keys gets its answer once more: the first one may not have reached it."""
+LONGEST_HOURS = 30 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a terminal gets."""
+
+    terminal_id: str
+    certificate: Issued
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A person at the fleet must let the terminal in."""
+
+    terminal_id: str
+    waits_for: WaitsFor
+
+
+def make_claim(
+    connection: Connection,
+    cipher: FieldCipher,
+    *,
+    terminal_id: str | None,
+    area: str,
+    has_people: bool,
+    needs_approval: bool,
+    hours: int,
+    by: str,
+    now: datetime,
+) -> tuple[str, StoredClaim]:
+    """Make a claim; return its code, which is kept nowhere, and what is kept.
+
+    Args:
+        connection: where to.
+        cipher: the fleet's.
+        terminal_id: which terminal it is for; None where that is said on the spot.
+        area: where the terminal will serve.
+        has_people: whether the people of the area come onto its roster.
+        needs_approval: whether a person must let it in.
+        hours: how long it is good for.
+        by: who makes it.
+        now: the time.
+
+    Raises:
+        Refused: if it cannot be made so.
+    """
+    if not 1 <= hours <= LONGEST_HOURS:
+        raise Refused(f"hours: 1 to {LONGEST_HOURS} expected", code="claim_hours", most=LONGEST_HOURS)
+    if terminal_id is not None and terminals.find_terminals(connection, [terminal_id]):
+        raise Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
+    code = new_code()
+    claim_id = claim_id_of(code)
+    claim = StoredClaim(
+        claim_id,
+        terminal_id,
+        area,
+        has_people,
+        needs_approval,
+        cipher.encrypt(cleaned(by), subject_id=claim_id, field_name="claim_by"),
+        now,
+        now + timedelta(hours=hours),
+    )
+    claims.add_claim(connection, claim)
+    _note(connection, cipher, by, "terminal.claim_made", claim_id, {"area": area, "hours": hours}, now)
+    return code, claim
+
+
+def claim_id_of(code: str) -> str:
+    """Return the digest by which a claim is known."""
+    return hashlib.sha256(f"lifecert-claim {code}".encode()).hexdigest()[:32]
+
+
+def join(
+    connection: Connection,
+    cipher: FieldCipher,
+    issuing: Authority,
+    wish: JoinRequest,
+    *,
+    fleet_id: str,
+    now: datetime,
+) -> Joined | Waits:
+    """Take a terminal in by its claim. The same terminal may ask again: an answer can be lost, and who waits comes back.
+
+    Raises:
+        Refused: if it is not taken in; the code says why.
+    """
+    claim = claims.find_claim(connection, claim_id_of(wish.code), lock=True)
+    if claim is None:
+        raise Refused("claim: none with this code is known", code="claim_unknown")
+    if claim.revoked_at is not None:
+        raise Refused("claim: was taken back", code="claim_revoked")
+    key = request_key(wish.request.encode())
+    registration = registration_in(wish.registration.encode())
+    keys = _keys_of(key, registration)
+    terminal_id = registration.terminal_id
+    if claim.asked_keys is not None and (claim.asked_as, claim.asked_keys) != (terminal_id, keys):
+        raise Refused("claim: another terminal came with it", code="claim_used")
+    if claim.used_at is not None and now >= claim.used_at + ANSWERED_AGAIN:
+        raise Refused("claim: was used", code="claim_used")
+    if claim.used_at is None and now >= claim.expires_at:
+        raise Refused(f"claim: its time was over at {claim.expires_at.isoformat()}", code="claim_expired")
+    if claim.terminal_id not in (None, terminal_id):
+        raise Refused(
+            f"claim: for terminal {claim.terminal_id}, this is {terminal_id}",
+            code="claim_other_terminal",
+            wanted=claim.terminal_id or "",
+            found=terminal_id,
+        )
+    waits_for = _reason_to_wait(connection, claim, terminal_id, wish.board_serial)
+    if claim.asked_at is None:
+        claims.note_asked(
+            connection,
+            claim.claim_id,
+            terminal_id=terminal_id,
+            keys=keys,
+            board_serial=wish.board_serial,
+            waits_for=waits_for,
+            now=now,
+        )
+    if waits_for is not None and claim.approved_at is None:
+        return Waits(terminal_id, waits_for)
+    return _taken_in(connection, cipher, issuing, claim, registration, key, fleet_id=fleet_id, now=now)
+
+
+def renew(
+    connection: Connection, issuing: Authority, terminal_id: str, token: bytes, *, fleet_id: str, now: datetime
+) -> Joined:
+    """Give a terminal its next certificate, for the key in its request.
+
+    Raises:
+        Refused: if it is not in service, or the request does not hold.
+    """
+    known = terminals.find_terminals(connection, [terminal_id], lock=True).get(terminal_id)
+    # Whoever asks learns nothing of which terminals there are.
+    refusal = Refused("renewal: not signed by a terminal in service", code="renewal")
+    if known is None or known.retired_at is not None:
+        raise refusal
+    try:
+        renewal = read_renewal(token, known.signing_key)
+    except ProtocolError as error:
+        raise refusal from error
+    if (renewal.fleet_id, renewal.terminal_id) != (fleet_id, terminal_id):
+        raise refusal
+    key = request_key(renewal.request.encode())
+    return Joined(terminal_id, _certified(connection, issuing, terminal_id, key, now=now))
+
+
+def approve_claim(connection: Connection, cipher: FieldCipher, claim_id: str, *, by: str, now: datetime) -> None:
+    """Let the terminal in that came with a claim; it learns of it when it asks again.
+
+    Raises:
+        NotFound: if none waits with this claim.
+    """
+    if not claims.approve_claim(connection, claim_id, now=now):
+        raise NotFound(f"claim {claim_id}: no terminal waits with it", code="claim_not_waiting")
+    _note(connection, cipher, by, "terminal.claim_approved", claim_id, {}, now)
+
+
+def take_back_claim(connection: Connection, cipher: FieldCipher, claim_id: str, *, by: str, now: datetime) -> None:
+    """Take a claim back before it was used.
+
+    Raises:
+        NotFound: if there is none that could still be used.
+    """
+    if not claims.revoke_claim(connection, claim_id, now=now):
+        raise NotFound(f"claim {claim_id}: none that could still be used", code="claim_over")
+    _note(connection, cipher, by, "terminal.claim_taken_back", claim_id, {}, now)
+
+
+def _reason_to_wait(
+    connection: Connection, claim: StoredClaim, terminal_id: str, board_serial: str | None
+) -> WaitsFor | None:
+    if claim.asked_at is not None:
+        return claim.waits_for
+    if board_serial is not None and claims.board_is_in_service(connection, board_serial, but=terminal_id):
+        return "same_board"
+    return "approval" if claim.needs_approval else None
+
+
+def _taken_in(
+    connection: Connection,
+    cipher: FieldCipher,
+    issuing: Authority,
+    claim: StoredClaim,
+    registration: TerminalRegistration,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    fleet_id: str,
+    now: datetime,
+) -> Joined:
+    terminal_id = registration.terminal_id
+    if claim.used_at is None:
+        by = cipher.decrypt(bytes(claim.by_sealed), subject_id=claim.claim_id, field_name="claim_by")
+        claims.note_used(connection, claim.claim_id, now=now)
+        changes = TerminalChanges(connection, cipher, by=by, reason=None, now=now)
+        is_new = changes.register(registration, claim.area, fleet_id=fleet_id)
+        if not is_new:
+            raise Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
+        if claim.has_people:
+            changes.assign(terminal_id, "area", claim.area)
+    return Joined(terminal_id, _certified(connection, issuing, terminal_id, key, now=now))
+
+
+def _certified(
+    connection: Connection, issuing: Authority, terminal_id: str, key: ec.EllipticCurvePublicKey, *, now: datetime
+) -> Issued:
+    digest = _digest(key)
+    if certificates.key_is_anothers(connection, digest, terminal_id):
+        raise Refused("certificate request: another terminal has this key", code="request_key_known")
+    issued = issue_client(issuing, terminal_id, key, now=now)
+    end = issued.certificate.not_valid_after_utc
+    certificates.add_certificate(connection, StoredCertificate(issued.serial, terminal_id, digest, now, end))
+    return issued
+
+
+def _keys_of(key: ec.EllipticCurvePublicKey, registration: TerminalRegistration) -> str:
+    named = f"{_digest(key)} {registration.signing_key.key_id} {registration.sealing_key.key_id}"
+    return hashlib.sha256(named.encode()).hexdigest()
+
+
+def _digest(key: ec.EllipticCurvePublicKey) -> str:
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _note(
+    connection: Connection,
+    cipher: FieldCipher,
+    by: str,
+    action: str,
+    claim_id: str,
+    detail: dict[str, str | int],
+    now: datetime,
+) -> None:
+    note(
+        connection,
+        cipher,
+        actor=by,
+        action=action,
+        object_kind="provisioning_claim",
+        object_id=claim_id,
+        detail=detail,
+        now=now,
+    )

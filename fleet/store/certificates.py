@@ -1,0 +1,91 @@
+"""Certificates of terminals, as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from fleet.store.database import notify
+
+REVOKED_CHANNEL = "lifecert_revoked"
+"""Notified with the id of a terminal whose certificates hold no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCertificate:
+    """One certificate."""
+
+    serial: str
+    """In hexadecimal."""
+    terminal_id: str
+    key_sha256: str
+    """Of the public key (SubjectPublicKeyInfo)."""
+    issued_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+def add_certificate(connection: Connection, certificate: StoredCertificate) -> None:
+    """Store one that was issued."""
+    connection.execute(
+        text(
+            "INSERT INTO certificates (serial, terminal_id, key_sha256, issued_at, expires_at)"
+            " VALUES (:serial, :terminal, :key, :issued, :expires)"
+        ),
+        {
+            "serial": certificate.serial,
+            "terminal": certificate.terminal_id,
+            "key": certificate.key_sha256,
+            "issued": certificate.issued_at,
+            "expires": certificate.expires_at,
+        },
+    )
+
+
+def certificates_of(connection: Connection, terminal_id: str, *, limit: int = 30) -> list[StoredCertificate]:
+    """Return a terminal's certificates, the newest first."""
+    rows = connection.execute(
+        text(f"{_SELECT} WHERE terminal_id = :id ORDER BY issued_at DESC, serial LIMIT :limit"),
+        {"id": terminal_id, "limit": limit},
+    )
+    return [StoredCertificate(*row) for row in rows]
+
+
+def key_is_anothers(connection: Connection, key_sha256: str, terminal_id: str) -> bool:
+    """Say whether another terminal has, or had, a certificate for this key."""
+    return (
+        connection.execute(
+            text("SELECT 1 FROM certificates WHERE key_sha256 = :key AND terminal_id <> :id LIMIT 1"),
+            {"key": key_sha256, "id": terminal_id},
+        ).scalar_one_or_none()
+        is not None
+    )
+
+
+def revoke_certificates(connection: Connection, terminal_id: str, *, now: datetime) -> int:
+    """Take back all certificates of a terminal that still hold, and have the broker told; return how many there were."""
+    count = connection.execute(
+        text(
+            "UPDATE certificates SET revoked_at = :now WHERE terminal_id = :id AND revoked_at IS NULL AND expires_at > :now"
+        ),
+        {"id": terminal_id, "now": now},
+    ).rowcount
+    if count:
+        notify(connection, REVOKED_CHANNEL, terminal_id)
+    return count
+
+
+def revoked_certificates(connection: Connection, *, now: datetime) -> list[tuple[str, datetime]]:
+    """Return serial and moment of all that were taken back and would otherwise hold."""
+    rows = connection.execute(
+        text(
+            "SELECT serial, revoked_at FROM certificates WHERE revoked_at IS NOT NULL AND expires_at > :now ORDER BY serial"
+        ),
+        {"now": now},
+    )
+    return [(row.serial, row.revoked_at) for row in rows]
+
+
+_SELECT = "SELECT serial, terminal_id, key_sha256, issued_at, expires_at, revoked_at FROM certificates"

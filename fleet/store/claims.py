@@ -1,0 +1,152 @@
+"""Claims by which new terminals come, as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection, text
+
+WaitsFor = Literal["approval", "same_board"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClaim:
+    """One claim; whose it is is still sealed."""
+
+    claim_id: str
+    """A digest of its code, which is kept nowhere."""
+    terminal_id: str | None
+    area: str
+    has_people: bool
+    """Whether the people of the area come onto the terminal's roster."""
+    needs_approval: bool
+    by_sealed: bytes
+    made_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    asked_at: datetime | None = None
+    asked_as: str | None = None
+    """The terminal id that came with it."""
+    asked_keys: str | None = None
+    """A digest of the keys that came with it."""
+    board_serial: str | None = None
+    waits_for: WaitsFor | None = None
+    approved_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+def add_claim(connection: Connection, claim: StoredClaim) -> None:
+    """Store a new one."""
+    connection.execute(
+        text(
+            "INSERT INTO provisioning_claims (claim_id, terminal_id, area, has_people, needs_approval, by_sealed, made_at, expires_at)"
+            " VALUES (:id, :terminal, :area, :people, :approval, :by, :made, :expires)"
+        ),
+        {
+            "id": claim.claim_id,
+            "terminal": claim.terminal_id,
+            "area": claim.area,
+            "people": claim.has_people,
+            "approval": claim.needs_approval,
+            "by": claim.by_sealed,
+            "made": claim.made_at,
+            "expires": claim.expires_at,
+        },
+    )
+
+
+def find_claim(connection: Connection, claim_id: str, *, lock: bool = False) -> StoredClaim | None:
+    """Return one; `lock` holds it until the transaction ends."""
+    tail = " FOR UPDATE" if lock else ""
+    row = connection.execute(text(f"{_SELECT} WHERE claim_id = :id{tail}"), {"id": claim_id}).one_or_none()
+    return None if row is None else StoredClaim(*row)
+
+
+def newest_claims(connection: Connection, *, limit: int) -> list[StoredClaim]:
+    """Return the last ones, the newest first."""
+    rows = connection.execute(text(f"{_SELECT} ORDER BY made_at DESC, claim_id LIMIT :limit"), {"limit": limit})
+    return [StoredClaim(*row) for row in rows]
+
+
+def note_asked(
+    connection: Connection,
+    claim_id: str,
+    *,
+    terminal_id: str,
+    keys: str,
+    board_serial: str | None,
+    waits_for: WaitsFor | None,
+    now: datetime,
+) -> None:
+    """Note who came with a claim: from now on it is theirs."""
+    connection.execute(
+        text(
+            "UPDATE provisioning_claims SET asked_at = :now, asked_as = :terminal, asked_keys = :keys, board_serial = :board,"
+            " waits_for = :waits WHERE claim_id = :id"
+        ),
+        {
+            "id": claim_id,
+            "now": now,
+            "terminal": terminal_id,
+            "keys": keys,
+            "board": board_serial,
+            "waits": waits_for,
+        },
+    )
+
+
+def note_used(connection: Connection, claim_id: str, *, now: datetime) -> None:
+    """Note that a claim has done what it is for; the first time stays."""
+    connection.execute(
+        text("UPDATE provisioning_claims SET used_at = coalesce(used_at, :now) WHERE claim_id = :id"),
+        {"id": claim_id, "now": now},
+    )
+
+
+def approve_claim(connection: Connection, claim_id: str, *, now: datetime) -> bool:
+    """Let the terminal in that came with a claim; return False if none waits."""
+    return (
+        connection.execute(
+            text(
+                "UPDATE provisioning_claims SET approved_at = :now WHERE claim_id = :id AND waits_for IS NOT NULL"
+                " AND approved_at IS NULL AND revoked_at IS NULL AND used_at IS NULL"
+            ),
+            {"id": claim_id, "now": now},
+        ).rowcount
+        > 0
+    )
+
+
+def revoke_claim(connection: Connection, claim_id: str, *, now: datetime) -> bool:
+    """Take a claim back; return False if there is none that is still good for something."""
+    return (
+        connection.execute(
+            text(
+                "UPDATE provisioning_claims SET revoked_at = :now WHERE claim_id = :id AND revoked_at IS NULL AND used_at IS NULL"
+            ),
+            {"id": claim_id, "now": now},
+        ).rowcount
+        > 0
+    )
+
+
+def board_is_in_service(connection: Connection, board_serial: str, *, but: str) -> bool:
+    """Say whether a board with this serial number serves under another terminal's name."""
+    return (
+        connection.execute(
+            text(
+                "SELECT 1 FROM provisioning_claims c JOIN terminals t ON t.terminal_id = c.asked_as"
+                " WHERE c.board_serial = :serial AND c.used_at IS NOT NULL AND c.asked_as <> :but AND t.retired_at IS NULL LIMIT 1"
+            ),
+            {"serial": board_serial, "but": but},
+        ).scalar_one_or_none()
+        is not None
+    )
+
+
+_SELECT = (
+    "SELECT claim_id, terminal_id, area, has_people, needs_approval, by_sealed, made_at, expires_at, revoked_at, asked_at, asked_as,"
+    " asked_keys, board_serial, waits_for, approved_at, used_at FROM provisioning_claims"
+)

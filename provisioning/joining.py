@@ -1,0 +1,212 @@
+"""A new terminal comes to its fleet: keys and a request are made here, the claim is sent with them, and the answer is kept.
+
+Every step can be cut off and is taken up again by the next try: keys are made once, the fleet answers the same terminal again, and the
+certificate is written last.
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
+
+from protocol.errors import ProtocolError
+from protocol.provisioning import JOIN_PATH, JoinAnswer, JoinRequest, ProvisioningClaim
+from protocol.registration import FleetIdentity, read_registration
+from protocol.trust import client_context
+from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused
+from provisioning.identity import FLEET, REGISTRATION, make_identity, write_sure
+
+KEY: Final = "tls.pem"
+CERTIFICATE: Final = "certificate.pem"
+ROOT: Final = "root.pem"
+_TIMEOUT_S: Final = 30.0
+_MOST_ANSWER: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a try."""
+
+    terminal_id: str
+    is_joined: bool
+    """False while a person at the fleet has to let it in."""
+    broker_host: str = ""
+    broker_port: int = 0
+
+
+def read_claim(path: Path) -> ProvisioningClaim:
+    """Read a claim from a file: the file itself, or the text of its QR code.
+
+    Raises:
+        FileUnusable: if it is none.
+    """
+    try:
+        data = path.read_bytes().strip()
+    except OSError as error:
+        raise FileUnusable(f"{path}: {error.strerror}") from error
+    try:
+        text = data.decode("ascii", "replace")
+        return ProvisioningClaim.from_qr(text) if text.startswith("LIFECERT:") else ProvisioningClaim.parse(data)
+    except ProtocolError as error:
+        raise FileUnusable(f"{path.name}: not a claim: {error}; get one with `lifecert-fleet pki claim`") from error
+
+
+def join(
+    claim: ProvisioningClaim, folder: Path, *, terminal_id: str | None, board_serial: str | None, now: datetime
+) -> Outcome:
+    """Try to join; once more is the same try.
+
+    Args:
+        claim: what the technician brought.
+        folder: of the keys; what is there from an earlier try is used.
+        terminal_id: what this terminal is to be called; None where the claim says it.
+        board_serial: as the board tells it.
+        now: what the clock says, right or wrong.
+
+    Raises:
+        JoinRefused: if the fleet does not take it; the message says what to do.
+        FleetUnreachable: if it gave no answer; nothing is lost.
+        FileUnusable: if a file cannot be read or written, or no name is given.
+        AlreadyThere: if the folder is another terminal's.
+    """
+    name = claim.terminal_id or terminal_id
+    if name is None:
+        raise FileUnusable("terminal: the claim names none; say which with --terminal")
+    registration = _registration(claim.fleet_id, name, folder, now)
+    try:
+        request = _request(name, _key(folder / KEY))
+        wish = JoinRequest(
+            code=claim.code, request=request, registration=registration.decode(), board_serial=board_serial
+        )
+        answer = _asked(claim, wish, now)
+        if answer.verdict == "waits":
+            return Outcome(name, is_joined=False)
+        _keep(claim, answer, folder)
+    except OSError as error:
+        raise FileUnusable(f"{error.filename or folder}: {error.strerror}") from error
+    return Outcome(name, True, answer.broker_host or "", answer.broker_port or 0)
+
+
+def _registration(fleet_id: str, terminal_id: str, folder: Path, now: datetime) -> bytes:
+    path = folder / REGISTRATION
+    if not path.exists():
+        make_identity(fleet_id, terminal_id, folder, moment=now)
+    try:
+        token = path.read_bytes()
+        known = read_registration(token)
+    except OSError as error:
+        raise FileUnusable(f"{path}: {error.strerror}") from error
+    except ProtocolError as error:
+        raise FileUnusable(f"{path}: {error}; move the folder away, and new keys are made") from error
+    if (known.fleet_id, known.terminal_id) != (fleet_id, terminal_id):
+        raise AlreadyThere(
+            f"{folder}: holds the keys of terminal {known.terminal_id} of fleet {known.fleet_id}; name another folder, or move"
+            " them away"
+        )
+    return token
+
+
+def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+    if path.exists():
+        try:
+            found = load_pem_private_key(path.read_bytes(), None)
+        except (ValueError, TypeError) as error:
+            raise FileUnusable(f"{path}: cannot be read as a key; move it away, and a new one is made") from error
+        if isinstance(found, ec.EllipticCurvePrivateKey):
+            return found
+        raise FileUnusable(f"{path}: not a P-256 key; move it away, and a new one is made")
+    made = ec.generate_private_key(ec.SECP256R1())
+    write_sure(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
+    return made
+
+
+def _request(name: str, key: ec.EllipticCurvePrivateKey) -> str:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+def _asked(claim: ProvisioningClaim, wish: JoinRequest, now: datetime) -> JoinAnswer:
+    where = urlsplit(claim.url)
+    try:
+        context = client_context(claim.root, now=now)
+    except ProtocolError as error:
+        raise FileUnusable(f"claim: {error}") from error
+    connection = http.client.HTTPSConnection(
+        where.hostname or "", where.port or 443, timeout=_TIMEOUT_S, context=context
+    )
+    try:
+        connection.request("POST", JOIN_PATH, wish.to_bytes(), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        body = answer.read(_MOST_ANSWER + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise FleetUnreachable(
+            f"{claim.url}: no answer ({error}); is the network there, and the clock right? Trying again loses nothing."
+        ) from error
+    finally:
+        connection.close()
+    if answer.status != http.client.OK:
+        raise JoinRefused.of(answer.status, body)
+    try:
+        return JoinAnswer.parse(body)
+    except ProtocolError as error:
+        raise FleetUnreachable(f"{claim.url}: an answer that cannot be read: {error}") from error
+
+
+def _keep(claim: ProvisioningClaim, answer: JoinAnswer, folder: Path) -> None:
+    try:
+        identity = FleetIdentity.parse((answer.fleet_identity or "").encode())
+    except ProtocolError as error:
+        raise FleetUnreachable(f"{claim.url}: an answer that cannot be read: {error}") from error
+    write_sure(folder / FLEET, identity.to_bytes())
+    write_sure(folder / ROOT, claim.root.encode())
+    # Last: whoever finds it finds everything.
+    write_sure(folder / CERTIFICATE, (answer.certificate or "").encode())
+
+
+def wait_and_join(
+    attempt: Callable[[], Outcome], *, every_s: float, most_s: float, sleep: Callable[[float], None]
+) -> Outcome:
+    """Try until the terminal is in, or the time is over; a fleet that does not answer is asked again.
+
+    Args:
+        attempt: one try.
+        every_s: seconds between tries.
+        most_s: seconds in all.
+        sleep: waits.
+
+    Raises:
+        ProvisioningError: as `join`; for `FleetUnreachable` only when the time is over.
+    """
+    waited = 0.0
+    while True:
+        try:
+            outcome = attempt()
+        except FleetUnreachable:
+            if waited >= most_s:
+                raise
+        else:
+            if outcome.is_joined or waited >= most_s:
+                return outcome
+        sleep(every_s)
+        waited += every_s
+
+
+def board_serial(path: Path = Path("/sys/firmware/devicetree/base/serial-number")) -> str | None:
+    """Return the board's serial number; None where it tells none. Source: Raspberry Pi documentation, "config.txt", serial numbers."""
+    try:
+        found = path.read_bytes().rstrip(b"\0").decode("ascii")
+    except (OSError, ValueError):
+        return None
+    return found if found.isalnum() and found.strip("0") else None

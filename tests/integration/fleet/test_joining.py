@@ -1,0 +1,330 @@
+"""A terminal comes by its claim, over real HTTPS with the fleet's own certificates, and is refused for every reason there is."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from fleet.api.provisioning import provisioning_app
+from fleet.errors import NotFound, Refused
+from fleet.pki.authority import Authority, issue_server
+from fleet.pki.files import ROOT as AUTHORITY_ROOT
+from fleet.pki.files import make_authority, write, write_key
+from fleet.pki.joining import approve_claim, make_claim, renew, take_back_claim
+from fleet.service import WebServer
+from fleet.store.certificates import certificates_of, revoke_certificates, revoked_certificates
+from protocol.keys import PrivateKey
+from protocol.provisioning import JOIN_PATH, ProvisioningClaim, Renewal, shown, sign_renewal, typed
+from protocol.trust import client_context
+from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused
+from provisioning.identity import FLEET, SIGNING
+from provisioning.joining import CERTIFICATE, KEY, Outcome, join, read_claim, wait_and_join
+from tests.conftest import free_port
+
+pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
+
+
+@dataclass
+class Door:
+    """The fleet's door, open, and what the office does."""
+
+    office: Any
+    issuing: Authority
+    root: str
+    port: int
+    folder: Path
+
+    def claim(self, terminal_id: str | None = "t-1", **changes: Any) -> ProvisioningClaim:
+        given: dict[str, Any] = {
+            "area": "east",
+            "has_people": True,
+            "needs_approval": False,
+            "hours": 72,
+            "by": "Li Na",
+            "now": self.office.now,
+        }
+        with self.office.database.begin() as connection:
+            code, claim = make_claim(
+                connection, self.office.keys.cipher, terminal_id=terminal_id, **{**given, **changes}
+            )
+        return ProvisioningClaim(
+            fleet_id="north",
+            url=f"https://localhost:{self.port}",
+            root=self.root,
+            code=code,
+            terminal_id=terminal_id,
+            expires_at=claim.expires_at,
+        )
+
+    def join(self, claim: ProvisioningClaim, folder: str = "t", **changes: Any) -> Outcome:
+        given: dict[str, Any] = {"terminal_id": None, "board_serial": None, "now": now()}
+        return join(claim, self.folder / folder, **{**given, **changes})
+
+    def claim_ids(self) -> list[str]:
+        return [row.claim_id for row in self.office.rows("SELECT claim_id FROM provisioning_claims ORDER BY made_at")]
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+@pytest.fixture
+def door(office: Any, tmp_path: Path) -> Iterator[Door]:
+    issuing = make_authority(tmp_path / "pki", "north", now=now())
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_key(tmp_path / "door.key", key)
+    write(tmp_path / "door.pem", issue_server(issuing, ["localhost", "127.0.0.1"], key.public_key(), now=now()).chain)
+    port = free_port()
+    app = provisioning_app(office.database, office.keys, office.settings, issuing, clock=office.clock)
+    server = WebServer(app, "127.0.0.1", port, certificate=(tmp_path / "door.pem", tmp_path / "door.key"))
+    server.start()
+    yield Door(office, issuing, (tmp_path / "pki" / AUTHORITY_ROOT).read_text(), port, tmp_path)
+    server.stop()
+
+
+def refused(what: Callable[[], object]) -> str:
+    with pytest.raises(JoinRefused) as found:
+        what()
+    return found.value.code
+
+
+def test_a_terminal_comes_with_its_claim(door: Door) -> None:
+    door.office.import_people(2)
+    outcome = door.join(door.claim())
+    assert (outcome.terminal_id, outcome.is_joined, outcome.broker_port) == ("t-1", True, 8883)
+    folder = door.folder / "t"
+    made = x509.load_pem_x509_certificates((folder / CERTIFICATE).read_bytes())
+    assert made[0].subject.rfc4514_string() == "CN=t-1"
+    made[0].verify_directly_issued_by(door.issuing.certificate)
+    assert made[1] == door.issuing.certificate
+    assert (folder / KEY).stat().st_mode & 0o777 == 0o600
+    assert (folder / FLEET).exists()
+    assert door.office.rows("SELECT area FROM terminals WHERE terminal_id = 't-1'") == [("east",)]
+    assert len(door.office.rows("SELECT 1 FROM roster_entries WHERE terminal_id = 't-1'")) == 2
+    actions = [row.action for row in door.office.rows("SELECT action FROM audit_log ORDER BY entry")]
+    assert {"terminal.claim_made", "terminal.registered", "terminal.assigned"} <= set(actions)
+
+
+def test_an_answer_that_was_lost_is_given_again(door: Door) -> None:
+    claim = door.claim()
+    first = door.join(claim)
+    before = (door.folder / "t" / CERTIFICATE).read_bytes()
+    (door.folder / "t" / CERTIFICATE).unlink()
+    assert door.join(claim) == first
+    assert (door.folder / "t" / CERTIFICATE).read_bytes() != before
+    assert len(door.office.rows("SELECT 1 FROM terminal_changes WHERE kind = 'registered'")) == 1
+    door.office.now += timedelta(hours=24)
+    assert refused(lambda: door.join(claim)) == "claim_used"
+
+
+def test_a_claim_is_for_one_terminal(door: Door) -> None:
+    claim = door.claim(None)
+    assert door.join(claim, terminal_id="t-1").is_joined
+    assert refused(lambda: door.join(claim, "other", terminal_id="t-2")) == "claim_used"
+    assert refused(lambda: door.join(claim, "another", terminal_id="t-1")) == "claim_used"
+
+
+def test_a_claim_names_whose_it_is(door: Door) -> None:
+    claim = door.claim("t-7").model_copy(update={"terminal_id": None})
+    assert refused(lambda: door.join(claim, terminal_id="t-8")) == "claim_other_terminal"
+    with pytest.raises(FileUnusable, match="--terminal"):
+        door.join(claim, "unnamed")
+
+
+def test_a_claim_ends(door: Door) -> None:
+    claim = door.claim(hours=1)
+    door.office.now += timedelta(hours=1)
+    assert refused(lambda: door.join(claim)) == "claim_expired"
+    assert door.office.rows("SELECT 1 FROM terminals") == []
+
+
+def test_a_claim_is_taken_back(door: Door) -> None:
+    claim = door.claim()
+    (claim_id,) = door.claim_ids()
+    with door.office.database.begin() as connection:
+        take_back_claim(connection, door.office.keys.cipher, claim_id, by="Li Na", now=door.office.now)
+    assert refused(lambda: door.join(claim)) == "claim_revoked"
+    with door.office.database.begin() as connection, pytest.raises(NotFound):
+        take_back_claim(connection, door.office.keys.cipher, claim_id, by="Li Na", now=door.office.now)
+
+
+def test_a_foreign_or_guessed_claim_is_refused_and_guessing_is_slow(door: Door) -> None:
+    claim = door.claim()
+    guessed = claim.model_copy(update={"code": "0" * 16})
+    assert refused(lambda: door.join(guessed)) == "claim_unknown"
+    codes = {refused(lambda: door.join(guessed)) for _ in range(25)}
+    assert codes == {"claim_unknown", "too_many_failures"}
+    assert refused(lambda: door.join(claim)) == "too_many_failures"
+
+
+def test_who_must_be_let_in_waits_for_a_person(door: Door) -> None:
+    claim = door.claim(needs_approval=True)
+    assert not door.join(claim).is_joined
+    assert not door.join(claim).is_joined
+    assert door.office.rows("SELECT 1 FROM terminals") == []
+    (claim_id,) = door.claim_ids()
+
+    def somebody_approves(_seconds: float) -> None:
+        with door.office.database.begin() as connection:
+            approve_claim(connection, door.office.keys.cipher, claim_id, by="Wang Fang", now=door.office.now)
+
+    assert wait_and_join(lambda: door.join(claim), every_s=5, most_s=600, sleep=somebody_approves).is_joined
+
+
+def test_one_board_under_two_names_waits_for_a_person(door: Door) -> None:
+    assert door.join(door.claim("t-1"), "one", board_serial="10000000abcd").is_joined
+    assert not door.join(door.claim("t-2"), "two", board_serial="10000000abcd").is_joined
+    assert door.office.rows("SELECT waits_for FROM provisioning_claims WHERE asked_as = 't-2'") == [("same_board",)]
+    # One that was retired stands in nobody's way.
+    door.office.rows("UPDATE terminals SET retired_at = now() RETURNING 1")
+    assert door.join(door.claim("t-3"), "three", board_serial="10000000abcd").is_joined
+
+
+def test_a_name_that_is_taken_is_refused(door: Door) -> None:
+    with_name, open_one = door.claim("t-1"), door.claim(None)
+    assert door.join(with_name).is_joined
+    assert refused(lambda: door.join(open_one, "other", terminal_id="t-1")) == "other_keys"
+    with door.office.database.begin() as connection, pytest.raises(Refused, match="already"):
+        make_claim(
+            connection,
+            door.office.keys.cipher,
+            terminal_id="t-1",
+            area="east",
+            has_people=False,
+            needs_approval=False,
+            hours=1,
+            by="Li Na",
+            now=door.office.now,
+        )
+
+
+def test_keys_that_another_terminal_has_are_not_certified(door: Door) -> None:
+    door.join(door.claim("t-1"), "one")
+    (door.folder / "two").mkdir()
+    (door.folder / "two" / KEY).write_bytes((door.folder / "one" / KEY).read_bytes())
+    assert refused(lambda: door.join(door.claim("t-2"), "two")) == "request_key_known"
+    with pytest.raises(AlreadyThere, match="t-1"):
+        door.join(door.claim("t-3"), "one")
+
+
+def test_a_clock_that_was_lost_keeps_nobody_out(door: Door, tmp_path: Path) -> None:
+    # What a clock in 1970 sees: a certificate of the future.
+    key = ec.generate_private_key(ec.SECP256R1())
+    future = issue_server(door.issuing, ["localhost"], key.public_key(), now=now() + timedelta(days=300))
+    write_key(tmp_path / "future.key", key)
+    write(tmp_path / "future.pem", future.chain)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "future.pem", tmp_path / "future.key")
+    assert handshake(context, client_context(door.root, now=datetime(1970, 1, 1, tzinfo=UTC)))
+    assert not handshake(context, client_context(door.root, now=now()))
+
+
+def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
+    """Let two contexts meet over memory."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(10):
+        done = 0
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+                done += 1
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError:
+                return False
+        if done == 2:
+            return True
+    raise AssertionError("the handshake does not end")
+
+
+def test_another_fleets_door_is_not_trusted(door: Door, tmp_path: Path) -> None:
+    make_authority(tmp_path / "stranger", "north", now=now())
+    stranger = (tmp_path / "stranger" / AUTHORITY_ROOT).read_text()
+    claim = door.claim().model_copy(update={"root": stranger})
+    with pytest.raises(FleetUnreachable):
+        door.join(claim)
+    with pytest.raises(FleetUnreachable):
+        door.join(claim, now=datetime(1970, 1, 1, tzinfo=UTC))
+    with pytest.raises(FileUnusable, match="root certificate"):
+        door.join(claim.model_copy(update={"root": "none"}))
+
+
+def test_a_fleet_that_is_down_is_asked_again(door: Door) -> None:
+    claim = door.claim().model_copy(update={"url": "https://localhost:9"})
+    waits: list[float] = []
+    with pytest.raises(FleetUnreachable, match="loses nothing"):
+        wait_and_join(lambda: door.join(claim), every_s=5, most_s=10, sleep=waits.append)
+    assert waits == [5, 5]
+
+
+def test_a_claim_travels_as_file_as_code_and_typed(door: Door, tmp_path: Path) -> None:
+    claim = door.claim()
+    (tmp_path / "claim").write_bytes(claim.to_bytes() + b"\n")
+    (tmp_path / "code").write_text(claim.to_qr())
+    assert read_claim(tmp_path / "claim") == read_claim(tmp_path / "code") == claim
+    assert typed(shown(claim.code).lower().replace("0", "o").replace("1", "l")) == claim.code
+    (tmp_path / "other").write_text("LIFECERT:???")
+    for wrong in ("other", "missing"):
+        with pytest.raises(FileUnusable):
+            read_claim(tmp_path / wrong)
+
+
+def test_a_terminal_renews_and_one_that_is_out_does_not(door: Door) -> None:
+    door.join(door.claim())
+    signing = PrivateKey.load(door.folder / "t" / SIGNING)
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, SHA256())
+    renewal = Renewal(fleet_id="north", terminal_id="t-1", request=request.public_bytes(Encoding.PEM).decode())
+
+    def ask(token: bytes, name: str = "t-1") -> Any:
+        with door.office.database.begin() as connection:
+            return renew(connection, door.issuing, name, token, fleet_id="north", now=door.office.now)
+
+    good = sign_renewal(renewal, signing)
+    assert ask(good).certificate.certificate.public_key() == key.public_key()
+    other_name = sign_renewal(renewal.model_copy(update={"terminal_id": "t-2"}), signing)
+    other_fleet = sign_renewal(renewal.model_copy(update={"fleet_id": "south"}), signing)
+    for wrong in (sign_renewal(renewal, PrivateKey.generate()), other_name, other_fleet, b"x", b""):
+        with pytest.raises(Refused, match="renewal"):
+            ask(wrong)
+    with pytest.raises(Refused, match="renewal"):
+        ask(good, "t-2")
+    with door.office.database.begin() as connection:
+        count = revoke_certificates(connection, "t-1", now=door.office.now)
+        assert count == len(certificates_of(connection, "t-1")) == 2
+        revoked = revoked_certificates(connection, now=door.office.now)
+        assert {serial for serial, _ in revoked} == {each.serial for each in certificates_of(connection, "t-1")}
+        assert revoked_certificates(connection, now=door.office.now + timedelta(days=90)) == []
+    door.office.rows("UPDATE terminals SET retired_at = now() RETURNING 1")
+    with pytest.raises(Refused, match="renewal"):
+        ask(good)
+
+
+def test_the_door_answers_nothing_else(door: Door) -> None:
+    def status(method: str, path: str, body: bytes = b"") -> int:
+        context = client_context(door.root, now=now())
+        connection = http.client.HTTPSConnection("localhost", door.port, context=context, timeout=20)
+        connection.request(method, path, body)
+        found = connection.getresponse().status
+        connection.close()
+        return found
+
+    assert status("GET", "/") == 404
+    assert status("GET", "/docs") == 404
+    assert status("GET", JOIN_PATH) == 405
+    assert status("POST", JOIN_PATH, b"{}") == 422
+    assert status("POST", JOIN_PATH, b"x" * 40_000) == 413
