@@ -20,12 +20,17 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from fleet.api.access import Office
 from fleet.api.interface import add_interface
 from fleet.api.problems import problem_response
+from fleet.api.provisioning import provisioning_app
 from fleet.api.receipts import receipts_router
 from fleet.app import Fleet, account_rules, after_reports, look_at_reports_since, make_handler
 from fleet.broker import EmbeddedBroker
 from fleet.errors import FleetError
 from fleet.ingest.consumer import Consumer
+from fleet.ingest.expelling import expel
 from fleet.partners.delivery import Courier
+from fleet.pki.broker import write_server
+from fleet.pki.files import load_authority
+from fleet.pki.keeper import Keeper
 from fleet.reminders.setup import callback_keys
 from fleet.web.console import Console, ConsolePart, make_console, with_headers
 from fleet.web.pages import add_pages
@@ -83,6 +88,8 @@ class Service:
         self._consumer: Consumer | None = None
         self._web: WebServer | None = None
         self._webhooks: Courier | None = None
+        self._door: WebServer | None = None
+        self._keeper: Keeper | None = None
         settings = fleet.settings
         if part != "web":
             if settings.broker.mode == "embedded":
@@ -92,6 +99,10 @@ class Service:
             app = make_web(fleet, broker_state=self._broker_state, ingest_state=self._ingest_state)
             self._web = WebServer(app, settings.web.host, settings.web.port, proxies=settings.api.proxies)
             self._webhooks = Courier(fleet.database, fleet.keys.cipher, settings.webhooks, clock=fleet.clock)
+            if settings.provisioning.port is not None:
+                self._door = make_door(fleet)
+        if part != "web" and settings.provisioning.broker_dir is not None:
+            self._keeper = make_keeper(fleet, settings.provisioning.broker_dir)
 
     def start(self) -> None:
         """Start all parts.
@@ -104,10 +115,9 @@ class Service:
                 self._broker.start()
             if self._web:
                 self._web.start()
-            if self._webhooks:
-                self._webhooks.start()
-            if self._consumer:
-                self._consumer.start()
+            for each in (self._webhooks, self._door, self._keeper, self._consumer):
+                if each:
+                    each.start()
         except FleetError:
             self.stop()
             raise
@@ -119,14 +129,9 @@ class Service:
 
     def stop(self) -> None:
         """Stop all parts, the ones that take work first. Can be called twice."""
-        if self._consumer:
-            self._consumer.stop()
-        if self._web:
-            self._web.stop()
-        if self._webhooks:
-            self._webhooks.stop()
-        if self._broker:
-            self._broker.stop()
+        for each in (self._consumer, self._keeper, self._door, self._web, self._webhooks, self._broker):
+            if each:
+                each.stop()
 
     def _broker_state(self) -> str:
         if self._consumer is None:
@@ -150,6 +155,34 @@ def make_consumer(fleet: Fleet) -> Consumer:
         client_id=settings.ingest_client_id,
         clock=fleet.clock,
     )
+
+
+def make_door(fleet: Fleet) -> WebServer:
+    """Return the door for new terminals, with a new certificate of the fleet's own authority.
+
+    Raises:
+        KeysMissing: if there is no authority.
+    """
+    settings = fleet.settings.provisioning
+    folder = fleet.settings.data_dir / "pki"
+    issuing = load_authority(folder)
+    app = provisioning_app(fleet.database, fleet.keys, fleet.settings, issuing, clock=fleet.clock)
+    certificate = write_server(folder, "door", issuing, settings.names, now=fleet.clock())
+    return WebServer(app, settings.host, settings.port or 0, certificate=certificate)
+
+
+def make_keeper(fleet: Fleet, folder: Path) -> Keeper:
+    """Return what keeps the broker's revocation list.
+
+    Raises:
+        KeysMissing: if there is no authority.
+    """
+    issuing, broker = load_authority(fleet.settings.data_dir / "pki"), fleet.settings.broker
+
+    def put_off(terminal_id: str) -> bool:
+        return expel(terminal_id, issuing, broker, now=fleet.clock())
+
+    return Keeper(fleet.database, issuing, folder, expel=put_off, clock=fleet.clock)
 
 
 def leave_alone() -> None:

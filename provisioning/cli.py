@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from protocol.selftest import SelftestReport
 from provisioning import identity as identities
+from provisioning import joining
 from provisioning.errors import ProvisioningError, SelftestFailed
 from provisioning.selftest import run_selftest
 
@@ -30,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
+_TRY_EVERY_S = 5.0
 _COLOUR = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
@@ -90,6 +93,52 @@ def accept_fleet(
         return
     typer.echo(f"fleet {found.fleet_id} {'accepted' if is_new else 'was accepted before'}")
     typer.echo(f"fingerprint {found.signing_key.key_id}; compare it with the one that lifecert-fleet init shows")
+
+
+@app.command()
+def join(
+    claim: Annotated[
+        Path, typer.Argument(help="The claim the technician brought: its file, or a file with the text of its QR code.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the terminal's keys and certificates.")],
+    terminal: Annotated[str | None, typer.Option(help="The terminal's name, where the claim says none.")] = None,
+    wait_s: Annotated[
+        float, typer.Option(help="Seconds to go on trying while the fleet is away or a person is to approve.")
+    ] = 600,
+    as_json: Json = False,
+) -> None:
+    """Make this terminal's keys and get its certificate from the fleet. Can be cut off and run again at any time."""
+    with _errors():
+        found = joining.read_claim(claim)
+        outcome = joining.wait_and_join(
+            lambda: joining.join(found, out, terminal_id=terminal, board_serial=joining.board_serial(), now=_now()),
+            every_s=_TRY_EVERY_S,
+            most_s=wait_s,
+            sleep=time.sleep,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome)))
+    elif outcome.is_joined:
+        typer.echo(
+            f"terminal {outcome.terminal_id} has joined fleet {found.fleet_id}; its keys are in {out} and never leave it"
+        )
+        typer.echo(f"broker {outcome.broker_host}:{outcome.broker_port}")
+    else:
+        typer.echo(
+            f"terminal {outcome.terminal_id} waits for somebody at the fleet to let it in; run this again", err=True
+        )
+    raise typer.Exit(0 if outcome.is_joined else 1)
+
+
+@app.command()
+def renew(
+    out: Annotated[Path, typer.Option(help="Folder of the terminal's keys and certificates.")],
+    url: Annotated[str, typer.Option(help="The fleet's door, https://...")],
+) -> None:
+    """Get this terminal's next certificate now; the uplink does it by itself at half of its time."""
+    with _errors():
+        until = joining.renew(url, out, now=_now())
+    typer.echo(f"good until {until:%Y-%m-%d}")
 
 
 @app.command()

@@ -21,11 +21,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from protocol.errors import ProtocolError
-from protocol.provisioning import JOIN_PATH, JoinAnswer, JoinRequest, ProvisioningClaim
+from protocol.keys import PrivateKey
+from protocol.provisioning import (
+    JOIN_PATH,
+    RENEW_PATH,
+    JoinAnswer,
+    JoinRequest,
+    ProvisioningClaim,
+    Renewal,
+    sign_renewal,
+)
 from protocol.registration import FleetIdentity, read_registration
 from protocol.trust import client_context
 from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused
-from provisioning.identity import FLEET, REGISTRATION, make_identity, write_sure
+from provisioning.identity import FLEET, REGISTRATION, SIGNING, make_identity, write_sure
 
 KEY: Final = "tls.pem"
 CERTIFICATE: Final = "certificate.pem"
@@ -89,7 +98,7 @@ def join(
         wish = JoinRequest(
             code=claim.code, request=request, registration=registration.decode(), board_serial=board_serial
         )
-        answer = _asked(claim, wish, now)
+        answer = _posted(claim.url, claim.root, JOIN_PATH, wish.to_bytes(), now)
         if answer.verdict == "waits":
             return Outcome(name, is_joined=False)
         _keep(claim, answer, folder)
@@ -137,31 +146,56 @@ def _request(name: str, key: ec.EllipticCurvePrivateKey) -> str:
     return made.public_bytes(Encoding.PEM).decode()
 
 
-def _asked(claim: ProvisioningClaim, wish: JoinRequest, now: datetime) -> JoinAnswer:
-    where = urlsplit(claim.url)
+def renew(url: str, folder: Path, *, now: datetime) -> datetime:
+    """Get the next certificate, for the same key; return until when it is good.
+
+    Raises:
+        JoinRefused: if the fleet gives none: the terminal was taken out of service.
+        FleetUnreachable: if it gave no answer; the certificate that is there goes on.
+        FileUnusable: if a file cannot be read or written.
+    """
     try:
-        context = client_context(claim.root, now=now)
+        known = read_registration((folder / REGISTRATION).read_bytes())
+        signing = PrivateKey.load(folder / SIGNING)
+        root = (folder / ROOT).read_text()
+        request = _request(known.terminal_id, _key(folder / KEY))
+        renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
+        path = f"{RENEW_PATH}/{known.terminal_id}"
+        answer = _posted(url, root, path, sign_renewal(renewal, signing), now)
+        found = x509.load_pem_x509_certificates((answer.certificate or "").encode())
+        write_sure(folder / CERTIFICATE, (answer.certificate or "").encode())
+    except OSError as error:
+        raise FileUnusable(f"{error.filename or folder}: {error.strerror}") from error
+    except (ProtocolError, ValueError) as error:
+        raise FileUnusable(f"{folder}: {error}") from error
+    return found[0].not_valid_after_utc
+
+
+def _posted(url: str, root: str, path: str, body: bytes, now: datetime) -> JoinAnswer:
+    where = urlsplit(url)
+    try:
+        context = client_context(root, now=now)
     except ProtocolError as error:
-        raise FileUnusable(f"claim: {error}") from error
+        raise FileUnusable(str(error)) from error
     connection = http.client.HTTPSConnection(
         where.hostname or "", where.port or 443, timeout=_TIMEOUT_S, context=context
     )
     try:
-        connection.request("POST", JOIN_PATH, wish.to_bytes(), {"Content-Type": "application/json"})
+        connection.request("POST", path, body)
         answer = connection.getresponse()
-        body = answer.read(_MOST_ANSWER + 1)
+        given = answer.read(_MOST_ANSWER + 1)
     except (OSError, http.client.HTTPException) as error:
         raise FleetUnreachable(
-            f"{claim.url}: no answer ({error}); is the network there, and the clock right? Trying again loses nothing."
+            f"{url}: no answer ({error}); is the network there, and the clock right? Trying again loses nothing."
         ) from error
     finally:
         connection.close()
     if answer.status != http.client.OK:
-        raise JoinRefused.of(answer.status, body)
+        raise JoinRefused.of(answer.status, given)
     try:
-        return JoinAnswer.parse(body)
+        return JoinAnswer.parse(given)
     except ProtocolError as error:
-        raise FleetUnreachable(f"{claim.url}: an answer that cannot be read: {error}") from error
+        raise FleetUnreachable(f"{url}: an answer that cannot be read: {error}") from error
 
 
 def _keep(claim: ProvisioningClaim, answer: JoinAnswer, folder: Path) -> None:

@@ -57,14 +57,28 @@ def write_broker_files(
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    server = issue_server(issuing, hosts, _key(folder / "broker.key").public_key(), now=now)
-    write(folder / "broker.pem", server.chain)
+    write_server(folder, "broker", issuing, hosts, now=now)
     client = issue_client(issuing, FLEET_NAME, _key(folder / "fleet.key").public_key(), now=now)
     write(folder / "fleet.pem", client.chain)
     write(folder / TRUSTED, (authority / TRUSTED).read_bytes())
     write_revoked(folder, issuing, revoked, now=now)
     write(folder / ACL, acl(fleet_id).encode())
     write(folder / CONFIGURATION, configuration(folder, port).encode())
+
+
+def write_server(
+    folder: Path, name: str, issuing: Authority, hosts: Sequence[str], *, now: datetime
+) -> tuple[Path, Path]:
+    """Write a new certificate for a server, for the key that is there or is made; return the files of both.
+
+    Raises:
+        Refused: if a host is none.
+        KeysMissing: if the key that is there cannot be read.
+        OSError: if something cannot be written.
+    """
+    key, chain = folder / f"{name}.key", folder / f"{name}.pem"
+    write(chain, issue_server(issuing, hosts, _key(key).public_key(), now=now).chain)
+    return chain, key
 
 
 def acl(fleet_id: str) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection, text
 
 WaitsFor = Literal["approval", "same_board"]
+ClaimState = Literal["open", "waits", "used", "taken_back", "over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,16 @@ class StoredClaim:
     waits_for: WaitsFor | None = None
     approved_at: datetime | None = None
     used_at: datetime | None = None
+
+    def state(self, now: datetime) -> ClaimState:
+        """Return where it stands."""
+        if self.used_at is not None:
+            return "used"
+        if self.revoked_at is not None:
+            return "taken_back"
+        if self.waits_for is not None and self.approved_at is None:
+            return "waits"
+        return "over" if now >= self.expires_at else "open"
 
 
 def add_claim(connection: Connection, claim: StoredClaim) -> None:

@@ -14,6 +14,7 @@ from fleet.audit.log import note
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.store import policies, rosters, terminal_changes, terminals
+from fleet.store.certificates import revoke_certificates
 from fleet.store.database import notify
 from fleet.store.names import cleaned
 from fleet.store.rosters import AssignmentKind
@@ -124,6 +125,7 @@ class TerminalChanges:
         """
         self._in_service(terminal_id)
         terminals.retire(self._connection, terminal_id, now=self._now)
+        revoke_certificates(self._connection, terminal_id, now=self._now)
         self._note(ChangeKind.RETIRED, terminal_id, {})
 
     def assign(self, terminal_id: str, kind: AssignmentKind, value: str) -> int:

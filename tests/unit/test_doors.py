@@ -28,7 +28,7 @@ DOORS = {
     "escpos": {"device/adapters/printer_escpos.py"},
     "segno": {"device/slip_picture.py", "fleet/references/card_picture.py", "fleet/web/codes.py"},
     "soundfile": {"device/adapters/voice_alsa/sound.py"},
-    "paho": {"device/uplink/mqtt.py", "fleet/ingest/consumer.py"},
+    "paho": {"device/uplink/mqtt.py", "fleet/ingest/consumer.py", "fleet/ingest/expelling.py"},
 }
 """Top-level module of the library -> files that may import it."""
 

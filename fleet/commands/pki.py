@@ -1,0 +1,195 @@
+"""`lifecert-fleet pki`: the authority, the broker's files, claims for new terminals, and certificates taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console as Terminal
+from rich.markup import escape
+
+from fleet.app import Fleet
+from fleet.audit.log import UNNAMED
+from fleet.commands.shared import CONFIG, AsJson, By, Config, noted, opened, print_json, say, table
+from fleet.errors import NotFound, Refused
+from fleet.pki.broker import CONFIGURATION, write_broker_files
+from fleet.pki.files import ROOT, ROOT_KEY, load_authority, make_authority
+from fleet.pki.joining import approve_claim, make_claim, take_back_claim
+from fleet.store.areas import chain_above, has_areas
+from fleet.store.certificates import revoke_certificates, revoked_certificates
+from fleet.store.claims import newest_claims
+from protocol.provisioning import ProvisioningClaim, shown
+
+_LISTED = 200
+
+app = typer.Typer(help="Certificates: the authority, the broker, and new terminals.", no_args_is_help=True)
+
+
+def authority_folder(fleet: Fleet) -> Path:
+    """Return where the authority's files are."""
+    return fleet.settings.data_dir / "pki"
+
+
+@app.command("init")
+def init(by: By = UNNAMED, config: Config = CONFIG) -> None:
+    """Make the fleet's authority: a root for the safe, and the one that issues below it."""
+    with opened(config) as fleet:
+        folder = authority_folder(fleet)
+        make_authority(folder, fleet.settings.fleet_id, now=fleet.clock())
+        with fleet.database.begin() as connection:
+            noted(fleet, connection, by, "pki.made", "fleet", fleet.settings.fleet_id)
+        say(f"made in {folder}; back it up")
+        say(f"then take {ROOT_KEY} away and lock it up: nothing asks for it for five years")
+
+
+@app.command("broker-config")
+def broker_config(
+    host: Annotated[
+        list[str], typer.Option("--host", help="Name or address of the broker; may be given several times.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the broker's files.")],
+    by: By = UNNAMED,
+    config: Config = CONFIG,
+) -> None:
+    """Write a Mosquitto's configuration, keys, certificates and access list; once more renews the certificates."""
+    with opened(config) as fleet:
+        folder, now = authority_folder(fleet), fleet.clock()
+        issuing = load_authority(folder)
+        with fleet.database.begin() as connection:
+            revoked = revoked_certificates(connection, now=now)
+            try:
+                write_broker_files(
+                    out,
+                    folder,
+                    issuing,
+                    fleet_id=fleet.settings.fleet_id,
+                    hosts=host,
+                    port=fleet.settings.provisioning.broker_port,
+                    revoked=revoked,
+                    now=now,
+                )
+            except OSError as error:
+                raise Refused(f"{error.filename or out}: {error.strerror}") from error
+            noted(fleet, connection, by, "pki.broker_written", "fleet", fleet.settings.fleet_id)
+        say(f"{out}: have mosquitto.conf include {CONFIGURATION}, and let the broker's user read the folder")
+        say(
+            "settings of the fleet: [broker] ca_file, certificate_file, key_file from it; [provisioning] broker_dir is it"
+        )
+
+
+@app.command("claim")
+def claim(
+    area: Annotated[str, typer.Option("--area", help="Area the terminal will serve.")],
+    out: Annotated[Path, typer.Option("--out", help="Write the claim here, for the terminal's card.")],
+    terminal: Annotated[str | None, typer.Option("--terminal", help="Its name; said on the spot without.")] = None,
+    hours: Annotated[int | None, typer.Option("--hours", help="How long it is good for.")] = None,
+    no_people: Annotated[bool, typer.Option("--no-people", help="Do not put the area's people on its roster.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Let the terminal in only after `pki approve`.")] = False,
+    by: By = UNNAMED,
+    config: Config = CONFIG,
+) -> None:
+    """Make a claim for one new terminal: good once, and for hours."""
+    with opened(config) as fleet:
+        wanted, now = fleet.settings.provisioning, fleet.clock()
+        if wanted.port is None:
+            raise Refused("provisioning.port: set it first, that there is a door for new terminals")
+        root = _read(authority_folder(fleet) / ROOT)
+        with fleet.database.begin() as connection:
+            if has_areas(connection) and not chain_above(connection, area):
+                raise NotFound(f"area {area}: none of this code; look with `lifecert-fleet areas list`")
+            code, stored = make_claim(
+                connection,
+                fleet.keys.cipher,
+                terminal_id=terminal,
+                area=area,
+                has_people=not no_people,
+                needs_approval=wait,
+                hours=hours or wanted.claim_hours,
+                by=by,
+                now=now,
+            )
+            made = ProvisioningClaim(
+                fleet_id=fleet.settings.fleet_id,
+                url=f"https://{wanted.names[0]}:{wanted.port}",
+                root=root,
+                code=code,
+                terminal_id=terminal,
+                expires_at=stored.expires_at,
+            )
+            _write_secret(out, made.to_bytes() + b"\n")
+        say(f"{out}: good once, until {stored.expires_at:%Y-%m-%d %H:%M} UTC; give it to nobody but the technician")
+        say(f"to be typed: {shown(code)}")
+
+
+@app.command("claims")
+def claims(config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """List the newest claims, and who waits."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            found = newest_claims(connection, limit=_LISTED)
+        now = fleet.clock()
+        rows = [
+            {
+                "claim": each.claim_id,
+                "terminal": each.asked_as or each.terminal_id or "",
+                "area": each.area,
+                "state": each.state(now),
+                "until": each.expires_at.isoformat(),
+            }
+            for each in found
+        ]
+        if as_json:
+            print_json({"claims": rows})
+            return
+        shown_rows = table("claim", "terminal", "area", "state", "until")
+        for row in rows:
+            shown_rows.add_row(*(escape(value) for value in row.values()))
+        Terminal().print(shown_rows)
+
+
+@app.command("approve")
+def approve(claim_id: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
+    """Let the terminal in that waits with a claim."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            approve_claim(connection, fleet.keys.cipher, claim_id, by=by, now=fleet.clock())
+        say("approved; it is let in when it asks again")
+
+
+@app.command("take-back")
+def take_back(claim_id: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
+    """Take a claim back that was not used."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            take_back_claim(connection, fleet.keys.cipher, claim_id, by=by, now=fleet.clock())
+        say("taken back")
+
+
+@app.command("revoke")
+def revoke(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
+    """Take all certificates of a terminal back; a running `serve` puts it off the broker within ten seconds."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            count = revoke_certificates(connection, terminal, now=fleet.clock())
+            if not count:
+                raise NotFound(f"terminal {terminal}: has no certificate that holds")
+            noted(fleet, connection, by, "pki.revoked", "terminal", terminal, certificates=count)
+        say(f"{count} certificates of terminal {terminal} hold no more")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}; make the authority with `lifecert-fleet pki init`") from error
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(data)
+    except FileExistsError as error:
+        raise Refused(f"{path}: exists already; a claim is never written over another file") from error
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}") from error
