@@ -133,11 +133,13 @@ def join(
 @app.command()
 def renew(
     out: Annotated[Path, typer.Option(help="Folder of the terminal's keys and certificates.")],
-    url: Annotated[str, typer.Option(help="The fleet's door, https://...")],
+    if_due: Annotated[bool, typer.Option("--if-due", help="Do nothing before half of its time is over.")] = False,
 ) -> None:
-    """Get this terminal's next certificate now; the uplink does it by itself at half of its time."""
+    """Get this terminal's next certificate; systemd/lifecert-renew.timer asks every few hours whether it is time."""
     with _errors():
-        until = joining.renew(url, out, now=_now())
+        if if_due and not joining.is_due(out, now=_now()):
+            return
+        until = joining.renew(out, now=_now())
     typer.echo(f"good until {until:%Y-%m-%d}")
 
 

@@ -39,6 +39,8 @@ from provisioning.identity import FLEET, REGISTRATION, SIGNING, make_identity, w
 KEY: Final = "tls.pem"
 CERTIFICATE: Final = "certificate.pem"
 ROOT: Final = "root.pem"
+DOOR: Final = "door.txt"
+"""Where the fleet's door is: what was in the claim."""
 _TIMEOUT_S: Final = 30.0
 _MOST_ANSWER: Final = 64 * 1024
 
@@ -146,7 +148,23 @@ def _request(name: str, key: ec.EllipticCurvePrivateKey) -> str:
     return made.public_bytes(Encoding.PEM).decode()
 
 
-def renew(url: str, folder: Path, *, now: datetime) -> datetime:
+def is_due(folder: Path, *, now: datetime) -> bool:
+    """Say whether half of the certificate's time is over; so it is where there is none that can be read, or the clock is before it.
+
+    Raises:
+        FileUnusable: if the folder cannot be read.
+    """
+    try:
+        found = x509.load_pem_x509_certificates((folder / CERTIFICATE).read_bytes())[0]
+    except OSError as error:
+        raise FileUnusable(f"{error.filename or folder}: {error.strerror}; join first") from error
+    except ValueError:
+        return True
+    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
+    return not begins <= now < begins + (ends - begins) / 2
+
+
+def renew(folder: Path, *, now: datetime) -> datetime:
     """Get the next certificate, for the same key; return until when it is good.
 
     Raises:
@@ -157,11 +175,11 @@ def renew(url: str, folder: Path, *, now: datetime) -> datetime:
     try:
         known = read_registration((folder / REGISTRATION).read_bytes())
         signing = PrivateKey.load(folder / SIGNING)
-        root = (folder / ROOT).read_text()
+        door, root = (folder / DOOR).read_text(), (folder / ROOT).read_text()
         request = _request(known.terminal_id, _key(folder / KEY))
         renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
         path = f"{RENEW_PATH}/{known.terminal_id}"
-        answer = _posted(url, root, path, sign_renewal(renewal, signing), now)
+        answer = _posted(door, root, path, sign_renewal(renewal, signing), now)
         found = x509.load_pem_x509_certificates((answer.certificate or "").encode())
         write_sure(folder / CERTIFICATE, (answer.certificate or "").encode())
     except OSError as error:
@@ -205,6 +223,7 @@ def _keep(claim: ProvisioningClaim, answer: JoinAnswer, folder: Path) -> None:
         raise FleetUnreachable(f"{claim.url}: an answer that cannot be read: {error}") from error
     write_sure(folder / FLEET, identity.to_bytes())
     write_sure(folder / ROOT, claim.root.encode())
+    write_sure(folder / DOOR, claim.url.encode())
     # Last: whoever finds it finds everything.
     write_sure(folder / CERTIFICATE, (answer.certificate or "").encode())
 

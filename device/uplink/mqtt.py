@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
+import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage, error_string
@@ -13,7 +15,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from device.errors import KeyUnusable, LinkDown
 from device.settings import Broker
+from protocol.errors import Malformed
 from protocol.topics import Topic, TopicFilter
+from protocol.trust import client_context, mind_the_clock
+
+logger = logging.getLogger(__name__)
 
 _TURN_S = 0.1
 
@@ -65,8 +71,9 @@ class MqttLink:
         client.on_subscribe = self._subscribed
         client.on_message = self._arrived
         client.on_publish = self._published
-        if broker.tls_ca is not None:
-            client.tls_set_context(_tls_context(broker))
+        self._tls = None if broker.tls_ca is None else _Tls(broker)
+        if self._tls is not None:
+            client.tls_set_context(self._tls.context)
         self._client = client
 
     def connect(self, will: Topic, will_payload: bytes) -> None:
@@ -76,6 +83,8 @@ class MqttLink:
             LinkDown: if the broker is not there, does not answer in time, or refuses.
         """
         self._lost = None
+        if self._tls is not None:
+            self._tls.look_again()
         self._client.will_set(str(will), will_payload, qos=will.rule.qos, retain=will.rule.retain)
         try:
             self._client.connect(self._broker.host, self._broker.port, self._broker.keep_alive_s)
@@ -143,12 +152,34 @@ class MqttLink:
         self._on_taken(mid)
 
 
-def _tls_context(broker: Broker) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=broker.tls_ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+class _Tls:
+    """Certificates and key of the connection; a certificate that was renewed and a clock that was set hold from the next connection on."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        try:
+            self._root = Path(broker.tls_ca or "").read_text()
+            self.context = client_context(self._root, now=_now())
+            self._load()
+        except (OSError, ValueError, Malformed) as error:
+            raise KeyUnusable(f"broker certificates and key: {error}") from error
+
+    def look_again(self) -> None:
+        """Take the certificate and the clock as they are now; what cannot be read leaves the certificate that was there.
+
+        A half of a pair that is just being replaced is read whole by the next try.
+        """
+        mind_the_clock(self.context, self._root, now=_now())
+        try:
+            self._load()
+        except (OSError, ValueError) as error:
+            logger.warning("certificate cannot be read, the one before goes on error=%s", type(error).__name__)
+
+    def _load(self) -> None:
+        broker = self._broker
         if broker.tls_certificate is not None and broker.tls_key is not None:
-            context.load_cert_chain(broker.tls_certificate, broker.tls_key.path)
-    except (OSError, ValueError) as error:
-        raise KeyUnusable(f"broker certificates and key: {error}") from error
-    return context
+            self.context.load_cert_chain(broker.tls_certificate, broker.tls_key.path)
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)

@@ -178,8 +178,10 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
         until(lambda: outbox.counts().acknowledged + outbox.counts().refused == 1)
         until(lambda: agency.rows("SELECT 1 FROM terminals WHERE presence_state = 'online'"))
 
+        early = provision("renew", "--out", str(keys), "--if-due")
+        assert (early.returncode, early.stdout) == (0, "")
         before = x509.load_pem_x509_certificates((keys / CERTIFICATE).read_bytes())[0].serial_number
-        renewed = provision("renew", "--out", str(keys), "--url", f"https://localhost:{agency.door_port}")
+        renewed = provision("renew", "--out", str(keys))
         assert renewed.returncode == 0, renewed.stderr
         after = x509.load_pem_x509_certificates((keys / CERTIFICATE).read_bytes())[0].serial_number
         assert after != before
@@ -199,7 +201,7 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
         )
         until(lambda: b"certificate verify failed" in (agency.folder / "broker.log").read_bytes(), SOON_S)
         assert time.monotonic() - started < SOON_S
-        refused = provision("renew", "--out", str(keys), "--url", f"https://localhost:{agency.door_port}")
+        refused = provision("renew", "--out", str(keys))
         assert refused.returncode == 1
         assert "in service" in refused.stderr
     finally:

@@ -17,10 +17,18 @@ ROOT = Path(__file__).resolve().parents[3]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
 PORT = ROOT / "systemd" / "lifecert-screen.socket"
 KIOSK = ROOT / "systemd" / "lifecert-kiosk.service"
-PROGRAMS = [unit for unit in UNITS if unit != KIOSK]
-"""Units that start a program of this project; the kiosk starts a browser."""
+STARTERS = sorted(path for path in (ROOT / "systemd").iterdir() if path.suffix in (".path", ".timer"))
+PROGRAMS = [unit for unit in UNITS if unit.stem in ("lifecert-fleet", "lifecert-terminal", "lifecert-uplink")]
+"""Units whose program of this project goes on running; others start a browser, or do one thing and end."""
 # In tenths; 100 is a service without any protection. Systemd 252 and 257 say: terminal 9, uplink 12, fleet 17, kiosk 22.
-MOST_EXPOSED = {"lifecert-terminal": 15, "lifecert-uplink": 20, "lifecert-fleet": 20, "lifecert-kiosk": 25}
+MOST_EXPOSED = {
+    "lifecert-terminal": 15,
+    "lifecert-uplink": 20,
+    "lifecert-fleet": 20,
+    "lifecert-kiosk": 25,
+    "lifecert-renew": 30,
+    "lifecert-broker-reload": 25,
+}
 
 
 def lines(unit: Path, key: str) -> list[str]:
@@ -42,22 +50,29 @@ def verifiable(unit: Path, folder: Path) -> Path:
 
 def test_the_services_are_there() -> None:
     assert [unit.name for unit in UNITS] == [
+        "lifecert-broker-reload.service",
         "lifecert-fleet.service",
         "lifecert-kiosk.service",
+        "lifecert-renew.service",
         "lifecert-terminal.service",
         "lifecert-uplink.service",
     ]
 
 
-@pytest.mark.parametrize("unit", [*UNITS, PORT], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [*UNITS, *STARTERS, PORT], ids=lambda unit: unit.name)
 def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> None:
     # It exits 0 on unknown keys, so its words count.
-    for other in (*UNITS, PORT):
+    for other in (*UNITS, *STARTERS, PORT):
         verifiable(other, tmp_path)
     found = analyze("verify", "--man=no", tmp_path / unit.name)
     said = [line for line in (found.stdout + found.stderr).splitlines() if "lifecert" in line]
     assert not said, "\n".join(said)
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("starter", STARTERS, ids=lambda unit: unit.name)
+def test_what_starts_a_unit_has_one_to_start(starter: Path) -> None:
+    assert starter.with_suffix(".service") in UNITS
 
 
 def test_an_unknown_key_would_be_found(tmp_path: Path) -> None:
@@ -185,7 +200,7 @@ def entries(path: Path) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [*PROGRAMS, KIOSK], ids=lambda unit: unit.stem)
 def test_the_user_of_a_unit_is_made(unit: Path, tmp_path: Path) -> None:
     (user,) = lines(unit, "User")
     file = ROOT / "systemd" / f"{user}.sysusers"
