@@ -202,6 +202,7 @@ def record_of_person(
     tops: Collection[str] | None,
     by: str,
     now: datetime,
+    action: str = "subject.record_viewed",
 ) -> StoredRecord:
     """Return one session of somebody with its evidence, and write down who looked; arguments and errors are those of `person_page`."""
     found = store.record_of(connection, subject_id, record_id) if may_see(connection, subject_id, tops) else None
@@ -211,7 +212,7 @@ def record_of_person(
         connection,
         cipher,
         actor=by,
-        action="subject.record_viewed",
+        action=action,
         object_kind="subject",
         object_id=subject_id,
         detail={"record": record_id},
@@ -230,25 +231,13 @@ def slip_of_person(
     by: str,
     now: datetime,
 ) -> SlipFacts:
-    """Return what the slip of somebody's session said, of the document that is stored, and write down who looked.
-
-    Arguments and errors are those of `person_page`.
-    """
-    found = store.record_of(connection, subject_id, record_id) if may_see(connection, subject_id, tops) else None
-    if found is None:
-        raise NotFound(NOBODY)
-    identity, record = _identity(connection, cipher, subject_id, tops), found.record
-    note(
-        connection,
-        cipher,
-        actor=by,
-        action="subject.slip_viewed",
-        object_kind="subject",
-        object_id=subject_id,
-        detail={"record": record_id},
-        now=now,
+    """Return what the slip of somebody's session said, of the document that is stored; the rest is as of `record_of_person`."""
+    document = _identity(connection, cipher, subject_id, tops).document
+    found = record_of_person(
+        connection, cipher, subject_id, record_id, tops=tops, by=by, now=now, action="subject.slip_viewed"
     )
-    return facts_of(record, record_sha256=found.sha256, masked=identity.document, decided_on=agency_day(record.decided))
+    day = agency_day(found.record.decided)
+    return facts_of(found.record, record_sha256=found.sha256, masked=document, decided_on=day)
 
 
 def _identity(connection: Connection, cipher: FieldCipher, subject_id: str, tops: Collection[str] | None) -> Identity:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
@@ -27,6 +27,7 @@ from protocol.slip_words import LANGUAGES, copy_line, slip_lines
 
 router = APIRouter(include_in_schema=False)
 LOOK = Permission.PEOPLE
+_Seen = TypeVar("_Seen")
 DOCUMENT_REASONS = ("compare_document", "ask_authority", "check_duplicate", "correct_data")
 """Why somebody needs a whole number; codes, which stand in the audit log."""
 
@@ -89,19 +90,7 @@ def older(visit: Annotated[Visit, needs(LOOK)], subject_id: str, before: str = "
 @router.get("/people/{subject_id}/records/{record_id}")
 def record(visit: Annotated[Visit, needs(LOOK)], subject_id: str, record_id: str) -> HTMLResponse:
     """Show a session with its evidence in sentences."""
-    try:
-        with visit.begin() as connection:
-            found = record_of_person(
-                connection,
-                visit.cipher,
-                subject_id,
-                record_id,
-                tops=visit.tops(LOOK),
-                by=visit.visitor.name,
-                now=visit.now,
-            )
-    except NotFound as error:
-        raise not_found() from error
+    found = _looked(visit, record_of_person, subject_id, record_id)
     evidence = [
         (each, explain(each, visit.language), explain_measures(each, visit.language)) for each in found.record.evidence
     ]
@@ -117,9 +106,16 @@ def record(visit: Annotated[Visit, needs(LOOK)], subject_id: str, record_id: str
 @router.get("/people/{subject_id}/records/{record_id}/slip")
 def slip(visit: Annotated[Visit, needs(LOOK)], subject_id: str, record_id: str) -> HTMLResponse:
     """Show what the terminal's slip of a session said, to be printed as a copy."""
+    found = _looked(visit, slip_of_person, subject_id, record_id)
+    copies = [(language, copy_line(language), slip_lines(found, language)) for language in LANGUAGES]
+    return visit.page("people/slip.html", copies=copies, subject_id=subject_id)
+
+
+def _looked(visit: Visit, look: Callable[..., _Seen], subject_id: str, record_id: str) -> _Seen:
+    """Return what a look at a session of somebody gives, which writes itself down."""
     try:
         with visit.begin() as connection:
-            found = slip_of_person(
+            return look(
                 connection,
                 visit.cipher,
                 subject_id,
@@ -130,8 +126,6 @@ def slip(visit: Annotated[Visit, needs(LOOK)], subject_id: str, record_id: str) 
             )
     except NotFound as error:
         raise not_found() from error
-    copies = [(language, copy_line(language), slip_lines(found, language)) for language in LANGUAGES]
-    return visit.page("people/slip.html", copies=copies, subject_id=subject_id)
 
 
 @dataclass(frozen=True, slots=True)
