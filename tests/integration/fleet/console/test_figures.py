@@ -58,7 +58,7 @@ def snap(office: Any, moment: datetime | None = None) -> None:
 def table(page: str, number: int = 0) -> list[list[str]]:
     """Return the cells of a table of a page that is no chart's."""
     whole = re.sub(r"<figure.*?</figure>", "", page, flags=re.DOTALL)
-    body = re.findall(r"<table>(.*?)</table>", whole, flags=re.DOTALL)[number]
+    body = re.findall(r"<table\b[^>]*>(.*?)</table>", whole, flags=re.DOTALL)[number]
     return [
         [
             re.sub(r"<[^>]*>", "", cell).strip()
