@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from fleet.store.areas import MAX_ABOVE
-from fleet.store.subject_areas import among, unless_everybody
+from fleet.store.subject_areas import theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,7 @@ def areas_directly_below(connection: Connection, code: str | None) -> list[str]:
 
 def waiting(connection: Connection, *, today: date, within: Sequence[str] | None) -> Waiting:
     """Return what waits, of people of some areas; a case that leads to nobody is where its terminal stands."""
-    if within is None:
-        of_them = "true"
-    else:
-        of_them = (
-            "x.subject_id IS NOT NULL"
-            if unless_everybody(connection, within) is None
-            else among("x.subject_id", "within")
-        )
+    of_them = theirs(connection, within, "x.subject_id", name="within")
     of_nobody = f" OR x.subject_id IS NULL AND {_TERMINAL_AREA} = ANY(:within)" if within is not None else ""
     row = connection.execute(
         text(_WAITING.format(theirs=f"({of_them}{of_nobody})")),

@@ -62,6 +62,8 @@ def theirs(connection: Connection, codes: Sequence[str] | None, subject: str, *,
 def among(subject: str, areas: str = "areas") -> str:
     """Return what `of_people` does for some areas, where all that there is will be gone through: it is looked up by their people.
 
+    Only as a condition that must hold: beside an OR the people would be read anew for each row.
+
     Args:
         subject: column with the subject's id.
         areas: name of the parameter with the codes.
