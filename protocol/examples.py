@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from protocol.attestation import ATTESTATION_TYP, TerminalAttestation
+from protocol.bundle import BUNDLE_TYP, BundleFile, BundleKind, BundleManifest, Needs
 from protocol.capture import FeatureReport
 from protocol.cases import CASE_TYP, CaseKind, CaseReason, CaseRecord, Photo, PhotoCheck, PhotoRole
 from protocol.challenge import Action
@@ -37,6 +38,14 @@ from protocol.outcomes import Outcome
 from protocol.photo_files import PhotoFileCheck, PhotoReport
 from protocol.policy import POLICY_TYP, PathName, default_policy
 from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
+from protocol.provisioning import (
+    JOIN_PATH,
+    RENEWAL_TYP,
+    JoinAnswer,
+    JoinRequest,
+    ProvisioningClaim,
+    Renewal,
+)
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
 from protocol.records import (
     RECORD_TYP,
@@ -69,6 +78,10 @@ _JWK = PublicJwk(
     x="f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
     y="x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
 )
+
+
+_PEM = "-----BEGIN ...-----\n"
+_CODE = "7K3M9QTW2XZC4HJP"
 
 
 def examples() -> Mapping[str, WireMessage]:
@@ -307,6 +320,35 @@ def examples() -> Mapping[str, WireMessage]:
             made_at=_NOON,
             chunks=(str(ChunkName(33, "0123456789abcdef", "fedcba9876543210")),),
         ),
+        BUNDLE_TYP: BundleManifest(
+            kind=BundleKind.NETWORKS,
+            label="2026.2",
+            number=7,
+            floor=5,
+            needs=(Needs(kind=BundleKind.APP, number=12),),
+            made_at=_NOON,
+            expires_at=_NOON + timedelta(days=365),
+            files=(BundleFile(name="features.tflite", size=1_340_000, sha256=_DIGEST),),
+        ),
+        "claim file of a new terminal": ProvisioningClaim(
+            fleet_id="demo",
+            url="https://fleet.example:8444",
+            root=_PEM,
+            code=_CODE,
+            terminal_id="hall-1",
+            expires_at=_NOON + timedelta(days=3),
+        ),
+        f"posted to {JOIN_PATH}": JoinRequest(
+            code=_CODE, request=_PEM, registration="eyJ...", board_serial="10000000abcdef01"
+        ),
+        f"answered by {JOIN_PATH}": JoinAnswer(
+            verdict="joined",
+            certificate=_PEM,
+            fleet_identity=FleetIdentity(fleet_id="demo", signing_key=_JWK, sealing_key=_JWK).to_bytes().decode(),
+            broker_host="broker.example",
+            broker_port=8883,
+        ),
+        RENEWAL_TYP: Renewal(fleet_id="demo", terminal_id="hall-1", request=_PEM),
         "fleet identity file": FleetIdentity(fleet_id="demo", signing_key=_JWK, sealing_key=_JWK),
         "printed by `lifecert-terminal features - --json`": FeatureReport(
             features="AACAPwAAAAA=",

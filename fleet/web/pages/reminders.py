@@ -161,8 +161,10 @@ def send(visit: Annotated[Visit, sends(_SEND)]) -> Response:
     with visit.begin() as connection:
         due = reminder_pages.due_messages(connection, visit.now)
     try:
-        told = {"ways": visit.texts["console"]["list_mark"].join(ways)} if not with_calls else {}
-        visit.make_sure("calls" if with_calls else "send", **told, **asdict(due))
+        if with_calls:
+            visit.make_sure("calls", **asdict(due))
+        else:
+            visit.make_sure("send", ways=visit.texts["console"]["list_mark"].join(ways), **asdict(due))
     except Refusals as error:
         return _overview(visit, problems=said(visit, error), status=409)
 

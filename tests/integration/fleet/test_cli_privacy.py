@@ -60,7 +60,7 @@ def test_a_consent_is_recorded_and_withdrawn_with_another_way(run: Callable[...,
     done = run(
         "privacy", "consent", "-", "--by", "Li", "--way", "paper", "--on", "2026-01-05", "--json", typed=NUMBERS[0]
     )
-    assert json.loads(done.stdout)["text"] == "2026-11"
+    assert json.loads(done.stdout)["text"] == "2026-12"
     status = json.loads(run("privacy", "status", "--json").stdout)
     assert status["bases"] == {"statute": 0, "consent": 1, "unrecorded": 1}
     gone = run("privacy", "withdraw", "-", "--by", "Li", "--other-way", "home_visit", typed=NUMBERS[0])

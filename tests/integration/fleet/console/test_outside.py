@@ -19,9 +19,11 @@ import httpx
 import pytest
 from sqlalchemy import Connection, text
 
+from demo.agency.world import ZONE
 from fleet.accounts import registry
 from fleet.accounts.roles import FLEET_WIDE_ROLES, Role
 from fleet.exchange.resolving import open_contradictions
+from fleet.status.doubts import keep_doubts
 
 pytestmark = pytest.mark.integration
 TABLE = Path(__file__).with_name("routes.csv")
@@ -274,7 +276,7 @@ CLONED = {
             ),
             *("life_events", "obligations", "partner_certifications", "references_", "reminder_occasions", "reminders"),
             *("special_persons", "statuses", "subject_areas", "unit_list_members", "withdrawals", "duplicate_searched"),
-            *("feed_rows", "open_contradictions"),
+            "feed_rows",
         ),
         "subject_id IN (SELECT subject_id FROM outsiders)",
     ),
@@ -377,6 +379,12 @@ def let_the_others_grow(connection: Connection, city: str) -> dict[str, int]:
             values if ":city" in CLONED[table] else {},
         )
         grown[table] = done.rowcount
+    # Kept, not copied: it follows from the others.
+    copies = connection.execute(text("SELECT 'c0' || subject_id FROM outsiders")).scalars().all()
+    keep_doubts(connection, copies, zone=ZONE)
+    grown["open_contradictions"] = connection.execute(
+        text("SELECT count(*) FROM open_contradictions WHERE subject_id LIKE 'c0%'")
+    ).scalar_one()
     return grown
 
 

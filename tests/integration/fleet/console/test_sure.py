@@ -151,10 +151,14 @@ def test_messages_are_not_sent_where_no_way_is_set_up_and_the_page_says_so(
 ) -> None:
     client = sign_in("fleet_administrator", name="sends")
     text = client.get("/reminders").text
-    assert 'action="/reminders/send"' not in text
-    assert load_texts()["en"]["reminders"]["no_way"] in text
+    # What may be sent from there has calls take the place of messages, and asks so.
+    assert text.count('action="/reminders/send"') == text.count('name="calls"') == 1
+    sentence = "No message can be sent: no channel is set up."
+    assert sentence in text
     refused = client.send_form("/reminders/send", BEFORE)
-    assert (refused.status_code, load_texts()["en"]["refused"]["refused"]["no_way"] in refused.text) == (409, True)
+    assert (refused.status_code, sentence in refused.text) == (409, True)
+    asked = client.send_form("/reminders/send", {"calls": "yes", **BEFORE})
+    assert load_texts()["en"]["sure"]["calls"]["title"] in asked.text
 
 
 def test_every_question_is_asked_by_some_page_and_no_script_asks_any() -> None:
