@@ -494,7 +494,8 @@ def _fresh(postgres: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     server = postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE blank')
+        # Without fsync copying files is quicker than copying through the log.
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE blank STRATEGY file_copy')
         url = postgres.replace("/blank?", f"/{name}?")
         yield url
         _demand_kept_doubts(url)

@@ -173,7 +173,7 @@ class Seen:
 
     def mean_it(self, name: str = "") -> None:
         """Say that what was pressed is meant, on the page that asks."""
-        expect(self.page.locator("main [role=alert]")).to_be_focused()
+        expect(self.page.locator("main [role=alert][data-focus]")).to_be_focused()
         self.check(name)
         self.page.click("button[name=meant][value=yes]")
 
