@@ -5,8 +5,8 @@
     KIND/state.json             a trial, the oldest number that is taken, and how the last trial ended; replaced whole
 
 A start of the terminal counts within a trial and goes back when there were too many, so it must not need what is on trial: this module,
-`trial` and `disk` use the standard library alone, and an installation has a copy of them beside the slots, run by the system's own
-interpreter (`python3 slots.py FOLDER`, see systemd/lifecert-terminal.service).
+`trial` and `disk` use the standard library alone, so that a copy of them beside the slots can be run by the system's own interpreter before
+each start (`python3 slots.py FOLDER`).
 
 After a power cut at any moment `recover` finds either the old or the new slot running, whole: everything in a slot is on the disk before
 its mark is, the mark before the trial, and the trial before the link. A test cuts all of it at every write, with what was not

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -12,6 +11,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
 
+from fleet.api.bodies import read_body
 from fleet.api.problems import Refusal, add_problems
 from fleet.clock import Clock
 from fleet.errors import Refused
@@ -48,7 +48,7 @@ def provisioning_app(
             raise Refusal(
                 429, "too_many_failures", "too many wrong codes from this address", headers={"Retry-After": "60"}
             )
-        body = await _read(request)
+        body = await read_body(request, most=MAX_REQUEST_BYTES, within_s=_BODY_WAIT_S)
         try:
             found = await run_in_threadpool(work, body)
         except (Refused, ProtocolError) as error:
@@ -88,16 +88,3 @@ def _told(found: Joined | Waits, identity: FleetIdentity, settings: Settings) ->
         broker_host=settings.provisioning.broker_host,
         broker_port=settings.provisioning.broker_port,
     )
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_WAIT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_REQUEST_BYTES:
-                    raise Refusal(413, "too_large", f"{MAX_REQUEST_BYTES} bytes at most")
-    except TimeoutError as error:
-        raise Refusal(408, "request_timeout", f"the body did not come within {_BODY_WAIT_S:g} s") from error
-    return bytes(body)

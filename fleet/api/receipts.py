@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import tzinfo
@@ -10,6 +9,7 @@ from datetime import tzinfo
 from fastapi import APIRouter, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from fleet.api.bodies import read_body
 from fleet.clock import Clock
 from fleet.errors import DatabaseUnavailable, Refused
 from fleet.reminders.receipts import MAX_BYTES, Callback, apply_receipts, parse_callback
@@ -37,7 +37,7 @@ def receipts_router(database: Database, keys: Mapping[str, bytes], *, zone: tzin
         key = keys.get(channel)
         if key is None:
             raise HTTPException(404, "no gateway of this name")
-        body = await _read(request)
+        body = await read_body(request, most=MAX_BYTES, within_s=_BODY_WAIT_S)
         stamp, said = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
         try:
             verify_callback(key, stamp, said, body, now=clock())
@@ -54,16 +54,3 @@ def receipts_router(database: Database, keys: Mapping[str, bytes], *, zone: tzin
         return asdict(done)
 
     return router
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_WAIT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise HTTPException(413, f"at most {MAX_BYTES} bytes are taken")
-    except TimeoutError as error:
-        raise HTTPException(408, f"the body did not arrive within {_BODY_WAIT_S:g} s") from error
-    return bytes(body)

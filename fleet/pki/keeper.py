@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from fleet.clock import Clock
+from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
 from fleet.pki.authority import LIST_VALIDITY, Authority
 from fleet.pki.files import REVOKED, write_revoked
-from fleet.store.certificates import REVOKED_CHANNEL, revoked_certificates
+from fleet.store.certificates import REVOKED_CHANNEL, revoked_certificates, terminals_put_out
 from fleet.store.database import Availability, Database
 
 logger = logging.getLogger(__name__)
 
-_AGAIN_S = (1.0, 2.0, 3.0, 3.0)
-"""When a terminal is put off after a new list, again and again: the broker reads the list a moment later, and until then it lets the
-terminal in once more. Nine seconds in all."""
+_PUT_OFF_S = 9.0
+"""So long a terminal is put off again and again after a new list: the broker reads the list a moment later, and until then it lets the
+terminal in once more."""
 _RENEWED = LIST_VALIDITY / 3
 _LOOK_S = 1.0
 _LONGEST_WAIT_S = 30.0
@@ -64,14 +64,20 @@ class Keeper:
             try:
                 with self._database.listen(REVOKED_CHANNEL) as connection:
                     self._state.back()
-                    # Listening first: what is taken back from here on is heard of, and what was before is in the list.
+                    # Listening first: what is taken back from here on is heard of, and what was before is looked up.
                     self._write()
+                    until_s = dict.fromkeys(self._put_out(), monotonic_s() + _PUT_OFF_S)
                     while not self._stopping.is_set():
                         gone = {each.payload for each in connection.notifies(timeout=_LOOK_S, stop_after=1)}
                         gone |= {each.payload for each in connection.notifies(timeout=0)} if gone else set()
                         if gone or self._is_old():
                             self._write()
-                        self._put_off(gone)
+                        now_s = monotonic_s()
+                        until_s |= dict.fromkeys(gone, now_s + _PUT_OFF_S)
+                        until_s = {each: end_s for each, end_s in until_s.items() if now_s <= end_s}
+                        # Nobody waits here for another one: the next who is taken back is heard of within a second.
+                        for each in sorted(until_s):
+                            self._expel(each)
             except DatabaseUnavailable as error:
                 self._state.lost(error)
                 self._stopping.wait(_LONGEST_WAIT_S)
@@ -88,15 +94,9 @@ class Keeper:
         self._written_at = now
         logger.info("revocation list written file=%s certificates=%d", REVOKED, len(revoked))
 
-    def _is_old(self) -> bool:
-        return self._written_at is None or self._clock() - self._written_at >= max(_RENEWED, timedelta(days=1))
+    def _put_out(self) -> list[str]:
+        with self._database.begin() as connection:
+            return terminals_put_out(connection, now=self._clock())
 
-    def _put_off(self, terminals: set[str]) -> None:
-        if not terminals:
-            return
-        for wait_s in _AGAIN_S:
-            if self._stopping.wait(wait_s):
-                return
-            for each in sorted(terminals):
-                self._expel(each)
-        logger.info("terminals put off the broker count=%d", len(terminals))
+    def _is_old(self) -> bool:
+        return self._written_at is None or self._clock() - self._written_at >= _RENEWED

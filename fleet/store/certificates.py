@@ -88,4 +88,16 @@ def revoked_certificates(connection: Connection, *, now: datetime) -> list[tuple
     return [(row.serial, row.revoked_at) for row in rows]
 
 
+def terminals_put_out(connection: Connection, *, now: datetime) -> list[str]:
+    """Return the terminals of which a certificate that was taken back would otherwise hold, and none that holds came after it."""
+    rows = connection.execute(
+        text(
+            "SELECT terminal_id FROM certificates WHERE expires_at > :now GROUP BY terminal_id"
+            " HAVING bool_and(revoked_at IS NOT NULL) ORDER BY terminal_id"
+        ),
+        {"now": now},
+    )
+    return [row.terminal_id for row in rows]
+
+
 _SELECT = "SELECT serial, terminal_id, key_sha256, issued_at, expires_at, revoked_at FROM certificates"

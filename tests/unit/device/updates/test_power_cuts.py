@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -202,3 +204,24 @@ def test_a_trial_is_told_apart_from_what_was_never_switched_to(tmp_path: Path) -
     ended = slots.recover().last
     assert ended is not None
     assert (ended.is_kept, ended.why) == (False, "not_switched")
+
+
+def test_a_copy_of_the_guard_goes_back_without_anything_that_is_installed(tmp_path: Path) -> None:
+    copies, kinds = tmp_path / "guard", tmp_path / "kinds"
+    copies.mkdir()
+    for name in ("slots", "trial", "disk"):
+        shutil.copy(Path(guard.__file__).with_name(f"{name}.py"), copies)
+    (kinds / "networks").mkdir(parents=True)
+    slots = Slots(kinds / "networks")
+    put(make_bundle(1), slots)
+    first = slots.current
+    put(make_bundle(2), slots)
+
+    def start() -> str:
+        command = [sys.executable, "-E", "-s", "-S", str(copies / "slots.py"), str(kinds)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stderr
+
+    assert [start() for _ in range(Limits().starts)] == [""] * Limits().starts
+    assert slots.current != first
+    assert "did not prove itself" in start()
+    assert slots.current == first
