@@ -37,7 +37,7 @@ _PART = r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}"
 FileName = Annotated[str, StringConstraints(pattern=rf"^{_PART}(/{_PART}){{0,7}}$", max_length=240)]
 """A relative path of plain parts, none of which begins with a dot."""
 Machine = Literal["any", "aarch64", "x86_64"]
-_Label = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$")]
+Label = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$")]
 
 
 class BundleKind(StrEnum):
@@ -75,7 +75,7 @@ class BundleManifest(WireMessage):
     type: Literal["bundle"] = "bundle"
     version: Literal[1] = 1
     kind: BundleKind
-    label: _Label
+    label: Label
     """What people call it, such as 1.4.0."""
     number: int = Field(ge=1)
     """Of two bundles of a kind the one with the larger number is the newer."""

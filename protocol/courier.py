@@ -2,14 +2,15 @@
 
 A stick carries the very messages that MQTT carries, and nothing is decided by the way they came. On it lies
 
+    lifecert/fleet-<fleet>/updates/<bundle id>.bundle     updates (`protocol.bundle`), for whichever terminal is told of them
     lifecert/fleet-<fleet>/terminal-<terminal>/records/   terminal to fleet: its chain, and its question for roster changes
                                               /answers/   fleet to terminal: receipts, policy and whatever else goes down
                                               /roster/    fleet to terminal: roster pages
 
-Each of the three is a *bundle*: chunk files and, written last, a manifest that lists them. A chunk is JWE of JWS of `courier-chunk`:
-signed by who wrote it, sealed to who reads it. Its file name says a number that gives the order, what is in it (a digest, so that a
-writer that was interrupted knows what it need not write again) and the digest of the file (so that damage shows without any key). Names
-hold lower-case letters, digits and dashes: every file system of a stick takes them, and they say nothing about anybody.
+Each of the last three is a *courier bundle*: chunk files and, written last, a manifest that lists them. A chunk is JWE of JWS of
+`courier-chunk`: signed by who wrote it, sealed to who reads it. Its file name says a number that gives the order, what is in it (a
+digest, so that a writer that was interrupted knows what it need not write again) and the digest of the file (so that damage shows without
+any key). Names hold lower-case letters, digits and dashes: every file system of a stick takes them, and they say nothing about anybody.
 
 The writer only adds. The reader removes what it has taken in durably, so that no message exists nowhere at any moment; the one
 exception is the roster, whose pages the fleet replaces, because it can make them again.
@@ -37,6 +38,8 @@ CHUNK_TYP = "lifecert-courier-chunk"
 MANIFEST_TYP = "lifecert-courier-manifest"
 ROOT = "lifecert"
 MANIFEST = "manifest.lcb"
+UPDATES = "updates"
+"""Folder of a fleet's bundles of updates; they carry their own signature, are sealed to nobody, and stay for the next terminal."""
 BLOCK = 32
 """Most messages in a chunk. At some 6 KiB a record a chunk is a third of a MiB: seconds on the slowest stick, and all that an interruption
 makes a writer do again."""
@@ -60,7 +63,7 @@ CompactEnvelope = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE_BYTE
 """A signed or sealed message in compact form, byte for byte as MQTT would carry it."""
 
 
-class Bundle(StrEnum):
+class CourierBundle(StrEnum):
     """One of the three folders of a terminal on a stick."""
 
     RECORDS = "records"
@@ -70,7 +73,7 @@ class Bundle(StrEnum):
     @property
     def direction(self) -> Literal["up", "down"]:
         """Which way its messages go, as in `protocol.topics`."""
-        return "up" if self is Bundle.RECORDS else "down"
+        return "up" if self is CourierBundle.RECORDS else "down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Address:
 
     fleet_id: str
     terminal_id: str
-    bundle: Bundle
+    bundle: CourierBundle
 
 
 class CourierMessage(WirePart):
@@ -96,7 +99,7 @@ class CourierPart(WireMessage):
 
     fleet_id: FleetId
     terminal_id: TerminalId
-    bundle: Bundle
+    bundle: CourierBundle
     made_at: UtcTime
     """When it was written; signed by the fleet, it is a lower bound of the true time, and by a terminal worth what its clock is worth."""
 
@@ -189,6 +192,11 @@ def fleet_folder(fleet_id: str) -> str:
 def terminal_folder(terminal_id: str) -> str:
     """Return the name of a terminal's folder."""
     return _TERMINAL + terminal_id
+
+
+def update_file(bundle_id: str) -> str:
+    """Return the name of a bundle of updates."""
+    return f"{bundle_id}.bundle"
 
 
 def fleet_of(folder: str) -> str | None:

@@ -59,6 +59,9 @@ class EventKind(StrEnum):
     OFFLINE_WARNING = "offline_warning"
     OFFLINE_LIMIT = "offline_limit"
     """Too long, or too many records, without the fleet: no new session until it was heard of."""
+    UPDATE_ENDED = "update_ended"
+    """A bundle proved itself or went back: `kind`, `bundle` (the first 16 characters of its id), `number`, `kept` (yes or no) and `why`,
+    as in `protocol.desired.EndedTrial`. In the chain, so that a stick brings it home as well."""
     REFERENCES_ERASED = "references_erased"
     """By hand at the terminal: how many `subjects` and `references`, and whether the storage `key` is `destroyed` or was `kept`."""
 

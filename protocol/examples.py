@@ -22,11 +22,21 @@ from protocol.commands import (
 from protocol.courier import (
     CHUNK_TYP,
     MANIFEST_TYP,
-    Bundle,
     ChunkName,
+    CourierBundle,
     CourierChunk,
     CourierManifest,
     CourierMessage,
+)
+from protocol.desired import (
+    DESIRED_TYP,
+    ComingBundle,
+    DesiredBundle,
+    DesiredState,
+    EndedTrial,
+    ReportedState,
+    RunningBundle,
+    SettingValues,
 )
 from protocol.documents import DocumentKind
 from protocol.entitlements import CountedAct, Entitlement
@@ -236,6 +246,15 @@ def examples() -> Mapping[str, WireMessage]:
                     camera_rate_at=_NOON,
                 ),
             ),
+            reported=ReportedState(
+                desired_number=12,
+                running=(RunningBundle(kind=BundleKind.APP, bundle_id=_DIGEST, number=3, label="0.1.0"),),
+                coming=(
+                    ComingBundle(kind=BundleKind.NETWORKS, bundle_id=_DIGEST, received=1_200_000, state="fetching"),
+                ),
+                ended=(EndedTrial(kind=BundleKind.APP, bundle_id=_DIGEST, is_kept=True, why="proven"),),
+                settings=SettingValues(voice_volume=0.8, voice_slow=False),
+            ),
         ),
         COMMAND_TYP: TerminalCommand(
             fleet_id="demo",
@@ -265,6 +284,17 @@ def examples() -> Mapping[str, WireMessage]:
                 machine="Linux aarch64",
                 checks=(Check(name="disk", status="passed", detail="9000 MiB free", seconds=0.0),),
             ),
+        ),
+        DESIRED_TYP: DesiredState(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            number=12,
+            issued_at=_NOON,
+            door="https://fleet.example:8444",
+            bundles=(
+                DesiredBundle(kind=BundleKind.NETWORKS, bundle_id=_DIGEST, number=7, label="2026.2", size=9_400_000),
+            ),
+            settings=SettingValues(voice_volume=0.8, updates_from_hour=20, updates_until_hour=6),
         ),
         ROSTER_REQUEST_TYP: RosterRequest(fleet_id="demo", terminal_id="hall-1", have=31, asked_at=_NOON),
         RECEIPT_TYP: Receipt(
@@ -309,14 +339,14 @@ def examples() -> Mapping[str, WireMessage]:
         CHUNK_TYP: CourierChunk(
             fleet_id="demo",
             terminal_id="hall-1",
-            bundle=Bundle.RECORDS,
+            bundle=CourierBundle.RECORDS,
             made_at=_NOON,
             messages=(CourierMessage(kind=Kind.RECORD, envelope="eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl"),),
         ),
         MANIFEST_TYP: CourierManifest(
             fleet_id="demo",
             terminal_id="hall-1",
-            bundle=Bundle.RECORDS,
+            bundle=CourierBundle.RECORDS,
             made_at=_NOON,
             chunks=(str(ChunkName(33, "0123456789abcdef", "fedcba9876543210")),),
         ),

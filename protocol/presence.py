@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from protocol.desired import ReportedState
 from protocol.health import Health
 from protocol.ids import BootId, FleetId, TerminalId
 from protocol.wire import UtcTime, WireMessage, WirePart
@@ -78,3 +79,5 @@ class Presence(WireMessage):
     health: Health | None = None
     """Not in every message: after every connection, every few minutes, and when something of it changes. None from a terminal that
     does not say."""
+    reported: ReportedState | None = None
+    """Comes with `health`, and when something of it changes."""

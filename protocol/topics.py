@@ -35,6 +35,7 @@ class Kind(StrEnum):
     COMMAND = "command"
     COMMAND_WITHDRAWAL = "command-withdrawal"
     COMMAND_RESULT = "command-result"
+    DESIRED = "desired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,9 @@ TABLE: dict[Kind, TopicRule] = {
     ),
     Kind.COMMAND_RESULT: TopicRule(
         "up", 1, False, "JWS of command-result", 256 * 1024, "what became of a command; sent until the receipt"
+    ),
+    Kind.DESIRED: TopicRule(
+        "down", 1, True, "JWS of desired", 8 * 1024, "which bundles and settings the office wants this terminal to have"
     ),
 }
 

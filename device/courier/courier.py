@@ -44,8 +44,8 @@ from protocol.courier import (
     BLOCK,
     MOST_CHUNKS,
     Address,
-    Bundle,
     ChunkName,
+    CourierBundle,
     CourierChunk,
     CourierMessage,
     courier_message,
@@ -73,7 +73,7 @@ _PICTURES = 10**12 - 2
 """Sequence of chunks with a picture: after the records that name them."""
 _QUESTION = 10**12 - 1
 """Sequence of the chunk with the question for roster changes: after everything else."""
-_BUNDLES = (Bundle.ANSWERS, Bundle.ROSTER)
+_BUNDLES = (CourierBundle.ANSWERS, CourierBundle.ROSTER)
 _WHY = {
     ProblemKind.FORGED: "signature",
     ProblemKind.FOREIGN: "other_terminal",
@@ -189,7 +189,7 @@ class Courier:
         mount_root: Path | None,
         keep: int,
         disk: Disk | None = None,
-        on_refused: Callable[[Kind | Bundle, str], None] = lambda _kind, _why: None,
+        on_refused: Callable[[Kind | CourierBundle, str], None] = lambda _kind, _why: None,
     ) -> None:
         self._fleet = fleet
         self._terminal_id = terminal_id
@@ -289,7 +289,7 @@ class Courier:
             # Everything is stored; a stick that cannot be written to, or was pulled out now, is read once more another time.
             logger.warning("what was taken in stays on the stick reason=%s", error.fault)
 
-    def _leave_out(self, problem: Problem, bundle: Bundle, done: Imported, told: set[str]) -> None:
+    def _leave_out(self, problem: Problem, bundle: CourierBundle, done: Imported, told: set[str]) -> None:
         """Note a file that does not count; `told` has the reasons that were given before."""
         done.problems.append(problem)
         why = _WHY[problem.kind]
@@ -362,7 +362,7 @@ class Courier:
         return message.expires_at <= best_guess(now)
 
     def _export(self, root: Folder, on_progress: OnProgress | None, *, everything: bool) -> Exported:
-        address = self._address(Bundle.RECORDS)
+        address = self._address(CourierBundle.RECORDS)
         retried = self._parts.outbox.retry_refused(_MOST_RETRIED, reasons=CURABLE)
         retried_pictures = self._parts.attachments.retry_refused(_MOST_RETRIED, reasons=CURABLE)
         if retried or retried_pictures:
@@ -446,7 +446,7 @@ class Courier:
         )
         return courier_message(Kind.ROSTER_REQUEST, self._parts.signer.sign(request.to_bytes(), ROSTER_REQUEST_TYP))
 
-    def _address(self, bundle: Bundle) -> Address:
+    def _address(self, bundle: CourierBundle) -> Address:
         return Address(self._fleet.fleet_id, self._terminal_id, bundle)
 
     def _fleet_key(self, key_id: str) -> PublicJwk | None:

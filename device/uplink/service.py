@@ -33,7 +33,7 @@ from device.simulated.vitals import SimulatedVitals
 from device.uplink.inbox import Inbox
 from device.uplink.loop import Identity, Link, Parts, Uplink
 from device.uplink.mqtt import MqttLink
-from protocol.courier import Bundle
+from protocol.courier import CourierBundle
 from protocol.events import EventKind
 from protocol.topics import Kind
 
@@ -150,10 +150,10 @@ def event_log(settings: Settings, *, outbox: Outbox, signer: Signer, clock: Cloc
     return EventLog(chain=chain, identity=who, clock=clock)
 
 
-def refusal_log(events: EventLog, references: ReferenceStore) -> Callable[[Kind | Bundle, str], None]:
+def refusal_log(events: EventLog, references: ReferenceStore) -> Callable[[Kind | CourierBundle, str], None]:
     """Return what notes, as a link of the terminal's chain, that something sent down was refused; of a roster staff see it, too."""
 
-    def note(kind: Kind | Bundle, why: str) -> None:
+    def note(kind: Kind | CourierBundle, why: str) -> None:
         if kind == Kind.ROSTER:
             try:
                 references.note_refused()

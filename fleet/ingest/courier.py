@@ -21,7 +21,7 @@ from fleet.keys import FleetKeys
 from fleet.store import terminals
 from fleet.store.database import Database
 from fleet.store.terminals import StoredTerminal
-from protocol.courier import Address, Bundle, ChunkName, CourierChunk, courier_message, sealed_bytes, split
+from protocol.courier import Address, ChunkName, CourierBundle, CourierChunk, courier_message, sealed_bytes, split
 from protocol.courier_files import (
     BundleReader,
     BundleWriter,
@@ -144,7 +144,7 @@ class FleetCourier:
         return len(pages)
 
     def _take_in_one(self, root: Folder, taken: Taken, on_progress: OnProgress) -> None:
-        address = Address(self._fleet_id, taken.terminal_id, Bundle.RECORDS)
+        address = Address(self._fleet_id, taken.terminal_id, CourierBundle.RECORDS)
         folder = find_bundle(root, address)
         if folder is None:
             return
@@ -252,16 +252,16 @@ class FleetCourier:
         pages = [answer for answer in answers if answer.topic.kind is Kind.ROSTER]
         others = [answer for answer in answers if answer.topic.kind is not Kind.ROSTER]
         if others:
-            self._write_bundle(root, terminal, Bundle.ANSWERS, others)
+            self._write_bundle(root, terminal, CourierBundle.ANSWERS, others)
         if pages:
             # What was written before and not taken home yet can be made again, and would not fit together with these.
-            self._write_bundle(root, terminal, Bundle.ROSTER, pages, is_replaced=True)
+            self._write_bundle(root, terminal, CourierBundle.ROSTER, pages, is_replaced=True)
 
     def _write_bundle(
         self,
         root: Folder,
         terminal: StoredTerminal,
-        bundle: Bundle,
+        bundle: CourierBundle,
         answers: Sequence[Outbound],
         *,
         is_replaced: bool = False,

@@ -29,6 +29,7 @@ def main() -> None:
             _make(typ, message, f"v1-{message.TYPE}")
     # What came later within the version has a file of its own beside the old one.
     _make(PRESENCE_TYP, examples()[PRESENCE_TYP], "v1-presence-health")
+    _make(PRESENCE_TYP, examples()[PRESENCE_TYP], "v1-presence-reported")
     _make_slip()
 
 

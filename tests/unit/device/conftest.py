@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.courier import Address, Bundle, courier_message
+from protocol.courier import Address, CourierBundle, courier_message
 from protocol.courier_files import BundleWriter, make_bundle
 from protocol.envelope import sign
 from protocol.keys import PrivateKey
@@ -27,7 +27,7 @@ def write_bundle() -> Callable[..., None]:
         *tokens: tuple[Kind, bytes],
         signer: PrivateKey,
         reader: PrivateKey,
-        bundle: Bundle = Bundle.ANSWERS,
+        bundle: CourierBundle = CourierBundle.ANSWERS,
         made_at: datetime = MADE_AT,
     ) -> None:
         stick.mkdir(exist_ok=True)

@@ -14,8 +14,8 @@ from protocol.courier import (
     BLOCK,
     MAX_CHUNK_BYTES,
     Address,
-    Bundle,
     ChunkName,
+    CourierBundle,
     CourierChunk,
     CourierManifest,
     CourierMessage,
@@ -35,7 +35,7 @@ from protocol.topics import TABLE, Kind
 from protocol.wire import MAX_MESSAGE_BYTES
 
 WRITER, READER = PrivateKey.generate(), PrivateKey.generate()
-HERE = Address("north", "t-1", Bundle.RECORDS)
+HERE = Address("north", "t-1", CourierBundle.RECORDS)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SAFE_NAME = re.compile(r"[a-z0-9.-]{1,64}")
 
@@ -48,7 +48,9 @@ def key_of(key_id: str) -> PublicJwk | None:
     return WRITER.public() if key_id == WRITER.key_id else None
 
 
-def chunk(*messages: CourierMessage, bundle: Bundle = Bundle.RECORDS, terminal: str = "t-1") -> CourierChunk:
+def chunk(
+    *messages: CourierMessage, bundle: CourierBundle = CourierBundle.RECORDS, terminal: str = "t-1"
+) -> CourierChunk:
     return CourierChunk(fleet_id="north", terminal_id=terminal, bundle=bundle, made_at=NOON, messages=messages)
 
 
@@ -84,9 +86,9 @@ def test_a_chunk_by_another_writer_is_refused() -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        Address("south", "t-1", Bundle.RECORDS),
-        Address("north", "t-2", Bundle.RECORDS),
-        Address("north", "t-1", Bundle.ANSWERS),
+        Address("south", "t-1", CourierBundle.RECORDS),
+        Address("north", "t-2", CourierBundle.RECORDS),
+        Address("north", "t-1", CourierBundle.ANSWERS),
     ],
 )
 def test_a_chunk_that_was_moved_to_another_folder_is_not_for_us(address: Address) -> None:
@@ -96,7 +98,9 @@ def test_a_chunk_that_was_moved_to_another_folder_is_not_for_us(address: Address
 
 def test_a_manifest_is_no_chunk_and_a_chunk_is_no_manifest() -> None:
     name = str(ChunkName(1, "a" * 16, "b" * 16))
-    manifest = CourierManifest(fleet_id="north", terminal_id="t-1", bundle=Bundle.RECORDS, made_at=NOON, chunks=(name,))
+    manifest = CourierManifest(
+        fleet_id="north", terminal_id="t-1", bundle=CourierBundle.RECORDS, made_at=NOON, chunks=(name,)
+    )
     data = closed(manifest)
     assert open_manifest(data, key=READER, key_of=key_of, address=HERE) == manifest
     with pytest.raises(SignatureInvalid, match="type"):
@@ -106,8 +110,8 @@ def test_a_manifest_is_no_chunk_and_a_chunk_is_no_manifest() -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("bundle", list(Bundle))
-def test_messages_go_one_way_only(kind: Kind, bundle: Bundle) -> None:
+@pytest.mark.parametrize("bundle", list(CourierBundle))
+def test_messages_go_one_way_only(kind: Kind, bundle: CourierBundle) -> None:
     data = chunk(message()).to_bytes().replace(b'"records"', f'"{bundle}"'.encode())
     data = data.replace(b'"record"', f'"{kind}"'.encode())
     if TABLE[kind].direction == bundle.direction:
@@ -124,10 +128,10 @@ def test_what_is_no_compact_envelope_goes_into_no_chunk(payload: bytes) -> None:
 
 
 def test_the_largest_message_that_mqtt_carries_fits_into_a_chunk() -> None:
-    made = chunk(message(MAX_MESSAGE_BYTES, Kind.ROSTER), bundle=Bundle.ROSTER)
+    made = chunk(message(MAX_MESSAGE_BYTES, Kind.ROSTER), bundle=CourierBundle.ROSTER)
     data = closed(made)
     assert len(data) <= MAX_CHUNK_BYTES
-    assert opened(data, Address("north", "t-1", Bundle.ROSTER)) == made
+    assert opened(data, Address("north", "t-1", CourierBundle.ROSTER)) == made
 
 
 @given(sizes=st.lists(st.integers(1, 70_000), max_size=80))

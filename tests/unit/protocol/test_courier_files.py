@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.courier import Address, Bundle, ChunkName, CourierChunk, CourierMessage, courier_message
+from protocol.courier import Address, ChunkName, CourierBundle, CourierChunk, CourierMessage, courier_message
 from protocol.courier_files import (
     BundleReader,
     BundleWriter,
@@ -25,7 +25,7 @@ from protocol.stick import Disk, StickFailed, StickFault, open_stick
 from protocol.topics import Kind
 
 WRITER, READER = PrivateKey.generate(), PrivateKey.generate()
-HERE = Address("north", "t-1", Bundle.RECORDS)
+HERE = Address("north", "t-1", CourierBundle.RECORDS)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -211,7 +211,10 @@ def test_chunks_of_others_are_named_and_left_alone(tmp_path: Path) -> None:
     other.mkdir()
     stranger.mkdir()
     # Of another terminal with the same keys, of somebody who is no writer, and sealed to somebody else.
-    for stick, address, key in ((other, Address("north", "t-2", Bundle.RECORDS), WRITER), (stranger, HERE, READER)):
+    for stick, address, key in (
+        (other, Address("north", "t-2", CourierBundle.RECORDS), WRITER),
+        (stranger, HERE, READER),
+    ):
         with writing(stick, address=address, key=key) as writer:
             writer.put(5, writer.content([stick.name.encode()]), messages(5))
     names = {}
@@ -261,7 +264,7 @@ def test_a_writer_can_replace_what_it_wrote_before(tmp_path: Path) -> None:
 
 def test_a_stick_of_another_fleet_is_refused_and_one_with_both_is_not(tmp_path: Path) -> None:
     write(tmp_path, range(1))
-    south = Address("south", "t-1", Bundle.RECORDS)
+    south = Address("south", "t-1", CourierBundle.RECORDS)
     with open_stick(tmp_path) as root:
         for work in (
             lambda: find_bundle(root, south),
@@ -281,7 +284,7 @@ def test_the_terminals_on_a_stick_are_told_whatever_else_is_there(tmp_path: Path
     with open_stick(tmp_path) as root:
         assert terminals_on(root, "north") == []
         for name in ("t-2", "con", "t-1"):
-            make_bundle(root, Address("north", name, Bundle.RECORDS)).close()
+            make_bundle(root, Address("north", name, CourierBundle.RECORDS)).close()
         for name in ("terminal-", "terminal-UPPER", "terminal-a b", "other"):
             (tmp_path / "lifecert" / "fleet-north" / name).mkdir()
         assert terminals_on(root, "north") == ["con", "t-1", "t-2"]

@@ -125,13 +125,19 @@ def test_signed_message_of_version_1_is_still_read(typ: str) -> None:
     assert json.loads(read) == json.loads(verified.payload)
 
 
-def test_presence_with_health_is_read_whole_and_presence_without_it_says_none() -> None:
-    whole, without = ((GOLDEN / f"v1-{name}.jws").read_bytes() for name in ("presence-health", "presence"))
-    key = PublicJwk.model_validate_json((GOLDEN / "v1-presence-health.key.json").read_bytes())
-    older = PublicJwk.model_validate_json((GOLDEN / "v1-key.json").read_bytes())
-    found = Presence.parse(verify(whole, key_of={key.key_id: key}.get, typ=PRESENCE_TYP).payload)
-    assert found == examples()[PRESENCE_TYP]
-    assert found.health is not None
-    assert (found.health.board.is_under_voltage, found.health.board.was_under_voltage) == (False, True)
-    assert len(whole) < TABLE[Kind.PRESENCE].max_bytes
-    assert Presence.parse(verify(without, key_of={older.key_id: older}.get, typ=PRESENCE_TYP).payload).health is None
+def presence_in(name: str, key_name: str) -> Presence:
+    token = (GOLDEN / f"v1-{name}.jws").read_bytes()
+    key = PublicJwk.model_validate_json((GOLDEN / f"v1-{key_name}.json").read_bytes())
+    assert len(token) < TABLE[Kind.PRESENCE].max_bytes
+    return Presence.parse(verify(token, key_of={key.key_id: key}.get, typ=PRESENCE_TYP).payload)
+
+
+def test_presence_is_read_whole_and_an_older_one_says_none_of_what_came_later() -> None:
+    whole = presence_in("presence-reported", "presence-reported.key")
+    assert whole == examples()[PRESENCE_TYP]
+    with_health = presence_in("presence-health", "presence-health.key")
+    assert with_health == whole.model_copy(update={"reported": None})
+    assert with_health.health is not None
+    board = with_health.health.board
+    assert (board.is_under_voltage, board.was_under_voltage) == (False, True)
+    assert presence_in("presence", "key").health is None

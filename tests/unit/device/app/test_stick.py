@@ -20,7 +20,7 @@ from device.courier.sticks import Stick
 from device.desk.view import CourierView, Problem
 from device.settings import Settings, load_settings
 from protocol import base64url
-from protocol.courier import MANIFEST, Bundle
+from protocol.courier import MANIFEST, CourierBundle
 from protocol.envelope import seal, sign, typ_of, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.keys import PrivateKey
@@ -131,7 +131,7 @@ def test_what_is_not_genuine_or_for_another_terminal_is_told_and_noted_and_the_r
         *[page(tmp_path, expires_at=LATER) for _ in range(2)],
         signer=PrivateKey.generate() if is_forged else fleet,
         reader=sealing if is_forged else PrivateKey.generate(),
-        bundle=Bundle.ROSTER,
+        bundle=CourierBundle.ROSTER,
     )
     view, problem = run(settings, stick)[-1]
     assert (view.state, view.exported, view.imported) == ("done", 1, 1)
@@ -166,7 +166,7 @@ def test_a_roster_that_has_expired_is_told_and_noted(
         page(tmp_path, expires_at=NOW - timedelta(days=1)),
         signer=fleet,
         reader=sealing,
-        bundle=Bundle.ROSTER,
+        bundle=CourierBundle.ROSTER,
     )
     view, problem = run(settings, stick)[-1]
     assert (view.state, problem) == ("done", Problem.STICK_ROSTER_REFUSED)
@@ -182,7 +182,7 @@ def test_a_roster_that_does_not_fit_is_told(
         page(tmp_path, expires_at=LATER, after=7),
         signer=fleet,
         reader=PrivateKey.load(tmp_path / "sealing.pem"),
-        bundle=Bundle.ROSTER,
+        bundle=CourierBundle.ROSTER,
     )
     view, problem = run(settings, stick)[-1]
     assert (view.state, problem) == ("done", Problem.STICK_ROSTER_REFUSED)
@@ -239,7 +239,7 @@ def test_the_command_line_notes_what_the_screen_does(
         page(tmp_path, expires_at=LATER),
         signer=PrivateKey.generate(),
         reader=sealing,
-        bundle=Bundle.ROSTER,
+        bundle=CourierBundle.ROSTER,
     )
     assert call(settings, "import", stick) == 1
     assert noted(settings)[3:] == [

@@ -24,7 +24,7 @@ from device.simulated.stores import (
     ThrowAwaySigner,
 )
 from device.uplink.inbox import Inbox
-from protocol.courier import MANIFEST, Bundle
+from protocol.courier import MANIFEST, CourierBundle
 from protocol.courier_files import Problem, ProblemKind
 from protocol.envelope import seal, sign
 from protocol.keys import PrivateKey
@@ -265,11 +265,11 @@ def test_files_that_do_not_count_are_told_once_for_each_reason(
     kind: ProblemKind,
     why: str,
 ) -> None:
-    told: list[tuple[Kind | Bundle, str]] = []
+    told: list[tuple[Kind | CourierBundle, str]] = []
     spoil(tmp_path, answer)
     done = Desk(on_refused=lambda what, reason: told.append((what, reason))).courier.import_from(tmp_path)
     assert {problem.kind for problem in done.problems} == {kind}
-    assert told == [(Bundle.ANSWERS, why)]
+    assert told == [(CourierBundle.ANSWERS, why)]
 
 
 def test_every_kind_of_problem_has_a_reason() -> None:
