@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
 import os
+import pickle
 import re
 import shutil
 import socket
@@ -14,7 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -446,18 +448,56 @@ def make_data_dir() -> Iterator[Callable[[], Path]]:
         shutil.rmtree(folder)
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A folder for what the processes of one run make once for all of them; one process alone has it for itself."""
+
+    folder: Path
+
+    @contextmanager
+    def made_once(self, name: str) -> Iterator[bool]:
+        """Keep the others waiting, and say whether something is still to be made: it is until a block that made it has ended well."""
+        with (self.folder / f"{name}.lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            mark = self.folder / f"{name}.made"
+            yield not mark.exists()
+            mark.touch()
+
+
 @pytest.fixture(scope="session")
-def _postgres(make_data_dir: Callable[[], Path]) -> Iterator[str]:
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str, testrun_uid: str) -> Iterator[Shared]:
+    """The folder of this run, removed by whoever leaves last; a process that is killed counts as having left."""
+    base = tmp_path_factory.getbasetemp()
+    coming_and_going = (base if worker_id == "master" else base.parent) / "coming-and-going"
+    # Not below pytest's own folder, see `make_data_dir`.
+    folder = Path(tempfile.gettempdir()) / f"lifecert-test-{testrun_uid}"
+    with coming_and_going.open("ab") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        users = (folder / "users").open("ab")
+        fcntl.flock(users, fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield Shared(folder)
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        with users, suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def _postgres(shared: Shared) -> Iterator[str]:
     """One embedded PostgreSQL for the whole run, with a migrated database to copy; gives its URL."""
-    server = EmbeddedDatabase(make_data_dir(), database="blank")
-    url = server.start()
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        # The data lives for this run only.
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
-    blank = Database(url)
-    migrate(blank)
-    blank.close()
+    server = EmbeddedDatabase(shared.folder, database="blank", connections=300)
+    with shared.made_once("blank") as is_to_be_made:
+        url = server.start()
+        if is_to_be_made:
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                # The data lives for this run only.
+                connection.execute("ALTER SYSTEM SET fsync = off")
+                connection.execute("SELECT pg_reload_conf()")
+            blank = Database(url)
+            migrate(blank)
+            blank.close()
     yield url
     server.stop()
 
@@ -559,16 +599,21 @@ AGENCY_PEOPLE = int(os.environ.get("LIFECERT_AGENCY_PEOPLE", "20000"))
 
 
 @pytest.fixture(scope="session")
-def agency_template(_postgres: str, make_data_dir: Callable[[], Path]) -> Built:
+def agency_template(_postgres: str, shared: Shared) -> Built:
     """The made-up agency, built once for the whole run in a database that only `agency` and `module_agency` copy. Never connect to it."""
     url = _postgres.replace("/blank?", "/agency?")
-    server = _postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE agency TEMPLATE blank")
-    folder = make_data_dir()
-    make_keys(folder / "keys", key_domain="d1")
-    settings = settings_for(data_dir=folder)
-    return build(url, load_keys(folder / "keys"), settings, today=AGENCY_DAY, people=AGENCY_PEOPLE)
+    folder = shared.folder / "agency"
+    settings, index = settings_for(data_dir=folder), folder / "index.pickle"
+    with shared.made_once("agency") as is_to_be_made:
+        if is_to_be_made:
+            server = _postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute("CREATE DATABASE agency TEMPLATE blank")
+            make_keys(folder / "keys", key_domain="d1")
+            made = build(url, load_keys(folder / "keys"), settings, today=AGENCY_DAY, people=AGENCY_PEOPLE)
+            index.write_bytes(pickle.dumps((made.now, made.index)))
+    now, found = pickle.loads(index.read_bytes())
+    return Built(url, load_keys(folder / "keys"), settings, now, found)
 
 
 @contextmanager

@@ -37,7 +37,6 @@ _START_TIMEOUT_S = 60
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "60",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # Statements may carry names (encrypted) and payloads; they do not belong in a log.
@@ -47,9 +46,16 @@ _OPTIONS = {
 
 
 class EmbeddedDatabase:
-    """The PostgreSQL server of one data directory, shared by the programs that use it."""
+    """The PostgreSQL server of one data directory, shared by the programs that use it.
 
-    def __init__(self, data_dir: Path, *, database: str = "lifecert") -> None:
+    Args:
+        data_dir: the directory.
+        database: made if it is not there.
+        connections: most at a time, of all programs together; whoever starts the server says so.
+    """
+
+    def __init__(self, data_dir: Path, *, database: str = "lifecert", connections: int = 60) -> None:
+        self._options = {**_OPTIONS, "max_connections": str(connections)}
         self._folder = data_dir / "postgres"
         self._locks = data_dir / "postgres-locks"
         self._name = database
@@ -117,7 +123,7 @@ class EmbeddedDatabase:
         if server.system_user is not None and self._socket_dir != self._folder:
             owner = pwd.getpwnam(server.system_user)
             os.chown(self._socket_dir, owner.pw_uid, owner.pw_gid)
-        options = " ".join(f"-c {name}='{value}'" for name, value in _OPTIONS.items())
+        options = " ".join(f"-c {name}='{value}'" for name, value in self._options.items())
         log = self._folder / "server.log"
         started = self._control(
             "-w", "-t", str(_START_TIMEOUT_S), "-l", str(log), "-o", f"{options} -k '{self._socket_dir}'", "start",

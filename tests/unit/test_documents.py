@@ -39,11 +39,16 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
+@pytest.fixture(scope="module")
+def program() -> Any:
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_of_the_fleet_are_there_with_the_options_that_are_named(page: Path) -> None:
+def test_commands_of_the_fleet_are_there_with_the_options_that_are_named(page: Path, program: Any) -> None:
     wrong = []
     for typed in COMMAND.findall(page.read_text(encoding="utf-8")):
-        found: Any = typer.main.get_command(app)
+        found = program
         words = [word.strip(".,;:()[]") for word in typed.split()]
         while words and words[0] in getattr(found, "commands", ()):
             found = found.commands[words.pop(0)]

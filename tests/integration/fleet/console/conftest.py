@@ -134,11 +134,42 @@ _TOO_WIDE = """() => document.documentElement.scrollWidth <= window.innerWidth ?
 _AXE = Axe().axe_script
 _AXE_OPTIONS = {
     "resultTypes": ["violations"],
+    "rules": {"color-contrast": {"enabled": False}},
     "runOnly": {
         "type": "tag",
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     },
 }
+
+
+_LOOKS = """(wanted) => {
+  const grounds = new Map([[null, ""]]);
+  const groundOf = (each) => {
+    if (!grounds.has(each)) {
+      const { backgroundColor, backgroundImage, opacity, position } = getComputedStyle(each);
+      const own = [backgroundColor, backgroundImage, opacity, position].join(",");
+      const isPlain = own === "rgba(0, 0, 0, 0),none,1,static";
+      grounds.set(each, groundOf(each.parentElement) + (isPlain ? "" : ";" + own));
+    }
+    return grounds.get(each);
+  };
+  const found = new Map();
+  for (const each of document.body.querySelectorAll("*")) {
+    const hasText = [...each.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!(hasText || each.matches("input, select, textarea"))) continue;
+    if (!each.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const { color, fontSize, fontWeight, textShadow } = getComputedStyle(each);
+    const look = [each.tagName, each.className, color, fontSize, fontWeight, textShadow, groundOf(each)].join("|");
+    found.set(look, [...(found.get(look) ?? []), each]);
+  }
+  if (wanted === null) return [...found.keys()];
+  const include = wanted.flatMap((look) => (found.get(look) ?? []).slice(0, 3));
+  return axe.run({ include }, { resultTypes: ["violations"], runOnly: ["color-contrast"] });
+}"""
+"""How texts look on a page, by all that their contrast depends on; or what is wrong with the contrast of the first three of each."""
+_looks_seen: set[str] = set()
+"""Those that were held against the least contrast by this process. That rule takes twice as long as all others together, so it is asked of
+looks that are new only."""
 
 
 class Seen:
@@ -191,10 +222,14 @@ class Seen:
         self._is_held_against_axe = True
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(_AXE)
-        found = self.page.evaluate("options => axe.run(document, options)", _AXE_OPTIONS)
+        found = self.page.evaluate("options => axe.run(document, options)", _AXE_OPTIONS)["violations"]
+        looks = set(self.page.evaluate(_LOOKS, None)) - _looks_seen
+        if looks:
+            found += self.page.evaluate(_LOOKS, list(looks))["violations"]
+            _looks_seen.update(looks)
         return [
             f"{each['id']}: {each['help']}: {[node['html'][:120] for node in each['nodes'][:3]]}"
-            for each in found["violations"]
+            for each in found
             if each["impact"] in ("serious", "critical")
         ]
 

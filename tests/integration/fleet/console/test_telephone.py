@@ -199,3 +199,15 @@ def test_a_page_on_paper_is_black_on_white_with_nothing_to_press(
                 "avoid",
             ]
         assert seen.too_wide() == [], path
+
+
+def test_what_is_too_pale_is_found_whatever_was_looked_at_before(browse: Callable[..., Any]) -> None:
+    seen = browse("viewer")
+    seen.go("/people")
+    assert seen.serious() == []
+    for shade in ("#888", "#999"):
+        seen.page.locator("main h1").evaluate(
+            "(title, shade) => { title.style.cssText = `color: ${shade}; font-size: 16px` }", shade
+        )
+        (found,) = seen.serious()
+        assert found.startswith("color-contrast:")
