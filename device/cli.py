@@ -345,6 +345,32 @@ def selftest(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = Fa
 
 
 @app.command()
+def commission(
+    config: ConfigOption = _DEFAULT_CONFIG,
+    *,
+    lines: Annotated[
+        bool,
+        typer.Option(
+            "--lines", help="Speak JSON lines with the technician's tool, for `lifecert-provision commission`."
+        ),
+    ] = False,
+) -> None:
+    """Try everything on the spot, ask whoever is there, and sign a report for the fleet. The terminal's service must be stopped."""
+    from device.app.commissioning import commission as try_everything
+    from device.app.people import LinePeople, SpokenPeople
+    from device.errors import DeviceError
+
+    settings = _load(config)
+    people = LinePeople(sys.stdin, sys.stdout) if lines else SpokenPeople(sys.stdin, sys.stdout, settings)
+    try:
+        report, envelope = try_everything(settings, people)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+    people.end(report, envelope)
+    raise typer.Exit(DONE if report.passed else CHECK_FAILED)
+
+
+@app.command()
 def measure(
     *,
     frames: Annotated[

@@ -25,6 +25,10 @@ class InterpreterUnavailable(NetworkRefused):
     """No interpreter of the wanted kind is installed, or it cannot load the file."""
 
 
+class GoldenMismatch(NetworkRefused):
+    """A network that does not give what it gave when it was made, or has nothing kept to compare with."""
+
+
 class IncomparableFeatures(DeviceError):
     """Two feature vectors of different networks, key domains or lengths; their similarity has no meaning."""
 
@@ -170,6 +174,14 @@ class VoiceLineMissing(DeviceError):
 
 class LoudspeakerUnavailable(DeviceError):
     """Nothing can be played now: no program, no sound card, or it is busy; try again with the next line."""
+
+
+class ReportsUnavailable(DeviceError):
+    """Reports of commissionings cannot be kept or read now."""
+
+
+class MicrophoneUnavailable(DeviceError):
+    """The microphone is missing or gives nothing."""
 
 
 class SynthesiserUnavailable(DeviceError):

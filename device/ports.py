@@ -654,6 +654,26 @@ class CommandStore(Protocol):
         """Apply a receipt: what it names is not sent again, whatever the fleet says of it; unknown digests are ignored."""
 
 
+class ReportStore(Protocol):
+    """Signed reports of commissionings; the technician's run puts them there, the uplink sends them. Raises `ReportsUnavailable`."""
+
+    def put(self, envelope: bytes) -> str:
+        """Keep a report on the disk until the fleet has confirmed it; return its digest."""
+
+    def unsettled(self) -> Sequence[Answer]:
+        """Return the reports that the fleet has not confirmed, the oldest first."""
+
+    def settle(self, items: Sequence[ReceiptItem]) -> None:
+        """Apply a receipt: what it names is not sent again, whatever the fleet says of it; unknown digests are ignored."""
+
+
+class Microphone(Protocol):
+    """Records sound."""
+
+    def record(self, seconds: float, rate_hz: int) -> bytes:
+        """Return 16-bit little-endian samples of one channel, of so many seconds from now. Raises `MicrophoneUnavailable`."""
+
+
 class Entropy(Protocol):
     """Randomness for ids and nonces."""
 

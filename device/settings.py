@@ -357,6 +357,9 @@ class Voice(Section):
     """`alsa` speaks through `aplay`; `none` leaves a terminal that only those who can read can use."""
     device: str = Field(default="default", min_length=1)
     """ALSA device as `aplay -L` names it; `default` follows `/etc/asound.conf`."""
+    microphone: str | None = None
+    """ALSA device of a microphone as `arecord -L` names it, if there is one: `lifecert-terminal commission` listens with it whether the
+    loudspeaker sounds, and nothing else ever does. None: somebody on the spot says so."""
     slow: bool = False
     """Whether to begin with slow speech; the person can change it where there is a screen."""
     volume: float = Field(default=1.0, ge=0, le=1)
@@ -481,6 +484,11 @@ class Settings(Section):
     def commands_path(self) -> Path:
         """The database of what the fleet asks."""
         return self.terminal.data_dir / "commands.sqlite"
+
+    @property
+    def reports_path(self) -> Path:
+        """The folder of signed reports of commissionings."""
+        return self.terminal.data_dir / "commissioning"
 
     @property
     def running_path(self) -> Path:

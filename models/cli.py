@@ -78,7 +78,7 @@ def build(
 
 @app.command()
 def golden(
-    out: Annotated[Path, typer.Option(help="Folder for the golden vectors.")] = Path("tests/golden/networks"),
+    out: Annotated[Path, typer.Option(help="Folder for the golden vectors.")] = MODELS,
     workdir: Annotated[Path, typer.Option(help="Downloads, build environment and finished steps.")] = Path(".build"),
 ) -> None:
     """Write the golden vectors of the networks that stand here, with those of their float originals."""

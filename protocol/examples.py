@@ -19,6 +19,15 @@ from protocol.commands import (
     CommandWithdrawal,
     TerminalCommand,
 )
+from protocol.commissioning import (
+    COMMISSIONING_TYP,
+    CommissioningCheck,
+    CommissioningReport,
+    CommissioningStep,
+    NetworkTime,
+    Part,
+    Question,
+)
 from protocol.courier import (
     CHUNK_TYP,
     MANIFEST_TYP,
@@ -296,6 +305,29 @@ def examples() -> Mapping[str, WireMessage]:
             ),
             settings=SettingValues(voice_volume=0.8, updates_from_hour=20, updates_until_hour=6),
         ),
+        COMMISSIONING_TYP: CommissioningReport(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            report_id=_ID,
+            begun_at=_NOON - timedelta(minutes=6),
+            finished_at=_NOON,
+            clock=ClockSource.NETWORK,
+            software="0.1.0",
+            machine="Linux aarch64",
+            sensor="imx708",
+            is_simulated=False,
+            networks=(NetworkTime(name="eyelids", sha256=_DIGEST, difference=0.006, median_ms=3.1),),
+            checks=(
+                CommissioningCheck(
+                    part=Part.SEAT,
+                    status="failed",
+                    is_required=True,
+                    reason="raise_terminal",
+                    facts={"distance": 64.0, "height": 8.2, "aside": 1.1, "move": 3.5},
+                    seconds=2.1,
+                ),
+            ),
+        ),
         ROSTER_REQUEST_TYP: RosterRequest(fleet_id="demo", terminal_id="hall-1", have=31, asked_at=_NOON),
         RECEIPT_TYP: Receipt(
             fleet_id="demo",
@@ -394,6 +426,7 @@ def examples() -> Mapping[str, WireMessage]:
             height_px=672,
             checks=(PhotoFileCheck(name="white_ground", passed=False, found=0.42, asked=0.8),),
         ),
+        "printed by `lifecert-terminal commission --lines`, one a line": CommissioningStep(question=Question.TARGET),
         "printed by `lifecert-terminal selftest --json`": SelftestReport(
             software="0.1.0",
             python="3.11.7",

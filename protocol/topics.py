@@ -36,6 +36,7 @@ class Kind(StrEnum):
     COMMAND_WITHDRAWAL = "command-withdrawal"
     COMMAND_RESULT = "command-result"
     DESIRED = "desired"
+    COMMISSIONING = "commissioning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,14 @@ TABLE: dict[Kind, TopicRule] = {
     ),
     Kind.DESIRED: TopicRule(
         "down", 1, True, "JWS of desired", 8 * 1024, "which bundles and settings the office wants this terminal to have"
+    ),
+    Kind.COMMISSIONING: TopicRule(
+        "up",
+        1,
+        False,
+        "JWS of commissioning-report",
+        64 * 1024,
+        "what was tried before the terminal serves people; sent until the receipt",
     ),
 }
 

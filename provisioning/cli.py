@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,9 +18,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from protocol import commissioning as commissioning_words
+from protocol.commissioning import Answer, CommissioningCheck, Question
 from protocol.selftest import SelftestReport
 from provisioning import identity as identities
-from provisioning import joining
+from provisioning import joining, sheets
+from provisioning.commissioning import keep, run_commissioning
 from provisioning.errors import ProvisioningError, SelftestFailed
 from provisioning.selftest import run_selftest
 
@@ -33,8 +36,12 @@ app = typer.Typer(
 )
 
 _TRY_EVERY_S = 5.0
+_SAID: Mapping[str, Answer] = {"yes": "yes", "no": "no", "skip": "skip"}
 _COLOUR = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
+FontOption = Annotated[
+    Path | None, typer.Option(help="Font file with Chinese characters; by default one of those that Debian installs.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 
 
@@ -159,6 +166,106 @@ def check(
     else:
         _print(report)
     raise typer.Exit(0 if report.passed else 1)
+
+
+@app.command()
+def target(
+    out: Annotated[Path, typer.Argument(help="File to write: .svg or .pdf, A4.")],
+    font: FontOption = None,
+) -> None:
+    """Write the target that the commissioning looks at to see whether the camera is in focus; print it at 100 %."""
+    if out.suffix not in {".svg", ".pdf"}:
+        typer.echo(f"{out}: a name that ends with .svg or .pdf expected", err=True)
+        raise typer.Exit(2)
+    with _errors():
+        content = sheets.target_svg().encode() if out.suffix == ".svg" else sheets.target_pdf(_font(font))
+        sheets.write(out, content)
+    typer.echo(f"{out}: print at 100 % on white paper")
+
+
+@app.command()
+def commission(
+    config: Annotated[Path | None, typer.Option(help="The terminal's settings file.")] = None,
+    program: Annotated[
+        Path | None, typer.Option(help="The terminal program, if it is not installed beside this one.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to keep the report in too: JSON, as signed, and PDF of one page.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    font: FontOption = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(help="Answer beforehand, for programs: QUESTION=yes|no|skip, e.g. heard=yes. May be given again."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Try everything on the spot before a terminal serves people; the signed report goes to the fleet. Exit code 1 unless it passed.
+
+    Stop the terminal's service first: it has the camera. Bring the printed target (`lifecert-provision target`); somebody must sit down.
+    """
+    if language not in commissioning_words.LANGUAGES:
+        typer.echo(f"--language {language}: one of {', '.join(commissioning_words.LANGUAGES)} expected", err=True)
+        raise typer.Exit(2)
+    asker = _Asker(language, _answers(answer or []), Console(stderr=as_json))
+    with _errors():
+        found = run_commissioning(config, program=program, ask=asker.ask, tell=asker.tell, show=asker.show)
+        paths = keep(found, out, language=language, font=_font(font)) if out is not None else ()
+    report = found.report
+    if as_json:
+        typer.echo(report.to_bytes().decode())
+    else:
+        asker.console.print(escape(commissioning_words.label("passed" if report.passed else "not_passed", language)))
+        for path in paths:
+            asker.console.print(escape(str(path)))
+    raise typer.Exit(0 if report.passed else 1)
+
+
+class _Asker:
+    """The person before the technician's screen."""
+
+    def __init__(self, language: str, answers: Mapping[Question, Answer], console: Console) -> None:
+        self._language = language
+        self._answers = answers
+        self.console = console
+
+    def ask(self, question: Question) -> Answer | None:
+        self.tell(question)
+        if question in self._answers:
+            return self._answers[question]
+        while True:
+            try:
+                typed = self.console.input("y / n / s > ").strip().lower()
+            except EOFError:
+                return None
+            for known in ("yes", "no", "skip"):
+                if typed and known.startswith(typed):
+                    return known
+
+    def tell(self, question: Question) -> None:
+        self.console.print(f"[bold]{escape(commissioning_words.question_text(question, self._language))}[/]")
+
+    def show(self, check: CommissioningCheck) -> None:
+        status = commissioning_words.status_name(check.status, self._language)
+        name = commissioning_words.part_name(check.part, self._language)
+        said = commissioning_words.sentence(check, self._language)
+        self.console.print(f"[{_COLOUR[check.status]}]{escape(status)}[/] {escape(name)}: {escape(said)}")
+
+
+def _answers(given: list[str]) -> dict[Question, Answer]:
+    answers: dict[Question, Answer] = {}
+    for each in given:
+        name, _, said = each.partition("=")
+        if name not in set(Question) or said not in _SAID:
+            questions = ", ".join(question for question in Question if not question.startswith("press_"))
+            typer.echo(f"--answer {each}: one of {questions}, = and yes, no or skip expected", err=True)
+            raise typer.Exit(2)
+        answers[Question(name)] = _SAID[said]
+    return answers
+
+
+def _font(given: Path | None) -> Path | None:
+    return given or sheets.chinese_font()
 
 
 def _print(report: SelftestReport) -> None:

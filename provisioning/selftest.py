@@ -15,7 +15,8 @@ from provisioning.errors import SelftestFailed
 PROGRAM: Final = "lifecert-terminal"
 _TIMEOUT_S: Final = 300.0
 """The self test runs every network on the slowest board; a minute is usual there, five are too many."""
-_EX_CONFIG: Final = 78
+EX_CONFIG: Final = 78
+"""Exit code of the terminal program for bad settings. Source: sysexits.h."""
 
 
 def run_selftest(config: Path | None, *, program: Path | None = None) -> SelftestReport:
@@ -28,7 +29,7 @@ def run_selftest(config: Path | None, *, program: Path | None = None) -> Selftes
     Raises:
         SelftestFailed: if the program is missing, ends without a report, or takes too long; carries the exit code to end with.
     """
-    found = program or _installed()
+    found = program or installed()
     command = [str(found), "selftest", "--json", *(["--config", str(config)] if config else [])]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
@@ -42,11 +43,12 @@ def run_selftest(config: Path | None, *, program: Path | None = None) -> Selftes
         return SelftestReport.parse(done.stdout)
     except ProtocolError as error:
         said = done.stderr.decode(errors="replace").strip() or str(error)
-        code = _EX_CONFIG if done.returncode == _EX_CONFIG else 1
+        code = EX_CONFIG if done.returncode == EX_CONFIG else 1
         raise SelftestFailed(f"{found.name} selftest: no report (exit code {done.returncode})\n{said}", code) from error
 
 
-def _installed() -> Path:
+def installed() -> Path:
+    """Return the terminal program that is installed beside this one, else the one on the path. Raises `SelftestFailed`."""
     beside = Path(sys.executable).parent / PROGRAM
     if beside.exists():
         return beside

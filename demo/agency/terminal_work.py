@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,11 +10,15 @@ from demo.agency.conditions import Condition
 from demo.agency.names import ADMINISTRATORS
 from demo.agency.terminals import SOFTWARE, Terminal
 from demo.agency.world import FLEET_ID, Agenda, World
+from fleet.store import commissionings
 from fleet.store.terminal_commands import settle
 from fleet.terminals.changing import TerminalChanges
 from fleet.terminals.commanding import give_command, open_commands
 from protocol.commands import CommandKind, CommandResult
+from protocol.commissioning import COMMISSIONING_TYP, CommissioningCheck, CommissioningReport, Part
+from protocol.envelope import sha256_of, sign
 from protocol.selftest import Check, SelftestReport
+from protocol.times import ClockSource
 
 _ADMINISTRATOR = ADMINISTRATORS[1]
 _CHECKS = (
@@ -32,6 +36,31 @@ _LOG = (
     "broker is back after_s=92",
     "sessions are taken outcome=poor_sample seconds=44",
 )
+_GREEN: Mapping[Part, tuple[str, Mapping[str, float | str]]] = {
+    Part.CLOCK: ("no_battery", {"source": "network", "bound": 0.04}),
+    Part.STORAGE: ("good", {"rate": 11.8, "median": 4.9, "slow": 31.0, "free": 9012}),
+    Part.NETWORK: ("good", {"address": "10.20.3.41", "host": "broker.example"}),
+    Part.BROKER: ("good", {"took": 84}),
+    Part.FLEET: ("good", {"took": 61}),
+    Part.NETWORKS: ("good", {"count": 5, "name": "face_detection", "median": 41.0}),
+    Part.CAMERA: ("good", {"width": 640, "height": 480, "rate": 29.6}),
+    Part.FOCUS: ("sharp", {"sharpness": 0.31, "least": 0.12}),
+    Part.LIGHT: ("good", {"lux": 310}),
+    Part.GLARE: ("good", {"around": 1.5, "backlight": 1.3}),
+    Part.SEAT: ("good", {"distance": 63, "height": 1.8}),
+    Part.RING_LEFT: ("good", {"gain": 0.46}),
+    Part.RING_RIGHT: ("good", {"gain": 0.44}),
+    Part.LOUDSPEAKER: ("confirmed", {}),
+    Part.STATUS_LAMP: ("confirmed", {}),
+}
+_RED = {
+    part: CommissioningCheck(part=part, status="failed", is_required=True, reason=reason, facts=facts, seconds=2.0)
+    for part, reason, facts in (
+        (Part.FOCUS, "blurred", {"sharpness": 0.07, "least": 0.12}),
+        (Part.GLARE, "glare", {"around": 41.0, "backlight": 3.2}),
+        (Part.SEAT, "raise_terminal", {"distance": 66.0, "height": 8.0}),
+    )
+}
 _WORDS = {
     CommandKind.DIAGNOSE: "Fewer people pass than last month",
     CommandKind.LOG_BUNDLE: "Records do not come through",
@@ -45,12 +74,20 @@ class TerminalWork:
     def __init__(self, world: World, agenda: Agenda, made: Sequence[Terminal]) -> None:
         self._world = world
         self._agenda = agenda
+        self._made = made
         self._by: dict[Condition, list[Terminal]] = {}
         for terminal in made:
             self._by.setdefault(terminal.condition, []).append(terminal)
 
     def put_down(self) -> None:
         """Put everything down."""
+        for place, terminal in enumerate(self._made):
+            if terminal.condition is not Condition.NEVER_SEEN:
+                at = self._world.at(390, 9) + timedelta(minutes=7 * place)
+                self._agenda.at(at, partial(self._commission, terminal, ()))
+        # Two were tried again once they gave trouble.
+        for condition, parts in ((Condition.DULL, (Part.FOCUS,)), (Condition.GLARING, (Part.GLARE, Part.SEAT))):
+            self._agenda.at(self._world.at(1, 15), partial(self._commission, self._by[condition][0], parts))
         for place, terminal in enumerate(self._by[Condition.RETIRED]):
             at = self._world.at(terminal.heard_days_ago, 18) + timedelta(minutes=place)
             self._agenda.at(at, partial(self._retire, terminal))
@@ -61,6 +98,31 @@ class TerminalWork:
         )
         for condition, kind, at, is_answered in asked:
             self._agenda.at(at, partial(self._ask, self._by[condition][0], kind, is_answered=is_answered))
+
+    def _commission(self, terminal: Terminal, open_parts: Sequence[Part], now: datetime) -> None:
+        report = CommissioningReport(
+            fleet_id=FLEET_ID,
+            terminal_id=terminal.terminal_id,
+            report_id=sha256_of(f"{terminal.terminal_id} {now}".encode())[:32],
+            begun_at=now - timedelta(minutes=6),
+            finished_at=now,
+            clock=ClockSource.NETWORK,
+            software=SOFTWARE,
+            machine="Linux aarch64",
+            sensor="imx708",
+            is_simulated=False,
+            checks=tuple(_RED[part] if part in open_parts else _in_order(part) for part in Part),
+        )
+        envelope = sign(report.to_bytes(), key=terminal.signing, typ=COMMISSIONING_TYP)
+        with self._world.database.begin() as connection:
+            commissionings.add(
+                connection,
+                report,
+                sha256=sha256_of(envelope),
+                envelope=envelope,
+                passed=report.passed,
+                received_at=now,
+            )
 
     def _retire(self, terminal: Terminal, now: datetime) -> None:
         world = self._world
@@ -88,6 +150,13 @@ class TerminalWork:
             later = now + timedelta(seconds=70)
             open_commands(connection, world.keys, fleet_id=FLEET_ID, only=[terminal.terminal_id], now=now)
             settle(connection, _answer(terminal, command_id, kind, later), now=later)
+
+
+def _in_order(part: Part) -> CommissioningCheck:
+    reason, facts = _GREEN.get(part, ("good", {}))
+    return CommissioningCheck(
+        part=part, status="passed", is_required=True, reason=reason, facts=dict(facts), seconds=1.2
+    )
 
 
 def _answer(terminal: Terminal, command_id: str, kind: CommandKind, at: datetime) -> CommandResult:

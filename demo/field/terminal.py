@@ -21,6 +21,7 @@ from device.adapters.entropy_system import SystemEntropy
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.reports_files import FileReportStore
 from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.running_file import FileRunning
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
@@ -283,6 +284,7 @@ class FieldTerminal:
             vitals=SimulatedVitals(),
             running=FileRunning(self._settings.running_path),
             commands=MemoryCommands(),
+            reports=FileReportStore(self._settings.reports_path),
         )
         stop = threading.Event()
         link = uplink.Uplink(

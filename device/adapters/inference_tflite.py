@@ -10,6 +10,8 @@ import ctypes
 import hashlib
 import importlib
 import time
+import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +20,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from device.errors import InterpreterUnavailable, ManifestMismatch, ModelDigestMismatch
+from device.errors import GoldenMismatch, InterpreterUnavailable, ManifestMismatch, ModelDigestMismatch
 from device.vision.frame import Pixels
-from device.vision.inference import Network, Networks
+from device.vision.inference import GoldenVector, Network, Networks
 from protocol.errors import ManifestInvalid
 from protocol.manifest import ModelManifest, Tensor, load_manifest
 
@@ -29,6 +31,8 @@ Runtime = Literal["auto", "ai-edge-litert", "tflite-runtime"]
 _MODULES = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 
 
+_KEPT = "kept_"
+"""Prefix of a golden vector's outputs, before their role."""
 _FLIPPED_BIT = np.uint8(0x80)
 _PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 
@@ -41,10 +45,13 @@ class TfliteNetwork:
     and the interpreter lives as long as this object.
     """
 
-    def __init__(self, manifest: ModelManifest, content: bytes, *, interpreter: Any, runtime: str) -> None:
+    def __init__(
+        self, manifest: ModelManifest, content: bytes, *, interpreter: Any, runtime: str, golden: Path
+    ) -> None:
         self._manifest = manifest
         self._digest = hashlib.sha256(content).hexdigest()
         self._runtime = runtime
+        self._golden = golden
         self._interpreter = interpreter
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         _check_tensors(manifest, manifest.inputs, inputs)
@@ -88,6 +95,10 @@ class TfliteNetwork:
     def runtime(self) -> str:
         """The interpreter and its version."""
         return self._runtime
+
+    def golden(self) -> GoldenVector:
+        """Return the golden vector beside the manifest; see `device.vision.inference.Network`."""
+        return _read_golden(self._golden)
 
     def infer(self, image: Pixels) -> Mapping[str, NDArray[np.float32]]:
         """Run the network on a uint8 RGB picture of the manifest's size; see `device.vision.inference.Network`."""
@@ -139,7 +150,9 @@ def open_network(manifest_path: Path, *, runtime: Runtime = "auto", threads: int
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise InterpreterUnavailable(f"network {manifest.file}: {package} cannot load it: {error}") from error
-    return TfliteNetwork(manifest, content, interpreter=interpreter, runtime=f"{package} {version(package)}")
+    runs_on = f"{package} {version(package)}"
+    golden = manifest_path.with_suffix(".npz")
+    return TfliteNetwork(manifest, content, interpreter=interpreter, runtime=runs_on, golden=golden)
 
 
 def open_networks(
@@ -188,6 +201,22 @@ def open_networks(
         features=chosen,
         texture=passive,
     )
+
+
+def _read_golden(path: Path) -> GoldenVector:
+    """Read what `lifecert-models golden` wrote.
+
+    Raises:
+        GoldenMismatch: if it is not there, or not that.
+    """
+    try:
+        # Opened here: where it is no archive, numpy leaves a file that it opened itself open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        outputs = {name.removeprefix(_KEPT): arrays[name] for name in arrays if name.startswith(_KEPT)}
+        return GoldenVector(arrays["network"].tobytes().hex(), arrays["image"], outputs)
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise GoldenMismatch(f"{path.name}: no golden vector can be read; put the networks on anew") from error
 
 
 def _interpreter_module(runtime: Runtime) -> tuple[str, Any]:

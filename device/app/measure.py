@@ -24,7 +24,7 @@ from device.simulated.clips import Clip
 from device.vision.comparison import compare
 from device.vision.features import FeatureVector
 from device.vision.frame import Frame, Pixels
-from device.vision.inference import Network, Networks
+from device.vision.inference import GoldenVector, Network, Networks
 from device.vision.pipeline import VisionPipeline
 from device.vision.texture import TextureScorer
 from protocol.manifest import ModelManifest
@@ -95,6 +95,9 @@ class _Watched:
     @property
     def runtime(self) -> str:
         return self.network.runtime
+
+    def golden(self) -> GoldenVector:
+        return self.network.golden()
 
     def infer(self, image: Pixels) -> Mapping[str, NDArray[np.float32]]:
         begin_ns = time.thread_time_ns()

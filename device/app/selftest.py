@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -11,8 +10,6 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-
-import numpy as np
 
 from device.adapters.clock_system import SystemClock
 from device.adapters.inference_tflite import open_networks
@@ -24,13 +21,13 @@ from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
 from device.adapters.voice_alsa.player import AplayLoudspeaker
 from device.adapters.voice_alsa.sound import RATE_HZ, as_pcm
 from device.app.board import make_board
+from device.app.golden import check_golden
 from device.app.pictures import opened_pictures, told
 from device.app.voice_check import check_pack
 from device.errors import DeviceError
 from device.ports import Camera, PrinterCondition
 from device.session.commands import Line
 from device.settings import Settings
-from device.vision.inference import Network, Networks
 from protocol.errors import ProtocolError
 from protocol.records import RECORD_TYP
 from protocol.selftest import Check, SelftestReport
@@ -101,35 +98,12 @@ def _networks(settings: Settings) -> str:
     networks = open_networks(
         terminal.models_dir, features=terminal.features, texture=terminal.texture, runtime=terminal.runtime
     )
-    for network in _each(networks):
-        _run_twice(network)
-    return f"{len(_each(networks))} networks on {networks.features.runtime}, features {networks.features.manifest.name}"
-
-
-def _each(networks: Networks) -> tuple[Network, ...]:
-    texture = (networks.texture,) if networks.texture is not None else ()
-    return (networks.detection, networks.landmarks, networks.eyelids, networks.features, *texture)
-
-
-def _run_twice(network: Network) -> None:
-    """Infer a pattern twice: outputs must be finite, not all alike, and the same both times.
-
-    An interpreter that cannot do a network's quantisation has been seen to give constants without an error.
-
-    Raises:
-        DeviceError: if they are not.
-    """
-    steps = network.manifest.preprocessing
-    size = steps.height * steps.width * 3
-    noise = hashlib.shake_256(b"lifecert selftest").digest(size)
-    picture = np.frombuffer(noise, np.uint8).reshape(steps.height, steps.width, 3)
-    first = {name: value.copy() for name, value in network.infer(picture).items()}
-    second = network.infer(picture)
-    for name, value in first.items():
-        if not np.isfinite(value).all() or not np.array_equal(value, second[name]):
-            raise DeviceError(f"network {network.manifest.name}: output {name} is not finite or not repeatable")
-        if value.size > 1 and float(np.ptp(value)) == 0.0:
-            raise DeviceError(f"network {network.manifest.name}: output {name} is constant; try the other runtime")
+    found = check_golden(networks)
+    slowest = max(found, key=lambda result: result.median_ms)
+    return (
+        f"{len(found)} networks give what they gave when they were made, on {networks.features.runtime}; features"
+        f" {networks.features.manifest.name}; the slowest takes {slowest.median_ms:.0f} ms ({slowest.name})"
+    )
 
 
 def _camera(settings: Settings) -> str:

@@ -23,6 +23,7 @@ from device.errors import (
     OutboxUnavailable,
     PolicyUnavailable,
     ReferencesUnavailable,
+    ReportsUnavailable,
     RulePacksUnavailable,
     StaffUnavailable,
 )
@@ -35,6 +36,7 @@ from device.ports import (
     Outbox,
     PolicyStore,
     ReferenceStore,
+    ReportStore,
     RulePackStore,
     RunningStore,
     Signer,
@@ -89,6 +91,7 @@ _STORES = (
     StaffUnavailable,
     AttachmentsUnavailable,
     CommandsUnavailable,
+    ReportsUnavailable,
 )
 
 
@@ -129,6 +132,7 @@ class Parts:
     vitals: Vitals
     running: RunningStore
     commands: CommandStore
+    reports: ReportStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ class Uplink:
             link=LinkTimes(presence_s=settings.presence_s, keep_alive_s=keep_alive_s),
         )
         self._answered: dict[str, int] = {}
-        """When each answer to a command is sent next."""
+        """When each answer to a command, and each report, is sent next."""
         self._newly_taken: list[str] = []
         self._receipts: list[Receipt] = []
         self._happened = 0
@@ -281,6 +285,7 @@ class Uplink:
         self._parts.outbox.settle(items)
         self._parts.attachments.settle(items)
         self._parts.commands.settle(items)
+        self._parts.reports.settle(items)
         for receipt in self._receipts:
             self._note_receipt(receipt)
         self._receipts.clear()
@@ -351,14 +356,17 @@ class Uplink:
             self._presence.said(content, now_ns)
 
     def _send_answers(self, now_ns: int) -> None:
-        """Send what commands came to, and again until the fleet has confirmed it."""
-        waiting = self._parts.commands.unsettled()
+        """Send what commands came to, and reports of commissionings, and again until the fleet has confirmed them."""
+        waiting = [
+            *((Kind.COMMAND_RESULT, found) for found in self._parts.commands.unsettled()),
+            *((Kind.COMMISSIONING, found) for found in self._parts.reports.unsettled()),
+        ]
         self._answered = {
-            found.sha256: due for found in waiting if (due := self._answered.get(found.sha256)) is not None
+            found.sha256: due for _, found in waiting if (due := self._answered.get(found.sha256)) is not None
         }
-        for found in waiting:
+        for kind, found in waiting:
             if now_ns >= self._answered.get(found.sha256, now_ns):
-                self._link.publish(self._topic(Kind.COMMAND_RESULT), found.envelope)
+                self._link.publish(self._topic(kind), found.envelope)
                 self._answered[found.sha256] = now_ns + int(self._settings.resend_after_s * _NS)
 
     def _health_due(self, now_ns: int) -> Health | None:

@@ -76,8 +76,8 @@ class MqttLink:
             client.tls_set_context(self._tls.context)
         self._client = client
 
-    def connect(self, will: Topic, will_payload: bytes) -> None:
-        """Connect, with a will, and wait for the broker's answer.
+    def connect(self, will: Topic | None = None, will_payload: bytes = b"") -> None:
+        """Connect, with a will if there is one, and wait for the broker's answer.
 
         Raises:
             LinkDown: if the broker is not there, does not answer in time, or refuses.
@@ -85,7 +85,8 @@ class MqttLink:
         self._lost = None
         if self._tls is not None:
             self._tls.look_again()
-        self._client.will_set(str(will), will_payload, qos=will.rule.qos, retain=will.rule.retain)
+        if will is not None:
+            self._client.will_set(str(will), will_payload, qos=will.rule.qos, retain=will.rule.retain)
         try:
             self._client.connect(self._broker.host, self._broker.port, self._broker.keep_alive_s)
         except (OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.reports_files import FileReportStore
 from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.running_file import FileRunning
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity, load_private_key
@@ -104,6 +105,7 @@ def run(settings: Settings) -> None:
         vitals=vitals_of(settings),
         running=FileRunning(settings.running_path),
         commands=commands,
+        reports=FileReportStore(settings.reports_path),
     )
     events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
     uplink = Uplink(

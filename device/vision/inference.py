@@ -13,6 +13,17 @@ from device.vision.frame import Pixels
 from protocol.manifest import ModelManifest
 
 
+@dataclass(frozen=True, slots=True)
+class GoldenVector:
+    """A picture, and what a network said to it when it was made."""
+
+    network: str
+    """SHA-256 of the network's file, 64 hexadecimal digits."""
+    image: Pixels
+    outputs: Mapping[str, NDArray[np.float32]]
+    """As `Network.infer` gives them."""
+
+
 class Network(Protocol):
     """One loaded network. An implementation may be used by one thread at a time."""
 
@@ -27,6 +38,9 @@ class Network(Protocol):
     @property
     def runtime(self) -> str:
         """The interpreter and its version, e.g. `ai-edge-litert 2.3.0`; goes into every record."""
+
+    def golden(self) -> GoldenVector:
+        """Return what is kept beside the network to compare with, read anew each time. Raises `GoldenMismatch` where none can be read."""
 
     def infer(self, image: Pixels) -> Mapping[str, NDArray[np.float32]]:
         """Run the network on one picture.
@@ -52,3 +66,8 @@ class Networks:
     features: Network
     texture: Network | None = None
     """Passive PAD; without it that evidence is not run."""
+
+    def each(self) -> tuple[Network, ...]:
+        """Return all of them."""
+        texture = (self.texture,) if self.texture is not None else ()
+        return (self.detection, self.landmarks, self.eyelids, self.features, *texture)

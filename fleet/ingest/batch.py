@@ -31,13 +31,14 @@ from fleet.ingest.settling import Settling
 from fleet.references.made import propose, reference_in, take
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cases, links, made, quarantine, terminal_commands, terminal_health, terminals
+from fleet.store import cases, commissionings, links, made, quarantine, terminal_commands, terminal_health, terminals
 from fleet.store.cases import Arrived
 from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.terminals import StoredTerminal
 from protocol.cases import CASE_TYP, CaseRecord
 from protocol.commands import RESULT_TYP, CommandResult
+from protocol.commissioning import COMMISSIONING_TYP, CommissioningReport
 from protocol.envelope import sha256_of, typ_of, verify
 from protocol.errors import ProtocolError, SignatureInvalid, UnsupportedVersion
 from protocol.events import EVENT_TYP, TerminalEvent
@@ -265,6 +266,9 @@ class Batch:
             elif kind is Kind.COMMAND_RESULT:
                 payload = verify(message.payload, key_of=terminal.key_of, typ=RESULT_TYP).payload
                 self._take_result(terminal, CommandResult.parse(payload), message)
+            elif kind is Kind.COMMISSIONING:
+                payload = verify(message.payload, key_of=terminal.key_of, typ=COMMISSIONING_TYP).payload
+                self._take_report(terminal, CommissioningReport.parse(payload), message)
             else:
                 payload = verify(message.payload, key_of=terminal.key_of, typ=ROSTER_REQUEST_TYP).payload
                 self._take_request(terminal, RosterRequest.parse(payload), message)
@@ -338,6 +342,23 @@ class Batch:
         verdict = Verdict.STORED if is_new else Verdict.REPEATED
         self._answer(terminal.terminal_id, sha256_of(message.payload), verdict)
 
+    def _take_report(self, terminal: StoredTerminal, report: CommissioningReport, message: Inbound) -> None:
+        if (refusal := self._foreign(terminal, report.fleet_id, report.terminal_id)) is not None:
+            self._refuse(message, terminal.terminal_id, Kind.COMMISSIONING, refusal)
+            return
+        sha256 = sha256_of(message.payload)
+        is_new = commissionings.add(
+            self._connection,
+            report,
+            sha256=sha256,
+            envelope=message.payload,
+            passed=report.passed and (self._settling.accept_simulated or not report.is_simulated),
+            received_at=message.received_at,
+        )
+        if is_new:
+            logger.info("commissioned terminal=%s passed=%s", terminal.terminal_id, report.passed)
+        self._answer(terminal.terminal_id, sha256, Verdict.STORED if is_new else Verdict.REPEATED)
+
     def _foreign(self, terminal: StoredTerminal, fleet_id: str, terminal_id: str) -> Refusal | None:
         if fleet_id != self._fleet_id:
             return Refusal.WRONG_FLEET
@@ -357,7 +378,7 @@ class Batch:
         logger.log(
             level, "message refused terminal=%s kind=%s reason=%s kept=%s", terminal_id, kind, reason.value, kept
         )
-        if known and kind in (Kind.RECORD, Kind.ATTACHMENT):
+        if known and kind in (Kind.RECORD, Kind.ATTACHMENT, Kind.COMMISSIONING):
             self._answer(terminal_id, sha256, Verdict.REFUSED, reason.value)
 
     def _answer(self, terminal_id: str, sha256: str, verdict: Verdict, reason: str | None = None) -> None:

@@ -111,7 +111,8 @@ COLUMNS = (
     " t.last_stick_at, t.presence_s, t.keep_alive_s, t.software, t.policy_version, t.roster_version, t.roster_have,"
     " t.outbox_pending, t.outbox_published, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.records,"
     " t.quarantined, t.health_at, t.temperature_c, t.throttled, t.battery_percent, t.is_charging, t.disk_free_bytes,"
-    " t.clock_uncertainty_s, t.is_mains_lost, t.oldest_unconfirmed_at, t.alarms"
+    " t.clock_uncertainty_s, t.is_mains_lost, t.oldest_unconfirmed_at, t.alarms,"
+    " t.commissioned_at, t.commissioning_passed"
 )
 _STANDING = (
     "CASE WHEN t.retired_at IS NOT NULL THEN 'retired'"

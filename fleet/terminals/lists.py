@@ -42,6 +42,10 @@ class TerminalItem:
     """Certification records of it that the fleet ever stored."""
     quarantined: int
     """Different messages of it that were refused and are kept."""
+    commissioned_at: datetime | None = None
+    """When it was last tried before it served people (`protocol.commissioning`); None if it never was."""
+    commissioning_passed: bool | None = None
+    """Whether it passed."""
 
 
 def limits_of(settings: TerminalSettings) -> Limits:
@@ -146,4 +150,6 @@ def item_of(row: Row[Any], limits: Limits, now: datetime) -> TerminalItem:
         last_counter=row.last_counter,
         records=row.records,
         quarantined=row.quarantined,
+        commissioned_at=row.commissioned_at,
+        commissioning_passed=row.commissioning_passed,
     )

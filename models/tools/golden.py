@@ -1,7 +1,8 @@
 """Golden vectors: one picture of a synthetic face for each network, and what the network says to it.
 
-Written as `<network>.npz` with `image` (the uint8 RGB input), `int8_<role>` (the shipped file on ai-edge-litert) and `float_<role>` (the
-float network it was made from). Tests and the terminal's self-test compare with them; nothing in them is edited by hand.
+Written as `<network>.npz` beside the network, with `network` (SHA-256 of its file), `image` (the uint8 RGB input), `kept_<role>` (the
+shipped file on ai-edge-litert) and `float_<role>` (the float network it was made from). Terminals compare with what was kept
+(`device.app.golden`), tests with both; nothing in them is edited by hand.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.adapters.inference_tflite import open_network
+from device.vision.inference import Network
 from models.tools.crops import (
     DETECTION_SIZE,
     FACE_POINTS,
@@ -49,12 +51,24 @@ def golden_vectors(clips: Path, models: Path, floats: Mapping[str, bytes], workd
     write_floats(floats, folder)
     vectors: dict[str, Arrays] = {}
     for name, image in _images(read_clip(clips / CLIP)[FRAME], folder).items():
-        arrays: Arrays = {"image": image}
-        for kind, place in (("int8", models), ("float", folder)):
-            network = open_network(place / f"{name}.toml", runtime=_RUNTIME)
-            arrays |= {f"{kind}_{role}": values for role, values in network.infer(image).items()}
-        vectors[name] = arrays
+        shipped, original = (open_network(place / f"{name}.toml", runtime=_RUNTIME) for place in (models, folder))
+        vectors[name] = vector(image, shipped, original)
     return vectors
+
+
+def vector(image: Picture, network: Network, original: Network | None = None) -> Arrays:
+    """Return the arrays of one network's file.
+
+    Args:
+        image: uint8 RGB of the size that the network takes.
+        network: as it ships.
+        original: the float network that it was made from; None where it is that itself.
+    """
+    arrays: Arrays = {"network": np.frombuffer(bytes.fromhex(network.digest), np.uint8), "image": image}
+    arrays |= {f"kept_{role}": values for role, values in network.infer(image).items()}
+    if original is not None:
+        arrays |= {f"float_{role}": values for role, values in original.infer(image).items()}
+    return arrays
 
 
 def write_floats(floats: Mapping[str, bytes], folder: Path) -> None:

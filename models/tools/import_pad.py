@@ -20,6 +20,8 @@ from device.vision.detection import FaceDetector
 from device.vision.texture import texture_region
 from models.errors import ModelsError
 from models.tools.build import CLIPS_FOLDER, REQUIREMENTS, Layout, prepare_environment, run
+from models.tools.golden import vector
+from models.tools.golden import write as write_golden
 from models.tools.manifests import read_tensors, to_toml
 from models.tools.minifasnet import FLOAT_TAIL, SIZE, emit, read_network
 from models.tools.mobilefacenet import fold_slopes
@@ -28,7 +30,7 @@ from models.tools.torch_weights import read_state_dict
 from protocol.manifest import Calibration, ModelManifest, Preprocessing, Provenance
 
 NAME = "texture_operator"
-"""Of the files that are written, with `.tflite` and `.toml`."""
+"""Of the files that are written, with `.tflite`, `.toml` and `.npz`."""
 LARGEST_MEAN_DIFFERENCE = 0.05
 """Of int8 and float scores over the pictures that calibration did not see; above it the float network is kept.
 
@@ -57,6 +59,13 @@ class Imported:
     """Mean and largest of int8 and float scores, 0..1; None where int8 was not asked for."""
 
 
+def _pattern() -> NDArray[np.uint8]:
+    """Return the picture of the golden vector, uint8 (80, 80, 3): waves of all sizes, the same in every import."""
+    y, x, channel = np.mgrid[0:SIZE, 0:SIZE, 0:3].astype(np.float64)
+    waves = np.sin(x * x * (channel + 1) / 400) + np.cos(y * y / 300 + channel)
+    return np.asarray(np.rint(127.5 + 63 * waves), np.uint8)
+
+
 def box_scale_of(weights: Path) -> float | None:
     """Return the box scale that the publisher's file names begin with (`2.7_80x80_...`, `4_0_0_80x80_...`), or None."""
     match = re.match(r"(\d(?:\.\d{1,2})?)_", weights.name)
@@ -68,7 +77,7 @@ def import_pad(weights: Path, out: Path, layout: Layout, *, box_scale: float, ke
 
     Args:
         weights: PyTorch state dict of a MiniFASNet for 80 x 80 pictures.
-        out: folder that gets `texture_operator.tflite` and `.toml`; made where it is not there.
+        out: folder that gets `texture_operator.tflite`, `.toml` and `.npz`; made where it is not there.
         layout: of the source tree; its work folder holds the quantiser's environment.
         box_scale: how many times the face box the network saw in training.
         keep_float: do not quantise; needs no environment of the quantiser.
@@ -91,6 +100,7 @@ def import_pad(weights: Path, out: Path, layout: Layout, *, box_scale: float, ke
         out.mkdir(parents=True, exist_ok=True)
         paths[0].write_bytes(data)
         paths[1].write_text(to_toml(manifest), encoding="utf-8")
+        write_golden({NAME: vector(_pattern(), open_network(paths[1]))}, out)
     except OSError as error:
         raise NotImported(f"{out}: cannot be written: {error.strerror}") from error
     return Imported(*paths, is_int8, differences)

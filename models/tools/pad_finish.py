@@ -30,7 +30,7 @@ from device.vision.inference import Network
 from device.vision.texture import TextureScorer
 from models.tools.build import REQUIREMENTS, prepare_environment, run
 from models.tools.fetch import digest
-from models.tools.golden import Arrays
+from models.tools.golden import vector
 from models.tools.golden import write as write_golden
 from models.tools.manifests import read_tensors, to_toml
 from models.tools.pad_metrics import apcer, area_under_curve
@@ -101,14 +101,14 @@ def _finish(options: argparse.Namespace) -> None:
         int8_file = _quantized(float_file, crops, options.workdir.resolve(), folder)
         scores: dict[str, NDArray[np.float64]] = {}
         shown = pictures[np.flatnonzero(are_held_out & are_faces)[0]]
-        golden: Arrays = {"image": shown}
+        networks = {}
         for kind, data in (("float", float_file), ("int8", int8_file)):
             manifest = _manifest(data, options.weights, {})
             _write(data, manifest, folder)
-            network = open_network(folder / f"{NAME}.toml")
-            scores[kind] = network_scores(network, held_out)
-            golden |= {f"{kind}_{role}": values for role, values in network.infer(shown).items()}
-        rendered = clip_medians(network, people_clips(options.clips))
+            networks[kind] = open_network(folder / f"{NAME}.toml")
+            scores[kind] = network_scores(networks[kind], held_out)
+        golden = vector(shown, networks["int8"], networks["float"])
+        rendered = clip_medians(networks["int8"], people_clips(options.clips))
     is_face = are_faces[are_held_out]
     live = scores["int8"][held_labels == 0]
     attacks = {name: scores["int8"][held_labels == label] for label, name in _SPECIES.items()}
@@ -142,7 +142,7 @@ def _finish(options: argparse.Namespace) -> None:
     )
     entry = Threshold(value=threshold, direction="accept_at_or_above", source=source)
     _write(int8_file, _manifest(int8_file, options.weights, {"min_score": entry}), options.out)
-    write_golden({NAME: golden}, options.golden)
+    write_golden({NAME: golden}, options.out)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 
 
@@ -216,7 +216,6 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--clips", type=Path, default=_ROOT / "demo" / "people")
     parser.add_argument("--workdir", type=Path, default=Path(".build"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--golden", type=Path, default=_ROOT / "tests" / "golden" / "networks")
     cv2.setNumThreads(1)
     _finish(parser.parse_args(arguments))
 

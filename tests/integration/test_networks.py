@@ -61,7 +61,7 @@ def test_outputs_are_the_golden_ones(path: Path, runtime: str) -> None:
     found = network.infer(golden["image"])
     assert {tensor.role for tensor in network.manifest.outputs} == set(found)
     for role, values in found.items():
-        expected = golden[f"int8_{role}"]
+        expected = golden[f"kept_{role}"]
         assert values.shape == expected.shape
         if role == "features":
             assert _cosine(values, expected) >= LEAST_COSINE
@@ -91,7 +91,7 @@ def test_output_follows_the_picture(path: Path, runtime: str) -> None:
 
 
 def _golden(name: str) -> Mapping[str, np.ndarray]:
-    with np.load(ROOT / "tests" / "golden" / "networks" / f"{name}.npz") as stored:
+    with np.load(ROOT / "models" / f"{name}.npz") as stored:
         return {key: stored[key] for key in stored.files}
 
 

@@ -20,6 +20,7 @@ from fleet.store.terminal_commands import last_number, logs_of
 from fleet.store.terminal_lists import CONCERNS, STANDINGS, WANTS, Wanted
 from fleet.terminals.changing import changes_of, version_of
 from fleet.terminals.commanding import commands_of, log_of
+from fleet.terminals.commissioned import commissionings
 from fleet.terminals.daily import series_of
 from fleet.terminals.lists import TerminalItem, count_terminals, limits_of, list_terminals
 from fleet.terminals.page import TerminalPage, terminal_page
@@ -209,6 +210,7 @@ def _contents(visit: Visit, connection: Connection, found: TerminalPage) -> dict
         "held": rosters.held(connection, terminal_id),
         "changes": changes_of(connection, visit.cipher, terminal_id),
         "version": version_of(connection, terminal_id),
+        "commissionings": commissionings(connection, terminal_id, visit.language),
         "commands": commands_of(connection, visit.cipher, terminal_id, limit=_COMMANDS),
         "logs": logs_of(connection, terminal_id),
         "command_number": last_number(connection, terminal_id),

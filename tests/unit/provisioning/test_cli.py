@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from protocol.commissioning import COMMISSIONING_TYP, CommissioningReport, CommissioningStep, Question
+from protocol.envelope import sign
+from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.registration import FleetIdentity, read_registration
 from protocol.selftest import Check, SelftestReport
@@ -201,3 +204,55 @@ def test_a_terminal_that_gives_no_report_is_a_failure(tmp_path: Path) -> None:
 
 def test_version() -> None:
     assert provision("--version").stdout.startswith("lifecert-provision ")
+
+
+def test_a_commissioning_asks_what_the_terminal_asks_and_keeps_what_it_signed(tmp_path: Path) -> None:
+    example = examples()[COMMISSIONING_TYP]
+    assert isinstance(example, CommissioningReport)
+    signed = sign(example.to_bytes(), key=PrivateKey.generate(), typ=COMMISSIONING_TYP)
+    steps = [
+        CommissioningStep(question=Question.PRESS_START),
+        CommissioningStep(check=example.checks[0]),
+        CommissioningStep(report=signed.decode()),
+    ]
+    program = tmp_path / "lifecert-terminal"
+    ask = CommissioningStep(question=Question.HEARD).to_bytes().decode()
+    program.write_text(
+        f"#!/bin/sh\nprintf '%s' \"$*\" > {tmp_path}/arguments\necho a library says something\necho '{ask}'\nread said\n"
+        f'echo "$said" > {tmp_path}/said\n'
+        + "".join(f"echo '{step.to_bytes().decode()}'\n" for step in steps)
+        + "exit 1\n"
+    )
+    program.chmod(0o755)
+    common = ("commission", "--program", program, "--language", "en", "--out", tmp_path / "out", "--config", "t.toml")
+    done = provision(*common, "--answer", "heard=no")
+    assert (tmp_path / "arguments").read_text() == "commission --lines --config t.toml"
+    assert (tmp_path / "said").read_text() == "no\n"
+    assert done.returncode == 1, done.stderr
+    assert "Press the START button once." in done.stdout
+    assert "failed Seat and height: Too low: raise the terminal by about 8.2 cm" in done.stdout
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".json", ".jws", ".pdf"]
+    # Nobody at the keyboard: no answer is given, and none is made up.
+    assert provision(*common).returncode == 1
+    assert (tmp_path / "said").read_text() == "\n"
+
+
+def test_a_terminal_that_ends_without_a_report_is_told_with_what_it_said(tmp_path: Path) -> None:
+    program = terminal_program(tmp_path, b"", 78, "t.toml: brokr: unknown key")
+    done = provision("commission", "--program", program)
+    assert done.returncode == 78
+    assert "brokr: unknown key" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--answer", "heard"), ("--answer", "press_start=maybe"), ("--language", "fr"), ("--answer", "x=yes")]
+)
+def test_answers_and_languages_that_are_none_are_usage_errors(arguments: tuple[str, str]) -> None:
+    assert provision("commission", *arguments).returncode == 2
+
+
+def test_a_target_is_written_where_it_can_be(tmp_path: Path) -> None:
+    assert provision("target", tmp_path / "t.svg").returncode == 0
+    assert (tmp_path / "t.svg").read_text().startswith("<svg")
+    assert provision("target", tmp_path / "t.png").returncode == 2
+    assert provision("target", tmp_path / "none" / "t.svg").returncode == 1

@@ -289,7 +289,14 @@ CLONED = {
     "unit_lists": "list_id IN (SELECT list_id FROM unit_list_members JOIN outsiders USING (subject_id))",
     **dict.fromkeys(
         (
-            *("terminals", "terminal_areas", "terminal_alarms", "terminal_changes", "terminal_commands"),
+            *(
+                "terminals",
+                "terminal_areas",
+                "terminal_alarms",
+                "terminal_changes",
+                "terminal_commands",
+                "terminal_commissionings",
+            ),
             *("terminal_days", "terminal_events", "terminal_health", "attachments", "certificates"),
         ),
         "terminal_id IN (SELECT terminal_id FROM strange)",

@@ -16,7 +16,9 @@ from fleet.store.rosters import assignments_of
 from fleet.store.terminal_commands import settle
 from fleet.terminals.commanding import commands_of
 from protocol.commands import CommandKind, CommandResult
+from protocol.commissioning import COMMISSIONING_TYP, CommissioningReport, Part
 from protocol.envelope import sign
+from protocol.examples import examples
 from protocol.health import THROTTLED, BoardVitals, ClockState, Health, LinkTimes, Running
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
 from protocol.selftest import Check, SelftestReport
@@ -477,3 +479,23 @@ def test_quarantine_is_for_whoever_sees_the_whole_fleet(areas: Any, t1: Any, sig
     assert "No refused messages" in client.get("/terminals/-/quarantine?terminal=t-1&sender=unknown").text
     assert client.get("/terminals/-/quarantine?reason=x&after=-1&before=99999999999999999999").status_code == 200
     assert "cannot be read" in client.get("/terminals/t-1").text
+
+
+def test_whether_a_terminal_was_commissioned_is_listed_and_its_reports_are_shown_in_both_languages(
+    areas: Any, t1: Any, sign_in: Callable[..., Any]
+) -> None:
+    client = sign_in("viewer")
+    assert "never commissioned" in client.get("/terminals").text
+    assert "lifecert-provision commission" in client.get("/terminals/t-1").text
+    example = examples()[COMMISSIONING_TYP]
+    assert isinstance(example, CommissioningReport)
+    report = example.model_copy(update={"fleet_id": "north", "terminal_id": "t-1", "finished_at": areas.now})
+    areas.send(t1, sign(report.to_bytes(), key=t1.signing, typ=COMMISSIONING_TYP), kind=Kind.COMMISSIONING)
+    listed, page = client.get("/terminals").text, client.get("/terminals/t-1").text
+    assert "never commissioned" not in listed
+    assert "not passed" in listed
+    assert "raise the terminal by about 8.2 cm" in page
+    # What the report says nothing of was not tried.
+    assert f"not passed: {len(Part)} to be mended" in page
+    assert page.count("Never came to its turn") == len(Part) - 1
+    assert "请升高约 8.2 厘米" in sign_in("viewer", language="zh").get("/terminals/t-1").text

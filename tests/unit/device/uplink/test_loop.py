@@ -13,6 +13,7 @@ from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.entropy_system import SystemEntropy
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
+from device.adapters.reports_files import FileReportStore
 from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import KeyfileSigner
 from device.errors import AttachmentsUnavailable, LinkDown, OutboxUnavailable
@@ -109,6 +110,7 @@ class World:
         self.sealing = sealing = PrivateKey.generate()
         self.refused: list[tuple[Kind, str]] = []
         self.references = SqliteReferenceStore(folder / "r.sqlite", folder / "s.key", self.clock)
+        self.reports = FileReportStore(folder / "reports")
         self.staff, self.attachments = MemoryStaff(), attachments or MemoryAttachments()
         self.vitals, self.running, self.commands = SimulatedVitals(), MemoryRunning(), MemoryCommands()
         self.packs = FileRulePackStore(folder / "r.jws", FLEET_KEY.public())
@@ -133,6 +135,7 @@ class World:
             vitals=self.vitals,
             running=self.running,
             commands=self.commands,
+            reports=self.reports,
         )
         settings = UplinkSettings(
             poll_s=1,

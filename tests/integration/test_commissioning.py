@@ -1,0 +1,232 @@
+"""Commissioning: what the simulated camera sees of good and bad places, and the whole of it as programs with a real broker and fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pypdfium2
+import pytest
+
+from device.adapters.inference_tflite import open_network
+from device.commissioning import judging
+from device.commissioning.light import HalfLight, half_light, room_light
+from device.commissioning.seat import seat_of
+from device.simulated.actor import Actor, open_actor
+from device.simulated.camera import SimulatedCamera, SimulatedRingLight
+from device.simulated.clock import SteppedClock
+from device.simulated.scene import Place, Room, View
+from device.vision.detection import FaceDetector
+from device.vision.frame import Frame, Pixels
+from protocol.commissioning import COMMISSIONING_TYP, CommissioningReport, Part, Question
+from protocol.envelope import verify
+from protocol.keys import PrivateKey
+from provisioning.identity import SIGNING
+from tests.integration.conftest import UplinkProcess
+from tests.integration.test_new_terminal import Agency, provision, settings_of, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
+ROOT = Path(__file__).resolve().parents[2]
+PEOPLE = ROOT / "demo" / "people"
+
+
+class Elsewhere:
+    """A person in another room, or at another place."""
+
+    def __init__(self, name: str, room: Room | None = None, place: Place | None = None) -> None:
+        self._person = open_actor(PEOPLE / f"{name}.toml")
+        self._change = {"room": room, "place": place}
+        self.rate = self._person.rate
+
+    def picture(self, at_s: float) -> View:
+        seen = self._person.picture(at_s)
+        assert isinstance(seen, View)
+        change = {key: value for key, value in self._change.items() if value is not None}
+        return replace(seen, key=(seen.key, *change.values()), **change)
+
+    def hear(self, line: str, at_s: float) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def detector() -> FaceDetector:
+    return FaceDetector(open_network(ROOT / "models" / "face_detection.toml"))
+
+
+def settled(actor: Actor) -> tuple[SimulatedCamera, Frame]:
+    camera = SimulatedCamera(actor, SteppedClock(datetime(2026, 11, 2, tzinfo=UTC)))
+    camera.start()
+    for _ in range(30):
+        frame = camera.capture(1)
+    assert frame is not None
+    return camera, frame
+
+
+def light_of(actor: Actor, detector: FaceDetector) -> tuple[str, str]:
+    _, frame = settled(actor)
+    assert frame.metadata is not None
+    (face, *_) = detector.detect(frame.pixels)
+    found = room_light(
+        frame.pixels, face.box, exposure_us=frame.metadata.exposure_us, analogue_gain=frame.metadata.analogue_gain
+    )
+    return judging.judge_light(found).reason, judging.judge_glare(found).reason
+
+
+@pytest.mark.parametrize("name", ["lotus", "cedar", "bamboo", "maple"])
+def test_people_in_rooms_as_they_should_be_are_well_lit(name: str, detector: FaceDetector) -> None:
+    assert light_of(open_actor(PEOPLE / f"{name}.toml"), detector) == ("good", "good")
+
+
+def test_a_dark_room_and_a_window_behind_are_told(detector: FaceDetector) -> None:
+    assert light_of(Elsewhere("lotus", Room(light=0.03)), detector)[0] == "dark"
+    assert light_of(Elsewhere("lotus", Room(light=20.0)), detector)[0] == "bright"
+    assert light_of(Elsewhere("lotus", Room(back_light=14.0)), detector)[1] in {"backlight", "glare"}
+
+
+def halves(
+    camera: SimulatedCamera, face: tuple[float, float, float, float], *, wires: str
+) -> tuple[HalfLight, HalfLight]:
+    """Light both halves in turn, with the wires as they should be, swapped, or cut on one side."""
+    ring = SimulatedRingLight(camera)
+    ring.start()
+    camera.lock_exposure(1.0)
+
+    def seen(left: float, right: float) -> list[Pixels]:
+        ring.set(*{"good": (left, right), "swapped": (right, left), "cut": (left, 0.0)}[wires])
+        frames = [camera.capture(1) for _ in range(8)]
+        return [frame.pixels for frame in frames[4:] if frame is not None]
+
+    dark, left, right = seen(0, 0), seen(1, 0), seen(0, 1)
+    return half_light(dark, left, face), half_light(dark, right, face)
+
+
+@pytest.mark.parametrize("name", ["lotus", "birch", "maple"])
+@pytest.mark.parametrize(
+    ("wires", "reasons"),
+    [("good", ("good", "good")), ("swapped", ("swapped", "swapped")), ("cut", ("shines", "dead"))],
+)
+def test_the_camera_sees_which_half_shines(
+    name: str, wires: str, reasons: tuple[str, str], detector: FaceDetector
+) -> None:
+    camera, frame = settled(open_actor(PEOPLE / f"{name}.toml"))
+    (face, *_) = detector.detect(frame.pixels)
+    left, right = judging.judge_ring(*halves(camera, face.box, wires=wires))
+    assert (left.reason, right.reason) == reasons
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (Place(), "good"),
+        (Place(zoom=0.6), "too_far"),
+        (Place(zoom=1.7), "too_near"),
+        (Place(down_px=-95), "raise_terminal"),
+        (Place(down_px=80), "lower_terminal"),
+        (Place(right_px=130), "move_right"),
+    ],
+)
+def test_where_somebody_sits_is_seen(place: Place, reason: str, detector: FaceDetector) -> None:
+    _, frame = settled(Elsewhere("lotus", place=place))
+    (face, *_) = detector.detect(frame.pixels)
+    right_eye, left_eye = (tuple(map(float, point)) for point in face.keypoints[:2])
+    height, width = frame.pixels.shape[:2]
+    assert judging.judge_seat(seat_of(right_eye, left_eye, width=width, height=height)).reason == reason
+
+
+@pytest.fixture
+def agency(tmp_path: Path, database_url: str) -> Iterator[Agency]:
+    made = Agency(tmp_path, database_url)
+    made.start()
+    yield made
+    made.stop()
+
+
+def board(config: Path) -> None:
+    """Give a terminal's settings a simulated board that stands well."""
+    settings = config.read_text().replace(
+        'data_dir = "data"', f'data_dir = "data"\nmodels_dir = "{ROOT / "models"}"\nlanguages = ["zh", "en"]'
+    )
+    # Put off by the probe, the uplink waits as long as in service before it comes back.
+    settings = settings.replace("reconnect_base_s = 0.1", "reconnect_base_s = 1").replace("cap_s = 0.5", "cap_s = 2")
+    config.write_text(
+        settings
+        + f"""
+[camera]
+kind = "simulated"
+[simulated]
+actor = "{PEOPLE / "lotus.toml"}"
+[ring_light]
+kind = "simulated"
+[panel]
+kind = "simulated"
+[voice]
+device = "null"
+"""
+    )
+
+
+@pytest.mark.system
+def test_a_terminal_is_commissioned_and_the_fleet_keeps_the_signed_report(agency: Agency, tmp_path: Path) -> None:
+    claim, keys, out = tmp_path / "claim.json", tmp_path / "terminal", tmp_path / "reports"
+    agency.run("pki", "claim", "--area", "east", "--terminal", "t-1", "--out", str(claim), "--by", "Li Na")
+    joined = provision("join", str(claim), "--out", str(keys), "--wait-s", "60")
+    assert joined.returncode == 0, joined.stderr
+    config = settings_of(keys, agency)
+    board(config)
+    uplink = UplinkProcess(config)
+    try:
+        # From then on the fleet's signed time vouches for the date.
+        until(lambda: '"moment"' in _read(keys / "data" / "time.json"))
+        said = [f"{question}=yes" for question in Question if not question.startswith("press_")]
+        answers = [word for each in said for word in ("--answer", each)]
+        done = provision("commission", "--config", str(config), "--out", str(out), "--json", *answers)
+        report = CommissioningReport.parse(done.stdout.encode())
+        assert report.passed, report.open_checks
+        assert done.returncode == 0
+        assert "环形灯" in done.stderr
+        assert {
+            check.part: check.reason for check in report.checks if check.part in {Part.KEYS, Part.BROKER, Part.FLEET}
+        } == {
+            Part.KEYS: "good",
+            Part.BROKER: "good",
+            Part.FLEET: "good",
+        }
+        assert [check.part for check in report.checks if check.status == "skipped"] == [Part.STORAGE_LIFE]
+        assert len(report.networks) == 5
+        assert report.is_simulated
+
+        # Kept beside, whole, and on one page.
+        (signed,), (sheet,) = out.glob("*.jws"), out.glob("*.pdf")
+        key = PrivateKey.load(keys / SIGNING).public()
+        payload = verify(signed.read_bytes(), key_of=lambda _: key, typ=COMMISSIONING_TYP).payload
+        assert CommissioningReport.parse(payload) == report
+        assert len(pypdfium2.PdfDocument(sheet)) == 1
+
+        # The uplink brings it to the fleet, whose receipt ends the sending. Simulated parts say nothing of a terminal.
+        until(lambda: agency.rows("SELECT 1 FROM terminal_commissionings"))
+        ((stored, passed, at, listed),) = agency.rows(
+            "SELECT c.envelope, c.passed, t.commissioned_at, t.commissioning_passed"
+            " FROM terminal_commissionings c JOIN terminals t USING (terminal_id)"
+        )
+        assert bytes(stored) == signed.read_bytes()  # type: ignore[call-overload]  # a row of bytea
+        assert (passed, listed, at) == (False, False, report.finished_at)
+        until(lambda: not list((keys / "data" / "commissioning").glob("*.jws")))
+
+        # Nobody there who answers, and no camera: everything else is tried all the same, and it does not pass.
+        config.write_text(config.read_text().replace("lotus.toml", "empty.toml"))
+        again = provision("commission", "--config", str(config), "--answer", "seat=yes", "--json")
+        assert again.returncode == 1
+        found = {check.part: check for check in CommissioningReport.parse(again.stdout.encode()).checks}
+        assert found[Part.SEAT].reason == "no_face"
+        assert found[Part.RING_LEFT].status == "skipped"
+        assert (found[Part.FOCUS].reason, found[Part.LOUDSPEAKER].reason) == ("nobody_answered", "nobody_answered")
+        assert found[Part.BUTTONS].reason == "good"
+        until(lambda: len(agency.rows("SELECT 1 FROM terminal_commissionings")) == 2)
+    finally:
+        uplink.kill()
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
