@@ -11,7 +11,7 @@ from protocol.keys import PrivateKey
 
 BUSY = "t-0"
 """The terminal whose page is asked for; it has records of sessions as well, from `demo.bench_agency`."""
-STANDINGS = ("online", "silent", "offline", "never_seen", "retired")
+STANDINGS = ("online", "silent", "offline", "never_seen", "suspended", "retired", "decommissioned")
 PAGES = (
     *(f"/terminals?state={name}" for name in (*STANDINGS, "wants_somebody", "low_battery", "drift")),
     *(

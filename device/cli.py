@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pydantic import BaseModel
 
     from device.app.clip import ClipResult
@@ -107,12 +109,17 @@ def common(
 def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Serve people until told to stop."""
     with _starting():
+        from device.app.decommissioning import is_decommissioned
         from device.app.service import run as serve
+        from device.app.service import run_erased
         from device.errors import DeviceError
 
         settings = _load(config)
     try:
-        serve(settings)
+        if is_decommissioned(settings):
+            run_erased(settings)
+        else:
+            serve(settings)
     except DeviceError as error:
         _fail(str(error), CHECK_FAILED)
 
@@ -121,10 +128,13 @@ def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
 def uplink(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Carry records to the fleet, and receipts, roster and policy back, until told to stop."""
     with _starting():
+        from device.app.decommissioning import is_decommissioned
         from device.errors import DeviceError
         from device.uplink.service import run as carry
 
         settings = _load(config)
+    if is_decommissioned(settings):
+        _fail("this terminal is decommissioned: it has no keys and nothing to send", BAD_SETTINGS)
     try:
         carry(settings)
     except DeviceError as error:
@@ -464,6 +474,96 @@ def retry_outbox(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     typer.echo(f"{pictures} pictures will be sent again")
 
 
+@app.command("decommission")
+def decommission_terminal(
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Write the signed statement here.")],
+    config: ConfigOption = _DEFAULT_CONFIG,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", help="First put what the fleet has not confirmed onto the stick mounted here."),
+    ] = None,
+    lose_records: Annotated[
+        int, typer.Option("--lose-records", min=0, help="Give up exactly so many records and pictures for ever.")
+    ] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase this terminal and destroy its keys, for good; the last of them signs what was done. Can be cut off and run again.
+
+    Run it as root, with the terminal and the uplink stopped. Keys named as systemd credentials are looked for beside the settings.
+    """
+    from device.app.decommissioning import Exported, decommission, is_decommissioned, statement_of, with_key_files
+    from device.courier.service import open_courier
+    from device.errors import DeviceError
+    from device.slip_picture import code_in_text
+    from protocol.decommissioning import proof_to_qr
+
+    _quiet()
+    settings = with_key_files(_load(config, credentials=config.resolve().parent))
+    if not yes:
+        name = typer.prompt(f"Type {settings.terminal.terminal_id} to erase it for ever", default="", err=True)
+        if name != settings.terminal.terminal_id:
+            _fail("another name was typed; nothing was done", USAGE)
+    try:
+        exported = Exported()
+        if export is not None and not is_decommissioned(settings):
+            # Not the one that notes the export in the chain: that note itself would then be on no stick.
+            with open_courier(settings) as (courier, _):
+                done = courier.export_to(export, everything=False)
+                exported = Exported(done.records, done.pictures)
+        token = decommission(
+            settings,
+            out=out,
+            exported=exported,
+            lose=lose_records,
+            now=_moment,
+            on_step=lambda step: typer.echo(step, err=True),
+        )
+        proof = statement_of(token)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+    if as_json:
+        typer.echo(proof.model_dump_json(indent=2))
+        return
+    typer.echo(code_in_text(proof_to_qr(token)))
+    typer.echo(
+        f"terminal {proof.terminal_id} is erased: {len(proof.parts)} files, {proof.subjects} people, keys destroyed"
+    )
+    typer.echo(f"records lost {proof.records_lost}, pictures lost {proof.pictures_lost}, traces found {proof.traces}")
+    typer.echo(f"take {out} to the fleet: lifecert-fleet terminals decommissioned {out.name} --by NAME")
+
+
+@app.command("logs")
+def pack_logs(
+    *,
+    out: Annotated[Path, typer.Option("--out", help="ZIP archive to write.")],
+    config: ConfigOption = _DEFAULT_CONFIG,
+    log: Annotated[
+        list[Path] | None, typer.Option("--log", help="A log file in place of the system's journal; may be repeated.")
+    ] = None,
+) -> None:
+    """Pack log, versions, condition, counters and settings into one file, without anything about a person and without secrets."""
+    from device.app.log_bundle import bundle, journal_lines
+    from device.errors import DeviceError
+
+    _quiet()
+    settings = _load(config, credentials=config.resolve().parent)
+    try:
+        lines = (
+            journal_lines()
+            if not log
+            else [line for path in log for line in path.read_text(errors="replace").splitlines()]
+        )
+        packed = bundle(settings, lines, now=_moment())
+        out.write_bytes(packed)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}", CHECK_FAILED)
+    typer.echo(f"{out}: {len(packed)} bytes, {len(lines)} lines of log")
+
+
 @references_app.command("erase")
 def erase_references(
     config: ConfigOption = _DEFAULT_CONFIG,
@@ -760,13 +860,21 @@ def _describe(result: ClipResult) -> str:
     return "\n".join(lines)
 
 
-def _load(config: Path, *, or_else: str = "") -> Settings:
+def _moment() -> datetime:
+    """Return the best guess of the time; nothing is read from or written to the terminal's own files for it."""
+    from device.adapters.clock_system import moment_of_system
+    from protocol.times import best_guess
+
+    return best_guess(moment_of_system())
+
+
+def _load(config: Path, *, or_else: str = "", credentials: Path | None = None) -> Settings:
     """Read the settings; where the default file is not there, say which options name another, or do without."""
     from device.errors import SettingsInvalid
     from device.settings import load_settings
 
     try:
-        return load_settings(config)
+        return load_settings(config, credentials=credentials)
     except SettingsInvalid as error:
         is_default_missing = config == _DEFAULT_CONFIG and not config.exists()
         _fail(f"{error}{f'; name another with --config{or_else}' if is_default_missing else ''}", BAD_SETTINGS)

@@ -51,6 +51,10 @@ class OutboxFull(OutboxUnavailable):
     """The outbox has no room left; no session may start until the fleet has confirmed records."""
 
 
+class DecommissionRefused(DeviceError):
+    """The terminal cannot be decommissioned as it is; the message says what to do."""
+
+
 class StoreUnusable(DeviceError):
     """A database or key file on the disk that this program must not touch: damaged, or made by a newer version; stop."""
 

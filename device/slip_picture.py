@@ -105,6 +105,13 @@ def sheet_png(lines: Sequence[str], content: str, *, width_px: int, font: Path |
     return file.getvalue()
 
 
+def code_in_text(content: str) -> str:
+    """Return a QR code as lines of text for a terminal window, at the lowest error correction: it is read off a screen."""
+    drawn = io.StringIO()
+    segno.make(content, error="l", micro=False).terminal(drawn, compact=True, border=2)
+    return drawn.getvalue()
+
+
 def _code(content: str) -> segno.QRCode:
     # An address and the slip behind it are separate parts of the code: only the slip has the characters of the dense mode.
     before, mark, behind = content.partition("#")

@@ -38,6 +38,7 @@ from fleet.commands import (
     statistics,
     status,
     terminal_commands,
+    terminal_life,
     terminals,
 )
 from fleet.commands.events import events
@@ -129,6 +130,16 @@ app = typer.Typer(
 benefits.app.command("i-am-here")(benefit_cases.decide)
 benefits.app.command("recover")(benefit_cases.recover)
 benefits.app.command("settle")(benefit_cases.settle)
+terminals_app = terminal_commands.app
+terminals_app.command("list")(terminal_life.list_terminals)
+for _command in (
+    terminal_life.swap,
+    terminal_life.suspend,
+    terminal_life.resume,
+    terminal_life.judge,
+    terminal_life.decommissioned,
+):
+    terminals_app.command()(_command)
 for _panel, _entries in _PANELS.items():
     for _name, _entry in _entries.items():
         if isinstance(_entry, typer.Typer):

@@ -38,6 +38,9 @@ class CommandKind(StrEnum):
     """For a minute its lamp blinks and its screen says so, that somebody on the spot knows which one is meant."""
     LOG_BUNDLE = "log_bundle"
     """The newest lines of its log, without numbers and ids that could be somebody's."""
+    DECOMMISSION = "decommission"
+    """It erases itself and its keys for ever, unless records or pictures are in it that the fleet has not confirmed; the signed proof
+    comes to the fleet's door."""
 
 
 class TerminalCommand(WireMessage):

@@ -37,6 +37,7 @@ from protocol.courier import (
     CourierManifest,
     CourierMessage,
 )
+from protocol.decommissioning import PROOF_TYP, DecommissionProof, ErasedPart
 from protocol.desired import (
     DESIRED_TYP,
     ComingBundle,
@@ -409,6 +410,27 @@ def examples() -> Mapping[str, WireMessage]:
             fleet_identity=FleetIdentity(fleet_id="demo", signing_key=_JWK, sealing_key=_JWK).to_bytes().decode(),
             broker_host="broker.example",
             broker_port=8883,
+        ),
+        PROOF_TYP: DecommissionProof(
+            fleet_id="demo",
+            terminal_id="hall-1",
+            begun_at=_NOON,
+            finished_at=_NOON + timedelta(seconds=3),
+            parts=(
+                ErasedPart(name="sealing.pem", kind="key", bytes_overwritten=241, public_key=_JWK.key_id),
+                ErasedPart(name="references.sqlite", kind="database", bytes_overwritten=73_728),
+            ),
+            subjects=412,
+            references=398,
+            searched_bytes=73_728,
+            traces=0,
+            content_sha256=_DIGEST,
+            records_confirmed=5_120,
+            records_exported=0,
+            records_lost=0,
+            pictures_exported=0,
+            pictures_lost=0,
+            last_counter=5_131,
         ),
         RENEWAL_TYP: Renewal(fleet_id="demo", terminal_id="hall-1", request=_PEM),
         "fleet identity file": FleetIdentity(fleet_id="demo", signing_key=_JWK, sealing_key=_JWK),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -41,6 +42,11 @@ PlaceCode = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 """Names a place of the agency's own list: a village, a street, a home; an administrative division's code where there is one."""
 
 _WITNESS: TypeAdapter[str] = TypeAdapter(Witness)
+
+
+def is_terminal_id(text: str) -> bool:
+    """Say whether a text has the shape of a terminal's id."""
+    return re.fullmatch(_NAME, text) is not None
 
 
 def parse_witness(text: str) -> str:

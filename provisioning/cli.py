@@ -22,7 +22,7 @@ from protocol import commissioning as commissioning_words
 from protocol.commissioning import Answer, CommissioningCheck, Question
 from protocol.selftest import SelftestReport
 from provisioning import identity as identities
-from provisioning import joining, sheets
+from provisioning import joining, leaving, sheets
 from provisioning.commissioning import keep, run_commissioning
 from provisioning.errors import ProvisioningError, SelftestFailed
 from provisioning.selftest import run_selftest
@@ -35,6 +35,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
+_CONFIG = Path("/etc/lifecert/terminal.toml")
 _TRY_EVERY_S = 5.0
 _SAID: Mapping[str, Answer] = {"yes": "yes", "no": "no", "skip": "skip"}
 _COLOUR = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -266,6 +267,57 @@ def _answers(given: list[str]) -> dict[Question, Answer]:
 
 def _font(given: Path | None) -> Path | None:
     return given or sheets.chinese_font()
+
+
+@app.command()
+def decommission(
+    out: Annotated[Path, typer.Option(help="Write the signed statement here.")],
+    config: Annotated[Path, typer.Option(help="The terminal's settings file.")] = _CONFIG,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="Folder with root certificate and door of the fleet; that of the settings without."),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="First put what the fleet has not confirmed onto the stick mounted here.")
+    ] = None,
+    lose_records: Annotated[
+        int, typer.Option(min=0, help="Give up exactly so many records and pictures for ever.")
+    ] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    program: Annotated[
+        Path | None, typer.Option(help="The terminal program, if it is not installed beside this one.")
+    ] = None,
+) -> None:
+    """Erase this terminal and destroy its keys for ever; the statement that proves it goes to the fleet. Can be run again at any time."""
+    with _errors():
+        wanted = ["decommission", "--config", str(config), "--out", str(out), "--lose-records", str(lose_records)]
+        wanted += [*(("--export", str(export)) if export else ()), *(("--yes",) if yes else ())]
+        with leaving.services_stopped():
+            leaving.run_terminal(wanted, program=program)
+        try:
+            leaving.tell_fleet(out.read_bytes(), keys or config.parent, now=_now())
+        except ProvisioningError as error:
+            typer.echo(f"the fleet does not know yet: {error}", err=True)
+            typer.echo(f"take {out} there, or run this again", err=True)
+            raise typer.Exit(1) from error
+    typer.echo("the fleet has the statement; the device can go")
+
+
+@app.command()
+def logs(
+    out: Annotated[Path, typer.Option(help="ZIP archive to write.")],
+    config: Annotated[Path, typer.Option(help="The terminal's settings file.")] = _CONFIG,
+    log: Annotated[
+        list[Path] | None, typer.Option(help="A log file in place of the system's journal; may be repeated.")
+    ] = None,
+    program: Annotated[
+        Path | None, typer.Option(help="The terminal program, if it is not installed beside this one.")
+    ] = None,
+) -> None:
+    """Pack this terminal's log, versions, condition and settings into one file for the office: no face, no number, no name, no key."""
+    with _errors():
+        named = [part for path in log or () for part in ("--log", str(path))]
+        leaving.run_terminal(["logs", "--config", str(config), "--out", str(out), *named], program=program)
 
 
 def _print(report: SelftestReport) -> None:

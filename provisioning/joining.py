@@ -190,6 +190,21 @@ def renew(folder: Path, *, now: datetime) -> datetime:
 
 
 def _posted(url: str, root: str, path: str, body: bytes, now: datetime) -> JoinAnswer:
+    given = posted(url, root, path, body, now)
+    try:
+        return JoinAnswer.parse(given)
+    except ProtocolError as error:
+        raise FleetUnreachable(f"{url}: an answer that cannot be read: {error}") from error
+
+
+def posted(url: str, root: str, path: str, body: bytes, now: datetime) -> bytes:
+    """Ask at the fleet's door, and return the answer.
+
+    Raises:
+        JoinRefused: if it refuses; the message says what to do.
+        FleetUnreachable: if it gave no answer.
+        FileUnusable: if the root certificate is none.
+    """
     where = urlsplit(url)
     try:
         context = client_context(root, now=now)
@@ -210,10 +225,7 @@ def _posted(url: str, root: str, path: str, body: bytes, now: datetime) -> JoinA
         connection.close()
     if answer.status != http.client.OK:
         raise JoinRefused.of(answer.status, given)
-    try:
-        return JoinAnswer.parse(given)
-    except ProtocolError as error:
-        raise FleetUnreachable(f"{url}: an answer that cannot be read: {error}") from error
+    return given
 
 
 def _keep(claim: ProvisioningClaim, answer: JoinAnswer, folder: Path) -> None:

@@ -48,7 +48,11 @@ def run_selftest(config: Path | None, *, program: Path | None = None) -> Selftes
 
 
 def installed() -> Path:
-    """Return the terminal program that is installed beside this one, else the one on the path. Raises `SelftestFailed`."""
+    """Return the terminal's program: the one beside this one, else the one on the path.
+
+    Raises:
+        SelftestFailed: if there is none.
+    """
     beside = Path(sys.executable).parent / PROGRAM
     if beside.exists():
         return beside

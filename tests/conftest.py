@@ -48,6 +48,7 @@ from fleet.store.subjects import all_ids
 from protocol.capture import FeatureReport
 from protocol.cases import CASE_TYP
 from protocol.challenge import ChallengeDraws
+from protocol.decommissioning import DecommissionProof, ErasedPart
 from protocol.documents import DocumentKind, IdentityDocument
 from protocol.envelope import sha256_of, sign
 from protocol.events import EVENT_TYP
@@ -339,6 +340,20 @@ class FleetTerminal:
             ),
             self.signing,
         )
+
+    def proof(self, at: datetime, **changes: Any) -> DecommissionProof:
+        """What it says at its end, with any field changed."""
+        numbers = ("subjects", "references", "searched_bytes", "traces", "last_counter", "records_confirmed")
+        fields: dict[str, Any] = {
+            "fleet_id": self.fleet_id,
+            "terminal_id": self.terminal_id,
+            "begun_at": at,
+            "finished_at": at,
+            "parts": (ErasedPart(name="sealing.pem", kind="key", bytes_overwritten=241),),
+            "content_sha256": "a" * 64,
+            **dict.fromkeys((*numbers, "records_exported", "records_lost", "pictures_exported", "pictures_lost"), 0),
+        }
+        return DecommissionProof.model_validate({**fields, **changes})
 
     def record(self, **changes: Any) -> CertificationRecord:
         """The next record of the chain, a supported `certified` one, with any field changed; does not move the chain on."""

@@ -10,7 +10,9 @@ from demo.agency.conditions import Condition
 from demo.agency.names import ADMINISTRATORS
 from demo.agency.terminals import SOFTWARE, Terminal
 from demo.agency.world import FLEET_ID, Agenda, World
+from fleet.pki.joining import make_claim
 from fleet.store import commissionings
+from fleet.store.claims import note_asked
 from fleet.store.terminal_commands import settle
 from fleet.terminals.changing import TerminalChanges
 from fleet.terminals.commanding import give_command, open_commands
@@ -96,6 +98,10 @@ class TerminalWork:
             (Condition.OLD_OUTBOX, CommandKind.LOG_BUNDLE, self._world.at(2, 11), True),
             (Condition.SILENT, CommandKind.RESTART, self._world.at(0, 9), False),
         )
+        # One that comes to a county, and one that takes the place of a broken one and waits to be let in.
+        broken = self._by[Condition.RETIRED][0]
+        for terminal, replaces in ((self._by[Condition.DULL][0], None), (broken, broken.terminal_id)):
+            self._agenda.at(self._world.at(0, 8), partial(self._claim, terminal.community.code, replaces))
         for condition, kind, at, is_answered in asked:
             self._agenda.at(at, partial(self._ask, self._by[condition][0], kind, is_answered=is_answered))
 
@@ -131,6 +137,32 @@ class TerminalWork:
                 connection, world.keys.cipher, by=_ADMINISTRATOR, reason="Its case is broken; replaced", now=now
             )
             changes.retire(terminal.terminal_id)
+
+    def _claim(self, area: str, replaces: str | None, now: datetime) -> None:
+        world = self._world
+        with world.database.begin() as connection:
+            _, claim = make_claim(
+                connection,
+                world.keys.cipher,
+                terminal_id=None,
+                area=area,
+                has_people=True,
+                needs_approval=replaces is not None,
+                hours=72,
+                by=_ADMINISTRATOR,
+                now=now,
+                replaces=replaces,
+            )
+            if replaces is not None:
+                note_asked(
+                    connection,
+                    claim.claim_id,
+                    terminal_id=f"{replaces}-b",
+                    keys="0123456789abcdef" * 4,
+                    board_serial="10000000c0ffee01",
+                    waits_for="approval",
+                    now=now + timedelta(minutes=9),
+                )
 
     def _ask(self, terminal: Terminal, kind: CommandKind, now: datetime, *, is_answered: bool) -> None:
         world, hours = self._world, self._world.settings.terminals.command_hours

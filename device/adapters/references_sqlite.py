@@ -515,6 +515,16 @@ def erase_all(path: Path, key_path: Path) -> Erased:
     return Erased(is_key_destroyed, bool(content), subjects, references, proof)
 
 
+def held_in(path: Path, key_path: Path) -> tuple[int, int]:
+    """Return how many subjects, and references of them that can be read, a roster has; none where there is no roster.
+
+    Raises:
+        ReferencesUnavailable: if another program has the database open.
+    """
+    _, subjects, references = _content_of(path, key_path)
+    return subjects, references
+
+
 def _content_of(path: Path, key_path: Path) -> tuple[list[bytes], int, int]:
     """Return what is to be looked for: rows as they are stored and, where the key opens them, what they say; and how many there are."""
     if not path.exists():

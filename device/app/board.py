@@ -50,7 +50,7 @@ def make_board(
         DeviceError: if a clip description cannot be used.
     """
     simulated_panel = _simulated_panel(settings.panel.stuck_s) if settings.panel.kind == "simulated" else None
-    panel: Panel = simulated_panel or GpiozeroPanel(settings.board, settings.panel, now_ns=system_clock.monotonic_ns)
+    panel: Panel = simulated_panel or make_panel(settings, system_clock)
     if settings.camera.kind == "picamera2":
         ring = (
             GpiozeroRingLight(settings.board, settings.ring_light) if settings.ring_light.kind == "gpiozero" else None
@@ -67,6 +67,13 @@ def make_board(
             simulated_panel,
         )
     return _simulated_board(settings, system_clock, panel, simulated_panel, on_missing)
+
+
+def make_panel(settings: Settings, system_clock: SystemClock) -> Panel:
+    """Return the panel that the settings name."""
+    if settings.panel.kind == "simulated":
+        return _simulated_panel(settings.panel.stuck_s)
+    return GpiozeroPanel(settings.board, settings.panel, now_ns=system_clock.monotonic_ns)
 
 
 def _simulated_panel(stuck_s: float) -> SimulatedPanel:

@@ -17,6 +17,8 @@ _NUMBER = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{0,3}[0-9][0-9Xx*]{5,}[A-Za-z]?(?
 """Document and telephone numbers have six digits in a row and more, some after a letter; counts, ports, years and times have fewer."""
 _ID = re.compile(r"(?<![A-Za-z0-9_-])(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}(?![A-Za-z0-9_-])")
 """Ids and digests in hexadecimal, claim tokens in base64url."""
+_RUN = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
+"""What may be a picture, a template or a key, packed as text; a path of this length is written in small letters."""
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]+")
 """Names are Chinese; the log is English."""
 
@@ -24,7 +26,12 @@ _NOT_ASCII = re.compile(r"[^\x20-\x7e]+")
 def redacted(line: str) -> str:
     """Return a line without what could be a number, an id or a name, and not too long."""
     line = _NOT_ASCII.sub("?", line)
-    return _NUMBER.sub("#", _ID.sub("#", line))[:MOST_LINE]
+    return _NUMBER.sub("#", _ID.sub("#", _RUN.sub(_unpacked, line)))[:MOST_LINE]
+
+
+def _unpacked(run: re.Match[str]) -> str:
+    text = run[0]
+    return "#" if any(map(str.isupper, text)) and any(map(str.islower, text)) else text
 
 
 class LogTail(logging.Handler):

@@ -38,6 +38,7 @@ class Obeying:
         diagnose: the self test; runs in a thread of its own.
         log: the newest lines of the log.
         show_beacon: makes the terminal visible: True and False in turn while it blinks, None at the end.
+        decommission: has the terminal erased; returns False if something would be lost.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Obeying:
         diagnose: Callable[[], SelftestReport],
         log: Callable[[], tuple[str, ...]],
         show_beacon: Callable[[bool | None], None],
+        decommission: Callable[[], bool],
     ) -> None:
         self._store = store
         self._signer = signer
@@ -56,6 +58,7 @@ class Obeying:
         self._diagnose = diagnose
         self._log = log
         self._show_beacon = show_beacon
+        self._decommission = decommission
         self._beacon_until_ns: int | None = None
         self._blinked_ns = 0
         self._is_lit = False
@@ -110,6 +113,9 @@ class Obeying:
             self._answer(command, "done")
         elif command.kind is CommandKind.LOG_BUNDLE:
             self._answer(command, "done", log=self._log())
+        elif command.kind is CommandKind.DECOMMISSION:
+            # The proof that it is done comes by another way, when there is nobody left here to answer.
+            self._answer(command, "done" if self._decommission() else "failed")
         else:
             self._testing = command
             threading.Thread(target=self._test, name="diagnose", daemon=True).start()

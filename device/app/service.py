@@ -26,14 +26,16 @@ from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.running_file import FileRunning
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.sockets_systemd import inherited_socket
-from device.app.board import make_board
+from device.app.board import make_board, make_panel
+from device.app.decommissioning import ask_to_be_erased
 from device.app.front import make_front
 from device.app.identity import identity_of
 from device.app.log_tail import LogTail
 from device.app.obeying import Obeying
 from device.app.running import RunningTeller, running_of
 from device.app.stick import ThreadedStick
-from device.desk.view import Language, Screen
+from device.desk.view import Language, Screen, View
+from device.desk.view import Problem as ScreenProblem
 from device.errors import CommandsUnavailable, DeviceError
 from device.ports import USUAL, ClaimSource, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
@@ -107,6 +109,38 @@ def run(
         notifier.stopping()
         terminal.close()
     logger.info("terminal stopped")
+
+
+def run_erased(settings: Settings, *, stopping: threading.Event | None = None) -> None:
+    """Say that this terminal was taken out of service, by lamp and screen, until told to stop; it has nothing to certify anybody with.
+
+    Args:
+        settings: of the terminal.
+        stopping: as of `run`.
+
+    Raises:
+        DeviceError: if the board or the screen cannot be opened.
+    """
+    stop = stopping if stopping is not None else _stop_on_signals()
+    notifier = SystemdNotifier()
+    logger.warning("terminal is decommissioned and serves nobody terminal=%s", settings.terminal.terminal_id)
+    panel = make_panel(settings, SystemClock(settings.clock_path))
+    screen = make_screen(settings)
+    view = View(Screen.OUT_OF_ORDER, settings.terminal.languages[0], problem=ScreenProblem.DECOMMISSIONED)
+    panel.start(lambda _press: None, lambda _seen: None)
+    panel.show(Lamp.FAULT)
+    if screen is not None:
+        screen.desk.start(lambda _touch: None)
+        screen.desk.show(view)
+    notifier.ready(f"terminal {settings.terminal.terminal_id} is decommissioned")
+    try:
+        while not stop.wait(_LONGEST_WAIT_S):
+            notifier.alive()
+    finally:
+        notifier.stopping()
+        if screen is not None:
+            screen.desk.stop()
+        panel.stop()
 
 
 class Terminal:
@@ -197,6 +231,7 @@ class Terminal:
             diagnose=self._diagnose,
             log=self._log.lines,
             show_beacon=self._show_beacon,
+            decommission=lambda: ask_to_be_erased(settings),
         )
         self._control = self._make_control()
         self._readers: list[ClaimSource] = [LineReader(reader)]

@@ -68,6 +68,8 @@ class Problem(StrEnum):
     STICK_FAILED = "stick_failed"
     STICK_PART_REFUSED = "stick_part_refused"
     """It is done; part of what is on the stick is not genuine, not for this terminal or not whole."""
+    DECOMMISSIONED = "decommissioned"
+    """The terminal has been erased; it serves nobody any more."""
     STICK_ROSTER_REFUSED = "stick_roster_refused"
     """It is done; a roster on the stick has expired or does not fit the one here."""
 

@@ -25,6 +25,8 @@ class Refusal(StrEnum):
     WRONG_FLEET = "wrong_fleet"
     WRONG_TERMINAL = "wrong_terminal"
     RETIRED_TERMINAL = "retired_terminal"
+    SUSPENDED_TERMINAL = "suspended_terminal"
+    """Its records are held and not refused, unless somebody decides so; everything else has no effect while it lasts."""
     FORK = "fork"
     """Another link with this counter is stored: two programs sign with one key, or a disk was put back."""
     RECORD_ID_REUSED = "record_id_reused"
@@ -82,6 +84,8 @@ class Admission:
     repeated: bool
     chain: Chain
     bracket: Bracket
+    is_held: bool = False
+    """Whether a person must say if it counts."""
 
 
 def admit(
@@ -106,9 +110,10 @@ def admit(
         received_at: when it arrived, by the fleet's clock.
     """
     bracket = bracket_of(moment_of(link), received_at)
-    is_retired = worst(conflicts(bracket, Facts(terminal_retired_at=retired_at))) is Effect.REFUSED
-    refusal, repeated = _refusal(link, sha256, fleet_id, terminal_id, is_retired, position)
-    return Admission(refusal, repeated, chain_of(link.counter, link.previous, position.before), bracket)
+    effect = worst(conflicts(bracket, Facts(terminal_retired_at=retired_at)))
+    refusal, repeated = _refusal(link, sha256, fleet_id, terminal_id, effect is Effect.REFUSED, position)
+    is_held = effect is Effect.HELD and refusal is None and not repeated
+    return Admission(refusal, repeated, chain_of(link.counter, link.previous, position.before), bracket, is_held)
 
 
 def _refusal(

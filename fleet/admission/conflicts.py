@@ -24,7 +24,7 @@ class Effect(StrEnum):
     COUNTS = "counts"
     """It is what it says; the conflict is only worth knowing."""
     HELD = "held"
-    """Stored, and counts for nothing until a person has decided."""
+    """Kept, and counts for nothing until a person has decided."""
     VOID = "void"
     """Stored, and counts for nothing."""
     REFUSED = "refused"
@@ -62,8 +62,8 @@ EFFECTS: dict[ConflictKind, Effect] = {
     ConflictKind.REFERENCE_WITHDRAWN_ABOUT_THEN: Effect.VOID,
     ConflictKind.REFERENCE_EXPIRED_BEFORE: Effect.VOID,
     ConflictKind.TERMINAL_RETIRED_BEFORE: Effect.REFUSED,
-    # A terminal is retired because it may be in other hands: in doubt it was.
-    ConflictKind.TERMINAL_RETIRED_ABOUT_THEN: Effect.REFUSED,
+    # A terminal may be retired because it was in other hands, or because it broke: a person knows which.
+    ConflictKind.TERMINAL_RETIRED_ABOUT_THEN: Effect.HELD,
     # A terminal cannot apply what it does not have, and the older policy was the fleet's own.
     ConflictKind.POLICY_REPLACED_BEFORE: Effect.COUNTS,
     # Both are true; the newer pass dates the certification, in whatever order they came.

@@ -1,4 +1,4 @@
-"""The door for new terminals: two questions over HTTPS, and nothing else behind this address (`protocol.provisioning`)."""
+"""The door for terminals: to come in, to renew, to say that one has erased itself; nothing else is behind this address."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from starlette.concurrency import run_in_threadpool
 from fleet.api.bodies import read_body
 from fleet.api.problems import Refusal, add_problems
 from fleet.clock import Clock
-from fleet.errors import Refused
+from fleet.errors import NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.pki.authority import Authority
 from fleet.pki.joining import Joined, Waits, join, renew
 from fleet.settings import Settings
 from fleet.store.database import Availability, Database
+from fleet.terminals.changing import TerminalChanges
+from protocol.decommissioning import DECOMMISSION_PATH, DecommissionProof
 from protocol.errors import ProtocolError
 from protocol.provisioning import JOIN_PATH, MAX_REQUEST_BYTES, RENEW_PATH, JoinAnswer, JoinRequest
 from protocol.registration import FleetIdentity
+from protocol.wire import WireMessage
 
+ITSELF = "terminal"
+"""Who stands in the audit log where a terminal spoke for itself."""
 _BODY_WAIT_S = 20.0
 """A terminal on a bad link sends 4 KB within this; who sends half a body holds nothing up."""
-_WRONG = {"claim_unknown", "renewal"}
+_WRONG = {"claim_unknown", "renewal", "not_registered", "proof_signature"}
 """Answers by which somebody could guess on."""
 
 
@@ -42,7 +47,7 @@ def provisioning_app(
         fleet_id=settings.fleet_id, signing_key=keys.signing.public(), sealing_key=keys.sealing_key().public()
     )
 
-    async def answered(request: Request, work: Callable[[bytes], Joined | Waits]) -> Response:
+    async def answered(request: Request, work: Callable[[bytes], WireMessage]) -> Response:
         address = request.client.host if request.client else ""
         if not limiter.test(wrong, address):
             raise Refusal(
@@ -51,17 +56,26 @@ def provisioning_app(
         body = await read_body(request, most=MAX_REQUEST_BYTES, within_s=_BODY_WAIT_S)
         try:
             found = await run_in_threadpool(work, body)
-        except (Refused, ProtocolError) as error:
+        except (NotFound, Refused, ProtocolError) as error:
             code = error.code or "malformed"
             if code in _WRONG:
                 limiter.hit(wrong, address)
-            raise Refusal(HTTPStatus.FORBIDDEN if isinstance(error, Refused) else 422, code, str(error)) from error
-        return Response(_told(found, identity, settings).to_bytes(), media_type="application/json")
+            raise Refusal(
+                422 if isinstance(error, ProtocolError) else HTTPStatus.FORBIDDEN, code, str(error)
+            ) from error
+        return Response(found.to_bytes(), media_type="application/json")
 
-    def joined(body: bytes) -> Joined | Waits:
+    def joined(body: bytes) -> JoinAnswer:
         wish = JoinRequest.parse(body)
         with database.begin() as connection:
-            return join(connection, keys.cipher, issuing, wish, fleet_id=settings.fleet_id, now=clock())
+            found = join(connection, keys.cipher, issuing, wish, fleet_id=settings.fleet_id, now=clock())
+        return _told(found, identity, settings)
+
+    def decommissioned(body: bytes) -> DecommissionProof:
+        with database.begin() as connection:
+            # Nobody did this but the terminal itself, or whoever stood before it.
+            changes = TerminalChanges(connection, keys.cipher, by=ITSELF, reason=None, now=clock())
+            return changes.decommission(body, fleet_id=settings.fleet_id)
 
     @app.post(JOIN_PATH)
     async def take_in(request: Request) -> Response:
@@ -69,11 +83,16 @@ def provisioning_app(
 
     @app.post(RENEW_PATH + "/{terminal_id}")
     async def give_next(request: Request, terminal_id: str) -> Response:
-        def renewed(body: bytes) -> Joined:
+        def renewed(body: bytes) -> JoinAnswer:
             with database.begin() as connection:
-                return renew(connection, issuing, terminal_id, body, fleet_id=settings.fleet_id, now=clock())
+                found = renew(connection, issuing, terminal_id, body, fleet_id=settings.fleet_id, now=clock())
+            return _told(found, identity, settings)
 
         return await answered(request, renewed)
+
+    @app.post(DECOMMISSION_PATH)
+    async def take_proof(request: Request) -> Response:
+        return await answered(request, decommissioned)
 
     return app
 

@@ -14,11 +14,12 @@ from fleet.audit.log import UNNAMED
 from fleet.commands.shared import CONFIG, AsJson, By, Config, noted, opened, print_json, say, table
 from fleet.errors import NotFound, Refused
 from fleet.pki.broker import CONFIGURATION, write_broker_files
-from fleet.pki.files import ROOT, ROOT_KEY, load_authority, make_authority
-from fleet.pki.joining import approve_claim, make_claim, take_back_claim
+from fleet.pki.files import ROOT_KEY, load_authority, make_authority
+from fleet.pki.joining import approve_claim, carried, make_claim, take_back_claim
 from fleet.store.areas import chain_above, has_areas
-from fleet.store.certificates import revoke_certificates, revoked_certificates
-from fleet.store.claims import newest_claims
+from fleet.store.certificates import revoked_certificates
+from fleet.store.claims import StoredClaim, newest_claims
+from fleet.terminals.changing import TerminalChanges
 from protocol.provisioning import ProvisioningClaim, shown
 
 _LISTED = 200
@@ -91,10 +92,6 @@ def claim(
 ) -> None:
     """Make a claim for one new terminal: good once, and for hours."""
     with opened(config) as fleet:
-        wanted, now = fleet.settings.provisioning, fleet.clock()
-        if wanted.port is None:
-            raise Refused("provisioning.port: set it first, that there is a door for new terminals")
-        root = _read(authority_folder(fleet) / ROOT)
         with fleet.database.begin() as connection:
             if has_areas(connection) and not chain_above(connection, area):
                 raise NotFound(f"area {area}: none of this code; look with `lifecert-fleet areas list`")
@@ -105,21 +102,12 @@ def claim(
                 area=area,
                 has_people=not no_people,
                 needs_approval=wait,
-                hours=hours or wanted.claim_hours,
+                hours=hours or fleet.settings.provisioning.claim_hours,
                 by=by,
-                now=now,
+                now=fleet.clock(),
             )
-            made = ProvisioningClaim(
-                fleet_id=fleet.settings.fleet_id,
-                url=f"https://{wanted.names[0]}:{wanted.port}",
-                root=root,
-                code=code,
-                terminal_id=terminal,
-                expires_at=stored.expires_at,
-            )
-            _write_secret(out, made.to_bytes() + b"\n")
-        say(f"{out}: good once, until {stored.expires_at:%Y-%m-%d %H:%M} UTC; give it to nobody but the technician")
-        say(f"to be typed: {shown(code)}")
+            write_claim(out, carried(code, stored, fleet.settings))
+        say_claim(out, code, stored)
 
 
 @app.command("claims")
@@ -171,24 +159,26 @@ def revoke(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config:
     """Take all certificates of a terminal back; a running `serve` puts it off the broker within ten seconds."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
-            count = revoke_certificates(connection, terminal, now=fleet.clock())
-            if not count:
-                raise NotFound(f"terminal {terminal}: has no certificate that holds")
-            noted(fleet, connection, by, "pki.revoked", "terminal", terminal, certificates=count)
+            changes = TerminalChanges(connection, fleet.keys.cipher, by=by, reason=None, now=fleet.clock())
+            count = changes.revoke_certificates(terminal)
         say(f"{count} certificates of terminal {terminal} hold no more")
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror}; make the authority with `lifecert-fleet pki init`") from error
+def say_claim(path: Path, code: str, claim: StoredClaim) -> None:
+    """Tell what to do with a claim that was written."""
+    say(f"{path}: good once, until {claim.expires_at:%Y-%m-%d %H:%M} UTC; give it to nobody but the technician")
+    say(f"to be typed: {shown(code)}")
 
 
-def _write_secret(path: Path, data: bytes) -> None:
+def write_claim(path: Path, claim: ProvisioningClaim) -> None:
+    """Write a claim where nobody else reads it.
+
+    Raises:
+        Refused: if there is a file already, or it cannot be written.
+    """
     try:
         path.touch(mode=0o600, exist_ok=False)
-        path.write_bytes(data)
+        path.write_bytes(claim.to_bytes() + b"\n")
     except FileExistsError as error:
         raise Refused(f"{path}: exists already; a claim is never written over another file") from error
     except OSError as error:

@@ -25,7 +25,7 @@ def command(
     by: Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")],
     config: Config = CONFIG,
 ) -> None:
-    """Ask a terminal to restart, to test itself, to show which one it is, or for its log; it obeys between sessions, once."""
+    """Ask a terminal to do one of these; it obeys between sessions, once."""
     with opened(config) as fleet:
         hours = fleet.settings.terminals.command_hours
         with fleet.database.begin() as connection:

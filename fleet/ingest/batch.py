@@ -31,7 +31,17 @@ from fleet.ingest.settling import Settling
 from fleet.references.made import propose, reference_in, take
 from fleet.status.background import Background, background_of
 from fleet.status.projection import project
-from fleet.store import cases, commissionings, links, made, quarantine, terminal_commands, terminal_health, terminals
+from fleet.store import (
+    cases,
+    commissionings,
+    held,
+    links,
+    made,
+    quarantine,
+    terminal_commands,
+    terminal_health,
+    terminals,
+)
 from fleet.store.cases import Arrived
 from fleet.store.links import AdmittedLink, ChainLink
 from fleet.store.quarantine import RefusedMessage
@@ -163,7 +173,8 @@ class Batch:
                 sha256=sha256,
                 fleet_id=self._fleet_id,
                 terminal_id=terminal.terminal_id,
-                retired_at=terminal.retired_at,
+                # Whether it counts all the same was a person's to say, who has said so.
+                retired_at=None if message.is_released else terminal.retired_at,
                 position=Position(
                     here=here.sha256 if here else None,
                     before=before.sha256 if before else None,
@@ -175,6 +186,8 @@ class Batch:
                 self._refuse(message, link.terminal_id, Kind.RECORD, admission.refusal)
             elif admission.repeated:
                 self._answer(link.terminal_id, sha256, Verdict.REPEATED)
+            elif admission.is_held:
+                self._hold(terminal, Kind.RECORD, message)
             else:
                 judgement = self._judgement(link, background, message.received_at)
                 fresh.append(AdmittedLink(link, admission, judgement, sha256, message.payload, message.received_at))
@@ -258,6 +271,8 @@ class Batch:
             elif kind is Kind.ATTACHMENT:
                 if message.payload.count(b".") != _SEAL_DOTS or not message.payload.isascii():
                     self._refuse(message, terminal.terminal_id, kind, Refusal.MALFORMED)
+                elif terminal.suspended_at is not None and not message.is_released:
+                    self._hold(terminal, kind, message)
                 else:
                     self._pictures.append((terminal, message))
             elif kind is Kind.PRESENCE:
@@ -279,6 +294,21 @@ class Batch:
         except ProtocolError:
             self._refuse(message, terminal.terminal_id, kind, Refusal.MALFORMED)
 
+    def _hold(self, terminal: StoredTerminal, kind: Kind, message: Inbound) -> None:
+        """Keep a copy for a person, and answer nothing: the terminal keeps its own."""
+        sha256 = sha256_of(message.payload)
+        is_kept = held.hold(
+            self._connection,
+            terminal.terminal_id,
+            kind=kind.value,
+            sha256=sha256,
+            envelope=message.payload,
+            received_at=message.received_at,
+            by_stick=message.by_stick,
+            most=held.MAX_RECORDS if kind is Kind.RECORD else self._most_unclaimed,
+        )
+        logger.warning("message held terminal=%s kind=%s kept=%s", terminal.terminal_id, kind.value, is_kept)
+
     def _store_picture(self, terminal: StoredTerminal, message: Inbound) -> None:
         """Store a sealed picture as it came. It is not signed: what makes it somebody's is that a case names its digest."""
         name, sha256 = terminal.terminal_id, sha256_of(message.payload)
@@ -286,8 +316,12 @@ class Batch:
             self._answer(name, sha256, Verdict.REPEATED)
             return
         is_named = sha256 in cases.named_pictures(self._connection, name, [sha256])
-        if not is_named and terminal.retired_at is not None:
-            self._refuse(message, name, Kind.ATTACHMENT, Refusal.RETIRED_TERMINAL)
+        if not is_named and terminal.retired_at is not None and not message.is_released:
+            if held.held_of(self._connection, name).records:
+                # The case that names it may be among them.
+                self._hold(terminal, Kind.ATTACHMENT, message)
+            else:
+                self._refuse(message, name, Kind.ATTACHMENT, Refusal.RETIRED_TERMINAL)
             return
         if not is_named:
             waiting = cases.unclaimed_bytes(self._connection, name)
@@ -309,6 +343,8 @@ class Batch:
             self._refuse(message, terminal.terminal_id, Kind.RECORD, Refusal.WRONG_TERMINAL)
         elif link.counter > MAX_COUNTER:
             self._refuse(message, terminal.terminal_id, Kind.RECORD, Refusal.OUT_OF_RANGE)
+        elif terminal.suspended_at is not None and not message.is_released:
+            self._hold(terminal, Kind.RECORD, message)
         else:
             self._links.append((link, message, sha256_of(message.payload)))
 
@@ -364,7 +400,9 @@ class Batch:
             return Refusal.WRONG_FLEET
         if terminal_id != terminal.terminal_id:
             return Refusal.WRONG_TERMINAL
-        return None if terminal.retired_at is None else Refusal.RETIRED_TERMINAL
+        if terminal.retired_at is not None:
+            return Refusal.RETIRED_TERMINAL
+        return None if terminal.suspended_at is None else Refusal.SUSPENDED_TERMINAL
 
     def _refuse(self, message: Inbound, terminal_id: str, kind: str, reason: Refusal) -> None:
         known = terminal_id in self.terminals

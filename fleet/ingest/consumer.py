@@ -32,6 +32,7 @@ from fleet.ingest.messages import Inbound, Outbound
 from fleet.settings import BrokerSettings
 from fleet.store.cards import CARD_CHANNEL
 from fleet.store.database import Availability, Database
+from fleet.store.held import HELD_CHANNEL
 from fleet.store.operators import STAFF_CHANNEL
 from fleet.store.policies import POLICY_CHANNEL
 from fleet.store.rosters import ROSTER_CHANNEL
@@ -59,7 +60,7 @@ _BATCH_BYTES = 16 * 1024 * 1024
 _CATCH_UP_S = 30.0
 """Rosters are looked through this often even without a notification, should one be lost."""
 _NOTICE_WAIT_S = 0.5
-_CHANNELS = (ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL, STAFF_CHANNEL, COMMAND_CHANNEL)
+_CHANNELS = (ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL, STAFF_CHANNEL, COMMAND_CHANNEL, HELD_CHANNEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +313,7 @@ class Consumer:
                     self._listener_state.back()
                     retry_s = _FIRST_RETRY_S
                     standing = [*self._standing(), *self._handler.push_rosters()]
-                    self._publish([*standing, *self._handler.push_commands()])
+                    self._publish([*standing, *self._handler.push_commands(), *self._handler.take_released()])
                     self._follow(connection)
             except DatabaseUnavailable as error:
                 self._listener_state.lost(error)
@@ -333,6 +334,8 @@ class Consumer:
                     self._publish(self._standing(notice.payload or None))
                 if notice.channel == CARD_CHANNEL:
                     self._publish(self._handler.push_card_keys(notice.payload or None))
+                if notice.channel == HELD_CHANNEL:
+                    self._publish(self._handler.take_released())
                 if notice.channel == STAFF_CHANNEL:
                     self._publish(self._handler.push_staff(notice.payload or None))
             if self._policy_wanted.is_set():

@@ -135,7 +135,7 @@ class FleetCourier:
             DatabaseUnavailable: as any transaction.
         """
         terminal = self._terminal(terminal_id)
-        if terminal is None or terminal.retired_at is not None:
+        if terminal is None or not terminal.is_in_service:
             raise NotFound(f"terminal {terminal_id}: none of this name is in service")
         with self._open(stick) as root:
             refuse_foreign(root, self._fleet_id)
@@ -162,6 +162,8 @@ class FleetCourier:
                 return
             if terminal.retired_at is not None:
                 taken.failures.append("is retired: what it decided since then has no effect and is kept in quarantine")
+            elif terminal.suspended_at is not None:
+                taken.failures.append("is suspended: what it sends is held until a person has decided")
             taken.problems += reader.whole()
             names, answers = self._read(reader, taken, on_progress)
             if not names:

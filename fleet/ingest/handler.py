@@ -32,7 +32,7 @@ from fleet.references.rosters import RosterIssuer
 from fleet.staff.lists import RESEND_AFTER as STAFF_RESEND_AFTER
 from fleet.staff.lists import StaffIssuer
 from fleet.status.projection import reproject_outdated
-from fleet.store import cards, cases, made, operators, policies, quarantine, rosters, terminals
+from fleet.store import cards, cases, held, made, operators, policies, quarantine, rosters, terminals
 from fleet.store.database import Database
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.terminals import StoredTerminal
@@ -45,6 +45,8 @@ from protocol.topics import Kind, Topic
 
 logger = logging.getLogger(__name__)
 
+_RELEASED = 100
+"""Held messages that are read at a time."""
 _RECEIPT_ITEMS = 200
 """Items in one receipt: some 36 KB as sent, under the topic's limit of 64 KiB."""
 
@@ -119,6 +121,37 @@ class Handler:
                 ),
             )
 
+    def take_released(self) -> list[Outbound]:
+        """Take in what was held and a person has released, as of when it came; return the answers.
+
+        Raises:
+            DatabaseUnavailable: what was not taken in yet is the next time.
+        """
+        answers: list[Outbound] = []
+        while True:
+            with self._database.begin() as connection:
+                found = held.released(connection, limit=_RELEASED)
+            if not found:
+                return answers
+            for each in found:
+                topic = str(Topic(self._fleet_id, each.terminal_id, Kind(each.kind)))
+                answers += self._take_released(
+                    Inbound(topic, each.envelope, each.received_at, each.by_stick, is_released=True)
+                )
+            with self._database.begin() as connection:
+                held.forget(connection, [each.held_id for each in found])
+
+    def _take_released(self, message: Inbound) -> list[Outbound]:
+        try:
+            return self.handle([message])
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # As at the top of the thread that takes messages from the broker: one message that we fail on costs no other.
+            logger.exception("released message set aside topic=%r", message.topic[:200])
+            self.set_aside(message)
+            return []
+
     def push_rosters(self) -> list[Outbound]:
         """Return pages for all terminals whose newest roster version was not sent yet.
 
@@ -144,7 +177,7 @@ class Handler:
         """
         with self._database.begin() as connection:
             terminal = terminals.find_terminals(connection, [terminal_id], lock=True).get(terminal_id)
-            if terminal is None or terminal.retired_at is not None:
+            if terminal is None or not terminal.is_in_service:
                 raise NotFound(f"terminal {terminal_id}: none of this name is in service")
             return list(self._roster(connection, terminal, 0, self._clock()))
 
@@ -176,7 +209,7 @@ class Handler:
         return [
             Outbound(Topic(self._fleet_id, terminal.terminal_id, Kind.POLICY), newest.envelope)
             for terminal in known.values()
-            if terminal.retired_at is None
+            if terminal.is_in_service
         ]
 
     def push_rule_packs(self, only: str | None = None) -> list[Outbound]:
@@ -193,7 +226,7 @@ class Handler:
         return [
             Outbound(Topic(self._fleet_id, terminal.terminal_id, Kind.RULE_PACKS), signed)
             for terminal in known.values()
-            if terminal.retired_at is None
+            if terminal.is_in_service
         ]
 
     def push_attestations(self, only: str | None = None) -> list[Outbound]:
@@ -218,7 +251,7 @@ class Handler:
                 ),
             )
             for terminal in known.values()
-            if terminal.retired_at is None
+            if terminal.is_in_service
         ]
 
     def push_card_keys(self, only: str | None = None) -> list[Outbound]:
@@ -229,7 +262,7 @@ class Handler:
         """
         with self._database.begin() as connection:
             known = terminals.find_terminals(connection, None if only is None else [only])
-            return self._card_keys(connection, [t for t in known.values() if t.retired_at is None], self._clock())
+            return self._card_keys(connection, [t for t in known.values() if t.is_in_service], self._clock())
 
     def push_staff(self, only: str | None = None, *, anew: bool = False) -> list[Outbound]:
         """Return the staff lists that changed or will soon run out, or all of them anew; for every terminal in service, or for one.
@@ -239,7 +272,7 @@ class Handler:
         """
         with self._database.begin() as connection:
             known = terminals.find_terminals(connection, None if only is None else [only])
-            wanted = [terminal for terminal in known.values() if terminal.retired_at is None]
+            wanted = [terminal for terminal in known.values() if terminal.is_in_service]
             return self._staff(connection, wanted, self._clock(), anew=anew)
 
     def push_commands(self, only: str | None = None, *, only_unsent: bool = False) -> list[Outbound]:

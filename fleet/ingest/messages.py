@@ -18,6 +18,8 @@ class Inbound:
     received_at: datetime
     by_stick: bool = False
     """Whether it was carried, and says nothing of the terminal's network."""
+    is_released: bool = False
+    """Whether it was held, and a person has decided that it is to be taken in."""
 
     def parsed_topic(self) -> Topic | None:
         """Return the topic, None where it is none of ours."""

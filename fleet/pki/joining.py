@@ -14,13 +14,15 @@ from fleet.audit.log import note
 from fleet.errors import NotFound, Refused
 from fleet.keys import FieldCipher
 from fleet.pki.authority import Authority, Issued, issue_client, request_key
+from fleet.pki.files import ROOT
+from fleet.settings import Settings
 from fleet.store import certificates, claims, terminals
 from fleet.store.certificates import StoredCertificate
 from fleet.store.claims import StoredClaim, WaitsFor
 from fleet.store.names import cleaned
-from fleet.terminals.changing import TerminalChanges, registration_in
+from fleet.terminals.changing import TerminalChanges, demand_place, registration_in
 from protocol.errors import ProtocolError
-from protocol.provisioning import JoinRequest, new_code, read_renewal
+from protocol.provisioning import JoinRequest, ProvisioningClaim, new_code, read_renewal
 from protocol.registration import TerminalRegistration
 
 ANSWERED_AGAIN = timedelta(hours=24)
@@ -55,6 +57,7 @@ def make_claim(
     hours: int,
     by: str,
     now: datetime,
+    replaces: str | None = None,
 ) -> tuple[str, StoredClaim]:
     """Make a claim; return its code, which is kept nowhere, and what is kept.
 
@@ -68,10 +71,18 @@ def make_claim(
         hours: how long it is good for.
         by: who makes it.
         now: the time.
+        replaces: whose place the new terminal takes: area, standing orders and roster are then that one's, as they are when it comes.
 
     Raises:
+        NotFound: if there is no terminal whose place could be taken.
         Refused: if it cannot be made so.
     """
+    if replaces is not None:
+        old = terminals.find_terminals(connection, [replaces]).get(replaces)
+        if old is None:
+            raise NotFound(f"terminal {replaces}: not registered", code="not_registered")
+        demand_place(old)
+        area = old.area
     if not 1 <= hours <= LONGEST_HOURS:
         raise Refused(f"hours: 1 to {LONGEST_HOURS} expected", code="claim_hours", most=LONGEST_HOURS)
     if terminal_id is not None and terminals.find_terminals(connection, [terminal_id]):
@@ -87,10 +98,37 @@ def make_claim(
         cipher.encrypt(cleaned(by), subject_id=claim_id, field_name="claim_by"),
         now,
         now + timedelta(hours=hours),
+        replaces=replaces,
     )
     claims.add_claim(connection, claim)
-    _note(connection, cipher, by, "terminal.claim_made", claim_id, {"area": area, "hours": hours}, now)
+    whose = {} if replaces is None else {"terminal": replaces}
+    _note(connection, cipher, by, "terminal.claim_made", claim_id, {"area": area, "hours": hours, **whose}, now)
     return code, claim
+
+
+def carried(code: str, claim: StoredClaim, settings: Settings) -> ProvisioningClaim:
+    """Return a new claim as a technician takes it to the terminal.
+
+    Raises:
+        Refused: if the fleet has no door for new terminals, or no authority.
+    """
+    wanted, root = settings.provisioning, settings.data_dir / "pki" / ROOT
+    if wanted.port is None:
+        raise Refused("provisioning.port: set it first, that there is a door for new terminals", code="no_door")
+    try:
+        trusted = root.read_text()
+    except OSError as error:
+        raise Refused(
+            f"{root}: {error.strerror}; make the authority with `lifecert-fleet pki init`", code="no_authority"
+        ) from error
+    return ProvisioningClaim(
+        fleet_id=settings.fleet_id,
+        url=f"https://{wanted.names[0]}:{wanted.port}",
+        root=trusted,
+        code=code,
+        terminal_id=claim.terminal_id,
+        expires_at=claim.expires_at,
+    )
 
 
 def claim_id_of(code: str) -> str:
@@ -125,7 +163,8 @@ def join(
         raise Refused("claim: another terminal came with it", code="claim_used")
     if claim.used_at is not None and now >= claim.used_at + ANSWERED_AGAIN:
         raise Refused("claim: was used", code="claim_used")
-    if claim.used_at is None and now >= claim.expires_at:
+    # Who asked in time and waits for a person is not turned away because that person had no time.
+    if claim.asked_at is None and now >= claim.expires_at:
         raise Refused(f"claim: its time was over at {claim.expires_at.isoformat()}", code="claim_expired")
     if claim.terminal_id not in (None, terminal_id):
         raise Refused(
@@ -161,7 +200,7 @@ def renew(
     known = terminals.find_terminals(connection, [terminal_id], lock=True).get(terminal_id)
     # Whoever asks learns nothing of which terminals there are.
     refusal = Refused("renewal: not signed by a terminal in service", code="renewal")
-    if known is None or known.retired_at is not None:
+    if known is None or not known.is_in_service:
         raise refusal
     try:
         renewal = read_renewal(token, known.signing_key)
@@ -200,8 +239,11 @@ def _reason_to_wait(
 ) -> WaitsFor | None:
     if claim.asked_at is not None:
         return claim.waits_for
-    if board_serial is not None and claims.board_is_in_service(connection, board_serial, but=terminal_id):
-        return "same_board"
+    if board_serial is not None:
+        other = claims.served_by_board(connection, board_serial, but=terminal_id)
+        # A board that takes the place of itself, with new keys, is no second one.
+        if other not in (None, claim.replaces):
+            return "same_board"
     return "approval" if claim.needs_approval else None
 
 
@@ -221,12 +263,21 @@ def _taken_in(
         by = cipher.decrypt(bytes(claim.by_sealed), subject_id=claim.claim_id, field_name="claim_by")
         claims.note_used(connection, claim.claim_id, now=now)
         changes = TerminalChanges(connection, cipher, by=by, reason=None, now=now)
-        is_new = changes.register(registration, claim.area, fleet_id=fleet_id)
+        is_new = changes.register(registration, _area_of(connection, claim), fleet_id=fleet_id)
         if not is_new:
             raise Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
-        if claim.has_people:
+        if claim.replaces is not None:
+            changes.replace(claim.replaces, by=terminal_id)
+        elif claim.has_people:
             changes.assign(terminal_id, "area", claim.area)
     return Joined(terminal_id, _certified(connection, issuing, terminal_id, key, now=now))
+
+
+def _area_of(connection: Connection, claim: StoredClaim) -> str:
+    """Return where the new terminal will serve: the one whose place it takes may have been moved since the claim was made."""
+    if claim.replaces is None:
+        return claim.area
+    return terminals.find_terminals(connection, [claim.replaces], lock=True)[claim.replaces].area
 
 
 def _certified(

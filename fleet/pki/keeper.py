@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fleet.clock import Clock, monotonic_s
@@ -21,6 +21,7 @@ _PUT_OFF_S = 9.0
 """So long a terminal is put off again and again after a new list: the broker reads the list a moment later, and until then it lets the
 terminal in once more."""
 _RENEWED = LIST_VALIDITY / 3
+_SECOND = timedelta(seconds=1)
 _LOOK_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
@@ -73,7 +74,7 @@ class Keeper:
                         if gone or self._is_old():
                             self._write()
                         now_s = monotonic_s()
-                        until_s |= dict.fromkeys(gone, now_s + _PUT_OFF_S)
+                        until_s |= dict.fromkeys(gone - {""}, now_s + _PUT_OFF_S)
                         until_s = {each: end_s for each, end_s in until_s.items() if now_s <= end_s}
                         # Nobody waits here for another one: the next who is taken back is heard of within a second.
                         for each in sorted(until_s):
@@ -90,6 +91,9 @@ class Keeper:
         now = self._clock()
         with self._database.begin() as connection:
             revoked = revoked_certificates(connection, now=now)
+        # A broker goes on with the list that it read before where the next one is of the same second.
+        if self._written_at is not None:
+            now = max(now, self._written_at + _SECOND)
         write_revoked(self._folder, self._issuing, revoked, now=now)
         self._written_at = now
         logger.info("revocation list written file=%s certificates=%d", REVOKED, len(revoked))

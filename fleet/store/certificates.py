@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from fleet.store.database import notify
 
 REVOKED_CHANNEL = "lifecert_revoked"
-"""Notified with the id of a terminal whose certificates hold no more."""
+"""Notified with the id of a terminal whose certificates hold no more; with none where some hold again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class StoredCertificate:
     issued_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    is_on_hold: bool = False
+    """Whether it can hold again: its terminal is suspended."""
 
 
 def add_certificate(connection: Connection, certificate: StoredCertificate) -> None:
@@ -53,6 +55,18 @@ def certificates_of(connection: Connection, terminal_id: str, *, limit: int = 30
     return [StoredCertificate(*row) for row in rows]
 
 
+def ends(connection: Connection, *, now: datetime) -> dict[str, datetime]:
+    """Return until when the newest certificate that holds is good, by terminal; without those that have none."""
+    rows = connection.execute(
+        text(
+            "SELECT terminal_id, max(expires_at) AS until FROM certificates WHERE revoked_at IS NULL AND expires_at > :now"
+            " GROUP BY terminal_id"
+        ),
+        {"now": now},
+    )
+    return {row.terminal_id: row.until for row in rows}
+
+
 def key_is_anothers(connection: Connection, key_sha256: str, terminal_id: str) -> bool:
     """Say whether another terminal has, or had, a certificate for this key."""
     return (
@@ -64,16 +78,36 @@ def key_is_anothers(connection: Connection, key_sha256: str, terminal_id: str) -
     )
 
 
-def revoke_certificates(connection: Connection, terminal_id: str, *, now: datetime) -> int:
-    """Take back all certificates of a terminal that still hold, and have the broker told; return how many there were."""
+def revoke_certificates(connection: Connection, terminal_id: str, *, now: datetime, on_hold: bool = False) -> int:
+    """Take back all certificates of a terminal that still hold, and have the broker told; return how many there were.
+
+    Args:
+        connection: a transaction.
+        terminal_id: whose.
+        now: in UTC.
+        on_hold: whether `restore_certificates` may give them back; else those that are on hold are taken back for good, too.
+    """
     count = connection.execute(
         text(
-            "UPDATE certificates SET revoked_at = :now WHERE terminal_id = :id AND revoked_at IS NULL AND expires_at > :now"
+            "UPDATE certificates SET revoked_at = coalesce(revoked_at, :now), is_on_hold = :hold WHERE terminal_id = :id"
+            " AND (revoked_at IS NULL OR is_on_hold AND NOT :hold) AND expires_at > :now"
         ),
-        {"id": terminal_id, "now": now},
+        {"id": terminal_id, "now": now, "hold": on_hold},
     ).rowcount
     if count:
         notify(connection, REVOKED_CHANNEL, terminal_id)
+    return count
+
+
+def restore_certificates(connection: Connection, terminal_id: str) -> int:
+    """Let what was put on hold hold again, and have the broker told; return how many certificates that are."""
+    count = connection.execute(
+        text("UPDATE certificates SET revoked_at = NULL, is_on_hold = false WHERE terminal_id = :id AND is_on_hold"),
+        {"id": terminal_id},
+    ).rowcount
+    if count:
+        # Nobody is put off: a new list is all there is to do.
+        notify(connection, REVOKED_CHANNEL, "")
     return count
 
 
@@ -100,4 +134,4 @@ def terminals_put_out(connection: Connection, *, now: datetime) -> list[str]:
     return [row.terminal_id for row in rows]
 
 
-_SELECT = "SELECT serial, terminal_id, key_sha256, issued_at, expires_at, revoked_at FROM certificates"
+_SELECT = "SELECT serial, terminal_id, key_sha256, issued_at, expires_at, revoked_at, is_on_hold FROM certificates"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from sqlalchemy import Connection, text
 
 WaitsFor = Literal["approval", "same_board"]
-ClaimState = Literal["open", "waits", "used", "taken_back", "over"]
+ClaimState = Literal["open", "waits", "approved", "used", "taken_back", "over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class StoredClaim:
     waits_for: WaitsFor | None = None
     approved_at: datetime | None = None
     used_at: datetime | None = None
+    replaces: str | None = None
+    """The terminal whose place the new one takes."""
 
     def state(self, now: datetime) -> ClaimState:
         """Return where it stands."""
@@ -43,8 +46,9 @@ class StoredClaim:
             return "used"
         if self.revoked_at is not None:
             return "taken_back"
-        if self.waits_for is not None and self.approved_at is None:
-            return "waits"
+        if self.waits_for is not None:
+            # Who came in time is not turned away because nobody had time to look.
+            return "waits" if self.approved_at is None else "approved"
         return "over" if now >= self.expires_at else "open"
 
 
@@ -52,8 +56,8 @@ def add_claim(connection: Connection, claim: StoredClaim) -> None:
     """Store a new one."""
     connection.execute(
         text(
-            "INSERT INTO provisioning_claims (claim_id, terminal_id, area, has_people, needs_approval, by_sealed, made_at, expires_at)"
-            " VALUES (:id, :terminal, :area, :people, :approval, :by, :made, :expires)"
+            "INSERT INTO provisioning_claims (claim_id, terminal_id, area, has_people, needs_approval, by_sealed, made_at,"
+            " expires_at, replaces) VALUES (:id, :terminal, :area, :people, :approval, :by, :made, :expires, :replaces)"
         ),
         {
             "id": claim.claim_id,
@@ -64,6 +68,7 @@ def add_claim(connection: Connection, claim: StoredClaim) -> None:
             "by": claim.by_sealed,
             "made": claim.made_at,
             "expires": claim.expires_at,
+            "replaces": claim.replaces,
         },
     )
 
@@ -75,9 +80,25 @@ def find_claim(connection: Connection, claim_id: str, *, lock: bool = False) -> 
     return None if row is None else StoredClaim(*row)
 
 
-def newest_claims(connection: Connection, *, limit: int) -> list[StoredClaim]:
-    """Return the last ones, the newest first."""
-    rows = connection.execute(text(f"{_SELECT} ORDER BY made_at DESC, claim_id LIMIT :limit"), {"limit": limit})
+def newest_claims(
+    connection: Connection, *, limit: int, within: Sequence[str] | None = None, only_waiting: bool = False
+) -> list[StoredClaim]:
+    """Return the last ones, the newest first.
+
+    Args:
+        connection: where to read.
+        limit: most of them.
+        within: only those of these areas; None for all.
+        only_waiting: only those with which a terminal waits for a person.
+    """
+    waits = " AND waits_for IS NOT NULL AND approved_at IS NULL AND revoked_at IS NULL" if only_waiting else ""
+    rows = connection.execute(
+        text(
+            f"{_SELECT} WHERE (CAST(:within AS text[]) IS NULL OR area = ANY(:within)){waits}"
+            " ORDER BY made_at DESC, claim_id LIMIT :limit"
+        ),
+        {"limit": limit, "within": None if within is None else list(within)},
+    )
     return [StoredClaim(*row) for row in rows]
 
 
@@ -143,21 +164,20 @@ def revoke_claim(connection: Connection, claim_id: str, *, now: datetime) -> boo
     )
 
 
-def board_is_in_service(connection: Connection, board_serial: str, *, but: str) -> bool:
-    """Say whether a board with this serial number serves under another terminal's name."""
-    return (
-        connection.execute(
-            text(
-                "SELECT 1 FROM provisioning_claims c JOIN terminals t ON t.terminal_id = c.asked_as"
-                " WHERE c.board_serial = :serial AND c.used_at IS NOT NULL AND c.asked_as <> :but AND t.retired_at IS NULL LIMIT 1"
-            ),
-            {"serial": board_serial, "but": but},
-        ).scalar_one_or_none()
-        is not None
-    )
+def served_by_board(connection: Connection, board_serial: str, *, but: str) -> str | None:
+    """Return another terminal in service that came with a board of this serial number."""
+    found: str | None = connection.execute(
+        text(
+            "SELECT t.terminal_id FROM provisioning_claims c JOIN terminals t ON t.terminal_id = c.asked_as"
+            " WHERE c.board_serial = :serial AND c.used_at IS NOT NULL AND c.asked_as <> :but AND t.retired_at IS NULL"
+            " ORDER BY c.used_at DESC LIMIT 1"
+        ),
+        {"serial": board_serial, "but": but},
+    ).scalar_one_or_none()
+    return found
 
 
 _SELECT = (
     "SELECT claim_id, terminal_id, area, has_people, needs_approval, by_sealed, made_at, expires_at, revoked_at, asked_at, asked_as,"
-    " asked_keys, board_serial, waits_for, approved_at, used_at FROM provisioning_claims"
+    " asked_keys, board_serial, waits_for, approved_at, used_at, replaces FROM provisioning_claims"
 )

@@ -78,9 +78,9 @@ def erase_table(
         person: whose.
         now: when.
     """
-    if table == "quarantine":
+    if (key := _AS_THEY_CAME.get(table)) is not None:
         return _change(
-            connection, table, "DELETE FROM", "quarantine_id = ANY(:ids)", {"ids": _refused(connection, person)}
+            connection, table, "DELETE FROM", f"{key} = ANY(:ids)", {"ids": _named(connection, table, person)}
         )
     where = _WHERE.get(table) or " OR ".join(f"{column} = ANY(:{holds})" for column, holds in sorted(by.items()))
     values: dict[str, object] = {name: found for name, found in person.values.items() if f":{name}" in where}
@@ -300,14 +300,18 @@ def _change(
     return Affected(table, found.rows, found.sha256)
 
 
-def _refused(connection: Connection, person: Person) -> list[int]:
-    """Return refused messages that name the person: what was signed stands in them in base64url."""
+_AS_THEY_CAME = {"quarantine": "quarantine_id", "held_messages": "held_id"}
+"""Tables of messages as terminals sent them, and their keys."""
+
+
+def _named(connection: Connection, table: str, person: Person) -> list[int]:
+    """Return messages that name the person: what was signed stands in them in base64url."""
     rows = connection.execute(
-        text("SELECT quarantine_id, envelope FROM quarantine ORDER BY quarantine_id"),
+        text(f"SELECT {_AS_THEY_CAME[table]} AS key, envelope FROM {table} ORDER BY 1"),  # noqa: S608 - our own names
         execution_options={"yield_per": 100},
     )
     named: Collection[bytes] = (person.subject_id.encode(), person.token.encode())
-    return [row.quarantine_id for row in rows if any(name in _payload(bytes(row.envelope)) for name in named)]
+    return [row.key for row in rows if any(name in _payload(bytes(row.envelope)) for name in named)]
 
 
 def _payload(envelope: bytes) -> bytes:

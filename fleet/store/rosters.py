@@ -58,6 +58,23 @@ def assignments_of(connection: Connection, terminal_id: str) -> list[tuple[Assig
     return [(row.kind, row.value) for row in rows]
 
 
+def copy_orders(connection: Connection, terminal_id: str, *, of: str) -> int:
+    """Give a terminal the standing orders of another one, and whether its roster says names; return how many orders that are."""
+    connection.execute(
+        text(
+            "UPDATE terminals t SET name_list = o.name_list FROM terminals o WHERE t.terminal_id = :id AND o.terminal_id = :of"
+        ),
+        {"id": terminal_id, "of": of},
+    )
+    return connection.execute(
+        text(
+            "INSERT INTO assignments (terminal_id, kind, value) SELECT :id, kind, value FROM assignments WHERE terminal_id = :of"
+            " ON CONFLICT DO NOTHING"
+        ),
+        {"id": terminal_id, "of": of},
+    ).rowcount
+
+
 def held(connection: Connection, terminal_id: str) -> int:
     """Return how many people are on a terminal's roster."""
     return int(
@@ -204,7 +221,7 @@ def behind(connection: Connection) -> list[str]:
     return list(
         connection.execute(
             text(
-                "SELECT terminal_id FROM terminals t WHERE retired_at IS NULL AND (roster_pushed < roster_version"
+                "SELECT terminal_id FROM terminals t WHERE retired_at IS NULL AND suspended_at IS NULL AND (roster_pushed < roster_version"
                 " OR EXISTS (SELECT 1 FROM outdated_entries o WHERE o.terminal_id = t.terminal_id))"
                 " ORDER BY terminal_id"
             )

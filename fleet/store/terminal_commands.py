@@ -92,7 +92,7 @@ def take_open(
             "UPDATE terminal_commands c SET sent_at = CASE WHEN c.withdrawn_at IS NULL THEN :now ELSE c.sent_at END,"  # noqa: S608 - our own text
             " withdrawal_sent_at = CASE WHEN c.withdrawn_at IS NOT NULL THEN CAST(:now AS timestamptz) END"
             " FROM terminals t WHERE t.terminal_id = c.terminal_id"
-            " AND t.retired_at IS NULL AND c.answered_at IS NULL AND c.expires_at > :now"
+            " AND t.retired_at IS NULL AND t.suspended_at IS NULL AND c.answered_at IS NULL AND c.expires_at > :now"
             " AND (CAST(:ids AS text[]) IS NULL OR c.terminal_id = ANY(:ids))"
             " AND (c.withdrawn_at IS NULL OR c.sent_at IS NOT NULL)"
             " AND NOT (:unsent AND CASE WHEN c.withdrawn_at IS NULL THEN c.sent_at ELSE c.withdrawal_sent_at END IS NOT NULL)"

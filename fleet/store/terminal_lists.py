@@ -105,9 +105,10 @@ def counts(connection: Connection, wanted: Wanted, cuts: Cuts) -> dict[str, int]
 
 
 WANTS = "wants_somebody"
-STANDINGS = ("online", "silent", "offline", "never_seen", "retired")
+STANDINGS = ("online", "silent", "offline", "never_seen", "suspended", "retired", "decommissioned")
 COLUMNS = (
-    "t.terminal_id, t.area, t.registered_at, t.retired_at, t.presence_state, t.last_word_at, t.offline_at, t.last_record_at,"
+    "t.terminal_id, t.area, t.registered_at, t.retired_at, t.suspended_at, t.decommissioned_at, t.presence_state, t.last_word_at,"
+    " t.offline_at, t.last_record_at,"
     " t.last_stick_at, t.presence_s, t.keep_alive_s, t.software, t.policy_version, t.roster_version, t.roster_have,"
     " t.outbox_pending, t.outbox_published, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.records,"
     " t.quarantined, t.health_at, t.temperature_c, t.throttled, t.battery_percent, t.is_charging, t.disk_free_bytes,"
@@ -115,7 +116,8 @@ COLUMNS = (
     " t.commissioned_at, t.commissioning_passed"
 )
 _STANDING = (
-    "CASE WHEN t.retired_at IS NOT NULL THEN 'retired'"
+    "CASE WHEN t.decommissioned_at IS NOT NULL THEN 'decommissioned' WHEN t.retired_at IS NOT NULL THEN 'retired'"
+    " WHEN t.suspended_at IS NOT NULL THEN 'suspended'"
     " WHEN t.presence_state IS NULL AND t.last_record_at IS NULL THEN 'never_seen'"
     " WHEN t.presence_state IS DISTINCT FROM 'online' THEN 'offline'"
     " WHEN t.last_word_at IS NULL OR CAST(:now AS timestamptz) - t.last_word_at > make_interval(secs =>"
@@ -138,7 +140,7 @@ _CONDITIONS = {
     "refused": "s.outbox_refused > 0",
 }
 CONCERNS = tuple(_CONDITIONS)
-_NONE = "s.standing IN ('retired', 'never_seen')"
+_NONE = "s.standing IN ('retired', 'decommissioned', 'suspended', 'never_seen')"
 _CONCERNS = (
     f"CASE WHEN {_NONE} THEN '{{}}'::text[] ELSE array_remove(ARRAY["
     + ", ".join(f"CASE WHEN {condition} THEN '{name}' END" for name, condition in _CONDITIONS.items())

@@ -23,12 +23,23 @@ class StoredTerminal:
     signing_key_id: str
     """Its thumbprint, worked out once and not for every message."""
     sealing_key: PublicJwk
+    registered_at: datetime
     retired_at: datetime | None
+    suspended_at: datetime | None
+    replaced_by: str | None
+    """The terminal that took its place."""
+    decommissioned_at: datetime | None
+    """When the proof came that it has erased itself."""
     last_counter: int
     roster_version: int
     roster_pushed: int
     """Newest roster version that was sent to it."""
     presence: KnownPresence
+
+    @property
+    def is_in_service(self) -> bool:
+        """Whether it is believed and gets anything."""
+        return self.retired_at is None and self.suspended_at is None
 
     def key_of(self, key_id: str) -> PublicJwk | None:
         """Return the key that may sign for this terminal, for `protocol.envelope.verify`."""
@@ -115,6 +126,53 @@ def retire(connection: Connection, terminal_id: str, *, now: datetime) -> bool:
     )
 
 
+def set_suspended(connection: Connection, terminal_id: str, since: datetime | None) -> None:
+    """Note since when a terminal is suspended; None: it is not any more."""
+    connection.execute(
+        text("UPDATE terminals SET suspended_at = :since WHERE terminal_id = :id"), {"id": terminal_id, "since": since}
+    )
+
+
+def set_replaced(connection: Connection, terminal_id: str, by: str) -> None:
+    """Note which terminal took the place of a retired one."""
+    connection.execute(
+        text("UPDATE terminals SET replaced_by = :by WHERE terminal_id = :id"), {"id": terminal_id, "by": by}
+    )
+
+
+def replaced_by(connection: Connection, terminal_id: str) -> list[str]:
+    """Return the terminals whose place a terminal took."""
+    rows = connection.execute(
+        text("SELECT terminal_id FROM terminals WHERE replaced_by = :id ORDER BY terminal_id"), {"id": terminal_id}
+    )
+    return list(rows.scalars())
+
+
+def set_decommissioned(connection: Connection, terminal_id: str, proof: bytes, *, now: datetime) -> bool:
+    """Keep the proof that a retired terminal has erased itself; return False if there is one already."""
+    added = connection.execute(
+        text(
+            "INSERT INTO decommission_proofs (terminal_id, proof, received_at) VALUES (:id, :proof, :now)"
+            " ON CONFLICT (terminal_id) DO NOTHING RETURNING 1"
+        ),
+        {"id": terminal_id, "proof": proof, "now": now},
+    ).scalar_one_or_none()
+    if added is None:
+        return False
+    connection.execute(
+        text("UPDATE terminals SET decommissioned_at = :now WHERE terminal_id = :id"), {"id": terminal_id, "now": now}
+    )
+    return True
+
+
+def decommission_proof(connection: Connection, terminal_id: str) -> tuple[bytes, datetime] | None:
+    """Return the proof of a terminal that has erased itself, and when it came."""
+    row = connection.execute(
+        text("SELECT proof, received_at FROM decommission_proofs WHERE terminal_id = :id"), {"id": terminal_id}
+    ).one_or_none()
+    return None if row is None else (bytes(row.proof), row.received_at)
+
+
 def note_links(
     connection: Connection, terminal_id: str, *, counter: int, records: int, by_stick: bool, now: datetime
 ) -> None:
@@ -182,7 +240,8 @@ _REPEATED = (
     " AND presence_state = :state)"
 )
 _COLUMNS = (
-    "terminal_id, area, signing_key, sealing_key, retired_at, last_counter, roster_version, roster_pushed,"
+    "terminal_id, area, signing_key, sealing_key, registered_at, retired_at, suspended_at, replaced_by, decommissioned_at, last_counter,"
+    " roster_version, roster_pushed,"
     " presence_state, presence_connection, presence_boot_id, presence_said_at"
 )
 
@@ -205,7 +264,11 @@ def _terminal(row: Row[tuple[object, ...]]) -> StoredTerminal:
         signing_key=signing_key,
         signing_key_id=signing_key.key_id,
         sealing_key=PublicJwk.model_validate(row.sealing_key),
+        registered_at=row.registered_at,
         retired_at=row.retired_at,
+        suspended_at=row.suspended_at,
+        replaced_by=row.replaced_by,
+        decommissioned_at=row.decommissioned_at,
         last_counter=row.last_counter,
         roster_version=row.roster_version,
         roster_pushed=row.roster_pushed,

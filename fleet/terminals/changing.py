@@ -10,16 +10,20 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from fleet.admission import Refusal
 from fleet.audit.log import note
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FieldCipher
-from fleet.store import policies, rosters, terminal_changes, terminals
-from fleet.store.certificates import revoke_certificates
+from fleet.store import held, policies, quarantine, rosters, terminal_changes, terminals
+from fleet.store.certificates import restore_certificates, revoke_certificates
 from fleet.store.database import notify
 from fleet.store.names import cleaned
+from fleet.store.quarantine import RefusedMessage
 from fleet.store.rosters import AssignmentKind
 from fleet.store.terminal_changes import StoredChange
 from fleet.store.terminals import StoredTerminal
+from protocol.decommissioning import DecommissionProof, read_proof, unverified_proof
+from protocol.envelope import sha256_of
 from protocol.errors import ProtocolError
 from protocol.registration import TerminalRegistration, read_registration
 
@@ -37,6 +41,17 @@ class ChangeKind(StrEnum):
     RETIRED = "retired"
     ASSIGNED = "assigned"
     UNASSIGNED = "unassigned"
+    SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    CERTIFICATES_REVOKED = "certificates_revoked"
+    HELD_TAKEN_IN = "held_taken_in"
+    HELD_REFUSED = "held_refused"
+    REPLACES = "replaces"
+    """It took the place of another one."""
+    REPLACED = "replaced"
+    """Another one took its place; it was retired with that."""
+    DECOMMISSIONED = "decommissioned"
+    """It has proven that it erased itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ class TerminalChanges:
             NotFound: if no such terminal is in service.
             Refused: if it serves this area already.
         """
-        known = self._in_service(terminal_id)
+        known = self._not_retired(terminal_id)
         if known.area == area:
             raise Refused(f"terminal {terminal_id}: serves area {area} already", code="same_area")
         terminals.set_area(self._connection, terminal_id, area, now=self._now)
@@ -123,10 +138,140 @@ class TerminalChanges:
         Raises:
             NotFound: if no such terminal is in service.
         """
-        self._in_service(terminal_id)
+        self._not_retired(terminal_id)
+        self._put_out(terminal_id)
+        self._note(ChangeKind.RETIRED, terminal_id, {})
+
+    def suspend(self, terminal_id: str) -> None:
+        """Believe a terminal nothing for now: its certificates are put on hold, its records kept for a person, it gets nothing more.
+
+        Raises:
+            NotFound: if no such terminal is in service.
+            Refused: if it is suspended already.
+        """
+        known = self._not_retired(terminal_id)
+        if known.suspended_at is not None:
+            raise Refused(f"terminal {terminal_id}: is suspended already", code="is_suspended")
+        terminals.set_suspended(self._connection, terminal_id, self._now)
+        count = revoke_certificates(self._connection, terminal_id, now=self._now, on_hold=True)
+        self._note(ChangeKind.SUSPENDED, terminal_id, {"certificates": count})
+
+    def resume(self, terminal_id: str) -> int:
+        """Believe a terminal again: its certificates hold, and what was held is taken in; return how many messages that are.
+
+        Raises:
+            NotFound: if no such terminal is in service.
+            Refused: if it is not suspended.
+        """
+        if self._not_retired(terminal_id).suspended_at is None:
+            raise Refused(f"terminal {terminal_id}: is not suspended", code="not_suspended")
+        terminals.set_suspended(self._connection, terminal_id, None)
+        restore_certificates(self._connection, terminal_id)
+        released = held.release(self._connection, terminal_id, now=self._now)
+        # Whoever hears this sends all that the broker keeps for a terminal; what it missed of its roster follows.
+        notify(self._connection, policies.POLICY_CHANNEL, terminal_id)
+        self._note(ChangeKind.RESUMED, terminal_id, {"messages": released})
+        return released
+
+    def judge_held(self, terminal_id: str, *, take_in: bool) -> int:
+        """Decide about what is held of a terminal, for good; return how many messages that are.
+
+        Of a terminal that is still suspended this judges what has come until now.
+
+        Args:
+            terminal_id: which.
+            take_in: whether it counts as if it had come from a terminal in service; else it goes into the quarantine.
+
+        Raises:
+            NotFound: if no such terminal is registered, or nothing is held of it.
+        """
+        known = self._registered(terminal_id)
+        if take_in:
+            count = held.release(self._connection, terminal_id, now=self._now)
+        else:
+            reason = Refusal.SUSPENDED_TERMINAL if known.retired_at is None else Refusal.RETIRED_TERMINAL
+            refused = held.take_out(self._connection, terminal_id)
+            count = len(refused)
+            for each in refused:
+                quarantine.keep(
+                    self._connection,
+                    RefusedMessage(
+                        terminal_id, True, each.kind, reason, sha256_of(each.envelope), each.envelope, each.received_at
+                    ),
+                )
+        if not count:
+            raise NotFound(f"terminal {terminal_id}: nothing of it is held", code="nothing_held")
+        kind = ChangeKind.HELD_TAKEN_IN if take_in else ChangeKind.HELD_REFUSED
+        self._note(kind, terminal_id, {"messages": count})
+        return count
+
+    def revoke_certificates(self, terminal_id: str) -> int:
+        """Take all certificates of a terminal back, for good; return how many there were. In service it can ask for new ones.
+
+        Raises:
+            NotFound: if no such terminal is registered, or it has no certificate that holds.
+        """
+        self._registered(terminal_id)
+        count = revoke_certificates(self._connection, terminal_id, now=self._now)
+        if not count:
+            raise NotFound(f"terminal {terminal_id}: has no certificate that holds", code="no_certificate")
+        self._note(ChangeKind.CERTIFICATES_REVOKED, terminal_id, {"certificates": count})
+        return count
+
+    def replace(self, terminal_id: str, *, by: str) -> int:
+        """Have a terminal that was just registered take another one's place, which is retired; return the entries of its roster.
+
+        Args:
+            terminal_id: whose place it is; one that is retired already keeps its day.
+            by: the new one, which serves the same area.
+
+        Raises:
+            NotFound: if no such terminal is registered.
+            Refused: if another one has its place.
+        """
+        known = self._registered(terminal_id)
+        demand_place(known)
+        rosters.copy_orders(self._connection, by, of=terminal_id)
+        entries = rosters.refresh(self._connection, [by])
+        self._put_out(terminal_id)
+        terminals.set_replaced(self._connection, terminal_id, by)
+        self._note(ChangeKind.REPLACES, by, {"other": terminal_id, "entries": entries})
+        self._note(ChangeKind.REPLACED, terminal_id, {"other": by})
+        return entries
+
+    def decommission(self, token: bytes, *, fleet_id: str) -> DecommissionProof:
+        """Take the proof that a terminal has erased itself; one that is not retired is retired with it. Again changes nothing.
+
+        Raises:
+            Refused: if it is none, of another fleet, or not signed by the terminal's own key.
+            NotFound: if no such terminal is registered.
+        """
+        try:
+            claimed = unverified_proof(token)
+        except ProtocolError as error:
+            raise Refused(f"proof: {error}", code="proof_unreadable") from error
+        if claimed.fleet_id != fleet_id:
+            raise Refused(
+                f"proof: of fleet {claimed.fleet_id}, this is {fleet_id}",
+                code="foreign_fleet",
+                theirs=claimed.fleet_id,
+                ours=fleet_id,
+            )
+        known = self._registered(claimed.terminal_id)
+        try:
+            proof = read_proof(token, known.signing_key)
+        except ProtocolError as error:
+            raise Refused(f"proof: not signed by terminal {claimed.terminal_id}", code="proof_signature") from error
+        self._put_out(proof.terminal_id)
+        if terminals.set_decommissioned(self._connection, proof.terminal_id, token, now=self._now):
+            lost = proof.records_lost + proof.pictures_lost
+            self._note(ChangeKind.DECOMMISSIONED, proof.terminal_id, {"lost": lost})
+        return proof
+
+    def _put_out(self, terminal_id: str) -> None:
+        """Retire a terminal for good, if it was not before."""
         terminals.retire(self._connection, terminal_id, now=self._now)
         revoke_certificates(self._connection, terminal_id, now=self._now)
-        self._note(ChangeKind.RETIRED, terminal_id, {})
 
     def assign(self, terminal_id: str, kind: AssignmentKind, value: str) -> int:
         """Give a terminal people, now and later; return how many entries of its roster changed.
@@ -169,7 +314,7 @@ class TerminalChanges:
             raise NotFound(f"terminal {terminal_id}: not registered", code="not_registered")
         return found
 
-    def _in_service(self, terminal_id: str) -> StoredTerminal:
+    def _not_retired(self, terminal_id: str) -> StoredTerminal:
         found = terminals.find_terminals(self._connection, [terminal_id], lock=True).get(terminal_id)
         if found is None or found.retired_at is not None:
             raise NotFound(f"terminal {terminal_id}: none of this name is in service", code="not_in_service")
@@ -206,6 +351,21 @@ class TerminalChanges:
             object_id=terminal_id,
             detail={**(detail if audited is None else audited), "change": number},
             now=self._now,
+        )
+
+
+def demand_place(known: StoredTerminal) -> None:
+    """Go on only if a terminal's place is its own yet.
+
+    Raises:
+        Refused: if another one took it.
+    """
+    if known.replaced_by is not None:
+        raise Refused(
+            f"terminal {known.terminal_id}: {known.replaced_by} has its place already",
+            code="has_successor",
+            terminal=known.terminal_id,
+            successor=known.replaced_by,
         )
 
 

@@ -221,7 +221,7 @@ def log_of(connection: Connection, terminal_id: str, number: int) -> tuple[str, 
 def _in_service(connection: Connection, terminal_id: str) -> None:
     """Lock a terminal. Raises `NotFound` if it is not in service."""
     found = terminals.find_terminals(connection, [terminal_id], lock=True).get(terminal_id)
-    if found is None or found.retired_at is not None:
+    if found is None or not found.is_in_service:
         raise NotFound(f"terminal {terminal_id}: none of this name is in service", code="not_in_service")
 
 

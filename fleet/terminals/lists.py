@@ -114,6 +114,8 @@ def item_of(row: Row[Any], limits: Limits, now: datetime) -> TerminalItem:
     """Return a row of `fleet.store.terminal_lists` with how it stands."""
     seen = Seen(
         retired_at=row.retired_at,
+        suspended_at=row.suspended_at,
+        decommissioned_at=row.decommissioned_at,
         state=row.presence_state,
         last_word_at=row.last_word_at,
         offline_at=row.offline_at,

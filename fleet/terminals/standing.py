@@ -26,7 +26,11 @@ class Standing(StrEnum):
     OFFLINE = "offline"
     """It said goodbye, the broker gave its will, or it was never on the network and comes by stick."""
     NEVER_SEEN = "never_seen"
+    SUSPENDED = "suspended"
+    """A person must decide whether it is to be believed."""
     RETIRED = "retired"
+    DECOMMISSIONED = "decommissioned"
+    """Retired, and it has proven that it erased itself."""
 
 
 class Concern(StrEnum):
@@ -67,6 +71,8 @@ class Seen:
     """What is known of one terminal."""
 
     retired_at: datetime | None = None
+    suspended_at: datetime | None = None
+    decommissioned_at: datetime | None = None
     state: str | None = None
     """`online` or `offline` by its last word; None if it never had one."""
     last_word_at: datetime | None = None
@@ -102,6 +108,10 @@ class Judged:
     concerns: frozenset[Concern]
 
 
+_UNWATCHED = frozenset({Standing.RETIRED, Standing.DECOMMISSIONED, Standing.SUSPENDED, Standing.NEVER_SEEN})
+"""Nothing of these is measured."""
+
+
 def silent_after(seen: Seen, limits: Limits) -> timedelta:
     """Return how long this terminal may say nothing."""
     presence_s = seen.presence_s if seen.presence_s is not None else limits.presence_s
@@ -119,7 +129,9 @@ def judge(seen: Seen, limits: Limits, now: datetime) -> Judged:
     """
     standing = _standing(seen, limits, now)
     since = {
+        Standing.SUSPENDED: seen.suspended_at,
         Standing.RETIRED: seen.retired_at,
+        Standing.DECOMMISSIONED: seen.decommissioned_at,
         Standing.OFFLINE: seen.offline_at or seen.last_record_at,
         Standing.NEVER_SEEN: None,
     }.get(standing, seen.last_word_at)
@@ -133,8 +145,12 @@ def judge(seen: Seen, limits: Limits, now: datetime) -> Judged:
 
 
 def _standing(seen: Seen, limits: Limits, now: datetime) -> Standing:
+    if seen.decommissioned_at is not None:
+        return Standing.DECOMMISSIONED
     if seen.retired_at is not None:
         return Standing.RETIRED
+    if seen.suspended_at is not None:
+        return Standing.SUSPENDED
     if seen.state is None and seen.last_record_at is None:
         return Standing.NEVER_SEEN
     if seen.state != "online":
@@ -145,7 +161,7 @@ def _standing(seen: Seen, limits: Limits, now: datetime) -> Standing:
 
 
 def _concerns(seen: Seen, standing: Standing, limits: Limits, now: datetime) -> frozenset[Concern]:
-    if standing in (Standing.RETIRED, Standing.NEVER_SEEN):
+    if standing in _UNWATCHED:
         return frozenset()
     found: set[Concern] = set()
     if seen.refused:

@@ -1,4 +1,4 @@
-"""A new terminal's whole way, with nothing in between left out: claim, certificate, broker, first record, renewal, revocation, refused.
+"""A terminal's whole way, with nothing left out: claim, certificate, broker, first record, renewal, swap, refused, erased.
 
 Everything is what an agency runs: `lifecert-fleet` as a program, its door over HTTPS, Mosquitto with the files the fleet wrote, the
 terminal's uplink as a program.
@@ -187,7 +187,9 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
         assert after != before
 
         listed = (agency.broker_dir / REVOKED).read_bytes()
-        agency.run("retire-terminal", "t-1", "--by", "Li Na")
+        successor, second = tmp_path / "successor.claim", tmp_path / "second"
+        agency.run("terminals", "swap", "t-1", "--claim-out", str(successor), "--new", "t-2", "--by", "Li Na")
+        assert provision("join", str(successor), "--out", str(second), "--wait-s", "60").returncode == 0
         started = time.monotonic()
         until(lambda: (agency.broker_dir / REVOKED).read_bytes() != listed, SOON_S)
         agency.reload()
@@ -207,6 +209,17 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
     finally:
         uplink.kill()
         outbox.close()
+    assert agency.rows("SELECT terminal_id, replaced_by, area FROM terminals ORDER BY 1") == [
+        ("t-1", "t-2", "east"),
+        ("t-2", None, "east"),
+    ]
+    erased = provision(
+        *("decommission", "--yes", "--config", str(settings_of(keys, agency)), "--out", str(tmp_path / "proof"))
+    )
+    assert erased.returncode == 0, erased.stderr
+    assert "the fleet has the statement" in erased.stdout
+    assert agency.rows("SELECT 1 FROM terminals WHERE terminal_id = 't-1' AND decommissioned_at IS NOT NULL")
+    assert not any((keys / name).exists() for name in (SIGNING, SEALING, STORAGE, KEY, CERTIFICATE))
     again = provision("join", str(claim), "--out", str(tmp_path / "other"), "--wait-s", "0")
     assert again.returncode == 1
     assert "each claim is for one terminal" in again.stderr

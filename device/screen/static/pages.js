@@ -79,6 +79,8 @@ export function working(view, w) {
 }
 
 export function outOfOrder(view, w, ui) {
+  // A terminal that has been erased: nobody signs in there any more.
+  if (view.problem) return { said: w.problem(view.problem), main: plain("ask", w.problem(view.problem)), buttons: [] };
   const text = view.is_identifying ? w("page", "here") : w.line("out_of_order");
   return { said: text, main: plain("ask", text), buttons: [staffButton(w, ui)] };
 }

@@ -15,6 +15,8 @@ from fleet.clock import day_of
 from fleet.settings import TerminalSettings
 from fleet.store import rosters, terminal_pages, terminals
 from fleet.store.areas import Area, area_names, chain_above, codes_called
+from fleet.store.certificates import certificates_of
+from fleet.store.held import held_of
 from fleet.store.links import gap_counts
 from fleet.store.terminal_commands import last_number, logs_of
 from fleet.store.terminal_lists import CONCERNS, STANDINGS, WANTS, Wanted
@@ -22,6 +24,7 @@ from fleet.terminals.changing import changes_of, version_of
 from fleet.terminals.commanding import commands_of, log_of
 from fleet.terminals.commissioned import commissionings
 from fleet.terminals.daily import series_of
+from fleet.terminals.life import state_of
 from fleet.terminals.lists import TerminalItem, count_terminals, limits_of, list_terminals
 from fleet.terminals.page import TerminalPage, terminal_page
 from fleet.terminals.standing import Limits
@@ -31,10 +34,12 @@ from fleet.web.pages.terminals_charts import condition_charts, drift_charts
 from fleet.web.pages.terminals_words import Presence, alarm_told, presence_of
 from fleet.web.visits import Visit, needs, not_found, not_permitted
 from protocol.commands import CommandKind
+from protocol.decommissioning import DecommissionProof, unverified_proof
 
 router = APIRouter(include_in_schema=False)
 LOOK, ACT = Permission.TERMINALS, Permission.TERMINALS_COMMAND
 _COMMANDS = 10
+_CERTIFICATES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,7 @@ def covers(codes: Collection[str] | None, area: str) -> bool:
 
 def _contents(visit: Visit, connection: Connection, found: TerminalPage) -> dict[str, Any]:
     terminal_id, texts = found.item.terminal_id, visit.texts["terminals"]
+    stored = terminals.find_terminals(connection, [terminal_id])[terminal_id]
     stood = terminals.areas_of(connection, terminal_id)
     assigned = rosters.assignments_of(connection, terminal_id)
     codes = {area for _, area in stood} | {value for kind, value in assigned if kind == "area"} | {found.item.area}
@@ -215,11 +221,24 @@ def _contents(visit: Visit, connection: Connection, found: TerminalPage) -> dict
         "logs": logs_of(connection, terminal_id),
         "command_number": last_number(connection, terminal_id),
         "command_kinds": list(CommandKind),
-        "fingerprint": terminals.find_terminals(connection, [terminal_id])[terminal_id].signing_key_id,
+        "fingerprint": stored.signing_key_id,
         "may_act": may_act,
+        "stored": stored,
+        "life": state_of(stored).value,
+        "replaced": terminals.replaced_by(connection, terminal_id),
+        "certificates": certificates_of(connection, terminal_id, limit=_CERTIFICATES),
+        "held_messages": held_of(connection, terminal_id),
+        "proof": _proof(connection, terminal_id),
+        "now": visit.now,
         "may_name": visit.may(Permission.PEOPLE),
         "today": day_of(visit.now, visit.zone),
     }
+
+
+def _proof(connection: Connection, terminal_id: str) -> DecommissionProof | None:
+    """Return what a terminal signed of having erased itself; it was checked when it came."""
+    found = terminals.decommission_proof(connection, terminal_id)
+    return None if found is None else unverified_proof(found[0])
 
 
 def _rows(visit: Visit, connection: Connection, wanted: Wanted, behind: str, ahead: str, limit: int) -> list[Row]:

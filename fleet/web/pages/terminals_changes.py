@@ -42,6 +42,7 @@ _STATE = frozenset(
     {
         *("changed_meanwhile", "not_in_service", "not_registered", "not_assigned", "other_keys", "was_retired"),
         *("no_such_command", "command_answered", "command_over"),
+        *("is_suspended", "not_suspended", "nothing_held", "has_successor", "claim_not_waiting", "claim_over"),
     }
 )
 """Refusals of the state; all others are of what was typed."""
@@ -66,7 +67,7 @@ def move(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     def work(connection: Connection, changes: TerminalChanges) -> None:
         changes.move(terminal_id, area(connection))
 
-    return _change(visit, terminal_id, "move", lambda c, known: known.area == area(c), work)
+    return change(visit, terminal_id, "move", lambda c, known: known.area == area(c), work)
 
 
 @router.post("/terminals/{terminal_id}/retire")
@@ -76,10 +77,10 @@ def retire(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     def work(_connection: Connection, changes: TerminalChanges) -> None:
         if visit.sent.text("confirmation") != terminal_id:
             raise Refused("another name was typed", code="name_differs", terminal=terminal_id)
-        visit.make_sure("retire", _why(visit), terminal=terminal_id)
+        visit.make_sure("retire", why(visit), terminal=terminal_id)
         changes.retire(terminal_id)
 
-    return _change(visit, terminal_id, "retire", lambda _, known: known.retired_at is not None, work)
+    return change(visit, terminal_id, "retire", lambda _, known: known.retired_at is not None, work)
 
 
 @router.post("/terminals/{terminal_id}/assign")
@@ -92,7 +93,7 @@ def assign(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     def work(connection: Connection, changes: TerminalChanges) -> None:
         changes.assign(terminal_id, *_whom(visit, connection))
 
-    return _change(visit, terminal_id, "assign", fulfilled, work)
+    return change(visit, terminal_id, "assign", fulfilled, work)
 
 
 @router.post("/terminals/{terminal_id}/unassign")
@@ -106,7 +107,7 @@ def unassign(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
             raise Refused("form not whole", code="choice_missing")
         changes.unassign(terminal_id, *order)
 
-    return _change(
+    return change(
         visit, terminal_id, "unassign", lambda c, _: order not in rosters.assignments_of(c, terminal_id), work
     )
 
@@ -117,7 +118,7 @@ def command(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     try:
         _ask(visit, terminal_id)
     except (Refused, NotFound) as error:
-        return _again(visit, terminal_id, "command", error)
+        return again(visit, terminal_id, "command", error)
     return visit.done(f"/terminals/{terminal_id}", "terminal_asked")
 
 
@@ -126,18 +127,18 @@ def withdraw(visit: Annotated[Visit, sends(ACT)], terminal_id: str) -> Response:
     """Take back a command that has no answer."""
     try:
         with visit.begin() as connection:
-            _allowed(visit, connection, terminal_id)
+            allowed(visit, connection, terminal_id)
             number = visit.sent.count("number")
             withdraw_command(connection, visit.cipher, terminal_id, number, by=visit.visitor.name, now=visit.now)
     except (Refused, NotFound) as error:
-        return _again(visit, terminal_id, "withdraw", error)
+        return again(visit, terminal_id, "withdraw", error)
     return visit.done(f"/terminals/{terminal_id}", "command_withdrawn")
 
 
 def _ask(visit: Visit, terminal_id: str) -> None:
     kind = visit.sent.choice("kind", CommandKind)
     with visit.begin() as connection:
-        _allowed(visit, connection, terminal_id)
+        allowed(visit, connection, terminal_id)
         if visit.sent.text("number") != str(last_number(connection, terminal_id)):
             newest = commands_of(connection, visit.cipher, terminal_id, limit=1)
             if [(each.kind, each.asked_by) for each in newest] == [(kind, cleaned(visit.visitor.name))]:
@@ -145,7 +146,9 @@ def _ask(visit: Visit, terminal_id: str) -> None:
                 return
             raise Refused("asked something meanwhile", code="asked_meanwhile")
         if kind is CommandKind.RESTART:
-            visit.make_sure("restart", _why(visit), terminal=terminal_id)
+            visit.make_sure("restart", why(visit), terminal=terminal_id)
+        if kind is CommandKind.DECOMMISSION:
+            visit.make_sure("decommission", why(visit), terminal=terminal_id)
         give_command(
             connection,
             visit.cipher,
@@ -158,12 +161,20 @@ def _ask(visit: Visit, terminal_id: str) -> None:
         )
 
 
-_ACTIONS = ("move", "retire", "assign", "unassign", "command", "withdraw")
+_ACTIONS = (
+    *("move", "retire", "assign", "unassign", "command", "withdraw"),
+    *("swap", "suspend", "resume", "judge", "revoke", "decommissioned"),
+)
 _DONE = {
     "move": "terminal_moved",
     "retire": "terminal_retired",
     "assign": "terminal_assigned",
     "unassign": "terminal_unassigned",
+    "suspend": "terminal_suspended",
+    "resume": "terminal_resumed",
+    "judge": "held_judged",
+    "revoke": "certificates_revoked",
+    "decommissioned": "terminal_decommissioned",
 }
 Fulfilled = Callable[[Connection, StoredTerminal], bool]
 Work = Callable[[Connection, TerminalChanges], None]
@@ -177,22 +188,23 @@ class _Stale(Refused):
         self.meanwhile = meanwhile
 
 
-def _change(visit: Visit, terminal_id: str, form: str, fulfilled: Fulfilled, work: Work) -> Response:
+def change(visit: Visit, terminal_id: str, form: str, fulfilled: Fulfilled, work: Work) -> Response:
     """Do something to a terminal in one transaction with the check that the form is of what there is now."""
     try:
         with visit.begin() as connection:
-            known = _allowed(visit, connection, terminal_id)
+            known = allowed(visit, connection, terminal_id)
             meanwhile = _meanwhile(visit, connection, terminal_id)
             if meanwhile is None:
                 work(connection, changes_by(visit, connection))
             elif not _is_own(visit, meanwhile) or not fulfilled(connection, known):
                 raise _Stale(meanwhile)
     except (Refused, NotFound) as error:
-        return _again(visit, terminal_id, form, error)
+        return again(visit, terminal_id, form, error)
     return visit.done(f"/terminals/{terminal_id}", _DONE[form])
 
 
-def _again(visit: Visit, terminal_id: str, form: str, error: Refused | NotFound) -> HTMLResponse:
+def again(visit: Visit, terminal_id: str, form: str, error: Refused | NotFound) -> HTMLResponse:
+    """Return the page of the terminal with the form that was refused, and why."""
     return show(
         visit,
         terminal_id,
@@ -209,7 +221,7 @@ def status_of(error: Refused | NotFound) -> int:
     return 409 if error.code in _STATE or error.code == "asked_meanwhile" else 422
 
 
-def _allowed(visit: Visit, connection: Connection, terminal_id: str) -> StoredTerminal:
+def allowed(visit: Visit, connection: Connection, terminal_id: str) -> StoredTerminal:
     """Return a terminal, locked, if the visitor may do something to it."""
     known = terminals.find_terminals(connection, [terminal_id.replace("\0", "")], lock=True).get(terminal_id)
     if known is None or not covers(visit.codes(connection, LOOK), known.area):
@@ -230,7 +242,8 @@ def _is_own(visit: Visit, meanwhile: list[Change]) -> bool:
     return len(meanwhile) == 1 and meanwhile[0].by == cleaned(visit.visitor.name)
 
 
-def _why(visit: Visit) -> list[tuple[str, str]]:
+def why(visit: Visit) -> list[tuple[str, str]]:
+    """Return the reason that was typed, to be looked at before it is done."""
     return [(visit.texts["terminals"]["reason"], visit.sent.text("reason"))]
 
 

@@ -179,6 +179,10 @@ def everywhere(office: Any, terminal: Any, feature_report: Callable[[int], Featu
     # A fork: refused, and kept in quarantine as it came.
     terminal.counter, terminal.previous = 0, None
     assert office.verdicts(office.send(terminal, terminal.next(subject_id=one, token=token)))[0][0] == "refused"
+    # Of a suspended terminal: held as it came.
+    office.rows("UPDATE terminals SET suspended_at = :now WHERE terminal_id = 't-1' RETURNING 1", now=office.now)
+    assert office.send(terminal, terminal.next(subject_id=one, token=token)) == []
+    office.rows("UPDATE terminals SET suspended_at = NULL WHERE terminal_id = 't-1' RETURNING 1")
     with office.database.begin() as connection:
         act = NewAct(one, ActKind.SPECIAL, Channel.COUNTER, office.now, "case", "c-1")
         acts.add_acts(connection, [act], now=office.now)
@@ -265,7 +269,9 @@ def test_every_column_that_can_hold_a_person_is_in_the_plan_of_erasure(office: A
 
 
 def test_what_the_plan_names_can_be_found_by_something(office: Any) -> None:
-    found_by_others = {"attachments", "feed_delivery_rows", "partner_requests", "quarantine", "reminder_deliveries"}
+    found_by_others = {
+        *("attachments", "feed_delivery_rows", "held_messages", "partner_requests", "quarantine", "reminder_deliveries")
+    }
     assert {entry.name for entry in plan() if not entry.by} == found_by_others
 
 

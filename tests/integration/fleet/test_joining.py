@@ -25,12 +25,14 @@ from fleet.pki.files import make_authority, write, write_key
 from fleet.pki.joining import approve_claim, make_claim, renew, take_back_claim
 from fleet.service import WebServer
 from fleet.store.certificates import certificates_of, revoke_certificates, revoked_certificates
+from protocol.decommissioning import sign_proof
 from protocol.keys import PrivateKey
 from protocol.provisioning import JOIN_PATH, ProvisioningClaim, Renewal, shown, sign_renewal, typed
 from protocol.trust import client_context
 from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused
 from provisioning.identity import FLEET, SIGNING
-from provisioning.joining import CERTIFICATE, KEY, Outcome, join, read_claim, wait_and_join
+from provisioning.joining import CERTIFICATE, DOOR, KEY, Outcome, join, read_claim, wait_and_join
+from provisioning.leaving import tell_fleet
 from tests.conftest import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
@@ -312,6 +314,25 @@ def test_a_terminal_renews_and_one_that_is_out_does_not(door: Door) -> None:
     door.office.rows("UPDATE terminals SET retired_at = now() RETURNING 1")
     with pytest.raises(Refused, match="renewal"):
         ask(good)
+
+
+def test_a_terminal_that_has_erased_itself_says_so_at_the_door(
+    door: Door, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    door.join(door.claim())
+    folder, at = door.folder / "t", door.office.now
+    proof = make_fleet_terminal("north", "t-1").proof(at)
+    token = sign_proof(proof, PrivateKey.load(folder / SIGNING))
+    with pytest.raises(JoinRefused) as refused:
+        tell_fleet(sign_proof(proof, PrivateKey.generate()), folder, now=now())
+    assert refused.value.code == "proof_signature"
+    (folder / SIGNING).unlink()
+    for _ in range(2):
+        assert tell_fleet(token, folder, now=now()) == proof
+    assert door.office.rows("SELECT decommissioned_at FROM terminals") == [(at,)]
+    (folder / DOOR).unlink()
+    with pytest.raises(FileUnusable, match="take the file"):
+        tell_fleet(token, folder, now=now())
 
 
 def test_the_door_answers_nothing_else(door: Door) -> None:

@@ -194,12 +194,15 @@ def many(office: Any, terminal: Any, count: int) -> None:
     with office.database.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at, retired_at, presence_state,"
-                " last_word_at, offline_at, last_record_at, last_stick_at, presence_s, keep_alive_s, health_at, temperature_c,"
+                "INSERT INTO terminals (terminal_id, area, signing_key, sealing_key, registered_at, retired_at, suspended_at,"
+                " decommissioned_at, presence_state, last_word_at, offline_at, last_record_at, last_stick_at,"
+                " presence_s, keep_alive_s, health_at, temperature_c,"
                 " throttled, battery_percent, is_charging, disk_free_bytes, clock_uncertainty_s, is_mains_lost,"
                 " oldest_unconfirmed_at, outbox_pending, outbox_published, outbox_refused, records, health, alarms)"
                 " SELECT 'm-' || lpad(CAST(i AS text), 6, '0'), 'a' || i % 37, CAST(:key AS jsonb), CAST(:key AS jsonb), :now,"
                 " CASE WHEN i % 50 = 0 THEN CAST(:now AS timestamptz) END,"
+                " CASE WHEN i % 40 = 0 THEN CAST(:now AS timestamptz) - interval '2 hours' END,"
+                " CASE WHEN i % 100 = 0 THEN CAST(:now AS timestamptz) - interval '3 hours' END,"
                 " CASE WHEN i % 7 = 0 THEN NULL WHEN i % 5 = 0 THEN 'offline' ELSE 'online' END,"
                 " CASE WHEN i % 13 = 0 THEN NULL ELSE CAST(:now AS timestamptz) - make_interval(secs => i % 500) END,"
                 " CASE WHEN i % 5 = 0 THEN CAST(:now AS timestamptz) - interval '1 hour' END,"

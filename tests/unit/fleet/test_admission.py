@@ -120,7 +120,6 @@ def test_no_other_outcome_is_a_pass(terminal: Any, outcome: Outcome) -> None:
         ({"fleet_id": "south"}, Refusal.WRONG_FLEET),
         ({"terminal_id": "t-2"}, Refusal.WRONG_TERMINAL),
         ({"retired_at": AT - timedelta(days=1)}, Refusal.RETIRED_TERMINAL),
-        ({"retired_at": AT}, Refusal.RETIRED_TERMINAL),
         ({"position": Position("9" * 64, None, None)}, Refusal.FORK),
         ({"position": Position(None, None, "9" * 64)}, Refusal.RECORD_ID_REUSED),
     ],
@@ -129,6 +128,13 @@ def test_a_refused_record_has_no_effect(terminal: Any, facts: dict[str, Any], re
     found = judge(terminal.record(), **facts)
     assert found.refusal is refusal
     assert found.chain is Chain.LINKED
+
+
+def test_what_a_terminal_may_have_decided_before_it_was_retired_is_a_persons_to_judge(terminal: Any) -> None:
+    found = judge(terminal.record(at=AT), retired_at=AT)
+    assert (found.refusal, found.is_held) == (None, True)
+    repeated = judge(terminal.record(at=AT), retired_at=AT, position=Position("1" * 64, None, None))
+    assert (repeated.repeated, repeated.is_held) == (True, False)
 
 
 def test_what_a_terminal_certainly_decided_before_it_was_retired_counts(terminal: Any) -> None:

@@ -45,7 +45,7 @@ def dead(since: datetime, until: datetime | None = None) -> Facts:
         (Facts(reference_expires_at=WITHIN), [], Effect.COUNTS),
         (Facts(reference_expires_at=AFTER), [], Effect.COUNTS),
         (Facts(terminal_retired_at=BEFORE), ["terminal_retired_before"], Effect.REFUSED),
-        (Facts(terminal_retired_at=WITHIN), ["terminal_retired_about_then"], Effect.REFUSED),
+        (Facts(terminal_retired_at=WITHIN), ["terminal_retired_about_then"], Effect.HELD),
         (Facts(terminal_retired_at=AFTER), [], Effect.COUNTS),
         (Facts(policy_replaced_at=BEFORE), ["policy_replaced_before"], Effect.COUNTS),
         (Facts(policy_replaced_at=AFTER), [], Effect.COUNTS),
@@ -70,7 +70,7 @@ def test_what_was_right_when_it_happened_stays_right(facts: Facts, kinds: list[s
     [
         (Facts(subject_removed_at=BEFORE), Effect.HELD),
         (Facts(reference_withdrawn_at=BEFORE), Effect.VOID),
-        (Facts(terminal_retired_at=BEFORE), Effect.REFUSED),
+        (Facts(terminal_retired_at=BEFORE), Effect.HELD),
         (Facts(policy_replaced_at=BEFORE), Effect.COUNTS),
         (dead(BEFORE), Effect.HELD),
     ],

@@ -76,6 +76,16 @@ def test_never_seen_and_retired() -> None:
     assert (found.standing, found.since, found.concerns) == (Standing.RETIRED, ago(days=2), frozenset())
 
 
+def test_suspended_and_decommissioned() -> None:
+    suspended = replace(WELL, suspended_at=ago(days=1), refused=3)
+    found = judge(suspended, LIMITS, NOW)
+    assert (found.standing, found.since, found.concerns) == (Standing.SUSPENDED, ago(days=1), frozenset())
+    found = judge(replace(suspended, retired_at=ago(hours=2)), LIMITS, NOW)
+    assert (found.standing, found.since) == (Standing.RETIRED, ago(hours=2))
+    found = judge(replace(suspended, retired_at=ago(hours=2), decommissioned_at=ago(hours=1)), LIMITS, NOW)
+    assert (found.standing, found.since) == (Standing.DECOMMISSIONED, ago(hours=1))
+
+
 @pytest.mark.parametrize(
     ("changes", "concern"),
     [

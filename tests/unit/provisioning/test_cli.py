@@ -202,6 +202,30 @@ def test_a_terminal_that_gives_no_report_is_a_failure(tmp_path: Path) -> None:
     assert "is the terminal program installed?" in done.stderr
 
 
+def test_logs_and_the_end_are_the_terminals_own_work(tmp_path: Path) -> None:
+    program = terminal_program(tmp_path, b"packed", 0)
+    config, out = tmp_path / "t.toml", tmp_path / "out"
+    done = provision("logs", "--program", program, "--config", config, "--out", out, "--log", "a", "--log", "b")
+    assert (done.returncode, done.stdout) == (0, "packed")
+    assert (tmp_path / "arguments").read_text() == f"logs --config {config} --out {out} --log a --log b"
+    refused = terminal_program(tmp_path, b"", 1, "3 records are here that the fleet has not confirmed")
+    done = provision("decommission", "--program", refused, "--config", config, "--out", out, "--export", "/media/x")
+    assert done.returncode == 1
+    assert "3 records are here" in done.stderr
+    wanted = f"decommission --config {config} --out {out} --lose-records 0 --export /media/x"
+    assert (tmp_path / "arguments").read_text() == wanted
+
+
+def test_a_proof_that_does_not_reach_the_fleet_is_to_be_taken_there(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"proof")
+    program = terminal_program(tmp_path, b"", 0)
+    given = ("--program", program, "--config", tmp_path / "t.toml", "--out", tmp_path / "out", "--yes")
+    done = provision("decommission", *given)
+    assert done.returncode == 1
+    assert "the fleet does not know yet" in done.stderr
+    assert f"take {tmp_path / 'out'} there" in done.stderr
+
+
 def test_version() -> None:
     assert provision("--version").stdout.startswith("lifecert-provision ")
 

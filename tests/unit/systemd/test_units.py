@@ -27,6 +27,7 @@ MOST_EXPOSED = {
     "lifecert-fleet": 20,
     "lifecert-kiosk": 25,
     "lifecert-renew": 30,
+    "lifecert-decommission": 35,
     "lifecert-broker-reload": 25,
 }
 
@@ -51,6 +52,7 @@ def verifiable(unit: Path, folder: Path) -> Path:
 def test_the_services_are_there() -> None:
     assert [unit.name for unit in UNITS] == [
         "lifecert-broker-reload.service",
+        "lifecert-decommission.service",
         "lifecert-fleet.service",
         "lifecert-kiosk.service",
         "lifecert-renew.service",

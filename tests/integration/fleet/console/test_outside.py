@@ -126,6 +126,7 @@ class Things:
             "{account_id}": account,
             "{session_id}": str(session),
             "{passkey_id}": "1" * 32,
+            "{claim_id}": self.rows("SELECT min(claim_id) FROM provisioning_claims WHERE area NOT LIKE :city")[0][0],
             "{run_id}": self.rows("SELECT min(run_id) FROM page_runs WHERE kind = 'photos'")[0][0],
             "{change_id}": self.rows("SELECT min(change_id) FROM account_changes")[0][0],
         }
@@ -298,9 +299,11 @@ CLONED = {
                 "terminal_commissionings",
             ),
             *("terminal_days", "terminal_events", "terminal_health", "attachments", "certificates"),
+            *("decommission_proofs", "held_messages"),
         ),
         "terminal_id IN (SELECT terminal_id FROM strange)",
     ),
+    "provisioning_claims": "area NOT LIKE :city",
     **dict.fromkeys(
         ("records", "case_records"),
         "terminal_id IN (SELECT terminal_id FROM strange) AND subject_id IN (SELECT subject_id FROM outsiders)",
@@ -317,6 +320,7 @@ RENAMED = frozenset(
         *(
             "subject_id",
             "claim_token",
+            "claim_id",
             "act_id",
             "case_id",
             "record_id",
@@ -340,7 +344,12 @@ RENAMED = frozenset(
         *("session_id", "certification_id", "change_id", "command_id", "terminal_id"),
     }
 )
-NUMBERED = {"cases": ("serial",), "feed_deliveries": ("delivery_id", "number"), "quarantine": ("quarantine_id",)}
+NUMBERED = {
+    "cases": ("serial",),
+    "feed_deliveries": ("delivery_id", "number"),
+    "held_messages": ("held_id",),
+    "quarantine": ("quarantine_id",),
+}
 """Numbers that are given anew."""
 
 

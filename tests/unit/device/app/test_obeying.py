@@ -37,8 +37,15 @@ class Bench:
             diagnose=diagnose,
             log=lambda: ("one", "two"),
             show_beacon=self.beacon.append,
+            decommission=self.decommission,
         )
         self.number = 0
+        self.erased = 0
+        self.has_unconfirmed = False
+
+    def decommission(self) -> bool:
+        self.erased += not self.has_unconfirmed
+        return not self.has_unconfirmed
 
     def ask(self, kind: CommandKind, *, hours: float = 1) -> None:
         self.number += 1
@@ -170,6 +177,19 @@ def test_a_command_taken_back_at_the_last_moment_is_not_carried_out() -> None:
         bench.look()
         assert [found.envelope for found in bench.store.unsettled()] == [b"taken back"]
         assert not bench.beacon
+        assert not bench.erased
+
+
+@pytest.mark.parametrize("has_unconfirmed", [True, False])
+def test_a_terminal_is_erased_when_nobody_is_there_and_nothing_would_be_lost(has_unconfirmed: bool) -> None:
+    bench = Bench()
+    bench.has_unconfirmed = has_unconfirmed
+    bench.ask(CommandKind.DECOMMISSION)
+    bench.look(is_free=False)
+    assert not bench.results()
+    bench.look()
+    assert [result.verdict for result in bench.results()] == ["failed" if has_unconfirmed else "done"]
+    assert bench.erased == (not has_unconfirmed)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""What the terminal's own program does at the end of its life, or tells of itself, begun from here; the proof is taken to the fleet."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from protocol.decommissioning import DECOMMISSION_PATH, DecommissionProof, unverified_proof
+from protocol.errors import ProtocolError
+from provisioning.errors import FileUnusable, ProvisioningError, SelftestFailed
+from provisioning.joining import DOOR, ROOT, posted
+from provisioning.selftest import installed
+
+SERVICES: Final = (
+    *("lifecert-kiosk.service", "lifecert-screen.socket", "lifecert-terminal.service", "lifecert-uplink.service"),
+    "lifecert-renew.timer",
+)
+"""In the order in which they are stopped: a screen that knocks would start the terminal again."""
+
+
+def run_terminal(arguments: Sequence[str], *, program: Path | None = None) -> None:
+    """Run the terminal's program with whoever sits here before it.
+
+    Raises:
+        SelftestFailed: if it is missing, or ends with an error; it has said which.
+    """
+    found = program or installed()
+    try:
+        done = subprocess.run([str(found), *arguments], check=False)
+    except OSError as error:
+        raise SelftestFailed(f"{found}: {error.strerror}; is the terminal program installed?") from error
+    if done.returncode:
+        raise SelftestFailed(f"{found.name} {arguments[0]}: ended with {done.returncode}", done.returncode)
+
+
+@contextmanager
+def services_stopped() -> Iterator[None]:
+    """Stop the terminal's services while something is done that they must not see; those that ran start again afterwards.
+
+    One that was erased meanwhile says so on its screen. Where no systemd runs them there is nothing to do.
+    """
+    running = [unit for unit in SERVICES if _systemctl("is-active", "--quiet", unit)]
+    if running:
+        _systemctl("stop", *running)
+    try:
+        yield
+    finally:
+        if running:
+            _systemctl("start", "--no-block", *reversed(running))
+
+
+def _systemctl(*arguments: str) -> bool:
+    try:
+        return subprocess.run(["systemctl", *arguments], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def tell_fleet(token: bytes, keys: Path, *, now: datetime) -> DecommissionProof:
+    """Take the proof to the fleet's door; again changes nothing there.
+
+    Args:
+        token: the signed statement.
+        keys: folder with the fleet's root certificate and where its door is, which stay when the keys go.
+        now: what the clock says, right or wrong.
+
+    Raises:
+        ProvisioningError: if the fleet does not take it, or cannot be reached; the file still proves it.
+    """
+    try:
+        door, root = (keys / DOOR).read_text(), (keys / ROOT).read_text()
+    except OSError as error:
+        raise FileUnusable(f"{error.filename or keys}: {error.strerror}; take the file to the fleet") from error
+    answer = posted(door, root, DECOMMISSION_PATH, token, now)
+    try:
+        taken, meant = DecommissionProof.parse(answer), unverified_proof(token)
+    except ProtocolError as error:
+        raise ProvisioningError(f"{door}: an answer that cannot be read: {error}") from error
+    if taken != meant:
+        raise ProvisioningError(f"{door}: took another statement; take the file to the fleet")
+    return taken

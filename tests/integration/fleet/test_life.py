@@ -1,0 +1,380 @@
+"""Terminals are swapped, suspended, resumed and decommissioned, and no record is lost on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from fleet.errors import NotFound, Refused
+from fleet.pki.authority import Authority
+from fleet.pki.files import make_authority
+from fleet.pki.joining import Joined, Waits, approve_claim, join, make_claim, renew
+from fleet.store.certificates import certificates_of, revoke_certificates, revoked_certificates, terminals_put_out
+from fleet.store.claims import newest_claims
+from fleet.store.held import HeldCount, held_of
+from fleet.store.rosters import assignments_of, held
+from fleet.store.terminals import decommission_proof, find_terminals
+from fleet.terminals.changing import TerminalChanges, changes_of
+from protocol.decommissioning import proof_from_text, proof_to_qr, sign_proof
+from protocol.envelope import sign
+from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.provisioning import JoinRequest, ProvisioningClaim, Renewal, sign_renewal
+from protocol.times import ClockSource, DeviceTime
+from protocol.topics import Kind
+
+pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def issuing(tmp_path: Path, office: Any) -> Authority:
+    return make_authority(tmp_path / "pki", "north", now=office.now)
+
+
+@pytest.fixture
+def person(office: Any) -> dict[str, str]:
+    office.import_people(3)
+    office.hold_references()
+    subject_id, token = next(iter(office.people.items()))
+    return {"subject_id": subject_id, "token": token}
+
+
+def change(office: Any, what: Callable[[TerminalChanges], Any]) -> Any:
+    with office.database.begin() as connection:
+        return what(
+            TerminalChanges(connection, office.keys.cipher, by="Li Na", reason="it looks wrong", now=office.now)
+        )
+
+
+def claim(office: Any, **wanted: Any) -> str:
+    given = {"terminal_id": None, "area": "east", "has_people": True, "needs_approval": False, "hours": 72, **wanted}
+    with office.database.begin() as connection:
+        return make_claim(connection, office.keys.cipher, by="Li Na", now=office.now, **given)[0]
+
+
+def request_of(key: ec.EllipticCurvePrivateKey) -> str:
+    made = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, SHA256())
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+def come(
+    office: Any, issuing: Authority, terminal: Any, code: str, key: Any = None, board: str | None = None
+) -> Joined | Waits:
+    wish = JoinRequest(
+        code=code,
+        request=request_of(key or ec.generate_private_key(ec.SECP256R1())),
+        registration=terminal.registration().decode(),
+        board_serial=board,
+    )
+    with office.database.begin() as connection:
+        return join(connection, office.keys.cipher, issuing, wish, fleet_id="north", now=office.now)
+
+
+def known(office: Any, terminal_id: str = "t-1") -> Any:
+    with office.database.begin() as connection:
+        return find_terminals(connection, [terminal_id])[terminal_id]
+
+
+def kinds(office: Any, terminal_id: str) -> list[tuple[str, Any]]:
+    with office.database.begin() as connection:
+        return [
+            (change.kind.value, change.detail.get("other"))
+            for change in changes_of(connection, office.keys.cipher, terminal_id)
+        ]
+
+
+def waiting(office: Any, terminal_id: str = "t-1") -> HeldCount:
+    with office.database.begin() as connection:
+        return held_of(connection, terminal_id)
+
+
+def unsure(at: datetime) -> DeviceTime:
+    return DeviceTime(boot_id="b" * 32, monotonic_ns=1, wall_clock=at, source=ClockSource.NONE, not_before=at)
+
+
+def test_a_broken_terminal_is_swapped_and_its_place_follows(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any], person: dict[str, str]
+) -> None:
+    old, new = make_fleet_terminal("north", "t-1"), make_fleet_terminal("north", "t-2")
+    assert isinstance(come(office, issuing, old, claim(office, terminal_id="t-1")), Joined)
+    change(office, lambda changes: changes.assign("t-1", "subject", person["subject_id"]))
+    code = claim(office, replaces="t-1", area="")
+    # Where it stands when the new one comes is what counts.
+    change(office, lambda changes: changes.move("t-1", "west"))
+    assert known(office).is_in_service, "until the new one is there the old one serves"
+    assert isinstance(come(office, issuing, new, code, board="10000000abcd"), Joined)
+    gone, here = known(office, "t-1"), known(office, "t-2")
+    assert (gone.retired_at, gone.replaced_by, here.area) == (office.now, "t-2", "west")
+    with office.database.begin() as connection:
+        orders = {("area", "east"), ("subject", person["subject_id"])}
+        assert set(assignments_of(connection, "t-2")) == orders
+        assert held(connection, "t-2") == 3
+        assert terminals_put_out(connection, now=office.now) == ["t-1"]
+        assert not any(each.revoked_at for each in certificates_of(connection, "t-2"))
+    assert ("replaces", "t-1") in kinds(office, "t-2")
+    assert kinds(office, "t-1")[0] == ("replaced", "t-2")
+    with pytest.raises(Refused, match="t-2 has its place"):
+        claim(office, replaces="t-1")
+    with pytest.raises(NotFound):
+        claim(office, replaces="t-9")
+
+
+def test_two_claims_for_one_place_let_one_terminal_in(
+    office: Any, issuing: Authority, terminal: Any, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    first, second = claim(office, replaces="t-1"), claim(office, replaces="t-1")
+    come(office, issuing, make_fleet_terminal("north", "t-2"), first)
+    with pytest.raises(Refused, match="t-2 has its place"):
+        come(office, issuing, make_fleet_terminal("north", "t-3"), second)
+    assert office.rows("SELECT terminal_id FROM terminals ORDER BY 1") == [("t-1",), ("t-2",)]
+
+
+def test_one_board_may_take_the_place_of_itself(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    come(office, issuing, make_fleet_terminal("north", "t-1"), claim(office), board="10000000abcd")
+    again = make_fleet_terminal("north", "t-2")
+    assert isinstance(come(office, issuing, again, claim(office, replaces="t-1"), board="10000000abcd"), Joined)
+    stranger = make_fleet_terminal("north", "t-3")
+    assert isinstance(come(office, issuing, stranger, claim(office), board="10000000abcd"), Waits)
+
+
+def test_what_the_old_one_decided_before_counts_and_nothing_after(
+    office: Any, issuing: Authority, terminal: Any, make_fleet_terminal: Callable[..., Any], person: dict[str, str]
+) -> None:
+    before = terminal.next(**person, at=office.now - timedelta(hours=2))
+    after = terminal.next(**person, at=office.now + timedelta(hours=2))
+    come(office, issuing, make_fleet_terminal("north", "t-2"), claim(office, replaces="t-1"))
+    # From its stick, three weeks later.
+    office.now += 21 * DAY
+    assert office.verdicts(office.send(terminal, before)) == [("stored", None)]
+    assert office.statuses()[0].last_pass_day is not None
+    assert office.verdicts(office.send(terminal, after)) == [("refused", "retired_terminal")]
+
+
+@pytest.mark.parametrize("take_in", [True, False])
+def test_where_nobody_can_say_whether_it_was_before_a_person_does(
+    office: Any, terminal: Any, person: dict[str, str], take_in: bool
+) -> None:
+    moment = unsure(office.now - DAY)
+    record = terminal.next(**person, started=moment, decided=moment)
+    change(office, lambda changes: changes.retire("t-1"))
+    office.now += DAY
+    assert office.send(terminal, record) == [], "neither taken nor refused: the terminal keeps it"
+    assert office.send(terminal, record) == []
+    assert waiting(office).records == 1
+    assert office.statuses() == []
+    assert change(office, lambda changes: changes.judge_held("t-1", take_in=take_in)) == 1
+    office.now += 9 * DAY
+    office.handler.take_released()
+    assert waiting(office) == HeldCount()
+    assert [row.reason for row in office.quarantine()] == ([] if take_in else ["retired_terminal"])
+    # As of when it came: nine days later it would be too uncertain to count.
+    stored = office.rows("SELECT received_at FROM records")
+    assert stored == ([(office.now - 9 * DAY,)] if take_in else [])
+    assert kinds(office, "t-1")[0][0] == ("held_taken_in" if take_in else "held_refused")
+    with pytest.raises(NotFound, match="nothing"):
+        change(office, lambda changes: changes.judge_held("t-1", take_in=True))
+
+
+def test_a_suspended_terminal_is_believed_nothing_and_loses_nothing(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any], person: dict[str, str]
+) -> None:
+    terminal = make_fleet_terminal("north", "t-1")
+    key = ec.generate_private_key(ec.SECP256R1())
+    come(office, issuing, terminal, claim(office), key)
+    change(office, lambda changes: changes.suspend("t-1"))
+    with pytest.raises(Refused, match="already"):
+        change(office, lambda changes: changes.suspend("t-1"))
+    with office.database.begin() as connection:
+        assert terminals_put_out(connection, now=office.now) == ["t-1"]
+        token = sign_renewal(Renewal(fleet_id="north", terminal_id="t-1", request=request_of(key)), terminal.signing)
+        with pytest.raises(Refused, match="in service"):
+            renew(connection, issuing, "t-1", token, fleet_id="north", now=office.now)
+
+    picture = b"a.b.c.d.e"
+    records = [terminal.next(**person, at=office.now - timedelta(minutes=9 - number)) for number in range(3)]
+    assert office.send(terminal, *records) == []
+    assert office.send(terminal, picture, kind=Kind.ATTACHMENT) == []
+    # Whoever cannot sign for it fills nothing up.
+    assert office.verdicts(office.send(terminal, make_fleet_terminal("north", "t-1").next(**person))) == [
+        ("refused", "signature")
+    ]
+    said = Presence(
+        fleet_id="north",
+        terminal_id="t-1",
+        state="online",
+        boot_id="b" * 32,
+        connection=1,
+        said_at=office.now,
+        software="test",
+        policy_version=None,
+        roster_version=0,
+        outbox=OutboxCounts(pending=3, published=0, acknowledged=0, refused=0),
+    )
+    office.send(terminal, sign(said.to_bytes(), key=terminal.signing, typ=PRESENCE_TYP), kind=Kind.PRESENCE)
+    assert office.quarantine()[-1][2] == "suspended_terminal"
+    assert office.rows("SELECT presence_state FROM terminals") == [(None,)]
+    found = waiting(office)
+    assert (found.records, found.pictures, found.first_at) == (3, 1, office.now)
+    assert office.statuses() == []
+    assert office.handler.standing("t-1") == office.handler.push_rosters() == []
+
+    arrived = office.now
+    office.now += 2 * DAY
+    assert change(office, lambda changes: changes.resume("t-1")) == 4
+    answers = office.handler.take_released()
+    assert [verdict for verdict, _ in office.verdicts(answers)] == ["stored"] * 4
+    assert office.rows("SELECT DISTINCT received_at FROM records") == [(arrived,)]
+    assert str(office.statuses()[0].last_pass_day) == "2026-11-20"
+    # Its own copies are confirmed when it comes back.
+    assert [verdict for verdict, _ in office.verdicts(office.send(terminal, *records))] == ["repeated"] * 3
+    with office.database.begin() as connection:
+        assert revoked_certificates(connection, now=office.now) == []
+        assert renew(connection, issuing, "t-1", token, fleet_id="north", now=office.now).terminal_id == "t-1"
+    with pytest.raises(Refused, match="not suspended"):
+        change(office, lambda changes: changes.resume("t-1"))
+    assert [kind for kind, _ in kinds(office, "t-1")][:2] == ["resumed", "suspended"]
+
+
+def test_a_suspension_gives_no_certificate_back_that_was_taken_back_for_good(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    come(office, issuing, make_fleet_terminal("north", "t-1"), claim(office))
+    change(office, lambda changes: changes.suspend("t-1"))
+    with office.database.begin() as connection:
+        assert revoke_certificates(connection, "t-1", now=office.now + DAY) == 1
+    change(office, lambda changes: changes.resume("t-1"))
+    with office.database.begin() as connection:
+        ((_, since),) = revoked_certificates(connection, now=office.now)
+    assert since == office.now
+
+
+def test_who_is_retired_while_suspended_leaves_what_was_held_to_be_judged(
+    office: Any, terminal: Any, person: dict[str, str]
+) -> None:
+    change(office, lambda changes: changes.suspend("t-1"))
+    office.send(terminal, terminal.next(**person))
+    change(office, lambda changes: changes.retire("t-1"))
+    with pytest.raises(NotFound):
+        change(office, lambda changes: changes.resume("t-1"))
+    assert change(office, lambda changes: changes.judge_held("t-1", take_in=True)) == 1
+    office.handler.take_released()
+    assert len(office.rows("SELECT 1 FROM records")) == 1
+
+
+def test_a_fault_in_one_released_message_costs_no_other(office: Any, terminal: Any, person: dict[str, str]) -> None:
+    change(office, lambda changes: changes.suspend("t-1"))
+    first = terminal.record(**person)
+    fork = terminal.record(**person)
+    office.send(terminal, terminal.signed(first))
+    terminal.counter, terminal.previous = 0, None
+    office.send(terminal, terminal.signed(fork))
+    change(office, lambda changes: changes.resume("t-1"))
+    answers = office.verdicts(office.handler.take_released())
+    assert answers == [("stored", None), ("refused", "fork")]
+    assert office.handler.take_released() == []
+
+
+def test_a_terminal_that_has_erased_itself_is_out_for_good(office: Any, terminal: Any) -> None:
+    token = sign_proof(terminal.proof(office.now, records_lost=2), terminal.signing)
+    assert proof_from_text(proof_to_qr(token).encode() + b"\n") == proof_from_text(token) == token
+    for _ in range(2):
+        found = change(office, lambda changes: changes.decommission(token, fleet_id="north"))
+        assert found.records_lost == 2
+    assert (known(office).retired_at, known(office).decommissioned_at) == (office.now, office.now)
+    with office.database.begin() as connection:
+        assert decommission_proof(connection, "t-1") == (token, office.now)
+    assert [kind for kind, _ in kinds(office, "t-1")] == ["decommissioned"]
+
+
+def test_only_the_terminals_own_word_decommissions_it(
+    office: Any, terminal: Any, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    stranger = make_fleet_terminal("north", "t-2").signing
+    for token, code in (
+        (sign_proof(terminal.proof(office.now), stranger), "proof_signature"),
+        (sign_proof(terminal.proof(office.now, fleet_id="south"), terminal.signing), "foreign_fleet"),
+        (b"x", "proof_unreadable"),
+        (b"a.b.c", "proof_unreadable"),
+        (b"x" * 40_000, "proof_unreadable"),
+    ):
+        with pytest.raises(Refused) as refused:
+            change(office, lambda changes, token=token: changes.decommission(token, fleet_id="north"))
+        assert refused.value.code == code
+    with pytest.raises(NotFound):
+        change(
+            office,
+            lambda changes: changes.decommission(
+                sign_proof(terminal.proof(office.now, terminal_id="t-9"), stranger), fleet_id="north"
+            ),
+        )
+    assert known(office).retired_at is None
+
+
+def test_who_asked_in_time_waits_for_a_person_however_long_it_takes(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    terminal, key = make_fleet_terminal("north", "t-1"), ec.generate_private_key(ec.SECP256R1())
+    code = claim(office, needs_approval=True, hours=1)
+    assert isinstance(come(office, issuing, terminal, code, key), Waits)
+    office.now += DAY
+    with office.database.begin() as connection:
+        (found,) = newest_claims(connection, limit=9, only_waiting=True)
+        assert found.state(office.now) == "waits"
+        approve_claim(connection, office.keys.cipher, found.claim_id, by="Wang Fang", now=office.now)
+        (found,) = newest_claims(connection, limit=9)
+        assert found.state(office.now) == "approved"
+        assert newest_claims(connection, limit=9, within=["west"]) == []
+    office.now += DAY
+    assert isinstance(come(office, issuing, terminal, code, key), Joined)
+
+
+def test_the_command_line_does_all_of_it(
+    office: Any, terminal: Any, program_in: Callable[..., Any], tmp_path: Path, database_url: str
+) -> None:
+    folder = office.settings.data_dir
+    make_authority(folder / "pki", "north", now=office.now)
+    (tmp_path / "fleet.toml").write_text(
+        f'fleet_id = "north"\ndata_dir = "{folder}"\ndatabase = "{database_url}"\n[provisioning]\nport = 8444\n',
+        encoding="utf-8",
+    )
+    run = program_in(tmp_path)
+
+    def done(*arguments: str) -> str:
+        found = run("terminals", *arguments)
+        assert found.exit_code == 0, found.output
+        return str(found.output)
+
+    def states() -> dict[str, str]:
+        listed = json.loads(run("terminals", "list", "--json").stdout)["terminals"]
+        return {each["terminal"]: each["state"] for each in listed}
+
+    said = ("--reason", "its case is open", "--by", "Li")
+    done("suspend", "t-1", *said)
+    assert states() == {"t-1": "suspended"}
+    office.send(terminal, terminal.next())
+    assert "1 held messages" in done("judge", "t-1", "--refuse", *said)
+    assert run("terminals", "judge", "t-1", "--refuse", *said).exit_code == 1
+    done("resume", "t-1", *said)
+    done("swap", "t-1", "--new", "t-2", "--claim-out", "t-2.claim", "--by", "Li")
+    assert ProvisioningClaim.parse((tmp_path / "t-2.claim").read_bytes().strip()).terminal_id == "t-2"
+    assert run("terminals", "swap", "t-1", "--claim-out", "t-2.claim", "--by", "Li").exit_code == 1, (
+        "no file is replaced"
+    )
+    assert states() == {"t-1": "in_service", "t-2": "claimed"}
+    (tmp_path / "proof").write_text(proof_to_qr(sign_proof(terminal.proof(office.now), terminal.signing)))
+    assert "is decommissioned" in done("decommissioned", "proof", "--by", "Li")
+    assert "decommissioned" in run("terminals", "list").stdout
+    assert states()["t-1"] == "decommissioned"
+    for wrong in ("missing", "t-2.claim"):
+        assert run("terminals", "decommissioned", wrong, "--by", "Li").exit_code == 1
