@@ -34,7 +34,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 # What the tests need from the operating system; asks for nothing that is there.
 system-packages:
-	.ci/system-packages mosquitto systemd-analyze chromium fonts-wqy-microhei espeak-ng aplay
+	.ci/system-packages mosquitto systemd-analyze chromium fonts-wqy-microhei espeak-ng aplay mcopy mkfs.vfat sfdisk mke2fs resize2fs \
+	  shellcheck cloud-init netplan findmnt
 
 demo: setup
 	$(BIN)/python -m demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
@@ -89,6 +90,8 @@ lock:
 	  -c requirements/dev.txt --generate-hashes --no-header --no-annotate -q -o requirements/camera.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra terminal --extra provision -c requirements/dev.txt \
 	  --generate-hashes --no-header --no-annotate -q -o requirements/terminal.txt
+	uv pip compile pyproject.toml requirements/card.in --python-version 3.13 --python-platform aarch64-manylinux_2_36 --extra terminal \
+	  --extra provision -c requirements/dev.txt --generate-hashes --no-header --no-annotate -q -o requirements/card.txt
 
 test-trixie:
 	.ci/trixie

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated
@@ -23,8 +20,10 @@ from protocol.commissioning import Answer, CommissioningCheck, Question
 from protocol.selftest import SelftestReport
 from provisioning import identity as identities
 from provisioning import joining, leaving, sheets
+from provisioning.cards.commands import add_commands
 from provisioning.commissioning import keep, run_commissioning
-from provisioning.errors import ProvisioningError, SelftestFailed
+from provisioning.errors import ProvisioningError
+from provisioning.saying import Json, errors, now
 from provisioning.selftest import run_selftest
 
 app = typer.Typer(
@@ -35,6 +34,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
+add_commands(app)
+
 _CONFIG = Path("/etc/lifecert/terminal.toml")
 _TRY_EVERY_S = 5.0
 _SAID: Mapping[str, Answer] = {"yes": "yes", "no": "no", "skip": "skip"}
@@ -43,7 +44,6 @@ _COLOUR = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 FontOption = Annotated[
     Path | None, typer.Option(help="Font file with Chinese characters; by default one of those that Debian installs.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 
 
 def main() -> None:
@@ -74,8 +74,8 @@ def identity(
     as_json: Json = False,
 ) -> None:
     """Make a terminal's keys and the registration file for the fleet. Replaces nothing."""
-    with _errors():
-        made = identities.make_identity(fleet_id, terminal_id, out, moment=_now())
+    with errors():
+        made = identities.make_identity(fleet_id, terminal_id, out, moment=now())
     path = out / identities.REGISTRATION
     if as_json:
         typer.echo(
@@ -94,7 +94,7 @@ def accept_fleet(
     as_json: Json = False,
 ) -> None:
     """Put the fleet's identity beside the terminal's keys, after checking it."""
-    with _errors():
+    with errors():
         found, is_new = identities.accept_fleet(file, out)
     if as_json:
         typer.echo(json.dumps({"fleet_id": found.fleet_id, "key_id": found.signing_key.key_id, "new": is_new}))
@@ -113,28 +113,41 @@ def join(
     wait_s: Annotated[
         float, typer.Option(help="Seconds to go on trying while the fleet is away or a person is to approve.")
     ] = 600,
+    terminal_file: Annotated[
+        Path | None, typer.Option(help="A file with the terminal's name, where neither says one.")
+    ] = None,
+    settings_part: Annotated[
+        Path | None, typer.Option(help="Make terminal.toml in the folder, from this part and what the fleet told.")
+    ] = None,
+    status: Annotated[Path | None, typer.Option(help="Add to this file what failed, for a technician to read.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make this terminal's keys and get its certificate from the fleet. Can be cut off and run again at any time."""
-    with _errors():
+    with errors(status):
+        if settings_part is not None and joining.has_settings(out):
+            typer.echo("has joined before", err=True)
+            return
         found = joining.read_claim(claim)
+        name = terminal or (joining.read_text(terminal_file).strip() if terminal_file else None)
         outcome = joining.wait_and_join(
-            lambda: joining.join(found, out, terminal_id=terminal, board_serial=joining.board_serial(), now=_now()),
+            lambda: joining.join(found, out, terminal_id=name, board_serial=joining.board_serial(), now=now()),
             every_s=_TRY_EVERY_S,
             most_s=wait_s,
             sleep=time.sleep,
         )
+        if not outcome.is_joined and not as_json:
+            raise ProvisioningError(
+                f"terminal {outcome.terminal_id} waits for somebody at the fleet to let it in; run this again"
+            )
+        if settings_part is not None and outcome.is_joined:
+            joining.write_settings(settings_part, out, found.fleet_id, outcome)
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
-    elif outcome.is_joined:
+    else:
         typer.echo(
             f"terminal {outcome.terminal_id} has joined fleet {found.fleet_id}; its keys are in {out} and never leave it"
         )
         typer.echo(f"broker {outcome.broker_host}:{outcome.broker_port}")
-    else:
-        typer.echo(
-            f"terminal {outcome.terminal_id} waits for somebody at the fleet to let it in; run this again", err=True
-        )
     raise typer.Exit(0 if outcome.is_joined else 1)
 
 
@@ -144,10 +157,10 @@ def renew(
     if_due: Annotated[bool, typer.Option("--if-due", help="Do nothing before half of its time is over.")] = False,
 ) -> None:
     """Get this terminal's next certificate; systemd/lifecert-renew.timer asks every few hours whether it is time."""
-    with _errors():
-        if if_due and not joining.is_due(out, now=_now()):
+    with errors():
+        if if_due and not joining.is_due(out, now=now()):
             return
-        until = joining.renew(out, now=_now())
+        until = joining.renew(out, now=now())
     typer.echo(f"good until {until:%Y-%m-%d}")
 
 
@@ -160,7 +173,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Run the terminal's self test and say what to do about what failed. Exit code 1 if anything failed."""
-    with _errors():
+    with errors():
         report = run_selftest(config, program=program)
     if as_json:
         typer.echo(report.to_bytes().decode())
@@ -178,7 +191,7 @@ def target(
     if out.suffix not in {".svg", ".pdf"}:
         typer.echo(f"{out}: a name that ends with .svg or .pdf expected", err=True)
         raise typer.Exit(2)
-    with _errors():
+    with errors():
         content = sheets.target_svg().encode() if out.suffix == ".svg" else sheets.target_pdf(_font(font))
         sheets.write(out, content)
     typer.echo(f"{out}: print at 100 % on white paper")
@@ -209,7 +222,7 @@ def commission(
         typer.echo(f"--language {language}: one of {', '.join(commissioning_words.LANGUAGES)} expected", err=True)
         raise typer.Exit(2)
     asker = _Asker(language, _answers(answer or []), Console(stderr=as_json))
-    with _errors():
+    with errors():
         found = run_commissioning(config, program=program, ask=asker.ask, tell=asker.tell, show=asker.show)
         paths = keep(found, out, language=language, font=_font(font)) if out is not None else ()
     report = found.report
@@ -289,13 +302,13 @@ def decommission(
     ] = None,
 ) -> None:
     """Erase this terminal and destroy its keys for ever; the statement that proves it goes to the fleet. Can be run again at any time."""
-    with _errors():
+    with errors():
         wanted = ["decommission", "--config", str(config), "--out", str(out), "--lose-records", str(lose_records)]
         wanted += [*(("--export", str(export)) if export else ()), *(("--yes",) if yes else ())]
         with leaving.services_stopped():
             leaving.run_terminal(wanted, program=program)
         try:
-            leaving.tell_fleet(out.read_bytes(), keys or config.parent, now=_now())
+            leaving.tell_fleet(out.read_bytes(), keys or config.parent, now=now())
         except ProvisioningError as error:
             typer.echo(f"the fleet does not know yet: {error}", err=True)
             typer.echo(f"take {out} there, or run this again", err=True)
@@ -315,7 +328,7 @@ def logs(
     ] = None,
 ) -> None:
     """Pack this terminal's log, versions, condition and settings into one file for the office: no face, no number, no name, no key."""
-    with _errors():
+    with errors():
         named = [part for path in log or () for part in ("--log", str(path))]
         leaving.run_terminal(["logs", "--config", str(config), "--out", str(out), *named], program=program)
 
@@ -332,19 +345,3 @@ def _print(report: SelftestReport) -> None:
     console.print(table)
     failed = sum(found.status == "failed" for found in report.checks)
     console.print(f"{failed} of {len(report.checks)} checks failed" if failed else "this terminal is in order")
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except SelftestFailed as error:
-        typer.echo(str(error), err=True)
-        sys.exit(error.exit_code)
-    except ProvisioningError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(1)
-
-
-def _now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)

@@ -17,6 +17,26 @@ class FileUnusable(ProvisioningError):
     """A file that cannot be read, written, or is not what it should be; nothing was changed."""
 
 
+class WrongImage(ProvisioningError):
+    """What should be a Raspberry Pi OS image or card is none, or not one of a kind that can be set up; nothing was changed."""
+
+
+class DeviceRefused(ProvisioningError):
+    """A device that must not be written to: it is in use, no card, or too small; nothing was changed."""
+
+
+class NotWritten(ProvisioningError):
+    """Writing a card was cut off or what was read back is something else; running it again repairs it."""
+
+
+class ToolMissing(ProvisioningError):
+    """A program that is needed is not installed on this computer."""
+
+
+class ListRefused(ProvisioningError):
+    """A list with something wrong in it, each with its line; nothing was written."""
+
+
 class SelftestFailed(ProvisioningError):
     """The terminal program could not be run or did not give a report."""
 

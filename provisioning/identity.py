@@ -118,6 +118,8 @@ def write_sure(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
+        # Units that write beside keys have a mask that would keep the services from reading what is not secret.
+        os.fchmod(file.fileno(), mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

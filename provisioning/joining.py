@@ -35,10 +35,12 @@ from protocol.registration import FleetIdentity, read_registration
 from protocol.trust import client_context
 from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused
 from provisioning.identity import FLEET, REGISTRATION, SIGNING, make_identity, write_sure
+from provisioning.settings_file import complete, parse_part
 
 KEY: Final = "tls.pem"
 CERTIFICATE: Final = "certificate.pem"
 ROOT: Final = "root.pem"
+SETTINGS: Final = "terminal.toml"
 DOOR: Final = "door.txt"
 """Where the fleet's door is: what was in the claim."""
 _TIMEOUT_S: Final = 30.0
@@ -107,6 +109,54 @@ def join(
     except OSError as error:
         raise FileUnusable(f"{error.filename or folder}: {error.strerror}") from error
     return Outcome(name, True, answer.broker_host or "", answer.broker_port or 0)
+
+
+def has_settings(folder: Path) -> bool:
+    """Say whether everything came that joining brings: the fleet answers a claim again for a day only, and a power cut may last longer."""
+    return (folder / CERTIFICATE).exists() and (folder / SETTINGS).exists()
+
+
+def write_settings(part: Path, folder: Path, fleet_id: str, outcome: Outcome) -> None:
+    """Make the terminal's settings, once it has joined; a file that is there is kept, whoever wrote it.
+
+    Args:
+        part: what the technician wanted, as TOML.
+        folder: of the keys; the settings come there, too.
+        fleet_id: the fleet that was joined.
+        outcome: what it told.
+
+    Raises:
+        FileUnusable: if the part cannot be read, or the file not be written.
+    """
+    path = folder / SETTINGS
+    if path.exists():
+        return
+    text = complete(
+        parse_part(read_text(part)),
+        fleet_id=fleet_id,
+        terminal_id=outcome.terminal_id,
+        broker_host=outcome.broker_host,
+        broker_port=outcome.broker_port,
+        files={"tls_ca": ROOT, "tls_certificate": CERTIFICATE, "tls_key": KEY},
+    )
+    try:
+        write_sure(path, text.encode(), mode=0o640)
+    except OSError as error:
+        raise FileUnusable(f"{path}: {error.strerror}") from error
+
+
+def read_text(path: Path) -> str:
+    """Return a text file.
+
+    Raises:
+        FileUnusable: if it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileUnusable(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FileUnusable(f"{path}: not a text in UTF-8") from error
 
 
 def _registration(fleet_id: str, terminal_id: str, folder: Path, now: datetime) -> bytes:

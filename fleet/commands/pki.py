@@ -8,17 +8,20 @@ from typing import Annotated
 import typer
 from rich.console import Console as Terminal
 from rich.markup import escape
+from sqlalchemy import Connection
 
 from fleet.app import Fleet
 from fleet.audit.log import UNNAMED
 from fleet.commands.shared import CONFIG, AsJson, By, Config, noted, opened, print_json, say, table
 from fleet.errors import NotFound, Refused
+from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
 from fleet.pki.broker import CONFIGURATION, write_broker_files
 from fleet.pki.files import ROOT_KEY, load_authority, make_authority
 from fleet.pki.joining import approve_claim, carried, make_claim, take_back_claim
 from fleet.store.areas import chain_above, has_areas
 from fleet.store.certificates import revoked_certificates
 from fleet.store.claims import StoredClaim, newest_claims
+from fleet.store.terminals import find_terminals
 from fleet.terminals.changing import TerminalChanges
 from protocol.provisioning import ProvisioningClaim, shown
 
@@ -81,31 +84,50 @@ def broker_config(
 
 @app.command("claim")
 def claim(
-    area: Annotated[str, typer.Option("--area", help="Area the terminal will serve.")],
-    out: Annotated[Path, typer.Option("--out", help="Write the claim here, for the terminal's card.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Write the claim here, for the terminal's card; with --list a folder.")
+    ],
+    area: Annotated[str | None, typer.Option("--area", help="Area the terminal will serve.")] = None,
     terminal: Annotated[str | None, typer.Option("--terminal", help="Its name; said on the spot without.")] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--list", help="CSV or XLSX with terminal_id and area: a claim for each.")
+    ] = None,
     hours: Annotated[int | None, typer.Option("--hours", help="How long it is good for.")] = None,
     no_people: Annotated[bool, typer.Option("--no-people", help="Do not put the area's people on its roster.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Let the terminal in only after `pki approve`.")] = False,
     by: By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
-    """Make a claim for one new terminal: good once, and for hours."""
+    """Make a claim for one new terminal, or for each of a list: good once, and for hours."""
+    if (area is None) == (listed is None) or (listed is not None and terminal is not None):
+        raise typer.BadParameter("either --area, with or without --terminal, or --list")
     with opened(config) as fleet:
-        with fleet.database.begin() as connection:
-            if has_areas(connection) and not chain_above(connection, area):
-                raise NotFound(f"area {area}: none of this code; look with `lifecert-fleet areas list`")
-            code, stored = make_claim(
+
+        def made(connection: Connection, name: str | None, serves: str) -> tuple[str, StoredClaim]:
+            return make_claim(
                 connection,
                 fleet.keys.cipher,
-                terminal_id=terminal,
-                area=area,
+                terminal_id=name,
+                area=serves,
                 has_people=not no_people,
                 needs_approval=wait,
                 hours=hours or fleet.settings.provisioning.claim_hours,
                 by=by,
                 now=fleet.clock(),
             )
+
+        with fleet.database.begin() as connection:
+            if listed is not None:
+                terminals = _listed(connection, listed)
+                several = [made(connection, each.terminal_id, each.area) for each in terminals]
+                _write_claims(out, [carried(code, stored, fleet.settings) for code, stored in several])
+                until = several[0][1].expires_at
+                say(f"{out}: {len(several)} claims, each good once, until {until:%Y-%m-%d %H:%M} UTC")
+                say("give them to nobody but the technician")
+                return
+            if area is None or not _is_area(connection, area):
+                raise NotFound(f"area {area}: none of this code; look with `lifecert-fleet areas list`")
+            code, stored = made(connection, terminal, area)
             write_claim(out, carried(code, stored, fleet.settings))
         say_claim(out, code, stored)
 
@@ -168,6 +190,33 @@ def say_claim(path: Path, code: str, claim: StoredClaim) -> None:
     """Tell what to do with a claim that was written."""
     say(f"{path}: good once, until {claim.expires_at:%Y-%m-%d %H:%M} UTC; give it to nobody but the technician")
     say(f"to be typed: {shown(code)}")
+
+
+def _is_area(connection: Connection, area: str) -> bool:
+    """Say whether there is an area of this code; where none were taken in, any word is one."""
+    return not has_areas(connection) or bool(chain_above(connection, area))
+
+
+def _listed(connection: Connection, path: Path) -> list[ListedTerminal]:
+    registered = find_terminals(connection)
+    return read_terminal_list(path, registered=registered, is_area=lambda area: _is_area(connection, area))
+
+
+def _write_claims(folder: Path, claims: list[ProvisioningClaim]) -> None:
+    """Write a file for each claim, or none: what was not written whole is no claim, because nothing was stored."""
+    paths = {folder / f"{each.terminal_id}.claim": each for each in claims}
+    if there := sorted(path.name for path in paths if path.exists()):
+        raise Refused(f"{folder}: holds {', '.join(there[:3])} already; a claim is never written over another file")
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, each in paths.items():
+            write_claim(path, each)
+            written.append(path)
+    except (OSError, Refused) as error:
+        for path in written:
+            path.unlink()
+        raise Refused(f"{folder}: the claims cannot be written: {error}") from error
 
 
 def write_claim(path: Path, claim: ProvisioningClaim) -> None:

@@ -1,4 +1,4 @@
-"""A terminal's whole way, with nothing left out: claim, certificate, broker, first record, renewal, swap, refused, erased.
+"""A terminal's whole way, with nothing left out: claim, card, certificate, broker, first record, renewal, swap, refused, erased.
 
 Everything is what an agency runs: `lifecert-fleet` as a program, its door over HTTPS, Mosquitto with the files the fleet wrote, the
 terminal's uplink as a program.
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -163,8 +164,22 @@ reconnect_cap_s = 0.5
 def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path: Path) -> None:
     claim, keys = tmp_path / "claim.json", tmp_path / "terminal"
     agency.run("pki", "claim", "--area", "east", "--terminal", "t-1", "--out", str(claim), "--by", "Li Na")
-    joined = provision("join", str(claim), "--out", str(keys), "--wait-s", "60")
+    card = tmp_path / "bootfs"
+    written = provision("card", str(card), "--claim", str(claim))
+    assert written.returncode == 0, written.stderr
+    here = card / "lifecert"
+    # As lifecert-join.service does.
+    brought = (
+        str(here / "claim.json"),
+        "--terminal-file",
+        str(here / "terminal-id"),
+        "--settings-part",
+        str(here / "settings.toml"),
+    )
+    joined = provision("join", *brought, "--out", str(keys), "--wait-s", "60")
     assert joined.returncode == 0, joined.stderr
+    made = tomllib.loads((keys / "terminal.toml").read_text())
+    assert made["broker"] | {"host": "localhost", "port": agency.broker_port} == made["broker"]
     assert (keys / CERTIFICATE).exists()
 
     terminal = FleetTerminal("north", "t-1")

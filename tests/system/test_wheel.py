@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.system.conftest import PACKAGES
+
 pytestmark = pytest.mark.system
-
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("device", "fleet", "protocol", "provisioning", "models", "demo")
+_DATA = ".data/data/share/lifecert/"
 
 
-def test_a_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
-    # From a copy: a build leaves its traces beside the sources.
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
-        shutil.copy(ROOT / name, source)
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+def test_a_wheel_holds_every_file_of_the_packages_and_the_units(project_source: Path, project_wheel: Path) -> None:
     wanted = {
-        str(path.relative_to(source))
-        for package in PACKAGES
-        for path in (source / package).rglob("*")
+        str(path.relative_to(project_source))
+        for package in (*PACKAGES, "systemd")
+        for path in (project_source / package).rglob("*")
         if path.is_file()
     }
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, source],
-        check=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    assert wanted - set(zipfile.ZipFile(wheel).namelist()) == set()
+    held = {name.rpartition(_DATA)[2] for name in zipfile.ZipFile(project_wheel).namelist()}
+    assert (wanted | {"requirements/card.txt"}) - held == set()

@@ -26,7 +26,12 @@ DOORS = {
         "models/tools/quantize.py",
     },
     "escpos": {"device/adapters/printer_escpos.py"},
-    "segno": {"device/slip_picture.py", "fleet/references/card_picture.py", "fleet/web/codes.py"},
+    "segno": {
+        "device/slip_picture.py",
+        "fleet/references/card_picture.py",
+        "fleet/web/codes.py",
+        "provisioning/cards/labels.py",
+    },
     "soundfile": {"device/adapters/voice_alsa/sound.py"},
     "paho": {"device/uplink/mqtt.py", "fleet/ingest/consumer.py", "fleet/ingest/expelling.py"},
 }

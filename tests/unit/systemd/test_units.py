@@ -29,6 +29,9 @@ MOST_EXPOSED = {
     "lifecert-renew": 30,
     "lifecert-decommission": 35,
     "lifecert-broker-reload": 25,
+    # The first start makes users, units and programs, once, without a network: it is enclosed by nothing else.
+    "lifecert-first-boot": 93,
+    "lifecert-join": 30,
 }
 
 
@@ -53,7 +56,9 @@ def test_the_services_are_there() -> None:
     assert [unit.name for unit in UNITS] == [
         "lifecert-broker-reload.service",
         "lifecert-decommission.service",
+        "lifecert-first-boot.service",
         "lifecert-fleet.service",
+        "lifecert-join.service",
         "lifecert-kiosk.service",
         "lifecert-renew.service",
         "lifecert-terminal.service",

@@ -1,0 +1,398 @@
+"""`lifecert-provision card`, `labels` and `wheelhouse`: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from provisioning.cards.batch import claims_missing, write_all
+from provisioning.cards.common import common_files
+from provisioning.cards.contents import Wanted
+from provisioning.cards.devices import Device, device_of, held_alone, refuse_unfit
+from provisioning.cards.fat import Boot, FolderBoot, open_boot
+from provisioning.cards.images import copy_image, unpack, write_image
+from provisioning.cards.labels import ClaimPage, Plate, as_pdf, claim_pages, font_for_labels, label_pages
+from provisioning.cards.listing import Listed, read_list, read_password
+from provisioning.cards.network import Wifi, Wired, wifi, wired
+from provisioning.cards.planning import keys_in, plan, public_part, same_fleet, usable_claim
+from provisioning.cards.wheelhouse import make_wheelhouse
+from provisioning.cards.writing import Files, look_over, steps, write
+from provisioning.errors import DeviceRefused, FileUnusable, ListRefused
+from provisioning.joining import read_text
+from provisioning.saying import Json, errors, now
+from provisioning.settings_file import parse_part
+
+LABELS, CLAIMS = "labels.pdf", "claims.pdf"
+_CLAIM_SUFFIX = ".claim"
+
+Timezone = Annotated[str, typer.Option(help="Time zone of the terminals.")]
+WifiCountry = Annotated[str | None, typer.Option(help="Two letters: where the radio is used.")]
+Font = Annotated[Path | None, typer.Option(help="Font with Chinese characters for the labels.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module to the tool."""
+    app.command("card")(card)
+    app.command("labels")(labels)
+    app.command("wheelhouse")(wheelhouse)
+
+
+def card(
+    target: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Image file of Raspberry Pi OS, card (/dev/sdb), or folder: its mounted boot partition, or a new one."
+        ),
+    ] = None,
+    claim: Annotated[Path | None, typer.Option(help="The claim from the fleet.")] = None,
+    terminal: Annotated[str | None, typer.Option(help="The terminal's name, where the claim says none.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Write this image to the card first; in a batch, what each begins as.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Leave the image as it is and make this one; in a batch, the folder.")
+    ] = None,
+    host_name: Annotated[
+        str | None, typer.Option("--hostname", help="Its name in the network; else the terminal's.")
+    ] = None,
+    timezone: Timezone = "Asia/Shanghai",
+    wifi_ssid: Annotated[str | None, typer.Option(help="Name of the wireless network.")] = None,
+    wifi_password_file: Annotated[Path | None, typer.Option(help="File with its password.")] = None,
+    wifi_country: WifiCountry = None,
+    wifi_security: Annotated[str, typer.Option(help="wpa2, wpa3 or open.")] = "wpa2",
+    wifi_hidden: Annotated[bool, typer.Option("--wifi-hidden", help="The network does not tell its name.")] = False,
+    address: Annotated[str | None, typer.Option(help="Fixed address at the cable, such as 192.0.2.10/24.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="The router, with --address.")] = None,
+    dns: Annotated[
+        list[str] | None, typer.Option(help="Name server, with --address; may be given several times.")
+    ] = None,
+    wheels: Annotated[Path | None, typer.Option("--wheelhouse", help="Folder that `wheelhouse` made.")] = None,
+    packages: Annotated[
+        Path | None, typer.Option(help="Folder of Debian packages to install, with all they need.")
+    ] = None,
+    ssh_key: Annotated[
+        list[Path] | None, typer.Option(help="Public key of who looks after it; may be given several times.")
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="Part of terminal.toml: what differs from the defaults.")
+    ] = None,
+    release_keys: Annotated[Path | None, typer.Option(help="Public keys of who may sign updates (JWK set).")] = None,
+    hardware: Annotated[Path | None, typer.Option(help="Lines for config.txt instead of the shipped ones.")] = None,
+    batch: Annotated[Path | None, typer.Option(help="List of terminals (CSV): a card for each.")] = None,
+    claims: Annotated[
+        Path | None, typer.Option(help="Folder of claims for --batch, as `lifecert-fleet pki claim --list` makes it.")
+    ] = None,
+    no_labels: Annotated[
+        bool, typer.Option("--no-labels", help="With --batch: make no sheets of labels and claims.")
+    ] = False,
+    font: Font = None,
+    again: Annotated[bool, typer.Option("--again", help="With --batch: also cards that are finished.")] = False,
+    force_device: Annotated[
+        str | None, typer.Option(help="Name of a disk that cannot be taken out, to write to it all the same.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a card is written to.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look everything over and say what would be done.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a terminal's whole set-up onto the boot partition of an image, a card, or of thirty. Run it again after a cut."""
+    began = time.monotonic()
+    if (target is None) == (batch is None):
+        raise typer.BadParameter("name either an image, a card or a folder, or a list with --batch")
+    with errors():
+        result: dict[str, Any]
+        common = common_files(wheelhouse=wheels, packages=packages, release_keys=release_keys, hardware=hardware)
+        part = parse_part(read_text(settings)) if settings is not None else {}
+        keys = keys_in(ssh_key or ())
+        if target is None or batch is not None:
+            if batch is None or claims is None or out is None:
+                raise FileUnusable("--batch also needs --claims, a folder, and --out, another one")
+            listed = read_list(batch, timezone=timezone, wifi_country=wifi_country)
+            wanted = _wanted_of(listed, claims, keys, part)
+            chosen = None if no_labels else font_for_labels(font)
+            result = _batch(wanted, common, out, image, again=again, dry_run=dry_run, font=chosen)
+        else:
+            if claim is None:
+                raise FileUnusable("--claim: a claim is needed; get one with `lifecert-fleet pki claim`")
+            found, name = usable_claim(claim, terminal_id=terminal, now=now())
+            net = _wifi(wifi_ssid, wifi_password_file, wifi_country, wifi_security, is_hidden=wifi_hidden)
+            one = Wanted(found, name, host_name or name, timezone, net, _wired(address, gateway, dns), keys, part)
+            files = plan(one, common)
+            result = _single(target, one, files, image=image, out=out, force=force_device, yes=yes, dry_run=dry_run)
+        if wheels is None:
+            typer.echo("no --wheelhouse: the image must have the programs already", err=True)
+    result["seconds"] = round(time.monotonic() - began, 2)
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        _tell(result)
+
+
+def labels(
+    listed: Annotated[Path, typer.Option("--list", help="The list of terminals (CSV).")],
+    claims: Annotated[Path, typer.Option(help="Folder of their claims.")],
+    out: Annotated[Path, typer.Option(help="Folder for labels.pdf and claims.pdf.")],
+    timezone: Timezone = "Asia/Shanghai",
+    wifi_country: WifiCountry = None,
+    font: Font = None,
+    as_json: Json = False,
+) -> None:
+    """Print the labels of a list again, and the technician's sheet of claims."""
+    with errors():
+        wanted = _wanted_of(read_list(listed, timezone=timezone, wifi_country=wifi_country), claims, (), {})
+        made = _sheets(wanted, out, font_for_labels(font))
+    if as_json:
+        typer.echo(json.dumps(made))
+    else:
+        _tell(made)
+
+
+def wheelhouse(
+    out: Annotated[Path, typer.Argument(help="Folder to fill; what is in it from an earlier try is used.")],
+    machine: Annotated[str, typer.Option(help="The terminal's, as `uname -m` says it.")] = "aarch64",
+    python: Annotated[str, typer.Option(help="Version of the terminal's Python.")] = "3.13",
+    requirements: Annotated[
+        Path | None, typer.Option(help="What is needed, with hashes, instead of the shipped list.")
+    ] = None,
+    wheel: Annotated[
+        Path | None, typer.Option(help="This project's wheel; else it is built from the checkout.")
+    ] = None,
+    find_links: Annotated[
+        Path | None, typer.Option(help="Folder of wheels to take instead of asking a registry.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch all a terminal installs at its first start, by hash, and see that nothing is missing."""
+    with errors():
+        found = make_wheelhouse(
+            out, machine=machine, python=python, requirements=requirements, wheel=wheel, find_links=find_links
+        )
+    result: dict[str, Any] = {
+        "folder": str(out), "files": len(found), "bytes": sum(path.stat().st_size for path in found)
+    }  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        typer.echo(f"{out}: {result['files']} files, {result['bytes'] / 1e6:.0f} MB, complete")
+
+
+def _single(
+    target: Path,
+    wanted: Wanted,
+    files: Files,
+    *,
+    image: Path | None,
+    out: Path | None,
+    force: str | None,
+    yes: bool,
+    dry_run: bool,
+) -> dict[str, Any]:
+    result: dict[str, Any] = {"target": str(target), **public_part(wanted), "files": len(files), "written": not dry_run}
+    device = device_of(target)
+    if device is not None:
+        _look_at_card(device, image, force=force, yes=yes or dry_run, needed=_size(files))
+        result["device"] = str(device)
+    elif image is not None:
+        raise FileUnusable("--image is for cards; to leave an image file as it is, name a new one with --out")
+    if dry_run:
+        if device is None:
+            look_over(_boot(_unpacked(target, None, dry_run=True)))
+        elif image is not None:
+            look_over(open_boot(image))
+        return result | {"steps": [*([f"write {image} to {device}"] if image and device else []), *steps(files)]}
+    if device is not None:
+        with held_alone(target):
+            if image is not None:
+                _onto_card(image, target)
+            write(_boot(target), files, say=_say)
+        return result
+    place = _unpacked(target, out, dry_run=False)
+    write(_boot(place), files, say=_say)
+    return result | {"target": str(place)}
+
+
+def _look_at_card(device: Device, image: Path | None, *, force: str | None, yes: bool, needed: int) -> None:
+    if image is not None:
+        _refuse_packed(image)
+        look_over(open_boot(image))
+        needed = image.stat().st_size
+    refuse_unfit(device, force=force, needed=needed)
+    what = f"everything on {device} is overwritten" if image else f"the boot partition of {device} is written to"
+    if not yes and not typer.confirm(f"{what}. Is it the card?", err=True):
+        raise DeviceRefused(f"{device}: nothing was written")
+
+
+def _onto_card(image: Path, target: Path) -> None:
+    with Progress(console=Console(stderr=True)) as bars:
+        task = bars.add_task("image, and reading it back", total=1.0)
+        write_image(image, target, progress=lambda at, of: bars.update(task, completed=at, total=of))
+
+
+def _boot(place: Path) -> Boot:
+    if place.is_dir():
+        boot = FolderBoot(place)
+        if boot.names() & {"config.txt", "cmdline.txt"}:
+            look_over(boot)
+        return boot
+    found = open_boot(place)
+    look_over(found)
+    return found
+
+
+def _unpacked(target: Path, out: Path | None, *, dry_run: bool) -> Path:
+    """Return the image to write into: the target, or the new one that --out names."""
+    if not target.exists():
+        if target.suffix:
+            raise FileUnusable(f"{target}: not there")
+        if not dry_run:
+            target.mkdir(parents=True)
+        else:
+            raise FileUnusable(f"{target}: not there; without --dry-run a folder is made")
+    if out is None:
+        _refuse_packed(target)
+        return target
+    if target.is_dir():
+        raise FileUnusable("--out is for image files")
+    if target.suffix == ".xz":
+        with Progress(console=Console(stderr=True)) as bars:
+            task = bars.add_task("unpacking", total=1.0)
+            unpack(target, out, progress=lambda at, of: bars.update(task, completed=at, total=of))
+    else:
+        look_over(open_boot(target))
+        scratch = out.with_name(f"{out.name}.new")
+        copy_image(target, scratch)
+        scratch.rename(out)
+    return out
+
+
+def _refuse_packed(image: Path) -> None:
+    if image.suffix in (".xz", ".zip", ".gz", ".zst"):
+        raise FileUnusable(
+            f"{image.name}: is packed; unpack it first (xz --decompress --keep {image.name}), or name the unpacked one with --out"
+        )
+
+
+def _wanted_of(listed: list[Listed], claims: Path, keys: tuple[str, ...], part: dict[str, Any]) -> list[Wanted]:
+    paths = {each.terminal_id: claims / f"{each.terminal_id}{_CLAIM_SUFFIX}" for each in listed}
+    problems = claims_missing(paths)
+    wanted: list[Wanted] = []
+    for each in listed:
+        path = paths[each.terminal_id]
+        if not path.is_file():
+            continue
+        try:
+            found, name = usable_claim(path, terminal_id=each.terminal_id, now=now())
+        except FileUnusable as error:
+            problems.append(f"line {each.line}: {error}")
+            continue
+        wanted.append(Wanted(found, name, each.host_name, each.timezone, each.wifi, each.wired, keys, part, each.place))
+    problems += same_fleet({each.terminal_id: each.claim for each in wanted})
+    if problems:
+        raise ListRefused("\n".join(problems))
+    return wanted
+
+
+def _batch(
+    wanted: list[Wanted],
+    common: Files,
+    out: Path,
+    image: Path | None,
+    *,
+    again: bool,
+    dry_run: bool,
+    font: Path | None,
+) -> dict[str, Any]:
+    if image is not None:
+        _refuse_packed(image)
+        look_over(open_boot(image))
+    if dry_run:
+        return {"cards": [public_part(each) for each in wanted], "written": False}
+    done = write_all(wanted, common, out, image=image, again=again, say=_say)
+    sheets = _sheets(wanted, out, font) if font is not None else {}
+    return {"cards": [asdict(each) for each in done], "written": True, **sheets}
+
+
+def _sheets(wanted: list[Wanted], out: Path, font: Path) -> dict[str, Any]:
+    plates = [Plate(each.claim.fleet_id, each.terminal_id, each.place) for each in wanted]
+    pages = [ClaimPage(each.claim, each.terminal_id, each.place) for each in wanted]
+    with _writes(out):
+        out.mkdir(parents=True, exist_ok=True)
+        _keep(out / LABELS, as_pdf(label_pages(plates, font), "Lifecert"), mode=0o644)
+        _keep(out / CLAIMS, as_pdf(claim_pages(pages, font), "Lifecert"), mode=0o600)
+    return {"labels": str(out / LABELS), "claims": str(out / CLAIMS)}
+
+
+def _keep(path: Path, data: bytes, *, mode: int) -> None:
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    Path(scratch).chmod(mode)
+    Path(scratch).rename(path)
+
+
+@contextmanager
+def _writes(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileUnusable(f"{error.filename or out}: {error.strerror}") from error
+
+
+def _wifi(
+    ssid: str | None, password: Path | None, country: str | None, security: str, *, is_hidden: bool
+) -> Wifi | None:
+    if ssid is None:
+        if password is not None:
+            raise FileUnusable("--wifi-password-file without --wifi-ssid")
+        return None
+    return wifi(
+        ssid, read_password(password) if password else "", country or "", security=security, is_hidden=is_hidden
+    )
+
+
+def _wired(address: str | None, gateway: str | None, dns: list[str] | None) -> Wired | None:
+    if address is None:
+        if gateway or dns:
+            raise FileUnusable("--gateway and --dns without --address")
+        return None
+    return wired(address, gateway or "", tuple(dns or ()))
+
+
+def _size(files: Files) -> int:
+    return sum(len(source) if isinstance(source, bytes) else source.stat().st_size for source in files.values())
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _tell(result: dict[str, Any]) -> None:
+    """Print what people read of a result."""
+    for step in result.get("steps", ()):
+        typer.echo(step)
+    if "cards" in result:
+        new = sum(1 for each in result["cards"] if each.get("is_new", True))
+        before = len(result["cards"]) - new
+        told = f"{new} cards" if result["written"] else f"{new} cards would be written"
+        typer.echo(
+            f"{told}, {before} finished before, {result['seconds']} s" if before else f"{told}, {result['seconds']} s"
+        )
+    elif "terminal_id" in result:
+        state = "is ready" if result["written"] else "would be written"
+        typer.echo(f"{result['target']} {state} for terminal {result['terminal_id']} of fleet {result['fleet_id']}")
+        typer.echo(f"its claim is good until {result['claim_expires_at'][:16].replace('T', ' ')} UTC")
+    if "labels" in result:
+        typer.echo(f"{result['labels']}: to be printed, A4, without scaling")
+        typer.echo(f"{result['claims']}: for the technician only; whoever has it can take a terminal's place")

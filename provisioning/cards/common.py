@@ -1,0 +1,77 @@
+"""What all cards of a fleet have in common: programs, packages, release keys, the hardware, and the script of the first start."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from provisioning.cards.contents import FOLDER
+from provisioning.errors import FileUnusable
+from provisioning.installed_files import installed_folder
+from provisioning.joining import read_text
+
+REQUIREMENTS: Final = "requirements.txt"
+_UNIT: Final = "lifecert-first-boot.service"
+
+
+def common_files(
+    *, wheelhouse: Path | None, packages: Path | None, release_keys: Path | None, hardware: Path | None
+) -> dict[str, Path | bytes]:
+    """Return the files by their names from the root of the boot partition.
+
+    Args:
+        wheelhouse: folder that `lifecert-provision wheelhouse` made; None where the image has the programs.
+        packages: folder of Debian packages, which are installed without asking anybody for more.
+        release_keys: who may sign updates: {"keys": [...]}, RFC 7517.
+        hardware: lines for config.txt; None for those that are shipped.
+
+    Raises:
+        FileUnusable: if something is missing or is not what it should be.
+    """
+    shipped = files("provisioning") / "first_boot"
+    found: dict[str, Path | bytes] = {
+        "first-boot": (shipped / "first-boot").read_bytes(),
+        _UNIT: (installed_folder("systemd") / _UNIT).read_bytes(),
+        "hardware.txt": (shipped / "hardware.txt").read_bytes() if hardware is None else read_text(hardware).encode(),
+    }
+    if release_keys is not None:
+        found["release-keys.json"] = _public_keys(release_keys)
+    if wheelhouse is not None:
+        wheels = _all_of(wheelhouse, "*.whl")
+        names = {path.name.partition("-")[0] for path in wheels}
+        missing = sorted({"lifecert", "pip"} - names)
+        if missing or not (wheelhouse / REQUIREMENTS).is_file():
+            what = ", ".join([*missing, *([] if (wheelhouse / REQUIREMENTS).is_file() else [REQUIREMENTS])])
+            raise FileUnusable(
+                f"{wheelhouse}: not a wheelhouse, {what} is missing; make one with `lifecert-provision wheelhouse`"
+            )
+        found |= {f"wheelhouse/{path.name}": path for path in (*wheels, wheelhouse / REQUIREMENTS)}
+    if packages is not None:
+        found |= {f"packages/{path.name}": path for path in _all_of(packages, "*.deb")}
+    return {f"{FOLDER}/{name}": source for name, source in found.items()}
+
+
+def _all_of(folder: Path, pattern: str) -> list[Path]:
+    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    if not found:
+        raise FileUnusable(f"{folder}: no {pattern} in it")
+    return found
+
+
+def _public_keys(path: Path) -> bytes:
+    try:
+        keys: Any = json.loads(read_text(path))
+        is_good = bool(keys["keys"]) and all(
+            key["kty"] == "EC" and key["crv"] == "P-256" and isinstance(key["x"], str) and isinstance(key["y"], str)
+            for key in keys["keys"]
+        )
+        is_secret = any("d" in key for key in keys["keys"])
+    except (ValueError, TypeError, KeyError):
+        is_good, is_secret = False, False
+    if is_secret:
+        raise FileUnusable(f"{path}: holds a private key, which must never be on a card; give the public ones")
+    if not is_good:
+        raise FileUnusable(f'{path}: not a set of public keys: {{"keys": [...]}} of EC keys on P-256 expected')
+    return json.dumps(keys).encode() + b"\n"

@@ -1,0 +1,48 @@
+"""What all commands of the tool say alike: one line for an error, and how they end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provisioning.errors import ProvisioningError, SelftestFailed
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+
+
+@contextmanager
+def errors(status: Path | None = None) -> Iterator[None]:
+    """Say what went wrong and end with its exit code.
+
+    Args:
+        status: also add it to this file, if it can be written to.
+    """
+    try:
+        yield
+    except ProvisioningError as error:
+        typer.echo(str(error), err=True)
+        if status is not None:
+            _add(status, str(error))
+        sys.exit(error.exit_code if isinstance(error, SelftestFailed) else 1)
+
+
+def now() -> datetime:
+    """Return what the clock says."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def _add(path: Path, line: str) -> None:
+    try:
+        # Not the same again and again: what fails is tried every minute.
+        if not path.exists() or path.read_text(encoding="utf-8").splitlines()[-1:] != [line]:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+    except (OSError, ValueError):
+        return

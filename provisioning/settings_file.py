@@ -1,0 +1,108 @@
+"""The terminal's settings file, made from what the technician brought and what joining told. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from provisioning.errors import FileUnusable
+from provisioning.identity import SEALING, SIGNING, STORAGE
+
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_GIVEN: Final = {"terminal": ("fleet_id", "terminal_id"), "keys": ("signing", "sealing", "storage")}
+"""What this module sets and nobody else."""
+
+
+def parse_part(text: str) -> dict[str, Any]:
+    """Read what a technician wrote for the terminal: any of its settings but who it is, its keys and its broker.
+
+    Raises:
+        FileUnusable: if it is no TOML, or says what joining says.
+    """
+    try:
+        part = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FileUnusable(f"settings: not TOML: {error}") from error
+    said = [f"{table}.{key}" for table, keys in _GIVEN.items() for key in keys if key in _table(part, table)]
+    said += [f"broker.{key}" for key in _table(part, "broker") if key != "keep_alive_s"]
+    if said:
+        raise FileUnusable(f"settings: {', '.join(said)}: leave it out, it comes with the claim")
+    return part
+
+
+def complete(
+    part: Mapping[str, Any],
+    *,
+    fleet_id: str,
+    terminal_id: str,
+    broker_host: str,
+    broker_port: int,
+    files: Mapping[str, str],
+) -> str:
+    """Return the whole file.
+
+    Args:
+        part: what `parse_part` read.
+        fleet_id: the fleet that was joined.
+        terminal_id: who this terminal is there.
+        broker_host: as the fleet told it.
+        broker_port: likewise.
+        files: `tls_ca`, `tls_certificate` and `tls_key`, from the folder of the settings.
+    """
+    made: dict[str, dict[str, Any]] = {
+        "terminal": {"fleet_id": fleet_id, "terminal_id": terminal_id},
+        "keys": {
+            "signing": f"credential:{SIGNING.partition('.')[0]}",
+            "sealing": f"credential:{SEALING.partition('.')[0]}",
+            "storage": f"credential:{STORAGE.partition('.')[0]}",
+        },
+        "broker": {"host": broker_host, "port": broker_port, **files},
+    }
+    whole = {**part, **{name: {**_table(part, name), **table} for name, table in made.items()}}
+    return to_toml(whole)
+
+
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Return a table of plain values, lists and tables as TOML. Source: TOML 1.0.0."""
+    return "".join(_lines(values, ())).lstrip("\n")
+
+
+def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    lines = [f"\n[{'.'.join(map(_key, path))}]\n"] if path and (plain or not table) else []
+    lines += [f"{_key(key)} = {_value(value)}\n" for key, value in plain.items()]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += _lines(value, (*path, key))
+    return lines
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _text(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {_value(each)}' for key, each in value.items())}}}"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _text(value: str) -> str:
+    # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _table(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = part.get(name, {})
+    if not isinstance(found, Mapping):
+        raise FileUnusable(f"settings: {name} is a table of its own: [{name}]")
+    return found
