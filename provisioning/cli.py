@@ -23,6 +23,7 @@ from provisioning import joining, leaving, sheets
 from provisioning.cards.commands import add_commands
 from provisioning.commissioning import keep, run_commissioning
 from provisioning.errors import ProvisioningError
+from provisioning.paper import chinese_font
 from provisioning.saying import Json, errors, now
 from provisioning.selftest import run_selftest
 
@@ -279,7 +280,7 @@ def _answers(given: list[str]) -> dict[Question, Answer]:
 
 
 def _font(given: Path | None) -> Path | None:
-    return given or sheets.chinese_font()
+    return given or chinese_font()
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.commissioning import CommissioningCheck, CommissioningReport, label, part_name, sentence, status_name
 from protocol.envelope import key_id_of, sha256_of
 from provisioning.errors import FileUnusable
+from provisioning.paper import as_pdf, face_of, rows_of
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
@@ -31,17 +31,6 @@ _LINES_EN = (
     "Focus target: print at 100 % on white paper; the line below must be 100 mm long.",
     "Hold it where a face will be, facing the lens, still, the black square whole in the picture.",
 )
-FONTS: Final = (
-    Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"),
-    Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
-    Path("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf"),
-)
-"""Where Debian's packages fonts-wqy-microhei, fonts-noto-cjk and fonts-droid-fallback put a font with Chinese characters."""
-
-
-def chinese_font() -> Path | None:
-    """Return a font with Chinese characters that is installed; None where there is none."""
-    return next((path for path in FONTS if path.is_file()), None)
 
 
 def target_svg() -> str:
@@ -79,7 +68,7 @@ def target_pdf(font: Path | None) -> bytes:
         draw.text((15 * scale, y * scale), words, font=face, fill=0)
     for x_from, y_from, x_to, y_to in ((55, 255, 155, 255), (55, 252, 55, 258), (155, 252, 155, 258)):
         draw.line([(x_from * scale, y_from * scale), (x_to * scale, y_to * scale)], fill=0, width=5)
-    return _pdf(page, _TARGET_DPI)
+    return as_pdf([page], _TARGET_DPI, "Lifecert")
 
 
 def report_pdf(report: CommissioningReport, envelope: bytes, language: str, font: Path | None) -> bytes:
@@ -102,7 +91,7 @@ def report_pdf(report: CommissioningReport, envelope: bytes, language: str, font
         page = Image.new("L", (round(_MM_WIDE * _REPORT_DPI / _MM_INCH), round(_MM_HIGH * _REPORT_DPI / _MM_INCH)), 255)
         if _drawn(page, report, envelope, language, font, millimetres):
             break
-    return _pdf(page, _REPORT_DPI)
+    return as_pdf([page], _REPORT_DPI, "Lifecert")
 
 
 def _drawn(
@@ -127,7 +116,7 @@ def _drawn(
         draw.text((left, y), words, font=large, fill=0)
         y += 1.8 * step
     for words in _facts(report, envelope, language):
-        for row in _broken(words, small, right - left):
+        for row in rows_of(words, small, right - left):
             draw.text((left, y), row, font=small, fill=0)
             y += step
     y += step / 2
@@ -135,8 +124,8 @@ def _drawn(
     for check in _told(report):
         draw.line([(left, y), (right, y)], fill=160)
         y += step / 4
-        name = _broken(part_name(check.part, language), small, columns[1] - columns[0] - scale)
-        found = _broken(sentence(check, language), small, right - columns[2])
+        name = rows_of(part_name(check.part, language), small, columns[1] - columns[0] - scale)
+        found = rows_of(sentence(check, language), small, right - columns[2])
         for number, row in enumerate(name):
             draw.text((columns[0], y + number * step), row, font=small, fill=0)
         draw.text((columns[1], y), _mark(check) + status_name(check.status, language), font=small, fill=0)
@@ -203,45 +192,12 @@ def _square() -> list[tuple[float, float]]:
 def _font(path: Path | None, size: int) -> ImageFont.FreeTypeFont:
     from PIL import ImageFont
 
+    if path is not None:
+        return face_of(path, size)
     try:
-        if path is not None:
-            return ImageFont.truetype(str(path), size)
         found = ImageFont.load_default(size)
     except (OSError, ImportError) as error:
-        raise FileUnusable(f"{path}: no font that can be used") from error
+        raise FileUnusable("no font that can be used; name a font file") from error
     if not isinstance(found, ImageFont.FreeTypeFont):
         raise FileUnusable("no font: Pillow was built without FreeType; name a font file")
     return found
-
-
-def _broken(words: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Break words into rows: at blanks, and where there are none, as in Chinese, anywhere."""
-    rows, row = [], ""
-    for word in _words(words):
-        if row and face.getlength((row + word).rstrip()) > width:
-            rows.append(row.rstrip())
-            row = ""
-        row += word
-        while face.getlength(row.rstrip()) > width and len(row) > 1:
-            fits = next(n for n in range(len(row) - 1, 0, -1) if n == 1 or face.getlength(row[:n]) <= width)
-            rows.append(row[:fits])
-            row = row[fits:]
-    return [*rows, row.rstrip()]
-
-
-def _words(text: str) -> Iterator[str]:
-    word = ""
-    for character, following in zip(text, [*text[1:], ""], strict=True):
-        word += character
-        # Chinese breaks after any character, all else after blanks; but what closes a sentence or bracket begins no row.
-        if (character == " " or character >= "\u2e80") and (not following or following not in "，。；：、）"):
-            yield word
-            word = ""
-    if word:
-        yield word
-
-
-def _pdf(page: Image.Image, dpi: int) -> bytes:
-    file = io.BytesIO()
-    page.save(file, "PDF", resolution=float(dpi))
-    return file.getvalue()

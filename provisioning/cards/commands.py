@@ -22,7 +22,7 @@ from provisioning.cards.contents import Wanted
 from provisioning.cards.devices import Device, device_of, held_alone, refuse_unfit
 from provisioning.cards.fat import Boot, FolderBoot, open_boot
 from provisioning.cards.images import copy_image, unpack, write_image
-from provisioning.cards.labels import ClaimPage, Plate, as_pdf, claim_pages, font_for_labels, label_pages
+from provisioning.cards.labels import DPI, ClaimPage, Plate, claim_pages, font_for_labels, label_pages
 from provisioning.cards.listing import Listed, read_list, read_password
 from provisioning.cards.network import Wifi, Wired, wifi, wired
 from provisioning.cards.planning import keys_in, plan, public_part, same_fleet, usable_claim
@@ -30,6 +30,7 @@ from provisioning.cards.wheelhouse import make_wheelhouse
 from provisioning.cards.writing import Files, look_over, steps, write
 from provisioning.errors import DeviceRefused, FileUnusable, ListRefused
 from provisioning.joining import read_text
+from provisioning.paper import as_pdf
 from provisioning.saying import Json, errors, now
 from provisioning.settings_file import parse_part
 
@@ -329,8 +330,8 @@ def _sheets(wanted: list[Wanted], out: Path, font: Path) -> dict[str, Any]:
     pages = [ClaimPage(each.claim, each.terminal_id, each.place) for each in wanted]
     with _writes(out):
         out.mkdir(parents=True, exist_ok=True)
-        _keep(out / LABELS, as_pdf(label_pages(plates, font), "Lifecert"), mode=0o644)
-        _keep(out / CLAIMS, as_pdf(claim_pages(pages, font), "Lifecert"), mode=0o600)
+        _keep(out / LABELS, as_pdf(label_pages(plates, font), DPI, "Lifecert"), mode=0o644)
+        _keep(out / CLAIMS, as_pdf(claim_pages(pages, font), DPI, "Lifecert"), mode=0o600)
     return {"labels": str(out / LABELS), "claims": str(out / CLAIMS)}
 
 

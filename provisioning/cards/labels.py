@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,17 +14,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from protocol.provisioning import ProvisioningClaim, shown
 from provisioning.errors import FileUnusable
+from provisioning.paper import chinese_font, face_of, rows_of
 
-FONTS: Final = (
-    Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"),
-    Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
-    Path("/usr/share/fonts/truetype/noto/NotoSansCJK-Regular.ttc"),
-    Path("/System/Library/Fonts/PingFang.ttc"),
-    Path("/System/Library/Fonts/STHeiti Light.ttc"),
-    Path("C:/Windows/Fonts/msyh.ttc"),
-    Path("C:/Windows/Fonts/simhei.ttf"),
-)
-"""Where systems keep a font with Chinese characters; on Debian of the packages fonts-wqy-microhei and fonts-noto-cjk."""
 DPI: Final = 400
 _PAGE_MM: Final = (210.0, 297.0)
 _LABEL_MM: Final = (70.0, 37.125)
@@ -65,15 +55,12 @@ def font_for_labels(named: Path | None) -> Path:
     Raises:
         FileUnusable: if it cannot be used, has no Chinese characters, or none is there.
     """
-    font = named or next((path for path in FONTS if path.is_file()), None)
+    font = named or chinese_font()
     if font is None:
         raise FileUnusable(
             "no font with Chinese characters was found; install one (Debian: apt install fonts-wqy-microhei), or name one with --font"
         )
-    try:
-        face = ImageFont.truetype(str(font), 40)
-    except OSError as error:
-        raise FileUnusable(f"{font}: no font that can be used") from error
+    face = face_of(font, 40)
     # What a font does not have it draws as the same box, whatever it is.
     if bytes(face.getmask("终")) == bytes(face.getmask("端")):
         raise FileUnusable(f"{font}: has no Chinese characters; name another one with --font")
@@ -90,13 +77,6 @@ def claim_pages(claims: Sequence[ClaimPage], font: Path) -> list[Image.Image]:
     """Return the pages of claims, four on each."""
     pen = _Pen(font)
     return _pages(claims, _CLAIM_MM, pen.claim)
-
-
-def as_pdf(pages: Sequence[Image.Image], title: str) -> bytes:
-    """Return pages as one PDF."""
-    file = io.BytesIO()
-    pages[0].save(file, "PDF", resolution=float(DPI), save_all=True, append_images=list(pages[1:]), title=title)
-    return file.getvalue()
 
 
 def _pages(
@@ -186,31 +166,12 @@ class _Pen:
             size -= 2
         face = self._face(size)
         y = corner[1]
-        for line in _wrapped(text, face, width)[:most]:
+        for line in rows_of(text, face, width)[:most]:
             page.text((corner[0], y), line, font=face, fill=0)
             y += round(size * 1.35)
         return y
 
     def _face(self, size: int) -> ImageFont.FreeTypeFont:
         if size not in self._faces:
-            self._faces[size] = ImageFont.truetype(str(self._font), size)
+            self._faces[size] = face_of(self._font, size)
         return self._faces[size]
-
-
-def _wrapped(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Return lines; between words where there are any, else between characters, as Chinese is."""
-    lines = [""]
-    for piece in _pieces(text):
-        if lines[-1] and face.getlength(lines[-1] + piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece if lines[-1] else piece.lstrip()
-    return lines
-
-
-def _pieces(text: str) -> list[str]:
-    pieces = [""]
-    for character in text:
-        pieces[-1] += character
-        if character == " " or not character.isascii():
-            pieces.append("")
-    return pieces

@@ -16,7 +16,8 @@ from protocol.envelope import sign
 from protocol.examples import examples
 from protocol.keys import PrivateKey
 from provisioning.errors import FileUnusable
-from provisioning.sheets import SQUARE_MM, chinese_font, report_pdf, target_pdf, target_svg
+from provisioning.paper import chinese_font
+from provisioning.sheets import SQUARE_MM, report_pdf, target_pdf, target_svg
 
 pytestmark = pytest.mark.provisioning
 

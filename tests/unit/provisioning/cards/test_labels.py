@@ -12,15 +12,14 @@ import segno
 from protocol.provisioning import ProvisioningClaim
 from provisioning.cards.labels import (
     DPI,
-    FONTS,
     ClaimPage,
     Plate,
-    as_pdf,
     claim_pages,
     font_for_labels,
     label_pages,
 )
 from provisioning.errors import FileUnusable
+from provisioning.paper import FONTS, as_pdf
 
 pytestmark = pytest.mark.provisioning
 FONT = FONTS[0]
@@ -46,7 +45,7 @@ def cell(page: np.ndarray, column: int, row: int, columns: int, rows: int) -> np
 
 def test_thirty_labels_are_two_sheets_and_each_code_says_whose_it_is() -> None:
     plates = [Plate("north", f"hall-{n}", "东村大厅") for n in range(30)]
-    pages = drawn(as_pdf(label_pages(plates, FONT), "x"))
+    pages = drawn(as_pdf(label_pages(plates, FONT), DPI, "x"))
     assert len(pages) == 2
     assert pages[0].shape == pytest.approx((297 / 25.4 * DPI, 210 / 25.4 * DPI), abs=1)
     for page, column, row, number in ((0, 0, 0, 0), (0, 2, 0, 2), (0, 1, 7, 22), (1, 2, 1, 29)):
@@ -68,7 +67,7 @@ def test_a_claim_stands_on_its_sheet_as_a_code_of_its_whole_text(claim_for: Call
 
 
 def test_long_names_stay_within_their_label() -> None:
-    (page,) = drawn(as_pdf(label_pages([Plate("n" * 63, "t" * 63, "很长的地点名称" * 15)], FONT), "x"))
+    (page,) = drawn(as_pdf(label_pages([Plate("n" * 63, "t" * 63, "很长的地点名称" * 15)], FONT), DPI, "x"))
     assert cell(page, 1, 0, 3, 8).min() == 255
     assert cell(page, 0, 1, 3, 8).min() == 255
 
