@@ -27,7 +27,7 @@ from provisioning.cards.listing import Listed, read_list, read_password
 from provisioning.cards.network import Wifi, Wired, wifi, wired
 from provisioning.cards.planning import keys_in, plan, public_part, same_fleet, usable_claim
 from provisioning.cards.wheelhouse import make_wheelhouse
-from provisioning.cards.writing import Files, look_over, steps, write
+from provisioning.cards.writing import Files, look_over, steps, what_is_on, write
 from provisioning.errors import DeviceRefused, FileUnusable, ListRefused
 from provisioning.joining import read_text
 from provisioning.paper import as_pdf
@@ -203,8 +203,8 @@ def _single(
     result: dict[str, Any] = {"target": str(target), **public_part(wanted), "files": len(files), "written": not dry_run}
     device = device_of(target)
     if device is not None:
-        _look_at_card(device, image, force=force, yes=yes or dry_run, needed=_size(files))
-        result["device"] = str(device)
+        _look_at_card(target, device, image, force=force, yes=yes or dry_run, needed=_size(files))
+        result |= {"device": str(device), "held": what_is_on(target)}
     elif image is not None:
         raise FileUnusable("--image is for cards; to leave an image file as it is, name a new one with --out")
     if dry_run:
@@ -224,14 +224,16 @@ def _single(
     return result | {"target": str(place)}
 
 
-def _look_at_card(device: Device, image: Path | None, *, force: str | None, yes: bool, needed: int) -> None:
+def _look_at_card(
+    target: Path, device: Device, image: Path | None, *, force: str | None, yes: bool, needed: int
+) -> None:
     if image is not None:
         _refuse_packed(image)
         look_over(open_boot(image))
         needed = image.stat().st_size
     refuse_unfit(device, force=force, needed=needed)
     what = f"everything on {device} is overwritten" if image else f"the boot partition of {device} is written to"
-    if not yes and not typer.confirm(f"{what}. Is it the card?", err=True):
+    if not yes and not typer.confirm(f"{what}; it holds {what_is_on(target)}. Is it the card?", err=True):
         raise DeviceRefused(f"{device}: nothing was written")
 
 

@@ -55,6 +55,8 @@ def copy_image(source: Path, target: Path) -> bool:
         FileUnusable: if it cannot be copied.
     """
     try:
+        # A claim comes into it.
+        target.touch(mode=0o600)
         with source.open("rb") as reading, target.open("wb") as writing:
             try:
                 fcntl.ioctl(writing.fileno(), _FICLONE, reading.fileno())

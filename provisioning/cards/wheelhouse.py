@@ -25,6 +25,11 @@ from provisioning.errors import FileUnusable, NotWritten
 from provisioning.installed_files import installed_folder
 
 _LISTED: Final = "card.txt"
+_SOURCES: Final = (
+    *("pyproject.toml", "README.md", "LICENSE", "NOTICE", "systemd", "requirements"),
+    *("device", "fleet", "protocol", "provisioning", "models", "demo"),
+)
+"""What this project's wheel is made from."""
 _MOST_GLIBC: Final = 41
 """The C library of Debian 13 (trixie) is 2.41, and runs what was built for an older one."""
 _MOST_GLIBC_OF_12: Final = 36
@@ -137,7 +142,15 @@ def _own_wheel(wheel: Path | None, out: Path) -> Path:
                 "this tool was installed from a wheel: name that file with --wheel, for it goes on the card, too"
             )
         with tempfile.TemporaryDirectory(prefix="lifecert-wheel-") as scratch:
-            _pip("wheel", "--no-deps", "--no-build-isolation", "-w", scratch, str(checkout))
+            # From a copy: a build leaves its traces beside the sources.
+            source = Path(scratch, "source")
+            source.mkdir()
+            for name in _SOURCES:
+                if (checkout / name).is_dir():
+                    shutil.copytree(checkout / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+                else:
+                    shutil.copy(checkout / name, source)
+            _pip("wheel", "--no-deps", "--no-build-isolation", "-w", scratch, str(source))
             (wheel,) = Path(scratch).glob("lifecert-*.whl")
             return Path(shutil.copy(wheel, out))
     if not wheel.name.startswith("lifecert-") or wheel.suffix != ".whl":

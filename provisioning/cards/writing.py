@@ -6,13 +6,14 @@ on the medium and was read back.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from provisioning.cards.contents import FOLDER, MARK, META_DATA, NETWORK, USER_DATA, sha256
-from provisioning.cards.fat import Boot
-from provisioning.errors import NotWritten, WrongImage
+from provisioning.cards.contents import CARD, FOLDER, MARK, META_DATA, NETWORK, USER_DATA, sha256
+from provisioning.cards.fat import Boot, open_boot
+from provisioning.errors import NotWritten, ProvisioningError, WrongImage
 
 Files = Mapping[str, Path | bytes]
 """By names from the root of the partition."""
@@ -38,6 +39,19 @@ def look_over(boot: Boot) -> None:
             f"no {USER_DATA}, {META_DATA} or {NETWORK} in its boot partition: this image takes no set-up (cloud-init); take Raspberry Pi OS"
             " Lite of Debian 13 (trixie) or later"
         )
+
+
+def what_is_on(target: Path) -> str:
+    """Return in words what a card or image holds, as far as its boot partition says."""
+    try:
+        boot = open_boot(target)
+        names = boot.names()
+        sheet = json.loads(boot.read(CARD) or b"{}")
+    except (ProvisioningError, ValueError):
+        return "nothing that a Raspberry Pi starts from"
+    if isinstance(sheet, dict) and "terminal_id" in sheet:
+        return f"the set-up of terminal {sheet['terminal_id']} of fleet {sheet.get('fleet_id')}"
+    return "a system for a Raspberry Pi" if names >= _OF_A_PI else "a FAT partition of something else"
 
 
 def is_finished(boot: Boot, files: Files) -> bool:

@@ -10,7 +10,7 @@ from protocol.provisioning import ProvisioningClaim
 from provisioning.cards.contents import FOLDER, MARK, USER_DATA, Wanted
 from provisioning.cards.fat import Boot, FolderBoot, open_boot
 from provisioning.cards.planning import plan
-from provisioning.cards.writing import is_finished, look_over, steps, write
+from provisioning.cards.writing import is_finished, look_over, steps, what_is_on, write
 from provisioning.errors import FileUnusable, NotWritten, WrongImage
 from tests.unit.provisioning.cards.conftest import OF_THE_IMAGE, make_image, program
 
@@ -159,6 +159,16 @@ def test_what_does_not_fit_is_told_before_anything_is_written(
     with pytest.raises(WrongImage, match=r"MiB free, .* are needed"):
         write(open_boot(image), {**files, f"{FOLDER}/wheelhouse/large.whl": tmp_path / "large.whl"}, say=nothing)
     assert open_boot(image).read(USER_DATA) == OF_THE_IMAGE[USER_DATA]
+
+
+def test_what_a_card_holds_is_said_before_it_is_overwritten(
+    image: Path, files: dict[str, Path | bytes], tmp_path: Path
+) -> None:
+    assert what_is_on(image) == "a system for a Raspberry Pi"
+    write(open_boot(image), files, say=nothing)
+    assert what_is_on(image) == "the set-up of terminal t-1 of fleet north"
+    (tmp_path / "text.img").write_text("not an image")
+    assert what_is_on(tmp_path / "text.img") == "nothing that a Raspberry Pi starts from"
 
 
 def test_images_of_something_else_are_told(tmp_path: Path) -> None:
