@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -50,18 +53,21 @@ def run_commissioning(
     """
     found = program or installed()
     command = [str(found), "commission", "--lines", *(["--config", str(config)] if config else [])]
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except OSError as error:
-        raise SelftestFailed(f"{found}: {error.strerror}; is the terminal program installed?") from error
-    with process:
+    # A file and no pipe: whatever is logged, nobody must read it for the program to go on.
+    with tempfile.TemporaryFile() as log:
         try:
-            envelope = _talk(process.stdout, process.stdin, ask=ask, tell=tell, show=show)
-        except BaseException:
-            # Ctrl-C of the technician, too: the camera must not stay open.
-            process.kill()
-            raise
-        said = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        except OSError as error:
+            raise SelftestFailed(f"{found}: {error.strerror}; is the terminal program installed?") from error
+        with process:
+            try:
+                envelope = _talk(process.stdout, process.stdin, ask=ask, tell=tell, show=show)
+            except BaseException:
+                # Ctrl-C of the technician, too: the camera must not stay open.
+                process.kill()
+                raise
+        log.seek(0)
+        said = log.read().decode(errors="replace").strip()
     if envelope is None:
         code = EX_CONFIG if process.returncode == EX_CONFIG else 1
         raise SelftestFailed(f"{found.name} commission: no report (exit code {process.returncode})\n{said}", code)
@@ -116,8 +122,10 @@ def _talk(
         if step.question in _PRESSES:
             tell(step.question)
         elif step.question is not None:
-            answers.write(f"{ask(step.question) or ''}\n".encode())
-            answers.flush()
+            said = f"{ask(step.question) or ''}\n".encode()
+            # A program that has ended takes no answer; its lines end then, too.
+            with suppress(BrokenPipeError):
+                os.write(answers.fileno(), said)
         if step.report is not None:
             envelope = step.report.encode()
     return envelope

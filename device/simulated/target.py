@@ -15,7 +15,7 @@ from device.vision.frame import Pixels
 from protocol.commissioning import Question
 
 _SIZE: Final = (640, 480)
-_OVER: Final = 4
+_OVER: Final = 3
 """So much finer the sheet is drawn than the picture, so that its edges lie between pixels as real ones do."""
 _GAMMA: Final = 2.2
 _PRESSES: Final = {
@@ -42,11 +42,11 @@ def target_picture(
     angle = np.deg2rad(turned_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * side_px / 2 @ turn.T + np.array([width, height]) / 2
-    light = np.full((height * _OVER, width * _OVER), (paper / 255) ** _GAMMA)
+    light = np.full((height * _OVER, width * _OVER), (paper / 255) ** _GAMMA, np.float32)
     cv2.fillPoly(light, [np.rint(corners * _OVER).astype(np.int32)], [float((ink / 255) ** _GAMMA)])
     if blur_px > 0:
-        light = cv2.GaussianBlur(light, (0, 0), blur_px * _OVER)
-    light = cv2.resize(light, _SIZE, interpolation=cv2.INTER_AREA)
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), blur_px * _OVER), np.float32)
+    light = np.asarray(cv2.resize(light, _SIZE, interpolation=cv2.INTER_AREA), np.float32)
     codes = 255 * light ** (1 / _GAMMA) + np.random.default_rng(seed).normal(0, 1.5, light.shape)
     return np.asarray(np.repeat(np.clip(np.rint(codes), 0, 255)[..., None], 3, axis=2), np.uint8)
 

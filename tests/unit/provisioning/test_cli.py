@@ -268,6 +268,17 @@ def test_a_terminal_that_ends_without_a_report_is_told_with_what_it_said(tmp_pat
     assert "brokr: unknown key" in done.stderr
 
 
+def test_a_terminal_that_ends_while_somebody_answers_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "lifecert-terminal"
+    program.write_text(
+        f"#!/bin/sh\nexec <&-\necho '{CommissioningStep(question=Question.HEARD).to_bytes().decode()}'\nexit 3\n"
+    )
+    program.chmod(0o755)
+    done = provision("commission", "--program", program, "--answer", "heard=yes")
+    assert done.returncode == 1
+    assert "no report (exit code 3)" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [("--answer", "heard"), ("--answer", "press_start=maybe"), ("--language", "fr"), ("--answer", "x=yes")]
 )
