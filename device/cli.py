@@ -56,6 +56,9 @@ voice_app = typer.Typer(
 )
 app.add_typer(voice_app, name="voice")
 
+update_app = typer.Typer(help="Bundles of programs, networks and voices: install, examine, look.", no_args_is_help=True)
+app.add_typer(update_app, name="update")
+
 _MOST_LISTED = 1000
 
 
@@ -707,6 +710,79 @@ def _show_courier(result: dict[str, Any], lines: Sequence[str], *, as_json: bool
         typer.echo(f"lifecert-terminal: {problem}", err=True)
     if problems:
         raise typer.Exit(CHECK_FAILED)
+
+
+@update_app.command("apply")
+def update_apply(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Carry out what the office wants, as far as it can be now: one step of it; systemd calls it each minute, as root."""
+    from device.app.applying import apply
+    from device.errors import DeviceError, SettingsInvalid
+
+    try:
+        done = apply(config)
+    except SettingsInvalid as error:
+        _fail(str(error), BAD_SETTINGS)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+    except OSError as error:
+        _fail(f"slots: {error.filename or ''}: {error.strerror}", CHECK_FAILED)
+    typer.echo(
+        " ".join([done.what, *([] if done.kind is None else [str(done.kind)]), *([done.why] if done.why else [])])
+    )
+
+
+@update_app.command("examine")
+def update_examine(
+    config: ConfigOption = _DEFAULT_CONFIG,
+    *,
+    networks: Annotated[
+        Path | None, typer.Option("--networks", help="Folder of networks; default: the settings'.")
+    ] = None,
+    voices: Annotated[Path | None, typer.Option("--voices", help="Folder of voice packs to look at as well.")] = None,
+) -> None:
+    """See whether these programs with these networks certify a made-up living person, and not a print of them."""
+    from device.app.applying import settings_of
+    from device.app.examining import examine
+    from device.errors import DeviceError, SettingsInvalid
+
+    _quiet()
+    try:
+        settings = settings_of(config)
+        if networks is not None:
+            terminal = settings.terminal.model_copy(update={"models_dir": networks})
+            settings = settings.model_copy(update={"terminal": terminal})
+        typer.echo("\n".join(examine(settings, voices=voices)))
+    except SettingsInvalid as error:
+        _fail(str(error), BAD_SETTINGS)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+
+
+@update_app.command("status")
+def update_status(config: ConfigOption = _DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
+    """Print what runs, what is coming, and how the last updates ended."""
+    from device.app.applying import status
+    from device.errors import DeviceError, SettingsInvalid
+
+    _quiet()
+    try:
+        found = status(config)
+    except SettingsInvalid as error:
+        _fail(str(error), BAD_SETTINGS)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    typer.echo(f"the office's word: {found.desired_number or 'none yet'}")
+    for each in found.running:
+        what = f"{each.label} (number {each.number})" if each.bundle_id else "as it came with the terminal"
+        typer.echo(f"{each.kind}: {what}{', on trial' if each.is_on_trial else ''}")
+    for coming in found.coming:
+        why = f", {coming.why}" if coming.why else ""
+        typer.echo(f"{coming.kind}: {coming.bundle_id[:16]} {coming.state}{why}, {coming.received} bytes here")
+    for ended in found.ended:
+        typer.echo(f"{ended.kind}: {ended.bundle_id[:16]} {'stays' if ended.is_kept else 'went back'}, {ended.why}")
 
 
 @voice_app.command("lines")

@@ -127,6 +127,18 @@ class CommandsUnavailable(DeviceError):
     """The store of the fleet's commands cannot be read or written now; try again."""
 
 
+class DesiredUnavailable(DeviceError):
+    """The file of what the office wants of this terminal cannot be written now; try again."""
+
+
+class UpdatesUnavailable(DeviceError):
+    """A bundle that cannot be kept or put into a slot now: no room, or a disk that does not take it; what runs goes on, try again."""
+
+
+class RestartAsked(DeviceError):
+    """The service ends to be started anew by systemd: the fleet asks for it, or there is something newer to start from."""
+
+
 class PrinterUnavailable(DeviceError):
     """The printer cannot be opened or takes nothing now; sessions go on without it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from device.session.commands import Dated, Lamp
 from device.vision.frame import Frame
 from protocol.attestation import SignedStatement
 from protocol.commands import CommandWithdrawal, TerminalCommand
+from protocol.desired import DesiredBundle, DesiredState, ReportedState
 from protocol.documents import DocumentKind
 from protocol.health import BoardVitals, Running
 from protocol.policy import PathName, Policy
@@ -616,6 +617,49 @@ class RunningStore(Protocol):
 
     def say(self, running: Running) -> None:
         """Put this in the place of what was said before; it may be lost, and never raises for that."""
+
+
+class DesiredStore(Protocol):
+    """What the office wants of this terminal."""
+
+    def current(self) -> DesiredState | None:
+        """Return the newest that was taken, None when there is none."""
+
+    def apply(self, token: bytes) -> DesiredState:
+        """Verify a signed message, keep it if it is newer, and return the one then kept.
+
+        Raises:
+            ProtocolError: if it does not hold, or cannot be in force here.
+            DesiredUnavailable: if it cannot be written.
+        """
+
+
+class UpdateShelf(Protocol):
+    """Bundles of updates, for whoever brings one that did not come over the network."""
+
+    def lacking(self) -> tuple[DesiredBundle, ...]:
+        """Return what is wanted and not here."""
+
+    def put(self, want: DesiredBundle, pieces: Iterable[bytes]) -> None:
+        """Take a bundle in, checked whole.
+
+        Raises:
+            ProtocolError: if it is not the one that is wanted, not to be taken here, or damaged; nothing of it stays.
+            UpdatesUnavailable: if there is no room, or it cannot be written.
+        """
+
+
+class Updating(Protocol):
+    """What becomes of updates, as far as the uplink has to do with it."""
+
+    def heard(self) -> None:
+        """Note that the fleet has answered."""
+
+    def reported(self) -> ReportedState:
+        """Return what the terminal says that it is."""
+
+    def must_restart(self) -> bool:
+        """Say whether the uplink has to end, to be started anew from something newer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -418,6 +418,38 @@ class Courier(Section):
     """Where sticks are mounted, at most two levels deep: below it a folder counts as a stick only while one is mounted there."""
 
 
+class Updates(Section):
+    """Bundles of programs, networks and voices, see `docs/updates.md`."""
+
+    slots_dir: SettingsPath = Path("/var/lib/lifecert-slots")
+    """Folder of the slots, root's alone to write. What runs from a slot takes the place of what came with the terminal."""
+    release_keys: SettingsPath = Path("/etc/lifecert/release-keys.json")
+    """Who may sign bundles: public keys as a JWK set (RFC 7517). Without the file no bundle is taken."""
+    bytes_per_s: int = Field(default=128 * 1024, ge=1024, le=1024**3)
+    """Most that is fetched in a second, so that records are not held up on a thin link; 10 MB take a minute and a half."""
+    from_hour: int | None = Field(default=None, ge=0, le=23)
+    """Bundles are fetched and put on trial from this hour of the terminal's own day on, until `until_hour`; None: at any time. A clock that
+    nothing vouches for does not count."""
+    until_hour: int | None = Field(default=None, ge=0, le=23)
+    """See `from_hour`; 22 and 5 are the night."""
+    spare_bytes: int = Field(default=256 * _ONE_MIB, ge=0)
+    """Room that bundles leave on the disk, for records."""
+    retry_base_s: float = Field(default=30, ge=0.01, le=3600)
+    """Full-jitter back-off where the fleet's door gives no bundle: the first wait is random between 0 and this, then it doubles."""
+    retry_cap_s: float = Field(default=3600, ge=0.01, le=86400)
+    """Upper end of that wait."""
+    proof_s: float = Field(default=60, ge=0.1, le=3600)
+    """A terminal that has run on something new for so long counts as one that runs."""
+    examine_timeout_s: float = Field(default=900, ge=1, le=7200)
+    """Longest examination of a new bundle, which runs when nothing else wants the processor."""
+
+    @model_validator(mode="after")
+    def _hours_belong_together(self) -> Self:
+        if (self.from_hour is None) != (self.until_hour is None):
+            raise ValueError("from_hour and until_hour belong together")
+        return self
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -438,6 +470,7 @@ class Settings(Section):
     uplink: Uplink = Uplink()
     outbox: OutboxLimits = OutboxLimits()
     courier: Courier = Courier()
+    updates: Updates = Updates()
 
     @model_validator(mode="after")
     def _light_fits(self) -> Self:
@@ -496,6 +529,16 @@ class Settings(Section):
         return self.terminal.data_dir / "running.json"
 
     @property
+    def updates_dir(self) -> Path:
+        """What the office wants of this terminal, bundles on their way to the slots, and what its processes say they were started from."""
+        return self.terminal.data_dir / "updates"
+
+    @property
+    def desired_path(self) -> Path:
+        """What the office wants of this terminal, signed."""
+        return self.updates_dir / "desired.jws"
+
+    @property
     def clock_path(self) -> Path:
         """What is remembered about the time."""
         return self.terminal.data_dir / "time.json"
@@ -523,6 +566,37 @@ def load_settings(path: Path, *, credentials: Path | None = None) -> Settings:
         return Settings.model_validate(data, context=_Context(path.resolve().parent, credentials))
     except ValidationError as error:
         raise SettingsInvalid([f"{path}: {_problem(found)}" for found in error.errors()]) from error
+
+
+def overlaid(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """Return the settings with some of them other than the file has them.
+
+    Args:
+        settings: the file's.
+        values: by `<section>_<key>`.
+
+    Raises:
+        SettingsInvalid: if one is none, or does not fit, by itself or with the others.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        section, _, key = name.partition("_")
+        changes.setdefault(section, {})[key] = value
+    made: dict[str, Section] = {}
+    problems: list[str] = []
+    models = dict(sections())
+    for section, changed in changes.items():
+        try:
+            model = models[section]
+            found = getattr(settings, section)
+            made[section] = model.model_validate({key: getattr(found, key) for key in model.model_fields} | changed)
+        except KeyError:
+            problems.append(f"{section}: no such section")
+        except ValidationError as error:
+            problems += [f"{section}.{_problem(each)}" for each in error.errors()]
+    if problems:
+        raise SettingsInvalid(problems)
+    return settings.model_copy(update=made)
 
 
 def sections() -> Iterator[tuple[str, type[Section]]]:

@@ -36,6 +36,8 @@ _PART = r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}"
 
 FileName = Annotated[str, StringConstraints(pattern=rf"^{_PART}(/{_PART}){{0,7}}$", max_length=240)]
 """A relative path of plain parts, none of which begins with a dot."""
+KeyOf = Callable[[str], PublicJwk | None]
+"""Gives the release key of a key id, or None."""
 Machine = Literal["any", "aarch64", "x86_64"]
 Label = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,63}$")]
 
@@ -163,7 +165,7 @@ def write_bundle(
     return Bundle(manifest, hashlib.sha256(payload).hexdigest(), token, len(head) + len(token))
 
 
-def read_bundle(source: BinaryIO, *, key_of: Callable[[str], PublicJwk | None]) -> Bundle:
+def read_bundle(source: BinaryIO, *, key_of: KeyOf) -> Bundle:
     """Read the head of a bundle and check who signed it; `source` is then at its first file.
 
     Args:
@@ -187,7 +189,7 @@ def read_bundle(source: BinaryIO, *, key_of: Callable[[str], PublicJwk | None]) 
     return Bundle(bundle.manifest, bundle.bundle_id, token, len(line) + length)
 
 
-def read_manifest(token: bytes, *, key_of: Callable[[str], PublicJwk | None]) -> Bundle:
+def read_manifest(token: bytes, *, key_of: KeyOf) -> Bundle:
     """Check a signed manifest that was kept beside what was unpacked.
 
     Raises:

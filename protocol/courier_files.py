@@ -12,6 +12,7 @@ from protocol.courier import (
     MAX_CHUNK_BYTES,
     MOST_CHUNKS,
     ROOT,
+    UPDATES,
     Address,
     ChunkName,
     CourierChunk,
@@ -40,6 +41,12 @@ def find_bundle(root: Folder, address: Address) -> Folder | None:
     """
     refuse_foreign(root, address.fleet_id)
     return _down(root, [ROOT, fleet_folder(address.fleet_id), terminal_folder(address.terminal_id), address.bundle])
+
+
+def find_updates(root: Folder, fleet_id: str) -> Folder | None:
+    """Return the folder with a fleet's bundles of updates on a stick, None if it carries none; errors as those of `find_bundle`."""
+    refuse_foreign(root, fleet_id)
+    return _down(root, [ROOT, fleet_folder(fleet_id), UPDATES])
 
 
 def make_bundle(root: Folder, address: Address) -> Folder:
@@ -96,6 +103,8 @@ class ProblemKind(StrEnum):
     """Listed in the manifest and not there."""
     UNFINISHED = "unfinished"
     """Chunks without a manifest: whoever wrote them was interrupted."""
+    NO_ROOM = "no_room"
+    """Of updates: right, and there is no room for it here."""
     INVALID = "invalid"
     """Opened, and some message in it is not what it has to be."""
 

@@ -18,6 +18,8 @@ from protocol.wire import UtcTime, WireMessage, WirePart
 DESIRED_TYP = "lifecert-desired"
 BUNDLE_PATH = "/provisioning/v1/bundles"
 """Behind the fleet's door: `<door>/provisioning/v1/bundles/<bundle id>`, with ranges. There is no list: who was told the digest may ask."""
+MOST_BUNDLE_FILE_BYTES = MAX_BUNDLE_BYTES + 1024 * 1024
+"""Largest file of a bundle: its files, and its head."""
 _Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#@]+(:[0-9]+)?/?$", max_length=200)]
 _Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,32}$")]
 
@@ -48,7 +50,7 @@ class DesiredBundle(WirePart):
     bundle_id: Sha256
     number: int = Field(ge=1)
     label: Label
-    size: int = Field(ge=1, le=MAX_BUNDLE_BYTES + 1024 * 1024)
+    size: int = Field(ge=1, le=MOST_BUNDLE_FILE_BYTES)
     """Bytes of the whole file."""
 
 

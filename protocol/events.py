@@ -62,6 +62,10 @@ class EventKind(StrEnum):
     UPDATE_ENDED = "update_ended"
     """A bundle proved itself or went back: `kind`, `bundle` (the first 16 characters of its id), `number`, `kept` (yes or no) and `why`,
     as in `protocol.desired.EndedTrial`. In the chain, so that a stick brings it home as well."""
+    SHADOW_COMPARED = "shadow_compared"
+    """A features network that runs beside the one in use was compared with it over `sessions` that certified: `bundle` (the first 16
+    characters of its id), `pairs` of samples of one session each, and mean and standard deviation of their cosines with the one in
+    use (`old_mean`, `old_sd`) and the new one (`new_mean`, `new_sd`). Never of a few sessions alone."""
     REFERENCES_ERASED = "references_erased"
     """By hand at the terminal: how many `subjects` and `references`, and whether the storage `key` is `destroyed` or was `kept`."""
 

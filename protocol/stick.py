@@ -22,6 +22,7 @@ _UNFINISHED = "unfinished.tmp"
 """One name for all files that are being written: what an interruption left is written over, never piled up."""
 _SPARE_BYTES = 256 * 1024
 """Kept free for folders and the table of the file system."""
+_PIECE_BYTES = 256 * 1024
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 """What drivers say that cannot synchronise a folder (fsync(2), `EINVAL`)."""
 
@@ -174,6 +175,40 @@ class Folder:
                 raise
             self._failed_before = False
             return data
+
+    def stream(self, name: str, limit: int) -> Iterator[bytes] | None:
+        """Return what gives a large file in pieces, read while they are asked for; None if it is not there, too large, or no regular file.
+
+        Raises:
+            StickFailed: here, or by a piece.
+        """
+        with self._translated():
+            try:
+                file = os.open(
+                    name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor
+                )
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    return None
+                raise
+            found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            os.close(file)
+            return None
+        return self._pieces(file, limit)
+
+    def _pieces(self, file: int, limit: int) -> Iterator[bytes]:
+        left = limit
+        with os.fdopen(file, "rb", buffering=0) as opened:
+            while left:
+                with self._translated():
+                    piece = opened.read(min(left, _PIECE_BYTES))
+                if not piece:
+                    return
+                left -= len(piece)
+                yield piece
 
     def write(self, name: str, data: bytes) -> None:
         """Put a file in place: after a cut at any moment either the whole file has the name, or what had it before."""

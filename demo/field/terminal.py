@@ -37,7 +37,7 @@ from device.settings import Settings, load_settings
 from device.simulated.clock import SteppedClock
 from device.simulated.panel import SimulatedPanel
 from device.simulated.screen import SimulatedScreen
-from device.simulated.stores import MemoryCommands
+from device.simulated.stores import MemoryCommands, MemoryDesired, MemoryShelf, MemoryUpdating
 from device.simulated.vitals import SimulatedVitals
 from device.uplink import loop as uplink
 from device.uplink.inbox import Inbox
@@ -242,6 +242,8 @@ class FieldTerminal:
             self._signer,
             self._clock,
             inbox,
+            MemoryDesired(),
+            MemoryShelf(),
         )
         courier.Courier(
             self._fleet,
@@ -285,6 +287,8 @@ class FieldTerminal:
             running=FileRunning(self._settings.running_path),
             commands=MemoryCommands(),
             reports=FileReportStore(self._settings.reports_path),
+            desired=MemoryDesired(),
+            updates=MemoryUpdating(),
         )
         stop = threading.Event()
         link = uplink.Uplink(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from device.errors import DeviceError
+from device.errors import RestartAsked
 from device.ports import Clock, CommandStore, Signer
 from protocol.commands import RESULT_TYP, CommandKind, CommandResult, TerminalCommand
 from protocol.selftest import SelftestReport
@@ -22,10 +22,6 @@ _LOOK_NS = 2_000_000_000
 _IDENTIFY_NS = 60_000_000_000
 _BLINK_NS = 500_000_000
 """Half a period: once a second, which nobody's eyes or brain mind (WCAG 2.3.1 allows three flashes a second)."""
-
-
-class RestartAsked(DeviceError):
-    """The fleet asks for a restart; the service ends, and systemd starts it anew."""
 
 
 class Obeying:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from device.adapters.attestation_file import FileAttestationStore
 from device.adapters.clock_system import SystemClock
 from device.adapters.commands_sqlite import open_commands
-from device.adapters.inference_tflite import open_networks
+from device.adapters.inference_tflite import open_network, open_networks
 from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
@@ -34,19 +34,28 @@ from device.app.log_tail import LogTail
 from device.app.obeying import Obeying
 from device.app.running import RunningTeller, running_of
 from device.app.stick import ThreadedStick
+from device.app.updating import TerminalUpdating
 from device.desk.view import Language, Screen, View
 from device.desk.view import Problem as ScreenProblem
 from device.errors import CommandsUnavailable, DeviceError
-from device.ports import USUAL, ClaimSource, DeskScreen, Positioner, SlipPrinter, Viewfinder
+from device.ports import USUAL, ClaimSource, DesiredStore, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
+from device.runner.orders import EndShadow
 from device.runner.worker import VisionWorker, WorkerThread
 from device.session.commands import Lamp
 from device.session.events import ClaimRefused, Fault, RecordNotStored
 from device.session.machine import State
 from device.settings import Settings
+from device.updates.in_force import Started, shadow_slots, start
+from device.updates.marks import Process
+from device.updates.stock import desired_store
+from device.vision.inference import Networks
 from device.vision.pipeline import VisionPipeline
+from device.vision.shadow import Shadow, ShadowSummary
+from protocol.outcomes import Outcome
 from protocol.policy import Policy
+from protocol.registration import FleetIdentity
 from protocol.selftest import SelftestReport
 
 if TYPE_CHECKING:
@@ -95,7 +104,10 @@ def run(
     """
     stop = stopping if stopping is not None else _stop_on_signals()
     notifier = SystemdNotifier()
-    terminal = Terminal(settings, reader=reader if reader is not None else sys.stdin)
+    fleet = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
+    desired = desired_store(settings, fleet.signing_key)
+    started = start(Process.TERMINAL, settings, desired.current())
+    terminal = Terminal(started, desired, fleet, reader=reader if reader is not None else sys.stdin)
 
     def after_turn() -> None:
         notifier.alive()
@@ -108,6 +120,7 @@ def run(
     finally:
         notifier.stopping()
         terminal.close()
+        started.held.let_go()
     logger.info("terminal stopped")
 
 
@@ -146,14 +159,14 @@ def run_erased(settings: Settings, *, stopping: threading.Event | None = None) -
 class Terminal:
     """The composed terminal. Everything but `run` and `close` happens inside."""
 
-    def __init__(self, settings: Settings, *, reader: TextIO) -> None:
-        self._settings = settings
+    def __init__(self, started: Started, desired: DesiredStore, fleet: FleetIdentity, *, reader: TextIO) -> None:
+        settings = self._settings = started.settings
         terminal = settings.terminal
         networks = open_networks(
             terminal.models_dir, features=terminal.features, texture=terminal.texture, runtime=terminal.runtime
         )
-        fleet = load_fleet_identity(settings.keys.fleet, fleet_id=terminal.fleet_id)
         self._system_clock = SystemClock(settings.clock_path)
+        self._summaries: queue.SimpleQueue[ShadowSummary] = queue.SimpleQueue()
         self._missing: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._board = make_board(
             settings, self._system_clock, on_missing=lambda pack, line: self._missing.put((pack, line))
@@ -216,6 +229,8 @@ class Terminal:
             texture=networks.texture,
             sensor_id=settings.camera.sensor,
             viewfinder=self._screen.viewfinder if self._screen is not None else None,
+            shadow=make_shadow(started, networks),
+            on_shadow=self._summaries.put,
         )
         self._runner.attach(self._worker)
         self._teller = RunningTeller(
@@ -233,6 +248,7 @@ class Terminal:
             show_beacon=self._show_beacon,
             decommission=lambda: ask_to_be_erased(settings),
         )
+        self._updating = TerminalUpdating(started, desired, self._front.events, self._system_clock)
         self._control = self._make_control()
         self._readers: list[ClaimSource] = [LineReader(reader)]
         if settings.readers.devices:
@@ -248,7 +264,7 @@ class Terminal:
         Raises:
             PanelUnavailable: if the board cannot be opened.
             WorkerLost: if the vision worker crashed or hangs, or the terminal stays out of order.
-        RestartAsked: if the fleet asks for it and nobody is being served.
+            RestartAsked: if the fleet asks for it, or there is something newer to start from, and nobody is being served.
         """
         self._board.panel.start(self._runner.press, self._front.desk.note_board)
         if self._screen is not None:
@@ -346,6 +362,8 @@ class Terminal:
         self._front.desk.expire()
         while not self._missing.empty():
             self._front.desk.note_missing_line(*self._missing.get())
+        while not self._summaries.empty():
+            self._updating.note_shadow(self._summaries.get())
         self._front.desk.mind()
         self._teller.look(self._worker.looked_at, is_mains_lost=self._runner.is_power_failing)
         if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
@@ -356,14 +374,18 @@ class Terminal:
                 logger.error("roster not expired why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
                 self._runner.post_fault(Fault.STORAGE)
         self._obey()
+        self._updating.look(self._is_free)
         on_turn()
 
-    def _obey(self) -> None:
+    def _is_free(self) -> bool:
+        """Say whether nobody is being served, at the camera or at the screen."""
         desk = self._front.desk.desk
         is_idle = self._runner.session.state in {State.IDLE, State.FAULTED} and not self._worker.is_acquiring
-        is_free = is_idle and desk.operator is None and desk.screen in {Screen.IDLE, Screen.OUT_OF_ORDER}
+        return is_idle and desk.operator is None and desk.screen in {Screen.IDLE, Screen.OUT_OF_ORDER}
+
+    def _obey(self) -> None:
         try:
-            self._obeying.look(is_free=is_free)
+            self._obeying.look(is_free=self._is_free())
         except CommandsUnavailable as error:
             logger.warning("the fleet's commands cannot be read why=%s", error)
 
@@ -430,6 +452,9 @@ class Terminal:
         }
 
     def _notice(self, notice: Notice) -> None:
+        if isinstance(notice, Stored | RecordNotStored):
+            is_certified = isinstance(notice, Stored) and notice.record.decision.outcome is Outcome.CERTIFIED
+            self._runner.order(EndShadow(is_certified))
         if self._control is None:
             return
         match notice:
@@ -452,6 +477,20 @@ class Terminal:
             case _:
                 answer = {"ok": False, "error": "fault"}
         self._control.conclude(answer)
+
+
+def make_shadow(started: Started, networks: Networks) -> Shadow | None:
+    """Return the features network that is to run in the shadow of the one in use; one that cannot is logged and costs nothing else."""
+    if started.shadow is None:
+        return None
+    terminal = started.settings.terminal
+    folder = shadow_slots(started.file).path(started.shadow.name)
+    try:
+        network = open_network(folder / f"{terminal.features}.toml", runtime=terminal.runtime)
+        return Shadow(network, present=networks.features)
+    except (DeviceError, ValueError) as error:
+        logger.error("no network in the shadow why=%s", error)  # noqa: TRY400 - the message says all, a trace nothing
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,11 +24,13 @@ from device.errors import (
     StickReadOnly,
     StickRemoved,
     StickUnusable,
+    UpdatesUnavailable,
 )
 from device.ports import (
     AttachmentStore,
     AttestationStore,
     Clock,
+    DesiredStore,
     Outbox,
     OutboxRow,
     PolicyStore,
@@ -36,8 +38,9 @@ from device.ports import (
     RulePackStore,
     Signer,
     StaffStore,
+    UpdateShelf,
 )
-from device.uplink.inbox import AttestationToken, Inbound, Inbox, PolicyToken, RulePacksToken, why_refused
+from device.uplink.inbox import AttestationToken, DesiredToken, Inbound, Inbox, PolicyToken, RulePacksToken, why_refused
 from device.uplink.loop import CURABLE
 from protocol.commands import CommandWithdrawal, TerminalCommand
 from protocol.courier import (
@@ -51,9 +54,19 @@ from protocol.courier import (
     courier_message,
     sealed_bytes,
     split,
+    update_file,
 )
-from protocol.courier_files import BundleReader, BundleWriter, Problem, ProblemKind, find_bundle, make_bundle
-from protocol.errors import Malformed, ProtocolError
+from protocol.courier_files import (
+    BundleReader,
+    BundleWriter,
+    Problem,
+    ProblemKind,
+    find_bundle,
+    find_updates,
+    make_bundle,
+)
+from protocol.desired import MOST_BUNDLE_FILE_BYTES
+from protocol.errors import Malformed, ProtocolError, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
 from protocol.receipts import Receipt, ReceiptItem, Verdict
 from protocol.reference_card import CardKeys
@@ -81,9 +94,12 @@ _WHY = {
     ProblemKind.UNSUPPORTED: "malformed",
     ProblemKind.MISSING: "incomplete",
     ProblemKind.UNFINISHED: "incomplete",
+    ProblemKind.NO_ROOM: "incomplete",
 }
 """Why a file is refused; one that is merely `INVALID` was opened, and what was wrong with its messages is told of each."""
 
+_DAMAGED = frozenset({"not_a_bundle", "cut_short", "too_long", "other_file", "other_bundle"})
+"""Codes of `protocol.bundle` that say of a bundle of updates that it is not what was written; the others, that it does not fit here."""
 _ERRORS: dict[StickFault, type[StickUnusable]] = {
     StickFault.ABSENT: StickMissing,
     StickFault.REMOVED: StickRemoved,
@@ -122,6 +138,8 @@ class Parts:
     signer: Signer
     clock: Clock
     inbox: Inbox
+    desired: DesiredStore
+    shelf: UpdateShelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +175,8 @@ class Imported:
     """Roster pages of another version than the one here; the next export asks for the right ones."""
     expired: int = 0
     """Roster pages and card keys that were under way too long."""
+    updates: int = 0
+    """Bundles of updates that this terminal was to have, and has now."""
     policy: str | None = None
     """Version of the policy in force afterwards, if one came."""
     chunks: int = 0
@@ -223,7 +243,7 @@ class Courier:
         """
         with self._open(stick) as root:
             imported = self._import(root, on_progress)
-        if not imported.chunks and not imported.problems:
+        if not imported.chunks and not imported.problems and not imported.updates:
             raise StickForeign(
                 f"stick {stick}: carries nothing for terminal {self._terminal_id}; take it to the fleet first",
                 "nothing",
@@ -255,6 +275,7 @@ class Courier:
             if folder is not None:
                 with folder:
                     self._import_bundle(folder, address, done, on_progress)
+        self._import_updates(root, done)
         # A terminal that never has a network has nobody else who does this.
         self._parts.references.expire(self._parts.clock.now())
         self._parts.outbox.purge(self._keep)
@@ -288,6 +309,30 @@ class Courier:
         except StickFailed as error:
             # Everything is stored; a stick that cannot be written to, or was pulled out now, is read once more another time.
             logger.warning("what was taken in stays on the stick reason=%s", error.fault)
+
+    def _import_updates(self, root: Folder, done: Imported) -> None:
+        """Copy the bundles that this terminal is to have; they stay on the stick, for the next one."""
+        for want in self._parts.shelf.lacking():
+            name = update_file(want.bundle_id)
+            with ExitStack() as opened:
+                folder = find_updates(root, self._fleet.fleet_id)
+                if folder is None:
+                    return
+                opened.enter_context(folder)
+                pieces = folder.stream(name, MOST_BUNDLE_FILE_BYTES)
+                if pieces is None:
+                    continue
+                try:
+                    self._parts.shelf.put(want, pieces)
+                except ProtocolError as error:
+                    logger.warning("bundle on the stick refused kind=%s why=%s", want.kind, error.code)
+                    done.problems.append(Problem(name, _kind_of(error)))
+                    self._on_refused(Kind.DESIRED, why_refused(error))
+                except UpdatesUnavailable as error:
+                    logger.warning("bundle on the stick not taken kind=%s why=%s", want.kind, error)
+                    done.problems.append(Problem(name, ProblemKind.NO_ROOM))
+                else:
+                    done.updates += 1
 
     def _leave_out(self, problem: Problem, bundle: CourierBundle, done: Imported, told: set[str]) -> None:
         """Note a file that does not count; `told` has the reasons that were given before."""
@@ -336,6 +381,8 @@ class Courier:
             self._parts.staff.apply(message)
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
+        elif isinstance(message, DesiredToken):
+            self._parts.desired.apply(message.token)
         elif isinstance(message, TerminalCommand | CommandWithdrawal):
             # No fleet puts one onto a stick: its answer would be under way for weeks.
             raise Malformed(f"{message.TYPE}: comes over the network only")
@@ -484,6 +531,13 @@ class _Planned:
 
     def content(self, writer: BundleWriter) -> str:
         return writer.content([digest.encode() for digest in self.digests])
+
+
+def _kind_of(error: ProtocolError) -> ProblemKind:
+    """Return what is wrong with a bundle of updates."""
+    if isinstance(error, SignatureInvalid):
+        return ProblemKind.FORGED
+    return ProblemKind.DAMAGED if error.code in _DAMAGED else ProblemKind.INVALID
 
 
 def _tell(on_progress: OnProgress | None, step: Step, done: int, total: int) -> None:

@@ -17,6 +17,7 @@ _SAID = {
     ProblemKind.UNSUPPORTED: "of a newer version; update this terminal and import again",
     ProblemKind.INVALID: "carries a message that is not for this terminal or of an unknown kind; what was good in it counts",
     ProblemKind.MISSING: "listed and not there, taken in before or lost; the fleet answers again when the stick has been there once more",
+    ProblemKind.NO_ROOM: "there is no room for it on this terminal, or its disk does not take it; `lifecert-terminal selftest` tells more",
     ProblemKind.UNFINISHED: "the fleet's part was not finished; what is whole counts, take the stick there once more",
 }
 
@@ -34,7 +35,7 @@ def exported_lines(done: Exported) -> list[str]:
 
 def imported_lines(done: Imported) -> list[str]:
     """Say what an import did."""
-    if not done.chunks:
+    if not done.chunks and not done.updates:
         return ["nothing came home on the stick"]
     lines = [f"{done.confirmed} records confirmed, {done.refused} refused"]
     if done.pictures or done.pictures_refused:
@@ -46,6 +47,10 @@ def imported_lines(done: Imported) -> list[str]:
     if done.expired:
         lines.append(
             f"{done.expired} roster pages or card keys had expired on the way: take the stick to the fleet again"
+        )
+    if done.updates:
+        lines.append(
+            f"{done.updates} bundles of updates taken over; they run once they were looked at and nobody is served"
         )
     if done.policy is not None:
         lines.append(f"policy {done.policy} is in force")

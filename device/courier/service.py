@@ -17,6 +17,7 @@ from device.adapters.staff_file import FileStaffStore
 from device.courier.courier import Courier, Parts
 from device.runner.events import EventLog
 from device.settings import Settings
+from device.updates.stock import desired_store, stock
 from device.uplink.inbox import Inbox
 from device.uplink.service import event_log, refusal_log
 
@@ -58,10 +59,24 @@ def open_courier(settings: Settings) -> Iterator[tuple[Courier, EventLog]]:
             key_id=signer.key_id,
         )
         events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
+        desired = desired_store(settings, fleet.signing_key)
         courier = Courier(
             fleet,
             who.terminal_id,
-            Parts(outbox, references, policies, packs, attestations, staff, attachments, signer, clock, inbox),
+            Parts(
+                outbox,
+                references,
+                policies,
+                packs,
+                attestations,
+                staff,
+                attachments,
+                signer,
+                clock,
+                inbox,
+                desired,
+                stock(settings, desired, clock),
+            ),
             sealing_key=sealing_key,
             mount_root=settings.courier.mount_root,
             keep=settings.outbox.keep,

@@ -174,6 +174,14 @@ class Findings:
     """Of the probe, 0..100, by the policy's minima."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndShadow:
+    """Order: the session whose faces are held for the network in the shadow has ended."""
+
+    is_certified: bool
+    """Only then it is run on them."""
+
+
 Order = (
     Aim
     | TakeStill
@@ -189,6 +197,7 @@ Order = (
     | StopPlay
     | WatchFor
     | CompareWith
+    | EndShadow
     | Reopen
 )
 News = (

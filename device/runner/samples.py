@@ -12,6 +12,7 @@ from device.session.commands import TakeSample, Watched
 from device.session.state import State
 from device.vision.evidence.continuity import PhaseSample, assess_continuity
 from device.vision.features import FeatureVector, mean_features
+from device.vision.frame import Pixels
 from device.vision.normalisation import CohortMember, CohortRules, CohortScore, compare_with_cohort
 from device.vision.pipeline import SubjectObservation
 from protocol.evidence import EvidenceResult
@@ -36,19 +37,28 @@ class Sample:
     quality: dict[str, float]
     """Empty for an action: what shows one is not chosen by quality."""
     is_moving: bool
+    crop: Pixels | None = None
+    """The aligned face, only while a network runs in the shadow of the one in use."""
 
 
 class SampleKeeper:
-    """Keeps features and zeroes them when they are no longer wanted."""
+    """Keeps features and zeroes them when they are no longer wanted.
 
-    def __init__(self) -> None:
+    Args:
+        keeps_crops: whether the aligned faces of the resting face are kept as well, as long as the features.
+    """
+
+    def __init__(self, *, keeps_crops: bool = False) -> None:
+        self._keeps_crops = keeps_crops
         self._recent: OrderedDict[int, SubjectObservation] = OrderedDict()
         self._moving: OrderedDict[int, SubjectObservation] = OrderedDict()
         self._samples: list[Sample] = []
 
     def keep_resting(self, sequence: int, subject: SubjectObservation) -> bool:
         """Keep a frame of the resting face; return whether it has features."""
-        return _put(self._recent, sequence, replace(subject, crop=None), most=_RECENT)
+        # A copy, since it is zeroed: others look at the same picture.
+        crop = subject.crop.copy() if self._keeps_crops and subject.crop is not None else None
+        return _put(self._recent, sequence, replace(subject, crop=crop), most=_RECENT)
 
     def keep_moving(self, sequence: int, subject: SubjectObservation) -> None:
         """Keep a frame, with features, that may show the answer to the open prompt."""
@@ -66,7 +76,8 @@ class SampleKeeper:
             return
         own = FeatureVector(subject.features.values.copy(), subject.features.model_digest)
         quality = {} if subject.quality is None else subject.quality.components()
-        self._samples.append(Sample(order.phase, subject.track_id, own, quality, order.is_moving))
+        crop = None if subject.crop is None else subject.crop.copy()
+        self._samples.append(Sample(order.phase, subject.track_id, own, quality, order.is_moving, crop))
 
     def probe(self, *, best: int, minimum: Mapping[str, float]) -> list[Sample]:
         """Return what the probe is fused from: the best samples of the acquisition, and those of every rest and stage after it.
@@ -99,6 +110,8 @@ class SampleKeeper:
         """Forget the samples, and the frames of an action."""
         for sample in self._samples:
             sample.features.erase()
+            if sample.crop is not None:
+                sample.crop[...] = 0
         self._samples.clear()
         self.drop_moving()
 
@@ -162,9 +175,15 @@ def erase(features: FeatureVector | None) -> None:
         features.erase()
 
 
+def _erase(subject: SubjectObservation) -> None:
+    erase(subject.features)
+    if subject.crop is not None:
+        subject.crop[...] = 0
+
+
 def _empty(kept: OrderedDict[int, SubjectObservation]) -> None:
     for subject in kept.values():
-        erase(subject.features)
+        _erase(subject)
     kept.clear()
 
 
@@ -172,5 +191,5 @@ def _put(kept: OrderedDict[int, SubjectObservation], sequence: int, subject: Sub
     """Keep an observation in place of the oldest one; return whether it has features."""
     kept[sequence] = subject
     while len(kept) > most:
-        erase(kept.popitem(last=False)[1].features)
+        _erase(kept.popitem(last=False)[1])
     return subject.features is not None

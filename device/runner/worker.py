@@ -22,6 +22,7 @@ from device.runner.light import LightPlayer
 from device.runner.orders import (
     Aim,
     CompareWith,
+    EndShadow,
     Findings,
     ForgetStills,
     News,
@@ -60,6 +61,7 @@ from device.vision.evidence.challenge import ChallengeMonitor, ChallengeVerdict
 from device.vision.frame import Frame
 from device.vision.inference import Network
 from device.vision.pipeline import FrameObservation, SubjectObservation, VisionPipeline
+from device.vision.shadow import Shadow, ShadowSummary
 from device.vision.tracking import PATIENCE_NS
 from protocol.challenge import Action
 from protocol.quality import unified_score
@@ -91,6 +93,8 @@ class VisionWorker:
         texture: Network | None = None,
         sensor_id: str | None = None,
         viewfinder: Viewfinder | None = None,
+        shadow: Shadow | None = None,
+        on_shadow: Callable[[ShadowSummary], None] = lambda _: None,
     ) -> None:
         """Prepare a worker.
 
@@ -104,6 +108,8 @@ class VisionWorker:
             texture: the passive PAD network; None where there is none.
             sensor_id: the sensor the terminal was commissioned with; None where that is not known.
             viewfinder: shows the person what the camera sees; None where nothing does.
+            shadow: a features network that runs beside the one in use after sessions that certified; None where none does.
+            on_shadow: takes what came of it, on the worker's thread.
         """
         self._frames = FrameSource(camera, now_ns=now_ns, on_stall=self._stall, is_paced=is_paced)
         self._count = FrameCount()
@@ -119,7 +125,9 @@ class VisionWorker:
         self._has_told_slow = False
         self._wants_features = False
         self._frames_without_eyes = 0
-        self._samples = SampleKeeper()
+        self._samples = SampleKeeper(keeps_crops=shadow is not None)
+        self._shadow = shadow
+        self._on_shadow = on_shadow
         self._photographer = Photographer(camera, pipeline, viewfinder)
         self._light = LightPlayer(camera, ring)
         self._evidence = EvidenceCollector(
@@ -169,6 +177,7 @@ class VisionWorker:
     def close(self) -> None:
         """Leave nothing alight and nothing remembered: for the end of the worker, however it comes; may be called twice."""
         self._forget()
+        self._forget_shadow()
         self._photographer.forget()
         self._light.close()
 
@@ -299,11 +308,14 @@ class VisionWorker:
                 finally:
                     self._samples.drop_samples()
                     order.erase()
+            case EndShadow(is_certified):
+                self._end_shadow(is_certified=is_certified)
             case Reopen():
                 self._reopen()
 
     def _begin(self) -> None:
         self._forget()
+        self._forget_shadow()
         self._pipeline.forget_subject()
         self._actions = ActionDetector()
         self._wants_features = True
@@ -409,6 +421,8 @@ class VisionWorker:
         minimum = order.policy.minimum_quality(order.path)
         probe = self._samples.probe(best=rules.probe_samples, minimum=minimum)
         quality = mean_quality(probe)
+        if self._shadow is not None:
+            self._shadow.hold([(sample.crop, sample.features) for sample in probe if sample.crop is not None])
         continuity = self._samples.continuity(
             threshold=order.policy.continuity.min_similarity,
             phases=order.phases,
@@ -436,6 +450,18 @@ class VisionWorker:
             else reference_of(probe, order.keep_as.domain, order.keep_as.secret),
         )
 
+    def _end_shadow(self, *, is_certified: bool) -> None:
+        if self._shadow is None:
+            return
+        summary = self._shadow.run() if is_certified else None
+        self._shadow.forget()
+        if summary is not None:
+            self._on_shadow(summary)
+
+    def _forget_shadow(self) -> None:
+        if self._shadow is not None:
+            self._shadow.forget()
+
     def _reopen(self) -> None:
         self.is_acquiring = False
         self._stop_play()
@@ -446,6 +472,7 @@ class VisionWorker:
 
     def _fail(self, fault: Fault, why: str) -> None:
         logger.warning("vision worker stopped fault=%s why=%s", fault, why)
+        self._forget_shadow()
         self.is_acquiring = False
         self._photographer.aim(is_on=False)
         self._photographer.show_nothing()

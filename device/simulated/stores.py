@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from device.errors import AttachmentsFull, OutboxFull
@@ -10,8 +10,9 @@ from device.name_list import initials, matching
 from device.ports import Answer, Attachment, Attempts, Labelled, OutboxRow, RefusedAttachment, RefusedRow, StoredRecord
 from protocol.attestation import SignedStatement
 from protocol.commands import CommandWithdrawal, TerminalCommand
-from protocol.envelope import sha256_of, sign
-from protocol.errors import NotForUs
+from protocol.desired import DesiredBundle, DesiredState, ReportedState
+from protocol.envelope import sha256_of, sign, unverified_payload
+from protocol.errors import Malformed, NotForUs
 from protocol.health import Running
 from protocol.keys import PrivateKey
 from protocol.policy import Policy
@@ -296,6 +297,64 @@ class MemoryRunning:
     def say(self, running: Running) -> None:
         """Put this in the place of what was said before."""
         self._running = running
+
+
+class MemoryDesired:
+    """What the office wants, as long as the program runs; whoever signed it."""
+
+    def __init__(self) -> None:
+        self._desired: DesiredState | None = None
+
+    def current(self) -> DesiredState | None:
+        """Return the newest that was taken."""
+        return self._desired
+
+    def apply(self, token: bytes) -> DesiredState:
+        """Keep it if it is newer."""
+        found = DesiredState.parse(unverified_payload(token))
+        if self._desired is None or found.number > self._desired.number:
+            self._desired = found
+        return self._desired
+
+
+class MemoryShelf:
+    """Bundles that are wanted, and those that came."""
+
+    def __init__(self, *wants: DesiredBundle) -> None:
+        self._wants = {want.bundle_id: want for want in wants}
+        self.bundles: dict[str, bytes] = {}
+
+    def lacking(self) -> tuple[DesiredBundle, ...]:
+        """Return what is wanted and not here."""
+        return tuple(want for want in self._wants.values() if want.bundle_id not in self.bundles)
+
+    def put(self, want: DesiredBundle, pieces: Iterable[bytes]) -> None:
+        """Take it in, if it has the size that it must have."""
+        data = b"".join(pieces)
+        if len(data) != want.size:
+            raise Malformed("bundle: of another size", code="other_bundle")
+        self.bundles[want.bundle_id] = data
+
+
+class MemoryUpdating:
+    """A terminal that is never updated."""
+
+    def __init__(self) -> None:
+        self.is_heard = False
+        self.is_over = False
+        self.state = ReportedState()
+
+    def heard(self) -> None:
+        """Note that the fleet has answered."""
+        self.is_heard = True
+
+    def reported(self) -> ReportedState:
+        """Return what the terminal says that it is."""
+        return self.state
+
+    def must_restart(self) -> bool:
+        """Say whether there is something newer to start from."""
+        return self.is_over
 
 
 class MemoryCommands:

@@ -6,7 +6,8 @@
 
 A start of the terminal counts within a trial and goes back when there were too many, so it must not need what is on trial: this module,
 `trial` and `disk` use the standard library alone, so that a copy of them beside the slots can be run by the system's own interpreter before
-each start (`python3 slots.py FOLDER`).
+each start (`python3 slots.py FOLDER`) and once in a while to count the time (`python3 slots.py FOLDER SECONDS`). A copy may be older than
+the program that writes `state.json`, so it passes over what it does not know.
 
 After a power cut at any moment `recover` finds either the old or the new slot running, whole: everything in a slot is on the disk before
 its mark is, the mark before the trial, and the trial before the link. A test cuts all of it at every write, with what was not
@@ -15,19 +16,23 @@ made sure of lost, late and torn (tests/unit/device/updates).
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 if __package__:
     from device.updates.disk import Disk
-    from device.updates.trial import Limits, Trial, Verdict, judge, started
+    from device.updates.trial import Limits, Trial, Verdict, judge, passed, started
 else:  # A copy beside the slots.
     from disk import Disk  # type: ignore[import-not-found,no-redef]
-    from trial import Limits, Trial, Verdict, judge, started  # type: ignore[import-not-found,no-redef]
+    from trial import Limits, Trial, Verdict, judge, passed, started  # type: ignore[import-not-found,no-redef]
 
 MARK = "bundle.jws"
 """The signed manifest: the last thing that comes into a slot."""
@@ -43,6 +48,10 @@ class Ended:
     bundle_id: str
     is_kept: bool
     why: str
+    number: int = 0
+    """Of the bundle."""
+    count: int = 0
+    """How many of this kind have ended by then: two that ended alike are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,20 @@ class Slots:
         except (OSError, ValueError, TypeError, KeyError):
             return State()
 
+    def begin(self) -> None:
+        """Make the slots where there are none: what came with the terminal, which lies elsewhere, runs as an empty slot without a mark.
+
+        Raises:
+            OSError: if they cannot be made.
+        """
+        if self.current is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.path(_SLOTS[0]).is_dir():
+            self.disk.make_folder(self.path(_SLOTS[0]))
+        with self._alone():
+            self._point(_SLOTS[0])
+
     def clear(self) -> None:
         """Empty the slot that does not run, and take from it first what says that it is whole.
 
@@ -116,16 +139,36 @@ class Slots:
         self.disk.sync()
         self._write_sure(path, MARK, token)
 
-    def switch(self, bundle_id: str, limits: Limits) -> None:
+    def switch(self, bundle_id: str, limits: Limits, *, number: int = 0) -> None:
         """Let the other slot run from the next start on: on trial, or for good where there is none to go back to.
 
         Raises:
             OSError: if it cannot be written.
         """
-        to, back = self.other, self.current
-        if back is not None:
-            self._remember(replace(self.state(), trial=Trial(bundle_id, to, back, limits)))
-        self._point(to)
+        with self._alone():
+            to, back = self.other, self.current
+            if back is not None:
+                self._remember(replace(self.state(), trial=Trial(bundle_id, to, back, limits, number)))
+            self._point(to)
+
+    def place(self) -> None:
+        """Let the other slot be the one from now on, without a trial: for what decides nothing.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        with self._alone():
+            self._point(self.other)
+
+    def refuse(self, bundle_id: str, why: str, *, number: int = 0) -> None:
+        """Remember of a bundle that it failed before it was switched to.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        with self._alone():
+            state = self.state()
+            self._remember(replace(state, last=_ended(state, bundle_id, number, why, is_kept=False)))
 
     def change(self, how: Callable[[Trial], Trial]) -> Verdict:
         """Note something about the trial and do what follows from it; `WAIT` where there is none.
@@ -133,22 +176,23 @@ class Slots:
         Raises:
             OSError: if it cannot be written.
         """
-        state = self.recover()
-        if state.trial is None:
-            return Verdict.WAIT
-        trial = how(state.trial)
-        verdict, why = judge(trial)
-        if verdict is Verdict.WAIT:
-            if trial != state.trial:
-                self._remember(replace(state, trial=trial))
-        elif verdict is Verdict.KEEP:
-            self._remember(State(None, state.floor, Ended(trial.bundle_id, True, why)))
-        else:
-            # Remembered first: a cut between the two finds the trial as one that failed and goes back then.
-            self._remember(replace(state, trial=replace(trial, is_healthy=False)))
-            self._point(trial.back)
-            self._remember(State(None, state.floor, Ended(trial.bundle_id, False, why)))
-        return verdict
+        with self._alone():
+            state = self._recovered()
+            if state.trial is None:
+                return Verdict.WAIT
+            trial = how(state.trial)
+            verdict, why = judge(trial)
+            if verdict is Verdict.WAIT:
+                if trial != state.trial:
+                    self._remember(replace(state, trial=trial))
+                return verdict
+            ended = _ended(state, trial.bundle_id, trial.number, why, is_kept=verdict is Verdict.KEEP)
+            if verdict is Verdict.GO_BACK:
+                # Remembered first: a cut between the two finds the trial as one that failed and goes back then.
+                self._remember(replace(state, trial=replace(trial, is_healthy=False)))
+                self._point(trial.back)
+            self._remember(State(None, state.floor, ended))
+            return verdict
 
     def raise_floor(self, number: int) -> None:
         """Take none below a number any more.
@@ -156,9 +200,10 @@ class Slots:
         Raises:
             OSError: if it cannot be written.
         """
-        state = self.state()
-        if number > state.floor:
-            self._remember(replace(state, floor=number))
+        with self._alone():
+            state = self.state()
+            if number > state.floor:
+                self._remember(replace(state, floor=number))
 
     def recover(self) -> State:
         """Finish what a power cut left half done; return what is remembered then.
@@ -166,14 +211,28 @@ class Slots:
         Raises:
             OSError: if it cannot be written.
         """
+        with self._alone():
+            return self._recovered()
+
+    def _recovered(self) -> State:
         state = self.state()
         trial = state.trial
         if trial is not None and self.current != trial.to:
             # It was not switched to, or had gone back already.
             why = "unhealthy" if trial.is_healthy is False else "not_switched"
-            state = State(None, state.floor, Ended(trial.bundle_id, False, why))
+            state = State(None, state.floor, _ended(state, trial.bundle_id, trial.number, why, is_kept=False))
             self._remember(state)
         return state
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from changing what is remembered: a start, the time and the installer come when they come."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _point(self, slot: str) -> None:
         fresh = self.folder / f"{_CURRENT}.new"
@@ -206,20 +265,34 @@ class Slots:
         self.disk.remove_folder(path)
 
 
+_Known = TypeVar("_Known", Trial, Limits, Ended)
+
+
+def _ended(state: State, bundle_id: str, number: int, why: str, *, is_kept: bool) -> Ended:
+    return Ended(bundle_id, is_kept, why, number, 1 + (0 if state.last is None else state.last.count))
+
+
 def _parsed(found: Any) -> State:
     trial, last = found["trial"], found["last"]
     return State(
-        None if trial is None else Trial(**{**trial, "limits": Limits(**trial["limits"])}),
+        None if trial is None else _read(Trial, {**trial, "limits": _read(Limits, trial["limits"])}),
         int(found["floor"]),
-        None if last is None else Ended(**last),
+        None if last is None else _read(Ended, last),
     )
 
 
-def main(folder: Path) -> int:
-    """Count one start for every kind below a folder; go back where a trial had too many. Never keeps a terminal from starting."""
-    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
+def _read(kind: type[_Known], found: dict[str, Any]) -> _Known:
+    known = {each.name for each in fields(kind)}
+    return kind(**{name: value for name, value in found.items() if name in known})
+
+
+def main(folder: Path, seconds: int | None = None) -> int:
+    """Count one start, or so many seconds, for every kind below a folder; go back where a trial had too many. Never fails."""
+    counted = started if seconds is None else partial(passed, seconds=seconds)
+    kinds = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    for kind in kinds:
         try:
-            verdict = Slots(kind).change(started)
+            verdict = Slots(kind).change(counted)
         except OSError as error:
             sys.stderr.write(f"{kind.name}: {error.strerror}\n")
         else:
@@ -229,4 +302,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *map(int, sys.argv[2:])))

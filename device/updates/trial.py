@@ -40,11 +40,14 @@ class Trial:
     back: str
     """The slot that comes again if it fails."""
     limits: Limits = Limits()
+    number: int = 0
+    """Of the bundle."""
     starts: int = 0
     seconds: int = 0
-    """That the terminal was on since the switch."""
+    """That the terminal was on since the first start after the switch."""
     is_healthy: bool | None = None
-    """What the examination said; None before it."""
+    """Whether the terminal ran on it for long enough, or what else was found wrong with it; None before either. That it can decide at all
+    was looked at before the switch (`device.app.examining`)."""
     is_heard: bool = False
     """Whether the fleet answered the new one."""
 
@@ -55,12 +58,15 @@ def started(trial: Trial) -> Trial:
 
 
 def passed(trial: Trial, seconds: int) -> Trial:
-    """Return the trial after so many more seconds."""
-    return replace(trial, seconds=trial.seconds + max(0, seconds))
+    """Return the trial after so many more seconds.
+
+    They count from the first start on: who is served keeps the old one running, for hours where an operator is signed in.
+    """
+    return replace(trial, seconds=trial.seconds + max(0, seconds)) if trial.starts else trial
 
 
 def examined(trial: Trial, *, is_healthy: bool) -> Trial:
-    """Return the trial after an examination; one that failed once has failed."""
+    """Return the trial after it was seen whether the new one is healthy; one that failed once has failed."""
     return replace(trial, is_healthy=is_healthy and trial.is_healthy is not False)
 
 

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from device.updates.slots import MARK, Slots
-from protocol.bundle import Bundle, Place, check_end, check_files, check_place, checked, read_bundle, read_manifest
+from protocol.bundle import (
+    Bundle,
+    KeyOf,
+    Place,
+    check_end,
+    check_files,
+    check_place,
+    checked,
+    read_bundle,
+    read_manifest,
+)
 from protocol.errors import Malformed, ProtocolError
-from protocol.keys import PublicJwk
-
-KeyOf = Callable[[str], PublicJwk | None]
 
 
 def unpack(source: BinaryIO, slots: Slots, place: Place, *, key_of: KeyOf, prepare: Callable[[Path], None]) -> Bundle:

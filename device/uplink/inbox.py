@@ -39,6 +39,13 @@ class AttestationToken:
     token: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class DesiredToken:
+    """A signed statement of what the office wants of this terminal, for its store to verify."""
+
+    token: bytes
+
+
 Inbound = (
     Receipt
     | RosterPage
@@ -49,6 +56,7 @@ Inbound = (
     | PolicyToken
     | RulePacksToken
     | AttestationToken
+    | DesiredToken
 )
 """What the fleet can send to a terminal."""
 
@@ -114,6 +122,8 @@ class Inbox:
             return RulePacksToken(payload)
         if topic.kind is Kind.ATTESTATION:
             return AttestationToken(payload)
+        if topic.kind is Kind.DESIRED:
+            return DesiredToken(payload)
         raise Malformed(f"{topic.kind}: is not sent to terminals")
 
     def _verified(self, token: bytes, typ: str) -> bytes:

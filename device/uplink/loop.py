@@ -18,12 +18,14 @@ from device.errors import (
     AttachmentsUnavailable,
     AttestationUnavailable,
     CommandsUnavailable,
+    DesiredUnavailable,
     DeviceError,
     LinkDown,
     OutboxUnavailable,
     PolicyUnavailable,
     ReferencesUnavailable,
     ReportsUnavailable,
+    RestartAsked,
     RulePacksUnavailable,
     StaffUnavailable,
 )
@@ -32,6 +34,7 @@ from device.ports import (
     AttestationStore,
     Clock,
     CommandStore,
+    DesiredStore,
     Entropy,
     Outbox,
     PolicyStore,
@@ -41,14 +44,17 @@ from device.ports import (
     RunningStore,
     Signer,
     StaffStore,
+    Updating,
     Vitals,
 )
 from device.settings import Uplink as UplinkSettings
+from device.updates.reporting import what_changes as what_updates_change
 from device.uplink.attachments import AttachmentSender
 from device.uplink.flow import PresenceTimer, RosterQuestions, SendWindow, full_jitter_s
 from device.uplink.health import HealthReport, what_changes
-from device.uplink.inbox import AttestationToken, Inbound, Inbox, RulePacksToken, why_refused
+from device.uplink.inbox import AttestationToken, DesiredToken, Inbound, Inbox, RulePacksToken, why_refused
 from protocol.commands import RESULT_TYP, CommandResult, CommandWithdrawal, TerminalCommand
+from protocol.desired import ReportedState
 from protocol.envelope import sha256_of
 from protocol.errors import Expired, ProtocolError
 from protocol.health import Health, LinkTimes
@@ -92,6 +98,7 @@ _STORES = (
     AttachmentsUnavailable,
     CommandsUnavailable,
     ReportsUnavailable,
+    DesiredUnavailable,
 )
 
 
@@ -133,6 +140,8 @@ class Parts:
     running: RunningStore
     commands: CommandStore
     reports: ReportStore
+    desired: DesiredStore
+    updates: Updating
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +220,16 @@ class Uplink:
         """Messages that were refused, by topic kind and error."""
 
     def run(self, stop: Event) -> None:
-        """Serve until `stop` is set, then say goodbye. Connection attempts go on for ever."""
+        """Serve until `stop` is set, then say goodbye. Connection attempts go on for ever.
+
+        Raises:
+            RestartAsked: after the goodbye, where there is something newer to start from.
+        """
         attempt = 0
         while not stop.is_set():
             try:
                 self._connect()
-                while not stop.is_set():
+                while not stop.is_set() and not self._parts.updates.must_restart():
                     self._turn()
                     attempt = 0
                 self._say_goodbye()
@@ -224,6 +237,8 @@ class Uplink:
                 self._report_link(error)
             except _STORES as error:
                 self._report_store(error)
+            if self._parts.updates.must_restart():
+                raise RestartAsked("uplink: there is something newer to start from")
             if not stop.is_set():
                 self._sleep(attempt, stop)
                 attempt += 1
@@ -346,13 +361,15 @@ class Uplink:
             del self._asked[next(iter(self._asked))]
 
     def _send_presence(self, now_ns: int) -> None:
-        health = self._health_due(now_ns)
-        if health is None and not self._presence.may_be_due(now_ns):
+        told = self._health_due(now_ns)
+        if told is None and not self._presence.may_be_due(now_ns):
             return
         counts = self._counts()
         content = (*counts, self._policy_version(), self._parts.references.version())
-        if health is not None or self._presence.is_due(content, now_ns):
-            self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("online", *counts, health))
+        if told is not None or self._presence.is_due(content, now_ns):
+            health, reported = (None, None) if told is None else told
+            message = self._presence_message("online", *counts, health, reported)
+            self._link.publish(self._topic(Kind.PRESENCE), message)
             self._presence.said(content, now_ns)
 
     def _send_answers(self, now_ns: int) -> None:
@@ -369,15 +386,16 @@ class Uplink:
                 self._link.publish(self._topic(kind), found.envelope)
                 self._answered[found.sha256] = now_ns + int(self._settings.resend_after_s * _NS)
 
-    def _health_due(self, now_ns: int) -> Health | None:
-        """Return the terminal's condition when it is to be told."""
+    def _health_due(self, now_ns: int) -> tuple[Health, ReportedState] | None:
+        """Return the terminal's condition, and what it is beside what it was asked to be, when they are to be told."""
         if not self._health.may_be_due(now_ns):
             return None
-        health = self._report.now()
-        if not self._health.is_due(what_changes(health), now_ns):
+        health, reported = self._report.now(), self._parts.updates.reported()
+        content = (what_changes(health), what_updates_change(reported))
+        if not self._health.is_due(content, now_ns):
             return None
-        self._health.said(what_changes(health), now_ns)
-        return health
+        self._health.said(content, now_ns)
+        return health, reported
 
     def _say_goodbye(self) -> None:
         token = self._link.publish(self._topic(Kind.PRESENCE), self._presence_message("offline", *self._counts()))
@@ -397,6 +415,9 @@ class Uplink:
             message = self._parts.inbox.read(topic_name, payload)
             with self._stores():
                 self._apply(message)
+                if isinstance(message, Receipt | RosterPage):
+                    # An answer: what the broker kept of earlier does not show that the fleet can be reached.
+                    self._parts.updates.heard()
         except ProtocolError as error:
             self._drop(topic_name, error)
 
@@ -425,6 +446,9 @@ class Uplink:
         elif isinstance(message, AttestationToken):
             self._parts.attestations.apply(message.token)
             self._was_taken(Kind.ATTESTATION)
+        elif isinstance(message, DesiredToken):
+            self._parts.desired.apply(message.token)
+            self._was_taken(Kind.DESIRED)
         elif isinstance(message, RulePacksToken):
             self._parts.packs.apply(message.token)
             self._was_taken(Kind.RULE_PACKS)
@@ -486,7 +510,12 @@ class Uplink:
             self._newly_taken.append(sha256)
 
     def _presence_message(
-        self, state: str, records: OutboxCounts, pictures: PictureCounts | None, health: Health | None = None
+        self,
+        state: str,
+        records: OutboxCounts,
+        pictures: PictureCounts | None,
+        health: Health | None = None,
+        reported: ReportedState | None = None,
     ) -> bytes:
         moment = self._parts.clock.now()
         presence = Presence(
@@ -502,6 +531,7 @@ class Uplink:
             outbox=records,
             pictures=pictures,
             health=health,
+            reported=reported,
         )
         return self._parts.signer.sign(presence.to_bytes(), PRESENCE_TYP)
 

@@ -31,9 +31,16 @@ from device.runner.events import EventLog
 from device.runner.records import Identity as RecordIdentity
 from device.settings import Settings
 from device.simulated.vitals import SimulatedVitals
+from device.updates.in_force import start
+from device.updates.marks import Process
+from device.updates.place import place_of
+from device.updates.release_keys import release_keys
+from device.updates.stock import desired_store, shelf_of
+from device.uplink.downloads import Fetcher, HttpsDoor
 from device.uplink.inbox import Inbox
 from device.uplink.loop import Identity, Link, Parts, Uplink
 from device.uplink.mqtt import MqttLink
+from device.uplink.updating import UplinkUpdating
 from protocol.courier import CourierBundle
 from protocol.events import EventKind
 from protocol.topics import Kind
@@ -52,10 +59,14 @@ def run(settings: Settings) -> None:
     Raises:
         KeyUnusable: if a key, a certificate or the fleet's identity cannot be used.
         StoreUnusable: if a database must not be touched.
+        RestartAsked: if there is something newer to start from.
         DeviceError: if the data folder cannot be used.
     """
     identity = Identity(settings.terminal.fleet_id, settings.terminal.terminal_id, version("lifecert"))
     fleet_key = load_fleet_identity(settings.keys.fleet, fleet_id=identity.fleet_id).signing_key
+    desired = desired_store(settings, fleet_key)
+    started = start(Process.UPLINK, settings, desired.current())
+    settings = started.settings
     inbox = Inbox(
         fleet_id=identity.fleet_id,
         terminal_id=identity.terminal_id,
@@ -90,6 +101,17 @@ def run(settings: Settings) -> None:
     staff = FileStaffStore(settings.staff_path, settings.keys.storage.path)
     attachments = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
     commands = open_commands(settings.commands_path)
+    shelf, entropy = shelf_of(settings), SystemEntropy()
+    fetcher = Fetcher(
+        settings,
+        desired,
+        shelf,
+        HttpsDoor(settings.broker, now=lambda: clock.now().wall_clock),
+        place=lambda: place_of(settings, clock.now()),
+        now=clock.now,
+        key_of=release_keys(settings.updates.release_keys),
+        fraction=lambda: int.from_bytes(entropy.token(4), "big") / 2.0**32,
+    )
     parts = Parts(
         outbox=outbox,
         references=references,
@@ -100,12 +122,14 @@ def run(settings: Settings) -> None:
         attachments=attachments,
         signer=signer,
         clock=clock,
-        entropy=SystemEntropy(),
+        entropy=entropy,
         inbox=inbox,
         vitals=vitals_of(settings),
         running=FileRunning(settings.running_path),
         commands=commands,
         reports=FileReportStore(settings.reports_path),
+        desired=desired,
+        updates=UplinkUpdating(started, desired, shelf, clock, fetches=fetcher.fetches),
     )
     events = event_log(settings, outbox=outbox, signer=signer, clock=clock)
     uplink = Uplink(
@@ -119,12 +143,14 @@ def run(settings: Settings) -> None:
         on_refused=refusal_log(events, references),
     )
     stop = _stop_on_signals()
+    fetcher.start()
     notifier.ready(f"uplink of {identity.terminal_id} to {settings.broker.host}:{settings.broker.port}")
     logger.info("uplink started broker=%s:%d", settings.broker.host, settings.broker.port)
     try:
         uplink.run(stop)
     finally:
         notifier.stopping()
+        fetcher.stop()
         commands.close()
         attachments.close()
         references.close()

@@ -32,6 +32,7 @@ from protocol.records import RECORD_TYP
 from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
 from protocol.topics import Kind, Topic, fleet_inbox
+from tests.integration.authority import Authority
 
 # As pyproject.toml installs them: tflite-runtime has no build for Python 3.12 and later.
 RUNTIMES = ("ai-edge-litert", "tflite-runtime") if sys.version_info < (3, 12) else ("ai-edge-litert",)
@@ -322,3 +323,22 @@ def jpeg_of() -> Callable[..., bytes]:
         return buffer.getvalue()
 
     return make
+
+
+@pytest.fixture
+def secured(tmp_path: Path, make_mosquitto: Callable[..., Any]) -> tuple[Authority, Any, Path]:
+    folder = tmp_path / "pki"
+    authority = Authority(folder)
+    for name in ("127.0.0.1", "fleet", "t-17", "t-18"):
+        authority.issue(name)
+    (folder / "acl").write_text(
+        "user fleet\ntopic readwrite lifecert/v1/#\n"
+        "pattern write lifecert/v1/+/%u/up/#\npattern read lifecert/v1/+/%u/down/#\n"
+    )
+    broker = make_mosquitto(
+        f"cafile {folder}/ca.crt\ncertfile {folder}/127.0.0.1.crt\nkeyfile {folder}/127.0.0.1.key\n"
+        f"require_certificate true\nuse_identity_as_username true\nacl_file {folder}/acl\n",
+        tls=True,
+    )
+    broker.start()
+    return authority, broker, folder

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -29,15 +30,21 @@ from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
 from device.adapters.voice_alsa.sound import as_pcm
 from device.app.enrol import reference_of
-from device.app.obeying import RestartAsked
 from device.app.selftest import selftest
-from device.app.service import run
+from device.app.service import make_shadow, run
+from device.errors import RestartAsked
 from device.session.commands import Line
 from device.settings import Settings, load_settings
 from device.simulated.loudspeaker import SimulatedLoudspeaker
+from device.updates.in_force import start
+from device.updates.marks import Marks, Process
+from device.updates.slots import Slots
+from device.updates.trial import Limits, examined
+from protocol.bundle import BUNDLE_TYP, BundleKind, BundleManifest
 from protocol.commands import RESULT_TYP, CommandKind, CommandResult, CommandWithdrawal, TerminalCommand
+from protocol.desired import DesiredState
 from protocol.documents import check_digit, claim_token, parse_document
-from protocol.envelope import sign, typ_of, verify
+from protocol.envelope import sign, typ_of, unverified_payload, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind
 from protocol.keys import PrivateKey
@@ -83,6 +90,22 @@ max_rows = {max_rows}
 """
 
 
+MANIFEST = sign(
+    BundleManifest(
+        kind=BundleKind.NETWORKS,
+        label="2",
+        number=2,
+        floor=1,
+        made_at=datetime(2026, 1, 1, tzinfo=UTC),
+        expires_at=datetime(2099, 1, 1, tzinfo=UTC),
+        files=({"name": "x", "size": 1, "sha256": "0" * 64},),
+    ).to_bytes(),
+    key=PrivateKey.generate(),
+    typ=BUNDLE_TYP,
+)
+"""Of a bundle whose files nobody looks at here."""
+
+
 class World:
     """A provisioned terminal's files, with one subject on its roster."""
 
@@ -94,6 +117,7 @@ class World:
         speed: str = "fast",
         max_rows: int = 100,
         voices: Path | None = None,
+        slots: bool = False,
     ) -> None:
         self.folder = folder
         self.fleet_key = PrivateKey.generate()
@@ -107,6 +131,9 @@ class World:
         if voices is not None:
             text = text.replace("[keys]", f'voice_dirs = ["{voices}"]\n[keys]')
             text = text.replace('[voice]\nkind = "none"', '[voice]\nkind = "alsa"')
+        text += f'[updates]\nslots_dir = "{folder}/slots"\nproof_s = 0.2\n'
+        if slots:
+            Slots(folder / "slots" / "networks").begin()
         path.write_text(text)
         self.settings: Settings = load_settings(path)
         self._stopping = threading.Event()
@@ -507,3 +534,81 @@ def test_the_self_test_passes_on_a_provisioned_terminal_and_names_what_is_missin
     assert "signing.pem" in after["signing-key"].detail
     assert after["pictures"].status == "passed"
     assert "1 wait for the fleet, 1 refused; `lifecert-terminal outbox list`" in after["pictures"].detail
+
+
+def test_an_update_waits_for_the_person_who_is_being_served(make_world, eventually, tmp_path):
+    world = make_world(speed="real", slots=True)
+    before = world.tell(do="status")
+    assert before["state"] == "idle"
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(world.claim()))
+    asking.start()
+    eventually(lambda: world.tell(do="status")["state"] in {"acquiring", "challenging"}, "a session")
+    # Networks are switched under it, as the installer does.
+    slots = Slots(world.settings.updates.slots_dir / "networks")
+    shutil.copytree(ROOT / "models", slots.path("b"), ignore=shutil.ignore_patterns("tools", "*.py", "__pycache__"))
+    slots.mark(MANIFEST)
+    slots.switch("0" * 64, Limits(needs_contact=False), number=2)
+    asking.join(60)
+    assert answers[0]["ok"], answers
+    assert answers[0]["outcome"] not in {"fault", "interrupted", "cancelled"}
+    eventually(lambda: world.errors, "the service ends then", timeout_s=30)
+    (error,) = world.errors
+    assert isinstance(error, RestartAsked)
+    assert [record.decision.outcome for record in world.records()] == [answers[0]["outcome"]]
+    assert slots.state().trial is not None
+    world.errors.clear()
+    world.start(eventually)
+    told = Marks(world.settings.updates_dir)
+    eventually(lambda: (mark := told.read(Process.TERMINAL)) is not None and mark.is_up, "it runs from the new ones")
+    mark = told.read(Process.TERMINAL)
+    assert mark.slots == {BundleKind.NETWORKS: "b"}
+    # Going back is seen just so.
+    slots.change(lambda trial: examined(trial, is_healthy=False))
+    eventually(lambda: world.errors, "the service ends for the old ones", timeout_s=30)
+    world.errors.clear()
+    world.stop()
+    ended = [event.detail for event in world.noted() if event.kind is EventKind.UPDATE_ENDED]
+    assert [(detail["kind"], detail["number"], detail["kept"], detail["why"]) for detail in ended] == [
+        ("networks", "2", "no", "unhealthy")
+    ]
+
+
+def test_a_network_in_the_shadow_comes_from_its_slot_and_one_that_does_not_fit_costs_nothing(tmp_path, caplog):
+    slots = Slots(tmp_path / "slots" / "shadow")
+    slots.begin()
+    shutil.copytree(ROOT / "models", slots.path("b"), ignore=shutil.ignore_patterns("tools", "*.py", "__pycache__"))
+    slots.mark(MANIFEST)
+    slots.place()
+    settings = Settings.model_validate(
+        {
+            "terminal": {
+                "fleet_id": "north",
+                "terminal_id": "t-1",
+                "data_dir": tmp_path,
+                "models_dir": ROOT / "models",
+            },
+            "updates": {"slots_dir": tmp_path / "slots"},
+        }
+    )
+    manifest = BundleManifest.parse(unverified_payload(MANIFEST))
+    want = {
+        "kind": "networks",
+        "bundle_id": sha256(manifest.to_bytes()).hexdigest(),
+        "number": 2,
+        "label": "2",
+        "size": 9,
+    }
+    desired = DesiredState(
+        fleet_id="north", terminal_id="t-1", number=1, issued_at=datetime(2026, 1, 1, tzinfo=UTC), shadow=want
+    )
+    started = start(Process.TERMINAL, settings, desired)
+    networks = open_networks(ROOT / "models")
+    assert make_shadow(started, networks) is not None
+    (slots.path("b") / "features_mobilefacenet.tflite").write_bytes(b"damaged")
+    assert make_shadow(started, networks) is None
+    assert "no network in the shadow" in caplog.text
+    started.held.let_go()
+    nothing = start(Process.TERMINAL, settings, None)
+    assert make_shadow(nothing, networks) is None
+    nothing.held.let_go()

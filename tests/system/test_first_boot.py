@@ -117,7 +117,7 @@ def small_wheel(folder: Path) -> Path:
             file.write(ROOT / f"provisioning/image/{name}", f"provisioning/image/{name}")
         for unit in sorted((ROOT / "systemd").iterdir()):
             file.write(unit, f"lifecert-0.1.0.data/data/share/lifecert/systemd/{unit.name}")
-        for name in ("a.toml", "a.tflite"):
+        for name in ("a.toml", "a.tflite", "a.npz"):
             file.writestr(f"models/{name}", "x")
         script = zipfile.ZipInfo("lifecert-0.1.0.data/scripts/lifecert-provision")
         script.external_attr = 0o100755 << 16

@@ -28,7 +28,7 @@ from device.adapters.rule_packs_file import FileRulePackStore
 from device.courier.courier import Courier, Exported, Imported, Parts, Step
 from device.errors import StickForeign, StickFull, StickReadOnly, StickRemoved
 from device.simulated.clock import SteppedClock
-from device.simulated.stores import MemoryStaff
+from device.simulated.stores import MemoryDesired, MemoryShelf, MemoryStaff
 from device.uplink.inbox import Inbox
 from fleet.cli import app
 from fleet.errors import NotFound, StickUnusable
@@ -92,7 +92,7 @@ class Hall:
         )
         signer = KeySigner(self.terminal.signing)
         stores = (self.outbox, self.references, self.policies, self.packs, self.attestations, MemoryStaff())
-        parts = Parts(*stores, self.attachments, signer, self.clock, inbox)
+        parts = Parts(*stores, self.attachments, signer, self.clock, inbox, MemoryDesired(), MemoryShelf())
         return Courier(
             identity,
             self.terminal.terminal_id,

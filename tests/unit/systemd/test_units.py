@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from device.app import service
+from device.settings import Updates as UpdateSettings
 from device.settings import Uplink as UplinkSettings
+from device.updates.trial import Limits
 from device.uplink import loop as uplink
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,6 +34,8 @@ MOST_EXPOSED = {
     # The first start makes users, units and programs, once, without a network: it is enclosed by nothing else.
     "lifecert-first-boot": 93,
     "lifecert-join": 30,
+    "lifecert-update": 20,
+    "lifecert-guard": 12,
 }
 
 
@@ -58,10 +62,12 @@ def test_the_services_are_there() -> None:
         "lifecert-decommission.service",
         "lifecert-first-boot.service",
         "lifecert-fleet.service",
+        "lifecert-guard.service",
         "lifecert-join.service",
         "lifecert-kiosk.service",
         "lifecert-renew.service",
         "lifecert-terminal.service",
+        "lifecert-update.service",
         "lifecert-uplink.service",
     ]
 
@@ -179,6 +185,44 @@ def test_the_browser_reaches_loopback_alone_keeps_nothing_and_is_always_started_
     assert lines(KIOSK, "Restart") == ["always"]
     assert lines(KIOSK, "StartLimitIntervalSec") == ["0"]
     assert "lifecert-terminal.service" in lines(KIOSK, "After")[0].split()
+
+
+GUARD = "/usr/bin/python3 -E -s -S /opt/lifecert/guard/slots.py /var/lib/lifecert-slots"
+
+
+def test_the_guard_counts_starts_and_minutes_without_anything_that_is_on_trial() -> None:
+    terminal, guard = (ROOT / "systemd" / f"lifecert-{name}.service" for name in ("terminal", "guard"))
+    # Before each start, whatever becomes of it, and as root.
+    assert lines(terminal, "ExecStartPre") == [f"-+{GUARD}"]
+    assert lines(guard, "ExecStart") == [f"{GUARD} 60"]
+    timer = guard.with_suffix(".timer")
+    assert (lines(timer, "OnUnitActiveSec"), lines(timer, "AccuracySec")) == (["1min"], ["1s"])
+    assert lines(terminal, "RestartSec") == ["2"]
+    # A program that crashes at once goes back before systemd gives up.
+    assert Limits().starts + 2 < int(lines(terminal, "StartLimitBurst")[0])
+
+
+def test_services_are_there_again_when_an_update_that_crashed_has_gone_back() -> None:
+    uplink, update = (ROOT / "systemd" / f"lifecert-{name}.service" for name in ("uplink", "update"))
+    # The uplink may crash for as long as a trial lasts.
+    most = int(lines(uplink, "StartLimitIntervalSec")[0]) / int(lines(uplink, "RestartSec")[0])
+    assert most < int(lines(uplink, "StartLimitBurst")[0])
+    assert lines(update, "StartLimitIntervalSec") == ["0"]
+
+
+def test_what_writes_programs_has_no_network_no_device_and_writes_nothing_else() -> None:
+    for name in ("update", "guard"):
+        unit = ROOT / "systemd" / f"lifecert-{name}.service"
+        assert lines(unit, "PrivateNetwork") == lines(unit, "PrivateDevices") == ["yes"]
+        assert lines(unit, "ReadWritePaths") == ["/var/lib/lifecert-slots"]
+        assert lines(unit, "ProtectSystem") == ["strict"]
+        assert lines(unit, "UMask") == ["0022"]
+    # And nobody else may write there.
+    for unit in UNITS:
+        if unit.stem not in {"lifecert-update", "lifecert-guard"}:
+            assert not any("lifecert-slots" in path for path in lines(unit, "ReadWritePaths"))
+    slots = ["d", str(UpdateSettings().slots_dir), "0755", "root", "root", "-"]
+    assert slots in entries(ROOT / "systemd" / "lifecert.tmpfiles")
 
 
 @pytest.mark.parametrize("unit", PROGRAMS, ids=lambda unit: unit.stem)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from device.app.log_tail import LogTail, redacted
-from device.app.obeying import Obeying, RestartAsked
+from device.app.obeying import Obeying
+from device.errors import RestartAsked
 from device.simulated.clock import SteppedClock
 from device.simulated.stores import MemoryCommands, ThrowAwaySigner
 from protocol.commands import MOST_LINE, MOST_LINES, CommandKind, CommandResult, CommandWithdrawal, TerminalCommand

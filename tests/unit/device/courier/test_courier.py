@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,14 +20,19 @@ from device.simulated.stores import (
     FixedPolicy,
     FixedRulePacks,
     MemoryAttachments,
+    MemoryDesired,
     MemoryOutbox,
     MemoryReferences,
+    MemoryShelf,
     MemoryStaff,
     ThrowAwaySigner,
 )
+from device.updates.shelf import Shelf
+from device.updates.stock import Stock
 from device.uplink.inbox import Inbox
-from protocol.courier import MANIFEST, CourierBundle
+from protocol.courier import MANIFEST, CourierBundle, update_file
 from protocol.courier_files import Problem, ProblemKind
+from protocol.desired import DESIRED_TYP
 from protocol.envelope import seal, sign
 from protocol.keys import PrivateKey
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem, Verdict
@@ -33,6 +40,7 @@ from protocol.records import RECORD_TYP
 from protocol.registration import FleetIdentity
 from protocol.stick import StickFault, open_stick
 from protocol.topics import Kind
+from tests.unit.device.updates.making import KEY, desired_of, make_bundle, place, settings_in, want_of
 
 FLEET_SIGNING, FLEET_SEALING, SEALING = PrivateKey.generate(), PrivateKey.generate(), PrivateKey.generate()
 FLEET = FleetIdentity(fleet_id="north", signing_key=FLEET_SIGNING.public(), sealing_key=FLEET_SEALING.public())
@@ -49,6 +57,7 @@ class Desk:
         self.signer = ThrowAwaySigner()
         inbox = Inbox(fleet_id="north", terminal_id=terminal_id, fleet_key=FLEET_SIGNING.public(), sealing_key=SEALING)
         self.pictures = MemoryAttachments()
+        self.desired, self.shelf = MemoryDesired(), MemoryShelf()
         references = MemoryReferences(claim_key=None)
         parts = Parts(
             self.outbox,
@@ -61,6 +70,8 @@ class Desk:
             self.signer,
             self.clock,
             inbox,
+            self.desired,
+            self.shelf,
         )
         self.courier = Courier(fleet, terminal_id, parts, sealing_key=SEALING, mount_root=None, keep=10**6, **more)
 
@@ -325,3 +336,89 @@ def test_progress_on_stderr_is_some_lines_and_not_thousands(capsys: pytest.Captu
     show(Step.READING, 0, 0)
     lines = capsys.readouterr().err.splitlines()
     assert (len(lines), lines[0], lines[-1]) == (21, "writing: 0 of 1000", "writing: 1000 of 1000")
+
+
+def updates_on(stick: Path, *bundles: bytes, fleet: str = "north") -> Path:
+    folder = stick / "lifecert" / f"fleet-{fleet}" / "updates"
+    folder.mkdir(parents=True, exist_ok=True)
+    for bundle in bundles:
+        (folder / update_file(want_of(bundle).bundle_id)).write_bytes(bundle)
+    return folder
+
+
+def test_a_bundle_of_updates_is_copied_in_with_the_word_that_it_is_wanted_and_stays_for_the_next_terminal(
+    tmp_path: Path, answer: Callable[..., None]
+) -> None:
+    stick, bundle, other = tmp_path / "stick", make_bundle(2, files=40), make_bundle(3)
+    want = want_of(bundle)
+    desired = desired_of(1, want)
+    answer(stick, (Kind.DESIRED, sign(desired.to_bytes(), key=FLEET_SIGNING, typ=DESIRED_TYP)))
+    folder = updates_on(stick, bundle, other)
+    desk = Desk()
+    settings = settings_in(tmp_path / "terminal")
+    shelf = Shelf(settings.updates_dir, spare_bytes=0, key_of=lambda kid: KEY.public() if kid == KEY.key_id else None)
+    desk.courier._parts = replace(
+        desk.courier._parts, shelf=Stock(settings, desk.desired, shelf, place=lambda: place())
+    )
+    done = desk.courier.import_from(stick)
+    assert (done.updates, done.problems) == (1, [])
+    assert any("1 bundles of updates" in line for line in imported_lines(done))
+    assert shelf.whole(want).read_bytes() == bundle
+    assert {path.name for path in folder.iterdir()} == {
+        update_file(want_of(each).bundle_id) for each in (bundle, other)
+    }
+    assert [path.name for path in settings.updates_dir.iterdir()] == [update_file(want.bundle_id)]
+    # Once more: it is here, and nothing else came.
+    with pytest.raises(StickForeign):
+        desk.courier.import_from(stick)
+
+
+@pytest.mark.parametrize(
+    ("laid", "kind", "why"),
+    [
+        (make_bundle(2)[:-1], ProblemKind.DAMAGED, "malformed"),
+        (make_bundle(2) + b"x", ProblemKind.DAMAGED, "malformed"),
+        (b"garbage" * 1000, ProblemKind.DAMAGED, "malformed"),
+        (make_bundle(2, key=PrivateKey.generate()), ProblemKind.FORGED, "signature"),
+        (make_bundle(2, machine="x86_64"), ProblemKind.DAMAGED, "malformed"),
+        (None, ProblemKind.NO_ROOM, None),
+    ],
+)
+def test_a_bundle_on_a_stick_that_is_not_to_be_taken_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, laid: bytes | None, kind: ProblemKind, why: str | None
+) -> None:
+    refused: list[tuple[str, str]] = []
+    desk = Desk(on_refused=lambda kind, why: refused.append((str(kind), why)))
+    settings = settings_in(tmp_path / "terminal")
+    shelf = Shelf(settings.updates_dir, spare_bytes=0, key_of=lambda kid: KEY.public() if kid == KEY.key_id else None)
+    desk.courier._parts = replace(
+        desk.courier._parts, shelf=Stock(settings, desk.desired, shelf, place=lambda: place())
+    )
+    bundle = make_bundle(2)
+    want = want_of(bundle)
+    desk.desired.apply(sign(desired_of(1, want).to_bytes(), key=FLEET_SIGNING, typ=DESIRED_TYP))
+    folder = updates_on(tmp_path / "stick")
+    (folder / update_file(want.bundle_id)).write_bytes(bundle if laid is None else laid)
+    if laid is None:
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr("device.updates.shelf.shutil.disk_usage", lambda _: usage._replace(free=10))
+    done = desk.courier.import_from(tmp_path / "stick")
+    assert [problem.kind for problem in done.problems] == [kind]
+    assert done.updates == 0
+    assert refused == ([] if why is None else [("desired", why)])
+    assert list(settings.updates_dir.iterdir()) == []
+    assert problem_lines(done)
+
+
+def test_links_and_folders_in_the_place_of_a_bundle_are_passed_over(tmp_path: Path) -> None:
+    bundle = make_bundle(2)
+    want = want_of(bundle)
+    desk = Desk()
+    desk.courier._parts = replace(desk.courier._parts, shelf=MemoryShelf(want))
+    folder = updates_on(tmp_path / "stick")
+    (tmp_path / "elsewhere").write_bytes(bundle)
+    (folder / update_file(want.bundle_id)).symlink_to(tmp_path / "elsewhere")
+    assert desk.courier.sync(tmp_path / "stick")[0].updates == 0
+    (folder / update_file(want.bundle_id)).unlink()
+    (folder / update_file(want.bundle_id)).mkdir()
+    assert desk.courier.sync(tmp_path / "stick")[0].updates == 0

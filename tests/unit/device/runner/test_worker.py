@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from device.errors import CameraUnavailable, RingLightUnavailable
-from device.runner.orders import CompareWith, Findings, PictureNotTaken, PictureTaken, Reopen, TakeStill
+from device.runner.orders import CompareWith, EndShadow, Findings, PictureNotTaken, PictureTaken, Reopen, TakeStill
 from device.runner.worker import VisionWorker, WorkerThread
 from device.session.commands import (
     AwaitRest,
@@ -41,6 +41,7 @@ from device.vision.normalisation import CohortMember, CohortRules
 from device.vision.pipeline import FrameObservation, SubjectObservation
 from device.vision.pose import HeadPose
 from device.vision.quality import COMPONENTS, QualityAssessment
+from device.vision.shadow import LEAST_SESSIONS, Shadow
 from protocol.cases import PhotoRole
 from protocol.challenge import Action, LightChip
 from protocol.evidence import EvidenceKind, EvidenceStatus
@@ -88,6 +89,7 @@ class Pipeline:
                 quality=QualityAssessment(**dict.fromkeys(COMPONENTS, self.quality)) if want_quality else None,
                 landmarks=FaceLandmarks(np.zeros((468, 3), np.float32), 0.9),
                 similar_faces=self.similar_faces,
+                crop=np.full((112, 112, 3), 7, np.uint8) if want_features else None,
                 features=vector,
             )
         return FrameObservation(
@@ -174,7 +176,8 @@ class Ring:
 
 
 class Rig:
-    def __init__(self):
+    def __init__(self, shadow=None):
+        self.summaries = []
         self.camera, self.pipeline, self.ring, self.news = Camera(), Pipeline(), Ring(), []
         self.worker = VisionWorker(
             self.camera,
@@ -182,6 +185,8 @@ class Rig:
             now_ns=lambda: self.camera.now,
             post=lambda generation, news: self.news.append((generation, news)),
             ring=self.ring,
+            shadow=shadow,
+            on_shadow=self.summaries.append,
         )
 
     def order(self, *orders, generation=1):
@@ -706,3 +711,56 @@ def test_the_probe_is_made_of_the_best_frames_of_the_acquisition_and_all_rests(r
     assert findings.samples == best + 1
     mean = (sum(60.0 + number for number in range(3, best + 3)) + 55.0) / (best + 1)
     assert dict(findings.quality)["sharpness"] == pytest.approx(mean)
+
+
+def test_crops_are_kept_for_a_network_in_the_shadow_only_and_zeroed_once_the_session_has_ended(fake_network):
+    def answer(_image):
+        return {"features": np.array([[1.0, 0.5]], np.float32)}
+
+    present, new = (fake_network("features", 112, {"features": (1, 2)}, answer) for _ in range(2))
+    shadow = Shadow(new, present=present)
+    rig = Rig(shadow)
+    rig.order(StartAcquisition())
+    for is_certified in [True] * LEAST_SESSIONS + [False]:
+        rig.order(StartAcquisition())
+        rig.take("acquiring")
+        rig.take("challenging_1")
+        rig.step()
+        kept = [sample.crop for sample in rig.worker._samples._samples]
+        rig.compare()
+        held = list(shadow._crops)
+        assert len(held) == 2
+        assert not any(crop.any() for crop in kept), "what was kept for the comparison goes with it"
+        rig.order(StopAcquisition(), EndShadow(is_certified))
+        rig.step()
+        assert not any(crop.any() for crop in held)
+    (summary,) = rig.summaries
+    assert (summary.sessions, summary.pairs) == (LEAST_SESSIONS, LEAST_SESSIONS)
+    assert (summary.old_mean, summary.new_mean) == pytest.approx((1.0, 1.0))
+
+
+def test_without_a_shadow_no_crop_is_kept(rig):
+    rig.take("acquiring")
+    rig.step()
+    assert [sample.crop for sample in rig.worker._samples._samples] == [None]
+    assert all(subject.crop is None for subject in rig.worker._samples._recent.values())
+
+
+@pytest.mark.parametrize("how", ["another session", "the end"])
+def test_faces_held_for_the_shadow_do_not_outlast_their_session(fake_network, how):
+    answer = {"features": np.array([[1.0, 0.5]], np.float32)}
+    present, new = (fake_network("features", 112, {"features": (1, 2)}, lambda _: answer) for _ in range(2))
+    shadow = Shadow(new, present=present)
+    rig = Rig(shadow)
+    rig.order(StartAcquisition())
+    rig.take("acquiring")
+    rig.take("challenging_1")
+    rig.compare()
+    held = list(shadow._crops)
+    assert held[0].any()
+    if how == "another session":
+        rig.order(StartAcquisition())
+        rig.step()
+    else:
+        rig.worker.close()
+    assert not any(crop.any() for crop in held)

@@ -6,10 +6,14 @@ import hashlib
 import io
 import random
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from protocol.bundle import BundleFile, BundleKind, BundleManifest, Place, write_bundle
+from device.settings import Settings
+from protocol.bundle import BundleFile, BundleKind, BundleManifest, Place, read_bundle, write_bundle
+from protocol.desired import DesiredBundle, DesiredState
 from protocol.keys import PrivateKey
+from protocol.times import DeviceTime
 
 KEY = PrivateKey.generate()
 
@@ -46,3 +50,50 @@ def make_bundle(number: int = 1, *, seed: int = 0, files: int = 5, key: PrivateK
     target = io.BytesIO()
     write_bundle(target, BundleManifest(**{**given, **changes}), map(io.BytesIO, contents.values()), key=key)
     return target.getvalue()
+
+
+def want_of(bundle: bytes) -> DesiredBundle:
+    """Return what the office says of a bundle."""
+    found = read_bundle(io.BytesIO(bundle), key_of=lambda _: KEY.public())
+    manifest = found.manifest
+    return DesiredBundle(
+        kind=manifest.kind,
+        bundle_id=found.bundle_id,
+        number=manifest.number,
+        label=manifest.label,
+        size=len(bundle),
+    )
+
+
+def desired_of(number: int, *wants: DesiredBundle, terminal: str = "t-1", **changes: Any) -> DesiredState:
+    """Return what the office wants."""
+    return DesiredState(
+        fleet_id="north",
+        terminal_id=terminal,
+        number=number,
+        issued_at=datetime(2026, 11, 1, tzinfo=UTC),
+        bundles=wants,
+        **changes,
+    )
+
+
+def settings_in(folder: Path, **updates: Any) -> Settings:
+    """Return settings of a terminal whose data and slots are in a folder."""
+    return Settings.model_validate(
+        {
+            "terminal": {"fleet_id": "north", "terminal_id": "t-1", "data_dir": folder / "data"},
+            "updates": {"slots_dir": folder / "slots", "spare_bytes": 0, **updates},
+        }
+    )
+
+
+def moment(**changes: Any) -> DeviceTime:
+    """Return a moment of a terminal whose clock is right, or as told."""
+    given = {
+        "boot_id": "b" * 32,
+        "monotonic_ns": 1,
+        "wall_clock": datetime(2026, 11, 20, 12, tzinfo=UTC),
+        "source": "network",
+        "uncertainty_s": 0.1,
+    }
+    return DeviceTime.model_validate({**given, **changes})

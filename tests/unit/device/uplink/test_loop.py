@@ -16,15 +16,24 @@ from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.reports_files import FileReportStore
 from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import KeyfileSigner
-from device.errors import AttachmentsUnavailable, LinkDown, OutboxUnavailable
+from device.errors import AttachmentsUnavailable, LinkDown, OutboxUnavailable, RestartAsked
 from device.ports import OutboxRow
 from device.settings import Uplink as UplinkSettings
 from device.simulated.clock import SteppedClock
-from device.simulated.stores import MemoryAttachments, MemoryCommands, MemoryOutbox, MemoryRunning, MemoryStaff
+from device.simulated.stores import (
+    MemoryAttachments,
+    MemoryCommands,
+    MemoryDesired,
+    MemoryOutbox,
+    MemoryRunning,
+    MemoryStaff,
+    MemoryUpdating,
+)
 from device.simulated.vitals import SimulatedVitals
 from device.uplink.inbox import Inbox
 from device.uplink.loop import CURABLE, Identity, Parts, Uplink
 from fleet.admission import Refusal
+from protocol.desired import DESIRED_TYP, DesiredState, ReportedState
 from protocol.envelope import seal, sha256_of, sign, verify
 from protocol.examples import examples
 from protocol.keys import PrivateKey
@@ -113,6 +122,7 @@ class World:
         self.reports = FileReportStore(folder / "reports")
         self.staff, self.attachments = MemoryStaff(), attachments or MemoryAttachments()
         self.vitals, self.running, self.commands = SimulatedVitals(), MemoryRunning(), MemoryCommands()
+        self.desired, self.updates = MemoryDesired(), MemoryUpdating()
         self.packs = FileRulePackStore(folder / "r.jws", FLEET_KEY.public())
         parts = Parts(
             outbox=self.outbox,
@@ -136,6 +146,8 @@ class World:
             running=self.running,
             commands=self.commands,
             reports=self.reports,
+            desired=self.desired,
+            updates=self.updates,
         )
         settings = UplinkSettings(
             poll_s=1,
@@ -542,3 +554,55 @@ def test_the_condition_says_how_old_the_oldest_unconfirmed_record_is(world: Worl
     said = [found.health for found in world.presences(world.link.sent(Kind.PRESENCE)) if found.health is not None]
     assert said[0].oldest_unconfirmed_s is not None
     assert 40 <= said[0].oldest_unconfirmed_s <= 45
+
+
+def desired_token(number: int, terminal: str = "t-1") -> bytes:
+    example = examples()[DESIRED_TYP]
+    assert isinstance(example, DesiredState)
+    wanted = example.model_copy(update={"fleet_id": "north", "terminal_id": terminal, "number": number})
+    return sign(wanted.to_bytes(), key=FLEET_KEY, typ=DESIRED_TYP)
+
+
+def test_what_the_office_wants_is_kept_and_what_is_said_of_it_comes_with_the_condition(world: World) -> None:
+    def minute() -> None:
+        world.clock.advance(60 * S)
+
+    def taken() -> None:
+        minute()
+        found = world.desired.current()
+        assert found is not None
+        world.updates.state = ReportedState(desired_number=found.number)
+
+    world.run(minute, lambda: world.receive(Kind.DESIRED, desired_token(7)), taken, minute, minute)
+    said = [found for found in world.presences(world.link.sent(Kind.PRESENCE)) if found.reported is not None]
+    assert [found.reported.desired_number for found in said if found.reported] == [0, 7]
+    assert all(found.health is not None for found in said)
+
+
+def test_the_fleet_is_heard_by_an_answer_and_not_by_what_the_broker_kept(world: World) -> None:
+    heard: list[bool] = []
+    world.run(
+        lambda: world.receive(Kind.DESIRED, desired_token(1)),
+        lambda: heard.append(world.updates.is_heard),
+        lambda: world.receive(Kind.RECEIPT, world.receipt("0" * 64)),
+        lambda: heard.append(world.updates.is_heard),
+    )
+    assert heard == [False, True]
+
+
+def test_the_uplink_says_goodbye_before_it_ends_for_something_newer(world: World) -> None:
+    def newer() -> None:
+        world.updates.is_over = True
+
+    world.link.turns = [nothing, newer, *[nothing] * 5]
+    with pytest.raises(RestartAsked):
+        world.uplink.run(world.stop)
+    assert world.presences(world.link.sent(Kind.PRESENCE))[-1].state == "offline"
+    assert world.link.left
+
+
+def test_an_uplink_without_a_broker_ends_for_something_newer_too(world: World) -> None:
+    world.link.refusals = 10**6
+    world.updates.is_over = True
+    with pytest.raises(RestartAsked):
+        world.uplink.run(world.stop)

@@ -1,60 +1,11 @@
-"""Networks that answer what a test tells them to."""
+"""A face that looks into the camera."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from device.vision.frame import Pixels
 from device.vision.landmarks import FaceLandmarks
-from protocol.manifest import Calibration, ModelManifest, Preprocessing, Provenance, Tensor
-
-Answers = Mapping[str, NDArray[np.float32]]
-
-
-@dataclass
-class FakeNetwork:
-    manifest: ModelManifest
-    answer: Callable[[Pixels], Answers]
-    digest: str = "d" * 64
-    runtime: str = "fake 1"
-    seen: list[Pixels] = field(default_factory=list)
-
-    def infer(self, image: Pixels) -> Answers:
-        self.seen.append(image)
-        return self.answer(image)
-
-
-def make_manifest(task: str, size: int, outputs: Mapping[str, tuple[int, ...]]) -> ModelManifest:
-    return ModelManifest(
-        name=task,
-        task=task,
-        file="none.tflite",
-        sha256="d" * 64,
-        description="",
-        inputs=(Tensor(name="in", role="image", shape=(1, size, size, 3), dtype="float32"),),
-        outputs=tuple(Tensor(name=r, role=r, shape=s, dtype="float32") for r, s in outputs.items()),
-        preprocessing=Preprocessing(width=size, height=size, multiply=1.0, add=0.0, region=""),
-        provenance=Provenance(
-            registry="own training", package="", version="", package_sha256="0" * 64, path="", file_sha256="0" * 64,
-            licence="", notes="",
-        ),
-        calibration=Calibration(recipe="", faces="", count=0),
-    )  # fmt: skip
-
-
-@pytest.fixture
-def fake_network() -> Callable[..., FakeNetwork]:
-    def make(
-        task: str, size: int, outputs: Mapping[str, tuple[int, ...]], answer: Callable[[Pixels], Answers]
-    ) -> FakeNetwork:
-        return FakeNetwork(make_manifest(task, size, outputs), answer)
-
-    return make
 
 
 @pytest.fixture
