@@ -656,7 +656,7 @@ def test_a_retired_and_an_unknown_terminal_are_told_and_the_rest_is_done(
         hall.record(3, outcome=Outcome.CANCELLED, at=office.now)
         hall.export(stick)
     with office.database.begin() as connection:
-        terminals.retire(connection, "t-2", now=office.now)
+        terminals.retire(connection, "t-2", now=office.now - timedelta(minutes=1))
     done = take_in(stick)
     assert (done["t-1"].stored, done["t-1"].is_in_order) == (3, True)
     assert done["t-2"].refused == 3

@@ -120,6 +120,7 @@ def test_a_retired_terminal_has_no_effect_but_its_old_records_stay_confirmed(
     with office.database.begin() as connection:
         assert terminals.retire(connection, "t-1", now=office.now)
     before = office.statuses()
+    office.now += timedelta(minutes=1)
     answers = office.send(terminal, terminal.next(**person, at=office.now), old)
     assert sorted(office.verdicts(answers)) == [("refused", "retired_terminal"), ("repeated", None)]
     assert office.statuses() == before

@@ -63,6 +63,7 @@ class Judged:
     repeated: bool
     chain: Chain
     judgement: Judgement
+    is_held: bool
 
 
 def judge(record: CertificationRecord, **changes: Any) -> Judged:
@@ -88,6 +89,7 @@ def judge(record: CertificationRecord, **changes: Any) -> Judged:
         found.repeated,
         found.chain,
         admission.judge(record, known, accept_simulated=is_simulated_accepted, received_at=facts["received_at"]),
+        found.is_held,
     )
 
 
