@@ -40,6 +40,7 @@ from fleet.commands import (
     terminal_commands,
     terminal_life,
     terminals,
+    updates,
 )
 from fleet.commands.events import events
 from fleet.commands.history import history
@@ -76,6 +77,7 @@ _PANELS: dict[str, dict[str, typer.Typer | Callable[..., None]]] = {
         "retire-terminal": terminals.retire_terminal,
         "assign": terminals.assign,
         "terminals": terminal_commands.app,
+        "updates": updates.app,
         "name-list": name_list,
         "courier": courier.app,
         "events": events,

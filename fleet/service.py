@@ -32,6 +32,8 @@ from fleet.pki.broker import write_server
 from fleet.pki.files import load_authority
 from fleet.pki.keeper import Keeper
 from fleet.reminders.setup import callback_keys
+from fleet.updates.desired import door_of
+from fleet.updates.driver import RolloutDriver
 from fleet.web.console import Console, ConsolePart, make_console, with_headers
 from fleet.web.pages import add_pages
 from fleet.web.slip_page import slip_page, slip_router
@@ -90,6 +92,7 @@ class Service:
         self._webhooks: Courier | None = None
         self._door: WebServer | None = None
         self._keeper: Keeper | None = None
+        self._rollouts: RolloutDriver | None = None
         settings = fleet.settings
         if part != "web":
             if settings.broker.mode == "embedded":
@@ -103,6 +106,8 @@ class Service:
                 self._door = make_door(fleet)
         if part != "web" and settings.provisioning.broker_dir is not None:
             self._keeper = make_keeper(fleet, settings.provisioning.broker_dir)
+        if part != "web":
+            self._rollouts = make_rollouts(fleet)
 
     def start(self) -> None:
         """Start all parts.
@@ -115,7 +120,7 @@ class Service:
                 self._broker.start()
             if self._web:
                 self._web.start()
-            for each in (self._webhooks, self._door, self._keeper, self._consumer):
+            for each in (self._webhooks, self._door, self._keeper, self._rollouts, self._consumer):
                 if each:
                     each.start()
         except FleetError:
@@ -129,7 +134,8 @@ class Service:
 
     def stop(self) -> None:
         """Stop all parts, the ones that take work first. Can be called twice."""
-        for each in (self._consumer, self._keeper, self._door, self._web, self._webhooks, self._broker):
+        parts = (self._consumer, self._rollouts, self._keeper, self._door, self._web, self._webhooks, self._broker)
+        for each in parts:
             if each:
                 each.stop()
 
@@ -183,6 +189,18 @@ def make_keeper(fleet: Fleet, folder: Path) -> Keeper:
         return expel(terminal_id, issuing, broker, now=fleet.clock())
 
     return Keeper(fleet.database, issuing, folder, expel=put_off, clock=fleet.clock)
+
+
+def make_rollouts(fleet: Fleet) -> RolloutDriver:
+    """Return what has roll-outs go on."""
+    settings = fleet.settings
+    return RolloutDriver(
+        fleet.database,
+        fleet.keys.cipher,
+        door=door_of(settings.provisioning),
+        zone=settings.zone(),
+        clock=fleet.clock,
+    )
 
 
 def leave_alone() -> None:

@@ -101,6 +101,21 @@ class PrivateKey:
         return cls(ECKey.generate_key(CURVE))
 
     @classmethod
+    def of(cls, key: ec.EllipticCurvePrivateKey) -> PrivateKey:
+        """Return a key that signs with any implementation of a P-256 private key, such as one that asks a hardware token (PKCS #11).
+
+        Its secret is never asked for, so it need not be had.
+
+        Raises:
+            Malformed: if it is on another curve.
+        """
+        if not isinstance(key.curve, ec.SECP256R1):
+            raise Malformed(f"key: {key.curve.name}, {CURVE} expected")
+        numbers = key.public_key().public_numbers()
+        x, y = _coordinate(numbers.x), _coordinate(numbers.y)
+        return cls(ECKey(key, {"kty": "EC", "crv": CURVE, "x": x, "y": y}))
+
+    @classmethod
     def load(cls, path: Path) -> PrivateKey:
         """Read a PEM file.
 

@@ -11,15 +11,16 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 _UNFINISHED = "unfinished.tmp"
 """One name for all files that are being written: what an interruption left is written over, never piled up."""
+_PIECE_BYTES = 1024 * 1024
 _SPARE_BYTES = 256 * 1024
 """Kept free for folders and the table of the file system."""
 _PIECE_BYTES = 256 * 1024
@@ -212,15 +213,23 @@ class Folder:
 
     def write(self, name: str, data: bytes) -> None:
         """Put a file in place: after a cut at any moment either the whole file has the name, or what had it before."""
+        self._put(name, (data,))
+
+    def write_from(self, name: str, source: BinaryIO) -> None:
+        """Put a file in place as `write` does, of all that a source has left, without holding it in memory."""
+        self._put(name, iter(lambda: source.read(_PIECE_BYTES), b""))
+
+    def _put(self, name: str, pieces: Iterable[bytes]) -> None:
         with self._translated():
             with suppress(FileNotFoundError):
                 self._disk.remove(_UNFINISHED, self._descriptor)
             file = self._disk.create(_UNFINISHED, self._descriptor)
             try:
                 try:
-                    done = 0
-                    while done < len(data):
-                        done += self._disk.write(file, data[done:])
+                    for data in pieces:
+                        done = 0
+                        while done < len(data):
+                            done += self._disk.write(file, data[done:])
                     self._disk.sync(file)
                 finally:
                     os.close(file)

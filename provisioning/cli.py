@@ -20,6 +20,7 @@ from protocol.commissioning import Answer, CommissioningCheck, Question
 from protocol.selftest import SelftestReport
 from provisioning import identity as identities
 from provisioning import joining, leaving, sheets
+from provisioning.bundles import commands as bundles
 from provisioning.cards.commands import add_commands
 from provisioning.commissioning import keep, run_commissioning
 from provisioning.errors import ProvisioningError
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 
 add_commands(app)
+app.add_typer(bundles.app, name="bundle")
 
 _CONFIG = Path("/etc/lifecert/terminal.toml")
 _TRY_EVERY_S = 5.0

@@ -16,7 +16,7 @@ from protocol.envelope import unverified_payload
 from protocol.errors import ProtocolError
 from provisioning.errors import FileUnusable, SelftestFailed
 from provisioning.identity import write_sure
-from provisioning.selftest import EX_CONFIG, installed
+from provisioning.selftest import EX_CONFIG, installed_program
 from provisioning.sheets import report_pdf
 
 _PRESSES = {Question.PRESS_START, Question.PRESS_REPEAT, Question.PRESS_CANCEL}
@@ -51,7 +51,7 @@ def run_commissioning(
     Raises:
         SelftestFailed: if the program is missing or ends without a report; carries the exit code to end with.
     """
-    found = program or installed()
+    found = program or installed_program()
     command = [str(found), "commission", "--lines", *(["--config", str(config)] if config else [])]
     # A file and no pipe: whatever is logged, nobody must read it for the program to go on.
     with tempfile.TemporaryFile() as log:

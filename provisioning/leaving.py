@@ -13,7 +13,7 @@ from protocol.decommissioning import DECOMMISSION_PATH, DecommissionProof, unver
 from protocol.errors import ProtocolError
 from provisioning.errors import FileUnusable, ProvisioningError, SelftestFailed
 from provisioning.joining import DOOR, ROOT, posted
-from provisioning.selftest import installed
+from provisioning.selftest import installed_program
 
 SERVICES: Final = (
     *("lifecert-kiosk.service", "lifecert-screen.socket", "lifecert-terminal.service", "lifecert-uplink.service"),
@@ -28,7 +28,7 @@ def run_terminal(arguments: Sequence[str], *, program: Path | None = None) -> No
     Raises:
         SelftestFailed: if it is missing, or ends with an error; it has said which.
     """
-    found = program or installed()
+    found = program or installed_program()
     try:
         done = subprocess.run([str(found), *arguments], check=False)
     except OSError as error:

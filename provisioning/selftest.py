@@ -29,7 +29,7 @@ def run_selftest(config: Path | None, *, program: Path | None = None) -> Selftes
     Raises:
         SelftestFailed: if the program is missing, ends without a report, or takes too long; carries the exit code to end with.
     """
-    found = program or installed()
+    found = program or installed_program()
     command = [str(found), "selftest", "--json", *(["--config", str(config)] if config else [])]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
@@ -47,7 +47,7 @@ def run_selftest(config: Path | None, *, program: Path | None = None) -> Selftes
         raise SelftestFailed(f"{found.name} selftest: no report (exit code {done.returncode})\n{said}", code) from error
 
 
-def installed() -> Path:
+def installed_program() -> Path:
     """Return the terminal's program: the one beside this one, else the one on the path.
 
     Raises:

@@ -22,6 +22,7 @@ from demo.agency.sessions import store_sessions
 from demo.agency.stops import StopWork
 from demo.agency.terminal_work import TerminalWork
 from demo.agency.terminals import Terminal, make_terminals, register, tell_presence
+from demo.agency.updates import UpdateWork
 from demo.agency.world import FLEET_ID, ZONE, Agenda, World, moment_of
 from fleet.accounts.roles import Grant, Role
 from fleet.app import Fleet
@@ -117,6 +118,7 @@ def _fill(world: World, say: Callable[[str], object]) -> tuple[list[Terminal], l
     ExchangeWork(world, agenda, everybody).put_down()
     NoticeWork(world, agenda, everybody).put_down()
     TerminalWork(world, agenda, made).put_down()
+    UpdateWork(world, agenda, made).put_down()
     agenda.at(world.at(3, 16), lambda now: rules.propose(world, now))
     agenda.at(world.at(2, 15), lambda now: rules.calibrate(world, now))
     agenda.at(world.at(2, 16), lambda now: runs.photographs(world, everybody, now))

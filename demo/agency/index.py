@@ -29,7 +29,7 @@ class Index:
     others: Mapping[str, str]
     """`area` (a community), `proposal` (a rule pack), `feed`, `partner`, `webhook` (with a message given up), `open_duplicate`,
     `decided_duplicate`, `unclear_duplicate`, `record`, `stop`, `erasure`, `trial` (of the proposal),
-    `calibration`, `list` (of a village), `reminder_failed`."""
+    `calibration`, `rollout` (under way), `list` (of a village), `reminder_failed`."""
 
 
 def index_of(database: Database, today: date, made: Sequence[Terminal], everybody: Sequence[Person]) -> Index:
@@ -119,6 +119,7 @@ _OTHERS = {
     "export": "run_id FROM page_runs WHERE kind = 'audit_export' ORDER BY asked_at",
     "run": "run_id FROM page_runs WHERE kind = 'reminders_plan' ORDER BY asked_at",
     "search": "run_id FROM page_runs WHERE kind LIKE 'duplicates%' ORDER BY asked_at",
+    "rollout": "rollout_id FROM rollouts ORDER BY place",
     "list": "list_id FROM unit_lists ORDER BY taken_at",
     "reminder_failed": "reminder_id FROM reminders WHERE state = 'failed' ORDER BY subject_id, kind",
 }

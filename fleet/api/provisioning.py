@@ -1,4 +1,4 @@
-"""The door for terminals: to come in, to renew, to say that one has erased itself; nothing else is behind this address."""
+"""The door for terminals: to come in, to renew, to say that one has erased itself, and for bundles; nothing else is behind this address."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
 
 from fleet.api.bodies import read_body
+from fleet.api.bundle_files import Downloads
 from fleet.api.problems import Refusal, add_problems
 from fleet.clock import Clock
 from fleet.errors import NotFound, Refused
@@ -21,7 +22,9 @@ from fleet.pki.joining import Joined, Waits, join, renew
 from fleet.settings import Settings
 from fleet.store.database import Availability, Database
 from fleet.terminals.changing import TerminalChanges
+from fleet.updates.bundles import bundle_folder
 from protocol.decommissioning import DECOMMISSION_PATH, DecommissionProof
+from protocol.desired import BUNDLE_PATH
 from protocol.errors import ProtocolError
 from protocol.provisioning import JOIN_PATH, MAX_REQUEST_BYTES, RENEW_PATH, JoinAnswer, JoinRequest
 from protocol.registration import FleetIdentity
@@ -42,17 +45,21 @@ def provisioning_app(
     app = FastAPI(title="Lifecert provisioning", docs_url=None, redoc_url=None, openapi_url=None)
     add_problems(app, Availability("database for provisioning"))
     limiter = MovingWindowRateLimiter(MemoryStorage())
+    downloads = Downloads(bundle_folder(settings.data_dir), most=settings.provisioning.downloads_per_address)
     wrong = RateLimitItemPerMinute(settings.provisioning.wrong_codes_per_minute)
     identity = FleetIdentity(
         fleet_id=settings.fleet_id, signing_key=keys.signing.public(), sealing_key=keys.sealing_key().public()
     )
 
-    async def answered(request: Request, work: Callable[[bytes], WireMessage]) -> Response:
-        address = request.client.host if request.client else ""
+    def demand_room(address: str) -> None:
         if not limiter.test(wrong, address):
             raise Refusal(
                 429, "too_many_failures", "too many wrong codes from this address", headers={"Retry-After": "60"}
             )
+
+    async def answered(request: Request, work: Callable[[bytes], WireMessage]) -> Response:
+        address = address_of(request)
+        demand_room(address)
         body = await read_body(request, most=MAX_REQUEST_BYTES, within_s=_BODY_WAIT_S)
         try:
             found = await run_in_threadpool(work, body)
@@ -94,7 +101,23 @@ def provisioning_app(
     async def take_proof(request: Request) -> Response:
         return await answered(request, decommissioned)
 
+    @app.get(BUNDLE_PATH + "/{bundle_id}")
+    async def give_bundle(request: Request, bundle_id: str) -> Response:
+        # No question to the database: an update is fetched while it is away as well.
+        address = address_of(request)
+        demand_room(address)
+        found = downloads.answer(address, bundle_id, request.headers)
+        if found is None:
+            limiter.hit(wrong, address)
+            raise Refusal(HTTPStatus.NOT_FOUND, "bundle_unknown", "no bundle of this name")
+        return found
+
     return app
+
+
+def address_of(request: Request) -> str:
+    """Return whom a request comes from."""
+    return request.client.host if request.client else ""
 
 
 def _told(found: Joined | Waits, identity: FleetIdentity, settings: Settings) -> JoinAnswer:

@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 from fleet.app import Fleet, make_handler
 from fleet.commands.shared import CONFIG, EXIT_FAILED, AsJson, Config, opened, print_json, say, stderr
 from fleet.ingest.courier import FleetCourier
+from fleet.updates.bundles import bundle_folder
 from protocol.courier_files import ProblemKind
 
 app = typer.Typer(help="Carry data on a stick to and from terminals.", no_args_is_help=True)
@@ -40,7 +41,8 @@ def import_stick(stick: Stick, config: Config = CONFIG, as_json: AsJson = False)
         name = f"terminal {taken.terminal_id}"
         if not as_json:
             records = f"{taken.stored} records stored, {taken.repeated} were here, {taken.refused} refused"
-            say(f"{name}: {records}; {taken.pages} roster pages written")
+            updates = f" and {taken.bundles} bundles" if taken.bundles else ""
+            say(f"{name}: {records}; {taken.pages} roster pages{updates} written")
         if taken.set_aside:
             say(f"{name}: {taken.set_aside} messages set aside in quarantine: the fleet's own programs fail on them")
         for failure in taken.failures:
@@ -58,13 +60,15 @@ def export_stick(
     config: Config = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Write a terminal's whole roster and the policy in force onto a stick."""
+    """Write a terminal's whole roster, the policy in force and the bundles it is asked for onto a stick."""
     with opened(config) as fleet, _courier(fleet) as (work, _):
-        pages = work.hand_out(stick, terminal)
+        pages, bundles = work.hand_out(stick, terminal)
     if as_json:
-        print_json({"terminal_id": terminal, "pages": pages})
-    else:
-        say(f"terminal {terminal}: {pages} roster pages and the policy are on the stick")
+        print_json({"terminal_id": terminal, "pages": pages, "bundles": bundles})
+        return
+    say(f"terminal {terminal}: {pages} roster pages and the policy are on the stick")
+    if bundles:
+        say(f"terminal {terminal}: {bundles} bundles of updates are on the stick")
 
 
 @contextmanager
@@ -77,6 +81,7 @@ def _courier(fleet: Fleet) -> Iterator[tuple[FleetCourier, Callable[[str, int, i
         fleet_id=fleet.settings.fleet_id,
         clock=fleet.clock,
         batch_messages=fleet.settings.broker.batch_messages,
+        bundles=bundle_folder(fleet.settings.data_dir),
     )
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         bars: dict[str, TaskID] = {}

@@ -1,4 +1,4 @@
-"""`lifecert-fleet terminals`: ask a terminal to do something, and see what came of it."""
+"""`lifecert-fleet terminals`: ask a terminal to do something or to be set otherwise, and see what came of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from typing import Annotated
 
 import typer
 
-from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say
+from fleet.admission.convergence import Wanted, bundle_line, setting_lines
+from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say
 from fleet.errors import NotFound
-from fleet.store import terminals
+from fleet.store import desired, terminals
+from fleet.store.terminal_settings import Scope, Target
 from fleet.terminals.commanding import commands_of, give_command, withdraw_command
+from fleet.updates.desired import door_of
+from fleet.updates.terminal_settings import (
+    differences,
+    parsed,
+    set_for_terminal,
+    settings_of,
+    text_of,
+    texts_of,
+)
 from protocol.commands import CommandKind
 
-app = typer.Typer(help="Commands to terminals, and their answers.", no_args_is_help=True)
+app = typer.Typer(help="Commands to terminals and their answers, and settings from afar.", no_args_is_help=True)
 Terminal = Annotated[str, typer.Argument(help="Id of the terminal.")]
 
 
@@ -57,6 +68,71 @@ def withdraw(
         say(
             f"terminal {terminal}: command {number} is taken back; `terminals commands` shows whether that came in time"
         )
+
+
+@app.command("settings")
+def settings(
+    terminal: Terminal,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting as NAME=VALUE; with no VALUE it is as for the terminal's area. Several times."
+        ),
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, 1 to 100 characters; to change any.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Your name, recorded as you give it; to change any.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    config: Config = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a terminal is asked for and what it says that it has; with --set change settings of its own."""
+    with opened(config) as fleet:
+        target = Target(Scope.TERMINAL, terminal)
+        if setting:
+            with fleet.database.begin() as connection:
+                own = texts_of(settings_of(connection, target))
+            wanted = parsed({**own, **dict(each.partition("=")[::2] for each in setting)})
+            for each in differences(parsed(own), wanted):
+                say(f"{each.name}: {text_of(each.before) or 'not set'} -> {text_of(each.after) or 'not set'}")
+            if dry_run:
+                return
+            if by is None or reason is None:
+                fail("give --by and --reason to change settings", EXIT_USAGE)
+            with fleet.database.begin() as connection:
+                set_for_terminal(
+                    connection,
+                    fleet.keys.cipher,
+                    terminal,
+                    wanted,
+                    by=by,
+                    reason=reason,
+                    door=door_of(fleet.settings.provisioning),
+                    now=fleet.clock(),
+                )
+        with fleet.database.begin() as connection:
+            known = desired.find_reported(connection, terminal)
+            if known is None:
+                raise NotFound(f"terminal {terminal}: not registered")
+            asked = desired.find_desired(connection, [terminal]).get(terminal)
+    wished = Wanted() if asked is None else asked.wanted
+    if as_json:
+        print_json(
+            {
+                "number": 0 if asked is None else asked.number,
+                "wanted": wished.model_dump(mode="json"),
+                "reported": None if known.state is None else known.state.model_dump(mode="json"),
+                "behind_since": None if known.behind_since is None else known.behind_since.isoformat(),
+            }
+        )
+        return
+    for bundle in (bundle_line(each, known.state) for each in wished.bundles):
+        percent = "" if bundle.percent is None else f" {bundle.percent} %"
+        runs = "" if bundle.running is None else f", runs {bundle.running.number}"
+        typer.echo(f"{bundle.wanted.kind} {bundle.wanted.number}: {bundle.match}{percent}{runs}")
+    for line in setting_lines(wished.settings, known.state):
+        typer.echo(f"{line.name} {text_of(line.wanted)}: {line.match}, has {text_of(line.reported) or 'not said'}")
+    if wished.is_nothing:
+        typer.echo("nothing is asked of it")
 
 
 @app.command("commands")

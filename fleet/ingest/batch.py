@@ -27,6 +27,7 @@ from fleet.benefits.i_am_here import open_cases
 from fleet.clock import day_of
 from fleet.errors import DatabaseUnavailable
 from fleet.ingest.messages import Inbound
+from fleet.ingest.reporting import note_endings, note_reported
 from fleet.ingest.settling import Settling
 from fleet.references.made import propose, reference_in, take
 from fleet.status.background import Background, background_of
@@ -237,6 +238,8 @@ class Batch:
                 now=max(item.received_at for item in own),
             )
         links.set_chain(self._connection, changed)
+        events = [item.link for item in fresh if isinstance(item.link, TerminalEvent)]
+        note_endings(self._connection, events, now=self._now)
         cases.add_photos(self._connection, [item.link for item in fresh if isinstance(item.link, CaseRecord)])
         who = {subject for subject in touched if subject is not None}
         self._settle(fresh, who)
@@ -355,6 +358,7 @@ class Batch:
         if supersedes(presence, self._presence[terminal.terminal_id]):
             terminals.save_presence(self._connection, presence, now=message.received_at)
             terminal_health.save_health(self._connection, presence, now=message.received_at)
+            note_reported(self._connection, presence, now=message.received_at)
             self._presence[terminal.terminal_id] = KnownPresence(
                 presence.state, presence.connection, presence.boot_id, presence.said_at
             )

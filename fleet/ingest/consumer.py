@@ -32,6 +32,7 @@ from fleet.ingest.messages import Inbound, Outbound
 from fleet.settings import BrokerSettings
 from fleet.store.cards import CARD_CHANNEL
 from fleet.store.database import Availability, Database
+from fleet.store.desired import DESIRED_CHANNEL
 from fleet.store.held import HELD_CHANNEL
 from fleet.store.operators import STAFF_CHANNEL
 from fleet.store.policies import POLICY_CHANNEL
@@ -60,7 +61,15 @@ _BATCH_BYTES = 16 * 1024 * 1024
 _CATCH_UP_S = 30.0
 """Rosters are looked through this often even without a notification, should one be lost."""
 _NOTICE_WAIT_S = 0.5
-_CHANNELS = (ROSTER_CHANNEL, POLICY_CHANNEL, CARD_CHANNEL, STAFF_CHANNEL, COMMAND_CHANNEL, HELD_CHANNEL)
+_CHANNELS = (
+    ROSTER_CHANNEL,
+    POLICY_CHANNEL,
+    CARD_CHANNEL,
+    STAFF_CHANNEL,
+    COMMAND_CHANNEL,
+    HELD_CHANNEL,
+    DESIRED_CHANNEL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +360,7 @@ class Consumer:
             if noticed or waited_s >= _CATCH_UP_S:
                 waited_s = 0.0
                 self._publish([*self._handler.push_rosters(), *self._handler.push_commands(only_unsent=True)])
+                self._publish(self._handler.push_desired(only_unsent=True))
                 if self._handler.attestations_from() != self._attested_from:
                     self._publish(self._standing())
 

@@ -21,7 +21,21 @@ from fleet.keys import FleetKeys
 from fleet.store import terminals
 from fleet.store.database import Database
 from fleet.store.terminals import StoredTerminal
-from protocol.courier import Address, ChunkName, CourierBundle, CourierChunk, courier_message, sealed_bytes, split
+from fleet.updates.bundles import bundle_file
+from fleet.updates.desired import wanted_bundles
+from protocol.courier import (
+    ROOT,
+    UPDATES,
+    Address,
+    ChunkName,
+    CourierBundle,
+    CourierChunk,
+    courier_message,
+    fleet_folder,
+    sealed_bytes,
+    split,
+    update_file,
+)
 from protocol.courier_files import (
     BundleReader,
     BundleWriter,
@@ -57,6 +71,8 @@ class Taken:
     """Messages the fleet's own programs failed on; kept, without an answer."""
     pages: int = 0
     """Roster pages now on the stick."""
+    bundles: int = 0
+    """Bundles of updates now on the stick that this terminal is asked for."""
     problems: list[Problem] = field(default_factory=list)
     """Files that did not count; the others did."""
     failures: list[str] = field(default_factory=list)
@@ -78,6 +94,7 @@ class FleetCourier:
         fleet_id: the fleet.
         clock: the fleet's.
         batch_messages: most messages that share one transaction.
+        bundles: folder of the bundles of updates; None where none are handed out.
         disk: how files are changed.
 
     Raises:
@@ -93,6 +110,7 @@ class FleetCourier:
         fleet_id: str,
         clock: Clock,
         batch_messages: int,
+        bundles: Path | None = None,
         disk: Disk | None = None,
     ) -> None:
         self._database = database
@@ -102,6 +120,7 @@ class FleetCourier:
         self._fleet_id = fleet_id
         self._clock = clock
         self._batch_messages = batch_messages
+        self._bundles = bundles
         self._disk = disk
 
     def take_in(self, stick: Path, *, on_progress: OnProgress | None = None) -> list[Taken]:
@@ -126,8 +145,11 @@ class FleetCourier:
             raise StickUnusable(f"stick {stick}: no terminal of fleet {self._fleet_id} has put anything onto it")
         return done
 
-    def hand_out(self, stick: Path, terminal_id: str) -> int:
-        """Write a terminal's whole roster and what it is always to have onto a stick; return the number of roster pages.
+    def hand_out(self, stick: Path, terminal_id: str) -> tuple[int, int]:
+        """Write a terminal's whole roster, what it is always to have and the bundles it is asked for onto a stick.
+
+        Returns:
+            The number of roster pages, and that of bundles which are on the stick now.
 
         Raises:
             NotFound: if no terminal of this name is in service.
@@ -141,7 +163,7 @@ class FleetCourier:
             refuse_foreign(root, self._fleet_id)
             pages = self._handler.whole_roster(terminal_id)
             self._write(root, terminal, [*pages, *self._handler.standing(terminal_id)])
-        return len(pages)
+            return len(pages), self._write_updates(root, terminal_id)
 
     def _take_in_one(self, root: Folder, taken: Taken, on_progress: OnProgress) -> None:
         address = Address(self._fleet_id, taken.terminal_id, CourierBundle.RECORDS)
@@ -173,6 +195,7 @@ class FleetCourier:
                 self._write(root, terminal, answers)
                 taken.pages = sum(answer.topic.kind is Kind.ROSTER for answer in answers)
                 reader.remove(names)
+                taken.bundles = self._write_updates(root, taken.terminal_id)
             except StickFailed as error:
                 if error.fault is StickFault.REMOVED:
                     raise
@@ -258,6 +281,32 @@ class FleetCourier:
         if pages:
             # What was written before and not taken home yet can be made again, and would not fit together with these.
             self._write_bundle(root, terminal, CourierBundle.ROSTER, pages, is_replaced=True)
+
+    def _write_updates(self, root: Folder, terminal_id: str) -> int:
+        """Put the bundles that a terminal is asked for where every terminal finds them; return how many of them are there now.
+
+        One that is there by its name is whole, as a file gets its name only then. It is told by the terminal, and sealed to nobody.
+        """
+        if self._bundles is None:
+            return 0
+        with self._database.begin() as connection:
+            wanted = wanted_bundles(connection, terminal_id)
+        paths = {bundle_id: bundle_file(self._bundles, bundle_id) for bundle_id in wanted}
+        found = {bundle_id: path for bundle_id, path in paths.items() if path is not None and path.is_file()}
+        if not found:
+            return 0
+        with (
+            root.make_folder(ROOT) as ours,
+            ours.make_folder(fleet_folder(self._fleet_id)) as fleet,
+            fleet.make_folder(UPDATES) as updates,
+        ):
+            there = set(updates.names())
+            missing = {each: path for each, path in found.items() if update_file(each) not in there}
+            updates.need([path.stat().st_size for path in missing.values()])
+            for bundle_id, path in missing.items():
+                with path.open("rb") as source:
+                    updates.write_from(update_file(bundle_id), source)
+        return len(found)
 
     def _write_bundle(
         self,

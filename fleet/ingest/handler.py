@@ -38,6 +38,7 @@ from fleet.store.quarantine import RefusedMessage
 from fleet.store.terminals import StoredTerminal
 from fleet.terminals.commanding import open_commands
 from fleet.updates.attestation import attestation, first_day
+from fleet.updates.desired import signed_desired
 from fleet.updates.rule_packs import signed_packs
 from protocol.envelope import sha256_of, sign
 from protocol.receipts import RECEIPT_TYP, Receipt, ReceiptItem
@@ -182,7 +183,9 @@ class Handler:
             return list(self._roster(connection, terminal, 0, self._clock()))
 
     def standing(self, only: str | None = None) -> list[Outbound]:
-        """Return what every terminal in service, or one, is always to have: policy, rule packs, statement about its key, card keys, staff.
+        """Return what every terminal in service, or one, is always to have.
+
+        It is policy, rule packs, statement about its key, card keys, staff, and which bundles and settings it is asked for.
 
         Raises:
             DatabaseUnavailable: as any transaction.
@@ -193,6 +196,7 @@ class Handler:
             *self.push_attestations(only),
             *self.push_card_keys(only),
             *self.push_staff(only, anew=True),
+            *self.push_desired(only),
         ]
 
     def push_policy(self, only: str | None = None) -> list[Outbound]:
@@ -274,6 +278,23 @@ class Handler:
             known = terminals.find_terminals(connection, None if only is None else [only])
             wanted = [terminal for terminal in known.values() if terminal.is_in_service]
             return self._staff(connection, wanted, self._clock(), anew=anew)
+
+    def push_desired(self, only: str | None = None, *, only_unsent: bool = False) -> list[Outbound]:
+        """Return which bundles and settings terminals in service, all or one, are asked for; all, or those not sent since they changed.
+
+        Raises:
+            DatabaseUnavailable: as any transaction.
+        """
+        with self._database.begin() as connection:
+            found = signed_desired(
+                connection,
+                self._keys,
+                None if only is None else [only],
+                fleet_id=self._fleet_id,
+                only_unsent=only_unsent,
+                now=self._clock(),
+            )
+        return [Outbound(Topic(self._fleet_id, name, Kind.DESIRED), signed) for name, signed in found]
 
     def push_commands(self, only: str | None = None, *, only_unsent: bool = False) -> list[Outbound]:
         """Return the commands that wait for an answer, of all terminals in service or of one; all of them, or those not sent before.

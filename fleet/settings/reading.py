@@ -39,7 +39,7 @@ def _absolute(settings: Settings, start: Path) -> Settings:
     parts = {}
     for name, part in settings:
         if isinstance(part, Part):
-            files = {key: start / value for key, value in part if key.endswith("_file") and value is not None}
+            files = {key: start / value for key, value in part if isinstance(value, Path)}
             parts[name] = part.model_copy(update=files)
     return settings.model_copy(update={"data_dir": start / settings.data_dir, **parts})
 

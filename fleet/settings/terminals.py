@@ -26,6 +26,8 @@ class TerminalSettings(Part):
     old_outbox_hours: int = Field(default=24, ge=1, le=2400)
     """A record that has waited for longer wants a stick or a look at the network. Mobile units are away for weeks: set it as they are
     used."""
+    behind_hours: int = Field(default=72, ge=1, le=2400)
+    """A terminal that is not what it was asked to be, in bundles or settings, for longer than this wants a look."""
     command_hours: int = Field(default=24, ge=1, le=720)
     """So long a command waits for its terminal; later it would surprise whoever stands before it."""
     command_days: int = Field(default=400, ge=1, le=3650)

@@ -25,6 +25,7 @@ class Cuts:
     low_battery_percent: int
     low_disk_bytes: int
     old_outbox: timedelta
+    behind: timedelta
     throttled_bit: int
     under_voltage_bit: int
 
@@ -41,6 +42,7 @@ class Cuts:
             "battery": self.low_battery_percent,
             "disk": self.low_disk_bytes,
             "old_before": self.now - self.old_outbox,
+            "behind_before": self.now - self.behind,
             "throttled_bit": self.throttled_bit,
             "voltage_bit": self.under_voltage_bit,
         }
@@ -112,7 +114,7 @@ COLUMNS = (
     " t.last_stick_at, t.presence_s, t.keep_alive_s, t.software, t.policy_version, t.roster_version, t.roster_have,"
     " t.outbox_pending, t.outbox_published, t.outbox_refused, t.pictures_waiting, t.pictures_refused, t.last_counter, t.records,"
     " t.quarantined, t.health_at, t.temperature_c, t.throttled, t.battery_percent, t.is_charging, t.disk_free_bytes,"
-    " t.clock_uncertainty_s, t.is_mains_lost, t.oldest_unconfirmed_at, t.alarms,"
+    " t.clock_uncertainty_s, t.is_mains_lost, t.oldest_unconfirmed_at, t.alarms, t.behind_since,"
     " t.commissioned_at, t.commissioning_passed"
 )
 _STANDING = (
@@ -138,6 +140,7 @@ _CONDITIONS = {
     ),
     "drift": "s.alarms > 0",
     "refused": "s.outbox_refused > 0",
+    "behind": "s.behind_since < :behind_before",
 }
 CONCERNS = tuple(_CONDITIONS)
 _NONE = "s.standing IN ('retired', 'decommissioned', 'suspended', 'never_seen')"

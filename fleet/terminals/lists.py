@@ -58,6 +58,7 @@ def limits_of(settings: TerminalSettings) -> Limits:
         low_battery_percent=settings.low_battery_percent,
         low_disk_bytes=settings.low_disk_mib * _MIB,
         old_outbox=timedelta(hours=settings.old_outbox_hours),
+        behind=timedelta(hours=settings.behind_hours),
     )
 
 
@@ -105,6 +106,7 @@ def cuts_of(limits: Limits, now: datetime) -> Cuts:
         low_battery_percent=limits.low_battery_percent,
         low_disk_bytes=limits.low_disk_bytes,
         old_outbox=limits.old_outbox,
+        behind=limits.behind,
         throttled_bit=THROTTLED,
         under_voltage_bit=UNDER_VOLTAGE,
     )
@@ -134,6 +136,7 @@ def item_of(row: Row[Any], limits: Limits, now: datetime) -> TerminalItem:
         oldest_unconfirmed_at=row.oldest_unconfirmed_at,
         refused=row.outbox_refused or 0,
         alarms=row.alarms,
+        behind_since=row.behind_since,
     )
     waiting = None if row.outbox_pending is None else row.outbox_pending + row.outbox_published
     return TerminalItem(

@@ -14,6 +14,7 @@ from fleet.store.links import Gap
 from fleet.store.quarantine import QuarantineCount
 from fleet.store.terminal_health import HealthHour
 from fleet.store.terminal_pages import SessionLine
+from fleet.terminals.asked import AskedAndSaid, asked_and_said
 from fleet.terminals.comparing import Compared, Desired, Reported, compare
 from fleet.terminals.daily import alarm_of
 from fleet.terminals.drift import Alarm
@@ -34,6 +35,7 @@ class TerminalPage:
     health: Health | None
     """As the terminal said it last; None if it never did, or in a way that this fleet no longer knows."""
     compared: list[Compared]
+    asked: AskedAndSaid
     hours: list[HealthHour]
     """Of the last week."""
     sessions: list[SessionLine]
@@ -70,6 +72,7 @@ def terminal_page(connection: Connection, terminal_id: str, limits: Limits, *, n
         item=item,
         health=health,
         compared=compare(desired, reported),
+        asked=asked_and_said(connection, terminal_id),
         hours=terminal_health.health_hours(connection, terminal_id, since=now - HISTORY),
         sessions=terminal_pages.session_lines(connection, terminal_id, limit=SESSIONS),
         events=events.event_lines(connection, limit=EVENTS, terminal_id=terminal_id),

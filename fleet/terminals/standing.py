@@ -48,6 +48,8 @@ class Concern(StrEnum):
     """It has changed against its own past (`fleet.terminals.drift`)."""
     REFUSED = "refused"
     """Records of its own that the fleet does not take."""
+    BEHIND = "behind"
+    """It is not what it was asked to be, with its bundles or settings, for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Limits:
     low_battery_percent: int
     low_disk_bytes: int
     old_outbox: timedelta
+    behind: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class Seen:
     refused: int = 0
     alarms: int = 0
     """Of drift, as long as they last."""
+    behind_since: datetime | None = None
+    """Since when it is not what it was asked to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,8 @@ def _concerns(seen: Seen, standing: Standing, limits: Limits, now: datetime) -> 
         found.add(Concern.REFUSED)
     if seen.alarms:
         found.add(Concern.DRIFT)
+    if seen.behind_since is not None and now - seen.behind_since > limits.behind:
+        found.add(Concern.BEHIND)
     oldest = seen.oldest_unconfirmed_at
     # What a stick has brought since is not known to be waiting any more.
     by_stick = seen.last_stick_at is not None and (seen.last_word_at is None or seen.last_stick_at > seen.last_word_at)

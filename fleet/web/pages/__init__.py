@@ -41,6 +41,7 @@ from fleet.web.pages import (
     reminders,
     reminders_contacts,
     reminders_lists,
+    rollouts,
     rules,
     rules_calendar,
     rules_policies,
@@ -57,6 +58,7 @@ from fleet.web.pages import (
     terminals_kept,
     terminals_life,
     terminals_register,
+    terminals_settings,
     words,
 )
 
@@ -77,9 +79,11 @@ GROUPS = (
     cases_special,
     cases_visits,
     cases_case,
+    rollouts,
     terminals_kept,
     terminals_register,
     terminals_claims,
+    terminals_settings,
     terminals,
     terminals_changes,
     terminals_life,

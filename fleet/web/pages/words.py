@@ -14,6 +14,7 @@ from fleet.intake import unit_lists
 from fleet.privacy import erasure
 from fleet.rules import publishing
 from fleet.store import duplicates
+from fleet.updates import rollouts
 from fleet.web.pages.cases_words import office_of
 from fleet.web.visits import Visit, not_found, sends
 
@@ -28,6 +29,7 @@ _KINDS = frozenset(
         erasure.APPROVED,
         duplicates.APPROVED,
         "contradiction",
+        rollouts.OBJECT,
     }
 )
 """Whatever has a page where the macro `take_back` stands."""

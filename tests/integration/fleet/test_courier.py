@@ -752,7 +752,7 @@ def test_a_terminal_without_records_or_network_gets_its_roster_in_many_pages(
     office.import_people(450)
     office.hold_references()
     office.assign_all("t-1")
-    assert fleet_courier(office).hand_out(stick, "t-1") == 3
+    assert fleet_courier(office).hand_out(stick, "t-1") == (3, 0)
     home = hall.bring_home(stick)
     assert (home.pages, home.pages_unfit) == (3, 0)
     assert all(hall.references.find(token) is not None for token in office.people.values())

@@ -175,6 +175,7 @@ def has_every_kind(index: Index) -> None:
             "search",
             "run",
             "export",
+            "rollout",
         ),
     }
 

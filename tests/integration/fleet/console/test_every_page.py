@@ -141,6 +141,11 @@ class Examples:
                 f"/terminals/{{terminal_id}}/{each}": [f"/terminals/{index.terminals['dull'][0]}/{each}"]
                 for each in ("drift", "people")
             },
+            **{
+                f"/terminals/-/rollouts/{{rollout_id}}{each}": [f"/terminals/-/rollouts/{others['rollout']}{each}"]
+                for each in ("", "/progress")
+            },
+            "/terminals/{terminal_id}/settings": [f"/terminals/{index.terminals['well'][-1]}/settings"],
             "/terminals/{terminal_id}/log/{number}": [f"/terminals/{index.terminals['old_outbox'][0]}/log/1"],
             "/terminals/{terminal_id}/{action}": [f"/terminals/{index.terminals['dull'][0]}/move"],
         }

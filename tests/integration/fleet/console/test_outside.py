@@ -300,6 +300,7 @@ CLONED = {
             ),
             *("terminal_days", "terminal_events", "terminal_health", "attachments", "certificates"),
             *("decommission_proofs", "held_messages"),
+            *("desired_states", "rollout_members"),
         ),
         "terminal_id IN (SELECT terminal_id FROM strange)",
     ),

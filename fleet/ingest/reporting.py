@@ -1,0 +1,57 @@
+"""What terminals say of the bundles and settings that they were asked for: in a presence, and in their chain, which a stick may bring."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from fleet.admission.convergence import PREFIX, Wanted, is_converged, with_ending
+from fleet.store import bundles, desired
+from protocol.desired import ReportedState
+from protocol.events import EventKind, TerminalEvent
+from protocol.presence import Presence
+
+logger = logging.getLogger(__name__)
+
+
+def note_reported(connection: Connection, presence: Presence, *, now: datetime) -> None:
+    """Store what a presence says of its terminal's bundles and settings; one that says nothing of them changes nothing."""
+    if presence.reported is not None:
+        _save(connection, presence.terminal_id, presence.reported, said_at=presence.said_at, now=now)
+
+
+def note_endings(connection: Connection, events: Sequence[TerminalEvent], *, now: datetime) -> None:
+    """Add to each terminal's word what its chain says of trials that ended since; what is older than that word changes nothing."""
+    for event in sorted(events, key=lambda each: (each.terminal_id, each.counter)):
+        detail = event.detail
+        if event.kind is not EventKind.UPDATE_ENDED or len(detail.get("bundle", "")) != PREFIX:
+            continue
+        bundle = bundles.find_by_prefix(connection, detail["bundle"])
+        known = desired.find_reported(connection, event.terminal_id)
+        said_at = event.at.wall_clock
+        if bundle is None or known is None or (known.said_at is not None and known.said_at > said_at):
+            continue
+        why = detail.get("why", "")
+        try:
+            reported = with_ending(
+                known.state or ReportedState(),
+                bundle.asked,
+                is_kept=detail.get("kept") == "yes",
+                why=why,
+            )
+        except ValueError:
+            logger.warning("end of a trial not readable terminal=%s why=%r", event.terminal_id, why)
+            continue
+        _save(connection, event.terminal_id, reported, said_at=said_at, now=now)
+
+
+def _save(
+    connection: Connection, terminal_id: str, reported: ReportedState, *, said_at: datetime, now: datetime
+) -> None:
+    asked = desired.find_desired(connection, [terminal_id]).get(terminal_id)
+    wanted = Wanted() if asked is None else asked.wanted
+    is_behind = not is_converged(wanted, reported)
+    desired.save_reported(connection, terminal_id, reported, is_behind=is_behind, said_at=said_at, now=now)

@@ -1,0 +1,497 @@
+"""Bundles, roll-outs and settings on a real database: what is asked of whom, what comes back, and that any number of programs may look."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.audit.log import entries
+from fleet.errors import NotFound, Refused
+from fleet.ingest.courier import FleetCourier
+from fleet.store import desired, rollouts
+from fleet.store.areas import Area, save_areas
+from fleet.store.bundles import running_counts
+from fleet.store.terminals import set_area
+from fleet.terminals.asked import asked_and_said
+from fleet.updates import rollouts as work
+from fleet.updates.bundles import add_bundle, bundle_folder, release_keys, remove_bundle
+from fleet.updates.driver import RolloutDriver
+from fleet.updates.rollout import Plan
+from fleet.updates.rollouts import Means, Wish
+from fleet.updates.terminal_settings import set_for_terminal
+from protocol.bundle import BundleFile, BundleKind, BundleManifest, write_bundle
+from protocol.courier import ROOT, UPDATES, fleet_folder, update_file
+from protocol.desired import (
+    DESIRED_TYP,
+    ComingBundle,
+    DesiredState,
+    EndedTrial,
+    ReportedState,
+    RunningBundle,
+    SettingValues,
+)
+from protocol.envelope import sign, verify
+from protocol.events import EventKind
+from protocol.keys import PrivateKey
+from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
+from protocol.release_keys import write_release_keys
+from protocol.topics import Kind
+
+pytestmark = pytest.mark.integration
+DOOR = "https://fleet.example:8444"
+RELEASE = PrivateKey.generate()
+PLAN = Plan(shares=(50, 100), soak=timedelta(hours=1), least_counted=2, abort_percent=40, lost_after=timedelta(hours=6))
+
+
+@dataclass
+class Updates:
+    """The office with its terminals, and what tests do with them."""
+
+    office: Any
+    terminals: dict[str, Any]
+    folder: Path
+
+    @property
+    def means(self) -> Means:
+        return Means(self.office.keys.cipher, DOOR)
+
+    def file(self, number: int, kind: BundleKind = BundleKind.NETWORKS, content: bytes = b"", **changes: Any) -> Path:
+        body = content or b"network %d" % number
+        key = changes.pop("key", RELEASE)
+        given = {
+            "kind": kind,
+            "label": f"n{number}",
+            "number": number,
+            "floor": 1,
+            "made_at": self.office.now,
+            "expires_at": self.office.now + timedelta(days=365),
+            "files": (BundleFile(name="a.bin", size=len(body), sha256=sha256(body).hexdigest()),),
+            **changes,
+        }
+        path = self.folder / f"{kind}-{number}.bundle"
+        with path.open("wb") as target:
+            write_bundle(target, BundleManifest(**given), [io.BytesIO(body)], key=key)
+        return path
+
+    def add(self, number: int, kind: BundleKind = BundleKind.NETWORKS, **changes: Any) -> str:
+        return self.take(self.file(number, kind, **changes))
+
+    def take(self, path: Path) -> str:
+        keys = self.folder / "release-keys.json"
+        keys.write_bytes(write_release_keys([RELEASE.public()]))
+        return add_bundle(
+            self.office.database,
+            self.office.keys.cipher,
+            path,
+            bundle_folder(self.office.settings.data_dir),
+            key_of=release_keys(keys),
+            by="Li Na",
+            now=self.office.now,
+        ).bundle_id
+
+    def make(self, bundle_id: str | None, **changes: Any) -> str:
+        wish = Wish(**{"plan": PLAN, "bundle_id": bundle_id, "canary": ("t-0",), **changes})
+        with self.office.database.begin() as connection:
+            return work.make_rollout(connection, self.means, wish, by="Li Na", reason="better", now=self.office.now)
+
+    def start(self, rollout_id: str, *names: str) -> bool:
+        runs = False
+        for name in names or ("Li Na", "Wang Wei"):
+            with self.office.database.begin() as connection:
+                runs = work.start_rollout(
+                    connection, self.means, rollout_id, by=name, reason="looked at it", now=self.office.now
+                )
+        return runs
+
+    def act(self, what: Callable[..., None], rollout_id: str, *rest: str) -> None:
+        with self.office.database.begin() as connection:
+            what(connection, self.means, rollout_id, *rest, by="Li Na", now=self.office.now)
+
+    def driver(self) -> RolloutDriver:
+        zone, clock = self.office.settings.zone(), self.office.clock
+        return RolloutDriver(self.office.database, self.office.keys.cipher, door=DOOR, zone=zone, clock=clock)
+
+    def turn(self, hours: float = 0) -> str:
+        self.office.now += timedelta(hours=hours)
+        self.driver().turn()
+        return self.state()
+
+    def state(self) -> str:
+        """State and phase of the newest roll-out."""
+        with self.office.database.begin() as connection:
+            found = rollouts.newest_rollouts(connection, limit=1)[0]
+        return f"{found.state} {found.phase}" + (f" {found.why}" if found.why else "")
+
+    def wanted(self) -> dict[str, list[int]]:
+        """Numbers of the bundles that each terminal is asked for."""
+        with self.office.database.begin() as connection:
+            found = desired.find_desired(connection)
+        return {name: [each.number for each in found[name].wanted.bundles] for name in self.terminals if name in found}
+
+    def standings(self) -> dict[str, str]:
+        with self.office.database.begin() as connection:
+            newest = rollouts.newest_rollouts(connection, limit=1)[0].rollout_id
+            return {each.terminal_id: each.standing for each in rollouts.members_of(connection, newest, limit=50)}
+
+    def say(self, name: str, **reported: Any) -> None:
+        """Let a terminal say what it runs, as it does over the network."""
+        self.office.now += timedelta(seconds=1)
+        presence = Presence(
+            fleet_id="north",
+            terminal_id=name,
+            state="online",
+            boot_id="b" * 32,
+            connection=1,
+            said_at=self.office.now,
+            software="1.4.0",
+            policy_version=None,
+            roster_version=0,
+            outbox=OutboxCounts(pending=0, published=0, acknowledged=0, refused=0),
+            reported=ReportedState(desired_number=99, **reported) if reported else None,
+        )
+        signed = sign(presence.to_bytes(), key=self.terminals[name].signing, typ=PRESENCE_TYP)
+        self.office.send(self.terminals[name], signed, kind=Kind.PRESENCE)
+
+    def keeps(self, bundle_id: str, *names: str) -> None:
+        for name in names:
+            self.say(name, running=(runs(bundle_id),))
+
+    def actions(self) -> list[str]:
+        with self.office.database.begin() as connection:
+            return [each.action for each in entries(connection) if each.action.startswith("rollout.")]
+
+
+def runs(bundle_id: str, number: int = 7, *, is_on_trial: bool = False) -> RunningBundle:
+    return RunningBundle(
+        kind=BundleKind.NETWORKS, bundle_id=bundle_id, number=number, label=f"n{number}", is_on_trial=is_on_trial
+    )
+
+
+def went_back(bundle_id: str) -> EndedTrial:
+    return EndedTrial(kind=BundleKind.NETWORKS, bundle_id=bundle_id, is_kept=False, why="unhealthy")
+
+
+@pytest.fixture
+def updates(office: Any, make_fleet_terminal: Callable[..., Any], tmp_path: Path) -> Updates:
+    """Four terminals, two of each of two areas below one."""
+    office.settings = office.settings.model_copy(update={"data_dir": tmp_path / "data"})
+    with office.database.begin() as connection:
+        save_areas(connection, [Area("all", None, 1, "省"), Area("east", "all", 2, "东"), Area("west", "all", 2, "西")])
+    made = {}
+    for place in range(4):
+        terminal = make_fleet_terminal(terminal_id=f"t-{place}")
+        office.register(terminal, area="east" if place < 2 else "west")
+        made[terminal.terminal_id] = terminal
+    return Updates(office, made, tmp_path)
+
+
+def refused(what: Callable[[], object], kind: type[Exception] = Refused) -> str:
+    with pytest.raises(kind) as found:
+        what()
+    return str(found.value.code)  # type: ignore[attr-defined]
+
+
+def test_a_bundle_is_taken_only_with_a_release_key_and_once(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    path = bundle_folder(updates.office.settings.data_dir) / f"{bundle_id}.bundle"
+    assert path.read_bytes() == (updates.folder / "networks-7.bundle").read_bytes()
+    assert refused(lambda: updates.take(path)) == "bundle_known"
+    assert refused(lambda: updates.add(7, content=b"another")) == "bundle_number"
+    # For another board the same number is another thing.
+    updates.add(7, content=b"arm", machine="aarch64")
+    stranger = updates.file(8, key=PrivateKey.generate())
+    assert refused(lambda: updates.take(stranger)) == "bundle_refused"
+    damaged = updates.file(9)
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    assert refused(lambda: updates.take(damaged)) == "bundle_refused"
+    old = updates.file(10, made_at=updates.office.now - timedelta(days=9), expires_at=updates.office.now)
+    assert refused(lambda: updates.take(old)) == "bundle_refused"
+    # Nothing of what was refused is left behind.
+    assert len(list(path.parent.iterdir())) == 2
+
+
+def test_it_comes_to_the_canary_group_then_to_shares_and_then_holds_for_all(
+    updates: Updates, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    bundle_id = updates.add(7)
+    rollout_id = updates.make(bundle_id)
+    assert not updates.start(rollout_id, "Li Na")
+    assert refused(lambda: updates.start(rollout_id, "Li Na")) == "same_person"
+    assert updates.wanted() == {}
+    assert updates.start(rollout_id, "Wang Wei")
+    assert updates.wanted() == {"t-0": [7]}
+    assert updates.turn(hours=2) == "running 0"
+    updates.say("t-0", coming=(coming(bundle_id, 4),))
+    assert updates.turn() == "running 0"
+    updates.keeps(bundle_id, "t-0")
+    assert updates.turn() == "running 1"
+    assert sum(bool(found) for found in updates.wanted().values()) == 2
+    second = next(name for name in updates.wanted() if name != "t-0")
+    # On trial is not kept yet.
+    updates.say(second, running=(runs(bundle_id, is_on_trial=True),))
+    assert updates.turn(hours=1) == "running 1"
+    updates.keeps(bundle_id, second)
+    assert updates.turn() == "running 2"
+    assert updates.wanted() == {name: [7] for name in updates.terminals}
+    updates.keeps(bundle_id, *updates.terminals)
+    assert updates.turn(hours=1) == "done 2"
+    assert set(updates.standings().values()) == {"kept"}
+    # Who comes afterwards is asked for it, too.
+    updates.office.register(make_fleet_terminal(terminal_id="t-9"), area="west")
+    updates.turn()
+    with updates.office.database.begin() as connection:
+        assert [each.number for each in desired.find_desired(connection)["t-9"].wanted.bundles] == [7]
+    begun = ["rollout.made", "rollout.approved", "rollout.started"]
+    assert sorted(updates.actions()) == sorted([*begun, "rollout.went_on", "rollout.went_on", "rollout.done"])
+
+
+def coming(bundle_id: str, received: int, state: str = "fetching") -> ComingBundle:
+    return ComingBundle(kind=BundleKind.NETWORKS, bundle_id=bundle_id, received=received, state=state)  # type: ignore[arg-type]
+
+
+def test_it_turns_back_by_itself_and_asks_for_what_was_asked_before(updates: Updates) -> None:
+    old = updates.add(6)
+    updates.start(updates.make(old, canary_count=4, canary=()))
+    new = updates.add(7)
+    assert refused(lambda: updates.make(new)) == "rollout_under_way"
+    updates.keeps(old, *updates.terminals)
+    # Phases without terminals take no time of their own.
+    assert [updates.turn(hours=1) for _ in range(2)] == ["running 2", "done 2"]
+    updates.start(updates.make(new, canary=("t-0", "t-1")))
+    assert updates.wanted() == {"t-0": [7], "t-1": [7], "t-2": [6], "t-3": [6]}
+    updates.say("t-0", running=(runs(old, 6),), ended=(went_back(new),))
+    # One is too few to judge by.
+    assert updates.turn() == "running 0"
+    updates.keeps(new, "t-1")
+    assert updates.turn() == "aborted 0 went_back"
+    assert updates.wanted() == {name: [6] for name in updates.terminals}
+    assert "rollout.turned_back" in updates.actions()
+
+
+def test_silence_after_the_question_counts_and_never_having_heard_it_does_not(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    for name in ("t-0", "t-1", "t-2"):
+        updates.say(name)
+    updates.start(updates.make(bundle_id, canary=("t-0", "t-1", "t-2")))
+    updates.say("t-0")
+    updates.turn(hours=5)
+    assert updates.standings() == {"t-0": "working", "t-1": "working", "t-2": "working", "t-3": "ahead"}
+    updates.turn(hours=1.1)
+    assert updates.standings() == {"t-0": "lost", "t-1": "unreachable", "t-2": "unreachable", "t-3": "ahead"}
+    # Nobody was kept: it holds, and is said to.
+    assert updates.state() == "running 0"
+    with updates.office.database.begin() as connection:
+        assert work.watched(connection, rollouts.newest_rollouts(connection, limit=1))[0].is_held
+    # One that comes back late counts as what it is.
+    updates.keeps(bundle_id, "t-1")
+    assert updates.turn() == "aborted 0 lost"
+
+
+def test_pause_resume_leave_out_and_abort_by_a_person(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    rollout_id = updates.make(bundle_id)
+    assert refused(lambda: updates.act(work.pause_rollout, rollout_id)) == "rollout_state"
+    updates.start(rollout_id)
+    updates.keeps(bundle_id, "t-0")
+    updates.act(work.pause_rollout, rollout_id)
+    assert updates.turn(hours=2) == "paused 0 by_person"
+    assert updates.standings()["t-0"] == "kept"
+    updates.act(work.resume_rollout, rollout_id)
+    with updates.office.database.begin() as connection:
+        assert desired.find_desired(connection)["t-0"].wanted.door == DOOR
+    assert updates.turn() == "running 1"
+    second = next(name for name in updates.wanted() if name != "t-0")
+    updates.act(work.leave_out, rollout_id, second)
+    assert updates.wanted()[second] == []
+    assert refused(lambda: updates.act(work.leave_out, rollout_id, second), NotFound) == "rollout_not_in"
+    assert updates.turn(hours=1) == "running 2"
+    updates.act(work.abort_rollout, rollout_id)
+    assert {name: found for name, found in updates.wanted().items() if found} == {}
+    assert updates.state() == "aborted 2 by_person"
+    assert refused(lambda: updates.act(work.resume_rollout, rollout_id)) == "rollout_state"
+
+
+def test_what_cannot_be_rolled_out_is_refused(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    assert refused(lambda: updates.make(bundle_id, areas=("nowhere",)), NotFound) == "area_unknown"
+    assert refused(lambda: updates.make("f" * 64), NotFound) == "bundle_unknown"
+    assert refused(lambda: updates.make(bundle_id, areas=("east",), canary=("t-3",))) == "rollout_stranger"
+    updates.make(bundle_id, areas=("east",))
+    assert refused(lambda: updates.make(bundle_id)) == "rollout_under_way"
+    west = updates.make(bundle_id, areas=("west",), canary=())
+    updates.act(work.drop_rollout, west)
+    folder = bundle_folder(updates.office.settings.data_dir)
+    updates.start(updates.make(bundle_id, areas=("west",), canary=()))
+    office = updates.office
+
+    def remove() -> object:
+        return remove_bundle(office.database, office.keys.cipher, bundle_id, folder, by="Li Na", now=office.now)
+
+    assert refused(remove) == "bundle_wanted"
+    with office.database.begin() as connection:
+        newest = rollouts.newest_rollouts(connection, limit=1)[0].rollout_id
+    updates.act(work.abort_rollout, newest)
+    remove()
+    assert not list(folder.iterdir())
+    assert refused(remove, NotFound) == "bundle_unknown"
+
+
+def test_many_programs_take_one_turn(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    updates.start(updates.make(bundle_id))
+    updates.keeps(bundle_id, "t-0")
+    updates.office.now += timedelta(hours=2)
+    drivers = [updates.driver() for _ in range(6)]
+    threads = [threading.Thread(target=driver.turn) for driver in drivers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert updates.state() == "running 1"
+    assert updates.actions().count("rollout.went_on") == 1
+    with updates.office.database.begin() as connection:
+        assert {each.number for each in desired.find_desired(connection).values()} == {1}
+
+
+def test_networks_run_in_shadow_at_the_canary_group_first(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    updates.start(updates.make(bundle_id, plan=replace(PLAN, shadow=timedelta(hours=48))))
+    with updates.office.database.begin() as connection:
+        found = desired.find_desired(connection)
+    assert list(found) == ["t-0"]
+    assert found["t-0"].wanted.shadow is not None
+    assert found["t-0"].wanted.bundles == ()
+    updates.say("t-0", coming=(coming(bundle_id, 9, "ready"),))
+    with updates.office.database.begin() as connection:
+        (line,) = asked_and_said(connection, "t-0").bundles
+    assert (line.is_shadow, line.match) == (True, "same")
+    assert updates.turn(hours=49) == "running 0"
+    assert updates.wanted() == {"t-0": [7]}
+    # Voices have nothing to run in shadow.
+    voices = updates.add(3, BundleKind.VOICES)
+    updates.start(updates.make(voices, plan=replace(PLAN, shadow=timedelta(hours=48))))
+    assert updates.state() == "running 0"
+
+
+def test_a_terminal_is_told_signed_and_what_it_says_is_kept(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    assert updates.office.handler.push_desired() == []
+    updates.start(updates.make(bundle_id))
+    told = updates.office.handler.push_desired(only_unsent=True)
+    assert [str(each.topic) for each in told] == ["lifecert/v1/north/t-0/down/desired"]
+    assert told[0].topic.rule.retain
+    own = updates.office.keys.signing.public()
+    state = DesiredState.parse(verify(told[0].payload, key_of=lambda _: own, typ=DESIRED_TYP).payload)
+    assert (state.number, state.door, state.bundles[0].bundle_id) == (1, DOOR, bundle_id)
+    assert updates.office.handler.push_desired(only_unsent=True) == []
+    # It stands with what a terminal is always to have, so a broker that forgot it and a stick have it as well.
+    assert told[0].topic in [each.topic for each in updates.office.handler.standing("t-0")]
+    assert behind(updates, "t-0")
+    updates.say("t-0", coming=(coming(bundle_id, 4),))
+    with updates.office.database.begin() as connection:
+        (line,) = asked_and_said(connection, "t-0").bundles
+    assert (line.match, line.percent) == ("coming", 4 * 100 // line.wanted.size)
+    assert behind(updates, "t-0")
+    updates.keeps(bundle_id, "t-0")
+    assert not behind(updates, "t-0")
+    # A presence that does not say takes nothing back.
+    updates.say("t-0")
+    assert not behind(updates, "t-0")
+    with updates.office.database.begin() as connection:
+        counts = running_counts(connection)
+    assert ("networks", "7 n7", bundle_id, 1) in counts
+    assert ("software", "1.4.0", "", 1) in counts
+
+
+def behind(updates: Updates, name: str) -> bool:
+    with updates.office.database.begin() as connection:
+        found = desired.find_reported(connection, name)
+    assert found is not None
+    return found.behind_since is not None
+
+
+def test_what_the_chain_says_counts_for_a_terminal_that_comes_by_stick(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    updates.start(updates.make(bundle_id, canary=("t-0", "t-1")))
+
+    def ended(name: str, kept: str, why: str) -> None:
+        terminal = updates.terminals[name]
+        detail = {"kind": "networks", "bundle": bundle_id[:16], "number": "7", "kept": kept, "why": why}
+        updates.office.send(terminal, terminal.next_event(kind=EventKind.UPDATE_ENDED, detail=detail))
+
+    ended("t-0", "yes", "proven")
+    assert not behind(updates, "t-0")
+    ended("t-1", "no", "crash_loop")
+    with updates.office.database.begin() as connection:
+        (line,) = asked_and_said(connection, "t-1").bundles
+    assert (line.match, line.why) == ("went_back", "crash_loop")
+    assert updates.turn() == "aborted 0 went_back"
+    assert updates.standings()["t-0"] == "kept"
+    assert updates.standings()["t-1"] == "went_back"
+
+
+def test_settings_go_by_phases_and_then_stand(updates: Updates) -> None:
+    rollout_id = updates.make(None, settings=SettingValues(uplink_window=20), areas=("east",))
+    # Nothing that stops a terminal: one person starts it.
+    assert updates.start(rollout_id, "Li Na")
+
+    def windows() -> dict[str, int | None]:
+        with updates.office.database.begin() as connection:
+            found = desired.find_desired(connection)
+        return {name: each.wanted.settings.uplink_window for name, each in found.items()}
+
+    assert windows() == {"t-0": 20}
+    updates.say("t-0", settings=SettingValues(uplink_window=20))
+    while updates.turn(hours=1) != "done 2":
+        updates.say("t-1", settings=SettingValues(uplink_window=20))
+    assert windows() == {"t-0": 20, "t-1": 20}
+    with updates.office.database.begin() as connection:
+        assert desired.find_desired(connection)["t-0"].number == 1
+    assert (
+        refused(lambda: updates.make(None, settings=SettingValues(uplink_window=20), areas=("east",)))
+        == "settings_same"
+    )
+    # A terminal's own win; whoever moves is asked for what holds there.
+    office = updates.office
+    with office.database.begin() as connection:
+        own = SettingValues(uplink_window=5)
+        changed = set_for_terminal(
+            connection, office.keys.cipher, "t-1", own, by="Li Na", reason="thin link", door=DOOR, now=office.now
+        )
+    assert [(each.name, each.before, each.after) for each in changed] == [("uplink_window", None, 5)]
+    office.now += timedelta(hours=1)
+    with office.database.begin() as connection:
+        set_area(connection, "t-0", "west", now=office.now)
+    updates.turn()
+    assert windows() == {"t-0": None, "t-1": 5}
+
+
+def test_a_stick_carries_the_wish_and_the_bundle(updates: Updates, tmp_path: Path) -> None:
+    bundle_id = updates.add(7)
+    updates.start(updates.make(bundle_id))
+    office = updates.office
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    folder = bundle_folder(office.settings.data_dir)
+    courier = FleetCourier(
+        office.database,
+        office.keys,
+        office.handler,
+        fleet_id="north",
+        clock=office.clock,
+        batch_messages=50,
+        bundles=folder,
+    )
+    assert courier.hand_out(stick, "t-0")[1] == 1
+    there = stick / ROOT / fleet_folder("north") / UPDATES / update_file(bundle_id)
+    assert there.read_bytes() == (folder / f"{bundle_id}.bundle").read_bytes()
+    assert courier.hand_out(stick, "t-0")[1] == 1
+    assert courier.hand_out(stick, "t-3")[1] == 0
