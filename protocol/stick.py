@@ -177,39 +177,41 @@ class Folder:
             self._failed_before = False
             return data
 
-    def stream(self, name: str, limit: int) -> Iterator[bytes] | None:
-        """Return what gives a large file in pieces, read while they are asked for; None if it is not there, too large, or no regular file.
+    @contextmanager
+    def stream(self, name: str, limit: int) -> Iterator[Iterator[bytes] | None]:
+        """Give a large file in pieces, read while they are asked for; None if it is not there, too large, or no regular file.
 
         Raises:
             StickFailed: here, or by a piece.
         """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with self._translated():
             try:
-                file = os.open(
-                    name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._descriptor
-                )
+                file = os.open(name, flags, dir_fd=self._descriptor)
             except FileNotFoundError:
-                return None
+                file = -1
             except OSError as error:
-                if error.errno == errno.ELOOP:
-                    return None
-                raise
+                if error.errno != errno.ELOOP:
+                    raise
+                file = -1
+        if file < 0:
+            yield None
+            return
+        try:
             found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            yield self._pieces(file, limit) if stat.S_ISREG(found.st_mode) and found.st_size <= limit else None
+        finally:
             os.close(file)
-            return None
-        return self._pieces(file, limit)
 
     def _pieces(self, file: int, limit: int) -> Iterator[bytes]:
         left = limit
-        with os.fdopen(file, "rb", buffering=0) as opened:
-            while left:
-                with self._translated():
-                    piece = opened.read(min(left, _PIECE_BYTES))
-                if not piece:
-                    return
-                left -= len(piece)
-                yield piece
+        while left:
+            with self._translated():
+                piece = os.read(file, min(left, _PIECE_BYTES))
+            if not piece:
+                return
+            left -= len(piece)
+            yield piece
 
     def write(self, name: str, data: bytes) -> None:
         """Put a file in place: after a cut at any moment either the whole file has the name, or what had it before."""

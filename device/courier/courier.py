@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -65,7 +65,7 @@ from protocol.courier_files import (
     find_updates,
     make_bundle,
 )
-from protocol.desired import MOST_BUNDLE_FILE_BYTES
+from protocol.desired import MOST_BUNDLE_FILE_BYTES, DesiredBundle
 from protocol.errors import Malformed, ProtocolError, SignatureInvalid
 from protocol.keys import PrivateKey, PublicJwk
 from protocol.receipts import Receipt, ReceiptItem, Verdict
@@ -312,27 +312,28 @@ class Courier:
 
     def _import_updates(self, root: Folder, done: Imported) -> None:
         """Copy the bundles that this terminal is to have; they stay on the stick, for the next one."""
-        for want in self._parts.shelf.lacking():
-            name = update_file(want.bundle_id)
-            with ExitStack() as opened:
-                folder = find_updates(root, self._fleet.fleet_id)
-                if folder is None:
-                    return
-                opened.enter_context(folder)
-                pieces = folder.stream(name, MOST_BUNDLE_FILE_BYTES)
-                if pieces is None:
-                    continue
-                try:
-                    self._parts.shelf.put(want, pieces)
-                except ProtocolError as error:
-                    logger.warning("bundle on the stick refused kind=%s why=%s", want.kind, error.code)
-                    done.problems.append(Problem(name, _kind_of(error)))
-                    self._on_refused(Kind.DESIRED, why_refused(error))
-                except UpdatesUnavailable as error:
-                    logger.warning("bundle on the stick not taken kind=%s why=%s", want.kind, error)
-                    done.problems.append(Problem(name, ProblemKind.NO_ROOM))
-                else:
-                    done.updates += 1
+        folder = find_updates(root, self._fleet.fleet_id)
+        if folder is None:
+            return
+        with folder:
+            for want in self._parts.shelf.lacking():
+                name = update_file(want.bundle_id)
+                with folder.stream(name, MOST_BUNDLE_FILE_BYTES) as pieces:
+                    if pieces is not None:
+                        self._import_update(want, name, pieces, done)
+
+    def _import_update(self, want: DesiredBundle, name: str, pieces: Iterator[bytes], done: Imported) -> None:
+        try:
+            self._parts.shelf.put(want, pieces)
+        except ProtocolError as error:
+            logger.warning("bundle on the stick refused kind=%s why=%s", want.kind, error.code)
+            done.problems.append(Problem(name, _kind_of(error)))
+            self._on_refused(Kind.DESIRED, why_refused(error))
+        except UpdatesUnavailable as error:
+            logger.warning("bundle on the stick not taken kind=%s why=%s", want.kind, error)
+            done.problems.append(Problem(name, ProblemKind.NO_ROOM))
+        else:
+            done.updates += 1
 
     def _leave_out(self, problem: Problem, bundle: CourierBundle, done: Imported, told: set[str]) -> None:
         """Note a file that does not count; `told` has the reasons that were given before."""

@@ -355,6 +355,11 @@ def desired(number: int, *wants: DesiredBundle, door: str | None = None, key: Pr
     return sign(message.to_bytes(), key=key, typ=DESIRED_TYP)
 
 
+MOMENT = DeviceTime.model_validate(
+    {"boot_id": "0" * 32, "monotonic_ns": 1, "wall_clock": "1970-01-01T00:00:00Z", "source": "none"}
+)
+
+
 @pytest.fixture
 def site(secured: tuple[Authority, Any, Path], terminal: Any) -> Iterator[Site]:
     _, broker, pki = secured
@@ -378,7 +383,7 @@ def ends(site: Site) -> list[tuple[str, str]]:
     ]
 
 
-def test_programs_come_over_a_bad_line_survive_a_cut_are_tried_and_stay(
+def test_programs_come_over_a_bad_line_survive_a_cut_stay_and_are_there_again_after_deaf_ones(
     site: Site,
     door: Door,
     secured: tuple[Authority, Any, Path],
@@ -442,11 +447,29 @@ def test_programs_come_over_a_bad_line_survive_a_cut_are_tried_and_stay(
     assert (reported().desired_number, reported().settings.uplink_window, reported().coming) == (1, 7, ())
     assert any(presence.software == "0.2.0" for presence in fleet.presences)
     eventually(minded(lambda: ends(site) == [("2", "proven")]), "the event", timeout_s=30)
+    # Programs that run, but never hear of the fleet, which answered the ones before.
+    said = json.loads((site.settings.updates_dir / "uplink.json").read_text())
+    moment = MOMENT.model_copy(update={"boot_id": said["boot_id"]})
+    deaf = app_bundle(3, {"device/uplink/service.py": "def run(_settings):\n    import time\n    time.sleep(600)\n"})
+    token = desired(2, want_of(deaf), key=site.fleet_key, settings=values)
+    assert site.quickly(deaf, token, moment=moment) == Done("switched", BundleKind.APP)
 
+    def up() -> bool:
+        site.mind()
+        site.quickly(deaf, token, moment=moment)
+        trial = slots.state().trial
+        return trial is not None and trial.is_healthy is True
 
-MOMENT = DeviceTime.model_validate(
-    {"boot_id": "0" * 32, "monotonic_ns": 1, "wall_clock": "1970-01-01T00:00:00Z", "source": "none"}
-)
+    eventually(minded(up), "the terminal runs from it", timeout_s=60)
+    site.guard("1799")
+    assert slots.current == "a"
+    site.guard("1")
+    assert slots.current == "b"
+    eventually(
+        minded(lambda: site.starts[-1] == ("run", "b") and ends(site)[1:] == [("3", "no_contact")]),
+        "the terminal runs from those before, and says why",
+        timeout_s=60,
+    )
 
 
 def test_programs_that_do_not_start_go_back_after_a_few_starts_and_the_terminal_serves_again(
@@ -467,43 +490,7 @@ def test_programs_that_do_not_start_go_back_after_a_few_starts_and_the_terminal_
     eventually(lambda: ends(site) == [("3", "crash_loop")], "it says why", timeout_s=30)
     # It is not tried again, before the office says so.
     assert site.quickly(broken, token, moment=MOMENT) == Done("nothing")
-    assert site.status()["ended"][0]["why"] == "crash_loop"
-    assert site.status()["coming"][0]["state"] == "refused"
+    said = site.status()
+    assert (said["ended"][0]["why"], said["coming"][0]["state"]) == ("crash_loop", "refused")
     again = desired(2, want_of(broken), key=site.fleet_key)
     assert site.quickly(broken, again, moment=MOMENT) == Done("switched", BundleKind.APP)
-
-
-def test_programs_that_never_hear_of_the_fleet_go_back_and_a_terminal_that_runs_from_them_is_started_anew(
-    site: Site,
-    secured: tuple[Authority, Any, Path],
-    start_fleet: Callable[..., Any],
-    eventually: Callable[..., None],
-) -> None:
-    authority, broker, _ = secured
-    start_fleet(broker.port, authority.context("fleet"))
-    site.start("uplink")
-    site.start("run")
-    heard = site.settings.updates_dir / "uplink.json"
-    eventually(lambda: heard.exists() and json.loads(heard.read_text())["is_heard"], "the fleet", timeout_s=30)
-    moment = MOMENT.model_copy(update={"boot_id": json.loads(heard.read_text())["boot_id"]})
-    deaf = app_bundle(3, {"device/uplink/service.py": "def run(_settings):\n    import time\n    time.sleep(600)\n"})
-    token = desired(1, want_of(deaf), key=site.fleet_key)
-    assert site.quickly(deaf, token, moment=moment) == Done("switched", BundleKind.APP)
-
-    def up() -> bool:
-        site.mind()
-        site.quickly(deaf, token, moment=moment)
-        trial = slots_of(site.settings, BundleKind.APP).state().trial
-        return trial is not None and trial.is_healthy is True
-
-    eventually(up, "the terminal runs from it", timeout_s=60)
-    site.guard("1799")
-    assert slots_of(site.settings, BundleKind.APP).current == "b"
-    site.guard("1")
-    assert slots_of(site.settings, BundleKind.APP).current == "a"
-
-    def back() -> bool:
-        site.mind()
-        return site.starts[-1] == ("run", "a") and ends(site) == [("3", "no_contact")]
-
-    eventually(back, "the terminal runs from the old one, and says why", timeout_s=60)

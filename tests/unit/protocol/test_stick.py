@@ -231,3 +231,38 @@ def test_a_file_system_that_cannot_synchronise_folders_serves_as_well(tmp_path: 
     with open_stick(tmp_path, disk=Simple()) as root:
         root.write("x", b"1")
     assert (tmp_path / "x").read_bytes() == b"1"
+
+
+def test_a_large_file_comes_in_pieces_and_nothing_but_a_file_does(tmp_path: Path) -> None:
+    data = os.urandom(600_000)
+    (tmp_path / "large").write_bytes(data)
+    (tmp_path / "link").symlink_to(tmp_path / "large")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with open_stick(tmp_path) as root:
+        with root.stream("large", len(data)) as pieces:
+            assert pieces is not None
+            found = list(pieces)
+        assert b"".join(found) == data
+        assert len(found) > 1
+        for name, limit in (("large", len(data) - 1), ("link", 10**6), ("folder", 10**6), ("pipe", 10**6), ("none", 1)):
+            with root.stream(name, limit) as pieces:
+                assert pieces is None, name
+
+
+def test_a_stick_that_is_pulled_out_between_two_pieces_is_a_removed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(600_000))
+
+    def gone(_file: int, _count: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with open_stick(tmp_path) as root, root.stream("large", 10**6) as pieces:
+        assert pieces is not None
+        next(pieces)
+        monkeypatch.setattr("protocol.stick.os.read", gone)
+        with pytest.raises(StickFailed) as caught:
+            next(pieces)
+        monkeypatch.undo()
+    assert caught.value.fault is StickFault.REMOVED
