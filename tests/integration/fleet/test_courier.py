@@ -922,7 +922,7 @@ def test_the_fleets_program_says_what_was_done_and_what_is_wrong(
     assert (done.exit_code, done.stdout) == (0, "")
     assert "terminal t-1: 3 records stored, 0 were here, 0 refused; 1 roster pages written" in done.stderr
     done = run("export", stick, "--terminal", "t-1", "--json")
-    assert json.loads(done.stdout) == {"terminal_id": "t-1", "pages": 1}
+    assert json.loads(done.stdout) == {"terminal_id": "t-1", "pages": 1, "bundles": 0}
 
     hall.export(stick)
     unknown.record(1)

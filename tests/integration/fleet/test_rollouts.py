@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from fleet.audit.log import entries
+from fleet.cli import app
 from fleet.errors import NotFound, Refused
 from fleet.ingest.courier import FleetCourier
 from fleet.store import desired, rollouts
@@ -495,3 +499,54 @@ def test_a_stick_carries_the_wish_and_the_bundle(updates: Updates, tmp_path: Pat
     assert there.read_bytes() == (folder / f"{bundle_id}.bundle").read_bytes()
     assert courier.hand_out(stick, "t-0")[1] == 1
     assert courier.hand_out(stick, "t-3")[1] == 0
+
+
+def test_all_of_it_goes_by_commands(updates: Updates, database_url: str, tmp_path: Path) -> None:
+    office = updates.office
+    (tmp_path / "release-keys.json").write_bytes(write_release_keys([RELEASE.public()]))
+    config = tmp_path / "fleet.toml"
+    config.write_text(
+        f'fleet_id = "north"\ndata_dir = "office"\ndatabase = "{database_url}"\n'
+        '[provisioning]\nrelease_keys = "release-keys.json"\n'
+    )
+
+    def run(*arguments: object, status: int = 0) -> str:
+        done = CliRunner().invoke(app, [*map(str, arguments), "--config", str(config)])
+        assert done.exit_code == status, done.output
+        return str(done.stdout if status == 0 else done.stderr)
+
+    # The programs have the clock of this computer: the bundle must not be over by then.
+    office.now = datetime.fromtimestamp(time.time(), UTC)
+    file = updates.file(7)
+    by = ("--by", "Li Na")
+    bundle_id = run("updates", "add", file, *by).strip()
+    assert "is here already" in run("updates", "add", file, *by, status=1)
+    assert json.loads(run("updates", "list", "--json"))["bundles"][0]["bundle_id"] == bundle_id
+    made = ("updates", "roll-out", "--bundle", bundle_id[:12], "--canary", "t-0", *by, "--reason", "better")
+    rollout_id = run(*made).strip()
+    assert "is under way" in run(*made, status=1)
+    run("updates", "start", rollout_id, *by, "--reason", "looked")
+    assert updates.wanted() == {}
+    run("updates", "start", rollout_id, "--by", "Wang Wei", "--reason", "looked too")
+    assert updates.wanted() == {"t-0": [7]}
+    assert "terminals are asked for it" in run("updates", "remove", bundle_id, *by, status=1)
+    shown = json.loads(run("updates", "show", rollout_id, "--json"))
+    assert (shown["state"], shown["counts"]["0"]) == ("running", {"working": 1})
+    assert rollout_id in run("updates", "roll-outs", "--json")
+    for step in ("pause", "resume", "abort"):
+        run("updates", step, rollout_id, *by)
+    assert "it is aborted" in run("updates", "pause", rollout_id, *by, status=1)
+    run("updates", "remove", bundle_id, *by)
+    assert "networks" not in run("updates", "versions")
+    change = ("terminals", "settings", "t-1", "--set", "voice_volume=0.5", *by, "--reason", "a loud hall")
+    run(*change, "--dry-run")
+    assert json.loads(run("terminals", "settings", "t-1", "--json"))["number"] == 0
+    run(*change)
+    assert "voice_volume 0.5: unknown" in run("terminals", "settings", "t-1")
+    assert "from 0 to 1" in run(
+        "terminals", "settings", "t-1", "--set", "voice_volume=2", *by, "--reason", "x", status=1
+    )
+    rollout_id = run(
+        "updates", "roll-out", "--setting", "uplink_window=9", "--area", "west", *by, "--reason", "thin"
+    ).strip()
+    run("updates", "drop", rollout_id, *by)
