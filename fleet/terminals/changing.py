@@ -14,13 +14,14 @@ from fleet.admission import Refusal
 from fleet.audit.log import note
 from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FieldCipher
-from fleet.store import held, policies, quarantine, rosters, terminal_changes, terminals
+from fleet.store import held, policies, quarantine, rosters, terminal_changes, terminal_settings, terminals
 from fleet.store.certificates import restore_certificates, revoke_certificates
 from fleet.store.database import notify
 from fleet.store.names import cleaned
 from fleet.store.quarantine import RefusedMessage
 from fleet.store.rosters import AssignmentKind
 from fleet.store.terminal_changes import StoredChange
+from fleet.store.terminal_settings import Scope, Target
 from fleet.store.terminals import StoredTerminal
 from protocol.decommissioning import DecommissionProof, read_proof, unverified_proof
 from protocol.envelope import sha256_of
@@ -232,6 +233,7 @@ class TerminalChanges:
         known = self._registered(terminal_id)
         demand_place(known)
         rosters.copy_orders(self._connection, by, of=terminal_id)
+        self._copy_settings(terminal_id, by)
         entries = rosters.refresh(self._connection, [by])
         self._put_out(terminal_id)
         terminals.set_replaced(self._connection, terminal_id, by)
@@ -267,6 +269,20 @@ class TerminalChanges:
             lost = proof.records_lost + proof.pictures_lost
             self._note(ChangeKind.DECOMMISSIONED, proof.terminal_id, {"lost": lost})
         return proof
+
+    def _copy_settings(self, terminal_id: str, by: str) -> None:
+        """Set a terminal as the one whose place it takes; whoever works out what is wanted of terminals asks it for them."""
+        found = terminal_settings.find_settings(self._connection, Target(Scope.TERMINAL, terminal_id))
+        if found is None:
+            return
+        target = Target(Scope.TERMINAL, by)
+        by_sealed, reason_sealed = (
+            self._cipher.encrypt(words, subject_id=terminal_settings.sealed_of(target), field_name=name)
+            for name, words in (("changed_by", self._by), ("reason", f"takes the place of {terminal_id}"))
+        )
+        terminal_settings.save_settings(
+            self._connection, target, found.settings, by=by_sealed, reason=reason_sealed, now=self._now
+        )
 
     def _put_out(self, terminal_id: str) -> None:
         """Retire a terminal for good, if it was not before."""

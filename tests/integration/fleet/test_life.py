@@ -22,9 +22,12 @@ from fleet.store.certificates import certificates_of, revoke_certificates, revok
 from fleet.store.claims import newest_claims
 from fleet.store.held import HeldCount, held_of
 from fleet.store.rosters import assignments_of, held
+from fleet.store.terminal_settings import Scope, Target
 from fleet.store.terminals import decommission_proof, find_terminals
 from fleet.terminals.changing import TerminalChanges, changes_of
+from fleet.updates.terminal_settings import set_for_terminal, settings_of
 from protocol.decommissioning import proof_from_text, proof_to_qr, sign_proof
+from protocol.desired import SettingValues
 from protocol.envelope import sign
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
 from protocol.provisioning import JoinRequest, ProvisioningClaim, Renewal, sign_renewal
@@ -107,6 +110,11 @@ def test_a_broken_terminal_is_swapped_and_its_place_follows(
     old, new = make_fleet_terminal("north", "t-1"), make_fleet_terminal("north", "t-2")
     assert isinstance(come(office, issuing, old, claim(office, terminal_id="t-1")), Joined)
     change(office, lambda changes: changes.assign("t-1", "subject", person["subject_id"]))
+    quiet = SettingValues(voice_volume=0.4)
+    with office.database.begin() as connection:
+        set_for_terminal(
+            connection, office.keys.cipher, "t-1", quiet, by="Li", reason="loud", door=None, now=office.now
+        )
     code = claim(office, replaces="t-1", area="")
     # Where it stands when the new one comes is what counts.
     change(office, lambda changes: changes.move("t-1", "west"))
@@ -118,6 +126,7 @@ def test_a_broken_terminal_is_swapped_and_its_place_follows(
         orders = {("area", "east"), ("subject", person["subject_id"])}
         assert set(assignments_of(connection, "t-2")) == orders
         assert held(connection, "t-2") == 3
+        assert settings_of(connection, Target(Scope.TERMINAL, "t-2")) == quiet
         assert terminals_put_out(connection, now=office.now) == ["t-1"]
         assert not any(each.revoked_at for each in certificates_of(connection, "t-2"))
     assert ("replaces", "t-1") in kinds(office, "t-2")
