@@ -10,9 +10,9 @@ from typing import Final, get_args
 from protocol.bundle import BundleKind
 from protocol.errors import ManifestInvalid
 from protocol.manifest import Task, load_manifest, verified_network_path
-from provisioning.bundles.wheels import check_wheelhouse
 from provisioning.errors import FileUnusable
 from provisioning.selftest import installed_program
+from provisioning.wheels import check_wheelhouse
 
 _GOLDEN: Final = ".npz"
 _ONE_EACH: Final = ("face_detection", "face_landmarks", "eyelids")

@@ -11,8 +11,8 @@ from provisioning.cards.contents import FOLDER
 from provisioning.errors import FileUnusable
 from provisioning.installed_files import installed_folder
 from provisioning.joining import read_text
+from provisioning.wheels import REQUIREMENTS
 
-REQUIREMENTS: Final = "requirements.txt"
 _UNIT: Final = "lifecert-first-boot.service"
 
 

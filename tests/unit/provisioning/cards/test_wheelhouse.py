@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from provisioning.cards.common import common_files
-from provisioning.cards.wheelhouse import make_wheelhouse, missing_from
+from provisioning.cards.wheelhouse import make_wheelhouse
 from provisioning.errors import FileUnusable
+from provisioning.wheels import missing_from
 
 pytestmark = pytest.mark.provisioning
 

@@ -1,4 +1,4 @@
-"""Is a folder of wheels what a terminal can install its programs from, without a network and without looking for others?
+"""Folders of wheels, from which a terminal installs its programs without a network: what fits it, and whether all of it is there.
 
 pip says whether each wheel fits the board, the Python and its hash. What wheels need of one another it would work out for this computer's
 Python, whichever it is asked about; so that is worked out here.
@@ -6,6 +6,7 @@ Python, whichever it is asked about; so that is worked out here.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -21,14 +22,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from provisioning.errors import FileUnusable
+from provisioning.errors import FileUnusable, NotWritten
 
 REQUIREMENTS: Final = "requirements.txt"
 OURS: Final = "lifecert"
 _EXTRAS: Final = ("terminal", "provision")
-_NEWEST_GLIBC: Final = 41
-"""Of Debian 13 (trixie); it runs what was built for an older one."""
-_TIMEOUT_S: Final = 600.0
+_MOST_GLIBC: Final = 41
+"""The C library of Debian 13 (trixie) is 2.41, and runs what was built for an older one."""
+_MOST_GLIBC_OF_12: Final = 36
+_OLDEST_WITH_NEWER: Final = 12
+"""Pythons from 3.12 on come with Debian 13 or later, older ones with Debian 12."""
+_TIMEOUT_S: Final = 3600.0
 
 
 def check_wheelhouse(folder: Path, *, machine: str, python: str) -> list[Path]:
@@ -110,23 +114,53 @@ def _metadata(path: Path) -> Message:
         return message_from_bytes(wheel.read(name))
 
 
-def _ask_pip(folder: Path, machine: str, python: str) -> None:
-    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(_NEWEST_GLIBC, 16, -1)]
+def for_whom(machine: str, python: str) -> list[str]:
+    """Return pip's options by which it takes what fits a terminal and not this computer.
+
+    Raises:
+        FileUnusable: if there is no such machine or Python.
+    """
+    if not re.fullmatch(r"(aarch64|x86_64)", machine):
+        raise FileUnusable(f"machine {machine!r}: aarch64 (a Raspberry Pi) or x86_64 expected")
+    if not (found := re.fullmatch(r"3\.(\d{1,2})", python)):
+        raise FileUnusable(f"Python {python!r}: a version such as 3.13 expected")
+    newest = _MOST_GLIBC if int(found[1]) >= _OLDEST_WITH_NEWER else _MOST_GLIBC_OF_12
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, 16, -1)]
     platforms += [f"manylinux2014_{machine}", f"linux_{machine}"]
-    tag = f"cp{python.replace('.', '')}"
-    with tempfile.TemporaryDirectory(prefix="lifecert-nowhere-") as nowhere:
-        command = [
-            *(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--dry-run"),
-            *("--no-index", "--find-links", str(folder), "--no-deps", "--require-hashes", "--only-binary=:all:"),
-            *("--ignore-installed", "--target", nowhere, "--implementation", "cp", "--python-version", python),
-            *(part for platform in platforms for part in ("--platform", platform)),
-            *(part for abi in (tag, "abi3", "none") for part in ("--abi", abi)),
-            *("-r", str(folder / REQUIREMENTS)),
-        ]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise FileUnusable(f"{folder.name}: pip did not end within {_TIMEOUT_S:.0f} s") from error
+    options = ["--only-binary=:all:", "--implementation", "cp", "--python-version", python]
+    options += [part for platform in platforms for part in ("--platform", platform)]
+    return options + [part for abi in (f"cp3{found[1]}", "abi3", "none") for part in ("--abi", abi)]
+
+
+def run_pip(what: str, *arguments: str) -> None:
+    """Run pip.
+
+    Args:
+        what: of whom the message speaks if it fails.
+        arguments: its command and options.
+
+    Raises:
+        FileUnusable: if it refuses; says for what.
+        NotWritten: if it does not end.
+    """
+    command = [sys.executable, "-m", "pip", arguments[0], "--disable-pip-version-check", "--quiet", *arguments[1:]]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
+            env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise NotWritten(f"{what}: not done within an hour; run it again, and it goes on") from error
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
-        raise FileUnusable(f"{folder.name}: {' '.join(line.removeprefix('ERROR: ') for line in lines)[:600]}")
+        raise FileUnusable(f"{what}: {' '.join(line.removeprefix('ERROR: ') for line in lines)[:600]}")
+
+
+def _ask_pip(folder: Path, machine: str, python: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="lifecert-nowhere-") as nowhere:
+        run_pip(
+            folder.name,
+            *("install", "--dry-run", "--no-index", "--find-links", str(folder), "--no-deps", "--require-hashes"),
+            *("--ignore-installed", "--target", nowhere, *for_whom(machine, python)),
+            *("-r", str(folder / REQUIREMENTS)),
+        )
