@@ -13,17 +13,19 @@ from protocol.rules.pack import Title
 
 def scheme_word(scheme: str, texts: Texts) -> str:
     """Return what a scheme is called; one of an agency's own as its rule packs name it, or else as its lists write it."""
-    return _schemes()[texts.language].get(scheme) or _own(texts.own.named, scheme, texts)
+    return _schemes()[texts.language].get(scheme) or _own(texts.own_words.named, scheme, texts)
 
 
 def category_word(category: str, texts: Texts) -> str:
     """Return what a category of people is called; one of an agency's own as its rule packs name it, or else as its lists write it."""
-    return _categories()[texts.language].get(category) or _own(texts.own.named, category, texts)
+    return _categories()[texts.language].get(category) or _own(texts.own_words.named, category, texts)
 
 
 def feed_word(feed: str, texts: Texts) -> str:
     """Return what a data feed is called; one of an agency's own as its definition says, or else by its name."""
-    return _own({name: found.title for name, found in catalogue().feeds.items()} | dict(texts.own.feeds), feed, texts)
+    return _own(
+        {name: found.title for name, found in catalogue().feeds.items()} | dict(texts.own_words.feeds), feed, texts
+    )
 
 
 def network_word(network: str, language: str) -> str:

@@ -54,7 +54,7 @@ class Texts:
 
     def __init__(self, found: Mapping[str, Any], *, language: str, name: str = "") -> None:
         self.language = language
-        self.own = OwnWords()
+        self.own_words = OwnWords()
         self._name = name
         self._found = {
             key: Texts(value, language=language, name=f"{name}{key}.")
@@ -68,7 +68,7 @@ class Texts:
     def with_own(self, own: OwnWords) -> Texts:
         """Return all texts with an agency's own words, for `fleet.web.labels`."""
         made = copy(self)
-        made.own = own
+        made.own_words = own
         return made
 
     def __getitem__(self, key: str) -> Any:
