@@ -14,6 +14,7 @@ from typing import IO
 from protocol.commissioning import Answer, CommissioningCheck, CommissioningReport, CommissioningStep, Question
 from protocol.envelope import unverified_payload
 from protocol.errors import ProtocolError
+from provisioning.as_terminal import as_terminal, end
 from provisioning.errors import FileUnusable, SelftestFailed
 from provisioning.identity import write_sure
 from provisioning.selftest import EX_CONFIG, installed_program
@@ -52,7 +53,7 @@ def run_commissioning(
         SelftestFailed: if the program is missing or ends without a report; carries the exit code to end with.
     """
     found = program or installed_program()
-    command = [str(found), "commission", "--lines", *(["--config", str(config)] if config else [])]
+    command = as_terminal([str(found), "commission", "--lines", *(["--config", str(config)] if config else [])], config)
     # A file and no pipe: whatever is logged, nobody must read it for the program to go on.
     with tempfile.TemporaryFile() as log:
         try:
@@ -65,6 +66,7 @@ def run_commissioning(
             except BaseException:
                 # Ctrl-C of the technician, too: the camera must not stay open.
                 process.kill()
+                end(command)
                 raise
         log.seek(0)
         said = log.read().decode(errors="replace").strip()

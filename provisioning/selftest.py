@@ -10,6 +10,7 @@ from typing import Final
 
 from protocol.errors import ProtocolError
 from protocol.selftest import SelftestReport
+from provisioning.as_terminal import as_terminal
 from provisioning.errors import SelftestFailed
 
 PROGRAM: Final = "lifecert-terminal"
@@ -30,7 +31,7 @@ def run_selftest(config: Path | None, *, program: Path | None = None) -> Selftes
         SelftestFailed: if the program is missing, ends without a report, or takes too long; carries the exit code to end with.
     """
     found = program or installed_program()
-    command = [str(found), "selftest", "--json", *(["--config", str(config)] if config else [])]
+    command = as_terminal([str(found), "selftest", "--json", *(["--config", str(config)] if config else [])], config)
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except OSError as error:

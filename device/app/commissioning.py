@@ -92,7 +92,26 @@ def commission(settings: Settings, people: People) -> tuple[CommissioningReport,
         KeyUnusable: if the report cannot be signed.
         DeviceError: if a simulated part cannot be made, or the report cannot be kept.
     """
+    _check_owner(settings.terminal.data_dir)
     return _Commissioning(settings, people).run()
+
+
+def _check_owner(folder: Path) -> None:
+    """What is left here is sent and put aside by the uplink, which may not touch what is somebody else's.
+
+    Raises:
+        DeviceError: if the data folder is another user's.
+    """
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        # It is made on the way, and then it is ours.
+        return
+    if owner != os.geteuid():
+        raise DeviceError(
+            f"{folder}: belongs to another user; start it as the terminal's own, as `lifecert-provision commission` does by itself"
+            " where it is started by root"
+        )
 
 
 class _Commissioning:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -30,6 +30,7 @@ from device.errors import (
     StaffUnavailable,
 )
 from device.ports import (
+    Answer,
     AttachmentStore,
     AttestationStore,
     Clock,
@@ -205,7 +206,7 @@ class Uplink:
             clock=parts.clock,
             link=LinkTimes(presence_s=settings.presence_s, keep_alive_s=keep_alive_s),
         )
-        self._answered: dict[str, int] = {}
+        self._answered: dict[Kind, dict[str, int]] = {}
         """When each answer to a command, and each report, is sent next."""
         self._newly_taken: list[str] = []
         self._receipts: list[Receipt] = []
@@ -275,11 +276,12 @@ class Uplink:
             self._keep_house(now_ns)
             self._ask_for_roster(now_ns)
             self._send_presence(now_ns)
-            self._send_answers(now_ns)
-            # Last: a store of pictures that fails keeps nothing else from being sent.
+            self._send_answers(Kind.COMMAND_RESULT, self._parts.commands.unsettled(), now_ns)
+            # Last: a store of pictures, or of reports, that fails keeps nothing else from being sent.
             self._attachments.send(
                 lambda sealed: self._link.publish(attachments, sealed), now_ns=now_ns, fraction=self._fraction()
             )
+            self._send_answers(Kind.COMMISSIONING, self._parts.reports.unsettled(), now_ns)
         waiting_since_ns = self._window.waiting_since_ns()
         if waiting_since_ns is not None and now_ns - waiting_since_ns > self._settings.puback_timeout_s * _NS:
             raise LinkDown(f"broker took nothing for {self._settings.puback_timeout_s} s")
@@ -298,9 +300,12 @@ class Uplink:
             return
         items = [item for receipt in self._receipts for item in receipt.items]
         self._parts.outbox.settle(items)
-        self._parts.attachments.settle(items)
-        self._parts.commands.settle(items)
-        self._parts.reports.settle(items)
+        for store in (self._parts.attachments, self._parts.commands, self._parts.reports):
+            try:
+                store.settle(items)
+            except _STORES as error:
+                # It keeps records from nothing: what is its own is sent again, and answered again.
+                logger.warning("receipt not applied why=%s", error)
         for receipt in self._receipts:
             self._note_receipt(receipt)
         self._receipts.clear()
@@ -372,19 +377,15 @@ class Uplink:
             self._link.publish(self._topic(Kind.PRESENCE), message)
             self._presence.said(content, now_ns)
 
-    def _send_answers(self, now_ns: int) -> None:
-        """Send what commands came to, and reports of commissionings, and again until the fleet has confirmed them."""
-        waiting = [
-            *((Kind.COMMAND_RESULT, found) for found in self._parts.commands.unsettled()),
-            *((Kind.COMMISSIONING, found) for found in self._parts.reports.unsettled()),
-        ]
-        self._answered = {
-            found.sha256: due for _, found in waiting if (due := self._answered.get(found.sha256)) is not None
-        }
-        for kind, found in waiting:
-            if now_ns >= self._answered.get(found.sha256, now_ns):
+    def _send_answers(self, kind: Kind, waiting: Sequence[Answer], now_ns: int) -> None:
+        """Send what commands came to, or reports of commissionings, and again until the fleet has confirmed it."""
+        before = self._answered.get(kind, {})
+        due = {found.sha256: before.get(found.sha256, now_ns) for found in waiting}
+        for found in waiting:
+            if now_ns >= due[found.sha256]:
                 self._link.publish(self._topic(kind), found.envelope)
-                self._answered[found.sha256] = now_ns + int(self._settings.resend_after_s * _NS)
+                due[found.sha256] = now_ns + int(self._settings.resend_after_s * _NS)
+        self._answered[kind] = due
 
     def _health_due(self, now_ns: int) -> tuple[Health, ReportedState] | None:
         """Return the terminal's condition, and what it is beside what it was asked to be, when they are to be told."""

@@ -383,6 +383,10 @@ class Batch:
         self._answer(terminal.terminal_id, sha256_of(message.payload), verdict)
 
     def _take_report(self, terminal: StoredTerminal, report: CommissioningReport, message: Inbound) -> None:
+        if terminal.suspended_at is not None:
+            # Not answered: the terminal keeps it, and sends it again once it is believed again.
+            logger.info("report not taken now terminal=%s", terminal.terminal_id)
+            return
         if (refusal := self._foreign(terminal, report.fleet_id, report.terminal_id)) is not None:
             self._refuse(message, terminal.terminal_id, Kind.COMMISSIONING, refusal)
             return

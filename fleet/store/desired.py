@@ -91,7 +91,7 @@ def take_desired(
     rows = connection.execute(
         text(
             "UPDATE desired_states d SET sent_at = :now FROM terminals t WHERE t.terminal_id = d.terminal_id"
-            " AND t.retired_at IS NULL AND (CAST(:ids AS text[]) IS NULL OR d.terminal_id = ANY(:ids))"
+            " AND t.retired_at IS NULL AND t.suspended_at IS NULL AND (CAST(:ids AS text[]) IS NULL OR d.terminal_id = ANY(:ids))"
             " AND NOT (:unsent AND d.sent_at IS NOT NULL)"
             " RETURNING d.terminal_id, d.number, d.wanted, d.changed_at"
         ),

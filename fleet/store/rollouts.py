@@ -61,7 +61,8 @@ class MemberFacts:
 
     member: StoredMember
     last_word_at: datetime | None
-    is_retired: bool
+    is_out: bool
+    """Retired, or suspended: it is asked for nothing, and its silence says nothing of what is rolled out."""
     reported: Any
     """JSON of its own word; None if it never said."""
     number: int
@@ -202,7 +203,7 @@ def facts_of(connection: Connection, rollout_id: str) -> list[MemberFacts]:
     rows = connection.execute(
         text(
             "SELECT m.terminal_id, m.phase, m.released_at, m.is_left_out, m.standing, t.last_word_at,"
-            " t.retired_at IS NOT NULL AS is_retired,"
+            " (t.retired_at IS NOT NULL OR t.suspended_at IS NOT NULL) AS is_out,"
             # Most of a large roll-out have ended well, which does not change: their words need not be read again.
             " CASE WHEN m.standing IN ('kept', 'ahead') THEN NULL ELSE t.reported END AS reported, coalesce(d.number, 0) AS number,"
             " CASE WHEN m.standing IN ('kept', 'ahead') THEN NULL ELSE d.wanted END AS wanted"
@@ -215,7 +216,7 @@ def facts_of(connection: Connection, rollout_id: str) -> list[MemberFacts]:
         MemberFacts(
             StoredMember(row.terminal_id, row.phase, row.released_at, row.is_left_out, row.standing),
             row.last_word_at,
-            row.is_retired,
+            row.is_out,
             row.reported,
             row.number,
             row.wanted,

@@ -363,7 +363,7 @@ def _standing(facts: MemberFacts, asked: DesiredBundle | None, plan: Plan, now: 
     kept = member.standing == Standing.KEPT
     verdict = Verdict.KEPT if kept else _verdict(facts, asked)
     return machine.standing_of(
-        Facts(verdict, member.released_at, facts.last_word_at, member.is_left_out or facts.is_retired), plan, now
+        Facts(verdict, member.released_at, facts.last_word_at, member.is_left_out or facts.is_out), plan, now
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from device.app.commissioning import commission
 from device.commissioning import judging
 from device.commissioning.light import HalfLight, half_light, room_light
 from device.commissioning.seat import seat_of
+from device.errors import DeviceError
 from device.settings import load_settings
 from device.simulated.actor import Actor, open_actor
 from device.simulated.camera import SimulatedCamera, SimulatedRingLight
@@ -281,3 +283,18 @@ port = {free_port()}
     assert reasons[Part.FOCUS] == reasons[Part.LOUDSPEAKER] == reasons[Part.STATUS_LAMP] == "nobody_answered"
     (waiting,) = (tmp_path / "data" / "commissioning").iterdir()
     assert waiting.read_bytes() == envelope
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what is somebody else's")
+def test_whoever_is_not_the_terminal_commissions_nothing_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "terminal.toml"
+    config.write_text(
+        '[terminal]\nfleet_id = "north"\nterminal_id = "t-1"\ndata_dir = "data"\n[broker]\nhost = "localhost"\n'
+    )
+    (tmp_path / "data").mkdir()
+    os.chown(tmp_path / "data", 12345, -1)
+    with pytest.raises(DeviceError, match="belongs to another user"):
+        commission(load_settings(config), Absent())
+    assert list((tmp_path / "data").iterdir()) == []

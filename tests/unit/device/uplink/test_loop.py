@@ -485,6 +485,25 @@ def test_pictures_that_cannot_be_read_keep_no_record_and_no_presence_from_being_
     assert "storage lost" in caplog.text
 
 
+def test_a_report_that_cannot_be_put_aside_keeps_no_record_from_being_confirmed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path)
+    record, report = world.record(), world.reports.put(b"a.b.c")
+    # What is there cannot be replaced, as what is somebody else's could not.
+    (tmp_path / "reports" / f"{report}.sent").mkdir()
+    world.run(
+        nothing,
+        lambda: world.receive(Kind.RECEIPT, world.receipt(report)),
+        lambda: world.receive(Kind.RECEIPT, world.receipt(record)),
+        nothing,
+    )
+    world.close()
+    assert world.outbox.counts().acknowledged == 1
+    assert world.link.sent(Kind.COMMISSIONING) == [b"a.b.c"]
+    assert "receipt not applied" in caplog.text
+
+
 class FailingOutbox(MemoryOutbox):
     """Its disk can be taken away."""
 
