@@ -266,3 +266,26 @@ def test_the_settings_that_joining_makes_are_the_terminals(tmp_path: Path) -> No
     text = (tmp_path / "terminal.toml").read_text()
     write_settings(tmp_path / "part.toml", tmp_path, "north", Outcome("t-1", True, "other.example", 8883))
     assert (tmp_path / "terminal.toml").read_text() == text
+
+
+@pytest.mark.parametrize("failing", ["cp", "cat"])
+def test_a_boot_partition_without_room_keeps_the_settings_that_the_board_starts_by(
+    tmp_path: Path, failing: str
+) -> None:
+    terminal = Terminal(tmp_path / "root", small_wheel(tmp_path))
+    terminal.done("arrange")
+    before = (terminal.boot / "config.txt").read_bytes()
+    # As on a full card: half of it is written, and the program that writes fails.
+    (tmp_path / "bin").mkdir()
+    real = shutil.which(failing)
+    (tmp_path / "bin" / failing).write_text(
+        f'#!/bin/sh\ncase "$*" in *config.*) [ -z "$2" ] || head -c 3 "$1" >"$2"; exit 1 ;; esac\nexec {real} "$@"\n'
+    )
+    (tmp_path / "bin" / failing).chmod(0o755)
+    found = terminal.does("install", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert found.returncode == 1
+    assert "no room" in found.stderr
+    assert (terminal.boot / "config.txt").read_bytes() == before
+    assert terminal.does("install").returncode == 0
+    assert (terminal.boot / "config.txt").read_bytes().startswith(before)
+    assert (terminal.boot / "config.txt").read_text().count("include lifecert/hardware.txt") == 1

@@ -20,8 +20,14 @@ IMAGE = ROOT / "provisioning/image"
 SCRIPTS = [*sorted(IMAGE.iterdir()), ROOT / "provisioning/first_boot/first-boot", ROOT / "systemd/lifecert-kiosk"]
 
 
-def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["sh", IMAGE / name, *map(str, arguments)], capture_output=True, text=True, check=False)
+def run(name: str, *arguments: object, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", IMAGE / name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path},
+    )
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -169,3 +175,18 @@ def test_the_other_boot_partition_is_tried_and_only_kept_when_somebody_says_so(t
     assert firmware.does("wrong").returncode == 2
     shutil.rmtree(firmware.told)
     assert "boot loader of today" in firmware.does("which").stderr
+
+
+def test_what_was_stored_after_a_run_that_was_cut_off_is_not_left_behind(terminal: Path, tmp_path: Path) -> None:
+    store = terminal / "var/lib/lifecert/outbox.sqlite"
+    store.write_text("one record")
+    # It ends just before the file by which the next start finds the data.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/awk").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin/awk").chmod(0o755)
+    cut = run("read-only", "--root", terminal, path=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert cut.returncode != 0
+    assert "lifecert-data" not in (terminal / "etc/fstab").read_text()
+    store.write_text("two records")
+    assert run("read-only", "--root", terminal).returncode == 0
+    assert (terminal / "data/lifecert/outbox.sqlite").read_text() == "two records"
