@@ -25,6 +25,8 @@ from fleet.store.bundles import StoredBundle
 from fleet.store.database import Database
 from fleet.store.desired import is_wanted_somewhere
 from fleet.store.names import cleaned
+from fleet.store.rollouts import rollouts_in
+from fleet.updates.rollout import State
 from protocol.bundle import CHUNK_BYTES, MAX_BUNDLE_BYTES, Bundle, check_files, read_bundle
 from protocol.envelope import key_id_of
 from protocol.errors import Expired, Malformed, ProtocolError
@@ -124,13 +126,16 @@ def remove_bundle(
 
     Raises:
         NotFound: if there is none of this id, or several begin so.
-        Refused: if a terminal is asked for it.
+        Refused: if a terminal is asked for it, or a roll-out of it has not ended.
     """
     with database.begin() as connection:
         found = find_bundle(connection, bundle_id)
         if found.removed_at is not None:
             raise NotFound(f"bundle {bundle_id}: is removed already", code="bundle_unknown")
-        if is_wanted_somewhere(connection, found.bundle_id):
+        if is_wanted_somewhere(connection, found.bundle_id) or any(
+            each.bundle_id == found.bundle_id
+            for each in rollouts_in(connection, (State.WAITING, State.RUNNING, State.PAUSED))
+        ):
             raise Refused(f"bundle {found.bundle_id[:16]}: terminals are asked for it", code="bundle_wanted")
         bundles.set_removed(connection, found.bundle_id, now=now)
         _note(connection, cipher, "bundle.removed", found, by=by, now=now)

@@ -60,7 +60,11 @@ def parsed(typed: Mapping[str, str]) -> SettingValues:
     known = {each.name: each for each in schema()}
     for name in typed:
         if name not in known:
-            raise Refused(f"setting {name}: there is none of this name", code="setting_unknown", name=name)
+            raise Refused(
+                f"setting {name}: there is none of this name, only {', '.join(known)}",
+                code="setting_unknown",
+                name=name,
+            )
     values: dict[str, Any] = {}
     for name, each in known.items():
         text = typed.get(name, "").strip()

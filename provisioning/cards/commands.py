@@ -134,6 +134,12 @@ def card(
             result = _single(target, one, files, image=image, out=out, force=force_device, yes=yes, dry_run=dry_run)
         if wheels is None:
             typer.echo("no --wheelhouse: the image must have the programs already", err=True)
+        if packages is None:
+            typer.echo("no --packages: the image must have the camera's library already (docs/image.md)", err=True)
+        if release_keys is None:
+            typer.echo("no --release-keys: such a terminal takes no update until it is visited", err=True)
+        if not keys:
+            typer.echo("no --ssh-key: nobody can get into such a terminal, to commission it for instance", err=True)
     result["seconds"] = round(time.monotonic() - began, 2)
     if as_json:
         typer.echo(json.dumps(result, ensure_ascii=False))
