@@ -6,13 +6,14 @@ They are few: something a person saw or that the fleet must know. What heals wit
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from protocol.ids import OperatorId
-from protocol.records import Link
+from protocol.ids import OperatorId, RecordId
+from protocol.records import Link, NetworkUse, SealedReference
 from protocol.times import DeviceTime
+from protocol.wire import WirePart
 
 EVENT_TYP = "lifecert-event"
 """`typ` in the signed header of a terminal event."""
@@ -65,9 +66,24 @@ class EventKind(StrEnum):
     SHADOW_COMPARED = "shadow_compared"
     """A features network that runs beside the one in use was compared with it over `sessions` that certified: `bundle` (the first 16
     characters of its id), `pairs` of samples of one session each, and mean and standard deviation of their cosines with the one in
-    use (`old_mean`, `old_sd`) and the new one (`new_mean`, `new_sd`). Never of a few sessions alone."""
+    use (`old_mean`, `old_sd`) and the new one (`new_mean`, `new_sd`). How many of them gave a reference for the new one (`proposed`), were
+    alike with the one that was there (`known`), differed from it or in themselves (`unlike`), or could give none (`no_thresholds`,
+    `no_key`, `other_policy`, `not_on_roster`). Never of a few sessions alone."""
+    REFERENCE_PROPOSED = "reference_proposed"
+    """A session that certified gave a reference for the features network in the shadow: `proposal`."""
     REFERENCES_ERASED = "references_erased"
     """By hand at the terminal: how many `subjects` and `references`, and whether the storage `key` is `destroyed` or was `kept`."""
+
+
+class ProposedReference(WirePart):
+    """A reference for a features network that is not in use yet, made of the very samples that certified somebody with the one that is."""
+
+    session_record: RecordId
+    """The certification record of the session, an earlier link of this chain. It says whose the reference is, and what it is worth."""
+    network: NetworkUse
+    """That made it; the policy that the record names has thresholds for it."""
+    reference: SealedReference
+    """Of kind `refresh`."""
 
 
 class TerminalEvent(Link):
@@ -83,5 +99,15 @@ class TerminalEvent(Link):
     operator: OperatorId | None = None
     """Who was signed in."""
     detail: dict[Detail, Detail] = Field(default_factory=dict, max_length=16)
+    proposal: ProposedReference | None = None
+    """With `reference_proposed` alone."""
     software: str
     simulated: bool = False
+
+    @model_validator(mode="after")
+    def _proposes(self) -> Self:
+        if (self.proposal is not None) != (self.kind is EventKind.REFERENCE_PROPOSED):
+            raise ValueError(f"an event of kind {self.kind} with or without a reference")
+        if self.proposal is not None and self.proposal.reference.kind != "refresh":
+            raise ValueError("a reference that no certified session proposes")
+        return self

@@ -50,7 +50,7 @@ from protocol.desired import (
 )
 from protocol.documents import DocumentKind
 from protocol.entitlements import CountedAct, Entitlement
-from protocol.events import EVENT_TYP, EventKind, TerminalEvent
+from protocol.events import EVENT_TYP, EventKind, ProposedReference, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.health import BoardVitals, ClockState, Health, Held, LinkTimes, Running, VoiceUse
 from protocol.keys import PublicJwk
@@ -75,6 +75,7 @@ from protocol.records import (
     Comparison,
     Decision,
     NetworkUse,
+    SealedReference,
 )
 from protocol.reference_card import CARD_KEYS_TYP, CardKey, CardKeys
 from protocol.references import CaptureKind, LegalBasis, Reference
@@ -104,9 +105,8 @@ _PEM = "-----BEGIN ...-----\n"
 _CODE = "7K3M9QTW2XZC4HJP"
 
 
-def examples() -> Mapping[str, WireMessage]:
-    """Return one valid example of every message, by its name in the signed header or where it is used."""
-    moment = DeviceTime(
+def _moment() -> DeviceTime:
+    return DeviceTime(
         boot_id=_ID,
         monotonic_ns=81_000_000_000,
         wall_clock=_NOON,
@@ -114,6 +114,33 @@ def examples() -> Mapping[str, WireMessage]:
         uncertainty_s=0.5,
         last_fleet_time=_NOON - timedelta(hours=3),
     )
+
+
+def reference_proposed() -> TerminalEvent:
+    """Return the event that brings a reference for a features network in the shadow."""
+    reference = SealedReference(
+        kind="refresh", reference_id="8" * 32, legal_basis=LegalBasis.CONSENT, sealed="eyJhbGciOiJFQ0RILUVTIn0...c"
+    )
+    return TerminalEvent(
+        record_id=_ID,
+        fleet_id="demo",
+        terminal_id="hall-1",
+        counter=51,
+        previous=_DIGEST,
+        kind=EventKind.REFERENCE_PROPOSED,
+        at=_moment(),
+        proposal=ProposedReference(
+            session_record="3" * 32,
+            network=NetworkUse(name="features_mobilefacenet", sha256=_DIGEST, runtime="ai-edge-litert 2.3.0"),
+            reference=reference,
+        ),
+        software="0.1.0",
+    )
+
+
+def examples() -> Mapping[str, WireMessage]:
+    """Return one valid example of every message, by its name in the signed header or where it is used."""
+    moment = _moment()
     reference = Reference(
         reference_id=_ID,
         features="AAECAwQFBgc=",

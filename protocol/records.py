@@ -127,7 +127,8 @@ class SealedReference(WirePart):
     """A reference that the terminal made, for the fleet's eyes only."""
 
     kind: Literal["enrolment", "refresh", "photo"]
-    """`enrolment`: live, at the request of an operator; `refresh`: of a certified session, proposed to follow the person's ageing;
+    """`enrolment`: live, at the request of an operator; `refresh`: of a certified session, proposed to follow the person's ageing, or,
+    in an event, for another features network;
     `photo`: of a photograph, provisional (R1-19)."""
     reference_id: ReferenceId
     legal_basis: LegalBasis

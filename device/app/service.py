@@ -41,7 +41,7 @@ from device.errors import CommandsUnavailable, DeviceError
 from device.ports import USUAL, ClaimSource, DesiredStore, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
-from device.runner.orders import EndShadow
+from device.runner.moving import ReferenceMover
 from device.runner.worker import VisionWorker, WorkerThread
 from device.session.commands import Lamp
 from device.session.events import ClaimRefused, Fault, RecordNotStored
@@ -52,9 +52,9 @@ from device.updates.marks import Process
 from device.updates.stock import desired_store
 from device.vision.inference import Networks
 from device.vision.pipeline import VisionPipeline
-from device.vision.shadow import Shadow, ShadowSummary
-from protocol.outcomes import Outcome
+from device.vision.shadow import Shadow, ShadowFound
 from protocol.policy import Policy
+from protocol.records import CertificationRecord
 from protocol.registration import FleetIdentity
 from protocol.selftest import SelftestReport
 
@@ -166,7 +166,7 @@ class Terminal:
             terminal.models_dir, features=terminal.features, texture=terminal.texture, runtime=terminal.runtime
         )
         self._system_clock = SystemClock(settings.clock_path)
-        self._summaries: queue.SimpleQueue[ShadowSummary] = queue.SimpleQueue()
+        self._shadow_found: queue.SimpleQueue[tuple[str, ShadowFound]] = queue.SimpleQueue()
         self._missing: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._board = make_board(
             settings, self._system_clock, on_missing=lambda pack, line: self._missing.put((pack, line))
@@ -219,6 +219,20 @@ class Terminal:
             positioner=self._positioner,
             set_voice=self._set_voice,
         )
+        shadow = make_shadow(started, networks)
+        self._mover = None
+        if shadow is not None:
+            self._mover = ReferenceMover(
+                shadow.network,
+                maker=self._runner.references,
+                references=ports.references,
+                policies=ports.policies,
+                clock=ports.clock,
+                entropy=ports.entropy,
+                identity=identity,
+                events=self._front.events,
+                order=self._runner.order,
+            )
         self._worker = VisionWorker(
             self._board.camera,
             VisionPipeline(networks),
@@ -229,8 +243,8 @@ class Terminal:
             texture=networks.texture,
             sensor_id=settings.camera.sensor,
             viewfinder=self._screen.viewfinder if self._screen is not None else None,
-            shadow=make_shadow(started, networks),
-            on_shadow=self._summaries.put,
+            shadow=shadow,
+            on_shadow=lambda record_id, found: self._shadow_found.put((record_id, found)),
         )
         self._runner.attach(self._worker)
         self._teller = RunningTeller(
@@ -362,8 +376,12 @@ class Terminal:
         self._front.desk.expire()
         while not self._missing.empty():
             self._front.desk.note_missing_line(*self._missing.get())
-        while not self._summaries.empty():
-            self._updating.note_shadow(self._summaries.get())
+        while not self._shadow_found.empty():
+            record_id, found = self._shadow_found.get()
+            if found.summary is not None:
+                self._updating.note_shadow(found.summary)
+            if found.moved is not None and self._mover is not None:
+                self._mover.take(record_id, found.moved)
         self._front.desk.mind()
         self._teller.look(self._worker.looked_at, is_mains_lost=self._runner.is_power_failing)
         if self._runner.session.state is State.IDLE and now - self._expired_ns > _EXPIRE_EVERY_NS:
@@ -451,10 +469,15 @@ class Terminal:
             "view": self._front.desk.view.to_json(),
         }
 
+    def _end_shadow(self, record: CertificationRecord | None) -> None:
+        mover = self._mover
+        if mover is not None:
+            # After what is waiting by now, which is that the record is stored: the person is told the result first.
+            self._runner.call(lambda: mover.end(record))
+
     def _notice(self, notice: Notice) -> None:
         if isinstance(notice, Stored | RecordNotStored):
-            is_certified = isinstance(notice, Stored) and notice.record.decision.outcome is Outcome.CERTIFIED
-            self._runner.order(EndShadow(is_certified))
+            self._end_shadow(notice.record if isinstance(notice, Stored) else None)
         if self._control is None:
             return
         match notice:

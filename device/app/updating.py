@@ -73,6 +73,7 @@ class TerminalUpdating:
             return
         self._events.note(
             EventKind.SHADOW_COMPARED,
+            operator=None,
             bundle=(self._started.shadow.bundle.bundle_id or "")[:_ID_CHARACTERS],
             sessions=found.sessions,
             pairs=found.pairs,
@@ -80,6 +81,7 @@ class TerminalUpdating:
             old_sd=f"{found.old_sd:.4f}",
             new_mean=f"{found.new_mean:.4f}",
             new_sd=f"{found.new_sd:.4f}",
+            **{fate.value: count for fate, count in found.fates.items()},
         )
 
     def _tell(self) -> None:

@@ -20,6 +20,7 @@ from protocol.entitlements import Entitlement
 from protocol.errors import Malformed, NotForUs, ProtocolError, SignatureInvalid
 from protocol.reference_card import CardKey, CardKeys, ReferenceCard, is_card, read_card, split_number
 from protocol.references import CaptureKind, Reference
+from protocol.roster import RosterEntry
 from protocol.rules.acts import Act
 from protocol.slip import is_slip
 from protocol.staff import OPERATOR_CODE_PREFIX
@@ -177,8 +178,7 @@ def _find(document: DocumentKind, token: str, references: ReferenceStore, *, mod
     entry = references.find(token)
     if entry is None or entry.removed:
         return Claimed(document, token, None, None, b"")
-    domains = {reference.key_domain: references.feature_key(reference.key_domain) for reference in entry.references}
-    known = {domain: key for domain, key in domains.items() if key is not None}
+    known = known_keys(entry, references)
     chosen = choose_reference(entry.references, domains=known, model_sha256=model_sha256, today=today)
     return Claimed(
         document,
@@ -189,6 +189,16 @@ def _find(document: DocumentKind, token: str, references: ReferenceStore, *, mod
         entitlements=entry.entitlements,
         acts=tuple(references.acts(token)),
     )
+
+
+def known_keys(entry: RosterEntry, references: ReferenceStore) -> dict[str, bytes]:
+    """Return the secrets of the key domains of somebody's references, as far as the roster has them.
+
+    Raises:
+        DeviceError: if the store does not answer.
+    """
+    domains = {reference.key_domain: references.feature_key(reference.key_domain) for reference in entry.references}
+    return {domain: key for domain, key in domains.items() if key is not None}
 
 
 def cohort_of(

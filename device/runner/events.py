@@ -8,7 +8,7 @@ import re
 from device.ports import Clock
 from device.runner.chain import Chain, LinkNotStored
 from device.runner.records import Head, Identity
-from protocol.events import EventKind, TerminalEvent
+from protocol.events import EventKind, ProposedReference, TerminalEvent
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +43,32 @@ class EventLog:
         if last is not None and now - last < _QUIET_NS:
             return False
 
+        if not self._store(kind, operator=operator, detail=texts):
+            return False
+        # What did not reach the disk is not known yet, and is noted when it happens again.
+        self._last_ns = {known: at for known, at in self._last_ns.items() if now - at < _QUIET_NS} | {key: now}
+        return True
+
+    def propose(self, proposal: ProposedReference) -> bool:
+        """Store a reference for a network that is not in use yet; return whether the disk took it."""
+        return self._store(EventKind.REFERENCE_PROPOSED, proposal=proposal)
+
+    def _store(
+        self,
+        kind: EventKind,
+        *,
+        operator: str | None = None,
+        detail: dict[str, str] | None = None,
+        proposal: ProposedReference | None = None,
+    ) -> bool:
         def build(head: Head) -> TerminalEvent:
             return TerminalEvent(
                 **head,
                 kind=kind,
                 at=self._clock.now(),
                 operator=operator,
-                detail=texts,
+                detail=detail or {},
+                proposal=proposal,
                 software=self._identity.software,
                 simulated=self._identity.is_simulated,
             )
@@ -59,8 +78,6 @@ class EventLog:
         except LinkNotStored as error:
             logger.error("event not stored kind=%s why=%s", kind, error)  # noqa: TRY400 - the message says all, a trace nothing
             return False
-        # What did not reach the disk is not known yet, and is noted when it happens again.
-        self._last_ns = {known: at for known, at in self._last_ns.items() if now - at < _QUIET_NS} | {key: now}
         logger.info("event stored kind=%s counter=%d", kind, stored.counter)
         return True
 

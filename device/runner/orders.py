@@ -30,6 +30,7 @@ from device.session.events import (
 )
 from device.vision.features import FeatureVector
 from device.vision.normalisation import CohortMember, CohortRules
+from device.vision.shadow import Fate, Move
 from protocol.cases import PhotoCheck, PhotoRole
 from protocol.evidence import EvidenceResult
 from protocol.policy import PathName, Policy
@@ -178,8 +179,10 @@ class Findings:
 class EndShadow:
     """Order: the session whose faces are held for the network in the shadow has ended."""
 
-    is_certified: bool
-    """Only then it is run on them."""
+    record_id: str | None = None
+    """The record of the session if it certified; only then the network is run on them."""
+    move: Move | Fate = Fate.NOT_ON_ROSTER
+    """How a reference is made of them, or why none can be."""
 
 
 Order = (

@@ -61,7 +61,7 @@ from device.vision.evidence.challenge import ChallengeMonitor, ChallengeVerdict
 from device.vision.frame import Frame
 from device.vision.inference import Network
 from device.vision.pipeline import FrameObservation, SubjectObservation, VisionPipeline
-from device.vision.shadow import Shadow, ShadowSummary
+from device.vision.shadow import Move, Shadow, ShadowFound
 from device.vision.tracking import PATIENCE_NS
 from protocol.challenge import Action
 from protocol.quality import unified_score
@@ -94,7 +94,7 @@ class VisionWorker:
         sensor_id: str | None = None,
         viewfinder: Viewfinder | None = None,
         shadow: Shadow | None = None,
-        on_shadow: Callable[[ShadowSummary], None] = lambda _: None,
+        on_shadow: Callable[[str, ShadowFound], None] = lambda _id, _found: None,
     ) -> None:
         """Prepare a worker.
 
@@ -109,7 +109,7 @@ class VisionWorker:
             sensor_id: the sensor the terminal was commissioned with; None where that is not known.
             viewfinder: shows the person what the camera sees; None where nothing does.
             shadow: a features network that runs beside the one in use after sessions that certified; None where none does.
-            on_shadow: takes what came of it, on the worker's thread.
+            on_shadow: takes the id of such a session's record and what came of it, on the worker's thread.
         """
         self._frames = FrameSource(camera, now_ns=now_ns, on_stall=self._stall, is_paced=is_paced)
         self._count = FrameCount()
@@ -308,8 +308,8 @@ class VisionWorker:
                 finally:
                     self._samples.drop_samples()
                     order.erase()
-            case EndShadow(is_certified):
-                self._end_shadow(is_certified=is_certified)
+            case EndShadow():
+                self._end_shadow(order)
             case Reopen():
                 self._reopen()
 
@@ -421,8 +421,10 @@ class VisionWorker:
         minimum = order.policy.minimum_quality(order.path)
         probe = self._samples.probe(best=rules.probe_samples, minimum=minimum)
         quality = mean_quality(probe)
+        unified = max(0.0, unified_score(dict(quality), minimum)) if quality else 0.0
         if self._shadow is not None:
-            self._shadow.hold([(sample.crop, sample.features) for sample in probe if sample.crop is not None])
+            held = [(sample.crop, sample.features) for sample in probe if sample.crop is not None]
+            self._shadow.hold(held, quality=unified)
         continuity = self._samples.continuity(
             threshold=order.policy.continuity.min_similarity,
             phases=order.phases,
@@ -444,19 +446,20 @@ class VisionWorker:
             samples=len(probe),
             evidence=(continuity, *self._evidence.assess(order.policy, order.path)),
             quality=quality,
-            unified_quality=max(0.0, unified_score(dict(quality), minimum)) if quality else 0.0,
+            unified_quality=unified,
             reference=None
             if order.keep_as is None
             else reference_of(probe, order.keep_as.domain, order.keep_as.secret),
         )
 
-    def _end_shadow(self, *, is_certified: bool) -> None:
-        if self._shadow is None:
-            return
-        summary = self._shadow.run() if is_certified else None
-        self._shadow.forget()
-        if summary is not None:
-            self._on_shadow(summary)
+    def _end_shadow(self, order: EndShadow) -> None:
+        try:
+            if self._shadow is not None and order.record_id is not None:
+                self._on_shadow(order.record_id, self._shadow.run(order.move))
+        finally:
+            self._forget_shadow()
+            if isinstance(order.move, Move):
+                order.move.erase()
 
     def _forget_shadow(self) -> None:
         if self._shadow is not None:

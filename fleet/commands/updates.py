@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,12 @@ from rich.markup import escape
 from sqlalchemy import Connection
 
 from fleet.app import Fleet
+from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
 from fleet.errors import NotFound
 from fleet.store import rollouts as store
 from fleet.store.bundles import newest_bundles, running_counts
+from fleet.store.lives import references_by_network
 from fleet.updates import rollouts
 from fleet.updates.bundles import add_bundle, bundle_folder, release_keys, remove_bundle
 from fleet.updates.desired import door_of
@@ -109,6 +112,23 @@ def versions(config: Config = CONFIG, as_json: AsJson = False) -> None:
         shown = table("kind", "what", "bundle", "terminals")
         for kind, what, of, count in found:
             shown.add_row(escape(kind), escape(what), of[:16], str(count))
+        Terminal().print(shown)
+
+
+@app.command("references")
+def references(config: Config = CONFIG, as_json: AsJson = False) -> None:
+    """Count who has a reference of each features network: whoever has none of a new one must be enrolled anew once it decides."""
+    with opened(config) as fleet:
+        today = day_of(fleet.clock(), fleet.settings.zone())
+        with fleet.database.begin() as connection:
+            found = references_by_network(connection, today=today)
+        if as_json:
+            print_json({"networks": [asdict(each) for each in found]})
+            return
+        shown = table("network", "sha256", "with a reference", "without", "terminals")
+        for each in found:
+            cells = (each.name or "-", each.model_sha256[:16], each.people, each.without, each.terminals)
+            shown.add_row(*(escape(str(cell)) for cell in cells))
         Terminal().print(shown)
 
 

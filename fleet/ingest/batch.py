@@ -254,7 +254,8 @@ class Batch:
     def _settle(self, fresh: list[AdmittedLink], who: set[str]) -> None:
         """Keep the references that the fresh links brought, and look again at the subjects whose references hang on these links."""
         bringing = [item for item in fresh if reference_in(item.link) is not None]
-        affected = made.with_made(self._connection, who)
+        sessions = [item.link.record_id for item in fresh if isinstance(item.link, CertificationRecord)]
+        affected = made.with_made(self._connection, who) | made.adopt(self._connection, sessions)
         if (bringing or affected) and not self._may_touch:
             # Rosters will change: every terminal must be locked before anything else is.
             raise AllTerminals

@@ -19,7 +19,7 @@ from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.references.domains import feature_keys
 from fleet.references.enrol import Enrolment, find_subject
-from fleet.store import cards, lives, rosters, subjects
+from fleet.store import cards, lives, made, rosters, subjects
 from fleet.store.database import Database
 from fleet.store.subjects import StoredSubject
 from fleet.store.terminals import StoredTerminal, find_terminals
@@ -127,7 +127,13 @@ def issue_from_store(
         found = subjects.usable_references(connection, [subject.subject_id], today=day_of(now, zone))
         references = found.get(subject.subject_id, ())
         fit = [reference for reference in references if reference.capture in _TRUST]
-        best = min(fit, key=lambda r: (_TRUST.index(r.capture), -r.captured_at.timestamp()), default=None)
+        # While terminals change to another network, a card is of the one that the person meets.
+        met = made.networks_met(connection, subject.subject_id)
+        best = min(
+            fit,
+            key=lambda r: (r.model_sha256 not in met, _TRUST.index(r.capture), -r.captured_at.timestamp()),
+            default=None,
+        )
         if best is None:
             raise NotFound(
                 f"subject {subject.subject_id}: no live or confirmed reference in use; enrol the person, or give a picture"
@@ -227,8 +233,8 @@ def revoke(database: Database, keys: FleetKeys, card_id: str, *, now: datetime, 
 
 def _note_issued(connection: Connection, keys: FleetKeys, by: str, issued: IssuedCard, now: datetime) -> None:
     card = issued.card
-    made = {"subject_id": card.subject_id, "capture": card.reference.capture.value, "forgotten": issued.forgotten}
-    _note(connection, keys, by, "card.issued", card.card_id, now, **made)
+    facts = {"subject_id": card.subject_id, "capture": card.reference.capture.value, "forgotten": issued.forgotten}
+    _note(connection, keys, by, "card.issued", card.card_id, now, **facts)
 
 
 def _note(

@@ -4,6 +4,10 @@ An enrolment whose record counts as a pass is in use at once, in the transaction
 person, with the reason. Photographs of case records are provisional references (R1-19). Both follow the records in whatever order these
 arrive: when an earlier enrolment comes late, the later one that was not compared with it waits. What a person has decided is never
 undone here. Refreshes are proposed (`fleet.references.refresh`) when they arrive; one whose record does not count then is not kept.
+
+A reference of a network that is not in use yet comes with an event, made of the samples of a session that certified. It is worth what that
+session is, and is the person's first of that network; one that has a reference of it gets no second, and where the two are not alike a
+person looks. The old network's references stay beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
 import numpy as np
@@ -30,13 +34,14 @@ from fleet.store.made import Made, Opened, StoredRow
 from protocol.envelope import unseal
 from protocol.errors import ProtocolError
 from protocol.events import TerminalEvent
-from protocol.policy import Policy
+from protocol.policy import ComparisonPolicy, Policy
 from protocol.records import CertificationRecord, SealedReference
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.rules.days import add_months
 
 UNCLAIMED = timedelta(days=30)
 """How long features of somebody whom the fleet does not know are kept: twice the review clock of R6-2, in which a person can find out."""
+_NOT_ALIKE, _SAME = "not_alike", "same"
 _FEWEST = 16
 """Features of fewer numbers are none: the smallest networks give 128."""
 _CAPTURE = {"enrolment": CaptureKind.LIVE, "refresh": CaptureKind.LIVE, "photo": CaptureKind.PHOTO}
@@ -54,16 +59,22 @@ class References:
 
 def reference_in(link: AnyLink) -> SealedReference | None:
     """Return what a link brings."""
-    return None if isinstance(link, TerminalEvent) else link.reference
+    if isinstance(link, TerminalEvent):
+        return None if link.proposal is None else link.proposal.reference
+    return link.reference
 
 
 def take(connection: Connection, rules: References, link: AnyLink, *, received_at: datetime) -> str | None:
     """Open the reference that a stored link brings and keep what is in it; return its subject, None where nobody has the token."""
     sealed = reference_in(link)
-    if sealed is None or isinstance(link, TerminalEvent):
+    if sealed is None:
         return None
-    found = subjects.find_by_tokens(connection, [link.claim.token]).get(link.claim.token)
+    is_event = isinstance(link, TerminalEvent)
+    token = made.session_token(connection, link.record_id) if isinstance(link, TerminalEvent) else link.claim.token
+    found = None if token is None else subjects.find_by_tokens(connection, [token]).get(token)
     reference, problem = _opened(connection, rules.keys, sealed)
+    if isinstance(link, TerminalEvent) and reference is not None and not _is_of_its_network(link, reference):
+        reference, problem = None, "other_network"
     subject_id = None if found is None else found.subject_id
     made.add(
         connection,
@@ -79,7 +90,8 @@ def take(connection: Connection, rules: References, link: AnyLink, *, received_a
         ),
     )
     if problem is not None or subject_id is None:
-        made.set_waiting(connection, link.record_id, problem or "subject_unknown")
+        unknown = "session_unknown" if is_event and token is None else "subject_unknown"
+        made.set_waiting(connection, link.record_id, problem or unknown)
     return subject_id
 
 
@@ -89,8 +101,15 @@ def settle(connection: Connection, rules: References, subject_ids: Collection[st
     The caller has locked all terminals, and has judged the records.
     """
     changed: set[str] = set()
-    for found in made.of_subjects(connection, subject_ids):
-        if found.kind != "refresh" and found.problem is None and _settle_one(connection, rules, found, now=now):
+    every = made.of_subjects(connection, subject_ids)
+    versions = {found.policy_version or "" for found in every if found.shadow_network is not None}
+    known = policies.find_policies(connection, versions)
+    for found in every:
+        if found.problem is not None or (found.kind == "refresh" and found.shadow_network is None):
+            continue
+        policy = known.get(found.policy_version or "")
+        limits = None if policy is None else policy.comparison.get(found.shadow_network or "")
+        if _settle_one(connection, rules, found, limits, now=now):
             changed.add(found.subject_id or "")
     for subject_id in sorted(changed):
         _keep_to_the_limit(connection, subject_id, now=now)
@@ -110,7 +129,7 @@ def propose(
     who = {record.claim.subject_id for record in wanted.values() if record.claim.subject_id is not None}
     for found in made.of_subjects(connection, who):
         record = wanted.get(found.record_id)
-        if found.kind != "refresh" or record is None:
+        if found.kind != "refresh" or found.shadow_network is not None or record is None:
             continue
         policy = known.get(record.decision.policy_version)
         made.set_waiting(connection, found.record_id, _proposed(connection, rules, found, record, policy, now=now))
@@ -138,11 +157,32 @@ def _opened(connection: Connection, keys: FleetKeys, sealed: SealedReference) ->
     return reference, None
 
 
-def _settle_one(connection: Connection, rules: References, found: Made, *, now: datetime) -> bool:
-    """Return whether a reference came into use or went out of it."""
-    why = _why_not(found)
-    made.set_waiting(connection, found.record_id, why)
+def _is_of_its_network(link: TerminalEvent, reference: Reference) -> bool:
+    return link.proposal is not None and link.proposal.network.sha256 == reference.model_sha256
+
+
+def _settle_one(
+    connection: Connection, rules: References, found: Made, limits: ComparisonPolicy | None, *, now: datetime
+) -> bool:
+    """Return whether a reference came into use or went out of it.
+
+    Args:
+        connection: a transaction.
+        rules: how references are kept.
+        found: what a terminal made.
+        limits: for a network in the shadow, its thresholds by the policy of the session; None where that has none.
+        now: when.
+    """
     row = made.stored_row(connection, found.record_id)
+    why = _why_not(found)
+    if why is None and found.shadow_network is not None:
+        why = _why_not_of_its_network(connection, rules, found, row, limits)
+    if why == _SAME:
+        why = None
+        if row is None:
+            made.forget_features(connection, found.record_id)
+            found = replace(found, features=None)
+    made.set_waiting(connection, found.record_id, why)
     if row is None:
         return _store(connection, rules, found, why, now=now)
     if row.is_withdrawn or row.is_decided or row.state in ("rejected", "replaced"):
@@ -165,6 +205,30 @@ def _why_not(found: Made) -> str | None:
     if found.is_pass:
         return None
     return found.flags[0] if found.flags else found.outcome
+
+
+def _why_not_of_its_network(
+    connection: Connection, rules: References, found: Made, row: StoredRow | None, limits: ComparisonPolicy | None
+) -> str | None:
+    """Return why a reference of a network in the shadow may not be in use, `_SAME` where the person has one that it is alike with."""
+    if limits is None:
+        return "no_thresholds"
+    if row is not None or found.subject_id is None or found.features is None:
+        return _NOT_ALIKE if row is not None and row.waits_for == _NOT_ALIKE else None
+    own = [
+        kept.reference
+        for kept in lives.kept(connection, [found.subject_id], states=("active",)).get(found.subject_id, ())
+        if kept.reference.model_sha256 == found.model_sha256 and kept.reference.capture is not CaptureKind.PHOTO
+    ]
+    if not own:
+        return None
+    try:
+        reference = _reference(rules, found)
+        scores = [refresh.likeness_of(connection, rules.keys, reference, each) for each in own]
+    except (FleetError, KeyError, ValueError):
+        # Of another length, or of a key domain whose secret is gone: no person's word is asked for what cannot be compared.
+        return _NOT_ALIKE
+    return _SAME if min(scores) >= limits.match else _NOT_ALIKE
 
 
 def _store(connection: Connection, rules: References, found: Made, why: str | None, *, now: datetime) -> bool:
@@ -217,7 +281,7 @@ def _keep_to_the_limit(connection: Connection, subject_id: str, *, now: datetime
     active = lives.kept(connection, [subject_id], states=("active",)).get(subject_id, ())
     staying = {kept.reference.reference_id for kept in choose_active(active, refresh.MOST_IN_USE)}
     for kept in active:
-        if staying and kept.reference.reference_id not in staying:
+        if kept.reference.reference_id not in staying:
             lives.decide(connection, kept.reference.reference_id, "set_aside", now=now, decider_sealed=None)
 
 

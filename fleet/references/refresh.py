@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from fleet.audit.log import note
-from fleet.errors import NotFound, Refused
+from fleet.errors import FleetError, NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.references.domains import feature_keys, in_current_domain
 from fleet.store import lives, made, rosters, subjects
@@ -57,21 +57,25 @@ class Proposed:
 
 
 def choose_active(references: Sequence[KeptReference], most: int) -> tuple[KeptReference, ...]:
-    """Return which references are to be in use: the anchor and the newest of the others, newest first.
+    """Return which references are to be in use: of each network the anchor and the newest of the others, newest first.
+
+    Those of one network do not count against those of another: while terminals run two of them, a person needs both.
 
     Args:
         references: of one subject, in use or just approved.
-        most: how many, at least 1.
+        most: how many of a network, at least 1.
     """
-    anchor = anchor_of(references)
-    if anchor is None:
-        return ()
-    others = sorted(
-        (kept for kept in references if kept is not anchor),
-        key=lambda kept: (kept.reference.captured_at, kept.reference.reference_id),
-        reverse=True,
-    )
-    return (*others[: most - 1], anchor)
+    found: tuple[KeptReference, ...] = ()
+    for model_sha256 in sorted({kept.reference.model_sha256 for kept in references}):
+        own = [kept for kept in references if kept.reference.model_sha256 == model_sha256]
+        anchor = anchor_of(own)
+        others = sorted(
+            (kept for kept in own if kept is not anchor),
+            key=lambda kept: (kept.reference.captured_at, kept.reference.reference_id),
+            reverse=True,
+        )
+        found += tuple(others[:most]) if anchor is None else (*others[: most - 1], anchor)
+    return found
 
 
 def anchor_of(references: Sequence[KeptReference]) -> KeptReference | None:
@@ -112,21 +116,22 @@ def propose(
     found = lives.kept(connection, [subject_id], states=("active", "proposed")).get(subject_id, ())
     if any(kept.reference.reference_id == reference.reference_id for kept in found):
         raise Refused("known")
-    if any(kept.state == "proposed" for kept in found):
+    own = [kept for kept in found if kept.reference.model_sha256 == reference.model_sha256]
+    if found and not own:
+        raise Refused("other_network")
+    if any(kept.state == "proposed" for kept in own):
         raise Refused("waiting")
-    active = [kept for kept in found if kept.state == "active"]
+    active = [kept for kept in own if kept.state == "active"]
     anchor = anchor_of(active)
     if anchor is None or anchor.reference.capture is CaptureKind.PHOTO:
         raise Refused("no_anchor")
     newest = max(active, key=lambda kept: kept.reference.captured_at)
-    if any(kept.reference.model_sha256 != reference.model_sha256 for kept in (anchor, newest)):
-        raise Refused("other_network")
     if reference.captured_at - newest.reference.captured_at < rules.least_age:
         raise Refused("too_soon")
     if reference.quality < rules.least_quality:
         raise Refused("poor")
     moved = in_current_domain(connection, keys, reference)
-    likeness, to_anchor = (_likeness(connection, keys, moved, kept.reference) for kept in (newest, anchor))
+    likeness, to_anchor = (likeness_of(connection, keys, moved, kept.reference) for kept in (newest, anchor))
     if likeness < rules.least_likeness or to_anchor < rules.least_anchor:
         raise Refused("not_alike")
     subjects.add_reference(connection, subject_id, moved, officer_sealed=None)
@@ -188,7 +193,8 @@ def revert(database: Database, keys: FleetKeys, subject_id: str, *, by: str, now
         last_id = last.reference.reference_id
         sealed = seal_approver(keys.cipher, by, of=last_id).sealed
         lives.decide(connection, last_id, "rejected", now=now, decider_sealed=sealed, forget=True)
-        aside = [kept for kept in found if kept.state == "set_aside"]
+        network = last.reference.model_sha256
+        aside = [kept for kept in found if kept.state == "set_aside" and kept.reference.model_sha256 == network]
         back = max(aside, key=lambda kept: kept.decided_at or kept.reference.captured_at, default=None)
         if back is not None:
             lives.decide(connection, back.reference.reference_id, "active", now=now, decider_sealed=sealed)
@@ -238,8 +244,14 @@ def _put_in_use(
     rosters.touch(connection, subject_id)
 
 
-def _likeness(connection: Connection, keys: FleetKeys, one: Reference, other: Reference) -> float:
-    """Return the cosine of two references, brought to one domain, -1..1."""
+def likeness_of(connection: Connection, keys: FleetKeys, one: Reference, other: Reference) -> float:
+    """Return the cosine of two references of one network, brought to one domain, -1..1.
+
+    Raises:
+        FleetError: if they are of two networks: there is no such number.
+    """
+    if one.model_sha256 != other.model_sha256:
+        raise FleetError(f"references {one.reference_id} and {other.reference_id}: of two networks")
     a, b = one.vector(), other.vector()
     if other.key_domain != one.key_domain:
         known = feature_keys(connection, keys)

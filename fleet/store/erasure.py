@@ -132,7 +132,15 @@ def subjects_of(connection: Connection, record_ids: Sequence[str]) -> list[str]:
 def pseudonymise_records(connection: Connection, record_ids: Sequence[str], *, now: datetime) -> dict[str, int]:
     """Part these records and cases from whom they are about; return rows by table."""
     found: dict[str, int] = {}
-    for table in ("records", "case_records", "links"):
+    brought = connection.execute(
+        text(
+            "SELECT e.record_id FROM made_references m JOIN terminal_events e USING (record_id)"
+            " WHERE e.payload #>> '{proposal,session_record}' = ANY(:ids)"
+        ),
+        {"ids": list(record_ids)},
+    )
+    record_ids = [*record_ids, *brought.scalars()]
+    for table in ("records", "case_records", "terminal_events", "links"):
         done = _change(
             connection,
             table,
@@ -250,6 +258,7 @@ _PSEUDONYM: dict[str, str] = {
         " WHERE subject_id = ANY(:subject)"
     ),
     "unit_lists": f"SET handler_token = {_DRAWN} WHERE handler_token = ANY(:token)",
+    "terminal_events": "SET payload = payload #- '{proposal}' WHERE record_id = ANY(:record)",
     "links": "SET envelope = ''::bytea WHERE record_id = ANY(:record)",
     "cards": (
         "SET subject_id = NULL, officer_sealed = NULL, revoked_at = coalesce(revoked_at, :now)"

@@ -54,18 +54,18 @@ class ChainLink:
     previous: str | None
     chain: str
     subject_id: str | None
-    """Whose status it has a part in: the subject of a certification record."""
+    """Whose status or references it has a part in: the subject of a certification record, or of a reference that it brought."""
 
 
 def links_around(connection: Connection, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], ChainLink]:
     """Return the stored links at these (terminal, counter) places and next to them."""
     rows = connection.execute(
         text(
-            "SELECT DISTINCT l.terminal_id, l.counter, l.sha256, l.previous, l.chain, r.subject_id"
+            "SELECT DISTINCT l.terminal_id, l.counter, l.sha256, l.previous, l.chain, coalesce(r.subject_id, m.subject_id) AS subject_id"
             " FROM unnest(CAST(:terminals AS text[]), CAST(:counters AS bigint[])) AS p (terminal_id, counter)"
             " JOIN links l ON l.terminal_id = p.terminal_id"
             " AND l.counter IN (p.counter - 1, p.counter, p.counter + 1)"
-            " LEFT JOIN records r ON r.record_id = l.record_id"
+            " LEFT JOIN records r ON r.record_id = l.record_id LEFT JOIN made_references m ON m.record_id = l.record_id"
         ),
         {"terminals": [t for t, _ in places], "counters": [c for _, c in places]},
     )
@@ -210,7 +210,12 @@ def _chain_values(item: AdmittedLink) -> dict[str, object]:
 
 def _without_seal(link: AnyLink) -> AnyLink:
     """Return a link as it is kept to be asked about: without the features it brought, which have a place of their own."""
-    if isinstance(link, TerminalEvent) or link.reference is None:
+    if isinstance(link, TerminalEvent):
+        if link.proposal is None:
+            return link
+        reference = link.proposal.reference.model_copy(update={"sealed": ""})
+        return link.model_copy(update={"proposal": link.proposal.model_copy(update={"reference": reference})})
+    if link.reference is None:
         return link
     return link.model_copy(update={"reference": link.reference.model_copy(update={"sealed": ""})})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from sqlalchemy import Connection, RowMapping, text
@@ -43,6 +43,41 @@ class StoredDomain:
     domain: str
     secret_sealed: bytes
     replaces: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCount:
+    """Who could be compared by one features network, and who could not."""
+
+    model_sha256: str
+    name: str | None
+    """As terminals call it; None where none has said so."""
+    people: int
+    """With a reference of it in use."""
+    without: int
+    """With references in use, none of which is of it: where it decides they have none."""
+    terminals: int
+    """In service that say they run it."""
+
+
+def references_by_network(connection: Connection, *, today: date) -> list[NetworkCount]:
+    """Count people with and without a reference of each features network of which there is one, most people first."""
+    rows = connection.execute(
+        text(
+            "WITH usable AS (SELECT DISTINCT subject_id, model_sha256 FROM references_ WHERE withdrawn_at IS NULL"
+            " AND state = 'active' AND features <> ''::bytea AND valid_until >= :today),"
+            " running AS (SELECT n ->> 'sha256' AS model_sha256, min(n ->> 'name') AS name, count(DISTINCT terminal_id) AS terminals"
+            " FROM terminals, jsonb_array_elements(health #> '{running,networks}') n WHERE retired_at IS NULL GROUP BY 1),"
+            " brought AS (SELECT m.model_sha256, min(e.payload #>> '{proposal,network,name}') AS name"
+            " FROM made_references m JOIN terminal_events e USING (record_id) WHERE m.model_sha256 IS NOT NULL GROUP BY 1)"
+            " SELECT u.model_sha256, coalesce(r.name, b.name) AS name, count(*) AS people,"
+            " (SELECT count(DISTINCT subject_id) FROM usable) - count(*) AS without, coalesce(r.terminals, 0) AS terminals"
+            " FROM usable u LEFT JOIN running r USING (model_sha256) LEFT JOIN brought b USING (model_sha256)"
+            " GROUP BY u.model_sha256, r.name, b.name, r.terminals ORDER BY people DESC, u.model_sha256"
+        ),
+        {"today": today},
+    )
+    return [NetworkCount(*row) for row in rows]
 
 
 def add_domain(connection: Connection, domain: StoredDomain, *, now: datetime) -> None:

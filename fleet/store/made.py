@@ -58,6 +58,10 @@ class Made:
     outcome: str | None
     """None for a case."""
     event_at: datetime
+    policy_version: str | None
+    """Of the session."""
+    shadow_network: str | None
+    """Name of the features network that was in the shadow and made it; None for what the network in use made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class StoredRow:
     is_withdrawn: bool
     is_decided: bool
     """Whether a person has decided about it."""
+    waits_for: str | None
+    """Why it was not put in use, in a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class LiveSpan:
     since: datetime
     until: datetime
     made_by_record: str | None
-    """The enrolment that made it, where no person has put it in use."""
+    """The enrolment that made it, where no person has put it in use; None for one of a network in the shadow."""
 
 
 def add(connection: Connection, opened: Opened) -> None:
@@ -121,10 +127,47 @@ def of_subjects(connection: Connection, subject_ids: Collection[str]) -> list[Ma
 
 
 def with_made(connection: Connection, subject_ids: Collection[str]) -> set[str]:
-    """Return those of the subjects of whom terminals made enrolments or photographs."""
+    """Return those of the subjects of whom terminals made more than refreshes: their worth follows that of records."""
     rows = connection.execute(
-        text("SELECT DISTINCT subject_id FROM made_references WHERE subject_id = ANY(:ids) AND kind <> 'refresh'"),
+        text(
+            "SELECT DISTINCT m.subject_id FROM made_references m LEFT JOIN terminal_events e USING (record_id)"
+            " WHERE m.subject_id = ANY(:ids) AND (m.kind <> 'refresh' OR e.record_id IS NOT NULL)"
+        ),
         {"ids": sorted(subject_ids)},
+    )
+    return set(rows.scalars())
+
+
+def session_token(connection: Connection, record_id: str) -> str | None:
+    """Return the claim token of the session whose samples an event brought as a reference; None while its record is not here."""
+    return connection.execute(
+        text(f"SELECT r.claim_token FROM terminal_events e {_SESSION} WHERE e.record_id = :id"),  # noqa: S608 - our own fragment
+        {"id": record_id},
+    ).scalar_one_or_none()
+
+
+def adopt(connection: Connection, record_ids: Collection[str]) -> set[str]:
+    """Give references that came before the record of their session to whom that record is about; return these subjects."""
+    rows = connection.execute(
+        text(
+            "UPDATE made_references m SET subject_id = s.subject_id"  # noqa: S608 - our own fragment
+            f" FROM terminal_events e {_SESSION} JOIN subjects s ON s.claim_token = r.claim_token"
+            " WHERE m.subject_id IS NULL AND m.features IS NOT NULL AND e.record_id = m.record_id"
+            " AND r.record_id = ANY(:ids) RETURNING m.subject_id"
+        ),
+        {"ids": sorted(record_ids)},
+    )
+    return set(rows.scalars())
+
+
+def networks_met(connection: Connection, subject_id: str) -> set[str]:
+    """Return the digests of the networks with which a subject was last looked at by a terminal; none for whoever never was."""
+    rows = connection.execute(
+        text(
+            "SELECT network ->> 'sha256' FROM (SELECT payload FROM records WHERE subject_id = :id"
+            " ORDER BY event_at DESC, record_id LIMIT 1) newest, jsonb_array_elements(newest.payload -> 'networks') network"
+        ),
+        {"id": subject_id},
     )
     return set(rows.scalars())
 
@@ -133,7 +176,7 @@ def stored_row(connection: Connection, record_id: str) -> StoredRow | None:
     """Return the row of `references_` that a record led to, if it ever did."""
     row = connection.execute(
         text(
-            "SELECT reference_id, state, withdrawn_at IS NOT NULL AS is_withdrawn, decider_sealed IS NOT NULL AS is_decided"
+            "SELECT reference_id, state, withdrawn_at IS NOT NULL AS is_withdrawn, decider_sealed IS NOT NULL AS is_decided, waits_for"
             " FROM references_ WHERE made_by_record = :record AND state <> 'replaced' FOR UPDATE"
         ),
         {"record": record_id},
@@ -206,9 +249,11 @@ def live_spans(connection: Connection, subject_ids: Collection[str], *, zone: tz
     """
     rows = connection.execute(
         text(
-            "SELECT subject_id, reference_id, model_sha256, withdrawn_at, valid_until, made_by_record,"
+            "SELECT subject_id, reference_id, model_sha256, withdrawn_at, valid_until,"
+            " CASE WHEN e.record_id IS NULL THEN made_by_record END AS made_by_record,"
             " CASE WHEN decider_sealed IS NULL THEN captured_at ELSE greatest(captured_at, decided_at) END AS since,"
-            " decider_sealed IS NOT NULL AS is_decided FROM references_ WHERE subject_id = ANY(:ids)"
+            " decider_sealed IS NOT NULL AS is_decided FROM references_ LEFT JOIN terminal_events e ON e.record_id = made_by_record"
+            " WHERE subject_id = ANY(:ids)"
             " AND capture = 'live' AND state IN ('active', 'set_aside', 'replaced') ORDER BY captured_at, reference_id"
         ),
         {"ids": sorted(subject_ids)},
@@ -239,15 +284,24 @@ def waiting(connection: Connection, *, limit: int) -> Sequence[Row[tuple[object,
     ).all()
 
 
+_SESSION = """
+LEFT JOIN records r ON r.record_id = e.payload #>> '{proposal,session_record}' AND r.terminal_id = e.terminal_id
+    AND r.counter < e.counter
+"""
+"""An event that brings a reference says of which session of its own chain; what that is worth, the reference is."""
 _MADE = """
 SELECT m.record_id, m.kind, m.subject_id, m.reference_id, m.legal_basis, m.problem, m.model_sha256, m.runtime, m.key_domain,
-    m.quality, m.capture, m.features, l.chain <> 'broken' AS is_linked,
+    m.quality, m.capture, m.features, l.chain <> 'broken' AND coalesce(o.chain <> 'broken', true) AS is_linked,
     coalesce(r.claim_token, c.claim_token) = s.claim_token
         AND coalesce(r.subject_id, c.subject_id) IS NOT DISTINCT FROM m.subject_id AS is_own,
-    r.pass_at IS NOT NULL AS is_pass, coalesce(r.flags, c.flags) AS flags, r.outcome,
-    coalesce(r.event_at, c.event_at) AS event_at
+    r.pass_at IS NOT NULL AS is_pass, coalesce(r.flags, c.flags, '[]'::jsonb) AS flags, r.outcome,
+    coalesce(r.event_at, c.event_at, e.event_at) AS event_at, r.payload #>> '{decision,policy_version}' AS policy_version,
+    e.payload #>> '{proposal,network,name}' AS shadow_network
 FROM made_references m JOIN links l ON l.record_id = m.record_id
-LEFT JOIN records r ON r.record_id = m.record_id
+LEFT JOIN terminal_events e ON e.record_id = m.record_id
+LEFT JOIN records r ON r.record_id = CASE WHEN e.record_id IS NULL THEN m.record_id
+    ELSE e.payload #>> '{proposal,session_record}' END AND r.terminal_id = l.terminal_id AND r.counter <= l.counter
+LEFT JOIN links o ON o.record_id = r.record_id
 LEFT JOIN case_records c ON c.record_id = m.record_id
 LEFT JOIN subjects s ON s.subject_id = m.subject_id
 """
@@ -273,4 +327,6 @@ def _made(row: Row[tuple[object, ...]]) -> Made:
         flags=tuple(row.flags),
         outcome=row.outcome,
         event_at=row.event_at,
+        policy_version=row.policy_version,
+        shadow_network=row.shadow_network,
     )

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -39,19 +40,20 @@ from device.simulated.loudspeaker import SimulatedLoudspeaker
 from device.updates.in_force import start
 from device.updates.marks import Marks, Process
 from device.updates.slots import Slots
+from device.updates.stock import desired_store
 from device.updates.trial import Limits, examined
 from protocol.bundle import BUNDLE_TYP, BundleKind, BundleManifest
 from protocol.commands import RESULT_TYP, CommandKind, CommandResult, CommandWithdrawal, TerminalCommand
-from protocol.desired import DesiredState
+from protocol.desired import DESIRED_TYP, DesiredState
 from protocol.documents import check_digit, claim_token, parse_document
-from protocol.envelope import sign, typ_of, unverified_payload, verify
+from protocol.envelope import sign, typ_of, unseal, unverified_payload, verify
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind
 from protocol.keys import PrivateKey
 from protocol.policy import POLICY_TYP, PathName, PathPolicy, default_policy
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.records import RECORD_TYP, CertificationRecord
-from protocol.references import CaptureKind
+from protocol.references import CaptureKind, Reference
 from protocol.registration import FleetIdentity
 from protocol.roster import RosterEntry, RosterPage
 
@@ -104,6 +106,14 @@ MANIFEST = sign(
     typ=BUNDLE_TYP,
 )
 """Of a bundle whose files nobody looks at here."""
+WANTED = {
+    "kind": "networks",
+    "bundle_id": sha256(unverified_payload(MANIFEST)).hexdigest(),
+    "number": 2,
+    "label": "2",
+    "size": 9,
+}
+"""It, as the fleet asks for it."""
 
 
 class World:
@@ -118,13 +128,17 @@ class World:
         max_rows: int = 100,
         voices: Path | None = None,
         slots: bool = False,
+        shadow: Callable[[Path], None] | None = None,
     ) -> None:
         self.folder = folder
         self.fleet_key = PrivateKey.generate()
         self.signing_key = PrivateKey.generate()
         self.signing_key.save(folder / "signing.pem")
         PrivateKey.generate().save(folder / "sealing.pem")
-        identity = FleetIdentity(fleet_id="north", signing_key=self.fleet_key.public())
+        self.fleet_sealing_key = PrivateKey.generate()
+        identity = FleetIdentity(
+            fleet_id="north", signing_key=self.fleet_key.public(), sealing_key=self.fleet_sealing_key.public()
+        )
         (folder / "fleet.json").write_bytes(identity.to_bytes())
         path = folder / "terminal.toml"
         text = SETTINGS.format(models=ROOT / "models", actor=PEOPLE / actor, speed=speed, max_rows=max_rows)
@@ -136,9 +150,30 @@ class World:
             Slots(folder / "slots" / "networks").begin()
         path.write_text(text)
         self.settings: Settings = load_settings(path)
+        if shadow is not None:
+            self.put_in_shadow(shadow)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.errors: list[BaseException] = []
+
+    def put_in_shadow(self, change: Callable[[Path], None]) -> None:
+        """Let networks lie in the slot of the shadow, as the installer leaves them, and be wanted there."""
+        slots = Slots(self.settings.updates.slots_dir / "shadow")
+        slots.begin()
+        shutil.copytree(ROOT / "models", slots.path("b"), ignore=shutil.ignore_patterns("tools", "*.py", "__pycache__"))
+        change(slots.path("b"))
+        slots.mark(MANIFEST)
+        slots.place()
+        now = datetime.now(UTC)  # noqa: TID251 - as the fleet says it
+        desired = DesiredState(fleet_id="north", terminal_id="t-1", number=1, issued_at=now, shadow=WANTED)
+        desired_store(self.settings, self.fleet_key.public()).apply(
+            sign(desired.to_bytes(), key=self.fleet_key, typ=DESIRED_TYP)
+        )
+
+    def note_fleet_time(self) -> None:
+        """Let the terminal have heard from its fleet, which vouches for its clock."""
+        clock = SystemClock(self.settings.clock_path)
+        clock.note_fleet_time(datetime.now(UTC), after_ns=clock.monotonic_ns())  # noqa: TID251 - as the fleet says it
 
     def send_policy(self, **timers: float) -> None:
         policy = default_policy()
@@ -184,6 +219,7 @@ class World:
             complete=True,
             claim_key=text_of(claim_key),
             feature_keys={"d-1": text_of(feature_key)},
+            enrolment_domain="d-1",
             entries=(entry,),
         )
         store = SqliteReferenceStore(
@@ -591,16 +627,8 @@ def test_a_network_in_the_shadow_comes_from_its_slot_and_one_that_does_not_fit_c
             "updates": {"slots_dir": tmp_path / "slots"},
         }
     )
-    manifest = BundleManifest.parse(unverified_payload(MANIFEST))
-    want = {
-        "kind": "networks",
-        "bundle_id": sha256(manifest.to_bytes()).hexdigest(),
-        "number": 2,
-        "label": "2",
-        "size": 9,
-    }
     desired = DesiredState(
-        fleet_id="north", terminal_id="t-1", number=1, issued_at=datetime(2026, 1, 1, tzinfo=UTC), shadow=want
+        fleet_id="north", terminal_id="t-1", number=1, issued_at=datetime(2026, 1, 1, tzinfo=UTC), shadow=WANTED
     )
     started = start(Process.TERMINAL, settings, desired)
     networks = open_networks(ROOT / "models")
@@ -612,3 +640,41 @@ def test_a_network_in_the_shadow_comes_from_its_slot_and_one_that_does_not_fit_c
     nothing = start(Process.TERMINAL, settings, None)
     assert make_shadow(nothing, networks) is None
     nothing.held.let_go()
+
+
+def new_network(models: Path) -> None:
+    """Make the features network another one by its digest: what follows the model in its file is not read."""
+    manifest, file = models / "features_mobilefacenet.toml", models / "features_mobilefacenet.tflite"
+    before = sha256(file.read_bytes()).hexdigest()
+    file.write_bytes(file.read_bytes() + b"newer")
+    text = manifest.read_text(encoding="utf-8")
+    assert before in text
+    manifest.write_text(text.replace(before, sha256(file.read_bytes()).hexdigest()), encoding="utf-8")
+
+
+def test_a_person_who_is_certified_while_a_network_runs_in_the_shadow_has_a_reference_of_it_on_the_way(
+    make_world, eventually
+):
+    world = make_world(shadow=new_network, is_provisioned=False)
+    world.send_policy(result_s=0.2)
+    world.send_roster()
+    world.note_fleet_time()
+    answer = world.claim()
+    assert answer["outcome"] == "certified"
+    eventually(lambda: EventKind.REFERENCE_PROPOSED in world.events(), "the reference", timeout_s=30)
+    # Of whom nobody is, there is none.
+    assert world.claim(STRANGER)["outcome"] == "no_reference"
+    world.stop()
+    (event,) = [event for event in world.noted() if event.kind is EventKind.REFERENCE_PROPOSED]
+    record, _ = world.records()
+    new = world.settings.updates.slots_dir / "shadow" / "b" / "features_mobilefacenet.tflite"
+    assert event.proposal.session_record == record.record_id == answer["record_id"]
+    assert (event.counter, record.counter) == (3, 2)
+    assert event.proposal.network.sha256 == sha256(new.read_bytes()).hexdigest() != record.comparison.model_sha256
+    sealed = event.proposal.reference.sealed.encode()
+    reference = Reference.model_validate_json(unseal(sealed, key=world.fleet_sealing_key))
+    assert (reference.model_sha256, reference.key_domain) == (event.proposal.network.sha256, "d-1")
+    assert reference.vector().size == 192
+    # What the terminal keeps of it is the sealed text alone.
+    kept = [path for path in world.folder.rglob("*") if path.is_file() and path.suffix != ".sock"]
+    assert not any(reference.features.encode() in path.read_bytes() for path in kept)

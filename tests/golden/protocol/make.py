@@ -11,7 +11,8 @@ from pathlib import Path
 from protocol.attestation import KeyStatement, state_key
 from protocol.documents import DocumentKind, MaskedDocument
 from protocol.envelope import sign
-from protocol.examples import examples
+from protocol.events import EVENT_TYP
+from protocol.examples import examples, reference_proposed
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP
 from protocol.records import RECORD_TYP, CertificationRecord
@@ -30,6 +31,7 @@ def main() -> None:
     # What came later within the version has a file of its own beside the old one.
     _make(PRESENCE_TYP, examples()[PRESENCE_TYP], "v1-presence-health")
     _make(PRESENCE_TYP, examples()[PRESENCE_TYP], "v1-presence-reported")
+    _make(EVENT_TYP, reference_proposed(), "v1-terminal-event-proposal")
     _make_slip()
 
 

@@ -36,8 +36,9 @@ from protocol.cases import CaseKind, CaseReason, CaseRecord, Photo, PhotoRole, P
 from protocol.documents import DocumentKind
 from protocol.envelope import seal, sha256_of, verify
 from protocol.errors import ProtocolError
+from protocol.events import EventKind, ProposedReference
 from protocol.keys import PrivateKey
-from protocol.records import CertificationRecord, Claim, SealedReference
+from protocol.records import CertificationRecord, Claim, NetworkUse, SealedReference
 from protocol.references import CaptureKind, LegalBasis, Reference
 from protocol.rules.acts import ActKind, Channel
 from protocol.rules.life import LifeEventKind
@@ -89,21 +90,29 @@ def holding(office: Any, *needles: str) -> dict[str, set[str]]:
     return found
 
 
-def seal_for(office: Any, features: bytes) -> SealedReference:
+def seal_for(office: Any, features: bytes, *, kind: Any = "photo", reference_id: str = "9" * 32) -> SealedReference:
     reference = Reference(
-        reference_id="9" * 32,
+        reference_id=reference_id,
         features=base64.b64encode(features).decode(),
-        model_sha256="d" * 64,
+        model_sha256=("d" if kind == "photo" else "e") * 64,
         runtime="test",
         key_domain="d1",
         quality=90.0,
-        capture=CaptureKind.PHOTO,
+        capture=CaptureKind.PHOTO if kind == "photo" else CaptureKind.LIVE,
         legal_basis=LegalBasis.CONSENT,
         captured_at=office.now,
         valid_until=date(2029, 1, 1),
     )
     sealed = seal(reference.model_dump_json().encode(), reader=office.keys.sealing_key().public()).decode()
-    return SealedReference(kind="photo", reference_id="9" * 32, legal_basis=LegalBasis.CONSENT, sealed=sealed)
+    return SealedReference(kind=kind, reference_id=reference_id, legal_basis=LegalBasis.CONSENT, sealed=sealed)
+
+
+def proposed(office: Any, record_id: str) -> dict[str, Any]:
+    """What an event brings of a session that certified: a reference for a network that ran in the shadow."""
+    sealed = seal_for(office, b"\x12" * 64, kind="refresh", reference_id=f"9{record_id[1:]}")
+    network = NetworkUse(name="features_dlib", sha256="e" * 64, runtime="test")
+    proposal = ProposedReference(session_record=record_id, network=network, reference=sealed)
+    return {"kind": EventKind.REFERENCE_PROPOSED, "detail": {}, "proposal": proposal}
 
 
 @pytest.fixture
@@ -162,7 +171,11 @@ def everywhere(office: Any, terminal: Any, feature_report: Callable[[int], Featu
         proxy = Proxy(document=DocumentKind.RESIDENT_ID, token=office.people[other], relation=Relation.CHILD)
         authority = photo.model_copy(update={"role": PhotoRole.AUTHORITY, "attachment": "a" * 64})
         messages = [
-            (Kind.RECORD, terminal.next(subject_id=who, token=office.people[who], comparison=compared)),
+            (
+                Kind.RECORD,
+                terminal.next(subject_id=who, token=office.people[who], comparison=compared, record_id=f"a{seed:031x}"),
+            ),
+            (Kind.RECORD, terminal.next_event(**proposed(office, f"a{seed:031x}"))),
             (Kind.RECORD, terminal.next_case(record_id=f"{seed:032x}", **case)),
             (
                 Kind.RECORD,
@@ -175,7 +188,7 @@ def everywhere(office: Any, terminal: Any, feature_report: Callable[[int], Featu
         verdicts = office.verdicts(
             office.handler.handle([Inbound(str(terminal.topic(kind)), data, office.now) for kind, data in messages])
         )
-        assert [verdict for verdict, _ in verdicts] == ["stored"] * 4, verdicts
+        assert [verdict for verdict, _ in verdicts] == ["stored"] * 5, verdicts
     # A fork: refused, and kept in quarantine as it came.
     terminal.counter, terminal.previous = 0, None
     assert office.verdicts(office.send(terminal, terminal.next(subject_id=one, token=token)))[0][0] == "refused"
@@ -292,7 +305,15 @@ def test_feature_21_an_erasure_goes_through_all_tables(office: Any, everywhere: 
     before = holding(office, one, token)
     planned = {entry.name for entry in plan()}
     # The fixture fills every table that the plan changes; only tables without a column for it are found another way.
-    by_others = {"links", "attachments", "case_photos", "case_files", "feed_delivery_rows", "reminder_deliveries"}
+    by_others = {
+        "links",
+        "terminal_events",
+        "attachments",
+        "case_photos",
+        "case_files",
+        "feed_delivery_rows",
+        "reminder_deliveries",
+    }
     assert planned - set(before) <= by_others
     untouched = holding(office, other)
     done = erase(office, one)
@@ -329,7 +350,9 @@ def test_records_stay_whole_and_lead_to_nobody(office: Any, everywhere: tuple[st
         assert case.claim.token == row.claim_token
         assert case.proxy is None or case.proxy.token not in office.people.values()
         assert row.closed_at == office.now
-    assert office.rows("SELECT count(*) FROM links WHERE envelope = ''::bytea") == [(3,)]
+    assert office.rows("SELECT count(*) FROM links WHERE envelope = ''::bytea") == [(4,)]
+    proposals = office.rows("SELECT payload ->> 'proposal' FROM terminal_events ORDER BY counter")
+    assert [row[0] is None for row in proposals] == [True, False]
     assert office.rebuild() == 1
 
 

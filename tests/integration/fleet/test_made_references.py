@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,21 +16,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from device.runner.claims import choose_reference
 from device.runner.making import MadeReference, seal_reference
 from device.vision.features import FeatureVector
 from fleet.ingest.messages import Inbound
 from fleet.privacy.consent import withdraw
+from fleet.privacy.erasure import Request, erase
+from fleet.privacy.proof import Ground
 from fleet.references import enrol, refresh
 from fleet.references.domains import rotate
 from fleet.staff import registry
 from fleet.store import lives, made
+from fleet.store.lives import NetworkCount, references_by_network
 from protocol.cases import CaseKind, CaseReason, OtherWay, Photo, PhotoRole
 from protocol.documents import DocumentKind
-from protocol.envelope import seal
+from protocol.envelope import seal, unverified_payload
+from protocol.events import EventKind, ProposedReference
 from protocol.keys import PublicJwk
 from protocol.outcomes import Outcome, Reason
 from protocol.policy import PathName, default_policy
-from protocol.records import Claim, Comparison, Decision, Purpose, SealedReference
+from protocol.records import Claim, Comparison, Decision, NetworkUse, Purpose, SealedReference
 from protocol.references import CaptureKind, LegalBasis, Reference, protect
 from protocol.roster import PAGE_ENTRIES
 from protocol.staff import Role
@@ -585,3 +591,197 @@ def test_what_a_terminals_own_program_seals_is_what_the_fleet_stores(
     assert flags(office) == [[]]
     (row,) = office.rows("SELECT features, quality, legal_basis FROM references_")
     assert (bytes(row.features), row.quality, row.legal_basis) == (turned.values.tobytes(), 88.0, "consent")
+
+
+NEW = NetworkUse(name="features_dlib", sha256="e" * 64, runtime="test")
+
+
+def in_shadow(
+    office: Any, session: bytes, *, seed: int = 5, network: NetworkUse = NEW, **changes: Any
+) -> dict[str, Any]:
+    """What an event brings that a network in the shadow made of a session's samples."""
+    record_id = json.loads(unverified_payload(session))["record_id"]
+    fields = {"kind": "refresh", "features": features(seed), "model_sha256": "e" * 64, **changes}
+    proposal = ProposedReference(session_record=record_id, network=network, reference=sealed(office, **fields))
+    return {"kind": EventKind.REFERENCE_PROPOSED, "detail": {}, "proposal": proposal}
+
+
+@pytest.fixture
+def enrolled(office: Any, terminal: Any, person: Person, enroller: str) -> Comparison:
+    """A person with a live reference of the network in use, and a comparison that matches it."""
+    office.assign_all("t-1")
+    first = enrolment(office, person, at=office.now - timedelta(days=3))
+    office.send(terminal, terminal.next(**first))
+    return compared(first["reference"].reference_id)
+
+
+def by_network(office: Any) -> list[tuple[str, str, str | None]]:
+    return [
+        (row.model_sha256[0], row.state, row.waits_for)
+        for row in office.rows("SELECT * FROM references_ ORDER BY captured_at, model_sha256, reference_id")
+    ]
+
+
+def test_who_came_while_a_network_ran_in_the_shadow_has_a_reference_of_it_at_the_switch(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    session = terminal.next(**person.claim, comparison=enrolled)
+    event = terminal.next_event(**in_shadow(office, session))
+    assert office.verdicts(office.send(terminal, session, event)) == [("stored", None)] * 2
+    assert by_network(office) == [("d", "active", None), ("e", "active", None)]
+    (row,) = office.rows("SELECT * FROM references_ WHERE model_sha256 = :new", new="e" * 64)
+    assert (row.capture, row.legal_basis, row.key_domain) == ("live", "statute", "d1")
+    assert row.captured_at == office.rows("SELECT max(event_at) AS at FROM records")[0].at
+    assert bytes(row.features) == features(5)
+    # The terminal gets both: the one that decides and the one for later, and either way back needs no line.
+    (answer,) = [a for a in office.handler.push_rosters() if a.topic.kind is Kind.ROSTER]
+    (entry,) = office.page(answer.payload, terminal).entries
+    assert {reference.model_sha256[0] for reference in entry.references} == {"d", "e"}
+    for network in "de":
+        chosen = choose_reference(entry.references, domains=["d1"], model_sha256=network * 64, today=office.now.date())
+        assert chosen is not None
+        assert chosen.model_sha256 == network * 64
+    # Its features are in one place beside the signed bytes.
+    assert office.rows("SELECT payload #>> '{proposal,reference,sealed}' FROM terminal_events") == [("",)]
+    assert office.rows("SELECT 1 FROM made_references WHERE features IS NOT NULL") == []
+    before = result(office)
+    assert office.verdicts(office.send(terminal, event)) == [("repeated", None)]
+    office.rebuild()
+    assert result(office) == before
+
+
+def test_whoever_did_not_come_has_none_and_is_counted(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    with office.database.begin() as connection:
+        assert references_by_network(connection, today=office.now.date()) == [NetworkCount("d" * 64, None, 1, 0, 0)]
+    session = terminal.next(**person.claim, comparison=enrolled)
+    office.import_people(1, first=7)
+    (other,) = [Person(*item) for item in office.people.items() if item[0] != person.subject_id]
+    second = terminal.next(**enrolment(office, other, at=office.now - timedelta(minutes=50)))
+    office.send(terminal, session, second, terminal.next_event(**in_shadow(office, session)))
+    with office.database.begin() as connection:
+        found = references_by_network(connection, today=office.now.date())
+    assert found == [NetworkCount("d" * 64, None, 2, 0, 0), NetworkCount("e" * 64, "features_dlib", 1, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("session", "event", "expected"),
+    [
+        ({"comparison": None}, {}, ("proposed", "decision_unsupported")),
+        (
+            {},
+            {"network": NetworkUse(name="features_unheard", sha256="e" * 64, runtime="")},
+            ("proposed", "no_thresholds"),
+        ),
+        ({}, {"network": NetworkUse(name="features_dlib", sha256="f" * 64, runtime="")}, None),
+        ({}, {"capture": CaptureKind.PHOTO}, None),
+        ({}, {"features": bytes(128)}, None),
+    ],
+)
+def test_what_a_session_does_not_stand_for_is_not_in_use(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison, session: Any, event: Any, expected: Any
+) -> None:
+    sent = terminal.next(**{**person.claim, "comparison": enrolled, **session})
+    office.send(terminal, sent, terminal.next_event(**in_shadow(office, sent, **event)))
+    assert by_network(office)[1:] == ([] if expected is None else [("e", *expected)])
+    office.rebuild()
+    assert by_network(office)[1:] == ([] if expected is None else [("e", *expected)])
+
+
+def test_a_session_of_another_terminal_or_of_later_stands_for_nothing(
+    office: Any, terminal: Any, make_fleet_terminal: Callable[..., Any], person: Person, enrolled: Comparison
+) -> None:
+    other = make_fleet_terminal(terminal_id="t-2")
+    office.register(other)
+    session = terminal.next(**person.claim, comparison=enrolled)
+    office.send(terminal, session)
+    office.send(other, other.next_event(**in_shadow(office, session)))
+    later_id = "c" * 32
+    proposal = in_shadow(office, session)["proposal"].model_copy(update={"session_record": later_id})
+    early = terminal.next_event(kind=EventKind.REFERENCE_PROPOSED, detail={}, proposal=proposal)
+    office.send(terminal, early, terminal.next(**person.claim, comparison=enrolled, record_id=later_id))
+    assert by_network(office) == [("d", "active", None)]
+    assert office.rows("SELECT waits_for FROM made_references WHERE kind = 'refresh'") == [("session_unknown",)] * 2
+
+
+def test_a_reference_that_comes_before_the_record_of_its_session_waits_for_it(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    session = terminal.next(**person.claim, comparison=enrolled)
+    office.send(terminal, terminal.next_event(**in_shadow(office, session)))
+    assert by_network(office) == [("d", "active", None)]
+    office.send(terminal, session)
+    assert by_network(office) == [("d", "active", None), ("e", "active", None)]
+
+
+def test_a_second_one_is_compared_with_the_first_and_a_person_looks_where_they_differ(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    for hours, seed in ((3, 5), (2, 5), (1, 6)):
+        at = office.now - timedelta(hours=hours)
+        session = terminal.next(**person.claim, comparison=enrolled, at=at)
+        office.send(terminal, session, terminal.next_event(**in_shadow(office, session, seed=seed)))
+    expected = [("d", "active", None), ("e", "active", None), ("e", "proposed", "not_alike")]
+    assert by_network(office) == expected
+    assert office.rows("SELECT 1 FROM made_references WHERE features IS NOT NULL") == []
+    office.rebuild()
+    assert by_network(office) == expected
+    (waiting,) = office.rows("SELECT reference_id FROM references_ WHERE state = 'proposed'")
+    refresh.reject(office.database, office.keys, waiting.reference_id, by="Reviewer", now=office.now)
+    office.rebuild()
+    assert [state for _, state, _ in by_network(office)] == ["active", "active", "rejected"]
+
+
+def test_a_reference_goes_with_the_chain_that_brought_it(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    session = terminal.next(**person.claim, comparison=enrolled)
+    office.send(terminal, session)
+    place = (terminal.counter, terminal.previous)
+    terminal.next_event()
+    event = terminal.next_event(**in_shadow(office, session))
+    office.send(terminal, event)
+    assert by_network(office)[1] == ("e", "active", None)
+    terminal.counter, terminal.previous = place
+    office.send(terminal, terminal.next_event())
+    assert by_network(office) == [("d", "active", None), ("e", "proposed", "chain_broken")]
+
+
+def test_references_of_one_network_do_not_push_out_those_of_another_nor_stop_its_refreshes(
+    office: Any, terminal: Any, person: Person, enroller: str
+) -> None:
+    first = enrolment(office, person, at=office.now - timedelta(days=400))
+    office.send(terminal, terminal.next(**first))
+    own = compared(first["reference"].reference_id)
+    for days in (3, 2, 1):
+        session = terminal.next(
+            **enrolment(
+                office,
+                person,
+                comparison=own,
+                reference=sealed(office, features=features(1)),
+                at=office.now - timedelta(days=days),
+            )
+        )
+        office.send(terminal, session, terminal.next_event(**in_shadow(office, session)))
+    assert by_network(office).count(("d", "active", None)) == refresh.MOST_IN_USE
+    assert ("e", "active", None) in by_network(office)
+
+
+def test_a_person_who_withdraws_or_is_erased_leaves_nothing_of_the_other_network(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    session = terminal.next(**person.claim, comparison=enrolled)
+    office.send(terminal, session, terminal.next_event(**in_shadow(office, session)))
+    (row,) = office.rows("SELECT reference_id FROM references_ WHERE model_sha256 = :new", new="e" * 64)
+    enrol.withdraw(office.database, office.keys, row.reference_id, now=office.now)
+    assert office.rows("SELECT envelope FROM links WHERE kind = 'event'") == [(b"",)]
+    request = Request(ground=Ground.REQUEST, by="Li", because="asked", although_entitled=True)
+    for by in ("Li", "Wang"):
+        erase(
+            office.database, office.keys, person.subject_id, replace(request, by=by), fleet_id="demo",
+            zone=office.settings.zone(), word_kept=timedelta(days=1), now=office.now,
+        )  # fmt: skip
+    assert office.rows("SELECT 1 FROM references_") == []
+    assert office.rows("SELECT payload -> 'proposal' FROM terminal_events") == [(None,)]

@@ -9,11 +9,13 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from protocol.courier import CourierPart
 from protocol.envelope import verify
 from protocol.errors import Malformed, ProtocolError, UnsupportedVersion
-from protocol.examples import examples
+from protocol.events import EVENT_TYP, EventKind, TerminalEvent
+from protocol.examples import examples, reference_proposed
 from protocol.keys import PublicJwk
 from protocol.presence import PRESENCE_TYP, Presence
 from protocol.records import Link
@@ -141,3 +143,18 @@ def test_presence_is_read_whole_and_an_older_one_says_none_of_what_came_later() 
     board = with_health.health.board
     assert (board.is_under_voltage, board.was_under_voltage) == (False, True)
     assert presence_in("presence", "key").health is None
+
+
+def test_an_event_brings_a_reference_if_it_says_so_and_only_then() -> None:
+    token = (GOLDEN / "v1-terminal-event-proposal.jws").read_bytes()
+    key = PublicJwk.model_validate_json((GOLDEN / "v1-terminal-event-proposal.key.json").read_bytes())
+    event = TerminalEvent.parse(verify(token, key_of={key.key_id: key}.get, typ=EVENT_TYP).payload)
+    assert event == reference_proposed()
+    assert event.proposal is not None
+    as_enrolment = {
+        **event.proposal.model_dump(),
+        "reference": event.proposal.reference.model_copy(update={"kind": "enrolment"}),
+    }
+    for changes in ({"kind": EventKind.STARTED}, {"proposal": None}, {"proposal": as_enrolment}):
+        with pytest.raises(ValidationError, match="reference"):
+            TerminalEvent.model_validate({**event.model_dump(), **changes})

@@ -10,8 +10,10 @@ import pytest
 
 from device.errors import DeviceError, OutboxUnavailable, ReferencesUnavailable
 from device.ports import USUAL, Button, Errand
+from device.runner.events import EventLog
 from device.runner.loop import Ports, Runner, Stored
-from device.runner.orders import CompareWith, Findings, Reopen
+from device.runner.moving import ReferenceMover
+from device.runner.orders import CompareWith, EndShadow, Findings, Reopen
 from device.runner.records import Identity
 from device.session.commands import Dated, DateRole, Lamp, Line, StartAcquisition, StopAcquisition, WatchFor
 from device.session.events import (
@@ -29,18 +31,20 @@ from device.simulated.entropy import SeededEntropy
 from device.simulated.panel import SimulatedPanel
 from device.simulated.stores import FixedPolicy, FixedRulePacks, MemoryOutbox, MemoryReferences, ThrowAwaySigner
 from device.vision.features import FeatureVector
+from device.vision.shadow import Fate, Shadow
 from protocol.documents import check_digit, claim_token, parse_document
 from protocol.entitlements import CountedAct, Entitlement
-from protocol.envelope import sha256_of, unseal
+from protocol.envelope import sha256_of, unseal, unverified_payload
+from protocol.events import EventKind, TerminalEvent
 from protocol.evidence import EvidenceKind, EvidenceResult, EvidenceStatus
 from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.offline import OfflineLevel
 from protocol.outcomes import Outcome, Reason
-from protocol.policy import OfflinePolicy, PathName, PathPolicy, RefreshPolicy, default_policy
+from protocol.policy import ComparisonPolicy, OfflinePolicy, PathName, PathPolicy, RefreshPolicy, default_policy
 from protocol.records import NetworkUse, Purpose
 from protocol.reference_card import CARD_KEYS_TYP
-from protocol.references import CaptureKind, LegalBasis, Reference
+from protocol.references import CaptureKind, LegalBasis, Reference, encode_features, protect
 from protocol.roster import RosterEntry
 from protocol.rules.acts import ActKind, Channel
 from protocol.shipped_packs import shipped_pack
@@ -604,3 +608,172 @@ def test_a_reference_that_is_still_young_is_left_alone():
     terminal.acquire()
     terminal.answer_all()
     assert terminal.orders[-1].keep_as is None
+
+
+NEW_MODEL, NEW_KEY = "d" * 64, bytes([3] * 32)
+MOVING = POLICY.model_copy(
+    update={"comparison": {**POLICY.comparison, "features": ComparisonPolicy(match=0.9, grey=0.8)}}
+)
+
+
+class Canary:
+    """A terminal with a network in the shadow; what the vision worker does with an order is done here."""
+
+    def __init__(self, fake_network, *, references=(REFERENCE,), **changes):
+        def answer(image):
+            angle = float(image[0, 0, 0]) / 100
+            return {"features": np.array([[np.cos(angle), np.sin(angle)]], np.float32)}
+
+        networks = [fake_network("features", 112, {"features": (1, 2)}, answer) for _ in range(2)]
+        self.shadow = Shadow(networks[0], present=networks[1])
+        entry = RosterEntry(
+            roster_version=1,
+            subject_id="5" * 32,
+            claim_token=claim_token(parse_document(NUMBER), KEY),
+            references=references,
+        )
+        store = MemoryReferences(
+            [entry], claim_key=KEY, feature_keys={"d-1": KEY, "d-2": NEW_KEY}, enrolment_domain="d-2"
+        )
+        self.terminal = Terminal(**{"fleet_key": FLEET, "policy": MOVING, "references": store, **changes})
+        runner, ports = self.terminal.runner, self.terminal.runner._ports
+        identity = runner._identity
+        self.mover = ReferenceMover(
+            self.shadow.network,
+            maker=runner.references,
+            references=store,
+            policies=ports.policies,
+            clock=ports.clock,
+            entropy=ports.entropy,
+            identity=identity,
+            events=EventLog(chain=runner.chain, identity=identity, clock=ports.clock),
+            order=runner.order,
+        )
+
+    def serve(self, errand=USUAL, **changes):
+        """One session with its faces, and what the worker makes of them afterwards; return the order it got."""
+        terminal = self.terminal
+        terminal.claim(errand=errand)
+        terminal.acquire()
+        terminal.answer_all()
+        held = [np.full((112, 112, 3), level, np.uint8) for level in (10, 20)]
+        old = FeatureVector(np.array([1, 0], np.float32), MODEL)
+        self.shadow.hold([(crop, old) for crop in held], quality=71.0)
+        terminal.tell(findings(**changes))
+        said = terminal.said[-1]
+        record = terminal.records[-1]
+        before = terminal.outbox.unconfirmed(9)[-1].envelope
+        self.mover.end(record)
+        order = terminal.orders[-1]
+        assert isinstance(order, EndShadow)
+        if order.record_id is not None:
+            self.found = self.shadow.run(order.move)
+            if self.found.moved is not None:
+                assert self.mover.take(order.record_id, self.found.moved)
+                assert not self.found.moved.features.values.any()
+        # The record and the result are what they were before the new network saw anything.
+        assert (terminal.said[-1], terminal.outbox.unconfirmed(9)[record.counter - 1].envelope) == (said, before)
+        return order
+
+    @property
+    def events(self):
+        rows = self.terminal.outbox.unconfirmed(9)
+        payloads = [unverified_payload(row.envelope) for row in rows]
+        return [TerminalEvent.parse(each) for each in payloads if b'"terminal-event"' in each]
+
+
+def test_a_certified_session_gives_the_fleet_a_reference_for_the_network_in_the_shadow(fake_network, caplog):
+    canary = Canary(fake_network)
+    canary.serve()
+    (record,) = canary.terminal.records
+    assert (record.decision.outcome, record.reference) == (Outcome.CERTIFIED, None)
+    (event,) = canary.events
+    assert (event.kind, event.counter, event.detail) == (EventKind.REFERENCE_PROPOSED, 2, {})
+    proposal = event.proposal
+    assert proposal.session_record == record.record_id
+    assert proposal.network == NetworkUse(name="features", sha256=NEW_MODEL, runtime="fake 1")
+    assert proposal.reference.kind == "refresh"
+    inside = Reference.model_validate_json(unseal(proposal.reference.sealed.encode(), key=FLEET))
+    assert (inside.model_sha256, inside.runtime, inside.key_domain) == (NEW_MODEL, "fake 1", "d-2")
+    assert (inside.quality, inside.capture, inside.legal_basis) == (71.0, CaptureKind.LIVE, LegalBasis.STATUTE)
+    between = np.array([np.cos(0.15), np.sin(0.15)], np.float32)
+    assert np.abs(inside.vector().astype(int) - protect(between, NEW_KEY)).max() <= 1
+    # Where it goes on from here nothing of it is readable.
+    assert inside.features not in event.model_dump_json()
+    assert inside.features not in caplog.text
+
+
+def test_an_enrolment_gives_one_on_the_basis_on_which_it_was_made(fake_network):
+    canary = Canary(fake_network)
+    canary.serve(ENROL, reference=made(), unified_quality=71.0)
+    (event,) = canary.events
+    assert event.proposal.reference.legal_basis is LegalBasis.CONSENT
+
+
+@pytest.mark.parametrize(
+    ("changes", "fate"),
+    [
+        ({"policy": POLICY}, Fate.NO_THRESHOLDS),
+        ({"fleet_key": None}, Fate.NO_KEY),
+        ({"references": (REFERENCE.model_copy(update={"capture": CaptureKind.PHOTO_CONFIRMED}),)}, None),
+    ],
+)
+def test_why_none_can_be_made_is_told_with_the_order(fake_network, caplog, changes, fate):
+    canary = Canary(fake_network, **changes)
+    order = canary.serve()
+    if fate is None:
+        assert len(canary.events) == 1
+        return
+    assert order.move is fate
+    assert canary.events == []
+    assert f"name=features why={fate}" in caplog.text
+
+
+def test_a_session_that_did_not_certify_gives_none(fake_network):
+    canary = Canary(fake_network)
+    assert canary.serve(similarity=0.5) == EndShadow()
+    assert canary.terminal.records[-1].decision.outcome is Outcome.REVIEW
+    assert canary.events == []
+
+
+def test_somebody_with_a_reference_of_the_new_network_is_compared_with_it(fake_network):
+    new = REFERENCE.model_copy(
+        update={
+            "reference_id": "8" * 32,
+            "model_sha256": NEW_MODEL,
+            "features": encode_features(protect(np.array([np.cos(0.1), np.sin(0.1)], np.float32), KEY)),
+        }
+    )
+    canary = Canary(fake_network, references=(REFERENCE, new))
+    order = canary.serve()
+    # The one in use was compared with its own, never with that of the new one.
+    assert canary.terminal.records[-1].comparison.reference_id == REFERENCE.reference_id
+    assert (order.move.known.key_domain, order.move.known.model_digest) == ("d-1", NEW_MODEL)
+    assert canary.found.moved is None
+    assert canary.events == []
+
+
+def test_a_policy_that_came_since_and_a_card_that_keeps_its_reference_give_none(fake_network):
+    canary = Canary(fake_network)
+    canary.serve()
+    (record,) = canary.terminal.records
+    elsewhere = record.comparison.model_copy(update={"reference_id": "9" * 32})
+    canary.mover.end(record.model_copy(update={"comparison": elsewhere}))
+    assert canary.terminal.orders[-1].move is Fate.NOT_ON_ROSTER
+    decided = record.decision.model_copy(update={"policy_version": "another"})
+    canary.mover.end(record.model_copy(update={"decision": decided}))
+    assert canary.terminal.orders[-1].move is Fate.OTHER_POLICY
+    canary.mover.end(None)
+    assert canary.terminal.orders[-1] == EndShadow()
+
+
+def test_a_roster_that_does_not_answer_costs_the_reference_alone(fake_network, monkeypatch):
+    canary = Canary(fake_network)
+    canary.serve()
+
+    def unanswered(token):
+        raise ReferencesUnavailable("roster: input/output error")
+
+    monkeypatch.setattr(canary.mover._references, "find", unanswered)
+    canary.mover.end(canary.terminal.records[-1])
+    assert canary.terminal.orders[-1].move is Fate.NOT_ON_ROSTER

@@ -41,7 +41,7 @@ from device.vision.normalisation import CohortMember, CohortRules
 from device.vision.pipeline import FrameObservation, SubjectObservation
 from device.vision.pose import HeadPose
 from device.vision.quality import COMPONENTS, QualityAssessment
-from device.vision.shadow import LEAST_SESSIONS, Shadow
+from device.vision.shadow import LEAST_SESSIONS, Fate, Shadow
 from protocol.cases import PhotoRole
 from protocol.challenge import Action, LightChip
 from protocol.evidence import EvidenceKind, EvidenceStatus
@@ -177,7 +177,7 @@ class Ring:
 
 class Rig:
     def __init__(self, shadow=None):
-        self.summaries = []
+        self.found = []
         self.camera, self.pipeline, self.ring, self.news = Camera(), Pipeline(), Ring(), []
         self.worker = VisionWorker(
             self.camera,
@@ -186,7 +186,7 @@ class Rig:
             post=lambda generation, news: self.news.append((generation, news)),
             ring=self.ring,
             shadow=shadow,
-            on_shadow=self.summaries.append,
+            on_shadow=lambda record_id, found: self.found.append((record_id, found)),
         )
 
     def order(self, *orders, generation=1):
@@ -731,10 +731,11 @@ def test_crops_are_kept_for_a_network_in_the_shadow_only_and_zeroed_once_the_ses
         held = list(shadow._crops)
         assert len(held) == 2
         assert not any(crop.any() for crop in kept), "what was kept for the comparison goes with it"
-        rig.order(StopAcquisition(), EndShadow(is_certified))
+        rig.order(StopAcquisition(), EndShadow("ab" * 16 if is_certified else None, Fate.NO_KEY))
         rig.step()
         assert not any(crop.any() for crop in held)
-    (summary,) = rig.summaries
+    assert [record_id for record_id, _ in rig.found] == ["ab" * 16] * LEAST_SESSIONS
+    (summary,) = [found.summary for _, found in rig.found if found.summary is not None]
     assert (summary.sessions, summary.pairs) == (LEAST_SESSIONS, LEAST_SESSIONS)
     assert (summary.old_mean, summary.new_mean) == pytest.approx((1.0, 1.0))
 
