@@ -524,6 +524,11 @@ class Settings(Section):
         return self.terminal.data_dir / "commissioning"
 
     @property
+    def reaching_path(self) -> Path:
+        """The folder in which the terminal's process asks the uplink what it reaches."""
+        return self.terminal.data_dir / "reaching"
+
+    @property
     def running_path(self) -> Path:
         """What the terminal's process says of itself."""
         return self.terminal.data_dir / "running.json"

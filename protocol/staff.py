@@ -36,11 +36,11 @@ class Role(StrEnum):
     """What an operator may do on a terminal."""
 
     WORKER = "worker"
-    """Serve people on every path, visits, exceptions; the stick and the terminal's status, as every role."""
+    """Serve people on every path, visits, exceptions; the stick, the terminal's status and its check, as every role."""
     ENROLLER = "enroller"
     """Enrolment, special certification, photographs, proxies."""
     TECHNICIAN = "technician"
-    """The stick and the terminal's status alone."""
+    """The stick, the terminal's status and its check alone."""
 
 
 class PinHash(WirePart):

@@ -32,16 +32,16 @@ from device.adapters.voice_alsa.microphone import ArecordMicrophone
 from device.adapters.voice_alsa.player import AplayLoudspeaker
 from device.app.board import Board, make_board
 from device.app.golden import GoldenResult, check_golden
-from device.app.reaching import ask_fleet, check_keys, check_network, judge_broker, judge_fleet
+from device.app.reaching import check_keys, reach_of
 from device.app.seeing import Sight
-from device.app.trying import NotTried, People, Trying
+from device.app.trying import People, Trying
 from device.commissioning import judging
+from device.commissioning.check import check
 from device.commissioning.sound import RATE_HZ, SECONDS, found_in, sweep
 from device.errors import DeviceError, LoudspeakerUnavailable
 from device.ports import Button, Microphone
 from device.session.commands import Lamp
 from device.settings import Settings
-from device.uplink.probe import Reached
 from device.uplink.service import vitals_of
 from device.vision.inference import Networks
 from protocol.commissioning import (
@@ -74,16 +74,16 @@ class _Found:
 
     networks: Networks | None = None
     golden: tuple[GoldenResult, ...] = ()
-    reached: Reached | None = None
     sensor: str | None = None
 
 
-def commission(settings: Settings, people: People) -> tuple[CommissioningReport, bytes]:
+def commission(settings: Settings, people: People, *, board: Board | None = None) -> tuple[CommissioningReport, bytes]:
     """Try everything, sign the report, and leave it for the uplink to send.
 
     Args:
-        settings: of the terminal, whose service must not run: it has camera, lamp and buttons.
+        settings: of the terminal.
         people: who are asked.
+        board: parts that the running terminal lends; without it they are opened here, and the service must not run, as it has them.
 
     Returns:
         The report and its envelope (JWS).
@@ -93,7 +93,8 @@ def commission(settings: Settings, people: People) -> tuple[CommissioningReport,
         DeviceError: if a simulated part cannot be made, or the report cannot be kept.
     """
     _check_owner(settings.terminal.data_dir)
-    return _Commissioning(settings, people).run()
+    clock = SystemClock(settings.clock_path)
+    return _Commissioning(settings, people, clock, board or make_board(settings, clock)).run()
 
 
 def _check_owner(folder: Path) -> None:
@@ -115,10 +116,10 @@ def _check_owner(folder: Path) -> None:
 
 
 class _Commissioning:
-    def __init__(self, settings: Settings, people: People) -> None:
+    def __init__(self, settings: Settings, people: People, clock: SystemClock, board: Board) -> None:
         self._settings = settings
-        self._clock = SystemClock(settings.clock_path)
-        self._board = make_board(settings, self._clock)
+        self._clock = clock
+        self._board = board
         self._signer = KeyfileSigner(settings.keys.signing.path)
         self._found = _Found()
         self._presses: queue.SimpleQueue[Button] = queue.SimpleQueue()
@@ -126,15 +127,16 @@ class _Commissioning:
 
     def run(self) -> tuple[CommissioningReport, bytes]:
         begun = self._now()
+        reach = reach_of(self._settings, self._signer, self._clock)
         for part, attempt in (
             (Part.KEYS, lambda: check_keys(self._settings, self._signer, self._now())),
             (Part.CLOCK, self._time),
             (Part.POWER, lambda: judging.judge_power(vitals_of(self._settings).read())),
             (Part.STORAGE, self._storage),
             (Part.STORAGE_LIFE, self._storage_life),
-            (Part.NETWORK, lambda: check_network(self._settings, self._now())),
-            (Part.BROKER, self._broker),
-            (Part.FLEET, self._fleet),
+            (Part.NETWORK, lambda: reach.of(Part.NETWORK)),
+            (Part.BROKER, lambda: reach.of(Part.BROKER)),
+            (Part.FLEET, lambda: reach.of(Part.FLEET)),
             (Part.NETWORKS, self._networks),
         ):
             self._trying.attempt(part, attempt)
@@ -198,16 +200,6 @@ class _Commissioning:
         life = storage_life(self._settings.terminal.data_dir)
         return judging.judge_storage_life(worn_percent=life.worn_percent, is_ending=life.is_ending)
 
-    def _broker(self) -> CommissioningCheck:
-        self._found.reached = reached = ask_fleet(self._settings, self._signer, self._clock)
-        return judge_broker(self._settings, reached)
-
-    def _fleet(self) -> CommissioningCheck:
-        reached = self._found.reached
-        if reached is None or reached.connected_ms is None:
-            raise NotTried(Part.BROKER)
-        return judge_fleet(reached)
-
     def _networks(self) -> CommissioningCheck:
         terminal = self._settings.terminal
         networks = open_networks(
@@ -221,7 +213,9 @@ class _Commissioning:
     def _loudspeaker(self) -> CommissioningCheck:
         voice = self._settings.voice
         if voice.kind == "none":
-            return judging.check(Part.LOUDSPEAKER, "skipped", "none", is_required=False)
+            return check(Part.LOUDSPEAKER, "skipped", "none", is_required=False)
+        # What is still being said has the device.
+        self._board.prompter.stop()
         speaker = AplayLoudspeaker(voice.device)
         pcm = (sweep() * voice.volume).astype("<i2").tobytes()
         if voice.microphone is not None:

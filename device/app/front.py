@@ -12,6 +12,7 @@ from device.app.slips import code_content, slip_sheet, verify_slip
 from device.desk.view import CountsView, Language, SlipView, StaffWarning
 from device.ports import AttestationStore, DeskScreen, Positioner, PrinterCondition, SlipPrinter
 from device.runner.casework import Casework
+from device.runner.commissionings import CommissioningRunner
 from device.runner.events import EventLog
 from device.runner.front import FrontDesk, FrontParts
 from device.runner.loop import Ports, Runner, Stored
@@ -51,6 +52,7 @@ def make_front(
     printer: SlipPrinter | None,
     screen: DeskScreen | None,
     stick: StickRunner | None,
+    commissioning: CommissioningRunner | None = None,
     positioner: Positioner | None = None,
     set_voice: Callable[[Language, bool], None],
 ) -> Front:
@@ -141,6 +143,7 @@ def make_front(
             standing=standing,
             stick=stick,
             positioner=positioner,
+            commissioning=commissioning,
         ),
         language=settings.terminal.languages[0],
         is_slow=settings.voice.slow,

@@ -8,6 +8,7 @@ from typing import Final
 from device.app.board import Board
 from device.app.trying import NotTried, Trying
 from device.commissioning import judging
+from device.commissioning.check import check
 from device.commissioning.focus import sharpness
 from device.commissioning.light import RoomLight, half_light, room_light
 from device.commissioning.seat import seat_of
@@ -77,7 +78,7 @@ class Sight:
             self._trying.lack(why, *_RING)
             return
         for part in _RING:
-            self._trying.note(judging.check(part, "skipped", "none", is_required=False))
+            self._trying.note(check(part, "skipped", "none", is_required=False))
 
     def _frames(self) -> CommissioningCheck:
         frames = _captured(self._board.camera, _RATE_FRAMES)
@@ -165,8 +166,8 @@ class Sight:
             self._trying.fail(error, *_RING)
             return
         finally:
-            camera.release_exposure()
             ring.stop()
+            camera.release_exposure()
         if not all(pictures.values()):
             self._ring_unseen()
             return

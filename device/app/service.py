@@ -27,6 +27,7 @@ from device.adapters.running_file import FileRunning
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.sockets_systemd import inherited_socket
 from device.app.board import make_board, make_panel
+from device.app.checking import ThreadedCommissioning
 from device.app.decommissioning import ask_to_be_erased
 from device.app.front import make_front
 from device.app.identity import identity_of
@@ -38,7 +39,7 @@ from device.app.updating import TerminalUpdating
 from device.desk.view import Language, Screen, View
 from device.desk.view import Problem as ScreenProblem
 from device.errors import CommandsUnavailable, DeviceError
-from device.ports import USUAL, ClaimSource, DesiredStore, DeskScreen, Positioner, SlipPrinter, Viewfinder
+from device.ports import USUAL, Button, ClaimSource, DesiredStore, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
 from device.runner.moving import ReferenceMover
@@ -200,6 +201,9 @@ class Terminal:
         self._screen = make_screen(settings)
         self._printer = make_printer(settings)
         self._positioner = make_positioner(settings, self._system_clock)
+        self._commissioning = ThreadedCommissioning(
+            settings, self._board, borrow=self._runner.borrow, show_lamp=self._show_usual_lamp
+        )
         self._front = make_front(
             settings,
             self._runner,
@@ -216,6 +220,7 @@ class Terminal:
             printer=self._printer,
             screen=self._screen.desk if self._screen is not None else None,
             stick=ThreadedStick(settings),
+            commissioning=self._commissioning,
             positioner=self._positioner,
             set_voice=self._set_voice,
         )
@@ -280,7 +285,7 @@ class Terminal:
             WorkerLost: if the vision worker crashed or hangs, or the terminal stays out of order.
             RestartAsked: if the fleet asks for it, or there is something newer to start from, and nobody is being served.
         """
-        self._board.panel.start(self._runner.press, self._front.desk.note_board)
+        self._board.panel.start(self._press, self._front.desk.note_board)
         if self._screen is not None:
             self._screen.desk.start(self._front.desk.touch)
         if self._printer is not None:
@@ -309,6 +314,9 @@ class Terminal:
 
     def close(self) -> None:
         """Give back everything; may be called twice."""
+        if self._runner.is_lent:
+            self._runner.is_lent = False
+            self._commissioning.end()
         for source in (*self._readers, *([self._control] if self._control else [])):
             source.stop()
         if self._screen is not None:
@@ -327,6 +335,10 @@ class Terminal:
         self._commands.close()
         self._references.close()
         self._outbox.close()
+
+    def _press(self, button: Button) -> None:
+        if not self._commissioning.press(button):
+            self._runner.press(button)
 
     def _set_voice(self, language: Language, is_slow: bool) -> None:
         """Speak and write in the language somebody chose; in the usual ones where nobody did or it is the first of them."""
@@ -410,11 +422,16 @@ class Terminal:
     def _show_beacon(self, is_lit: bool | None) -> None:
         """Blink with the status lamp and say on the screen that this is the one; with None, end it."""
         self._front.desk.show_identity(is_on=is_lit is not None)
-        is_faulted = self._runner.session.state is State.FAULTED
-        usual = Lamp.FAULT if is_faulted else Lamp.IDLE
-        if is_faulted or self._runner.session.state is State.IDLE:
-            # A session has begun otherwise, and sets the lamp itself.
-            self._board.panel.show(Lamp.ATTENTION if is_lit else usual)
+        if is_lit and self._runner.session.state in {State.IDLE, State.FAULTED}:
+            self._board.panel.show(Lamp.ATTENTION)
+        else:
+            self._show_usual_lamp()
+
+    def _show_usual_lamp(self) -> None:
+        """Show what the terminal shows when nobody is served; a session that has begun sets the lamp itself."""
+        usual = {State.FAULTED: Lamp.FAULT, State.IDLE: Lamp.IDLE}.get(self._runner.session.state)
+        if usual is not None:
+            self._board.panel.show(usual)
 
     def _diagnose(self) -> SelftestReport:
         """Try what can be tried beside a terminal that is at work."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from device.commissioning import judging
+from device.commissioning.check import check, error_check
 from device.errors import DeviceError
 from protocol.commissioning import Answer, CommissioningCheck, Part, Question
 from protocol.errors import ProtocolError
@@ -53,9 +53,9 @@ class Trying:
         try:
             found = tried()
         except NotTried as why:
-            found = judging.check(part, "skipped", "needs", {"part": why.needed.value})
+            found = check(part, "skipped", "needs", {"part": why.needed.value})
         except (DeviceError, ProtocolError, OSError, ValueError) as error:
-            found = self.error(part, error)
+            found = error_check(part, error)
         self.note(found.model_copy(update={"seconds": round(time.perf_counter() - begin, 2)}))
 
     def note(self, found: CommissioningCheck) -> None:
@@ -66,12 +66,12 @@ class Trying:
     def fail(self, error: Exception, *parts: Part) -> None:
         """Note for each of these parts what kept all of them from being tried."""
         for part in parts:
-            self.note(self.error(part, error))
+            self.note(error_check(part, error))
 
     def lack(self, needed: Part, *parts: Part) -> None:
         """Note for each of these parts that it needs another one."""
         for part in parts:
-            self.note(judging.check(part, "skipped", "needs", {"part": needed.value}))
+            self.note(check(part, "skipped", "needs", {"part": needed.value}))
 
     def ask(self, question: Question) -> Answer | None:
         """Ask; what somebody agrees to do is done once this returns."""
@@ -84,8 +84,3 @@ class Trying:
         """Say what to do."""
         self.people.tell(question)
         self._do(question)
-
-    @staticmethod
-    def error(part: Part, error: Exception) -> CommissioningCheck:
-        """Return what an error says of a part."""
-        return judging.check(part, "failed", "error", {"what": str(error)[:200]})

@@ -5,11 +5,11 @@ The sentence to each reason is in `protocol/commissioning.toml`, with what to do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
+from device.commissioning.check import Facts, check
 from device.commissioning.focus import Sharpness
 from device.commissioning.light import HalfLight, RoomLight
 from device.commissioning.seat import Seat
@@ -56,17 +56,6 @@ MOST_DRIFT_S: Final = 5.0
 """Of the battery-backed clock against the time of the network: such clocks lose seconds in a day, one that lost its battery, years."""
 MOST_NETWORK_MS: Final = 1500.0
 """Median of one inference; four run for a frame, so that more means seconds a frame. Chosen; no Raspberry Pi was measured."""
-
-Status = Literal["passed", "failed", "skipped"]
-Facts = Mapping[str, float | str]
-
-
-def check(
-    part: Part, status: Status, reason: str, facts: Facts | None = None, *, is_required: bool = True
-) -> CommissioningCheck:
-    """Return a check; numbers are rounded to what a person reads."""
-    rounded = {name: value if isinstance(value, str) else _rounded(value) for name, value in (facts or {}).items()}
-    return CommissioningCheck(part=part, status=status, is_required=is_required, reason=reason, facts=rounded)
 
 
 def judge_camera(frames: int, seconds: float, size: tuple[int, int], wanted: tuple[int, int]) -> CommissioningCheck:
@@ -271,7 +260,3 @@ def judge_networks(count: int, slowest: str, median_ms: float) -> CommissioningC
     """Judge networks that give what they gave, by the slowest of them."""
     facts: Facts = {"count": count, "name": slowest, "median": median_ms}
     return check(Part.NETWORKS, *(("failed", "slow") if median_ms > MOST_NETWORK_MS else ("passed", "good")), facts)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.3g}") if abs(value) < 1000 else float(round(value))

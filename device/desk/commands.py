@@ -10,6 +10,7 @@ from device.desk.events import DeskTimer
 from device.desk.view import Language
 from device.session.commands import Dated, Line
 from protocol.cases import CaseKind, CaseReason, OtherWay, PhotoRole, Relation
+from protocol.commissioning import Answer
 from protocol.policy import PathName
 from protocol.records import Purpose
 from protocol.references import LegalBasis
@@ -173,6 +174,23 @@ class RunCourier:
 
 
 @dataclass(frozen=True, slots=True)
+class StartCommissioning:
+    """Try every part of this terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCommissioning:
+    """Give the answer to what was asked last."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class EndCommissioning:
+    """The commissioning has ended or was left: the terminal has its parts back and serves people."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckTask:
     """Say at once if what a task ends in cannot be had here now, before anything is asked and anybody photographed."""
 
@@ -265,6 +283,9 @@ DeskCommand = (
     | FindPlaces
     | FindSticks
     | RunCourier
+    | StartCommissioning
+    | AnswerCommissioning
+    | EndCommissioning
     | CheckTask
     | CheckDate
     | TakePhoto

@@ -7,6 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 from device.desk.view import (
+    CommissioningView,
     CountsView,
     CourierView,
     MyStatusView,
@@ -206,6 +207,14 @@ class CourierMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class CommissioningMoved:
+    """The commissioning went on, asks something, or has ended."""
+
+    commissioning: CommissioningView
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SlipChecked:
     """What a slip says."""
 
@@ -263,6 +272,7 @@ DeskEvent = (
     | TaskRefused
     | OptionsFound
     | CourierMoved
+    | CommissioningMoved
     | SlipChecked
     | MyStatusFound
     | MyStatusRefused

@@ -10,6 +10,8 @@ in: the menu of what their roles allow, the steps of one task after the other (`
   back at the menu, or at the idle page.
 - Whoever asks how they stand gives document or number on the same page as for a certification and gets an answer, not a session.
 - Out of order, an operator can still sign in: the stick, cases and the terminal's status need no camera.
+- While the terminal is being commissioned (`device.desk.commissioning`) nothing that is read begins anything; however its page is left, the
+  terminal has its parts back.
 - Nothing waits for ever: `QUIET` brings every page back to idle and signs out. What is touched or read and not waited for changes nothing,
   because a page may be a moment behind.
 """
@@ -20,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from device.desk import commissioning
 from device.desk.commands import (
     Aim,
     AskMyStatus,
@@ -29,6 +32,7 @@ from device.desk.commands import (
     CheckSlip,
     CheckTask,
     DeskCommand,
+    EndCommissioning,
     FindPerson,
     FindSticks,
     FindWitness,
@@ -41,11 +45,13 @@ from device.desk.commands import (
     SignOut,
     StartDeskTimer,
 )
+from device.desk.commissioning import is_running
 from device.desk.events import (
     AnswerRefused,
     CaseNotStored,
     CaseStored,
     CodeRead,
+    CommissioningMoved,
     CourierMoved,
     DateChecked,
     DeskEvent,
@@ -92,7 +98,9 @@ from protocol.staff import OPERATOR_CODE_PREFIX
 
 def advance(desk: Desk, event: DeskEvent) -> Move:
     """Return the desk after an event and the commands to carry out in this order; what is not waited for changes nothing."""
-    return _HANDLERS[type(event)](desk, event)
+    after, commands = _HANDLERS[type(event)](desk, event)
+    # Whichever way leads off its page: no commissioning goes on that nobody sees.
+    return after, (EndCommissioning(), *commands) if is_running(desk) and not is_running(after) else commands
 
 
 def _touch(desk: Desk, event: Touched) -> Move:
@@ -137,6 +145,7 @@ def _cancel(desk: Desk, _: Touch) -> Move:
         Screen.SLIP,
         Screen.STATUS,
         Screen.MY_STATUS,
+        Screen.COMMISSIONING,
     }:
         return home(desk)
     return desk, ()
@@ -185,6 +194,8 @@ def _open_task(desk: Desk, task: Task) -> Move:
     desk = replace(clear(desk, Screen.MENU), task=task)
     if task is Task.STATUS:
         return replace(desk, screen=Screen.STATUS), (AskStanding(),)
+    if task is Task.COMMISSION:
+        return commissioning.open_page(desk)
     after, commands = begin_step(desk, 0)
     rule = TASKS[task]
     ends_here = rule.purpose is None and rule.case is None
@@ -196,6 +207,8 @@ def _read(desk: Desk, event: CodeRead) -> Move:
     if desk.screen in _TAKEN:
         # Somebody is being served: a card left on the reader, or the next in the queue, must not take prompt or result away.
         return desk, ()
+    if desk.screen is Screen.COMMISSIONING:
+        return commissioning.turn_away(desk)
     text = event.text.strip()
     is_operator = text.startswith(OPERATOR_CODE_PREFIX)
     after = replace(desk, problem=None)
@@ -354,7 +367,7 @@ def _courier_moved(desk: Desk, event: CourierMoved) -> Move:
 
 
 def _slip_checked(desk: Desk, event: SlipChecked) -> Move:
-    if desk.screen in {Screen.SESSION, Screen.RESULT, Screen.STEP, Screen.WORKING}:
+    if desk.screen in {Screen.SESSION, Screen.RESULT, Screen.STEP, Screen.WORKING, Screen.COMMISSIONING}:
         return desk, ()
     return replace(clear(desk, Screen.SLIP), slip=event.slip), (StartDeskTimer(DeskTimer.DONE, DONE_S),)
 
@@ -410,9 +423,13 @@ _BY_PAGE: Mapping[tuple[Screen, TouchKind], Handle] = {
     (Screen.SIGN_IN, TouchKind.PIN): _pin,
     (Screen.SIGN_IN, TouchKind.BACK): _cancel,
     (Screen.MENU, TouchKind.TASK): _begin_task,
+    (Screen.STATUS, TouchKind.TASK): _begin_task,
     (Screen.DONE, TouchKind.BACK): _cancel,
     (Screen.SLIP, TouchKind.BACK): _cancel,
     (Screen.STATUS, TouchKind.BACK): _cancel,
+    (Screen.COMMISSIONING, TouchKind.BACK): _cancel,
+    (Screen.COMMISSIONING, TouchKind.CONFIRM): commissioning.start,
+    (Screen.COMMISSIONING, TouchKind.ANSWER): commissioning.answer,
     (Screen.MY_STATUS, TouchKind.BACK): _cancel,
 }
 _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
@@ -435,6 +452,7 @@ _HANDLERS: Mapping[type[Any], Callable[[Desk, Any], Move]] = {
     TaskRefused: _task_refused,
     OptionsFound: _options_found,
     CourierMoved: _courier_moved,
+    CommissioningMoved: commissioning.moved,
     SlipChecked: _slip_checked,
     MyStatusFound: _my_status_found,
     MyStatusRefused: _my_status_refused,

@@ -9,6 +9,7 @@ from device.desk.commands import Aim, AskStanding, CancelDeskTimer, DeskCommand,
 from device.desk.events import DeskTimer, Service, SignedIn
 from device.desk.tasks import STEPS, TASKS, Step, StepRule, Task, tasks_of
 from device.desk.view import (
+    CommissioningView,
     CountsView,
     CourierView,
     Language,
@@ -87,6 +88,7 @@ class Desk:
     options: tuple[Option, ...] = ()
     photo: PhotoView | None = None
     courier: CourierView | None = None
+    commissioning: CommissioningView | None = None
     line: str | None = None
     action: str | None = None
     lamp: str | None = None
@@ -188,6 +190,7 @@ def view_of(desk: Desk) -> View:
         person=desk.answers.person,
         photo=desk.photo,
         courier=desk.courier,
+        commissioning=desk.commissioning,
         result=desk.result if desk.screen is Screen.RESULT else None,
         slip=desk.slip if desk.screen is Screen.SLIP else None,
         is_asking=desk.is_asking,

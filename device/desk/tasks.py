@@ -35,6 +35,8 @@ class Task(StrEnum):
     """Records out and receipts home on a stick."""
     STATUS = "status"
     """How the terminal stands."""
+    COMMISSION = "commission"
+    """Every part of the terminal is tried, with somebody on the spot; has a page of its own and no steps."""
 
 
 class Step(StrEnum):
@@ -166,6 +168,8 @@ TASKS: Mapping[Task, TaskRule] = {
     # Records must come out of a terminal, and its standing be seen, by whoever has come to it.
     Task.COURIER: TaskRule((Step.STICK,), tuple(Role)),
     Task.STATUS: TaskRule((), tuple(Role)),
+    # Whoever is there when a terminal is mounted or moved; it changes nothing, and the report says by itself what came of it.
+    Task.COMMISSION: TaskRule((), tuple(Role)),
 }
 
 

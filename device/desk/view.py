@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from device.desk.tasks import InputKind, Step, Task
+from protocol.commissioning import Part, Question
 
 Language = Literal["zh", "en"]
 
@@ -39,6 +40,8 @@ class Screen(StrEnum):
     STATUS = "status"
     MY_STATUS = "my_status"
     """How somebody stands who asked; nobody's name."""
+    COMMISSIONING = "commissioning"
+    """The terminal is tried by a member of staff, part by part, and serves nobody meanwhile."""
     OUT_OF_ORDER = "out_of_order"
 
 
@@ -72,6 +75,12 @@ class Problem(StrEnum):
     """The terminal has been erased; it serves nobody any more."""
     STICK_ROSTER_REFUSED = "stick_roster_refused"
     """It is done; a roster on the stick has expired or does not fit the one here."""
+    BEING_CHECKED = "being_checked"
+    """Somebody presented something while the terminal is being tried."""
+    CHECK_NOT_NOW = "check_not_now"
+    """The terminal is starting, serves somebody, or the last check has not quite ended."""
+    CHECK_FAILED = "check_failed"
+    """The check itself could not be done or its report not be kept; what came before is told."""
 
 
 class StaffWarning(StrEnum):
@@ -139,6 +148,8 @@ class TouchKind(StrEnum):
     CONFIRM = "confirm"
     STICK = "stick"
     """One of the sticks shown."""
+    ANSWER = "answer"
+    """`question/answer`, a `Question` and an `Answer` of `protocol.commissioning`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +277,36 @@ class CourierView:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A part of the terminal that was tried."""
+
+    part: Part
+    status: Literal["passed", "failed", "skipped"]
+    is_open: bool
+    """Whether the terminal does not pass because of it."""
+    zh: str
+    """What was found, with what to do."""
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommissioningView:
+    """How far a commissioning has come."""
+
+    state: Literal["ready", "running", "done", "failed"]
+    question: Question | None = None
+    """What the person on the spot is asked, or has to press; None while something is measured."""
+    rows: tuple[CheckRow, ...] = ()
+    """In the order in which they were tried."""
+    parts: int = len(Part)
+    """How many rows there will be."""
+    has_passed: bool = False
+    """Once it is done."""
+    is_simulated: bool = False
+    """Whether stand-ins were tried, which proves nothing of a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Everything the page needs."""
 
@@ -301,6 +342,7 @@ class View:
     """Name of the person the task is about, where the name list gave it."""
     photo: PhotoView | None = None
     courier: CourierView | None = None
+    commissioning: CommissioningView | None = None
     result: ResultView | None = None
     slip: SlipView | None = None
     is_asking: bool = False

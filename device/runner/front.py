@@ -45,6 +45,7 @@ from device.ports import BoardNotice, Button, DeskScreen, Positioner, StaffStore
 from device.runner.asking import answer
 from device.runner.board import BoardNews, BoardWatch
 from device.runner.casework import Casework
+from device.runner.commissionings import CommissioningRunner, Commissionings
 from device.runner.desk_timers import DeskTimers
 from device.runner.directory import Directory
 from device.runner.events import EventLog
@@ -89,6 +90,7 @@ class FrontParts:
     standing: Callable[[], tuple[CountsView, tuple[StaffWarning, ...]]] = lambda: (CountsView(0, 0), ())
     stick: StickRunner | None = None
     positioner: Positioner | None = None
+    commissioning: CommissioningRunner | None = None
 
 
 class FrontDesk:
@@ -123,6 +125,7 @@ class FrontDesk:
         self._troubles = Troubles(runner, ports, parts.events)
         self._operators = Operators(SignInGuard(parts.staff, ports.clock, today=parts.today), parts.events)
         self._sticks = Sticks(parts.stick, parts.events)
+        self._commissionings = Commissionings(parts.commissioning, runner, self.feed)
         self._stills = Stills(runner, ports, identity, casework=parts.casework, screen=parts.screen)
         self._timers = DeskTimers(ports.clock)
         self._directory = Directory(
@@ -367,6 +370,12 @@ class FrontDesk:
                 return OptionsFound(self._sticks.options())
             case asked.RunCourier(stick):
                 return self._run_courier(stick)
+            case asked.StartCommissioning():
+                return self._commissionings.start()
+            case asked.AnswerCommissioning(answer):
+                self._commissionings.answer(answer)
+            case asked.EndCommissioning():
+                self._commissionings.end()
             case asked.Aim(is_on):
                 self._runner.order(Aim(is_on))
             case asked.CheckTask(purpose):

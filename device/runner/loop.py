@@ -27,7 +27,7 @@ from device.ports import (
 from device.runner.chain import Chain, LinkNotStored
 from device.runner.claims import Chosen, Claimed, ClaimUnfit, cohort_of, look_up
 from device.runner.making import MadeReference, ReferenceMaker
-from device.runner.orders import CompareWith, Findings, News, Order, PictureNotTaken, PictureTaken, Reopen
+from device.runner.orders import Borrowed, CompareWith, Findings, News, Order, PictureNotTaken, PictureTaken, Reopen
 from device.runner.records import Head, Identity, build_record
 from device.session.commands import (
     STATUS_LINES,
@@ -197,6 +197,8 @@ class Runner:
         self.session = Session()
         self.is_power_failing = False
         """While it is, no session begins: it might not end."""
+        self.is_lent = False
+        """While a commissioning has camera and buttons, no session begins."""
         self.has_started = False
         """Whether storage and camera have been tried since the start, with whatever result; before that no claim is taken."""
 
@@ -393,6 +395,8 @@ class Runner:
         clock = self._ports.clock
         if self.session.state is not State.IDLE:
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.BUSY)
+        if self.is_lent:
+            return ClaimRefused(clock.monotonic_ns(), ClaimProblem.NOT_READY)
         if self.is_power_failing:
             # Whatever was presented: nobody is to try a second time now.
             return ClaimRefused(clock.monotonic_ns(), ClaimProblem.POWER_FAILING)
@@ -554,6 +558,12 @@ class Runner:
         """Have the vision worker do something, before its next frame."""
         if self._worker is not None:
             self._worker.order(self._generation, order)
+
+    def borrow(self, order: Borrowed) -> None:
+        """Have the vision worker do something for a commissioning. May be called from any thread."""
+        self.order(order)
+        # Where time is stepped the worker works on this loop's turns, and the loop may be waiting for an input.
+        self.call(lambda: None)
 
     def _store(self, draft: StoreRecord) -> None:
         """Sign and store; the answer comes back as an event like any other."""

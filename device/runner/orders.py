@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from device.session.commands import (
@@ -185,8 +185,17 @@ class EndShadow:
     """How a reference is made of them, or why none can be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """Order: do something with camera or ring light for whoever borrowed them; it belongs to no session."""
+
+    work: Callable[[], None]
+    """Raises nothing."""
+
+
 Order = (
     Aim
+    | Borrowed
     | TakeStill
     | ForgetStills
     | StartAcquisition

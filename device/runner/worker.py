@@ -21,6 +21,7 @@ from device.runner.frames import CAPTURE_TIMEOUT_S, FrameCount, FrameSource, Loo
 from device.runner.light import LightPlayer
 from device.runner.orders import (
     Aim,
+    Borrowed,
     CompareWith,
     EndShadow,
     Findings,
@@ -266,6 +267,11 @@ class VisionWorker:
             return
 
     def _carry_out(self, generation: int, order: Order) -> None:
+        if isinstance(order, Borrowed):
+            # Of no session: news go on being those of the present one.
+            order.work()
+            self.beat_ns = self._now_ns()
+            return
         self._generation = generation
         match order:
             case StartAcquisition():

@@ -446,13 +446,22 @@ def _static(name: str) -> bytes | None:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def texts_json(language: str) -> bytes:
-    """Return everything the page says in a language, as JSON: its own texts, the lines, and what is said of slips."""
+    """Return everything the page says in a language, as JSON: its own texts, the lines, slips, and what a commissioning asks."""
     own = tomllib.loads((files("device.screen") / "texts" / f"{language}.toml").read_text(encoding="utf-8"))
-    slips = tomllib.loads((files("protocol") / "slip_texts.toml").read_text(encoding="utf-8"))
+    slips = _in(_protocol_texts("slip_texts"), language)
+    commissioning = _protocol_texts("commissioning")
+    # What was found comes with each view, as a sentence; only what every commissioning says is fetched once.
+    said = {name: commissioning[name] for name in ("part", "question", "status", "label")}
     lines = {line: texts[language] for line, texts in load_lines().items()}
     return json.dumps(
-        {"texts": own, "lines": lines, "slip": _in(slips, language)}, ensure_ascii=False, sort_keys=True
+        {"texts": own, "lines": lines, "slip": slips, "commissioning": _in(said, language)},
+        ensure_ascii=False,
+        sort_keys=True,
     ).encode()
+
+
+def _protocol_texts(name: str) -> dict[str, Any]:
+    return tomllib.loads((files("protocol") / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _in(table: dict[str, Any], language: str) -> dict[str, Any]:

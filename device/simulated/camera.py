@@ -125,6 +125,11 @@ class SimulatedCamera:
             self._begin_ns = self._clock.monotonic_ns()
             self._last_slot = -1
 
+    @property
+    def actor(self) -> Actor:
+        """Who is seen."""
+        return self._actor
+
     def unplug(self) -> None:
         """Pull the cable."""
         self._is_unplugged = True

@@ -17,6 +17,7 @@ from device.adapters.entropy_system import SystemEntropy
 from device.adapters.notify_systemd import SystemdNotifier
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
+from device.adapters.reaching_files import FileReaching
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.reports_files import FileReportStore
 from device.adapters.rule_packs_file import FileRulePackStore
@@ -40,6 +41,7 @@ from device.uplink.downloads import Fetcher, HttpsDoor
 from device.uplink.inbox import Inbox
 from device.uplink.loop import Identity, Link, Parts, Uplink
 from device.uplink.mqtt import MqttLink
+from device.uplink.reaching import OwnReach, ReachingForOthers
 from device.uplink.updating import UplinkUpdating
 from protocol.courier import CourierBundle
 from protocol.events import EventKind
@@ -142,14 +144,17 @@ def run(settings: Settings) -> None:
         alive=notifier.alive,
         on_refused=refusal_log(events, references),
     )
+    reaching = ReachingForOthers(FileReaching(settings.reaching_path), lambda: OwnReach(settings, signer, clock))
     stop = _stop_on_signals()
     fetcher.start()
+    reaching.start()
     notifier.ready(f"uplink of {identity.terminal_id} to {settings.broker.host}:{settings.broker.port}")
     logger.info("uplink started broker=%s:%d", settings.broker.host, settings.broker.port)
     try:
         uplink.run(stop)
     finally:
         notifier.stopping()
+        reaching.stop()
         fetcher.stop()
         commands.close()
         attachments.close()

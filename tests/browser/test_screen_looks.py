@@ -17,6 +17,8 @@ from playwright.sync_api import expect
 from device.desk.events import (
     AnswerRefused,
     CaseStored,
+    CodeRead,
+    CommissioningMoved,
     CourierMoved,
     DateChecked,
     DeskEvent,
@@ -41,6 +43,8 @@ from device.desk.events import (
 from device.desk.state import Desk
 from device.desk.tasks import STEPS, TASKS, Step, Task
 from device.desk.view import (
+    CheckRow,
+    CommissioningView,
     CountsView,
     CourierView,
     MyStatusView,
@@ -59,6 +63,7 @@ from device.session.commands import Line
 from device.vision.frame import Frame
 from protocol.cases import PhotoRole
 from protocol.challenge import Action
+from protocol.commissioning import CommissioningCheck, Part, Question, sentence
 from protocol.outcomes import Outcome
 from protocol.rules.obligations import CertificationState
 from protocol.shipped_packs import shipped_pack
@@ -118,6 +123,32 @@ def standing(state: str) -> MyStatusFound:
         help_line="400-900-4889",
     )
     return MyStatusFound(status, Line(f"status_{state}"))
+
+
+def row(part: Part, status: Any, reason: str, /, **facts: float | str) -> CheckRow:
+    found = CommissioningCheck(part=part, status=status, is_required=True, reason=reason, facts=facts)
+    return CheckRow(part, status, status != "passed", sentence(found, "zh"), sentence(found, "en"))
+
+
+ROWS = (
+    row(Part.SEAT, "passed", "good", distance=61.0, height=4.0),
+    row(Part.KEYS, "failed", "not_in_force", begins="2026-11-02", ends="2026-11-28"),
+    row(
+        Part.NETWORK,
+        "failed",
+        "no_door",
+        host="terminals.fleet.example.gov.cn:8443",
+        what="certificate verify failed " * 5,
+    ),
+    row(Part.CAMERA, "failed", "error", what=("camera: no frame for 5.0 s, was opened again; " * 5)[:200]),
+    row(Part.FOCUS, "failed", "blurred", sharpness=0.06, least=0.12),
+    row(Part.CLOCK, "failed", "battery_wrong", drift=12.0),
+    row(Part.RING_LEFT, "skipped", "needs", part="seat"),
+)
+
+
+def told(view: CommissioningView, problem: str | None = None) -> CommissioningMoved:
+    return CommissioningMoved(view, problem)
 
 
 def touch(kind: TouchKind, value: str = "") -> Touched:
@@ -182,6 +213,26 @@ def pages() -> Iterator[tuple[str, tuple[DeskEvent, ...]]]:
     yield "my_status-refused", (FREE, touch(TouchKind.ASK), MyStatusRefused(Line.OFFLINE_LIMIT))
     for state in (*CertificationState, "unknown"):
         yield f"my_status-{state}", (FREE, touch(TouchKind.ASK), standing(state))
+    checked = (FREE, WORKER, touch(TouchKind.TASK, Task.COMMISSION))
+    yield "check-ready", checked
+    yield "check-not_now", (*checked, touch(TouchKind.CONFIRM), told(CommissioningView("ready"), "check_not_now"))
+    for question in Question:
+        yield f"check-{question}", (*checked, touch(TouchKind.CONFIRM), told(CommissioningView("running", question)))
+    asked = (*checked, touch(TouchKind.CONFIRM), told(CommissioningView("running", Question.TARGET, ROWS)))
+    yield "check-somebody-came", (*asked, CodeRead("12"))
+    for row in ROWS:
+        yield (
+            f"check-running-{row.part}",
+            (*checked, touch(TouchKind.CONFIRM), told(CommissioningView("running", rows=(row,)))),
+        )
+        view = CommissioningView("done", rows=(row,), is_simulated=True)
+        yield f"check-done-{row.part}", (*checked, touch(TouchKind.CONFIRM), told(view))
+    yield (
+        "check-passed",
+        (*checked, touch(TouchKind.CONFIRM), told(CommissioningView("done", rows=ROWS[:1], has_passed=True))),
+    )
+    failed = CommissioningView("failed", rows=ROWS)
+    yield "check-failed", (*checked, touch(TouchKind.CONFIRM), told(failed, "check_failed"))
     yield "slip", (FREE, SlipChecked(SlipView("valid", "certified", UNTIL)))
     yield "slip-over", (FREE, SlipChecked(SlipView("certification_over", "certified", UNTIL)))
     yield "slip-review", (FREE, SlipChecked(SlipView("valid", "review")))

@@ -1,6 +1,7 @@
 // Shows the newest view of the terminal and sends back what is touched. It decides nothing and keeps nothing.
 
 import { bring, h, moveFocus } from "./dom.js";
+import { commissioning } from "./check.js";
 import * as pages from "./pages.js";
 import * as staff from "./staff.js";
 import { nothingTyped } from "./pad.js";
@@ -19,9 +20,9 @@ const STAY_MS = 10_000;
 /** So long without a touch or a key, and a number on the screen of whoever wants to be certified is covered; it is not lost. */
 const NUMBER_SHOWN_MS = 10_000;
 /** Their values are choices that the page itself offered; any other value was typed or says who somebody is. */
-const COMPARED = new Set(["task", "choose", "language", "speed", "stick"]);
+const COMPARED = new Set(["task", "choose", "language", "speed", "stick", "answer"]);
 const TYPED = new Set(["number", "sign_in", "step"]);
-const PROGRAM = ["/", ...["app", "dom", "pad", "pages", "staff", "words"].map((name) => `/static/${name}.js`), "/static/style.css"];
+const PROGRAM = ["/", ...["app", "check", "dom", "pad", "pages", "staff", "words"].map((name) => `/static/${name}.js`), "/static/style.css"];
 
 const PAGES = {
   starting: pages.starting,
@@ -38,6 +39,7 @@ const PAGES = {
   step: staff.step,
   done: staff.done,
   status: staff.status,
+  commissioning,
 };
 const PASSING = new Set(["result", "slip", "done"]);
 const COVER = { screen: "covered", language: "zh", is_slow: false };
@@ -107,8 +109,8 @@ const ui = {
 };
 
 /** What makes a page another one: everything typed and all elements of the one before go. */
-function pageOf({ screen, task, step, operator, slip }) {
-  return JSON.stringify([screen, task, step, Boolean(operator), slip]);
+function pageOf({ screen, task, step, operator, slip, commissioning: check }) {
+  return JSON.stringify([screen, task, step, Boolean(operator), slip, check && [check.state, check.question]]);
 }
 
 function contentOf({ screen, slip, task }) {

@@ -76,7 +76,8 @@ function numberAndPin(w, ui, { above, isOff = false, onComplete }) {
 
 export function menu(view, w, ui) {
   const badge = (task) => (task === "status" && view.warnings.length ? h("span.badge", { "data-key": "badge" }, w("page", "warnings", { count: view.warnings.length })) : null);
-  const tiles = view.tasks.map((task, place) =>
+  // The check of the terminal is begun where its standing is looked at.
+  const tiles = view.tasks.filter((task) => task !== "commission").map((task, place) =>
     h("button", { type: "button", "data-key": task, "data-focus": place === 0, onclick: () => ui.touch("task", task) }, w("task", task), badge(task)),
   );
   const main = h("div.choice", {}, headline(view, w, ui, w("page", "menu")), h(`div.options.of3`, {}, tiles));
@@ -99,6 +100,7 @@ export function status(view, w, ui) {
   const warnings = shown.map((id) => h("li", {}, w("warning", id)));
   const label = w("button", page + 1 < pages ? "more" : "first_page");
   const more = pages > 1 && button(label, () => ui.set({ page: page + 1 }), { classes: ".big", key: "more_warnings" });
+  const check = button(w("task", "commission"), () => ui.touch("task", "commission"), { classes: ".big.wrapped", key: "commission" });
   const main = h(
     "div.status",
     {},
@@ -106,7 +108,7 @@ export function status(view, w, ui) {
     counts && h("p.large", {}, counts),
     warnings.length ? h("ul", {}, warnings) : h("p.large", {}, w("page", "no_warnings")),
   );
-  return { said: w("page", "status"), main, middle: pictures, buttons: [more, back(w, ui)] };
+  return { said: w("page", "status"), main, middle: pictures, buttons: [more, check, back(w, ui)] };
 }
 
 export function done(view, w, ui) {

@@ -16,12 +16,14 @@ export async function fetchWords() {
 
 /** Return the words of a language; `w(group, id, {fill})` gives a text, the id itself where there is none. */
 export function wordsOf(language) {
-  const { texts, lines, slip } = found[language];
+  const { texts, lines, slip, commissioning } = found[language];
   const w = (group, id, fill = {}) => filled(texts[group]?.[id] ?? id, fill);
   w.tag = texts.language;
   w.line = (id) => lines[id] ?? texts.page.covered;
   w.problem = (id) => texts.problem[id] ?? lines[id] ?? id;
   w.verdict = (id) => slip.verdict[id] ?? id;
+  w.check = (group, id) => commissioning[group][id] ?? id;
+  w.sentence = (row) => (w.tag.startsWith("zh") ? row.zh : row.en);
   w.has = (group, id) => id in (texts[group] ?? {});
   w.day = (id, iso) => {
     const [year, month, day] = iso.split("-").map(Number);

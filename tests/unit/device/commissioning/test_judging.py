@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from device.app import commissioning as running
-from device.app import reaching, seeing, trying
-from device.commissioning import judging
+from device.app import reaching, seeing
+from device.commissioning import check, judging
 from device.commissioning.judging import Writes
 from device.commissioning.light import HalfLight, RoomLight, half_light, room_light
 from device.commissioning.seat import Seat, seat_of
+from device.uplink import reaching as uplink_reaching
 from protocol.commissioning import LANGUAGES, CommissioningCheck, Part, _texts, sentence
 from protocol.health import UNDER_VOLTAGE, BoardVitals
 from protocol.times import ClockSource, DeviceTime
@@ -186,7 +187,9 @@ def test_answers_buttons_and_networks() -> None:
 
 def test_every_reason_in_the_code_has_its_sentence_and_every_sentence_its_reason() -> None:
     said = {
-        name for module in (judging, running, reaching, seeing, trying) for name in _words_of(inspect.getsource(module))
+        name
+        for module in (check, judging, running, reaching, seeing, uplink_reaching)
+        for name in _words_of(inspect.getsource(module))
     }
     groups = {name: set(entries) for name, entries in _texts().items() if name in {*Part, "any"}}
     written = {reason for reasons in groups.values() for reason in reasons}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from device.desk.commands import (
     Aim,
+    AnswerCommissioning,
     BeginByCode,
     BeginSession,
     CheckDate,
@@ -19,17 +20,20 @@ from device.desk.commands import (
     CheckTask,
     ChoosePerson,
     DeskCommand,
+    EndCommissioning,
     FindPerson,
     FindWitness,
     Forget,
     KeepPhoto,
     PressButton,
     RunCourier,
+    Say,
     Search,
     SetVoice,
     SignIn,
     SignInByCode,
     SignOut,
+    StartCommissioning,
     StartDeskTimer,
     StoreCase,
     TakePhoto,
@@ -39,6 +43,7 @@ from device.desk.events import (
     CaseNotStored,
     CaseStored,
     CodeRead,
+    CommissioningMoved,
     CourierMoved,
     DateChecked,
     DeskEvent,
@@ -65,6 +70,8 @@ from device.desk.machine import advance
 from device.desk.state import QUIET_S, Answers, Desk, rule_of, view_of
 from device.desk.tasks import TASKS, Step, Task
 from device.desk.view import (
+    CheckRow,
+    CommissioningView,
     CountsView,
     CourierView,
     NameRow,
@@ -79,7 +86,9 @@ from device.desk.view import (
     Touch,
     TouchKind,
 )
+from device.session.commands import Line
 from protocol.cases import CaseKind, CaseReason, PhotoRole
+from protocol.commissioning import Part, Question
 from protocol.policy import PathName
 from protocol.records import Purpose
 from protocol.references import LegalBasis
@@ -89,6 +98,7 @@ from protocol.visits import VisitReason
 WORKER = SignedIn("w-204", "Worker", (Role.WORKER,))
 ENROLLER = SignedIn("w-205", "Enroller", (Role.WORKER, Role.ENROLLER))
 CODE = OperatorCode("w-204", bytes(16)).text()
+TECHNICIAN = SignedIn("w-206", "Technician", (Role.TECHNICIAN,))
 NAME = NameRow(0, "Somebody", 1941, None)
 RESULT = ResultView("certified", date(2027, 11, 28), "LCS1:slip")
 RESULT_CAME = ResultCame(RESULT)
@@ -396,7 +406,7 @@ def test_a_session_in_the_middle_of_a_task_forgets_whom_the_task_was_about() -> 
     assert not any(isinstance(command, Forget) for command in played.play(ServiceMoved(Service.BUSY, "blink")).last)
 
 
-@pytest.mark.parametrize("task", [task for task in Task if task not in {Task.STATUS, Task.COURIER}])
+@pytest.mark.parametrize("task", [task for task in Task if task not in {Task.STATUS, Task.COURIER, Task.COMMISSION}])
 def test_what_cannot_be_had_is_refused_before_anything_is_asked(task: Task) -> None:
     played = signed_in(ENROLLER).touch(TouchKind.TASK, task)
     assert played.did(CheckTask).purpose is TASKS[task].purpose
@@ -514,9 +524,107 @@ def test_names_and_warnings_are_for_an_operator_alone() -> None:
     assert played.desk.initials == ()
 
 
+ROW = CheckRow(Part.CAMERA, "failed", is_open=True, zh="没有画面。", en="No frames.")
+
+
+def checked(*events: DeskEvent) -> Played:
+    """Somebody signed in tries the terminal."""
+    played = signed_in(TECHNICIAN).touch(TouchKind.TASK, Task.COMMISSION).touch(TouchKind.CONFIRM)
+    played.did(StartCommissioning)
+    return played.play(*events)
+
+
+def asking(question: Question) -> CommissioningMoved:
+    return CommissioningMoved(CommissioningView("running", question))
+
+
+def test_a_terminal_is_tried_from_its_menu_and_nothing_begins_before_somebody_says_so() -> None:
+    played = signed_in(TECHNICIAN).touch(TouchKind.TASK, Task.COMMISSION)
+    assert (played.screen, played.desk.commissioning) == (Screen.COMMISSIONING, CommissioningView("ready"))
+    assert not any(isinstance(command, StartCommissioning) for command in played.last)
+    assert played.touch(TouchKind.CONFIRM).did(StartCommissioning)
+    assert not any(isinstance(command, StartCommissioning) for command in played.touch(TouchKind.CONFIRM).last)
+
+
+def test_an_answer_is_one_to_the_question_that_is_asked_and_to_no_other() -> None:
+    played = checked(asking(Question.HEARD))
+    for stale in ("lamp/yes", "heard/perhaps", "heard", ""):
+        assert not any(
+            isinstance(command, AnswerCommissioning) for command in played.touch(TouchKind.ANSWER, stale).last
+        )
+    assert played.touch(TouchKind.ANSWER, "heard/no").did(AnswerCommissioning).answer == "no"
+    again = played.touch(TouchKind.ANSWER, "heard/yes").last
+    assert not any(isinstance(command, AnswerCommissioning) for command in again)
+
+
+def test_to_a_press_nobody_answers_but_the_button() -> None:
+    played = checked(asking(Question.PRESS_START)).touch(TouchKind.ANSWER, "press_start/yes")
+    assert not any(isinstance(command, AnswerCommissioning) for command in played.last)
+
+
+def test_who_sits_down_is_told_where_to_look() -> None:
+    played = checked(asking(Question.SEAT)).touch(TouchKind.ANSWER, "seat/yes")
+    assert played.did(Say).line is Line.LOOK_HERE
+
+
+@pytest.mark.parametrize("text", ["110101194001010018", CODE, "LCS1:ABC"])
+def test_who_comes_while_the_terminal_is_tried_is_told_so(text: str) -> None:
+    played = checked(asking(Question.TARGET)).play(CodeRead(text))
+    assert (played.last, played.desk.problem) == ((Say(Line.NOT_READY),), Problem.BEING_CHECKED)
+    assert played.desk.commissioning == CommissioningView("running", Question.TARGET)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Touched(Touch(TouchKind.BACK)),
+        Touched(Touch(TouchKind.CANCEL)),
+        Touched(Touch(TouchKind.SIGN_OUT)),
+        DeskTimerExpired(DeskTimer.QUIET),
+        ServiceMoved(Service.BUSY),
+    ],
+)
+def test_however_the_page_is_left_the_terminal_has_its_parts_back(event: DeskEvent) -> None:
+    played = checked(asking(Question.TARGET)).play(event)
+    assert played.did(EndCommissioning)
+    assert played.desk.commissioning is None
+    left = played.desk
+    assert played.play(asking(Question.SEAT)).desk == left
+
+
+def test_what_came_of_it_stays_to_be_read_and_it_may_be_begun_anew() -> None:
+    done = CommissioningView("done", rows=(ROW,))
+    played = checked(CommissioningMoved(done))
+    assert played.did(EndCommissioning)
+    assert view_of(played.desk).commissioning == done
+    assert played.touch(TouchKind.CONFIRM).did(StartCommissioning)
+    assert played.touch(TouchKind.BACK).screen is Screen.MENU
+
+
+def test_one_that_cannot_begin_says_why() -> None:
+    played = checked(CommissioningMoved(CommissioningView("ready"), Problem.CHECK_NOT_NOW))
+    assert (played.desk.problem, played.screen) == (Problem.CHECK_NOT_NOW, Screen.COMMISSIONING)
+    starting = signed_in(TECHNICIAN).play(ServiceMoved(Service.STARTING)).touch(TouchKind.TASK, Task.COMMISSION)
+    assert starting.touch(TouchKind.CONFIRM).desk.problem == Problem.CHECK_NOT_NOW
+
+
+def test_out_of_order_a_terminal_can_be_tried() -> None:
+    played = signed_in(TECHNICIAN).play(ServiceMoved(Service.OUT_OF_ORDER)).touch(TouchKind.TASK, Task.COMMISSION)
+    assert played.touch(TouchKind.CONFIRM).did(StartCommissioning)
+    assert played.play(ServiceMoved(Service.FREE)).desk.commissioning == CommissioningView("running")
+
+
 EVENTS = st.one_of(
     st.builds(Touched, st.builds(Touch, st.sampled_from(TouchKind), st.text(max_size=4) | st.sampled_from([*Task]))),
     st.builds(Touched, st.builds(Touch, st.just(TouchKind.CHOOSE), st.sampled_from(["standard", "age", "statute"]))),
+    # Random text seldom opens the page on which the terminal is tried, and there, what leads off it.
+    st.sampled_from(
+        [
+            Touched(Touch(TouchKind.TASK, Task.COMMISSION)),
+            Touched(Touch(TouchKind.CONFIRM)),
+            Touched(Touch(TouchKind.ANSWER, "seat/yes")),
+        ]
+    ),
     st.builds(CodeRead, st.sampled_from([CODE, "LCS1:X", "110101194001010018", "\x00garbage"])),
     st.builds(ServiceMoved, st.sampled_from(Service), st.none() | st.just("look_here"), is_seen=st.booleans()),
     st.sampled_from(
@@ -538,6 +646,8 @@ EVENTS = st.one_of(
             CaseNotStored("not_stored"),
             OptionsFound((Option("620102001", "Village"),)),
             CourierMoved(CourierView("running")),
+            CommissioningMoved(CommissioningView("running", Question.SEAT)),
+            CommissioningMoved(CommissioningView("done", rows=(ROW,))),
             StandingCame(CountsView(1, 0), ()),
             SlipChecked(SlipView("valid", "certified", date(2027, 11, 28))),
         ]
@@ -548,7 +658,7 @@ EVENTS = st.one_of(
 
 @given(st.lists(EVENTS, max_size=40))
 def test_whatever_happens_the_desk_stands_and_shows_nobody_to_the_next(events: list[DeskEvent]) -> None:
-    desk = Desk()
+    desk, is_checked = Desk(), False
     for event in events:
         desk, commands = advance(desk, event)
         view = view_of(desk)
@@ -561,4 +671,11 @@ def test_whatever_happens_the_desk_stands_and_shows_nobody_to_the_next(events: l
             assert desk.operator is not None
         if desk.operator is None:
             assert view.tasks == ()
-            assert view.screen not in {Screen.MENU, Screen.STEP, Screen.STATUS}
+            assert view.screen not in {Screen.MENU, Screen.STEP, Screen.STATUS, Screen.COMMISSIONING}
+        if any(isinstance(command, BeginByCode | BeginSession) for command in commands):
+            assert not is_checked
+        is_checked |= any(isinstance(command, StartCommissioning) for command in commands)
+        is_checked &= not any(isinstance(command, EndCommissioning) for command in commands)
+        # Whoever has camera and buttons is who is seen on the screen.
+        assert is_checked == (view.commissioning is not None and view.commissioning.state == "running")
+        assert (view.commissioning is not None) == (view.screen is Screen.COMMISSIONING)

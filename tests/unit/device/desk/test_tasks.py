@@ -47,6 +47,6 @@ def test_roles_open_their_own_tasks_only() -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_stick_and_status_are_for_everybody_who_may_sign_in(role: Role) -> None:
-    assert {Task.COURIER, Task.STATUS} <= set(tasks_of((role,)))
-    assert tasks_of((Role.TECHNICIAN,)) == (Task.COURIER, Task.STATUS)
+def test_stick_status_and_check_are_for_everybody_who_may_sign_in(role: Role) -> None:
+    assert {Task.COURIER, Task.STATUS, Task.COMMISSION} <= set(tasks_of((role,)))
+    assert tasks_of((Role.TECHNICIAN,)) == (Task.COURIER, Task.STATUS, Task.COMMISSION)

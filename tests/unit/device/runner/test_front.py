@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from device.desk.tasks import Step, Task
-from device.desk.view import CountsView, CourierView, Option, Screen, StaffWarning, TouchKind
+from device.desk.view import CommissioningView, CountsView, CourierView, Option, Screen, StaffWarning, TouchKind
 from device.errors import AttachmentsFull, AttachmentsUnavailable, OutboxUnavailable
 from device.ports import BoardChange, BoardNotice, Button
 from device.runner.casework import Casework
@@ -44,6 +44,7 @@ from device.simulated.stores import (
 )
 from device.vision.features import FeatureVector
 from protocol.cases import CASE_TYP, CaseKind, CaseRecord, PhotoCheck, PhotoRole
+from protocol.commissioning import Question
 from protocol.documents import DocumentKind, check_digit, claim_token, parse_document
 from protocol.entitlements import CountedAct, Entitlement
 from protocol.envelope import sha256_of, unseal, verify
@@ -138,6 +139,25 @@ class Stick:
         self.tell = tell
 
 
+class Commissioning:
+    """Stands for the thread that tries the parts."""
+
+    def __init__(self):
+        self.tells, self.answers, self.ends = [], [], 0
+        self.is_ending = False
+
+    def run(self, tell):
+        if not self.is_ending:
+            self.tells.append(tell)
+        return not self.is_ending
+
+    def answer(self, answer):
+        self.answers.append(answer)
+
+    def end(self):
+        self.ends += 1
+
+
 class Terminal:
     def __init__(
         self,
@@ -151,6 +171,7 @@ class Terminal:
     ) -> None:
         self.clock = SteppedClock(NOW)
         self.panel, self.screen, self.stick = SimulatedPanel(), SimulatedScreen(), Stick()
+        self.commissioning = Commissioning()
         self.positioner = SimulatedPositioner()
         self.positioner.start()
         self.outbox, self.attachments = outbox or MemoryOutbox(), attachments or MemoryAttachments()
@@ -209,6 +230,7 @@ class Terminal:
                 slip_of=lambda stored: f"LCS1:{stored.tail}",
                 standing=lambda: (CountsView(47, 31), (StaffWarning.OFFLINE,)),
                 stick=self.stick,
+                commissioning=self.commissioning,
                 positioner=self.positioner if has_receiver else None,
             ),
         )
@@ -925,6 +947,69 @@ def test_a_stuck_button_and_a_flapping_sensor_are_recorded_told_and_shown_until_
     assert terminal.screen.view.warnings == (StaffWarning.OFFLINE, StaffWarning.SENSOR_FLAPPING)
     terminal.notice(BoardChange.ABSENT)
     assert terminal.screen.view.warnings == (StaffWarning.OFFLINE,)
+
+
+def checked():
+    terminal = Terminal()
+    terminal.sign_in()
+    terminal.touch(TouchKind.TASK, Task.COMMISSION)
+    terminal.touch(TouchKind.CONFIRM)
+    return terminal
+
+
+def test_while_the_terminal_is_tried_nobody_s_session_begins_and_afterwards_the_next_one_s_does():
+    terminal = checked()
+    terminal.commissioning.tells[0](CommissioningView("running", Question.HEARD), None)
+    terminal.settle()
+    assert terminal.screen.view.commissioning.question is Question.HEARD
+    # By a reader, and by a way that does not lead over the desk.
+    terminal.read(KNOWN)
+    assert terminal.screen.view.problem == "being_checked"
+    terminal.runner.present_claim(KNOWN)
+    terminal.settle()
+    assert terminal.screen.view.screen is Screen.COMMISSIONING
+    assert terminal.spoken[-1] == "not_ready"
+    assert not any(isinstance(order, StartAcquisition) for order in terminal.orders)
+
+    terminal.touch(TouchKind.ANSWER, "heard/no")
+    assert terminal.commissioning.answers == ["no"]
+    terminal.commissioning.tells[0](CommissioningView("done", has_passed=True), None)
+    terminal.settle()
+    assert terminal.commissioning.ends == 1
+    assert terminal.screen.view.commissioning.has_passed
+    terminal.touch(TouchKind.BACK)
+    terminal.touch(TouchKind.SIGN_OUT)
+    terminal.read(KNOWN)
+    assert any(isinstance(order, StartAcquisition) for order in terminal.orders)
+    assert terminal.commissioning.ends == 1
+
+
+def test_what_a_check_that_was_left_still_says_is_passed_over():
+    terminal = checked()
+    terminal.touch(TouchKind.BACK)
+    assert (terminal.commissioning.ends, terminal.screen.view.screen) == (1, Screen.MENU)
+    terminal.touch(TouchKind.TASK, Task.COMMISSION)
+    terminal.commissioning.is_ending = True
+    terminal.touch(TouchKind.CONFIRM)
+    assert (terminal.screen.view.problem, terminal.screen.view.commissioning.state) == ("check_not_now", "ready")
+    terminal.commissioning.is_ending = False
+    terminal.touch(TouchKind.CONFIRM)
+    first, second = terminal.commissioning.tells
+    first(CommissioningView("failed"), "check_failed")
+    terminal.settle()
+    assert terminal.screen.view.commissioning.state == "running"
+    second(CommissioningView("failed"), "check_failed")
+    terminal.settle()
+    assert terminal.screen.view.problem == "check_failed"
+    assert terminal.commissioning.ends == 2
+
+
+def test_a_check_that_nobody_answers_gives_the_terminal_back():
+    terminal = checked()
+    terminal.wait(400)
+    assert (terminal.commissioning.ends, terminal.screen.view.screen) == (1, Screen.IDLE)
+    terminal.read(KNOWN)
+    assert any(isinstance(order, StartAcquisition) for order in terminal.orders)
 
 
 def test_a_button_that_is_free_again_leaves_the_welcome_and_one_that_sticks_interrupts_nobody():
