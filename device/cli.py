@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from device.courier.courier import OnProgress
     from device.ports import AttachmentStore, Outbox
     from device.settings import Settings
+    from protocol.decommissioning import DecommissionProof
     from protocol.registration import FleetIdentity
     from protocol.times import DeviceTime
 
@@ -112,17 +113,33 @@ def common(
 def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Serve people until told to stop."""
     with _starting():
-        from device.app.decommissioning import is_decommissioned
+        from device.app.decommissioning import is_asked_to_be_erased, is_decommissioned
         from device.app.service import run as serve
-        from device.app.service import run_erased
+        from device.app.service import run_erased, run_until_erased
         from device.errors import DeviceError
 
         settings = _load(config)
     try:
         if is_decommissioned(settings):
             run_erased(settings)
+        elif is_asked_to_be_erased(settings):
+            run_until_erased(settings)
         else:
             serve(settings)
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+
+
+@app.command()
+def erased(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Say that this terminal was taken out of service, until told to stop; needs none of its keys."""
+    with _starting():
+        from device.app.service import run_erased
+        from device.errors import DeviceError
+
+        settings = _load(config, credentials=config.resolve().parent)
+    try:
+        run_erased(settings)
     except DeviceError as error:
         _fail(str(error), CHECK_FAILED)
 
@@ -490,6 +507,10 @@ def decommission_terminal(
         int, typer.Option("--lose-records", min=0, help="Give up exactly so many records and pictures for ever.")
     ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    is_asked: Annotated[
+        bool,
+        typer.Option("--if-asked", help="Begin only if the fleet's signed command for it lies in the data folder."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Erase this terminal and destroy its keys, for good; the last of them signs what was done. Can be cut off and run again.
@@ -521,6 +542,7 @@ def decommission_terminal(
             exported=exported,
             lose=lose_records,
             now=_moment,
+            is_asked=is_asked,
             on_step=lambda step: typer.echo(step, err=True),
         )
         proof = statement_of(token)
@@ -533,8 +555,25 @@ def decommission_terminal(
     typer.echo(
         f"terminal {proof.terminal_id} is erased: {len(proof.parts)} files, {proof.subjects} people, keys destroyed"
     )
-    typer.echo(f"records lost {proof.records_lost}, pictures lost {proof.pictures_lost}, traces found {proof.traces}")
+    typer.echo(f"records lost {proof.records_lost}, pictures lost {proof.pictures_lost}, {_traces(proof)}")
     typer.echo(f"take {out} to the fleet: lifecert-fleet terminals decommissioned {out.name} --by NAME")
+
+
+def _traces(proof: DecommissionProof) -> str:
+    return "traces not looked for" if proof.traces is None else f"traces found {proof.traces}"
+
+
+@app.command("decommission-told")
+def decommission_told(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Note that the fleet has the signed statement, so that nobody takes it there again; `lifecert-provision decommission` does."""
+    from device.app.decommissioning import note_told
+    from device.errors import DeviceError
+
+    _quiet()
+    try:
+        note_told(_load(config, credentials=config.resolve().parent))
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
 
 
 @app.command("logs")

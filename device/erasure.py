@@ -18,6 +18,8 @@ _LEAST_DISTINCT = 4
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 """SQLite's files beside a database. Source: sqlite.org/tempfiles.html."""
 _BLOCK = 1024 * 1024
+_TO_OVERWRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+"""For reading and writing, since truncating would give the old blocks back untouched; never what a link leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,17 @@ def erase_proof(database: Path, content: Sequence[bytes]) -> ErasureProof:
     )
 
 
-def overwrite(path: Path) -> None:
+def overwrite(path: Path, *, folder: int | None = None) -> None:
     """Write zeros over a whole file, on the disk. On flash the old blocks may live on inside the card, which is why keys go first.
 
+    Args:
+        path: the file; of a link nothing is written.
+        folder: an open folder that a relative path counts from.
+
     Raises:
-        OSError: if it cannot be written.
+        OSError: if it cannot be written, or is a link.
     """
-    # Opened for reading and writing: truncating would give the old blocks back untouched.
-    with path.open("r+b") as file:
+    with os.fdopen(os.open(path, _TO_OVERWRITE, dir_fd=folder), "r+b") as file:
         left = file.seek(0, os.SEEK_END)
         file.seek(0)
         while left:

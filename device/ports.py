@@ -673,11 +673,19 @@ class Answer:
 class CommandStore(Protocol):
     """What the fleet asks of this terminal; the uplink brings it, the terminal's process obeys. Raises `CommandsUnavailable`."""
 
-    def take(self, command: TerminalCommand) -> bool:
-        """Keep a command; return False for one that was taken before, whose answer is then sent again, or is older than one that was."""
+    def take(self, command: TerminalCommand, token: bytes) -> bool:
+        """Keep a command; return False for one that was taken before, whose answer is then sent again, or is older than one that was.
+
+        Args:
+            command: what the fleet asks.
+            token: the message as the fleet signed it, for whoever must see that it did.
+        """
 
     def next(self) -> TerminalCommand | None:
         """Return the oldest command without an answer."""
+
+    def token(self, number: int) -> bytes | None:
+        """Return a command as the fleet signed it; None of one that is not here, or was taken by a version that kept no signatures."""
 
     def begin(self, number: int) -> bool:
         """Note that a command is being carried out and cannot be taken back any more; return False if it has an answer."""

@@ -514,6 +514,11 @@ class Settings(Section):
         return self.terminal.data_dir / "attestation.jws"
 
     @property
+    def decommission_dir(self) -> Path:
+        """What shows that this terminal is, or is being, erased: beside the data folder, where only root may write."""
+        return self.terminal.data_dir.with_name(self.terminal.data_dir.name + "-decommission")
+
+    @property
     def commands_path(self) -> Path:
         """The database of what the fleet asks."""
         return self.terminal.data_dir / "commands.sqlite"

@@ -21,8 +21,11 @@ def write_whole(path: Path, data: bytes) -> None:
     _remove_left_behind(path)
     # Terminal and uplink both write, and a thread that works on a stick besides: the kernel's number of the thread is nobody else's.
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_native_id()}.new")
+    fresh.unlink(missing_ok=True)
     try:
-        with fresh.open("wb") as file:
+        # Whoever writes may be root and the folder somebody else's: what lies there under this name by now is never followed.
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -59,8 +59,9 @@ class DecommissionProof(WireMessage):
     references: int = Field(ge=0)
     searched_bytes: int = Field(ge=0)
     """Of the overwritten roster's files, in which traces of its content were looked for."""
-    traces: int = Field(ge=0)
-    """Places where something of it still stood; 0 is what is wanted."""
+    traces: int | None = Field(ge=0)
+    """Places where something of it still stood; 0 is what is wanted. None where there was nothing to look for: no roster, or a power cut
+    came between."""
     content_sha256: Sha256
     """Over the digests of the pieces that were looked for: whoever has the content can tell that it was looked for, nobody else."""
     records_confirmed: int = Field(ge=0)

@@ -300,6 +300,9 @@ def decommission(
         int, typer.Option(min=0, help="Give up exactly so many records and pictures for ever.")
     ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    is_asked: Annotated[
+        bool, typer.Option("--if-asked", help="Begin only if the fleet's signed command for it has come.")
+    ] = False,
     program: Annotated[
         Path | None, typer.Option(help="The terminal program, if it is not installed beside this one.")
     ] = None,
@@ -308,6 +311,7 @@ def decommission(
     with errors():
         wanted = ["decommission", "--config", str(config), "--out", str(out), "--lose-records", str(lose_records)]
         wanted += [*(("--export", str(export)) if export else ()), *(("--yes",) if yes else ())]
+        wanted += ["--if-asked"] if is_asked else []
         with leaving.services_stopped():
             leaving.run_terminal(wanted, program=program)
         try:
@@ -316,6 +320,7 @@ def decommission(
             typer.echo(f"the fleet does not know yet: {error}", err=True)
             typer.echo(f"take {out} there, or run this again", err=True)
             raise typer.Exit(1) from error
+        leaving.run_terminal(["decommission-told", "--config", str(config)], program=program)
     typer.echo("the fleet has the statement; the device can go")
 
 

@@ -20,6 +20,10 @@ SERVICES: Final = (
     "lifecert-renew.timer",
 )
 """In the order in which they are stopped: a screen that knocks would start the terminal again."""
+_MUST_NOT_SEE: Final = frozenset(SERVICES) - {"lifecert-kiosk.service", "lifecert-renew.timer"}
+"""The browser alone, of a terminal that is erased already, goes on showing that it is."""
+ERASED: Final = "lifecert-erased.service"
+"""Says so on the screen of a terminal that is erased; of any other its start is left out by its own conditions."""
 
 
 def run_terminal(arguments: Sequence[str], *, program: Path | None = None) -> None:
@@ -44,6 +48,8 @@ def services_stopped() -> Iterator[None]:
     One that was erased meanwhile says so on its screen. Where no systemd runs them there is nothing to do.
     """
     running = [unit for unit in SERVICES if _systemctl("is-active", "--quiet", unit)]
+    if not _MUST_NOT_SEE & set(running):
+        running = []
     if running:
         _systemctl("stop", *running)
     try:
@@ -51,6 +57,7 @@ def services_stopped() -> Iterator[None]:
     finally:
         if running:
             _systemctl("start", "--no-block", *reversed(running))
+            _systemctl("start", "--no-block", ERASED)
 
 
 def _systemctl(*arguments: str) -> bool:

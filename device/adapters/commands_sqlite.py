@@ -20,7 +20,7 @@ _KEPT = 50
 SCHEMA = Schema(
     what="commands",
     application_id=0x4C63434D,
-    version=2,
+    version=3,
     statements=(
         """CREATE TABLE command (
             number INTEGER PRIMARY KEY,
@@ -28,16 +28,23 @@ SCHEMA = Schema(
             answer BLOB,
             sha256 TEXT UNIQUE,
             is_settled INTEGER NOT NULL DEFAULT 0 CHECK (is_settled IN (0, 1)),
-            is_begun INTEGER NOT NULL DEFAULT 0 CHECK (is_begun IN (0, 1))
+            is_begun INTEGER NOT NULL DEFAULT 0 CHECK (is_begun IN (0, 1)),
+            token BLOB
         ) STRICT""",
         "CREATE TABLE taken (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT",
         "INSERT INTO taken (id, number) VALUES (1, 0)",
     ),
     unavailable=CommandsUnavailable,
     full=CommandsUnavailable,
-    upgrades={1: ("ALTER TABLE command ADD COLUMN is_begun INTEGER NOT NULL DEFAULT 0 CHECK (is_begun IN (0, 1))",)},
+    upgrades={
+        1: ("ALTER TABLE command ADD COLUMN is_begun INTEGER NOT NULL DEFAULT 0 CHECK (is_begun IN (0, 1))",),
+        2: ("ALTER TABLE command ADD COLUMN token BLOB",),
+    },
 )
-"""`message` of a command that was taken back before it came is its withdrawal; such a row has an answer from the first."""
+"""`token` is the message as the fleet signed it; one that an earlier version took has none.
+
+`message` of a command that was taken back before it came is its withdrawal; such a row has an answer from the first.
+"""
 
 
 def open_commands(path: Path) -> SqliteCommandStore:
@@ -76,7 +83,7 @@ class SqliteCommandStore:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, SCHEMA)
 
-    def take(self, command: TerminalCommand) -> bool:
+    def take(self, command: TerminalCommand, token: bytes) -> bool:
         """Keep a command; return False for one that was taken before, or is older than one that was."""
         with self._database.writing() as db:
             (newest,) = db.execute("SELECT number FROM taken").fetchone()
@@ -88,7 +95,8 @@ class SqliteCommandStore:
                 return False
             # One that was taken back before it came is there, with its answer.
             db.execute(
-                "INSERT OR IGNORE INTO command (number, message) VALUES (?, ?)", (command.number, command.to_bytes())
+                "INSERT OR IGNORE INTO command (number, message, token) VALUES (?, ?, ?)",
+                (command.number, command.to_bytes(), token),
             )
             db.execute("UPDATE taken SET number = ?", (command.number,))
             db.execute("DELETE FROM command WHERE is_settled AND number <= ?", (command.number - _KEPT,))
@@ -99,6 +107,12 @@ class SqliteCommandStore:
         with self._database.reading() as db:
             row = db.execute("SELECT message FROM command WHERE answer IS NULL ORDER BY number LIMIT 1").fetchone()
         return None if row is None else TerminalCommand.parse(row[0])
+
+    def token(self, number: int) -> bytes | None:
+        """Return a command as the fleet signed it."""
+        with self._database.reading() as db:
+            row = db.execute("SELECT token FROM command WHERE number = ?", (number,)).fetchone()
+        return None if row is None else row[0]
 
     def begin(self, number: int) -> bool:
         """Note that a command without an answer is being carried out; return False if it has one."""

@@ -2,6 +2,9 @@
 
 The journal is on the disk before anything is erased, and no terminal with one serves anybody. Every step may be cut off by a power cut
 and is done again by the next run; the key that signs outlives everything but its own statement.
+
+Root does this, in a folder that the terminal's own user may fill with whatever it likes: nothing there is followed, nothing there is
+believed but what the fleet signed, and journal and proof lie where only root may write.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,20 +25,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.references_sqlite import erase_all, held_in
-from device.adapters.signer_keyfile import load_private_key
+from device.adapters.signer_keyfile import load_fleet_identity, load_private_key
 from device.erasure import ErasureProof, overwrite
-from device.errors import CommandsUnavailable, DecommissionRefused
+from device.errors import CommandsUnavailable, DecommissionRefused, DeviceError, KeyUnusable
 from device.settings import SecretFile, Settings
 from device.storage import replace_file
-from protocol.decommissioning import DecommissionProof, ErasedPart, sign_proof, unverified_proof
+from device.updates.marks import Held
+from protocol.commands import COMMAND_TYP, CommandKind, TerminalCommand
+from protocol.decommissioning import DecommissionProof, ErasedPart, read_proof, sign_proof, unverified_proof
+from protocol.envelope import verify
 from protocol.errors import ProtocolError
 
 logger = logging.getLogger(__name__)
 
 JOURNAL = "decommission.json"
 PROOF = "decommission-proof.jws"
+TOLD = "decommission-proof.told"
+"""The proof, once the fleet has it."""
 ASKED = "decommission.asked"
-"""Made by the terminal's process when the fleet asks; root's unit `lifecert-decommission.path` looks for it."""
+"""The fleet's signed command, put into the data folder by the terminal's process; root's unit `lifecert-decommission.path` looks for it."""
+_MOST_ASKED = 16 * 1024
 _MOST_PARTS = 60
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9._-]")
 _KEY_ENDINGS = ("", ".pem", ".key")
@@ -58,8 +69,8 @@ class _Journal(BaseModel):
     pictures_exported: int
     pictures_lost: int
     last_counter: int
-    search: tuple[int, int, str] | None = None
-    """Bytes searched, traces found, digest of what was looked for; None until the roster is erased."""
+    search: tuple[int, int | None, str] | None = None
+    """Bytes searched, traces found (None where there was nothing to look for), digest of that; None until the roster is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,17 @@ class Exported:
 
 def is_decommissioned(settings: Settings) -> bool:
     """Say whether this terminal is, or is being, decommissioned."""
-    return (settings.terminal.data_dir / JOURNAL).exists() or (settings.terminal.data_dir / PROOF).exists()
+    return any((settings.decommission_dir / name).exists() for name in (JOURNAL, PROOF, TOLD))
+
+
+def is_asked_to_be_erased(settings: Settings) -> bool:
+    """Say whether the end of this terminal was asked for and has not begun: whoever erases it must meet nobody who is being served."""
+    return (settings.terminal.data_dir / ASKED).exists()
+
+
+def forget_asked(settings: Settings) -> None:
+    """Do as if the end of this terminal had not been asked for."""
+    (settings.terminal.data_dir / ASKED).unlink(missing_ok=True)
 
 
 def with_key_files(settings: Settings) -> Settings:
@@ -94,6 +115,7 @@ def decommission(
     exported: Exported,
     lose: int,
     now: Callable[[], datetime],
+    is_asked: bool = False,
     on_step: OnStep = lambda _step: None,
 ) -> bytes:
     """Erase this terminal and return its signed statement; called again, it goes on where it was cut off.
@@ -104,35 +126,55 @@ def decommission(
         exported: what a stick has of what the fleet has not confirmed.
         lose: how many records and pictures are given up; must be exactly as many as there are.
         now: the time.
+        is_asked: whether it is begun only if the fleet asks for it; without it a person does.
         on_step: is told what is done next.
 
     Raises:
-        DecommissionRefused: if records or pictures would be lost that nobody gave up; nothing was done.
+        DecommissionRefused: if records or pictures would be lost that nobody gave up, or the fleet does not ask; nothing was done.
         DeviceError: if a file cannot be erased; nothing is signed before everything is.
     """
-    folder = settings.terminal.data_dir
     try:
-        if not (folder / PROOF).exists():
-            journal = _begun(folder / JOURNAL)
-            if journal is None:
-                journal = _begin_or_forget(settings, exported=exported, lose=lose, now=now())
-                on_step("journal")
-                replace_file(folder / JOURNAL, journal.model_dump_json().encode())
-            _prove(settings, _erase(settings, journal, on_step), now, on_step)
-        token = (folder / PROOF).read_bytes()
-        on_step(f"write {out.name}")
-        replace_file(out, token)
-        _destroy(settings.keys.signing.path, on_step)
-        _destroy(folder / JOURNAL, on_step)
+        with _papers(settings) as papers:
+            if _proof_in(papers) is None:
+                journal = _begun(papers / JOURNAL)
+                if journal is None:
+                    journal = _begin_or_forget(settings, exported=exported, lose=lose, now=now(), is_asked=is_asked)
+                    on_step("journal")
+                    replace_file(papers / JOURNAL, journal.model_dump_json().encode())
+                _prove(settings, _erase(settings, journal, on_step), now, on_step)
+            token = _believed(settings, papers)
+            on_step(f"write {out.name}")
+            replace_file(out, token)
+            _destroy(settings.keys.signing.path, on_step)
+            _destroy(papers / JOURNAL, on_step)
     except OSError as error:
         raise DecommissionRefused(
-            f"{error.filename or folder}: {error.strerror}; put that right and try again"
+            f"{error.filename or settings.terminal.data_dir}: {error.strerror}; put that right and try again"
         ) from error
     return token
 
 
-def ask_to_be_erased(settings: Settings) -> bool:
+def note_told(settings: Settings) -> None:
+    """Note that the fleet has the statement, so that nobody takes it there again.
+
+    Raises:
+        DecommissionRefused: if that cannot be noted.
+    """
+    try:
+        with _papers(settings) as papers:
+            if (papers / PROOF).exists():
+                (papers / PROOF).replace(papers / TOLD)
+                _settle(papers)
+    except OSError as error:
+        raise DecommissionRefused(f"{error.filename}: {error.strerror}") from error
+
+
+def ask_to_be_erased(settings: Settings, token: bytes) -> bool:
     """Have this terminal erased by whoever may touch its keys, which a service may not; return False if something would be lost.
+
+    Args:
+        settings: of the terminal.
+        token: the command as the fleet signed it.
 
     Raises:
         DeviceError: if that cannot be found out or asked for now.
@@ -142,7 +184,7 @@ def ask_to_be_erased(settings: Settings) -> bool:
         logger.warning("not erased, the fleet lacks records=%d pictures=%d", records, pictures)
         return False
     try:
-        replace_file(settings.terminal.data_dir / ASKED, b"")
+        replace_file(settings.terminal.data_dir / ASKED, token)
     except OSError as error:
         raise CommandsUnavailable(f"{ASKED}: {error.strerror}") from error
     return True
@@ -170,13 +212,106 @@ def unconfirmed(settings: Settings) -> tuple[int, int]:
     return records, _pictures(settings)
 
 
-def _begin_or_forget(settings: Settings, *, exported: Exported, lose: int, now: datetime) -> _Journal:
+@contextmanager
+def _papers(settings: Settings) -> Iterator[Path]:
+    """Give the folder of journal and proof, for nobody else as long as it is used.
+
+    Raises:
+        DecommissionRefused: if another program works there, or another user may write there.
+        OSError: if it cannot be made.
+    """
+    folder = settings.decommission_dir
     try:
+        folder.mkdir(parents=True)
+        # Whatever the mask is: the terminal's own user must see that there is a proof.
+        folder.chmod(0o755)
+    except FileExistsError:
+        pass
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise DecommissionRefused(f"{folder}: must be a folder that only the user who runs this may write to")
+    held = Held()
+    if not held.hold(folder, is_alone=True):
+        raise DecommissionRefused(f"{folder}: another program is erasing this terminal")
+    try:
+        yield folder
+    finally:
+        held.let_go()
+
+
+def _proof_in(papers: Path) -> Path | None:
+    return next((papers / name for name in (PROOF, TOLD) if (papers / name).exists()), None)
+
+
+def _believed(settings: Settings, papers: Path) -> bytes:
+    """Return the statement; as long as the key that signed it is here and no zeros are written over it, it is checked by it."""
+    path = _proof_in(papers)
+    if path is None:
+        raise DecommissionRefused(f"{papers / PROOF}: is gone; try again")
+    token = path.read_bytes()
+    terminal = settings.terminal
+    try:
+        key = load_private_key(settings.keys.signing.path).public()
+    except KeyUnusable:
+        key = None
+    try:
+        said = unverified_proof(token) if key is None else read_proof(token, key)
+    except ProtocolError as error:
+        raise DecommissionRefused(f"{path}: {error}; remove it and try again") from error
+    if (said.fleet_id, said.terminal_id) != (terminal.fleet_id, terminal.terminal_id):
+        raise DecommissionRefused(f"{path}: of another terminal; remove it and try again")
+    return token
+
+
+def _check_asked(settings: Settings, now: datetime) -> None:
+    """Check that the fleet asks this terminal to be erased, now.
+
+    Raises:
+        DecommissionRefused: if it does not.
+        DeviceError: if the fleet's identity cannot be read.
+    """
+    path, terminal = settings.terminal.data_dir / ASKED, settings.terminal
+    fleet = load_fleet_identity(settings.keys.fleet, fleet_id=terminal.fleet_id).signing_key
+    try:
+        # Whoever put it there need not be who should have.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            token = file.read(_MOST_ASKED)
+        signed = verify(token, key_of=lambda key_id: fleet if key_id == fleet.key_id else None, typ=COMMAND_TYP)
+        command = TerminalCommand.parse(signed.payload)
+    except OSError as error:
+        raise DecommissionRefused(f"{path}: {error.strerror}; the fleet does not ask for this") from error
+    except ProtocolError as error:
+        raise DecommissionRefused(f"{path}: {error}; the fleet does not ask for this") from error
+    if (command.fleet_id, command.terminal_id) != (terminal.fleet_id, terminal.terminal_id):
+        raise DecommissionRefused(f"{path}: the fleet asks another terminal")
+    if command.kind is not CommandKind.DECOMMISSION:
+        raise DecommissionRefused(f"{path}: the fleet asks for something else, {command.kind}")
+    if command.expires_at <= now:
+        raise DecommissionRefused(f"{path}: the fleet asked for this until {command.expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _begin_or_forget(settings: Settings, *, exported: Exported, lose: int, now: datetime, is_asked: bool) -> _Journal:
+    try:
+        if is_asked:
+            _check_asked(settings, now)
+        _no_links(settings)
         return _begin(settings, exported=exported, lose=lose, now=now)
-    except DecommissionRefused:
+    except (DeviceError, OSError):
         # Whoever asked is answered by this, and must not be obeyed by surprise some day.
-        (settings.terminal.data_dir / ASKED).unlink(missing_ok=True)
+        forget_asked(settings)
         raise
+
+
+def _no_links(settings: Settings) -> None:
+    """See that the databases are files: SQLite would follow a link, and write where it leads.
+
+    Raises:
+        DecommissionRefused: if one is something else.
+    """
+    for database in (settings.references_path, settings.outbox_path, settings.attachments_path):
+        for path in database.parent.glob(f"{database.name}*"):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise DecommissionRefused(f"{path}: is not a file; remove it and try again")
 
 
 def _begin(settings: Settings, *, exported: Exported, lose: int, now: datetime) -> _Journal:
@@ -217,7 +352,8 @@ def _begun(path: Path) -> _Journal | None:
 
 
 def _erase(settings: Settings, journal: _Journal, on_step: OnStep) -> _Journal:
-    folder = settings.terminal.data_dir
+    papers = settings.decommission_dir
+    _no_links(settings)
     # The keys first: without them all that a card may still hold of old blocks is noise.
     on_step("erase roster and storage key")
     done = erase_all(settings.references_path, settings.keys.storage.path)
@@ -226,19 +362,16 @@ def _erase(settings: Settings, journal: _Journal, on_step: OnStep) -> _Journal:
     if journal.search is None:
         journal = journal.model_copy(update={"search": _searched(done.proof)})
         on_step("journal")
-        replace_file(folder / JOURNAL, journal.model_dump_json().encode())
+        replace_file(papers / JOURNAL, journal.model_dump_json().encode())
     for path in _secrets(settings):
         _destroy(path, on_step)
-    for path in _held_files(folder):
-        _destroy(path, on_step)
-    for path in sorted((each for each in folder.rglob("*") if each.is_dir() and not each.is_symlink()), reverse=True):
-        path.rmdir()
+    _empty(settings.terminal.data_dir, on_step)
     return journal
 
 
 def _prove(settings: Settings, journal: _Journal, now: Callable[[], datetime], on_step: OnStep) -> None:
     terminal = settings.terminal
-    searched, traces, digest = journal.search or (0, 0, "0" * 64)
+    searched, traces, digest = journal.search or (0, None, "0" * 64)
     proof = DecommissionProof(
         fleet_id=terminal.fleet_id,
         terminal_id=terminal.terminal_id,
@@ -251,28 +384,50 @@ def _prove(settings: Settings, journal: _Journal, now: Callable[[], datetime], o
     )
     on_step("sign")
     token = sign_proof(proof, load_private_key(settings.keys.signing.path))
-    replace_file(terminal.data_dir / PROOF, token)
+    replace_file(settings.decommission_dir / PROOF, token)
 
 
-def _searched(proof: ErasureProof) -> tuple[int, int, str]:
-    return proof.searched_bytes, proof.found, proof.digest
+def _searched(proof: ErasureProof) -> tuple[int, int | None, str]:
+    is_searched = proof.looked_for > 0 and proof.searched_bytes > 0
+    return proof.searched_bytes, proof.found if is_searched else None, proof.digest
 
 
-def _destroy(path: Path, on_step: OnStep) -> None:
-    """Overwrite a file with zeros and remove it; one that is gone is done."""
+def _destroy(path: Path, on_step: OnStep, *, folder: int | None = None) -> None:
+    """Overwrite a file with zeros and remove it; one that is gone is done, and of what is no file only the name goes."""
     on_step(f"erase {path.name}")
     try:
-        if not path.is_symlink():
-            overwrite(path)
+        if stat.S_ISREG(os.lstat(path, dir_fd=folder).st_mode):
+            overwrite(path, folder=folder)
             on_step(f"remove {path.name}")
-        path.unlink()
+        os.unlink(path, dir_fd=folder)
     except FileNotFoundError:
         return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    if folder is None:
+        _settle(path.parent)
+    else:
         os.fsync(folder)
+
+
+def _empty(folder: Path, on_step: OnStep) -> None:
+    """Destroy all that lies in a folder. Each folder is worked on as it was opened: none becomes a link meanwhile."""
+    if not folder.exists():
+        return
+    for _, folders, files, opened in os.fwalk(folder.resolve(), topdown=False):
+        for name in sorted(files):
+            _destroy(Path(name), on_step, folder=opened)
+        for name in folders:
+            if stat.S_ISDIR(os.lstat(name, dir_fd=opened).st_mode):
+                os.rmdir(name, dir_fd=opened)
+            else:
+                _destroy(Path(name), on_step, folder=opened)
+
+
+def _settle(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _secrets(settings: Settings) -> list[Path]:
@@ -286,11 +441,10 @@ def _secrets(settings: Settings) -> list[Path]:
 
 
 def _held_files(folder: Path) -> list[Path]:
-    """Return all that lies in the data folder but the papers of the decommissioning itself."""
+    """Return all that lies in the data folder."""
     if not folder.exists():
         return []
-    kept = {folder / JOURNAL, folder / PROOF}
-    return sorted(path for path in folder.rglob("*") if path not in kept and (path.is_symlink() or not path.is_dir()))
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
 def _parts(settings: Settings) -> Iterator[ErasedPart]:

@@ -34,7 +34,7 @@ class Obeying:
         diagnose: the self test; runs in a thread of its own.
         log: the newest lines of the log.
         show_beacon: makes the terminal visible: True and False in turn while it blinks, None at the end.
-        decommission: has the terminal erased; returns False if something would be lost.
+        decommission: has the terminal erased because of this signed command; returns False if something would be lost.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Obeying:
         diagnose: Callable[[], SelftestReport],
         log: Callable[[], tuple[str, ...]],
         show_beacon: Callable[[bool | None], None],
-        decommission: Callable[[], bool],
+        decommission: Callable[[bytes], bool],
     ) -> None:
         self._store = store
         self._signer = signer
@@ -69,7 +69,7 @@ class Obeying:
             is_free: whether nobody is being served.
 
         Raises:
-            RestartAsked: after the answer to that command is on the disk.
+            RestartAsked: after the answer is on the disk; for a terminal that is to be erased as well, which serves nobody from then on.
             CommandsUnavailable: if the store cannot be used now.
         """
         now_ns = self._clock.monotonic_ns()
@@ -111,7 +111,13 @@ class Obeying:
             self._answer(command, "done", log=self._log())
         elif command.kind is CommandKind.DECOMMISSION:
             # The proof that it is done comes by another way, when there is nobody left here to answer.
-            self._answer(command, "done" if self._decommission() else "failed")
+            token = self._store.token(command.number)
+            if token is None or not self._decommission(token):
+                self._answer(command, "failed")
+                return
+            self._answer(command, "done")
+            # Whoever erases it must not meet anybody who is being served.
+            raise RestartAsked("terminal: the fleet asks for its end")
         else:
             self._testing = command
             threading.Thread(target=self._test, name="diagnose", daemon=True).start()

@@ -28,7 +28,7 @@ from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.sockets_systemd import inherited_socket
 from device.app.board import make_board, make_panel
 from device.app.checking import ThreadedCommissioning
-from device.app.decommissioning import ask_to_be_erased
+from device.app.decommissioning import ask_to_be_erased, forget_asked, is_asked_to_be_erased
 from device.app.front import make_front
 from device.app.identity import identity_of
 from device.app.log_tail import LogTail
@@ -38,7 +38,7 @@ from device.app.stick import ThreadedStick
 from device.app.updating import TerminalUpdating
 from device.desk.view import Language, Screen, View
 from device.desk.view import Problem as ScreenProblem
-from device.errors import CommandsUnavailable, DeviceError
+from device.errors import CommandsUnavailable, DeviceError, RestartAsked
 from device.ports import USUAL, Button, ClaimSource, DesiredStore, DeskScreen, Positioner, SlipPrinter, Viewfinder
 from device.runner.lockstep import step
 from device.runner.loop import Notice, Ports, Runner, Stored
@@ -75,6 +75,8 @@ _HUNG_NS = 15_000_000_000
 _REPAIR_NS = 600_000_000_000
 """A terminal that has been out of order for so long starts anew: that cures a library in a bad state, and each `Picamera2` that could not
 be opened has left a file descriptor behind. It is long enough for systemd's limit on starts not to be reached."""
+_END_S = 300.0
+"""For so long a terminal whose end was asked for serves nobody: its unit begins within half a minute where it is installed."""
 _STATUS_TIMEOUT_S = 10.0
 _FAULTED_WAIT_S = 0.1
 _FAULTED_STEP_NS = 1_000_000_000
@@ -135,21 +137,59 @@ def run_erased(settings: Settings, *, stopping: threading.Event | None = None) -
     Raises:
         DeviceError: if the board or the screen cannot be opened.
     """
+    logger.warning("terminal is decommissioned and serves nobody terminal=%s", settings.terminal.terminal_id)
+    _serve_nobody(settings, stopping, ScreenProblem.DECOMMISSIONED, is_over=lambda _turns: False)
+
+
+def run_until_erased(settings: Settings, *, stopping: threading.Event | None = None, wait_s: float = _END_S) -> None:
+    """Serve nobody while the end that the fleet asked for is awaited: the program that erases the terminal stops this one.
+
+    Args:
+        settings: of the terminal.
+        stopping: as of `run`.
+        wait_s: for how long at most. Where nothing came of it the wish is forgotten.
+
+    Raises:
+        RestartAsked: if nothing came of it.
+        DeviceError: if the board or the screen cannot be opened.
+    """
+    logger.warning("the end of the terminal is awaited terminal=%s", settings.terminal.terminal_id)
+
+    def is_over(turns: int) -> bool:
+        return turns * _LONGEST_WAIT_S >= wait_s or not is_asked_to_be_erased(settings)
+
+    if _serve_nobody(settings, stopping, None, is_over=is_over):
+        forget_asked(settings)
+        raise RestartAsked("terminal: it was to be erased, and was not; it goes on")
+
+
+def _serve_nobody(
+    settings: Settings,
+    stopping: threading.Event | None,
+    problem: ScreenProblem | None,
+    *,
+    is_over: Callable[[int], bool],
+) -> bool:
+    """Show that nobody is served until told to stop, or until `is_over`, asked with the number of turns; return whether it was that."""
     stop = stopping if stopping is not None else _stop_on_signals()
     notifier = SystemdNotifier()
-    logger.warning("terminal is decommissioned and serves nobody terminal=%s", settings.terminal.terminal_id)
     panel = make_panel(settings, SystemClock(settings.clock_path))
     screen = make_screen(settings)
-    view = View(Screen.OUT_OF_ORDER, settings.terminal.languages[0], problem=ScreenProblem.DECOMMISSIONED)
+    view = View(Screen.OUT_OF_ORDER, settings.terminal.languages[0], problem=problem)
     panel.start(lambda _press: None, lambda _seen: None)
     panel.show(Lamp.FAULT)
     if screen is not None:
         screen.desk.start(lambda _touch: None)
         screen.desk.show(view)
-    notifier.ready(f"terminal {settings.terminal.terminal_id} is decommissioned")
+    notifier.ready(f"terminal {settings.terminal.terminal_id} serves nobody")
+    turns = 0
     try:
         while not stop.wait(_LONGEST_WAIT_S):
             notifier.alive()
+            turns += 1
+            if is_over(turns):
+                return True
+        return False
     finally:
         notifier.stopping()
         if screen is not None:
@@ -265,7 +305,7 @@ class Terminal:
             diagnose=self._diagnose,
             log=self._log.lines,
             show_beacon=self._show_beacon,
-            decommission=lambda: ask_to_be_erased(settings),
+            decommission=lambda token: ask_to_be_erased(settings, token),
         )
         self._updating = TerminalUpdating(started, desired, self._front.events, self._system_clock)
         self._control = self._make_control()

@@ -362,24 +362,30 @@ class MemoryCommands:
 
     def __init__(self) -> None:
         self._commands: dict[int, TerminalCommand] = {}
+        self._tokens: dict[int, bytes] = {}
         self._answers: dict[int, bytes] = {}
         self._begun: set[int] = set()
         self._settled: set[int] = set()
         self._newest = 0
 
-    def take(self, command: TerminalCommand) -> bool:
+    def take(self, command: TerminalCommand, token: bytes) -> bool:
         """Keep a command that is newer than all before."""
         if command.number <= self._newest:
             self._settled.discard(command.number)
             return False
         self._newest = command.number
         self._commands[command.number] = command
+        self._tokens[command.number] = token
         return True
 
     def next(self) -> TerminalCommand | None:
         """Return the oldest command without an answer."""
         waiting = sorted(self._commands.keys() - self._answers.keys())
         return self._commands[waiting[0]] if waiting else None
+
+    def token(self, number: int) -> bytes | None:
+        """Return a command as the fleet signed it."""
+        return self._tokens.get(number)
 
     def begin(self, number: int) -> bool:
         """Note that a command without an answer is being carried out."""

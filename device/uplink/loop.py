@@ -415,14 +415,14 @@ class Uplink:
         try:
             message = self._parts.inbox.read(topic_name, payload)
             with self._stores():
-                self._apply(message)
+                self._apply(message, payload)
                 if isinstance(message, Receipt | RosterPage):
                     # An answer: what the broker kept of earlier does not show that the fleet can be reached.
                     self._parts.updates.heard()
         except ProtocolError as error:
             self._drop(topic_name, error)
 
-    def _apply(self, message: Inbound) -> None:
+    def _apply(self, message: Inbound, payload: bytes) -> None:
         now_ns = self._parts.clock.monotonic_ns()
         if isinstance(message, Receipt):
             self._receipts.append(message)
@@ -438,7 +438,7 @@ class Uplink:
             self._was_taken(Kind.STAFF)
         elif isinstance(message, TerminalCommand):
             # One that is too old is answered as such by whoever would carry it out.
-            if self._parts.commands.take(message):
+            if self._parts.commands.take(message, payload):
                 logger.info("command taken kind=%s number=%d", message.kind, message.number)
             self._was_taken(Kind.COMMAND)
         elif isinstance(message, CommandWithdrawal):

@@ -51,3 +51,15 @@ def test_what_a_killed_writer_left_is_removed_and_what_a_running_one_writes_is_n
 
     assert sorted(left.name for left in tmp_path.iterdir()) == sorted(["kept.json", *stays])
     assert path.read_bytes() == b"whole"
+
+
+def test_what_somebody_put_where_a_writer_begins_is_never_followed(tmp_path: Path) -> None:
+    elsewhere, path = tmp_path / "of somebody else", tmp_path / "kept.json"
+    elsewhere.write_bytes(b"kept")
+    (tmp_path / f"kept.json.{os.getpid()}.{threading.get_native_id()}.new").symlink_to(elsewhere)
+    path.symlink_to(elsewhere)
+
+    write_whole(path, b"whole")
+
+    assert elsewhere.read_bytes() == b"kept"
+    assert (path.is_symlink(), path.read_bytes()) == (False, b"whole")

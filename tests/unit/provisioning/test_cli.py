@@ -16,17 +16,18 @@ from protocol.examples import examples
 from protocol.keys import PrivateKey
 from protocol.registration import FleetIdentity, read_registration
 from protocol.selftest import Check, SelftestReport
+from provisioning import leaving
 
 PROGRAM = "from provisioning.cli import main; main()"
 
 
-def provision(*arguments: object) -> subprocess.CompletedProcess[str]:
+def provision(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
+        env=os.environ | {"COLUMNS": "200", "TERM": "dumb"} | environment,
     )
 
 
@@ -224,6 +225,31 @@ def test_a_proof_that_does_not_reach_the_fleet_is_to_be_taken_there(tmp_path: Pa
     assert done.returncode == 1
     assert "the fleet does not know yet" in done.stderr
     assert f"take {tmp_path / 'out'} there" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("active", "stopped"),
+    [
+        ("lifecert-kiosk.service lifecert-screen.socket lifecert-terminal.service", True),
+        ("lifecert-kiosk.service lifecert-renew.timer", False),
+    ],
+)
+def test_services_are_stopped_for_the_end_but_not_again_for_each_try_to_tell_the_fleet(
+    tmp_path: Path, active: str, stopped: bool
+) -> None:
+    (tmp_path / "out").write_bytes(b"proof")
+    (tmp_path / "systemctl").write_text(
+        f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\n[ "$1" != is-active ] || case " {active} " in *" $3 "*) ;; *) exit 3 ;; esac\n'
+    )
+    (tmp_path / "systemctl").chmod(0o755)
+    program = terminal_program(tmp_path, b"", 0)
+    given = ("--program", program, "--config", tmp_path / "t.toml", "--out", tmp_path / "out", "--yes", "--if-asked")
+    assert provision("decommission", *given, PATH=f"{tmp_path}:{os.environ['PATH']}").returncode == 1
+    assert (tmp_path / "arguments").read_text().endswith("--lose-records 0 --yes --if-asked")
+    asked = [line for line in (tmp_path / "asked").read_text().splitlines() if not line.startswith("is-active")]
+    names = active.split()
+    begun = [f"stop {active}", f"start --no-block {' '.join(reversed(names))}", f"start --no-block {leaving.ERASED}"]
+    assert asked == (begun if stopped else [])
 
 
 def test_version() -> None:

@@ -113,6 +113,7 @@ def test_what_must_be_written_moves_to_the_data_and_the_rest_is_read_only(termin
     for path in (
         "/var/lib/lifecert",
         "/var/lib/lifecert-slots",
+        "/var/lib/lifecert-decommission",
         "/etc/lifecert",
         "/var/lib/systemd",
         "/var/lib/NetworkManager",

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from device.app import service
+from device.app.decommissioning import ASKED, JOURNAL, PROOF, TOLD
 from device.settings import Updates as UpdateSettings
 from device.settings import Uplink as UplinkSettings
 from device.updates.trial import Limits
 from device.uplink import loop as uplink
+from provisioning import leaving
 
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = sorted((ROOT / "systemd").glob("*.service"))
@@ -30,6 +32,7 @@ MOST_EXPOSED = {
     "lifecert-kiosk": 25,
     "lifecert-renew": 30,
     "lifecert-decommission": 35,
+    "lifecert-erased": 20,
     "lifecert-broker-reload": 25,
     # The first start makes users, units and programs, once, without a network: it is enclosed by nothing else.
     "lifecert-first-boot": 93,
@@ -60,6 +63,7 @@ def test_the_services_are_there() -> None:
     assert [unit.name for unit in UNITS] == [
         "lifecert-broker-reload.service",
         "lifecert-decommission.service",
+        "lifecert-erased.service",
         "lifecert-first-boot.service",
         "lifecert-fleet.service",
         "lifecert-guard.service",
@@ -223,6 +227,46 @@ def test_what_writes_programs_has_no_network_no_device_and_writes_nothing_else()
             assert not any("lifecert-slots" in path for path in lines(unit, "ReadWritePaths"))
     slots = ["d", str(UpdateSettings().slots_dir), "0755", "root", "root", "-"]
     assert slots in entries(ROOT / "systemd" / "lifecert.tmpfiles")
+
+
+PAPERS = "/var/lib/lifecert-decommission/"
+SHOWN = {PAPERS + name for name in (JOURNAL, PROOF, TOLD)}
+
+
+def test_a_terminal_that_is_erased_says_so_by_a_unit_that_lends_no_keys_in_the_place_of_those_that_do() -> None:
+    erased = ROOT / "systemd" / "lifecert-erased.service"
+    assert not lines(erased, "LoadCredential")
+    assert {f"|{path}" for path in SHOWN} == set(lines(erased, "ConditionPathExists"))
+    assert lines(erased, "WantedBy") == ["multi-user.target"]
+    assert erased.name == leaving.ERASED
+    # A service whose credentials are gone fails before its program is started, and a port without a service is knocked at in vain.
+    lenders = [unit for unit in PROGRAMS if unit.stem != "lifecert-fleet"]
+    assert all(lines(unit, "LoadCredential") for unit in lenders)
+    for unit in (*lenders, PORT):
+        assert {f"!{path}" for path in SHOWN} == set(lines(unit, "ConditionPathExists"))
+    (listens,) = lines(PORT, "ListenStream")
+    assert lines(erased, "IPAddressAllow") == [listens.partition(":")[0]]
+
+
+def test_what_root_believes_of_an_erased_terminal_lies_where_no_service_may_write() -> None:
+    service, path = (ROOT / "systemd" / f"lifecert-decommission.{kind}" for kind in ("service", "path"))
+    assert ["d", PAPERS.rstrip("/"), "0755", "root", "root", "-"] in entries(ROOT / "systemd" / "lifecert.tmpfiles")
+    assert (lines(service, "StateDirectory"), lines(service, "StateDirectoryMode")) == ([Path(PAPERS).name], ["0755"])
+    for unit in UNITS:
+        if unit != service:
+            assert Path(PAPERS).name not in lines(unit, "StateDirectory")
+            assert not any(PAPERS.rstrip("/") in found for found in lines(unit, "ReadWritePaths"))
+    # Until the fleet has the proof, and not after.
+    begins = {f"/var/lib/lifecert/{ASKED}", PAPERS + JOURNAL, PAPERS + PROOF}
+    assert set(lines(path, "PathExists")) == begins
+    assert set(lines(service, "ConditionPathExists")) == {f"|{each}" for each in begins}
+    (command,) = lines(service, "ExecStart")
+    assert "--if-asked" in command.split()
+    assert command.split()[-1].startswith(PAPERS)
+    # A wish counts once.
+    assert lines(service, "ExecStopPost") == [f"-/usr/bin/rm -f /var/lib/lifecert/{ASKED}"]
+    # The journal begins with the time, which is read with the id of the boot.
+    assert not lines(service, "ProcSubset")
 
 
 @pytest.mark.parametrize("unit", PROGRAMS, ids=lambda unit: unit.stem)
