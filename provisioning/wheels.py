@@ -26,6 +26,8 @@ from provisioning.errors import FileUnusable, NotWritten
 
 REQUIREMENTS: Final = "requirements.txt"
 OURS: Final = "lifecert"
+PIP: Final = "pip"
+"""Not every system has what makes one, so it comes with what it installs."""
 _EXTRAS: Final = ("terminal", "provision")
 _MOST_GLIBC: Final = 41
 """The C library of Debian 13 (trixie) is 2.41, and runs what was built for an older one."""
@@ -52,8 +54,11 @@ def check_wheelhouse(folder: Path, *, machine: str, python: str) -> list[Path]:
     others = sorted(each.name for each in folder.iterdir() if each not in wheels and each.name != REQUIREMENTS)
     if others:
         raise FileUnusable(f"{folder.name}: {others[0]} is no wheel; a wheelhouse has wheels and {REQUIREMENTS} only")
-    if not any(each.name.startswith(f"{OURS}-") for each in wheels):
-        raise FileUnusable(f"{folder}: no wheel of {OURS} in it")
+    for name in (OURS, PIP):
+        if not any(each.name.startswith(f"{name}-") for each in wheels):
+            raise FileUnusable(
+                f"{folder}: no wheel of {name} in it; make the folder with `lifecert-provision wheelhouse`"
+            )
     _ask_pip(folder, machine, python)
     if missing := missing_from(folder, machine=machine, python=python):
         raise FileUnusable(f"{folder.name}: not complete: {'; '.join(missing)}")

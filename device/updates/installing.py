@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from device.errors import DeviceError
 from device.settings import Settings
@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 _ROOM = {BundleKind.APP: 5, BundleKind.NETWORKS: 1, BundleKind.VOICES: 1}
 """Bytes in a slot for each byte of a bundle: wheels are packed, and lie beside what comes of them."""
+_LOCK: Final = "installer.lock"
 _ORDER = (BundleKind.APP, BundleKind.NETWORKS, BundleKind.VOICES)
 
 
@@ -101,7 +102,7 @@ class Installer:
         folder = self._settings.updates.slots_dir
         folder.mkdir(parents=True, exist_ok=True)
         held = Held()
-        if not held.hold(folder, is_alone=True):
+        if not held.hold(_lock_in(folder), is_alone=True):
             return Done("busy")
         try:
             desired = self._desired()
@@ -298,6 +299,13 @@ class Installer:
         logger.warning("update refused kind=%s number=%d why=%s", want.kind, want.number, why)
         self._spend(want.bundle_id, desired, why)
         return Done("refused", want.kind, why)
+
+
+def _lock_in(folder: Path) -> Path:
+    """Return the file that an installer holds, made if there is none: its owner alone can open it, and so keep installers away."""
+    path = folder / _LOCK
+    path.touch(0o600, exist_ok=True)
+    return path
 
 
 @contextmanager

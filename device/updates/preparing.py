@@ -34,14 +34,20 @@ def make_environment(root: Path, wheels: Mapping[str, str]) -> None:
         NotInstallable: if they do not make an environment with the terminal's program in it.
         OSError: if something cannot be written or started.
     """
+    pips = sorted(name for name in wheels if Path(name).name.startswith("pip-"))
+    if not pips:
+        raise NotInstallable("bundle: no pip among its wheels, which installs them")
     environment = root / ENVIRONMENT
     system = ["--system-site-packages"] if _has_systems_packages() else []
-    _run([_interpreter(), "-I", "-m", "venv", *system, str(environment)])
-    wanted = root / "requirements.txt"
+    # As the first start does: not every system has what makes a pip, so the bundle's own runs as it lies there.
+    _run([_interpreter(), "-I", "-m", "venv", "--without-pip", *system, str(environment)])
+    # Inside, for the files beside it are as they were signed.
+    wanted = environment / "requirements.txt"
     wanted.write_text("".join(f"{root / name} --hash=sha256:{digest}\n" for name, digest in sorted(wheels.items())))
-    pip = [str(environment / "bin" / "python"), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    alone = ["--isolated", "--no-index", "--no-deps", "--require-hashes", "--no-cache-dir"]
-    _run([*pip, "install", *alone, "-r", str(wanted)])
+    pip = [str(environment / "bin" / "python"), "-I", str(root / pips[-1] / "pip"), "--disable-pip-version-check"]
+    # Of the system's packages those count that no wheel brings.
+    alone = ["--isolated", "--no-input", "--no-index", "--no-deps", "--ignore-installed", "--require-hashes"]
+    _run([*pip, "install", *alone, "--no-cache-dir", "-r", str(wanted)])
     if not (environment / "bin" / PROGRAM).is_file():
         raise NotInstallable(f"bundle: no {PROGRAM} comes of its wheels")
 

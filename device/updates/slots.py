@@ -2,12 +2,13 @@
 
     KIND/current -> a | b       which one runs; changed by one rename
     KIND/a, KIND/b              what was unpacked; whole where `bundle.jws` is in it
+    KIND/lock                   held by whoever changes these
     KIND/state.json             a trial, the oldest number that is taken, and how the last trial ended; replaced whole
 
 A start of the terminal counts within a trial and goes back when there were too many, so it must not need what is on trial: this module,
-`trial` and `disk` use the standard library alone, so that a copy of them beside the slots can be run by the system's own interpreter before
-each start (`python3 slots.py FOLDER`) and once in a while to count the time (`python3 slots.py FOLDER SECONDS`). A copy may be older than
-the program that writes `state.json`, so it passes over what it does not know.
+`minute`, `trial` and `disk` use the standard library alone, so that a copy of them beside the slots can be run by the system's own
+interpreter before each start (`python3 slots.py FOLDER`); `minute` counts the time. A copy may be older than the program that writes
+`state.json`, so it passes over what it does not know.
 
 After a power cut at any moment `recover` finds either the old or the new slot running, whole: everything in a slot is on the disk before
 its mark is, the mark before the trial, and the trial before the link. A test cuts all of it at every write, with what was not
@@ -20,24 +21,28 @@ import fcntl
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 if __package__:
     from device.updates.disk import Disk
-    from device.updates.trial import Limits, Trial, Verdict, judge, passed, started
+    from device.updates.trial import Limits, Trial, Verdict, judge, started
 else:  # A copy beside the slots.
     from disk import Disk  # type: ignore[import-not-found,no-redef]
-    from trial import Limits, Trial, Verdict, judge, passed, started  # type: ignore[import-not-found,no-redef]
+    from trial import Limits, Trial, Verdict, judge, started  # type: ignore[import-not-found,no-redef]
 
 MARK = "bundle.jws"
 """The signed manifest: the last thing that comes into a slot."""
 _CURRENT = "current"
 _STATE = "state.json"
+_LOCK = "lock"
+_PATIENCE_S = 5.0
+"""How long a start waits for others: they need milliseconds, and a terminal that does not start is worse than a count that is lost."""
+_LOOK_AGAIN_S = 0.05
 _SLOTS = ("a", "b")
 
 
@@ -70,11 +75,13 @@ class Slots:
     Args:
         folder: theirs.
         disk: how it is written to.
+        patience_s: after which others that change them are waited for no longer; None waits for ever.
     """
 
-    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None, *, patience_s: float | None = None) -> None:
         self.folder = folder
         self.disk = disk or Disk()
+        self._patience_s = patience_s
 
     @property
     def current(self) -> str | None:
@@ -226,13 +233,35 @@ class Slots:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep others from changing what is remembered: a start, the time and the installer come when they come."""
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        """Keep others from changing what is remembered: a start, the time and the installer come when they come.
+
+        What is locked can be opened by its owner alone: a lock asks for no right to write, so whoever may open it could keep it for ever.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.folder / _LOCK, flags, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._wait_for(descriptor)
             yield
         finally:
             os.close(descriptor)
+
+    def _wait_for(self, descriptor: int) -> None:
+        if self._patience_s is None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return
+        until = time.monotonic() + self._patience_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    sys.stderr.write(
+                        f"{self.folder.name}: somebody else keeps the slots; they are not waited for any longer\n"
+                    )
+                    return
+                time.sleep(_LOOK_AGAIN_S)
+            else:
+                return
 
     def _point(self, slot: str) -> None:
         fresh = self.folder / f"{_CURRENT}.new"
@@ -286,13 +315,16 @@ def _read(kind: type[_Known], found: dict[str, Any]) -> _Known:
     return kind(**{name: value for name, value in found.items() if name in known})
 
 
-def main(folder: Path, seconds: int | None = None) -> int:
-    """Count one start, or so many seconds, for every kind below a folder; go back where a trial had too many. Never fails."""
-    counted = started if seconds is None else partial(passed, seconds=seconds)
-    kinds = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    for kind in kinds:
+def kinds_in(folder: Path) -> list[Path]:
+    """Return the folders of the kinds below a folder."""
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def main(folder: Path, counted: Callable[[Trial], Trial] = started, *, patience_s: float = _PATIENCE_S) -> int:
+    """Count one start, or what is told, for every kind below a folder; go back where a trial had too many. Never fails."""
+    for kind in kinds_in(folder):
         try:
-            verdict = Slots(kind).change(counted)
+            verdict = Slots(kind, patience_s=patience_s).change(counted)
         except OSError as error:
             sys.stderr.write(f"{kind.name}: {error.strerror}\n")
         else:
@@ -302,4 +334,4 @@ def main(folder: Path, seconds: int | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *map(int, sys.argv[2:])))
+    sys.exit(main(Path(sys.argv[1])))

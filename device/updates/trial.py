@@ -44,7 +44,7 @@ class Trial:
     """Of the bundle."""
     starts: int = 0
     seconds: int = 0
-    """That the terminal was on since the first start after the switch."""
+    """That the terminal was on since the first start after the switch, and was down before it."""
     is_healthy: bool | None = None
     """Whether the terminal ran on it for long enough, or what else was found wrong with it; None before either. That it can decide at all
     was looked at before the switch (`device.app.examining`)."""
@@ -57,12 +57,13 @@ def started(trial: Trial) -> Trial:
     return replace(trial, starts=trial.starts + 1)
 
 
-def passed(trial: Trial, seconds: int) -> Trial:
+def passed(trial: Trial, seconds: int, *, is_down: bool = False) -> Trial:
     """Return the trial after so many more seconds.
 
-    They count from the first start on: who is served keeps the old one running, for hours where an operator is signed in.
+    They count from the first start on: who is served keeps the old one running, for hours where an operator is signed in. They count before
+    it, too, where the terminal is down for good: then nobody is served, and the trial must come to an end.
     """
-    return replace(trial, seconds=trial.seconds + max(0, seconds)) if trial.starts else trial
+    return replace(trial, seconds=trial.seconds + max(0, seconds)) if trial.starts or is_down else trial
 
 
 def examined(trial: Trial, *, is_healthy: bool) -> Trial:

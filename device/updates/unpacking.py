@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from device.updates.slots import MARK, Slots
+from device.updates.slots import Slots
 from protocol.bundle import (
     Bundle,
     KeyOf,
@@ -16,9 +16,7 @@ from protocol.bundle import (
     check_place,
     checked,
     read_bundle,
-    read_manifest,
 )
-from protocol.errors import Malformed, ProtocolError
 
 
 def unpack(source: BinaryIO, slots: Slots, place: Place, *, key_of: KeyOf, prepare: Callable[[Path], None]) -> Bundle:
@@ -55,24 +53,4 @@ def unpack(source: BinaryIO, slots: Slots, place: Place, *, key_of: KeyOf, prepa
     check_end(source)
     prepare(root)
     slots.mark(bundle.token)
-    return bundle
-
-
-def unpacked(slots: Slots, slot: str, *, key_of: KeyOf) -> Bundle | None:
-    """Return the bundle in a slot if it is whole: signed, marked, and every file as it was signed.
-
-    Raises:
-        OSError: if it cannot be read for another reason than not being there.
-    """
-    root = slots.path(slot)
-    try:
-        bundle = read_manifest((root / MARK).read_bytes(), key_of=key_of)
-        for each in bundle.manifest.files:
-            with (root / each.name).open("rb") as file:
-                for _ in checked(file, each):
-                    pass
-                if file.read(1):
-                    raise Malformed(f"bundle: {each.name} is longer than what was signed", code="other_file")
-    except (FileNotFoundError, NotADirectoryError, ProtocolError):
-        return None
     return bundle

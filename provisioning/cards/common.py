@@ -11,7 +11,7 @@ from provisioning.cards.contents import FOLDER
 from provisioning.errors import FileUnusable
 from provisioning.installed_files import installed_folder
 from provisioning.joining import read_text
-from provisioning.wheels import REQUIREMENTS
+from provisioning.wheels import OURS, PIP, REQUIREMENTS
 
 _UNIT: Final = "lifecert-first-boot.service"
 
@@ -41,7 +41,7 @@ def common_files(
     if wheelhouse is not None:
         wheels = _all_of(wheelhouse, "*.whl")
         names = {path.name.partition("-")[0] for path in wheels}
-        missing = sorted({"lifecert", "pip"} - names)
+        missing = sorted({OURS, PIP} - names)
         if missing or not (wheelhouse / REQUIREMENTS).is_file():
             what = ", ".join([*missing, *([] if (wheelhouse / REQUIREMENTS).is_file() else [REQUIREMENTS])])
             raise FileUnusable(

@@ -5,6 +5,7 @@ The part of systemd is played here: services are started from what the slots' li
 
 from __future__ import annotations
 
+import ensurepip
 import hashlib
 import io
 import json
@@ -48,6 +49,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = PrivateKey.generate()
+(PIP,) = Path(ensurepip.__file__).parent.joinpath("_bundled").glob("pip-*.whl")
 FLEET, TERMINAL = "north", "t-17"
 PACKAGES = ("device", "protocol")
 CLIPS = ("live_om", "print_om")
@@ -129,6 +131,7 @@ def app_bundle(number: int, changes: dict[str, str] | None = None) -> bytes:
     files = {
         f"wheels/lifecert-{version}-py3-none-any.whl": wheel(version, changes),
         "wheels/needed-1-py3-none-any.whl": needed(),
+        f"wheels/{PIP.name}": PIP.read_bytes(),
     }
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return bundle_of(number, files, python=python)
@@ -243,7 +246,7 @@ class Site:
         quick_environment(slots.path("a"), [f"{ROOT}", os.fsdecode(Path(pytest.__file__).parents[1])])
         copies = self.folder / "guard"
         copies.mkdir()
-        for name in ("slots", "trial", "disk"):
+        for name in ("slots", "minute", "trial", "disk"):
             shutil.copy(Path(guard.__file__).with_name(f"{name}.py"), copies)
 
     @property
@@ -251,7 +254,8 @@ class Site:
         return self.slots / "app" / "current" / "venv" / "bin" / "lifecert-terminal"
 
     def guard(self, *seconds: str) -> None:
-        command = [sys.executable, "-E", "-s", "-S", str(self.folder / "guard" / "slots.py"), str(self.slots), *seconds]
+        copy = self.folder / "guard" / ("minute.py" if seconds else "slots.py")
+        command = [sys.executable, "-E", "-s", "-S", str(copy), str(self.slots), *seconds]
         subprocess.run(command, check=True)
 
     def start(self, name: str) -> None:

@@ -111,7 +111,7 @@ def small_wheel(folder: Path) -> Path:
     """A stand-in for the programs with the real units and the real guard: what is cut off many times must not take long."""
     path = folder / "lifecert-0.1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
-        for name in ("slots", "trial", "disk"):
+        for name in ("slots", "minute", "trial", "disk"):
             file.write(ROOT / f"device/updates/{name}.py", f"device/updates/{name}.py")
         for name in ("read-only", "boot-slot"):
             file.write(ROOT / f"provisioning/image/{name}", f"provisioning/image/{name}")
@@ -150,6 +150,7 @@ def test_a_terminal_installs_itself_from_its_card_and_its_programs_run(project_w
     assert (terminal.slots / "app/current").readlink() == Path("a")
     assert {path.name for path in (terminal.root / "opt/lifecert/guard").iterdir()} == {
         "disk.py",
+        "minute.py",
         "slots.py",
         "trial.py",
     }
@@ -160,8 +161,9 @@ def test_a_terminal_installs_itself_from_its_card_and_its_programs_run(project_w
     assert (terminal.boot / "config.txt").read_text().endswith("include lifecert/hardware.txt\n")
     assert "lifecert:" in (terminal.root / "etc/passwd").read_text()
     # The guard is run by the system's own Python, before there is any trial.
-    guard = [sys.executable, terminal.root / "opt/lifecert/guard/slots.py", terminal.slots]
-    assert subprocess.run(guard, check=False).returncode == 0
+    for program in (["slots.py", terminal.slots], ["minute.py", terminal.slots, "60"]):
+        guard = [sys.executable, terminal.root / "opt/lifecert/guard" / program[0], *program[1:]]
+        assert subprocess.run(guard, check=False).returncode == 0
 
 
 def test_a_first_start_that_is_cut_off_at_any_moment_goes_on_at_the_next(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def wheelhouse(tmp_path: Path) -> Path:
     )
     add_wheel(folder, "alpha-2.1-cp313-cp313-manylinux_2_28_aarch64.whl")
     add_wheel(folder, "beta-1.0-py3-none-any.whl")
+    add_wheel(folder, "pip-26.0-py3-none-any.whl")
     pin(folder)
     return folder
 
@@ -214,6 +215,7 @@ def test_a_key_on_a_token_signs_without_giving_itself_away() -> None:
         (lambda folder: (folder / "requirements.txt").unlink(), "no requirements.txt"),
         (lambda folder: (folder / "notes.txt").write_text("x"), "notes.txt is no wheel"),
         (lambda folder: next(folder.glob("lifecert-*")).unlink(), "no wheel of lifecert"),
+        (lambda folder: next(folder.glob("pip-*")).unlink(), "no wheel of pip"),
         (lambda folder: next(folder.glob("beta-*")).unlink(), "beta"),
         (lambda folder: next(folder.glob("alpha-*")).write_bytes(b"x"), "hash"),
         (lambda folder: (folder / "link.whl").symlink_to(folder / "requirements.txt"), "a link"),

@@ -13,6 +13,7 @@ from device.app import service
 from device.app.decommissioning import ASKED, JOURNAL, PROOF, TOLD
 from device.settings import Updates as UpdateSettings
 from device.settings import Uplink as UplinkSettings
+from device.updates import minute
 from device.updates.trial import Limits
 from device.uplink import loop as uplink
 from provisioning import leaving
@@ -198,7 +199,11 @@ def test_the_guard_counts_starts_and_minutes_without_anything_that_is_on_trial()
     terminal, guard = (ROOT / "systemd" / f"lifecert-{name}.service" for name in ("terminal", "guard"))
     # Before each start, whatever becomes of it, and as root.
     assert lines(terminal, "ExecStartPre") == [f"-+{GUARD}"]
-    assert lines(guard, "ExecStart") == [f"{GUARD} 60"]
+    assert lines(guard, "ExecStart") == [f"{GUARD.replace('slots.py', 'minute.py')} 60"]
+    assert lines(guard, "ConditionPathExists") == ["/opt/lifecert/guard/minute.py"]
+    # It speaks to systemd, and to nobody else: as root, which systemd asks for no capability.
+    assert (lines(guard, "RestrictAddressFamilies"), lines(guard, "PrivateNetwork")) == (["AF_UNIX"], ["yes"])
+    assert not lines(guard, "User")
     timer = guard.with_suffix(".timer")
     assert (lines(timer, "OnUnitActiveSec"), lines(timer, "AccuracySec")) == (["1min"], ["1s"])
     assert lines(terminal, "RestartSec") == ["2"]
@@ -207,6 +212,9 @@ def test_the_guard_counts_starts_and_minutes_without_anything_that_is_on_trial()
 
 
 def test_services_are_there_again_when_an_update_that_crashed_has_gone_back() -> None:
+    for unit in minute._GIVEN_UP_WITH:
+        assert (ROOT / "systemd" / unit).is_file()
+        assert all((ROOT / "systemd" / other).is_file() for other in minute._GIVEN_UP_WITH[unit])
     uplink, update = (ROOT / "systemd" / f"lifecert-{name}.service" for name in ("uplink", "update"))
     # The uplink may crash for as long as a trial lasts.
     most = int(lines(uplink, "StartLimitIntervalSec")[0]) / int(lines(uplink, "RestartSec")[0])

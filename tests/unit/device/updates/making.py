@@ -5,13 +5,27 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from device.settings import Settings
-from protocol.bundle import BundleFile, BundleKind, BundleManifest, Place, read_bundle, write_bundle
+from device.updates.slots import MARK, Slots
+from protocol.bundle import (
+    Bundle,
+    BundleFile,
+    BundleKind,
+    BundleManifest,
+    KeyOf,
+    Place,
+    checked,
+    read_bundle,
+    read_manifest,
+    write_bundle,
+)
 from protocol.desired import DesiredBundle, DesiredState
+from protocol.errors import ProtocolError
 from protocol.keys import PrivateKey
 from protocol.times import DeviceTime
 
@@ -50,6 +64,22 @@ def make_bundle(number: int = 1, *, seed: int = 0, files: int = 5, key: PrivateK
     target = io.BytesIO()
     write_bundle(target, BundleManifest(**{**given, **changes}), map(io.BytesIO, contents.values()), key=key)
     return target.getvalue()
+
+
+def unpacked(slots: Slots, slot: str, *, key_of: KeyOf = lambda _: KEY.public()) -> Bundle | None:
+    """Return the bundle in a slot if it is whole: signed, marked, and every file as it was signed."""
+    root = slots.path(slot)
+    try:
+        bundle = read_manifest((root / MARK).read_bytes(), key_of=key_of)
+        whole = all((root / each.name).read_bytes() == b"".join(_signed(root, each)) for each in bundle.manifest.files)
+    except (FileNotFoundError, NotADirectoryError, ProtocolError):
+        return None
+    return bundle if whole else None
+
+
+def _signed(root: Path, file: BundleFile) -> Iterator[bytes]:
+    with (root / file.name).open("rb") as source:
+        yield from checked(source, file)
 
 
 def want_of(bundle: bytes) -> DesiredBundle:

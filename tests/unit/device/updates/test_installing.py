@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,13 +24,12 @@ from device.updates.reporting import Fetch, report
 from device.updates.shelf import Shelf
 from device.updates.slots import MARK, Slots
 from device.updates.trial import Limits, passed
-from device.updates.unpacking import unpacked
 from protocol.bundle import BundleKind
 from protocol.desired import DESIRED_TYP, DesiredBundle, DesiredState
 from protocol.envelope import sign
 from protocol.keys import PrivateKey
 from protocol.times import DeviceTime
-from tests.unit.device.updates.making import KEY, desired_of, make_bundle, moment, settings_in, want_of
+from tests.unit.device.updates.making import KEY, desired_of, make_bundle, moment, settings_in, unpacked, want_of
 
 pytestmark = pytest.mark.provisioning
 
@@ -47,6 +47,8 @@ class Site:
         self.now: DeviceTime = moment()
         self.examined: list[BundleKind] = []
         self.fails: str | None = None
+        self.look: Callable[[], None] | None = None
+        """Done while a slot is examined."""
         self.make: Callable[[Path, dict[str, str]], None] = lambda root, _: (root / "venv").mkdir()
         self.marks = Marks(self.settings.updates_dir)
 
@@ -64,6 +66,8 @@ class Site:
         def examine(kind: BundleKind, root: Path) -> None:
             assert (root / MARK).is_file()
             self.examined.append(kind)
+            if self.look is not None:
+                self.look()
             if self.fails is not None:
                 raise ExaminationFailed(self.fails)
 
@@ -312,10 +316,48 @@ def test_a_slot_that_is_run_from_is_not_emptied(tmp_path: Path) -> None:
 
 def test_two_installers_are_one_too_many(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    site.settings.updates.slots_dir.mkdir()
+    bundle = make_bundle(1)
+    site.want(desired_of(1, want_of(bundle)), bundle)
+    found: list[Done] = []
+    site.look = lambda: found.append(site.apply())
+    assert site.apply() == Done("switched", NETWORKS)
+    assert found == [Done("busy")]
+
+
+def test_who_may_only_read_the_slots_keeps_nobody_from_them(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    bundle = make_bundle(1)
+    site.want(desired_of(1, want_of(bundle)), bundle)
+    folder = site.settings.updates.slots_dir
+    site.slots().begin()
     held = Held()
-    assert held.hold(site.settings.updates.slots_dir, is_alone=True)
-    assert site.apply() == Done("busy")
+    # Anybody can hold what anybody can open.
+    assert held.hold(folder, is_alone=True)
+    assert held.hold(site.slots().folder, is_alone=True)
+    assert site.apply() == Done("switched", NETWORKS)
+    guard.main(folder)
+    trial = site.slots().state().trial
+    assert trial is not None
+    assert trial.starts == 1
+    held.let_go()
+    locks = [folder / "installer.lock", site.slots().folder / "lock"]
+    assert [stat.S_IMODE(lock.stat().st_mode) for lock in locks] == [0o600, 0o600]
+
+
+def test_a_start_does_not_wait_for_ever_for_whoever_keeps_the_slots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site(tmp_path)
+    bundle = make_bundle(1)
+    site.want(desired_of(1, want_of(bundle)), bundle)
+    assert site.apply() == Done("switched", NETWORKS)
+    held = Held()
+    assert held.hold(site.slots().folder / "lock", is_alone=True)
+    assert guard.main(site.settings.updates.slots_dir, patience_s=0.1) == 0
+    assert "not waited for any longer" in capsys.readouterr().err
+    trial = site.slots().state().trial
+    assert trial is not None
+    assert trial.starts == 1
     held.let_go()
 
 
@@ -373,12 +415,12 @@ def test_a_trial_that_is_over_by_time_goes_back_and_a_guard_older_than_the_progr
     found = json.loads(path.read_bytes())
     found["trial"]["of_a_later_version"] = found["later"] = found["last"]["later"] = 1
     path.write_text(json.dumps(found))
-    guard.main(site.settings.updates.slots_dir, 24 * 3600)
+    guard.main(site.settings.updates.slots_dir, partial(passed, seconds=24 * 3600))
     assert site.slots().state().trial is not None, "somebody is being served all day, and it was never started"
     guard.main(site.settings.updates.slots_dir)
-    guard.main(site.settings.updates.slots_dir, 29 * 60)
+    guard.main(site.settings.updates.slots_dir, partial(passed, seconds=29 * 60))
     assert site.slots().state().trial is not None
-    guard.main(site.settings.updates.slots_dir, 60)
+    guard.main(site.settings.updates.slots_dir, partial(passed, seconds=60))
     last = site.slots().state().last
     assert last is not None
     assert (last.is_kept, last.why, last.number) == (False, "not_examined", 2)

@@ -18,9 +18,9 @@ from device.updates import slots as guard
 from device.updates.disk import Disk
 from device.updates.slots import Slots
 from device.updates.trial import Limits, Trial, Verdict, examined, heard, started
-from device.updates.unpacking import unpack, unpacked
+from device.updates.unpacking import unpack
 from protocol.bundle import BundleKind
-from tests.unit.device.updates.making import KEY, make_bundle, place
+from tests.unit.device.updates.making import KEY, make_bundle, place, unpacked
 from tests.unit.device.updates.replay import Disks, Recorded
 
 CUTS = 6_000
@@ -209,7 +209,7 @@ def test_a_trial_is_told_apart_from_what_was_never_switched_to(tmp_path: Path) -
 def test_a_copy_of_the_guard_goes_back_without_anything_that_is_installed(tmp_path: Path) -> None:
     copies, kinds = tmp_path / "guard", tmp_path / "kinds"
     copies.mkdir()
-    for name in ("slots", "trial", "disk"):
+    for name in ("slots", "minute", "trial", "disk"):
         shutil.copy(Path(guard.__file__).with_name(f"{name}.py"), copies)
     (kinds / "networks").mkdir(parents=True)
     slots = Slots(kinds / "networks")
