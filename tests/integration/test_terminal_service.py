@@ -653,8 +653,10 @@ def new_network(models: Path) -> None:
 
 
 def test_a_person_who_is_certified_while_a_network_runs_in_the_shadow_has_a_reference_of_it_on_the_way(
-    make_world, eventually
+    make_world, eventually, monkeypatch
 ):
+    # So that one session is enough for what is said of many.
+    monkeypatch.setattr("device.vision.shadow.LEAST_SESSIONS", 1)
     world = make_world(shadow=new_network, is_provisioned=False)
     world.send_policy(result_s=0.2)
     world.send_roster()
@@ -662,6 +664,10 @@ def test_a_person_who_is_certified_while_a_network_runs_in_the_shadow_has_a_refe
     answer = world.claim()
     assert answer["outcome"] == "certified"
     eventually(lambda: EventKind.REFERENCE_PROPOSED in world.events(), "the reference", timeout_s=30)
+    (compared,) = [event for event in world.noted() if event.kind is EventKind.SHADOW_COMPARED]
+    assert (compared.detail["sessions"], compared.detail["proposed"]) == ("1", "1")
+    # The same network under another digest finds everybody as alike as the one in use.
+    assert float(compared.detail["new_mean"]) == pytest.approx(float(compared.detail["old_mean"]), abs=1e-3)
     # Of whom nobody is, there is none.
     assert world.claim(STRANGER)["outcome"] == "no_reference"
     world.stop()
@@ -669,7 +675,7 @@ def test_a_person_who_is_certified_while_a_network_runs_in_the_shadow_has_a_refe
     record, _ = world.records()
     new = world.settings.updates.slots_dir / "shadow" / "b" / "features_mobilefacenet.tflite"
     assert event.proposal.session_record == record.record_id == answer["record_id"]
-    assert (event.counter, record.counter) == (3, 2)
+    assert (event.counter, record.counter) == (4, 2)
     assert event.proposal.network.sha256 == sha256(new.read_bytes()).hexdigest() != record.comparison.model_sha256
     sealed = event.proposal.reference.sealed.encode()
     reference = Reference.model_validate_json(unseal(sealed, key=world.fleet_sealing_key))

@@ -23,10 +23,10 @@ from fleet.ingest.messages import Inbound
 from fleet.privacy.consent import withdraw
 from fleet.privacy.erasure import Request, erase
 from fleet.privacy.proof import Ground
-from fleet.references import enrol, refresh
+from fleet.references import cards, enrol, refresh
 from fleet.references.domains import rotate
 from fleet.staff import registry
-from fleet.store import lives, made
+from fleet.store import erasure, lives, made
 from fleet.store.lives import NetworkCount, references_by_network
 from protocol.cases import CaseKind, CaseReason, OtherWay, Photo, PhotoRole
 from protocol.documents import DocumentKind
@@ -660,9 +660,13 @@ def test_whoever_did_not_come_has_none_and_is_counted(
     (other,) = [Person(*item) for item in office.people.items() if item[0] != person.subject_id]
     second = terminal.next(**enrolment(office, other, at=office.now - timedelta(minutes=50)))
     office.send(terminal, session, second, terminal.next_event(**in_shadow(office, session)))
+    office.rows(
+        "UPDATE terminals SET health = CAST(:health AS jsonb) RETURNING 1",
+        health=json.dumps({"running": {"networks": [{"name": "features_old", "sha256": "d" * 64, "runtime": "x"}]}}),
+    )
     with office.database.begin() as connection:
         found = references_by_network(connection, today=office.now.date())
-    assert found == [NetworkCount("d" * 64, None, 2, 0, 0), NetworkCount("e" * 64, "features_dlib", 1, 1, 0)]
+    assert found == [NetworkCount("d" * 64, "features_old", 2, 0, 1), NetworkCount("e" * 64, "features_dlib", 1, 1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -785,3 +789,29 @@ def test_a_person_who_withdraws_or_is_erased_leaves_nothing_of_the_other_network
         )  # fmt: skip
     assert office.rows("SELECT 1 FROM references_") == []
     assert office.rows("SELECT payload -> 'proposal' FROM terminal_events") == [(None,)]
+
+
+def test_a_card_is_of_the_network_that_the_person_meets(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    session = terminal.next(**person.claim, comparison=enrolled)
+    office.send(terminal, session, terminal.next_event(**in_shadow(office, session)))
+    cards.rotate_key(office.database, office.keys, now=office.now)
+    of_whom = {"fleet_id": "north", "forget": False, "now": office.now, "zone": office.settings.zone()}
+    issued = cards.issue_from_store(office.database, office.keys, person.subject_id, **of_whom)
+    assert issued.card.reference.model_sha256 == "d" * 64
+
+
+def test_an_old_session_that_no_longer_leads_to_anybody_takes_what_it_brought_along(
+    office: Any, terminal: Any, person: Person, enrolled: Comparison
+) -> None:
+    session = terminal.next(**person.claim, comparison=enrolled)
+    office.send(terminal, session, terminal.next_event(**in_shadow(office, session)))
+    record_id = json.loads(unverified_payload(session))["record_id"]
+    with office.database.begin() as connection:
+        erasure.pseudonymise_records(connection, [record_id], now=office.now)
+    assert office.rows(
+        "SELECT envelope, payload ->> 'proposal' AS said FROM links JOIN terminal_events USING (record_id)"
+    ) == [(b"", None)]
+    office.rebuild()
+    assert by_network(office) == [("d", "active", None), ("e", "active", None)]

@@ -538,6 +538,8 @@ def test_all_of_it_goes_by_commands(updates: Updates, database_url: str, tmp_pat
     assert "it is aborted" in run("updates", "pause", rollout_id, *by, status=1)
     run("updates", "remove", bundle_id, *by)
     assert "networks" not in run("updates", "versions")
+    assert json.loads(run("updates", "references", "--json")) == {"networks": []}
+    assert "with a reference" in run("updates", "references")
     change = ("terminals", "settings", "t-1", "--set", "voice_volume=0.5", *by, "--reason", "a loud hall")
     run(*change, "--dry-run")
     assert json.loads(run("terminals", "settings", "t-1", "--json"))["number"] == 0
