@@ -563,6 +563,19 @@ def _traces(proof: DecommissionProof) -> str:
     return "traces not looked for" if proof.traces is None else f"traces found {proof.traces}"
 
 
+@app.command("decommission-asked")
+def decommission_asked(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Exit 0 if this terminal is being erased already, or the fleet's signed command for it has come; changes nothing else."""
+    from device.app.decommissioning import check_asked
+    from device.errors import DeviceError
+
+    _quiet()
+    try:
+        check_asked(_load(config, credentials=config.resolve().parent), _moment())
+    except DeviceError as error:
+        _fail(str(error), CHECK_FAILED)
+
+
 @app.command("decommission-told")
 def decommission_told(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Note that the fleet has the signed statement, so that nobody takes it there again; `lifecert-provision decommission` does."""

@@ -311,7 +311,10 @@ def decommission(
     with errors():
         wanted = ["decommission", "--config", str(config), "--out", str(out), "--lose-records", str(lose_records)]
         wanted += [*(("--export", str(export)) if export else ()), *(("--yes",) if yes else ())]
-        wanted += ["--if-asked"] if is_asked else []
+        if is_asked:
+            # Nobody who is being served is sent away for a wish that is none.
+            leaving.run_terminal(["decommission-asked", "--config", str(config)], program=program)
+            wanted.append("--if-asked")
         with leaving.services_stopped():
             leaving.run_terminal(wanted, program=program)
         try:

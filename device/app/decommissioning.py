@@ -91,6 +91,22 @@ def is_asked_to_be_erased(settings: Settings) -> bool:
     return (settings.terminal.data_dir / ASKED).exists()
 
 
+def check_asked(settings: Settings, now: datetime) -> None:
+    """Check, before anything is stopped for it, that this terminal is being erased already, or that the fleet asks for it now.
+
+    Raises:
+        DecommissionRefused: if neither is so; then it is not asked for any more.
+        DeviceError: if the fleet's identity cannot be read; likewise.
+    """
+    if is_decommissioned(settings):
+        return
+    try:
+        _check_signed(settings, now)
+    except DeviceError:
+        forget_asked(settings)
+        raise
+
+
 def forget_asked(settings: Settings) -> None:
     """Do as if the end of this terminal had not been asked for."""
     (settings.terminal.data_dir / ASKED).unlink(missing_ok=True)
@@ -263,7 +279,7 @@ def _believed(settings: Settings, papers: Path) -> bytes:
     return token
 
 
-def _check_asked(settings: Settings, now: datetime) -> None:
+def _check_signed(settings: Settings, now: datetime) -> None:
     """Check that the fleet asks this terminal to be erased, now.
 
     Raises:
@@ -293,7 +309,7 @@ def _check_asked(settings: Settings, now: datetime) -> None:
 def _begin_or_forget(settings: Settings, *, exported: Exported, lose: int, now: datetime, is_asked: bool) -> _Journal:
     try:
         if is_asked:
-            _check_asked(settings, now)
+            _check_signed(settings, now)
         _no_links(settings)
         return _begin(settings, exported=exported, lose=lose, now=now)
     except (DeviceError, OSError):

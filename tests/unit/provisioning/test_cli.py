@@ -228,25 +228,30 @@ def test_a_proof_that_does_not_reach_the_fleet_is_to_be_taken_there(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("active", "stopped"),
+    ("active", "code", "stopped"),
     [
-        ("lifecert-kiosk.service lifecert-screen.socket lifecert-terminal.service", True),
-        ("lifecert-kiosk.service lifecert-renew.timer", False),
+        ("lifecert-kiosk.service lifecert-screen.socket lifecert-terminal.service", 0, True),
+        ("lifecert-kiosk.service lifecert-screen.socket lifecert-terminal.service", 1, False),
+        ("lifecert-kiosk.service lifecert-renew.timer", 0, False),
     ],
 )
-def test_services_are_stopped_for_the_end_but_not_again_for_each_try_to_tell_the_fleet(
-    tmp_path: Path, active: str, stopped: bool
+def test_services_are_stopped_for_the_end_but_not_for_a_wish_that_is_none_nor_for_each_try_to_tell_the_fleet(
+    tmp_path: Path, active: str, code: int, stopped: bool
 ) -> None:
     (tmp_path / "out").write_bytes(b"proof")
     (tmp_path / "systemctl").write_text(
         f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\n[ "$1" != is-active ] || case " {active} " in *" $3 "*) ;; *) exit 3 ;; esac\n'
     )
     (tmp_path / "systemctl").chmod(0o755)
-    program = terminal_program(tmp_path, b"", 0)
+    program = terminal_program(tmp_path, b"", code)
     given = ("--program", program, "--config", tmp_path / "t.toml", "--out", tmp_path / "out", "--yes", "--if-asked")
     assert provision("decommission", *given, PATH=f"{tmp_path}:{os.environ['PATH']}").returncode == 1
-    assert (tmp_path / "arguments").read_text().endswith("--lose-records 0 --yes --if-asked")
-    asked = [line for line in (tmp_path / "asked").read_text().splitlines() if not line.startswith("is-active")]
+    last = f"decommission-asked --config {tmp_path / 't.toml'}" if code else "--lose-records 0 --yes --if-asked"
+    assert (tmp_path / "arguments").read_text().endswith(last)
+    calls = tmp_path / "asked"
+    asked = [
+        line for line in (calls.read_text().splitlines() if calls.exists() else []) if not line.startswith("is-active")
+    ]
     names = active.split()
     begun = [f"stop {active}", f"start --no-block {' '.join(reversed(names))}", f"start --no-block {leaving.ERASED}"]
     assert asked == (begun if stopped else [])

@@ -201,7 +201,7 @@ def test_the_proof_of_its_end_is_taken_in(
     office: Any, t1: Any, make_fleet_terminal: Callable[..., Any], sign_in: Callable[..., Any]
 ) -> None:
     client = sign_in("fleet_administrator", name="Qiao")
-    proof = t1.proof(office.now)
+    proof = t1.proof(office.now, traces=None)
     path, form = "/terminals/t-1/decommissioned", {"version": "0", "reason": "Worn out"}
     other = make_fleet_terminal("north", "t-2")
     office.register(other)
@@ -215,6 +215,7 @@ def test_the_proof_of_its_end_is_taken_in(
     page = client.get("/terminals/t-1").text
     assert "sealing.pem" in page
     assert "has erased itself" in page
+    assert "nothing was looked for" in page, "no zero that nobody counted"
     assert "decommissioned" in client.get("/terminals?state=decommissioned").text
 
 

@@ -7,6 +7,8 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from device.app.decommissioning import (
     TOLD,
     Exported,
     ask_to_be_erased,
+    check_asked,
     decommission,
     is_asked_to_be_erased,
     is_decommissioned,
@@ -274,6 +277,25 @@ def test_a_terminal_that_was_erased_says_so_and_serves_nobody(
     assert (shown["screen"], shown["problem"]) == ("out_of_order", "decommissioned")
 
 
+def test_an_erased_terminal_is_shown_by_a_program_that_systemd_lends_no_keys(
+    terminal: Terminal, eventually: Callable[..., None]
+) -> None:
+    terminal.decommission()
+    port = free_port()
+    with terminal.config.open("a") as file:
+        file.write(f"[screen]\nkind = 'web'\nport = {port}\n")
+    environment = {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
+    command = [sys.executable, "-c", "from device.cli import app; app()", "erased", "--config", str(terminal.config)]
+    with subprocess.Popen(command, env=environment) as running:
+        try:
+            eventually(lambda: is_open(port), "the screen")
+            shown = httpx.get(f"http://127.0.0.1:{port}/view", trust_env=False).json()
+        finally:
+            running.terminate()
+    assert shown["problem"] == "decommissioned"
+    assert running.returncode == 0
+
+
 def test_the_fleets_wish_waits_for_what_it_has_not_confirmed(terminal: Terminal) -> None:
     settings = terminal.settings
     assert not ask_to_be_erased(settings, terminal.command())
@@ -287,8 +309,10 @@ def test_the_fleets_wish_waits_for_what_it_has_not_confirmed(terminal: Terminal)
     assert ask_to_be_erased(settings, terminal.command())
     assert is_asked_to_be_erased(settings)
     assert not is_decommissioned(settings), "until root's unit has begun"
+    check_asked(settings, NOW)
     terminal.decommission(exported=Exported(), is_asked=True)
     assert terminal.left() == GONE
+    check_asked(settings, NOW + timedelta(days=9))
 
 
 @pytest.mark.parametrize(
@@ -308,6 +332,12 @@ def test_root_erases_nothing_because_a_program_of_the_terminals_user_says_so(
     if signer is not None:
         asked.write_bytes(terminal.command(signer=getattr(terminal, signer), **changes))
     before = terminal.left() - {f"data/{ASKED}"}
+    said = asked.read_bytes() if signer is not None else None
+    with pytest.raises(DecommissionRefused, match=why):
+        check_asked(terminal.settings, NOW)
+    assert not asked.exists(), "and it is not tried again"
+    if said is not None:
+        asked.write_bytes(said)
     with pytest.raises(DecommissionRefused, match=why):
         terminal.decommission(is_asked=True)
     assert terminal.left() >= before
