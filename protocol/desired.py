@@ -52,6 +52,8 @@ class DesiredBundle(WirePart):
     label: Label
     size: int = Field(ge=1, le=MOST_BUNDLE_FILE_BYTES)
     """Bytes of the whole file."""
+    since: int = Field(default=1, ge=1)
+    """Number of the desired state since which it is wanted; more each time the office says so anew, which tries again one that failed."""
 
 
 class DesiredState(WireMessage):
@@ -81,6 +83,8 @@ class DesiredState(WireMessage):
             raise ValueError("bundles: one kind twice")
         if self.shadow is not None and self.shadow.kind is not BundleKind.NETWORKS:
             raise ValueError("shadow: not a bundle of networks")
+        if any(each is not None and each.since > self.number for each in (*self.bundles, self.shadow)):
+            raise ValueError("bundles: wanted since a later state")
         if (self.settings.updates_from_hour is None) != (self.settings.updates_until_hour is None):
             raise ValueError("settings: an hour without the other")
         return self

@@ -329,7 +329,9 @@ def examples() -> Mapping[str, WireMessage]:
             issued_at=_NOON,
             door="https://fleet.example:8444",
             bundles=(
-                DesiredBundle(kind=BundleKind.NETWORKS, bundle_id=_DIGEST, number=7, label="2026.2", size=9_400_000),
+                DesiredBundle(
+                    kind=BundleKind.NETWORKS, bundle_id=_DIGEST, number=7, label="2026.2", size=9_400_000, since=11
+                ),
             ),
             settings=SettingValues(voice_volume=0.8, updates_from_hour=20, updates_until_hour=6),
         ),

@@ -81,3 +81,18 @@ def best_guess(moment: DeviceTime) -> datetime:
         return max(moment.wall_clock, moment.last_fleet_time or moment.wall_clock)
     known = [found for found in (moment.not_before, moment.last_fleet_time) if found is not None]
     return max(known, default=moment.wall_clock)
+
+
+def is_within_hours(from_hour: int | None, until_hour: int | None, hour: int | None) -> bool:
+    """Say whether an hour of the day lies in a window.
+
+    Args:
+        from_hour: 0..23; None: at any time.
+        until_hour: 0..23, not included; before `from_hour` where the night lies between, and the same for the whole day.
+        hour: 0..23 of the day of whoever chose the window; None where nothing vouches for the clock: then always, or it might never be.
+    """
+    if from_hour is None or until_hour is None or hour is None or from_hour == until_hour:
+        return True
+    if from_hour < until_hour:
+        return from_hour <= hour < until_hour
+    return hour >= from_hour or hour < until_hour

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from io import BytesIO
 from typing import Final
@@ -138,21 +137,6 @@ def place_for(want: DesiredState, place: Place) -> Place:
 def why_refused(error: ProtocolError) -> str:
     """Return in one word why a bundle is not taken."""
     return error.code or ("signature" if isinstance(error, SignatureInvalid) else "not_a_bundle")
-
-
-def is_open(from_hour: int | None, until_hour: int | None, local: datetime | None) -> bool:
-    """Say whether bundles may be fetched and put on trial now.
-
-    Args:
-        from_hour: 0..23; None: at any time.
-        until_hour: 0..23, not included; before `from_hour` where the night lies between.
-        local: the terminal's own time; None where nothing vouches for the clock: then at any time, or it might never be.
-    """
-    if from_hour is None or until_hour is None or local is None or from_hour == until_hour:
-        return True
-    if from_hour < until_hour:
-        return from_hour <= local.hour < until_hour
-    return local.hour >= from_hour or local.hour < until_hour
 
 
 class Bucket:

@@ -35,6 +35,8 @@ _MINDS: Final[Mapping[Process, tuple[frozenset[BundleKind], tuple[str, ...]]]] =
 }
 """What each process must be started anew for: kinds of bundles, and sections of the settings."""
 _MOST_TRIES = 5
+_PATIENCE_S = 1.0
+"""So long what a process runs from is tried to be held: others look at it for less than a thousandth of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Started:
     def may_end(self) -> bool:
         """Say whether the uplink may be started anew: not before a terminal that runs is, since the two share what is on the disk."""
         folder = self.file.updates_dir
-        if not is_held(folder / "serving.lock"):
+        if not is_held(folder / "serving.lock", is_alone=True):
             return True
         mark = self.marks.read(Process.TERMINAL)
         app = current_slot(self.file, BundleKind.APP)
@@ -192,7 +194,7 @@ def start(process: Process, settings: Settings, desired: DesiredState | None) ->
     kinds, _ = _MINDS[process]
     slots = {kind: name for kind in BundleKind if kind in kinds and (name := _taken(settings, kind, held)) is not None}
     if process is Process.TERMINAL:
-        held.hold(serving_lock(settings.updates_dir), is_alone=True)
+        _hold(held, serving_lock(settings.updates_dir), is_alone=True)
     bundles = {kind: bundle_in(slots_of(settings, kind), name, kind) for kind, name in slots.items()}
     ids = {kind: found.bundle_id for kind, found in bundles.items() if found.bundle_id is not None}
     marks = Marks(settings.updates_dir)
@@ -203,7 +205,7 @@ def start(process: Process, settings: Settings, desired: DesiredState | None) ->
     in_force = with_slots(settings if desired is None else _overlaid(settings, desired.settings), slots)
     shadow = shadow_of(settings, desired) if process is Process.TERMINAL else None
     if shadow is not None:
-        held.hold(shadow_slots(settings).path(shadow.name))
+        _hold(held, shadow_slots(settings).path(shadow.name))
     return Started(process, in_force, settings, slots, ids, marks, meant, shadow, is_stuck, held)
 
 
@@ -239,16 +241,21 @@ def _taken(settings: Settings, kind: BundleKind, held: Held) -> str | None:
     if kind is BundleKind.APP:
         name = slot_of_program(slots.folder, Path(sys.prefix))
         if name is not None:
-            held.hold(slots.path(name))
+            _hold(held, slots.path(name))
         return name
     for _ in range(_MOST_TRIES):
         name = slots.current
         if name is None:
             return None
         # It may have been switched between the look and the hold; then the other one is held.
-        if held.hold(slots.path(name)) and slots.current == name:
+        if held.hold(slots.path(name), patience_s=_PATIENCE_S) and slots.current == name:
             return name
     return None
+
+
+def _hold(held: Held, path: Path, *, is_alone: bool = False) -> None:
+    if not held.hold(path, is_alone=is_alone, patience_s=_PATIENCE_S):
+        logger.error("cannot be held, so others do not see that it is in use path=%s", path)
 
 
 def slot_of_program(folder: Path, prefix: Path) -> str | None:

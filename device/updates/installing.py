@@ -22,10 +22,10 @@ from typing import BinaryIO, Final
 from device.errors import DeviceError
 from device.settings import Settings
 from device.updates.desired import read_desired
-from device.updates.fetching import check_wanted, is_open, place_for, why_refused
+from device.updates.fetching import check_wanted, place_for, why_refused
 from device.updates.in_force import current_slot, shadow_of, shadow_slots, slots_of
 from device.updates.marks import Held, Marks, Process, is_held
-from device.updates.place import local_time, place_of
+from device.updates.place import local_hour, place_of
 from device.updates.preparing import NotInstallable, make_environment
 from device.updates.reporting import Tries
 from device.updates.shelf import Shelf
@@ -37,7 +37,7 @@ from protocol.desired import DesiredBundle, DesiredState
 from protocol.envelope import unverified_payload
 from protocol.errors import Malformed, ProtocolError
 from protocol.keys import PublicJwk
-from protocol.times import DeviceTime
+from protocol.times import DeviceTime, is_within_hours
 from protocol.wire import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class Installer:
             found = current_slot(self._settings, want.kind)
             if found is not None and found.bundle.bundle_id == want.bundle_id:
                 continue
-            if tries.is_spent(want, desired) or not self._shelf.is_whole(want):
+            if tries.is_spent(want) or not self._shelf.is_whole(want):
                 continue
             if not self._is_hour(desired):
                 return Done("waits", want.kind, "hour")
@@ -202,15 +202,16 @@ class Installer:
         want = desired.shadow
         if want is None or shadow_of(self._settings, desired) is not None:
             return Done("nothing")
-        if tries.is_spent(want, desired) or not self._shelf.is_whole(want) or not self._is_hour(desired):
+        if tries.is_spent(want) or not self._shelf.is_whole(want) or not self._is_hour(desired):
             return Done("nothing")
         return self._install(want, desired, shadow_slots(self._settings))
 
     def _is_hour(self, desired: DesiredState) -> bool:
         updates, others = self._settings.updates, desired.settings
+        hour = local_hour(self._now())
         if others.updates_from_hour is not None:
-            return is_open(others.updates_from_hour, others.updates_until_hour, local_time(self._now()))
-        return is_open(updates.from_hour, updates.until_hour, local_time(self._now()))
+            return is_within_hours(others.updates_from_hour, others.updates_until_hour, hour)
+        return is_within_hours(updates.from_hour, updates.until_hour, hour)
 
     def _install(self, want: DesiredBundle, desired: DesiredState, slots: Slots) -> Done:
         if want.kind is BundleKind.APP and slots.current is None:
@@ -293,7 +294,7 @@ class Installer:
             return False
         tries = Tries.read(self._settings)
         needed = {each.kind for each in bundle.manifest.needs}
-        return not any(tries.is_spent(each, desired) for each in desired.bundles if each.kind in needed)
+        return not any(tries.is_spent(each) for each in desired.bundles if each.kind in needed)
 
     def _refused(self, want: DesiredBundle, desired: DesiredState, why: str) -> Done:
         logger.warning("update refused kind=%s number=%d why=%s", want.kind, want.number, why)

@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from time import monotonic, sleep
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +23,7 @@ from protocol.desired import SettingValues
 logger = logging.getLogger(__name__)
 
 _MOST_BYTES = 16 * 1024
+_LOOK_AGAIN_S = 0.02
 
 
 class Process(StrEnum):
@@ -89,22 +91,24 @@ class Held:
     def __init__(self) -> None:
         self._descriptors: list[int] = []
 
-    def hold(self, path: Path, *, is_alone: bool = False) -> bool:
+    def hold(self, path: Path, *, is_alone: bool = False, patience_s: float = 0.0) -> bool:
         """Hold a file or folder; return False if it is not there, or cannot be held now.
 
         Args:
             path: what is held; nothing is written to it.
             is_alone: whether nobody else may hold it.
+            patience_s: so long it is tried again: whoever only looks whether it is held holds it for a moment.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return False
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
+        until = monotonic() + patience_s
+        while not _is_locked(descriptor, is_alone=is_alone):
+            if monotonic() >= until:
+                os.close(descriptor)
+                return False
+            sleep(_LOOK_AGAIN_S)
         self._descriptors.append(descriptor)
         return True
 
@@ -112,6 +116,14 @@ class Held:
         """Let go of everything; may be called twice."""
         while self._descriptors:
             os.close(self._descriptors.pop())
+
+
+def _is_locked(descriptor: int, *, is_alone: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def serving_lock(folder: Path) -> Path:
@@ -123,11 +135,16 @@ def serving_lock(folder: Path) -> Path:
     return path
 
 
-def is_held(path: Path) -> bool:
-    """Say whether somebody holds a file or folder; one that is not there is held by nobody."""
+def is_held(path: Path, *, is_alone: bool = False) -> bool:
+    """Say whether somebody holds a file or folder; one that is not there is held by nobody.
+
+    Args:
+        path: what.
+        is_alone: whether who holds it does so alone; then several may look at once without taking one another for that.
+    """
     if not path.exists():
         return False
     held = Held()
-    is_free = held.hold(path, is_alone=True)
+    is_free = held.hold(path, is_alone=not is_alone)
     held.let_go()
     return not is_free

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from datetime import datetime
 
 from device.settings import Settings
 from device.updates.in_force import current_slot, slots_of
@@ -29,6 +28,6 @@ def place_of(settings: Settings, moment: DeviceTime) -> Place:
     )
 
 
-def local_time(moment: DeviceTime) -> datetime | None:
-    """Return the terminal's own time, as its time zone is set; None where nothing vouches for the clock."""
-    return moment.wall_clock.astimezone() if moment.uncertainty_s is not None else None
+def local_hour(moment: DeviceTime) -> int | None:
+    """Return the hour of the terminal's day, 0..23, as its time zone is set; None where nothing vouches for the clock."""
+    return moment.wall_clock.astimezone().hour if moment.uncertainty_s is not None else None

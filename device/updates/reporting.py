@@ -55,9 +55,9 @@ class Tries(BaseModel):
         """
         write_whole(_path(settings), self.model_dump_json().encode())
 
-    def is_spent(self, want: DesiredBundle, desired: DesiredState) -> bool:
-        """Say whether a bundle was tried for what is wanted now, and came to its end there."""
-        return self.tried.get(want.bundle_id, 0) >= desired.number
+    def is_spent(self, want: DesiredBundle) -> bool:
+        """Say whether a bundle was tried since it is wanted, and came to its end there; what else the office changed does not matter."""
+        return self.tried.get(want.bundle_id, 0) >= want.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _coming(
         if slot is not None and slot.bundle.bundle_id == want.bundle_id:
             state, why = _READY
         else:
-            state, why = _state(settings, desired, want, shelf, fetches, tries)
+            state, why = _state(settings, want, shelf, fetches, tries)
         coming.append(
             ComingBundle(kind=want.kind, bundle_id=want.bundle_id, received=shelf.received(want), state=state, why=why)
         )
@@ -147,13 +147,12 @@ def _coming(
 
 def _state(
     settings: Settings,
-    desired: DesiredState,
     want: DesiredBundle,
     shelf: Shelf,
     fetches: Mapping[str, Fetch],
     tries: Tries,
 ) -> tuple[_State, str | None]:
-    if tries.is_spent(want, desired):
+    if tries.is_spent(want):
         last = slots_of(settings, want.kind).state().last
         failed = last.why if last is not None and last.bundle_id == want.bundle_id else "not_switched"
         return "refused", tries.refused.get(want.bundle_id, failed)

@@ -22,7 +22,6 @@ from device.updates.fetching import (
     Bucket,
     Later,
     check_head,
-    is_open,
     judge_answer,
     path_of,
     place_for,
@@ -30,14 +29,14 @@ from device.updates.fetching import (
     why_refused,
 )
 from device.updates.in_force import lacking
-from device.updates.place import local_time
+from device.updates.place import local_hour
 from device.updates.reporting import Fetch, Tries
 from device.updates.shelf import Shelf
 from device.uplink.flow import full_jitter_s
 from protocol.bundle import KeyOf, Place
 from protocol.desired import DesiredBundle, DesiredState
 from protocol.errors import Expired, Malformed, ProtocolError, SignatureInvalid
-from protocol.times import DeviceTime
+from protocol.times import DeviceTime, is_within_hours
 from protocol.trust import client_context
 
 logger = logging.getLogger(__name__)
@@ -197,7 +196,7 @@ class Fetcher:
         if desired is None:
             return _LOOK_S
         tries = Tries.read(self._settings)
-        wants = [want for want in lacking(self._settings, desired) if not tries.is_spent(want, desired)]
+        wants = [want for want in lacking(self._settings, desired) if not tries.is_spent(want)]
         with suppress(OSError):
             self._shelf.clear(wants)
         self._tries = {want.bundle_id: self._try_of(want, desired) for want in wants}
@@ -238,7 +237,7 @@ class Fetcher:
         updates = self._settings.updates
         if desired.door is None:
             return "stick"
-        if not is_open(updates.from_hour, updates.until_hour, local_time(self._now())):
+        if not is_within_hours(updates.from_hour, updates.until_hour, local_hour(self._now())):
             return "hour"
         try:
             return None if self._shelf.has_room(want) else "room"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+from pydantic import Field
 
 from protocol.desired import (
     ComingBundle,
@@ -19,6 +22,9 @@ from protocol.wire import WirePart
 PREFIX = 16
 """Characters of a bundle's id in a terminal's event (`protocol.events.EventKind.UPDATE_ENDED`)."""
 
+SHADOW: Final = "shadow"
+"""The place in `Wanted.because` of what runs beside."""
+
 
 class Wanted(WirePart):
     """What of a desired state changes; without who it is for and when it was said."""
@@ -27,11 +33,38 @@ class Wanted(WirePart):
     bundles: tuple[DesiredBundle, ...] = ()
     shadow: DesiredBundle | None = None
     settings: SettingValues = SettingValues()
+    because: dict[str, str] = Field(default_factory=dict)
+    """Kind of a bundle, or `shadow`: the roll-out by which it is wanted."""
+
+    def dated(self, before: Wanted | None, number: int) -> Wanted:
+        """Return it with what is wanted anew dated: what was wanted before by the same roll-out has its number from there.
+
+        Args:
+            before: what was wanted until now.
+            number: of the state that this would be.
+        """
+        known = {} if before is None else _places(before)
+
+        def since(place: str, bundle: DesiredBundle) -> DesiredBundle:
+            old = known.get(place)
+            is_same = old is not None and old.bundle_id == bundle.bundle_id
+            if old is None or before is None or not is_same or before.because.get(place) != self.because.get(place):
+                return bundle.model_copy(update={"since": number})
+            return bundle.model_copy(update={"since": old.since})
+
+        dated = {place: since(place, bundle) for place, bundle in _places(self).items()}
+        shadow = dated.pop(SHADOW, None)
+        return self.model_copy(update={"bundles": tuple(dated.values()), "shadow": shadow})
 
     @property
     def is_nothing(self) -> bool:
         """Whether it asks for nothing."""
         return not self.bundles and self.shadow is None and self.settings == SettingValues()
+
+
+def _places(wanted: Wanted) -> dict[str, DesiredBundle]:
+    found: dict[str, DesiredBundle] = {each.kind.value: each for each in wanted.bundles}
+    return found if wanted.shadow is None else {**found, SHADOW: wanted.shadow}
 
 
 class Match(StrEnum):

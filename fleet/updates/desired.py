@@ -43,8 +43,10 @@ def refresh(connection: Connection, terminal_ids: Collection[str] | None, *, doo
     before = desired.find_desired(connection, None if terminal_ids is None else chosen)
     changed: dict[str, Wanted] = {}
     for terminal_id, area in chosen.items():
-        wanted = wanted_of(terminal_id, chain_of(area, parents), effective, settings, door=door)
         known = before.get(terminal_id)
+        wanted = wanted_of(terminal_id, chain_of(area, parents), effective, settings, door=door).dated(
+            None if known is None else known.wanted, 1 if known is None else known.number + 1
+        )
         if wanted != known.wanted if known is not None else not wanted.is_nothing:
             changed[terminal_id] = wanted
     desired.save_desired(connection, changed, now=now)
@@ -104,6 +106,7 @@ def _effect(
         bundle=None if stored.bundle_id is None else known[stored.bundle_id].asked,
         target=stored.target,
         settings=stored.settings,
+        rollout_id=stored.rollout_id,
     )
 
 

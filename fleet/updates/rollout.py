@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from protocol.times import is_within_hours
+
 SHADOW = -1
 """The phase before the canary group's own: it runs new networks beside the present ones, and they decide nothing."""
 CANARY = 0
@@ -120,11 +122,7 @@ class Plan:
 
     def is_open(self, hour: int) -> bool:
         """Return whether a phase may begin in this hour of the agency's day."""
-        if self.from_hour is None or self.until_hour is None or self.from_hour == self.until_hour:
-            return True
-        if self.from_hour < self.until_hour:
-            return self.from_hour <= hour < self.until_hour
-        return hour >= self.from_hour or hour < self.until_hour
+        return is_within_hours(self.from_hour, self.until_hour, hour)
 
 
 @dataclass(frozen=True, slots=True)

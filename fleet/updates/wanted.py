@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fleet.admission.convergence import SHADOW as BESIDE
 from fleet.admission.convergence import Wanted, merged
 from fleet.store.terminal_settings import Scope, Target
 from fleet.updates.rollout import CANARY, SHADOW, State
@@ -35,6 +36,7 @@ class InEffect:
     bundle: DesiredBundle | None = None
     target: Target | None = None
     settings: SettingValues | None = None
+    rollout_id: str = ""
 
     def has_come_to(self, terminal_id: str, chain: Sequence[str]) -> bool:
         """Return whether a terminal is asked for it: once it is done, also one that came later."""
@@ -59,7 +61,7 @@ def wanted_of(
     *,
     door: str | None,
 ) -> Wanted:
-    """Return what is wanted of a terminal.
+    """Return what is wanted of a terminal, not dated yet (`Wanted.dated`).
 
     Args:
         terminal_id: which.
@@ -70,20 +72,29 @@ def wanted_of(
     """
     bundles: dict[BundleKind, DesiredBundle] = {}
     shadow: DesiredBundle | None = None
+    because: dict[str, str] = {}
     changed: dict[Target, SettingValues] = {}
     for each in rollouts:
         if each.bundle is not None:
             if each.has_come_to(terminal_id, chain):
                 bundles.setdefault(each.bundle.kind, each.bundle)
+                because.setdefault(each.bundle.kind.value, each.rollout_id)
             elif each.shadows(terminal_id) and shadow is None and each.bundle.kind is BundleKind.NETWORKS:
                 shadow = each.bundle
+                because[BESIDE] = each.rollout_id
         # Settings of a roll-out that is done stand with all others.
         elif each.target and each.settings and each.state is not State.DONE and each.has_come_to(terminal_id, chain):
             changed.setdefault(each.target, each.settings)
     found = [bundles[kind] for kind in BundleKind if kind in bundles]
     in_force = {**settings, **changed}
     layers = (in_force[target] for target in targets_of(terminal_id, chain) if target in in_force)
-    return Wanted(door=door if found or shadow else None, bundles=tuple(found), shadow=shadow, settings=merged(layers))
+    return Wanted(
+        door=door if found or shadow else None,
+        bundles=tuple(found),
+        shadow=shadow,
+        settings=merged(layers),
+        because=because,
+    )
 
 
 def targets_of(terminal_id: str, chain: Iterable[str]) -> Iterator[Target]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from protocol.errors import ProtocolError
+from protocol.release_keys import public_keys, write_release_keys
 from provisioning.cards.contents import FOLDER
 from provisioning.errors import FileUnusable
 from provisioning.installed_files import installed_folder
@@ -61,17 +63,11 @@ def _all_of(folder: Path, pattern: str) -> list[Path]:
 
 
 def _public_keys(path: Path) -> bytes:
+    text = read_text(path)
     try:
-        keys: Any = json.loads(read_text(path))
-        is_good = bool(keys["keys"]) and all(
-            key["kty"] == "EC" and key["crv"] == "P-256" and isinstance(key["x"], str) and isinstance(key["y"], str)
-            for key in keys["keys"]
-        )
-        is_secret = any("d" in key for key in keys["keys"])
-    except (ValueError, TypeError, KeyError):
-        is_good, is_secret = False, False
-    if is_secret:
+        keys = public_keys(text.encode())
+    except ProtocolError as error:
+        raise FileUnusable(f"{path}: {error}") from error
+    if any("d" in each for each in json.loads(text)["keys"]):
         raise FileUnusable(f"{path}: holds a private key, which must never be on a card; give the public ones")
-    if not is_good:
-        raise FileUnusable(f'{path}: not a set of public keys: {{"keys": [...]}} of EC keys on P-256 expected')
-    return json.dumps(keys).encode() + b"\n"
+    return write_release_keys(keys)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from protocol.times import ClockJump, ClockSource, DeviceTime, best_guess
+from protocol.times import ClockJump, ClockSource, DeviceTime, best_guess, is_within_hours
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 AHEAD = datetime(2099, 1, 1, tzinfo=UTC)
@@ -40,3 +40,23 @@ def test_an_unbounded_clock_makes_nothing_expire_but_what_certainly_passed(wall:
 def test_a_jump_goes_somewhere() -> None:
     with pytest.raises(ValidationError):
         ClockJump(direction="forward", seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("hours", "hour", "is_now"),
+    [
+        ((22, 5), 23, True),
+        ((22, 5), 4, True),
+        ((22, 5), 5, False),
+        ((22, 5), 21, False),
+        ((1, 4), 1, True),
+        ((1, 4), 4, False),
+        ((3, 3), 12, True),
+        ((None, None), 12, True),
+        ((22, 5), None, True),
+    ],
+)
+def test_a_window_of_hours_may_have_the_night_in_it(
+    hours: tuple[int | None, int | None], hour: int | None, is_now: bool
+) -> None:
+    assert is_within_hours(*hours, hour) is is_now

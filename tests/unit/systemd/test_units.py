@@ -203,6 +203,7 @@ def test_the_guard_counts_starts_and_minutes_without_anything_that_is_on_trial()
     assert lines(guard, "ConditionPathExists") == ["/opt/lifecert/guard/minute.py"]
     # It speaks to systemd, and to nobody else: as root, which systemd asks for no capability.
     assert (lines(guard, "RestrictAddressFamilies"), lines(guard, "PrivateNetwork")) == (["AF_UNIX"], ["yes"])
+    assert lines(guard, "InaccessiblePaths") == ["-/run/dbus"]
     assert not lines(guard, "User")
     timer = guard.with_suffix(".timer")
     assert (lines(timer, "OnUnitActiveSec"), lines(timer, "AccuracySec")) == (["1min"], ["1s"])

@@ -82,7 +82,7 @@ def _signed(root: Path, file: BundleFile) -> Iterator[bytes]:
         yield from checked(source, file)
 
 
-def want_of(bundle: bytes) -> DesiredBundle:
+def want_of(bundle: bytes, *, since: int = 1) -> DesiredBundle:
     """Return what the office says of a bundle."""
     found = read_bundle(io.BytesIO(bundle), key_of=lambda _: KEY.public())
     manifest = found.manifest
@@ -92,6 +92,7 @@ def want_of(bundle: bytes) -> DesiredBundle:
         number=manifest.number,
         label=manifest.label,
         size=len(bundle),
+        since=since,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from device.errors import SettingsInvalid
 from device.settings import overlaid
+from device.updates import marks
 from device.updates.desired import FileDesiredStore, asked, checker
 from device.updates.in_force import Started, start, values_of
 from device.updates.marks import Marks, Process, is_held
@@ -177,13 +178,48 @@ def test_the_uplink_is_not_started_anew_before_a_terminal_that_runs(tmp_path: Pa
     assert uplink.may_end(), "no terminal runs"
     terminal = started(tmp_path, Process.TERMINAL)
     terminal.slots[BundleKind.APP] = "b"
-    marks = Marks(tmp_path / "data" / "updates")
-    marks.say(Process.TERMINAL, terminal.mark(moment().boot_id))
+    said = Marks(tmp_path / "data" / "updates")
+    said.say(Process.TERMINAL, terminal.mark(moment().boot_id))
     assert not uplink.may_end(), "a terminal runs from the old ones"
     terminal.slots[BundleKind.APP] = "a"
-    marks.say(Process.TERMINAL, terminal.mark(moment().boot_id))
+    said.say(Process.TERMINAL, terminal.mark(moment().boot_id))
     assert uplink.may_end()
     terminal.held.let_go()
+
+
+def test_who_only_looks_whether_a_terminal_runs_neither_keeps_it_from_saying_so_nor_is_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = marks.serving_lock(tmp_path / "data" / "updates")
+    looking = marks.Held()
+    assert looking.hold(lock)
+    assert not is_held(lock, is_alone=True), "somebody else looks, too"
+    waits: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        looking.let_go()
+
+    monkeypatch.setattr(marks, "sleep", pause)
+    terminal = started(tmp_path, Process.TERMINAL)
+    assert waits, "it was tried again"
+    assert is_held(lock, is_alone=True)
+    terminal.held.let_go()
+    assert not is_held(lock, is_alone=True)
+
+
+def test_a_terminal_that_cannot_say_that_it_runs_runs_all_the_same_and_logs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lock = marks.serving_lock(tmp_path / "data" / "updates")
+    other = marks.Held()
+    assert other.hold(lock, is_alone=True)
+    clock = iter(range(1000))
+    monkeypatch.setattr(marks, "monotonic", lambda: float(next(clock)))
+    started(tmp_path, Process.TERMINAL).held.let_go()
+    assert "cannot be held" in caplog.text
+    assert "serving.lock" in caplog.text
+    other.let_go()
 
 
 def test_a_service_that_does_not_follow_the_link_is_not_started_anew_for_ever(

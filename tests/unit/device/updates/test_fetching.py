@@ -10,7 +10,6 @@ from device.updates.fetching import (
     Later,
     Take,
     check_head,
-    is_open,
     judge_answer,
     place_for,
     request_headers,
@@ -107,25 +106,6 @@ def test_what_a_bundle_needs_may_come_with_it() -> None:
     there = place_for(desired_of(1, app, want_of(bundle)), place(running={BundleKind.APP: 3}))
     assert there.running == {BundleKind.APP: 7, BundleKind.NETWORKS: 1}
     assert check_head(bundle, want_of(bundle), there, key_of=key_of) is not None
-
-
-@pytest.mark.parametrize(
-    ("hours", "hour", "is_now"),
-    [
-        ((22, 5), 23, True),
-        ((22, 5), 4, True),
-        ((22, 5), 5, False),
-        ((22, 5), 21, False),
-        ((1, 4), 1, True),
-        ((1, 4), 4, False),
-        ((3, 3), 12, True),
-        ((None, None), 12, True),
-        ((22, 5), None, True),
-    ],
-)
-def test_the_hours(hours: tuple[int | None, int | None], hour: int | None, is_now: bool) -> None:
-    local = None if hour is None else datetime(1970, 1, 1, hour, 30, tzinfo=UTC)
-    assert is_open(*hours, local) is is_now
 
 
 def test_bytes_are_spread_over_time_and_a_pause_is_worth_a_second() -> None:

@@ -25,7 +25,7 @@ from device.updates.shelf import Shelf
 from device.updates.slots import MARK, Slots
 from device.updates.trial import Limits, passed
 from protocol.bundle import BundleKind
-from protocol.desired import DESIRED_TYP, DesiredBundle, DesiredState
+from protocol.desired import DESIRED_TYP, DesiredBundle, DesiredState, SettingValues
 from protocol.envelope import sign
 from protocol.keys import PrivateKey
 from protocol.times import DeviceTime
@@ -116,7 +116,9 @@ def test_the_first_networks_are_tried_too_and_going_back_is_to_what_came_with_th
     assert found is not None
     assert found.bundle.bundle_id is None, "no bundle: what came with the terminal"
     assert site.apply() == Done("nothing"), "it is not tried again by itself"
-    site.want(desired_of(2, want_of(bundle)), bundle)
+    site.want(desired_of(2, want_of(bundle), settings=SettingValues(voice_volume=0.5)), bundle)
+    assert site.apply() == Done("nothing"), "nor because the office has changed something else"
+    site.want(desired_of(3, want_of(bundle, since=3)), bundle)
     assert site.apply() == Done("switched", NETWORKS), "but when the office says so anew"
 
 

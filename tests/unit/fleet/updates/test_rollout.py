@@ -82,7 +82,9 @@ def test_a_turn_goes_on_by_one_phase_over_whatever_ended_and_never_over_what_did
         assert not skipped & {place for place, _ in standings}
         assert after.phase_since == NOW + timedelta(hours=hours)
     # Whoever takes the same turn a second time, in this process or another, finds nothing left to do.
-    if after.state is not State.RUNNING or plan.soak:
+    # But for those who are asked from now on and had failed before: they count from the next turn on.
+    fresh = {standing for place, standing in standings if before.phase < place <= after.phase}
+    if (after.state is not State.RUNNING or plan.soak) and not any(each in machine.FAILED for each in fresh):
         again = machine.turn(
             after,
             plan,

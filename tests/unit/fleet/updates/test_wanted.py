@@ -239,3 +239,33 @@ def test_settings_that_cannot_be_taken_are_refused(typed: dict[str, str], code: 
 def test_a_place_says_nothing_of_others() -> None:
     state = replace(rollout(8, State.RUNNING, 0), places={"t-9": Place(0)})
     assert wanted(state).is_nothing
+
+
+def test_a_bundle_is_wanted_since_a_roll_out_says_so_and_nothing_else_makes_that_later() -> None:
+    first = wanted(rollout(7, rollout_id="r-1")).dated(None, 1)
+    assert since(first) == {7: 1}
+    quieter = {Target(Scope.FLEET): SettingValues(voice_volume=0.5)}
+    settings = wanted(rollout(7, rollout_id="r-1"), settings=quieter).dated(first, 2)
+    assert settings != first
+    assert since(settings) == {7: 1}, "another setting does not try again what failed"
+    voices = rollout(3, rollout_id="r-2", bundle=bundle(3, BundleKind.VOICES))
+    both = wanted(voices, rollout(7, rollout_id="r-1")).dated(settings, 3)
+    assert since(both) == {7: 1, 3: 3}
+    again = wanted(rollout(7, rollout_id="r-3"), rollout(7, rollout_id="r-1"), voices).dated(both, 4)
+    assert since(again) == {7: 4, 3: 3}, "another roll-out of the same says it anew"
+    nothing = wanted().dated(again, 5)
+    assert since(wanted(rollout(7, rollout_id="r-1")).dated(nothing, 6)) == {7: 6}
+
+
+def test_networks_that_leave_the_shadow_are_wanted_anew() -> None:
+    canary = {"t-1": Place(0)}
+    beside = wanted(rollout(8, State.RUNNING, SHADOW, places=canary, rollout_id="r-1")).dated(None, 1)
+    assert beside.shadow is not None
+    assert beside.shadow.since == 1
+    on_trial = wanted(rollout(8, State.RUNNING, 0, places=canary, rollout_id="r-1")).dated(beside, 2)
+    assert on_trial.shadow is None
+    assert since(on_trial) == {8: 2}
+
+
+def since(found: Wanted) -> dict[int, int]:
+    return {each.number: each.since for each in found.bundles}

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from protocol.keys import PrivateKey
+from protocol.release_keys import public_keys
 from provisioning.cards.common import common_files
 from provisioning.cards.wheelhouse import make_wheelhouse
 from provisioning.errors import FileUnusable
@@ -130,16 +133,20 @@ def test_another_machine_or_python_is_told(registry: Registry, machine: str, pyt
 
 def test_release_keys_are_public_ones(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    for text, told in (
-        ('{"keys": [{"kty": "EC", "crv": "P-256", "x": "a", "y": "b", "d": "c"}]}', "private key"),
-        ('{"keys": []}', "not a set of public keys"),
-        ("[]", "not a set of public keys"),
-        ("{", "not a set of public keys"),
+    key = PrivateKey.generate().public().model_dump()
+    for keys, told in (
+        ({"keys": [{**key, "d": "c"}]}, "private key"),
+        ({"keys": []}, "1 to 16 keys"),
+        ([], "not a JWK set"),
+        # A terminal would take none of these.
+        ({"keys": [{**key, "x": "a"}]}, "release keys|public key"),
+        ({"keys": [key] * 17}, "1 to 16 keys"),
     ):
-        path.write_text(text)
+        path.write_text(json.dumps(keys))
         with pytest.raises(FileUnusable, match=told):
             common_files(wheelhouse=None, packages=None, release_keys=path, hardware=None)
-    path.write_text('{"keys": [{"kty": "EC", "crv": "P-256", "x": "a", "y": "b"}]}')
-    assert b'"kty"' in bytes(
-        common_files(wheelhouse=None, packages=None, release_keys=path, hardware=None)["lifecert/release-keys.json"]  # type: ignore[arg-type]
-    )
+    path.write_text(json.dumps({"keys": [key]}))
+    found = common_files(wheelhouse=None, packages=None, release_keys=path, hardware=None)
+    written = found["lifecert/release-keys.json"]
+    assert isinstance(written, bytes)
+    assert [each.model_dump() for each in public_keys(written)] == [key]
