@@ -104,6 +104,9 @@ class ReachingForOthers:
                 self.step()
             except DeviceError as error:
                 logger.warning("what is reached cannot be told why=%s", error)
+            except Exception:
+                # The top of the thread: who asked waits in vain this time, and may ask again.
+                logger.exception("what is reached was not tried")
 
 
 def _tried(reach: OwnReach, part: Part) -> CommissioningCheck:

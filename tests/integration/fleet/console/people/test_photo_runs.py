@@ -215,6 +215,8 @@ def test_an_archive_says_for_every_file_what_is_wrong_with_it(
         (packed(), "There is no photograph"),
         (packed(("Thumbs.db", b"x")), "There is no photograph"),
     ],
+    # An archive has its hour in it, which is another one in each process.
+    ids=["no archive", "cut off", "empty", "no photograph"],
 )
 def test_a_bad_archive_is_refused_whole(
     gate: Path, town: Any, sign_in: Callable[..., Any], content: bytes, sentence: str
