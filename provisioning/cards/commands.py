@@ -208,6 +208,8 @@ def _single(
 ) -> dict[str, Any]:
     result: dict[str, Any] = {"target": str(target), **public_part(wanted), "files": len(files), "written": not dry_run}
     device = device_of(target)
+    if device is None and target.is_relative_to("/dev"):
+        raise DeviceRefused(f"{target}: no card; `lsblk` names those that are there")
     if device is not None:
         _look_at_card(target, device, image, force=force, yes=yes or dry_run, needed=_size(files))
         result |= {"device": str(device), "held": what_is_on(target)}

@@ -58,7 +58,7 @@ def common_files(
 def _all_of(folder: Path, pattern: str) -> list[Path]:
     found = sorted(folder.glob(pattern)) if folder.is_dir() else []
     if not found:
-        raise FileUnusable(f"{folder}: no {pattern} in it")
+        raise FileUnusable(f"{folder}: no {pattern} in it" if folder.is_dir() else f"{folder}: there is no such folder")
     return found
 
 

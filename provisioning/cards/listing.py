@@ -95,7 +95,7 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     problems = [_unknown(name) for name in headings if name not in COLUMNS]
     problems += [f"column {name} stands there twice" for name in sorted(set(headings)) if headings.count(name) > 1]
     if "terminal_id" not in headings:
-        problems.append("no column terminal_id")
+        problems.append("no column terminal_id; columns are told apart by commas, and the first line names them")
     if problems:
         raise ListRefused("\n".join(f"{path.name}: line 1: {problem}" for problem in problems))
     reader.fieldnames = headings

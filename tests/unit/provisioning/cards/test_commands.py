@@ -84,7 +84,7 @@ def test_a_card_is_written_again_and_again_and_nothing_secret_is_said(
         ({}, ("--gateway", "192.0.2.1"), "without --address"),
         ({}, ("--wifi-password-file", "x"), "without --wifi-ssid"),
         ({}, ("--image", "x"), "--image is for cards"),
-        ({}, ("--wheelhouse", "nowhere"), "no *.whl in it"),
+        ({}, ("--wheelhouse", "nowhere"), "there is no such folder"),
         ({}, ("--packages", "nowhere"), "no *.deb in it"),
         ({}, ("--settings", "nowhere"), "No such file"),
         ({}, ("--ssh-key", "nowhere"), "cannot be read as a public key"),
@@ -116,6 +116,10 @@ def test_a_claim_that_cannot_be_read_a_packed_image_and_no_target_are_said(
     assert run("card", "--claim", claim).exit_code == 2
     assert run("card", tmp_path / "nowhere.img", "--claim", claim).exit_code == 1
     assert run("card", image).exit_code == 1
+    mistyped = run("card", "/dev/no-such-card", "--image", image, "--claim", claim)
+    assert (mistyped.exit_code, "no card" in mistyped.stderr) == (1, True)
+    missing = run("card", image, "--claim", claim, "--wheelhouse", tmp_path / "whelhouse")
+    assert (missing.exit_code, "there is no such folder" in missing.stderr) == (1, True)
 
 
 def test_an_image_stays_as_it_is_where_another_one_is_named(image: Path, claim: Path, tmp_path: Path) -> None:
