@@ -150,7 +150,7 @@ def decommission(
         DeviceError: if a file cannot be erased; nothing is signed before everything is.
     """
     try:
-        with _papers(settings) as papers:
+        with _papers(settings) as papers, _closed(settings.terminal.data_dir):
             if _proof_in(papers) is None:
                 journal = _begun(papers / JOURNAL)
                 if journal is None:
@@ -253,6 +253,28 @@ def _papers(settings: Settings) -> Iterator[Path]:
         yield folder
     finally:
         held.let_go()
+
+
+@contextmanager
+def _closed(folder: Path) -> Iterator[None]:
+    """Keep another user's programs out of their own folder meanwhile: what is looked at there stays what it is until it is opened.
+
+    A power cut leaves it closed until systemd gives it back (`StateDirectory=`).
+
+    Raises:
+        OSError: if that cannot be done.
+    """
+    found = folder.stat() if folder.exists() else None
+    if found is None or found.st_uid == os.geteuid():
+        yield
+        return
+    os.chown(folder, os.geteuid(), os.getegid())
+    try:
+        folder.chmod(0o700)
+        yield
+    finally:
+        folder.chmod(stat.S_IMODE(found.st_mode))
+        os.chown(folder, found.st_uid, found.st_gid)
 
 
 def _proof_in(papers: Path) -> Path | None:

@@ -30,6 +30,7 @@ from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
 from device.adapters.voice_alsa.sound import as_pcm
+from device.app.decommissioning import ASKED, unconfirmed
 from device.app.enrol import reference_of
 from device.app.selftest import selftest
 from device.app.service import make_shadow, run
@@ -436,7 +437,8 @@ def ask(world: World, store: SqliteCommandStore, number: int, kind: CommandKind)
             kind=kind,
             issued_at=now,
             expires_at=now + timedelta(hours=1),
-        )
+        ),
+        b"as the fleet signed it",
     )
 
 
@@ -470,6 +472,22 @@ def test_what_the_fleet_asks_is_done_between_sessions_and_a_restart_ends_the_ser
     assert isinstance(error, RestartAsked)
     assert [result.verdict for result in results(world, store)] == ["done"] * 4
     world.errors.clear()
+    store.close()
+
+
+def test_a_terminal_that_is_to_be_erased_ends_with_the_fleets_words_for_whoever_erases_it(make_world, eventually):
+    world = make_world()
+    outbox = SqliteOutbox(world.settings.outbox_path, max_rows=1000, max_bytes=2**30)
+    eventually(lambda: outbox.unconfirmed(9), "its start")
+    outbox.settle([ReceiptItem(sha256=row.sha256, verdict=Verdict.STORED) for row in outbox.unconfirmed(9)])
+    store = SqliteCommandStore(world.settings.commands_path)
+    ask(world, store, 1, CommandKind.DECOMMISSION)
+    eventually(lambda: world.errors, "the service ends", timeout_s=30)
+    assert isinstance(world.errors.pop(), RestartAsked)
+    assert [result.verdict for result in results(world, store)] == ["done"]
+    assert (world.settings.terminal.data_dir / ASKED).read_bytes() == b"as the fleet signed it"
+    assert unconfirmed(world.settings) == (0, 0), "and its end adds nothing that would be lost"
+    outbox.close()
     store.close()
 
 

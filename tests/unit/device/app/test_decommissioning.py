@@ -383,6 +383,26 @@ def test_nothing_is_erased_through_a_link(terminal: Terminal) -> None:
     assert not list(data.iterdir())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_the_terminals_user_is_kept_out_of_its_folder_while_root_works_there_and_gets_it_back(
+    terminal: Terminal,
+) -> None:
+    data, nobody = terminal.settings.terminal.data_dir, 65534
+    data.chmod(0o750)
+    os.chown(data, nobody, nobody)
+    seen: set[tuple[int, int]] = set()
+
+    def look(_step: str) -> None:
+        seen.add((data.stat().st_uid, data.stat().st_mode & 0o777))
+
+    with pytest.raises(DecommissionRefused):
+        terminal.decommission(exported=Exported(), on_step=look)
+    assert (data.stat().st_uid, data.stat().st_gid, data.stat().st_mode & 0o777) == (nobody, nobody, 0o750)
+    terminal.decommission(on_step=look)
+    assert seen == {(0, 0o700)}
+    assert data.stat().st_uid == nobody
+
+
 def test_papers_are_believed_only_where_nobody_else_may_write_and_the_proof_only_by_the_key(terminal: Terminal) -> None:
     papers = terminal.settings.decommission_dir
     papers.mkdir()
