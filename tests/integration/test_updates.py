@@ -496,5 +496,7 @@ def test_programs_that_do_not_start_go_back_after_a_few_starts_and_the_terminal_
     assert site.quickly(broken, token, moment=MOMENT) == Done("nothing")
     said = site.status()
     assert (said["ended"][0]["why"], said["coming"][0]["state"]) == ("crash_loop", "refused")
-    again = desired(2, want_of(broken), key=site.fleet_key)
+    louder = desired(2, want_of(broken), key=site.fleet_key, settings=SettingValues(voice_volume=0.5))
+    assert site.quickly(broken, louder, moment=MOMENT) == Done("nothing"), "another change is not about it"
+    again = desired(3, want_of(broken).model_copy(update={"since": 3}), key=site.fleet_key)
     assert site.quickly(broken, again, moment=MOMENT) == Done("switched", BundleKind.APP)
