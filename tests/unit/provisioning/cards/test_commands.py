@@ -85,7 +85,7 @@ def test_a_card_is_written_again_and_again_and_nothing_secret_is_said(
         ({}, ("--wifi-password-file", "x"), "without --wifi-ssid"),
         ({}, ("--image", "x"), "--image is for cards"),
         ({}, ("--wheelhouse", "nowhere"), "there is no such folder"),
-        ({}, ("--packages", "nowhere"), "no *.deb in it"),
+        ({}, ("--packages", "nowhere"), "there is no such folder"),
         ({}, ("--settings", "nowhere"), "No such file"),
         ({}, ("--ssh-key", "nowhere"), "cannot be read as a public key"),
     ],
