@@ -47,9 +47,9 @@ field: setup
 	@$(BIN)/python -m demo.field --seed $(or $(SEED),1)
 
 # With SCREENSHOTS=1 every page that the browser tests draw stays in .build/screenshots, to be looked at. Files of tests run beside each
-# other, each file by one process; Python 3.11 cannot parse a source anew, for the usual traceback, where a browser is driven.
+# other, each file by one process (WORKERS=3: two cores are busy with three); Python 3.11 cannot parse a source anew, for the usual traceback, where a browser is driven.
 test: setup system-packages
-	$(if $(SCREENSHOTS),LIFECERT_SCREENSHOTS=$(CURDIR)/.build/screenshots) $(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --tb=native
+	$(if $(SCREENSHOTS),LIFECERT_SCREENSHOTS=$(CURDIR)/.build/screenshots) $(BIN)/python -m pytest -n $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder --tb=native
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -480,7 +480,7 @@ class Shared:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str, testrun_uid: str) -> Iterator[Shared]:
+def whole_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str, testrun_uid: str) -> Iterator[Shared]:
     """The folder of this run, removed by whoever leaves last; a process that is killed counts as having left."""
     base = tmp_path_factory.getbasetemp()
     coming_and_going = (base if worker_id == "master" else base.parent) / "coming-and-going"
@@ -500,10 +500,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str, testrun_uid
 
 
 @pytest.fixture(scope="session")
-def _postgres(shared: Shared) -> Iterator[str]:
+def _postgres(whole_run: Shared) -> Iterator[str]:
     """One embedded PostgreSQL for the whole run, with a migrated database to copy; gives its URL."""
-    server = EmbeddedDatabase(shared.folder, database="blank", connections=300)
-    with shared.made_once("blank") as is_to_be_made:
+    server = EmbeddedDatabase(whole_run.folder, database="blank", connections=300)
+    with whole_run.made_once("blank") as is_to_be_made:
         url = server.start()
         if is_to_be_made:
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -614,12 +614,12 @@ AGENCY_PEOPLE = int(os.environ.get("LIFECERT_AGENCY_PEOPLE", "20000"))
 
 
 @pytest.fixture(scope="session")
-def agency_template(_postgres: str, shared: Shared) -> Built:
+def agency_template(_postgres: str, whole_run: Shared) -> Built:
     """The made-up agency, built once for the whole run in a database that only `agency` and `module_agency` copy. Never connect to it."""
     url = _postgres.replace("/blank?", "/agency?")
-    folder = shared.folder / "agency"
+    folder = whole_run.folder / "agency"
     settings, index = settings_for(data_dir=folder), folder / "index.pickle"
-    with shared.made_once("agency") as is_to_be_made:
+    with whole_run.made_once("agency") as is_to_be_made:
         if is_to_be_made:
             server = _postgres.replace("+psycopg", "").replace("/blank?", "/postgres?")
             with psycopg.connect(server, autocommit=True) as connection:

@@ -328,7 +328,7 @@ def test_what_cannot_be_rolled_out_is_refused(updates: Updates) -> None:
     assert refused(lambda: updates.make(bundle_id, areas=("nowhere",)), NotFound) == "area_unknown"
     assert refused(lambda: updates.make("f" * 64), NotFound) == "bundle_unknown"
     assert refused(lambda: updates.make(bundle_id, areas=("east",), canary=("t-3",))) == "rollout_stranger"
-    updates.make(bundle_id, areas=("east",))
+    east = updates.make(bundle_id, areas=("east",))
     assert refused(lambda: updates.make(bundle_id)) == "rollout_under_way"
     west = updates.make(bundle_id, areas=("west",), canary=())
     updates.act(work.drop_rollout, west)
@@ -343,6 +343,9 @@ def test_what_cannot_be_rolled_out_is_refused(updates: Updates) -> None:
     with office.database.begin() as connection:
         newest = rollouts.newest_rollouts(connection, limit=1)[0].rollout_id
     updates.act(work.abort_rollout, newest)
+    # One that waits for its second word would ask for a file that is gone.
+    assert refused(remove) == "bundle_wanted"
+    updates.act(work.drop_rollout, east)
     remove()
     assert not list(folder.iterdir())
     assert refused(remove, NotFound) == "bundle_unknown"

@@ -198,7 +198,7 @@ def many(office: Any, terminal: Any, count: int) -> None:
                 " decommissioned_at, presence_state, last_word_at, offline_at, last_record_at, last_stick_at,"
                 " presence_s, keep_alive_s, health_at, temperature_c,"
                 " throttled, battery_percent, is_charging, disk_free_bytes, clock_uncertainty_s, is_mains_lost,"
-                " oldest_unconfirmed_at, outbox_pending, outbox_published, outbox_refused, records, health, alarms)"
+                " oldest_unconfirmed_at, outbox_pending, outbox_published, outbox_refused, records, health, alarms, behind_since)"
                 " SELECT 'm-' || lpad(CAST(i AS text), 6, '0'), 'a' || i % 37, CAST(:key AS jsonb), CAST(:key AS jsonb), :now,"
                 " CASE WHEN i % 50 = 0 THEN CAST(:now AS timestamptz) END,"
                 " CASE WHEN i % 40 = 0 THEN CAST(:now AS timestamptz) - interval '2 hours' END,"
@@ -212,7 +212,9 @@ def many(office: Any, terminal: Any, count: int) -> None:
                 " CASE WHEN i % 9 = 0 THEN NULL ELSE CAST(:now AS timestamptz) END, 40 + i % 45, i % 6, i % 100, i % 2 = 0,"
                 " CASE WHEN i % 17 = 0 THEN 1000 ELSE 10000000000 END, CASE WHEN i % 19 = 0 THEN NULL ELSE 0.5 END, i % 23 = 0,"
                 " CASE WHEN i % 8 = 0 THEN CAST(:now AS timestamptz) - make_interval(hours => i % 60) END,"
-                " i % 4, i % 3, i % 29 / 28, i, CAST(:health AS jsonb), i % 31 / 30 FROM generate_series(1, :count) AS i"
+                " i % 4, i % 3, i % 29 / 28, i, CAST(:health AS jsonb), i % 31 / 30,"
+                " CASE WHEN i % 6 = 0 THEN CAST(:now AS timestamptz) - make_interval(hours => i % 200) END"
+                " FROM generate_series(1, :count) AS i"
             ),
             {"key": key, "now": office.now, "count": count, "health": health().model_dump_json()},
         )

@@ -592,9 +592,9 @@ def test_what_the_office_wants_is_kept_and_what_is_said_of_it_comes_with_the_con
         assert found is not None
         world.updates.state = ReportedState(desired_number=found.number)
 
-    world.run(minute, lambda: world.receive(Kind.DESIRED, desired_token(7)), taken, minute, minute)
+    world.run(minute, lambda: world.receive(Kind.DESIRED, desired_token(12)), taken, minute, minute)
     said = [found for found in world.presences(world.link.sent(Kind.PRESENCE)) if found.reported is not None]
-    assert [found.reported.desired_number for found in said if found.reported] == [0, 7]
+    assert [found.reported.desired_number for found in said if found.reported] == [0, 12]
     assert all(found.health is not None for found in said)
 
 
