@@ -530,6 +530,8 @@ def _pictures(settings: Settings) -> int:
         return 0
     store = SqliteAttachmentStore(settings.attachments_path, max_bytes=settings.outbox.max_bytes)
     try:
-        return store.counts().waiting
+        counts = store.counts()
+        # Of a picture that it refuses the fleet keeps nothing, unlike of a record: the one here is the only one.
+        return counts.waiting + counts.refused
     finally:
         store.close()

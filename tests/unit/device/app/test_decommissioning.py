@@ -34,6 +34,7 @@ from device.app.decommissioning import (
     decommission,
     is_asked_to_be_erased,
     is_decommissioned,
+    unconfirmed,
     with_key_files,
 )
 from device.app.log_bundle import bundle
@@ -294,6 +295,17 @@ def test_an_erased_terminal_is_shown_by_a_program_that_systemd_lends_no_keys(
             running.terminate()
     assert shown["problem"] == "decommissioned"
     assert running.returncode == 0
+
+
+def test_a_picture_that_the_fleet_refused_is_given_up_by_nobody_unasked(terminal: Terminal) -> None:
+    pictures = SqliteAttachmentStore(terminal.settings.attachments_path, max_bytes=1 << 24)
+    pictures.settle([ReceiptItem(sha256=each.sha256, verdict=Verdict.REFUSED) for each in pictures.waiting(9)])
+    pictures.close()
+    assert unconfirmed(terminal.settings) == (2, 1)
+    with pytest.raises(DecommissionRefused, match="--lose-records 1"):
+        terminal.decommission(exported=Exported(2, 0))
+    proof = terminal.decommission(exported=Exported(2, 0), lose=1)
+    assert (proof.pictures_exported, proof.pictures_lost) == (0, 1)
 
 
 def test_the_fleets_wish_waits_for_what_it_has_not_confirmed(terminal: Terminal) -> None:
