@@ -86,7 +86,7 @@ def read_proof(token: bytes, key: PublicJwk) -> DecommissionProof:
     Raises:
         ProtocolError: if it does not hold.
     """
-    verified = verify(token, key_of=lambda key_id: key if key_id == key.key_id else None, typ=PROOF_TYP)
+    verified = verify(token, key_of=key.only, typ=PROOF_TYP)
     return DecommissionProof.parse(verified.payload)
 
 

@@ -44,6 +44,14 @@ class PublicJwk(WirePart):
         """RFC 7638 thumbprint."""
         return self.key().thumbprint()
 
+    def only(self, key_id: str) -> PublicJwk | None:
+        """Return this key if it has the id: for `protocol.envelope.verify`, where nobody else may have signed.
+
+        Raises:
+            Malformed: if the numbers are not a point on P-256.
+        """
+        return self if key_id == self.key_id else None
+
     def compressed(self) -> bytes:
         """Return the point in 33 bytes: 2 or 3 for the parity of y, then x. Source: SEC 1, as `cryptography` writes it.
 

@@ -156,5 +156,5 @@ def read_renewal(token: bytes, key: PublicJwk) -> Renewal:
     Raises:
         ProtocolError: if it does not hold.
     """
-    verified = verify(token, key_of=lambda key_id: key if key_id == key.key_id else None, typ=RENEWAL_TYP)
+    verified = verify(token, key_of=key.only, typ=RENEWAL_TYP)
     return Renewal.parse(verified.payload)

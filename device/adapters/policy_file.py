@@ -25,7 +25,6 @@ class FilePolicyStore:
     def __init__(self, path: Path, fleet_key: PublicJwk) -> None:
         self._path = path
         self._fleet_key = fleet_key
-        self._fleet_key_id = fleet_key.key_id
         self._file = SignedFile(path, what="policy", verified=self._verified)
 
     def current(self) -> Policy | None:
@@ -51,5 +50,5 @@ class FilePolicyStore:
         return policy
 
     def _verified(self, token: bytes) -> Policy:
-        found = verify(token, key_of=lambda kid: self._fleet_key if kid == self._fleet_key_id else None, typ=POLICY_TYP)
+        found = verify(token, key_of=self._fleet_key.only, typ=POLICY_TYP)
         return Policy.parse(found.payload)

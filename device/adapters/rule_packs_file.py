@@ -35,7 +35,6 @@ class FileRulePackStore:
     def __init__(self, path: Path, fleet_key: PublicJwk) -> None:
         self._path = path
         self._fleet_key = fleet_key
-        self._fleet_key_id = fleet_key.key_id
         self._file = SignedFile(path, what="rule packs", verified=self._verified)
 
     def shelf(self) -> Shelf:
@@ -67,8 +66,6 @@ class FileRulePackStore:
         return found.shelf
 
     def _verified(self, token: bytes) -> _Kept:
-        found = verify(
-            token, key_of=lambda kid: self._fleet_key if kid == self._fleet_key_id else None, typ=RULE_PACKS_TYP
-        )
+        found = verify(token, key_of=self._fleet_key.only, typ=RULE_PACKS_TYP)
         packs = RulePackSet.parse(found.payload)
         return _Kept(packs.issued_at, packs.shelf(default_pack()))

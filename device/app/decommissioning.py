@@ -314,7 +314,7 @@ def _check_signed(settings: Settings, now: datetime) -> None:
         # Whoever put it there need not be who should have.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             token = file.read(_MOST_ASKED)
-        signed = verify(token, key_of=lambda key_id: fleet if key_id == fleet.key_id else None, typ=COMMAND_TYP)
+        signed = verify(token, key_of=fleet.only, typ=COMMAND_TYP)
         command = TerminalCommand.parse(signed.payload)
     except OSError as error:
         raise DecommissionRefused(f"{path}: {error.strerror}; the fleet does not ask for this") from error

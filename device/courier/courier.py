@@ -282,7 +282,7 @@ class Courier:
         return done
 
     def _import_bundle(self, folder: Folder, address: Address, done: Imported, on_progress: OnProgress | None) -> None:
-        reader = BundleReader(folder, address, key=self._sealing_key, key_of=self._fleet_key)
+        reader = BundleReader(folder, address, key=self._sealing_key, key_of=self._fleet.signing_key.only)
         told: set[str] = set()
         for problem in reader.whole():
             self._leave_out(problem, address.bundle, done, told)
@@ -496,9 +496,6 @@ class Courier:
 
     def _address(self, bundle: CourierBundle) -> Address:
         return Address(self._fleet.fleet_id, self._terminal_id, bundle)
-
-    def _fleet_key(self, key_id: str) -> PublicJwk | None:
-        return self._fleet.signing_key if key_id == self._fleet.signing_key.key_id else None
 
     def _reader_key(self) -> PublicJwk:
         if self._fleet.sealing_key is None:

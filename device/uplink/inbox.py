@@ -87,7 +87,6 @@ class Inbox:
     def __init__(self, *, fleet_id: str, terminal_id: str, fleet_key: PublicJwk, sealing_key: PrivateKey) -> None:
         self._address = (fleet_id, terminal_id)
         self._fleet_key = fleet_key
-        self._fleet_key_id = fleet_key.key_id
         self._sealing_key = sealing_key
 
     def read(self, topic_name: str, payload: bytes) -> Inbound:
@@ -127,10 +126,7 @@ class Inbox:
         raise Malformed(f"{topic.kind}: is not sent to terminals")
 
     def _verified(self, token: bytes, typ: str) -> bytes:
-        return verify(token, key_of=self._key_of, typ=typ).payload
-
-    def _key_of(self, key_id: str) -> PublicJwk | None:
-        return self._fleet_key if key_id == self._fleet_key_id else None
+        return verify(token, key_of=self._fleet_key.only, typ=typ).payload
 
     def _addressed(self, message: _Addressed) -> _Addressed:
         if (message.fleet_id, message.terminal_id) != self._address:

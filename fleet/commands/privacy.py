@@ -34,7 +34,6 @@ from fleet.settings import load_settings
 from fleet.store import consents
 from fleet.store import erasure as erasures
 from protocol.cases import OtherWay
-from protocol.keys import PublicJwk
 from protocol.registration import FleetIdentity
 
 app = typer.Typer(
@@ -175,7 +174,7 @@ def verify_proof(
             public = load_keys(load_settings(config).data_dir / "keys").signing.public()
         else:
             public = FleetIdentity.parse(_read(identity)).signing_key
-        proof = read_proof(_read(file), _only(public))
+        proof = read_proof(_read(file), public.only)
     if as_json:
         print_json(proof.model_dump(mode="json"))
         return
@@ -218,7 +217,7 @@ def reapply_proofs(
 ) -> None:
     """After a backup was restored: erase again whoever these proofs say was erased."""
     with opened(config) as fleet:
-        key_of = _only(fleet.keys.signing.public())
+        key_of = fleet.keys.signing.public().only
         proofs = [read_proof(_read(file), key_of) for file in files]
         done = erasure.reapply(
             fleet.database, fleet.keys, proofs, fleet_id=fleet.settings.fleet_id, by=by, now=fleet.clock()
@@ -340,10 +339,6 @@ def _start_of(day: date, fleet: Fleet) -> datetime:
 
 def _end_of(day: date, fleet: Fleet) -> datetime:
     return datetime.combine(day, time.max, fleet.settings.zone()).astimezone(UTC)
-
-
-def _only(public: PublicJwk) -> Any:
-    return lambda key_id: public if key_id == public.key_id else None
 
 
 def _said(proof: ErasureProof | None) -> dict[str, Any] | None:

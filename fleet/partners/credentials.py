@@ -105,11 +105,8 @@ def issue_token(issuer: Issuer, caller: Caller, scopes: Collection[Scope], *, no
 
 def check_token(connection: Connection, issuer: Issuer, given: str, *, now: datetime, zone: tzinfo) -> Caller | None:
     """Return whose access token this is, or None if it is nobody's, or not any more."""
-    public = issuer.signing.public()
     try:
-        signed = verify(
-            given.encode(), key_of=lambda key_id: public if key_id == public.key_id else None, typ=TOKEN_TYP
-        )
+        signed = verify(given.encode(), key_of=issuer.signing.public().only, typ=TOKEN_TYP)
         claims = json.loads(signed.payload)
         JWTClaimsRegistry(
             now=int(now.timestamp()),

@@ -64,9 +64,8 @@ def _erasures(
 
 def _proof(visit: Visit, token: bytes) -> ErasureProof | None:
     """Return what a proof says, None if its signature does not hold."""
-    public = visit.keys.signing.public()
     try:
-        return read_proof(token, lambda key_id: public if key_id == public.key_id else None)
+        return read_proof(token, visit.keys.signing.public().only)
     except Refusals:
         return None
 
