@@ -100,7 +100,7 @@ test-trixie:
 test-vm: setup
 	@.ci/system-packages qemu-system-aarch64 >&2
 	@.ci/vm-image >&2
-	@nice -n 19 $(BIN)/python tests/vm/boot.py $(if $(OUT),--out $(OUT))
+	@nice -n 19 $(BIN)/python -m tests.vm.boot $(if $(OUT),--out $(OUT))
 
 test-picamera2:
 	.ci/picamera2

@@ -18,7 +18,14 @@ from pydantic_core import PydanticUndefined
 from device.settings import SecretFile, Section, sections
 
 PAGE = Path(__file__).resolve().parent / "settings.md"
-_UNITS = {"_s": "seconds", "_bytes": "bytes", "_pin": "BCM number", "_hz": "hertz", "_rows": "records"}
+_UNITS = {
+    "_per_s": "per second",
+    "_s": "seconds",
+    "_bytes": "bytes",
+    "_pin": "BCM number",
+    "_hz": "hertz",
+    "_rows": "records",
+}
 _BOUNDS = (
     ("ge", "≥ {}"),
     ("gt", "> {}"),

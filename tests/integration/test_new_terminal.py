@@ -6,27 +6,23 @@ terminal's uplink as a program.
 
 from __future__ import annotations
 
-import shutil
-import signal
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from sqlalchemy import text
 
 from device.adapters.outbox_sqlite import SqliteOutbox
 from fleet.pki.files import REVOKED
-from fleet.store.database import Database
 from protocol.keys import PrivateKey
 from provisioning.identity import FLEET, SEALING, SIGNING, STORAGE
 from provisioning.joining import CERTIFICATE, KEY, ROOT
+from tests.agency import Agency
 from tests.conftest import FleetTerminal, free_port
 from tests.integration.conftest import UplinkProcess
 
@@ -35,83 +31,10 @@ SOON_S = 10.0
 PATIENCE_S = 60.0
 
 
-class Agency:
-    """A fleet and a broker, as programs."""
-
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self.folder = folder
-        self.database_url = database_url
-        self.broker_port, self.door_port = free_port(), free_port()
-        self.broker_dir = folder / "broker"
-        self.config = folder / "fleet.toml"
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.config.write_text(
-            f"""
-fleet_id = "north"
-data_dir = "fleet-data"
-database = "{database_url}"
-[web]
-port = {free_port()}
-[broker]
-mode = "external"
-host = "localhost"
-port = {self.broker_port}
-ca_file = "{self.broker_dir}/trusted.pem"
-certificate_file = "{self.broker_dir}/fleet.pem"
-key_file = "{self.broker_dir}/fleet.key"
-[provisioning]
-port = {self.door_port}
-broker_host = "localhost"
-broker_port = {self.broker_port}
-broker_dir = "{self.broker_dir}"
-"""
-        )
-
-    def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", "from fleet.cli import main; main()", *arguments, "--config", str(self.config)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
-
-    def start(self) -> None:
-        self.run("init")
-        self.run("pki", "init", "--by", "Li Na")
-        self.run("pki", "broker-config", "--host", "localhost", "--out", str(self.broker_dir), "--by", "Li Na")
-        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-        assert program, "mosquitto is not installed: make system-packages"
-        (self.folder / "mosquitto.conf").write_text(f"user root\ninclude_dir {self.broker_dir}\n")
-        self.broker = self.begin([program, "-c", str(self.folder / "mosquitto.conf")], "broker.log")
-        self.begin(
-            [sys.executable, "-c", "from fleet.cli import main; main()", "serve", "--config", str(self.config)],
-            "fleet.log",
-        )
-
-    def begin(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
-        with (self.folder / log).open("wb") as file:
-            self.processes.append(subprocess.Popen(command, stdout=file, stderr=file))
-        return self.processes[-1]
-
-    def reload(self) -> None:
-        """What systemd does when the list is another one (systemd/lifecert-broker-reload.path)."""
-        self.broker.send_signal(signal.SIGHUP)
-
-    def rows(self, statement: str) -> list[tuple[object, ...]]:
-        with closing(Database(self.database_url)) as database, database.begin() as connection:
-            return [tuple(row) for row in connection.execute(text(statement))]
-
-    def stop(self) -> None:
-        for each in reversed(self.processes):
-            each.terminate()
-            each.wait(20)
-
-
 @pytest.fixture
 def agency(tmp_path: Path, database_url: str) -> Iterator[Agency]:
-    made = Agency(tmp_path, database_url)
+    made = Agency(tmp_path, database_url, (free_port(), free_port(), free_port()))
+    made.make()
     made.start()
     yield made
     made.stop()
@@ -212,11 +135,11 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
         until(
             lambda: (
                 agency.rows("SELECT 1 FROM terminals WHERE presence_state = 'offline'")
-                or b"certificate verify failed" in (agency.folder / "broker.log").read_bytes()
+                or "certificate verify failed" in agency.broker_log()
             ),
             SOON_S,
         )
-        until(lambda: b"certificate verify failed" in (agency.folder / "broker.log").read_bytes(), SOON_S)
+        until(lambda: "certificate verify failed" in agency.broker_log(), SOON_S)
         assert time.monotonic() - started < SOON_S
         refused = provision("renew", "--out", str(keys))
         assert refused.returncode == 1

@@ -15,8 +15,6 @@ Exit 0 if all holds, 1 if something does not.
 
 from __future__ import annotations
 
-import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -27,20 +25,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from machine import IMAGE, Machine, MachineFailed, wait_until
-from seed import STRANGER
-
 from device.adapters.outbox_sqlite import SqliteOutbox
 from protocol.envelope import sha256_of, typ_of, verify
 from protocol.events import EVENT_TYP, TerminalEvent
 from protocol.keys import PublicJwk
 from protocol.records import RECORD_TYP, CertificationRecord
 from protocol.registration import read_registration
+from tests.vm.machine import IMAGE, Machine, MachineFailed, command_line, say, set_up, wait_until
+from tests.vm.terminal import CLAIM_S, IDLE, START_S, claim_order, present_claim, properties, wait_services
 
 LONGEST_START_S = 15.0
 """What the project asks of a start beyond the kernel."""
-_BOOT_S = 300.0
-_CLAIM_S = 180.0
 _WATCHDOG_S = 30.0
 """`WatchdogSec=` of the terminal's unit."""
 _CUTS = (1, 3)
@@ -53,7 +48,7 @@ _LINKS: dict[str, type[CertificationRecord] | type[TerminalEvent]] = {
 }
 _PROGRAM = "/opt/lifecert/venv/bin/python"
 _GET_PAGE = "/usr/bin/python3 -c 'import urllib.request as w; w.urlopen(\"http://127.0.0.1:8088/\", timeout=50).read()'"
-_HANDOVER, _READY, _IDLE = r"^vm: handing over", r"Started .*lifecert-terminal", r"session state=idle"
+_HANDOVER, _READY = r"^vm: handing over", r"Started .*lifecert-terminal"
 
 
 @dataclass
@@ -69,9 +64,9 @@ class Story:
 
 def start_times(machine: Machine) -> dict[str, float]:
     """Wait for a terminal that takes claims; return when it did what, in seconds of the machine after systemd began."""
-    handed_over_s, before_s = machine.wait_for(_HANDOVER, timeout_s=_BOOT_S), machine.computer_s
-    ready_s = machine.wait_for(_READY, timeout_s=_BOOT_S)
-    idle_s, after_s = machine.wait_for(_IDLE, timeout_s=_BOOT_S), machine.computer_s
+    handed_over_s, before_s = machine.wait_for(_HANDOVER, timeout_s=START_S), machine.computer_s
+    ready_s = machine.wait_for(_READY, timeout_s=START_S)
+    idle_s, after_s = machine.wait_for(IDLE, timeout_s=START_S), machine.computer_s
     manager = properties(machine.run("systemctl show -p UserspaceTimestampMonotonic"))
     unit = properties(
         machine.run(
@@ -97,33 +92,8 @@ def cpu_s(machine: Machine, unit: str) -> float:
     return round(int(properties(machine.run(f"systemctl show {unit} -p CPUUsageNSec"))["CPUUsageNSec"]) / 1e9, 2)
 
 
-def properties(text: str) -> dict[str, str]:
-    """Read what `systemctl show` prints."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-
-
 def _after(begun: int, moment: str) -> float:
     return round((int(moment) - begun) / 1e6, 2)
-
-
-def wait_services(machine: Machine) -> dict[str, str]:
-    """Wait until the start is over and return the state of both services.
-
-    Raises:
-        MachineFailed: if one is not active, or any unit failed.
-    """
-    machine.run("systemctl is-system-running --wait", timeout_s=_BOOT_S, may_fail=True)
-    states = {unit: machine.run(f"systemctl is-active {unit}", may_fail=True).strip() for unit in
-              ("lifecert-terminal", "lifecert-uplink", "lifecert-screen.socket")}  # fmt: skip
-    failed = machine.run("systemctl list-units --failed --plain --no-legend").strip()
-    if set(states.values()) != {"active"} or failed:
-        raise MachineFailed(f"services: {states}, failed: {failed or 'none'}")
-    return states
-
-
-def claim_order() -> str:
-    """Return the shell line that presents somebody the terminal has no reference of."""
-    return "ask '" + json.dumps({"do": "present_claim", "number": STRANGER}) + "'"
 
 
 def claim(machine: Machine, story: Story) -> dict[str, Any]:
@@ -132,9 +102,7 @@ def claim(machine: Machine, story: Story) -> dict[str, Any]:
     Raises:
         MachineFailed: if there is none.
     """
-    answer: dict[str, Any] = json.loads(machine.run(claim_order(), timeout_s=_CLAIM_S))
-    if not answer.get("ok") or answer["outcome"] != "no_reference":
-        raise MachineFailed(f"claim: {answer}")
+    answer = present_claim(machine)
     if answer["counter"] <= story.stored:
         raise MachineFailed(
             f"claim: its record has the counter {answer['counter']}, which was used before ({story.stored})"
@@ -153,7 +121,7 @@ def stop_the_loop(machine: Machine) -> dict[str, float]:
     begun_s = machine.now_s
     machine.run("systemctl kill --signal=SIGSTOP --kill-whom=main lifecert-terminal")
     noticed_s = machine.wait_for(r"lifecert-terminal.*Watchdog timeout", timeout_s=_WATCHDOG_S * 3, since_s=begun_s)
-    idle_s = machine.wait_for(_IDLE, timeout_s=_BOOT_S, since_s=noticed_s)
+    idle_s = machine.wait_for(IDLE, timeout_s=START_S, since_s=noticed_s)
     restarts = properties(machine.run("systemctl show lifecert-terminal -p NRestarts"))["NRestarts"]
     if restarts != "1":
         raise MachineFailed(f"watchdog: {restarts} restarts, expected 1")
@@ -167,10 +135,10 @@ def cut_while_storing(machine: Machine, story: Story, at_write: int) -> dict[str
         MachineFailed: if nothing was written, or a record is missing or not as it was.
     """
     say(f"a power cut at write {at_write} of a record")
-    machine.wait_for(_IDLE, timeout_s=_CLAIM_S, since_s=machine.now_s)
+    machine.wait_for(IDLE, timeout_s=CLAIM_S, since_s=machine.now_s)
     quiet = _writes_when_quiet(machine)
     machine.start_order(claim_order())
-    wait_until(lambda: machine.written() >= quiet + at_write, "a write", timeout_s=_CLAIM_S, poll_s=0.0005)
+    wait_until(lambda: machine.written("data") >= quiet + at_write, "a write", timeout_s=CLAIM_S, poll_s=0.0005)
     machine.cut_power()
     before = story.stored
     look_at_records(story)
@@ -180,10 +148,10 @@ def cut_while_storing(machine: Machine, story: Story, at_write: int) -> dict[str
 def _writes_when_quiet(machine: Machine) -> int:
     """Wait until the file system has written what it holds back, and return the count of writes."""
     machine.run("sync")
-    before, now = -1, machine.written()
+    before, now = -1, machine.written("data")
     while now != before:
         time.sleep(_COMMIT_S)
-        before, now = now, machine.written()
+        before, now = now, machine.written("data")
     return now
 
 
@@ -235,7 +203,7 @@ def profile(machine: Machine, to: Path) -> None:
     """Write down where the time of a start goes."""
     to.write_text(
         "\n\n".join(
-            machine.run(command, timeout_s=_BOOT_S)
+            machine.run(command, timeout_s=START_S)
             for command in (
                 "systemd-analyze blame",
                 "systemd-analyze critical-chain lifecert-terminal.service",
@@ -257,11 +225,11 @@ def play(folder: Path) -> dict[str, Any]:
     report: dict[str, Any] = {"computer": {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}}
     say("counting the instructions of a start")
     shutil.copyfile(IMAGE / "data.img", story.data)
-    with Machine(story.data, log=folder / "counted.log", is_counted=True) as machine:
+    with Machine(set_up(story.data), log=folder / "counted.log", is_counted=True) as machine:
         report["counted"] = start_times(machine)
     shutil.copyfile(IMAGE / "data.img", story.data)
     say("a start in real time")
-    with Machine(story.data, log=folder / "start-1.log") as machine:
+    with Machine(set_up(story.data), log=folder / "start-1.log") as machine:
         report["emulated"] = start_times(machine)
         report["services"] = wait_services(machine)
         report["systemd_analyze"] = " ".join(machine.run("systemd-analyze time").split())
@@ -273,8 +241,8 @@ def play(folder: Path) -> dict[str, Any]:
         claim(machine, story)
         cuts = [cut_while_storing(machine, story, _CUTS[0])]
     for number, at_write in enumerate([*_CUTS[1:], None], start=2):
-        with Machine(story.data, log=folder / f"start-{number}.log") as machine:
-            machine.wait_for(_IDLE, timeout_s=_BOOT_S)
+        with Machine(set_up(story.data), log=folder / f"start-{number}.log") as machine:
+            machine.wait_for(IDLE, timeout_s=START_S)
             claim(machine, story)
             if at_write is not None:
                 cuts.append(cut_while_storing(machine, story, at_write))
@@ -289,31 +257,5 @@ def play(folder: Path) -> dict[str, Any]:
     return report
 
 
-def say(text: str) -> None:
-    """Tell whoever waits."""
-    print(f"test-vm: {text}", file=sys.stderr)  # noqa: T201 - a command line
-
-
-def main() -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=IMAGE / "run", help="where consoles and profile are kept")
-    folder = parser.parse_args().out
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (IMAGE / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say("another build or run of the machine is under way; wait for it")
-        return 1
-    try:
-        report = play(folder)
-    except MachineFailed as error:
-        say(f"{error}\n(the consoles are in {folder})")
-        return 1
-    print(json.dumps(report, indent=2))  # noqa: T201 - the result
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line(play, __doc__ or ""))

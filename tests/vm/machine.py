@@ -1,16 +1,20 @@
-"""The arm64 machine of `.ci/vm-image`, emulated: its serial console with times, a shell in it, and its power switch."""
+"""The arm64 machine of `.ci/vm-image`, emulated: its serial console with times, a shell in it, its network, and its power switch."""
 
 from __future__ import annotations
 
+import argparse
+import fcntl
 import json
 import os
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +22,8 @@ IMAGE = Path(__file__).resolve().parents[2] / ".build" / "vm"
 _EMULATED = ("-accel", "tcg,thread=multi", "-smp", "2")
 _COUNTED = ("-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0")
 """One core whose clock moves by a nanosecond with every instruction: the same on a busy computer as on an idle one."""
+HERE = "10.0.2.2"
+"""This computer, as the machine sees it. Source: QEMU's documentation, "Using the user mode network stack"."""
 _MEMORY_MB = 1024
 _SHELL_END = re.compile(rb"@@(\d+)\n")
 
@@ -26,16 +32,40 @@ class MachineFailed(Exception):
     """The machine did not do what it should; the message says what was waited for and what it said last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """An image that the machine has as a disk."""
+
+    name: str
+    image: Path
+    is_writable: bool = True
+
+
+def set_up(data: Path) -> tuple[Drive, ...]:
+    """The machine that came set up: its system is never written to, its data partition is the given file."""
+    return Drive("root", IMAGE / "root.img", is_writable=False), Drive("data", data)
+
+
 class Machine:
-    """One start of the machine, from power on to power off. The data partition is the given file, the system is never written to.
+    """One start of the machine, from power on to power off.
 
     Args:
-        data: image of the data partition.
+        drives: its disks, `/dev/vda` first.
         log: takes what the serial console says.
+        root: where its system is.
         is_counted: whether the machine's time counts its instructions instead of passing.
+        ssh_port: a port of this computer that leads to the machine's 22; with one it has a network, in which this computer is `HERE`.
     """
 
-    def __init__(self, data: Path, *, log: Path, is_counted: bool = False) -> None:
+    def __init__(
+        self,
+        drives: Sequence[Drive],
+        *,
+        log: Path,
+        root: str = "/dev/vda",
+        is_counted: bool = False,
+        ssh_port: int | None = None,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="vm-")
         shell, control = (Path(self._folder.name, name) for name in ("shell", "qmp"))
         self.lines: list[tuple[float, str]] = []
@@ -47,15 +77,13 @@ class Machine:
             [
                 *("nice", "-n", "19", "qemu-system-aarch64"),
                 *("-M", "virt", "-cpu", "cortex-a72", *(_COUNTED if is_counted else _EMULATED)),
-                *("-m", str(_MEMORY_MB), "-nic", "none", "-display", "none", "-no-reboot"),
+                *("-m", str(_MEMORY_MB), "-display", "none", "-no-reboot", *_network(ssh_port)),
                 *("-kernel", str(IMAGE / "kernel"), "-initrd", str(IMAGE / "initrd")),
-                *("-append", "console=ttyAMA0 panic=-1 systemd.show_status=1"),
-                *("-drive", f"if=none,id=root,file={IMAGE / 'root.img'},format=raw,readonly=on"),
-                *("-drive", f"if=none,id=data,file={data},format=raw,cache=writeback"),
-                *("-device", "virtio-blk-pci,drive=root,addr=2", "-device", "virtio-blk-pci,drive=data,addr=3"),
+                *("-append", f"console=ttyAMA0 panic=-1 systemd.show_status=1 root={root}"),
+                *(word for number, drive in enumerate(drives, start=2) for word in _disk(drive, number)),
                 *(
                     "-device",
-                    "virtio-serial-pci,addr=4",
+                    "virtio-serial-pci,addr=8",
                     "-chardev",
                     f"socket,id=shell,path={shell},server=on,wait=off",
                 ),
@@ -123,10 +151,21 @@ class Machine:
         """Give a line of shell without waiting for its end: for what the power is cut in."""
         self._shell.sendall(command.encode() + b"\n")
 
-    def written(self) -> int:
-        """Return how many writes the data partition has taken since power on."""
+    def written(self, drive: str) -> int:
+        """Return how many writes a disk has taken since power on."""
         found = self._order("query-blockstats")
-        return next(int(entry["stats"]["wr_operations"]) for entry in found if entry.get("device") == "data")
+        return next(int(entry["stats"]["wr_operations"]) for entry in found if entry.get("device") == drive)
+
+    def wait_off(self, *, timeout_s: float) -> None:
+        """Wait until the machine has switched itself off, which is also what a restart of its own is.
+
+        Raises:
+            MachineFailed: if it is still on by then.
+        """
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise MachineFailed(f"the machine is still on after {timeout_s:.0f} s") from None
 
     def cut_power(self) -> None:
         """Switch the machine off as a power cut does. May be called twice."""
@@ -199,6 +238,23 @@ class Machine:
         return client
 
 
+def _network(ssh_port: int | None) -> tuple[str, ...]:
+    if ssh_port is None:
+        return ("-nic", "none")
+    return (
+        *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{ssh_port}-:22"),
+        *("-device", "virtio-net-pci,netdev=net,addr=7,romfile="),
+    )
+
+
+def _disk(drive: Drive, address: int) -> tuple[str, ...]:
+    how = "cache=writeback" if drive.is_writable else "readonly=on"
+    return (
+        *("-drive", f"if=none,id={drive.name},file={drive.image},format=raw,{how}"),
+        *("-device", f"virtio-blk-pci,drive={drive.name},addr={address}"),
+    )
+
+
 def wait_until(condition: Callable[[], object], what: str, *, timeout_s: float, poll_s: float = 0.2) -> None:
     """Wait for a condition.
 
@@ -210,3 +266,29 @@ def wait_until(condition: Callable[[], object], what: str, *, timeout_s: float, 
         if time.monotonic() > deadline:
             raise MachineFailed(f"{what}: not within {timeout_s:.0f} s")
         time.sleep(poll_s)
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    print(f"test-vm: {text}", file=sys.stderr)  # noqa: T201 - a command line
+
+
+def command_line(play: Callable[[Path], dict[str, Any]], about: str) -> int:
+    """Run a story on the command line, alone with the image, and print what came of it."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=IMAGE / "run", help="where consoles and profile are kept")
+    folder = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    with (IMAGE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another build or run of the machine is under way; wait for it")
+            return 1
+        try:
+            report = play(folder)
+        except MachineFailed as error:
+            say(f"{error}\n(the consoles are in {folder})")
+            return 1
+    print(json.dumps(report, indent=2))  # noqa: T201 - the result
+    return 0
