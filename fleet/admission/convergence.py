@@ -111,7 +111,7 @@ class SettingLine:
 
 
 def bundle_line(wanted: DesiredBundle, reported: ReportedState | None) -> BundleLine:
-    """Return how far a terminal is with a bundle."""
+    """Return how far a terminal is with a bundle: of how it ended badly, what came of this wish alone, not of one before."""
     if reported is None:
         return BundleLine(wanted, None, Match.UNKNOWN, None, None)
     running = next((each for each in reported.running if each.kind is wanted.kind), None)
@@ -120,6 +120,9 @@ def bundle_line(wanted: DesiredBundle, reported: ReportedState | None) -> Bundle
     if running is not None and running.bundle_id == wanted.bundle_id:
         match = Match.ON_TRIAL if running.is_on_trial else Match.SAME
         return BundleLine(wanted, running, match, None, None)
+    if reported.desired_number < wanted.since:
+        # It has not heard of this wish: what went back or was refused was another roll-out's, or was to run in shadow.
+        return BundleLine(wanted, running, Match.BEHIND, None, None)
     # One that went back and is asked for anew is on its way once more.
     is_tried_again = coming is not None and coming.state != "refused"
     if ended is not None and not ended.is_kept and not is_tried_again:
@@ -179,8 +182,17 @@ def merged(layers: Iterable[SettingValues]) -> SettingValues:
     return SettingValues.model_validate(found)
 
 
-def with_ending(reported: ReportedState, bundle: DesiredBundle, *, is_kept: bool, why: str) -> ReportedState:
+def with_ending(
+    reported: ReportedState, bundle: DesiredBundle, *, is_kept: bool, why: str, heard: int = 0
+) -> ReportedState:
     """Return a terminal's word with what an event of its chain says of a bundle since.
+
+    Args:
+        reported: its word before.
+        bundle: which one.
+        is_kept: whether it was proven.
+        why: as the terminal says.
+        heard: number of a desired state that it must have taken to have come so far; 0 where that is not certain.
 
     Raises:
         ValueError: if the reason is not one that a terminal gives.
@@ -193,6 +205,7 @@ def with_ending(reported: ReportedState, bundle: DesiredBundle, *, is_kept: bool
         running.append(RunningBundle(kind=kind, bundle_id=bundle_id, number=bundle.number, label=bundle.label))
     return reported.model_copy(
         update={
+            "desired_number": max(reported.desired_number, heard),
             "running": tuple(running),
             "coming": tuple(each for each in reported.coming if each.bundle_id != bundle_id),
             "ended": (*(each for each in reported.ended if each.kind is not kind), ended),

@@ -16,7 +16,20 @@ from rich.table import Table
 from fleet.app import Fleet
 from fleet.audit.log import UNNAMED
 from fleet.clock import day_of
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, By, Config, fail, named, opened, print_json, say
+from fleet.commands.shared import (
+    CONFIG,
+    EXIT_USAGE,
+    AsJson,
+    By,
+    Config,
+    Yes,
+    fail,
+    make_sure,
+    named,
+    opened,
+    print_json,
+    say,
+)
 from fleet.references import cards
 from fleet.references import enrol as enrolment
 from fleet.store import cards as card_store
@@ -142,7 +155,7 @@ def rotate_card_key(by: By = UNNAMED, config: Config = CONFIG) -> None:
 @app.command("retire-key")
 def retire_card_key(
     key: Annotated[str, typer.Argument(help="Id of the card key.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     by: By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
@@ -150,10 +163,7 @@ def retire_card_key(
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             number = card_store.count_valid(connection, key, today=day_of(fleet.clock(), fleet.settings.zone()))
-        if not yes:
-            typer.confirm(
-                f"{number} cards of key {key} are in use and will not be taken any more. Go on?", abort=True, err=True
-            )
+        make_sure(f"{number} cards of key {key} are in use and will not be taken any more.", yes=yes)
         cards.retire_key(fleet.database, fleet.keys, key, now=fleet.clock(), by=by)
         say(f"card key {key} is given up")
 

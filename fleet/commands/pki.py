@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,15 +18,20 @@ from fleet.errors import NotFound, Refused
 from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
 from fleet.pki.broker import CONFIGURATION, write_broker_files
 from fleet.pki.files import ROOT_KEY, load_authority, make_authority
-from fleet.pki.joining import approve_claim, carried, make_claim, take_back_claim
+from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claim, take_back_claim
 from fleet.store.areas import chain_above, has_areas
 from fleet.store.certificates import revoked_certificates
 from fleet.store.claims import StoredClaim, newest_claims
 from fleet.store.terminals import find_terminals
 from fleet.terminals.changing import TerminalChanges
+from protocol.errors import Problem
 from protocol.provisioning import ProvisioningClaim, shown
 
 _LISTED = 200
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Take back a claim for the same terminal that nobody came with, and make another."),
+]
 
 app = typer.Typer(help="Certificates: the authority, the broker, and new terminals.", no_args_is_help=True)
 
@@ -95,6 +101,7 @@ def claim(
     hours: Annotated[int | None, typer.Option("--hours", help="How long it is good for.")] = None,
     no_people: Annotated[bool, typer.Option("--no-people", help="Do not put the area's people on its roster.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Let the terminal in only after `pki approve`.")] = False,
+    again: Again = False,
     by: By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
@@ -114,11 +121,12 @@ def claim(
                 hours=hours or fleet.settings.provisioning.claim_hours,
                 by=by,
                 now=fleet.clock(),
+                again=again,
             )
 
         with fleet.database.begin() as connection:
             if listed is not None:
-                terminals = _listed(connection, listed)
+                terminals = _listed(connection, listed, again=again, now=fleet.clock())
                 several = [made(connection, each.terminal_id, each.area) for each in terminals]
                 _write_claims(out, [carried(code, stored, fleet.settings) for code, stored in several])
                 until = several[0][1].expires_at
@@ -134,28 +142,33 @@ def claim(
 
 @app.command("claims")
 def claims(config: Config = CONFIG, as_json: AsJson = False) -> None:
-    """List the newest claims, and who waits."""
+    """List the newest claims, who waits, and whose place each is for."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             found = newest_claims(connection, limit=_LISTED)
-        now = fleet.clock()
-        rows = [
-            {
-                "claim": each.claim_id,
-                "terminal": each.asked_as or each.terminal_id or "",
-                "area": each.area,
-                "state": each.state(now),
-                "until": each.expires_at.isoformat(),
-            }
-            for each in found
-        ]
+        now, zone = fleet.clock(), fleet.settings.zone()
         if as_json:
+            rows = [
+                {
+                    "claim": each.claim_id,
+                    "terminal": each.asked_as or each.terminal_id or "",
+                    "area": each.area,
+                    "state": each.state(now),
+                    "replaces": each.replaces or "",
+                    "until": each.expires_at.isoformat(),
+                }
+                for each in found
+            ]
             print_json({"claims": rows})
             return
-        shown_rows = table("claim", "terminal", "area", "state", "until")
-        for row in rows:
-            shown_rows.add_row(*(escape(value) for value in row.values()))
-        Terminal().print(shown_rows)
+        listed = table("claim", "terminal", "area", "state", "until")
+        for each in found:
+            terminal = each.asked_as or each.terminal_id or ""
+            replaces = "" if each.replaces is None else f"for {each.replaces}"
+            until = f"{each.expires_at.astimezone(zone):%Y-%m-%d %H:%M}"
+            cells = (each.claim_id, f"{terminal} {replaces}".strip(), each.area, each.state(now), until)
+            listed.add_row(*map(escape, cells))
+        Terminal().print(listed)
 
 
 @app.command("approve")
@@ -197,9 +210,20 @@ def _is_area(connection: Connection, area: str) -> bool:
     return not has_areas(connection) or bool(chain_above(connection, area))
 
 
-def _listed(connection: Connection, path: Path) -> list[ListedTerminal]:
-    registered = find_terminals(connection)
-    return read_terminal_list(path, registered=registered, is_area=lambda area: _is_area(connection, area))
+def _listed(connection: Connection, path: Path, *, again: bool, now: datetime) -> list[ListedTerminal]:
+    def claimed(terminal: str) -> Problem | None:
+        try:
+            demand_no_claim(connection, terminal, again=again, now=now)
+        except Refused as error:
+            return error.problem
+        return None
+
+    return read_terminal_list(
+        path,
+        registered=find_terminals(connection),
+        is_area=lambda area: _is_area(connection, area),
+        claimed=claimed,
+    )
 
 
 def _write_claims(folder: Path, claims: list[ProvisioningClaim]) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console as Terminal
 from rich.console import ConsoleOptions, RenderResult
 from rich.table import Table
@@ -35,6 +37,8 @@ SUBJECT_HELP = "Subject id or document number; - reads it from input."
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
 """Who does it, of commands that scripts give without a name: its default is `UNNAMED`."""
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+"""Of commands that cannot be taken back."""
 stderr = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -84,6 +88,24 @@ def fail(message: str, status: int) -> NoReturn:
     raise typer.Exit(status)
 
 
+def make_sure(question: str, *, yes: bool) -> None:
+    """Ask before what cannot be taken back; end the program as one that failed unless somebody says yes, or did before.
+
+    Args:
+        question: what would happen; "Go on?" follows.
+        yes: whether the command was told not to ask.
+    """
+    if yes:
+        return
+    try:
+        may_go_on = typer.confirm(f"{question} Go on?", err=True)
+    except typer.Abort:
+        say("\nnobody answered, nothing was done; --yes does it without asking")
+        raise
+    if not may_go_on:
+        raise typer.Abort
+
+
 def say(message: str) -> None:
     """Tell the person at the keyboard; results go to the other stream."""
     stderr.print(message)
@@ -109,23 +131,19 @@ def whom(fleet: Fleet, subject: str) -> str:
         return find_subject(connection, named(subject), fleet.keys)
 
 
-class WholeIds(Table):
-    """A table that cuts no id in two: where its columns have no room for that, each row is written as lines of `name: value`."""
+class WholeWords(Table):
+    """A table that cuts no word in two, so no id either: where there is no room for that, each row is written as lines of `name: value`."""
 
     def __rich_console__(self, console: Terminal, options: ConsoleOptions) -> RenderResult:
         """Give the table, or its rows as lines."""
         columns = [[_plain(cell) for cell in column.cells] for column in self.columns]
-        ids = [max((len(found) for cell in cells for found in _ID.findall(cell)), default=0) for cells in columns]
-        others = (min(max(map(len, cells), default=0), _LEAST_WIDTH) for cells in columns)
-        needed = sum(map(max, ids, others)) + 3 * len(columns) + 1
-        if needed > options.max_width:
+        shown = [[_plain(column.header), *cells] for column, cells in zip(self.columns, columns, strict=True)]
+        widths = _widths(shown, room=options.max_width - _BETWEEN * len(shown) + 1)
+        if widths is None:
             yield from self._as_lines(columns)
             return
-        for column, cells, width in zip(self.columns, columns, ids, strict=True):
-            if width:
-                column.min_width = width
-                # A sentence with an id in it may be wrapped between its words.
-                column.no_wrap = not any(" " in cell for cell in cells)
+        for column, width in zip(self.columns, widths, strict=True):
+            column.width = width
         yield from super().__rich_console__(console, options)
 
     def _as_lines(self, columns: list[list[str]]) -> RenderResult:
@@ -137,10 +155,40 @@ class WholeIds(Table):
             yield Text("")
 
 
-_ID = re.compile(r"\S*[0-9a-f]{12}\S*")
-"""What stands in cells as one word to be copied: it has twelve hexadecimal digits in a row at least."""
+_BETWEEN = 2
+"""Characters between two columns."""
+_WORD = re.compile(r"[!-~]+")
+"""What is read as one: an id, a day, a code, a word with the mark behind it. Chinese may be wrapped anywhere."""
 _LEAST_WIDTH = 8
-"""Characters to which a column of words may shrink."""
+"""Characters to which cells of several words may shrink."""
+
+
+def _widths(columns: list[list[str]], *, room: int) -> list[int] | None:
+    """Return how wide columns are, given their cells; None where their words have no room.
+
+    Args:
+        columns: of each its name, then its cells.
+        room: characters for all of them together.
+    """
+    whole = [max(map(_length, cells)) for cells in columns]
+    words = [max((len(found) for cell in cells for found in _WORD.findall(cell)), default=0) for cells in columns]
+    # A name of several words may stand in as many lines, which is read once; cells are read one by one.
+    least = [min(max(map(_length, cells[1:]), default=0), _LEAST_WIDTH) for cells in columns]
+    widths = list(map(max, words, least))
+    left = room - sum(widths)
+    if left < 0:
+        return None
+    # Whoever lacks least has all of it first, the others share what is left then.
+    lacking = sorted(range(len(columns)), key=lambda place: whole[place] - widths[place])
+    for number, place in enumerate(lacking):
+        more = min(whole[place] - widths[place], left // (len(lacking) - number))
+        widths[place] += more
+        left -= more
+    return widths
+
+
+def _length(cell: str) -> int:
+    return max(map(cell_len, cell.split("\n")))
 
 
 def _plain(cell: object) -> str:
@@ -148,8 +196,8 @@ def _plain(cell: object) -> str:
 
 
 def table(*names: str) -> Table:
-    """Return an empty table in which nothing is cut off: an id of which the end is missing helps nobody."""
-    made = WholeIds()
+    """Return an empty table, as narrow as one can be, in which nothing is cut off: an id of which the end is missing helps nobody."""
+    made = WholeWords(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _BETWEEN - 1, 0, 0))
     for name in names:
         made.add_column(name, overflow="fold")
     return made

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from fleet.admission.convergence import Wanted, bundle_line, setting_lines
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say
+from fleet.commands.shared import (
+    CONFIG,
+    EXIT_USAGE,
+    AsJson,
+    Config,
+    Yes,
+    fail,
+    make_sure,
+    opened,
+    print_json,
+    say,
+)
 from fleet.errors import NotFound
 from fleet.store import desired, terminals
 from fleet.store.terminal_settings import Scope, Target
@@ -34,9 +45,12 @@ def command(
     kind: Annotated[CommandKind, typer.Argument(help="What it is to do.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; stands with the command.")],
     by: Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")],
+    yes: Yes = False,
     config: Config = CONFIG,
 ) -> None:
-    """Ask a terminal to do one of these; it obeys between sessions, once."""
+    """Ask a terminal to do one of these; it obeys between sessions, once. Before `decommission` you are asked."""
+    if kind is CommandKind.DECOMMISSION:
+        make_sure(f"Terminal {terminal} erases its roster, records and keys for ever, and certifies nobody.", yes=yes)
     with opened(config) as fleet:
         hours = fleet.settings.terminals.command_hours
         with fleet.database.begin() as connection:

@@ -11,7 +11,8 @@ from rich.markup import escape
 from sqlalchemy import Connection
 
 from fleet.app import Fleet
-from fleet.commands.pki import say_claim, write_claim
+from fleet.clock import day_of
+from fleet.commands.pki import Again, say_claim, write_claim
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
 from fleet.errors import Refused
 from fleet.pki.joining import carried, make_claim
@@ -26,16 +27,21 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; stands with the chan
 
 
 def list_terminals(config: Config = CONFIG, as_json: AsJson = False) -> None:
-    """List the terminals, those that are to come among them: where each stands, and until when its certificate or claim is good."""
-    with opened(config) as fleet, fleet.database.begin() as connection:
-        found = lives(connection, now=fleet.clock())
-    rows = [_row(life) for life in found]
+    """List the terminals, also those to come: where each stands, until when its certificate or claim is good, whose place it has."""
+    with opened(config) as fleet:
+        zone = fleet.settings.zone()
+        with fleet.database.begin() as connection:
+            found = lives(connection, now=fleet.clock())
     if as_json:
-        print_json({"terminals": rows})
+        print_json({"terminals": [_row(life) for life in found]})
         return
-    shown = table("terminal", "area", "state", "since", "until", "replaced by", "replaces")
-    for row in rows:
-        shown.add_row(*(escape(value or "") for value in row.values()))
+    shown = table("terminal", "area", "state", "since", "until", "place")
+    for life in found:
+        days = (day_of(life.since, zone), "" if life.until is None else day_of(life.until, zone))
+        ways = ((life.replaces, "from"), (life.replaced_by, "to"))
+        place = ", ".join(f"{way} {other}" for other, way in ways if other is not None)
+        cells = (life.terminal_id, life.area, life.state.value, *map(str, days), place)
+        shown.add_row(*map(escape, cells))
     Terminal().print(shown)
 
 
@@ -46,6 +52,7 @@ def swap(
     new: Annotated[str | None, typer.Option("--new", help="Name of the new one; said on the spot without.")] = None,
     hours: Annotated[int | None, typer.Option("--hours", help="How long the claim is good for.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Let the new one in only after `pki approve`.")] = False,
+    again: Again = False,
     config: Config = CONFIG,
 ) -> None:
     """Make a claim by which a new terminal takes this one's place: area, assignments and roster follow, and this one is retired with it."""
@@ -62,6 +69,7 @@ def swap(
                 by=by,
                 now=fleet.clock(),
                 replaces=terminal,
+                again=again,
             )
             write_claim(claim_out, carried(code, stored, fleet.settings))
         say_claim(claim_out, code, stored)

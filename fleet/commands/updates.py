@@ -15,15 +15,17 @@ from sqlalchemy import Connection
 from fleet.app import Fleet
 from fleet.clock import day_of
 from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
-from fleet.errors import NotFound
+from fleet.errors import NotFound, Refused
 from fleet.store import rollouts as store
 from fleet.store.bundles import newest_bundles, running_counts
 from fleet.store.lives import references_by_network
 from fleet.updates import rollouts
 from fleet.updates.bundles import add_bundle, bundle_folder, release_keys, remove_bundle
 from fleet.updates.desired import door_of
+from fleet.updates.rollout import Plan
 from fleet.updates.rollouts import Means, Watched, Wish, plan_from
 from fleet.updates.terminal_settings import parsed, texts_of
+from fleet.web.texts import groups_in
 
 app = typer.Typer(help="Bundles of programs, networks and voices, and their roll-outs.", no_args_is_help=True)
 By = Annotated[str, typer.Option("--by", help="Your name, recorded as you give it.")]
@@ -56,8 +58,9 @@ def add(
 
 @app.command("list")
 def list_bundles(config: Config = CONFIG, as_json: AsJson = False) -> None:
-    """List the bundles that are here."""
+    """List the bundles that are here, and by which release key each was signed."""
     with opened(config) as fleet:
+        is_trusted = _trust(fleet)
         with fleet.database.begin() as connection:
             found = newest_bundles(connection, limit=_LISTED)
         if as_json:
@@ -68,6 +71,8 @@ def list_bundles(config: Config = CONFIG, as_json: AsJson = False) -> None:
                             "bundle_id": each.bundle_id,
                             "added_at": each.added_at.isoformat(),
                             "size": each.size,
+                            "signed_by": each.key_id,
+                            "is_trusted": is_trusted(each.key_id),
                             **each.manifest,
                         }
                         for each in found
@@ -75,12 +80,12 @@ def list_bundles(config: Config = CONFIG, as_json: AsJson = False) -> None:
                 }
             )
             return
-        rows = table("bundle", "kind", "number", "label", "for", "bytes", "good until")
+        rows = table("bundle", "kind", "number", "label", "for", "bytes", "good until", "signed by", "key")
         for each in found:
             board = " ".join(str(each.manifest[name]) for name in ("machine", "python") if each.manifest[name])
             until = str(each.manifest["expires_at"])[:10]
             cells = (each.bundle_id, each.kind.value, str(each.number), each.label, board, str(each.size), until)
-            rows.add_row(*map(escape, cells))
+            rows.add_row(*map(escape, (*cells, each.key_id, _TRUST[is_trusted(each.key_id)])))
         Terminal().print(rows)
 
 
@@ -156,7 +161,9 @@ def roll_out(
     shadow_hours: Annotated[
         float, typer.Option(min=0, max=2400, help="Networks run in shadow in the canary group for so long first.")
     ] = 0,
-    from_hour: Annotated[int | None, typer.Option(min=0, max=23, help="Phases begin from this hour on.")] = None,
+    from_hour: Annotated[
+        int | None, typer.Option(min=0, max=23, help="Later phases begin from this hour on, of the agency's day.")
+    ] = None,
     until_hour: Annotated[int | None, typer.Option(min=0, max=23, help="Until this one.")] = None,
     abort_percent: Annotated[
         int, typer.Option(min=0, max=100, help="Turn back when more than this share went back or was lost.")
@@ -253,18 +260,18 @@ def list_rollouts(config: Config = CONFIG, as_json: AsJson = False) -> None:
         if as_json:
             print_json({"rollouts": [_told(each) for each in found]})
             return
-        rows = table("roll-out", "of", "to", "state", "phase", "kept", "failed", "out of reach", "of all")
+        rows = table("roll-out", "of", "to", "state", "phase", "kept", "failed", "out of reach")
         for each in found:
             totals = each.totals
-            failed = totals["went_back"] + totals["lost"]
-            numbers = (totals["kept"], failed, totals["unreachable"], sum(totals.values()))
             rows.add_row(
                 each.stored.rollout_id,
                 escape(_subject(each)),
-                escape(", ".join(each.stored.areas or ()) or "everybody"),
+                escape(", ".join(each.stored.areas or ()) or "all"),
                 each.state.value,
-                f"{each.stored.phase} of {each.plan.last}",
-                *map(str, numbers),
+                f"{each.stored.phase}/{each.plan.last}",
+                f"{totals['kept']}/{sum(totals.values())}",
+                str(totals["went_back"] + totals["lost"]),
+                str(totals["unreachable"]),
             )
         Terminal().print(rows)
 
@@ -280,18 +287,57 @@ def show(rollout: RolloutId, config: Config = CONFIG, as_json: AsJson = False) -
             found = rollouts.watched(connection, [stored])[0]
             looked_at = ("went_back", "lost", "refused", "unreachable", "working")
             members = store.members_of(connection, rollout, standings=looked_at, limit=_LISTED)
+            whys = rollouts.whys(connection, found.bundle, members)
+        zone = fleet.settings.time_zone
         if as_json:
-            rows = [{"terminal": each.terminal_id, "phase": each.phase, "standing": each.standing} for each in members]
-            print_json({**_told(found), "terminals": rows})
+            rows = [
+                {
+                    "terminal": each.terminal_id,
+                    "phase": each.phase,
+                    "standing": each.standing,
+                    "why": whys.get(each.terminal_id),
+                }
+                for each in members
+            ]
+            plan = {**rollouts.plan_json(found.plan), "time_zone": zone}
+            print_json({**_told(found), "plan": plan, "terminals": rows})
             return
         say(f"{_subject(found)}: {found.state}{', waits for a person' if found.is_held else ''}")
+        say(f"the first phase begins when it is started, each later one {_hours(found.plan, zone)}")
         shown = table("phase", "standing", "terminals")
         for phase, standings in found.counts.items():
             for standing, count in standings.items():
                 shown.add_row(str(phase), standing, str(count))
         Terminal().print(shown)
+        words = groups_in("en")["rollouts"]["whys"]
         for each in members:
-            typer.echo(f"{each.terminal_id} {each.standing}")
+            why = whys.get(each.terminal_id)
+            told = f": {words.get(why, why)}" if why else ""
+            typer.echo(f"{each.terminal_id} {each.standing}{told}")
+
+
+def _trust(fleet: Fleet) -> Callable[[str], bool | None]:
+    """Return what says whether a key id is a release key's now; None where no file says who may sign."""
+    path = fleet.settings.provisioning.release_keys
+    if path is None:
+        return lambda _: None
+    try:
+        key_of = release_keys(path)
+    except Refused as error:
+        # The list is worth having without it.
+        say(str(error))
+        return lambda _: None
+    return lambda key_id: key_of(key_id) is not None
+
+
+_TRUST = {True: "trusted", False: "no release key now", None: "release keys not known"}
+
+
+def _hours(plan: Plan, zone: str) -> str:
+    """Return when a phase may begin, in words."""
+    if plan.from_hour is None:
+        return "at any hour"
+    return f"from {plan.from_hour}:00 until {plan.until_hour}:00 ({zone})"
 
 
 def _told(found: Watched) -> dict[str, object]:

@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from fleet.admission.convergence import PREFIX, Wanted, is_converged, with_ending
-from fleet.store import bundles, desired
+from fleet.admission.moments import bracket_of
+from fleet.store import bundles, desired, rollouts
 from protocol.desired import ReportedState
 from protocol.events import EventKind, TerminalEvent
 from protocol.presence import Presence
@@ -41,11 +42,28 @@ def note_endings(connection: Connection, events: Sequence[TerminalEvent], *, now
                 bundle.asked,
                 is_kept=detail.get("kept") == "yes",
                 why=why,
+                heard=_heard(connection, event, bundle.bundle_id, now=now),
             )
         except ValueError:
             logger.warning("end of a trial not readable terminal=%s why=%r", event.terminal_id, why)
             continue
         _save(connection, event.terminal_id, reported, said_at=said_at, now=now)
+
+
+def _heard(connection: Connection, event: TerminalEvent, bundle_id: str, *, now: datetime) -> int:
+    """Return the number of the wish to which the end of a trial is the answer; 0 where the trial may have been before it.
+
+    The event does not say for which wish the bundle was tried. Who tried it after it was asked had heard of that, and a terminal that
+    comes by stick says so in no other way. A clock that nothing bounds makes nothing certain.
+    """
+    asked = desired.find_desired(connection, [event.terminal_id]).get(event.terminal_id)
+    wish = None if asked is None else next((each for each in asked.wanted.bundles if each.bundle_id == bundle_id), None)
+    if asked is None or wish is None:
+        return 0
+    because = asked.wanted.because.get(wish.kind.value, "")
+    since = rollouts.released_at(connection, because, event.terminal_id) or asked.changed_at
+    earliest = bracket_of(event.at, now).earliest
+    return wish.since if earliest is not None and earliest >= since else 0
 
 
 def _save(

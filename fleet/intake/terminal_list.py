@@ -25,7 +25,11 @@ class ListedTerminal:
 
 
 def read_terminal_list(
-    path: Source, *, registered: Collection[str], is_area: Callable[[str], bool]
+    path: Source,
+    *,
+    registered: Collection[str],
+    is_area: Callable[[str], bool],
+    claimed: Callable[[str], Problem | None] = lambda _: None,
 ) -> list[ListedTerminal]:
     """Read and check a whole list; columns beside `terminal_id` and `area` are left to `lifecert-provision card`.
 
@@ -33,6 +37,7 @@ def read_terminal_list(
         path: CSV or XLSX.
         registered: terminals that are there already.
         is_area: whether there is an area of this code.
+        claimed: says why a claim that is there keeps a terminal from having another one; None where it does not.
 
     Raises:
         ImportRefused: with every problem and its line.
@@ -44,7 +49,7 @@ def read_terminal_list(
     for row in table.rows:
         each = ListedTerminal(row.cells["terminal_id"], row.cells["area"])
         if not row.faults:
-            problems += [problem.within(at_line(row.line)) for problem in _wrong(each, registered, is_area)]
+            problems += [problem.within(at_line(row.line)) for problem in _wrong(each, registered, is_area, claimed)]
         if lines.setdefault(each.terminal_id, row.line) != row.line:
             first = at_line(lines[each.terminal_id])
             problems.append(
@@ -56,7 +61,12 @@ def read_terminal_list(
     return found
 
 
-def _wrong(each: ListedTerminal, registered: Collection[str], is_area: Callable[[str], bool]) -> list[Problem]:
+def _wrong(
+    each: ListedTerminal,
+    registered: Collection[str],
+    is_area: Callable[[str], bool],
+    claimed: Callable[[str], Problem | None],
+) -> list[Problem]:
     wrong: list[Problem] = []
     try:
         _ID.validate_python(each.terminal_id)
@@ -66,6 +76,8 @@ def _wrong(each: ListedTerminal, registered: Collection[str], is_area: Callable[
     if each.terminal_id in registered:
         sentence = f"terminal {each.terminal_id}: is registered already"
         wrong.append(Problem(sentence, "claim_known", terminal=each.terminal_id))
+    if (problem := claimed(each.terminal_id)) is not None:
+        wrong.append(problem)
     if not each.area or not is_area(each.area):
         wrong.append(Problem("there is no area of this code", "listed_area").within(in_column("area")))
     return wrong

@@ -58,6 +58,7 @@ def make_claim(
     by: str,
     now: datetime,
     replaces: str | None = None,
+    again: bool = False,
 ) -> tuple[str, StoredClaim]:
     """Make a claim; return its code, which is kept nowhere, and what is kept.
 
@@ -72,10 +73,11 @@ def make_claim(
         by: who makes it.
         now: the time.
         replaces: whose place the new terminal takes: area, standing orders and roster are then that one's, as they are when it comes.
+        again: whether it is made in place of one for the same terminal that nobody came with, which is taken back.
 
     Raises:
         NotFound: if there is no terminal whose place could be taken.
-        Refused: if it cannot be made so.
+        Refused: if it cannot be made so, or there is one for this terminal already.
     """
     if replaces is not None:
         old = terminals.find_terminals(connection, [replaces]).get(replaces)
@@ -85,8 +87,14 @@ def make_claim(
         area = old.area
     if not 1 <= hours <= LONGEST_HOURS:
         raise Refused(f"hours: 1 to {LONGEST_HOURS} expected", code="claim_hours", most=LONGEST_HOURS)
-    if terminal_id is not None and terminals.find_terminals(connection, [terminal_id]):
-        raise Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
+    instead: list[str] = []
+    if terminal_id is not None:
+        claims.lock_making(connection)
+        demand_no_claim(connection, terminal_id, again=again, now=now)
+        instead = _taken_back(connection, terminal_id, now=now)
+        # Asked after that: who came with the other one meanwhile is registered by now.
+        if terminals.find_terminals(connection, [terminal_id]):
+            raise Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
     code = new_code()
     claim_id = claim_id_of(code)
     claim = StoredClaim(
@@ -101,9 +109,40 @@ def make_claim(
         replaces=replaces,
     )
     claims.add_claim(connection, claim)
+    for each in instead:
+        _note(connection, cipher, by, "terminal.claim_taken_back", each, {}, now)
     whose = {} if replaces is None else {"terminal": replaces}
     _note(connection, cipher, by, "terminal.claim_made", claim_id, {"area": area, "hours": hours, **whose}, now)
     return code, claim
+
+
+def demand_no_claim(connection: Connection, terminal_id: str, *, again: bool, now: datetime) -> None:
+    """Go on only if no claim that is there keeps a terminal from having another one.
+
+    Args:
+        connection: where to look.
+        terminal_id: which terminal.
+        again: whether one that nobody came with may be taken back for it.
+        now: the time.
+
+    Raises:
+        Refused: if there is one.
+    """
+    there = [each for each in claims.unused_claims(connection, terminal_id) if each.is_good(now)]
+    came = next((each for each in there if each.asked_at is not None), None)
+    if came is not None:
+        # Another claim would turn a terminal away that is at the door.
+        raise Refused(
+            f"terminal {terminal_id}: has come with a claim; `pki approve {came.claim_id}` lets it in, `pki take-back` turns it away",
+            code="claim_came",
+            terminal=terminal_id,
+        )
+    if there and not again:
+        raise Refused(
+            f"terminal {terminal_id}: has an open claim already; --again takes that one back and makes another",
+            code="claim_open",
+            terminal=terminal_id,
+        )
 
 
 def carried(code: str, claim: StoredClaim, settings: Settings) -> ProvisioningClaim:
@@ -150,15 +189,20 @@ def join(
     Raises:
         Refused: if it is not taken in; the code says why.
     """
-    claim = claims.find_claim(connection, claim_id_of(wish.code), lock=True)
-    if claim is None:
+    claim_id = claim_id_of(wish.code)
+    known = claims.find_claim(connection, claim_id)
+    if known is None:
         raise Refused("claim: none with this code is known", code="claim_unknown")
-    if claim.revoked_at is not None:
-        raise Refused("claim: was taken back", code="claim_revoked")
     key = request_key(wish.request.encode())
     registration = registration_in(wish.registration.encode())
     keys = _keys_of(key, registration)
     terminal_id = registration.terminal_id
+    # With all that end once this one is used: two that come at once must not wait for each other.
+    claims.unused_claims(connection, terminal_id, replaces=known.replaces, lock=True)
+    claim = claims.find_claim(connection, claim_id, lock=True) or known
+    if claim.revoked_at is not None:
+        _demand_place_of(connection, claim)
+        raise Refused("claim: was taken back", code="claim_revoked")
     if claim.asked_keys is not None and (claim.asked_as, claim.asked_keys) != (terminal_id, keys):
         raise Refused("claim: another terminal came with it", code="claim_used")
     if claim.used_at is not None and now >= claim.used_at + ANSWERED_AGAIN:
@@ -270,7 +314,24 @@ def _taken_in(
             changes.replace(claim.replaces, by=terminal_id)
         elif claim.has_people:
             changes.assign(terminal_id, "area", claim.area)
+        # Nobody can come any more with another one for this name or this place.
+        for each in _taken_back(connection, terminal_id, replaces=claim.replaces, now=now):
+            _note(connection, cipher, by, "terminal.claim_taken_back", each, {"terminal": terminal_id}, now)
     return Joined(terminal_id, _certified(connection, issuing, terminal_id, key, now=now))
+
+
+def _taken_back(connection: Connection, terminal_id: str, *, replaces: str | None = None, now: datetime) -> list[str]:
+    """Take back what is still good of a terminal's claims, and of those for a place; return which."""
+    there = claims.unused_claims(connection, terminal_id, replaces=replaces)
+    good = [each.claim_id for each in there if each.is_good(now)]
+    return [each for each in good if claims.revoke_claim(connection, each, now=now)]
+
+
+def _demand_place_of(connection: Connection, claim: StoredClaim) -> None:
+    """Say who has the place that a claim was for, where that is why it was taken back. Raises `Refused` then."""
+    if claim.replaces is not None:
+        for old in terminals.find_terminals(connection, [claim.replaces]).values():
+            demand_place(old)
 
 
 def _area_of(connection: Connection, claim: StoredClaim) -> str:

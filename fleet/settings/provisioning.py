@@ -14,7 +14,7 @@ class ProvisioningSettings(Part):
 
     host: str = "127.0.0.1"
     """Address the door listens on; `0.0.0.0` or `::` for everybody. It answers with a certificate of the fleet's own authority, and to
-    three questions only."""
+    four questions only."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """TCP port of the door; 8444 is usual. Without one there is no door."""
     names: tuple[str, ...] = ("localhost",)
@@ -28,7 +28,7 @@ class ProvisioningSettings(Part):
     claim_hours: int = Field(default=72, ge=1, le=720)
     """So long a claim is good for where nothing else is said: a card is written on one day and put in on another."""
     wrong_codes_per_minute: int = Field(default=20, ge=1, le=1000)
-    """Most wrong codes, signatures and names of bundles of one address."""
+    """Most wrong codes and signatures of one address."""
     release_keys: Path | None = None
     """File with the keys that may sign bundles, as `lifecert-provision bundle key` writes it; without one the fleet takes no bundle.
     A relative path starts at the settings file."""

@@ -51,6 +51,10 @@ class StoredClaim:
             return "waits" if self.approved_at is None else "approved"
         return "over" if now >= self.expires_at else "open"
 
+    def is_good(self, now: datetime) -> bool:
+        """Return whether it can still bring a terminal in."""
+        return self.state(now) in ("open", "waits", "approved")
+
 
 def add_claim(connection: Connection, claim: StoredClaim) -> None:
     """Store a new one."""
@@ -78,6 +82,33 @@ def find_claim(connection: Connection, claim_id: str, *, lock: bool = False) -> 
     tail = " FOR UPDATE" if lock else ""
     row = connection.execute(text(f"{_SELECT} WHERE claim_id = :id{tail}"), {"id": claim_id}).one_or_none()
     return None if row is None else StoredClaim(*row)
+
+
+def unused_claims(
+    connection: Connection, terminal_id: str, *, replaces: str | None = None, lock: bool = False
+) -> list[StoredClaim]:
+    """Return all that were neither used nor taken back, and name a terminal, or with which it came; by id.
+
+    Args:
+        connection: where to read.
+        terminal_id: which terminal.
+        replaces: also those by which somebody takes this one's place.
+        lock: hold them until the transaction ends; in their order, so that no two wait for each other.
+    """
+    tail = " FOR UPDATE" if lock else ""
+    rows = connection.execute(
+        text(
+            f"{_SELECT} WHERE used_at IS NULL AND revoked_at IS NULL"
+            f" AND (terminal_id = :terminal OR asked_as = :terminal OR replaces = :replaces) ORDER BY claim_id{tail}"
+        ),
+        {"terminal": terminal_id, "replaces": replaces},
+    )
+    return [StoredClaim(*row) for row in rows]
+
+
+def lock_making(connection: Connection) -> None:
+    """Make claims one at a time: two at once would not see each other's."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('provisioning claims', 0))"))
 
 
 def newest_claims(

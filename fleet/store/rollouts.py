@@ -301,6 +301,15 @@ def membership(
     return found
 
 
+def released_at(connection: Connection, rollout_id: str, terminal_id: str) -> datetime | None:
+    """Return when a roll-out asked a terminal; None if it has not, or the terminal came after its end."""
+    found: datetime | None = connection.execute(
+        text("SELECT released_at FROM rollout_members WHERE rollout_id = :rollout AND terminal_id = :terminal"),
+        {"rollout": rollout_id, "terminal": terminal_id},
+    ).scalar_one_or_none()
+    return found
+
+
 def open_rollouts_of(connection: Connection, terminal_id: str) -> list[tuple[StoredRollout, StoredMember]]:
     """Return the roll-outs that run, or are paused, with a terminal, and its place in each, the newest first."""
     states = {"running", "paused"}

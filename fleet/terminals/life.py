@@ -55,6 +55,8 @@ def state_of(terminal: StoredTerminal) -> LifeState:
 def lives(connection: Connection, *, now: datetime) -> list[Life]:
     """Return all terminals and all that are to come, by id."""
     ends = certificates.ends(connection, now=now)
+    registered = terminals.find_terminals(connection)
+    before = {each.replaced_by: terminal_id for terminal_id, each in registered.items()}
     found = [
         Life(
             terminal_id,
@@ -63,18 +65,18 @@ def lives(connection: Connection, *, now: datetime) -> list[Life]:
             terminal.decommissioned_at or terminal.retired_at or terminal.suspended_at or terminal.registered_at,
             ends.get(terminal_id),
             terminal.replaced_by,
+            before.get(terminal_id),
         )
-        for terminal_id, terminal in terminals.find_terminals(connection).items()
+        for terminal_id, terminal in registered.items()
     ]
     coming = [_coming(claim, now) for claim in claims.newest_claims(connection, limit=_CLAIMS)]
     return sorted([*found, *(each for each in coming if each is not None)], key=lambda life: life.terminal_id)
 
 
 def _coming(claim: StoredClaim, now: datetime) -> Life | None:
-    state = claim.state(now)
-    if state not in ("open", "waits", "approved"):
+    if not claim.is_good(now):
         return None
-    is_waiting = state == "waits" and claim.asked_at is not None
+    is_waiting = claim.state(now) == "waits" and claim.asked_at is not None
     return Life(
         claim.asked_as or claim.terminal_id or "",
         claim.area,

@@ -18,7 +18,7 @@ from fleet.store import bundles, desired, rollouts
 from fleet.store.approvals import NEEDED, approve, withdraw_approvals
 from fleet.store.bundles import StoredBundle
 from fleet.store.names import cleaned
-from fleet.store.rollouts import MemberFacts, StoredRollout
+from fleet.store.rollouts import MemberFacts, StoredMember, StoredRollout
 from fleet.store.terminal_settings import Scope, Target
 from fleet.updates import rollout as machine
 from fleet.updates.bundles import find_bundle
@@ -301,6 +301,24 @@ def watched(connection: Connection, stored: Collection[StoredRollout]) -> list[W
     ]
 
 
+def whys(connection: Connection, bundle: StoredBundle | None, members: Collection[StoredMember]) -> dict[str, str]:
+    """Return why terminals of a roll-out refused its bundle or went back from it, by terminal: the code that the terminal gave.
+
+    It is what they say now: one that is asked for something else since may say it no more.
+    """
+    failed = {each.terminal_id: each.standing for each in members if each.standing in _ENDED_BADLY}
+    if bundle is None or not failed:
+        return {}
+    lines = {
+        name: bundle_line(bundle.asked, said) for name, said in desired.reports_of(connection, list(failed)).items()
+    }
+    return {
+        name: line.why
+        for name, line in lines.items()
+        if line.why is not None and line.match is _ENDED_BADLY[failed[name]]
+    }
+
+
 def state_of(stored: StoredRollout) -> Rollout:
     """Return where a stored roll-out stands."""
     why = None if stored.why is None else machine.Why(stored.why)
@@ -369,19 +387,20 @@ def _standing(facts: MemberFacts, asked: DesiredBundle | None, plan: Plan, now: 
 
 def _verdict(facts: MemberFacts, asked: DesiredBundle | None) -> Verdict:
     reported = desired.parsed_report(facts.reported)
+    wanted = Wanted() if facts.wanted is None else Wanted.model_validate(facts.wanted)
     if asked is not None:
-        match = bundle_line(asked, reported).match
-        if match is Match.REFUSED and reported is not None and reported.desired_number < facts.number:
-            # It has not heard of this wish: what it refused was one of before, for instance to run it in shadow.
-            return Verdict.OPEN
-        return _VERDICTS.get(match, Verdict.OPEN)
+        # As this terminal was asked for it, with the number from which on its word is an answer to this roll-out.
+        wish = next((each for each in wanted.bundles if each.bundle_id == asked.bundle_id), None)
+        unasked = asked.model_copy(update={"since": facts.number + 1})
+        return _VERDICTS.get(bundle_line(wish or unasked, reported).match, Verdict.OPEN)
     if reported is None or facts.wanted is None or reported.desired_number < facts.number:
         return Verdict.OPEN
     # What it was asked for, not what its area was: its own settings win.
-    lines = setting_lines(Wanted.model_validate(facts.wanted).settings, reported)
+    lines = setting_lines(wanted.settings, reported)
     return Verdict.KEPT if all(line.match is Match.SAME for line in lines) else Verdict.OPEN
 
 
+_ENDED_BADLY: Mapping[str, Match] = {Standing.WENT_BACK: Match.WENT_BACK, Standing.REFUSED: Match.REFUSED}
 _VERDICTS = {Match.SAME: Verdict.KEPT, Match.WENT_BACK: Verdict.WENT_BACK, Match.REFUSED: Verdict.REFUSED}
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from protocol.bundle import Bundle, BundleKind
+from protocol.envelope import key_id_of
 from provisioning.bundles.checking import files_of
 from provisioning.bundles.keys import load_public, load_release_key, make_release_key
 from provisioning.bundles.making import Wish, look_at, make_bundle, needs_in
@@ -110,7 +111,8 @@ def show(
 
 def _told(bundle: Bundle) -> dict[str, object]:
     found: dict[str, object] = bundle.manifest.model_dump(mode="json", exclude={"type", "version"})
-    return {"bundle_id": bundle.bundle_id, "size": bundle.size, **found}
+    # Its key is among the release keys, or it would not have been read.
+    return {"bundle_id": bundle.bundle_id, "size": bundle.size, "signed_by": key_id_of(bundle.token), **found}
 
 
 def _passphrase(file: Path | None, *, confirmed: bool = False) -> Callable[[], bytes]:

@@ -43,6 +43,7 @@ _STATE = frozenset(
         *("changed_meanwhile", "not_in_service", "not_registered", "not_assigned", "other_keys", "was_retired"),
         *("no_such_command", "command_answered", "command_over"),
         *("is_suspended", "not_suspended", "nothing_held", "has_successor", "claim_not_waiting", "claim_over"),
+        *("claim_open", "claim_came"),
     }
 )
 """Refusals of the state; all others are of what was typed."""

@@ -182,7 +182,7 @@ def _row(visit: Visit, connection: Connection, claim: StoredClaim, area: str) ->
         state,
         area,
         visit.opened(claim.by_sealed, of=claim.claim_id, field_name="claim_by"),
-        state in ("open", "waits", "approved"),
+        claim.is_good(visit.now),
         double,
         (claim.asked_keys or "")[:16],
     )

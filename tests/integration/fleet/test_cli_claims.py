@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,10 +58,60 @@ def test_claims_of_a_list_are_made_together_or_not_at_all(run: Callable[..., Res
         ("hall-1", "east", "open"),
         ("hall-2", "west", "open"),
     }
-    again = run("pki", "claim", "--list", str(listed), "--out", str(out), "--by", "Li")
-    assert again.exit_code == 1
-    assert "never written over" in again.stderr
-    assert len(json.loads(run("pki", "claims", "--json").stdout)["claims"]) == 2
+    again = ("pki", "claim", "--list", str(listed), "--by", "Li", "--out")
+    refused = run(*again, str(out))
+    assert refused.exit_code == 1
+    assert [line.partition(" takes ")[0] for line in refused.stderr.splitlines()] == [
+        f"{listed}: line {line}: terminal hall-{line - 1}: has an open claim already; --again" for line in (2, 3)
+    ]
+    kept = run(*again, str(out), "--again")
+    assert kept.exit_code == 1
+    assert "never written over" in kept.stderr
+    assert states(run) == {("hall-1", "open"): 1, ("hall-2", "open"): 1}, "nothing was taken back for nothing"
+    assert run(*again, str(tmp_path / "others"), "--again").exit_code == 0
+    both = Counter({("hall-1", "open"): 1, ("hall-2", "open"): 1})
+    assert states(run) == both + Counter({("hall-1", "taken_back"): 1, ("hall-2", "taken_back"): 1})
+
+
+def states(run: Callable[..., Result]) -> Counter[tuple[str, str]]:
+    """How many claims there are by terminal and state."""
+    found = json.loads(run("pki", "claims", "--json").stdout)["claims"]
+    return Counter((each["terminal"], each["state"]) for each in found)
+
+
+def test_a_second_claim_for_one_terminal_says_what_to_do(
+    run: Callable[..., Result], make_fleet_terminal: Callable[..., Any], tmp_path: Path
+) -> None:
+    def claim(*options: str, status: int = 0) -> str:
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.claim"
+        done = run("pki", "claim", "--area", "east", "--out", str(file), "--by", "Li", *options)
+        assert (done.exit_code, file.exists()) == (status, status == 0), done.stderr
+        return str(done.stderr)
+
+    claim("--terminal", "hall-9")
+    told = claim("--terminal", "hall-9", status=1)
+    assert told == ("terminal hall-9: has an open claim already; --again takes that one back and makes another\n")
+    claim("--terminal", "hall-9", "--again")
+    # A swap says whose place it is, and asks the same of the new one's name.
+    registration = tmp_path / "hall-1.jws"
+    registration.write_bytes(make_fleet_terminal("north", "hall-1").registration())
+    assert run("register-terminal", str(registration), "--area", "east", "--by", "Li").exit_code == 0
+    swap = ("terminals", "swap", "hall-1", "--new", "hall-9", "--by", "Li", "--claim-out", str(tmp_path / "swap.claim"))
+    refused = run(*swap)
+    assert (refused.exit_code, "--again takes that one back" in refused.stderr) == (1, True)
+    assert run(*swap, "--again").exit_code == 0
+    listed = json.loads(run("pki", "claims", "--json").stdout)["claims"]
+    printed = run("pki", "claims").stdout
+    assert max(map(len, printed.splitlines())) <= 80
+    assert all(each["claim"] in printed for each in listed)
+    assert re.search(r"hall-9 for +(hall-1 +)?east +open ", printed)
+    shown = run("terminals", "list").stdout.splitlines()
+    assert next(line.split() for line in shown if "hall-9" in line)[:3] == ["hall-9", "east", "claimed"]
+    assert shown[-1].split()[-2:] == ["from", "hall-1"]
+    assert Counter((each["state"], each["replaces"]) for each in listed) == {
+        ("open", "hall-1"): 1,
+        ("taken_back", ""): 2,
+    }
 
 
 def test_a_list_and_one_terminal_are_two_things(run: Callable[..., Result], tmp_path: Path) -> None:

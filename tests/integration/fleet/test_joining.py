@@ -26,6 +26,7 @@ from fleet.pki.joining import approve_claim, make_claim, renew, take_back_claim
 from fleet.service import WebServer
 from fleet.store.certificates import certificates_of, revoke_certificates, revoked_certificates
 from protocol.decommissioning import sign_proof
+from protocol.desired import BUNDLE_PATH
 from protocol.keys import PrivateKey
 from protocol.provisioning import JOIN_PATH, ProvisioningClaim, Renewal, shown, sign_renewal, typed
 from protocol.trust import client_context
@@ -73,6 +74,14 @@ class Door:
     def join(self, claim: ProvisioningClaim, folder: str = "t", **changes: Any) -> Outcome:
         given: dict[str, Any] = {"terminal_id": None, "board_serial": None, "now": now()}
         return join(claim, self.folder / folder, **{**given, **changes})
+
+    def status(self, method: str, path: str, body: bytes = b"") -> int:
+        context = client_context(self.root, now=now())
+        connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=20)
+        connection.request(method, path, body)
+        found = connection.getresponse().status
+        connection.close()
+        return found
 
     def claim_ids(self) -> list[str]:
         return [row.claim_id for row in self.office.rows("SELECT claim_id FROM provisioning_claims ORDER BY made_at")]
@@ -169,6 +178,8 @@ def test_a_foreign_or_guessed_claim_is_refused_and_guessing_is_slow(door: Door) 
     codes = {refused(lambda: door.join(guessed)) for _ in range(25)}
     assert codes == {"claim_unknown", "too_many_failures"}
     assert refused(lambda: door.join(claim)) == "too_many_failures"
+    # Terminals of this address that have come before fetch their bundles all the same.
+    assert door.status("GET", f"{BUNDLE_PATH}/{'f0' * 32}") == 404
 
 
 def test_who_must_be_let_in_waits_for_a_person(door: Door) -> None:
@@ -336,16 +347,8 @@ def test_a_terminal_that_has_erased_itself_says_so_at_the_door(
 
 
 def test_the_door_answers_nothing_else(door: Door) -> None:
-    def status(method: str, path: str, body: bytes = b"") -> int:
-        context = client_context(door.root, now=now())
-        connection = http.client.HTTPSConnection("localhost", door.port, context=context, timeout=20)
-        connection.request(method, path, body)
-        found = connection.getresponse().status
-        connection.close()
-        return found
-
-    assert status("GET", "/") == 404
-    assert status("GET", "/docs") == 404
-    assert status("GET", JOIN_PATH) == 405
-    assert status("POST", JOIN_PATH, b"{}") == 422
-    assert status("POST", JOIN_PATH, b"x" * 40_000) == 413
+    assert door.status("GET", "/") == 404
+    assert door.status("GET", "/docs") == 404
+    assert door.status("GET", JOIN_PATH) == 405
+    assert door.status("POST", JOIN_PATH, b"{}") == 422
+    assert door.status("POST", JOIN_PATH, b"x" * 40_000) == 413

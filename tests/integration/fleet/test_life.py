@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from fleet.store.rosters import assignments_of, held
 from fleet.store.terminal_settings import Scope, Target
 from fleet.store.terminals import decommission_proof, find_terminals
 from fleet.terminals.changing import TerminalChanges, changes_of
+from fleet.terminals.life import lives
 from fleet.updates.terminal_settings import set_for_terminal, settings_of
 from protocol.decommissioning import proof_from_text, proof_to_qr, sign_proof
 from protocol.desired import SettingValues
@@ -80,6 +83,11 @@ def come(
     )
     with office.database.begin() as connection:
         return join(connection, office.keys.cipher, issuing, wish, fleet_id="north", now=office.now)
+
+
+def claim_states(office: Any) -> list[str]:
+    with office.database.begin() as connection:
+        return sorted(each.state(office.now) for each in newest_claims(connection, limit=20))
 
 
 def known(office: Any, terminal_id: str = "t-1") -> Any:
@@ -145,6 +153,57 @@ def test_two_claims_for_one_place_let_one_terminal_in(
     with pytest.raises(Refused, match="t-2 has its place"):
         come(office, issuing, make_fleet_terminal("north", "t-3"), second)
     assert office.rows("SELECT terminal_id FROM terminals ORDER BY 1") == [("t-1",), ("t-2",)]
+    assert claim_states(office) == ["taken_back", "used"]
+    with office.database.begin() as connection:
+        found = [(life.terminal_id, life.replaced_by, life.replaces) for life in lives(connection, now=office.now)]
+    assert found == [("t-1", "t-2", None), ("t-2", None, "t-1")]
+
+
+def test_two_that_come_at_once_for_one_place_do_not_wait_for_each_other(
+    office: Any, issuing: Authority, terminal: Any, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    codes = [claim(office, replaces="t-1") for _ in range(4)]
+    at_once = threading.Barrier(4)
+
+    def comes(number: int) -> str:
+        at_once.wait()
+        try:
+            come(office, issuing, make_fleet_terminal("north", f"t-{number + 2}"), codes[number])
+        except Refused as error:
+            return str(error.code)
+        return "joined"
+
+    with ThreadPoolExecutor(4) as pool:
+        found = sorted(pool.map(comes, range(4)))
+    assert found == ["has_successor"] * 3 + ["joined"]
+    assert claim_states(office) == ["taken_back"] * 3 + ["used"]
+
+
+def test_a_terminal_has_one_claim_at_a_time(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    def refused(**wanted: Any) -> str:
+        with pytest.raises(Refused) as found:
+            claim(office, terminal_id="t-1", **wanted)
+        return str(found.value.code)
+
+    first = claim(office, terminal_id="t-1")
+    assert refused() == "claim_open"
+    second = claim(office, terminal_id="t-1", needs_approval=True, again=True)
+    assert claim_states(office) == ["open", "taken_back"]
+    t1 = make_fleet_terminal("north", "t-1")
+    with pytest.raises(Refused, match="taken back"):
+        come(office, issuing, t1, first)
+    # Who has come is turned away by nobody unasked; one whose time is over stands in nobody's way.
+    assert isinstance(come(office, issuing, t1, second), Waits)
+    assert refused() == refused(again=True) == "claim_came"
+    claim(office, terminal_id="t-2", hours=1)
+    office.now += timedelta(hours=1)
+    claim(office, terminal_id="t-2")
+    # One that comes by a claim without a name ends the one that was made for it.
+    come(office, issuing, make_fleet_terminal("north", "t-2"), claim(office))
+    assert claim_states(office) == ["over", "taken_back", "taken_back", "used", "waits"]
+    assert office.rows("SELECT count(*) FROM audit_log WHERE action = 'terminal.claim_taken_back'") == [(2,)]
 
 
 def test_one_board_may_take_the_place_of_itself(

@@ -47,6 +47,7 @@ from protocol.events import EventKind
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
 from protocol.release_keys import write_release_keys
+from protocol.times import ClockSource, DeviceTime
 from protocol.topics import Kind
 
 pytestmark = pytest.mark.integration
@@ -159,7 +160,7 @@ class Updates:
             policy_version=None,
             roster_version=0,
             outbox=OutboxCounts(pending=0, published=0, acknowledged=0, refused=0),
-            reported=ReportedState(desired_number=99, **reported) if reported else None,
+            reported=ReportedState(**{"desired_number": 99, **reported}) if reported else None,
         )
         signed = sign(presence.to_bytes(), key=self.terminals[name].signing, typ=PRESENCE_TYP)
         self.office.send(self.terminals[name], signed, kind=Kind.PRESENCE)
@@ -167,6 +168,19 @@ class Updates:
     def keeps(self, bundle_id: str, *names: str) -> None:
         for name in names:
             self.say(name, running=(runs(bundle_id),))
+
+    def ends(self, name: str, bundle_id: str, kept: str, why: str, *, hours_ago: float = 0, **clock: Any) -> None:
+        """Let a terminal's chain say how a trial ended, as it comes by stick."""
+        self.office.now += timedelta(seconds=1)
+        when = DeviceTime(
+            boot_id="b" * 32,
+            monotonic_ns=1,
+            wall_clock=self.office.now - timedelta(hours=hours_ago),
+            **{"source": ClockSource.NETWORK, "uncertainty_s": 0.5, **clock},
+        )
+        detail = {"kind": "networks", "bundle": bundle_id[:16], "number": "7", "kept": kept, "why": why}
+        terminal = self.terminals[name]
+        self.office.send(terminal, terminal.next_event(kind=EventKind.UPDATE_ENDED, at=when, detail=detail))
 
     def actions(self) -> list[str]:
         with self.office.database.begin() as connection:
@@ -278,6 +292,36 @@ def test_it_turns_back_by_itself_and_asks_for_what_was_asked_before(updates: Upd
     assert updates.turn() == "aborted 0 went_back"
     assert updates.wanted() == {name: [6] for name in updates.terminals}
     assert "rollout.turned_back" in updates.actions()
+
+
+def test_what_went_back_before_says_nothing_of_a_second_roll_out_of_the_same(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    canary = ("t-0", "t-1", "t-2", "t-3")
+    updates.start(updates.make(bundle_id, canary=canary))
+    for name in ("t-0", "t-1"):
+        updates.say(name, desired_number=1, ended=(went_back(bundle_id),))
+    assert updates.turn() == "aborted 0 went_back"
+
+    updates.turn(hours=1)
+    updates.start(updates.make(bundle_id, canary=canary))
+    # Asked for nothing since the abort, and for this bundle anew: what they said of it was before, and so is what they say as
+    # long as they have not heard, or what comes late by stick.
+    assert updates.turn() == "running 0"
+    updates.say("t-0", desired_number=2, ended=(went_back(bundle_id),))
+    updates.ends("t-1", bundle_id, "no", "crash_loop", hours_ago=0.5)
+    updates.ends("t-2", bundle_id, "no", "crash_loop", source=ClockSource.NONE, uncertainty_s=None)
+    assert updates.turn() == "running 0"
+    assert set(updates.standings().values()) == {"working"}
+    # Tried once more, it counts: by its own word, by its chain, and where nothing but the fleet's time of since bounds the clock.
+    updates.say("t-0", desired_number=3, ended=(went_back(bundle_id),), coming=(coming(bundle_id, 4),))
+    assert updates.turn() == "running 0"
+    updates.keeps(bundle_id, "t-3")
+    updates.say("t-0", desired_number=3, ended=(went_back(bundle_id),), coming=(coming(bundle_id, 9, "refused"),))
+    none = {"source": ClockSource.NONE, "uncertainty_s": None}
+    updates.ends("t-2", bundle_id, "no", "crash_loop", last_fleet_time=updates.office.now, **none)
+    updates.turn()
+    assert updates.standings() == {"t-0": "went_back", "t-1": "working", "t-2": "went_back", "t-3": "kept"}
+    assert updates.state() == "aborted 0 went_back"
 
 
 def test_silence_after_the_question_counts_and_never_having_heard_it_does_not(updates: Updates) -> None:
@@ -429,14 +473,9 @@ def test_what_the_chain_says_counts_for_a_terminal_that_comes_by_stick(updates: 
     bundle_id = updates.add(7)
     updates.start(updates.make(bundle_id, canary=("t-0", "t-1")))
 
-    def ended(name: str, kept: str, why: str) -> None:
-        terminal = updates.terminals[name]
-        detail = {"kind": "networks", "bundle": bundle_id[:16], "number": "7", "kept": kept, "why": why}
-        updates.office.send(terminal, terminal.next_event(kind=EventKind.UPDATE_ENDED, detail=detail))
-
-    ended("t-0", "yes", "proven")
+    updates.ends("t-0", bundle_id, "yes", "proven")
     assert not behind(updates, "t-0")
-    ended("t-1", "no", "crash_loop")
+    updates.ends("t-1", bundle_id, "no", "crash_loop")
     with updates.office.database.begin() as connection:
         (line,) = asked_and_said(connection, "t-1").bundles
     assert (line.match, line.why) == ("went_back", "crash_loop")
@@ -525,7 +564,16 @@ def test_all_of_it_goes_by_commands(updates: Updates, database_url: str, tmp_pat
     bundle_id = run("updates", "add", file, *by).strip()
     assert "is here already" in run("updates", "add", file, *by, status=1)
     assert json.loads(run("updates", "list", "--json"))["bundles"][0]["bundle_id"] == bundle_id
-    made = ("updates", "roll-out", "--bundle", bundle_id[:12], "--canary", "t-0", *by, "--reason", "better")
+    (listed,) = json.loads(run("updates", "list", "--json"))["bundles"]
+    assert (listed["signed_by"], listed["is_trusted"]) == (RELEASE.key_id, True)
+    assert f"signed by: {RELEASE.key_id}\nkey: trusted" in run("updates", "list")
+    # A key that was taken out of the file is trusted no more; the list is there also without the file.
+    (tmp_path / "release-keys.json").write_bytes(write_release_keys([PrivateKey.generate().public()]))
+    assert "key: no release key now" in run("updates", "list")
+    (tmp_path / "release-keys.json").unlink()
+    assert json.loads(run("updates", "list", "--json"))["bundles"][0]["is_trusted"] is None
+    hours = ("--from-hour", "9", "--until-hour", "16")
+    made = ("updates", "roll-out", "--bundle", bundle_id[:12], "--canary", "t-0", *hours, *by, "--reason", "better")
     rollout_id = run(*made).strip()
     assert "is under way" in run(*made, status=1)
     run("updates", "start", rollout_id, *by, "--reason", "looked")
@@ -536,6 +584,16 @@ def test_all_of_it_goes_by_commands(updates: Updates, database_url: str, tmp_pat
     shown = json.loads(run("updates", "show", rollout_id, "--json"))
     assert (shown["state"], shown["counts"]["0"]) == ("running", {"working": 1})
     assert rollout_id in run("updates", "roll-outs", "--json")
+    updates.say("t-0", desired_number=1, ended=(went_back(bundle_id),))
+    updates.turn()
+    assert json.loads(run("updates", "show", rollout_id, "--json"))["terminals"] == [
+        {"terminal": "t-0", "phase": 0, "standing": "went_back", "why": "unhealthy"}
+    ]
+    assert "t-0 went_back: its examination failed\n" in run("updates", "show", rollout_id)
+    told = "the first phase begins when it is started, each later one from 9:00 until 16:00 (+08:00)"
+    assert told in CliRunner().invoke(app, ["updates", "show", rollout_id, "--config", str(config)]).stderr
+    plan = json.loads(run("updates", "show", rollout_id, "--json"))["plan"]
+    assert (plan["from_hour"], plan["until_hour"], plan["time_zone"], plan["soak"]) == (9, 16, "+08:00", 86400.0)
     for step in ("pause", "resume", "abort"):
         run("updates", step, rollout_id, *by)
     assert "it is aborted" in run("updates", "pause", rollout_id, *by, status=1)

@@ -257,3 +257,22 @@ def test_the_command_line_gives_and_shows_commands(
     assert (command["state"], command["withdrawn_by"]) == ("withdrawn", "Wu")
     assert run("terminals", "commands", "t-9").exit_code == 1
     assert run("terminals", "command", "t-1", "explode", "--reason", "x", "--by", "Li").exit_code == 2
+
+
+def test_a_terminal_erases_itself_only_for_somebody_who_said_yes(
+    office: Any, terminal: Any, program_in: Callable[..., Any], tmp_path: Any, database_url: str
+) -> None:
+    (tmp_path / "fleet.toml").write_text(
+        f'fleet_id = "north"\ndata_dir = "{office.settings.data_dir}"\ndatabase = "{database_url}"\n', encoding="utf-8"
+    )
+    erase = ("terminals", "command", "t-1", "decommission", "--reason", "worn out", "--by", "Li")
+    run = program_in(tmp_path)
+    for typed, told in (("n\n", "Aborted"), ("", "--yes does it without asking"), (None, "--yes")):
+        refused = run(*erase, typed=typed)
+        assert (refused.exit_code, told in refused.stderr) == (1, True), refused.output
+        assert "Terminal t-1 erases its roster, records and keys for ever" in refused.stderr
+    assert given(office) == []
+    assert run(*erase, typed="y\n").exit_code == 0
+    assert run(*erase[:2], "t-1", "restart", *erase[4:]).exit_code == 0, "what can be undone is not asked"
+    kinds = [command.kind.value for command in given(office)]
+    assert kinds == ["restart", "decommission"]

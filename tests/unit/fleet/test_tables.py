@@ -1,10 +1,11 @@
-"""Tables of the command line: ids are whole, whatever the width."""
+"""Tables of the command line: no word is cut, whatever the width."""
 
 from __future__ import annotations
 
 import io
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 
@@ -42,5 +43,39 @@ def test_where_there_is_no_room_rows_are_lines() -> None:
 
 def test_a_table_without_ids_is_a_table_at_any_width() -> None:
     shown = printed(40, "state", "people", rows=[("certified", "17"), (WORDS, "3")])
-    assert "┃" in shown
+    assert set(shown.splitlines()[1]) == {"─"}
     assert printed(40, "state", rows=[]).count("state") == 1
+
+
+@pytest.mark.parametrize("width", range(20, 130, 7))
+def test_no_word_is_cut_and_no_line_is_longer_than_the_window(width: int) -> None:
+    rows = [
+        ("east-village-2", "decommissioned", "2026-11-20", "from east-village-1, to east-village-2b"),
+        ("hall-1", "in_service", "2026-11-20", "东村卫生服务站一楼大厅"),
+    ]
+    shown = printed(width, "terminal", "state", "since", "place", rows=rows)
+    words = {word for row in rows for cell in row for word in cell.split() if word.isascii()}
+    assert words <= set(shown.replace("place: ", "").split())
+    assert all(letter in shown for letter in rows[1][3])
+    assert max(map(cell_len, shown.splitlines())) <= width
+
+
+def test_a_window_has_room_for_the_usual_lists() -> None:
+    at = "2026-11-23 17:00"
+    lists: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        (
+            ("terminal", "area", "state", "since", "until", "place"),
+            ("hall-12", "130102001", "decommissioned", at[:10], at[:10], "to hall-12b"),
+        ),
+        (("claim", "terminal", "area", "state", "until"), (IDS[0], "hall-12b for hall-12", "130102", "taken_back", at)),
+        (
+            ("roll-out", "of", "to", "state", "phase", "kept", "failed", "out of reach"),
+            (f"ro-{IDS[0][:16]}", "networks 12 (2026.11)", "130102", "running", "2/3", "120/200", "12", "5"),
+        ),
+        (
+            ("network", "sha256", "with a reference", "without", "terminals"),
+            ("features_mobilefacenet", IDS[0][:16], "18000", "2000", "200"),
+        ),
+    ]
+    for names, row in lists:
+        assert f"{names[0]}: " not in printed(80, *names, rows=[row]), "in lines, not in a table"

@@ -122,6 +122,8 @@ def test_programs_become_a_bundle_that_says_what_it_is(key: Path, wheelhouse: Pa
     )
     assert told["needs"] == [{"kind": "networks", "number": 3}]
     assert {each["name"] for each in told["files"]} == {each.name for each in wheelhouse.iterdir()}
+    (released,) = json.loads((key.parent / "release-keys.json").read_bytes())["keys"]
+    assert told["signed_by"] == released["kid"]
     assert "alpha-2.1" in show(key).output
     assert not list(key.parent.glob(".*"))
 

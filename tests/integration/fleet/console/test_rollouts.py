@@ -166,13 +166,36 @@ def test_it_is_paused_gone_on_with_and_turned_back_by_the_page(desk: Desk) -> No
     desk.say("t-1", desired_number=1, ended=(ended,))
     desk.turn()
     assert "went back" in desk.first.get(path).text
-    assert '"/terminals/t-1#updates"' in desk.first.get(f"{path}?standing=went_back").text
+    shown = desk.first.get(f"{path}?standing=went_back").text
+    assert '"/terminals/t-1#updates"' in shown
+    assert "its examination failed" in shown
     assert '"/terminals/t-2#updates"' not in desk.first.get(f"{path}?standing=went_back").text
     asked = desk.first.send_form(f"{path}/abort", {"meant": ""})
     assert "1 terminal was asked and 0 run it" in asked.text
     assert "rollout_aborted" in desk.first.send_form(f"{path}/abort").headers["location"]
     assert all(each.is_nothing for each in desk.wanted().values())
     assert "turned back" in desk.first.get(PATH).text
+
+
+def test_the_page_says_why_each_terminal_does_not_run_it(desk: Desk, sign_in: Callable[..., Any]) -> None:
+    path = desk.make(canary="t-1 t-2 t-3")
+    desk.start(path)
+
+    def refuses(name: str, why: str) -> None:
+        coming = ComingBundle(kind=BundleKind.NETWORKS, bundle_id=desk.bundle_id, received=3, state="refused", why=why)
+        desk.say(name, desired_number=1, coming=(coming,))
+
+    refuses("t-1", "too_old")
+    refuses("t-2", "a_word_of_later")
+    coming = ComingBundle(kind=BundleKind.NETWORKS, bundle_id=desk.bundle_id, received=3, state="waiting", why="room")
+    desk.say("t-3", desired_number=1, coming=(coming,))
+    desk.turn()
+    page = desk.first.get(path).text
+    assert "below what it still takes" in page
+    assert "a_word_of_later" in page
+    assert "for room" not in page
+    in_chinese = sign_in("fleet_administrator", name="Lan", language="zh").get(path).text
+    assert "低于最低编号" in in_chinese
 
 
 def test_settings_of_an_area_go_by_phases_and_of_a_terminal_at_once(desk: Desk) -> None:

@@ -98,6 +98,8 @@ def test_a_claim_is_made_shown_once_and_taken_back(office: Any, sign_in: Callabl
     assert "hall-1" in listed
     assert claim.code not in listed
     assert shown(claim.code) not in listed
+    second = client.send_form(CLAIMS, {"area": "东区", "terminal_id": "hall-1"})
+    assert (second.status_code, "has an open claim already" in second.text) == (409, True)
     path = f"{CLAIMS}/{claim_id_of(claim.code)}/take-back"
     assert sure(client, path).status_code == 303
     assert "taken back" in client.get(CLAIMS).text
@@ -154,6 +156,7 @@ def test_a_terminal_is_swapped_by_a_claim(office: Any, t1: Any, sign_in: Callabl
     assert office.rows("SELECT replaces, area FROM provisioning_claims") == [("t-1", "east")]
     assert claim.terminal_id == "t-2"
     assert known(office).is_in_service
+    assert re.search(r'>t-2</th>(?:(?!</tr>).)*"In place of">t-1</td>', client.get(CLAIMS).text, re.DOTALL)
     office.rows("UPDATE terminals SET retired_at = :now, replaced_by = 't-1' RETURNING 1", now=office.now)
     refused = client.send_form("/terminals/t-1/swap", {"terminal_id": "t-3"})
     assert (refused.status_code, "has the place" in refused.text) == (409, True)

@@ -174,6 +174,16 @@ def test_a_bundle_beside_what_a_terminal_says(
     assert is_converged(Wanted(bundles=(bundle(7),)), said) == (match is Match.SAME)
 
 
+@pytest.mark.parametrize("ending", [ended(is_kept=False), coming("refused", why="expired")])
+def test_a_bad_end_of_an_earlier_wish_says_nothing_of_this_one(ending: dict[str, object]) -> None:
+    anew = bundle(7).model_copy(update={"since": 5})
+    line = bundle_line(anew, reported(desired_number=4, **ending))
+    assert (line.match, line.why) == (Match.BEHIND, None)
+    assert bundle_line(anew, reported(desired_number=5, **ending)).match in (Match.WENT_BACK, Match.REFUSED)
+    # What runs, runs, whoever asked for it.
+    assert bundle_line(anew, reported(desired_number=4, **running(7))).match is Match.SAME
+
+
 def test_a_shadow_is_there_once_it_is_ready() -> None:
     wish = Wanted(shadow=bundle(7))
     assert not is_converged(wish, reported())
@@ -200,6 +210,11 @@ def test_the_chain_adds_to_what_was_said_before() -> None:
     back = with_ending(before, bundle(7), is_kept=False, why="crash_loop")
     assert bundle_line(bundle(7), back).match is Match.WENT_BACK
     assert [each.number for each in back.running] == [6]
+    anew = bundle(7).model_copy(update={"since": 5})
+    assert bundle_line(anew, back).match is Match.BEHIND
+    answer = with_ending(before, anew, is_kept=False, why="crash_loop", heard=5)
+    assert bundle_line(anew, answer).match is Match.WENT_BACK
+    assert with_ending(reported(desired_number=9), anew, is_kept=False, why="x", heard=5).desired_number == 9
     with pytest.raises(ValueError, match="why"):
         with_ending(before, bundle(7), is_kept=False, why="Not A Code")
 
