@@ -14,6 +14,7 @@ from device.adapters.signer_keyfile import load_fleet_identity
 from device.settings import Settings, load_settings
 from device.updates.in_force import current_slot, slots_of, with_slots
 from device.updates.installing import Done, ExaminationFailed, Installer
+from device.updates.marks import Marks
 from device.updates.preparing import program_of
 from device.updates.release_keys import release_keys
 from device.updates.reporting import report
@@ -65,7 +66,8 @@ def status(config: Path) -> ReportedState:
     settings = settings_of(config)
     fleet = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
     desired = desired_store(settings, fleet.signing_key).current()
-    return report(settings, desired, shelf_of(settings), {}, own=settings)
+    fetches = Marks(settings.updates_dir).fetches()
+    return report(settings, desired, shelf_of(settings), fetches, own=settings)
 
 
 def examiner(config: Path, settings: Settings) -> Callable[[BundleKind, Path], None]:

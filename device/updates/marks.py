@@ -9,12 +9,15 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from device.whole_file import write_whole
 from protocol.bundle import BundleKind
@@ -57,6 +60,17 @@ class Mark(BaseModel):
     """Whether the fleet has answered it or the ones before it since the board was switched on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How it stands with a bundle that is not here."""
+
+    state: Literal["waiting", "fetching", "refused"]
+    why: str | None = None
+
+
+_FETCHES: Final = TypeAdapter(dict[str, Fetch])
+
+
 class Marks:
     """The marks of a terminal.
 
@@ -69,20 +83,37 @@ class Marks:
 
     def say(self, process: Process, mark: Mark) -> None:
         """Put a mark in the place of the one before; a disk that does not take it is logged and costs nothing else."""
-        try:
-            write_whole(self._folder / f"{process}.json", mark.model_dump_json().encode())
-        except OSError as error:
-            logger.warning("what was started from cannot be told process=%s reason=%s", process, error.strerror)
+        self._write(process, mark.model_dump_json().encode())
 
     def read(self, process: Process) -> Mark | None:
         """Return what a process said last; None where it said nothing that can be read."""
         try:
-            # Whoever reads it may be root, and whoever wrote it need not be who should have.
-            descriptor = os.open(self._folder / f"{process}.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as file:
-                return Mark.model_validate_json(file.read(_MOST_BYTES))
+            return Mark.model_validate_json(self._read(process))
         except (OSError, ValidationError):
             return None
+
+    def say_fetches(self, fetches: Mapping[str, Fetch]) -> None:
+        """Say how it stands with bundles on their way, by their ids, as `say`: for whoever asks at the terminal."""
+        self._write("fetches", _FETCHES.dump_json(dict(fetches)))
+
+    def fetches(self) -> dict[str, Fetch]:
+        """Return how it stood with bundles on their way; empty where nothing was said that can be read."""
+        try:
+            return _FETCHES.validate_json(self._read("fetches"))
+        except (OSError, ValidationError):
+            return {}
+
+    def _write(self, name: str, data: bytes) -> None:
+        try:
+            write_whole(self._folder / f"{name}.json", data)
+        except OSError as error:
+            logger.warning("mark cannot be written name=%s reason=%s", name, error.strerror)
+
+    def _read(self, name: str) -> bytes:
+        # Whoever reads it may be root, and whoever wrote it need not be who should have.
+        descriptor = os.open(self._folder / f"{name}.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(_MOST_BYTES)
 
 
 class Held:

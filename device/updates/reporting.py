@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from device.settings import Settings
 from device.updates.in_force import bundle_in, current_slot, shadow_of, slots_of, values_of
-from device.updates.marks import Marks, Process
+from device.updates.marks import Fetch, Marks, Process
 from device.updates.shelf import Shelf
 from device.whole_file import write_whole
 from protocol.bundle import BundleKind
@@ -58,14 +57,6 @@ class Tries(BaseModel):
     def is_spent(self, want: DesiredBundle) -> bool:
         """Say whether a bundle was tried since it is wanted, and came to its end there; what else the office changed does not matter."""
         return self.tried.get(want.bundle_id, 0) >= want.since
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """How it stands with a bundle that is not here."""
-
-    state: Literal["waiting", "fetching", "refused"]
-    why: str | None = None
 
 
 def report(

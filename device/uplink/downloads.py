@@ -29,8 +29,9 @@ from device.updates.fetching import (
     why_refused,
 )
 from device.updates.in_force import lacking
+from device.updates.marks import Fetch, Marks
 from device.updates.place import local_hour
-from device.updates.reporting import Fetch, Tries
+from device.updates.reporting import Tries
 from device.updates.shelf import Shelf
 from device.uplink.flow import full_jitter_s
 from protocol.bundle import KeyOf, Place
@@ -172,6 +173,8 @@ class Fetcher:
         self._fraction = fraction
         self._clock_s = clock_s
         self._tries: dict[str, _Try] = {}
+        self._marks = Marks(settings.updates_dir)
+        self._said: dict[str, Fetch] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -192,6 +195,11 @@ class Fetcher:
 
     def step(self) -> float:
         """Do what can be done now; return after how many seconds to look again."""
+        wait_s = self._step()
+        self._say()
+        return wait_s
+
+    def _step(self) -> float:
         desired = self._desired.current()
         if desired is None:
             return _LOOK_S
@@ -216,6 +224,13 @@ class Fetcher:
             self._fetch(want, desired, found)
             return 0.0
         return wait_s
+
+    def _say(self) -> None:
+        """Say how it stands for whoever asks at the terminal, where that is something else than before."""
+        found = self.fetches()
+        if found != self._said:
+            self._marks.say_fetches(found)
+            self._said = found
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -246,6 +261,7 @@ class Fetcher:
 
     def _fetch(self, want: DesiredBundle, desired: DesiredState, found: _Try) -> None:
         found.fetch = Fetch("fetching")
+        self._say()
         before = self._shelf.received(want)
         try:
             later = self._take(want, desired, place_for(desired, self._place()))

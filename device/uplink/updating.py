@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from device.ports import Clock, DesiredStore
 from device.updates.in_force import Started
-from device.updates.marks import Process
-from device.updates.reporting import Fetch, report
+from device.updates.marks import Fetch, Process
+from device.updates.reporting import report
 from device.updates.shelf import Shelf
 from protocol.desired import ReportedState
 

@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 import typer
 
-from fleet.cli import app
+import device.cli
+import fleet.cli
+import provisioning.cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+TRANSLATED = [page for page in PAGES if page.name.endswith(".zh.md")]
 ROW = re.compile(r"^\| (\d+) \| .+ \| \w+ \| (works|partly|not yet) \| (.*) \|$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-COMMAND = re.compile(r"lifecert-fleet ([^`\n#|]*)")
+PROGRAMS = {"fleet": fleet.cli.app, "provision": provisioning.cli.app, "terminal": device.cli.app}
+COMMAND = re.compile(rf"lifecert-({'|'.join(PROGRAMS)}) (?!lifecert-)([^`\n#|]*)")
+FIRST_CELL = re.compile(r"^\| ([^|]*) \|", re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"`((?:tests|docs|device|fleet|protocol|models|demo|provisioning|systemd)/[\w./*-]+)")
 
 
@@ -40,15 +46,15 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def program() -> Any:
-    return typer.main.get_command(app)
+def programs() -> dict[str, Any]:
+    return {name: typer.main.get_command(app) for name, app in PROGRAMS.items()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_of_the_fleet_are_there_with_the_options_that_are_named(page: Path, program: Any) -> None:
+def test_commands_are_there_with_the_options_that_are_named(page: Path, programs: dict[str, Any]) -> None:
     wrong = []
-    for typed in COMMAND.findall(page.read_text(encoding="utf-8")):
-        found = program
+    for program, typed in COMMAND.findall(page.read_text(encoding="utf-8").replace("\\\n", "")):
+        found = programs[program]
         words = [word.strip(".,;:()[]") for word in typed.split()]
         while words and words[0] in getattr(found, "commands", ()):
             found = found.commands[words.pop(0)]
@@ -56,7 +62,32 @@ def test_commands_of_the_fleet_are_there_with_the_options_that_are_named(page: P
             "--help"
         }
         options = {word.partition("=")[0] for word in words if word.startswith("--")}
-        wrong += [f"lifecert-fleet {typed}: {option}" for option in options - known if option.strip("-")]
+        wrong += [f"lifecert-{program} {typed}: {option}" for option in options - known if option.strip("-")]
         is_command_missing = hasattr(found, "commands") and words and re.fullmatch(r"[a-z]+(-[a-z]+)*", words[0])
-        wrong += [f"lifecert-fleet {typed}"] if is_command_missing else []
+        wrong += [f"lifecert-{program} {typed}"] if is_command_missing else []
     assert wrong == []
+
+
+def told(text: str) -> set[str]:
+    """Return the names and options that tables of a page are looked up by; sentences are in the page's language."""
+    codes = [code for cell in FIRST_CELL.findall(text) for code in CODE.findall(cell)]
+    return {name for code in codes for name in re.findall(r"[a-z]+(?:_[a-z]+)+|--[a-z-]+", code)}
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
+def test_a_page_in_chinese_is_found_from_the_english_one_and_leaves_nothing_out_that_is_looked_up(page: Path) -> None:
+    other = page.with_name(page.name.replace(".zh.md", ".md"))
+    chinese, english = page.read_text(encoding="utf-8"), other.read_text(encoding="utf-8")
+    assert f"[English]({other.name})" in chinese
+    assert f"[中文]({page.name})" in english
+    assert chinese.count("\n## ") == english.count("\n## ")
+    assert told(english) - told(chinese) == set()
+
+
+def test_every_picture_stands_on_a_page_in_its_language() -> None:
+    shown = {(page.parent / link).resolve(): page for page in PAGES for link in LINK.findall(page.read_text("utf-8"))}
+    pictures = sorted((ROOT / "docs").rglob("*.webp"))
+    assert [path.name for path in pictures if path not in shown] == []
+    for path in pictures:
+        if path.name.endswith((".zh.webp", ".en.webp")):
+            assert shown[path].name.endswith(".zh.md") == path.name.endswith(".zh.webp"), path.name

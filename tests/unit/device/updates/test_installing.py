@@ -18,9 +18,9 @@ from device.settings import Settings
 from device.updates import slots as guard
 from device.updates.in_force import current_slot, lacking, slots_of, start
 from device.updates.installing import Done, ExaminationFailed, Installer
-from device.updates.marks import Held, Mark, Marks, Process
+from device.updates.marks import Fetch, Held, Mark, Marks, Process
 from device.updates.preparing import NotInstallable
-from device.updates.reporting import Fetch, report
+from device.updates.reporting import report
 from device.updates.shelf import Shelf
 from device.updates.slots import MARK, Slots
 from device.updates.trial import Limits, passed

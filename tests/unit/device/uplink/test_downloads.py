@@ -13,7 +13,7 @@ import pytest
 from device.errors import LinkDown
 from device.settings import Broker
 from device.simulated.stores import MemoryDesired
-from device.updates.reporting import Fetch
+from device.updates.marks import Fetch, Marks
 from device.updates.shelf import Shelf
 from device.uplink.downloads import Fetcher, HttpsDoor
 from protocol.bundle import BundleKind
@@ -101,7 +101,9 @@ class World:
         return self.fetcher.step()
 
     def stands(self, want: DesiredBundle) -> Fetch:
-        return self.fetcher.fetches()[want.bundle_id]
+        fetches = self.fetcher.fetches()
+        assert Marks(self.settings.updates_dir).fetches() == fetches, "what whoever asks at the terminal is told"
+        return fetches[want.bundle_id]
 
 
 def ranges(bundle: bytes, *, upto: int | None = None) -> Any:
@@ -247,6 +249,24 @@ def test_a_release_key_may_come_later(tmp_path: Path) -> None:
     assert world.shelf.is_whole(WANT)
 
 
+def test_whoever_asks_at_the_terminal_is_told_while_it_is_fetched(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    marks = Marks(world.settings.updates_dir)
+    assert marks.fetches() == {}, "nothing was said yet"
+    told = []
+
+    def answer(start: int) -> Any:
+        told.append(marks.fetches())
+        return ranges(BUNDLE)(start)
+
+    world.want(1, WANT)
+    world.door.script = [answer]
+    world.go()
+    assert told == [{WANT.bundle_id: Fetch("fetching")}]
+    (world.settings.updates_dir / "fetches.json").write_text('{"torn')
+    assert marks.fetches() == {}
+
+
 def test_it_waits_for_a_door_an_hour_and_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = moment().wall_clock.astimezone().hour
     world = World(tmp_path, from_hour=(here + 2) % 24, until_hour=(here + 4) % 24)
@@ -277,7 +297,11 @@ def test_what_is_wanted_no_more_goes(tmp_path: Path) -> None:
     world.want(2, want_of(other))
     world.door.script = [ranges(other)]
     world.go()
-    assert [path.name for path in world.settings.updates_dir.iterdir()] == [f"{want_of(other).bundle_id}.bundle"]
+    assert {path.name for path in world.settings.updates_dir.iterdir()} == {
+        f"{want_of(other).bundle_id}.bundle",
+        "fetches.json",
+    }
+    assert set(Marks(world.settings.updates_dir).fetches()) == {want_of(other).bundle_id}
 
 
 def test_it_is_no_faster_than_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
