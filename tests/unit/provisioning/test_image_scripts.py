@@ -123,7 +123,7 @@ def test_what_must_be_written_moves_to_the_data_and_the_rest_is_read_only(termin
         assert (terminal / source.relative_to("/")).is_dir()
     assert (terminal / "data/settings/signing.pem").read_text() == "key"
     assert (terminal / "data/slots/joined").exists()
-    assert {row[1] for row in rows if row[0] == "tmpfs"} == {"/tmp", "/var/tmp", "/var/log"}
+    assert {row[1] for row in rows if row[0] == "tmpfs"} == {"/tmp", "/var/tmp", "/var/log", "/media"}
     findmnt = [program("findmnt"), "--verify", "--tab-file", terminal / "etc/fstab"]
     verified = subprocess.run(findmnt, capture_output=True, text=True, check=False)
     assert "parse error" not in verified.stdout
