@@ -130,6 +130,13 @@ def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
         _fail(str(error), CHECK_FAILED)
 
 
+@app.command("check-settings")
+def check_settings(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Read the settings as `run` does, on any computer, and say everything that is wrong with them. Exit code 78 if anything is."""
+    _load(config, credentials=config.resolve().parent)
+    typer.echo(f"{config}: in order")
+
+
 @app.command()
 def erased(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Say that this terminal was taken out of service, until told to stop; needs none of its keys."""

@@ -39,7 +39,8 @@ _INTRO = """# Settings of the terminal
 <!-- Made by docs/build_settings.py from device/settings.py; change those. -->
 
 `lifecert-terminal` and its uplink read one TOML file at start. A key that is not listed here is an error, and all errors of a
-file are reported together (exit code 78). Relative paths count from the folder of the file. Where a secret file is asked for,
+file are reported together (exit code 78); `lifecert-terminal check-settings --config FILE` does so on any computer.
+Relative paths count from the folder of the file. Where a secret file is asked for,
 `credential:NAME` stands for a file handed over by systemd (`LoadCredential=NAME:...`). Thresholds of the certification
 session are not settings: they are the fleet's signed policy.
 """

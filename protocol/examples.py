@@ -59,8 +59,10 @@ from protocol.photo_files import PhotoFileCheck, PhotoReport
 from protocol.policy import POLICY_TYP, PathName, default_policy
 from protocol.presence import PRESENCE_TYP, OutboxCounts, PictureCounts, Presence
 from protocol.provisioning import (
+    CLAIM_PATH,
     JOIN_PATH,
     RENEWAL_TYP,
+    ClaimQuestion,
     JoinAnswer,
     JoinRequest,
     ProvisioningClaim,
@@ -430,6 +432,7 @@ def examples() -> Mapping[str, WireMessage]:
             terminal_id="hall-1",
             expires_at=_NOON + timedelta(days=3),
         ),
+        f"posted to {CLAIM_PATH}": ClaimQuestion(code=_CODE),
         f"posted to {JOIN_PATH}": JoinRequest(
             code=_CODE, request=_PEM, registration="eyJ...", board_serial="10000000abcdef01"
         ),

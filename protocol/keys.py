@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from protocol import base64url
+from protocol import base64url, grouped
 from protocol.errors import Malformed
 from protocol.wire import WirePart
 
 CURVE = "P-256"
 COMPRESSED_BYTES = 33
 """Length of a compressed point: one byte for the parity and 32 for x."""
+_SHORT_SIGNS = 16
 
 
 class PublicJwk(WirePart):
@@ -158,3 +159,8 @@ class PrivateKey:
     def jose(self) -> ECKey:
         """Return the key for `protocol.envelope`; nothing else calls this."""
         return self._key
+
+
+def short_key_id(key_id: str) -> str:
+    """Return the short form of a key's fingerprint, as people compare it and as it stands on a label: its first 80 bits, in groups."""
+    return grouped.shown(grouped.of_bits(base64url.decode(key_id), _SHORT_SIGNS))

@@ -1,8 +1,9 @@
 """Provisioning: how a new terminal comes to its certificate, and to new ones, over HTTPS.
 
 A technician brings a claim, made at the fleet: a code that is good once and for hours, with where the fleet is and whom to trust. It
-travels as a file on the card, as a QR code, or, where the rest is on the card already, as the code alone, typed. The keys are made on
-the terminal and never leave it.
+travels as a file on the card, as a QR code, or typed: the code, the address of the fleet's door, and the fingerprint of its root
+certificate. Whoever types it gets the root from the door, which anybody could have answered, compares it, and only then, over TLS that
+trusts this root alone, gives the code and gets the claim. The keys are made on the terminal and never leave it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from protocol import base45
+from protocol import base45, grouped
 from protocol.envelope import sign, verify
 from protocol.errors import Malformed
 from protocol.ids import FleetId, TerminalId
@@ -22,15 +23,17 @@ from protocol.wire import UtcTime, WireMessage
 RENEWAL_TYP = "lifecert-renewal"
 JOIN_PATH = "/provisioning/v1/join"
 RENEW_PATH = "/provisioning/v1/renew"
+ROOT_PATH = "/provisioning/v1/root"
+"""The fleet's root certificate in PEM, for everybody: GET."""
+CLAIM_PATH = "/provisioning/v1/claim"
+"""The whole claim for a code that was typed."""
 MAX_REQUEST_BYTES = 32 * 1024
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Without I, L, O and U. Source: D. Crockford, "Base 32", which also reads I and L as 1 and O as 0."""
-_MISREAD = str.maketrans("ILO", "110")
 _CODE_CHARACTERS = 16
 """80 bits: guessed once in 10^16 tries by a million guesses a second over the hours that a claim is good for."""
+MAX_URL = 200
 _QR = "LIFECERT:"
 
-ClaimCode = Annotated[str, StringConstraints(pattern=rf"^[{_ALPHABET}]{{{_CODE_CHARACTERS}}}$")]
+ClaimCode = Annotated[str, StringConstraints(pattern=rf"^[{grouped.ALPHABET}]{{{_CODE_CHARACTERS}}}$")]
 _Pem = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
@@ -43,7 +46,7 @@ class ProvisioningClaim(WireMessage):
     type: Literal["provisioning-claim"] = "provisioning-claim"
     version: Literal[1] = 1
     fleet_id: FleetId
-    url: Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#@]+(:[0-9]+)?/?$", max_length=200)]
+    url: Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#@]+(:[0-9]+)?/?$", max_length=MAX_URL)]
     """The fleet's door for new terminals."""
     root: _Pem
     """The fleet's root certificate: the only one that is trusted from here on."""
@@ -66,6 +69,18 @@ class ProvisioningClaim(WireMessage):
         if not text.startswith(_QR):
             raise Malformed("provisioning-claim: not the QR code of one")
         return cls.parse(base45.decode(text.removeprefix(_QR)))
+
+
+class ClaimQuestion(WireMessage):
+    """What is asked by a code that was typed; answered by the claim, which stays as good as it was."""
+
+    TYPE: ClassVar[str] = "claim-question"
+    VERSION: ClassVar[int] = 1
+    MAX_BYTES: ClassVar[int] = 1024
+
+    type: Literal["claim-question"] = "claim-question"
+    version: Literal[1] = 1
+    code: ClaimCode
 
 
 class JoinRequest(WireMessage):
@@ -125,24 +140,21 @@ class Renewal(WireMessage):
 
 def new_code() -> str:
     """Return a code nobody can guess."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARACTERS))
+    return "".join(secrets.choice(grouped.ALPHABET) for _ in range(_CODE_CHARACTERS))
 
 
 def shown(code: str) -> str:
-    """Return a code as people read it: in groups of four."""
-    return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
+    """Return a code as people read it: in groups, with a sign that finds slips."""
+    return grouped.shown(code)
 
 
 def typed(text: str) -> str:
-    """Return the code that somebody typed, with whatever between the groups, in either case, and with the letters that are misread.
+    """Return the code that somebody typed, as `shown` gave it.
 
     Raises:
-        Malformed: if it is none.
+        Malformed: if it is none, or mistyped.
     """
-    found = "".join(text.split()).replace("-", "").upper().translate(_MISREAD)
-    if len(found) != _CODE_CHARACTERS or not set(found) <= set(_ALPHABET):
-        raise Malformed(f"code: {_CODE_CHARACTERS} letters and digits expected, in four groups", code="claim_code")
-    return found
+    return grouped.typed(text, length=_CODE_CHARACTERS, what="code", code="claim_code")
 
 
 def sign_renewal(renewal: Renewal, key: PrivateKey) -> bytes:

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from protocol import grouped
 from protocol.errors import Malformed
 
+_FINGERPRINT_SIGNS = 20
+"""100 bits of SHA-256: nobody makes another certificate that has the same."""
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME. Source: OpenSSL, X509_VERIFY_PARAM_set_flags(3)."""
+
+
+def root_fingerprint(root: str) -> str:
+    """Return the fingerprint of a root certificate, as it stands beside a claim's code: the first bits of its SHA-256.
+
+    Args:
+        root: one certificate in PEM.
+
+    Raises:
+        Malformed: if it is none.
+    """
+    try:
+        (found,) = x509.load_pem_x509_certificates(root.encode())
+    except ValueError as error:
+        raise Malformed("root certificate: not one certificate in PEM") from error
+    return grouped.of_bits(hashlib.sha256(found.public_bytes(Encoding.DER)).digest(), _FINGERPRINT_SIGNS)
+
+
+def typed_fingerprint(text: str) -> str:
+    """Return the fingerprint of a root that somebody typed.
+
+    Raises:
+        Malformed: if it is none, or mistyped.
+    """
+    return grouped.typed(text, length=_FINGERPRINT_SIGNS, what="fingerprint of the root", code="root_fingerprint")
 
 
 def client_context(root: str, *, now: datetime) -> ssl.SSLContext:

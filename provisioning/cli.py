@@ -17,13 +17,15 @@ from rich.table import Table
 
 from protocol import commissioning as commissioning_words
 from protocol.commissioning import Answer, CommissioningCheck, Question
+from protocol.keys import short_key_id
 from protocol.selftest import SelftestReport
 from provisioning import identity as identities
 from provisioning import joining, leaving, sheets
 from provisioning.bundles import commands as bundles
 from provisioning.cards.commands import add_commands
+from provisioning.claim_options import Code, Door, Root, the_claim
 from provisioning.commissioning import keep, run_commissioning
-from provisioning.errors import ProvisioningError
+from provisioning.errors import FleetWaits, ProvisioningError
 from provisioning.paper import chinese_font
 from provisioning.saying import Json, errors, now
 from provisioning.selftest import run_selftest
@@ -87,6 +89,7 @@ def identity(
         return
     typer.echo(f"keys of terminal {terminal_id} are in {out}; they never leave it")
     typer.echo(f"fingerprint {made.signing_key.key_id}")
+    typer.echo(f"short {short_key_id(made.signing_key.key_id)}")
     typer.echo(f"next: take {path} to the fleet, and bring its identity back for accept-fleet")
 
 
@@ -108,10 +111,14 @@ def accept_fleet(
 
 @app.command()
 def join(
-    claim: Annotated[
-        Path, typer.Argument(help="The claim the technician brought: its file, or a file with the text of its QR code.")
-    ],
     out: Annotated[Path, typer.Option(help="Folder for the terminal's keys and certificates.")],
+    claim: Annotated[
+        Path | None,
+        typer.Argument(help="The claim the technician brought: its file, or a file with the text of its QR code."),
+    ] = None,
+    code: Code = None,
+    door: Door = None,
+    root: Root = None,
     terminal: Annotated[str | None, typer.Option(help="The terminal's name, where the claim says none.")] = None,
     wait_s: Annotated[
         float, typer.Option(help="Seconds to go on trying while the fleet is away or a person is to approve.")
@@ -130,27 +137,28 @@ def join(
         if settings_part is not None and joining.has_settings(out):
             typer.echo("has joined before", err=True)
             return
-        found = joining.read_claim(claim)
+        found = the_claim(claim, code, door, root)
         name = terminal or (joining.read_text(terminal_file).strip() if terminal_file else None)
         outcome = joining.wait_and_join(
-            lambda: joining.join(found, out, terminal_id=name, board_serial=joining.board_serial(), now=now()),
+            lambda: joining.join(found(), out, terminal_id=name, board_serial=joining.board_serial(), now=now()),
             every_s=_TRY_EVERY_S,
             most_s=wait_s,
             sleep=time.sleep,
         )
         if not outcome.is_joined and not as_json:
-            raise ProvisioningError(
+            raise FleetWaits(
                 f"terminal {outcome.terminal_id} waits for somebody at the fleet to let it in; run this again"
             )
         if settings_part is not None and outcome.is_joined:
-            joining.write_settings(settings_part, out, found.fleet_id, outcome)
+            joining.write_settings(settings_part, out, found().fleet_id, outcome)
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
     else:
         typer.echo(
-            f"terminal {outcome.terminal_id} has joined fleet {found.fleet_id}; its keys are in {out} and never leave it"
+            f"terminal {outcome.terminal_id} has joined fleet {found().fleet_id}; its keys are in {out} and never leave it"
         )
         typer.echo(f"broker {outcome.broker_host}:{outcome.broker_port}")
+        typer.echo(f"fingerprint {outcome.fingerprint}")
     raise typer.Exit(0 if outcome.is_joined else 1)
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
+from provisioning.words import words
+
 
 class ProvisioningError(Exception):
     """The root of everything the tool raises on purpose."""
+
+    said = "failed"
+    """Its key in `first_boot/words.txt`: what a new terminal's card says of it."""
 
 
 class AlreadyThere(ProvisioningError):
@@ -48,6 +53,26 @@ class SelftestFailed(ProvisioningError):
 class FleetUnreachable(ProvisioningError):
     """The fleet gave no answer; the same can be tried again."""
 
+    said = "no_answer"
+
+
+class NotTrusted(FleetUnreachable):
+    """Whoever answers has no certificate of the fleet's; the fleet itself may be there at the next try."""
+
+    said = "not_trusted"
+
+
+class FleetWaits(ProvisioningError):
+    """A person at the fleet has to let the terminal in."""
+
+    said = "waits"
+
+
+class StrangeFleet(ProvisioningError):
+    """Whoever answers is not whom the technician was told to trust; nothing secret was said."""
+
+    said = "not_trusted"
+
 
 class JoinRefused(ProvisioningError):
     """The fleet does not take this terminal as it came."""
@@ -55,6 +80,7 @@ class JoinRefused(ProvisioningError):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+        self.said = _said_of(code)
 
     @classmethod
     def of(cls, status: int, body: bytes) -> JoinRefused:
@@ -64,19 +90,9 @@ class JoinRefused(ProvisioningError):
             code, detail = str(found["code"]), str(found["detail"])
         except (ValueError, TypeError, KeyError):
             code, detail = "", ""
-        does = _WHAT_TO_DO.get(code, "tell the agency's office")
+        does = words()[_said_of(code)].en
         return cls(f"the fleet refused ({status}): {detail[:300] or 'no reason given'}; {does}", code)
 
 
-_WHAT_TO_DO = {
-    "claim_unknown": "look at the code again, or get another claim",
-    "claim_revoked": "get another claim",
-    "claim_used": "each claim is for one terminal: get another one",
-    "claim_expired": "get another claim",
-    "claim_other_terminal": "take the claim of this terminal",
-    "other_keys": "give this terminal another name, or have the old one retired first",
-    "claim_known": "give this terminal another name, or have the old one retired first",
-    "foreign_fleet": "move the keys in the folder away, and new ones are made",
-    "too_many_failures": "wait a minute",
-    "unavailable": "try again in a minute",
-}
+def _said_of(code: str) -> str:
+    return code if code in words() else "refused"

@@ -7,6 +7,7 @@ certificate is written last.
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from protocol.errors import ProtocolError
-from protocol.keys import PrivateKey
+from protocol.keys import PrivateKey, short_key_id
 from protocol.provisioning import (
     JOIN_PATH,
     RENEW_PATH,
@@ -33,17 +34,19 @@ from protocol.provisioning import (
 )
 from protocol.registration import FleetIdentity, read_registration
 from protocol.trust import client_context
-from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused
+from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
 from provisioning.identity import FLEET, REGISTRATION, SIGNING, make_identity, write_sure
 from provisioning.settings_file import complete, parse_part
 
 KEY: Final = "tls.pem"
 CERTIFICATE: Final = "certificate.pem"
 ROOT: Final = "root.pem"
+TLS_FILES: Final = {"tls_ca": ROOT, "tls_certificate": CERTIFICATE, "tls_key": KEY}
+"""In the terminal's settings, by their keys."""
 SETTINGS: Final = "terminal.toml"
 DOOR: Final = "door.txt"
 """Where the fleet's door is: what was in the claim."""
-_TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 30.0
 _MOST_ANSWER: Final = 64 * 1024
 
 
@@ -56,6 +59,8 @@ class Outcome:
     """False while a person at the fleet has to let it in."""
     broker_host: str = ""
     broker_port: int = 0
+    fingerprint: str = ""
+    """Of its signing key, short."""
 
 
 def read_claim(path: Path) -> ProvisioningClaim:
@@ -108,7 +113,8 @@ def join(
         _keep(claim, answer, folder)
     except OSError as error:
         raise FileUnusable(f"{error.filename or folder}: {error.strerror}") from error
-    return Outcome(name, True, answer.broker_host or "", answer.broker_port or 0)
+    fingerprint = short_key_id(read_registration(registration).signing_key.key_id)
+    return Outcome(name, True, answer.broker_host or "", answer.broker_port or 0, fingerprint)
 
 
 def has_settings(folder: Path) -> bool:
@@ -137,7 +143,7 @@ def write_settings(part: Path, folder: Path, fleet_id: str, outcome: Outcome) ->
         terminal_id=outcome.terminal_id,
         broker_host=outcome.broker_host,
         broker_port=outcome.broker_port,
-        files={"tls_ca": ROOT, "tls_certificate": CERTIFICATE, "tls_key": KEY},
+        files=TLS_FILES,
     )
     try:
         write_sure(path, text.encode(), mode=0o640)
@@ -261,14 +267,15 @@ def posted(url: str, root: str, path: str, body: bytes, now: datetime) -> bytes:
     except ProtocolError as error:
         raise FileUnusable(str(error)) from error
     connection = http.client.HTTPSConnection(
-        where.hostname or "", where.port or 443, timeout=_TIMEOUT_S, context=context
+        where.hostname or "", where.port or 443, timeout=TIMEOUT_S, context=context
     )
     try:
         connection.request("POST", path, body)
         answer = connection.getresponse()
         given = answer.read(_MOST_ANSWER + 1)
     except (OSError, http.client.HTTPException) as error:
-        raise FleetUnreachable(
+        kind = NotTrusted if isinstance(error, ssl.SSLCertVerificationError) else FleetUnreachable
+        raise kind(
             f"{url}: no answer ({error}); is the network there, and the clock right? Trying again loses nothing."
         ) from error
     finally:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from provisioning.errors import ProvisioningError, SelftestFailed
+from provisioning.words import line_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 
@@ -29,7 +30,7 @@ def errors(status: Path | None = None) -> Iterator[None]:
     except ProvisioningError as error:
         typer.echo(str(error), err=True)
         if status is not None:
-            _add(status, str(error))
+            _add(status, line_of(error.said, str(error)))
         sys.exit(error.exit_code if isinstance(error, SelftestFailed) else 1)
 
 

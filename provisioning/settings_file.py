@@ -16,8 +16,12 @@ _GIVEN: Final = {"terminal": ("fleet_id", "terminal_id"), "keys": ("signing", "s
 """What this module sets and nobody else."""
 
 
-def parse_part(text: str) -> dict[str, Any]:
+def parse_part(text: str, *, name: str = "settings") -> dict[str, Any]:
     """Read what a technician wrote for the terminal: any of its settings but who it is, its keys and its broker.
+
+    Args:
+        text: the file.
+        name: of the file, for messages.
 
     Raises:
         FileUnusable: if it is no TOML, or says what joining says.
@@ -25,11 +29,11 @@ def parse_part(text: str) -> dict[str, Any]:
     try:
         part = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise FileUnusable(f"settings: not TOML: {error}") from error
-    said = [f"{table}.{key}" for table, keys in _GIVEN.items() for key in keys if key in _table(part, table)]
-    said += [f"broker.{key}" for key in _table(part, "broker") if key != "keep_alive_s"]
+        raise FileUnusable(f"{name}: not TOML: {error}") from error
+    said = [f"{table}.{key}" for table, keys in _GIVEN.items() for key in keys if key in _table(part, table, file=name)]
+    said += [f"broker.{key}" for key in _table(part, "broker", file=name) if key != "keep_alive_s"]
     if said:
-        raise FileUnusable(f"settings: {', '.join(said)}: leave it out, it comes with the claim")
+        raise FileUnusable(f"{name}: {', '.join(said)}: leave it out, it comes with the claim")
     return part
 
 
@@ -101,8 +105,8 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _table(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _table(part: Mapping[str, Any], name: str, *, file: str = "settings") -> Mapping[str, Any]:
     found = part.get(name, {})
     if not isinstance(found, Mapping):
-        raise FileUnusable(f"settings: {name} is a table of its own: [{name}]")
+        raise FileUnusable(f"{file}: {name} is a table of its own: [{name}]")
     return found

@@ -18,7 +18,7 @@ from fleet.clock import Clock
 from fleet.errors import NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.pki.authority import Authority
-from fleet.pki.joining import Joined, Waits, join, renew
+from fleet.pki.joining import Joined, Waits, claim_typed, join, renew, trusted_root
 from fleet.settings import Settings
 from fleet.store.database import Availability, Database
 from fleet.terminals.changing import TerminalChanges
@@ -26,7 +26,17 @@ from fleet.updates.bundles import bundle_folder
 from protocol.decommissioning import DECOMMISSION_PATH, DecommissionProof
 from protocol.desired import BUNDLE_PATH
 from protocol.errors import ProtocolError
-from protocol.provisioning import JOIN_PATH, MAX_REQUEST_BYTES, RENEW_PATH, JoinAnswer, JoinRequest
+from protocol.provisioning import (
+    CLAIM_PATH,
+    JOIN_PATH,
+    MAX_REQUEST_BYTES,
+    RENEW_PATH,
+    ROOT_PATH,
+    ClaimQuestion,
+    JoinAnswer,
+    JoinRequest,
+    ProvisioningClaim,
+)
 from protocol.registration import FleetIdentity
 from protocol.wire import WireMessage
 
@@ -83,6 +93,24 @@ def provisioning_app(
             # Nobody did this but the terminal itself, or whoever stood before it.
             changes = TerminalChanges(connection, keys.cipher, by=ITSELF, reason=None, now=clock())
             return changes.decommission(body, fleet_id=settings.fleet_id)
+
+    def told(body: bytes) -> ProvisioningClaim:
+        question = ClaimQuestion.parse(body)
+        with database.begin() as connection:
+            return claim_typed(connection, question, settings, now=clock())
+
+    @app.get(ROOT_PATH)
+    async def show_root() -> Response:
+        # Whoever asks for it trusts nobody yet, and compares it with what stands on paper.
+        try:
+            root = await run_in_threadpool(trusted_root, settings)
+        except Refused as error:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "no root certificate") from error
+        return Response(root, media_type="application/x-pem-file")
+
+    @app.post(CLAIM_PATH)
+    async def tell_claim(request: Request) -> Response:
+        return await answered(request, told)
 
     @app.post(JOIN_PATH)
     async def take_in(request: Request) -> Response:

@@ -18,7 +18,7 @@ from fleet.errors import NotFound, Refused
 from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
 from fleet.pki.broker import CONFIGURATION, write_broker_files
 from fleet.pki.files import ROOT_KEY, load_authority, make_authority
-from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claim, take_back_claim
+from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claim, take_back_claim, trusted_root
 from fleet.store.areas import chain_above, has_areas
 from fleet.store.certificates import revoked_certificates
 from fleet.store.claims import StoredClaim, newest_claims
@@ -26,6 +26,7 @@ from fleet.store.terminals import find_terminals
 from fleet.terminals.changing import TerminalChanges
 from protocol.errors import Problem
 from protocol.provisioning import ProvisioningClaim, shown
+from protocol.trust import root_fingerprint
 
 _LISTED = 200
 Again = Annotated[
@@ -50,6 +51,7 @@ def init(by: By = UNNAMED, config: Config = CONFIG) -> None:
         with fleet.database.begin() as connection:
             noted(fleet, connection, by, "pki.made", "fleet", fleet.settings.fleet_id)
         say(f"made in {folder}; back it up")
+        say(f"fingerprint of the root: {shown(root_fingerprint(trusted_root(fleet.settings)))}")
         say(f"then take {ROOT_KEY} away and lock it up: nothing asks for it for five years")
 
 
@@ -136,8 +138,9 @@ def claim(
             if area is None or not _is_area(connection, area):
                 raise NotFound(f"area {area}: none of this code; look with `lifecert-fleet areas list`")
             code, stored = made(connection, terminal, area)
-            write_claim(out, carried(code, stored, fleet.settings))
-        say_claim(out, code, stored)
+            whole = carried(code, stored, fleet.settings)
+            write_claim(out, whole)
+        say_claim(out, whole)
 
 
 @app.command("claims")
@@ -199,10 +202,12 @@ def revoke(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config:
         say(f"{count} certificates of terminal {terminal} hold no more")
 
 
-def say_claim(path: Path, code: str, claim: StoredClaim) -> None:
+def say_claim(path: Path, claim: ProvisioningClaim) -> None:
     """Tell what to do with a claim that was written."""
     say(f"{path}: good once, until {claim.expires_at:%Y-%m-%d %H:%M} UTC; give it to nobody but the technician")
-    say(f"to be typed: {shown(code)}")
+    say(f"to be typed: code {shown(claim.code)}")
+    say(f"  door {claim.url}")
+    say(f"  root {shown(root_fingerprint(claim.root))}")
 
 
 def _is_area(connection: Connection, area: str) -> bool:

@@ -71,8 +71,9 @@ def swap(
                 replaces=terminal,
                 again=again,
             )
-            write_claim(claim_out, carried(code, stored, fleet.settings))
-        say_claim(claim_out, code, stored)
+            whole = carried(code, stored, fleet.settings)
+            write_claim(claim_out, whole)
+        say_claim(claim_out, whole)
         say(f"terminal {terminal} serves until the new one joins; was it stolen, suspend it now")
 
 

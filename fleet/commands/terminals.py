@@ -16,6 +16,7 @@ from fleet.errors import Refused
 from fleet.references.enrol import find_subject
 from fleet.store import rosters
 from fleet.terminals.changing import TerminalChanges, registration_in
+from protocol.keys import short_key_id
 
 
 def register_terminal(
@@ -38,6 +39,7 @@ def register_terminal(
             raise Refused(f"{file}: {error}") from error
         say(f"terminal {registration.terminal_id} is registered in area {area}")
         say(f"fingerprint {registration.signing_key.key_id}")
+        say(f"short {short_key_id(registration.signing_key.key_id)}")
 
 
 def retire_terminal(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:

@@ -22,7 +22,7 @@ from fleet.store.claims import StoredClaim, WaitsFor
 from fleet.store.names import cleaned
 from fleet.terminals.changing import TerminalChanges, demand_place, registration_in
 from protocol.errors import ProtocolError
-from protocol.provisioning import JoinRequest, ProvisioningClaim, new_code, read_renewal
+from protocol.provisioning import ClaimQuestion, JoinRequest, ProvisioningClaim, new_code, read_renewal
 from protocol.registration import TerminalRegistration
 
 ANSWERED_AGAIN = timedelta(hours=24)
@@ -151,15 +151,9 @@ def carried(code: str, claim: StoredClaim, settings: Settings) -> ProvisioningCl
     Raises:
         Refused: if the fleet has no door for new terminals, or no authority.
     """
-    wanted, root = settings.provisioning, settings.data_dir / "pki" / ROOT
+    wanted, trusted = settings.provisioning, trusted_root(settings)
     if wanted.port is None:
         raise Refused("provisioning.port: set it first, that there is a door for new terminals", code="no_door")
-    try:
-        trusted = root.read_text()
-    except OSError as error:
-        raise Refused(
-            f"{root}: {error.strerror}; make the authority with `lifecert-fleet pki init`", code="no_authority"
-        ) from error
     return ProvisioningClaim(
         fleet_id=settings.fleet_id,
         url=f"https://{wanted.names[0]}:{wanted.port}",
@@ -170,9 +164,38 @@ def carried(code: str, claim: StoredClaim, settings: Settings) -> ProvisioningCl
     )
 
 
+def trusted_root(settings: Settings) -> str:
+    """Return the fleet's root certificate in PEM.
+
+    Raises:
+        Refused: if the fleet has no authority.
+    """
+    root = settings.data_dir / "pki" / ROOT
+    try:
+        return root.read_text()
+    except OSError as error:
+        raise Refused(
+            f"{root}: {error.strerror}; make the authority with `lifecert-fleet pki init`", code="no_authority"
+        ) from error
+
+
 def claim_id_of(code: str) -> str:
     """Return the digest by which a claim is known."""
     return hashlib.sha256(f"lifecert-claim {code}".encode()).hexdigest()[:32]
+
+
+def claim_typed(
+    connection: Connection, question: ClaimQuestion, settings: Settings, *, now: datetime
+) -> ProvisioningClaim:
+    """Return the claim whose code somebody typed, as a file of it would be. It stays as good as it was.
+
+    Raises:
+        Refused: if it cannot be used any more, or the fleet has no door or authority.
+    """
+    claim = _known(connection, question.code)
+    _demand_standing(connection, claim)
+    _demand_good(claim, now)
+    return carried(question.code, claim, settings)
 
 
 def join(
@@ -189,27 +212,18 @@ def join(
     Raises:
         Refused: if it is not taken in; the code says why.
     """
-    claim_id = claim_id_of(wish.code)
-    known = claims.find_claim(connection, claim_id)
-    if known is None:
-        raise Refused("claim: none with this code is known", code="claim_unknown")
+    known = _known(connection, wish.code)
     key = request_key(wish.request.encode())
     registration = registration_in(wish.registration.encode())
     keys = _keys_of(key, registration)
     terminal_id = registration.terminal_id
     # With all that end once this one is used: two that come at once must not wait for each other.
     claims.unused_claims(connection, terminal_id, replaces=known.replaces, lock=True)
-    claim = claims.find_claim(connection, claim_id, lock=True) or known
-    if claim.revoked_at is not None:
-        _demand_place_of(connection, claim)
-        raise Refused("claim: was taken back", code="claim_revoked")
+    claim = claims.find_claim(connection, known.claim_id, lock=True) or known
+    _demand_standing(connection, claim)
     if claim.asked_keys is not None and (claim.asked_as, claim.asked_keys) != (terminal_id, keys):
         raise Refused("claim: another terminal came with it", code="claim_used")
-    if claim.used_at is not None and now >= claim.used_at + ANSWERED_AGAIN:
-        raise Refused("claim: was used", code="claim_used")
-    # Who asked in time and waits for a person is not turned away because that person had no time.
-    if claim.asked_at is None and now >= claim.expires_at:
-        raise Refused(f"claim: its time was over at {claim.expires_at.isoformat()}", code="claim_expired")
+    _demand_good(claim, now)
     if claim.terminal_id not in (None, terminal_id):
         raise Refused(
             f"claim: for terminal {claim.terminal_id}, this is {terminal_id}",
@@ -231,6 +245,27 @@ def join(
     if waits_for is not None and claim.approved_at is None:
         return Waits(terminal_id, waits_for)
     return _taken_in(connection, cipher, issuing, claim, registration, key, fleet_id=fleet_id, now=now)
+
+
+def _known(connection: Connection, code: str) -> StoredClaim:
+    claim = claims.find_claim(connection, claim_id_of(code))
+    if claim is None:
+        raise Refused("claim: none with this code is known", code="claim_unknown")
+    return claim
+
+
+def _demand_standing(connection: Connection, claim: StoredClaim) -> None:
+    if claim.revoked_at is not None:
+        _demand_place_of(connection, claim)
+        raise Refused("claim: was taken back", code="claim_revoked")
+
+
+def _demand_good(claim: StoredClaim, now: datetime) -> None:
+    if claim.used_at is not None and now >= claim.used_at + ANSWERED_AGAIN:
+        raise Refused("claim: was used", code="claim_used")
+    # Who asked in time and waits for a person is not turned away because that person had no time.
+    if claim.asked_at is None and now >= claim.expires_at:
+        raise Refused(f"claim: its time was over at {claim.expires_at.isoformat()}", code="claim_expired")
 
 
 def renew(

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from protocol.bundle import Bundle, BundleKind
 from protocol.envelope import key_id_of
@@ -105,8 +108,12 @@ def show(
     for name, value in told.items():
         if name != "files":
             typer.echo(f"{name}: {value if value not in (None, []) else '-'}")
+    files = Table.grid(padding=(0, 1))
+    for at in range(3):
+        files.add_column(justify="right" if at == 1 else "left", overflow="fold")
     for each in bundle.manifest.files:
-        typer.echo(f"{each.sha256[:16]} {each.size:>12} {each.name}")
+        files.add_row(each.sha256[:16], str(each.size), escape(each.name))
+    Console().print(files)
 
 
 def _told(bundle: Bundle) -> dict[str, object]:

@@ -13,8 +13,18 @@ from provisioning.cards.contents import USER_DATA, Wanted
 from provisioning.cards.fat import Boot, FolderBoot, open_boot
 from provisioning.cards.images import copy_image, make_room
 from provisioning.cards.planning import digests_of, plan
-from provisioning.cards.writing import Files, clear, finish, is_finished, look_for_room, look_over, put, write
-from provisioning.errors import FileUnusable, ProvisioningError
+from provisioning.cards.writing import (
+    Files,
+    clear,
+    finish,
+    is_finished,
+    look_for_room,
+    look_over,
+    put,
+    refuse_others,
+    write,
+)
+from provisioning.errors import AlreadyThere, FileUnusable, ProvisioningError, WrongImage
 
 _BASE: Final = ".base.img"
 
@@ -55,6 +65,8 @@ def write_all(
     cards = _Images(out, image, common, len(plans)) if image is not None else _Folders(out)
     done: list[Written] = []
     try:
+        if not again:
+            _refuse_others(cards, plans)
         for name, files in plans.items():
             began = time.monotonic()
             path = cards.path(name)
@@ -70,6 +82,19 @@ def write_all(
     return done
 
 
+def _refuse_others(cards: _Images | _Folders, plans: Mapping[str, Files]) -> None:
+    wrong: list[str] = []
+    for name, files in plans.items():
+        boot = cards.boot(name)
+        try:
+            if boot is not None:
+                refuse_others(boot, files, name=cards.path(name).name)
+        except AlreadyThere as error:
+            wrong.append(str(error))
+    if wrong:
+        raise AlreadyThere("\n".join(wrong))
+
+
 class _Images:
     """Copies of an image in which what all have in common was written once."""
 
@@ -80,10 +105,18 @@ class _Images:
     def path(self, name: str) -> Path:
         return self._out / f"{name}.img"
 
-    def is_finished(self, name: str, files: Files) -> bool:
+    def boot(self, name: str) -> Boot | None:
+        """Return the boot partition of what is there; None where nothing is that could be one."""
         path = self.path(name)
         try:
-            return path.exists() and is_finished(open_boot(path), files)
+            return open_boot(path) if path.exists() else None
+        except WrongImage:
+            return None
+
+    def is_finished(self, name: str, files: Files) -> bool:
+        boot = self.boot(name)
+        try:
+            return boot is not None and is_finished(boot, files)
         except ProvisioningError:
             return False
 
@@ -128,19 +161,19 @@ class _Folders:
     def path(self, name: str) -> Path:
         return self._out / name
 
+    def boot(self, name: str) -> Boot:
+        return FolderBoot(self.path(name))
+
     def is_finished(self, name: str, files: Files) -> bool:
-        return is_finished(self._boot(self.path(name)), files)
+        return is_finished(self.boot(name), files)
 
     def make(self, name: str, files: Files) -> None:
         scratch = self._out / f".{name}.new"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        write(self._boot(scratch), files, say=_nothing)
+        write(FolderBoot(scratch), files, say=_nothing)
         shutil.rmtree(self.path(name), ignore_errors=True)
         scratch.rename(self.path(name))
-
-    def _boot(self, path: Path) -> Boot:
-        return FolderBoot(path)
 
     def close(self) -> None:
         for path in self._out.glob(".*.new"):
@@ -149,8 +182,3 @@ class _Folders:
 
 def _nothing(_text: str) -> None:
     return
-
-
-def claims_missing(wanted: Mapping[str, Path]) -> list[str]:
-    """Return a sentence for each claim that is not there."""
-    return [f"{name}: no claim; {path} is not there" for name, path in wanted.items() if not path.is_file()]

@@ -16,26 +16,28 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from provisioning.cards.batch import claims_missing, write_all
+from provisioning.cards.batch import write_all
 from provisioning.cards.common import common_files
 from provisioning.cards.contents import Wanted
 from provisioning.cards.devices import Device, device_of, held_alone, refuse_unfit
 from provisioning.cards.fat import Boot, FolderBoot, open_boot
 from provisioning.cards.images import copy_image, unpack, write_image
 from provisioning.cards.labels import DPI, ClaimPage, Plate, claim_pages, font_for_labels, label_pages
-from provisioning.cards.listing import Listed, read_list, read_password
+from provisioning.cards.listing import read_list, read_password
 from provisioning.cards.network import Wifi, Wired, wifi, wired
-from provisioning.cards.planning import keys_in, plan, public_part, same_fleet, usable_claim
+from provisioning.cards.planning import keys_in, name_of_terminal, plan, public_part, same_fleet
+from provisioning.cards.settings import tried_part
 from provisioning.cards.wheelhouse import make_wheelhouse
-from provisioning.cards.writing import Files, look_over, steps, what_is_on, write
+from provisioning.cards.writing import Files, look_over, refuse_others, steps, what_is_on, write
+from provisioning.claim_options import Code, Door, Root, the_claim
 from provisioning.errors import DeviceRefused, FileUnusable, ListRefused
-from provisioning.joining import read_text
+from provisioning.joining import read_claim
 from provisioning.paper import as_pdf
 from provisioning.saying import Json, errors, now
-from provisioning.settings_file import parse_part
 
 LABELS, CLAIMS = "labels.pdf", "claims.pdf"
 _CLAIM_SUFFIX = ".claim"
+_PACKED = (".xz", ".zip", ".gz", ".zst")
 
 Timezone = Annotated[str, typer.Option(help="Time zone of the terminals.")]
 WifiCountry = Annotated[str | None, typer.Option(help="Two letters: where the radio is used.")]
@@ -57,6 +59,9 @@ def card(
         ),
     ] = None,
     claim: Annotated[Path | None, typer.Option(help="The claim from the fleet.")] = None,
+    code: Code = None,
+    door: Door = None,
+    root: Root = None,
     terminal: Annotated[str | None, typer.Option(help="The terminal's name, where the claim says none.")] = None,
     image: Annotated[
         Path | None, typer.Option(help="Write this image to the card first; in a batch, what each begins as.")
@@ -98,7 +103,9 @@ def card(
         bool, typer.Option("--no-labels", help="With --batch: make no sheets of labels and claims.")
     ] = False,
     font: Font = None,
-    again: Annotated[bool, typer.Option("--again", help="With --batch: also cards that are finished.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also over another terminal's set-up; with --batch, also what is finished.")
+    ] = False,
     force_device: Annotated[
         str | None, typer.Option(help="Name of a disk that cannot be taken out, to write to it all the same.")
     ] = None,
@@ -115,23 +122,24 @@ def card(
     with errors():
         result: dict[str, Any]
         common = common_files(wheelhouse=wheels, packages=packages, release_keys=release_keys, hardware=hardware)
-        part = parse_part(read_text(settings)) if settings is not None else {}
+        part = tried_part(settings) if settings is not None else {}
         keys = keys_in(ssh_key or ())
         if target is None or batch is not None:
             if batch is None or claims is None or out is None:
                 raise FileUnusable("--batch also needs --claims, a folder, and --out, another one")
-            listed = read_list(batch, timezone=timezone, wifi_country=wifi_country)
-            wanted = _wanted_of(listed, claims, keys, part)
+            wanted = _wanted_of(batch, claims, keys, part, timezone=timezone, wifi_country=wifi_country)
             chosen = None if no_labels else font_for_labels(font)
             result = _batch(wanted, common, out, image, again=again, dry_run=dry_run, font=chosen)
         else:
-            if claim is None:
-                raise FileUnusable("--claim: a claim is needed; get one with `lifecert-fleet pki claim`")
-            found, name = usable_claim(claim, terminal_id=terminal, now=now())
+            found = the_claim(claim, code, door, root)()
+            source = claim.name if claim else f"the claim of {door}"
+            name = name_of_terminal(found, source=source, terminal_id=terminal, now=now())
             net = _wifi(wifi_ssid, wifi_password_file, wifi_country, wifi_security, is_hidden=wifi_hidden)
             one = Wanted(found, name, host_name or name, timezone, net, _wired(address, gateway, dns), keys, part)
             files = plan(one, common)
-            result = _single(target, one, files, image=image, out=out, force=force_device, yes=yes, dry_run=dry_run)
+            result = _single(
+                target, one, files, image=image, out=out, force=force_device, again=again, yes=yes, dry_run=dry_run
+            )
         if wheels is None:
             typer.echo("no --wheelhouse: the image must have the programs already", err=True)
         if packages is None:
@@ -158,7 +166,7 @@ def labels(
 ) -> None:
     """Print the labels of a list again, and the technician's sheet of claims."""
     with errors():
-        wanted = _wanted_of(read_list(listed, timezone=timezone, wifi_country=wifi_country), claims, (), {})
+        wanted = _wanted_of(listed, claims, (), {}, timezone=timezone, wifi_country=wifi_country)
         made = _sheets(wanted, out, font_for_labels(font))
     if as_json:
         typer.echo(json.dumps(made))
@@ -203,6 +211,7 @@ def _single(
     image: Path | None,
     out: Path | None,
     force: str | None,
+    again: bool,
     yes: bool,
     dry_run: bool,
 ) -> dict[str, Any]:
@@ -215,6 +224,8 @@ def _single(
         result |= {"device": str(device), "held": what_is_on(target)}
     elif image is not None:
         raise FileUnusable("--image is for cards; to leave an image file as it is, name a new one with --out")
+    if device is None and not again:
+        _refuse_others(out or target, files)
     if dry_run:
         if device is None:
             look_over(_boot(_unpacked(target, None, dry_run=True)))
@@ -230,6 +241,11 @@ def _single(
     place = _unpacked(target, out, dry_run=False)
     write(_boot(place), files, say=_say)
     return result | {"target": str(place)}
+
+
+def _refuse_others(place: Path, files: Files) -> None:
+    if place.is_dir() or (place.is_file() and place.suffix not in _PACKED):
+        refuse_others(FolderBoot(place) if place.is_dir() else open_boot(place), files, name=str(place))
 
 
 def _look_at_card(
@@ -289,24 +305,34 @@ def _unpacked(target: Path, out: Path | None, *, dry_run: bool) -> Path:
 
 
 def _refuse_packed(image: Path) -> None:
-    if image.suffix in (".xz", ".zip", ".gz", ".zst"):
+    if image.suffix in _PACKED:
         raise FileUnusable(
             f"{image.name}: is packed; unpack it first (xz --decompress --keep {image.name}), or name the unpacked one with --out"
         )
 
 
-def _wanted_of(listed: list[Listed], claims: Path, keys: tuple[str, ...], part: dict[str, Any]) -> list[Wanted]:
-    paths = {each.terminal_id: claims / f"{each.terminal_id}{_CLAIM_SUFFIX}" for each in listed}
-    problems = claims_missing(paths)
+def _wanted_of(
+    listed: Path,
+    claims: Path,
+    keys: tuple[str, ...],
+    part: dict[str, Any],
+    *,
+    timezone: str,
+    wifi_country: str | None,
+) -> list[Wanted]:
+    """Return the terminals of a list, with their claims; what is wrong with either is told together."""
+    lines, problems = read_list(listed, timezone=timezone, wifi_country=wifi_country)
     wanted: list[Wanted] = []
-    for each in listed:
-        path = paths[each.terminal_id]
+    for each in lines:
+        path = claims / f"{each.terminal_id}{_CLAIM_SUFFIX}"
         if not path.is_file():
+            problems.append(f"{listed.name}: line {each.line}: {each.terminal_id}: no claim; {path} is not there")
             continue
         try:
-            found, name = usable_claim(path, terminal_id=each.terminal_id, now=now())
+            found = read_claim(path)
+            name = name_of_terminal(found, source=path.name, terminal_id=each.terminal_id, now=now())
         except FileUnusable as error:
-            problems.append(f"line {each.line}: {error}")
+            problems.append(f"{listed.name}: line {each.line}: {error}")
             continue
         wanted.append(Wanted(found, name, each.host_name, each.timezone, each.wifi, each.wired, keys, part, each.place))
     problems += same_fleet({each.terminal_id: each.claim for each in wanted})
@@ -329,6 +355,8 @@ def _batch(
         _refuse_packed(image)
         look_over(open_boot(image))
     if dry_run:
+        for each in wanted:
+            plan(each, common, digests={})
         return {"cards": [public_part(each) for each in wanted], "written": False}
     done = write_all(wanted, common, out, image=image, again=again, say=_say)
     sheets = _sheets(wanted, out, font) if font is not None else {}

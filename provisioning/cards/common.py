@@ -14,6 +14,7 @@ from provisioning.errors import FileUnusable
 from provisioning.installed_files import installed_folder
 from provisioning.joining import read_text
 from provisioning.wheels import OURS, PIP, REQUIREMENTS
+from provisioning.words import NAME
 
 _UNIT: Final = "lifecert-first-boot.service"
 
@@ -35,6 +36,7 @@ def common_files(
     shipped = files("provisioning") / "first_boot"
     found: dict[str, Path | bytes] = {
         "first-boot": (shipped / "first-boot").read_bytes(),
+        NAME: (shipped / NAME).read_bytes(),
         _UNIT: (installed_folder("systemd") / _UNIT).read_bytes(),
         "hardware.txt": (shipped / "hardware.txt").read_bytes() if hardware is None else read_text(hardware).encode(),
     }

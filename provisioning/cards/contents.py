@@ -51,17 +51,14 @@ class Wanted:
     wired: Wired | None = None
     ssh_keys: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What `settings_file.parse_part` read."""
+    """What `settings.tried_part` read."""
     place: str = ""
 
 
 def wanted_problems(wanted: Wanted) -> list[str]:
     """Return what is wrong with it, in words."""
-    wrong = []
-    if not _HOST_NAME.fullmatch(wanted.host_name):
-        wrong.append("host name: small letters, digits and dashes expected, 63 at most")
-    if wanted.timezone not in available_timezones():
-        wrong.append(f"time zone {wanted.timezone!r}: not known; Asia/Shanghai, for example")
+    named = (("host name", host_name_problem(wanted.host_name)), ("time zone", timezone_problem(wanted.timezone)))
+    wrong = [f"{what}: {problem}" for what, problem in named if problem]
     wrong += [
         f"SSH key {at}: not a public key as in a file of .ssh/*.pub"
         for at, key in enumerate(wanted.ssh_keys, 1)
@@ -72,6 +69,16 @@ def wanted_problems(wanted: Wanted) -> list[str]:
     except ValueError:
         wrong.append("claim: its root certificate cannot be read; get another claim")
     return wrong
+
+
+def host_name_problem(name: str) -> str:
+    """Return what is wrong with a terminal's name in the network; empty where nothing is."""
+    return "" if _HOST_NAME.fullmatch(name) else "small letters, digits and dashes expected, 63 at most"
+
+
+def timezone_problem(name: str) -> str:
+    """Return what is wrong with a time zone; empty where nothing is."""
+    return "" if name in available_timezones() else f"{name!r} is not known; Asia/Shanghai, for example"
 
 
 def own_files(wanted: Wanted) -> dict[str, bytes]:

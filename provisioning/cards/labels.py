@@ -13,6 +13,7 @@ import segno
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from protocol.provisioning import ProvisioningClaim, shown
+from protocol.trust import root_fingerprint
 from provisioning.errors import FileUnusable
 from provisioning.paper import chinese_font, face_of, rows_of
 
@@ -131,12 +132,18 @@ class _Pen:
         for line in self._lines["claim_title"]:
             y = self._write(page, line, (left, y), 3.4, width)
         y = self._write(page, f"{found.terminal_id}  {found.place}", (left, y + _px(1)), 5.0, width, most=2)
-        self._code(page, found.claim.to_qr(), (left + _px(2), y + _px(1)), _px(84), error="l")
-        y += _px(87)
+        self._code(page, found.claim.to_qr(), (left + _px(5), y + _px(1)), _px(78), error="l")
+        y += _px(80)
         y = self._write(
             page, f"{self._words['claim_until']} {found.claim.expires_at:%Y-%m-%d %H:%M}", (left, y), 3.2, width
         )
-        y = self._write(page, f"{self._words['claim_code']} {shown(found.claim.code)}", (left, y), 3.2, width)
+        typed = (
+            ("claim_code", shown(found.claim.code)),
+            ("claim_door", found.claim.url),
+            ("claim_root", shown(root_fingerprint(found.claim.root))),
+        )
+        for name, value in typed:
+            y = self._write(page, f"{self._words[name]} {value}", (left, y), 3.2, width, shrink=True)
         for line in self._lines["claim_secret"]:
             y = self._write(page, line, (left, y), 2.8, width, most=2)
         page.rectangle([corner, (corner[0] + _px(_CLAIM_MM[0]), corner[1] + _px(_CLAIM_MM[1]))], outline=0, width=1)

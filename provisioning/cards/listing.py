@@ -12,7 +12,8 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.ids import TerminalId
-from provisioning.cards.network import Wifi, Wired, wifi, wired
+from provisioning.cards.contents import host_name_problem, timezone_problem
+from provisioning.cards.network import Wifi, Wired, wifi, wifi_problems, wired, wired_problems
 from provisioning.errors import FileUnusable, ListRefused
 
 COLUMNS: Final = {
@@ -31,6 +32,14 @@ COLUMNS: Final = {
     "dns": "name servers, with spaces between",
 }
 """What a list may have; `terminal_id` it must."""
+_OF_WIFI: Final = ("wifi_password_file", "wifi_security", "wifi_hidden")
+"""Each without a network's name is a mistake."""
+_WIFI_COLUMNS: Final = {
+    "name": "wifi_ssid",
+    "password": "wifi_password_file",
+    "country": "wifi_country",
+    "security": "wifi_security",
+}
 _ENCODINGS: Final = ("utf-8-sig", "gb18030")
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _MOST_PLACE: Final = 120
@@ -50,7 +59,7 @@ class Listed:
     wired: Wired | None
 
 
-def read_list(path: Path, *, timezone: str, wifi_country: str | None) -> list[Listed]:
+def read_list(path: Path, *, timezone: str, wifi_country: str | None) -> tuple[list[Listed], list[str]]:
     """Read a list, CSV in UTF-8 or GB18030 with a line of headings.
 
     Args:
@@ -58,32 +67,38 @@ def read_list(path: Path, *, timezone: str, wifi_country: str | None) -> list[Li
         timezone: where a line has none.
         wifi_country: likewise.
 
+    Returns:
+        The lines in which nothing is wrong, and all that is wrong with the others, each with line and column.
+
     Raises:
-        ListRefused: with every problem, each with its line.
+        ListRefused: if it is no list of terminals.
         FileUnusable: if it cannot be read.
     """
     rows, problems = _rows(path)
     found: list[Listed] = []
     lines: dict[str, int] = {}
     passwords: dict[Path, str] = {}
-    for line, row in rows:
-        try:
-            each = _listed(line, row, path.parent, passwords, timezone, wifi_country)
-        except FileUnusable as error:
-            problems.append(f"line {line}: {error}")
-            continue
-        for what, name in (("terminal", each.terminal_id), ("host name", f"host {each.host_name}")):
-            if lines.setdefault(name, line) != line:
-                problems.append(f"line {line}: {what} {name.removeprefix('host ')} stands in line {lines[name]}, too")
-        found.append(each)
+    for line, given in rows:
+        row = {**given, "wifi_country": given.get("wifi_country") or wifi_country or ""}
+        row["host_name"] = given.get("host_name") or row["terminal_id"]
+        row["timezone"] = given.get("timezone") or timezone
+        wrong = _problems(row, path.parent, passwords)
+        for column in ("terminal_id", "host_name"):
+            name = f"{column} {row[column]}"
+            is_said = column == "host_name" and row[column] == row["terminal_id"] and "terminal_id" in wrong
+            if lines.setdefault(name, line) != line and not is_said:
+                wrong.setdefault(column, f"{row[column]} stands in line {lines[name]}, too")
+        problems += [(line, f"{column}: {problem}") for column, problem in wrong.items()]
+        if not wrong:
+            found.append(_listed(line, row, passwords.get(path.parent / row.get("wifi_password_file", ""), "")))
     if not rows and not problems:
-        problems.append("no terminal in it")
-    if problems:
-        raise ListRefused("\n".join(f"{path.name}: {problem}" for problem in problems))
-    return found
+        raise ListRefused(f"{path.name}: no terminal in it")
+    # Of one line in the order of its columns, as they were found.
+    told = sorted(problems, key=lambda problem: problem[0])
+    return found, [f"{path.name}: line {line}: {problem}" for line, problem in told]
 
 
-def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[int, str]]]:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -92,22 +107,23 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
         raise FileUnusable(f"{path}: not a CSV file; save the table as CSV UTF-8")
     reader = csv.DictReader(io.StringIO(_decoded(path, data), newline=""), strict=True)
     headings = [(name or "").strip() for name in reader.fieldnames or ()]
-    problems = [_unknown(name) for name in headings if name not in COLUMNS]
-    problems += [f"column {name} stands there twice" for name in sorted(set(headings)) if headings.count(name) > 1]
+    wrong = [_unknown(name) for name in headings if name not in COLUMNS]
+    wrong += [f"column {name} stands there twice" for name in sorted(set(headings)) if headings.count(name) > 1]
     if "terminal_id" not in headings:
-        problems.append("no column terminal_id; columns are told apart by commas, and the first line names them")
-    if problems:
-        raise ListRefused("\n".join(f"{path.name}: line 1: {problem}" for problem in problems))
+        wrong.append("no column terminal_id; columns are told apart by commas, and the first line names them")
+    if wrong:
+        raise ListRefused("\n".join(f"{path.name}: line 1: {problem}" for problem in wrong))
     reader.fieldnames = headings
     rows: list[tuple[int, dict[str, str]]] = []
+    problems: list[tuple[int, str]] = []
     try:
         for cells in reader:
             if None in cells or None in cells.values():
-                problems.append(f"line {reader.line_num}: {len(headings)} columns expected")
+                problems.append((reader.line_num, f"{len(headings)} columns expected"))
             elif any(cell.strip() for cell in cells.values()):
                 rows.append((reader.line_num, {name: cell.strip() for name, cell in cells.items()}))
     except csv.Error as error:
-        problems.append(f"line {reader.line_num}: not CSV: {error}")
+        problems.append((reader.line_num, f"not CSV: {error}"))
     return rows, problems
 
 
@@ -126,58 +142,65 @@ def _unknown(name: str) -> str:
     return f"column {name[:40]!r} is not known{hint}"
 
 
-def _listed(
-    line: int, row: dict[str, str], folder: Path, passwords: dict[Path, str], timezone: str, wifi_country: str | None
-) -> Listed:
-    terminal_id = row["terminal_id"]
+def _problems(row: dict[str, str], folder: Path, passwords: dict[Path, str]) -> dict[str, str]:
+    """Return what is wrong with a line, by column; passwords that it names are added to those that were read."""
+    wrong: dict[str, str] = {}
     try:
-        _ID.validate_python(terminal_id)
-    except ValidationError as error:
-        raise FileUnusable("terminal_id: small letters, digits and dashes expected, 63 at most") from error
+        _ID.validate_python(row["terminal_id"])
+    except ValidationError:
+        wrong["terminal_id"] = "small letters, digits and dashes expected, 63 at most"
     place = row.get("place", "")
     if len(place) > _MOST_PLACE or not place.isprintable():
-        raise FileUnusable(f"place: at most {_MOST_PLACE} characters that can be shown expected")
+        wrong["place"] = f"at most {_MOST_PLACE} characters that can be shown expected"
+    # Where none is given it is the terminal's, of which the same would be said.
+    if row["host_name"] != row["terminal_id"] and (problem := host_name_problem(row["host_name"])):
+        wrong["host_name"] = problem
+    if problem := timezone_problem(row["timezone"]):
+        wrong["timezone"] = problem
+    return wrong | _wifi_problems(row, folder, passwords) | _wired_problems(row)
+
+
+def _wifi_problems(row: dict[str, str], folder: Path, passwords: dict[Path, str]) -> dict[str, str]:
+    if not row.get("wifi_ssid"):
+        return {name: "without wifi_ssid" for name in _OF_WIFI if row.get(name)}
+    wrong: dict[str, str] = {}
+    if row.get("wifi_hidden", "").lower() not in ("", "yes", "no"):
+        wrong["wifi_hidden"] = "yes or no expected"
+    path = folder / row.get("wifi_password_file", "")
+    if path != folder and path not in passwords:
+        try:
+            passwords[path] = read_password(path)
+        except FileUnusable as error:
+            wrong["wifi_password_file"] = str(error)
+    found = wifi_problems(row["wifi_ssid"], passwords.get(path, ""), row["wifi_country"], _security(row))
+    return {_WIFI_COLUMNS[what]: problem for what, problem in found.items()} | wrong
+
+
+def _wired_problems(row: dict[str, str]) -> dict[str, str]:
+    if not row.get("address"):
+        return {name: "without address" for name in ("gateway", "dns") if row.get(name)}
+    return wired_problems(row["address"], row.get("gateway", ""), tuple(row.get("dns", "").split()))
+
+
+def _listed(line: int, row: dict[str, str], password: str) -> Listed:
+    """Return a line in which nothing is wrong."""
+    wireless, cable = row.get("wifi_ssid", ""), row.get("address", "")
+    is_hidden = row.get("wifi_hidden", "").lower() == "yes"
     return Listed(
         line,
-        terminal_id,
-        place,
-        row.get("host_name") or terminal_id,
-        row.get("timezone") or timezone,
-        _wifi(row, folder, passwords, wifi_country),
-        _wired(row),
+        row["terminal_id"],
+        row.get("place", ""),
+        row["host_name"],
+        row["timezone"],
+        wifi(wireless, password, row["wifi_country"], security=_security(row), is_hidden=is_hidden)
+        if wireless
+        else None,
+        wired(cable, row.get("gateway", ""), tuple(row.get("dns", "").split())) if cable else None,
     )
 
 
-def _wifi(row: dict[str, str], folder: Path, passwords: dict[Path, str], country: str | None) -> Wifi | None:
-    given = [name for name in ("wifi_password_file", "wifi_security", "wifi_hidden") if row.get(name)]
-    if not row.get("wifi_ssid"):
-        if given:
-            raise FileUnusable(f"{', '.join(given)} without wifi_ssid")
-        return None
-    if (hidden := row.get("wifi_hidden", "").lower()) not in ("", "yes", "no"):
-        raise FileUnusable("wifi_hidden: yes or no expected")
-    name = row.get("wifi_password_file", "")
-    password = ""
-    if name:
-        path = folder / name
-        if path not in passwords:
-            passwords[path] = read_password(path)
-        password = passwords[path]
-    return wifi(
-        row["wifi_ssid"],
-        password,
-        row.get("wifi_country") or country or "",
-        security=row.get("wifi_security") or "wpa2",
-        is_hidden=hidden == "yes",
-    )
-
-
-def _wired(row: dict[str, str]) -> Wired | None:
-    if not row.get("address"):
-        if row.get("gateway") or row.get("dns"):
-            raise FileUnusable("gateway and dns without address")
-        return None
-    return wired(row["address"], row.get("gateway", ""), tuple(row.get("dns", "").split()))
+def _security(row: dict[str, str]) -> str:
+    return row.get("wifi_security") or "wpa2"
 
 
 def read_password(path: Path) -> str:

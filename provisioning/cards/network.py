@@ -45,24 +45,14 @@ def wifi(ssid: str, password: str, country: str, *, security: str = "wpa2", is_h
     """Check what somebody typed and return the network.
 
     Raises:
-        FileUnusable: if it cannot be one; the message never shows the password.
+        FileUnusable: with all that is wrong; the message never shows the password.
     """
-    if not 1 <= len(ssid.encode()) <= _MOST_SSID_BYTES or not ssid.isprintable():
-        raise FileUnusable(f"Wi-Fi name: 1 to {_MOST_SSID_BYTES} bytes that can be shown expected")
-    if not _COUNTRY.fullmatch(country):
-        raise FileUnusable("Wi-Fi country: two capital letters expected, such as CN; without it the radio stays off")
-    if security not in get_args(Security):
-        raise FileUnusable(f"Wi-Fi security: one of {', '.join(get_args(Security))} expected")
+    if wrong := wifi_problems(ssid, password, country, security):
+        raise FileUnusable("; ".join(f"Wi-Fi {what}: {problem}" for what, problem in wrong.items()))
     if security == "open":
-        if password:
-            raise FileUnusable("Wi-Fi password: an open network has none")
         return Wifi(ssid, country, "open", is_hidden)
     if _READY_PSK.fullmatch(password):
-        if security == "wpa3":
-            raise FileUnusable("Wi-Fi password: WPA3 takes the password itself, no hash of it")
         return Wifi(ssid, country, "wpa2", is_hidden, password.lower())
-    if not 8 <= len(password) <= 63 or not password.isascii() or not password.isprintable():
-        raise FileUnusable("Wi-Fi password: 8 to 63 characters of ASCII expected")
     if security == "wpa3":
         return Wifi(ssid, country, "wpa3", is_hidden, password)
     # Source: IEEE 802.11-2020, annex J.4.1.
@@ -70,23 +60,64 @@ def wifi(ssid: str, password: str, country: str, *, security: str = "wpa2", is_h
     return Wifi(ssid, country, "wpa2", is_hidden, psk.hex())
 
 
+def wifi_problems(ssid: str, password: str, country: str, security: str) -> dict[str, str]:
+    """Return what is wrong with a network that somebody typed: of `name`, `password`, `country` and `security`. No password is in it."""
+    wrong: dict[str, str] = {}
+    if not 1 <= len(ssid.encode()) <= _MOST_SSID_BYTES or not ssid.isprintable():
+        wrong["name"] = f"1 to {_MOST_SSID_BYTES} bytes that can be shown expected"
+    if not _COUNTRY.fullmatch(country):
+        wrong["country"] = "two capital letters expected, such as CN; without it the radio stays off"
+    if security not in get_args(Security):
+        wrong["security"] = f"one of {', '.join(get_args(Security))} expected"
+    elif problem := _password_problem(password, security):
+        wrong["password"] = problem
+    return wrong
+
+
+def _password_problem(password: str, security: str) -> str:
+    if security == "open":
+        return "an open network has none" if password else ""
+    if _READY_PSK.fullmatch(password):
+        return "WPA3 takes the password itself, no hash of it" if security == "wpa3" else ""
+    if not 8 <= len(password) <= 63 or not password.isascii() or not password.isprintable():
+        return "8 to 63 characters of ASCII expected"
+    return ""
+
+
 def wired(address: str, gateway: str, name_servers: tuple[str, ...]) -> Wired:
     """Check what somebody typed and return the fixed address.
 
     Raises:
-        FileUnusable: if it cannot be one.
+        FileUnusable: with all that is wrong.
     """
+    if wrong := wired_problems(address, gateway, name_servers):
+        raise FileUnusable("; ".join(f"fixed address: {what}: {problem}" for what, problem in wrong.items()))
+    servers = tuple(str(ipaddress.ip_address(each)) for each in name_servers)
+    return Wired(str(ipaddress.ip_interface(address)), str(ipaddress.ip_address(gateway)), servers)
+
+
+def wired_problems(address: str, gateway: str, name_servers: tuple[str, ...]) -> dict[str, str]:
+    """Return what is wrong with a fixed address that somebody typed: of `address`, `gateway` and `dns`."""
+    wrong: dict[str, str] = {}
+    interface = None
     try:
         interface = ipaddress.ip_interface(address)
-        via = ipaddress.ip_address(gateway)
-        servers = tuple(str(ipaddress.ip_address(each)) for each in name_servers)
+        if "/" not in address:
+            wrong["address"] = "the length of the network is missing, such as /24"
     except ValueError as error:
-        raise FileUnusable(f"fixed address: {error}") from error
-    if "/" not in address:
-        raise FileUnusable("fixed address: the length of the network is missing, such as /24")
-    if via not in interface.network or via == interface.ip:
-        raise FileUnusable(f"fixed address: the gateway {via} is not another one in {interface.network}")
-    return Wired(str(interface), str(via), servers)
+        wrong["address"] = str(error)
+    try:
+        via = ipaddress.ip_address(gateway)
+        if interface is not None and not wrong and (via not in interface.network or via == interface.ip):
+            wrong["gateway"] = f"{via} is not another one in {interface.network}"
+    except ValueError as error:
+        wrong["gateway"] = str(error) if gateway else "the router's address is missing"
+    try:
+        for each in name_servers:
+            ipaddress.ip_address(each)
+    except ValueError as error:
+        wrong["dns"] = str(error)
+    return wrong
 
 
 def network_config(wifi: Wifi | None, wired: Wired | None) -> dict[str, Any]:

@@ -11,33 +11,32 @@ from protocol.provisioning import ProvisioningClaim
 from provisioning.cards.contents import CARD, Wanted, card_sheet, own_files, sha256, wanted_problems
 from provisioning.cards.writing import Files
 from provisioning.errors import FileUnusable
-from provisioning.joining import read_claim
 
 
-def usable_claim(path: Path, *, terminal_id: str | None, now: datetime) -> tuple[ProvisioningClaim, str]:
-    """Read a claim and return it with the name of its terminal.
+def name_of_terminal(claim: ProvisioningClaim, *, source: str, terminal_id: str | None, now: datetime) -> str:
+    """Return the name of the terminal that a claim is good for.
 
     Args:
-        path: its file.
+        claim: it.
+        source: where it comes from, for messages.
         terminal_id: who the card is for, where somebody says so.
         now: what this computer's clock says.
 
     Raises:
-        FileUnusable: if it cannot be read, is over, is another terminal's, or nobody says whose it is.
+        FileUnusable: if it is over, is another terminal's, or nobody says whose it is.
     """
-    claim = read_claim(path)
     if claim.expires_at <= now:
         raise FileUnusable(
-            f"{path.name}: was good until {claim.expires_at:%Y-%m-%d %H:%M} UTC; get another claim (or is this computer's clock wrong?)"
+            f"{source}: was good until {claim.expires_at:%Y-%m-%d %H:%M} UTC; get another claim (or is this computer's clock wrong?)"
         )
     if claim.terminal_id is not None and terminal_id not in (None, claim.terminal_id):
         raise FileUnusable(
-            f"{path.name}: is for terminal {claim.terminal_id}, not for {terminal_id}; take the claim of {terminal_id}"
+            f"{source}: is for terminal {claim.terminal_id}, not for {terminal_id}; take the claim of {terminal_id}"
         )
     name = claim.terminal_id or terminal_id
     if name is None:
-        raise FileUnusable(f"{path.name}: names no terminal; say which with --terminal")
-    return claim, name
+        raise FileUnusable(f"{source}: names no terminal; say which with --terminal")
+    return name
 
 
 def same_fleet(claims: Mapping[str, ProvisioningClaim]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from provisioning.cards.contents import CARD, FOLDER, MARK, META_DATA, NETWORK, USER_DATA, sha256
 from provisioning.cards.fat import Boot, open_boot
-from provisioning.errors import NotWritten, ProvisioningError, WrongImage
+from provisioning.errors import AlreadyThere, NotWritten, ProvisioningError, WrongImage
 
 Files = Mapping[str, Path | bytes]
 """By names from the root of the partition."""
@@ -46,12 +46,40 @@ def what_is_on(target: Path) -> str:
     try:
         boot = open_boot(target)
         names = boot.names()
-        sheet = json.loads(boot.read(CARD) or b"{}")
-    except (ProvisioningError, ValueError):
+        owner = _owner(boot.read(CARD))
+    except ProvisioningError:
         return "nothing that a Raspberry Pi starts from"
-    if isinstance(sheet, dict) and "terminal_id" in sheet:
-        return f"the set-up of terminal {sheet['terminal_id']} of fleet {sheet.get('fleet_id')}"
+    if owner is not None:
+        return f"the set-up of terminal {owner[0]} of fleet {owner[1]}"
     return "a system for a Raspberry Pi" if names >= _OF_A_PI else "a FAT partition of something else"
+
+
+def refuse_others(boot: Boot, files: Files, *, name: str) -> None:
+    """Say whether writing would take another terminal's set-up away.
+
+    Args:
+        boot: where to.
+        files: what is to be there.
+        name: of the image or folder, for the message.
+
+    Raises:
+        AlreadyThere: if it would; says whose.
+    """
+    there, wanted = _owner(boot.read(CARD)), files[CARD]
+    if there is not None and isinstance(wanted, bytes) and there != _owner(wanted):
+        raise AlreadyThere(
+            f"{name}: holds the set-up of terminal {there[0]} of fleet {there[1]}; nothing was changed. Name another one, or write over it"
+            " with --again"
+        )
+
+
+def _owner(sheet: bytes | None) -> tuple[str, str] | None:
+    """Return terminal and fleet of a card's sheet; None where there is none that can be read."""
+    try:
+        found = json.loads(sheet or b"{}")
+        return str(found["terminal_id"]), str(found["fleet_id"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def is_finished(boot: Boot, files: Files) -> bool:
@@ -121,10 +149,15 @@ def finish(boot: Boot, files: Files) -> None:
 
 
 def steps(files: Files) -> list[str]:
-    """Return in words what `write` would do; no file's content is in it."""
-    sizes = {name: _size(source) for name, source in files.items()}
-    order = [name for name in sorted(sizes) if name != USER_DATA]
-    return [*(f"write {name} ({sizes[name]} bytes)" for name in order), "read all of it back", f"write {USER_DATA}"]
+    """Return in words what `write` would do, a line for each file, or for a folder of wheels or packages; no file's content is in it."""
+    lines: list[str] = []
+    for folder, found in _by_folder({name: source for name, source in files.items() if name != USER_DATA}).items():
+        sizes = {name: _size(source) for name, source in found.items()}
+        if folder.startswith(f"{FOLDER}/"):
+            lines.append(f"write {folder} ({len(sizes)} files, {sum(sizes.values())} bytes)")
+        else:
+            lines += [f"write {folder}{'/' if folder else ''}{name} ({size} bytes)" for name, size in sizes.items()]
+    return [*lines, "read all of it back", f"write {USER_DATA}"]
 
 
 def look_for_room(boot: Boot, files: Files) -> None:

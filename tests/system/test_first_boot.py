@@ -191,7 +191,11 @@ def test_a_first_start_that_is_cut_off_at_any_moment_goes_on_at_the_next(tmp_pat
     assert not [name for name in ("claim.json", "settings.toml") if (terminal.boot / "lifecert" / name).exists()]
     assert not [name for name in ("network-config", "user-data") if (terminal.boot / name).exists()]
     assert (terminal.root / "etc/cloud/cloud-init.disabled").exists()
-    assert "joined" in (terminal.boot / "lifecert/status.txt").read_text()
+    lines = (terminal.boot / "lifecert/status.txt").read_text(encoding="utf-8").splitlines()
+    assert lines[-2:] == [
+        "安装完毕，正在请求机构准许入网 / installed; the terminal now asks the fleet to let it in",
+        "已入网，服务启动 / joined; the services start",
+    ]
 
 
 def pulled_at(folder: Path, number: int) -> Path:
@@ -227,7 +231,7 @@ def test_a_wheelhouse_that_will_not_do_is_said_where_a_technician_finds_it(
     for _ in range(tries):
         assert terminal.does("install").returncode == 1
     lines = (terminal.boot / "lifecert/status.txt").read_text().splitlines()
-    assert [told in line for line in lines if line != "installing the programs"] == [True]
+    assert [told in line for line in lines if line != "正在安装程序 / installing the programs"] == [True]
     assert not (terminal.slots / "installed").exists()
     assert not (terminal.slots / "app/current").exists()
 
@@ -246,7 +250,10 @@ def test_a_claim_that_the_fleet_does_not_answer_is_asked_for_again_and_stays(tmp
         assert done.returncode == 1
         assert "no answer" in done.stderr
     assert (card / "claim.json").exists()
-    assert (card / "status.txt").read_text().count("no answer") == 1
+    (line,) = (card / "status.txt").read_text(encoding="utf-8").splitlines()
+    assert line.startswith(
+        "机构没有应答，会继续询问 / no answer from the fleet, it goes on asking (https://localhost:9"
+    )
     assert (keys / "signing.pem").exists()
 
 

@@ -35,6 +35,7 @@ from fleet.web.pages.terminals_words import Presence, alarm_told, presence_of
 from fleet.web.visits import Visit, needs, not_found, not_permitted
 from protocol.commands import CommandKind
 from protocol.decommissioning import DecommissionProof, unverified_proof
+from protocol.keys import short_key_id
 
 router = APIRouter(include_in_schema=False)
 LOOK, ACT = Permission.TERMINALS, Permission.TERMINALS_COMMAND
@@ -221,7 +222,8 @@ def _contents(visit: Visit, connection: Connection, found: TerminalPage) -> dict
         "logs": logs_of(connection, terminal_id),
         "command_number": last_number(connection, terminal_id),
         "command_kinds": list(CommandKind),
-        "fingerprint": stored.signing_key_id,
+        "fingerprint": short_key_id(stored.signing_key_id),
+        "whole_fingerprint": stored.signing_key_id,
         "may_act": may_act,
         "stored": stored,
         "life": state_of(stored).value,

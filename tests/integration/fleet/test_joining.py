@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +19,24 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from typer.testing import CliRunner
 
 from fleet.api.provisioning import provisioning_app
 from fleet.errors import NotFound, Refused
 from fleet.pki.authority import Authority, issue_server
 from fleet.pki.files import ROOT as AUTHORITY_ROOT
 from fleet.pki.files import make_authority, write, write_key
-from fleet.pki.joining import approve_claim, make_claim, renew, take_back_claim
+from fleet.pki.joining import approve_claim, claim_id_of, make_claim, renew, take_back_claim
 from fleet.service import WebServer
 from fleet.store.certificates import certificates_of, revoke_certificates, revoked_certificates
 from protocol.decommissioning import sign_proof
 from protocol.desired import BUNDLE_PATH
-from protocol.keys import PrivateKey
+from protocol.keys import PrivateKey, short_key_id
 from protocol.provisioning import JOIN_PATH, ProvisioningClaim, Renewal, shown, sign_renewal, typed
-from protocol.trust import client_context
-from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused
+from protocol.trust import client_context, root_fingerprint
+from provisioning.by_hand import by_hand, fetch_claim
+from provisioning.cli import app
+from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, StrangeFleet
 from provisioning.identity import FLEET, SIGNING
 from provisioning.joining import CERTIFICATE, DOOR, KEY, Outcome, join, read_claim, wait_and_join
 from provisioning.leaving import tell_fleet
@@ -98,7 +104,9 @@ def door(office: Any, tmp_path: Path) -> Iterator[Door]:
     write_key(tmp_path / "door.key", key)
     write(tmp_path / "door.pem", issue_server(issuing, ["localhost", "127.0.0.1"], key.public_key(), now=now()).chain)
     port = free_port()
-    app = provisioning_app(office.database, office.keys, office.settings, issuing, clock=office.clock)
+    provisioning = office.settings.provisioning.model_copy(update={"port": port, "names": ("localhost",)})
+    settings = office.settings.model_copy(update={"data_dir": tmp_path, "provisioning": provisioning})
+    app = provisioning_app(office.database, office.keys, settings, issuing, clock=office.clock)
     server = WebServer(app, "127.0.0.1", port, certificate=(tmp_path / "door.pem", tmp_path / "door.key"))
     server.start()
     yield Door(office, issuing, (tmp_path / "pki" / AUTHORITY_ROOT).read_text(), port, tmp_path)
@@ -122,6 +130,7 @@ def test_a_terminal_comes_with_its_claim(door: Door) -> None:
     assert made[1] == door.issuing.certificate
     assert (folder / KEY).stat().st_mode & 0o777 == 0o600
     assert (folder / FLEET).exists()
+    assert outcome.fingerprint == short_key_id(PrivateKey.load(folder / SIGNING).key_id)
     assert door.office.rows("SELECT area FROM terminals WHERE terminal_id = 't-1'") == [("east",)]
     assert len(door.office.rows("SELECT 1 FROM roster_entries WHERE terminal_id = 't-1'")) == 2
     actions = [row.action for row in door.office.rows("SELECT action FROM audit_log ORDER BY entry")]
@@ -290,10 +299,140 @@ def test_a_claim_travels_as_file_as_code_and_typed(door: Door, tmp_path: Path) -
     (tmp_path / "code").write_text(claim.to_qr())
     assert read_claim(tmp_path / "claim") == read_claim(tmp_path / "code") == claim
     assert typed(shown(claim.code).lower().replace("0", "o").replace("1", "l")) == claim.code
+    given = by_hand(shown(claim.code), claim.url, shown(root_fingerprint(door.root)))
+    assert fetch_claim(given, now=now()) == claim
+    assert claim.code not in repr(given)
     (tmp_path / "other").write_text("LIFECERT:???")
     for wrong in ("other", "missing"):
         with pytest.raises(FileUnusable):
             read_claim(tmp_path / wrong)
+
+
+def test_the_code_alone_is_not_given_to_whoever_answers(door: Door, tmp_path: Path) -> None:
+    claim = door.claim()
+    right = shown(root_fingerprint(door.root))
+    make_authority(tmp_path / "stranger", "north", now=now())
+    strange = shown(root_fingerprint((tmp_path / "stranger" / AUTHORITY_ROOT).read_text()))
+    with pytest.raises(StrangeFleet, match=f"has the root {right}, typed was {strange}; the code was not given away"):
+        fetch_claim(by_hand(shown(claim.code), claim.url, strange), now=now())
+    # Somebody in between gives the right root, which is no secret, and cannot answer by it.
+    asked: list[bytes] = []
+    with in_between(tmp_path, door.root, asked) as port:
+        given = by_hand(shown(claim.code), f"localhost:{port}", right)
+        with pytest.raises(FleetUnreachable, match="certificate verify failed"):
+            fetch_claim(given, now=now())
+    assert len(asked) == 1
+    assert claim.code.encode() not in b"".join(asked)
+    with pytest.raises(FleetUnreachable, match="no answer"):
+        fetch_claim(by_hand(shown(claim.code), "https://localhost:9", right), now=now())
+
+
+def test_a_claim_that_was_typed_is_refused_as_one_that_was_brought(door: Door) -> None:
+    root = shown(root_fingerprint(door.root))
+
+    def ask(code: str) -> ProvisioningClaim:
+        return fetch_claim(by_hand(shown(code), f"https://localhost:{door.port}/", root), now=now())
+
+    assert refused(lambda: ask("0" * 16)) == "claim_unknown"
+    claim = door.claim()
+    door.join(claim)
+    assert ask(claim.code) == claim  # An answer may have been lost.
+    door.office.now += timedelta(hours=24)
+    assert refused(lambda: ask(claim.code)) == "claim_used"
+    other = door.claim("t-2", hours=1)
+    door.office.now += timedelta(hours=1)
+    assert refused(lambda: ask(other.code)) == "claim_expired"
+    third = door.claim("t-3")
+    with door.office.database.begin() as connection:
+        take_back_claim(connection, door.office.keys.cipher, claim_id_of(third.code), by="Li", now=door.office.now)
+    assert refused(lambda: ask(third.code)) == "claim_revoked"
+    for _ in range(door.office.settings.provisioning.wrong_codes_per_minute):
+        with pytest.raises(JoinRefused):
+            ask("1" * 16)
+    assert refused(lambda: ask(claim.code)) == "too_many_failures"
+
+
+def test_what_was_mistyped_is_told_before_anybody_is_asked(door: Door) -> None:
+    code, root = shown(door.claim().code), shown(root_fingerprint(door.root))
+    swapped = code[1] + code[0] + code[2:] if code[0] != code[1] else ("1" if code[0] == "0" else "0") + code[1:]
+    with pytest.raises(FileUnusable) as found:
+        by_hand(swapped, "http://fleet.example", root[:-3])
+    lines = str(found.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["--code", "--root", "--door"]
+    for line, told in zip(lines, ("mistyped", "5 groups", "begins with https://"), strict=True):
+        assert told in line
+    assert swapped not in str(found.value)
+    for wrong in ("https://", "https://fleet.example/join", "https://fleet.example:x", "https://a@fleet.example"):
+        with pytest.raises(FileUnusable, match="--door"):
+            by_hand(code, wrong, root)
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_the_commands_take_a_claim_that_was_typed(door: Door, tmp_path: Path, asked_for: bool) -> None:
+    door.office.now = now().replace(microsecond=0)  # That of the computer at which cards are written.
+    claim = door.claim(None)
+    typed_in = ["--door", claim.url, "--root", shown(root_fingerprint(door.root)), "--terminal", "t-1"]
+    code = shown(claim.code)
+    more, said = ([], f"{code[:-1]}\n{code}\n") if asked_for else (["--code", code], "")
+    card = CliRunner().invoke(app, ["card", str(tmp_path / "bootfs"), *typed_in, *more], input=said)
+    assert card.exit_code == 0, card.stderr
+    assert ProvisioningClaim.parse((tmp_path / "bootfs/lifecert/claim.json").read_bytes()) == claim
+    joined = CliRunner().invoke(app, ["join", "--out", str(tmp_path / "t"), *typed_in, *more], input=said)
+    assert joined.exit_code == 0, joined.stderr
+    assert "terminal t-1 has joined fleet north" in joined.stdout
+    assert (tmp_path / "t" / CERTIFICATE).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "a claim is needed"),
+        (("--root", "x"), "--code, --door and --root belong together"),
+        (("--code", "x"), "--code, --door and --root belong together"),
+        (("--code", "x", "--door", "x", "--root", "x"), "--root: fingerprint of the root"),
+    ],
+)
+def test_a_claim_that_is_half_typed_is_told(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    for command in (("join", "--out", str(tmp_path / "t")), ("card", str(tmp_path / "bootfs"))):
+        done = CliRunner().invoke(app, [*command, *arguments])
+        assert (done.exit_code, told in done.stderr) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def in_between(folder: Path, root: str, asked: list[bytes]) -> Iterator[int]:
+    """Have somebody answer in the fleet's name, with the fleet's root and a certificate of their own."""
+    own = make_authority(folder / "between", "north", now=now())
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_key(folder / "between.key", key)
+    write(folder / "between.pem", issue_server(own, ["localhost"], key.public_key(), now=now()).chain)
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(root.encode())
+
+        def do_POST(self) -> None:
+            self.answer(b"{}")
+
+        def answer(self, body: bytes) -> None:
+            asked.append(self.path.encode() + self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "between.pem", folder / "between.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield server.server_address[1]
+        server.shutdown()
+        serving.join()
 
 
 def test_a_terminal_renews_and_one_that_is_out_does_not(door: Door) -> None:

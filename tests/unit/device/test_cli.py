@@ -33,7 +33,7 @@ def test_version_and_help_answer():
         assert command in help_text
 
 
-@pytest.mark.parametrize("command", ["run", "uplink", "selftest"])
+@pytest.mark.parametrize("command", ["run", "uplink", "selftest", "check-settings"])
 def test_bad_settings_end_with_78_and_every_problem(tmp_path, command):
     path = tmp_path / "terminal.toml"
     path.write_text("[terminal]\nfleet_id = 'North!'\nlanguage = 'zh'\n")
@@ -42,6 +42,15 @@ def test_bad_settings_end_with_78_and_every_problem(tmp_path, command):
     for key in ("terminal.fleet_id", "terminal.terminal_id", "terminal.language"):
         assert key in result.stderr
     assert call(command, "--config", str(tmp_path / "none.toml")).exit_code == 78
+
+
+def test_settings_are_checked_where_their_credentials_are_not(tmp_path):
+    path = tmp_path / "terminal.toml"
+    path.write_text("[terminal]\nfleet_id = 'north'\nterminal_id = 't-1'\n[keys]\nsigning = 'credential:signing'\n")
+    assert (call("check-settings", "--config", str(path)).exit_code, call("run", "--config", str(path)).exit_code) == (
+        0,
+        78,
+    )
 
 
 def test_a_missing_default_settings_file_is_told_with_the_way_out(tmp_path, monkeypatch):

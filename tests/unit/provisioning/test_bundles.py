@@ -124,7 +124,9 @@ def test_programs_become_a_bundle_that_says_what_it_is(key: Path, wheelhouse: Pa
     assert {each["name"] for each in told["files"]} == {each.name for each in wheelhouse.iterdir()}
     (released,) = json.loads((key.parent / "release-keys.json").read_bytes())["keys"]
     assert told["signed_by"] == released["kid"]
-    assert "alpha-2.1" in show(key).output
+    people_read = show(key).output
+    assert "alpha-2.1" in people_read
+    assert max(map(len, people_read.splitlines())) <= 80
     assert not list(key.parent.glob(".*"))
 
 

@@ -13,7 +13,7 @@ import pytest
 from protocol.commissioning import COMMISSIONING_TYP, CommissioningReport, CommissioningStep, Question
 from protocol.envelope import sign
 from protocol.examples import examples
-from protocol.keys import PrivateKey
+from protocol.keys import PrivateKey, short_key_id
 from protocol.registration import FleetIdentity, read_registration
 from protocol.selftest import Check, SelftestReport
 from provisioning import leaving
@@ -74,6 +74,7 @@ def test_identity_makes_keys_only_the_owner_reads_and_a_registration_the_fleet_c
     assert registration.signing_key == PrivateKey.load(out / "signing.pem").public()
     assert registration.sealing_key == PrivateKey.load(out / "sealing.pem").public()
     assert registration.signing_key.key_id in done.stdout
+    assert short_key_id(registration.signing_key.key_id) in done.stdout
     assert len((out / "storage.key").read_bytes()) == 32
 
 

@@ -20,6 +20,7 @@ from protocol.commissioning import COMMISSIONING_TYP, CommissioningReport, Part
 from protocol.envelope import sign
 from protocol.examples import examples
 from protocol.health import THROTTLED, BoardVitals, ClockState, Health, LinkTimes, Running
+from protocol.keys import short_key_id
 from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
 from protocol.selftest import Check, SelftestReport
 from protocol.times import ClockSource
@@ -151,6 +152,9 @@ def test_presence_is_told_by_the_terminals_own_times(areas: Any, t1: Any, sign_i
     assert "It speaks every 10 minutes, and may say nothing for 37 minutes" in text
     assert "83.2 °C" in text
     assert "9.5 pictures a second" in text
+    # As it stands on the terminal's label, and whole.
+    assert short_key_id(t1.signing.key_id) in text
+    assert t1.signing.key_id in text
     areas.now += timedelta(minutes=10)
     assert "longer than the 37 minutes that it may say nothing" in client.get("/terminals/t-1").text
 

@@ -130,6 +130,49 @@ def test_an_image_stays_as_it_is_where_another_one_is_named(image: Path, claim: 
     assert MARK in (open_boot(tmp_path / "t-1.img").read("user-data") or b"")
 
 
+def test_another_terminals_set_up_is_not_written_over_unasked(
+    image: Path, claim: Path, claim_for: ClaimFor, tmp_path: Path
+) -> None:
+    (tmp_path / "t-2.claim").write_bytes(claim_for("t-2").to_bytes())
+    (tmp_path / "south.claim").write_bytes(claim_for(fleet_id="south").to_bytes())
+    stock = tmp_path / "stock.img"
+    stock.write_bytes(image.read_bytes())
+    folder = tmp_path / "bootfs"
+    for place in (image, folder):
+        assert run("card", place, "--claim", claim).exit_code == 0
+    before = image.read_bytes()
+    for place, other, *more in (
+        (image, "t-2"),
+        (image, "t-2", "--dry-run"),
+        (image, "south"),
+        (folder, "t-2"),
+        (stock, "t-2", "--out", image),
+    ):
+        done = run("card", place, "--claim", tmp_path / f"{other}.claim", *more)
+        assert done.exit_code == 1
+        assert "holds the set-up of terminal t-1 of fleet north; nothing was changed" in done.stderr
+    assert image.read_bytes() == before
+    assert json.loads((folder / "lifecert/card.json").read_text())["terminal_id"] == "t-1"
+    # The same terminal with another claim is no other one.
+    (tmp_path / "again.claim").write_bytes(claim_for().to_bytes())
+    assert run("card", image, "--claim", tmp_path / "again.claim").exit_code == 0
+    assert run("card", image, "--claim", tmp_path / "t-2.claim", "--again").exit_code == 0
+    assert json.loads(open_boot(image).read("lifecert/card.json") or b"")["terminal_id"] == "t-2"
+
+
+def test_a_batch_leaves_what_another_terminal_or_fleet_has_in_its_folder(claim_for: ClaimFor, tmp_path: Path) -> None:
+    afternoon = Afternoon(tmp_path, claim_for, 2)
+    assert afternoon.made("--no-labels") == [("hall-1", True), ("hall-2", True)]
+    for name in ("hall-1", "hall-2"):
+        afternoon.claim(name, claim_for(name, fleet_id="south"))
+    done = afternoon.run("--no-labels")
+    assert done.exit_code == 1
+    assert [line.partition(";")[0] for line in done.stderr.splitlines()] == [
+        f"hall-{n}: holds the set-up of terminal hall-{n} of fleet north" for n in (1, 2)
+    ]
+    assert afternoon.made("--no-labels", "--again") == [("hall-1", True), ("hall-2", True)]
+
+
 def test_a_mounted_boot_partition_is_a_folder_like_any_other(claim: Path, tmp_path: Path) -> None:
     mounted = tmp_path / "bootfs"
     mounted.mkdir()
@@ -144,6 +187,36 @@ def test_a_mounted_boot_partition_is_a_folder_like_any_other(claim: Path, tmp_pa
     assert done.exit_code == 0, done.stderr
     assert (mounted / "lifecert/settings.toml").read_text() == '[screen]\nkind = "web"\n'
     assert "ssh-ed25519 AAAA" in (mounted / "user-data").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[screen]\nkind = web\n", ["part.toml: not TOML"]),
+        ('[broker]\nhost = "x"\n', ["part.toml: broker.host: leave it out"]),
+        # What only the terminal itself knows: keys, values, and what does not go together, all at once.
+        (
+            '[screen]\nkin = "web"\n[voice]\nvolume = 2\n[board]\nred_pin = 17\n',
+            [
+                "part.toml: screen.kin: unknown key, did you mean screen.kind?",
+                "part.toml: voice.volume: input should be less than or equal to 1, found 2",
+                "part.toml: board: two functions on one pin: GPIO 17",
+            ],
+        ),
+        ('[ring_light]\nkind = "simulated"\n', ["part.toml: ring_light: a simulated light needs a simulated camera"]),
+    ],
+)
+def test_settings_that_a_terminal_would_not_start_with_are_told_before_anything_is_written(
+    image: Path, claim: Path, tmp_path: Path, text: str, told: list[str]
+) -> None:
+    (tmp_path / "part.toml").write_text(text)
+    before = image.read_bytes()
+    done = run("card", image, "--claim", claim, "--settings", tmp_path / "part.toml")
+    assert done.exit_code == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(told)
+    assert [each for each in told if not any(line.startswith(each) for line in lines)] == []
+    assert image.read_bytes() == before
 
 
 def settings_part(folder: Path) -> Path:
@@ -232,10 +305,14 @@ def test_nothing_is_made_of_a_list_in_which_anything_is_wrong(
     (afternoon.claims / "hall-1.claim").unlink()
     afternoon.claim("hall-2", claim_for("hall-1"))
     afternoon.claim("hall-3", claim_for("hall-3", expires_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    listed = afternoon.listed.read_text()
+    afternoon.listed.write_text(f"{listed}Hall 5,,\n")
     done = afternoon.run("--image", base_image)
+    afternoon.listed.write_text(listed)
     assert done.exit_code == 1
     for told in (
-        "hall-1: no claim",
+        "list.csv: line 6: terminal_id: small letters",
+        "line 2: hall-1: no claim",
         "line 3: hall-2.claim: is for terminal hall-1",
         "line 4: hall-3.claim: was good until",
     ):
@@ -248,6 +325,10 @@ def test_nothing_is_made_of_a_list_in_which_anything_is_wrong(
     assert foreign.exit_code == 1
     assert "hall-4: its claim is of fleet south" in foreign.stderr
     assert not afternoon.out.exists()
+    afternoon.claim("hall-4", claim_for("hall-4"))
+    (tmp_path / "torn.pub").write_text("ssh-ed25519\n")
+    tried = afternoon.run("--image", base_image, "--ssh-key", tmp_path / "torn.pub", "--dry-run")
+    assert (tried.exit_code, "SSH key 1: not a public key" in tried.stderr) == (1, True)
 
 
 def test_labels_are_printed_again(claim_for: ClaimFor, tmp_path: Path) -> None:

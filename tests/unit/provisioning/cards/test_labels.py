@@ -72,6 +72,15 @@ def test_long_names_stay_within_their_label() -> None:
     assert cell(page, 0, 1, 3, 8).min() == 255
 
 
+def test_what_is_to_be_typed_stays_within_its_sheet(claim_for: Callable[..., ProvisioningClaim]) -> None:
+    claim = claim_for("t" * 63, url=f"https://{'fleet.' * 30}example:8444")
+    page = np.asarray(claim_pages([ClaimPage(claim, "t" * 63, "很长的地点名称" * 15)], FONT)[0].convert("L"))
+    height, width = page.shape
+    assert page[:, width // 2 + 5 :].min() == 255
+    # Between the last line of words and the frame there is room.
+    assert page[height // 2 - DPI // 8 : height // 2 - 5, 5 : width // 2 - 5].min() == 255
+
+
 def test_a_font_that_will_not_do_is_told(tmp_path: Path) -> None:
     assert font_for_labels(None).is_file()
     (tmp_path / "x.ttf").write_bytes(b"no font")

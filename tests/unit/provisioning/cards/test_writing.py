@@ -88,6 +88,19 @@ def files(claim_for: ClaimFor, tmp_path: Path) -> dict[str, Path | bytes]:
     return plan(Wanted(claim_for(), "t-1", "t-1"), common)
 
 
+def test_what_would_be_done_is_a_short_list_of_short_lines(files: dict[str, Path | bytes]) -> None:
+    wheels: dict[str, Path | bytes] = {
+        f"{FOLDER}/wheelhouse/a_wheel_with_a_long_name-{number}-cp313-cp313-manylinux_2_34_aarch64.whl": b"w" * 1000
+        for number in range(40)
+    }
+    told = steps({**files, **wheels})
+    assert f"write {FOLDER}/wheelhouse (41 files, 43000 bytes)" in told
+    assert told[-2:] == ["read all of it back", "write user-data"]
+    assert f"write {FOLDER}/claim.json ({len(files[f'{FOLDER}/claim.json'])} bytes)" in told  # type: ignore[arg-type]
+    assert len(told) < 15
+    assert max(map(len, told)) <= 80
+
+
 @pytest.mark.parametrize("is_torn", [False, True], ids=["cut", "torn"])
 @pytest.mark.parametrize("is_second", [False, True], ids=["new", "again"])
 def test_after_a_cut_at_any_step_a_card_starts_as_nothing_or_as_it_should_and_the_next_try_repairs_it(

@@ -1,0 +1,31 @@
+"""What a new terminal says to whoever takes its card out, in Chinese and English: the words of `first_boot/words.txt`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+NAME = "words.txt"
+
+
+class Words(NamedTuple):
+    """One thing that can be said."""
+
+    zh: str
+    en: str
+
+
+@cache
+def words() -> Mapping[str, Words]:
+    """Return all of them by their keys."""
+    text = (files("provisioning") / "first_boot" / NAME).read_text(encoding="utf-8")
+    lines = (line.split("|") for line in text.splitlines() if not line.startswith("#"))
+    return {key: Words(zh, en) for key, zh, en in lines}
+
+
+def line_of(key: str, detail: str) -> str:
+    """Return a line for `status.txt`; the detail, in English, is for the office."""
+    found = words()[key]
+    return f"{found.zh} / {found.en} ({' '.join(detail.split())})"
