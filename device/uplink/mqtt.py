@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import select
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -118,11 +120,30 @@ class MqttLink:
         Raises:
             LinkDown: if the connection is gone.
         """
-        self._check(self._client.loop(timeout_s))
+        self._check(self._turned(timeout_s))
 
     def disconnect(self) -> None:
         """Take leave of the broker, which then forgets the will; may be called without a connection."""
         self._client.disconnect()
+
+    def _turned(self, timeout_s: float) -> MQTTErrorCode:
+        # Not `Client.loop`: it wakes itself by a connection of its own on 127.0.0.1, which lifecert-uplink.service forbids, and would wait
+        # for it for ever. Nothing here comes from another thread.
+        connection = self._client.socket()
+        if connection is None:
+            return MQTTErrorCode.MQTT_ERR_NO_CONN
+        # What TLS has taken from the line already makes no socket readable.
+        held = connection.pending() if isinstance(connection, ssl.SSLSocket) else 0
+        wanted = [connection] if self._client.want_write() else []
+        try:
+            readable, writable, _ = select.select([connection], wanted, [], 0.0 if held else timeout_s)
+        except (OSError, ValueError):
+            return MQTTErrorCode.MQTT_ERR_CONN_LOST
+        for is_ready, step in ((readable or held, self._client.loop_read), (writable, self._client.loop_write)):
+            result = step() if is_ready else MQTTErrorCode.MQTT_ERR_SUCCESS
+            if result != MQTTErrorCode.MQTT_ERR_SUCCESS or self._client.socket() is None:
+                return result
+        return self._client.loop_misc()
 
     def _check(self, result: MQTTErrorCode) -> None:
         if result != MQTTErrorCode.MQTT_ERR_SUCCESS:

@@ -58,6 +58,22 @@ def test_a_record_arrives_and_the_receipt_makes_it_acknowledged(
     assert set(later) < set(fleet.stored)
 
 
+def test_it_has_no_connection_but_the_one_to_the_broker(
+    mosquitto: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
+) -> None:
+    # The unit forbids 127.0.0.1, over which the client library would wake itself: below systemd it hung there until the watchdog came.
+    terminal.configure(mosquitto.port)
+    start_fleet(mosquitto.port)
+    terminal.record(1)
+    uplink = start_uplink()
+    eventually(lambda: terminal.counts() == {"acknowledged": 1}, "an acknowledged record")
+    folder = Path(f"/proc/{uplink.process.pid}")
+    held = {os.readlink(fd) for fd in (folder / "fd").iterdir()}
+    rows = [line.split() for line in (folder / "net/tcp").read_text().splitlines()[1:]]
+    theirs = [int(row[2].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in held]
+    assert theirs == [mosquitto.port]
+
+
 def test_the_brokers_word_alone_does_not_acknowledge_a_record(
     broker: Any, terminal: Any, start_fleet: Any, start_uplink: Any, eventually: Any
 ) -> None:
