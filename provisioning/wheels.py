@@ -165,7 +165,7 @@ def _ask_pip(folder: Path, machine: str, python: str) -> None:
     with tempfile.TemporaryDirectory(prefix="lifecert-nowhere-") as nowhere:
         run_pip(
             folder.name,
-            *("install", "--dry-run", "--no-index", "--find-links", str(folder), "--no-deps", "--require-hashes"),
-            *("--ignore-installed", "--target", nowhere, *for_whom(machine, python)),
-            *("-r", str(folder / REQUIREMENTS)),
+            # Not a dry run of `install`: it asks whether a wheel is for this computer's Python.
+            *("download", "--no-index", "--find-links", str(folder), "--no-deps", "--require-hashes"),
+            *(*for_whom(machine, python), "-d", nowhere, "-r", str(folder / REQUIREMENTS)),
         )

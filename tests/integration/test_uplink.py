@@ -68,7 +68,7 @@ def test_it_has_no_connection_but_the_one_to_the_broker(
     uplink = start_uplink()
     eventually(lambda: terminal.counts() == {"acknowledged": 1}, "an acknowledged record")
     folder = Path(f"/proc/{uplink.process.pid}")
-    held = {os.readlink(fd) for fd in (folder / "fd").iterdir()}
+    held = {str(fd.readlink()) for fd in (folder / "fd").iterdir()}
     rows = [line.split() for line in (folder / "net/tcp").read_text().splitlines()[1:]]
     theirs = [int(row[2].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in held]
     assert theirs == [mosquitto.port]

@@ -221,6 +221,7 @@ def join(site: Site) -> None:
             raise MachineFailed(f"left on the boot partition: {left}")
         site.report["services"] = wait_services(machine)
         _doors(site)
+        machine.run("udevadm verify /etc/udev/rules.d/80-lifecert-stick.rules")
         serve(site, machine)
         site.report["renewed"] = renew(machine)
         serve(site, machine)
@@ -398,7 +399,7 @@ def erase(site: Site) -> None:
         MachineFailed: if it is not, or a key is left.
     """
     claim = site.folder / "cards" / f"claims-{SECOND}" / f"{SECOND}.claim"
-    site.provision("card", str(site.other_card), "--claim", str(claim), *_for_all())
+    site.provision("card", str(site.other_card), "--claim", str(claim), "--again", *_for_all())
     with site.started(site.other_card) as machine:
         machine.wait_for("lifecert: joined; the services start", timeout_s=_START_S)
         machine.wait_for(IDLE, timeout_s=_START_S)

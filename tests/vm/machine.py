@@ -24,6 +24,7 @@ _COUNTED = ("-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0")
 """One core whose clock moves by a nanosecond with every instruction: the same on a busy computer as on an idle one."""
 HERE = "10.0.2.2"
 """This computer, as the machine sees it. Source: QEMU's documentation, "Using the user mode network stack"."""
+_GREETING_S = 300.0
 _MEMORY_MB = 1024
 _SHELL_END = re.compile(rb"@@(\d+)\n")
 
@@ -138,9 +139,7 @@ class Machine:
         Raises:
             MachineFailed: if it does not end in time, or not with 0.
         """
-        if not self._is_greeted:
-            self._is_greeted = True
-            self._answer("shell", timeout_s)
+        self._greet(timeout_s)
         self._shell.sendall(command.encode() + b"\n")
         printed, code = self._answer(command, timeout_s)
         if code and not may_fail:
@@ -148,7 +147,8 @@ class Machine:
         return printed
 
     def start_order(self, command: str) -> None:
-        """Give a line of shell without waiting for its end: for what the power is cut in."""
+        """Give a line of shell without waiting for its end: for what ends with the machine's."""
+        self._greet(_GREETING_S)
         self._shell.sendall(command.encode() + b"\n")
 
     def written(self, drive: str) -> int:
@@ -200,6 +200,12 @@ class Machine:
                     self._spoke.notify_all()
                 self._log.write(f"{self.now_s:8.3f} {line}\n")
                 self._log.flush()
+
+    def _greet(self, timeout_s: float) -> None:
+        # What is said before the shell is there is lost.
+        if not self._is_greeted:
+            self._is_greeted = True
+            self._answer("shell", timeout_s)
 
     def _answer(self, command: str, timeout_s: float) -> tuple[str, int]:
         self._shell.settimeout(timeout_s)

@@ -69,7 +69,8 @@ def wheelhouse(tmp_path: Path) -> Path:
         'Requires-Dist: delta; extra == "fleet"',
     )
     add_wheel(folder, "alpha-2.1-cp313-cp313-manylinux_2_28_aarch64.whl")
-    add_wheel(folder, "beta-1.0-py3-none-any.whl")
+    # More than the oldest Python has on which this tool runs.
+    add_wheel(folder, "beta-1.0-py3-none-any.whl", "Requires-Python: >=3.13")
     add_wheel(folder, "pip-26.0-py3-none-any.whl")
     pin(folder)
     return folder
@@ -255,6 +256,10 @@ def test_what_a_wheel_needs_is_asked_for_the_terminal_s_python_and_not_for_this_
     add_wheel(wheelhouse, "alpha-2.1-cp313-cp313-manylinux_2_28_x86_64.whl")
     pin(wheelhouse)
     assert "alpha" in make(key, "app", wheelhouse, *FOR).output
+    (wheelhouse / "alpha-2.1-cp313-cp313-manylinux_2_28_x86_64.whl").unlink()
+    add_wheel(wheelhouse, "alpha-2.1-py3-none-any.whl", "Requires-Python: >=3.14")
+    pin(wheelhouse)
+    assert "different python" in make(key, "app", wheelhouse, *FOR).output.lower()
 
 
 @pytest.mark.parametrize(
