@@ -11,7 +11,8 @@
 #   make lock    the hash-pinned requirement files
 #   make test-trixie     the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
 #   make test-picamera2  the camera adapter on the real library over libcamera's virtual pipeline, in the same folder (root, about 1 GB)
-#   make test-vm         an emulated arm64 machine starts as a terminal, hangs, and loses power (root, about 2 GB, 15 minutes, later 5)
+#   make test-vm         an emulated arm64 machine starts as a terminal, hangs, and loses power; another one is set up from an image and a card, serves,
+#                        is updated and erased (root, about 8 GB, an hour, later 40 minutes)
 
 PYTHON ?= python3
 VENV := .venv
@@ -96,11 +97,12 @@ lock:
 test-trixie:
 	.ci/trixie
 
-# Its result is on stdout, everything else on stderr. OUT=folder: where consoles and profile are kept.
+# The results are on stdout, everything else on stderr. OUT=folder: where consoles and profile are kept.
 test-vm: setup
-	@.ci/system-packages qemu-system-aarch64 >&2
+	@.ci/system-packages qemu-system-aarch64 mosquitto ssh >&2
 	@.ci/vm-image >&2
-	@nice -n 19 $(BIN)/python -m tests.vm.boot $(if $(OUT),--out $(OUT))
+	@nice -n 19 $(BIN)/python -m tests.vm.boot $(if $(OUT),--out $(OUT)/boot)
+	@nice -n 19 $(BIN)/python -m tests.vm.card $(if $(OUT),--out $(OUT)/card)
 
 test-picamera2:
 	.ci/picamera2

@@ -258,4 +258,4 @@ def play(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line(play, __doc__ or ""))
+    sys.exit(command_line(play, "boot", __doc__ or ""))

@@ -460,4 +460,4 @@ def play(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line(play, __doc__ or ""))
+    sys.exit(command_line(play, "card", __doc__ or ""))

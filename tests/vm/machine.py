@@ -279,10 +279,12 @@ def say(text: str) -> None:
     print(f"test-vm: {text}", file=sys.stderr)  # noqa: T201 - a command line
 
 
-def command_line(play: Callable[[Path], dict[str, Any]], about: str) -> int:
+def command_line(play: Callable[[Path], dict[str, Any]], name: str, about: str) -> int:
     """Run a story on the command line, alone with the image, and print what came of it."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=IMAGE / "run", help="where consoles and profile are kept")
+    parser.add_argument(
+        "--out", type=Path, default=IMAGE / name, help="where consoles and all else of the run are kept"
+    )
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     with (IMAGE / "lock").open("w") as lock:
