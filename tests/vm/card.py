@@ -1,7 +1,7 @@
 """A terminal's whole life in the arm64 machine of `.ci/vm-image`, from an image to its erasure; prints one JSON object.
 
 What a technician and an office do, they do with their own programs: `lifecert-fleet`, Mosquitto and `lifecert-provision` run here, the
-terminal starts from the card that they make, and of all networks reaches this computer alone.
+terminal starts from the card that they make.
 
 1. An image that is laid out as Raspberry Pi OS gets a data partition, and `card` makes it a terminal's.
 2. It starts while the fleet is down; the power goes while it installs itself, and it goes on; it restarts once, and asks.
@@ -17,6 +17,7 @@ Nothing here says anything about a Raspberry Pi, its firmware or its camera. Exi
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -32,6 +33,8 @@ from typing import Any
 
 from fleet.pki.files import REVOKED
 from fleet.store.embedded import EmbeddedDatabase
+from provisioning.identity import SEALING, SIGNING, STORAGE
+from provisioning.joining import CERTIFICATE, KEY
 from tests.agency import BY, Agency
 from tests.conftest import free_port
 from tests.vm.machine import HERE, IMAGE, Drive, Machine, MachineFailed, command_line, say, wait_until
@@ -46,6 +49,7 @@ _CUT_AFTER_S = 60.0
 _START_S, _INSTALL_S, _UPDATE_S = 900.0, 3600.0, 7200.0
 SOON_S = 10.0
 """Within which a certificate that was taken back opens no door any more."""
+_NO_ANSWER = "no answer from the fleet"
 _SECRETS = ("lifecert/claim.json", "lifecert/settings.toml", "user-data", "network-config")
 _SETTINGS = """\
 [camera]
@@ -186,6 +190,8 @@ def install(site: Site) -> None:
     with site.started(site.card) as machine:
         machine.wait_for("lifecert: installing the programs", timeout_s=_START_S)
         time.sleep(_CUT_AFTER_S)
+        if any("lifecert: installed" in line for _, line in machine.lines):
+            raise MachineFailed("it was installed before the power went")
     began = time.monotonic()
     with site.started(site.card) as machine:
         machine.wait_for("lifecert: installed; the terminal now asks", timeout_s=_INSTALL_S)
@@ -193,9 +199,9 @@ def install(site: Site) -> None:
         # config.txt is another one now: it restarts.
         machine.wait_off(timeout_s=_START_S)
     with site.started(site.card) as machine:
-        machine.wait_for("no answer", timeout_s=_START_S)
+        machine.wait_for(_NO_ANSWER, timeout_s=_START_S)
         said = machine.run("sync; cat /boot/firmware/lifecert/status.txt")
-        if "no answer" not in said:
+        if _NO_ANSWER not in said:
             raise MachineFailed(f"status.txt: {said}")
         machine.run("systemctl poweroff", may_fail=True)
         machine.wait_off(timeout_s=_START_S)
@@ -223,7 +229,7 @@ def join(site: Site) -> None:
         _doors(site)
         machine.run("udevadm verify /etc/udev/rules.d/80-lifecert-stick.rules")
         serve(site, machine)
-        site.report["renewed"] = renew(machine)
+        renew(machine)
         serve(site, machine)
         make_read_only(machine)
     with site.started(site.card) as machine:
@@ -258,7 +264,7 @@ def serve(site: Site, machine: Machine) -> None:
     )
 
 
-def renew(machine: Machine) -> bool:
+def renew(machine: Machine) -> None:
     """Renew the certificate as the timer's service does, though half of its time is not over.
 
     Raises:
@@ -276,7 +282,6 @@ def renew(machine: Machine) -> bool:
     machine.run(f"rm -r {place} && systemctl daemon-reload")
     if machine.run(_SERIAL) == before:
         raise MachineFailed("renewal: the certificate stayed the same")
-    return True
 
 
 def make_read_only(machine: Machine) -> None:
@@ -386,8 +391,10 @@ def withdraw(site: Site, machine: Machine) -> None:
         lambda: agency.broker_log().count("certificate verify failed") > refused, "a refusal", timeout_s=_START_S
     )
     answer = present_claim(machine)
-    waiting = machine.run("/opt/lifecert/venv/bin/lifecert-terminal outbox status", timeout_s=_START_S)
-    site.report["outbox_of_the_shut_out"] = " ".join(waiting.split())
+    told = machine.run("/opt/lifecert/venv/bin/lifecert-terminal outbox list --json", timeout_s=_START_S)
+    counts = json.loads(told)["counts"]
+    if counts["pending"] + counts["published"] < 1:
+        raise MachineFailed(f"outbox: {counts}, expected a record that waits")
     if agency.rows(f"SELECT 1 FROM records WHERE terminal_id = '{FIRST}' AND counter = {answer['counter']}"):
         raise MachineFailed("a record came in with a certificate that was taken back")
 
@@ -407,7 +414,7 @@ def erase(site: Site) -> None:
             f"SELECT 1 FROM terminals WHERE terminal_id = '{SECOND}' AND presence_state = 'online'", "presence"
         )
         began = time.monotonic()
-        site.agency.run("terminals", "command", SECOND, "decommission", "--reason", "test", *BY)
+        site.agency.run("terminals", "command", SECOND, "decommission", "--yes", "--reason", "test", *BY)
         site.wait_rows(
             f"SELECT 1 FROM terminals WHERE terminal_id = '{SECOND}' AND decommissioned_at IS NOT NULL", "its proof"
         )
@@ -432,9 +439,10 @@ def erase(site: Site) -> None:
 
 
 def _nothing_left(machine: Machine) -> None:
-    left = machine.run("ls /etc/lifecert /var/lib/lifecert", may_fail=True).split()
-    if secret := [name for name in left if name.endswith((".key", ".sqlite", ".jws")) or name == "certificate.pem"]:
-        raise MachineFailed(f"erased: {secret} are left")
+    keys = " ".join(f"/etc/lifecert/{name}" for name in (SIGNING, SEALING, STORAGE, KEY, CERTIFICATE))
+    left = machine.run(f"ls {keys} /var/lib/lifecert/*.sqlite* 2>/dev/null", may_fail=True).split()
+    if left:
+        raise MachineFailed(f"erased: {left} are left")
 
 
 def play(folder: Path) -> dict[str, Any]:

@@ -17,7 +17,12 @@ from tests.unit.provisioning.cards.conftest import START, make_image, program
 pytestmark = pytest.mark.provisioning
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = ROOT / "provisioning/image"
-SCRIPTS = [*sorted(IMAGE.iterdir()), ROOT / "provisioning/first_boot/first-boot", ROOT / "systemd/lifecert-kiosk"]
+SCRIPTS = [
+    *sorted(IMAGE.iterdir()),
+    ROOT / "provisioning/first_boot/first-boot",
+    ROOT / "systemd/lifecert-kiosk",
+    ROOT / "systemd/lifecert-stick",
+]
 
 
 def run(name: str, *arguments: object, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
