@@ -363,7 +363,7 @@ def _wait_told(site: Site, machine: Machine, *patterns: str) -> None:
         return all(re.search(pattern, said, re.MULTILINE) for pattern in patterns)
 
     try:
-        wait_until(is_told, "the update", timeout_s=_UPDATE_S, poll_s=20.0)
+        wait_until(is_told, "the update", timeout_s=_UPDATE_S, poll_s=60.0)
     except MachineFailed as error:
         raise MachineFailed(f"{error}; the terminal says\n{said}") from None
 
