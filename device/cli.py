@@ -623,7 +623,7 @@ def pack_logs(
         _fail(str(error), CHECK_FAILED)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}", CHECK_FAILED)
-    typer.echo(f"{out}: {len(packed)} bytes, {len(lines)} lines of log")
+    typer.echo(f"{out}: {len(packed)} bytes, {len(lines)} {'line' if len(lines) == 1 else 'lines'} of log")
 
 
 @references_app.command("erase")

@@ -34,7 +34,7 @@ def main() -> None:
         fleet_id="east", url="https://fleet.example:8444", root=root, code=CODE, terminal_id="hall-1", expires_at=now
     )
     (labels,) = label_pages([Plate("east", name, place) for name, place in PLACES.items()], font)
-    (claims,) = claim_pages([ClaimPage(claim, "hall-1", PLACES["hall-1"])], font)
+    (claims,) = claim_pages([ClaimPage(claim, "hall-1", "Asia/Shanghai", PLACES["hall-1"])], font)
     width, height = labels.size
     above = labels.crop((0, 0, width, height // 8))
     below = claims.crop((0, 0, width // 2 + 2, height * 9 // 20))

@@ -35,12 +35,14 @@ from protocol.provisioning import (
 from protocol.registration import FleetIdentity, read_registration
 from protocol.trust import client_context
 from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
-from provisioning.identity import FLEET, REGISTRATION, SIGNING, make_identity, write_sure
+from provisioning.identity import FLEET, REGISTRATION, SEALING, SIGNING, STORAGE, make_identity, write_sure
 from provisioning.settings_file import complete, parse_part
 
 KEY: Final = "tls.pem"
 CERTIFICATE: Final = "certificate.pem"
 ROOT: Final = "root.pem"
+KEYS: Final = (SIGNING, SEALING, STORAGE, REGISTRATION, KEY)
+"""What a terminal's name is tied to: another one needs others."""
 TLS_FILES: Final = {"tls_ca": ROOT, "tls_certificate": CERTIFICATE, "tls_key": KEY}
 """In the terminal's settings, by their keys."""
 SETTINGS: Final = "terminal.toml"
@@ -179,7 +181,7 @@ def _registration(fleet_id: str, terminal_id: str, folder: Path, now: datetime) 
     if (known.fleet_id, known.terminal_id) != (fleet_id, terminal_id):
         raise AlreadyThere(
             f"{folder}: holds the keys of terminal {known.terminal_id} of fleet {known.fleet_id}; name another folder, or move"
-            " them away"
+            f" {', '.join(KEYS)} away, and new ones are made"
         )
     return token
 

@@ -40,11 +40,13 @@ def import_stick(stick: Stick, config: Config = CONFIG, as_json: AsJson = False)
     for taken in done:
         name = f"terminal {taken.terminal_id}"
         if not as_json:
-            records = f"{taken.stored} records stored, {taken.repeated} were here, {taken.refused} refused"
-            updates = f" and {taken.bundles} bundles" if taken.bundles else ""
-            say(f"{name}: {records}; {taken.pages} roster pages{updates} written")
+            records = f"{_counted(taken.stored, 'record')} stored, {taken.repeated} were here, {taken.refused} refused"
+            updates = f" and {_counted(taken.bundles, 'bundle')}" if taken.bundles else ""
+            say(f"{name}: {records}; {_counted(taken.pages, 'roster page')}{updates} written")
         if taken.set_aside:
-            say(f"{name}: {taken.set_aside} messages set aside in quarantine: the fleet's own programs fail on them")
+            say(
+                f"{name}: {_counted(taken.set_aside, 'message')} set aside in quarantine: the fleet's own programs fail on them"
+            )
         for failure in taken.failures:
             say(f"{name}: {failure}")
         for problem in taken.problems:
@@ -66,9 +68,13 @@ def export_stick(
     if as_json:
         print_json({"terminal_id": terminal, "pages": pages, "bundles": bundles})
         return
-    say(f"terminal {terminal}: {pages} roster pages and the policy are on the stick")
+    say(f"terminal {terminal}: {_counted(pages, 'roster page')} and the policy are on the stick")
     if bundles:
-        say(f"terminal {terminal}: {bundles} bundles of updates are on the stick")
+        say(f"terminal {terminal}: {_counted(bundles, 'bundle')} of updates on the stick")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from fleet.app import Fleet
 from fleet.audit.log import UNNAMED
+from fleet.clock import told_in, zone_told
 from fleet.commands.shared import CONFIG, AsJson, By, Config, noted, opened, print_json, say, table
 from fleet.errors import NotFound, Refused
 from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
@@ -21,7 +22,7 @@ from fleet.pki.files import ROOT_KEY, load_authority, make_authority
 from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claim, take_back_claim, trusted_root
 from fleet.store.areas import chain_above, has_areas
 from fleet.store.certificates import revoked_certificates
-from fleet.store.claims import StoredClaim, newest_claims
+from fleet.store.claims import ClaimState, StoredClaim, claims_named, newest_claims
 from fleet.store.terminals import find_terminals
 from fleet.terminals.changing import TerminalChanges
 from protocol.errors import Problem
@@ -29,6 +30,15 @@ from protocol.provisioning import ProvisioningClaim, shown
 from protocol.trust import root_fingerprint
 
 _LISTED = 200
+_LEAST = 8
+"""Characters by which a claim is named at least, of the 32 of its id."""
+WhichClaim = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLAIM",
+        help=f"The terminal's name, or the first characters of the claim's id ({_LEAST} at least); `pki claims` lists both.",
+    ),
+]
 Again = Annotated[
     bool,
     typer.Option("--again", help="Take back a claim for the same terminal that nobody came with, and make another."),
@@ -86,7 +96,8 @@ def broker_config(
             noted(fleet, connection, by, "pki.broker_written", "fleet", fleet.settings.fleet_id)
         say(f"{out}: have mosquitto.conf include {CONFIGURATION}, and let the broker's user read the folder")
         say(
-            "settings of the fleet: [broker] ca_file, certificate_file, key_file from it; [provisioning] broker_dir is it"
+            f"then, in the fleet's settings: ca_file, certificate_file and key_file of [broker] name trusted.pem, fleet.pem and fleet.key"
+            f' in that folder; [provisioning] has broker_dir = "{out}"'
         )
 
 
@@ -120,7 +131,7 @@ def claim(
                 area=serves,
                 has_people=not no_people,
                 needs_approval=wait,
-                hours=hours or fleet.settings.provisioning.claim_hours,
+                hours=fleet.settings.provisioning.claim_hours if hours is None else hours,
                 by=by,
                 now=fleet.clock(),
                 again=again,
@@ -132,7 +143,8 @@ def claim(
                 several = [made(connection, each.terminal_id, each.area) for each in terminals]
                 _write_claims(out, [carried(code, stored, fleet.settings) for code, stored in several])
                 until = several[0][1].expires_at
-                say(f"{out}: {len(several)} claims, each good once, until {until:%Y-%m-%d %H:%M} UTC")
+                claims = "1 claim, good once" if len(several) == 1 else f"{len(several)} claims, each good once"
+                say(f"{out}: {claims}, until {told_in(until, fleet.settings.zone())}")
                 say("give them to nobody but the technician")
                 return
             if area is None or not _is_area(connection, area):
@@ -140,7 +152,7 @@ def claim(
             code, stored = made(connection, terminal, area)
             whole = carried(code, stored, fleet.settings)
             write_claim(out, whole)
-        say_claim(out, whole)
+        say_claim(out, whole, fleet.settings.zone())
 
 
 @app.command("claims")
@@ -172,39 +184,86 @@ def claims(config: Config = CONFIG, as_json: AsJson = False) -> None:
             cells = (each.claim_id, f"{terminal} {replaces}".strip(), each.area, each.state(now), until)
             listed.add_row(*map(escape, cells))
         Terminal().print(listed)
+        typer.echo(f"times of {zone_told(now, zone)}")
 
 
 @app.command("approve")
-def approve(claim_id: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
+def approve(claim: WhichClaim, by: By = UNNAMED, config: Config = CONFIG) -> None:
     """Let the terminal in that waits with a claim."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
-            approve_claim(connection, fleet.keys.cipher, claim_id, by=by, now=fleet.clock())
-        say("approved; it is let in when it asks again")
+            found = _the_claim(connection, claim, ("waits",), "with which a terminal waits", now=fleet.clock())
+            approve_claim(connection, fleet.keys.cipher, found.claim_id, by=by, now=fleet.clock())
+        say(f"terminal {found.asked_as} is approved; it is let in when it asks again")
 
 
 @app.command("take-back")
-def take_back(claim_id: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
+def take_back(claim: WhichClaim, by: By = UNNAMED, config: Config = CONFIG) -> None:
     """Take a claim back that was not used."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
-            take_back_claim(connection, fleet.keys.cipher, claim_id, by=by, now=fleet.clock())
-        say("taken back")
+            found = _the_claim(connection, claim, _GOOD, "that could still be used", now=fleet.clock())
+            take_back_claim(connection, fleet.keys.cipher, found.claim_id, by=by, now=fleet.clock())
+        say(f"claim {found.claim_id} is taken back")
 
 
 @app.command("revoke")
 def revoke(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
-    """Take all certificates of a terminal back; a running `serve` puts it off the broker within ten seconds."""
+    """Take all certificates of a terminal back; in service it gets a new one when it asks: `terminals suspend` keeps it out.
+
+    A running `serve` puts it off the broker within ten seconds.
+    """
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             changes = TerminalChanges(connection, fleet.keys.cipher, by=by, reason=None, now=fleet.clock())
             count = changes.revoke_certificates(terminal)
-        say(f"{count} certificates of terminal {terminal} hold no more")
+            known = find_terminals(connection, [terminal])[terminal]
+        told = (
+            "1 certificate of terminal {} holds no more"
+            if count == 1
+            else f"{count} certificates of terminal {{}} hold no more"
+        )
+        say(told.format(terminal))
+        if known.is_in_service:
+            say(f"it gets a new one by its own key when it asks; to keep it out: `terminals suspend {terminal}`")
 
 
-def say_claim(path: Path, claim: ProvisioningClaim) -> None:
+_GOOD: tuple[ClaimState, ...] = ("open", "waits", "approved")
+
+
+def _the_claim(
+    connection: Connection, word: str, states: tuple[ClaimState, ...], which: str, *, now: datetime
+) -> StoredClaim:
+    """Return the claim that somebody means, by its terminal's name or by its id.
+
+    Args:
+        connection: where to look.
+        word: what was typed.
+        states: in which of these it must stand.
+        which: that, in words.
+        now: the time.
+
+    Raises:
+        NotFound: if there is none; says what was expected.
+        Refused: if there are several.
+    """
+    named = claims_named(connection, word, least=_LEAST)
+    found = [each for each in named if each.state(now) in states]
+    if len(found) > 1:
+        ids = ", ".join(each.claim_id for each in found)
+        raise Refused(f"claim {word}: several are named so; say which by its id: {ids}")
+    if not found:
+        there = f" (it is {named[0].state(now).replace('_', ' ')})" if len(named) == 1 else ""
+        raise NotFound(
+            f"claim {word}: none {which}{there}; the terminal's name or {_LEAST} characters of the claim's id at least are expected,"
+            " `pki claims` lists both"
+        )
+    return found[0]
+
+
+def say_claim(path: Path, claim: ProvisioningClaim, zone: tzinfo) -> None:
     """Tell what to do with a claim that was written."""
-    say(f"{path}: good once, until {claim.expires_at:%Y-%m-%d %H:%M} UTC; give it to nobody but the technician")
+    say(f"{path}: good once, until {told_in(claim.expires_at, zone)}; give it to nobody but the technician")
     say(f"to be typed: code {shown(claim.code)}")
     say(f"  door {claim.url}")
     say(f"  root {shown(root_fingerprint(claim.root))}")

@@ -16,6 +16,7 @@ from fleet.commands.pki import Again, say_claim, write_claim
 from fleet.commands.shared import CONFIG, AsJson, Config, opened, print_json, say, table
 from fleet.errors import Refused
 from fleet.pki.joining import carried, make_claim
+from fleet.store.terminals import StoredTerminal, find_terminals
 from fleet.terminals.changing import TerminalChanges
 from fleet.terminals.life import Life, lives
 from protocol.decommissioning import proof_from_text
@@ -65,7 +66,7 @@ def swap(
                 area="",
                 has_people=True,
                 needs_approval=wait,
-                hours=hours or fleet.settings.provisioning.claim_hours,
+                hours=fleet.settings.provisioning.claim_hours if hours is None else hours,
                 by=by,
                 now=fleet.clock(),
                 replaces=terminal,
@@ -73,8 +74,9 @@ def swap(
             )
             whole = carried(code, stored, fleet.settings)
             write_claim(claim_out, whole)
-        say_claim(claim_out, whole)
-        say(f"terminal {terminal} serves until the new one joins; was it stolen, suspend it now")
+            old = find_terminals(connection, [terminal])[terminal]
+        say_claim(claim_out, whole, fleet.settings.zone())
+        say(_meanwhile(old))
 
 
 def suspend(terminal: Which, reason: Reason, by: By, config: Config = CONFIG) -> None:
@@ -90,7 +92,8 @@ def resume(terminal: Which, reason: Reason, by: By, config: Config = CONFIG) -> 
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             count = _changes(fleet, connection, by, reason).resume(terminal)
-        say(f"terminal {terminal} is in service again; {count} held messages are taken in by the running service")
+        said = "1 held message is" if count == 1 else f"{count} held messages are"
+        say(f"terminal {terminal} is in service again; {said} taken in by the running service")
 
 
 def judge(
@@ -106,7 +109,8 @@ def judge(
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             count = _changes(fleet, connection, by, reason).judge_held(terminal, take_in=take_in)
-        say(f"{count} held messages of terminal {terminal} {'are taken in' if take_in else 'went into quarantine'}")
+        messages, are = ("1 held message", "is") if count == 1 else (f"{count} held messages", "are")
+        say(f"{messages} of terminal {terminal} {f'{are} taken in' if take_in else 'went into quarantine'}")
 
 
 def decommissioned(
@@ -129,6 +133,19 @@ def decommissioned(
         say(
             f"records lost {proof.records_lost}, pictures lost {proof.pictures_lost}; its chain ends at {proof.last_counter}"
         )
+
+
+def _meanwhile(old: StoredTerminal) -> str:
+    """Say what is so of a terminal until another one has its place."""
+    if old.decommissioned_at is not None:
+        return f"terminal {old.terminal_id} is decommissioned and serves nobody; its place waits for the new one"
+    if old.retired_at is not None:
+        return (
+            f"terminal {old.terminal_id} is retired and nothing of it counts any more; its place waits for the new one"
+        )
+    if old.suspended_at is not None:
+        return f"terminal {old.terminal_id} stays suspended until the new one joins, and is retired then"
+    return f"terminal {old.terminal_id} serves until the new one joins; was it stolen, suspend it now"
 
 
 def _changes(fleet: Fleet, connection: Connection, by: str, reason: str | None) -> TerminalChanges:

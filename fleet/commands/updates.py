@@ -91,7 +91,7 @@ def list_bundles(config: Config = CONFIG, as_json: AsJson = False) -> None:
 
 @app.command("remove")
 def remove(
-    bundle: Annotated[str, typer.Argument(help="Id of the bundle, or its first characters.")],
+    bundle: Annotated[str, typer.Argument(help="Id of the bundle, or its first characters, 8 at least.")],
     by: By,
     config: Config = CONFIG,
 ) -> None:
@@ -141,7 +141,9 @@ def references(config: Config = CONFIG, as_json: AsJson = False) -> None:
 def roll_out(
     by: By,
     reason: Reason,
-    bundle: Annotated[str | None, typer.Option("--bundle", help="Id of the bundle, or its first characters.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", help="Id of the bundle, or its first characters, 8 at least.")
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(

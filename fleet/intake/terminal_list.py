@@ -74,7 +74,9 @@ def _wrong(
         sentence = "small letters, digits and dashes expected, 63 at most"
         wrong.append(Problem(sentence, "terminal_form").within(in_column("terminal_id")))
     if each.terminal_id in registered:
-        sentence = f"terminal {each.terminal_id}: is registered already"
+        sentence = (
+            f"terminal {each.terminal_id}: is registered already; leave the line out, or swap it (`terminals swap`)"
+        )
         wrong.append(Problem(sentence, "claim_known", terminal=each.terminal_id))
     if (problem := claimed(each.terminal_id)) is not None:
         wrong.append(problem)

@@ -84,6 +84,26 @@ def find_claim(connection: Connection, claim_id: str, *, lock: bool = False) -> 
     return None if row is None else StoredClaim(*row)
 
 
+def claims_named(connection: Connection, word: str, *, least: int) -> list[StoredClaim]:
+    """Return the claims that name a terminal, or with which it came, the newest first; where there are none, those whose id begins so.
+
+    Args:
+        connection: where to read.
+        word: the terminal's name, or the first characters of an id.
+        least: fewer characters name no id.
+    """
+    for where in (
+        "terminal_id = :word OR asked_as = :word",
+        "length(:word) >= :least AND starts_with(claim_id, :word)",
+    ):
+        rows = connection.execute(
+            text(f"{_SELECT} WHERE {where} ORDER BY made_at DESC, claim_id"), {"word": word, "least": least}
+        )
+        if found := [StoredClaim(*row) for row in rows]:
+            return found
+    return []
+
+
 def unused_claims(
     connection: Connection, terminal_id: str, *, replaces: str | None = None, lock: bool = False
 ) -> list[StoredClaim]:

@@ -451,7 +451,7 @@ def _opened(cipher: FieldCipher, stored: StoredChange) -> Change:
 def _check_same(known: StoredTerminal, registration: TerminalRegistration) -> None:
     if (known.signing_key, known.sealing_key) != (registration.signing_key, registration.sealing_key):
         raise Refused(
-            f"terminal {known.terminal_id}: registered with other keys; retire it and give the new one another name",
+            f"terminal {known.terminal_id}: registered with other keys; a name is never used twice: give the new one another",
             code="other_keys",
             terminal=known.terminal_id,
         )

@@ -156,7 +156,10 @@ def find_bundle(connection: Connection, bundle_id: str) -> StoredBundle:
     """
     found = bundles.find_by_prefix(connection, bundle_id) if re.fullmatch(r"[0-9a-f]{8,64}", bundle_id) else None
     if found is None:
-        raise NotFound(f"bundle {bundle_id}: there is none of this id", code="bundle_unknown")
+        raise NotFound(
+            f"bundle {bundle_id}: none begins so, or several do; 8 characters of its id at least are expected",
+            code="bundle_unknown",
+        )
     return found
 
 

@@ -69,6 +69,8 @@ class Why(StrEnum):
     BY_PERSON = "by_person"
     WENT_BACK = "went_back"
     LOST = "lost"
+    LEFT_OUT = "left_out"
+    """Nobody is left in it."""
 
 
 FAILED = frozenset({Standing.WENT_BACK, Standing.LOST})
@@ -242,6 +244,9 @@ def turn(
     """
     if rollout.state is not State.RUNNING or rollout.phase_since is None:
         return rollout
+    if members and all(standing is Standing.LEFT_OUT for _, standing in members.values()):
+        # Nobody has it: were it done it would hold for terminals that come later.
+        return replace(rollout, state=State.ABORTED, why=Why.LEFT_OUT)
     asked = Counter(standing for phase, standing in members.values() if phase <= rollout.phase)
     failed = sum(asked[each] for each in FAILED)
     counted = failed + asked[Standing.KEPT]
@@ -253,7 +258,7 @@ def turn(
         return rollout
     if rollout.phase >= plan.last:
         return replace(rollout, state=State.DONE)
-    if is_held(rollout, members) or not plan.is_open(hour):
+    if is_held(rollout.phase, members.values()) or not plan.is_open(hour):
         return rollout
     following = rollout.phase + 1
     # A phase without terminals, in a small fleet, takes no time.
@@ -263,11 +268,20 @@ def turn(
     return replace(rollout, phase=following, phase_since=now)
 
 
-def is_held(rollout: Rollout, members: Mapping[str, tuple[int, Standing]]) -> bool:
-    """Return whether nobody of the present phase was kept although all have ended: then a person decides."""
-    here = [standing for phase, standing in members.values() if phase == rollout.phase]
-    counting = [each for each in here if each is not Standing.LEFT_OUT]
-    return bool(counting) and not _PENDING & set(counting) and Standing.KEPT not in counting
+def is_held(phase: int, members: Iterable[tuple[int, Standing]]) -> bool:
+    """Return whether nobody of the present phase was kept although all have ended: then a person decides.
+
+    Where all of it were left out, one who was kept before says enough.
+
+    Args:
+        phase: the present one.
+        members: phase and standing of each terminal.
+    """
+    asked = [each for each in members if each[0] <= phase]
+    here = {standing for its, standing in asked if its == phase}
+    if not here or _PENDING & here or Standing.KEPT in here:
+        return False
+    return here != {Standing.LEFT_OUT} or all(standing is not Standing.KEPT for _, standing in asked)
 
 
 def _demand(rollout: Rollout, *states: State) -> None:

@@ -88,10 +88,10 @@ class Watched:
     @property
     def is_held(self) -> bool:
         """Whether it waits for a person because nobody of its phase was kept."""
-        here = self.counts.get(self.stored.phase, {})
-        counting = {name for name, count in here.items() if count and name != Standing.LEFT_OUT}
-        pending = {Standing.AHEAD.value, Standing.WORKING.value}
-        return self.state is State.RUNNING and bool(counting) and not counting & pending and "kept" not in counting
+        found = [
+            (phase, Standing(name)) for phase, here in self.counts.items() for name, count in here.items() if count
+        ]
+        return self.state is State.RUNNING and machine.is_held(self.stored.phase, found)
 
 
 def make_rollout(connection: Connection, means: Means, wish: Wish, *, by: str, reason: str, now: datetime) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
+from getpass import GetPassWarning
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +47,7 @@ def key(
     """Make a release key. Whoever has it can put programs onto every terminal; the fleet's server must never have it."""
     with errors():
         ask = _passphrase(passphrase_file, confirmed=True)
-        made = make_release_key(out, public, None if no_passphrase else ask())
+        made = make_release_key(out, public, None if no_passphrase else ask)
     typer.echo(f"release key {made.key_id} is in {out}: lock it up, and a copy elsewhere")
     typer.echo(f"{public}: onto every terminal's card, and to the fleet ([provisioning] release_keys)")
 
@@ -125,7 +127,17 @@ def _told(bundle: Bundle) -> dict[str, object]:
 def _passphrase(file: Path | None, *, confirmed: bool = False) -> Callable[[], bytes]:
     def ask() -> bytes:
         if file is None:
-            given: str = typer.prompt("passphrase of the release key", hide_input=True, confirmation_prompt=confirmed)
+            with warnings.catch_warnings():
+                # It would be shown while it is typed, or read from where nobody types.
+                warnings.simplefilter("error", GetPassWarning)
+                try:
+                    given: str = typer.prompt(
+                        "passphrase of the release key", hide_input=True, confirmation_prompt=confirmed
+                    )
+                except GetPassWarning as error:
+                    raise FileUnusable(
+                        "the passphrase cannot be asked for, there is no terminal: give its file with --passphrase-file"
+                    ) from error
             return given.encode()
         try:
             return file.read_bytes().splitlines()[0]

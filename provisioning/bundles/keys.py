@@ -25,18 +25,21 @@ LEAST_PASSPHRASE = 12
 """Characters: whoever holds the file may try as fast as they like. Source: NIST SP 800-63B, 5.1.1, asks for 8 where tries are counted."""
 
 
-def make_release_key(path: Path, public: Path, passphrase: bytes | None) -> PublicJwk:
+def make_release_key(path: Path, public: Path, ask: Callable[[], bytes] | None) -> PublicJwk:
     """Make a release key, and add its public half to the file of those that may sign; no key is ever replaced.
 
     Args:
         path: where the key goes, readable by its owner only.
         public: the file of public keys; made if there is none.
-        passphrase: by which it is encrypted; None for none.
+        ask: gives the passphrase by which it is encrypted; called only if there is room for the key. None for none.
 
     Raises:
         AlreadyThere: if the key's file exists.
         FileUnusable: if a file cannot be read or written, or the passphrase is too short.
     """
+    if path.exists():
+        raise _there(path)
+    passphrase = None if ask is None else ask()
     if passphrase is not None and len(passphrase) < LEAST_PASSPHRASE:
         raise FileUnusable(f"passphrase: {LEAST_PASSPHRASE} characters at least")
     key = ec.generate_private_key(ec.SECP256R1())
@@ -54,10 +57,14 @@ def make_release_key(path: Path, public: Path, passphrase: bytes | None) -> Publ
             os.fsync(file.fileno())
         write_sure(public, write_release_keys([*others, made]))
     except FileExistsError as error:
-        raise AlreadyThere(f"{path}: exists already; a key is never written over another file") from error
+        raise _there(path) from error
     except OSError as error:
         raise FileUnusable(f"{error.filename or path}: {error.strerror}") from error
     return made
+
+
+def _there(path: Path) -> AlreadyThere:
+    return AlreadyThere(f"{path}: exists already; a key is never written over another file")
 
 
 def load_release_key(path: Path, ask: Callable[[], bytes]) -> PrivateKey:

@@ -365,7 +365,7 @@ def _batch(
 
 def _sheets(wanted: list[Wanted], out: Path, font: Path) -> dict[str, Any]:
     plates = [Plate(each.claim.fleet_id, each.terminal_id, each.place) for each in wanted]
-    pages = [ClaimPage(each.claim, each.terminal_id, each.place) for each in wanted]
+    pages = [ClaimPage(each.claim, each.terminal_id, each.timezone, each.place) for each in wanted]
     with _writes(out):
         out.mkdir(parents=True, exist_ok=True)
         _keep(out / LABELS, as_pdf(label_pages(plates, font), DPI, "Lifecert"), mode=0o644)

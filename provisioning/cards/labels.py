@@ -5,9 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import segno
 from PIL import Image, ImageChops, ImageDraw, ImageFont
@@ -47,6 +49,8 @@ class ClaimPage:
 
     claim: ProvisioningClaim
     terminal_id: str
+    timezone: str
+    """Where it will stand."""
     place: str = ""
 
 
@@ -96,6 +100,13 @@ def _pages(
     return pages
 
 
+def _told_in(moment: datetime, timezone: str) -> str:
+    """Return a moment to the minute where the terminal will stand; the zone stands behind it, because the office may have another one."""
+    local = moment.astimezone(ZoneInfo(timezone))
+    offset = f"{local:%z}"
+    return f"{local:%Y-%m-%d %H:%M} ({timezone}, UTC{offset[:3]}:{offset[3:5]})"
+
+
 def _px(mm: float) -> int:
     return round(mm * DPI / 25.4)
 
@@ -135,7 +146,11 @@ class _Pen:
         self._code(page, found.claim.to_qr(), (left + _px(5), y + _px(1)), _px(78), error="l")
         y += _px(80)
         y = self._write(
-            page, f"{self._words['claim_until']} {found.claim.expires_at:%Y-%m-%d %H:%M}", (left, y), 3.2, width
+            page,
+            f"{self._words['claim_until']} {_told_in(found.claim.expires_at, found.timezone)}",
+            (left, y),
+            3.2,
+            width,
         )
         typed = (
             ("claim_code", shown(found.claim.code)),

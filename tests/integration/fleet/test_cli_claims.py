@@ -96,6 +96,10 @@ def test_a_second_claim_for_one_terminal_says_what_to_do(
     registration = tmp_path / "hall-1.jws"
     registration.write_bytes(make_fleet_terminal("north", "hall-1").registration())
     assert run("register-terminal", str(registration), "--area", "east", "--by", "Li").exit_code == 0
+    listed = tmp_path / "list.csv"
+    listed.write_text("terminal_id,area\nhall-1,east\n")
+    there = run("pki", "claim", "--list", str(listed), "--out", str(tmp_path / "claims"), "--by", "Li")
+    assert (there.exit_code, "leave the line out, or swap it" in there.stderr) == (1, True)
     swap = ("terminals", "swap", "hall-1", "--new", "hall-9", "--by", "Li", "--claim-out", str(tmp_path / "swap.claim"))
     refused = run(*swap)
     assert (refused.exit_code, "--again takes that one back" in refused.stderr) == (1, True)
@@ -112,6 +116,31 @@ def test_a_second_claim_for_one_terminal_says_what_to_do(
         ("open", "hall-1"): 1,
         ("taken_back", ""): 2,
     }
+
+
+def test_a_claim_is_named_by_its_terminal_or_by_the_beginning_of_its_id(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    refused = run("pki", "claim", "--area", "east", "--out", str(tmp_path / "x"), "--by", "Li", "--hours", "0")
+    assert (refused.exit_code, "1 to 720" in refused.stderr) == (1, True)
+    for name, options in (("one", ("--terminal", "t-1")), ("two", ()), ("three", ())):
+        made = run("pki", "claim", "--area", "east", "--out", str(tmp_path / name), "--by", "Li", *options)
+        assert re.search(r"until \d{4}-\d\d-\d\d \d\d:\d\d \(UTC\+08:00\);", made.stderr), made.stderr
+    printed = run("pki", "claims").stdout
+    assert printed.endswith("times of UTC+08:00\n")
+    listed = json.loads(run("pki", "claims", "--json").stdout)["claims"]
+    second = next(each["claim"] for each in listed if not each["terminal"])
+    for wrong in ("t-9", second[:7], "x" * 40):
+        none = run("pki", "take-back", wrong, "--by", "Li")
+        assert (none.exit_code, "8 characters of the claim's id" in none.stderr) == (1, True)
+    for wrong in (("approve", "t-1"), ("approve", second)):
+        none = run("pki", *wrong, "--by", "Li")
+        assert (none.exit_code, "waits (it is open);" in none.stderr) == (1, True)
+    for right in ("t-1", second[:8]):
+        assert run("pki", "take-back", right, "--by", "Li").exit_code == 0
+    assert Counter(state for _, state in states(run).elements()) == Counter(taken_back=2, open=1)
+    over = run("pki", "take-back", "t-1", "--by", "Li")
+    assert (over.exit_code, "used (it is taken back);" in over.stderr) == (1, True)
 
 
 def test_a_list_and_one_terminal_are_two_things(run: Callable[..., Result], tmp_path: Path) -> None:

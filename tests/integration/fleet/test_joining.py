@@ -38,7 +38,7 @@ from provisioning.by_hand import by_hand, fetch_claim
 from provisioning.cli import app
 from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, StrangeFleet
 from provisioning.identity import FLEET, SIGNING
-from provisioning.joining import CERTIFICATE, DOOR, KEY, Outcome, join, read_claim, wait_and_join
+from provisioning.joining import CERTIFICATE, DOOR, KEY, KEYS, Outcome, join, read_claim, wait_and_join
 from provisioning.leaving import tell_fleet
 from tests.conftest import free_port
 
@@ -230,6 +230,15 @@ def test_a_name_that_is_taken_is_refused(door: Door) -> None:
             by="Li Na",
             now=door.office.now,
         )
+    # It has keys for the name that was refused. With those that are named out of the way it comes under another one.
+    folder, away, second = door.folder / "other", door.folder / "away", door.claim("t-2")
+    with pytest.raises(AlreadyThere) as found:
+        door.join(second, "other")
+    away.mkdir()
+    for name in KEYS:
+        assert name in str(found.value)
+        (folder / name).rename(away / name)
+    assert door.join(second, "other").is_joined
 
 
 def test_keys_that_another_terminal_has_are_not_certified(door: Door) -> None:

@@ -20,7 +20,14 @@ from fleet.errors import NotFound, Refused
 from fleet.pki.authority import Authority
 from fleet.pki.files import make_authority
 from fleet.pki.joining import Joined, Waits, approve_claim, join, make_claim, renew
-from fleet.store.certificates import certificates_of, revoke_certificates, revoked_certificates, terminals_put_out
+from fleet.store.certificates import (
+    StoredCertificate,
+    add_certificate,
+    certificates_of,
+    revoke_certificates,
+    revoked_certificates,
+    terminals_put_out,
+)
 from fleet.store.claims import newest_claims
 from fleet.store.held import HeldCount, held_of
 from fleet.store.rosters import assignments_of, held
@@ -427,11 +434,19 @@ def test_the_command_line_does_all_of_it(
         listed = json.loads(run("terminals", "list", "--json").stdout)["terminals"]
         return {each["terminal"]: each["state"] for each in listed}
 
+    with office.database.begin() as connection:
+        end = office.now + 60 * DAY
+        add_certificate(connection, StoredCertificate("a1", "t-1", "d1", office.now, end))
+    taken_back = run("pki", "revoke", "t-1", "--by", "Li")
+    assert taken_back.stderr.splitlines() == [
+        "1 certificate of terminal t-1 holds no more",
+        "it gets a new one by its own key when it asks; to keep it out: `terminals suspend t-1`",
+    ]
     said = ("--reason", "its case is open", "--by", "Li")
     done("suspend", "t-1", *said)
     assert states() == {"t-1": "suspended"}
     office.send(terminal, terminal.next())
-    assert "1 held messages" in done("judge", "t-1", "--refuse", *said)
+    assert "1 held message of" in done("judge", "t-1", "--refuse", *said)
     assert run("terminals", "judge", "t-1", "--refuse", *said).exit_code == 1
     done("resume", "t-1", *said)
     done("swap", "t-1", "--new", "t-2", "--claim-out", "t-2.claim", "--by", "Li")
@@ -444,5 +459,8 @@ def test_the_command_line_does_all_of_it(
     assert "is decommissioned" in done("decommissioned", "proof", "--by", "Li")
     assert "decommissioned" in run("terminals", "list").stdout
     assert states()["t-1"] == "decommissioned"
+    assert "is decommissioned and serves nobody" in done(
+        "swap", "t-1", "--new", "t-2", "--again", "--claim-out", "t-2-again.claim", "--by", "Li"
+    )
     for wrong in ("missing", "t-2.claim"):
         assert run("terminals", "decommissioned", wrong, "--by", "Li").exit_code == 1

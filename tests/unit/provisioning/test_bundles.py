@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -171,6 +173,23 @@ def test_a_key_with_a_passphrase_signs_only_with_it(tmp_path: Path, networks: Pa
     assert not (tmp_path / "third.pem").exists()
 
 
+def test_without_a_terminal_the_way_to_give_a_passphrase_is_told(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("lifecert-provision")
+    done = subprocess.run(
+        [program, "bundle", "key", "--out", tmp_path / "release.pem", "--public", tmp_path / "keys.json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "the passphrase cannot be asked for, there is no terminal: give its file with --passphrase-file"
+    ]
+    assert not (tmp_path / "release.pem").exists()
+
+
 class Token(ec.EllipticCurvePrivateKey):
     """A key whose secret cannot be had, as on a hardware token."""
 
@@ -305,6 +324,9 @@ def test_nothing_is_written_over_and_what_was_altered_shows(key: Path, networks:
     again = make(key, "networks", networks)
     assert (again.exit_code, "exists already" in again.output) == (1, True)
     assert run("key", "--out", key, "--no-passphrase").exit_code == 1
+    # It is told before a passphrase is asked for.
+    there = run("key", "--out", key)
+    assert (there.exit_code, "exists already" in there.output, "passphrase" in there.output) == (1, True, False)
     path = key.parent / "x.bundle"
     whole = path.read_bytes()
     for wrong in (whole[:-1], whole + b"x", whole[:-1] + b"?", b"x" + whole, whole.replace(b".", b"_", 1)):

@@ -69,6 +69,7 @@ def test_a_turn_goes_on_by_one_phase_over_whatever_ended_and_never_over_what_did
     failed = sum(each in machine.FAILED for each in asked)
     counted = failed + asked.count(Standing.KEPT)
     is_bad = counted >= plan.least_counted and failed * 100 > plan.abort_percent * counted
+    is_bad = is_bad or {standing for _, standing in standings} == {Standing.LEFT_OUT}
     assert (after.state is State.ABORTED) == is_bad
     assert after.state in (State.RUNNING, State.DONE, State.ABORTED)
     if after.phase != before.phase or after.state is State.DONE:
@@ -77,7 +78,7 @@ def test_a_turn_goes_on_by_one_phase_over_whatever_ended_and_never_over_what_did
         assert after.state is State.DONE or after.phase > before.phase
     if after.phase > before.phase:
         here = [standing for place, standing in standings if place == before.phase]
-        assert Standing.KEPT in here or set(here) <= {Standing.LEFT_OUT}
+        assert Standing.KEPT in here or not here or (set(here) == {Standing.LEFT_OUT} and Standing.KEPT in asked)
         skipped = set(range(before.phase + 1, after.phase))
         assert not skipped & {place for place, _ in standings}
         assert after.phase_since == NOW + timedelta(hours=hours)
@@ -139,10 +140,19 @@ def test_a_phase_waits_for_its_time_its_terminals_and_the_window() -> None:
 def test_out_of_reach_holds_nobody_up_but_proves_nothing() -> None:
     away = [(0, Standing.UNREACHABLE), (0, Standing.UNREACHABLE), (1, Standing.AHEAD)]
     assert turned(RUNNING, away) == RUNNING
-    held = {f"t-{place}": each for place, each in enumerate(away)}
-    assert machine.is_held(RUNNING, held)
+    assert machine.is_held(RUNNING.phase, away)
     assert turned(RUNNING, [(0, Standing.UNREACHABLE), (0, Standing.KEPT), (1, Standing.AHEAD)]).phase == 1
     assert turned(replace(RUNNING, phase=2), away[:2]).state is State.DONE
+
+
+def test_a_roll_out_without_anybody_ends_and_a_phase_without_anybody_proves_nothing() -> None:
+    ended = turned(RUNNING, [(0, Standing.LEFT_OUT), (1, Standing.LEFT_OUT)], hours=0)
+    assert (ended.state, ended.why) == (State.ABORTED, Why.LEFT_OUT)
+    canary = [(0, Standing.LEFT_OUT), (1, Standing.AHEAD)]
+    assert turned(RUNNING, canary, hours=99) == RUNNING
+    assert machine.is_held(RUNNING.phase, canary)
+    second = [(0, Standing.KEPT), (1, Standing.LEFT_OUT), (2, Standing.AHEAD)]
+    assert turned(replace(RUNNING, phase=1), second, plan=replace(PLAN, shares=(10, 50, 100))).phase == 2
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_thirty_labels_are_two_sheets_and_each_code_says_whose_it_is() -> None:
 
 def test_a_claim_stands_on_its_sheet_as_a_code_of_its_whole_text(claim_for: Callable[..., ProvisioningClaim]) -> None:
     claim = claim_for("hall-1")
-    page = np.asarray(claim_pages([ClaimPage(claim, "hall-1", "东村")], FONT)[0].convert("L"))
+    page = np.asarray(claim_pages([ClaimPage(claim, "hall-1", "Asia/Shanghai", "东村")], FONT)[0].convert("L"))
     # OpenCV reads codes of this size by luck only, so the code is looked for as a picture; each module must be half a millimetre at least.
     matrix = np.array([list(row) for row in segno.make_qr(claim.to_qr(), error="l").matrix], np.uint8)
     found = []
@@ -74,7 +74,11 @@ def test_long_names_stay_within_their_label() -> None:
 
 def test_what_is_to_be_typed_stays_within_its_sheet(claim_for: Callable[..., ProvisioningClaim]) -> None:
     claim = claim_for("t" * 63, url=f"https://{'fleet.' * 30}example:8444")
-    page = np.asarray(claim_pages([ClaimPage(claim, "t" * 63, "很长的地点名称" * 15)], FONT)[0].convert("L"))
+    page = np.asarray(
+        claim_pages([ClaimPage(claim, "t" * 63, "America/Argentina/ComodRivadavia", "很长的地点名称" * 15)], FONT)[
+            0
+        ].convert("L")
+    )
     height, width = page.shape
     assert page[:, width // 2 + 5 :].min() == 255
     # Between the last line of words and the frame there is room.
