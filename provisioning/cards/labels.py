@@ -151,6 +151,7 @@ class _Pen:
             (left, y),
             3.2,
             width,
+            shrink=True,
         )
         typed = (
             ("claim_code", shown(found.claim.code)),
