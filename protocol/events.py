@@ -62,7 +62,8 @@ class EventKind(StrEnum):
     """Too long, or too many records, without the fleet: no new session until it was heard of."""
     UPDATE_ENDED = "update_ended"
     """A bundle proved itself or went back: `kind`, `bundle` (the first 16 characters of its id), `number`, `kept` (yes or no) and `why`,
-    as in `protocol.desired.EndedTrial`. In the chain, so that a stick brings it home as well."""
+    as in `protocol.desired.EndedTrial`; `wish` is the number of the desired state that the trial was begun for, which programs of before do
+    not say. In the chain, so that a stick brings it home as well."""
     SHADOW_COMPARED = "shadow_compared"
     """A features network that runs beside the one in use was compared with it over `sessions` that certified: `bundle` (the first 16
     characters of its id), `pairs` of samples of one session each, and mean and standard deviation of their cosines with the one in

@@ -123,19 +123,33 @@ def reference_proposed() -> TerminalEvent:
     reference = SealedReference(
         kind="refresh", reference_id="8" * 32, legal_basis=LegalBasis.CONSENT, sealed="eyJhbGciOiJFQ0RILUVTIn0...c"
     )
+    proposal = ProposedReference(
+        session_record="3" * 32,
+        network=NetworkUse(name="features_mobilefacenet", sha256=_DIGEST, runtime="ai-edge-litert 2.3.0"),
+        reference=reference,
+    )
+    return _event(51, EventKind.REFERENCE_PROPOSED, {}, proposal)
+
+
+def update_ended() -> TerminalEvent:
+    """Return the event that tells of a bundle that went back, and for which wish it was tried."""
+    told = {"kind": "networks", "bundle": _DIGEST[:16], "number": "7", "kept": "no", "why": "crash_loop", "wish": "3"}
+    return _event(52, EventKind.UPDATE_ENDED, told)
+
+
+def _event(
+    counter: int, kind: EventKind, detail: dict[str, str], proposal: ProposedReference | None = None
+) -> TerminalEvent:
     return TerminalEvent(
         record_id=_ID,
         fleet_id="demo",
         terminal_id="hall-1",
-        counter=51,
+        counter=counter,
         previous=_DIGEST,
-        kind=EventKind.REFERENCE_PROPOSED,
+        kind=kind,
         at=_moment(),
-        proposal=ProposedReference(
-            session_record="3" * 32,
-            network=NetworkUse(name="features_mobilefacenet", sha256=_DIGEST, runtime="ai-edge-litert 2.3.0"),
-            reference=reference,
-        ),
+        detail=detail,
+        proposal=proposal,
         software="0.1.0",
     )
 
@@ -203,17 +217,7 @@ def examples() -> Mapping[str, WireMessage]:
     return {
         RECORD_TYP: record,
         CASE_TYP: _case(moment),
-        EVENT_TYP: TerminalEvent(
-            record_id=_ID,
-            fleet_id="demo",
-            terminal_id="hall-1",
-            counter=50,
-            previous=_DIGEST,
-            kind=EventKind.SIGN_IN_LOCKED,
-            at=moment,
-            detail={"attempts": "5", "seconds": "300"},
-            software="0.1.0",
-        ),
+        EVENT_TYP: _event(50, EventKind.SIGN_IN_LOCKED, {"attempts": "5", "seconds": "300"}),
         ATTESTATION_TYP: TerminalAttestation(
             fleet_id="demo",
             terminal_id="hall-1",

@@ -90,6 +90,7 @@ class TerminalUpdating:
             last = slots_of(self._started.file, kind).state().last
             if last is None or self._told.get(kind) == last.count:
                 continue
+            wish = {"wish": str(last.wish)} if last.wish else {}
             is_noted = self._events.note(
                 EventKind.UPDATE_ENDED,
                 kind=kind,
@@ -97,6 +98,7 @@ class TerminalUpdating:
                 number=last.number,
                 kept="yes" if last.is_kept else "no",
                 why=last.why,
+                **wish,
             )
             if is_noted:
                 self._told[kind] = last.count

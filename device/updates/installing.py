@@ -165,16 +165,19 @@ class Installer:
 
     def _note_tried(self, trial: Trial, desired: DesiredState | None) -> None:
         if desired is not None:
-            self._spend(trial.bundle_id, desired)
+            # Not for what the office said since: it may want just this one anew, and then it is tried anew.
+            self._spend(trial.bundle_id, desired, number=trial.wish or desired.number)
 
-    def _spend(self, bundle_id: str, desired: DesiredState, why: str | None = None) -> None:
+    def _spend(
+        self, bundle_id: str, desired: DesiredState, why: str | None = None, *, number: int | None = None
+    ) -> None:
         tries = Tries.read(self._settings)
         wants = {each.bundle_id for each in (*desired.bundles, desired.shadow) if each is not None} | {bundle_id}
         # What is no longer wanted is forgotten, so that the file does not grow for ever.
         tried = {known: number for known, number in tries.tried.items() if known in wants}
         refused = {known: word for known, word in tries.refused.items() if known in wants and known != bundle_id}
         fresh = Tries(
-            tried={**tried, bundle_id: max(desired.number, tried.get(bundle_id, 0))},
+            tried={**tried, bundle_id: max(number or desired.number, tried.get(bundle_id, 0))},
             refused=refused if why is None else {**refused, bundle_id: why},
         )
         if fresh != tries:
@@ -255,12 +258,13 @@ class Installer:
             logger.warning("update failed its examination kind=%s number=%d why=%s", want.kind, want.number, error)
             slots.clear()
             if want is not desired.shadow:
-                slots.refuse(want.bundle_id, "unhealthy", number=want.number)
+                slots.refuse(want.bundle_id, "unhealthy", number=want.number, wish=desired.number)
             return self._refused(want, desired, "unhealthy")
         if want is desired.shadow:
             slots.place()
             return Done("shadow", want.kind)
-        slots.switch(want.bundle_id, Limits(needs_contact=self._needs_contact(want.kind)), number=want.number)
+        limits = Limits(needs_contact=self._needs_contact(want.kind))
+        slots.switch(want.bundle_id, limits, number=want.number, wish=desired.number)
         self._spend(want.bundle_id, desired)
         logger.info("update on trial kind=%s number=%d label=%s", want.kind, want.number, want.label)
         return Done("switched", want.kind)

@@ -57,6 +57,8 @@ class Ended:
     """Of the bundle."""
     count: int = 0
     """How many of this kind have ended by then: two that ended alike are told apart."""
+    wish: int = 0
+    """As of `Trial`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Slots:
         self.disk.sync()
         self._write_sure(path, MARK, token)
 
-    def switch(self, bundle_id: str, limits: Limits, *, number: int = 0) -> None:
+    def switch(self, bundle_id: str, limits: Limits, *, number: int = 0, wish: int = 0) -> None:
         """Let the other slot run from the next start on: on trial, or for good where there is none to go back to.
 
         Raises:
@@ -155,7 +157,7 @@ class Slots:
         with self._alone():
             to, back = self.other, self.current
             if back is not None:
-                self._remember(replace(self.state(), trial=Trial(bundle_id, to, back, limits, number)))
+                self._remember(replace(self.state(), trial=Trial(bundle_id, to, back, limits, number, wish)))
             self._point(to)
 
     def place(self) -> None:
@@ -167,7 +169,7 @@ class Slots:
         with self._alone():
             self._point(self.other)
 
-    def refuse(self, bundle_id: str, why: str, *, number: int = 0) -> None:
+    def refuse(self, bundle_id: str, why: str, *, number: int = 0, wish: int = 0) -> None:
         """Remember of a bundle that it failed before it was switched to.
 
         Raises:
@@ -175,7 +177,8 @@ class Slots:
         """
         with self._alone():
             state = self.state()
-            self._remember(replace(state, last=_ended(state, bundle_id, number, why, is_kept=False)))
+            ended = Ended(bundle_id, False, why, number, _count(state), wish)
+            self._remember(replace(state, last=ended))
 
     def change(self, how: Callable[[Trial], Trial]) -> Verdict:
         """Note something about the trial and do what follows from it; `WAIT` where there is none.
@@ -193,7 +196,7 @@ class Slots:
                 if trial != state.trial:
                     self._remember(replace(state, trial=trial))
                 return verdict
-            ended = _ended(state, trial.bundle_id, trial.number, why, is_kept=verdict is Verdict.KEEP)
+            ended = _ended(state, trial, why, is_kept=verdict is Verdict.KEEP)
             if verdict is Verdict.GO_BACK:
                 # Remembered first: a cut between the two finds the trial as one that failed and goes back then.
                 self._remember(replace(state, trial=replace(trial, is_healthy=False)))
@@ -227,7 +230,7 @@ class Slots:
         if trial is not None and self.current != trial.to:
             # It was not switched to, or had gone back already.
             why = "unhealthy" if trial.is_healthy is False else "not_switched"
-            state = State(None, state.floor, _ended(state, trial.bundle_id, trial.number, why, is_kept=False))
+            state = State(None, state.floor, _ended(state, trial, why, is_kept=False))
             self._remember(state)
         return state
 
@@ -297,8 +300,12 @@ class Slots:
 _Known = TypeVar("_Known", Trial, Limits, Ended)
 
 
-def _ended(state: State, bundle_id: str, number: int, why: str, *, is_kept: bool) -> Ended:
-    return Ended(bundle_id, is_kept, why, number, 1 + (0 if state.last is None else state.last.count))
+def _ended(state: State, trial: Trial, why: str, *, is_kept: bool) -> Ended:
+    return Ended(trial.bundle_id, is_kept, why, trial.number, _count(state), trial.wish)
+
+
+def _count(state: State) -> int:
+    return 1 + (0 if state.last is None else state.last.count)
 
 
 def _parsed(found: Any) -> State:

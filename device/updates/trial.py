@@ -42,6 +42,8 @@ class Trial:
     limits: Limits = Limits()
     number: int = 0
     """Of the bundle."""
+    wish: int = 0
+    """Number of the desired state that it was begun for; 0 where an older program began it."""
     starts: int = 0
     seconds: int = 0
     """That the terminal was on since the first start after the switch, and was down before it."""

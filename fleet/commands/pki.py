@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,7 @@ from fleet.errors import NotFound, Refused
 from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
 from fleet.pki.broker import CONFIGURATION, write_broker_files
 from fleet.pki.files import ROOT_KEY, load_authority, make_authority
-from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claim, take_back_claim, trusted_root
+from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claims, take_back_claim, trusted_root
 from fleet.store.areas import chain_above, has_areas
 from fleet.store.certificates import revoked_certificates
 from fleet.store.claims import ClaimState, StoredClaim, claims_named, newest_claims
@@ -123,12 +124,11 @@ def claim(
         raise typer.BadParameter("either --area, with or without --terminal, or --list")
     with opened(config) as fleet:
 
-        def made(connection: Connection, name: str | None, serves: str) -> tuple[str, StoredClaim]:
-            return make_claim(
+        def made(connection: Connection, wanted: Sequence[tuple[str | None, str]]) -> list[tuple[str, StoredClaim]]:
+            return make_claims(
                 connection,
                 fleet.keys.cipher,
-                terminal_id=name,
-                area=serves,
+                wanted,
                 has_people=not no_people,
                 needs_approval=wait,
                 hours=fleet.settings.provisioning.claim_hours if hours is None else hours,
@@ -140,7 +140,7 @@ def claim(
         with fleet.database.begin() as connection:
             if listed is not None:
                 terminals = _listed(connection, listed, again=again, now=fleet.clock())
-                several = [made(connection, each.terminal_id, each.area) for each in terminals]
+                several = made(connection, [(each.terminal_id, each.area) for each in terminals])
                 _write_claims(out, [carried(code, stored, fleet.settings) for code, stored in several])
                 until = several[0][1].expires_at
                 claims = "1 claim, good once" if len(several) == 1 else f"{len(several)} claims, each good once"
@@ -149,7 +149,7 @@ def claim(
                 return
             if area is None or not _is_area(connection, area):
                 raise NotFound(f"area {area}: none of this code; look with `lifecert-fleet areas list`")
-            code, stored = made(connection, terminal, area)
+            ((code, stored),) = made(connection, [(terminal, area)])
             whole = carried(code, stored, fleet.settings)
             write_claim(out, whole)
         say_claim(out, whole, fleet.settings.zone())

@@ -289,7 +289,6 @@ def show(rollout: RolloutId, config: Config = CONFIG, as_json: AsJson = False) -
             found = rollouts.watched(connection, [stored])[0]
             looked_at = ("went_back", "lost", "refused", "unreachable", "working")
             members = store.members_of(connection, rollout, standings=looked_at, limit=_LISTED)
-            whys = rollouts.whys(connection, found.bundle, members)
         zone = fleet.settings.time_zone
         if as_json:
             rows = [
@@ -297,7 +296,7 @@ def show(rollout: RolloutId, config: Config = CONFIG, as_json: AsJson = False) -
                     "terminal": each.terminal_id,
                     "phase": each.phase,
                     "standing": each.standing,
-                    "why": whys.get(each.terminal_id),
+                    "why": each.why,
                 }
                 for each in members
             ]
@@ -313,8 +312,7 @@ def show(rollout: RolloutId, config: Config = CONFIG, as_json: AsJson = False) -
         Terminal().print(shown)
         words = groups_in("en")["rollouts"]["whys"]
         for each in members:
-            why = whys.get(each.terminal_id)
-            told = f": {words.get(why, why)}" if why else ""
+            told = f": {words.get(each.why, each.why)}" if each.why else ""
             typer.echo(f"{each.terminal_id} {each.standing}{told}")
 
 

@@ -35,14 +35,18 @@ def note_endings(connection: Connection, events: Sequence[TerminalEvent], *, now
         said_at = event.at.wall_clock
         if bundle is None or known is None or (known.said_at is not None and known.said_at > said_at):
             continue
-        why = detail.get("why", "")
+        why, is_kept = detail.get("why", ""), detail.get("kept") == "yes"
+        heard = _heard(connection, event, bundle.bundle_id, now=now)
+        if heard is None and not is_kept:
+            # It was tried for a wish of before, and is tried anew for the one of now.
+            continue
         try:
             reported = with_ending(
                 known.state or ReportedState(),
                 bundle.asked,
-                is_kept=detail.get("kept") == "yes",
+                is_kept=is_kept,
                 why=why,
-                heard=_heard(connection, event, bundle.bundle_id, now=now),
+                heard=heard or 0,
             )
         except ValueError:
             logger.warning("end of a trial not readable terminal=%s why=%r", event.terminal_id, why)
@@ -50,16 +54,19 @@ def note_endings(connection: Connection, events: Sequence[TerminalEvent], *, now
         _save(connection, event.terminal_id, reported, said_at=said_at, now=now)
 
 
-def _heard(connection: Connection, event: TerminalEvent, bundle_id: str, *, now: datetime) -> int:
-    """Return the number of the wish to which the end of a trial is the answer; 0 where the trial may have been before it.
+def _heard(connection: Connection, event: TerminalEvent, bundle_id: str, *, now: datetime) -> int | None:
+    """Return the number of the wish to which the end of a trial is the answer: 0 where that is not certain, None where it is none.
 
-    The event does not say for which wish the bundle was tried. Who tried it after it was asked had heard of that, and a terminal that
-    comes by stick says so in no other way. A clock that nothing bounds makes nothing certain.
+    A terminal says which wish it had when the trial began; a stick may have brought it one that was out of date. An older program does
+    not say, and then its clock does: who tried the bundle after it was asked had heard of that. A clock that nothing bounds makes
+    nothing certain.
     """
     asked = desired.find_desired(connection, [event.terminal_id]).get(event.terminal_id)
     wish = None if asked is None else next((each for each in asked.wanted.bundles if each.bundle_id == bundle_id), None)
     if asked is None or wish is None:
         return 0
+    if (said := event.detail.get("wish", "")).isdecimal():
+        return wish.since if int(said) >= wish.since else None
     because = asked.wanted.because.get(wish.kind.value, "")
     since = rollouts.released_at(connection, because, event.terminal_id) or asked.changed_at
     earliest = bracket_of(event.at, now).earliest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -85,35 +86,82 @@ def make_claim(
             raise NotFound(f"terminal {replaces}: not registered", code="not_registered")
         demand_place(old)
         area = old.area
+    wanted = [(terminal_id, area)]
+    (made,) = make_claims(
+        connection,
+        cipher,
+        wanted,
+        has_people=has_people,
+        needs_approval=needs_approval,
+        hours=hours,
+        by=by,
+        now=now,
+        replaces=replaces,
+        again=again,
+    )
+    return made
+
+
+def make_claims(
+    connection: Connection,
+    cipher: FieldCipher,
+    wanted: Sequence[tuple[str | None, str]],
+    *,
+    has_people: bool,
+    needs_approval: bool,
+    hours: int,
+    by: str,
+    now: datetime,
+    replaces: str | None = None,
+    again: bool = False,
+) -> list[tuple[str, StoredClaim]]:
+    """Make a claim for each of several terminals and the area it will serve, in this order; all else as for `make_claim`.
+
+    Raises:
+        Refused: if one of them cannot be made so; then none may be kept.
+    """
     if not 1 <= hours <= LONGEST_HOURS:
         raise Refused(f"hours: 1 to {LONGEST_HOURS} expected", code="claim_hours", most=LONGEST_HOURS)
-    instead: list[str] = []
-    if terminal_id is not None:
-        claims.lock_making(connection)
-        demand_no_claim(connection, terminal_id, again=again, now=now)
-        instead = _taken_back(connection, terminal_id, now=now)
-        # Asked after that: who came with the other one meanwhile is registered by now.
-        if terminals.find_terminals(connection, [terminal_id]):
-            raise Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
-    code = new_code()
-    claim_id = claim_id_of(code)
-    claim = StoredClaim(
-        claim_id,
-        terminal_id,
-        area,
-        has_people,
-        needs_approval,
-        cipher.encrypt(cleaned(by), subject_id=claim_id, field_name="claim_by"),
-        now,
-        now + timedelta(hours=hours),
-        replaces=replaces,
-    )
-    claims.add_claim(connection, claim)
+    # All that they end is held before the audit log: a terminal that comes holds its claims when it waits for that.
+    instead = _room_for(connection, [name for name, _ in wanted if name is not None], again=again, now=now)
+    made = []
+    for terminal_id, area in wanted:
+        code = new_code()
+        claim_id = claim_id_of(code)
+        claim = StoredClaim(
+            claim_id,
+            terminal_id,
+            area,
+            has_people,
+            needs_approval,
+            cipher.encrypt(cleaned(by), subject_id=claim_id, field_name="claim_by"),
+            now,
+            now + timedelta(hours=hours),
+            replaces=replaces,
+        )
+        claims.add_claim(connection, claim)
+        made.append((code, claim))
     for each in instead:
         _note(connection, cipher, by, "terminal.claim_taken_back", each, {}, now)
     whose = {} if replaces is None else {"terminal": replaces}
-    _note(connection, cipher, by, "terminal.claim_made", claim_id, {"area": area, "hours": hours, **whose}, now)
-    return code, claim
+    for _, claim in made:
+        told: dict[str, str | int] = {"area": claim.area, "hours": hours, **whose}
+        _note(connection, cipher, by, "terminal.claim_made", claim.claim_id, told, now)
+    return made
+
+
+def _room_for(connection: Connection, terminal_ids: Sequence[str], *, again: bool, now: datetime) -> list[str]:
+    """Take back what keeps terminals from having new claims; return which. Raises `Refused` where that may not be."""
+    if not terminal_ids:
+        return []
+    claims.lock_making(connection)
+    there = claims.unused_claims(connection, terminal_ids, lock=True)
+    for terminal_id in terminal_ids:
+        _demand_none(terminal_id, (each for each in there if each.is_of(terminal_id)), again=again, now=now)
+    # Asked after they are held: who came with another one meanwhile is registered by now.
+    for terminal_id in terminals.find_terminals(connection, terminal_ids):
+        raise _registered(terminal_id)
+    return _taken_back(connection, there, now=now)
 
 
 def demand_no_claim(connection: Connection, terminal_id: str, *, again: bool, now: datetime) -> None:
@@ -128,7 +176,11 @@ def demand_no_claim(connection: Connection, terminal_id: str, *, again: bool, no
     Raises:
         Refused: if there is one.
     """
-    there = [each for each in claims.unused_claims(connection, terminal_id) if each.is_good(now)]
+    _demand_none(terminal_id, claims.unused_claims(connection, [terminal_id]), again=again, now=now)
+
+
+def _demand_none(terminal_id: str, known: Iterable[StoredClaim], *, again: bool, now: datetime) -> None:
+    there = [each for each in known if each.is_good(now)]
     came = next((each for each in there if each.asked_at is not None), None)
     if came is not None:
         # Another claim would turn a terminal away that is at the door.
@@ -217,9 +269,9 @@ def join(
     registration = registration_in(wish.registration.encode())
     keys = _keys_of(key, registration)
     terminal_id = registration.terminal_id
-    # With all that end once this one is used: two that come at once must not wait for each other.
-    claims.unused_claims(connection, terminal_id, replaces=known.replaces, lock=True)
-    claim = claims.find_claim(connection, known.claim_id, lock=True) or known
+    # With all that end once this one is used, in one order for all: two that come at once must not wait for each other.
+    held = claims.unused_claims(connection, [terminal_id], replaces=known.replaces, but_also=known.claim_id, lock=True)
+    claim = next((each for each in held if each.claim_id == known.claim_id), known)
     _demand_standing(connection, claim)
     if claim.asked_keys is not None and (claim.asked_as, claim.asked_keys) != (terminal_id, keys):
         raise Refused("claim: another terminal came with it", code="claim_used")
@@ -244,7 +296,8 @@ def join(
         )
     if waits_for is not None and claim.approved_at is None:
         return Waits(terminal_id, waits_for)
-    return _taken_in(connection, cipher, issuing, claim, registration, key, fleet_id=fleet_id, now=now)
+    others = [each for each in held if each.claim_id != claim.claim_id]
+    return _taken_in(connection, cipher, issuing, claim, others, registration, key, fleet_id=fleet_id, now=now)
 
 
 def _known(connection: Connection, code: str) -> StoredClaim:
@@ -255,8 +308,11 @@ def _known(connection: Connection, code: str) -> StoredClaim:
 
 
 def _demand_standing(connection: Connection, claim: StoredClaim) -> None:
+    """Go on only if a claim was not taken back. Where it was, a reason that another claim would not cure is told first."""
     if claim.revoked_at is not None:
         _demand_place_of(connection, claim)
+        if claim.terminal_id is not None and terminals.find_terminals(connection, [claim.terminal_id]):
+            raise _registered(claim.terminal_id)
         raise Refused("claim: was taken back", code="claim_revoked")
 
 
@@ -331,6 +387,7 @@ def _taken_in(
     cipher: FieldCipher,
     issuing: Authority,
     claim: StoredClaim,
+    others: Sequence[StoredClaim],
     registration: TerminalRegistration,
     key: ec.EllipticCurvePublicKey,
     *,
@@ -341,25 +398,29 @@ def _taken_in(
     if claim.used_at is None:
         by = cipher.decrypt(bytes(claim.by_sealed), subject_id=claim.claim_id, field_name="claim_by")
         claims.note_used(connection, claim.claim_id, now=now)
+        # Nobody can come any more with another one for this name or this place.
+        ended = _taken_back(connection, others, now=now)
         changes = TerminalChanges(connection, cipher, by=by, reason=None, now=now)
         is_new = changes.register(registration, _area_of(connection, claim), fleet_id=fleet_id)
         if not is_new:
-            raise Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
+            raise _registered(terminal_id)
         if claim.replaces is not None:
             changes.replace(claim.replaces, by=terminal_id)
         elif claim.has_people:
             changes.assign(terminal_id, "area", claim.area)
-        # Nobody can come any more with another one for this name or this place.
-        for each in _taken_back(connection, terminal_id, replaces=claim.replaces, now=now):
+        for each in ended:
             _note(connection, cipher, by, "terminal.claim_taken_back", each, {"terminal": terminal_id}, now)
     return Joined(terminal_id, _certified(connection, issuing, terminal_id, key, now=now))
 
 
-def _taken_back(connection: Connection, terminal_id: str, *, replaces: str | None = None, now: datetime) -> list[str]:
-    """Take back what is still good of a terminal's claims, and of those for a place; return which."""
-    there = claims.unused_claims(connection, terminal_id, replaces=replaces)
-    good = [each.claim_id for each in there if each.is_good(now)]
+def _taken_back(connection: Connection, held: Iterable[StoredClaim], *, now: datetime) -> list[str]:
+    """Take back what is still good of claims that are held; return which."""
+    good = [each.claim_id for each in held if each.is_good(now)]
     return [each for each in good if claims.revoke_claim(connection, each, now=now)]
+
+
+def _registered(terminal_id: str) -> Refused:
+    return Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
 
 
 def _demand_place_of(connection: Connection, claim: StoredClaim) -> None:

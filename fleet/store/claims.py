@@ -51,6 +51,10 @@ class StoredClaim:
             return "waits" if self.approved_at is None else "approved"
         return "over" if now >= self.expires_at else "open"
 
+    def is_of(self, terminal_id: str) -> bool:
+        """Return whether it names a terminal, or the terminal came with it."""
+        return terminal_id in (self.terminal_id, self.asked_as)
+
     def is_good(self, now: datetime) -> bool:
         """Return whether it can still bring a terminal in."""
         return self.state(now) in ("open", "waits", "approved")
@@ -105,23 +109,30 @@ def claims_named(connection: Connection, word: str, *, least: int) -> list[Store
 
 
 def unused_claims(
-    connection: Connection, terminal_id: str, *, replaces: str | None = None, lock: bool = False
+    connection: Connection,
+    terminal_ids: Sequence[str],
+    *,
+    replaces: str | None = None,
+    but_also: str | None = None,
+    lock: bool = False,
 ) -> list[StoredClaim]:
-    """Return all that were neither used nor taken back, and name a terminal, or with which it came; by id.
+    """Return all that were neither used nor taken back, and name one of the terminals, or with which it came; by id.
 
     Args:
         connection: where to read.
-        terminal_id: which terminal.
+        terminal_ids: which terminals.
         replaces: also those by which somebody takes this one's place.
+        but_also: id of one that is returned in any case.
         lock: hold them until the transaction ends; in their order, so that no two wait for each other.
     """
     tail = " FOR UPDATE" if lock else ""
     rows = connection.execute(
         text(
-            f"{_SELECT} WHERE used_at IS NULL AND revoked_at IS NULL"
-            f" AND (terminal_id = :terminal OR asked_as = :terminal OR replaces = :replaces) ORDER BY claim_id{tail}"
+            f"{_SELECT} WHERE claim_id = :also OR (used_at IS NULL AND revoked_at IS NULL"
+            " AND (terminal_id = ANY(:terminals) OR asked_as = ANY(:terminals) OR replaces = :replaces))"
+            f" ORDER BY claim_id{tail}"
         ),
-        {"terminal": terminal_id, "replaces": replaces},
+        {"terminals": sorted(set(terminal_ids)), "replaces": replaces, "also": but_also},
     )
     return [StoredClaim(*row) for row in rows]
 

@@ -111,15 +111,6 @@ def find_reported(connection: Connection, terminal_id: str) -> StoredReported | 
     return StoredReported(parsed_report(row.reported), row.reported_at, row.reported_said_at, row.behind_since)
 
 
-def reports_of(connection: Connection, terminal_ids: Collection[str]) -> dict[str, ReportedState]:
-    """Return what terminals say that they are; those that never said are left out."""
-    rows = connection.execute(
-        text("SELECT terminal_id, reported FROM terminals WHERE terminal_id = ANY(:ids)"), {"ids": sorted(terminal_ids)}
-    )
-    found = ((row.terminal_id, parsed_report(row.reported)) for row in rows)
-    return {terminal_id: state for terminal_id, state in found if state is not None}
-
-
 def save_reported(
     connection: Connection,
     terminal_id: str,

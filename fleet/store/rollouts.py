@@ -53,6 +53,8 @@ class StoredMember:
     released_at: datetime | None
     is_left_out: bool
     standing: str
+    why: str | None
+    """The code that it gave when it went back or refused; it stays when the terminal says something else later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ def leave_out(connection: Connection, rollout_id: str, terminal_id: str) -> bool
     return (
         connection.execute(
             text(
-                "UPDATE rollout_members SET is_left_out = true, standing = 'left_out'"
+                "UPDATE rollout_members SET is_left_out = true, standing = 'left_out', why = NULL"
                 " WHERE rollout_id = :id AND terminal_id = :terminal AND NOT is_left_out RETURNING 1"
             ),
             {"id": rollout_id, "terminal": terminal_id},
@@ -202,7 +204,7 @@ def facts_of(connection: Connection, rollout_id: str) -> list[MemberFacts]:
     """Return every terminal of a roll-out with what is known of it."""
     rows = connection.execute(
         text(
-            "SELECT m.terminal_id, m.phase, m.released_at, m.is_left_out, m.standing, t.last_word_at,"
+            "SELECT m.terminal_id, m.phase, m.released_at, m.is_left_out, m.standing, m.why, t.last_word_at,"
             " (t.retired_at IS NOT NULL OR t.suspended_at IS NOT NULL) AS is_out,"
             # Most of a large roll-out have ended well, which does not change: their words need not be read again.
             " CASE WHEN m.standing IN ('kept', 'ahead') THEN NULL ELSE t.reported END AS reported, coalesce(d.number, 0) AS number,"
@@ -214,7 +216,7 @@ def facts_of(connection: Connection, rollout_id: str) -> list[MemberFacts]:
     )
     return [
         MemberFacts(
-            StoredMember(row.terminal_id, row.phase, row.released_at, row.is_left_out, row.standing),
+            StoredMember(row.terminal_id, row.phase, row.released_at, row.is_left_out, row.standing, row.why),
             row.last_word_at,
             row.is_out,
             row.reported,
@@ -225,16 +227,17 @@ def facts_of(connection: Connection, rollout_id: str) -> list[MemberFacts]:
     ]
 
 
-def save_standings(connection: Connection, rollout_id: str, standings: Mapping[str, str]) -> None:
-    """Store where terminals stand."""
+def save_standings(connection: Connection, rollout_id: str, standings: Mapping[str, tuple[str, str | None]]) -> None:
+    """Store where terminals stand, and why."""
     if standings:
         connection.execute(
             text(
-                "UPDATE rollout_members SET standing = :standing WHERE rollout_id = :rollout AND terminal_id = :terminal"
+                "UPDATE rollout_members SET standing = :standing, why = :why"
+                " WHERE rollout_id = :rollout AND terminal_id = :terminal"
             ),
             [
-                {"rollout": rollout_id, "terminal": terminal, "standing": standing}
-                for terminal, standing in sorted(standings.items())
+                {"rollout": rollout_id, "terminal": terminal, "standing": standing, "why": why}
+                for terminal, (standing, why) in sorted(standings.items())
             ],
         )
 
@@ -267,7 +270,7 @@ def members_of(
     order = "DESC" if before else "ASC"
     rows = connection.execute(
         text(
-            "SELECT terminal_id, phase, released_at, is_left_out, standing FROM rollout_members WHERE rollout_id = :id"  # noqa: S608 - fixed
+            "SELECT terminal_id, phase, released_at, is_left_out, standing, why FROM rollout_members WHERE rollout_id = :id"  # noqa: S608 - fixed
             " AND (CAST(:standings AS text[]) IS NULL OR standing = ANY(:standings))"
             " AND (:before = '' OR terminal_id < :before) AND terminal_id > :after"
             f" ORDER BY terminal_id {order} LIMIT :limit"
@@ -291,7 +294,7 @@ def membership(
     found: dict[str, dict[str, StoredMember]] = {each: {} for each in rollout_ids}
     rows = connection.execute(
         text(
-            "SELECT rollout_id, terminal_id, phase, released_at, is_left_out, standing FROM rollout_members"
+            "SELECT rollout_id, terminal_id, phase, released_at, is_left_out, standing, why FROM rollout_members"
             " WHERE rollout_id = ANY(:rollouts) AND (CAST(:ids AS text[]) IS NULL OR terminal_id = ANY(:ids))"
         ),
         {"rollouts": sorted(rollout_ids), "ids": None if terminal_ids is None else sorted(terminal_ids)},

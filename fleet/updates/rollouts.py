@@ -18,7 +18,7 @@ from fleet.store import bundles, desired, rollouts
 from fleet.store.approvals import NEEDED, approve, withdraw_approvals
 from fleet.store.bundles import StoredBundle
 from fleet.store.names import cleaned
-from fleet.store.rollouts import MemberFacts, StoredMember, StoredRollout
+from fleet.store.rollouts import MemberFacts, StoredRollout
 from fleet.store.terminal_settings import Scope, Target
 from fleet.updates import rollout as machine
 from fleet.updates.bundles import find_bundle
@@ -258,14 +258,14 @@ def take_turn(connection: Connection, means: Means, rollout_id: str, *, zone: tz
         if stored.bundle_id is None
         else bundles.find_bundles(connection, [stored.bundle_id])[stored.bundle_id].asked
     )
-    standings = {each.member.terminal_id: _standing(each, asked, plan, now) for each in known}
+    standings = {each.member: _standing(each, asked, plan, now) for each in known}
     changed = {
-        each.member.terminal_id: standings[each.member.terminal_id].value
-        for each in known
-        if standings[each.member.terminal_id].value != each.member.standing
+        member.terminal_id: (standing.value, why)
+        for member, (standing, why) in standings.items()
+        if (standing, why) != (member.standing, member.why)
     }
     rollouts.save_standings(connection, rollout_id, changed)
-    members = {each.member.terminal_id: (each.member.phase, standings[each.member.terminal_id]) for each in known}
+    members = {member.terminal_id: (member.phase, standing) for member, (standing, _) in standings.items()}
     before = state_of(stored)
     after = machine.turn(before, plan, members, hour=now.astimezone(zone).hour, now=now)
     if after == before:
@@ -299,24 +299,6 @@ def watched(connection: Connection, stored: Collection[StoredRollout]) -> list[W
         )
         for each in stored
     ]
-
-
-def whys(connection: Connection, bundle: StoredBundle | None, members: Collection[StoredMember]) -> dict[str, str]:
-    """Return why terminals of a roll-out refused its bundle or went back from it, by terminal: the code that the terminal gave.
-
-    It is what they say now: one that is asked for something else since may say it no more.
-    """
-    failed = {each.terminal_id: each.standing for each in members if each.standing in _ENDED_BADLY}
-    if bundle is None or not failed:
-        return {}
-    lines = {
-        name: bundle_line(bundle.asked, said) for name, said in desired.reports_of(connection, list(failed)).items()
-    }
-    return {
-        name: line.why
-        for name, line in lines.items()
-        if line.why is not None and line.match is _ENDED_BADLY[failed[name]]
-    }
 
 
 def state_of(stored: StoredRollout) -> Rollout:
@@ -375,32 +357,36 @@ def plan_from(
         raise Refused(f"plan: {error}", code="rollout_plan") from error
 
 
-def _standing(facts: MemberFacts, asked: DesiredBundle | None, plan: Plan, now: datetime) -> Standing:
+def _standing(
+    facts: MemberFacts, asked: DesiredBundle | None, plan: Plan, now: datetime
+) -> tuple[Standing, str | None]:
+    """Return where a terminal stands, and the code that it gives where it went back or refused."""
     member = facts.member
     # Whoever was kept stays so: what comes later is another roll-out's, or a concern of that terminal.
     kept = member.standing == Standing.KEPT
-    verdict = Verdict.KEPT if kept else _verdict(facts, asked)
-    return machine.standing_of(
+    verdict, why = (Verdict.KEPT, None) if kept else _verdict(facts, asked)
+    standing = machine.standing_of(
         Facts(verdict, member.released_at, facts.last_word_at, member.is_left_out or facts.is_out), plan, now
     )
+    return standing, why if standing in (Standing.WENT_BACK, Standing.REFUSED) else None
 
 
-def _verdict(facts: MemberFacts, asked: DesiredBundle | None) -> Verdict:
+def _verdict(facts: MemberFacts, asked: DesiredBundle | None) -> tuple[Verdict, str | None]:
     reported = desired.parsed_report(facts.reported)
     wanted = Wanted() if facts.wanted is None else Wanted.model_validate(facts.wanted)
     if asked is not None:
         # As this terminal was asked for it, with the number from which on its word is an answer to this roll-out.
         wish = next((each for each in wanted.bundles if each.bundle_id == asked.bundle_id), None)
         unasked = asked.model_copy(update={"since": facts.number + 1})
-        return _VERDICTS.get(bundle_line(wish or unasked, reported).match, Verdict.OPEN)
+        line = bundle_line(wish or unasked, reported)
+        return _VERDICTS.get(line.match, Verdict.OPEN), line.why
     if reported is None or facts.wanted is None or reported.desired_number < facts.number:
-        return Verdict.OPEN
+        return Verdict.OPEN, None
     # What it was asked for, not what its area was: its own settings win.
     lines = setting_lines(wanted.settings, reported)
-    return Verdict.KEPT if all(line.match is Match.SAME for line in lines) else Verdict.OPEN
+    return Verdict.KEPT if all(line.match is Match.SAME for line in lines) else Verdict.OPEN, None
 
 
-_ENDED_BADLY: Mapping[str, Match] = {Standing.WENT_BACK: Match.WENT_BACK, Standing.REFUSED: Match.REFUSED}
 _VERDICTS = {Match.SAME: Verdict.KEPT, Match.WENT_BACK: Verdict.WENT_BACK, Match.REFUSED: Verdict.REFUSED}
 
 

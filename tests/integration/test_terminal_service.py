@@ -602,7 +602,7 @@ def test_an_update_waits_for_the_person_who_is_being_served(make_world, eventual
     slots = Slots(world.settings.updates.slots_dir / "networks")
     shutil.copytree(ROOT / "models", slots.path("b"), ignore=shutil.ignore_patterns("tools", "*.py", "__pycache__"))
     slots.mark(MANIFEST)
-    slots.switch("0" * 64, Limits(needs_contact=False), number=2)
+    slots.switch("0" * 64, Limits(needs_contact=False), number=2, wish=4)
     asking.join(60)
     assert answers[0]["ok"], answers
     assert answers[0]["outcome"] not in {"fault", "interrupted", "cancelled"}
@@ -623,8 +623,8 @@ def test_an_update_waits_for_the_person_who_is_being_served(make_world, eventual
     world.errors.clear()
     world.stop()
     ended = [event.detail for event in world.noted() if event.kind is EventKind.UPDATE_ENDED]
-    assert [(detail["kind"], detail["number"], detail["kept"], detail["why"]) for detail in ended] == [
-        ("networks", "2", "no", "unhealthy")
+    assert ended == [
+        {"kind": "networks", "bundle": "0" * 16, "number": "2", "kept": "no", "why": "unhealthy", "wish": "4"}
     ]
 
 

@@ -309,7 +309,6 @@ def _page(
             ),
             key=lambda each: each.terminal_id,
         )
-        whys = rollouts.whys(connection, found.bundle, members.rows)
         approved = approvals_of(connection, visit.cipher, OBJECT, stored.rollout_id)
         names = area_names(connection, stored.areas or ())
         changes = (
@@ -326,7 +325,6 @@ def _page(
         by=visit.opened(stored.made_by_sealed, of=stored.rollout_id, field_name="made_by"),
         reason=visit.opened(stored.reason_sealed, of=stored.rollout_id, field_name="reason"),
         members=members,
-        whys=whys,
         names=names,
         changes=changes,
         approved=approved,

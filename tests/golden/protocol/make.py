@@ -12,7 +12,7 @@ from protocol.attestation import KeyStatement, state_key
 from protocol.documents import DocumentKind, MaskedDocument
 from protocol.envelope import sign
 from protocol.events import EVENT_TYP
-from protocol.examples import examples, reference_proposed
+from protocol.examples import examples, reference_proposed, update_ended
 from protocol.keys import PrivateKey
 from protocol.presence import PRESENCE_TYP
 from protocol.records import RECORD_TYP, CertificationRecord
@@ -32,6 +32,7 @@ def main() -> None:
     _make(PRESENCE_TYP, examples()[PRESENCE_TYP], "v1-presence-health")
     _make(PRESENCE_TYP, examples()[PRESENCE_TYP], "v1-presence-reported")
     _make(EVENT_TYP, reference_proposed(), "v1-terminal-event-proposal")
+    _make(EVENT_TYP, update_ended(), "v1-terminal-event-update")
     _make_slip()
 
 

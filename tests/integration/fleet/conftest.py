@@ -78,14 +78,14 @@ class Office:
         judging = partial(self.settling.judge_anew, now=self.now)
         return rebuild(self.database, judging=judging, zone=self.settings.zone(), clock=self.clock)
 
-    def wait_for_somebody_waiting(self) -> None:
-        """Wait until a transaction waits for another one's lock."""
+    def wait_for_somebody_waiting(self, count: int = 1) -> None:
+        """Wait until so many transactions wait for another one's lock."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             waiting = self.rows(
                 "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
-            if waiting:
+            if len(waiting) >= count:
                 return
             time.sleep(0.02)
         raise AssertionError("nobody waits")

@@ -15,11 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection, text
 
 from fleet.errors import NotFound, Refused
 from fleet.pki.authority import Authority
 from fleet.pki.files import make_authority
-from fleet.pki.joining import Joined, Waits, approve_claim, join, make_claim, renew
+from fleet.pki.joining import Joined, Waits, approve_claim, claim_id_of, join, make_claim, make_claims, renew
 from fleet.store.certificates import (
     StoredCertificate,
     add_certificate,
@@ -184,6 +185,80 @@ def test_two_that_come_at_once_for_one_place_do_not_wait_for_each_other(
         found = sorted(pool.map(comes, range(4)))
     assert found == ["has_successor"] * 3 + ["joined"]
     assert claim_states(office) == ["taken_back"] * 3 + ["used"]
+
+
+def answer(what: Callable[[], object]) -> str:
+    try:
+        what()
+    except Refused as error:
+        return str(error.code)
+    return "done"
+
+
+def test_two_cards_that_were_mixed_up_do_not_wait_for_each_other(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    codes = {name: claim(office, terminal_id=name) for name in ("t-1", "t-2")}
+    # That one comes first which needs the other's claim, and this one waits for it with its own in hand.
+    first, second = "t-2", "t-1"
+
+    def comes(name: str, code: str) -> str:
+        return answer(lambda: come(office, issuing, make_fleet_terminal("north", name), code))
+
+    with ThreadPoolExecutor(2) as pool, office.database.begin() as connection:
+        hold(connection, codes[first])
+        found = [pool.submit(comes, first, codes[second])]
+        office.wait_for_somebody_waiting()
+        found.append(pool.submit(comes, second, codes[first]))
+        office.wait_for_somebody_waiting(2)
+    assert [each.result() for each in found] == ["claim_other_terminal"] * 2
+
+
+def hold(connection: Connection, code: str) -> None:
+    connection.execute(
+        text("SELECT 1 FROM provisioning_claims WHERE claim_id = :id FOR UPDATE"), {"id": claim_id_of(code)}
+    ).all()
+
+
+def test_a_list_made_again_and_a_terminal_that_comes_meanwhile_do_not_wait_for_each_other(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    names = ("t-1", "t-2")
+    codes = {name: claim(office, terminal_id=name) for name in names}
+    comes = make_fleet_terminal("north", "t-2")
+
+    def made_again() -> None:
+        with office.database.begin() as connection:
+            make_claims(
+                connection,
+                office.keys.cipher,
+                [(name, "east") for name in names],
+                has_people=True,
+                needs_approval=False,
+                hours=72,
+                by="Li Na",
+                now=office.now,
+                again=True,
+            )
+
+    with ThreadPoolExecutor(2) as pool, office.database.begin() as connection:
+        hold(connection, codes["t-2"])
+        here = pool.submit(lambda: answer(lambda: come(office, issuing, comes, codes["t-2"])))
+        office.wait_for_somebody_waiting()
+        listed = pool.submit(lambda: answer(made_again))
+        office.wait_for_somebody_waiting(2)
+    assert (here.result(), listed.result()) == ("done", "claim_known")
+    assert claim_states(office) == ["open", "used"], "of a list that is refused nothing is taken back"
+
+
+def test_who_comes_with_a_claim_for_a_name_that_is_taken_is_not_sent_for_another(
+    office: Any, issuing: Authority, make_fleet_terminal: Callable[..., Any]
+) -> None:
+    named, unnamed = claim(office, terminal_id="t-2"), claim(office)
+    come(office, issuing, make_fleet_terminal("north", "t-2"), unnamed)
+    assert claim_states(office) == ["taken_back", "used"]
+    comes = make_fleet_terminal("north", "t-2")
+    assert answer(lambda: come(office, issuing, comes, named)) == "claim_known"
 
 
 def test_a_terminal_has_one_claim_at_a_time(

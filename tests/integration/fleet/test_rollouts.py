@@ -169,8 +169,18 @@ class Updates:
         for name in names:
             self.say(name, running=(runs(bundle_id),))
 
-    def ends(self, name: str, bundle_id: str, kept: str, why: str, *, hours_ago: float = 0, **clock: Any) -> None:
-        """Let a terminal's chain say how a trial ended, as it comes by stick."""
+    def ends(
+        self,
+        name: str,
+        bundle_id: str,
+        kept: str,
+        why: str,
+        *,
+        wish: int | None = None,
+        hours_ago: float = 0,
+        **clock: Any,
+    ) -> None:
+        """Let a terminal's chain say how a trial ended, as it comes by stick; without the wish as programs of before say it."""
         self.office.now += timedelta(seconds=1)
         when = DeviceTime(
             boot_id="b" * 32,
@@ -179,8 +189,21 @@ class Updates:
             **{"source": ClockSource.NETWORK, "uncertainty_s": 0.5, **clock},
         )
         detail = {"kind": "networks", "bundle": bundle_id[:16], "number": "7", "kept": kept, "why": why}
+        if wish is not None:
+            detail["wish"] = str(wish)
         terminal = self.terminals[name]
         self.office.send(terminal, terminal.next_event(kind=EventKind.UPDATE_ENDED, at=when, detail=detail))
+
+    def asked_anew(self) -> str:
+        """Have a bundle go back on two terminals, and roll it out to all once more: of wish 1, and then of wish 3."""
+        bundle_id = self.add(7)
+        self.start(self.make(bundle_id, canary=tuple(self.terminals)))
+        for name in ("t-0", "t-1"):
+            self.say(name, desired_number=1, ended=(went_back(bundle_id),))
+        assert self.turn() == "aborted 0 went_back"
+        self.turn(hours=1)
+        self.start(self.make(bundle_id, canary=tuple(self.terminals)))
+        return bundle_id
 
     def actions(self) -> list[str]:
         with self.office.database.begin() as connection:
@@ -193,8 +216,8 @@ def runs(bundle_id: str, number: int = 7, *, is_on_trial: bool = False) -> Runni
     )
 
 
-def went_back(bundle_id: str) -> EndedTrial:
-    return EndedTrial(kind=BundleKind.NETWORKS, bundle_id=bundle_id, is_kept=False, why="unhealthy")
+def went_back(bundle_id: str, why: str = "unhealthy") -> EndedTrial:
+    return EndedTrial(kind=BundleKind.NETWORKS, bundle_id=bundle_id, is_kept=False, why=why)
 
 
 @pytest.fixture
@@ -295,15 +318,7 @@ def test_it_turns_back_by_itself_and_asks_for_what_was_asked_before(updates: Upd
 
 
 def test_what_went_back_before_says_nothing_of_a_second_roll_out_of_the_same(updates: Updates) -> None:
-    bundle_id = updates.add(7)
-    canary = ("t-0", "t-1", "t-2", "t-3")
-    updates.start(updates.make(bundle_id, canary=canary))
-    for name in ("t-0", "t-1"):
-        updates.say(name, desired_number=1, ended=(went_back(bundle_id),))
-    assert updates.turn() == "aborted 0 went_back"
-
-    updates.turn(hours=1)
-    updates.start(updates.make(bundle_id, canary=canary))
+    bundle_id = updates.asked_anew()
     # Asked for nothing since the abort, and for this bundle anew: what they said of it was before, and so is what they say as
     # long as they have not heard, or what comes late by stick.
     assert updates.turn() == "running 0"
@@ -322,6 +337,51 @@ def test_what_went_back_before_says_nothing_of_a_second_roll_out_of_the_same(upd
     updates.turn()
     assert updates.standings() == {"t-0": "went_back", "t-1": "working", "t-2": "went_back", "t-3": "kept"}
     assert updates.state() == "aborted 0 went_back"
+
+
+def test_a_trial_for_a_wish_of_before_is_no_answer_whenever_it_ends(updates: Updates) -> None:
+    bundle_id = updates.asked_anew()
+    # An older stick brought the first wish after the second was said; one has heard of the second while its trial for the first went on.
+    updates.say("t-1", desired_number=3, coming=(coming(bundle_id, 9, "fetched"),))
+    for name in ("t-0", "t-1"):
+        updates.ends(name, bundle_id, "no", "crash_loop", wish=1)
+    updates.turn()
+    assert set(updates.standings().values()) == {"working"}
+    # The answer counts, also where nothing bounds the clock; and what is kept is what runs, for whichever wish it was tried.
+    updates.ends("t-0", bundle_id, "no", "crash_loop", wish=3, source=ClockSource.NONE, uncertainty_s=None)
+    updates.ends("t-1", bundle_id, "yes", "proven", wish=1)
+    updates.turn()
+    assert updates.standings() == {"t-0": "went_back", "t-1": "kept", "t-2": "working", "t-3": "working"}
+
+
+def test_why_a_terminal_went_back_stays_with_its_roll_out(updates: Updates) -> None:
+    bundle_id, canary = updates.add(7), ("t-0", "t-1", "t-2", "t-3")
+
+    def whys(rollout_id: str) -> dict[str, str]:
+        with updates.office.database.begin() as connection:
+            members = rollouts.members_of(connection, rollout_id, limit=9)
+        return {each.terminal_id: each.why for each in members if each.why is not None}
+
+    first = updates.make(bundle_id, canary=canary)
+    updates.start(first)
+    refuses = {"kind": BundleKind.NETWORKS, "bundle_id": bundle_id, "received": 9, "state": "refused", "why": "too_old"}
+    updates.say("t-2", desired_number=1, coming=(refuses,))
+    updates.say("t-0", desired_number=1, ended=(went_back(bundle_id, "crash_loop"),))
+    updates.say("t-1", desired_number=1, ended=(went_back(bundle_id, "crash_loop"),))
+    assert updates.turn() == "aborted 0 went_back"
+    told = {"t-0": "crash_loop", "t-1": "crash_loop", "t-2": "too_old"}
+    assert whys(first) == told
+    # Nothing of the bundle is said where it is asked for no more, and something else when it is rolled out again.
+    updates.say("t-2", desired_number=2)
+    assert whys(first) == told
+    second = updates.make(bundle_id, canary=canary)
+    updates.start(second)
+    updates.say("t-0", desired_number=3, ended=(went_back(bundle_id, "no_contact"),))
+    updates.turn()
+    assert whys(second) == {"t-0": "no_contact"}
+    assert whys(first) == told
+    updates.act(work.leave_out, second, "t-0")
+    assert whys(second) == {}, "one that is left out says nothing of it"
 
 
 def test_silence_after_the_question_counts_and_never_having_heard_it_does_not(updates: Updates) -> None:

@@ -15,7 +15,7 @@ from protocol.courier import CourierPart
 from protocol.envelope import verify
 from protocol.errors import Malformed, ProtocolError, UnsupportedVersion
 from protocol.events import EVENT_TYP, EventKind, TerminalEvent
-from protocol.examples import examples, reference_proposed
+from protocol.examples import examples, reference_proposed, update_ended
 from protocol.keys import PublicJwk
 from protocol.presence import PRESENCE_TYP, Presence
 from protocol.records import Link
@@ -145,10 +145,20 @@ def test_presence_is_read_whole_and_an_older_one_says_none_of_what_came_later() 
     assert presence_in("presence", "key").health is None
 
 
+def event_in(name: str) -> TerminalEvent:
+    token = (GOLDEN / f"v1-{name}.jws").read_bytes()
+    key = PublicJwk.model_validate_json((GOLDEN / f"v1-{name}.key.json").read_bytes())
+    return TerminalEvent.parse(verify(token, key_of={key.key_id: key}.get, typ=EVENT_TYP).payload)
+
+
+def test_an_update_that_ended_says_for_which_wish_it_was_tried() -> None:
+    event = event_in("terminal-event-update")
+    assert event == update_ended()
+    assert event.detail["wish"] == "3"
+
+
 def test_an_event_brings_a_reference_if_it_says_so_and_only_then() -> None:
-    token = (GOLDEN / "v1-terminal-event-proposal.jws").read_bytes()
-    key = PublicJwk.model_validate_json((GOLDEN / "v1-terminal-event-proposal.key.json").read_bytes())
-    event = TerminalEvent.parse(verify(token, key_of={key.key_id: key}.get, typ=EVENT_TYP).payload)
+    event = event_in("terminal-event-proposal")
     assert event == reference_proposed()
     assert event.proposal is not None
     as_enrolment = {

@@ -39,6 +39,8 @@ def test_what_the_fleet_refused_is_said_by_its_code() -> None:
     assert str(known).endswith(words()["claim_used"].en)
     for body in (b'{"code": "packages_of_another_kind", "detail": "x"}', b"<html>", b"[]"):
         assert JoinRefused.of(500, body).said == "refused"
+    taken = JoinRefused.of(403, b'{"code": "has_successor", "detail": "terminal t-1: t-2 has its place already"}')
+    assert line_of(taken.said, "x").startswith("这个位置已由另一台终端接替")
     assert (NotTrusted("x").said, FileUnusable("x").said) == ("not_trusted", "failed")
     assert line_of("failed", "two\nlines") == "出错，会再试 / it failed, and is tried again (two lines)"
 

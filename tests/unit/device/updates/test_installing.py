@@ -122,6 +122,46 @@ def test_the_first_networks_are_tried_too_and_going_back_is_to_what_came_with_th
     assert site.apply() == Done("switched", NETWORKS), "but when the office says so anew"
 
 
+def test_a_trial_that_goes_on_is_for_the_wish_that_it_began_with(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    bundle = make_bundle(2)
+    site.want(desired_of(1, want_of(bundle)), bundle)
+    assert site.apply() == Done("switched", NETWORKS)
+    # The office has taken it back and wants it anew while it is on trial.
+    site.want(desired_of(3, want_of(bundle, since=3)), bundle)
+    assert site.apply() == Done("trial", NETWORKS)
+    for _ in range(Limits().starts + 1):
+        guard.main(site.settings.updates.slots_dir)
+    last = site.slots().state().last
+    assert last is not None
+    assert (last.why, last.wish) == ("crash_loop", 1)
+    assert site.apply() == Done("switched", NETWORKS)
+    trial = site.slots().state().trial
+    assert trial is not None
+    assert trial.wish == 3
+    site.fails = "a print is certified"
+    other = make_bundle(3)
+    site.want(desired_of(4, want_of(other)), other)
+    site.slots().change(lambda trial: guard.replace(trial, is_healthy=False))
+    assert site.apply() == Done("refused", NETWORKS, "unhealthy")
+    last = site.slots().state().last
+    assert last is not None
+    assert (last.number, last.wish) == (3, 4)
+
+
+def test_a_trial_that_an_older_program_began_is_for_the_wish_of_now(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    bundle = make_bundle(2)
+    site.want(desired_of(1, want_of(bundle)), bundle)
+    assert site.apply() == Done("switched", NETWORKS)
+    site.slots().change(lambda trial: guard.replace(trial, wish=0))
+    site.want(desired_of(3, want_of(bundle, since=3)), bundle)
+    assert site.apply() == Done("trial", NETWORKS)
+    for _ in range(Limits().starts + 1):
+        guard.main(site.settings.updates.slots_dir)
+    assert site.apply() == Done("nothing")
+
+
 def test_what_proved_itself_stays_and_its_floor_holds(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.prove(4, floor=3)
