@@ -209,7 +209,7 @@ def take_back(claim: WhichClaim, by: By = UNNAMED, config: Config = CONFIG) -> N
 
 @app.command("revoke")
 def revoke(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config: Config = CONFIG) -> None:
-    """Take all certificates of a terminal back; in service it gets a new one when it asks: `terminals suspend` keeps it out.
+    """Take all certificates of a terminal back; in service it gets a new one when it renews: `terminals suspend` keeps it out.
 
     A running `serve` puts it off the broker within ten seconds.
     """
@@ -225,7 +225,10 @@ def revoke(terminal: Annotated[str, typer.Argument()], by: By = UNNAMED, config:
         )
         say(told.format(terminal))
         if known.is_in_service:
-            say(f"it gets a new one by its own key when it asks; to keep it out: `terminals suspend {terminal}`")
+            say(
+                "it gets a new one when it renews: at once by `lifecert-provision renew --out /etc/lifecert` on it, else within a month"
+            )
+            say(f"to keep it out: `terminals suspend {terminal}`")
 
 
 _GOOD: tuple[ClaimState, ...] = ("open", "waits", "approved")

@@ -420,7 +420,11 @@ def _taken_back(connection: Connection, held: Iterable[StoredClaim], *, now: dat
 
 
 def _registered(terminal_id: str) -> Refused:
-    return Refused(f"terminal {terminal_id}: is registered already", code="claim_known", terminal=terminal_id)
+    return Refused(
+        f"terminal {terminal_id}: is registered already; another name for a new one, or `terminals swap`",
+        code="claim_known",
+        terminal=terminal_id,
+    )
 
 
 def _demand_place_of(connection: Connection, claim: StoredClaim) -> None:

@@ -515,7 +515,8 @@ def test_the_command_line_does_all_of_it(
     taken_back = run("pki", "revoke", "t-1", "--by", "Li")
     assert taken_back.stderr.splitlines() == [
         "1 certificate of terminal t-1 holds no more",
-        "it gets a new one by its own key when it asks; to keep it out: `terminals suspend t-1`",
+        "it gets a new one when it renews: at once by `lifecert-provision renew --out /etc/lifecert` on it, else within a month",
+        "to keep it out: `terminals suspend t-1`",
     ]
     said = ("--reason", "its case is open", "--by", "Li")
     done("suspend", "t-1", *said)
