@@ -7,6 +7,8 @@ places, make another sum, as long as there are 31 at most.
 
 from __future__ import annotations
 
+import unicodedata
+
 from protocol.errors import Malformed
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -22,7 +24,9 @@ def shown(text: str) -> str:
 
 
 def typed(text: str, *, length: int, what: str, code: str) -> str:
-    """Return the signs that somebody typed, with whatever between the groups, in either case, and with the letters that are misread.
+    """Return the signs that somebody typed, with the letters that are misread.
+
+    Whatever spaces, dashes, dots and other marks stand between them, and whether they are small, large, or full-width ones.
 
     Args:
         text: what was typed, with the last sign.
@@ -33,7 +37,9 @@ def typed(text: str, *, length: int, what: str, code: str) -> str:
     Raises:
         Malformed: if something was left out, or mistyped.
     """
-    found = "".join(text.split()).replace("-", "").upper().translate(_MISREAD)
+    plain = unicodedata.normalize("NFKC", text).upper().translate(_MISREAD)
+    # Letters and numbers of all scripts stay, to be told by their name.
+    found = "".join(sign for sign in plain if unicodedata.category(sign)[0] in "LNM")
     if len(found) != length + 1:
         raise Malformed(
             f"{what}: {length // _GROUP} groups of four letters and digits and a single one expected, {len(found)} signs found",

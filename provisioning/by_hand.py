@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -15,9 +16,9 @@ from urllib.parse import urlsplit
 
 from protocol.errors import ProtocolError
 from protocol.provisioning import CLAIM_PATH, MAX_URL, ROOT_PATH, ClaimQuestion, ProvisioningClaim, shown, typed
-from protocol.trust import root_fingerprint, typed_fingerprint
+from protocol.trust import pem_of, root_fingerprint, root_in, typed_fingerprint
 from provisioning.errors import FileUnusable, FleetUnreachable, StrangeFleet
-from provisioning.joining import TIMEOUT_S, posted
+from provisioning.joining import answered, posted, with_root
 
 _MOST_ROOT: Final = 16 * 1024
 
@@ -46,7 +47,9 @@ def by_hand(code: str, door: str, root: str) -> ByHand:
             found[name] = read(text)
         except ProtocolError as error:
             wrong.append(f"--{name}: {error}")
-    address = door.strip() if "://" in door else f"https://{door.strip()}"
+    # Whoever types Chinese types full-width signs as well.
+    plain = unicodedata.normalize("NFKC", door).replace("。", ".").strip()
+    address = plain if "://" in plain else f"https://{plain}"
     if problem := _door_problem(address):
         wrong.append(f"--door: {problem}")
     if wrong:
@@ -66,66 +69,47 @@ def fetch_claim(given: ByHand, *, now: datetime) -> ProvisioningClaim:
         JoinRefused: if the fleet knows no such claim, or it cannot be used any more.
         FleetUnreachable: if it gave no answer, or none that can be read.
     """
-    root = _root(given.door)
     try:
-        fingerprint = root_fingerprint(root)
+        root = root_in(_root(given.door))
     except ProtocolError as error:
         raise FleetUnreachable(f"{given.door}: no fleet's door: {error}") from error
+    fingerprint = root_fingerprint(root)
     if fingerprint != given.root:
         raise StrangeFleet(
             f"{given.door}: whoever answers there has the root {shown(fingerprint)}, typed was {shown(given.root)}; the code was not"
             " given away. Compare both with the paper; if they were typed right, somebody is in between: tell the office"
         )
-    answer = posted(given.door, root, CLAIM_PATH, ClaimQuestion(code=given.code).to_bytes(), now)
+    answer = posted(given.door, pem_of(root), CLAIM_PATH, ClaimQuestion(code=given.code).to_bytes(), now)
     try:
         claim = ProvisioningClaim.parse(answer)
-        is_same = claim.code == given.code and root_fingerprint(claim.root) == fingerprint
+        is_same = claim.code == given.code and root_in(claim.root) == root
     except ProtocolError as error:
         raise FleetUnreachable(f"{given.door}: an answer that cannot be read: {error}") from error
     if not is_same:
         raise FleetUnreachable(f"{given.door}: an answer to another question; try again")
-    return claim
+    return with_root(claim, root)
 
 
 def _door_problem(address: str) -> str:
-    where = urlsplit(address)
+    if not address.lower().startswith("https://"):
+        return "an address that begins with https:// expected"
     try:
-        is_address = bool(where.hostname) and (where.port is None or where.port > 0)
+        where = urlsplit(address)
+        # As it is made when it is looked up: names with an empty or too long part are found out here.
+        is_address = bool((where.hostname or "").encode("idna")) and (where.port is None or where.port > 0)
     except ValueError:
         is_address = False
-    if where.scheme != "https":
-        return "an address that begins with https:// expected"
-    if (
-        not is_address
-        or where.path.strip("/")
-        or where.query
-        or where.fragment
-        or where.username
-        or len(address) > MAX_URL
-    ):
+    if not is_address or where.path.strip("/") or where.query or where.fragment or where.username:
         return "an address and nothing behind it expected, such as https://fleet.example:8444"
-    return ""
+    return "" if len(address) <= MAX_URL else f"longer than {MAX_URL} characters"
 
 
 def _root(door: str) -> str:
     """Return what whoever answers at the door gives as its root. Nothing is said to it, and nothing of it believed."""
-    where = urlsplit(door)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(
-        where.hostname or "", where.port or 443, timeout=TIMEOUT_S, context=context
-    )
-    try:
-        connection.request("GET", ROOT_PATH)
-        answer = connection.getresponse()
-        data = answer.read(_MOST_ROOT + 1)
-    except (OSError, http.client.HTTPException) as error:
-        raise FleetUnreachable(
-            f"{door}: no answer ({error}); is the network there, and the address right? Trying again loses nothing."
-        ) from error
-    finally:
-        connection.close()
-    if answer.status != http.client.OK or len(data) > _MOST_ROOT:
-        raise FleetUnreachable(f"{door}: answers ({answer.status}), but is no fleet's door; is the address right?")
+    status, data = answered(door, context, "GET", ROOT_PATH, most=_MOST_ROOT + 1)
+    if status != http.client.OK or len(data) > _MOST_ROOT:
+        raise FleetUnreachable(f"{door}: answers ({status}), but is no fleet's door; is the address right?")
     return data.decode("ascii", "replace")

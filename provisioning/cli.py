@@ -27,7 +27,7 @@ from provisioning.claim_options import Code, Door, Root, the_claim
 from provisioning.commissioning import keep, run_commissioning
 from provisioning.errors import FleetWaits, ProvisioningError
 from provisioning.paper import chinese_font
-from provisioning.saying import Json, errors, now
+from provisioning.saying import Json, errors, now, say_fingerprint
 from provisioning.selftest import run_selftest
 
 app = typer.Typer(
@@ -129,12 +129,18 @@ def join(
     settings_part: Annotated[
         Path | None, typer.Option(help="Make terminal.toml in the folder, from this part and what the fleet told.")
     ] = None,
-    status: Annotated[Path | None, typer.Option(help="Add to this file what failed, for a technician to read.")] = None,
+    status: Annotated[
+        Path | None,
+        typer.Option(help="Add to this file what failed, and the key's fingerprint, for a technician to read."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make this terminal's keys and get its certificate from the fleet. Can be cut off and run again at any time."""
     with errors(status):
         if settings_part is not None and joining.has_settings(out):
+            if status is not None:
+                # The power may have gone before it was said.
+                say_fingerprint(status, joining.fingerprint_in(out))
             typer.echo("has joined before", err=True)
             return
         found = the_claim(claim, code, door, root)
@@ -144,6 +150,7 @@ def join(
             every_s=_TRY_EVERY_S,
             most_s=wait_s,
             sleep=time.sleep,
+            clock=time.monotonic,
         )
         if not outcome.is_joined and not as_json:
             raise FleetWaits(
@@ -151,6 +158,8 @@ def join(
             )
         if settings_part is not None and outcome.is_joined:
             joining.write_settings(settings_part, out, found().fleet_id, outcome)
+        if status is not None and outcome.is_joined:
+            say_fingerprint(status, outcome.fingerprint)
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
     else:

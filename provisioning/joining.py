@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from protocol.provisioning import (
     sign_renewal,
 )
 from protocol.registration import FleetIdentity, read_registration
-from protocol.trust import client_context
+from protocol.trust import client_context, pem_of, root_in
 from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
 from provisioning.identity import FLEET, REGISTRATION, SEALING, SIGNING, STORAGE, make_identity, write_sure
 from provisioning.settings_file import complete, parse_part
@@ -69,7 +70,7 @@ def read_claim(path: Path) -> ProvisioningClaim:
     """Read a claim from a file: the file itself, or the text of its QR code.
 
     Raises:
-        FileUnusable: if it is none.
+        FileUnusable: if it is none, or its root is not one certificate.
     """
     try:
         data = path.read_bytes().strip()
@@ -77,9 +78,15 @@ def read_claim(path: Path) -> ProvisioningClaim:
         raise FileUnusable(f"{path}: {error.strerror}") from error
     try:
         text = data.decode("ascii", "replace")
-        return ProvisioningClaim.from_qr(text) if text.startswith("LIFECERT:") else ProvisioningClaim.parse(data)
+        claim = ProvisioningClaim.from_qr(text) if text.startswith("LIFECERT:") else ProvisioningClaim.parse(data)
+        return with_root(claim, root_in(claim.root))
     except ProtocolError as error:
         raise FileUnusable(f"{path.name}: not a claim: {error}; get one with `lifecert-fleet pki claim`") from error
+
+
+def with_root(claim: ProvisioningClaim, root: x509.Certificate) -> ProvisioningClaim:
+    """Return a claim whose root is this certificate and nothing else: what is written on from it every reader reads alike."""
+    return claim.model_copy(update={"root": pem_of(root)})
 
 
 def join(
@@ -115,8 +122,22 @@ def join(
         _keep(claim, answer, folder)
     except OSError as error:
         raise FileUnusable(f"{error.filename or folder}: {error.strerror}") from error
-    fingerprint = short_key_id(read_registration(registration).signing_key.key_id)
-    return Outcome(name, True, answer.broker_host or "", answer.broker_port or 0, fingerprint)
+    return Outcome(name, True, answer.broker_host or "", answer.broker_port or 0, fingerprint_in(folder))
+
+
+def fingerprint_in(folder: Path) -> str:
+    """Return the short fingerprint of a terminal's signing key.
+
+    Raises:
+        FileUnusable: if there is no registration that can be read.
+    """
+    path = folder / REGISTRATION
+    try:
+        return short_key_id(read_registration(path.read_bytes()).signing_key.key_id)
+    except OSError as error:
+        raise FileUnusable(f"{path}: {error.strerror}") from error
+    except ProtocolError as error:
+        raise FileUnusable(f"{path}: {error}") from error
 
 
 def has_settings(folder: Path) -> bool:
@@ -261,30 +282,52 @@ def posted(url: str, root: str, path: str, body: bytes, now: datetime) -> bytes:
     Raises:
         JoinRefused: if it refuses; the message says what to do.
         FleetUnreachable: if it gave no answer.
-        FileUnusable: if the root certificate is none.
+        FileUnusable: if the root is not one certificate.
     """
-    where = urlsplit(url)
     try:
-        context = client_context(root, now=now)
+        context = client_context([root_in(root)], now=now)
     except ProtocolError as error:
         raise FileUnusable(str(error)) from error
-    connection = http.client.HTTPSConnection(
-        where.hostname or "", where.port or 443, timeout=TIMEOUT_S, context=context
-    )
+    status, given = answered(url, context, "POST", path, body, most=_MOST_ANSWER + 1)
+    if status != http.client.OK:
+        raise JoinRefused.of(status, given)
+    return given
+
+
+def answered(
+    url: str, context: ssl.SSLContext, method: str, path: str, body: bytes | None = None, *, most: int
+) -> tuple[int, bytes]:
+    """Ask whoever answers at an address.
+
+    Args:
+        url: the address, https://.
+        context: whom to trust.
+        method: of HTTP.
+        path: behind the address.
+        body: what to say.
+        most: bytes to read.
+
+    Returns:
+        The status and what was said.
+
+    Raises:
+        FleetUnreachable: if there was no answer, or the address is none.
+    """
     try:
-        connection.request("POST", path, body)
-        answer = connection.getresponse()
-        given = answer.read(_MOST_ANSWER + 1)
-    except (OSError, http.client.HTTPException) as error:
+        # An address that is none is found out by whichever of them looks at it first.
+        where = urlsplit(url)
+        connection = http.client.HTTPSConnection(
+            where.hostname or "", where.port or 443, timeout=TIMEOUT_S, context=context
+        )
+        with closing(connection):
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read(most)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         kind = NotTrusted if isinstance(error, ssl.SSLCertVerificationError) else FleetUnreachable
         raise kind(
-            f"{url}: no answer ({error}); is the network there, and the clock right? Trying again loses nothing."
+            f"{url}: no answer ({error}); is the network there, are address and clock right? Trying again loses nothing."
         ) from error
-    finally:
-        connection.close()
-    if answer.status != http.client.OK:
-        raise JoinRefused.of(answer.status, given)
-    return given
 
 
 def _keep(claim: ProvisioningClaim, answer: JoinAnswer, folder: Path) -> None:
@@ -293,38 +336,43 @@ def _keep(claim: ProvisioningClaim, answer: JoinAnswer, folder: Path) -> None:
     except ProtocolError as error:
         raise FleetUnreachable(f"{claim.url}: an answer that cannot be read: {error}") from error
     write_sure(folder / FLEET, identity.to_bytes())
-    write_sure(folder / ROOT, claim.root.encode())
+    write_sure(folder / ROOT, pem_of(root_in(claim.root)).encode())
     write_sure(folder / DOOR, claim.url.encode())
     # Last: whoever finds it finds everything.
     write_sure(folder / CERTIFICATE, (answer.certificate or "").encode())
 
 
 def wait_and_join(
-    attempt: Callable[[], Outcome], *, every_s: float, most_s: float, sleep: Callable[[float], None]
+    attempt: Callable[[], Outcome],
+    *,
+    every_s: float,
+    most_s: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
 ) -> Outcome:
     """Try until the terminal is in, or the time is over; a fleet that does not answer is asked again.
 
     Args:
-        attempt: one try.
+        attempt: one try. It takes half a minute and longer where packets are lost; the last one begins when the time is over, or before.
         every_s: seconds between tries.
         most_s: seconds in all.
         sleep: waits.
+        clock: seconds, monotonic.
 
     Raises:
         ProvisioningError: as `join`; for `FleetUnreachable` only when the time is over.
     """
-    waited = 0.0
+    ends = clock() + most_s
     while True:
         try:
             outcome = attempt()
         except FleetUnreachable:
-            if waited >= most_s:
+            if clock() >= ends:
                 raise
         else:
-            if outcome.is_joined or waited >= most_s:
+            if outcome.is_joined or clock() >= ends:
                 return outcome
-        sleep(every_s)
-        waited += every_s
+        sleep(min(every_s, max(ends - clock(), 0.0)))
 
 
 def board_serial(path: Path = Path("/sys/firmware/devicetree/base/serial-number")) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from provisioning.errors import ProvisioningError, SelftestFailed
-from provisioning.words import line_of
+from provisioning.words import FINGERPRINT, line_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
 
@@ -39,11 +39,29 @@ def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
 
 
+def say_fingerprint(status: Path, fingerprint: str) -> None:
+    """Have whoever labels the terminal find its key's fingerprint on its card, where no page of the fleet's is asked for it.
+
+    Args:
+        status: the file; where it cannot be written to, nothing is.
+        fingerprint: the short one.
+    """
+    line = line_of(FINGERPRINT, fingerprint)
+    if line not in _lines(status):
+        _add(status, line)
+
+
 def _add(path: Path, line: str) -> None:
-    try:
-        # Not the same again and again: what fails is tried every minute.
-        if not path.exists() or path.read_text(encoding="utf-8").splitlines()[-1:] != [line]:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
-    except (OSError, ValueError):
+    # Not the same again and again: what fails is tried every minute.
+    if _lines(path)[-1:] == [line]:
         return
+    with suppress(OSError), path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        # After a power cut anything may stand in a file on FAT.
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -8,6 +8,8 @@ from importlib.resources import files
 from typing import NamedTuple
 
 NAME = "words.txt"
+FINGERPRINT = "fingerprint"
+"""What is said of a terminal's key, once it has joined."""
 
 
 class Words(NamedTuple):

@@ -38,7 +38,7 @@ from protocol.bundle import KeyOf, Place
 from protocol.desired import DesiredBundle, DesiredState
 from protocol.errors import Expired, Malformed, ProtocolError, SignatureInvalid
 from protocol.times import DeviceTime, is_within_hours
-from protocol.trust import client_context
+from protocol.trust import certificates_in, client_context
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class HttpsDoor:
         if self._broker.tls_ca is None:
             raise LinkDown("no root certificate: broker.tls_ca is not set")
         try:
-            context = client_context(self._broker.tls_ca.read_text(), now=self._now())
+            context = client_context(certificates_in(self._broker.tls_ca.read_text()), now=self._now())
             if self._broker.tls_certificate is not None and self._broker.tls_key is not None:
                 context.load_cert_chain(self._broker.tls_certificate, self._broker.tls_key.path)
             connection = http.client.HTTPSConnection(

@@ -19,7 +19,7 @@ from device.errors import KeyUnusable, LinkDown
 from device.settings import Broker
 from protocol.errors import Malformed
 from protocol.topics import Topic, TopicFilter
-from protocol.trust import client_context, mind_the_clock
+from protocol.trust import certificates_in, client_context, mind_the_clock
 
 logger = logging.getLogger(__name__)
 
@@ -180,8 +180,8 @@ class _Tls:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         try:
-            self._root = Path(broker.tls_ca or "").read_text()
-            self.context = client_context(self._root, now=_now())
+            self._trusted = certificates_in(Path(broker.tls_ca or "").read_text())
+            self.context = client_context(self._trusted, now=_now())
             self._load()
         except (OSError, ValueError, Malformed) as error:
             raise KeyUnusable(f"broker certificates and key: {error}") from error
@@ -191,7 +191,7 @@ class _Tls:
 
         A half of a pair that is just being replaced is read whole by the next try.
         """
-        mind_the_clock(self.context, self._root, now=_now())
+        mind_the_clock(self.context, self._trusted, now=_now())
         try:
             self._load()
         except (OSError, ValueError) as error:

@@ -24,7 +24,7 @@ from device.uplink.probe import Probe, Reached
 from protocol.commissioning import CommissioningCheck, Part
 from protocol.errors import ProtocolError
 from protocol.times import best_guess
-from protocol.trust import client_context
+from protocol.trust import client_context, root_in
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def _reach_door(settings: Settings, now: datetime) -> None:
     except FileNotFoundError:
         return
     where = (door.hostname or "", door.port or 443)
-    context = client_context(root, now=now)
+    context = client_context([root_in(root)], now=now)
     with socket.create_connection(where, timeout=_CONNECT_S) as plain:
         context.wrap_socket(plain, server_hostname=where[0]).close()
 

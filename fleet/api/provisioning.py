@@ -1,4 +1,8 @@
-"""The door for terminals: to come in, to renew, to say that one has erased itself, and for bundles; nothing else is behind this address."""
+"""The door for terminals, and for whoever sets them up; nothing else is behind this address.
+
+It gives the fleet's root, and the claim of a code that was typed; it takes terminals in, renews their certificates, hears from one that has
+erased itself, and gives bundles.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from fleet.store.terminals import find_terminals
 from fleet.terminals.changing import TerminalChanges
 from protocol.errors import Problem
 from protocol.provisioning import ProvisioningClaim, shown
-from protocol.trust import root_fingerprint
+from protocol.trust import root_fingerprint, root_in
 
 _LISTED = 200
 _LEAST = 8
@@ -62,7 +62,7 @@ def init(by: By = UNNAMED, config: Config = CONFIG) -> None:
         with fleet.database.begin() as connection:
             noted(fleet, connection, by, "pki.made", "fleet", fleet.settings.fleet_id)
         say(f"made in {folder}; back it up")
-        say(f"fingerprint of the root: {shown(root_fingerprint(trusted_root(fleet.settings)))}")
+        say(f"fingerprint of the root: {shown(root_fingerprint(root_in(trusted_root(fleet.settings))))}")
         say(f"then take {ROOT_KEY} away and lock it up: nothing asks for it for five years")
 
 
@@ -269,7 +269,7 @@ def say_claim(path: Path, claim: ProvisioningClaim, zone: tzinfo) -> None:
     say(f"{path}: good once, until {told_in(claim.expires_at, zone)}; give it to nobody but the technician")
     say(f"to be typed: code {shown(claim.code)}")
     say(f"  door {claim.url}")
-    say(f"  root {shown(root_fingerprint(claim.root))}")
+    say(f"  root {shown(root_fingerprint(root_in(claim.root)))}")
 
 
 def _is_area(connection: Connection, area: str) -> bool:

@@ -13,8 +13,8 @@ class ProvisioningSettings(Part):
     """The door for new terminals, and what they are told. Needs an authority (`lifecert-fleet pki init`)."""
 
     host: str = "127.0.0.1"
-    """Address the door listens on; `0.0.0.0` or `::` for everybody. It answers with a certificate of the fleet's own authority, and to
-    four questions only."""
+    """Address the door listens on; `0.0.0.0` or `::` for everybody. It answers with a certificate of the fleet's own authority, and
+    only what terminals, and whoever sets them up, ask a door."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """TCP port of the door; 8444 is usual. Without one there is no door."""
     names: tuple[str, ...] = ("localhost",)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import available_timezones
 
-from cryptography import x509
-
+from protocol.errors import ProtocolError
 from protocol.provisioning import ProvisioningClaim
+from protocol.trust import root_in
 from provisioning.cards.network import Wifi, Wired, network_config
 from provisioning.errors import FileUnusable
 from provisioning.settings_file import to_toml
@@ -65,8 +65,8 @@ def wanted_problems(wanted: Wanted) -> list[str]:
         if not _SSH_KEY.fullmatch(key)
     ]
     try:
-        x509.load_pem_x509_certificate(wanted.claim.root.encode())
-    except ValueError:
+        root_in(wanted.claim.root)
+    except ProtocolError:
         wrong.append("claim: its root certificate cannot be read; get another claim")
     return wrong
 

@@ -15,7 +15,7 @@ import segno
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from protocol.provisioning import ProvisioningClaim, shown
-from protocol.trust import root_fingerprint
+from protocol.trust import root_fingerprint, root_in
 from provisioning.errors import FileUnusable
 from provisioning.paper import chinese_font, face_of, rows_of
 
@@ -156,7 +156,7 @@ class _Pen:
         typed = (
             ("claim_code", shown(found.claim.code)),
             ("claim_door", found.claim.url),
-            ("claim_root", shown(root_fingerprint(found.claim.root))),
+            ("claim_root", shown(root_fingerprint(root_in(found.claim.root)))),
         )
         for name, value in typed:
             y = self._write(page, f"{self._words[name]} {value}", (left, y), 3.2, width, shrink=True)

@@ -23,7 +23,7 @@ from fleet.web.saying import said
 from fleet.web.visits import Visit, needs, not_found, sends
 from protocol.ids import is_terminal_id
 from protocol.provisioning import shown
-from protocol.trust import root_fingerprint
+from protocol.trust import root_fingerprint, root_in
 
 router = APIRouter(include_in_schema=False)
 _PATH = "/terminals/-/claims"
@@ -121,7 +121,7 @@ def made_claim(
         claim=stored,
         code=shown(code),
         door=claim.url,
-        root=shown(root_fingerprint(claim.root)),
+        root=shown(root_fingerprint(root_in(claim.root))),
         picture=qr_of(claim.to_qr()),
         file=f"data:application/json;base64,{file}",
         file_name=f"{name or claim_name(stored.made_at)}.claim",

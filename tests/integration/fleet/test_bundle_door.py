@@ -22,7 +22,7 @@ from fleet.store.database import Database
 from fleet.updates.bundles import bundle_folder
 from protocol.desired import BUNDLE_PATH
 from protocol.provisioning import JOIN_PATH
-from protocol.trust import client_context
+from protocol.trust import client_context, root_in
 from tests.conftest import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
@@ -74,7 +74,7 @@ def door(office: Any, tmp_path: Path) -> Iterator[Door]:
     server = WebServer(app, "127.0.0.1", port, certificate=(tmp_path / "door.pem", tmp_path / "door.key"))
     server.start()
     root = (tmp_path / "pki" / ROOT).read_text()
-    yield Door(port, client_context(root, now=now), folder / f"{BUNDLE}.bundle")
+    yield Door(port, client_context([root_in(root)], now=now), folder / f"{BUNDLE}.bundle")
     server.stop()
     gone.close()
 

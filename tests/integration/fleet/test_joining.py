@@ -33,13 +33,14 @@ from protocol.decommissioning import sign_proof
 from protocol.desired import BUNDLE_PATH
 from protocol.keys import PrivateKey, short_key_id
 from protocol.provisioning import JOIN_PATH, ProvisioningClaim, Renewal, shown, sign_renewal, typed
-from protocol.trust import client_context, root_fingerprint
+from protocol.trust import client_context, root_fingerprint, root_in
 from provisioning.by_hand import by_hand, fetch_claim
 from provisioning.cli import app
 from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, StrangeFleet
 from provisioning.identity import FLEET, SIGNING
-from provisioning.joining import CERTIFICATE, DOOR, KEY, KEYS, Outcome, join, read_claim, wait_and_join
+from provisioning.joining import CERTIFICATE, DOOR, KEY, KEYS, ROOT, Outcome, join, read_claim, wait_and_join
 from provisioning.leaving import tell_fleet
+from provisioning.words import line_of
 from tests.conftest import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
@@ -82,7 +83,7 @@ class Door:
         return join(claim, self.folder / folder, **{**given, **changes})
 
     def status(self, method: str, path: str, body: bytes = b"") -> int:
-        context = client_context(self.root, now=now())
+        context = client_context([root_in(self.root)], now=now())
         connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=20)
         connection.request(method, path, body)
         found = connection.getresponse().status
@@ -202,7 +203,9 @@ def test_who_must_be_let_in_waits_for_a_person(door: Door) -> None:
         with door.office.database.begin() as connection:
             approve_claim(connection, door.office.keys.cipher, claim_id, by="Wang Fang", now=door.office.now)
 
-    assert wait_and_join(lambda: door.join(claim), every_s=5, most_s=600, sleep=somebody_approves).is_joined
+    assert wait_and_join(
+        lambda: door.join(claim), every_s=5, most_s=600, sleep=somebody_approves, clock=time.monotonic
+    ).is_joined
 
 
 def test_one_board_under_two_names_waits_for_a_person(door: Door) -> None:
@@ -258,8 +261,8 @@ def test_a_clock_that_was_lost_keeps_nobody_out(door: Door, tmp_path: Path) -> N
     write(tmp_path / "future.pem", future.chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "future.pem", tmp_path / "future.key")
-    assert handshake(context, client_context(door.root, now=datetime(1970, 1, 1, tzinfo=UTC)))
-    assert not handshake(context, client_context(door.root, now=now()))
+    assert handshake(context, client_context([root_in(door.root)], now=datetime(1970, 1, 1, tzinfo=UTC)))
+    assert not handshake(context, client_context([root_in(door.root)], now=now()))
 
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
@@ -298,7 +301,7 @@ def test_a_fleet_that_is_down_is_asked_again(door: Door) -> None:
     claim = door.claim().model_copy(update={"url": "https://localhost:9"})
     waits: list[float] = []
     with pytest.raises(FleetUnreachable, match="loses nothing"):
-        wait_and_join(lambda: door.join(claim), every_s=5, most_s=10, sleep=waits.append)
+        wait_and_join(lambda: door.join(claim), every_s=5, most_s=10, sleep=waits.append, clock=lambda: sum(waits))
     assert waits == [5, 5]
 
 
@@ -308,36 +311,50 @@ def test_a_claim_travels_as_file_as_code_and_typed(door: Door, tmp_path: Path) -
     (tmp_path / "code").write_text(claim.to_qr())
     assert read_claim(tmp_path / "claim") == read_claim(tmp_path / "code") == claim
     assert typed(shown(claim.code).lower().replace("0", "o").replace("1", "l")) == claim.code
-    given = by_hand(shown(claim.code), claim.url, shown(root_fingerprint(door.root)))
+    given = by_hand(shown(claim.code), claim.url, shown(root_fingerprint(root_in(door.root))))
     assert fetch_claim(given, now=now()) == claim
     assert claim.code not in repr(given)
     (tmp_path / "other").write_text("LIFECERT:???")
     for wrong in ("other", "missing"):
         with pytest.raises(FileUnusable):
             read_claim(tmp_path / wrong)
+    # Whoever spoilt its root is not found out when the labels are drawn, and a second root goes no further.
+    make_authority(tmp_path / "stranger", "north", now=now())
+    second = (tmp_path / "stranger" / AUTHORITY_ROOT).read_text()
+    for root in ("none", door.root + second):
+        (tmp_path / "claim").write_bytes(claim.model_copy(update={"root": root}).to_bytes())
+        with pytest.raises(FileUnusable, match=r"claim: not a claim: root certificate"):
+            read_claim(tmp_path / "claim")
+    behind = claim.model_copy(update={"root": f"{door.root}{'x' * 253}-{second}"})
+    (tmp_path / "claim").write_bytes(behind.to_bytes())
+    assert read_claim(tmp_path / "claim") == claim
+    assert door.join(behind).is_joined
+    assert (tmp_path / "t" / ROOT).read_text() == door.root
 
 
 def test_the_code_alone_is_not_given_to_whoever_answers(door: Door, tmp_path: Path) -> None:
     claim = door.claim()
-    right = shown(root_fingerprint(door.root))
+    right = shown(root_fingerprint(root_in(door.root)))
     make_authority(tmp_path / "stranger", "north", now=now())
-    strange = shown(root_fingerprint((tmp_path / "stranger" / AUTHORITY_ROOT).read_text()))
+    strange = shown(root_fingerprint(root_in((tmp_path / "stranger" / AUTHORITY_ROOT).read_text())))
     with pytest.raises(StrangeFleet, match=f"has the root {right}, typed was {strange}; the code was not given away"):
         fetch_claim(by_hand(shown(claim.code), claim.url, strange), now=now())
     # Somebody in between gives the right root, which is no secret, and cannot answer by it.
     asked: list[bytes] = []
-    with in_between(tmp_path, door.root, asked) as port:
-        given = by_hand(shown(claim.code), f"localhost:{port}", right)
-        with pytest.raises(FleetUnreachable, match="certificate verify failed"):
-            fetch_claim(given, now=now())
-    assert len(asked) == 1
+    # Nor if OpenSSL would find their own root behind it, in a line that other readers take for nothing.
+    for number, behind in enumerate((None, f"{'x' * 253}-")):
+        with in_between(tmp_path / str(number), door.root, asked, behind=behind) as port:
+            given = by_hand(shown(claim.code), f"localhost:{port}", right)
+            with pytest.raises(FleetUnreachable, match="certificate verify failed"):
+                fetch_claim(given, now=now())
+    assert len(asked) == 2
     assert claim.code.encode() not in b"".join(asked)
     with pytest.raises(FleetUnreachable, match="no answer"):
         fetch_claim(by_hand(shown(claim.code), "https://localhost:9", right), now=now())
 
 
 def test_a_claim_that_was_typed_is_refused_as_one_that_was_brought(door: Door) -> None:
-    root = shown(root_fingerprint(door.root))
+    root = shown(root_fingerprint(root_in(door.root)))
 
     def ask(code: str) -> ProvisioningClaim:
         return fetch_claim(by_hand(shown(code), f"https://localhost:{door.port}/", root), now=now())
@@ -362,7 +379,7 @@ def test_a_claim_that_was_typed_is_refused_as_one_that_was_brought(door: Door) -
 
 
 def test_what_was_mistyped_is_told_before_anybody_is_asked(door: Door) -> None:
-    code, root = shown(door.claim().code), shown(root_fingerprint(door.root))
+    code, root = shown(door.claim().code), shown(root_fingerprint(root_in(door.root)))
     swapped = code[1] + code[0] + code[2:] if code[0] != code[1] else ("1" if code[0] == "0" else "0") + code[1:]
     with pytest.raises(FileUnusable) as found:
         by_hand(swapped, "http://fleet.example", root[:-3])
@@ -380,16 +397,27 @@ def test_what_was_mistyped_is_told_before_anybody_is_asked(door: Door) -> None:
 def test_the_commands_take_a_claim_that_was_typed(door: Door, tmp_path: Path, asked_for: bool) -> None:
     door.office.now = now().replace(microsecond=0)  # That of the computer at which cards are written.
     claim = door.claim(None)
-    typed_in = ["--door", claim.url, "--root", shown(root_fingerprint(door.root)), "--terminal", "t-1"]
+    typed_in = ["--door", claim.url, "--root", shown(root_fingerprint(root_in(door.root))), "--terminal", "t-1"]
     code = shown(claim.code)
     more, said = ([], f"{code[:-1]}\n{code}\n") if asked_for else (["--code", code], "")
     card = CliRunner().invoke(app, ["card", str(tmp_path / "bootfs"), *typed_in, *more], input=said)
     assert card.exit_code == 0, card.stderr
     assert ProvisioningClaim.parse((tmp_path / "bootfs/lifecert/claim.json").read_bytes()) == claim
-    joined = CliRunner().invoke(app, ["join", "--out", str(tmp_path / "t"), *typed_in, *more], input=said)
+    status, part = tmp_path / "status.txt", tmp_path / "part.toml"
+    status.write_bytes("安装".encode() + b"\xff\n")  # After a power cut.
+    part.write_text("")
+    to_join = ["join", "--out", str(tmp_path / "t"), *typed_in, *more, "--status", str(status)]
+    joined = CliRunner().invoke(app, [*to_join, "--settings-part", str(part)], input=said)
     assert joined.exit_code == 0, joined.stderr
     assert "terminal t-1 has joined fleet north" in joined.stdout
     assert (tmp_path / "t" / CERTIFICATE).exists()
+    # What goes onto its label comes from the terminal itself, also if the power went before it was said.
+    line = line_of("fingerprint", short_key_id(PrivateKey.load(tmp_path / "t" / SIGNING).key_id))
+    assert status.read_bytes().splitlines()[1:] == [line.encode()]
+    for _ in range(2):
+        status.write_text("")
+        assert CliRunner().invoke(app, [*to_join, "--settings-part", str(part)], input=said).exit_code == 0
+        assert status.read_text() == f"{line}\n"
 
 
 @pytest.mark.parametrize(
@@ -409,16 +437,17 @@ def test_a_claim_that_is_half_typed_is_told(tmp_path: Path, arguments: tuple[str
 
 
 @contextmanager
-def in_between(folder: Path, root: str, asked: list[bytes]) -> Iterator[int]:
-    """Have somebody answer in the fleet's name, with the fleet's root and a certificate of their own."""
+def in_between(folder: Path, root: str, asked: list[bytes], *, behind: str | None) -> Iterator[int]:
+    """Have somebody answer in the fleet's name, with the fleet's root, and theirs behind this text, and a certificate of their own."""
     own = make_authority(folder / "between", "north", now=now())
     key = ec.generate_private_key(ec.SECP256R1())
     write_key(folder / "between.key", key)
     write(folder / "between.pem", issue_server(own, ["localhost"], key.public_key(), now=now()).chain)
+    told = root if behind is None else f"{root}{behind}{(folder / 'between' / AUTHORITY_ROOT).read_text()}"
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.answer(root.encode())
+            self.answer(told.encode())
 
         def do_POST(self) -> None:
             self.answer(b"{}")
@@ -439,9 +468,11 @@ def in_between(folder: Path, root: str, asked: list[bytes]) -> Iterator[int]:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
-        yield server.server_address[1]
-        server.shutdown()
-        serving.join()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 def test_a_terminal_renews_and_one_that_is_out_does_not(door: Door) -> None:

@@ -18,7 +18,9 @@ def read(text: str, length: int = 20) -> str:
 def test_what_is_shown_is_read_however_it_is_typed(signs: str) -> None:
     text = shown(signs)
     assert [len(group) for group in text.split("-")] == [4, 4, 4, 4, 4, 1]
-    for way in (text, text.lower(), text.replace("-", " "), text.replace("-", ""), f" {text}\n"):
+    for between in ("", " ", "\u3000", ".", "。", "·", "——", "–", "−", "－", "_", "\u200b-"):
+        assert read(text.replace("-", between)) == signs
+    for way in (text, text.lower(), f" {text}\n", text.translate({ord(sign): ord(sign) + 0xFEE0 for sign in text})):
         assert read(way) == signs
     assert read(text.replace("0", "O").replace("1", "l")) == signs
 

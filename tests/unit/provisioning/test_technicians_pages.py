@@ -35,6 +35,14 @@ def test_the_release_keys_lie_where_the_pages_say(tmp_path: Path) -> None:
         assert f"`{on_terminal}`" in page
 
 
+def test_what_is_compared_for_the_label_lies_where_the_pages_say() -> None:
+    unit = (ROOT / "systemd/lifecert-join.service").read_text(encoding="utf-8")
+    (status,) = re.findall(r"--status (\S+)", unit)
+    for page in PAGES:
+        assert f"tail -n 2 {status}`" in page
+        assert len(re.findall(r"`[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}-[0-9A-Z]`", page)) == 1
+
+
 @pytest.mark.parametrize("command", [card, join])
 def test_every_option_on_the_pages_is_one(command: object) -> None:
     name = command.__name__  # type: ignore[attr-defined]

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from provisioning.errors import FileUnusable, JoinRefused, NotTrusted, ProvisioningError
-from provisioning.words import line_of, words
+from provisioning.words import FINGERPRINT, line_of, words
 
 pytestmark = pytest.mark.provisioning
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = (ROOT / "provisioning/first_boot/first-boot").read_text(encoding="utf-8")
-ON_THE_WAY = {"packages", "programs", "installed", "joined"}
+ON_THE_WAY = {"packages", "programs", "installed", FINGERPRINT, "joined"}
 """What is said where nothing is wrong."""
 
 
@@ -22,8 +22,8 @@ def all_errors(base: type[ProvisioningError] = ProvisioningError) -> set[type[Pr
 def test_everything_that_is_said_has_words_in_both_languages_and_nothing_else_has() -> None:
     by_script = set(re.findall(r"(?:say|fail) ([a-z_]+)$", SCRIPT, re.MULTILINE))
     by_errors = {error.said for error in all_errors() if error is not JoinRefused}
-    assert by_script > ON_THE_WAY
-    refusals = set(words()) - by_script - by_errors
+    assert by_script > ON_THE_WAY - {FINGERPRINT}
+    refusals = set(words()) - by_script - by_errors - {FINGERPRINT}
     # What else is there is a code of the fleet's, by the name that the fleet gives it.
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "fleet").rglob("*.py"))
     assert {code for code in refusals - {"refused"} if f'"{code}"' not in source} == set()

@@ -18,7 +18,7 @@ from fleet.store.claims import note_asked
 from fleet.store.terminals import find_terminals
 from protocol.decommissioning import sign_proof
 from protocol.provisioning import ProvisioningClaim, shown, typed
-from protocol.trust import root_fingerprint
+from protocol.trust import root_fingerprint, root_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 CLAIMS = "/terminals/-/claims"
@@ -95,7 +95,7 @@ def test_a_claim_is_made_shown_once_and_taken_back(office: Any, sign_in: Callabl
     assert shown(claim.code) in made.text
     assert typed(shown(claim.code)) == claim.code
     assert claim.url in made.text
-    assert shown(root_fingerprint(claim.root)) in made.text
+    assert shown(root_fingerprint(root_in(claim.root))) in made.text
     assert 'download="hall-1.claim"' in made.text
     listed = client.get(CLAIMS).text
     assert "hall-1" in listed
