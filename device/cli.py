@@ -518,6 +518,10 @@ def decommission_terminal(
         bool,
         typer.Option("--if-asked", help="Begin only if the fleet's signed command for it lies in the data folder."),
     ] = False,
+    is_taken: Annotated[
+        bool,
+        typer.Option("--taken-there", help="Whoever runs this takes the statement to the fleet, and says so."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Erase this terminal and destroy its keys, for good; the last of them signs what was done. Can be cut off and run again.
@@ -533,7 +537,9 @@ def decommission_terminal(
     _quiet()
     settings = with_key_files(_load(config, credentials=config.resolve().parent))
     if not yes:
-        name = typer.prompt(f"Type {settings.terminal.terminal_id} to erase it for ever", default="", err=True)
+        name = typer.prompt(
+            f"Type {settings.terminal.terminal_id} to erase it for ever", default="", show_default=False, err=True
+        )
         if name != settings.terminal.terminal_id:
             _fail("another name was typed; nothing was done", USAGE)
     try:
@@ -563,7 +569,8 @@ def decommission_terminal(
         f"terminal {proof.terminal_id} is erased: {len(proof.parts)} files, {proof.subjects} people, keys destroyed"
     )
     typer.echo(f"records lost {proof.records_lost}, pictures lost {proof.pictures_lost}, {_traces(proof)}")
-    typer.echo(f"take {out} to the fleet: lifecert-fleet terminals decommissioned {out.name} --by NAME")
+    if not is_taken:
+        typer.echo(f"take {out} to the fleet: lifecert-fleet terminals decommissioned {out.name} --by NAME")
 
 
 def _traces(proof: DecommissionProof) -> str:

@@ -12,7 +12,7 @@ import typer
 from protocol.errors import ProtocolError
 from protocol.provisioning import ProvisioningClaim, typed
 from provisioning.by_hand import by_hand, fetch_claim
-from provisioning.errors import FileUnusable
+from provisioning.errors import FileUnusable, WrongUse
 from provisioning.joining import read_claim
 from provisioning.saying import now
 
@@ -39,20 +39,25 @@ def the_claim(
         root: likewise.
 
     Raises:
-        FileUnusable: if it is neither, both, cannot be read, or was mistyped.
+        WrongUse: if it is neither, both, or was mistyped.
+        FileUnusable: if the file cannot be read, or is no claim.
     """
     if code is door is root is None:
         if file is None:
-            raise FileUnusable(
+            raise WrongUse(
                 "a claim is needed: its file (get one with `lifecert-fleet pki claim`), or --code, --door and --root"
             )
         found = read_claim(file)
         return lambda: found
     if file is not None:
-        raise FileUnusable(f"{file.name}, and another one typed: one claim, please")
+        raise WrongUse(f"{file.name}, and another one typed: one claim, please")
     if door is None or root is None:
-        raise FileUnusable("--code, --door and --root belong together; all three stand beside each other on the paper")
-    given = by_hand(code or _asked(), door, root)
+        raise WrongUse("--code, --door and --root belong together; all three stand beside each other on the paper")
+    try:
+        given = by_hand(code or _asked(), door, root)
+    except FileUnusable as error:
+        # The option's name says already what was typed.
+        raise WrongUse(str(error).replace("--code: code: ", "--code: ")) from error
     return cache(lambda: fetch_claim(given, now=now()))
 
 

@@ -23,9 +23,10 @@ from provisioning import identity as identities
 from provisioning import joining, leaving, sheets
 from provisioning.bundles import commands as bundles
 from provisioning.cards.commands import add_commands
+from provisioning.cards.settings import tried_part
 from provisioning.claim_options import Code, Door, Root, the_claim
 from provisioning.commissioning import keep, run_commissioning
-from provisioning.errors import FleetWaits, ProvisioningError
+from provisioning.errors import FleetWaits, ProvisioningError, SelftestFailed
 from provisioning.paper import chinese_font
 from provisioning.saying import Json, errors, now, say_fingerprint
 from provisioning.selftest import run_selftest
@@ -119,12 +120,14 @@ def join(
     code: Code = None,
     door: Door = None,
     root: Root = None,
-    terminal: Annotated[str | None, typer.Option(help="The terminal's name, where the claim says none.")] = None,
+    terminal: Annotated[
+        str | None, typer.Option(help="The terminal's name; a claim that names another one is refused.")
+    ] = None,
     wait_s: Annotated[
         float, typer.Option(help="Seconds to go on trying while the fleet is away or a person is to approve.")
     ] = 600,
     terminal_file: Annotated[
-        Path | None, typer.Option(help="A file with the terminal's name, where neither says one.")
+        Path | None, typer.Option(help="A file with the terminal's name, where --terminal says none.")
     ] = None,
     settings_part: Annotated[
         Path | None, typer.Option(help="Make terminal.toml in the folder, from this part and what the fleet told.")
@@ -141,8 +144,13 @@ def join(
             if status is not None:
                 # The power may have gone before it was said.
                 say_fingerprint(status, joining.fingerprint_in(out))
-            typer.echo("has joined before", err=True)
+            other = joining.keeps_other_settings(settings_part, out)
+            kept = f"; {joining.SETTINGS} stays as it is, change it there" if other else ""
+            typer.echo(f"has joined before{kept}", err=True)
             return
+        if settings_part is not None and not (out / joining.SETTINGS).exists():
+            # A claim is good once: whoever joined with it and cannot start needs another one.
+            _try_part(settings_part)
         found = the_claim(claim, code, door, root)
         name = terminal or (joining.read_text(terminal_file).strip() if terminal_file else None)
         outcome = joining.wait_and_join(
@@ -169,6 +177,14 @@ def join(
         typer.echo(f"broker {outcome.broker_host}:{outcome.broker_port}")
         typer.echo(f"fingerprint {outcome.fingerprint}")
     raise typer.Exit(0 if outcome.is_joined else 1)
+
+
+def _try_part(part: Path) -> None:
+    try:
+        tried_part(part)
+    except SelftestFailed as error:
+        # Keys may be made on a computer that is no terminal.
+        typer.echo(f"{error}; the settings go unchecked", err=True)
 
 
 @app.command()
@@ -327,6 +343,8 @@ def decommission(
     """Erase this terminal and destroy its keys for ever; the statement that proves it goes to the fleet. Can be run again at any time."""
     with errors():
         wanted = ["decommission", "--config", str(config), "--out", str(out), "--lose-records", str(lose_records)]
+        # What becomes of the statement is said below.
+        wanted.append("--taken-there")
         wanted += [*(("--export", str(export)) if export else ()), *(("--yes",) if yes else ())]
         if is_asked:
             # Nobody who is being served is sent away for a wish that is none.

@@ -12,6 +12,7 @@ class ProvisioningError(Exception):
 
     said = "failed"
     """Its key in `first_boot/words.txt`: what a new terminal's card says of it."""
+    exit_code = 1
 
 
 class AlreadyThere(ProvisioningError):
@@ -20,6 +21,25 @@ class AlreadyThere(ProvisioningError):
 
 class FileUnusable(ProvisioningError):
     """A file that cannot be read, written, or is not what it should be; nothing was changed."""
+
+
+class WrongUse(ProvisioningError):
+    """What was typed on the command line does not go together, or cannot be; nothing was changed."""
+
+    exit_code = 2
+
+
+class SettingsRefused(FileUnusable):
+    """Settings with which the terminal would not start, each with its file and key; nothing was changed."""
+
+    exit_code = 78
+    """EX_CONFIG, as the terminal's own program ends. Source: sysexits.h."""
+
+
+class ClaimOfOther(FileUnusable):
+    """The claim is for another terminal than this one; nobody was asked for anything."""
+
+    said = "claim_other_terminal"
 
 
 class WrongImage(ProvisioningError):
@@ -47,6 +67,14 @@ class SelftestFailed(ProvisioningError):
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Ended(ProvisioningError):
+    """The terminal's program, run with whoever sits here before it, has said what is wrong; there is nothing to add."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__()
         self.exit_code = exit_code
 
 
@@ -90,8 +118,10 @@ class JoinRefused(ProvisioningError):
             code, detail = str(found["code"]), str(found["detail"])
         except (ValueError, TypeError, KeyError):
             code, detail = "", ""
-        does = words()[_said_of(code)].en
-        return cls(f"the fleet refused ({status}): {detail[:300] or 'no reason given'}; {does}", code)
+        found = words()[_said_of(code)]
+        # What is wrong stands in both, and the fleet's is the closer one.
+        does = f"{detail[:300]}; {found.advice}" if detail else found.en
+        return cls(f"the fleet refused ({status}): {does}", code)
 
 
 def _said_of(code: str) -> str:

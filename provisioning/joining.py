@@ -35,9 +35,9 @@ from protocol.provisioning import (
 )
 from protocol.registration import FleetIdentity, read_registration
 from protocol.trust import client_context, pem_of, root_in
-from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
+from provisioning.errors import AlreadyThere, ClaimOfOther, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
 from provisioning.identity import FLEET, REGISTRATION, SEALING, SIGNING, STORAGE, make_identity, write_sure
-from provisioning.settings_file import complete, parse_part
+from provisioning.settings_file import CREDENTIALS, KEY_FILES, complete, parse_part, wants
 
 KEY: Final = "tls.pem"
 CERTIFICATE: Final = "certificate.pem"
@@ -47,6 +47,8 @@ KEYS: Final = (SIGNING, SEALING, STORAGE, REGISTRATION, KEY)
 TLS_FILES: Final = {"tls_ca": ROOT, "tls_certificate": CERTIFICATE, "tls_key": KEY}
 """In the terminal's settings, by their keys."""
 SETTINGS: Final = "terminal.toml"
+INSTALLED: Final = Path("/etc/lifecert")
+"""Folder of an installed terminal, whose services get their keys from systemd."""
 DOOR: Final = "door.txt"
 """Where the fleet's door is: what was in the claim."""
 TIMEOUT_S: Final = 30.0
@@ -89,6 +91,28 @@ def with_root(claim: ProvisioningClaim, root: x509.Certificate) -> ProvisioningC
     return claim.model_copy(update={"root": pem_of(root)})
 
 
+def name_of_terminal(claim: ProvisioningClaim, terminal_id: str | None, *, source: str = "the claim") -> str:
+    """Return the name of the terminal that a claim is good for.
+
+    Args:
+        claim: it.
+        terminal_id: whose it is, where somebody says so.
+        source: where it comes from, for messages.
+
+    Raises:
+        ClaimOfOther: if it is another terminal's.
+        FileUnusable: if nobody says whose it is.
+    """
+    if claim.terminal_id is not None and terminal_id not in (None, claim.terminal_id):
+        raise ClaimOfOther(
+            f"{source}: is for terminal {claim.terminal_id}, not for {terminal_id}; take the claim of {terminal_id}"
+        )
+    name = claim.terminal_id or terminal_id
+    if name is None:
+        raise FileUnusable(f"{source}: names no terminal; say which with --terminal")
+    return name
+
+
 def join(
     claim: ProvisioningClaim, folder: Path, *, terminal_id: str | None, board_serial: str | None, now: datetime
 ) -> Outcome:
@@ -97,19 +121,18 @@ def join(
     Args:
         claim: what the technician brought.
         folder: of the keys; what is there from an earlier try is used.
-        terminal_id: what this terminal is to be called; None where the claim says it.
+        terminal_id: what this terminal is called; None where the claim alone says it.
         board_serial: as the board tells it.
         now: what the clock says, right or wrong.
 
     Raises:
         JoinRefused: if the fleet does not take it; the message says what to do.
         FleetUnreachable: if it gave no answer; nothing is lost.
+        ClaimOfOther: if the claim is another terminal's; nothing was asked of the fleet.
         FileUnusable: if a file cannot be read or written, or no name is given.
         AlreadyThere: if the folder is another terminal's.
     """
-    name = claim.terminal_id or terminal_id
-    if name is None:
-        raise FileUnusable("terminal: the claim names none; say which with --terminal")
+    name = name_of_terminal(claim, terminal_id)
     registration = _registration(claim.fleet_id, name, folder, now)
     try:
         request = _request(name, _key(folder / KEY))
@@ -145,6 +168,18 @@ def has_settings(folder: Path) -> bool:
     return (folder / CERTIFICATE).exists() and (folder / SETTINGS).exists()
 
 
+def keeps_other_settings(part: Path, folder: Path) -> bool:
+    """Say whether `write_settings` keeps settings that are not those of a part, which somebody may wonder at."""
+    # When a terminal has joined its card has no part any more.
+    if not part.exists():
+        return False
+    try:
+        return not wants(parse_part(read_text(part), name=part.name), read_text(folder / SETTINGS))
+    except FileUnusable:
+        # Whoever has joined is in, whatever has become of its card.
+        return True
+
+
 def write_settings(part: Path, folder: Path, fleet_id: str, outcome: Outcome) -> None:
     """Make the terminal's settings, once it has joined; a file that is there is kept, whoever wrote it.
 
@@ -161,12 +196,13 @@ def write_settings(part: Path, folder: Path, fleet_id: str, outcome: Outcome) ->
     if path.exists():
         return
     text = complete(
-        parse_part(read_text(part)),
+        parse_part(read_text(part), name=part.name),
         fleet_id=fleet_id,
         terminal_id=outcome.terminal_id,
         broker_host=outcome.broker_host,
         broker_port=outcome.broker_port,
         files=TLS_FILES,
+        keys=CREDENTIALS if folder.absolute() == INSTALLED else KEY_FILES,
     )
     try:
         write_sure(path, text.encode(), mode=0o640)

@@ -11,7 +11,7 @@ from typing import Final
 
 from protocol.decommissioning import DECOMMISSION_PATH, DecommissionProof, unverified_proof
 from protocol.errors import ProtocolError
-from provisioning.errors import FileUnusable, ProvisioningError, SelftestFailed
+from provisioning.errors import Ended, FileUnusable, ProvisioningError, SelftestFailed
 from provisioning.joining import DOOR, ROOT, posted
 from provisioning.selftest import installed_program
 
@@ -30,15 +30,18 @@ def run_terminal(arguments: Sequence[str], *, program: Path | None = None) -> No
     """Run the terminal's program with whoever sits here before it.
 
     Raises:
-        SelftestFailed: if it is missing, or ends with an error; it has said which.
+        Ended: if it ends with an error, of which it has said all.
+        SelftestFailed: if it is missing, or was ended.
     """
     found = program or installed_program()
     try:
         done = subprocess.run([str(found), *arguments], check=False)
     except OSError as error:
         raise SelftestFailed(f"{found}: {error.strerror}; is the terminal program installed?") from error
+    if done.returncode < 0:
+        raise SelftestFailed(f"{found.name} {arguments[0]}: ended by signal {-done.returncode}; run this again")
     if done.returncode:
-        raise SelftestFailed(f"{found.name} {arguments[0]}: ended with {done.returncode}", done.returncode)
+        raise Ended(done.returncode)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from provisioning.errors import ProvisioningError, SelftestFailed
+from provisioning.errors import Ended, ProvisioningError
 from provisioning.words import FINGERPRINT, line_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
@@ -27,11 +27,13 @@ def errors(status: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except Ended as error:
+        sys.exit(error.exit_code)
     except ProvisioningError as error:
         typer.echo(str(error), err=True)
         if status is not None:
             _add(status, line_of(error.said, str(error)))
-        sys.exit(error.exit_code if isinstance(error, SelftestFailed) else 1)
+        sys.exit(error.exit_code)
 
 
 def now() -> datetime:

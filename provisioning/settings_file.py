@@ -8,12 +8,22 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from provisioning.errors import FileUnusable
-from provisioning.identity import SEALING, SIGNING, STORAGE
+from provisioning.errors import SettingsRefused
+from provisioning.identity import FLEET, SEALING, SIGNING, STORAGE
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _GIVEN: Final = {"terminal": ("fleet_id", "terminal_id"), "keys": ("signing", "sealing", "storage")}
 """What this module sets and nobody else."""
+RELEASE_KEYS: Final = "release-keys.json"
+"""Beside the settings: who may sign updates."""
+CREDENTIALS: Final = {
+    "signing": f"credential:{SIGNING.partition('.')[0]}",
+    "sealing": f"credential:{SEALING.partition('.')[0]}",
+    "storage": f"credential:{STORAGE.partition('.')[0]}",
+}
+"""The keys as systemd gives them to the services of an installed terminal, and to nobody else."""
+KEY_FILES: Final = {"signing": SIGNING, "sealing": SEALING, "storage": STORAGE}
+"""The keys beside the settings, where no service of the system's is meant."""
 
 
 def parse_part(text: str, *, name: str = "settings") -> dict[str, Any]:
@@ -24,16 +34,16 @@ def parse_part(text: str, *, name: str = "settings") -> dict[str, Any]:
         name: of the file, for messages.
 
     Raises:
-        FileUnusable: if it is no TOML, or says what joining says.
+        SettingsRefused: if it is no TOML, or says what joining says.
     """
     try:
         part = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise FileUnusable(f"{name}: not TOML: {error}") from error
+        raise SettingsRefused(f"{name}: not TOML: {error}") from error
     said = [f"{table}.{key}" for table, keys in _GIVEN.items() for key in keys if key in _table(part, table, file=name)]
     said += [f"broker.{key}" for key in _table(part, "broker", file=name) if key != "keep_alive_s"]
     if said:
-        raise FileUnusable(f"{name}: {', '.join(said)}: leave it out, it comes with the claim")
+        raise SettingsRefused(f"{name}: {', '.join(said)}: leave it out, it comes with the claim")
     return part
 
 
@@ -45,8 +55,9 @@ def complete(
     broker_host: str,
     broker_port: int,
     files: Mapping[str, str],
+    keys: Mapping[str, str] = CREDENTIALS,
 ) -> str:
-    """Return the whole file.
+    """Return the whole file. The fleet's identity and who may sign updates lie beside it, where the part does not say otherwise.
 
     Args:
         part: what `parse_part` read.
@@ -55,18 +66,40 @@ def complete(
         broker_host: as the fleet told it.
         broker_port: likewise.
         files: `tls_ca`, `tls_certificate` and `tls_key`, from the folder of the settings.
+        keys: where the terminal's keys are, `CREDENTIALS` or `KEY_FILES`.
     """
+    beside: dict[str, dict[str, Any]] = {"keys": {"fleet": FLEET}, "updates": {"release_keys": RELEASE_KEYS}}
     made: dict[str, dict[str, Any]] = {
         "terminal": {"fleet_id": fleet_id, "terminal_id": terminal_id},
-        "keys": {
-            "signing": f"credential:{SIGNING.partition('.')[0]}",
-            "sealing": f"credential:{SEALING.partition('.')[0]}",
-            "storage": f"credential:{STORAGE.partition('.')[0]}",
-        },
+        "keys": {**keys},
         "broker": {"host": broker_host, "port": broker_port, **files},
     }
-    whole = {**part, **{name: {**_table(part, name), **table} for name, table in made.items()}}
-    return to_toml(whole)
+    tables = {name: {**beside.get(name, {}), **_table(part, name), **made.get(name, {})} for name in (*made, "updates")}
+    return to_toml({**part, **tables})
+
+
+def wants(part: Mapping[str, Any], text: str) -> bool:
+    """Say whether settings that were made before are what they would be made as from this part.
+
+    Args:
+        part: what `parse_part` read.
+        text: the settings that are there.
+    """
+    try:
+        there = tomllib.loads(text)
+        made = complete(
+            part,
+            fleet_id=there["terminal"]["fleet_id"],
+            terminal_id=there["terminal"]["terminal_id"],
+            broker_host=there["broker"]["host"],
+            broker_port=there["broker"]["port"],
+            files={key: there["broker"][key] for key in there["broker"] if key.startswith("tls_")},
+            keys={key: there["keys"][key] for key in KEY_FILES},
+        )
+    except (ValueError, KeyError, TypeError):
+        # Somebody wrote them by hand.
+        return False
+    return tomllib.loads(made) == there
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
@@ -108,5 +141,5 @@ def _text(value: str) -> str:
 def _table(part: Mapping[str, Any], name: str, *, file: str = "settings") -> Mapping[str, Any]:
     found = part.get(name, {})
     if not isinstance(found, Mapping):
-        raise FileUnusable(f"{file}: {name} is a table of its own: [{name}]")
+        raise SettingsRefused(f"{file}: {name} is a table of its own: [{name}]")
     return found

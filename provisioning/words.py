@@ -18,6 +18,11 @@ class Words(NamedTuple):
     zh: str
     en: str
 
+    @property
+    def advice(self) -> str:
+        """What to do, without what is wrong."""
+        return self.en.rpartition("; ")[2]
+
 
 @cache
 def words() -> Mapping[str, Words]:
@@ -30,4 +35,5 @@ def words() -> Mapping[str, Words]:
 def line_of(key: str, detail: str) -> str:
     """Return a line for `status.txt`; the detail, in English, is for the office."""
     found = words()[key]
-    return f"{found.zh} / {found.en} ({' '.join(detail.split())})"
+    more = " ".join(detail.split()).removesuffix(f"; {found.advice}")
+    return f"{found.zh} / {found.en} ({more})"

@@ -6,10 +6,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -23,14 +24,15 @@ from provisioning.cards.devices import Device, device_of, held_alone, refuse_unf
 from provisioning.cards.fat import Boot, FolderBoot, open_boot
 from provisioning.cards.images import copy_image, unpack, write_image
 from provisioning.cards.labels import DPI, ClaimPage, Plate, claim_pages, font_for_labels, label_pages
-from provisioning.cards.listing import read_list, read_password
+from provisioning.cards.listing import Listed, read_list, read_password
 from provisioning.cards.network import Wifi, Wired, wifi, wired
-from provisioning.cards.planning import keys_in, name_of_terminal, plan, public_part, same_fleet
+from provisioning.cards.packages import CAMERA, packages_in
+from provisioning.cards.planning import keys_in, name_on_card, plan, public_part, same_fleet
 from provisioning.cards.settings import tried_part
 from provisioning.cards.wheelhouse import make_wheelhouse
 from provisioning.cards.writing import Files, look_over, refuse_others, steps, what_is_on, write
 from provisioning.claim_options import Code, Door, Root, the_claim
-from provisioning.errors import DeviceRefused, FileUnusable, ListRefused
+from provisioning.errors import DeviceRefused, FileUnusable, ListRefused, WrongUse
 from provisioning.joining import read_claim
 from provisioning.paper import as_pdf
 from provisioning.saying import Json, errors, now
@@ -51,7 +53,28 @@ def add_commands(app: typer.Typer) -> None:
     app.command("wheelhouse")(wheelhouse)
 
 
+_BY_LINE = {
+    "terminal": "column terminal_id",
+    "host_name": "column host_name",
+    "wifi_ssid": "column wifi_ssid",
+    "wifi_password_file": "column wifi_password_file",
+    "wifi_security": "column wifi_security",
+    "wifi_hidden": "column wifi_hidden",
+    "address": "column address",
+    "gateway": "column gateway",
+    "dns": "column dns",
+    "claim": "the folder of --claims",
+    "code": "the folder of --claims",
+    "door": "the folder of --claims",
+    "root": "the folder of --claims",
+    "force_device": "",
+}
+"""What is each terminal's own, and by what a list says it; a disk is none of a list's."""
+_OF_A_LIST = ("claims", "no_labels", "font")
+
+
 def card(
+    context: typer.Context,
     target: Annotated[
         Path | None,
         typer.Argument(
@@ -117,23 +140,23 @@ def card(
 ) -> None:
     """Put a terminal's whole set-up onto the boot partition of an image, a card, or of thirty. Run it again after a cut."""
     began = time.monotonic()
-    if (target is None) == (batch is None):
-        raise typer.BadParameter("name either an image, a card or a folder, or a list with --batch")
     with errors():
+        _refuse_mixed(context, target, batch)
         result: dict[str, Any]
         common = common_files(wheelhouse=wheels, packages=packages, release_keys=release_keys, hardware=hardware)
         part = tried_part(settings) if settings is not None else {}
         keys = keys_in(ssh_key or ())
         if target is None or batch is not None:
             if batch is None or claims is None or out is None:
-                raise FileUnusable("--batch also needs --claims, a folder, and --out, another one")
-            wanted = _wanted_of(batch, claims, keys, part, timezone=timezone, wifi_country=wifi_country)
+                raise WrongUse("--batch also needs --claims, a folder, and --out, another one")
+            lines = read_list(batch, timezone=timezone, wifi_country=wifi_country)
+            wanted = _wanted_of(lines, batch, claims, keys, part)
             chosen = None if no_labels else font_for_labels(font)
             result = _batch(wanted, common, out, image, again=again, dry_run=dry_run, font=chosen)
         else:
             found = the_claim(claim, code, door, root)()
             source = claim.name if claim else f"the claim of {door}"
-            name = name_of_terminal(found, source=source, terminal_id=terminal, now=now())
+            name = name_on_card(found, source=source, terminal_id=terminal, now=now())
             net = _wifi(wifi_ssid, wifi_password_file, wifi_country, wifi_security, is_hidden=wifi_hidden)
             one = Wanted(found, name, host_name or name, timezone, net, _wired(address, gateway, dns), keys, part)
             files = plan(one, common)
@@ -144,6 +167,11 @@ def card(
             typer.echo("no --wheelhouse: the image must have the programs already", err=True)
         if packages is None:
             typer.echo("no --packages: the image must have the camera's library already (docs/image.md)", err=True)
+        elif CAMERA not in {each.name for each in packages_in(packages)}:
+            typer.echo(
+                f"--packages: {CAMERA} is none of them: without the camera's library a terminal sees nothing (docs/image.md)",
+                err=True,
+            )
         if release_keys is None:
             typer.echo("no --release-keys: such a terminal takes no update until it is visited", err=True)
         if not keys:
@@ -155,18 +183,36 @@ def card(
         _tell(result)
 
 
+def _refuse_mixed(context: typer.Context, target: Path | None, batch: Path | None) -> None:
+    """Refuse options that say something of one card for a list of them, and the other way round, instead of leaving them out unsaid."""
+    if (target is None) == (batch is None):
+        raise WrongUse("name either an image, a card or a folder, or a list with --batch")
+    wrong = [
+        option
+        for option in context.command.params
+        if option.name in (_OF_A_LIST if batch is None else _BY_LINE)
+        and (source := context.get_parameter_source(option.name)) is not None
+        and source.name != "DEFAULT"
+    ]
+    if not wrong:
+        return
+    names = ", ".join(option.opts[0] for option in wrong)
+    if batch is None:
+        raise WrongUse(f"{names}: with --batch only")
+    instead = ", ".join(dict.fromkeys(said for option in wrong if (said := _BY_LINE[option.name or ""])))
+    raise WrongUse(f"{names}: not with --batch{f'; there it is said by {instead}' if instead else ''}")
+
+
 def labels(
     listed: Annotated[Path, typer.Option("--list", help="The list of terminals (CSV).")],
     claims: Annotated[Path, typer.Option(help="Folder of their claims.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.pdf and claims.pdf.")],
-    timezone: Timezone = "Asia/Shanghai",
-    wifi_country: WifiCountry = None,
     font: Font = None,
     as_json: Json = False,
 ) -> None:
     """Print the labels of a list again, and the technician's sheet of claims."""
     with errors():
-        wanted = _wanted_of(listed, claims, (), {}, timezone=timezone, wifi_country=wifi_country)
+        wanted = _wanted_of(read_list(listed, with_networks=False), listed, claims)
         made = _sheets(wanted, out, font_for_labels(font))
     if as_json:
         typer.echo(json.dumps(made))
@@ -215,32 +261,43 @@ def _single(
     yes: bool,
     dry_run: bool,
 ) -> dict[str, Any]:
-    result: dict[str, Any] = {"target": str(target), **public_part(wanted), "files": len(files), "written": not dry_run}
+    result: dict[str, Any] = {
+        "target": str(out or target),
+        **public_part(wanted),
+        "files": len(files),
+        "written": not dry_run,
+    }
     device = device_of(target)
     if device is None and target.is_relative_to("/dev"):
         raise DeviceRefused(f"{target}: no card; `lsblk` names those that are there")
     if device is not None:
+        if out is not None:
+            raise WrongUse("--out is for image files")
         _look_at_card(target, device, image, force=force, yes=yes or dry_run, needed=_size(files))
         result |= {"device": str(device), "held": what_is_on(target)}
     elif image is not None:
-        raise FileUnusable("--image is for cards; to leave an image file as it is, name a new one with --out")
+        raise WrongUse("--image is for cards; to leave an image file as it is, name a new one with --out")
     if device is None and not again:
         _refuse_others(out or target, files)
     if dry_run:
-        if device is None:
-            look_over(_boot(_unpacked(target, None, dry_run=True)))
-        elif image is not None:
-            look_over(open_boot(image))
-        return result | {"steps": [*([f"write {image} to {device}"] if image and device else []), *steps(files)]}
+        before = [f"write {image} to {device}"] if device is not None and image else []
+        return result | {"steps": [*(before if device is not None else _looked_over(target, out)), *steps(files)]}
     if device is not None:
         with held_alone(target):
             if image is not None:
                 _onto_card(image, target)
             write(_boot(target), files, say=_say)
         return result
-    place = _unpacked(target, out, dry_run=False)
-    write(_boot(place), files, say=_say)
-    return result | {"target": str(place)}
+    _looked_over(target, out)
+    if out is not None:
+        with _copy(target, out) as copy:
+            write(open_boot(copy), files, say=_say)
+        return result
+    if not target.exists():
+        with _writes(target):
+            target.mkdir(parents=True)
+    write(_boot(target), files, say=_say)
+    return result
 
 
 def _refuse_others(place: Path, files: Files) -> None:
@@ -278,30 +335,53 @@ def _boot(place: Path) -> Boot:
     return found
 
 
-def _unpacked(target: Path, out: Path | None, *, dry_run: bool) -> Path:
-    """Return the image to write into: the target, or the new one that --out names."""
-    if not target.exists():
-        if target.suffix:
-            raise FileUnusable(f"{target}: not there")
-        if not dry_run:
-            target.mkdir(parents=True)
-        else:
-            raise FileUnusable(f"{target}: not there; without --dry-run a folder is made")
+def _looked_over(target: Path, out: Path | None) -> list[str]:
+    """Return in words what is done to an image or folder before it is written to; what cannot be is told, and nothing is changed.
+
+    Raises:
+        WrongUse: if there is to be a new image of a folder.
+        FileUnusable: if there is no image, or the new one's place is taken.
+        WrongImage: if it is none that can be set up.
+    """
     if out is None:
         _refuse_packed(target)
-        return target
+        if target.exists():
+            _boot(target)
+        elif target.suffix:
+            raise FileUnusable(f"{target}: not there")
+        return [] if target.exists() else [f"make the folder {target}"]
+    if not target.exists():
+        raise FileUnusable(f"{target}: not there")
     if target.is_dir():
-        raise FileUnusable("--out is for image files")
-    if target.suffix == ".xz":
-        with Progress(console=Console(stderr=True)) as bars:
-            task = bars.add_task("unpacking", total=1.0)
-            unpack(target, out, progress=lambda at, of: bars.update(task, completed=at, total=of))
-    else:
+        raise WrongUse("--out is for image files")
+    if target.suffix != ".xz":
         look_over(open_boot(target))
-        scratch = out.with_name(f"{out.name}.new")
-        copy_image(target, scratch)
-        scratch.rename(out)
-    return out
+        return [f"copy {target} to {out}"]
+    if out.exists():
+        raise FileUnusable(f"{out}: exists already; name another file, or move it away")
+    return [f"unpack {target} into {out}, and look it over"]
+
+
+@contextmanager
+def _copy(image: Path, out: Path) -> Iterator[Path]:
+    """Give the copy of an image that is to be; it gets its name when it was written to, and goes where it was not."""
+    copy = out.with_name(f".{out.name}.new")
+    try:
+        if image.suffix == ".xz":
+            copy.unlink(missing_ok=True)
+            with Progress(console=Console(stderr=True)) as bars:
+                task = bars.add_task("unpacking", total=1.0)
+                unpack(image, copy, progress=lambda at, of: bars.update(task, completed=at, total=of))
+            # A claim comes into it.
+            copy.chmod(0o600)
+        else:
+            copy_image(image, copy)
+        yield copy
+        copy.rename(out)
+    except OSError as error:
+        raise FileUnusable(f"{error.filename or out}: {error.strerror}") from error
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def _refuse_packed(image: Path) -> None:
@@ -312,16 +392,14 @@ def _refuse_packed(image: Path) -> None:
 
 
 def _wanted_of(
+    read: tuple[list[Listed], list[str]],
     listed: Path,
     claims: Path,
-    keys: tuple[str, ...],
-    part: dict[str, Any],
-    *,
-    timezone: str,
-    wifi_country: str | None,
+    keys: tuple[str, ...] = (),
+    part: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Wanted]:
     """Return the terminals of a list, with their claims; what is wrong with either is told together."""
-    lines, problems = read_list(listed, timezone=timezone, wifi_country=wifi_country)
+    lines, problems = read
     wanted: list[Wanted] = []
     for each in lines:
         path = claims / f"{each.terminal_id}{_CLAIM_SUFFIX}"
@@ -330,7 +408,7 @@ def _wanted_of(
             continue
         try:
             found = read_claim(path)
-            name = name_of_terminal(found, source=path.name, terminal_id=each.terminal_id, now=now())
+            name = name_on_card(found, source=path.name, terminal_id=each.terminal_id, now=now())
         except FileUnusable as error:
             problems.append(f"{listed.name}: line {each.line}: {error}")
             continue
@@ -394,7 +472,7 @@ def _wifi(
 ) -> Wifi | None:
     if ssid is None:
         if password is not None:
-            raise FileUnusable("--wifi-password-file without --wifi-ssid")
+            raise WrongUse("--wifi-password-file without --wifi-ssid")
         return None
     return wifi(
         ssid, read_password(password) if password else "", country or "", security=security, is_hidden=is_hidden
@@ -404,7 +482,7 @@ def _wifi(
 def _wired(address: str | None, gateway: str | None, dns: list[str] | None) -> Wired | None:
     if address is None:
         if gateway or dns:
-            raise FileUnusable("--gateway and --dns without --address")
+            raise WrongUse("--gateway and --dns without --address")
         return None
     return wired(address, gateway or "", tuple(dns or ()))
 

@@ -10,6 +10,7 @@ from typing import Final
 from protocol.errors import ProtocolError
 from protocol.release_keys import public_keys, write_release_keys
 from provisioning.cards.contents import FOLDER
+from provisioning.cards.packages import all_of, packages_in, refuse_foreign
 from provisioning.errors import FileUnusable
 from provisioning.installed_files import installed_folder
 from provisioning.joining import read_text
@@ -43,7 +44,7 @@ def common_files(
     if release_keys is not None:
         found["release-keys.json"] = _public_keys(release_keys)
     if wheelhouse is not None:
-        wheels = _all_of(wheelhouse, "*.whl")
+        wheels = all_of(wheelhouse, "*.whl")
         names = {path.name.partition("-")[0] for path in wheels}
         missing = sorted({OURS, PIP} - names)
         if missing or not (wheelhouse / REQUIREMENTS).is_file():
@@ -53,15 +54,10 @@ def common_files(
             )
         found |= {f"wheelhouse/{path.name}": path for path in (*wheels, wheelhouse / REQUIREMENTS)}
     if packages is not None:
-        found |= {f"packages/{path.name}": path for path in _all_of(packages, "*.deb")}
+        debs = packages_in(packages)
+        refuse_foreign(debs, [name for name in found if name.endswith(".whl")])
+        found |= {f"packages/{each.path.name}": each.path for each in debs}
     return {f"{FOLDER}/{name}": source for name, source in found.items()}
-
-
-def _all_of(folder: Path, pattern: str) -> list[Path]:
-    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
-    if not found:
-        raise FileUnusable(f"{folder}: no {pattern} in it" if folder.is_dir() else f"{folder}: there is no such folder")
-    return found
 
 
 def _public_keys(path: Path) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,9 @@ COLUMNS: Final = {
     "dns": "name servers, with spaces between",
 }
 """What a list may have; `terminal_id` it must."""
+ALSO_CALLED: Final = {"终端": "terminal_id", "终端编号": "terminal_id", "地区": "area", "区划代码": "area"}
+"""What `lifecert-fleet pki claim --list` takes as well, in the same file."""
+_ON_LABELS: Final = ("terminal_id", "place")
 _OF_WIFI: Final = ("wifi_password_file", "wifi_security", "wifi_hidden")
 """Each without a network's name is a mistake."""
 _WIFI_COLUMNS: Final = {
@@ -59,13 +63,16 @@ class Listed:
     wired: Wired | None
 
 
-def read_list(path: Path, *, timezone: str, wifi_country: str | None) -> tuple[list[Listed], list[str]]:
+def read_list(
+    path: Path, *, timezone: str = "UTC", wifi_country: str | None = None, with_networks: bool = True
+) -> tuple[list[Listed], list[str]]:
     """Read a list, CSV in UTF-8 or GB18030 with a line of headings.
 
     Args:
         path: its file.
         timezone: where a line has none.
         wifi_country: likewise.
+        with_networks: False where nothing but the terminals' names and places is asked for: nothing else is looked at.
 
     Returns:
         The lines in which nothing is wrong, and all that is wrong with the others, each with line and column.
@@ -75,6 +82,8 @@ def read_list(path: Path, *, timezone: str, wifi_country: str | None) -> tuple[l
         FileUnusable: if it cannot be read.
     """
     rows, problems = _rows(path)
+    if not with_networks:
+        rows = [(line, {name: row[name] for name in _ON_LABELS if name in row}) for line, row in rows]
     found: list[Listed] = []
     lines: dict[str, int] = {}
     passwords: dict[Path, str] = {}
@@ -106,11 +115,14 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[int,
     if len(data) > _MOST_BYTES or data.startswith(b"PK"):
         raise FileUnusable(f"{path}: not a CSV file; save the table as CSV UTF-8")
     reader = csv.DictReader(io.StringIO(_decoded(path, data), newline=""), strict=True)
-    headings = [(name or "").strip() for name in reader.fieldnames or ()]
+    written = [(name or "").strip() for name in reader.fieldnames or ()]
+    headings = [_OF_HEADING.get(_folded(name), name) for name in written]
     wrong = [_unknown(name) for name in headings if name not in COLUMNS]
     wrong += [f"column {name} stands there twice" for name in sorted(set(headings)) if headings.count(name) > 1]
     if "terminal_id" not in headings:
-        wrong.append("no column terminal_id; columns are told apart by commas, and the first line names them")
+        wrong.append(
+            "no column terminal_id (also called 终端, 终端编号); columns are told apart by commas, and the first line names them"
+        )
     if wrong:
         raise ListRefused("\n".join(f"{path.name}: line 1: {problem}" for problem in wrong))
     reader.fieldnames = headings
@@ -125,6 +137,15 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[int,
     except csv.Error as error:
         problems.append((reader.line_num, f"not CSV: {error}"))
     return rows, problems
+
+
+def _folded(heading: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", heading).replace("_", "").split()).casefold()
+
+
+_OF_HEADING: Final = {
+    _folded(heading): name for heading, name in (*zip(COLUMNS, COLUMNS, strict=True), *ALSO_CALLED.items())
+}
 
 
 def _decoded(path: Path, data: bytes) -> str:

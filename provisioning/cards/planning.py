@@ -11,10 +11,11 @@ from protocol.provisioning import ProvisioningClaim
 from provisioning.cards.contents import CARD, Wanted, card_sheet, own_files, sha256, wanted_problems
 from provisioning.cards.writing import Files
 from provisioning.errors import FileUnusable
+from provisioning.joining import name_of_terminal
 
 
-def name_of_terminal(claim: ProvisioningClaim, *, source: str, terminal_id: str | None, now: datetime) -> str:
-    """Return the name of the terminal that a claim is good for.
+def name_on_card(claim: ProvisioningClaim, *, source: str, terminal_id: str | None, now: datetime) -> str:
+    """Return the name of the terminal that a claim is good for, today.
 
     Args:
         claim: it.
@@ -29,14 +30,7 @@ def name_of_terminal(claim: ProvisioningClaim, *, source: str, terminal_id: str 
         raise FileUnusable(
             f"{source}: was good until {claim.expires_at:%Y-%m-%d %H:%M} UTC; get another claim (or is this computer's clock wrong?)"
         )
-    if claim.terminal_id is not None and terminal_id not in (None, claim.terminal_id):
-        raise FileUnusable(
-            f"{source}: is for terminal {claim.terminal_id}, not for {terminal_id}; take the claim of {terminal_id}"
-        )
-    name = claim.terminal_id or terminal_id
-    if name is None:
-        raise FileUnusable(f"{source}: names no terminal; say which with --terminal")
-    return name
+    return name_of_terminal(claim, terminal_id, source=source)
 
 
 def same_fleet(claims: Mapping[str, ProvisioningClaim]) -> list[str]:

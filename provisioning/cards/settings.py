@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from provisioning.errors import FileUnusable
+from provisioning.errors import SelftestFailed, SettingsRefused
 from provisioning.joining import TLS_FILES, read_text
 from provisioning.selftest import EX_CONFIG, PROGRAM, installed_program
 from provisioning.settings_file import complete, parse_part
@@ -23,8 +23,9 @@ def tried_part(path: Path, *, program: Path | None = None) -> dict[str, Any]:
         program: the terminal program; by default the one installed beside this one, else the one on the path.
 
     Raises:
-        FileUnusable: with everything that is wrong, each with file and key.
-        SelftestFailed: if the terminal's program is not there.
+        FileUnusable: if it cannot be read.
+        SettingsRefused: with everything that is wrong, each with file and key.
+        SelftestFailed: if the terminal's program is not there, or cannot say.
     """
     part = parse_part(read_text(path), name=path.name)
     # Names that any terminal could have: who it is comes with its claim, and was checked there.
@@ -45,10 +46,10 @@ def tried_part(path: Path, *, program: Path | None = None) -> dict[str, Any]:
                 [found, "check-settings", "--config", trial], capture_output=True, timeout=_TIMEOUT_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise FileUnusable(f"{path.name}: cannot be checked: {found}: {error}") from error
+            raise SelftestFailed(f"{path.name}: cannot be checked: {found}: {error}") from error
         said = done.stderr.decode(errors="replace").strip().replace(f"{trial}: ", f"{path.name}: ")
     if done.returncode == EX_CONFIG:
-        raise FileUnusable(said.removeprefix(f"{PROGRAM}: "))
+        raise SettingsRefused(said.removeprefix(f"{PROGRAM}: "))
     if done.returncode:
-        raise FileUnusable(f"{path.name}: cannot be checked: {found.name} ended with {done.returncode}: {said}")
+        raise SelftestFailed(f"{path.name}: cannot be checked: {found.name} ended with {done.returncode}: {said}")
     return part

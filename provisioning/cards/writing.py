@@ -100,7 +100,8 @@ def write(boot: Boot, files: Files, *, say: Callable[[str], None]) -> None:
         WrongImage: if there is not enough room.
         NotWritten: if it was cut off or something else is read back; once more repairs it.
     """
-    say("taking away what an earlier try left")
+    if FOLDER in boot.names() or MARK in (boot.read(USER_DATA) or b""):
+        say("taking away what an earlier try left")
     clear(boot)
     look_for_room(boot, files)
     say("writing and reading back")

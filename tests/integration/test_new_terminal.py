@@ -156,8 +156,9 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
     )
     assert erased.returncode == 0, erased.stderr
     assert "the fleet has the statement" in erased.stdout
+    assert "take " not in erased.stdout
     assert agency.rows("SELECT 1 FROM terminals WHERE terminal_id = 't-1' AND decommissioned_at IS NOT NULL")
     assert not any((keys / name).exists() for name in (SIGNING, SEALING, STORAGE, KEY, CERTIFICATE))
     again = provision("join", str(claim), "--out", str(tmp_path / "other"), "--wait-s", "0")
     assert again.returncode == 1
-    assert "each claim is for one terminal" in again.stderr
+    assert "claim: another terminal came with it; get another claim" in again.stderr

@@ -427,12 +427,14 @@ def test_the_commands_take_a_claim_that_was_typed(door: Door, tmp_path: Path, as
         (("--root", "x"), "--code, --door and --root belong together"),
         (("--code", "x"), "--code, --door and --root belong together"),
         (("--code", "x", "--door", "x", "--root", "x"), "--root: fingerprint of the root"),
+        (("--code", "x", "--door", "x", "--root", "x"), "--code: 4 groups"),
+        (("--code", "x", "--door", "http://x", "--root", "x"), "--door: an address that begins with https:// expected"),
     ],
 )
 def test_a_claim_that_is_half_typed_is_told(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
     for command in (("join", "--out", str(tmp_path / "t")), ("card", str(tmp_path / "bootfs"))):
         done = CliRunner().invoke(app, [*command, *arguments])
-        assert (done.exit_code, told in done.stderr) == (1, True)
+        assert (done.exit_code, told in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 

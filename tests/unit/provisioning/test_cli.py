@@ -213,8 +213,8 @@ def test_logs_and_the_end_are_the_terminals_own_work(tmp_path: Path) -> None:
     refused = terminal_program(tmp_path, b"", 1, "3 records are here that the fleet has not confirmed")
     done = provision("decommission", "--program", refused, "--config", config, "--out", out, "--export", "/media/x")
     assert done.returncode == 1
-    assert "3 records are here" in done.stderr
-    wanted = f"decommission --config {config} --out {out} --lose-records 0 --export /media/x"
+    assert done.stderr == "3 records are here that the fleet has not confirmed\n"
+    wanted = f"decommission --config {config} --out {out} --lose-records 0 --taken-there --export /media/x"
     assert (tmp_path / "arguments").read_text() == wanted
 
 
@@ -247,7 +247,11 @@ def test_services_are_stopped_for_the_end_but_not_for_a_wish_that_is_none_nor_fo
     program = terminal_program(tmp_path, b"", code)
     given = ("--program", program, "--config", tmp_path / "t.toml", "--out", tmp_path / "out", "--yes", "--if-asked")
     assert provision("decommission", *given, PATH=f"{tmp_path}:{os.environ['PATH']}").returncode == 1
-    last = f"decommission-asked --config {tmp_path / 't.toml'}" if code else "--lose-records 0 --yes --if-asked"
+    last = (
+        f"decommission-asked --config {tmp_path / 't.toml'}"
+        if code
+        else "--lose-records 0 --taken-there --yes --if-asked"
+    )
     assert (tmp_path / "arguments").read_text().endswith(last)
     calls = tmp_path / "asked"
     asked = [

@@ -36,7 +36,9 @@ def test_everything_that_is_said_has_words_in_both_languages_and_nothing_else_ha
 def test_what_the_fleet_refused_is_said_by_its_code() -> None:
     known = JoinRefused.of(403, b'{"code": "claim_used", "detail": "claim: was used"}')
     assert line_of(known.said, "x").startswith("凭证已被另一台终端使用：另领凭证 / each claim is for one terminal")
-    assert str(known).endswith(words()["claim_used"].en)
+    assert str(known) == "the fleet refused (403): claim: was used; get another claim"
+    assert line_of(known.said, str(known)).endswith("; get another claim (the fleet refused (403): claim: was used)")
+    assert str(JoinRefused.of(403, b'{"code": "claim_revoked", "detail": ""}')).endswith(words()["claim_revoked"].en)
     for body in (b'{"code": "packages_of_another_kind", "detail": "x"}', b"<html>", b"[]"):
         assert JoinRefused.of(500, body).said == "refused"
     taken = JoinRefused.of(403, b'{"code": "has_successor", "detail": "terminal t-1: t-2 has its place already"}')

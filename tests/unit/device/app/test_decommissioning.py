@@ -246,13 +246,16 @@ def test_the_command_asks_for_the_name_and_leaves_a_code_to_scan(terminal: Termi
         given = ("--config", str(terminal.config), "--out", str(terminal.folder / "proof.jws"))
         return CliRunner().invoke(app, ["decommission", *given, *arguments], input=typed)
 
-    assert call("--lose-records", "3", typed="t-2\n").exit_code == 2
+    other = call("--lose-records", "3", typed="t-2\n")
+    assert (other.exit_code, other.stderr.partition(":")[0]) == (2, "Type t-1 to erase it for ever")
     refused = call("--yes")
     assert (refused.exit_code, "--lose-records 3" in refused.stderr) == (1, True)
     done = call("--lose-records", "3", typed="t-1\n")
     assert done.exit_code == 0, done.stderr
     assert "\N{FULL BLOCK}" in done.stdout
     assert "records lost 2, pictures lost 1" in done.stdout
+    assert "to the fleet: lifecert-fleet terminals decommissioned proof.jws" in done.stdout
+    assert "to the fleet" not in call("--yes", "--taken-there").stdout
     proof = read_proof((terminal.folder / "proof.jws").read_bytes(), terminal.signing.public())
     assert json.loads(call("--yes", "--json").stdout) == json.loads(proof.model_dump_json())
     uplink = CliRunner().invoke(app, ["uplink", "--config", str(terminal.config)])

@@ -1,23 +1,14 @@
-"""Images as Raspberry Pi OS has them, small, and claims as the fleet makes them."""
+"""Images as Raspberry Pi OS has them, small."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from fleet.pki.files import ROOT, make_authority
-from protocol.provisioning import ProvisioningClaim, new_code
 
 START = 8192
-NOW = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
 OF_THE_IMAGE = {
     "config.txt": b"[all]\n",
     "cmdline.txt": b"console=tty1 root=PARTUUID=1-02\n",
@@ -48,6 +39,20 @@ def make_image(path: Path, *, label: str = "dos", boot_mib: int = 48, files: dic
     return path
 
 
+def deb(folder: Path, name: str, *, architecture: str = "arm64", depends: str = "", packing: str = "xz") -> Path:
+    """Make a package of Debian that installs nothing, with the system's own tool."""
+    tree = folder.parent / f"tree-{name}"
+    (tree / "DEBIAN").mkdir(parents=True)
+    more = f"Depends: {depends}\n" if depends else ""
+    (tree / "DEBIAN/control").write_text(
+        f"Package: {name}\nVersion: 1\nArchitecture: {architecture}\n{more}Maintainer: Li <li@example.org>\nDescription: 东\n"
+    )
+    folder.mkdir(exist_ok=True)
+    made = folder / f"{name}_1_{architecture}.deb"
+    subprocess.run([program("dpkg-deb"), f"-Z{packing}", "--build", tree, made], check=True, capture_output=True)
+    return made
+
+
 @pytest.fixture(scope="session")
 def base_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image nobody has written to; copy it."""
@@ -59,30 +64,3 @@ def image(base_image: Path, tmp_path: Path) -> Path:
     """An image to write to."""
     subprocess.run(["cp", "--sparse=always", base_image, tmp_path / "card.img"], check=True)
     return tmp_path / "card.img"
-
-
-@pytest.fixture(scope="session")
-def root_certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("pki")
-    make_authority(folder, "north", now=NOW)
-    found = x509.load_pem_x509_certificate((folder / ROOT).read_bytes())
-    return found.public_bytes(Encoding.PEM).decode()
-
-
-@pytest.fixture
-def claim_for(root_certificate: str) -> Callable[..., ProvisioningClaim]:
-    """Make a claim that is good for three days from now on."""
-
-    def made(terminal: str | None = "t-1", **changes: object) -> ProvisioningClaim:
-        now = datetime.fromtimestamp(int(time.time()), UTC)
-        values: dict[str, object] = {
-            "fleet_id": "north",
-            "url": "https://fleet.example:8444",
-            "root": root_certificate,
-            "code": new_code(),
-            "terminal_id": terminal,
-            "expires_at": now + timedelta(hours=72),
-        }
-        return ProvisioningClaim.model_validate(values | changes)
-
-    return made

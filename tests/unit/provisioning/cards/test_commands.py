@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from protocol.provisioning import ProvisioningClaim
 from provisioning.cards.contents import MARK
 from provisioning.cards.fat import open_boot
 from provisioning.cli import app
+from tests.unit.provisioning.cards.conftest import START, deb, make_image, program
 
 pytestmark = pytest.mark.provisioning
 ClaimFor = Callable[..., ProvisioningClaim]
@@ -71,33 +73,41 @@ def test_a_card_is_written_again_and_again_and_nothing_secret_is_said(
 
 
 @pytest.mark.parametrize(
-    ("changes", "arguments", "told"),
+    ("changes", "arguments", "told", "code"),
     [
         (
             {"expires_at": datetime(2026, 1, 1, tzinfo=UTC)},
             (),
             "was good until 2026-01-01 00:00 UTC; get another claim",
+            1,
         ),
-        ({}, ("--terminal", "t-2"), "is for terminal t-1, not for t-2"),
-        ({"terminal_id": None}, (), "names no terminal; say which with --terminal"),
-        ({}, ("--hostname", "Hall_1"), "host name"),
-        ({}, ("--gateway", "192.0.2.1"), "without --address"),
-        ({}, ("--wifi-password-file", "x"), "without --wifi-ssid"),
-        ({}, ("--image", "x"), "--image is for cards"),
-        ({}, ("--wheelhouse", "nowhere"), "there is no such folder"),
-        ({}, ("--packages", "nowhere"), "there is no such folder"),
-        ({}, ("--settings", "nowhere"), "No such file"),
-        ({}, ("--ssh-key", "nowhere"), "cannot be read as a public key"),
+        ({}, ("--terminal", "t-2"), "is for terminal t-1, not for t-2", 1),
+        ({"terminal_id": None}, (), "names no terminal; say which with --terminal", 1),
+        ({}, ("--hostname", "Hall_1"), "host name", 1),
+        ({}, ("--gateway", "192.0.2.1"), "without --address", 2),
+        ({}, ("--wifi-password-file", "x"), "without --wifi-ssid", 2),
+        ({}, ("--image", "x"), "--image is for cards", 2),
+        ({}, ("--wheelhouse", "nowhere"), "there is no such folder", 1),
+        ({}, ("--packages", "nowhere"), "there is no such folder", 1),
+        ({}, ("--settings", "nowhere"), "No such file", 1),
+        ({}, ("--ssh-key", "nowhere"), "cannot be read as a public key", 1),
+        ({}, ("--claims", "x", "--no-labels"), "--claims, --no-labels: with --batch only", 2),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line_and_nothing_is_written(
-    image: Path, claim_for: ClaimFor, tmp_path: Path, changes: dict[str, object], arguments: tuple[str, ...], told: str
+    image: Path,
+    claim_for: ClaimFor,
+    tmp_path: Path,
+    changes: dict[str, object],
+    arguments: tuple[str, ...],
+    told: str,
+    code: int,
 ) -> None:
     path = tmp_path / "c.claim"
     path.write_bytes(claim_for(**changes).to_bytes())
     before = image.read_bytes()
     done = run("card", image, "--claim", path, *arguments)
-    assert done.exit_code == 1
+    assert done.exit_code == code
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert image.read_bytes() == before
@@ -115,7 +125,7 @@ def test_a_claim_that_cannot_be_read_a_packed_image_and_no_target_are_said(
     assert (found.exit_code, "unpack it first" in found.stderr) == (1, True)
     assert run("card", "--claim", claim).exit_code == 2
     assert run("card", tmp_path / "nowhere.img", "--claim", claim).exit_code == 1
-    assert run("card", image).exit_code == 1
+    assert run("card", image).exit_code == 2
     mistyped = run("card", "/dev/no-such-card", "--image", image, "--claim", claim)
     assert (mistyped.exit_code, "no card" in mistyped.stderr) == (1, True)
     missing = run("card", image, "--claim", claim, "--wheelhouse", tmp_path / "whelhouse")
@@ -128,6 +138,46 @@ def test_an_image_stays_as_it_is_where_another_one_is_named(image: Path, claim: 
     assert done.exit_code == 0, done.stderr
     assert image.read_bytes() == before
     assert MARK in (open_boot(tmp_path / "t-1.img").read("user-data") or b"")
+
+
+def test_what_would_be_done_is_what_is_done(image: Path, claim: Path, tmp_path: Path) -> None:
+    folder, packed, new = tmp_path / "bootfs", tmp_path / "os.img.xz", tmp_path / "new.img"
+    packed.write_bytes(lzma.compress(image.read_bytes(), preset=0))
+    for arguments, target, first in (
+        ((image, "--out", new), new, f"copy {image} to {new}"),
+        ((packed, "--out", new), new, f"unpack {packed} into {new}, and look it over"),
+        ((folder,), folder, f"make the folder {folder}"),
+    ):
+        before = sorted(tmp_path.iterdir())
+        told = run("card", *arguments, "--claim", claim, "--dry-run")
+        assert told.exit_code == 0, told.stderr
+        assert told.stdout.splitlines()[0] == first
+        assert f"{target} would be written for terminal t-1" in told.stdout
+        assert sorted(tmp_path.iterdir()) == before
+        done = run("card", *arguments, "--claim", claim)
+        assert done.exit_code == 0, done.stderr
+        assert f"{target} is ready for terminal t-1" in done.stdout
+        assert "an earlier try" not in done.stderr
+        new.unlink(missing_ok=True)
+    assert run("card", folder, "--claim", claim, "--dry-run").exit_code == 0
+    assert "taking away what an earlier try left" in run("card", folder, "--claim", claim).stderr
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_new_image_that_was_not_set_up_does_not_stay(claim: Path, tmp_path: Path, packed: bool) -> None:
+    # All is well with it, until the room for another megabyte is asked for.
+    full = make_image(tmp_path / "full.img", boot_mib=34)
+    (tmp_path / "bulk").write_bytes(bytes(32 * 1024 * 1024))
+    subprocess.run([program("mcopy"), "-i", f"{full}@@{START * 512}", tmp_path / "bulk", "::/bulk"], check=True)
+    source = full
+    if packed:
+        source = tmp_path / "full.img.xz"
+        source.write_bytes(lzma.compress(full.read_bytes(), preset=0))
+    (tmp_path / "hardware.txt").write_text("x" * 2_000_000)
+    before = sorted(tmp_path.iterdir())
+    done = run("card", source, "--out", tmp_path / "new.img", "--claim", claim, "--hardware", tmp_path / "hardware.txt")
+    assert (done.exit_code, "MiB are needed" in done.stderr) == (1, True)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_another_terminals_set_up_is_not_written_over_unasked(
@@ -212,7 +262,7 @@ def test_settings_that_a_terminal_would_not_start_with_are_told_before_anything_
     (tmp_path / "part.toml").write_text(text)
     before = image.read_bytes()
     done = run("card", image, "--claim", claim, "--settings", tmp_path / "part.toml")
-    assert done.exit_code == 1
+    assert done.exit_code == 78
     lines = done.stderr.splitlines()
     assert len(lines) == len(told)
     assert [each for each in told if not any(line.startswith(each) for line in lines)] == []
@@ -329,6 +379,50 @@ def test_nothing_is_made_of_a_list_in_which_anything_is_wrong(
     (tmp_path / "torn.pub").write_text("ssh-ed25519\n")
     tried = afternoon.run("--image", base_image, "--ssh-key", tmp_path / "torn.pub", "--dry-run")
     assert (tried.exit_code, "SSH key 1: not a public key" in tried.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ("--wifi-ssid", "Hall", "--wifi-hidden"),
+            "--wifi-ssid, --wifi-hidden: not with --batch; there it is said by column wifi_ssid, column wifi_hidden",
+        ),
+        (("--hostname", "x"), "--hostname: not with --batch; there it is said by column host_name"),
+        (
+            ("--code", "x", "--terminal", "t-1"),
+            "--code, --terminal: not with --batch; there it is said by the folder of --claims, column terminal_id",
+        ),
+        (("--force-device", "sda"), "--force-device: not with --batch"),
+    ],
+)
+def test_what_is_one_terminals_own_is_not_said_for_a_list(
+    claim_for: ClaimFor, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    afternoon = Afternoon(tmp_path, claim_for, 1)
+    done = afternoon.run(*options)
+    assert (done.exit_code, done.stderr) == (2, f"{told}\n")
+    assert not afternoon.out.exists()
+
+
+def test_labels_need_no_networks(claim_for: ClaimFor, tmp_path: Path) -> None:
+    afternoon = Afternoon(tmp_path, claim_for, 1)
+    afternoon.listed.write_text("终端编号,place,区划代码,wifi_ssid,wifi_password_file\nhall-1,东村,east,Hall,nowhere\n")
+    done = run("labels", "--list", afternoon.listed, "--claims", afternoon.claims, "--out", tmp_path / "sheets")
+    assert done.exit_code == 0, done.stderr
+    refused = afternoon.run()
+    assert (refused.exit_code, "wifi_country: two capital letters" in refused.stderr) == (1, True)
+
+
+def test_packages_without_the_cameras_library_are_remarked_upon(claim: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "packages"
+    deb(folder, "cage")
+    without = run("card", tmp_path / "bootfs", "--claim", claim, "--packages", folder)
+    assert (without.exit_code, "python3-picamera2 is none of them" in without.stderr) == (0, True)
+    deb(folder, "python3-picamera2", architecture="all")
+    with_it = run("card", tmp_path / "bootfs", "--claim", claim, "--packages", folder)
+    assert (with_it.exit_code, "picamera2" in with_it.stderr) == (0, False)
+    assert (tmp_path / "bootfs/lifecert/packages/cage_1_arm64.deb").exists()
 
 
 def test_labels_are_printed_again(claim_for: ClaimFor, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.cards.listing import COLUMNS, Listed, read_list
+from fleet.intake.terminal_list import _COLUMNS as OF_THE_FLEET
+from provisioning.cards.listing import ALSO_CALLED, COLUMNS, Listed, read_list
 from provisioning.errors import FileUnusable, ListRefused
 
 pytestmark = pytest.mark.provisioning
@@ -108,3 +109,15 @@ def test_a_workbook_or_another_encoding_is_told(tmp_path: Path) -> None:
 def test_both_pages_for_technicians_name_every_column(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert [name for name in COLUMNS if f"`{name}`" not in text] == []
+
+
+def test_the_offices_headings_are_taken_as_the_office_writes_them(tmp_path: Path) -> None:
+    assert {(other, name) for name, column in OF_THE_FLEET.items() for other in column.headings} == set(
+        ALSO_CALLED.items()
+    )
+    for headings in ("终端编号,区划代码", "终端,地区", "Terminal ID,AREA"):
+        (found,) = read(tmp_path, f"{headings}\nhall-1,620102\n")
+        assert found.terminal_id == "hall-1"
+    assert problems(tmp_path, "终端,terminal_id\nhall-1,hall-1\n") == [
+        "list.csv: line 1: column terminal_id stands there twice"
+    ]
