@@ -950,7 +950,8 @@ def _outbox(config: Path) -> Iterator[Outbox]:
     from device.adapters.outbox_sqlite import SqliteOutbox
     from device.errors import DeviceError
 
-    settings = _load(config)
+    # By hand, without what systemd hands over: none of the keys is needed.
+    settings = _load(config, credentials=config.resolve().parent)
     if not settings.outbox_path.exists():
         _fail(f"outbox {settings.outbox_path}: there is none yet", CHECK_FAILED)
     try:
@@ -972,7 +973,7 @@ def _pictures(config: Path) -> Iterator[AttachmentStore | None]:
     from device.errors import DeviceError
 
     try:
-        with opened_pictures(_load(config)) as store:
+        with opened_pictures(_load(config, credentials=config.resolve().parent)) as store:
             yield store
     except DeviceError as error:
         _fail(str(error), CHECK_FAILED)

@@ -82,6 +82,8 @@ def test_refused_records_are_listed_with_reasons_and_sent_again(config):
     first, _ = (outbox.append(lambda counter, _: b"%d" % counter) for _ in range(2))
     outbox.settle([ReceiptItem(sha256=first.sha256, verdict=Verdict.REFUSED, reason="fork")])
     outbox.close()
+    # As on a terminal: whoever looks by hand has no credentials.
+    config.write_text(f"{config.read_text()}[keys]\nsigning = 'credential:signing'\nstorage = 'credential:storage'\n")
     told = call("outbox", "list", "--config", str(config)).stdout
     assert f"{first.sha256} counter 1: fork" in told
     found = json.loads(call("outbox", "list", "--json", "--config", str(config)).stdout)
