@@ -9,7 +9,7 @@ terminal starts from the card that they make.
 4. A claim ends with a record at the fleet; the certificate is renewed; the system becomes read-only, and all of that goes on.
 5. Programs come over the link and stay. Programs that do not start go back, and the terminal serves again.
 6. Its certificate is taken back: the broker lets it in no more, and what it records meanwhile is kept.
-7. A card that installed itself and was never let in is set up anew for another terminal, which joins, and is erased by the office.
+7. A card that installed itself and has not asked yet is set up anew for another terminal, which joins, and is erased by the office.
 
 Nothing here says anything about a Raspberry Pi, its firmware or its camera. Exit 0 if all holds, 1 if something does not.
 """
@@ -95,7 +95,7 @@ class Site:
 
     @property
     def other_card(self) -> Path:
-        """The second one's, once it was used by the first."""
+        """The second one's, once the first has installed itself from it."""
         return self.folder / "cards" / f"{SECOND}.img"
 
     @contextmanager
@@ -182,7 +182,7 @@ def _for_all() -> tuple[str, ...]:
 
 
 def install(site: Site) -> None:
-    """The first start without a fleet, cut off once; afterwards there is a second card that has got as far as this one.
+    """The first start without a fleet, cut off once; afterwards there is a second card with the programs installed.
 
     Raises:
         MachineFailed: if it does not install itself, or does not ask.
@@ -198,6 +198,8 @@ def install(site: Site) -> None:
         site.report["install_s"] = round(time.monotonic() - began)
         # config.txt is another one now: it restarts.
         machine.wait_off(timeout_s=_START_S)
+    # Before it asks: from then on it has keys of this name.
+    subprocess.run(["cp", "--sparse=always", site.card, site.other_card], check=True)
     with site.started(site.card) as machine:
         machine.wait_for(_NO_ANSWER, timeout_s=_START_S)
         said = machine.run("sync; cat /boot/firmware/lifecert/status.txt")
@@ -205,7 +207,6 @@ def install(site: Site) -> None:
             raise MachineFailed(f"status.txt: {said}")
         machine.run("systemctl poweroff", may_fail=True)
         machine.wait_off(timeout_s=_START_S)
-    subprocess.run(["cp", "--sparse=always", site.card, site.other_card], check=True)
 
 
 def join(site: Site) -> None:
