@@ -32,6 +32,8 @@ from protocol.records import RECORD_TYP
 from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
 from protocol.topics import Kind, Topic, fleet_inbox
+from tests.agency import Agency
+from tests.conftest import free_port
 from tests.integration.authority import Authority
 
 # As pyproject.toml installs them: tflite-runtime has no build for Python 3.12 and later.
@@ -342,3 +344,13 @@ def secured(tmp_path: Path, make_mosquitto: Callable[..., Any]) -> tuple[Authori
     )
     broker.start()
     return authority, broker, folder
+
+
+@pytest.fixture
+def running_agency(tmp_path: Path, database_url: str) -> Iterator[Agency]:
+    """A fleet and a broker that run as programs; the door for new terminals may not be open yet."""
+    made = Agency(tmp_path, database_url, (free_port(), free_port(), free_port()))
+    made.make()
+    made.start()
+    yield made
+    made.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +28,10 @@ from protocol.envelope import verify
 from protocol.keys import PrivateKey
 from protocol.registration import FleetIdentity
 from provisioning.identity import FLEET, SEALING, SIGNING
+from tests.agency import Agency
 from tests.conftest import free_port
 from tests.integration.conftest import UplinkProcess
-from tests.integration.test_new_terminal import Agency, provision, settings_of, until
+from tests.integration.test_new_terminal import provision, settings_of, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,14 +141,6 @@ def test_where_somebody_sits_is_seen(place: Place, reason: str, detector: FaceDe
     assert judging.judge_seat(seat_of(right_eye, left_eye, width=width, height=height)).reason == reason
 
 
-@pytest.fixture
-def agency(tmp_path: Path, database_url: str) -> Iterator[Agency]:
-    made = Agency(tmp_path, database_url)
-    made.start()
-    yield made
-    made.stop()
-
-
 def board(config: Path) -> None:
     """Give a terminal's settings a simulated board that stands well."""
     settings = config.read_text().replace(
@@ -175,12 +167,14 @@ device = "null"
 
 
 @pytest.mark.system
-def test_a_terminal_is_commissioned_and_the_fleet_keeps_the_signed_report(agency: Agency, tmp_path: Path) -> None:
+def test_a_terminal_is_commissioned_and_the_fleet_keeps_the_signed_report(
+    running_agency: Agency, tmp_path: Path
+) -> None:
     claim, keys, out = tmp_path / "claim.json", tmp_path / "terminal", tmp_path / "reports"
-    agency.run("pki", "claim", "--area", "east", "--terminal", "t-1", "--out", str(claim), "--by", "Li Na")
+    running_agency.run("pki", "claim", "--area", "east", "--terminal", "t-1", "--out", str(claim), "--by", "Li Na")
     joined = provision("join", str(claim), "--out", str(keys), "--wait-s", "60")
     assert joined.returncode == 0, joined.stderr
-    config = settings_of(keys, agency)
+    config = settings_of(keys, running_agency)
     board(config)
     uplink = UplinkProcess(config)
     try:
@@ -213,8 +207,8 @@ def test_a_terminal_is_commissioned_and_the_fleet_keeps_the_signed_report(agency
         assert len(pypdfium2.PdfDocument(sheet)) == 1
 
         # The uplink brings it to the fleet, whose receipt ends the sending. Simulated parts say nothing of a terminal.
-        until(lambda: agency.rows("SELECT 1 FROM terminal_commissionings"))
-        ((stored, passed, at, listed),) = agency.rows(
+        until(lambda: running_agency.rows("SELECT 1 FROM terminal_commissionings"))
+        ((stored, passed, at, listed),) = running_agency.rows(
             "SELECT c.envelope, c.passed, t.commissioned_at, t.commissioning_passed"
             " FROM terminal_commissionings c JOIN terminals t USING (terminal_id)"
         )

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,21 +23,12 @@ from protocol.keys import PrivateKey
 from provisioning.identity import FLEET, SEALING, SIGNING, STORAGE
 from provisioning.joining import CERTIFICATE, KEY, ROOT
 from tests.agency import Agency
-from tests.conftest import FleetTerminal, free_port
+from tests.conftest import FleetTerminal
 from tests.integration.conftest import UplinkProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.system, pytest.mark.provisioning]
 SOON_S = 10.0
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def agency(tmp_path: Path, database_url: str) -> Iterator[Agency]:
-    made = Agency(tmp_path, database_url, (free_port(), free_port(), free_port()))
-    made.make()
-    made.start()
-    yield made
-    made.stop()
 
 
 def until(holds: Callable[[], object], within_s: float = PATIENCE_S) -> None:
@@ -56,7 +47,7 @@ def provision(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def settings_of(folder: Path, agency: Agency) -> Path:
+def settings_of(folder: Path, running_agency: Agency) -> Path:
     path = folder / "terminal.toml"
     path.write_text(
         f"""
@@ -71,7 +62,7 @@ storage = "{STORAGE}"
 fleet = "{FLEET}"
 [broker]
 host = "localhost"
-port = {agency.broker_port}
+port = {running_agency.broker_port}
 tls_ca = "{ROOT}"
 tls_certificate = "{CERTIFICATE}"
 tls_key = "{KEY}"
@@ -84,9 +75,9 @@ reconnect_cap_s = 0.5
     return path
 
 
-def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path: Path) -> None:
+def test_from_a_claim_to_the_first_record_and_out_again(running_agency: Agency, tmp_path: Path) -> None:
     claim, keys = tmp_path / "claim.json", tmp_path / "terminal"
-    agency.run("pki", "claim", "--area", "east", "--terminal", "t-1", "--out", str(claim), "--by", "Li Na")
+    running_agency.run("pki", "claim", "--area", "east", "--terminal", "t-1", "--out", str(claim), "--by", "Li Na")
     card = tmp_path / "bootfs"
     written = provision("card", str(card), "--claim", str(claim))
     assert written.returncode == 0, written.stderr
@@ -102,7 +93,7 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
     joined = provision("join", *brought, "--out", str(keys), "--wait-s", "60")
     assert joined.returncode == 0, joined.stderr
     made = tomllib.loads((keys / "terminal.toml").read_text())
-    assert made["broker"] | {"host": "localhost", "port": agency.broker_port} == made["broker"]
+    assert made["broker"] | {"host": "localhost", "port": running_agency.broker_port} == made["broker"]
     assert (keys / CERTIFICATE).exists()
 
     terminal = FleetTerminal("north", "t-1")
@@ -110,11 +101,11 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
     outbox = SqliteOutbox(keys / "data" / "outbox.sqlite", max_rows=100, max_bytes=1 << 20)
     at = datetime.fromtimestamp(time.time(), UTC)
     outbox.append(lambda _counter, _previous: terminal.next(at=at))
-    uplink = UplinkProcess(settings_of(keys, agency))
+    uplink = UplinkProcess(settings_of(keys, running_agency))
     try:
-        until(lambda: agency.rows("SELECT 1 FROM records WHERE terminal_id = 't-1'"))
+        until(lambda: running_agency.rows("SELECT 1 FROM records WHERE terminal_id = 't-1'"))
         until(lambda: outbox.counts().acknowledged + outbox.counts().refused == 1)
-        until(lambda: agency.rows("SELECT 1 FROM terminals WHERE presence_state = 'online'"))
+        until(lambda: running_agency.rows("SELECT 1 FROM terminals WHERE presence_state = 'online'"))
 
         early = provision("renew", "--out", str(keys), "--if-due")
         assert (early.returncode, early.stdout) == (0, "")
@@ -124,22 +115,22 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
         after = x509.load_pem_x509_certificates((keys / CERTIFICATE).read_bytes())[0].serial_number
         assert after != before
 
-        listed = (agency.broker_dir / REVOKED).read_bytes()
+        listed = (running_agency.broker_dir / REVOKED).read_bytes()
         successor, second = tmp_path / "successor.claim", tmp_path / "second"
-        agency.run("terminals", "swap", "t-1", "--claim-out", str(successor), "--new", "t-2", "--by", "Li Na")
+        running_agency.run("terminals", "swap", "t-1", "--claim-out", str(successor), "--new", "t-2", "--by", "Li Na")
         assert provision("join", str(successor), "--out", str(second), "--wait-s", "60").returncode == 0
         started = time.monotonic()
-        until(lambda: (agency.broker_dir / REVOKED).read_bytes() != listed, SOON_S)
-        agency.reload()
+        until(lambda: (running_agency.broker_dir / REVOKED).read_bytes() != listed, SOON_S)
+        running_agency.reload()
         # Put off: the broker gives its will, and it does not come in again.
         until(
             lambda: (
-                agency.rows("SELECT 1 FROM terminals WHERE presence_state = 'offline'")
-                or "certificate verify failed" in agency.broker_log()
+                running_agency.rows("SELECT 1 FROM terminals WHERE presence_state = 'offline'")
+                or "certificate verify failed" in running_agency.broker_log()
             ),
             SOON_S,
         )
-        until(lambda: "certificate verify failed" in agency.broker_log(), SOON_S)
+        until(lambda: "certificate verify failed" in running_agency.broker_log(), SOON_S)
         assert time.monotonic() - started < SOON_S
         refused = provision("renew", "--out", str(keys))
         assert refused.returncode == 1
@@ -147,17 +138,17 @@ def test_from_a_claim_to_the_first_record_and_out_again(agency: Agency, tmp_path
     finally:
         uplink.kill()
         outbox.close()
-    assert agency.rows("SELECT terminal_id, replaced_by, area FROM terminals ORDER BY 1") == [
+    assert running_agency.rows("SELECT terminal_id, replaced_by, area FROM terminals ORDER BY 1") == [
         ("t-1", "t-2", "east"),
         ("t-2", None, "east"),
     ]
     erased = provision(
-        *("decommission", "--yes", "--config", str(settings_of(keys, agency)), "--out", str(tmp_path / "proof"))
+        *("decommission", "--yes", "--config", str(settings_of(keys, running_agency)), "--out", str(tmp_path / "proof"))
     )
     assert erased.returncode == 0, erased.stderr
     assert "the fleet has the statement" in erased.stdout
     assert "take " not in erased.stdout
-    assert agency.rows("SELECT 1 FROM terminals WHERE terminal_id = 't-1' AND decommissioned_at IS NOT NULL")
+    assert running_agency.rows("SELECT 1 FROM terminals WHERE terminal_id = 't-1' AND decommissioned_at IS NOT NULL")
     assert not any((keys / name).exists() for name in (SIGNING, SEALING, STORAGE, KEY, CERTIFICATE))
     again = provision("join", str(claim), "--out", str(tmp_path / "other"), "--wait-s", "0")
     assert again.returncode == 1

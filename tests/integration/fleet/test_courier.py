@@ -920,7 +920,7 @@ def test_the_fleets_program_says_what_was_done_and_what_is_wrong(
     hall.export(stick)
     done = run("import", stick)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert "terminal t-1: 3 records stored, 0 were here, 0 refused; 1 roster pages written" in done.stderr
+    assert "terminal t-1: 3 records stored, 0 were here, 0 refused; 1 roster page written" in done.stderr
     done = run("export", stick, "--terminal", "t-1", "--json")
     assert json.loads(done.stdout) == {"terminal_id": "t-1", "pages": 1, "bundles": 0}
 
