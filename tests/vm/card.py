@@ -38,6 +38,7 @@ from provisioning.joining import CERTIFICATE, KEY
 from tests.agency import BY, Agency
 from tests.conftest import free_port
 from tests.vm.machine import HERE, IMAGE, Drive, Machine, MachineFailed, command_line, say, wait_until
+from tests.vm.seed import PARTS
 from tests.vm.terminal import IDLE, present_claim, wait_services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,20 +52,8 @@ SOON_S = 10.0
 """Within which a certificate that was taken back opens no door any more."""
 _NO_ANSWER = "no answer from the fleet"
 _SECRETS = ("lifecert/claim.json", "lifecert/settings.toml", "user-data", "network-config")
-_SETTINGS = """\
-[camera]
-kind = "simulated"
-[panel]
-kind = "simulated"
-[ring_light]
-kind = "simulated"
-[voice]
-kind = "none"
-[screen]
-kind = "web"
-[simulated]
-control_socket = "/run/lifecert/control.sock"
-[uplink]
+_SETTINGS = f"""\
+{PARTS}[uplink]
 presence_s = 10
 [updates]
 # An emulator is slow, and its line is not.

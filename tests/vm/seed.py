@@ -31,15 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLEET, TERMINAL = "vm", "vm-1"
 NUMBER, STRANGER = (stem + check_digit(stem) for stem in ("99999919400101001", "99999919500101002"))
 """Invented: of somebody on the roster, and of nobody."""
-SETTINGS = f"""\
-[terminal]
-fleet_id = "{FLEET}"
-terminal_id = "{TERMINAL}"
-languages = ["zh", "en"]
-[keys]
-signing = "credential:signing"
-sealing = "credential:sealing"
-storage = "credential:storage"
+PARTS = """\
 [camera]
 kind = "simulated"
 [panel]
@@ -53,6 +45,17 @@ kind = "web"
 [simulated]
 control_socket = "/run/lifecert/control.sock"
 """
+"""Of a terminal's settings, where the machine has none of the parts."""
+SETTINGS = f"""\
+[terminal]
+fleet_id = "{FLEET}"
+terminal_id = "{TERMINAL}"
+languages = ["zh", "en"]
+[keys]
+signing = "credential:signing"
+sealing = "credential:sealing"
+storage = "credential:storage"
+{PARTS}"""
 
 
 def seed(settings: Path, data: Path) -> None:

@@ -56,6 +56,24 @@ RELEASE = PrivateKey.generate()
 PLAN = Plan(shares=(50, 100), soak=timedelta(hours=1), least_counted=2, abort_percent=40, lost_after=timedelta(hours=6))
 
 
+def send_presence(office: Any, terminal: Any, reported: ReportedState | None) -> None:
+    """Let a terminal say now what it runs, as it does over the network."""
+    presence = Presence(
+        fleet_id=terminal.fleet_id,
+        terminal_id=terminal.terminal_id,
+        state="online",
+        boot_id="b" * 32,
+        connection=1,
+        said_at=office.now,
+        software="1.4.0",
+        policy_version=None,
+        roster_version=0,
+        outbox=OutboxCounts(pending=0, published=0, acknowledged=0, refused=0),
+        reported=reported,
+    )
+    office.send(terminal, sign(presence.to_bytes(), key=terminal.signing, typ=PRESENCE_TYP), kind=Kind.PRESENCE)
+
+
 @dataclass
 class Updates:
     """The office with its terminals, and what tests do with them."""
@@ -149,21 +167,8 @@ class Updates:
     def say(self, name: str, **reported: Any) -> None:
         """Let a terminal say what it runs, as it does over the network."""
         self.office.now += timedelta(seconds=1)
-        presence = Presence(
-            fleet_id="north",
-            terminal_id=name,
-            state="online",
-            boot_id="b" * 32,
-            connection=1,
-            said_at=self.office.now,
-            software="1.4.0",
-            policy_version=None,
-            roster_version=0,
-            outbox=OutboxCounts(pending=0, published=0, acknowledged=0, refused=0),
-            reported=ReportedState(**{"desired_number": 99, **reported}) if reported else None,
-        )
-        signed = sign(presence.to_bytes(), key=self.terminals[name].signing, typ=PRESENCE_TYP)
-        self.office.send(self.terminals[name], signed, kind=Kind.PRESENCE)
+        state = ReportedState(**{"desired_number": 99, **reported}) if reported else None
+        send_presence(self.office, self.terminals[name], state)
 
     def keeps(self, bundle_id: str, *names: str) -> None:
         for name in names:

@@ -18,10 +18,8 @@ from fleet.updates.bundles import add_bundle, bundle_folder
 from fleet.updates.driver import RolloutDriver
 from protocol.bundle import BundleFile, BundleKind, BundleManifest, write_bundle
 from protocol.desired import ComingBundle, EndedTrial, ReportedState, RunningBundle, SettingValues
-from protocol.envelope import sign
 from protocol.keys import PrivateKey
-from protocol.presence import PRESENCE_TYP, OutboxCounts, Presence
-from protocol.topics import Kind
+from tests.integration.fleet.test_rollouts import send_presence
 
 pytestmark = pytest.mark.integration
 PLAN = {"shares": "50 100", "soak_hours": "0", "canary_count": "1", "reason": "The new networks"}
@@ -59,23 +57,7 @@ class Desk:
         ).turn()
 
     def say(self, name: str, **reported: Any) -> None:
-        presence = Presence(
-            fleet_id="north",
-            terminal_id=name,
-            state="online",
-            boot_id="b" * 32,
-            connection=1,
-            said_at=self.office.now,
-            software="1.4.0",
-            policy_version=None,
-            roster_version=0,
-            outbox=OutboxCounts(pending=0, published=0, acknowledged=0, refused=0),
-            reported=ReportedState(**reported),
-        )
-        terminal = self.terminals[name]
-        self.office.send(
-            terminal, sign(presence.to_bytes(), key=terminal.signing, typ=PRESENCE_TYP), kind=Kind.PRESENCE
-        )
+        send_presence(self.office, self.terminals[name], ReportedState(**reported))
 
 
 @pytest.fixture
