@@ -392,10 +392,13 @@ def test_programs_come_over_a_bad_line_survive_a_cut_stay_and_are_there_again_af
     door: Door,
     secured: tuple[Authority, Any, Path],
     start_fleet: Callable[..., Any],
+    make_page: Callable[..., Any],
     eventually: Callable[..., None],
 ) -> None:
     authority, broker, _ = secured
     fleet = start_fleet(broker.port, authority.context("fleet"))
+    # Whoever asks is answered, as by a fleet: the uplink before the trial may have sent all that there was to send.
+    fleet.page = lambda request: make_page(request.have, request.have)
     want = door.put(app_bundle(2))
     door.script = ["busy", "garbage", "cut", "whole"]
     site.start("uplink")
