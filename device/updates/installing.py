@@ -153,9 +153,9 @@ class Installer:
         return verdict
 
     def _raise_floor(self, slots: Slots) -> None:
-        """Take nothing older any more than what runs for good allows; once more where a cut came between the two."""
+        """Take nothing older any more than what runs for good allows; again and again, since a cut or a lost file may have undone it."""
         state, current = slots.state(), slots.current
-        if state.trial is not None or current is None or state.last is None or not state.last.is_kept:
+        if state.trial is not None or current is None:
             return
         try:
             manifest = BundleManifest.parse(unverified_payload((slots.path(current) / MARK).read_bytes()))

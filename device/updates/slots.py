@@ -186,9 +186,10 @@ class Slots:
         Raises:
             OSError: if it cannot be written.
         """
-        with self._alone():
-            state = self._recovered()
-            if state.trial is None:
+        with self._alone() as is_alone:
+            # Who did not wait to the end must not take a switch that somebody is in the midst of for one that a cut left half done.
+            state = self._recovered() if is_alone else self.state()
+            if state.trial is None or self.current != state.trial.to:
                 return Verdict.WAIT
             trial = how(state.trial)
             verdict, why = judge(trial)
@@ -235,23 +236,24 @@ class Slots:
         return state
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[bool]:
         """Keep others from changing what is remembered: a start, the time and the installer come when they come.
+
+        Whether it is so is said, since whoever has no patience goes on without.
 
         What is locked can be opened by its owner alone: a lock asks for no right to write, so whoever may open it could keep it for ever.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self.folder / _LOCK, flags, 0o600)
         try:
-            self._wait_for(descriptor)
-            yield
+            yield self._wait_for(descriptor)
         finally:
             os.close(descriptor)
 
-    def _wait_for(self, descriptor: int) -> None:
+    def _wait_for(self, descriptor: int) -> bool:
         if self._patience_s is None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            return
+            return True
         until = time.monotonic() + self._patience_s
         while True:
             try:
@@ -261,10 +263,10 @@ class Slots:
                     sys.stderr.write(
                         f"{self.folder.name}: somebody else keeps the slots; they are not waited for any longer\n"
                     )
-                    return
+                    return False
                 time.sleep(_LOOK_AGAIN_S)
             else:
-                return
+                return True
 
     def _point(self, slot: str) -> None:
         fresh = self.folder / f"{_CURRENT}.new"

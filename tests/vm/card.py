@@ -230,6 +230,7 @@ def join(site: Site) -> None:
         if how != ["ro", "ro"]:
             raise MachineFailed(f"read-only: / and /boot/firmware are {how}")
         site.report["services_read_only"] = wait_services(machine)
+        _nothing_beneath(machine)
         serve(site, machine)
         renew(machine)
         update(site, machine)
@@ -278,6 +279,15 @@ def make_read_only(machine: Machine) -> None:
     """As docs/image.md has it; it restarts by itself."""
     machine.start_order("/opt/lifecert/image/read-only")
     machine.wait_off(timeout_s=_START_S)
+
+
+def _nothing_beneath(machine: Machine) -> None:
+    bare = "/run/bare"
+    machine.run(f"mkdir {bare} && mount --bind / {bare}")
+    left = machine.run(f"find {bare}/etc/lifecert {bare}/var/lib/lifecert* -mindepth 1 | head").split()
+    machine.run(f"umount {bare}")
+    if left or machine.run("ls /data/beneath 2>/dev/null", may_fail=True):
+        raise MachineFailed(f"read-only: {left} lie beneath the data")
 
 
 def update(site: Site, machine: Machine) -> None:

@@ -134,6 +134,38 @@ def test_what_must_be_written_moves_to_the_data_and_the_rest_is_read_only(termin
     assert "parse error" not in verified.stdout
 
 
+def test_of_what_moved_to_the_data_nothing_stays_beneath(terminal: Path, tmp_path: Path) -> None:
+    secrets = ("etc/lifecert/signing.pem", "etc/lifecert/tls/key.pem", "var/lib/lifecert/references.sqlite")
+    # A second name of the file shows what becomes of its content.
+    for number, name in enumerate(secrets):
+        (terminal / name).parent.mkdir(exist_ok=True)
+        (terminal / name).write_text("secret")
+        os.link(terminal / name, tmp_path / f"{number}")
+    (terminal / "etc/lifecert/signing.pem").chmod(0o400)
+    assert run("read-only", "--root", terminal, "sweep").returncode != 0
+    assert (terminal / "etc/lifecert/signing.pem").exists()
+    assert run("read-only", "--root", terminal).returncode == 0
+    for _ in range(2):
+        (terminal / "data/beneath").touch()
+        assert run("read-only", "--root", terminal, "sweep").returncode == 0
+        for place in ("etc/lifecert", "var/lib/lifecert", "var/lib/lifecert-slots", "var/lib/lifecert-decommission"):
+            assert not list((terminal / place).iterdir())
+        assert not (terminal / "data/beneath").exists()
+    assert b"secret" not in b"".join((tmp_path / f"{number}").read_bytes() for number in range(len(secrets)))
+    assert (terminal / "data/settings/tls/key.pem").read_text() == "secret"
+    assert (terminal / "data/lifecert/references.sqlite").read_text() == "secret"
+
+
+def test_a_copy_that_a_cut_left_on_the_data_is_overwritten(terminal: Path, tmp_path: Path) -> None:
+    left = terminal / "data/settings.new/signing.pem"
+    left.parent.mkdir(parents=True)
+    left.write_text("secret")
+    os.link(left, tmp_path / "left")
+    assert run("read-only", "--root", terminal).returncode == 0
+    assert b"secret" not in (tmp_path / "left").read_bytes()
+    assert not left.exists()
+
+
 def test_a_terminal_that_has_not_joined_stays_as_it_is(terminal: Path) -> None:
     (terminal / "var/lib/lifecert-slots/joined").unlink()
     before = (terminal / "etc/fstab").read_text()

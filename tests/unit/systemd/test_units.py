@@ -13,7 +13,7 @@ from device.app import service
 from device.app.decommissioning import ASKED, JOURNAL, PROOF, TOLD
 from device.settings import Updates as UpdateSettings
 from device.settings import Uplink as UplinkSettings
-from device.updates import minute
+from device.updates import minute, preparing
 from device.updates.trial import Limits
 from device.uplink import loop as uplink
 from provisioning import leaving
@@ -27,6 +27,8 @@ PROGRAMS = [unit for unit in UNITS if unit.stem in ("lifecert-fleet", "lifecert-
 """Units whose program of this project goes on running; others start a browser, or do one thing and end."""
 # In tenths; 100 is a service without any protection. Systemd 252 and 257 say: terminal 9, uplink 12, fleet 17, kiosk 22.
 MOST_EXPOSED = {
+    # Once, without a network; it makes the system writable, so it is not kept from mounting.
+    "lifecert-beneath": 40,
     "lifecert-terminal": 15,
     "lifecert-uplink": 20,
     "lifecert-fleet": 20,
@@ -62,6 +64,7 @@ def verifiable(unit: Path, folder: Path) -> Path:
 
 def test_the_services_are_there() -> None:
     assert [unit.name for unit in UNITS] == [
+        "lifecert-beneath.service",
         "lifecert-broker-reload.service",
         "lifecert-decommission.service",
         "lifecert-erased.service",
@@ -110,7 +113,8 @@ def test_a_unit_is_well_enclosed(unit: Path, tmp_path: Path) -> None:
 def test_a_unit_has_its_own_user_a_state_folder_and_a_limit_to_restarts(unit: Path) -> None:
     assert lines(unit, "User")[0] not in {"", "root"}
     assert lines(unit, "StateDirectory")
-    assert lines(unit, "Restart") == ["on-failure"]
+    # A terminal's programs may be on trial, and end as if all were well.
+    assert lines(unit, "Restart") == ["on-failure" if unit.stem == "lifecert-fleet" else "always"]
     assert lines(unit, "StartLimitBurst")
     assert "78" in lines(unit, "RestartPreventExitStatus")[0].split()
 
@@ -133,7 +137,6 @@ def test_a_service_is_started_when_it_says_so_and_one_that_hangs_is_killed_well_
     assert lines(unit, "NotifyAccess") == ["main"]
     assert lines(unit, "WatchdogSec") == [str(watchdog_s)]
     assert watchdog_s >= 2 * silent_s
-    assert lines(unit, "Restart") == ["on-failure"]
 
 
 def test_the_terminal_has_devices_and_no_network_and_the_uplink_the_reverse() -> None:
@@ -221,6 +224,13 @@ def test_services_are_there_again_when_an_update_that_crashed_has_gone_back() ->
     most = int(lines(uplink, "StartLimitIntervalSec")[0]) / int(lines(uplink, "RestartSec")[0])
     assert most < int(lines(uplink, "StartLimitBurst")[0])
     assert lines(update, "StartLimitIntervalSec") == ["0"]
+
+
+def test_an_update_is_not_cut_off_while_one_of_its_parts_has_time_left() -> None:
+    (longest,) = lines(ROOT / "systemd" / "lifecert-update.service", "TimeoutStartSec")
+    (most_s,) = (each.le for each in UpdateSettings.model_fields["examine_timeout_s"].metadata if hasattr(each, "le"))
+    assert longest.endswith("h")
+    assert int(longest.removesuffix("h")) * 3600 > 2 * preparing._TIMEOUT_S + most_s
 
 
 def test_what_writes_programs_has_no_network_no_device_and_writes_nothing_else() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from device.settings import Settings
 from device.updates import slots as guard
+from device.updates.disk import Disk
 from device.updates.in_force import current_slot, lacking, slots_of, start
 from device.updates.installing import Done, ExaminationFailed, Installer
 from device.updates.marks import Fetch, Held, Mark, Marks, Process
@@ -171,6 +172,22 @@ def test_what_proved_itself_stays_and_its_floor_holds(tmp_path: Path) -> None:
     earlier = make_bundle(3)
     site.want(desired_of(10, want_of(earlier)), earlier)
     assert site.apply() == Done("switched", NETWORKS), "one back is possible"
+
+
+@pytest.mark.parametrize("left", [b"", b"{", None])
+def test_a_floor_is_known_again_from_what_runs_where_what_was_remembered_is_lost(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    site = Site(tmp_path)
+    site.prove(4, floor=3)
+    remembered = site.slots().folder / "state.json"
+    remembered.unlink()
+    if left is not None:
+        remembered.write_bytes(left)
+    older = make_bundle(2)
+    site.want(desired_of(9, want_of(older)), older)
+    assert site.apply() == Done("refused", NETWORKS, "too_old")
+    assert site.slots().state().floor == 3
 
 
 def test_a_floor_is_raised_although_the_power_failed_between(tmp_path: Path) -> None:
@@ -401,6 +418,34 @@ def test_a_start_does_not_wait_for_ever_for_whoever_keeps_the_slots(
     assert trial is not None
     assert trial.starts == 1
     held.let_go()
+
+
+class Stalling(Disk):
+    """A card that stands still between what is remembered of a trial and the link, until somebody else has looked."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def link(self, target: str, path: Path) -> None:
+        self._meanwhile()
+        super().link(target, path)
+
+
+def test_a_start_that_waited_in_vain_leaves_a_switch_alone_that_is_under_way(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.prove(1)
+    folder = site.settings.updates.slots_dir
+    slots = Slots(site.slots().folder, Stalling(lambda: guard.main(folder, patience_s=0.1)))
+    before = slots.current
+    slots.switch("2" * 64, Limits(), number=2)
+    trial = slots.state().trial
+    assert trial is not None
+    assert (slots.current, trial.to, trial.back, trial.starts) == (trial.to, slots.current, before, 0)
+    assert guard.main(folder) == 0
+    counted = slots.state().trial
+    assert counted is not None
+    assert counted.starts == 1
 
 
 def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
