@@ -37,7 +37,7 @@ from provisioning.identity import SEALING, SIGNING, STORAGE
 from provisioning.joining import CERTIFICATE, KEY
 from tests.agency import BY, Agency
 from tests.conftest import free_port
-from tests.vm.machine import HERE, IMAGE, Drive, Machine, MachineFailed, command_line, say, wait_until
+from tests.vm.machine import HERE, IMAGE, PI_5, Drive, Machine, MachineFailed, command_line, say, wait_until
 from tests.vm.seed import PARTS
 from tests.vm.terminal import IDLE, present_claim, wait_services
 
@@ -93,7 +93,8 @@ class Site:
         self.starts += 1
         self.ssh_port = free_port()
         log = self.folder / f"start-{self.starts}.log"
-        with Machine((Drive("card", card),), log=log, root="/dev/vda2", ssh_port=self.ssh_port) as machine:
+        drives = (Drive("card", card),)
+        with Machine(drives, log=log, root="/dev/vda2", processor=PI_5, ssh_port=self.ssh_port) as machine:
             yield machine
 
     def provision(self, *arguments: str) -> str:
@@ -298,21 +299,27 @@ def update(site: Site, machine: Machine) -> None:
     """
     say("programs come over the link")
     began = time.monotonic()
-    roll_out(site, 2, IMAGE / "wheelhouse")
+    name = roll_out(site, 2, IMAGE / "wheelhouse")
     _wait_told(site, machine, r"^app: 2 \(number 2\)$", r"app: .* stays")
     site.report["update_s"] = round(time.monotonic() - began)
+    # One roll-out of programs at a time.
+    site.wait_rows(f"SELECT 1 FROM rollouts WHERE rollout_id = '{name}' AND state = 'done'", "the end of the roll-out")
     serve(site, machine)
     say("programs that do not start")
     began = time.monotonic()
-    roll_out(site, 3, broken(site.folder / "broken"))
+    name = roll_out(site, 3, broken(site.folder / "broken"))
     _wait_told(site, machine, r"^app: 2 \(number 2\)$", r"app: .* went back, crash_loop")
     site.report["way_back_s"] = round(time.monotonic() - began)
+    site.wait_rows(
+        f"SELECT 1 FROM rollout_members WHERE rollout_id = '{name}' AND standing = 'went_back' AND why = 'crash_loop'",
+        "what the office knows of it",
+    )
     wait_services(machine)
     serve(site, machine)
 
 
-def roll_out(site: Site, number: int, wheels: Path) -> None:
-    """Make a bundle of programs, hand it to the fleet, and ask the terminal for it."""
+def roll_out(site: Site, number: int, wheels: Path) -> str:
+    """Make a bundle of programs, hand it to the fleet, and ask the terminal for it; return the roll-out's name."""
     out = site.folder / f"app-{number}.bundle"
     out.unlink(missing_ok=True)
     site.provision(
@@ -332,6 +339,7 @@ def roll_out(site: Site, number: int, wheels: Path) -> None:
         raise MachineFailed(f"updates roll-out: {made}")
     for person in ("Li Na", "Wang Fang"):
         site.agency.run("updates", "start", name[0], "--reason", "test", "--by", person)
+    return name[0]
 
 
 def broken(folder: Path) -> Path:
