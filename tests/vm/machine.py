@@ -25,7 +25,7 @@ _COUNTED = ("-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0")
 HERE = "10.0.2.2"
 """This computer, as the machine sees it. Source: QEMU's documentation, "Using the user mode network stack"."""
 PI_4, PI_5 = "cortex-a72", "cortex-a76"
-"""The processors of a Raspberry Pi 4 and 5; emulated, the second works off networks of whole numbers three times as fast (it has `asimddp`)."""
+"""The processors of a Raspberry Pi 4 and 5; emulated, the second works off networks three times as fast (it has `asimddp`)."""
 _GREETING_S = 300.0
 _MEMORY_MB = 1024
 _SHELL_END = re.compile(rb"@@(\d+)\n")
