@@ -49,6 +49,10 @@ class BrokerFailed(FleetError):
     """The embedded broker could not be started."""
 
 
+class NotRenewed(FleetError):
+    """A certificate of the fleet's own that is due cannot be renewed here; a person has to bring the next one."""
+
+
 class NotFound(FleetError):
     """What was named does not exist."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,13 +25,14 @@ from fleet.api.provisioning import provisioning_app
 from fleet.api.receipts import receipts_router
 from fleet.app import Fleet, account_rules, after_reports, look_at_reports_since, make_handler
 from fleet.broker import EmbeddedBroker
-from fleet.errors import FleetError
+from fleet.errors import FleetError, KeysMissing
 from fleet.ingest.consumer import Consumer
 from fleet.ingest.expelling import expel
 from fleet.partners.delivery import Courier
 from fleet.pki.broker import write_server
 from fleet.pki.files import load_authority
 from fleet.pki.keeper import Keeper
+from fleet.pki.renewing import DOOR, Renewals, broker_certificate, door_certificate
 from fleet.reminders.setup import callback_keys
 from fleet.updates.desired import door_of
 from fleet.updates.driver import RolloutDriver
@@ -108,6 +110,7 @@ class Service:
             self._keeper = make_keeper(fleet, settings.provisioning.broker_dir)
         if part != "web":
             self._rollouts = make_rollouts(fleet)
+        self._renewals = make_renewals(fleet, part, keeper=self._keeper, door=self._door)
 
     def start(self) -> None:
         """Start all parts.
@@ -120,7 +123,9 @@ class Service:
                 self._broker.start()
             if self._web:
                 self._web.start()
-            for each in (self._webhooks, self._door, self._keeper, self._rollouts, self._consumer):
+            # Certificates before whoever connects with them.
+            parts = (self._webhooks, self._door, self._renewals, self._keeper, self._rollouts, self._consumer)
+            for each in parts:
                 if each:
                     each.start()
         except FleetError:
@@ -134,8 +139,8 @@ class Service:
 
     def stop(self) -> None:
         """Stop all parts, the ones that take work first. Can be called twice."""
-        parts = (self._consumer, self._rollouts, self._keeper, self._door, self._web, self._webhooks, self._broker)
-        for each in parts:
+        takers = (self._consumer, self._rollouts, self._keeper, self._renewals)
+        for each in (*takers, self._door, self._web, self._webhooks, self._broker):
             if each:
                 each.stop()
 
@@ -173,7 +178,7 @@ def make_door(fleet: Fleet) -> WebServer:
     folder = fleet.settings.data_dir / "pki"
     issuing = load_authority(folder)
     app = provisioning_app(fleet.database, fleet.keys, fleet.settings, issuing, clock=fleet.clock)
-    certificate = write_server(folder, "door", issuing, settings.names, now=fleet.clock())
+    certificate = write_server(folder, DOOR, issuing, settings.names, now=fleet.clock())
     return WebServer(app, settings.host, settings.port or 0, certificate=certificate)
 
 
@@ -189,6 +194,31 @@ def make_keeper(fleet: Fleet, folder: Path) -> Keeper:
         return expel(terminal_id, issuing, broker, now=fleet.clock())
 
     return Keeper(fleet.database, issuing, folder, expel=put_off, clock=fleet.clock)
+
+
+def make_renewals(fleet: Fleet, part: Part, *, keeper: Keeper | None, door: WebServer | None) -> Renewals:
+    """Return what renews the certificates of the parts that run here.
+
+    Args:
+        fleet: whose.
+        part: which parts run.
+        keeper: has the broker read its files anew.
+        door: shows the door's certificate.
+    """
+    settings = fleet.settings
+    try:
+        issuing = load_authority(settings.data_dir / "pki")
+    except KeysMissing:
+        issuing = None
+    kept: dict[Path, Callable[[], None]] = {}
+    if part != "web" and settings.broker.certificate_file is not None:
+        # Nobody has to be told: the consumer reads it before each connection.
+        kept[settings.broker.certificate_file] = lambda: None
+    if keeper is not None and settings.provisioning.broker_dir is not None:
+        kept[broker_certificate(settings.provisioning.broker_dir)] = keeper.write_anew
+    if door is not None:
+        kept[door_certificate(settings.data_dir)] = door.take_certificate
+    return Renewals(kept, issuing, clock=fleet.clock)
 
 
 def make_rollouts(fleet: Fleet) -> RolloutDriver:
@@ -226,6 +256,8 @@ class WebServer:
     ) -> None:
         self._host = host
         self._port = port
+        self._certificate = certificate
+        self._newest: ssl.SSLContext | None = None
         chain, key = certificate or (None, None)
         config = uvicorn.Config(
             app,
@@ -262,6 +294,24 @@ class WebServer:
             waited.wait(0.02)
         if not self._server.started:
             raise FleetError(f"console on {self._host}:{self._port} does not start")
+        if context := self._server.config.ssl:
+            context.sni_callback = self._show_newest
+
+    def take_certificate(self) -> None:
+        """Show new connections what is in the certificate's files now; those that are open go on.
+
+        Raises:
+            OSError: if they cannot be read or do not fit; what was shown is shown still.
+        """
+        if self._certificate is not None:
+            newest = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            newest.load_cert_chain(*self._certificate)
+            self._newest = newest
+
+    def _show_newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        # A context of its own, changed by a name: the one that the server's thread begins connections with is not written to meanwhile.
+        if self._newest is not None:
+            connection.context = self._newest
 
     def stop(self) -> None:
         """Answer what is open, then end; can be called twice."""

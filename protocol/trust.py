@@ -66,6 +66,15 @@ def typed_fingerprint(text: str) -> str:
     return grouped.typed(text, length=_FINGERPRINT_SIGNS, what="fingerprint of the root", code="root_fingerprint")
 
 
+def half_is_over(certificate: x509.Certificate, *, now: datetime) -> bool:
+    """Say whether a certificate is to be renewed: half of its time is over, or the clock is before it.
+
+    One rule for terminals and the fleet's own: the other half is for whatever keeps the next one away.
+    """
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return not begins <= now < begins + (ends - begins) / 2
+
+
 def client_context(trusted: Sequence[x509.Certificate], *, now: datetime) -> ssl.SSLContext:
     """Return a context that trusts these certificates and no others, and looks at the clock as `mind_the_clock` says.
 

@@ -34,7 +34,7 @@ from protocol.provisioning import (
     sign_renewal,
 )
 from protocol.registration import FleetIdentity, read_registration
-from protocol.trust import client_context, pem_of, root_in
+from protocol.trust import client_context, half_is_over, pem_of, root_in
 from provisioning.errors import AlreadyThere, ClaimOfOther, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
 from provisioning.identity import FLEET, REGISTRATION, SEALING, SIGNING, STORAGE, make_identity, write_sure
 from provisioning.settings_file import CREDENTIALS, KEY_FILES, complete, parse_part, wants
@@ -275,8 +275,7 @@ def is_due(folder: Path, *, now: datetime) -> bool:
         raise FileUnusable(f"{error.filename or folder}: {error.strerror}; join first") from error
     except ValueError:
         return True
-    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
-    return not begins <= now < begins + (ends - begins) / 2
+    return half_is_over(found, now=now)
 
 
 def renew(folder: Path, *, now: datetime) -> datetime:

@@ -75,7 +75,7 @@ def broker_config(
     by: By = UNNAMED,
     config: Config = CONFIG,
 ) -> None:
-    """Write a Mosquitto's configuration, keys, certificates and access list; once more renews the certificates."""
+    """Write a Mosquitto's configuration, keys, certificates and access list; `serve` renews the certificates."""
     with opened(config) as fleet:
         folder, now = authority_folder(fleet), fleet.clock()
         issuing = load_authority(folder)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
 from fleet.ingest.handler import Handler
 from fleet.ingest.messages import Inbound, Outbound
+from fleet.pki.renewing import take_pair
 from fleet.settings import BrokerSettings
 from fleet.store.cards import CARD_CHANNEL
 from fleet.store.database import Availability, Database
@@ -111,6 +113,7 @@ class Consumer:
         self._broker_state = Availability("broker")
         self._faulty = threading.Event()
         self._overflowing = False
+        self._tls = _context(broker)
         self._client = self._make_client(client_id)
         self._threads = [
             threading.Thread(target=self._work, name="ingest-worker", daemon=True),
@@ -155,13 +158,9 @@ class Consumer:
             protocol=mqtt.MQTTv311,
             manual_ack=True,
         )
-        broker = self._broker
-        if broker.ca_file is not None:
-            client.tls_set(
-                ca_certs=str(broker.ca_file),
-                certfile=None if broker.certificate_file is None else str(broker.certificate_file),
-                keyfile=None if broker.key_file is None else str(broker.key_file),
-            )
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+            client.on_pre_connect = self._on_pre_connect
         client.reconnect_delay_set(*_RECONNECT_S)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -169,6 +168,16 @@ class Consumer:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
+
+    def _on_pre_connect(self, _client: mqtt.Client, _data: Any) -> None:
+        """Show the broker the certificate that is there now: it may be another one than at the last connection."""
+        chain, key = self._broker.certificate_file, self._broker.key_file
+        if self._tls is None or chain is None or key is None:
+            return
+        try:
+            take_pair(self._tls, chain, key)
+        except OSError as error:
+            logger.warning("certificate not read anew, the last one goes on file=%s: %s", chain.name, error.strerror)
 
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
@@ -400,6 +409,17 @@ class _Room:
         with self._changed:
             if not self._changed.wait_for(lambda: self._bytes < limit, timeout_s):
                 raise queue.Full
+
+
+def _context(broker: BrokerSettings) -> ssl.SSLContext | None:
+    """Return what a broker with TLS is met with; None where it has none. Raises OSError if a file cannot be used."""
+    if broker.ca_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(broker.ca_file)
+    if broker.certificate_file is not None:
+        context.load_cert_chain(broker.certificate_file, broker.key_file)
+    return context
 
 
 def _limit(topic: str) -> int:

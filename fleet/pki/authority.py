@@ -26,6 +26,7 @@ ISSUING_YEARS = 5
 TERMINAL_VALIDITY = timedelta(days=60)
 """A terminal that was without network for a month, and tried to renew at half of it, still connects."""
 SERVER_VALIDITY = timedelta(days=365)
+"""Of the fleet's own: broker, door, and what the fleet connects to the broker with. `fleet.pki.renewing` renews them at half of it."""
 LIST_VALIDITY = timedelta(days=90)
 """Of a revocation list. Brokers refuse everybody once it is over, so it outlives a fleet that is down for weeks."""
 _BACKDATED = timedelta(days=1)
@@ -101,7 +102,14 @@ def request_key(request: bytes) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def issue_client(issuing: Authority, name: str, key: ec.EllipticCurvePublicKey, *, now: datetime) -> Issued:
+def issue_client(
+    issuing: Authority,
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    now: datetime,
+    validity: timedelta = TERMINAL_VALIDITY,
+) -> Issued:
     """Issue what somebody connects with; the broker takes the name for theirs.
 
     Args:
@@ -109,8 +117,9 @@ def issue_client(issuing: Authority, name: str, key: ec.EllipticCurvePublicKey, 
         name: a terminal's id, or the name of one of the fleet's own programs.
         key: the public key.
         now: the time.
+        validity: how long it is good for; a program of the fleet gets `SERVER_VALIDITY`.
     """
-    return _leaf(issuing, name, key, now=now, validity=TERMINAL_VALIDITY, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    return _leaf(issuing, name, key, now=now, validity=validity, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 def issue_server(issuing: Authority, hosts: Sequence[str], key: ec.EllipticCurvePublicKey, *, now: datetime) -> Issued:
@@ -137,6 +146,31 @@ def issue_server(issuing: Authority, hosts: Sequence[str], key: ec.EllipticCurve
         usage=ExtendedKeyUsageOID.SERVER_AUTH,
         names=names,
     )
+
+
+def issue_again(issuing: Authority, certificate: x509.Certificate, *, now: datetime) -> Issued:
+    """Issue one of the fleet's own certificates once more: for the same name, key, use and hosts, with a server's time from now on.
+
+    Args:
+        issuing: by whom.
+        certificate: the old one, which `issue_client` or `issue_server` made.
+        now: the time; the issuing authority's is not over.
+
+    Raises:
+        ValueError: if it is none of those.
+    """
+    key = certificate.public_key()
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or len(names) != 1:
+        raise ValueError(f"certificate {serial_of(certificate)}: not one that this authority issues")
+    try:
+        (usage,) = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        hosts = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound as error:
+        if error.oid != x509.SubjectAlternativeName.oid:
+            raise ValueError(f"certificate {serial_of(certificate)}: does not say what it is for") from error
+        hosts = []
+    return _leaf(issuing, str(names[0].value), key, now=now, validity=SERVER_VALIDITY, usage=usage, names=hosts)
 
 
 def revocation_list(authority: Authority, revoked: Iterable[tuple[str, datetime]], *, now: datetime) -> bytes:

@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from fleet.errors import KeysMissing
-from fleet.pki.authority import Authority, issue_client, issue_server
+from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_client, issue_server
 from fleet.pki.files import REVOKED, TRUSTED, write, write_key, write_revoked
 from protocol.topics import ROOT
 from protocol.wire import MAX_MESSAGE_BYTES
 
 FLEET_NAME = "FLEET"
 """What the fleet's own programs are called at the broker; no terminal can be, since their ids have no capitals."""
+BROKER_CERTIFICATE = "broker.pem"
 CONFIGURATION = "lifecert.conf"
 ACL = "lifecert.acl"
 _LARGEST_PACKET = 2 * MAX_MESSAGE_BYTES
@@ -58,8 +59,8 @@ def write_broker_files(
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     write_server(folder, "broker", issuing, hosts, now=now)
-    client = issue_client(issuing, FLEET_NAME, _key(folder / "fleet.key").public_key(), now=now)
-    write(folder / "fleet.pem", client.chain)
+    key = _key(folder / "fleet.key").public_key()
+    write(folder / "fleet.pem", issue_client(issuing, FLEET_NAME, key, now=now, validity=SERVER_VALIDITY).chain)
     write(folder / TRUSTED, (authority / TRUSTED).read_bytes())
     write_revoked(folder, issuing, revoked, now=now)
     write(folder / ACL, acl(fleet_id).encode())
@@ -97,7 +98,7 @@ def acl(fleet_id: str) -> str:
 def configuration(folder: Path, port: int) -> str:
     """Return the configuration, to lie in a folder that mosquitto.conf includes."""
     return f"""\
-# Written by lifecert-fleet; changes here are lost when it is written again. A new {REVOKED} is read on SIGHUP.
+# Written by lifecert-fleet; changes here are lost when it is written again. A new {REVOKED} or {BROKER_CERTIFICATE} is read on SIGHUP.
 per_listener_settings false
 allow_anonymous false
 acl_file {folder / ACL}
@@ -105,7 +106,7 @@ max_packet_size {_LARGEST_PACKET}
 
 listener {port}
 cafile {folder / TRUSTED}
-certfile {folder / "broker.pem"}
+certfile {folder / BROKER_CERTIFICATE}
 keyfile {folder / "broker.key"}
 crlfile {folder / REVOKED}
 tls_version tlsv1.2

@@ -108,7 +108,8 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         OSError: if it cannot be written; what was there stays.
     """
-    fresh = path.with_name(f"{path.name}.new")
+    # Several workers may write into one folder: none of them puts another's half in place.
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     with fresh.open("wb") as file:
         file.write(data)
         file.flush()

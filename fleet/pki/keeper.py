@@ -1,4 +1,7 @@
-"""Keeps what the broker knows of certificates true: a new revocation list within seconds, new certificates before the old ones end."""
+"""Keeps what the broker knows of certificates true: a new revocation list within seconds, and before the old one ends.
+
+A new list is what the broker is reloaded for, so one is also written when the broker has a new certificate (`fleet.pki.renewing`).
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,7 @@ class Keeper:
         self._expel = expel
         self._clock = clock
         self._stopping = threading.Event()
+        self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="revocations", daemon=True)
         self._state = Availability("database for revocations")
         self._written_at: datetime | None = None
@@ -53,6 +57,10 @@ class Keeper:
     def start(self) -> None:
         """Start; a list is written at once."""
         self._thread.start()
+
+    def write_anew(self) -> None:
+        """Have a list written within seconds although nobody was taken back, so that the broker reads its files anew."""
+        self._wanted.set()
 
     def stop(self) -> None:
         """End; can be called twice."""
@@ -71,7 +79,7 @@ class Keeper:
                     while not self._stopping.is_set():
                         gone = {each.payload for each in connection.notifies(timeout=_LOOK_S, stop_after=1)}
                         gone |= {each.payload for each in connection.notifies(timeout=0)} if gone else set()
-                        if gone or self._is_old():
+                        if gone or self._is_old() or self._wanted.is_set():
                             self._write()
                         now_s = monotonic_s()
                         until_s |= dict.fromkeys(gone - {""}, now_s + _PUT_OFF_S)
@@ -88,6 +96,8 @@ class Keeper:
                 self._stopping.wait(_LONGEST_WAIT_S)
 
     def _write(self) -> None:
+        # Before it is written: what is wanted from here on is not in this one for certain.
+        self._wanted.clear()
         now = self._clock()
         with self._database.begin() as connection:
             revoked = revoked_certificates(connection, now=now)

@@ -24,7 +24,8 @@ class ProvisioningSettings(Part):
     broker_port: int = Field(default=8883, ge=1, le=65535)
     """Its port with TLS."""
     broker_dir: Path | None = None
-    """Folder that `lifecert-fleet pki broker-config` wrote; there `serve` puts each new revocation list."""
+    """Folder that `lifecert-fleet pki broker-config` wrote; there `serve` puts each new revocation list and
+    renews the certificates."""
     claim_hours: int = Field(default=72, ge=1, le=720)
     """So long a claim is good for where nothing else is said: a card is written on one day and put in on another."""
     wrong_codes_per_minute: int = Field(default=20, ge=1, le=1000)

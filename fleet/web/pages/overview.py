@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from fleet.accounts.roles import Permission
+from fleet.pki.renewing import Ending, ending, own_certificates
 from fleet.statistics.counts import offset
 from fleet.store import overview as counted
 from fleet.store.areas import Area, area_names, chain_above, codes_below
@@ -122,8 +123,14 @@ def _live(visit: Visit, connection: Connection, where: Where) -> dict[str, Any]:
         "waiting": counted.waiting(connection, today=visit.today, within=where.within),
         "stops": _stops(stage_counts(connection, where.within)),
         "area": where.area,
+        "certificates": _certificates(visit, where),
     }
     return {**parts, "digest": hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}
+
+
+def _certificates(visit: Visit, where: Where) -> list[Ending]:
+    """Return which certificates of the fleet's own were not renewed: they are everybody's who sees the whole of it."""
+    return [] if where.within is not None else ending(own_certificates(visit.console.settings), now=visit.now)
 
 
 def _today(visit: Visit, connection: Connection, where: Where) -> Today:

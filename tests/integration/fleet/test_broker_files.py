@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from fleet.pki.authority import Authority, issue_client
+from fleet.app import Fleet
+from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_client
 from fleet.pki.broker import FLEET_NAME, write_broker_files
-from fleet.pki.files import ROOT, make_authority, write, write_key, write_revoked
+from fleet.pki.files import REVOKED, ROOT, make_authority, write, write_key, write_revoked
+from fleet.service import Service
+from fleet.store.database import Database
 from protocol.topics import Kind, Topic
 from tests.conftest import free_port
 
@@ -39,17 +45,24 @@ def program() -> str:
 class Office:
     """An authority, and a broker that was set up by it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, made: datetime | None = None) -> None:
         self.folder = folder
         self.port = free_port()
-        self.issuing: Authority = make_authority(folder / "pki", "north", now=now())
-        self.write()
+        self.issuing: Authority = make_authority(folder / "pki", "north", now=made or now())
+        self.write(made=made)
         # As Debian's own configuration does; the tests' folder is closed to the broker's usual user.
         (folder / "main.conf").write_text(f"user root\ninclude_dir {folder / 'broker'}\n")
-        with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen([program(), "-c", str(folder / "main.conf")], stderr=log)
+        self.start()
 
-    def write(self) -> None:
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([program(), "-c", str(self.folder / "main.conf")], stderr=log)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def write(self, *, made: datetime | None = None) -> None:
         write_broker_files(
             self.folder / "broker",
             self.folder / "pki",
@@ -58,8 +71,10 @@ class Office:
             hosts=["127.0.0.1", "localhost"],
             port=self.port,
             revoked=(),
-            now=now(),
+            now=made or now(),
         )
+        # However old the certificates are: a list of that day would be over, and nobody let in.
+        write_revoked(self.folder / "broker", self.issuing, (), now=now())
 
     def card(self, name: str, issuing: Authority | None = None) -> str:
         """Issue a certificate; return its serial number. The same name has another file each time."""
@@ -111,8 +126,7 @@ class Heard:
 def office(tmp_path: Path) -> Iterator[Office]:
     office = Office(tmp_path)
     yield office
-    office.process.kill()
-    office.process.wait()
+    office.stop()
 
 
 @pytest.fixture
@@ -204,3 +218,87 @@ def test_written_again_keys_stay_and_the_broker_takes_the_new_certificates(
     assert (folder / "broker.pem").read_bytes() != before
     office.process.send_signal(signal.SIGHUP)
     entered(office.card("t-3"))
+
+
+def in_file(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificates(path.read_bytes())[0]
+
+
+def shown_at(port: int, broker: Office) -> int:
+    """Return the serial number of the certificate that a terminal is shown."""
+    serial = broker.card("t-2")
+    context = ssl.create_default_context(cafile=broker.folder / "pki" / ROOT)
+    context.load_cert_chain(broker.folder / f"{serial}.pem", broker.folder / f"{serial}.key")
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        found = tls.getpeercert(binary_form=True)
+    assert found
+    return x509.load_der_x509_certificate(found).serial_number
+
+
+def test_a_running_fleet_renews_its_own_and_comes_in_with_the_new_one(
+    tmp_path: Path, database: Database, make_office: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
+    # Half of their time is over twelve hours from now; what is made anew later today is good now, for a broker with a clock of its own.
+    made = now() - SERVER_VALIDITY / 2 + timedelta(hours=24)
+    half = made - timedelta(days=1) + (SERVER_VALIDITY + timedelta(days=1)) / 2
+    assert now() < half < now() + timedelta(days=1)
+    moment = [made]
+    broker = Office(tmp_path / "office", made=made)
+    folder, data = broker.folder / "broker", broker.folder
+    door_port, web_port = free_port(), free_port()
+    office = make_office(
+        database,
+        web={"port": web_port},
+        broker={
+            "mode": "external",
+            "host": "localhost",
+            "port": broker.port,
+            "ca_file": folder / "trusted.pem",
+            "certificate_file": folder / "fleet.pem",
+            "key_file": folder / "fleet.key",
+        },
+        provisioning={"port": door_port, "broker_dir": folder},
+    )
+    fleet = Fleet(office.settings, office.keys, database, lambda: moment[0])
+    service = Service(fleet)
+    files = [folder / "broker.pem", folder / "fleet.pem", data / "pki" / "door.pem"]
+    moment[0] = half - timedelta(minutes=1)
+    service.start()
+    try:
+        assert service.wait_connected(SOON_S)
+        old = [in_file(each).serial_number for each in files]
+        assert [shown_at(port, broker) for port in (broker.port, door_port)] == [old[0], old[2]]
+        for name in ("fleet.pem", "fleet.key"):
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+        listed = (folder / REVOKED).read_bytes()
+
+        moment[0] = half + timedelta(hours=6)
+        eventually(lambda: not {in_file(each).serial_number for each in files} & set(old), "all three are new")
+        new = [in_file(each).serial_number for each in files]
+        eventually(lambda: shown_at(door_port, broker) == new[2], "the door shows it without a new start")
+        # What `lifecert-broker-reload.path` waits for.
+        eventually(lambda: (folder / REVOKED).read_bytes() != listed, "a list is written for the broker to be reloaded")
+        broker.process.send_signal(signal.SIGHUP)
+        eventually(lambda: shown_at(broker.port, broker) == new[0], "the broker shows it without a new start")
+
+        broker.stop()
+        # The old one is let in no more, so who comes in has the new one.
+        write_revoked(folder, broker.issuing, [(f"{old[1]:x}", now())], now=now() + timedelta(minutes=1))
+        broker.start()
+        with_old = Heard(broker, str(tmp_path / "fleet.pem"), str(tmp_path / "fleet.key"), "")
+        terminal = broker.client(broker.card("t-1"))
+        eventually(terminal.enter, "the broker listens again")
+
+        def is_heard() -> bool:
+            terminal.publish(topic("t-1", Kind.RECORD))
+            return bool(office.rows("SELECT 1 FROM quarantine"))
+
+        eventually(is_heard, "the fleet is in again, and reads what terminals write")
+        assert not with_old.enter()
+        terminal.client.loop_stop()
+    finally:
+        service.stop()
+        broker.stop()
