@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from fleet.api.provisioning import provisioning_app
 from fleet.errors import NotFound, Refused
-from fleet.pki.authority import Authority, issue_server, serial_of
+from fleet.pki.authority import Authority, issue_client, issue_server, serial_of
 from fleet.pki.files import ROOT as AUTHORITY_ROOT
 from fleet.pki.files import make_authority, write, write_key
 from fleet.pki.joining import approve_claim, claim_id_of, make_claim, renew, take_back_claim
@@ -37,9 +37,10 @@ from protocol.provisioning import JOIN_PATH, ProvisioningClaim, Renewal, shown, 
 from protocol.trust import client_context, root_fingerprint, root_in
 from provisioning.by_hand import by_hand, fetch_claim
 from provisioning.cli import app
-from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, StrangeFleet
+from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted, StrangeFleet
 from provisioning.identity import FLEET, SIGNING
 from provisioning.joining import CERTIFICATE, DOOR, KEY, KEYS, ROOT, Outcome, join, read_claim, wait_and_join
+from provisioning.joining import renew as renewed
 from provisioning.leaving import tell_fleet
 from provisioning.words import line_of
 from tests.conftest import free_port
@@ -299,16 +300,71 @@ def test_keys_that_another_terminal_has_are_not_certified(door: Door) -> None:
         door.join(door.claim("t-3"), "one")
 
 
-def test_a_clock_that_was_lost_keeps_nobody_out(door: Door, tmp_path: Path) -> None:
-    # What a clock in 1970 sees: a certificate of the future.
+def test_a_clock_that_nothing_keeps_shuts_nobody_out(door: Door, tmp_path: Path) -> None:
+    def shakes(server: ssl.SSLContext, moment: datetime, *, kept: bool, root: str = door.root) -> bool:
+        return handshake(server, client_context([root_in(root)], now=moment, clock_is_kept=kept))
+
+    long_ago, present = datetime(1970, 1, 1, tzinfo=UTC), now()
+    # The door's certificate is made when the fleet starts. What a clock at the moment of the last shutdown, or of the image, sees of it:
+    # a certificate of the future. A clock is no less wrong for standing after the root was made.
+    future = server_of(door.issuing, tmp_path / "future", made=present + timedelta(days=300))
+    assert shakes(future, present, kept=False)
+    assert shakes(future, long_ago, kept=False)
+    # One that stands before the root is wrong, whatever is said of it; any other that is kept is believed.
+    assert shakes(future, long_ago, kept=True)
+    assert not shakes(future, present, kept=True)
+    # What has ended has ended, as far as the clock goes.
+    old = make_authority(tmp_path / "old", "north", now=present - timedelta(days=900))
+    old_root = (tmp_path / "old" / AUTHORITY_ROOT).read_text()
+    ended = server_of(old, tmp_path / "ended", made=present - timedelta(days=400))
+    for kept in (True, False):
+        assert not shakes(ended, present, kept=kept, root=old_root)
+    assert shakes(ended, present - timedelta(days=100), kept=False, root=old_root)
+    # So is one of another fleet, for another name, or for another use.
+    strange = make_authority(tmp_path / "stranger", "north", now=present)
+    assert not shakes(server_of(strange, tmp_path / "strange", made=present), present, kept=False)
+    assert not shakes(server_of(door.issuing, tmp_path / "named", made=present, host="other"), present, kept=False)
     key = ec.generate_private_key(ec.SECP256R1())
-    future = issue_server(door.issuing, ["localhost"], key.public_key(), now=now() + timedelta(days=300))
-    write_key(tmp_path / "future.key", key)
-    write(tmp_path / "future.pem", future.chain)
+    client = issue_client(door.issuing, "localhost", key.public_key(), now=present)
+    assert not shakes(context_of(tmp_path / "client", key, client.chain), present, kept=False)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_terminal_joins_and_renews_at_a_door_of_the_future_where_nothing_keeps_its_clock(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    server_of(door.issuing, tmp_path / "future", made=now() + timedelta(days=300))
+    settings = door.office.settings.model_copy(update={"data_dir": tmp_path})
+    app = provisioning_app(door.office.database, door.office.keys, settings, door.issuing, clock=door.office.clock)
+    port = free_port()
+    server = WebServer(app, "127.0.0.1", port, certificate=(tmp_path / "future.pem", tmp_path / "future.key"))
+    server.start()
+    try:
+        claim = door.claim().model_copy(update={"url": f"https://localhost:{port}"})
+        monkeypatch.setattr("protocol.trust.is_kept", lambda: kept)
+        if kept:
+            with pytest.raises(NotTrusted, match="not yet valid"):
+                door.join(claim)
+        else:
+            assert door.join(claim).is_joined
+            assert renewed(door.folder / "t", now=now()) > now()
+    finally:
+        server.stop()
+
+
+def server_of(issuing: Authority, path: Path, *, made: datetime, host: str = "localhost") -> ssl.SSLContext:
+    """Return what answers with a certificate that was made at some moment; its files are `path` with .key and .pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return context_of(path, key, issue_server(issuing, [host], key.public_key(), now=made).chain)
+
+
+def context_of(path: Path, key: ec.EllipticCurvePrivateKey, chain: bytes) -> ssl.SSLContext:
+    """Return what answers with a key and a chain of certificates."""
+    write_key(path.with_suffix(".key"), key)
+    write(path.with_suffix(".pem"), chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "future.pem", tmp_path / "future.key")
-    assert handshake(context, client_context([root_in(door.root)], now=datetime(1970, 1, 1, tzinfo=UTC)))
-    assert not handshake(context, client_context([root_in(door.root)], now=now()))
+    context.load_cert_chain(path.with_suffix(".pem"), path.with_suffix(".key"))
+    return context
 
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
