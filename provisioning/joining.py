@@ -36,7 +36,16 @@ from protocol.provisioning import (
 from protocol.registration import FleetIdentity, read_registration
 from protocol.trust import client_context, pem_of, root_in
 from provisioning.errors import AlreadyThere, ClaimOfOther, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
-from provisioning.identity import FLEET, REGISTRATION, SEALING, SIGNING, STORAGE, make_identity, write_sure
+from provisioning.identity import (
+    FLEET,
+    REGISTRATION,
+    SEALING,
+    SIGNING,
+    STORAGE,
+    make_identity,
+    sweep_identity,
+    write_sure,
+)
 from provisioning.settings_file import CREDENTIALS, KEY_FILES, complete, parse_part, wants
 
 KEY: Final = "tls.pem"
@@ -229,10 +238,13 @@ def _registration(fleet_id: str, terminal_id: str, folder: Path, now: datetime) 
     if not path.exists():
         make_identity(fleet_id, terminal_id, folder, moment=now)
     try:
+        sweep_identity(folder)
         token = path.read_bytes()
         known = read_registration(token)
+    except BlockingIOError as error:
+        raise AlreadyThere(f"{folder}: somebody else is making an identity there; nothing was changed") from error
     except OSError as error:
-        raise FileUnusable(f"{path}: {error.strerror}") from error
+        raise FileUnusable(f"{error.filename or path}: {error.strerror}") from error
     except ProtocolError as error:
         raise FileUnusable(f"{path}: {error}; move the folder away, and new keys are made") from error
     if (known.fleet_id, known.terminal_id) != (fleet_id, terminal_id):
