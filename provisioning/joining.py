@@ -61,6 +61,9 @@ INSTALLED: Final = Path("/etc/lifecert")
 DOOR: Final = "door.txt"
 """Where the fleet's door is: what was in the claim."""
 TIMEOUT_S: Final = 30.0
+_NEW_ONE: Final = (
+    "if this terminal was not erased on purpose, have the office make a claim for one in its place (`terminals swap`)"
+)
 _MOST_ANSWER: Final = 64 * 1024
 
 
@@ -257,16 +260,20 @@ def _registration(fleet_id: str, terminal_id: str, folder: Path, now: datetime) 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:
     if path.exists():
-        try:
-            found = load_pem_private_key(path.read_bytes(), None)
-        except (ValueError, TypeError) as error:
-            raise FileUnusable(f"{path}: cannot be read as a key; move it away, and a new one is made") from error
-        if isinstance(found, ec.EllipticCurvePrivateKey):
-            return found
-        raise FileUnusable(f"{path}: not a P-256 key; move it away, and a new one is made")
+        return _key_there(path, advice="move it away, and a new one is made")
     made = ec.generate_private_key(ec.SECP256R1())
     write_sure(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
     return made
+
+
+def _key_there(path: Path, *, advice: str) -> ec.EllipticCurvePrivateKey:
+    try:
+        found = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise FileUnusable(f"{path}: cannot be read as a key; {advice}") from error
+    if not isinstance(found, ec.EllipticCurvePrivateKey):
+        raise FileUnusable(f"{path}: not a P-256 key; {advice}")
+    return found
 
 
 def _request(name: str, key: ec.EllipticCurvePrivateKey) -> str:
@@ -297,13 +304,15 @@ def renew(folder: Path, *, now: datetime) -> datetime:
     Raises:
         JoinRefused: if the fleet gives none: the terminal was taken out of service.
         FleetUnreachable: if it gave no answer; the certificate that is there goes on.
-        FileUnusable: if a file cannot be read or written.
+        FileUnusable: if a file cannot be read or written, or there is no key: none is made, as it may have been destroyed on purpose.
     """
+    if not (folder / KEY).exists():
+        raise FileUnusable(f"{folder / KEY}: there is none, and renewing makes none; {_NEW_ONE}")
     try:
         known = read_registration((folder / REGISTRATION).read_bytes())
         signing = PrivateKey.load(folder / SIGNING)
         door, root = (folder / DOOR).read_text(), (folder / ROOT).read_text()
-        request = _request(known.terminal_id, _key(folder / KEY))
+        request = _request(known.terminal_id, _key_there(folder / KEY, advice=_NEW_ONE))
         renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
         path = f"{RENEW_PATH}/{known.terminal_id}"
         answer = _posted(door, root, path, sign_renewal(renewal, signing), now)

@@ -610,6 +610,19 @@ def test_a_terminal_renews_and_one_that_is_out_does_not(door: Door) -> None:
         ask(good)
 
 
+def test_renewing_makes_no_key(door: Door) -> None:
+    door.join(door.claim())
+    folder = door.folder / "t"
+    for spoilt, told in ((None, "there is none"), (b"x", "cannot be read as a key")):
+        (folder / KEY).unlink(missing_ok=True)
+        if spoilt:
+            (folder / KEY).write_bytes(spoilt)
+        before = {each.name: each.read_bytes() for each in folder.iterdir()}
+        with pytest.raises(FileUnusable, match=f"{told}.*terminals swap"):
+            renewed(folder, now=now())
+        assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+
+
 def test_a_terminal_that_has_erased_itself_says_so_at_the_door(
     door: Door, make_fleet_terminal: Callable[..., Any]
 ) -> None:
