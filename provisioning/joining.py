@@ -1,7 +1,7 @@
 """A new terminal comes to its fleet: keys and a request are made here, the claim is sent with them, and the answer is kept.
 
 Every step can be cut off and is taken up again by the next try: keys are made once, the fleet answers the same terminal again, and the
-certificate is written last.
+certificate is written last. For a day it is answered by its claim, and later by the key that the fleet knows of it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from protocol.provisioning import (
     Renewal,
     sign_renewal,
 )
-from protocol.registration import FleetIdentity, read_registration
+from protocol.registration import FleetIdentity, TerminalRegistration, read_registration
 from protocol.trust import client_context, pem_of, root_in
 from provisioning.errors import AlreadyThere, ClaimOfOther, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
 from provisioning.identity import (
@@ -151,7 +151,16 @@ def join(
         wish = JoinRequest(
             code=claim.code, request=request, registration=registration.decode(), board_serial=board_serial
         )
-        answer = _posted(claim.url, claim.root, JOIN_PATH, wish.to_bytes(), now)
+        try:
+            answer = _posted(claim.url, claim.root, JOIN_PATH, wish.to_bytes(), now)
+        except JoinRefused as refused:
+            if refused.code != "claim_used":
+                raise
+            # Perhaps by this terminal, more than a day ago, and what was answered was lost with the power: then its key is known.
+            try:
+                answer = _renewed(claim.url, claim.root, read_registration(registration), folder, request, now)
+            except JoinRefused:
+                raise refused from None
         if answer.verdict == "waits":
             return Outcome(name, is_joined=False)
         _keep(claim, answer, folder)
@@ -310,12 +319,9 @@ def renew(folder: Path, *, now: datetime) -> datetime:
         raise FileUnusable(f"{folder / KEY}: there is none, and renewing makes none; {_NEW_ONE}")
     try:
         known = read_registration((folder / REGISTRATION).read_bytes())
-        signing = PrivateKey.load(folder / SIGNING)
         door, root = (folder / DOOR).read_text(), (folder / ROOT).read_text()
         request = _request(known.terminal_id, _key_there(folder / KEY, advice=_NEW_ONE))
-        renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
-        path = f"{RENEW_PATH}/{known.terminal_id}"
-        answer = _posted(door, root, path, sign_renewal(renewal, signing), now)
+        answer = _renewed(door, root, known, folder, request, now)
         found = x509.load_pem_x509_certificates((answer.certificate or "").encode())
         write_sure(folder / CERTIFICATE, (answer.certificate or "").encode())
     except OSError as error:
@@ -323,6 +329,15 @@ def renew(folder: Path, *, now: datetime) -> datetime:
     except (ProtocolError, ValueError) as error:
         raise FileUnusable(f"{folder}: {error}") from error
     return found[0].not_valid_after_utc
+
+
+def _renewed(
+    door: str, root: str, known: TerminalRegistration, folder: Path, request: str, now: datetime
+) -> JoinAnswer:
+    """Ask the fleet for a certificate by the signing key that it knows of this terminal. Raises as `renew`."""
+    renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
+    token = sign_renewal(renewal, PrivateKey.load(folder / SIGNING))
+    return _posted(door, root, f"{RENEW_PATH}/{known.terminal_id}", token, now)
 
 
 def _posted(url: str, root: str, path: str, body: bytes, now: datetime) -> JoinAnswer:

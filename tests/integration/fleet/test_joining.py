@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -157,7 +160,10 @@ def test_an_answer_that_was_lost_is_given_again(door: Door) -> None:
     assert [row.serial for row in door.office.rows("SELECT serial FROM certificates")] == [serial_of(again[0])]
     assert len(door.office.rows("SELECT 1 FROM terminal_changes WHERE kind = 'registered'")) == 1
     door.office.now += timedelta(hours=21)
-    assert refused(lambda: door.join(claim)) == "claim_used"
+    given = by_hand(shown(claim.code), claim.url, shown(root_fingerprint(root_in(door.root))))
+    assert refused(lambda: fetch_claim(given, now=now())) == "claim_used"
+    assert door.join(claim) == first
+    assert len(door.office.rows("SELECT 1 FROM certificates")) == 2, "by its key, as at each renewal"
 
 
 @pytest.mark.parametrize("how", ["retire", "suspend", "swap"])
@@ -195,6 +201,39 @@ def test_a_certificate_that_was_taken_back_is_not_given_again(door: Door) -> Non
     with door.office.database.begin() as connection:
         assert serial_of(given) not in dict(revoked_certificates(connection, now=door.office.now))
         assert len(certificates_of(connection, "t-1")) == 2
+
+
+def test_joining_can_be_cut_off_at_any_change_and_run_again(door: Door, tmp_path: Path) -> None:
+    claims = [door.claim(f"t-{number}") for number in range(60)]
+    (tmp_path / "cuts").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.fleet.cut_joins", str(tmp_path / "cuts")],
+        input=b"\n".join(claim.to_bytes() for claim in claims),
+        capture_output=True,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["cuts"] > 25
+    # Whoever was cut off has come once, by keys that it has, and got one certificate.
+    assert door.office.rows("SELECT 1 FROM certificates GROUP BY terminal_id HAVING count(*) > 1") == []
+
+
+def test_a_terminal_whose_answer_was_lost_for_more_than_a_day_still_comes(door: Door) -> None:
+    claim = door.claim()
+    door.join(claim)
+    # The power went before anything of the answer was kept, and somebody comes by a week later.
+    for name in (CERTIFICATE, DOOR, FLEET, ROOT):
+        (door.folder / "t" / name).unlink()
+    door.office.now += timedelta(days=7)
+    outcome = door.join(claim)
+    assert (outcome.is_joined, outcome.broker_port) == (True, 8883)
+    assert {each.name for each in (door.folder / "t").iterdir()} == {*KEYS, CERTIFICATE, DOOR, FLEET, ROOT}
+    with door.office.database.begin() as connection:
+        TerminalChanges(connection, door.office.keys.cipher, by="Li Na", reason="stolen", now=door.office.now).retire(
+            "t-1"
+        )
+    assert refused(lambda: door.join(claim)) == "claim_used"
 
 
 def test_a_claim_is_for_one_terminal(door: Door) -> None:
