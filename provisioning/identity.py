@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -21,6 +24,9 @@ SEALING: Final = "sealing.pem"
 STORAGE: Final = "storage.key"
 REGISTRATION: Final = "registration.jws"
 FLEET: Final = "fleet.json"
+_MADE: Final = (SIGNING, SEALING, STORAGE, REGISTRATION)
+"""In the order in which they come into their places: what the fleet is told of is the last, and nobody knows a key without it."""
+_SCRATCH: Final = ".identity-"
 _STORAGE_KEY_BYTES: Final = 32
 """What the terminal's roster encryption takes: AES-256."""
 
@@ -28,18 +34,13 @@ _STORAGE_KEY_BYTES: Final = 32
 def make_identity(fleet_id: str, terminal_id: str, folder: Path, *, moment: datetime) -> TerminalRegistration:
     """Make a terminal's keys (mode 0600) and its self-signed registration in a folder.
 
-    All files appear together or none does, and nothing that exists is ever replaced: a key that was registered and then lost
-    is a terminal that has to be registered again.
+    Nothing that exists is ever replaced: a key that was registered and then lost is a terminal that has to be registered again. What an
+    earlier try left that was cut off before there was a registration is no key of anybody's; it is taken away, and new ones are made.
 
     Raises:
-        AlreadyThere: if one of the files exists.
+        AlreadyThere: if one of the files exists, or somebody else makes them at this moment.
         FileUnusable: if an id is not a valid one, or the folder cannot be written.
     """
-    existing = [name for name in (SIGNING, SEALING, STORAGE, REGISTRATION) if (folder / name).exists()]
-    if existing:
-        raise AlreadyThere(
-            f"{folder}: has {', '.join(existing)} already; nothing was changed. Name another folder, or move them away."
-        )
     signing, sealing = PrivateKey.generate(), PrivateKey.generate()
     try:
         registration = TerminalRegistration(
@@ -54,12 +55,29 @@ def make_identity(fleet_id: str, terminal_id: str, folder: Path, *, moment: date
         raise FileUnusable(f"{keys}: lower-case letters, digits and dashes expected, 63 at most") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_all(folder, signing, sealing, sign_registration(registration, signing))
-    except FileExistsError as error:
+        with _alone(folder):
+            _sweep(folder)
+            if existing := [name for name in _MADE if (folder / name).exists()]:
+                raise AlreadyThere(
+                    f"{folder}: has {', '.join(existing)} already; nothing was changed. Name another folder, or move them away."
+                )
+            _write_all(folder, signing, sealing, sign_registration(registration, signing))
+    except (BlockingIOError, FileExistsError) as error:
         raise AlreadyThere(f"{folder}: somebody else is making an identity there; nothing was changed") from error
     except OSError as error:
         raise FileUnusable(f"{folder}: {error.strerror}") from error
     return registration
+
+
+def sweep_identity(folder: Path) -> None:
+    """Take away what a try to make an identity left that was cut off: copies of keys, and keys that nobody knows.
+
+    Raises:
+        OSError: if that cannot be done.
+    """
+    if any(folder.glob(f"{_SCRATCH}*")):
+        with _alone(folder):
+            _sweep(folder)
 
 
 def accept_fleet(source: Path, folder: Path) -> tuple[FleetIdentity, bool]:
@@ -127,9 +145,44 @@ def write_sure(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     _sync(path.parent)
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a folder while an identity is made in it. Raises `BlockingIOError` if somebody else does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # It ends with the process, however that ends.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    for scratch in sorted(folder.glob(f"{_SCRATCH}*")):
+        _take_away(scratch, folder)
+
+
+def _take_away(scratch: Path, folder: Path) -> None:
+    """Take away where an identity was made, and what came of it into its place if the registration did not."""
+    if not (folder / REGISTRATION).exists():
+        # That by which they are known is the last to go: this can be cut off as well.
+        for name in _MADE:
+            if _is_same(scratch / name, folder / name):
+                (folder / name).unlink()
+        _sync(folder)
+    shutil.rmtree(scratch)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:
+        return False
+
+
 def _write_all(folder: Path, signing: PrivateKey, sealing: PrivateKey, registration: bytes) -> None:
     # Made in a folder beside and linked in: a link fails where a file exists, a rename would replace it.
-    scratch = Path(tempfile.mkdtemp(prefix=".identity-", dir=folder))
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
     try:
         signing.save(scratch / SIGNING)
         sealing.save(scratch / SEALING)
@@ -140,18 +193,16 @@ def _write_all(folder: Path, signing: PrivateKey, sealing: PrivateKey, registrat
             os.fsync(file.fileno())
         (scratch / REGISTRATION).write_bytes(registration)
         _sync(scratch / REGISTRATION)
-        made: list[Path] = []
-        try:
-            for name in (SIGNING, SEALING, STORAGE, REGISTRATION):
-                os.link(scratch / name, folder / name)
-                made.append(folder / name)
-        except OSError:
-            for path in made:
-                path.unlink()
-            raise
+        # What is linked is known by its name in here, and a registration says that all the rest is there: each is sure before the next.
+        _sync(scratch)
+        _sync(folder)
+        for name in _MADE:
+            if name == REGISTRATION:
+                _sync(folder)
+            os.link(scratch / name, folder / name)
         _sync(folder)
     finally:
-        shutil.rmtree(scratch)
+        _take_away(scratch, folder)
 
 
 def _registered_fleet(folder: Path) -> str | None:

@@ -1,7 +1,7 @@
 """A new terminal comes to its fleet: keys and a request are made here, the claim is sent with them, and the answer is kept.
 
 Every step can be cut off and is taken up again by the next try: keys are made once, the fleet answers the same terminal again, and the
-certificate is written last.
+certificate is written last. For a day it is answered by its claim, and later by the key that the fleet knows of it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,19 @@ from protocol.provisioning import (
     Renewal,
     sign_renewal,
 )
-from protocol.registration import FleetIdentity, read_registration
+from protocol.registration import FleetIdentity, TerminalRegistration, read_registration
 from protocol.trust import client_context, half_is_over, pem_of, root_in
 from provisioning.errors import AlreadyThere, ClaimOfOther, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
-from provisioning.identity import FLEET, REGISTRATION, SEALING, SIGNING, STORAGE, make_identity, write_sure
+from provisioning.identity import (
+    FLEET,
+    REGISTRATION,
+    SEALING,
+    SIGNING,
+    STORAGE,
+    make_identity,
+    sweep_identity,
+    write_sure,
+)
 from provisioning.settings_file import CREDENTIALS, KEY_FILES, complete, parse_part, wants
 
 KEY: Final = "tls.pem"
@@ -52,6 +61,9 @@ INSTALLED: Final = Path("/etc/lifecert")
 DOOR: Final = "door.txt"
 """Where the fleet's door is: what was in the claim."""
 TIMEOUT_S: Final = 30.0
+_NEW_ONE: Final = (
+    "if this terminal was not erased on purpose, have the office make a claim for one in its place (`terminals swap`)"
+)
 _MOST_ANSWER: Final = 64 * 1024
 
 
@@ -139,7 +151,16 @@ def join(
         wish = JoinRequest(
             code=claim.code, request=request, registration=registration.decode(), board_serial=board_serial
         )
-        answer = _posted(claim.url, claim.root, JOIN_PATH, wish.to_bytes(), now)
+        try:
+            answer = _posted(claim.url, claim.root, JOIN_PATH, wish.to_bytes(), now)
+        except JoinRefused as refused:
+            if refused.code != "claim_used":
+                raise
+            # Perhaps by this terminal, more than a day ago, and what was answered was lost with the power: then its key is known.
+            try:
+                answer = _renewed(claim.url, claim.root, read_registration(registration), folder, request, now)
+            except JoinRefused:
+                raise refused from None
         if answer.verdict == "waits":
             return Outcome(name, is_joined=False)
         _keep(claim, answer, folder)
@@ -229,10 +250,13 @@ def _registration(fleet_id: str, terminal_id: str, folder: Path, now: datetime) 
     if not path.exists():
         make_identity(fleet_id, terminal_id, folder, moment=now)
     try:
+        sweep_identity(folder)
         token = path.read_bytes()
         known = read_registration(token)
+    except BlockingIOError as error:
+        raise AlreadyThere(f"{folder}: somebody else is making an identity there; nothing was changed") from error
     except OSError as error:
-        raise FileUnusable(f"{path}: {error.strerror}") from error
+        raise FileUnusable(f"{error.filename or path}: {error.strerror}") from error
     except ProtocolError as error:
         raise FileUnusable(f"{path}: {error}; move the folder away, and new keys are made") from error
     if (known.fleet_id, known.terminal_id) != (fleet_id, terminal_id):
@@ -245,16 +269,20 @@ def _registration(fleet_id: str, terminal_id: str, folder: Path, now: datetime) 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:
     if path.exists():
-        try:
-            found = load_pem_private_key(path.read_bytes(), None)
-        except (ValueError, TypeError) as error:
-            raise FileUnusable(f"{path}: cannot be read as a key; move it away, and a new one is made") from error
-        if isinstance(found, ec.EllipticCurvePrivateKey):
-            return found
-        raise FileUnusable(f"{path}: not a P-256 key; move it away, and a new one is made")
+        return _key_there(path, advice="move it away, and a new one is made")
     made = ec.generate_private_key(ec.SECP256R1())
     write_sure(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
     return made
+
+
+def _key_there(path: Path, *, advice: str) -> ec.EllipticCurvePrivateKey:
+    try:
+        found = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise FileUnusable(f"{path}: cannot be read as a key; {advice}") from error
+    if not isinstance(found, ec.EllipticCurvePrivateKey):
+        raise FileUnusable(f"{path}: not a P-256 key; {advice}")
+    return found
 
 
 def _request(name: str, key: ec.EllipticCurvePrivateKey) -> str:
@@ -284,16 +312,15 @@ def renew(folder: Path, *, now: datetime) -> datetime:
     Raises:
         JoinRefused: if the fleet gives none: the terminal was taken out of service.
         FleetUnreachable: if it gave no answer; the certificate that is there goes on.
-        FileUnusable: if a file cannot be read or written.
+        FileUnusable: if a file cannot be read or written, or there is no key: none is made, as it may have been destroyed on purpose.
     """
+    if not (folder / KEY).exists():
+        raise FileUnusable(f"{folder / KEY}: there is none, and renewing makes none; {_NEW_ONE}")
     try:
         known = read_registration((folder / REGISTRATION).read_bytes())
-        signing = PrivateKey.load(folder / SIGNING)
         door, root = (folder / DOOR).read_text(), (folder / ROOT).read_text()
-        request = _request(known.terminal_id, _key(folder / KEY))
-        renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
-        path = f"{RENEW_PATH}/{known.terminal_id}"
-        answer = _posted(door, root, path, sign_renewal(renewal, signing), now)
+        request = _request(known.terminal_id, _key_there(folder / KEY, advice=_NEW_ONE))
+        answer = _renewed(door, root, known, folder, request, now)
         found = x509.load_pem_x509_certificates((answer.certificate or "").encode())
         write_sure(folder / CERTIFICATE, (answer.certificate or "").encode())
     except OSError as error:
@@ -301,6 +328,15 @@ def renew(folder: Path, *, now: datetime) -> datetime:
     except (ProtocolError, ValueError) as error:
         raise FileUnusable(f"{folder}: {error}") from error
     return found[0].not_valid_after_utc
+
+
+def _renewed(
+    door: str, root: str, known: TerminalRegistration, folder: Path, request: str, now: datetime
+) -> JoinAnswer:
+    """Ask the fleet for a certificate by the signing key that it knows of this terminal. Raises as `renew`."""
+    renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
+    token = sign_renewal(renewal, PrivateKey.load(folder / SIGNING))
+    return _posted(door, root, f"{RENEW_PATH}/{known.terminal_id}", token, now)
 
 
 def _posted(url: str, root: str, path: str, body: bytes, now: datetime) -> JoinAnswer:

@@ -20,6 +20,8 @@ SERVICES: Final = (
     "lifecert-renew.timer",
 )
 """In the order in which they are stopped: a screen that knocks would start the terminal again."""
+RENEWAL: Final = "lifecert-renew.service"
+"""One that is under way when its timer stops goes on; the timer begins another."""
 _MUST_NOT_SEE: Final = frozenset(SERVICES) - {"lifecert-kiosk.service", "lifecert-renew.timer"}
 """The browser alone, of a terminal that is erased already, goes on showing that it is."""
 ERASED: Final = "lifecert-erased.service"
@@ -55,6 +57,8 @@ def services_stopped() -> Iterator[None]:
         running = []
     if running:
         _systemctl("stop", *running)
+    # It counts as no active one while it runs: it is stopped in any case, once nothing begins it any more.
+    _systemctl("stop", RENEWAL)
     try:
         yield
     finally:

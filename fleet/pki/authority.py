@@ -109,6 +109,7 @@ def issue_client(
     *,
     now: datetime,
     validity: timedelta = TERMINAL_VALIDITY,
+    serial: str | None = None,
 ) -> Issued:
     """Issue what somebody connects with; the broker takes the name for theirs.
 
@@ -118,8 +119,11 @@ def issue_client(
         key: the public key.
         now: the time.
         validity: how long it is good for; a program of the fleet gets `SERVER_VALIDITY`.
+        serial: of a certificate that was issued before with all of this, of which nobody kept more; None for a new one.
     """
-    return _leaf(issuing, name, key, now=now, validity=validity, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    number = None if serial is None else int(serial, 16)
+    usage = ExtendedKeyUsageOID.CLIENT_AUTH
+    return _leaf(issuing, name, key, now=now, validity=validity, usage=usage, number=number)
 
 
 def issue_server(issuing: Authority, hosts: Sequence[str], key: ec.EllipticCurvePublicKey, *, now: datetime) -> Issued:
@@ -211,11 +215,12 @@ def _leaf(
     validity: timedelta,
     usage: x509.ObjectIdentifier,
     names: Sequence[x509.GeneralName] = (),
+    number: int | None = None,
 ) -> Issued:
     # Nobody's certificate outlives whoever vouches for it.
     end = min(now + validity, issuing.certificate.not_valid_after_utc)
     builder = (
-        _begun(_name(name), issuing.certificate.subject, key, start=now - _BACKDATED, end=end)
+        _begun(_name(name), issuing.certificate.subject, key, start=now - _BACKDATED, end=end, number=number)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -247,14 +252,20 @@ def _authority(
 
 
 def _begun(
-    name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, start: datetime, end: datetime
+    name: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    start: datetime,
+    end: datetime,
+    number: int | None = None,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(issuer)
         .public_key(key)
-        .serial_number(x509.random_serial_number())
+        .serial_number(x509.random_serial_number() if number is None else number)
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)

@@ -410,7 +410,9 @@ def _taken_in(
             changes.assign(terminal_id, "area", claim.area)
         for each in ended:
             _note(connection, cipher, by, "terminal.claim_taken_back", each, {"terminal": terminal_id}, now)
-    return Joined(terminal_id, _certified(connection, issuing, terminal_id, key, now=now))
+    # The first answer may have been lost: who asks again gets what it was given, however often it asks.
+    issued = _certified(connection, issuing, terminal_id, key, now=now, again=claim.used_at is not None)
+    return Joined(terminal_id, issued)
 
 
 def _taken_back(connection: Connection, held: Iterable[StoredClaim], *, now: datetime) -> list[str]:
@@ -442,15 +444,60 @@ def _area_of(connection: Connection, claim: StoredClaim) -> str:
 
 
 def _certified(
-    connection: Connection, issuing: Authority, terminal_id: str, key: ec.EllipticCurvePublicKey, *, now: datetime
+    connection: Connection,
+    issuing: Authority,
+    terminal_id: str,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    now: datetime,
+    again: bool = False,
 ) -> Issued:
+    """Certify the key of a terminal in service.
+
+    The terminal is held, after its claims where there are any: who takes it out of service comes before, and nothing is issued,
+    or after, and takes back what was issued.
+
+    Args:
+        connection: a transaction.
+        issuing: by whom.
+        terminal_id: whose key it is.
+        key: the public key.
+        now: the time.
+        again: whether the newest certificate for this key that still holds is given once more, and another one only where there is none.
+
+    Raises:
+        Refused: if the terminal is not in service, or another terminal has this key.
+    """
+    known = terminals.find_terminals(connection, [terminal_id], lock=True).get(terminal_id)
+    if known is None or not known.is_in_service:
+        raise Refused(f"terminal {terminal_id}: was taken out of service", code="out_of_service", terminal=terminal_id)
     digest = _digest(key)
     if certificates.key_is_anothers(connection, digest, terminal_id):
         raise Refused("certificate request: another terminal has this key", code="request_key_known")
+    if again and (given := _given_before(connection, issuing, terminal_id, digest, key, now=now)) is not None:
+        return given
     issued = issue_client(issuing, terminal_id, key, now=now)
     end = issued.certificate.not_valid_after_utc
     certificates.add_certificate(connection, StoredCertificate(issued.serial, terminal_id, digest, now, end))
     return issued
+
+
+def _given_before(
+    connection: Connection,
+    issuing: Authority,
+    terminal_id: str,
+    digest: str,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    now: datetime,
+) -> Issued | None:
+    """Return the newest certificate for a key that holds, signed anew; None where there is none that says the same."""
+    for known in certificates.certificates_of(connection, terminal_id):
+        if known.key_sha256 == digest and known.revoked_at is None and now < known.expires_at:
+            given = issue_client(issuing, terminal_id, key, now=known.issued_at, serial=known.serial)
+            # By an issuing authority of before it ended at another moment.
+            return given if given.certificate.not_valid_after_utc == known.expires_at else None
+    return None
 
 
 def _keys_of(key: ec.EllipticCurvePublicKey, registration: TerminalRegistration) -> str:

@@ -11,6 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+START = datetime(2020, 1, 1, tzinfo=UTC)
+DAYS = 36500
+
 
 class Authority:
     """A certificate authority for one test."""
@@ -22,19 +25,26 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
         self._write("ca", self._certificate(self._name, self._key, is_authority=True), self._key)
 
-    def issue(self, common_name: str) -> None:
-        """Write `<name>.crt` and `<name>.key`, good for 127.0.0.1."""
+    def issue(self, common_name: str, *, start: datetime = START, days: int = DAYS) -> None:
+        """Write `<name>.crt` and `<name>.key`, good for 127.0.0.1 from a moment on for so many days."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
-        self._write(common_name, self._certificate(name, key, is_authority=False), key)
+        self._write(common_name, self._certificate(name, key, is_authority=False, start=start, days=days), key)
 
     def context(self, common_name: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._folder / "ca.crt")
         context.load_cert_chain(self._folder / f"{common_name}.crt", self._folder / f"{common_name}.key")
         return context
 
-    def _certificate(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_authority: bool) -> x509.Certificate:
-        start = datetime(2020, 1, 1, tzinfo=UTC)
+    def _certificate(
+        self,
+        name: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        is_authority: bool,
+        start: datetime = START,
+        days: int = DAYS,
+    ) -> x509.Certificate:
         address = x509.IPAddress(ip_address("127.0.0.1"))
         public = key.public_key()
         usage = x509.KeyUsage(
@@ -55,7 +65,7 @@ class Authority:
             .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
-            .not_valid_after(start + timedelta(days=36500))
+            .not_valid_after(start + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectAlternativeName([address]), critical=False)

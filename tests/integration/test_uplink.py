@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,9 @@ from device.adapters.commands_sqlite import SqliteCommandStore
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.cli import app
+from device.errors import LinkDown
+from device.settings import Broker
+from device.uplink.mqtt import MqttLink
 from protocol.attestation import KeyStatement, attest
 from protocol.commands import (
     COMMAND_TYP,
@@ -471,6 +476,56 @@ def test_client_certificates_carry_the_connection(
     start_uplink()
     eventually(lambda: terminal.counts() == {"acknowledged": 30}, "acknowledged over TLS")
     assert fleet.presences[-1].state == "online"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize(
+    ("begins_in_days", "clock_is_kept", "told"),
+    [
+        pytest.param(300, False, "", id="of the future, by a clock that nothing keeps"),
+        pytest.param(300, True, "not yet valid", id="of the future, by a clock that is kept"),
+        pytest.param(-300, False, "has expired", id="that has ended, by a clock that nothing keeps"),
+        pytest.param(-300, True, "has expired", id="that has ended, by a clock that is kept"),
+    ],
+)
+def test_a_brokers_certificate_of_another_time(
+    tmp_path: Path,
+    make_mosquitto: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    begins_in_days: int,
+    clock_is_kept: bool,
+    told: str,
+) -> None:
+    folder = tmp_path / "pki"
+    authority = Authority(folder)
+    authority.issue(
+        "127.0.0.1", start=datetime.fromtimestamp(time.time(), UTC) + timedelta(days=begins_in_days), days=200
+    )
+    broker = make_mosquitto(
+        f"cafile {folder}/ca.crt\ncertfile {folder}/127.0.0.1.crt\nkeyfile {folder}/127.0.0.1.key\nallow_anonymous true\n",
+        tls=True,
+    )
+    broker.start()
+    # The same link at each connection: the clock may have been set in between.
+    monkeypatch.setattr("protocol.trust.is_kept", lambda: not clock_is_kept)
+    link = MqttLink(
+        "t-17",
+        Broker(host="127.0.0.1", port=broker.port, tls_ca=folder / "ca.crt"),
+        connect_timeout_s=10,
+        max_inflight=10,
+        on_arrived=lambda _topic, _payload: None,
+        on_taken=lambda _token: None,
+    )
+    monkeypatch.setattr("protocol.trust.is_kept", lambda: clock_is_kept)
+    try:
+        link.connect()
+        found = ""
+    except LinkDown as error:
+        found = str(error)
+    link.disconnect()
+    # The client library leaves a connection that failed to the garbage collector.
+    gc.collect()
+    assert (told in found, bool(found)) == (True, bool(told))
 
 
 def test_a_broker_with_another_certificate_authority_gets_nothing(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +26,13 @@ from typer.testing import CliRunner
 
 from fleet.api.provisioning import provisioning_app
 from fleet.errors import NotFound, Refused
-from fleet.pki.authority import Authority, issue_server
+from fleet.pki.authority import Authority, issue_client, issue_server, serial_of
 from fleet.pki.files import ROOT as AUTHORITY_ROOT
 from fleet.pki.files import make_authority, write, write_key
 from fleet.pki.joining import approve_claim, claim_id_of, make_claim, renew, take_back_claim
 from fleet.service import WebServer
 from fleet.store.certificates import certificates_of, revoke_certificates, revoked_certificates
+from fleet.terminals.changing import TerminalChanges
 from protocol.decommissioning import sign_proof
 from protocol.desired import BUNDLE_PATH
 from protocol.keys import PrivateKey, short_key_id
@@ -36,9 +40,10 @@ from protocol.provisioning import JOIN_PATH, ProvisioningClaim, Renewal, shown, 
 from protocol.trust import client_context, root_fingerprint, root_in
 from provisioning.by_hand import by_hand, fetch_claim
 from provisioning.cli import app
-from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, StrangeFleet
+from provisioning.errors import AlreadyThere, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted, StrangeFleet
 from provisioning.identity import FLEET, SIGNING
 from provisioning.joining import CERTIFICATE, DOOR, KEY, KEYS, ROOT, Outcome, join, read_claim, wait_and_join
+from provisioning.joining import renew as renewed
 from provisioning.leaving import tell_fleet
 from provisioning.words import line_of
 from tests.conftest import free_port
@@ -143,10 +148,91 @@ def test_an_answer_that_was_lost_is_given_again(door: Door) -> None:
     first = door.join(claim)
     before = (door.folder / "t" / CERTIFICATE).read_bytes()
     (door.folder / "t" / CERTIFICATE).unlink()
-    assert door.join(claim) == first
-    assert (door.folder / "t" / CERTIFICATE).read_bytes() != before
+    for _ in range(3):
+        assert door.join(claim) == first
+        door.office.now += timedelta(hours=1)
+    # However often it asks, there is one certificate: what it says is the same, whoever read the first answer.
+    again = x509.load_pem_x509_certificates((door.folder / "t" / CERTIFICATE).read_bytes())
+    assert [each.tbs_certificate_bytes for each in again] == [
+        each.tbs_certificate_bytes for each in x509.load_pem_x509_certificates(before)
+    ]
+    again[0].verify_directly_issued_by(door.issuing.certificate)
+    assert [row.serial for row in door.office.rows("SELECT serial FROM certificates")] == [serial_of(again[0])]
     assert len(door.office.rows("SELECT 1 FROM terminal_changes WHERE kind = 'registered'")) == 1
-    door.office.now += timedelta(hours=24)
+    door.office.now += timedelta(hours=21)
+    given = by_hand(shown(claim.code), claim.url, shown(root_fingerprint(root_in(door.root))))
+    assert refused(lambda: fetch_claim(given, now=now())) == "claim_used"
+    assert door.join(claim) == first
+    assert len(door.office.rows("SELECT 1 FROM certificates")) == 2, "by its key, as at each renewal"
+
+
+@pytest.mark.parametrize("how", ["retire", "suspend", "swap"])
+def test_a_terminal_that_was_taken_out_of_service_gets_nothing_by_the_claim_it_came_with(door: Door, how: str) -> None:
+    claim = door.claim()
+    door.join(claim)
+    if how == "swap":
+        door.join(door.claim("t-2", replaces="t-1"), "two")
+    else:
+        with door.office.database.begin() as connection:
+            changes = TerminalChanges(
+                connection, door.office.keys.cipher, by="Li Na", reason="stolen", now=door.office.now
+            )
+            (changes.retire if how == "retire" else changes.suspend)("t-1")
+    assert refused(lambda: door.join(claim)) == "out_of_service"
+    with door.office.database.begin() as connection:
+        revoked = {serial for serial, _ in revoked_certificates(connection, now=door.office.now)}
+        assert {each.serial for each in certificates_of(connection, "t-1")} == revoked
+    if how == "suspend":
+        with door.office.database.begin() as connection:
+            TerminalChanges(
+                connection, door.office.keys.cipher, by="Li Na", reason="found", now=door.office.now
+            ).resume("t-1")
+        assert door.join(claim).is_joined
+        assert len(door.office.rows("SELECT 1 FROM certificates")) == 1
+
+
+def test_a_certificate_that_was_taken_back_is_not_given_again(door: Door) -> None:
+    claim = door.claim()
+    door.join(claim)
+    with door.office.database.begin() as connection:
+        revoke_certificates(connection, "t-1", now=door.office.now)
+    assert door.join(claim).is_joined
+    given = x509.load_pem_x509_certificates((door.folder / "t" / CERTIFICATE).read_bytes())[0]
+    with door.office.database.begin() as connection:
+        assert serial_of(given) not in dict(revoked_certificates(connection, now=door.office.now))
+        assert len(certificates_of(connection, "t-1")) == 2
+
+
+def test_joining_can_be_cut_off_at_any_change_and_run_again(door: Door, tmp_path: Path) -> None:
+    claims = [door.claim(f"t-{number}") for number in range(60)]
+    (tmp_path / "cuts").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.fleet.cut_joins", str(tmp_path / "cuts")],
+        input=b"\n".join(claim.to_bytes() for claim in claims),
+        capture_output=True,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["cuts"] > 25
+    # Whoever was cut off has come once, by keys that it has, and got one certificate.
+    assert door.office.rows("SELECT 1 FROM certificates GROUP BY terminal_id HAVING count(*) > 1") == []
+
+
+def test_a_terminal_whose_answer_was_lost_for_more_than_a_day_still_comes(door: Door) -> None:
+    claim = door.claim()
+    door.join(claim)
+    # The power went before anything of the answer was kept, and somebody comes by a week later.
+    for name in (CERTIFICATE, DOOR, FLEET, ROOT):
+        (door.folder / "t" / name).unlink()
+    door.office.now += timedelta(days=7)
+    outcome = door.join(claim)
+    assert (outcome.is_joined, outcome.broker_port) == (True, 8883)
+    assert {each.name for each in (door.folder / "t").iterdir()} == {*KEYS, CERTIFICATE, DOOR, FLEET, ROOT}
+    with door.office.database.begin() as connection:
+        TerminalChanges(connection, door.office.keys.cipher, by="Li Na", reason="stolen", now=door.office.now).retire(
+            "t-1"
+        )
     assert refused(lambda: door.join(claim)) == "claim_used"
 
 
@@ -253,16 +339,71 @@ def test_keys_that_another_terminal_has_are_not_certified(door: Door) -> None:
         door.join(door.claim("t-3"), "one")
 
 
-def test_a_clock_that_was_lost_keeps_nobody_out(door: Door, tmp_path: Path) -> None:
-    # What a clock in 1970 sees: a certificate of the future.
+def test_a_clock_that_nothing_keeps_shuts_nobody_out(door: Door, tmp_path: Path) -> None:
+    def shakes(server: ssl.SSLContext, moment: datetime, *, kept: bool, root: str = door.root) -> bool:
+        return handshake(server, client_context([root_in(root)], now=moment, clock_is_kept=kept))
+
+    long_ago, present = datetime(1970, 1, 1, tzinfo=UTC), now()
+    # The door's certificate is made when the fleet starts. What a clock at the moment of the last shutdown, or of the image, sees of it:
+    # a certificate of the future. A clock is no less wrong for standing after the root was made.
+    future = server_of(door.issuing, tmp_path / "future", made=present + timedelta(days=300))
+    assert shakes(future, present, kept=False)
+    assert shakes(future, long_ago, kept=False)
+    # One that stands before the root is wrong, whatever is said of it; any other that is kept is believed.
+    assert shakes(future, long_ago, kept=True)
+    assert not shakes(future, present, kept=True)
+    # What has ended has ended, as far as the clock goes.
+    old = make_authority(tmp_path / "old", "north", now=present - timedelta(days=900))
+    old_root = (tmp_path / "old" / AUTHORITY_ROOT).read_text()
+    ended = server_of(old, tmp_path / "ended", made=present - timedelta(days=400))
+    for kept in (True, False):
+        assert not shakes(ended, present, kept=kept, root=old_root)
+    assert shakes(ended, present - timedelta(days=100), kept=False, root=old_root)
+    # So is one of another fleet, for another name, or for another use.
+    strange = make_authority(tmp_path / "stranger", "north", now=present)
+    assert not shakes(server_of(strange, tmp_path / "strange", made=present), present, kept=False)
+    assert not shakes(server_of(door.issuing, tmp_path / "named", made=present, host="other"), present, kept=False)
     key = ec.generate_private_key(ec.SECP256R1())
-    future = issue_server(door.issuing, ["localhost"], key.public_key(), now=now() + timedelta(days=300))
-    write_key(tmp_path / "future.key", key)
-    write(tmp_path / "future.pem", future.chain)
+    client = issue_client(door.issuing, "localhost", key.public_key(), now=present)
+    assert not shakes(context_of(tmp_path / "client", key, client.chain), present, kept=False)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_terminal_joins_and_renews_at_a_door_of_the_future_where_nothing_keeps_its_clock(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    server_of(door.issuing, tmp_path / "future", made=now() + timedelta(days=300))
+    settings = door.office.settings.model_copy(update={"data_dir": tmp_path})
+    app = provisioning_app(door.office.database, door.office.keys, settings, door.issuing, clock=door.office.clock)
+    port = free_port()
+    server = WebServer(app, "127.0.0.1", port, certificate=(tmp_path / "future.pem", tmp_path / "future.key"))
+    server.start()
+    try:
+        claim = door.claim().model_copy(update={"url": f"https://localhost:{port}"})
+        monkeypatch.setattr("protocol.trust.is_kept", lambda: kept)
+        if kept:
+            with pytest.raises(NotTrusted, match="not yet valid"):
+                door.join(claim)
+        else:
+            assert door.join(claim).is_joined
+            assert renewed(door.folder / "t", now=now()) > now()
+    finally:
+        server.stop()
+
+
+def server_of(issuing: Authority, path: Path, *, made: datetime, host: str = "localhost") -> ssl.SSLContext:
+    """Return what answers with a certificate that was made at some moment; its files are `path` with .key and .pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return context_of(path, key, issue_server(issuing, [host], key.public_key(), now=made).chain)
+
+
+def context_of(path: Path, key: ec.EllipticCurvePrivateKey, chain: bytes) -> ssl.SSLContext:
+    """Return what answers with a key and a chain of certificates."""
+    write_key(path.with_suffix(".key"), key)
+    write(path.with_suffix(".pem"), chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "future.pem", tmp_path / "future.key")
-    assert handshake(context, client_context([root_in(door.root)], now=datetime(1970, 1, 1, tzinfo=UTC)))
-    assert not handshake(context, client_context([root_in(door.root)], now=now()))
+    context.load_cert_chain(path.with_suffix(".pem"), path.with_suffix(".key"))
+    return context
 
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
@@ -506,6 +647,19 @@ def test_a_terminal_renews_and_one_that_is_out_does_not(door: Door) -> None:
     door.office.rows("UPDATE terminals SET retired_at = now() RETURNING 1")
     with pytest.raises(Refused, match="renewal"):
         ask(good)
+
+
+def test_renewing_makes_no_key(door: Door) -> None:
+    door.join(door.claim())
+    folder = door.folder / "t"
+    for spoilt, told in ((None, "there is none"), (b"x", "cannot be read as a key")):
+        (folder / KEY).unlink(missing_ok=True)
+        if spoilt:
+            (folder / KEY).write_bytes(spoilt)
+        before = {each.name: each.read_bytes() for each in folder.iterdir()}
+        with pytest.raises(FileUnusable, match=f"{told}.*terminals swap"):
+            renewed(folder, now=now())
+        assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
 
 
 def test_a_terminal_that_has_erased_itself_says_so_at_the_door(
