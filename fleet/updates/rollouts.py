@@ -373,6 +373,9 @@ def _standing(
 
 def _verdict(facts: MemberFacts, asked: DesiredBundle | None) -> tuple[Verdict, str | None]:
     reported = desired.parsed_report(facts.reported)
+    if reported is not None and reported.desired_number > facts.number:
+        # It has heard of another database's wishes, not of this one's (`desired.find_unknown`).
+        reported = reported.model_copy(update={"desired_number": 0})
     wanted = Wanted() if facts.wanted is None else Wanted.model_validate(facts.wanted)
     if asked is not None:
         # As this terminal was asked for it, with the number from which on its word is an answer to this roll-out.
