@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fleet.pki.authority import Authority, issue_client
 from fleet.pki.broker import FLEET_NAME, write_broker_files
 from fleet.pki.files import ROOT, make_authority, write, write_key, write_revoked
+from fleet.store.certificates import Revoked
 from protocol.topics import Kind, Topic
 from tests.conftest import free_port
 
@@ -70,7 +71,7 @@ class Office:
         return made.serial
 
     def revoke(self, *serials: str) -> None:
-        write_revoked(self.folder / "broker", self.issuing, [(serial, now()) for serial in serials], now=now())
+        write_revoked(self.folder / "broker", self.issuing, [Revoked(serial, now()) for serial in serials], now=now())
         self.process.send_signal(signal.SIGHUP)
 
     def client(self, serial: str, client_id: str = "") -> Heard:
