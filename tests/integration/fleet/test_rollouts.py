@@ -552,6 +552,43 @@ def test_many_programs_take_one_turn(updates: Updates) -> None:
         assert {each.number for each in desired.find_desired(connection).values()} == {1}
 
 
+def test_of_two_that_are_made_at_once_to_the_same_terminals_one_is(updates: Updates) -> None:
+    first, second = updates.add(6), updates.add(7)
+    database, found = updates.office.database, list[object]()
+
+    def make_second() -> None:
+        try:
+            found.append(updates.make(second))
+        except Refused as error:
+            found.append(error.code)
+
+    thread = threading.Thread(target=make_second)
+    with database.begin() as connection:
+        wish = Wish(plan=PLAN, bundle_id=first, canary=("t-0",))
+        work.make_rollout(connection, updates.means, wish, by="Wang Wei", reason="better", now=updates.office.now)
+        thread.start()
+        # The other one waits for this transaction, whichever lock it is.
+        deadline = time.monotonic() + 30
+        while not updates.office.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    thread.join(30)
+    assert found == ["rollout_under_way"]
+    with database.begin() as connection:
+        assert len(rollouts.rollouts_in(connection, ("waiting",))) == 1
+
+
+def test_of_two_that_wait_for_the_same_terminals_one_starts(updates: Updates) -> None:
+    first = updates.make(updates.add(6))
+    updates.office.rows("UPDATE rollouts SET state = 'dropped' RETURNING 1")
+    second = updates.make(updates.add(7))
+    # As they lie there since before they were made one at a time.
+    updates.office.rows("UPDATE rollouts SET state = 'waiting' RETURNING 1")
+    assert updates.start(first)
+    assert refused(lambda: updates.start(second, "Li Na")) == "rollout_under_way"
+    assert updates.wanted() == {"t-0": [6]}
+
+
 def test_networks_run_in_shadow_at_the_canary_group_first(updates: Updates) -> None:
     bundle_id = updates.add(7)
     updates.start(updates.make(bundle_id, plan=replace(PLAN, shadow=timedelta(hours=48))))
