@@ -19,6 +19,8 @@ from pathlib import Path
 from device.errors import DeviceError, StoreUnusable
 
 PAGE_BYTES = 4096
+_HEAD_BYTES = 100
+_VERSION_AT, _APPLICATION_AT = 60, 68
 _BUSY_TIMEOUT_S = 10.0
 _MAX_PAGES = 4294967294
 """SQLite's own limit. Source: sqlite.org/limits.html, item 13."""
@@ -42,6 +44,36 @@ class Schema:
     """Raised when no room is left."""
     upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """By an older version: what brings a file of it to the next one, losing nothing."""
+
+
+def check_version(path: Path, schema: Schema) -> None:
+    """Look whether this program could open a file, without opening it: whoever has it open notices nothing, and nothing is made.
+
+    The version stands in the first page, at a place of its own. Source: sqlite.org/fileformat2.html, 1.3. What still lies in the log
+    alone, of a file just made, counts as not there.
+
+    Raises:
+        StoreUnusable: if it is another kind of database, or of a version that this program does not know.
+        DeviceError: the schema's `unavailable`, if it cannot be read now.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise schema.unavailable(f"{schema.what} {path.name}: {error.strerror}") from error
+    if len(head) < _HEAD_BYTES:
+        return
+    version, application = (int.from_bytes(head[place : place + 4]) for place in (_VERSION_AT, _APPLICATION_AT))
+    if not version and not application:
+        return
+    if application != schema.application_id:
+        raise StoreUnusable(f"{schema.what} {path}: is another kind of database")
+    while version in schema.upgrades:
+        version += 1
+    if version != schema.version:
+        raise StoreUnusable(f"{schema.what} {path}: schema version {version}, this program knows {schema.version}")
 
 
 class Database:

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from device.adapters.attachments_sqlite import SCHEMA as ATTACHMENTS
+from device.adapters.commands_sqlite import SCHEMA as COMMANDS
 from device.adapters.inference_tflite import open_networks
+from device.adapters.outbox_sqlite import SCHEMA as OUTBOX
 from device.adapters.policy_file import FilePolicyStore
+from device.adapters.references_sqlite import SCHEMA as REFERENCES
+from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import load_fleet_identity
 from device.app.clip import ReferencePicture, play_session
 from device.app.golden import check_golden
 from device.app.voice_check import check_pack
+from device.database import check_version
 from device.errors import DeviceError
 from device.settings import Settings
 from device.simulated.actor import open_actor
@@ -42,7 +48,7 @@ def people_folder() -> Path:
 
 
 def examine(settings: Settings, *, voices: Path | None = None, people: Path | None = None) -> list[str]:
-    """Look at the networks and voices that these settings name, and play two sessions on them.
+    """Look at the networks and voices that these settings name and at what the terminal keeps, and play two sessions.
 
     Args:
         settings: of the terminal; which networks, which policy.
@@ -60,11 +66,12 @@ def examine(settings: Settings, *, voices: Path | None = None, people: Path | No
     networks = open_networks(
         terminal.models_dir, features=terminal.features, texture=terminal.texture, runtime=terminal.runtime
     )
+    policy = _policy(settings)
+    _check_kept(settings)
     found = [
         f"network {each.name}: as it was made, {each.largest_difference:.1%} apart" for each in check_golden(networks)
     ]
     found += _voices(voices)
-    policy = _policy(settings)
     folder = people or people_folder()
     outcome = _session(_LIVING, folder, networks, policy)
     if outcome is not Outcome.CERTIFIED:
@@ -78,7 +85,12 @@ def examine(settings: Settings, *, voices: Path | None = None, people: Path | No
 def _policy(settings: Settings) -> Policy:
     """Return the policy in force, or the shipped one, with what a file that no light falls on can show."""
     fleet = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
-    policy = FilePolicyStore(settings.policy_path, fleet.signing_key).current() or default_policy()
+    in_force = FilePolicyStore(settings.policy_path, fleet.signing_key).current()
+    if in_force is None and settings.policy_path.exists():
+        raise NotFit(
+            f"policy {settings.policy_path.name}: these programs cannot use the one that lies here; they would certify nobody"
+        )
+    policy = in_force or default_policy()
     features = settings.terminal.features
     if features not in policy.comparison:
         raise NotFit(
@@ -97,6 +109,24 @@ def _policy(settings: Settings) -> Policy:
             "timers": timers,
         }
     )
+
+
+def _check_kept(settings: Settings) -> None:
+    """See whether these programs know the form of what the terminal keeps. Raises `DeviceError` if not.
+
+    The staff list is not looked at: it is sealed with a key that the terminal's own service has alone.
+    """
+    fleet = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
+    packs = settings.rule_packs_path
+    if packs.exists() and FileRulePackStore(packs, fleet.signing_key).issued_at() is None:
+        raise NotFit(f"rule packs {packs.name}: these programs cannot use those that lie here")
+    for path, schema in (
+        (settings.references_path, REFERENCES),
+        (settings.outbox_path, OUTBOX),
+        (settings.attachments_path, ATTACHMENTS),
+        (settings.commands_path, COMMANDS),
+    ):
+        check_version(path, schema)
 
 
 def _session(clip: str, folder: Path, networks: Networks, policy: Policy) -> Outcome:

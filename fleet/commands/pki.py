@@ -21,8 +21,8 @@ from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
 from fleet.pki.broker import CONFIGURATION, write_broker_files
 from fleet.pki.files import ROOT_KEY, load_authority, make_authority
 from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claims, take_back_claim, trusted_root
+from fleet.pki.listed import all_revoked
 from fleet.store.areas import chain_above, has_areas
-from fleet.store.certificates import revoked_certificates
 from fleet.store.claims import ClaimState, StoredClaim, claims_named, newest_claims
 from fleet.store.terminals import find_terminals
 from fleet.terminals.changing import TerminalChanges
@@ -80,8 +80,8 @@ def broker_config(
         folder, now = authority_folder(fleet), fleet.clock()
         issuing = load_authority(folder)
         with fleet.database.begin() as connection:
-            revoked = revoked_certificates(connection, now=now)
             try:
+                revoked = all_revoked(connection, issuing, out, now=now)
                 write_broker_files(
                     out,
                     folder,

@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from fleet.admission.convergence import PREFIX, Wanted, is_converged, with_ending
 from fleet.admission.moments import bracket_of
 from fleet.store import bundles, desired, rollouts
+from fleet.store.database import notify
+from fleet.store.rollouts import ROLLOUT_CHANNEL
 from protocol.desired import ReportedState
 from protocol.events import EventKind, TerminalEvent
 from protocol.presence import Presence
@@ -66,7 +68,8 @@ def _heard(connection: Connection, event: TerminalEvent, bundle_id: str, *, now:
     if asked is None or wish is None:
         return 0
     if (said := event.detail.get("wish", "")).isdecimal():
-        return wish.since if int(said) >= wish.since else None
+        # Above the last number lies what was asked before this database was restored.
+        return wish.since if wish.since <= int(said) <= asked.number else None
     because = asked.wanted.because.get(wish.kind.value, "")
     since = rollouts.released_at(connection, because, event.terminal_id) or asked.changed_at
     earliest = bracket_of(event.at, now).earliest
@@ -78,5 +81,23 @@ def _save(
 ) -> None:
     asked = desired.find_desired(connection, [terminal_id]).get(terminal_id)
     wanted = Wanted() if asked is None else asked.wanted
-    is_behind = not is_converged(wanted, reported)
+    is_unknown = reported.desired_number > (0 if asked is None else asked.number)
+    if is_unknown:
+        _note_unknown(connection, terminal_id, reported.desired_number)
+    is_behind = is_unknown or not is_converged(wanted, reported)
     desired.save_reported(connection, terminal_id, reported, is_behind=is_behind, said_at=said_at, now=now)
+
+
+def _note_unknown(connection: Connection, terminal_id: str, number: int) -> None:
+    """Have a terminal asked anew that took more than this database ever asked of it (`fleet.updates.driver`)."""
+    if number <= desired.MOST_HEARD:
+        notify(connection, ROLLOUT_CHANNEL)
+        return
+    before = desired.find_reported(connection, terminal_id)
+    if before is None or before.state is None or before.state.desired_number != number:
+        logger.error(
+            "number of a desired state not believed, the terminal hears of no other terminal=%s number=%d most=%d",
+            terminal_id,
+            number,
+            desired.MOST_HEARD,
+        )

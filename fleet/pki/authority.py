@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fleet.errors import Refused
+from fleet.store.certificates import Revoked
 
 ROOT_YEARS = 20
 ISSUING_YEARS = 5
@@ -31,6 +32,8 @@ LIST_VALIDITY = timedelta(days=90)
 """Of a revocation list. Brokers refuse everybody once it is over, so it outlives a fleet that is down for weeks."""
 _BACKDATED = timedelta(days=1)
 """A clock that is a little slow must not take a certificate for one of tomorrow."""
+_FOR_GOOD = x509.ReasonFlags.privilege_withdrawn
+"""Source: RFC 5280, 5.3.1, where `certificateHold` is the only one after which a certificate can hold again."""
 _YEAR = timedelta(days=365)
 _MOST_REQUEST = 8 * 1024
 _HOST = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
@@ -177,12 +180,12 @@ def issue_again(issuing: Authority, certificate: x509.Certificate, *, now: datet
     return _leaf(issuing, str(names[0].value), key, now=now, validity=SERVER_VALIDITY, usage=usage, names=hosts)
 
 
-def revocation_list(authority: Authority, revoked: Iterable[tuple[str, datetime]], *, now: datetime) -> bytes:
-    """Return the list of what is not to be trusted any more, in PEM.
+def revocation_list(authority: Authority, revoked: Iterable[Revoked], *, now: datetime) -> bytes:
+    """Return the list of what is not to be trusted any more, in PEM. It says what of it is on hold, and what can never hold again.
 
     Args:
         authority: whose.
-        revoked: serial numbers in hexadecimal, and since when.
+        revoked: what is on it.
         now: the time.
     """
     builder = (
@@ -194,11 +197,47 @@ def revocation_list(authority: Authority, revoked: Iterable[tuple[str, datetime]
         .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
         .add_extension(_issuer_key(authority.key.public_key()), critical=False)
     )
-    for serial, since in revoked:
+    for each in revoked:
+        why = x509.ReasonFlags.certificate_hold if each.is_on_hold else _FOR_GOOD
         builder = builder.add_revoked_certificate(
-            x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(since).build()
+            x509.RevokedCertificateBuilder()
+            .serial_number(int(each.serial, 16))
+            .revocation_date(each.since)
+            .add_extension(x509.CRLReason(why), critical=False)
+            .build()
         )
     return builder.sign(authority.key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def read_revocation_list(authority: Authority, data: bytes) -> tuple[list[Revoked], list[Revoked]]:
+    """Return what a list says is taken back for good, and what it says is on hold or does not say why.
+
+    Args:
+        authority: whose it must be.
+        data: the list, in PEM.
+
+    Raises:
+        Refused: if it is none of this authority's.
+    """
+    try:
+        found = x509.load_pem_x509_crl(data)
+        is_own = found.is_signature_valid(authority.key.public_key())
+        entries = [_entry(each) for each in found] if is_own else []
+    except (ValueError, TypeError) as error:
+        raise Refused("revocation list: cannot be read") from error
+    if not is_own:
+        raise Refused("revocation list: not this authority's")
+    final = [each for each, why in entries if why == _FOR_GOOD]
+    return final, [each for each, why in entries if why != _FOR_GOOD]
+
+
+def _entry(entry: x509.RevokedCertificate) -> tuple[Revoked, x509.ReasonFlags | None]:
+    try:
+        why = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        why = None
+    is_on_hold = why == x509.ReasonFlags.certificate_hold
+    return Revoked(f"{entry.serial_number:x}", entry.revocation_date_utc, is_on_hold), why
 
 
 def serial_of(certificate: x509.Certificate) -> str:

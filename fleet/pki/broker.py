@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fleet.errors import KeysMissing
 from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_client, issue_server
 from fleet.pki.files import REVOKED, TRUSTED, write, write_key, write_revoked
+from fleet.store.certificates import Revoked
 from protocol.topics import ROOT
 from protocol.wire import MAX_MESSAGE_BYTES
 
@@ -36,7 +37,7 @@ def write_broker_files(
     fleet_id: str,
     hosts: Sequence[str],
     port: int,
-    revoked: Sequence[tuple[str, datetime]],
+    revoked: Sequence[Revoked],
     now: datetime,
 ) -> None:
     """Write all that a broker needs into a folder, and what the fleet connects to it with; once more, keys stay and certificates are new.
@@ -48,7 +49,7 @@ def write_broker_files(
         fleet_id: the fleet.
         hosts: names and addresses by which the broker is reached.
         port: where it listens, with TLS.
-        revoked: certificates that are not let in, and since when.
+        revoked: certificates that are not let in.
         now: the time.
 
     Raises:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from fleet.errors import KeysMissing
 from fleet.pki.authority import Authority, make_issuing, make_root, revocation_list
+from fleet.store.certificates import Revoked
 
 ROOT_KEY = "root.key"
 ROOT = "root.pem"
@@ -79,7 +80,7 @@ def load_authority(folder: Path) -> Authority:
     return Authority(certificate, key)
 
 
-def write_revoked(folder: Path, issuing: Authority, revoked: Iterable[tuple[str, datetime]], *, now: datetime) -> None:
+def write_revoked(folder: Path, issuing: Authority, revoked: Iterable[Revoked], *, now: datetime) -> None:
     """Put a new list in the place of the one a broker reads.
 
     Raises:

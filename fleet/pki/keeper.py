@@ -15,7 +15,8 @@ from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
 from fleet.pki.authority import LIST_VALIDITY, Authority
 from fleet.pki.files import REVOKED, write_revoked
-from fleet.store.certificates import REVOKED_CHANNEL, revoked_certificates, terminals_put_out
+from fleet.pki.listed import all_revoked
+from fleet.store.certificates import REVOKED_CHANNEL, terminals_put_out
 from fleet.store.database import Availability, Database
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Keeper:
         self._wanted.clear()
         now = self._clock()
         with self._database.begin() as connection:
-            revoked = revoked_certificates(connection, now=now)
+            revoked = all_revoked(connection, self._issuing, self._folder, now=now)
         # A broker goes on with the list that it read before where the next one is of the same second.
         if self._written_at is not None:
             now = max(now, self._written_at + _SECOND)

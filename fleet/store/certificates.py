@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -27,6 +29,16 @@ class StoredCertificate:
     revoked_at: datetime | None = None
     is_on_hold: bool = False
     """Whether it can hold again: its terminal is suspended."""
+
+
+class Revoked(NamedTuple):
+    """A certificate that was taken back, as a revocation list names it: without whose it is."""
+
+    serial: str
+    """In hexadecimal."""
+    since: datetime
+    is_on_hold: bool = False
+    """Whether it can hold again."""
 
 
 def add_certificate(connection: Connection, certificate: StoredCertificate) -> None:
@@ -111,15 +123,55 @@ def restore_certificates(connection: Connection, terminal_id: str) -> int:
     return count
 
 
-def revoked_certificates(connection: Connection, *, now: datetime) -> list[tuple[str, datetime]]:
-    """Return serial and moment of all that were taken back and would otherwise hold."""
+def revoked_certificates(connection: Connection, *, now: datetime) -> list[Revoked]:
+    """Return all that were taken back and would otherwise hold, those of lists alone (`take_listed`) among them."""
     rows = connection.execute(
         text(
-            "SELECT serial, revoked_at FROM certificates WHERE revoked_at IS NOT NULL AND expires_at > :now ORDER BY serial"
+            "SELECT serial, revoked_at, is_on_hold FROM certificates WHERE revoked_at IS NOT NULL AND expires_at > :now"
+            " UNION ALL SELECT serial, revoked_at, false FROM listed_serials ORDER BY serial"
         ),
         {"now": now},
     )
-    return [(row.serial, row.revoked_at) for row in rows]
+    return [Revoked(*row) for row in rows]
+
+
+def take_listed(
+    connection: Connection, final: Sequence[Revoked], others: Sequence[Revoked], *, over_before: datetime
+) -> int:
+    """Take over what a revocation list names and this database does not know, as one that was restored from a backup; return how much.
+
+    Args:
+        connection: a transaction.
+        final: what the list says is taken back for good.
+        others: what it says is on hold, or does not say which. Of a certificate that is known this database's word counts: its terminal
+            may be believed again.
+        over_before: what was taken back before this has ended meanwhile, whichever it was.
+    """
+    connection.execute(text("DELETE FROM listed_serials WHERE revoked_at <= :over"), {"over": over_before})
+    if not final and not others:
+        return 0
+    values = {"serials": [each.serial for each in final], "times": [each.since for each in final]}
+    lists = "unnest(CAST(:serials AS text[]), CAST(:times AS timestamptz[])) AS l (serial, since)"
+    count = connection.execute(
+        text(
+            f"UPDATE certificates c SET revoked_at = coalesce(c.revoked_at, l.since), is_on_hold = false FROM {lists}"  # noqa: S608 - fixed
+            " WHERE c.serial = l.serial AND (c.revoked_at IS NULL OR c.is_on_hold)"
+        ),
+        values,
+    ).rowcount
+    whole = [*final, *others]
+    values = {"serials": [each.serial for each in whole], "times": [each.since for each in whole]}
+    return (
+        count
+        + connection.execute(
+            text(
+                f"INSERT INTO listed_serials (serial, revoked_at) SELECT l.serial, l.since FROM {lists}"  # noqa: S608 - fixed
+                " WHERE l.since > :over AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.serial = l.serial)"
+                " ON CONFLICT DO NOTHING"
+            ),
+            {**values, "over": over_before},
+        ).rowcount
+    )
 
 
 def terminals_put_out(connection: Connection, *, now: datetime) -> list[str]:

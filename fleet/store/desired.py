@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
@@ -15,6 +15,8 @@ from protocol.desired import ReportedState
 
 DESIRED_CHANNEL = "lifecert_desired"
 """Notified when some terminal is asked for something else."""
+MOST_HEARD: Final = 10**9
+"""Largest number that is believed of a terminal: no fleet comes so far, and the column has room for as much again above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,49 @@ def find_desired(connection: Connection, terminal_ids: Collection[str] | None = 
     return {row.terminal_id: _desired(row) for row in rows}
 
 
-def save_desired(connection: Connection, wanted: Mapping[str, Wanted], *, now: datetime) -> None:
-    """Ask terminals for something else than before; each one's number grows by one."""
+def find_unknown(connection: Connection, terminal_ids: Collection[str] | None = None) -> dict[str, int]:
+    """Return the numbers that terminals in service, all or some, have taken and this database never gave: it is an older one, restored.
+
+    A terminal takes only what is above its number, so it hears nothing of what is asked for below that. A number above `MOST_HEARD` is
+    left out.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT t.terminal_id, CAST(t.reported ->> 'desired_number' AS bigint) AS number FROM terminals t"
+            " LEFT JOIN desired_states d USING (terminal_id) WHERE t.behind_since IS NOT NULL AND t.retired_at IS NULL"
+            " AND t.suspended_at IS NULL AND (CAST(:ids AS text[]) IS NULL OR t.terminal_id = ANY(:ids))"
+            # Of any size, as it was signed.
+            " AND CAST(t.reported ->> 'desired_number' AS numeric) BETWEEN coalesce(d.number, 0) + 1 AND :most"
+        ),
+        {"ids": None if terminal_ids is None else sorted(terminal_ids), "most": MOST_HEARD},
+    )
+    return {row.terminal_id: row.number for row in rows}
+
+
+def save_desired(
+    connection: Connection, wanted: Mapping[str, Wanted], *, above: Mapping[str, int] | None = None, now: datetime
+) -> None:
+    """Ask terminals for something else than before.
+
+    Args:
+        connection: a transaction with `lock_desired`.
+        wanted: of which terminal what.
+        above: the number above which a terminal's must be, where that is another than its last one: it grows by one from there.
+        now: in UTC.
+    """
     if not wanted:
         return
     connection.execute(
         text(
-            "INSERT INTO desired_states AS d (terminal_id, number, wanted, changed_at) VALUES (:id, 1, CAST(:wanted AS jsonb), :now)"
-            " ON CONFLICT (terminal_id) DO UPDATE SET number = d.number + 1, wanted = EXCLUDED.wanted,"
-            " changed_at = EXCLUDED.changed_at, sent_at = NULL"
+            "INSERT INTO desired_states AS d (terminal_id, number, wanted, changed_at)"
+            " VALUES (:id, CAST(:above AS bigint) + 1, CAST(:wanted AS jsonb), :now)"
+            " ON CONFLICT (terminal_id) DO UPDATE SET number = greatest(d.number, CAST(:above AS bigint)) + 1,"
+            " wanted = EXCLUDED.wanted, changed_at = EXCLUDED.changed_at, sent_at = NULL"
         ),
-        [{"id": each, "wanted": wanted[each].model_dump_json(), "now": now} for each in sorted(wanted)],
+        [
+            {"id": each, "wanted": wanted[each].model_dump_json(), "above": (above or {}).get(each, 0), "now": now}
+            for each in sorted(wanted)
+        ],
     )
     connection.execute(
         text("UPDATE terminals SET behind_since = coalesce(behind_since, :now) WHERE terminal_id = ANY(:ids)"),

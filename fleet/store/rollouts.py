@@ -73,6 +73,11 @@ class MemberFacts:
     """JSON of that; None for nothing."""
 
 
+def lock_making(connection: Connection) -> None:
+    """Make and start roll-outs one at a time: two at once would not see each other."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('roll-outs made', 0))"))
+
+
 def add_rollout(connection: Connection, rollout: StoredRollout, members: Mapping[str, int]) -> None:
     """Store a roll-out with the phase of each of its terminals."""
     target = rollout.target

@@ -30,7 +30,8 @@ def door_of(settings: ProvisioningSettings) -> str | None:
 def refresh(connection: Connection, terminal_ids: Collection[str] | None, *, door: str | None, now: datetime) -> int:
     """Work out anew what is wanted of terminals in service, all or some; return of how many something else is.
 
-    Whoever changed what it follows from calls this in the same transaction.
+    Whoever changed what it follows from calls this in the same transaction. A terminal that has taken a number which this database
+    never gave is asked for all of it anew, above that number: what ended there before is no answer to it.
     """
     desired.lock_desired(connection)
     in_service = rollouts.terminals_in(connection, None)
@@ -41,15 +42,18 @@ def refresh(connection: Connection, terminal_ids: Collection[str] | None, *, doo
     settings = {target: each.settings for target, each in terminal_settings.all_settings(connection).items()}
     parents = rollouts.parents(connection)
     before = desired.find_desired(connection, None if terminal_ids is None else chosen)
+    unknown = desired.find_unknown(connection, None if terminal_ids is None else chosen)
     changed: dict[str, Wanted] = {}
     for terminal_id, area in chosen.items():
-        known = before.get(terminal_id)
-        wanted = wanted_of(terminal_id, chain_of(area, parents), effective, settings, door=door).dated(
-            None if known is None else known.wanted, 1 if known is None else known.number + 1
-        )
+        known, taken = before.get(terminal_id), unknown.get(terminal_id)
+        wanted = wanted_of(terminal_id, chain_of(area, parents), effective, settings, door=door)
+        if taken is not None:
+            changed[terminal_id] = wanted.dated(None, taken + 1)
+            continue
+        wanted = wanted.dated(None if known is None else known.wanted, 1 if known is None else known.number + 1)
         if wanted != known.wanted if known is not None else not wanted.is_nothing:
             changed[terminal_id] = wanted
-    desired.save_desired(connection, changed, now=now)
+    desired.save_desired(connection, changed, above=unknown, now=now)
     return len(changed)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
 from fleet.keys import FieldCipher
-from fleet.store import rollouts
+from fleet.store import desired, rollouts
 from fleet.store.database import Availability, Database
 from fleet.store.rollouts import ROLLOUT_CHANNEL
 from fleet.updates.desired import refresh
@@ -66,6 +66,10 @@ class RolloutDriver:
         with self._database.begin() as connection:
             mark = rollouts.mark(connection)
             under_way = rollouts.rollouts_in(connection, (State.RUNNING, State.PAUSED))
+            unknown = desired.find_unknown(connection)
+            if unknown:
+                logger.info("asked anew above numbers that this database never gave terminals=%d", len(unknown))
+                refresh(connection, unknown, door=self._means.door, now=now)
             if mark != self._mark:
                 # Also what a program of before asked for under another address of the door.
                 changed = refresh(connection, None, door=self._means.door, now=now)

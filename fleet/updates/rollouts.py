@@ -32,7 +32,8 @@ OBJECT = "rollout"
 """Kind of object under which approvals are stored, and in the audit log."""
 ACTOR = "fleet"
 """Stands in the audit log for what nobody did by hand."""
-_OPEN = (State.WAITING, State.RUNNING, State.PAUSED)
+_UNDER_WAY = (State.RUNNING, State.PAUSED)
+_OPEN = (State.WAITING, *_UNDER_WAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def make_rollout(connection: Connection, means: Means, wish: Wish, *, by: str, r
         )
     if target and wish.settings and not differences(settings_of(connection, target), wish.settings):
         raise Refused("roll-out: these settings hold there already", code="settings_same")
+    rollouts.lock_making(connection)
     _check_alone(connection, bundle, target, reached)
     members = machine.placed(reached, plan, canary=wish.canary, canary_count=wish.canary_count, seed=rollout_id)
     rollouts.add_rollout(
@@ -163,14 +165,17 @@ def start_rollout(
 
     Raises:
         NotFound: if there is none of this id, or its bundle is gone.
-        Refused: if it does not wait, this person has said so before, or name or reason cannot be taken.
+        Refused: if it does not wait, another one runs, this person has said so before, or name or reason cannot be taken.
     """
+    rollouts.lock_making(connection)
     stored = _locked(connection, rollout_id)
     before = state_of(stored)
     if before.state is not State.WAITING:
         raise _not_possible(stored)
-    if stored.bundle_id is not None:
-        _present(connection, stored.bundle_id)
+    bundle = None if stored.bundle_id is None else _present(connection, stored.bundle_id)
+    # Two may lie there since before they were made one at a time.
+    own = rollouts.membership(connection, [rollout_id], None)[rollout_id]
+    _check_alone(connection, bundle, stored.target, own, states=_UNDER_WAY)
     if needs_two(stored):
         words = approve(connection, means.cipher, OBJECT, rollout_id, name=by, reason=reason, now=now)
         if words < NEEDED:
@@ -373,6 +378,9 @@ def _standing(
 
 def _verdict(facts: MemberFacts, asked: DesiredBundle | None) -> tuple[Verdict, str | None]:
     reported = desired.parsed_report(facts.reported)
+    if reported is not None and reported.desired_number > facts.number:
+        # It has heard of another database's wishes, not of this one's (`desired.find_unknown`).
+        reported = reported.model_copy(update={"desired_number": 0})
     wanted = Wanted() if facts.wanted is None else Wanted.model_validate(facts.wanted)
     if asked is not None:
         # As this terminal was asked for it, with the number from which on its word is an answer to this roll-out.
@@ -467,10 +475,23 @@ def _target(areas: tuple[str, ...]) -> Target:
 
 
 def _check_alone(
-    connection: Connection, bundle: StoredBundle | None, target: Target | None, reached: Collection[str]
+    connection: Connection,
+    bundle: StoredBundle | None,
+    target: Target | None,
+    reached: Collection[str],
+    *,
+    states: Collection[State] = _OPEN,
 ) -> None:
-    """Refuse a second roll-out of the same to the same: each would undo the other."""
-    under_way = rollouts.rollouts_in(connection, _OPEN)
+    """Refuse a second roll-out of the same to the same: each would undo the other.
+
+    Args:
+        connection: a transaction with `rollouts.lock_making`.
+        bundle: what is rolled out.
+        target: in its place, whose settings.
+        reached: to which terminals.
+        states: of the others that count.
+    """
+    under_way = rollouts.rollouts_in(connection, states)
     kinds = bundles.find_bundles(connection, {each.bundle_id for each in under_way if each.bundle_id is not None})
     for other in under_way:
         if target is not None and other.target == target:

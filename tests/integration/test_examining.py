@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from device.adapters.outbox_sqlite import SCHEMA as OUTBOX
 from device.adapters.policy_file import FilePolicyStore
 from device.app.examining import NotFit, examine, people_folder
 from device.cli import app
-from device.errors import GoldenMismatch, NetworkRefused
+from device.database import Database, check_version
+from device.errors import GoldenMismatch, NetworkRefused, StoreUnusable
 from device.settings import Settings
 from protocol.envelope import sign
 from protocol.keys import PrivateKey
 from protocol.policy import POLICY_TYP, default_policy
 from protocol.registration import FleetIdentity
+from protocol.rule_packs import RULE_PACKS_TYP, RulePackSet
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-KEY = PrivateKey.generate()
+KEY, OTHER = PrivateKey.generate(), PrivateKey.generate()
 
 
 def settings_of(folder: Path, models: Path = MODELS) -> Settings:
@@ -76,6 +83,57 @@ def test_a_features_network_without_thresholds_in_the_policy_in_force_fails(tmp_
     store.apply(sign(policy.to_bytes(), key=KEY, typ=POLICY_TYP))
     with pytest.raises(NotFit, match="no thresholds for features_mobilefacenet"):
         examine(settings)
+
+
+def signed_as_later(content: str, typ: str) -> bytes:
+    """Return what the fleet signed of a version that these programs do not know."""
+    later = json.loads(content)
+    later["version"] += 1
+    return sign(json.dumps(later).encode(), key=KEY, typ=typ)
+
+
+def test_programs_that_cannot_use_the_policy_in_force_fail(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    policy = default_policy().to_bytes().decode()
+    for token in (signed_as_later(policy, POLICY_TYP), b"damaged", sign(policy.encode(), key=OTHER, typ=POLICY_TYP)):
+        settings.policy_path.write_bytes(token)
+        with pytest.raises(NotFit, match=r"policy\.jws: these programs cannot use"):
+            examine(settings)
+
+
+def test_programs_that_cannot_use_the_rule_packs_in_force_fail(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    packs = RulePackSet(issued_at=datetime(2026, 11, 20, tzinfo=UTC), packs=())
+    settings.rule_packs_path.write_bytes(signed_as_later(packs.to_bytes().decode(), RULE_PACKS_TYP))
+    with pytest.raises(NotFit, match="rule packs"):
+        examine(settings)
+
+
+@pytest.mark.parametrize("what", ["references", "outbox", "attachments", "commands"])
+def test_programs_that_do_not_know_the_form_of_a_database_fail_and_leave_it_alone(tmp_path: Path, what: str) -> None:
+    settings = settings_of(tmp_path)
+    path = getattr(settings, f"{what}_path")
+    schema = import_module(f"device.adapters.{what}_sqlite").SCHEMA
+    Database(path, replace(schema, version=schema.version + 1)).close()
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match=f"schema version {schema.version + 1}, this program knows"):
+        examine(settings)
+    assert path.read_bytes() == before
+    assert not [each for each in path.parent.iterdir() if each.name.startswith(f"{path.name}-")]
+
+
+def test_databases_of_this_and_of_older_versions_are_known(tmp_path: Path) -> None:
+    path, schema = tmp_path / "x.sqlite3", replace(OUTBOX, version=3, upgrades={1: (), 2: ()})
+    check_version(path, schema)
+    assert not path.exists()
+    path.touch()
+    check_version(path, schema)
+    for version in (1, 2, 3):
+        path.unlink()
+        Database(path, replace(schema, version=version, upgrades={})).close()
+        check_version(path, schema)
+    with pytest.raises(StoreUnusable, match="another kind"):
+        check_version(path, replace(schema, application_id=7))
 
 
 def test_a_bundle_of_voices_has_voices(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_client
 from fleet.pki.broker import FLEET_NAME, write_broker_files
 from fleet.pki.files import REVOKED, ROOT, make_authority, write, write_key, write_revoked
 from fleet.service import Service
+from fleet.store.certificates import Revoked
 from fleet.store.database import Database
 from protocol.topics import Kind, Topic
 from tests.conftest import free_port
@@ -85,7 +86,7 @@ class Office:
         return made.serial
 
     def revoke(self, *serials: str) -> None:
-        write_revoked(self.folder / "broker", self.issuing, [(serial, now()) for serial in serials], now=now())
+        write_revoked(self.folder / "broker", self.issuing, [Revoked(serial, now()) for serial in serials], now=now())
         self.process.send_signal(signal.SIGHUP)
 
     def client(self, serial: str, client_id: str = "") -> Heard:

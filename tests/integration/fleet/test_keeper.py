@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from fleet.pki.files import REVOKED, make_authority
+from fleet.pki.authority import TERMINAL_VALIDITY, Authority
+from fleet.pki.files import REVOKED, make_authority, write_revoked
 from fleet.pki.keeper import Keeper
+from fleet.pki.listed import all_revoked
 from fleet.store.certificates import (
+    Revoked,
     StoredCertificate,
     add_certificate,
     restore_certificates,
     revoke_certificates,
+    revoked_certificates,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
@@ -78,3 +82,62 @@ def test_nobody_who_is_taken_back_waits_for_another_one(
     # A broker takes no list for newer that says the same second, and the clock stood still here.
     assert len(set(made_at)) == 4
     assert made_at == sorted(made_at)
+
+
+def listed(folder: Path) -> set[int]:
+    return {each.serial_number for each in x509.load_pem_x509_crl((folder / REVOKED).read_bytes())}
+
+
+def keep(office: Any, issuing: Authority, folder: Path, eventually: Callable[..., None]) -> None:
+    """Have a keeper write its list anew, as at a start of the fleet."""
+    before = (folder / REVOKED).read_bytes()
+    keeper = Keeper(office.database, issuing, folder, expel=lambda _: None, clock=office.clock)
+    keeper.start()
+    try:
+        eventually(lambda: (folder / REVOKED).read_bytes() != before, "a new list")
+    finally:
+        keeper.stop()
+
+
+def test_what_was_taken_back_after_the_backup_stays_so_in_the_restored_fleet(
+    office: Any, tmp_path: Path, make_fleet_terminal: Any, eventually: Callable[..., None]
+) -> None:
+    issuing = make_authority(tmp_path, "north", now=office.now)
+    for serial, name in (("a1", "t-1"), ("b2", "t-2"), ("c3", "t-3")):
+        office.register(make_fleet_terminal(terminal_id=name))
+        with office.database.begin() as connection:
+            end = office.now + timedelta(days=50)
+            add_certificate(connection, StoredCertificate(serial, name, serial, office.now, end))
+    with office.database.begin() as connection:
+        revoke_certificates(connection, "t-2", now=office.now, on_hold=True)
+    # As the list was: a1 and b2 taken back since, c3 put on hold; d4 and e5 not even issued yet, and f6 ended long ago.
+    day, old = timedelta(days=1), office.now - TERMINAL_VALIDITY
+    lost = [Revoked("a1", office.now), Revoked("b2", office.now), Revoked("d4", office.now - day)]
+    held = [Revoked("c3", office.now, is_on_hold=True), Revoked("e5", office.now, is_on_hold=True)]
+    write_revoked(tmp_path, issuing, [*lost, *held, Revoked("f6", old)], now=office.now)
+    keep(office, issuing, tmp_path, eventually)
+    assert listed(tmp_path) == {0xA1, 0xB2, 0xD4, 0xE5}, "whether c3 may hold again is this database's to say"
+    # From now on the database knows, whatever becomes of the file; b2 was on hold there, and is not any more.
+    (tmp_path / REVOKED).write_bytes(b"not a list")
+    keep(office, issuing, tmp_path, eventually)
+    with office.database.begin() as connection:
+        restore_certificates(connection, "t-2")
+    (tmp_path / REVOKED).unlink()
+    with office.database.begin() as connection:
+        found = all_revoked(connection, issuing, tmp_path, now=office.now)
+        assert {each.serial: each.is_on_hold for each in found} == dict.fromkeys(("a1", "b2", "d4", "e5"), False)
+        # Whatever it was: what was taken back has ended one validity later.
+        all_revoked(connection, issuing, tmp_path, now=office.now + TERMINAL_VALIDITY - day)
+        assert {each.serial for each in revoked_certificates(connection, now=office.now)} == {"a1", "b2", "e5"}
+
+
+def test_the_list_of_another_authority_takes_nothing_back(
+    office: Any, tmp_path: Path, make_fleet_terminal: Any
+) -> None:
+    issuing = make_authority(tmp_path / "own", "north", now=office.now)
+    other = make_authority(tmp_path / "other", "north", now=office.now)
+    office.register(make_fleet_terminal(terminal_id="t-1"))
+    with office.database.begin() as connection:
+        add_certificate(connection, StoredCertificate("a1", "t-1", "a1", office.now, office.now + timedelta(days=50)))
+        write_revoked(tmp_path / "own", other, [Revoked("a1", office.now), Revoked("d4", office.now)], now=office.now)
+        assert all_revoked(connection, issuing, tmp_path / "own", now=office.now) == []

@@ -405,8 +405,8 @@ def test_a_suspension_gives_no_certificate_back_that_was_taken_back_for_good(
         assert revoke_certificates(connection, "t-1", now=office.now + DAY) == 1
     change(office, lambda changes: changes.resume("t-1"))
     with office.database.begin() as connection:
-        ((_, since),) = revoked_certificates(connection, now=office.now)
-    assert since == office.now
+        (found,) = revoked_certificates(connection, now=office.now)
+    assert (found.since, found.is_on_hold) == (office.now, False)
 
 
 def test_who_is_retired_while_suspended_leaves_what_was_held_to_be_judged(

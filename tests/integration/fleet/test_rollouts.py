@@ -27,6 +27,7 @@ from fleet.store.terminals import set_area
 from fleet.terminals.asked import asked_and_said
 from fleet.updates import rollouts as work
 from fleet.updates.bundles import add_bundle, bundle_folder, release_keys, remove_bundle
+from fleet.updates.desired import signed_desired
 from fleet.updates.driver import RolloutDriver
 from fleet.updates.rollout import Plan
 from fleet.updates.rollouts import Means, Wish
@@ -147,6 +148,10 @@ class Updates:
         self.driver().turn()
         return self.state()
 
+    def turn_alone(self) -> None:
+        """Take a turn where there is no roll-out."""
+        self.driver().turn()
+
     def state(self) -> str:
         """State and phase of the newest roll-out."""
         with self.office.database.begin() as connection:
@@ -159,6 +164,18 @@ class Updates:
             found = desired.find_desired(connection)
         return {name: [each.number for each in found[name].wanted.bundles] for name in self.terminals if name in found}
 
+    def numbers(self) -> dict[str, int]:
+        """Number of what each terminal is asked for."""
+        with self.office.database.begin() as connection:
+            return {name: each.number for name, each in desired.find_desired(connection).items()}
+
+    def asked(self, name: str) -> DesiredState:
+        """What a terminal is asked for, as it is signed."""
+        keys, fleet_id = self.office.keys, self.office.settings.fleet_id
+        with self.office.database.begin() as connection:
+            ((_, token),) = signed_desired(connection, keys, [name], fleet_id=fleet_id, now=self.office.now)
+        return DesiredState.parse(verify(token, key_of=keys.signing.public().only, typ=DESIRED_TYP).payload)
+
     def standings(self) -> dict[str, str]:
         with self.office.database.begin() as connection:
             newest = rollouts.newest_rollouts(connection, limit=1)[0].rollout_id
@@ -167,7 +184,7 @@ class Updates:
     def say(self, name: str, **reported: Any) -> None:
         """Let a terminal say what it runs, as it does over the network."""
         self.office.now += timedelta(seconds=1)
-        state = ReportedState(**{"desired_number": 99, **reported}) if reported else None
+        state = ReportedState(**{"desired_number": self.numbers().get(name, 0), **reported}) if reported else None
         send_presence(self.office, self.terminals[name], state)
 
     def keeps(self, bundle_id: str, *names: str) -> None:
@@ -359,6 +376,64 @@ def test_a_trial_for_a_wish_of_before_is_no_answer_whenever_it_ends(updates: Upd
     assert updates.standings() == {"t-0": "went_back", "t-1": "kept", "t-2": "working", "t-3": "working"}
 
 
+def test_a_fleet_of_an_older_backup_asks_above_what_its_terminals_took_before(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    # t-0 and t-1 have heard of wishes that this database does not know, t-2 and t-3 of none.
+    ended = (went_back(bundle_id, "crash_loop"),)
+    refuses = {"kind": BundleKind.NETWORKS, "bundle_id": bundle_id, "received": 9, "state": "refused", "why": "too_old"}
+    updates.say("t-0", desired_number=50, ended=ended)
+    updates.start(updates.make(bundle_id, canary=("t-0", "t-1", "t-2")))
+    assert updates.numbers() == {"t-0": 51, "t-1": 1, "t-2": 1}
+    assert (updates.asked("t-0").number, updates.asked("t-0").bundles[0].since) == (51, 51)
+    # One says so while it is asked already, and what ended there is of before: no answer, also not until it is asked anew.
+    assert updates.asked("t-1").number == 1
+    updates.say("t-0", desired_number=50, ended=ended)
+    updates.say("t-1", desired_number=50, coming=(refuses,))
+    updates.ends("t-1", bundle_id, "no", "crash_loop", wish=50)
+    with updates.office.database.begin() as connection:
+        rollout_id = rollouts.newest_rollouts(connection, limit=1)[0].rollout_id
+        work.take_turn(
+            connection, updates.means, rollout_id, zone=updates.office.settings.zone(), now=updates.office.now
+        )
+    assert (updates.state(), set(updates.standings().values())) == ("running 0", {"working", "ahead"})
+    assert updates.turn() == "running 0"
+    assert updates.numbers() == {"t-0": 51, "t-1": 51, "t-2": 1}
+    assert (updates.asked("t-1").number, updates.asked("t-1").bundles[0].since) == (51, 51)
+    updates.ends("t-1", bundle_id, "no", "crash_loop", wish=50)
+    updates.turn()
+    assert updates.standings()["t-1"] == "working"
+    # Asked anew once, and its answer to that counts.
+    updates.say("t-1", ended=ended)
+    updates.say("t-0", ended=ended)
+    assert updates.turn() == "aborted 0 went_back"
+    assert updates.numbers() == {"t-0": 52, "t-1": 52, "t-2": 2}
+
+
+def test_a_terminal_that_was_asked_for_more_than_the_backup_knows_is_asked_for_nothing(updates: Updates) -> None:
+    updates.say("t-0", desired_number=50, settings={"uplink_window": 9})
+    assert behind(updates, "t-0")
+    updates.turn_alone()
+    asked = updates.asked("t-0")
+    assert (asked.number, asked.bundles, asked.settings) == (51, (), SettingValues())
+    updates.say("t-0", settings={"uplink_window": 3})
+    assert not behind(updates, "t-0")
+    updates.turn_alone()
+    assert updates.numbers() == {"t-0": 51}
+
+
+def test_a_number_to_which_no_fleet_comes_is_not_believed(updates: Updates, caplog: pytest.LogCaptureFixture) -> None:
+    updates.start(updates.make(updates.add(7), canary=("t-0",)))
+    for number in (10**9 + 1, 2**63, 10**400):
+        updates.say("t-0", desired_number=number)
+        updates.say("t-0", desired_number=number)
+        updates.turn()
+    assert updates.numbers() == {"t-0": 1}
+    assert [each.levelname for each in caplog.records if "not believed" in each.message] == ["ERROR"] * 3, "once each"
+    updates.say("t-0", desired_number=10**9)
+    updates.turn()
+    assert updates.asked("t-0").number == 10**9 + 1
+
+
 def test_why_a_terminal_went_back_stays_with_its_roll_out(updates: Updates) -> None:
     bundle_id, canary = updates.add(7), ("t-0", "t-1", "t-2", "t-3")
 
@@ -475,6 +550,43 @@ def test_many_programs_take_one_turn(updates: Updates) -> None:
     assert updates.actions().count("rollout.went_on") == 1
     with updates.office.database.begin() as connection:
         assert {each.number for each in desired.find_desired(connection).values()} == {1}
+
+
+def test_of_two_that_are_made_at_once_to_the_same_terminals_one_is(updates: Updates) -> None:
+    first, second = updates.add(6), updates.add(7)
+    database, found = updates.office.database, list[object]()
+
+    def make_second() -> None:
+        try:
+            found.append(updates.make(second))
+        except Refused as error:
+            found.append(error.code)
+
+    thread = threading.Thread(target=make_second)
+    with database.begin() as connection:
+        wish = Wish(plan=PLAN, bundle_id=first, canary=("t-0",))
+        work.make_rollout(connection, updates.means, wish, by="Wang Wei", reason="better", now=updates.office.now)
+        thread.start()
+        # The other one waits for this transaction, whichever lock it is.
+        deadline = time.monotonic() + 30
+        while not updates.office.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    thread.join(30)
+    assert found == ["rollout_under_way"]
+    with database.begin() as connection:
+        assert len(rollouts.rollouts_in(connection, ("waiting",))) == 1
+
+
+def test_of_two_that_wait_for_the_same_terminals_one_starts(updates: Updates) -> None:
+    first = updates.make(updates.add(6))
+    updates.office.rows("UPDATE rollouts SET state = 'dropped' RETURNING 1")
+    second = updates.make(updates.add(7))
+    # As they lie there since before they were made one at a time.
+    updates.office.rows("UPDATE rollouts SET state = 'waiting' RETURNING 1")
+    assert updates.start(first)
+    assert refused(lambda: updates.start(second, "Li Na")) == "rollout_under_way"
+    assert updates.wanted() == {"t-0": [6]}
 
 
 def test_networks_run_in_shadow_at_the_canary_group_first(updates: Updates) -> None:

@@ -23,10 +23,12 @@ from fleet.pki.authority import (
     issue_server,
     make_issuing,
     make_root,
+    read_revocation_list,
     request_key,
     revocation_list,
 )
 from fleet.pki.files import ISSUING_KEY, REVOKED, ROOT_KEY, load_authority, make_authority, write_revoked
+from fleet.store.certificates import Revoked
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -83,7 +85,8 @@ def test_openssl_takes_them_for_what_they_are(tmp_path: Path, root: Authority, i
         "client.pem": client.chain,
         "server.pem": server.chain,
         "none.pem": revocation_list(issuing, (), now=NOW),
-        "one.pem": revocation_list(issuing, [(client.serial, NOW)], now=NOW),
+        "hold.pem": revocation_list(issuing, [Revoked(client.serial, NOW, is_on_hold=True)], now=NOW),
+        "one.pem": revocation_list(issuing, [Revoked(client.serial, NOW)], now=NOW),
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -98,6 +101,7 @@ def test_openssl_takes_them_for_what_they_are(tmp_path: Path, root: Authority, i
     listed = (*chain, "-crl_check", "-CRLfile")
     assert "client.pem: OK" in openssl(tmp_path, *listed, "none.pem", "client.pem", purpose="sslclient")
     assert "certificate revoked" in openssl(tmp_path, *listed, "one.pem", "client.pem", purpose="sslclient")
+    assert "certificate revoked" in openssl(tmp_path, *listed, "hold.pem", "client.pem", purpose="sslclient")
     # A fleet that is down for weeks locks nobody out.
     later = NOW + timedelta(days=42)
     assert later < NOW + LIST_VALIDITY
@@ -137,9 +141,19 @@ def test_an_authority_is_made_once_and_read_again(tmp_path: Path) -> None:
     # The root in a safe is missed by nothing that happens every day.
     (tmp_path / "pki" / ROOT_KEY).unlink()
     issuing = load_authority(tmp_path / "pki")
-    write_revoked(tmp_path / "pki", issuing, [("abc", NOW)], now=NOW)
+    write_revoked(tmp_path / "pki", issuing, [Revoked("abc", NOW)], now=NOW)
     found = x509.load_pem_x509_crl((tmp_path / "pki" / REVOKED).read_bytes())
     assert [each.serial_number for each in found] == [0xABC]
+
+
+def test_a_list_says_again_what_was_put_on_it_and_anothers_says_nothing(issuing: Authority, tmp_path: Path) -> None:
+    final, held = Revoked("abc", NOW), Revoked("def", NOW - timedelta(days=1), is_on_hold=True)
+    made = revocation_list(issuing, [final, held], now=NOW)
+    assert read_revocation_list(issuing, made) == ([final], [held])
+    other = make_authority(tmp_path, "north", now=NOW)
+    for wrong in (revocation_list(other, [final], now=NOW), made[:200], b""):
+        with pytest.raises(Refused, match="revocation list"):
+            read_revocation_list(issuing, wrong)
 
 
 def test_a_missing_or_wrong_key_is_said_with_what_to_do(tmp_path: Path) -> None:
