@@ -173,12 +173,16 @@ def make_door(fleet: Fleet) -> WebServer:
 
     Raises:
         KeysMissing: if there is no authority.
+        FleetError: if the certificate cannot be written.
     """
     settings = fleet.settings.provisioning
     folder = fleet.settings.data_dir / "pki"
     issuing = load_authority(folder)
     app = provisioning_app(fleet.database, fleet.keys, fleet.settings, issuing, clock=fleet.clock)
-    certificate = write_server(folder, DOOR, issuing, settings.names, now=fleet.clock())
+    try:
+        certificate = write_server(folder, DOOR, issuing, settings.names, now=fleet.clock())
+    except OSError as error:
+        raise FleetError(f"{error.filename or folder}: {error.strerror}; the door needs a certificate there") from error
     return WebServer(app, settings.host, settings.port or 0, certificate=certificate)
 
 

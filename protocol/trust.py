@@ -130,6 +130,7 @@ def mind_the_clock(
 
 
 def _that_look_at_ends(now: datetime) -> tuple[type[ssl.SSLSocket], type[ssl.SSLObject]]:
+    # Whoever connects shakes hands before anything else; a socket that left that to its first write would not come by here.
     # OpenSSL's own check cannot be halved: who is asked to leave time out of it leaves out the end as well.
     class Socket(ssl.SSLSocket):
         def do_handshake(self, block: bool = False) -> None:

@@ -24,6 +24,9 @@ RENEWAL: Final = "lifecert-renew.service"
 """One that is under way when its timer stops goes on; the timer begins another."""
 _MUST_NOT_SEE: Final = frozenset(SERVICES) - {"lifecert-kiosk.service", "lifecert-renew.timer"}
 """The browser alone, of a terminal that is erased already, goes on showing that it is."""
+BENEATH: Final = Path("/data/beneath")
+"""There until what lies beneath a read-only system's data is destroyed (`provisioning/image/read-only`)."""
+_SWEEP: Final = "lifecert-beneath.service"
 ERASED: Final = "lifecert-erased.service"
 """Says so on the screen of a terminal that is erased; of any other its start is left out by its own conditions."""
 
@@ -44,6 +47,21 @@ def run_terminal(arguments: Sequence[str], *, program: Path | None = None) -> No
         raise SelftestFailed(f"{found.name} {arguments[0]}: ended by signal {-done.returncode}; run this again")
     if done.returncode:
         raise Ended(done.returncode)
+
+
+def sweep_beneath(mark: Path = BENEATH) -> None:
+    """Have that destroyed which lies beneath a read-only system's data, where no start came to it: an erasure does not reach it.
+
+    Raises:
+        ProvisioningError: if it is still there.
+    """
+    if mark.exists():
+        _systemctl("start", _SWEEP)
+    if mark.exists():
+        raise ProvisioningError(
+            f"{mark} is there: keys lie beneath the data, where no erasure reaches them; "
+            "run /opt/lifecert/image/read-only sweep, and this again"
+        )
 
 
 @contextmanager

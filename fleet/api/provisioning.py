@@ -48,8 +48,8 @@ ITSELF = "terminal"
 """Who stands in the audit log where a terminal spoke for itself."""
 _BODY_WAIT_S = 20.0
 """A terminal on a bad link sends 4 KB within this; who sends half a body holds nothing up."""
-_WRONG = {"claim_unknown", "renewal", "not_registered", "proof_signature"}
-"""Answers by which somebody could guess on."""
+_WRONG = {"claim_unknown", "not_registered", "proof_signature"}
+"""Answers by which somebody could guess on; a renewal's signature nobody guesses."""
 
 
 def provisioning_app(

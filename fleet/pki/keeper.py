@@ -26,6 +26,8 @@ _PUT_OFF_S = 9.0
 terminal in once more."""
 _RENEWED = LIST_VALIDITY / 3
 _SECOND = timedelta(seconds=1)
+_STEP = timedelta(minutes=5)
+"""More than lists that follow each other within seconds are ahead of the clock: it was set."""
 _LOOK_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
@@ -102,8 +104,9 @@ class Keeper:
         now = self._clock()
         with self._database.begin() as connection:
             revoked = all_revoked(connection, self._issuing, self._folder, now=now)
-        # A broker goes on with the list that it read before where the next one is of the same second.
-        if self._written_at is not None:
+        # A broker goes on with the list that it read before where the next one is of the same second. Where the clock was set back, it
+        # would take one of what was the future then for not valid yet, and shut everybody out.
+        if self._written_at is not None and self._written_at - now < _STEP:
             now = max(now, self._written_at + _SECOND)
         write_revoked(self._folder, self._issuing, revoked, now=now)
         self._written_at = now
@@ -114,4 +117,5 @@ class Keeper:
             return terminals_put_out(connection, now=self._clock())
 
     def _is_old(self) -> bool:
-        return self._written_at is None or self._clock() - self._written_at >= _RENEWED
+        # A clock that was set may have gone either way.
+        return self._written_at is None or not -_STEP < self._clock() - self._written_at < _RENEWED

@@ -28,15 +28,14 @@ def all_revoked(connection: Connection, issuing: Authority, folder: Path, *, now
         folder: where the present list lies, if there is one.
         now: in UTC.
 
-    Raises:
-        OSError: if there is a list and it cannot be read.
     """
     try:
         final, others = read_revocation_list(issuing, (folder / REVOKED).read_bytes())
     except FileNotFoundError:
         final, others = [], []
-    except Refused as error:
-        logger.warning("revocation list that was there not read file=%s reason=%s", REVOKED, error)
+    except (Refused, OSError) as error:
+        # Without a next list nobody could be taken back any more.
+        logger.error("revocation list that was there not read file=%s reason=%s", REVOKED, error)  # noqa: TRY400 - the message says all
         final, others = [], []
     # A certificate was issued before it was taken back, so it ends within one validity of that.
     count = take_listed(connection, final, others, over_before=now - TERMINAL_VALIDITY)

@@ -10,6 +10,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -182,6 +183,9 @@ class Renewals:
             return
         except (NotRenewed, OSError) as error:
             self._tell(path, error, now)
+            # Whoever brings the next one by hand finds it told as well.
+            with suppress(NotRenewed, OSError):
+                self._in_use.setdefault(path, serial_of(_read(path)))
             return
         before = self._in_use.setdefault(path, serial)
         if before != serial:

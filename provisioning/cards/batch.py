@@ -177,7 +177,8 @@ class _Folders:
 
     def close(self) -> None:
         for path in self._out.glob(".*.new"):
-            shutil.rmtree(path)
+            if path.is_dir():
+                shutil.rmtree(path)
 
 
 def _nothing(_text: str) -> None:

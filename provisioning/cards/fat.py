@@ -62,8 +62,10 @@ class MtoolsBoot:
     def names(self, folder: str = "") -> frozenset[str]:
         """As `Boot.names`."""
         done = self._run(["mdir", "-b", "-i", self._drive, f"::/{folder}"], may_fail=True)
-        if done.returncode:
+        if done.returncode and b"not found" in done.stderr.lower():
             return frozenset()
+        if done.returncode:
+            raise NotWritten(_failed(self._target, "mdir", done))
         lines = done.stdout.decode(errors="replace").splitlines()
         return frozenset(line.rstrip("/").rpartition("/")[2] for line in lines if line.startswith("::"))
 
@@ -142,11 +144,13 @@ class MtoolsBoot:
         except subprocess.TimeoutExpired as error:
             raise NotWritten(f"{self._target}: no end of {command[0]}; is the card broken?") from error
         if done.returncode and not may_fail:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise NotWritten(
-                f"{self._target}: {command[0]}: {said[-1] if said else f'exit code {done.returncode}'}; run this again"
-            )
+            raise NotWritten(_failed(self._target, command[0], done))
         return done
+
+
+def _failed(target: Path, program: str, done: subprocess.CompletedProcess[bytes]) -> str:
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return f"{target}: {program}: {said[-1] if said else f'exit code {done.returncode}'}; run this again"
 
 
 def open_boot(target: Path) -> MtoolsBoot:

@@ -88,6 +88,40 @@ def listed(folder: Path) -> set[int]:
     return {each.serial_number for each in x509.load_pem_x509_crl((folder / REVOKED).read_bytes())}
 
 
+def test_a_list_is_none_of_the_future_when_a_clock_that_was_ahead_is_set_right(
+    office: Any, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    issuing = make_authority(tmp_path, "north", now=office.now)
+    moment = [office.now + timedelta(days=30)]
+
+    def begins() -> datetime:
+        return x509.load_pem_x509_crl((tmp_path / REVOKED).read_bytes()).last_update_utc
+
+    keeper = Keeper(office.database, issuing, tmp_path, expel=lambda _: None, clock=lambda: moment[0])
+    keeper.start()
+    try:
+        eventually(lambda: begins() > office.now, "a list of the future")
+        moment[0] = office.now
+        eventually(lambda: begins() <= office.now, "a list that holds now")
+    finally:
+        keeper.stop()
+
+
+def test_a_list_that_cannot_be_read_keeps_nobody_from_being_taken_back(
+    office: Any, tmp_path: Path, make_fleet_terminal: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuing = make_authority(tmp_path, "north", now=office.now)
+    office.register(make_fleet_terminal(terminal_id="t-1"))
+    (tmp_path / REVOKED).unlink()
+    (tmp_path / REVOKED).mkdir()
+    with office.database.begin() as connection:
+        end = office.now + timedelta(days=50)
+        add_certificate(connection, StoredCertificate("a1", "t-1", "a1", office.now, end))
+        revoke_certificates(connection, "t-1", now=office.now)
+        assert [each.serial for each in all_revoked(connection, issuing, tmp_path, now=office.now)] == ["a1"]
+    assert "not read" in caplog.text
+
+
 def keep(office: Any, issuing: Authority, folder: Path, eventually: Callable[..., None]) -> None:
     """Have a keeper write its list anew, as at a start of the fleet."""
     before = (folder / REVOKED).read_bytes()

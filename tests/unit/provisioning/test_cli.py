@@ -17,6 +17,7 @@ from protocol.keys import PrivateKey, short_key_id
 from protocol.registration import FleetIdentity, read_registration
 from protocol.selftest import Check, SelftestReport
 from provisioning import leaving
+from provisioning.errors import ProvisioningError
 
 PROGRAM = "from provisioning.cli import main; main()"
 
@@ -262,6 +263,24 @@ def test_services_are_stopped_for_the_end_but_not_for_a_wish_that_is_none_nor_fo
     again = [f"start --no-block {' '.join(reversed(names))}", f"start --no-block {leaving.ERASED}"]
     # A renewal that is under way is stopped before the keys go, and nobody but its timer begins another.
     assert asked == ([f"stop {active}", *renewal, *again] if stopped else renewal)
+
+
+@pytest.mark.parametrize("does", ["rm -f", "true"])
+def test_a_terminal_is_not_erased_while_keys_lie_beneath_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    mark, program = tmp_path / "beneath", tmp_path / "systemctl"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "start lifecert-beneath.service" ] && {does} {mark}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    leaving.sweep_beneath(mark)
+    mark.touch()
+    if does == "true":
+        with pytest.raises(ProvisioningError, match="read-only sweep"):
+            leaving.sweep_beneath(mark)
+    else:
+        leaving.sweep_beneath(mark)
+    assert mark.exists() == (does == "true")
 
 
 def test_version() -> None:

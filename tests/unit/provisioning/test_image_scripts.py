@@ -142,8 +142,12 @@ def test_of_what_moved_to_the_data_nothing_stays_beneath(terminal: Path, tmp_pat
         (terminal / name).write_text("secret")
         os.link(terminal / name, tmp_path / f"{number}")
     (terminal / "etc/lifecert/signing.pem").chmod(0o400)
-    assert run("read-only", "--root", terminal, "sweep").returncode != 0
-    assert (terminal / "etc/lifecert/signing.pem").exists()
+    (terminal / "data").mkdir()
+    for is_told in (False, True):
+        # Where nothing has moved there is nothing beneath, whoever says so.
+        (terminal / "data/beneath").touch() if is_told else None
+        assert run("read-only", "--root", terminal, "sweep").returncode != 0
+        assert (terminal / "etc/lifecert/signing.pem").exists()
     assert run("read-only", "--root", terminal).returncode == 0
     for _ in range(2):
         (terminal / "data/beneath").touch()

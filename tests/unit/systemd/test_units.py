@@ -96,6 +96,11 @@ def test_what_starts_a_unit_has_one_to_start(starter: Path) -> None:
     assert starter.with_suffix(".service") in UNITS
 
 
+@pytest.mark.parametrize("path", [unit for unit in STARTERS if unit.suffix == ".path"], ids=lambda unit: unit.name)
+def test_what_a_path_starts_has_no_limit_that_would_end_the_path(path: Path) -> None:
+    assert lines(path.with_suffix(".service"), "StartLimitIntervalSec") == ["0"]
+
+
 def test_an_unknown_key_would_be_found(tmp_path: Path) -> None:
     copy = verifiable(UNITS[0], tmp_path)
     copy.write_text(copy.read_text().replace("[Service]", "[Service]\nProtectEverything=yes"))

@@ -160,6 +160,22 @@ def test_whoever_uses_one_is_told_when_another_one_lies_there(
         renewals.stop()
 
 
+def test_whoever_uses_one_that_could_not_be_renewed_is_told_of_the_next(
+    issuing: Authority, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    moment, told = [HALF], []
+    path, other = tmp_path / "broker.pem", make_authority(tmp_path / "other", "north", now=NOW)
+    renewals = Renewals({path: lambda: told.append("broker")}, other, clock=lambda: moment[0])
+    renewals.start()
+    try:
+        assert told == []
+        write_server(tmp_path, "broker", issuing, ["broker.example"], now=HALF)
+        moment[0] += timedelta(hours=1)
+        eventually(lambda: told == ["broker"], "the one that was brought is taken")
+    finally:
+        renewals.stop()
+
+
 def _without_key(tmp_path: Path, issuing: Authority) -> Authority | None:
     return None
 
