@@ -26,6 +26,8 @@ HERE = "10.0.2.2"
 """This computer, as the machine sees it. Source: QEMU's documentation, "Using the user mode network stack"."""
 PI_4, PI_5 = "cortex-a72", "cortex-a76"
 """The processors of a Raspberry Pi 4 and 5; emulated, the second works off networks three times as fast (it has `asimddp`)."""
+_PATIENT = "systemd.default_device_timeout_sec=900"
+"""On a computer that has much else to do the emulated disks come late, and systemd gives up waiting after 90 s."""
 _GREETING_S = 300.0
 _MEMORY_MB = 1024
 _SHELL_END = re.compile(rb"@@(\d+)\n")
@@ -84,7 +86,7 @@ class Machine:
                 *("-M", "virt", "-cpu", processor, *(_COUNTED if is_counted else _EMULATED)),
                 *("-m", str(_MEMORY_MB), "-display", "none", "-no-reboot", *_network(ssh_port)),
                 *("-kernel", str(IMAGE / "kernel"), "-initrd", str(IMAGE / "initrd")),
-                *("-append", f"console=ttyAMA0 panic=-1 systemd.show_status=1 root={root}"),
+                *("-append", f"console=ttyAMA0 panic=-1 systemd.show_status=1 {_PATIENT} root={root}"),
                 *(word for number, drive in enumerate(drives, start=2) for word in _disk(drive, number)),
                 *(
                     "-device",
