@@ -260,7 +260,9 @@ def test_presence_follows_the_outbox(
     start_uplink()
     eventually(lambda: fleet.presences, "online")
     terminal.record(2)
-    eventually(lambda: fleet.presences[-1].outbox.acknowledged == 2, "two acknowledged in the presence")
+    eventually(
+        lambda: fleet.presences and fleet.presences[-1].outbox.acknowledged == 2, "two acknowledged in the presence"
+    )
 
 
 def test_a_refused_picture_is_counted_by_everybody_and_outbox_retry_sends_it_again(
@@ -274,7 +276,10 @@ def test_a_refused_picture_is_counted_by_everybody_and_outbox_retry_sends_it_aga
     refused, _ = store.put([b"a.sealed.picture.of.somebody", b"an.other.picture.of.somebody"])
     start_uplink()
     eventually(lambda: store.counts().refused == 2, "both refused")
-    eventually(lambda: fleet.presences[-1].pictures == PictureCounts(waiting=0, refused=2), "said in the presence")
+    eventually(
+        lambda: fleet.presences and fleet.presences[-1].pictures == PictureCounts(waiting=0, refused=2),
+        "said in the presence",
+    )
     told = CliRunner().invoke(app, ["outbox", "list", "--config", str(terminal.config)]).stdout
     assert "0 wait for the fleet, 2 refused; " in told
     assert f"{refused} picture: too_large" in told
@@ -328,7 +333,9 @@ def test_malformed_and_forged_messages_change_nothing_and_stop_nothing(
     for kind, payload in forged:
         fleet.send(kind, payload)
     fleet.send(Kind.POLICY, fleet.policy("2026.7"))
-    eventually(lambda: fleet.presences[-1].policy_version == "2026.7", "the good one after them is applied")
+    eventually(
+        lambda: fleet.presences and fleet.presences[-1].policy_version == "2026.7", "the good one after them is applied"
+    )
     # What was refused is noted in links of its own, which are sent too.
     assert set(terminal.counts()) == {"published"}
     assert "message dropped kind=receipt error=SignatureInvalid" in uplink.log

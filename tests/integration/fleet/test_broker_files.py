@@ -287,7 +287,7 @@ def test_a_running_fleet_renews_its_own_and_comes_in_with_the_new_one(
 
         broker.stop()
         # The old one is let in no more, so who comes in has the new one.
-        write_revoked(folder, broker.issuing, [(f"{old[1]:x}", now())], now=now() + timedelta(minutes=1))
+        write_revoked(folder, broker.issuing, [Revoked(f"{old[1]:x}", now())], now=now() + timedelta(minutes=1))
         broker.start()
         with_old = Heard(broker, str(tmp_path / "fleet.pem"), str(tmp_path / "fleet.key"), "")
         terminal = broker.client(broker.card("t-1"))
