@@ -113,7 +113,7 @@ class Site:
         """Try to get in as the technician and become root."""
         ask = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", *options)
         where = ("-p", str(self.ssh_port), "technician@127.0.0.1", "sudo -n id -un")
-        return subprocess.run(["ssh", *ask, *where], capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(["ssh", *ask, *where], capture_output=True, text=True, check=False, timeout=600)
 
     def wait_rows(self, statement: str, what: str, *, timeout_s: float = _START_S) -> list[tuple[object, ...]]:
         """Wait until the fleet's database answers with something."""

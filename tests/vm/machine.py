@@ -139,7 +139,7 @@ class Machine:
                     )
                 self._spoke.wait(min(left_s, 1.0))
 
-    def run(self, command: str, *, timeout_s: float = 60.0, may_fail: bool = False) -> str:
+    def run(self, command: str, *, timeout_s: float = 300.0, may_fail: bool = False) -> str:
         """Run one line of shell in the machine and return what it printed.
 
         Raises:
