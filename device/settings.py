@@ -208,8 +208,9 @@ class Simulated(Section):
     """Unix socket on which the stand-ins take orders (press, present a claim, change the actor); none means nobody gives any."""
     actor: SettingsPath | None = None
     """Clip description of the person, print or screen in front of the simulated camera at start."""
-    speed: Literal["real", "fast"] = "real"
-    """Whether a clip plays at its own rate or as fast as the networks take it."""
+    speed: Literal["real", "held", "fast"] = "real"
+    """Whether a clip plays at its own rate and a slow computer misses frames of it, at its own rate but never faster than the networks take
+    it, so that none is missed, or as fast as they take it."""
     entropy_seed: int | None = Field(default=None, ge=0)
     """Makes ids and challenges repeatable; a terminal with it set must not be trusted."""
 

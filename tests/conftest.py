@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import gc
 import logging
 import os
 import pickle
@@ -14,7 +13,6 @@ import subprocess
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -251,11 +249,6 @@ def embedded_broker() -> Iterator[RunningEmbeddedBroker]:
     broker.start()
     yield where
     broker.stop()
-    with warnings.catch_warnings():
-        # amqtt leaves the transports of its connections to the garbage collector.
-        warnings.simplefilter("ignore", ResourceWarning)
-        del broker
-        gc.collect()
 
 
 def _draws(policy: Policy) -> ChallengeDraws:

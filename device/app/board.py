@@ -36,7 +36,7 @@ class Board:
     clock: Clock
     entropy: Entropy
     fast_clock: FastClock | None
-    """With it the terminal plays clips as fast as it can."""
+    """With it the frames of a clip move the time."""
     simulated_camera: SimulatedCamera | None
     simulated_panel: SimulatedPanel | None
 
@@ -96,7 +96,7 @@ def _simulated_board(
 
     chosen = settings.simulated
     actor = open_actor(chosen.actor) if chosen.actor is not None else EmptyRoom(_EMPTY_RATE)
-    fast_clock = FastClock(system_clock) if chosen.speed == "fast" else None
+    fast_clock = None if chosen.speed == "real" else FastClock(system_clock, is_held=chosen.speed == "held")
     clock: Clock = fast_clock or system_clock
     camera = SimulatedCamera(actor, clock)
     entropy: Entropy = SeededEntropy(chosen.entropy_seed) if chosen.entropy_seed is not None else SystemEntropy()

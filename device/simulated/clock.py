@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -82,9 +83,32 @@ class SteppedClock:
 class FastClock(SteppedClock):
     """Timers run in stepped time, records carry the true moment: for a terminal that plays clips as fast as it can."""
 
-    def __init__(self, real: Clock) -> None:
+    def __init__(self, real: Clock, *, is_held: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            real: what its moments are taken from.
+            is_held: whether no step ends before as much time has truly passed. Where a step takes longer, time waits and does not catch up.
+        """
         super().__init__(real.now().wall_clock)
         self._real = real
+        self._is_held = is_held
+        self._due_ns = real.monotonic_ns()
+
+    def advance(self, nanoseconds: int) -> None:
+        """Let time pass; it cannot run backwards."""
+        super().advance(nanoseconds)
+        if self._is_held:
+            self._hold(nanoseconds)
+
+    def advance_to(self, monotonic_ns: int) -> None:
+        """Let time pass until a moment; one that is past already changes nothing."""
+        self.advance(max(0, monotonic_ns - self.monotonic_ns()))
+
+    def _hold(self, nanoseconds: int) -> None:
+        now_ns = self._real.monotonic_ns()
+        self._due_ns = max(now_ns, self._due_ns + nanoseconds)
+        time.sleep((self._due_ns - now_ns) / 1e9)
 
     def now(self) -> DeviceTime:
         """Return the true moment."""

@@ -49,12 +49,13 @@ class Kernel:
         return self.readings
 
 
-@pytest.fixture(params=["system", "stepped", "fast"])
+@pytest.fixture(params=["system", "stepped", "fast", "held"])
 def clock(request: pytest.FixtureRequest, tmp_path: Path) -> Clock:
     system = SystemClock(
         tmp_path / "time.json", read=Kernel(Readings("a" * 32, 1_000_000, T0, 0.5, rtc_set_clock=False))
     )
     clocks: dict[str, Clock] = {"system": system, "stepped": SteppedClock(T0), "fast": FastClock(system)}
+    clocks["held"] = FastClock(system, is_held=True)
     return clocks[request.param]
 
 

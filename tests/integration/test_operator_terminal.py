@@ -109,11 +109,10 @@ class Village:
 
     Args:
         folder: for everything it keeps.
-        screen_port: where its screen is served, in real time; without one it has no screen and its time is stepped.
+        screen_port: where its screen is served, at a pace that people can follow; without one it has no screen and is as fast as it can be.
         voice: the settings of its voice.
         dialect: a voice pack that stands before the shipped ones.
         on_turn: called after every turn of its loop.
-        actions: what people may be asked to do.
     """
 
     def __init__(
@@ -124,7 +123,6 @@ class Village:
         voice: str = 'kind = "none"',
         dialect: Path | None = None,
         on_turn: Callable[[], None] = lambda: None,
-        actions: tuple[Action, ...] = default_policy().challenge.actions,
     ) -> None:
         self._folder = folder
         self._fleet_key, self.fleet_sealing = PrivateKey.generate(), PrivateKey.generate()
@@ -138,7 +136,7 @@ class Village:
         text = SETTINGS.format(
             models=json.dumps(str(ROOT / "models")),
             actor=json.dumps(str(PEOPLE / "cedar.toml")),
-            speed=json.dumps("fast" if screen_port is None else "real"),
+            speed=json.dumps("fast" if screen_port is None else "held"),
             voice=voice,
             voice_dirs=json.dumps([str(dialect)] if dialect is not None else []),
         )
@@ -147,7 +145,7 @@ class Village:
         (folder / "terminal.toml").write_text(text)
         self.settings = load_settings(folder / "terminal.toml")
         timers = default_policy().timers
-        self._fill(0.2 if screen_port is None else timers.result_s, actions)
+        self._fill(0.2 if screen_port is None else timers.result_s)
         self._stopping = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -211,15 +209,10 @@ class Village:
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self._errors.append(error)
 
-    def _fill(self, result_s: float, actions: tuple[Action, ...]) -> None:
+    def _fill(self, result_s: float) -> None:
         now = datetime.now(UTC)  # noqa: TID251 - a test makes its own roster
         policy = default_policy()
-        policy = policy.model_copy(
-            update={
-                "timers": policy.timers.model_copy(update={"result_s": result_s}),
-                "challenge": policy.challenge.model_copy(update={"actions": actions}),
-            }
-        )
+        policy = policy.model_copy(update={"timers": policy.timers.model_copy(update={"result_s": result_s})})
         FilePolicyStore(self.settings.policy_path, self._fleet_key.public()).apply(
             sign(policy.to_bytes(), key=self._fleet_key, typ=POLICY_TYP)
         )
@@ -470,15 +463,15 @@ def test_r5_4_r5_5_somebody_is_led_through_a_session_by_the_screen(
     language: str, tmp_path: Path, free_ports: Callable[[], int], chromium: Browser, eventually: Callable[..., None]
 ) -> None:
     port = free_ports()
-    # Everything but a blink is seen at the few frames a second that a busy computer looks at.
-    village = Village(tmp_path, screen_port=port, actions=(Action.TURN_LEFT, Action.TURN_RIGHT, Action.OPEN_MOUTH))
+    village = Village(tmp_path, screen_port=port)
     village.start(eventually)
     address = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=address) as client:
         words = client.get(f"/texts/{language}.json").json()
     with chromium.new_context(viewport={"width": 800, "height": 480}) as context:
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        # A busy computer takes its time over the networks, and the terminal's own time waits for them.
+        page.set_default_timeout(300_000)
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
@@ -512,7 +505,7 @@ def test_r5_4_r5_5_somebody_is_led_through_a_session_by_the_screen(
         shoot_until_result(page, Path(os.environ.get("LIFECERT_SCREENSHOTS", tmp_path)) / f"session-{language}")
         page.wait_for_selector(".of-result .until")
         told = {part: page.inner_text(f".result {part}") for part in ("h1", ".until", ".next")}
-        expect(page.locator(".of-idle")).to_be_visible(timeout=30_000)
+        expect(page.locator(".of-idle")).to_be_visible(timeout=300_000)
         seen, animations = page.evaluate("[window.seen, window.animations]")
         stood_s = page.evaluate("window.gone_ms - window.shown_ms") / 1000
         left = page.content()
@@ -531,8 +524,8 @@ def test_r5_4_r5_5_somebody_is_led_through_a_session_by_the_screen(
         action for action, _ in itertools.groupby(asked)
     ]
     assert animations == [f"/static/{action}.svg" for action, _ in itertools.groupby(asked)]
-    # A busy page may hear of it late, or of its end.
-    assert stood_s == pytest.approx(default_policy().timers.result_s, abs=3)
+    # A busy page may hear of it late.
+    assert stood_s > default_policy().timers.result_s - 3
     assert date_told not in left
     assert LIANG.number not in left
     assert LIANG.number[:6] not in left
