@@ -191,7 +191,7 @@ def install(site: Site) -> None:
     # Before it asks: from then on it has keys of this name.
     subprocess.run(["cp", "--sparse=always", site.card, site.other_card], check=True)
     with site.started(site.card) as machine:
-        machine.wait_for(_NO_ANSWER, timeout_s=_START_S)
+        machine.wait_for(r"lifecert-provision\[\d+\]: .*: no answer", timeout_s=_START_S)
         said = machine.run("sync; cat /boot/firmware/lifecert/status.txt")
         if _NO_ANSWER not in said:
             raise MachineFailed(f"status.txt: {said}")
