@@ -350,9 +350,9 @@ def decommission(
             # Nobody who is being served is sent away for a wish that is none.
             leaving.run_terminal(["decommission-asked", "--config", str(config)], program=program)
             wanted.append("--if-asked")
-        leaving.sweep_beneath()
         with leaving.services_stopped():
             leaving.run_terminal(wanted, program=program)
+        leaving.sweep_beneath(out)
         try:
             leaving.tell_fleet(out.read_bytes(), keys or config.parent, now=now())
         except ProvisioningError as error:

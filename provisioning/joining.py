@@ -335,7 +335,11 @@ def _renewed(
 ) -> JoinAnswer:
     """Ask the fleet for a certificate by the signing key that it knows of this terminal. Raises as `renew`."""
     renewal = Renewal(fleet_id=known.fleet_id, terminal_id=known.terminal_id, request=request)
-    token = sign_renewal(renewal, PrivateKey.load(folder / SIGNING))
+    try:
+        signing = PrivateKey.load(folder / SIGNING)
+    except ProtocolError as error:
+        raise FileUnusable(f"{folder / SIGNING}: {error}; {_NEW_ONE}") from error
+    token = sign_renewal(renewal, signing)
     return _posted(door, root, f"{RENEW_PATH}/{known.terminal_id}", token, now)
 
 

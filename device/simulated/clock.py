@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock
 
 from device.ports import Clock
 from protocol.times import ClockJump, ClockSource, DeviceTime
 
+_MOST_HELD_NS = 100_000_000
+"""Of a wait that is held: whoever waits for more looks up meanwhile, and goes on."""
 SIMULATED_BOOT = "00000000000000000000000000000000"
 """No kernel gives this boot id."""
 
@@ -83,16 +86,18 @@ class SteppedClock:
 class FastClock(SteppedClock):
     """Timers run in stepped time, records carry the true moment: for a terminal that plays clips as fast as it can."""
 
-    def __init__(self, real: Clock, *, is_held: bool = False) -> None:
+    def __init__(self, real: Clock, *, is_held: bool = False, sleep: Callable[[float], object] = time.sleep) -> None:
         """Prepare.
 
         Args:
             real: what its moments are taken from.
             is_held: whether no step ends before as much time has truly passed. Where a step takes longer, time waits and does not catch up.
+            sleep: waits, in seconds.
         """
         super().__init__(real.now().wall_clock)
         self._real = real
         self._is_held = is_held
+        self._sleep = sleep
         self._due_ns = real.monotonic_ns()
 
     def advance(self, nanoseconds: int) -> None:
@@ -102,13 +107,14 @@ class FastClock(SteppedClock):
             self._hold(nanoseconds)
 
     def advance_to(self, monotonic_ns: int) -> None:
-        """Let time pass until a moment; one that is past already changes nothing."""
-        self.advance(max(0, monotonic_ns - self.monotonic_ns()))
+        """Let time pass until a moment, held for a tenth of a second at most; one that is past already changes nothing."""
+        left_ns = max(0, monotonic_ns - self.monotonic_ns())
+        self.advance(min(left_ns, _MOST_HELD_NS) if self._is_held else left_ns)
 
     def _hold(self, nanoseconds: int) -> None:
         now_ns = self._real.monotonic_ns()
         self._due_ns = max(now_ns, self._due_ns + nanoseconds)
-        time.sleep((self._due_ns - now_ns) / 1e9)
+        self._sleep((self._due_ns - now_ns) / 1e9)
 
     def now(self) -> DeviceTime:
         """Return the true moment."""

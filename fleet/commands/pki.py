@@ -21,7 +21,7 @@ from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
 from fleet.pki.broker import CONFIGURATION, write_broker_files
 from fleet.pki.files import ROOT_KEY, load_authority, make_authority
 from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claims, take_back_claim, trusted_root
-from fleet.pki.listed import all_revoked
+from fleet.pki.listed import next_list
 from fleet.store.areas import chain_above, has_areas
 from fleet.store.claims import ClaimState, StoredClaim, claims_named, newest_claims
 from fleet.store.terminals import find_terminals
@@ -81,7 +81,7 @@ def broker_config(
         issuing = load_authority(folder)
         with fleet.database.begin() as connection:
             try:
-                revoked = all_revoked(connection, issuing, out, now=now)
+                following = next_list(connection, issuing, out, now=now)
                 write_broker_files(
                     out,
                     folder,
@@ -89,7 +89,7 @@ def broker_config(
                     fleet_id=fleet.settings.fleet_id,
                     hosts=host,
                     port=fleet.settings.provisioning.broker_port,
-                    revoked=revoked,
+                    revoked=following,
                     now=now,
                 )
             except OSError as error:

@@ -14,14 +14,14 @@ from sqlalchemy import Connection
 
 from fleet.app import Fleet
 from fleet.clock import day_of
-from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, opened, print_json, say, table
+from fleet.commands.shared import CONFIG, EXIT_USAGE, AsJson, Config, fail, noted, opened, print_json, say, table
 from fleet.errors import NotFound, Refused
 from fleet.store import rollouts as store
 from fleet.store.bundles import newest_bundles, running_counts
 from fleet.store.lives import references_by_network
 from fleet.updates import rollouts
 from fleet.updates.bundles import add_bundle, bundle_folder, release_keys, remove_bundle
-from fleet.updates.desired import door_of
+from fleet.updates.desired import door_of, renumber
 from fleet.updates.rollout import Plan
 from fleet.updates.rollouts import Means, Watched, Wish, plan_from
 from fleet.updates.terminal_settings import parsed, texts_of
@@ -100,6 +100,16 @@ def remove(
         folder = bundle_folder(fleet.settings.data_dir)
         found = remove_bundle(fleet.database, fleet.keys.cipher, bundle, folder, by=by, now=fleet.clock())
         say(f"{found.kind} {found.number} ({found.label}) is removed")
+
+
+@app.command("renumber")
+def renumber_words(by: By, config: Config = CONFIG) -> None:
+    """After a restore from a backup: ask terminals for everything anew, above any number that they took since."""
+    with opened(config) as fleet:
+        with fleet.database.begin() as connection:
+            count = renumber(connection, door=door_of(fleet.settings.provisioning), now=fleet.clock())
+            noted(fleet, connection, by, "rollout.renumbered", "fleet", fleet.settings.fleet_id, terminals=count)
+        say(f"terminals that are asked anew: {count}")
 
 
 @app.command("versions")

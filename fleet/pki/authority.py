@@ -31,7 +31,9 @@ SERVER_VALIDITY = timedelta(days=365)
 LIST_VALIDITY = timedelta(days=90)
 """Of a revocation list. Brokers refuse everybody once it is over, so it outlives a fleet that is down for weeks."""
 _BACKDATED = timedelta(days=1)
-"""A clock that is a little slow must not take a certificate for one of tomorrow."""
+"""A clock that is a little slow must not take a certificate, or a list, for one of tomorrow."""
+_NEXT = timedelta(seconds=1)
+"""What a list tells of its moment has no finer parts."""
 _FOR_GOOD = x509.ReasonFlags.privilege_withdrawn
 """Source: RFC 5280, 5.3.1, where `certificateHold` is the only one after which a certificate can hold again."""
 _YEAR = timedelta(days=365)
@@ -48,6 +50,18 @@ class Authority:
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """What a list says."""
+
+    moment: datetime
+    """That it was made of."""
+    final: list[Revoked]
+    """Taken back for good."""
+    others: list[Revoked]
+    """On hold, or it does not say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +223,29 @@ def revocation_list(authority: Authority, revoked: Iterable[Revoked], *, now: da
     return builder.sign(authority.key, SHA256()).public_bytes(Encoding.PEM)
 
 
-def read_revocation_list(authority: Authority, data: bytes) -> tuple[list[Revoked], list[Revoked]]:
-    """Return what a list says is taken back for good, and what it says is on hold or does not say why.
+def list_moment(now: datetime, last: datetime | None) -> datetime:
+    """Return the moment to make a list of, so that a broker goes by it and not by the one before.
+
+    Of several lists of one issuer OpenSSL goes by the one that begins last, of those that have begun, and a broker may keep what it read
+    before. So a list is later than the last one, also where the clock was ahead and was set right, as long as it has begun. Where it
+    would not have, the last one has not either.
+
+    Args:
+        now: what the clock says.
+        last: the moment of the last list; None if there was none.
+    """
+    if last is None or last + _NEXT - _BACKDATED > now:
+        return now
+    return max(now, last + _NEXT)
+
+
+def is_ahead(moment: datetime, *, now: datetime) -> bool:
+    """Say whether a list of a moment has not begun, because the clock was set back."""
+    return moment - _BACKDATED > now
+
+
+def read_revocation_list(authority: Authority, data: bytes) -> RevocationList:
+    """Read a list.
 
     Args:
         authority: whose it must be.
@@ -227,8 +262,11 @@ def read_revocation_list(authority: Authority, data: bytes) -> tuple[list[Revoke
         raise Refused("revocation list: cannot be read") from error
     if not is_own:
         raise Refused("revocation list: not this authority's")
-    final = [each for each, why in entries if why == _FOR_GOOD]
-    return final, [each for each, why in entries if why != _FOR_GOOD]
+    return RevocationList(
+        found.last_update_utc + _BACKDATED,
+        [each for each, why in entries if why == _FOR_GOOD],
+        [each for each, why in entries if why != _FOR_GOOD],
+    )
 
 
 def _entry(entry: x509.RevokedCertificate) -> tuple[Revoked, x509.ReasonFlags | None]:

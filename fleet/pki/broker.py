@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fleet.errors import KeysMissing
 from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_client, issue_server
 from fleet.pki.files import REVOKED, TRUSTED, write, write_key, write_revoked
-from fleet.store.certificates import Revoked
+from fleet.pki.listed import NextList
 from protocol.topics import ROOT
 from protocol.wire import MAX_MESSAGE_BYTES
 
@@ -37,7 +37,7 @@ def write_broker_files(
     fleet_id: str,
     hosts: Sequence[str],
     port: int,
-    revoked: Sequence[Revoked],
+    revoked: NextList,
     now: datetime,
 ) -> None:
     """Write all that a broker needs into a folder, and what the fleet connects to it with; once more, keys stay and certificates are new.
@@ -49,7 +49,7 @@ def write_broker_files(
         fleet_id: the fleet.
         hosts: names and addresses by which the broker is reached.
         port: where it listens, with TLS.
-        revoked: certificates that are not let in.
+        revoked: which are not let in: the list that follows the one in the folder.
         now: the time.
 
     Raises:
@@ -63,7 +63,7 @@ def write_broker_files(
     key = _key(folder / "fleet.key").public_key()
     write(folder / "fleet.pem", issue_client(issuing, FLEET_NAME, key, now=now, validity=SERVER_VALIDITY).chain)
     write(folder / TRUSTED, (authority / TRUSTED).read_bytes())
-    write_revoked(folder, issuing, revoked, now=now)
+    write_revoked(folder, issuing, revoked.revoked, now=revoked.moment)
     write(folder / ACL, acl(fleet_id).encode())
     write(folder / CONFIGURATION, configuration(folder, port).encode())
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from fleet.clock import Clock, monotonic_s
 from fleet.errors import DatabaseUnavailable
-from fleet.pki.authority import LIST_VALIDITY, Authority
+from fleet.pki.authority import LIST_VALIDITY, Authority, is_ahead
 from fleet.pki.files import REVOKED, write_revoked
-from fleet.pki.listed import all_revoked
+from fleet.pki.listed import next_list
 from fleet.store.certificates import REVOKED_CHANNEL, terminals_put_out
 from fleet.store.database import Availability, Database
 
@@ -25,9 +25,6 @@ _PUT_OFF_S = 9.0
 """So long a terminal is put off again and again after a new list: the broker reads the list a moment later, and until then it lets the
 terminal in once more."""
 _RENEWED = LIST_VALIDITY / 3
-_SECOND = timedelta(seconds=1)
-_STEP = timedelta(minutes=5)
-"""More than lists that follow each other within seconds are ahead of the clock: it was set."""
 _LOOK_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
@@ -55,7 +52,8 @@ class Keeper:
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="revocations", daemon=True)
         self._state = Availability("database for revocations")
-        self._written_at: datetime | None = None
+        self._moment: datetime | None = None
+        """Of the list that was written last."""
 
     def start(self) -> None:
         """Start; a list is written at once."""
@@ -103,19 +101,16 @@ class Keeper:
         self._wanted.clear()
         now = self._clock()
         with self._database.begin() as connection:
-            revoked = all_revoked(connection, self._issuing, self._folder, now=now)
-        # A broker goes on with the list that it read before where the next one is of the same second. Where the clock was set back, it
-        # would take one of what was the future then for not valid yet, and shut everybody out.
-        if self._written_at is not None and self._written_at - now < _STEP:
-            now = max(now, self._written_at + _SECOND)
-        write_revoked(self._folder, self._issuing, revoked, now=now)
-        self._written_at = now
-        logger.info("revocation list written file=%s certificates=%d", REVOKED, len(revoked))
+            following = next_list(connection, self._issuing, self._folder, now=now)
+        write_revoked(self._folder, self._issuing, following.revoked, now=following.moment)
+        self._moment = following.moment
+        logger.info("revocation list written file=%s certificates=%d", REVOKED, len(following.revoked))
 
     def _put_out(self) -> list[str]:
         with self._database.begin() as connection:
             return terminals_put_out(connection, now=self._clock())
 
     def _is_old(self) -> bool:
-        # A clock that was set may have gone either way.
-        return self._written_at is None or not -_STEP < self._clock() - self._written_at < _RENEWED
+        # Ahead where the clock was set back: a broker takes a list of tomorrow for none, and lets nobody in.
+        now = self._clock()
+        return self._moment is None or now - self._moment >= _RENEWED or is_ahead(self._moment, now=now)

@@ -123,21 +123,28 @@ def restore_certificates(connection: Connection, terminal_id: str) -> int:
     return count
 
 
-def revoked_certificates(connection: Connection, *, now: datetime) -> list[Revoked]:
-    """Return all that were taken back and would otherwise hold, those of lists alone (`take_listed`) among them."""
+def revoked_certificates(
+    connection: Connection, *, now: datetime, over_before: datetime | None = None
+) -> list[Revoked]:
+    """Return all that were taken back and would otherwise hold, those of lists alone (`take_listed`) among them.
+
+    Args:
+        connection: a transaction.
+        now: in UTC.
+        over_before: what a list alone knows and was taken back before this has ended meanwhile; None leaves nothing of it out.
+    """
     rows = connection.execute(
         text(
             "SELECT serial, revoked_at, is_on_hold FROM certificates WHERE revoked_at IS NOT NULL AND expires_at > :now"
-            " UNION ALL SELECT serial, revoked_at, false FROM listed_serials ORDER BY serial"
+            " UNION ALL SELECT serial, revoked_at, false FROM listed_serials"
+            " WHERE CAST(:over AS timestamptz) IS NULL OR revoked_at > :over ORDER BY serial"
         ),
-        {"now": now},
+        {"now": now, "over": over_before},
     )
     return [Revoked(*row) for row in rows]
 
 
-def take_listed(
-    connection: Connection, final: Sequence[Revoked], others: Sequence[Revoked], *, over_before: datetime
-) -> int:
+def take_listed(connection: Connection, final: Sequence[Revoked], others: Sequence[Revoked]) -> int:
     """Take over what a revocation list names and this database does not know, as one that was restored from a backup; return how much.
 
     Args:
@@ -145,9 +152,7 @@ def take_listed(
         final: what the list says is taken back for good.
         others: what it says is on hold, or does not say which. Of a certificate that is known this database's word counts: its terminal
             may be believed again.
-        over_before: what was taken back before this has ended meanwhile, whichever it was.
     """
-    connection.execute(text("DELETE FROM listed_serials WHERE revoked_at <= :over"), {"over": over_before})
     if not final and not others:
         return 0
     values = {"serials": [each.serial for each in final], "times": [each.since for each in final]}
@@ -166,10 +171,10 @@ def take_listed(
         + connection.execute(
             text(
                 f"INSERT INTO listed_serials (serial, revoked_at) SELECT l.serial, l.since FROM {lists}"  # noqa: S608 - fixed
-                " WHERE l.since > :over AND NOT EXISTS (SELECT 1 FROM certificates c WHERE c.serial = l.serial)"
+                " WHERE NOT EXISTS (SELECT 1 FROM certificates c WHERE c.serial = l.serial)"
                 " ON CONFLICT DO NOTHING"
             ),
-            {**values, "over": over_before},
+            values,
         ).rowcount
     )
 

@@ -19,6 +19,8 @@ from fleet.updates.wanted import InEffect, Place, chain_of, wanted_of
 from protocol.desired import DESIRED_TYP, DesiredState, SettingValues
 from protocol.envelope import sign
 
+_LIFT = 1000
+"""More than a terminal is asked for something else between a backup and the loss of what came after it."""
 _IN_EFFECT = (State.RUNNING, State.PAUSED, State.DONE)
 
 
@@ -27,11 +29,20 @@ def door_of(settings: ProvisioningSettings) -> str | None:
     return None if settings.port is None else f"https://{settings.names[0]}:{settings.port}"
 
 
-def refresh(connection: Connection, terminal_ids: Collection[str] | None, *, door: str | None, now: datetime) -> int:
+def refresh(
+    connection: Connection, terminal_ids: Collection[str] | None, *, door: str | None, now: datetime, lift: int = 0
+) -> int:
     """Work out anew what is wanted of terminals in service, all or some; return of how many something else is.
 
     Whoever changed what it follows from calls this in the same transaction. A terminal that has taken a number which this database
     never gave is asked for all of it anew, above that number: what ended there before is no answer to it.
+
+    Args:
+        connection: a transaction.
+        terminal_ids: which; None for all.
+        door: where terminals fetch bundles.
+        now: in UTC.
+        lift: by how much the numbers of those that were ever asked are lifted, whether they said anything or not; 0 lifts none.
     """
     desired.lock_desired(connection)
     in_service = rollouts.terminals_in(connection, None)
@@ -43,6 +54,10 @@ def refresh(connection: Connection, terminal_ids: Collection[str] | None, *, doo
     parents = rollouts.parents(connection)
     before = desired.find_desired(connection, None if terminal_ids is None else chosen)
     unknown = desired.find_unknown(connection, None if terminal_ids is None else chosen)
+    if lift:
+        unknown |= {
+            each: max(unknown.get(each, 0), known.number + lift) for each, known in before.items() if each in chosen
+        }
     changed: dict[str, Wanted] = {}
     for terminal_id, area in chosen.items():
         known, taken = before.get(terminal_id), unknown.get(terminal_id)
@@ -55,6 +70,15 @@ def refresh(connection: Connection, terminal_ids: Collection[str] | None, *, doo
             changed[terminal_id] = wanted
     desired.save_desired(connection, changed, above=unknown, now=now)
     return len(changed)
+
+
+def renumber(connection: Connection, *, door: str | None, now: datetime) -> int:
+    """Ask every terminal that was ever asked for all of it anew, far above any number it may have taken; return how many there are.
+
+    For a database that was restored from a backup: a terminal that has no network says of no number that it took it, and one that
+    took the very number which is given next does not take it again.
+    """
+    return refresh(connection, None, door=door, now=now, lift=_LIFT)
 
 
 def in_effect(connection: Connection, terminal_ids: Collection[str] | None) -> list[InEffect]:

@@ -53,6 +53,11 @@ def add_commands(app: typer.Typer) -> None:
     app.command("wheelhouse")(wheelhouse)
 
 
+_NEEDED = {
+    "ring_light": "under the shipped policy such a terminal certifies nobody",
+    "screen": "such a terminal shows no page",
+}
+"""What a terminal lacks by default, and what it is without."""
 _BY_LINE = {
     "terminal": "column terminal_id",
     "host_name": "column host_name",
@@ -174,6 +179,9 @@ def card(
             )
         if release_keys is None:
             typer.echo("no --release-keys: such a terminal takes no update until it is visited", err=True)
+        for table, without in _NEEDED.items():
+            if part.get(table, {}).get("kind", "none") == "none":
+                typer.echo(f"--settings: no [{table}]: {without} (docs/technician.md)", err=True)
         if not keys:
             typer.echo("no --ssh-key: nobody can get into such a terminal, to commission it for instance", err=True)
     result["seconds"] = round(time.monotonic() - began, 2)

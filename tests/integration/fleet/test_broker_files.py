@@ -23,6 +23,7 @@ from fleet.app import Fleet
 from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_client
 from fleet.pki.broker import FLEET_NAME, write_broker_files
 from fleet.pki.files import REVOKED, ROOT, make_authority, write, write_key, write_revoked
+from fleet.pki.listed import NextList
 from fleet.service import Service
 from fleet.store.certificates import Revoked
 from fleet.store.database import Database
@@ -71,7 +72,7 @@ class Office:
             fleet_id="north",
             hosts=["127.0.0.1", "localhost"],
             port=self.port,
-            revoked=(),
+            revoked=NextList(made or now(), []),
             now=made or now(),
         )
         # However old the certificates are: a list of that day would be over, and nobody let in.

@@ -14,14 +14,13 @@ from cryptography import x509
 from fleet.pki.authority import TERMINAL_VALIDITY, Authority
 from fleet.pki.files import REVOKED, make_authority, write_revoked
 from fleet.pki.keeper import Keeper
-from fleet.pki.listed import all_revoked
+from fleet.pki.listed import next_list
 from fleet.store.certificates import (
     Revoked,
     StoredCertificate,
     add_certificate,
     restore_certificates,
     revoke_certificates,
-    revoked_certificates,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
@@ -107,6 +106,17 @@ def test_a_list_is_none_of_the_future_when_a_clock_that_was_ahead_is_set_right(
         keeper.stop()
 
 
+def test_a_list_follows_the_one_of_a_clock_that_was_ahead_by_hours(
+    office: Any, tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    issuing = make_authority(tmp_path, "north", now=office.now)
+    ahead = office.now + timedelta(hours=8)
+    write_revoked(tmp_path, issuing, [], now=ahead)
+    keep(office, issuing, tmp_path, eventually)
+    begins = x509.load_pem_x509_crl((tmp_path / REVOKED).read_bytes()).last_update_utc
+    assert begins == ahead.replace(microsecond=0) - timedelta(days=1) + timedelta(seconds=1)
+
+
 def test_a_list_that_cannot_be_read_keeps_nobody_from_being_taken_back(
     office: Any, tmp_path: Path, make_fleet_terminal: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,7 +128,7 @@ def test_a_list_that_cannot_be_read_keeps_nobody_from_being_taken_back(
         end = office.now + timedelta(days=50)
         add_certificate(connection, StoredCertificate("a1", "t-1", "a1", office.now, end))
         revoke_certificates(connection, "t-1", now=office.now)
-        assert [each.serial for each in all_revoked(connection, issuing, tmp_path, now=office.now)] == ["a1"]
+        assert [each.serial for each in next_list(connection, issuing, tmp_path, now=office.now).revoked] == ["a1"]
     assert "not read" in caplog.text
 
 
@@ -158,11 +168,13 @@ def test_what_was_taken_back_after_the_backup_stays_so_in_the_restored_fleet(
         restore_certificates(connection, "t-2")
     (tmp_path / REVOKED).unlink()
     with office.database.begin() as connection:
-        found = all_revoked(connection, issuing, tmp_path, now=office.now)
+        found = next_list(connection, issuing, tmp_path, now=office.now).revoked
         assert {each.serial: each.is_on_hold for each in found} == dict.fromkeys(("a1", "b2", "d4", "e5"), False)
-        # Whatever it was: what was taken back has ended one validity later.
-        all_revoked(connection, issuing, tmp_path, now=office.now + TERMINAL_VALIDITY - day)
-        assert {each.serial for each in revoked_certificates(connection, now=office.now)} == {"a1", "b2", "e5"}
+        # Whatever it was: what was taken back has ended one validity later. Nothing is forgotten: a clock may be ahead, and set right.
+        later = next_list(connection, issuing, tmp_path, now=office.now + TERMINAL_VALIDITY - day).revoked
+        assert {each.serial for each in later} == {"e5"}
+        again = next_list(connection, issuing, tmp_path, now=office.now).revoked
+        assert {each.serial for each in again} == {"a1", "b2", "d4", "e5"}
 
 
 def test_the_list_of_another_authority_takes_nothing_back(
@@ -174,4 +186,4 @@ def test_the_list_of_another_authority_takes_nothing_back(
     with office.database.begin() as connection:
         add_certificate(connection, StoredCertificate("a1", "t-1", "a1", office.now, office.now + timedelta(days=50)))
         write_revoked(tmp_path / "own", other, [Revoked("a1", office.now), Revoked("d4", office.now)], now=office.now)
-        assert all_revoked(connection, issuing, tmp_path / "own", now=office.now) == []
+        assert next_list(connection, issuing, tmp_path / "own", now=office.now).revoked == []

@@ -27,7 +27,7 @@ from fleet.store.terminals import set_area
 from fleet.terminals.asked import asked_and_said
 from fleet.updates import rollouts as work
 from fleet.updates.bundles import add_bundle, bundle_folder, release_keys, remove_bundle
-from fleet.updates.desired import signed_desired
+from fleet.updates.desired import renumber, signed_desired
 from fleet.updates.driver import RolloutDriver
 from fleet.updates.rollout import Plan
 from fleet.updates.rollouts import Means, Wish
@@ -409,6 +409,22 @@ def test_a_fleet_of_an_older_backup_asks_above_what_its_terminals_took_before(up
     assert updates.numbers() == {"t-0": 52, "t-1": 52, "t-2": 2}
 
 
+def test_terminals_that_say_nothing_are_asked_far_above_what_they_may_have_taken(updates: Updates) -> None:
+    bundle_id = updates.add(7)
+    updates.start(updates.make(bundle_id, canary=("t-0", "t-1")))
+    with updates.office.database.begin() as connection:
+        assert renumber(connection, door=updates.means.door, now=updates.office.now) == 2
+    assert updates.numbers() == {"t-0": 1002, "t-1": 1002}
+    assert (updates.asked("t-0").number, updates.asked("t-0").bundles[0].since) == (1002, 1002)
+    # What ended for the wish that took the same number after the backup is no answer to this one.
+    updates.ends("t-0", bundle_id, "no", "crash_loop", wish=2)
+    updates.turn()
+    assert updates.standings()["t-0"] == "working"
+    for name in ("t-0", "t-1"):
+        updates.say(name, desired_number=1002, ended=(went_back(bundle_id, "crash_loop"),))
+    assert updates.turn() == "aborted 0 went_back"
+
+
 def test_a_terminal_that_was_asked_for_more_than_the_backup_knows_is_asked_for_nothing(updates: Updates) -> None:
     updates.say("t-0", desired_number=50, settings={"uplink_window": 9})
     assert behind(updates, "t-0")
@@ -771,6 +787,8 @@ def test_all_of_it_goes_by_commands(updates: Updates, database_url: str, tmp_pat
     assert told in CliRunner().invoke(app, ["updates", "show", rollout_id, "--config", str(config)]).stderr
     plan = json.loads(run("updates", "show", rollout_id, "--json"))["plan"]
     assert (plan["from_hour"], plan["until_hour"], plan["time_zone"], plan["soak"]) == (9, 16, "+08:00", 86400.0)
+    run("updates", "renumber", *by)
+    assert updates.numbers() == {"t-0": 1003}
     for step in ("pause", "resume", "abort"):
         run("updates", step, rollout_id, *by)
     assert "it is aborted" in run("updates", "pause", rollout_id, *by, status=1)

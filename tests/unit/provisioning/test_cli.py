@@ -265,22 +265,24 @@ def test_services_are_stopped_for_the_end_but_not_for_a_wish_that_is_none_nor_fo
     assert asked == ([f"stop {active}", *renewal, *again] if stopped else renewal)
 
 
-@pytest.mark.parametrize("does", ["rm -f", "true"])
-def test_a_terminal_is_not_erased_while_keys_lie_beneath_its_data(
+@pytest.mark.parametrize("does", ["rm -f", "true", "false"])
+def test_nobody_has_the_statement_while_keys_lie_beneath_the_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
 ) -> None:
-    mark, program = tmp_path / "beneath", tmp_path / "systemctl"
+    mark, program, statement = tmp_path / "beneath", tmp_path / "systemctl", tmp_path / "out"
+    statement.touch()
     program.write_text(f'#!/bin/sh\n[ "$*" = "start lifecert-beneath.service" ] && {does} {mark}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    leaving.sweep_beneath(mark)
+    leaving.sweep_beneath(statement, mark)
     mark.touch()
-    if does == "true":
+    if does != "rm -f":
         with pytest.raises(ProvisioningError, match="read-only sweep"):
-            leaving.sweep_beneath(mark)
+            leaving.sweep_beneath(statement, mark)
     else:
-        leaving.sweep_beneath(mark)
-    assert mark.exists() == (does == "true")
+        leaving.sweep_beneath(statement, mark)
+    assert mark.exists() == (does != "rm -f")
+    assert statement.exists() == (does == "rm -f")
 
 
 def test_version() -> None:

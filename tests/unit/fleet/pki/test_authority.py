@@ -19,8 +19,11 @@ from fleet.pki.authority import (
     LIST_VALIDITY,
     TERMINAL_VALIDITY,
     Authority,
+    RevocationList,
+    is_ahead,
     issue_client,
     issue_server,
+    list_moment,
     make_issuing,
     make_root,
     read_revocation_list,
@@ -149,11 +152,24 @@ def test_an_authority_is_made_once_and_read_again(tmp_path: Path) -> None:
 def test_a_list_says_again_what_was_put_on_it_and_anothers_says_nothing(issuing: Authority, tmp_path: Path) -> None:
     final, held = Revoked("abc", NOW), Revoked("def", NOW - timedelta(days=1), is_on_hold=True)
     made = revocation_list(issuing, [final, held], now=NOW)
-    assert read_revocation_list(issuing, made) == ([final], [held])
+    assert read_revocation_list(issuing, made) == RevocationList(NOW, [final], [held])
     other = make_authority(tmp_path, "north", now=NOW)
     for wrong in (revocation_list(other, [final], now=NOW), made[:200], b""):
         with pytest.raises(Refused, match="revocation list"):
             read_revocation_list(issuing, wrong)
+
+
+def test_a_list_follows_the_last_one_as_long_as_it_holds_now() -> None:
+    second, hour, day = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+    assert list_moment(NOW, None) == NOW
+    assert list_moment(NOW, NOW - hour) == NOW
+    # Within one second, or by a clock that was ahead and is set right.
+    assert list_moment(NOW, NOW) == NOW + second
+    assert list_moment(NOW, NOW + 8 * hour) == NOW + 8 * hour + second
+    assert list_moment(NOW, NOW + day - second) == NOW + day
+    # One of tomorrow is none today.
+    assert list_moment(NOW, NOW + day) == NOW
+    assert [is_ahead(NOW + each, now=NOW) for each in (day, day + second)] == [False, True]
 
 
 def test_a_missing_or_wrong_key_is_said_with_what_to_do(tmp_path: Path) -> None:

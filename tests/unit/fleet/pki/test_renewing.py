@@ -19,6 +19,7 @@ from fleet.errors import NotRenewed
 from fleet.pki.authority import SERVER_VALIDITY, TERMINAL_VALIDITY, Authority, issue_client
 from fleet.pki.broker import FLEET_NAME, write_broker_files, write_server
 from fleet.pki.files import make_authority, write
+from fleet.pki.listed import NextList
 from fleet.pki.renewing import Renewals, ending, renew_if_due
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -35,7 +36,7 @@ def issuing(tmp_path: Path) -> Authority:
         fleet_id="north",
         hosts=["broker.example", "10.0.0.1"],
         port=8883,
-        revoked=(),
+        revoked=NextList(NOW, []),
         now=NOW,
     )
     write_server(tmp_path, "door", made, ["fleet.example"], now=NOW)

@@ -140,6 +140,16 @@ def test_an_image_stays_as_it_is_where_another_one_is_named(image: Path, claim: 
     assert MARK in (open_boot(tmp_path / "t-1.img").read("user-data") or b"")
 
 
+def test_it_is_said_what_a_terminal_of_such_a_card_would_lack(image: Path, claim: Path, tmp_path: Path) -> None:
+    lacks = ("no --wheelhouse", "no --packages", "no [ring_light]", "no [screen]", "no --release-keys", "no --ssh-key")
+    told = run("card", image, "--claim", claim, "--dry-run").stderr
+    assert [each for each in lacks if each not in told] == []
+    parts = tmp_path / "parts.toml"
+    parts.write_text('[ring_light]\nkind = "gpiozero"\n[screen]\nkind = "web"\n')
+    told = run("card", image, "--claim", claim, "--settings", parts, "--dry-run").stderr
+    assert [each for each in lacks if each in told] == [each for each in lacks if each.startswith("no --")]
+
+
 def test_what_would_be_done_is_what_is_done(image: Path, claim: Path, tmp_path: Path) -> None:
     folder, packed, new = tmp_path / "bootfs", tmp_path / "os.img.xz", tmp_path / "new.img"
     packed.write_bytes(lzma.compress(image.read_bytes(), preset=0))
