@@ -22,13 +22,14 @@ class Disk:
         path.mkdir(mode=0o755)
 
     def write(self, path: Path, chunks: Iterable[bytes], *, mode: int = 0o644) -> None:
-        """Write a file that is not there.
+        """Write a file that is not there, with just this mode: root counts starts under a service's mask, and the services read that.
 
         Raises:
             OSError: if it cannot be written, or is there.
         """
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
+            os.fchmod(descriptor, mode)
             for chunk in chunks:
                 self._write_all(file.fileno(), chunk)
 

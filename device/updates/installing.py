@@ -132,6 +132,7 @@ class Installer:
             slots = slots_of(self._settings, kind)
             if not slots.folder.is_dir():
                 continue
+            slots.let_read()
             trial = slots.recover().trial
             if trial is not None:
                 self._note_tried(trial, desired)

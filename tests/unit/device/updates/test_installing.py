@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -401,6 +403,26 @@ def test_who_may_only_read_the_slots_keeps_nobody_from_them(tmp_path: Path) -> N
     held.let_go()
     locks = [folder / "installer.lock", site.slots().folder / "lock"]
     assert [stat.S_IMODE(lock.stat().st_mode) for lock in locks] == [0o600, 0o600]
+
+
+def test_how_a_trial_ended_can_be_read_by_the_services_whatever_mask_root_had(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    bundle = make_bundle(2)
+    site.want(desired_of(1, want_of(bundle)), bundle)
+    assert site.apply() == Done("switched", NETWORKS)
+    state = site.slots().folder / "state.json"
+    # As `lifecert-terminal.service` has it for all that it starts.
+    command = [sys.executable, "-E", "-s", "-S", guard.__file__, site.settings.updates.slots_dir]
+    for _ in range(Limits().starts + 1):
+        assert subprocess.run(command, check=False, umask=0o077).returncode == 0
+        assert stat.S_IMODE(state.stat().st_mode) == 0o644
+    last = site.slots().state().last
+    assert last is not None
+    assert (last.is_kept, last.why) == (False, "crash_loop")
+    # By an older copy beside the slots it was not so.
+    state.chmod(0o600)
+    assert site.apply() == Done("nothing")
+    assert stat.S_IMODE(state.stat().st_mode) == 0o644
 
 
 def test_a_start_does_not_wait_for_ever_for_whoever_keeps_the_slots(
