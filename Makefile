@@ -12,7 +12,7 @@
 #   make test-trixie     the suite on Python 3.13 in a Debian trixie folder (root, about 1.5 GB)
 #   make test-picamera2  the camera adapter on the real library over libcamera's virtual pipeline, in the same folder (root, about 1 GB)
 #   make test-vm         an emulated arm64 machine starts as a terminal, hangs, and loses power; another one is set up from an image and a card, serves,
-#                        is updated and erased (root, about 8 GB, an hour, later 40 minutes)
+#                        is updated and erased (root, about 8 GB, two hours and a half, later two)
 
 PYTHON ?= python3
 VENV := .venv
