@@ -22,7 +22,7 @@ from fleet.pki.broker import CONFIGURATION, write_broker_files
 from fleet.pki.files import ROOT_KEY, load_authority, make_authority
 from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claims, take_back_claim, trusted_root
 from fleet.pki.listed import next_list
-from fleet.store.areas import chain_above, has_areas
+from fleet.store.areas import has_areas, parents_above
 from fleet.store.claims import ClaimState, StoredClaim, claims_named, newest_claims
 from fleet.store.terminals import find_terminals
 from fleet.terminals.changing import TerminalChanges
@@ -147,7 +147,9 @@ def claim(
                 say(f"{out}: {claims}, until {told_in(until, fleet.settings.zone())}")
                 say("give them to nobody but the technician")
                 return
-            if area is None or not _is_area(connection, area):
+            if area is None:
+                raise Refused("name the area that the terminal is to serve with --area")
+            if not _is_area(connection, area):
                 raise NotFound(f"area {area}: none of this code; look with `lifecert-fleet areas list`")
             ((code, stored),) = made(connection, [(terminal, area)])
             whole = carried(code, stored, fleet.settings)
@@ -274,7 +276,7 @@ def say_claim(path: Path, claim: ProvisioningClaim, zone: tzinfo) -> None:
 
 def _is_area(connection: Connection, area: str) -> bool:
     """Say whether there is an area of this code; where none were taken in, any word is one."""
-    return not has_areas(connection) or bool(chain_above(connection, area))
+    return not has_areas(connection) or area in parents_above(connection, [area])
 
 
 def _listed(connection: Connection, path: Path, *, again: bool, now: datetime) -> list[ListedTerminal]:

@@ -6,12 +6,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from fleet.store.areas import Area, save_areas
+from fleet.store.database import Database
 from protocol.provisioning import ProvisioningClaim
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
@@ -71,6 +74,25 @@ def test_claims_of_a_list_are_made_together_or_not_at_all(run: Callable[..., Res
     assert run(*again, str(tmp_path / "others"), "--again").exit_code == 0
     both = Counter({("hall-1", "open"): 1, ("hall-2", "open"): 1})
     assert states(run) == both + Counter({("hall-1", "taken_back"): 1, ("hall-2", "taken_back"): 1})
+
+
+def test_a_claim_for_an_area_that_is_not_in_the_tree_is_refused(
+    run: Callable[..., Result], database_url: str, tmp_path: Path
+) -> None:
+    with closing(Database(database_url)) as database, database.begin() as connection:
+        save_areas(connection, [Area("62", None, 1, "甘肃"), Area("6201", "62", 2, "兰州")])
+    one = ("pki", "claim", "--terminal", "hall-1", "--out", str(tmp_path / "hall-1.claim"), "--by", "Li")
+    assert "--area" in run(*one).stderr
+    refused = run(*one, "--area", "6299")
+    assert refused.exit_code == 1
+    assert "area 6299: none of this code" in refused.stderr
+    listed = tmp_path / "list.csv"
+    listed.write_text("terminal_id,area\nhall-1,6201\nhall-2,6299\n")
+    wrong = run("pki", "claim", "--list", str(listed), "--out", str(tmp_path / "claims"), "--by", "Li")
+    assert wrong.exit_code == 1
+    assert wrong.stderr.strip() == f"{listed}: line 3: area: there is no area of this code"
+    assert states(run) == Counter()
+    assert run(*one, "--area", "6201").exit_code == 0
 
 
 def states(run: Callable[..., Result]) -> Counter[tuple[str, str]]:
