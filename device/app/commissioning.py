@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from device.adapters.board_sysfs import battery_clocks, storage_life
 from device.adapters.clock_system import SystemClock
 from device.adapters.inference_tflite import open_networks
+from device.adapters.policy_file import FilePolicyStore
 from device.adapters.reports_files import FileReportStore
-from device.adapters.signer_keyfile import KeyfileSigner
+from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.voice_alsa.microphone import ArecordMicrophone
 from device.adapters.voice_alsa.player import AplayLoudspeaker
 from device.app.board import Board, make_board
@@ -52,15 +53,9 @@ from protocol.commissioning import (
     Part,
     Question,
 )
+from protocol.policy import Policy, default_policy
 from protocol.times import best_guess
 
-_CAPTURE_S: Final = 3.0
-_SETTLE_FRAMES: Final = 30
-"""Until exposure and focus have found their way: two seconds at 15 frames/s."""
-_RATE_FRAMES: Final = 30
-_LAMP_DELAY: Final = 6
-"""Frames after a change of the ring until a picture surely shows it: exposure delay and one in the making, twice."""
-_LAMP_FRAMES: Final = 4
 _COLOUR_S: Final = 1.0
 _PRESS_S: Final = 20.0
 _WRITES, _WRITE_BYTES = 100, 64 * 1024
@@ -140,7 +135,13 @@ class _Commissioning:
             (Part.NETWORKS, self._networks),
         ):
             self._trying.attempt(part, attempt)
-        sight = Sight(self._trying, self._board, wanted=self._settings.camera.size, networks=self._found.networks)
+        sight = Sight(
+            self._trying,
+            self._board,
+            wanted=self._settings.camera.size,
+            networks=self._found.networks,
+            policy=self._policy(),
+        )
         sight.look()
         self._found.sensor = sight.sensor
         self._trying.attempt(Part.LOUDSPEAKER, self._loudspeaker)
@@ -209,6 +210,17 @@ class _Commissioning:
         self._found.golden = check_golden(networks)
         slowest = max(self._found.golden, key=lambda each: each.median_ms)
         return judging.judge_networks(len(self._found.golden), slowest.name, slowest.median_ms)
+
+    def _policy(self) -> Policy:
+        """Return the policy in force; before the fleet has sent one, the one that a fleet starts with."""
+        terminal = self._settings.terminal
+        try:
+            fleet = load_fleet_identity(self._settings.keys.fleet, fleet_id=terminal.fleet_id)
+            in_force = FilePolicyStore(self._settings.policy_path, fleet.signing_key).current()
+        except DeviceError:
+            # What is wrong with the fleet's identity is told with the keys.
+            in_force = None
+        return in_force or default_policy()
 
     def _loudspeaker(self) -> CommissioningCheck:
         voice = self._settings.voice

@@ -8,7 +8,6 @@ from typing import Final
 from device.app.board import Board
 from device.app.trying import NotTried, Trying
 from device.commissioning import judging
-from device.commissioning.check import check
 from device.commissioning.focus import sharpness
 from device.commissioning.light import RoomLight, half_light, room_light
 from device.commissioning.seat import seat_of
@@ -18,6 +17,7 @@ from device.vision.detection import DetectedFace, FaceDetector
 from device.vision.frame import Frame, Pixels
 from device.vision.inference import Networks
 from protocol.commissioning import CommissioningCheck, Part, Question
+from protocol.policy import Policy
 
 _CAPTURE_S: Final = 3.0
 _SETTLE_FRAMES: Final = 30
@@ -37,13 +37,17 @@ class Sight:
         board: with the camera, and the ring light if there is one.
         wanted: width and height of the frames by the settings.
         networks: None where they cannot be used.
+        policy: says whether a terminal needs a ring light.
     """
 
-    def __init__(self, trying: Trying, board: Board, *, wanted: tuple[int, int], networks: Networks | None) -> None:
+    def __init__(
+        self, trying: Trying, board: Board, *, wanted: tuple[int, int], networks: Networks | None, policy: Policy
+    ) -> None:
         self._trying = trying
         self._board = board
         self._wanted = wanted
         self._networks = networks
+        self._policy = policy
         self._has_frames = False
         self._frame: Frame | None = None
         self._face: DetectedFace | None = None
@@ -77,8 +81,8 @@ class Sight:
         if self._board.ring is not None:
             self._trying.lack(why, *_RING)
             return
-        for part in _RING:
-            self._trying.note(check(part, "skipped", "none", is_required=False))
+        for found in judging.judge_no_ring(self._policy):
+            self._trying.note(found)
 
     def _frames(self) -> CommissioningCheck:
         frames = _captured(self._board.camera, _RATE_FRAMES)

@@ -14,7 +14,9 @@ from device.commissioning.focus import Sharpness
 from device.commissioning.light import HalfLight, RoomLight
 from device.commissioning.seat import Seat
 from protocol.commissioning import Answer, CommissioningCheck, Part
+from protocol.evidence import EvidenceKind
 from protocol.health import BoardVitals
+from protocol.policy import PathName, Policy
 from protocol.times import ClockSource, DeviceTime
 
 LEAST_FRAME_RATE: Final = 15.0
@@ -131,6 +133,17 @@ def judge_ring(left: HalfLight, right: HalfLight) -> tuple[CommissioningCheck, C
         return check(part, *(("passed", "good") if apart >= LEAST_SIDE else ("failed", "one_sided")), facts)
 
     return one(*halves[0]), one(*halves[1])
+
+
+def judge_no_ring(policy: Policy) -> tuple[CommissioningCheck, CommissioningCheck]:
+    """Judge a terminal that is not fitted with a ring light, by what the policy asks of everybody."""
+    standard = policy.paths.get(PathName.STANDARD)
+    if standard is not None and EvidenceKind.ILLUMINATION in standard.required:
+        return check(Part.RING_LEFT, "failed", "wanted"), check(Part.RING_RIGHT, "failed", "wanted")
+    return (
+        check(Part.RING_LEFT, "skipped", "none", is_required=False),
+        check(Part.RING_RIGHT, "skipped", "none", is_required=False),
+    )
 
 
 def judge_seat(found: Seat | None) -> CommissioningCheck:

@@ -11,6 +11,7 @@ import pypdfium2
 import pytest
 
 from device.adapters.inference_tflite import open_network
+from device.adapters.policy_file import FilePolicyStore
 from device.app.commissioning import commission
 from device.commissioning import judging
 from device.commissioning.light import HalfLight, half_light, room_light
@@ -24,8 +25,10 @@ from device.simulated.scene import Place, Room, View
 from device.vision.detection import FaceDetector
 from device.vision.frame import Frame, Pixels
 from protocol.commissioning import COMMISSIONING_TYP, Answer, CommissioningCheck, CommissioningReport, Part, Question
-from protocol.envelope import verify
+from protocol.envelope import sign, verify
+from protocol.evidence import EvidenceKind
 from protocol.keys import PrivateKey
+from protocol.policy import POLICY_TYP, PathName, PathPolicy, default_policy
 from protocol.registration import FleetIdentity
 from provisioning.identity import FLEET, SEALING, SIGNING
 from tests.agency import Agency
@@ -239,10 +242,17 @@ class Absent:
         self.shown.append(check.part)
 
 
-def test_what_is_not_in_order_keeps_nothing_else_from_being_tried(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ring", "is_light_asked_for", "reason"),
+    [("simulated", True, "needs"), ("none", True, "wanted"), ("none", False, "none")],
+)
+def test_what_is_not_in_order_keeps_nothing_else_from_being_tried(
+    ring: str, reason: str, tmp_path: Path, *, is_light_asked_for: bool
+) -> None:
     for name in (SIGNING, SEALING):
         PrivateKey.generate().save(tmp_path / name)
-    fleet = FleetIdentity(fleet_id="north", signing_key=PrivateKey.generate().public())
+    fleet_key = PrivateKey.generate()
+    fleet = FleetIdentity(fleet_id="north", signing_key=fleet_key.public())
     (tmp_path / FLEET).write_bytes(fleet.to_bytes())
     config = tmp_path / "terminal.toml"
     config.write_text(
@@ -265,15 +275,26 @@ port = {free_port()}
     config.write_text(
         config.read_text().replace(str(ROOT / "models"), str(tmp_path)).replace("lotus.toml", "empty.toml")
     )
+    config.write_text(config.read_text().replace('[ring_light]\nkind = "simulated"', f'[ring_light]\nkind = "{ring}"'))
+    settings = load_settings(config)
+    if not is_light_asked_for:
+        policy = default_policy()
+        unlit = PathPolicy(required=(EvidenceKind.CHALLENGE, EvidenceKind.CONTINUITY))
+        policy = policy.model_copy(update={"paths": {PathName.STANDARD: unlit}})
+        settings.terminal.data_dir.mkdir()
+        FilePolicyStore(settings.policy_path, fleet_key.public()).apply(
+            sign(policy.to_bytes(), key=fleet_key, typ=POLICY_TYP)
+        )
     people = Absent()
-    report, envelope = commission(load_settings(config), people)
+    report, envelope = commission(settings, people)
     reasons = {check.part: check.reason for check in report.checks}
     assert not report.passed
     assert set(people.shown) == set(reasons) == set(Part)
     assert (reasons[Part.KEYS], reasons[Part.BUTTONS]) == ("no_certificate", "good")
     assert (reasons[Part.NETWORKS], reasons[Part.BROKER], reasons[Part.CAMERA]) == ("error", "refused", "slow")
     # What each of these brought with it.
-    assert reasons[Part.FLEET] == reasons[Part.SEAT] == reasons[Part.LIGHT] == reasons[Part.RING_LEFT] == "needs"
+    assert reasons[Part.FLEET] == reasons[Part.SEAT] == reasons[Part.LIGHT] == "needs"
+    assert reasons[Part.RING_LEFT] == reasons[Part.RING_RIGHT] == reason
     assert reasons[Part.FOCUS] == reasons[Part.LOUDSPEAKER] == reasons[Part.STATUS_LAMP] == "nobody_answered"
     (waiting,) = (tmp_path / "data" / "commissioning").iterdir()
     assert waiting.read_bytes() == envelope

@@ -17,12 +17,23 @@ from device.commissioning.light import HalfLight, RoomLight, half_light, room_li
 from device.commissioning.seat import Seat, seat_of
 from device.uplink import reaching as uplink_reaching
 from protocol.commissioning import LANGUAGES, CommissioningCheck, Part, _texts, sentence
+from protocol.evidence import EvidenceKind
 from protocol.health import UNDER_VOLTAGE, BoardVitals
+from protocol.policy import PathName, Policy, default_policy
 from protocol.times import ClockSource, DeviceTime
 
 pytestmark = pytest.mark.provisioning
 NOW = datetime(2026, 11, 2, 4, tzinfo=UTC)
 GOOD_ROOM = RoomLight(black_share=0.01, white_share=0.0, white_around=0.02, backlight=1.2, lux=300.0)
+
+
+def unlit_policy() -> Policy:
+    """The shipped one, but nobody on the standard path is judged by the light."""
+    policy = default_policy()
+    standard = policy.paths[PathName.STANDARD]
+    required = tuple(kind for kind in standard.required if kind is not EvidenceKind.ILLUMINATION)
+    unlit = standard.model_copy(update={"required": required})
+    return policy.model_copy(update={"paths": {**policy.paths, PathName.STANDARD: unlit}})
 
 
 def found(check: CommissioningCheck) -> tuple[str, str]:
@@ -67,6 +78,16 @@ def test_ring(left: HalfLight, right: HalfLight, reasons: tuple[str, str]) -> No
     checks = judging.judge_ring(left, right)
     assert tuple(found(check)[1] for check in checks) == reasons
     assert [check.part for check in checks] == [Part.RING_LEFT, Part.RING_RIGHT]
+
+
+def test_a_ring_light_may_be_missing_only_where_the_policy_asks_for_none() -> None:
+    checks = judging.judge_no_ring(default_policy())
+    assert [(check.part, *found(check)) for check in checks] == [
+        (Part.RING_LEFT, "failed", "wanted"),
+        (Part.RING_RIGHT, "failed", "wanted"),
+    ]
+    checks = judging.judge_no_ring(unlit_policy())
+    assert [(*found(check), check.is_required) for check in checks] == [("skipped", "none", False)] * 2
 
 
 @pytest.mark.parametrize(
