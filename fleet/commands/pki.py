@@ -19,7 +19,7 @@ from fleet.commands.shared import CONFIG, AsJson, By, Config, noted, opened, pri
 from fleet.errors import NotFound, Refused
 from fleet.intake.terminal_list import ListedTerminal, read_terminal_list
 from fleet.pki.broker import CONFIGURATION, write_broker_files
-from fleet.pki.files import ROOT_KEY, load_authority, make_authority
+from fleet.pki.files import ROOT_KEY, TRUSTED, load_authority, make_authority, renew_authority
 from fleet.pki.joining import approve_claim, carried, demand_no_claim, make_claims, take_back_claim, trusted_root
 from fleet.pki.listed import next_list
 from fleet.store.areas import has_areas, parents_above
@@ -63,7 +63,34 @@ def init(by: By = UNNAMED, config: Config = CONFIG) -> None:
             noted(fleet, connection, by, "pki.made", "fleet", fleet.settings.fleet_id)
         say(f"made in {folder}; back it up")
         say(f"fingerprint of the root: {shown(root_fingerprint(root_in(trusted_root(fleet.settings))))}")
-        say(f"then take {ROOT_KEY} away and lock it up: nothing asks for it for five years")
+        say(
+            f"then take {ROOT_KEY} away and lock it up: nothing asks for it for four years and a half (`pki renew-issuing`)"
+        )
+
+
+@app.command("renew-issuing")
+def renew_issuing(
+    root_key: Annotated[Path, typer.Option("--root-key", help=f"The {ROOT_KEY} from the safe.")],
+    by: By = UNNAMED,
+    config: Config = CONFIG,
+) -> None:
+    """Give the authority that issues five years more, signed by the root; name and key stay, and all that it issued."""
+    with opened(config) as fleet:
+        folder, beside = authority_folder(fleet), fleet.settings.provisioning.broker_dir
+        with fleet.database.begin() as connection:
+            try:
+                made = renew_authority(
+                    folder, root_key, elsewhere=() if beside is None else (beside,), now=fleet.clock()
+                )
+            except OSError as error:
+                raise Refused(f"{error.filename or folder}: {error.strerror}") from error
+            noted(fleet, connection, by, "pki.renewed", "fleet", fleet.settings.fleet_id)
+        say(
+            f"the issuing authority is good until {made.not_valid_after_utc:%Y-%m-%d}; back {folder} up, and lock {ROOT_KEY} up again"
+        )
+        if beside is None:
+            say(f"[provisioning] has no broker_dir: give the broker {folder / TRUSTED}")
+        say("then restart `serve` and the broker once")
 
 
 @app.command("broker-config")

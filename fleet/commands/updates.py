@@ -104,7 +104,7 @@ def remove(
 
 @app.command("renumber")
 def renumber_words(by: By, config: Config = CONFIG) -> None:
-    """After a restore from a backup: ask terminals for everything anew, above any number that they took since."""
+    """After a restore from a backup, before `serve` starts: ask terminals for everything anew, above any number that they took since."""
     with opened(config) as fleet:
         with fleet.database.begin() as connection:
             count = renumber(connection, door=door_of(fleet.settings.provisioning), now=fleet.clock())

@@ -81,21 +81,45 @@ class Issued:
 def make_root(fleet_id: str, key: ec.EllipticCurvePrivateKey, *, now: datetime) -> Authority:
     """Make the root of trust; its key is needed again for another issuing authority only."""
     name = _name(f"Lifecert {fleet_id} root")
-    return Authority(_authority(name, name, key.public_key(), key, now=now, validity=ROOT_YEARS * _YEAR, below=1), key)
+    end = now + ROOT_YEARS * _YEAR
+    return Authority(_authority(name, name, key.public_key(), key, now=now, end=end, below=1), key)
 
 
 def make_issuing(fleet_id: str, root: Authority, key: ec.EllipticCurvePrivateKey, *, now: datetime) -> Authority:
     """Make an issuing authority below a root."""
-    certificate = _authority(
-        _name(f"Lifecert {fleet_id} issuing {now:%Y-%m-%d}"),
-        root.certificate.subject,
-        key.public_key(),
-        root.key,
-        now=now,
-        validity=ISSUING_YEARS * _YEAR,
-        below=0,
-    )
-    return Authority(certificate, key)
+    name = _name(f"Lifecert {fleet_id} issuing {now:%Y-%m-%d}")
+    return Authority(_issuing(root, name, key.public_key(), now=now), key)
+
+
+def renew_issuing(root: Authority, certificate: x509.Certificate, *, now: datetime) -> x509.Certificate:
+    """Return an issuing authority's next certificate: for the same name and key, with its years from now on.
+
+    What it issued, and its revocation lists, name their issuer by name and key: they hold below the next certificate as they do below
+    this one, and no terminal has anything to fetch before the old one ends.
+
+    Args:
+        root: who vouches for it.
+        certificate: the one that it has.
+        now: the time.
+
+    Raises:
+        Refused: if the root did not make it, or the next one would not last longer.
+    """
+    key = certificate.public_key()
+    try:
+        certificate.verify_directly_issued_by(root.certificate)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise Refused("issuing authority: another root made it") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise Refused("issuing authority: a P-256 key expected")
+    made = _issuing(root, certificate.subject, key, now=now)
+    ends = made.not_valid_after_utc
+    if ends <= certificate.not_valid_after_utc:
+        raise Refused(
+            f"issuing authority: it ends on {certificate.not_valid_after_utc:%Y-%m-%d}, and the next one would end on {ends:%Y-%m-%d}:"
+            " look at the clock, and at the end of the root, which nothing outlives"
+        )
+    return made
 
 
 def request_key(request: bytes) -> ec.EllipticCurvePublicKey:
@@ -309,6 +333,11 @@ def _leaf(
     return Issued(made, made.public_bytes(Encoding.PEM) + issuing.certificate.public_bytes(Encoding.PEM))
 
 
+def _issuing(root: Authority, name: x509.Name, key: ec.EllipticCurvePublicKey, *, now: datetime) -> x509.Certificate:
+    end = min(now + ISSUING_YEARS * _YEAR, root.certificate.not_valid_after_utc)
+    return _authority(name, root.certificate.subject, key, root.key, now=now, end=end, below=0)
+
+
 def _authority(
     name: x509.Name,
     issuer: x509.Name,
@@ -316,11 +345,11 @@ def _authority(
     by: ec.EllipticCurvePrivateKey,
     *,
     now: datetime,
-    validity: timedelta,
+    end: datetime,
     below: int,
 ) -> x509.Certificate:
     return (
-        _begun(name, issuer, key, start=now - _BACKDATED, end=now + validity)
+        _begun(name, issuer, key, start=now - _BACKDATED, end=end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
         .add_extension(_usage(issues=True), critical=True)
         .add_extension(_issuer_key(by.public_key()), critical=False)

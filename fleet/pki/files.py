@@ -1,6 +1,6 @@
 """The authority's keys and certificates as files.
 
-root.key      signs the issuing authority; belongs in a safe, and is asked for again in five years
+root.key      signs the issuing authority; belongs in a safe, and is asked for again within five years
 root.pem      what every terminal and server trusts
 issuing.key   signs certificates and lists
 issuing.pem   its certificate
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fleet.errors import KeysMissing
-from fleet.pki.authority import Authority, make_issuing, make_root, revocation_list
+from fleet.pki.authority import Authority, make_issuing, make_root, renew_issuing, revocation_list
 from fleet.store.certificates import Revoked
 
 ROOT_KEY = "root.key"
@@ -53,12 +53,52 @@ def make_authority(folder: Path, fleet_id: str, *, now: datetime) -> Authority:
     issuing = make_issuing(fleet_id, root, ec.generate_private_key(ec.SECP256R1()), now=now)
     write_key(folder / ROOT_KEY, root.key)
     write_key(folder / ISSUING_KEY, issuing.key)
-    root_pem, issuing_pem = (each.certificate.public_bytes(Encoding.PEM) for each in (root, issuing))
-    write(folder / ROOT, root_pem)
-    write(folder / ISSUING, issuing_pem)
-    write(folder / TRUSTED, issuing_pem + root_pem)
+    write(folder / ROOT, root.certificate.public_bytes(Encoding.PEM))
+    _write_issuing(folder, issuing.certificate, root.certificate, elsewhere=())
     write_revoked(folder, issuing, (), now=now)
     return issuing
+
+
+def renew_authority(folder: Path, root_key: Path, *, elsewhere: Iterable[Path] = (), now: datetime) -> x509.Certificate:
+    """Put the issuing authority's next certificate in the place of the one it has; return it. Can be done again after a cut.
+
+    Args:
+        folder: the authority's.
+        root_key: the root's key, from the safe.
+        elsewhere: other folders in which a broker has what it trusts.
+        now: the time.
+
+    Raises:
+        KeysMissing: if something is missing or not what it should be.
+        Refused: if the next one would not last longer.
+        OSError: if something cannot be written; run again it goes on.
+    """
+    issuing = load_authority(folder)
+    try:
+        root = x509.load_pem_x509_certificate((folder / ROOT).read_bytes())
+    except (OSError, ValueError) as error:
+        raise KeysMissing(f"{folder}: no {ROOT}; bring it back from the fleet's backup") from error
+    try:
+        key = load_pem_private_key(root_key.read_bytes(), None)
+    except OSError as error:
+        raise KeysMissing(f"{root_key}: {error.strerror}; it is the {ROOT_KEY} that `pki init` made") from error
+    except (ValueError, TypeError) as error:
+        raise KeysMissing(f"{root_key}: cannot be read as a private key in PEM without a passphrase") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != root.public_key():
+        raise KeysMissing(f"{root_key}: not the key of {folder / ROOT}")
+    made = renew_issuing(Authority(root, key), issuing.certificate, now=now)
+    _write_issuing(folder, made, root, elsewhere=elsewhere)
+    return made
+
+
+def _write_issuing(
+    folder: Path, issuing: x509.Certificate, root: x509.Certificate, *, elsewhere: Iterable[Path]
+) -> None:
+    issuing_pem = issuing.public_bytes(Encoding.PEM)
+    # Whoever is to trust it first: cut in between, what the old one issued is trusted by way of the new one as well.
+    for place in (*elsewhere, folder):
+        write(place / TRUSTED, issuing_pem + root.public_bytes(Encoding.PEM))
+    write(folder / ISSUING, issuing_pem)
 
 
 def load_authority(folder: Path) -> Authority:

@@ -109,7 +109,9 @@ def renew_if_due(path: Path, issuing: Authority | None, *, now: datetime) -> x50
         raise NotRenewed("the clock stands before the authority was made")
     if min(now + SERVER_VALIDITY, ends) <= found.not_valid_after_utc and now >= found.not_valid_before_utc:
         # Nobody's certificate outlives whoever vouches for it: a new one each moment would help nobody.
-        raise NotRenewed(f"the issuing authority ends on {ends:%Y-%m-%d}, and a new one would not last longer")
+        raise NotRenewed(
+            f"the issuing authority ends on {ends:%Y-%m-%d}: `lifecert-fleet pki renew-issuing`, then `serve` anew"
+        )
     try:
         made = issue_again(issuing, found, now=now)
     except ValueError as error:

@@ -20,9 +20,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fleet.app import Fleet
-from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_client
+from fleet.pki.authority import ISSUING_YEARS, SERVER_VALIDITY, Authority, issue_client
 from fleet.pki.broker import FLEET_NAME, write_broker_files
-from fleet.pki.files import REVOKED, ROOT, make_authority, write, write_key, write_revoked
+from fleet.pki.files import (
+    REVOKED,
+    ROOT,
+    ROOT_KEY,
+    load_authority,
+    make_authority,
+    renew_authority,
+    write,
+    write_key,
+    write_revoked,
+)
 from fleet.pki.listed import NextList
 from fleet.service import Service
 from fleet.store.certificates import Revoked
@@ -78,10 +88,10 @@ class Office:
         # However old the certificates are: a list of that day would be over, and nobody let in.
         write_revoked(self.folder / "broker", self.issuing, (), now=now())
 
-    def card(self, name: str, issuing: Authority | None = None) -> str:
+    def card(self, name: str, issuing: Authority | None = None, *, at: datetime | None = None) -> str:
         """Issue a certificate; return its serial number. The same name has another file each time."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = issue_client(issuing or self.issuing, name, key.public_key(), now=now())
+        made = issue_client(issuing or self.issuing, name, key.public_key(), now=at or now())
         write_key(self.folder / f"{made.serial}.key", key)
         write(self.folder / f"{made.serial}.pem", made.chain)
         return made.serial
@@ -220,6 +230,43 @@ def test_written_again_keys_stay_and_the_broker_takes_the_new_certificates(
     assert (folder / "broker.pem").read_bytes() != before
     office.process.send_signal(signal.SIGHUP)
     entered(office.card("t-3"))
+
+
+@pytest.mark.parametrize("days_left", [30, -1])
+def test_an_authority_that_ends_goes_on_with_the_same_key(tmp_path: Path, days_left: int) -> None:
+    office = Office(tmp_path, made=now() - timedelta(days=ISSUING_YEARS * 365 - days_left))
+    try:
+        has_ended = days_left < 0
+        old_end = office.issuing.certificate.not_valid_after_utc
+        # What was good until the authority's own end, of a moment at which it still was.
+        then = min(now(), old_end - timedelta(days=1))
+        folder, pki = office.folder / "broker", office.folder / "pki"
+        office.stop()
+        office.write(made=then)
+        before, out = office.card("t-1", at=then), office.card("t-2", at=then)
+        write_revoked(folder, office.issuing, [Revoked(out, then)], now=now())
+        office.start()
+        if not has_ended:
+            until(lambda: office.client(before).enter())
+            assert not office.client(out).enter()
+
+        renew_authority(pki, pki / ROOT_KEY, elsewhere=[folder], now=now())
+        office.issuing = load_authority(pki)
+        # The list stays the one that was made under the old certificate.
+        listed = (folder / REVOKED).read_bytes()
+        office.stop()
+        office.write()
+        (folder / REVOKED).write_bytes(listed)
+        office.start()
+        later = office.card("t-1")
+        assert in_file(office.folder / f"{later}.pem").not_valid_after_utc > old_end
+        until(lambda: office.client(later).enter())
+        assert office.client(before).enter() is not has_ended
+        assert not office.client(out).enter()
+        office.revoke(later)
+        until(lambda: not office.client(later).enter())
+    finally:
+        office.stop()
 
 
 def in_file(path: Path) -> x509.Certificate:

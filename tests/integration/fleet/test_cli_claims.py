@@ -1,4 +1,4 @@
-"""`lifecert-fleet pki claim --list` as it is typed: a claim for each terminal of a list, or none."""
+"""`lifecert-fleet pki` as it is typed: a claim for each terminal of a list, or none, and an authority that is given more years."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 
 
 @pytest.fixture
-def run(
-    program_in: Callable[..., Callable[..., Any]], make_data_dir: Callable[[], Path], database_url: str
-) -> Callable[..., Result]:
-    folder = make_data_dir()
+def folder(make_data_dir: Callable[[], Path]) -> Path:
+    return make_data_dir()
+
+
+@pytest.fixture
+def run(program_in: Callable[..., Callable[..., Any]], folder: Path, database_url: str) -> Callable[..., Result]:
     (folder / "fleet.toml").write_text(
         f'fleet_id = "north"\ndata_dir = "data"\ndatabase = "{database_url}"\n[provisioning]\nport = 8444\nnames = ["fleet.example"]\n'
     )
@@ -168,3 +170,20 @@ def test_a_claim_is_named_by_its_terminal_or_by_the_beginning_of_its_id(
 def test_a_list_and_one_terminal_are_two_things(run: Callable[..., Result], tmp_path: Path) -> None:
     for options in (("--list", "x", "--area", "east"), ("--list", "x", "--terminal", "t-1"), ()):
         assert run("pki", "claim", "--out", str(tmp_path / "x"), *options).exit_code == 2
+
+
+def test_the_authority_is_given_more_years_by_the_key_from_the_safe(
+    run: Callable[..., Result], folder: Path, tmp_path: Path
+) -> None:
+    pki = folder / "data" / "pki"
+    safe, before = tmp_path / "root.key", (pki / "issuing.pem").read_bytes()
+    (pki / "root.key").replace(safe)
+    wrong = run("pki", "renew-issuing", "--root-key", str(pki / "root.key"), "--by", "Li")
+    assert wrong.exit_code == 1
+    assert "pki init" in wrong.stderr
+    assert (pki / "issuing.pem").read_bytes() == before
+    done = run("pki", "renew-issuing", "--root-key", str(safe), "--by", "Li")
+    assert done.exit_code == 0, done.stderr
+    assert "restart" in done.stderr
+    assert (pki / "issuing.pem").read_bytes() != before
+    assert "pki.renewed" in run("audit", "list").stdout

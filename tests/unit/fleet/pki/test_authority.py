@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fleet.errors import KeysMissing, Refused
@@ -27,10 +27,20 @@ from fleet.pki.authority import (
     make_issuing,
     make_root,
     read_revocation_list,
+    renew_issuing,
     request_key,
     revocation_list,
 )
-from fleet.pki.files import ISSUING_KEY, REVOKED, ROOT_KEY, load_authority, make_authority, write_revoked
+from fleet.pki.files import (
+    ISSUING_KEY,
+    REVOKED,
+    ROOT_KEY,
+    TRUSTED,
+    load_authority,
+    make_authority,
+    renew_authority,
+    write_revoked,
+)
 from fleet.store.certificates import Revoked
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -109,6 +119,97 @@ def test_openssl_takes_them_for_what_they_are(tmp_path: Path, root: Authority, i
     later = NOW + timedelta(days=42)
     assert later < NOW + LIST_VALIDITY
     assert "client.pem: OK" in openssl(tmp_path, *listed, "none.pem", "client.pem", purpose="sslclient", at=later)
+
+
+def test_what_was_issued_goes_on_holding_below_the_next_certificate(
+    tmp_path: Path, root: Authority, issuing: Authority
+) -> None:
+    end = issuing.certificate.not_valid_after_utc
+    late, after = end - timedelta(days=30), end + timedelta(days=20)
+    renewed = Authority(renew_issuing(root, issuing.certificate, now=late), issuing.key)
+    assert renewed.certificate.not_valid_after_utc == late + timedelta(days=5 * 365)
+    before, later = (issue_client(each, "t-17", KEY.public_key(), now=late) for each in (issuing, renewed))
+    files = {
+        "root.pem": root.certificate.public_bytes(Encoding.PEM),
+        "old.pem": issuing.certificate.public_bytes(Encoding.PEM),
+        "new.pem": renewed.certificate.public_bytes(Encoding.PEM),
+        "before.pem": before.chain,
+        "later.pem": later.chain,
+        "none.pem": revocation_list(issuing, (), now=late),
+        "both.pem": revocation_list(issuing, [Revoked(each.serial, late) for each in (before, later)], now=late),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+
+    def verified(issued: str, *, by: str, listed: str, at: datetime) -> str:
+        chain = ("-CAfile", "root.pem", "-untrusted", by, "-x509_strict", "-crl_check", "-CRLfile", listed)
+        return openssl(tmp_path, *chain, issued, purpose="sslclient", at=at)
+
+    # Each below either, while both hold; a list of before says of both what it said.
+    for issued in ("before.pem", "later.pem"):
+        for by in ("old.pem", "new.pem"):
+            assert f"{issued}: OK" in verified(issued, by=by, listed="none.pem", at=late)
+            assert "certificate revoked" in verified(issued, by=by, listed="both.pem", at=late)
+    assert "later.pem: OK" in verified("later.pem", by="new.pem", listed="none.pem", at=after)
+    assert "expired" in verified("later.pem", by="old.pem", listed="none.pem", at=after)
+
+
+def test_an_authority_is_given_no_years_that_the_root_has_not(root: Authority, issuing: Authority) -> None:
+    root_end, end = root.certificate.not_valid_after_utc, issuing.certificate.not_valid_after_utc
+    late = root_end - timedelta(days=365)
+    renewed = renew_issuing(root, issuing.certificate, now=late)
+    assert renewed.not_valid_after_utc == root_end
+    # A clock that was set back, and a root of which nothing is left.
+    for has, now in ((issuing.certificate, NOW), (issuing.certificate, NOW - timedelta(days=9)), (renewed, late)):
+        with pytest.raises(Refused, match="look at the clock, and at the end of the root"):
+            renew_issuing(root, has, now=now)
+    other = make_root("north", ec.generate_private_key(ec.SECP256R1()), now=NOW)
+    with pytest.raises(Refused, match="another root made it"):
+        renew_issuing(other, issuing.certificate, now=end)
+
+
+def test_an_authority_is_renewed_with_the_key_from_the_safe(tmp_path: Path) -> None:
+    folder, safe, beside = tmp_path / "pki", tmp_path / "safe.key", tmp_path / "broker"
+    first = make_authority(folder, "north", now=NOW)
+    make_authority(tmp_path / "other", "north", now=NOW)
+    (folder / ROOT_KEY).replace(safe)
+    beside.mkdir()
+    later = NOW + timedelta(days=1000)
+    made = renew_authority(folder, safe, elsewhere=[beside], now=later)
+    assert load_authority(folder).certificate == made != first.certificate
+    root = (folder / "root.pem").read_bytes()
+    for place in (folder, beside):
+        assert (place / TRUSTED).read_bytes() == made.public_bytes(Encoding.PEM) + root
+    # Cut after the first file: what was issued before is trusted, and run again it comes to its end.
+    cut = tmp_path / "not-there"
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(FileNotFoundError):
+        renew_authority(folder, safe, elsewhere=[beside, cut], now=later + timedelta(days=1))
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert (beside / TRUSTED).read_bytes() != (folder / TRUSTED).read_bytes()
+    cut.mkdir()
+    made = renew_authority(folder, safe, elsewhere=[beside, cut], now=later + timedelta(days=2))
+    assert load_authority(folder).certificate == made
+    assert len({(place / TRUSTED).read_bytes() for place in (folder, beside, cut)}) == 1
+
+    (tmp_path / "locked.key").write_bytes(
+        KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x" * 12))
+    )
+    (tmp_path / "text.key").write_text("x")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for wrong, why in (
+        (tmp_path / "gone.key", "No such file"),
+        (tmp_path / "text.key", "private key in PEM"),
+        (tmp_path / "locked.key", "without a passphrase"),
+        (folder / ISSUING_KEY, "not the key of"),
+        (tmp_path / "other" / ROOT_KEY, "not the key of"),
+    ):
+        with pytest.raises(KeysMissing, match=why):
+            renew_authority(folder, wrong, now=later + timedelta(days=3))
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / "root.pem").unlink()
+    with pytest.raises(KeysMissing, match="backup"):
+        renew_authority(folder, safe, now=later + timedelta(days=3))
 
 
 def test_a_request_gives_its_key_and_nothing_else() -> None:

@@ -199,7 +199,11 @@ def _ends_itself(tmp_path: Path, issuing: Authority) -> Authority | None:
     [
         (_without_key, "the key that issues certificates is not here", NOW),
         (_of_another, "another authority issued it", NOW),
-        (_ends_itself, "the issuing authority ends on 2031-11-19", NOW + timedelta(days=5 * 365 - 20)),
+        (
+            _ends_itself,
+            "the issuing authority ends on 2031-11-19: `lifecert-fleet pki renew-issuing`",
+            NOW + timedelta(days=5 * 365 - 20),
+        ),
     ],
 )
 def test_what_cannot_be_renewed_stays_and_is_said_once_a_day_from_half_time_on(
