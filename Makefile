@@ -91,6 +91,8 @@ lock:
 	  -c requirements/dev.txt --generate-hashes --no-header --no-annotate -q -o requirements/camera.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra terminal --extra provision -c requirements/dev.txt \
 	  --generate-hashes --no-header --no-annotate -q -o requirements/terminal.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra fleet -c requirements/dev.txt \
+	  --generate-hashes --no-header --no-annotate -q -o requirements/fleet.txt
 	uv pip compile pyproject.toml requirements/card.in --python-version 3.13 --python-platform aarch64-manylinux_2_36 --extra terminal \
 	  --extra provision -c requirements/dev.txt --generate-hashes --no-header --no-annotate -q -o requirements/card.txt
 
