@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from device.adapters.board_sysfs import battery_clocks, storage_life
 from device.adapters.clock_system import SystemClock
 from device.adapters.inference_tflite import open_networks
-from device.adapters.policy_file import FilePolicyStore
 from device.adapters.reports_files import FileReportStore
-from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
+from device.adapters.signer_keyfile import KeyfileSigner
 from device.adapters.voice_alsa.microphone import ArecordMicrophone
 from device.adapters.voice_alsa.player import AplayLoudspeaker
 from device.app.board import Board, make_board
 from device.app.golden import GoldenResult, check_golden
+from device.app.policy import policy_in_force
 from device.app.reaching import check_keys, reach_of
 from device.app.seeing import Sight
 from device.app.trying import People, Trying
@@ -212,15 +212,12 @@ class _Commissioning:
         return judging.judge_networks(len(self._found.golden), slowest.name, slowest.median_ms)
 
     def _policy(self) -> Policy:
-        """Return the policy in force; before the fleet has sent one, the one that a fleet starts with."""
-        terminal = self._settings.terminal
+        """Return the policy in force; where the fleet has sent none that can be used, the one that a fleet starts with."""
         try:
-            fleet = load_fleet_identity(self._settings.keys.fleet, fleet_id=terminal.fleet_id)
-            in_force = FilePolicyStore(self._settings.policy_path, fleet.signing_key).current()
+            return policy_in_force(self._settings) or default_policy()
         except DeviceError:
             # What is wrong with the fleet's identity is told with the keys.
-            in_force = None
-        return in_force or default_policy()
+            return default_policy()
 
     def _loudspeaker(self) -> CommissioningCheck:
         voice = self._settings.voice

@@ -11,12 +11,12 @@ from device.adapters.attachments_sqlite import SCHEMA as ATTACHMENTS
 from device.adapters.commands_sqlite import SCHEMA as COMMANDS
 from device.adapters.inference_tflite import open_networks
 from device.adapters.outbox_sqlite import SCHEMA as OUTBOX
-from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SCHEMA as REFERENCES
 from device.adapters.rule_packs_file import FileRulePackStore
 from device.adapters.signer_keyfile import load_fleet_identity
 from device.app.clip import ReferencePicture, play_session
 from device.app.golden import check_golden
+from device.app.policy import policy_in_force
 from device.app.voice_check import check_pack
 from device.database import check_version
 from device.errors import DeviceError
@@ -84,8 +84,7 @@ def examine(settings: Settings, *, voices: Path | None = None, people: Path | No
 
 def _policy(settings: Settings) -> Policy:
     """Return the policy in force, or the shipped one, with what a file that no light falls on can show."""
-    fleet = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
-    in_force = FilePolicyStore(settings.policy_path, fleet.signing_key).current()
+    in_force = policy_in_force(settings)
     if in_force is None and settings.policy_path.exists():
         raise NotFit(
             f"policy {settings.policy_path.name}: these programs cannot use the one that lies here; they would certify nobody"

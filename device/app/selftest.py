@@ -14,7 +14,6 @@ from types import MappingProxyType
 from device.adapters.clock_system import SystemClock
 from device.adapters.inference_tflite import open_networks
 from device.adapters.outbox_sqlite import SqliteOutbox
-from device.adapters.policy_file import FilePolicyStore
 from device.adapters.references_sqlite import SqliteReferenceStore
 from device.adapters.signer_keyfile import KeyfileSigner, load_fleet_identity
 from device.adapters.voice_alsa.pack import Speed, VoicePack, shipped_folders
@@ -23,6 +22,7 @@ from device.adapters.voice_alsa.sound import RATE_HZ, as_pcm
 from device.app.board import make_board
 from device.app.golden import check_golden
 from device.app.pictures import opened_pictures, told
+from device.app.policy import policy_in_force
 from device.app.voice_check import check_pack
 from device.errors import DeviceError
 from device.ports import Camera, PrinterCondition
@@ -186,8 +186,7 @@ def _signing_key(settings: Settings) -> str:
 
 
 def _policy(settings: Settings) -> str:
-    fleet = load_fleet_identity(settings.keys.fleet, fleet_id=settings.terminal.fleet_id)
-    policy = FilePolicyStore(settings.policy_path, fleet.signing_key).current()
+    policy = policy_in_force(settings)
     if policy is None:
         raise DeviceError("policy: none in force; let the uplink connect to the fleet once")
     if settings.terminal.features not in policy.comparison:

@@ -136,7 +136,7 @@ def judge_ring(left: HalfLight, right: HalfLight) -> tuple[CommissioningCheck, C
 
 
 def judge_no_ring(policy: Policy) -> tuple[CommissioningCheck, CommissioningCheck]:
-    """Judge a terminal that is not fitted with a ring light, by what the policy asks of everybody."""
+    """Judge a terminal that is not fitted with a ring light, by what the policy asks on the standard path."""
     standard = policy.paths.get(PathName.STANDARD)
     if standard is not None and EvidenceKind.ILLUMINATION in standard.required:
         return check(Part.RING_LEFT, "failed", "wanted"), check(Part.RING_RIGHT, "failed", "wanted")
