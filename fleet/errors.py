@@ -53,6 +53,10 @@ class NotRenewed(FleetError):
     """A certificate of the fleet's own that is due cannot be renewed here; a person has to bring the next one."""
 
 
+class AuthorityEnded(FleetError):
+    """The authority that issues has ended, so nothing that it could issue would hold; it has to be renewed."""
+
+
 class NotFound(FleetError):
     """What was named does not exist."""
 

@@ -6,6 +6,7 @@ Apart from `fleet.app`, so that short commands do not load web and MQTT librarie
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import ssl
 import threading
@@ -25,11 +26,11 @@ from fleet.api.provisioning import provisioning_app
 from fleet.api.receipts import receipts_router
 from fleet.app import Fleet, account_rules, after_reports, look_at_reports_since, make_handler
 from fleet.broker import EmbeddedBroker
-from fleet.errors import FleetError, KeysMissing
+from fleet.errors import AuthorityEnded, FleetError, KeysMissing
 from fleet.ingest.consumer import Consumer
 from fleet.ingest.expelling import expel
 from fleet.partners.delivery import Courier
-from fleet.pki.broker import write_server
+from fleet.pki.broker import server_files, write_server
 from fleet.pki.files import load_authority
 from fleet.pki.keeper import Keeper
 from fleet.pki.renewing import DOOR, Renewals, broker_certificate, door_certificate
@@ -39,6 +40,8 @@ from fleet.updates.driver import RolloutDriver
 from fleet.web.console import Console, ConsolePart, make_console, with_headers
 from fleet.web.pages import add_pages
 from fleet.web.slip_page import slip_page, slip_router
+
+logger = logging.getLogger(__name__)
 
 Part = Literal["all", "ingest", "web"]
 _WEB_START_S = 15.0
@@ -171,6 +174,8 @@ def make_consumer(fleet: Fleet) -> Consumer:
 def make_door(fleet: Fleet) -> WebServer:
     """Return the door for new terminals, with a new certificate of the fleet's own authority.
 
+    With the one before where that authority has ended: nobody comes in by it, and whoever has to see to that needs the console.
+
     Raises:
         KeysMissing: if there is no authority.
         FleetError: if the certificate cannot be written.
@@ -181,6 +186,11 @@ def make_door(fleet: Fleet) -> WebServer:
     app = provisioning_app(fleet.database, fleet.keys, fleet.settings, issuing, clock=fleet.clock)
     try:
         certificate = write_server(folder, DOOR, issuing, settings.names, now=fleet.clock())
+    except AuthorityEnded as error:
+        certificate = server_files(folder, DOOR)
+        if not all(file.exists() for file in certificate):
+            raise
+        logger.error("door: %s", error)  # noqa: TRY400 - the message says all, a trace nothing
     except OSError as error:
         raise FleetError(f"{error.filename or folder}: {error.strerror}; the door needs a certificate there") from error
     return WebServer(app, settings.host, settings.port or 0, certificate=certificate)
@@ -195,7 +205,11 @@ def make_keeper(fleet: Fleet, folder: Path) -> Keeper:
     issuing, broker = load_authority(fleet.settings.data_dir / "pki"), fleet.settings.broker
 
     def put_off(terminal_id: str) -> bool:
-        return expel(terminal_id, issuing, broker, now=fleet.clock())
+        try:
+            return expel(terminal_id, issuing, broker, now=fleet.clock())
+        except AuthorityEnded:
+            # Said by the renewals. The broker lets nobody in; who is in stays so until it starts anew.
+            return False
 
     return Keeper(fleet.database, issuing, folder, expel=put_off, clock=fleet.clock)
 

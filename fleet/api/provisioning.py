@@ -6,6 +6,7 @@ erased itself, and gives bundles.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -19,7 +20,7 @@ from fleet.api.bodies import read_body
 from fleet.api.bundle_files import Downloads
 from fleet.api.problems import Refusal, add_problems
 from fleet.clock import Clock
-from fleet.errors import NotFound, Refused
+from fleet.errors import AuthorityEnded, NotFound, Refused
 from fleet.keys import FleetKeys
 from fleet.pki.authority import Authority
 from fleet.pki.joining import Joined, Waits, claim_typed, join, renew, trusted_root
@@ -43,6 +44,8 @@ from protocol.provisioning import (
 )
 from protocol.registration import FleetIdentity
 from protocol.wire import WireMessage
+
+logger = logging.getLogger(__name__)
 
 ITSELF = "terminal"
 """Who stands in the audit log where a terminal spoke for itself."""
@@ -84,6 +87,10 @@ def provisioning_app(
             raise Refusal(
                 422 if isinstance(error, ProtocolError) else HTTPStatus.FORBIDDEN, code, str(error)
             ) from error
+        except AuthorityEnded as error:
+            # A terminal tries again; whoever sees to the fleet is told by its log.
+            logger.error("door: %s", error)  # noqa: TRY400 - the message says all, a trace nothing
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "no certificates are issued now") from error
         return Response(found.to_bytes(), media_type="application/json")
 
     def joined(body: bytes) -> JoinAnswer:

@@ -83,14 +83,13 @@ def renew_issuing(
                     folder, root_key, elsewhere=() if beside is None else (beside,), now=fleet.clock()
                 )
             except OSError as error:
-                raise Refused(f"{error.filename or folder}: {error.strerror}") from error
+                raise Refused(f"{error.filename or folder}: {error.strerror}; mend that and run it again") from error
             noted(fleet, connection, by, "pki.renewed", "fleet", fleet.settings.fleet_id)
         say(
             f"the issuing authority is good until {made.not_valid_after_utc:%Y-%m-%d}; back {folder} up, and lock {ROOT_KEY} up again"
         )
-        if beside is None:
-            say(f"[provisioning] has no broker_dir: give the broker {folder / TRUSTED}")
-        say("then restart `serve` and the broker once")
+        say(f"wherever else a {TRUSTED} lies, of the broker or as ca_file: put {folder / TRUSTED} in its place")
+        say("then restart the broker and `serve` once")
 
 
 @app.command("broker-config")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fleet.errors import Refused
+from fleet.errors import AuthorityEnded, Refused
 from fleet.store.certificates import Revoked
 
 ROOT_YEARS = 20
@@ -79,7 +79,7 @@ class Issued:
 
 
 def make_root(fleet_id: str, key: ec.EllipticCurvePrivateKey, *, now: datetime) -> Authority:
-    """Make the root of trust; its key is needed again for another issuing authority only."""
+    """Make the root of trust; its key is needed again for the issuing authority's certificates only."""
     name = _name(f"Lifecert {fleet_id} root")
     end = now + ROOT_YEARS * _YEAR
     return Authority(_authority(name, name, key.public_key(), key, now=now, end=end, below=1), key)
@@ -95,7 +95,7 @@ def renew_issuing(root: Authority, certificate: x509.Certificate, *, now: dateti
     """Return an issuing authority's next certificate: for the same name and key, with its years from now on.
 
     What it issued, and its revocation lists, name their issuer by name and key: they hold below the next certificate as they do below
-    this one, and no terminal has anything to fetch before the old one ends.
+    this one. A terminal has nothing to do but to renew its own, as always.
 
     Args:
         root: who vouches for it.
@@ -103,7 +103,7 @@ def renew_issuing(root: Authority, certificate: x509.Certificate, *, now: dateti
         now: the time.
 
     Raises:
-        Refused: if the root did not make it, or the next one would not last longer.
+        Refused: if the root did not make it, the clock stands before that, or the next one would not last longer.
     """
     key = certificate.public_key()
     try:
@@ -111,13 +111,17 @@ def renew_issuing(root: Authority, certificate: x509.Certificate, *, now: dateti
     except (ValueError, TypeError, InvalidSignature) as error:
         raise Refused("issuing authority: another root made it") from error
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise Refused("issuing authority: a P-256 key expected")
+        raise Refused("issuing authority: a key on an elliptic curve expected")
+    if now < root.certificate.not_valid_before_utc:
+        raise Refused("issuing authority: the clock stands before the root was made; set it right first")
+    last, ends = root.certificate.not_valid_after_utc, certificate.not_valid_after_utc
+    if ends >= last:
+        raise Refused(f"issuing authority: it ends with the root, on {last:%Y-%m-%d}, and nothing outlives that")
     made = _issuing(root, certificate.subject, key, now=now)
-    ends = made.not_valid_after_utc
-    if ends <= certificate.not_valid_after_utc:
+    # One that has not begun was made by a clock that was ahead: that one may be put right.
+    if made.not_valid_after_utc < ends and now >= certificate.not_valid_before_utc:
         raise Refused(
-            f"issuing authority: it ends on {certificate.not_valid_after_utc:%Y-%m-%d}, and the next one would end on {ends:%Y-%m-%d}:"
-            " look at the clock, and at the end of the root, which nothing outlives"
+            f"issuing authority: it ends on {ends:%Y-%m-%d}, and the next one would end before that; set the clock right first"
         )
     return made
 
@@ -161,6 +165,9 @@ def issue_client(
         now: the time.
         validity: how long it is good for; a program of the fleet gets `SERVER_VALIDITY`.
         serial: of a certificate that was issued before with all of this, of which nobody kept more; None for a new one.
+
+    Raises:
+        AuthorityEnded: if nothing that is issued now would hold.
     """
     number = None if serial is None else int(serial, 16)
     usage = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -178,6 +185,7 @@ def issue_server(issuing: Authority, hosts: Sequence[str], key: ec.EllipticCurve
 
     Raises:
         Refused: if a host is neither a name nor an address.
+        AuthorityEnded: as `issue_client`.
     """
     names = [_general_name(host) for host in hosts]
     if not names:
@@ -199,10 +207,11 @@ def issue_again(issuing: Authority, certificate: x509.Certificate, *, now: datet
     Args:
         issuing: by whom.
         certificate: the old one, which `issue_client` or `issue_server` made.
-        now: the time; the issuing authority's is not over.
+        now: the time.
 
     Raises:
         ValueError: if it is none of those.
+        AuthorityEnded: as `issue_client`.
     """
     key = certificate.public_key()
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -320,6 +329,10 @@ def _leaf(
 ) -> Issued:
     # Nobody's certificate outlives whoever vouches for it.
     end = min(now + validity, issuing.certificate.not_valid_after_utc)
+    if end <= now:
+        raise AuthorityEnded(
+            f"the issuing authority ended on {end:%Y-%m-%d}: `lifecert-fleet pki renew-issuing`, then the broker and `serve` anew"
+        )
     builder = (
         _begun(_name(name), issuing.certificate.subject, key, start=now - _BACKDATED, end=end, number=number)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

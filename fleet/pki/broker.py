@@ -54,6 +54,7 @@ def write_broker_files(
 
     Raises:
         Refused: if a host is none.
+        AuthorityEnded: if nothing that is issued now would hold.
         KeysMissing: if a key that is there cannot be read.
         OSError: if something cannot be read or written.
     """
@@ -75,12 +76,18 @@ def write_server(
 
     Raises:
         Refused: if a host is none.
+        AuthorityEnded: if nothing that is issued now would hold.
         KeysMissing: if the key that is there cannot be read.
         OSError: if something cannot be written.
     """
-    key, chain = folder / f"{name}.key", folder / f"{name}.pem"
+    chain, key = server_files(folder, name)
     write(chain, issue_server(issuing, hosts, _key(key).public_key(), now=now).chain)
     return chain, key
+
+
+def server_files(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return where a server's certificate and key are."""
+    return folder / f"{name}.pem", folder / f"{name}.key"
 
 
 def acl(fleet_id: str) -> str:

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from fleet.clock import Clock
-from fleet.errors import NotRenewed
+from fleet.errors import AuthorityEnded, NotRenewed
 from fleet.pki.authority import SERVER_VALIDITY, Authority, issue_again, serial_of
 from fleet.pki.broker import BROKER_CERTIFICATE
 from fleet.pki.files import write
@@ -110,11 +110,11 @@ def renew_if_due(path: Path, issuing: Authority | None, *, now: datetime) -> x50
     if min(now + SERVER_VALIDITY, ends) <= found.not_valid_after_utc and now >= found.not_valid_before_utc:
         # Nobody's certificate outlives whoever vouches for it: a new one each moment would help nobody.
         raise NotRenewed(
-            f"the issuing authority ends on {ends:%Y-%m-%d}: `lifecert-fleet pki renew-issuing`, then `serve` anew"
+            f"the issuing authority ends on {ends:%Y-%m-%d}: `lifecert-fleet pki renew-issuing`, then the broker and `serve` anew"
         )
     try:
         made = issue_again(issuing, found, now=now)
-    except ValueError as error:
+    except (ValueError, AuthorityEnded) as error:
         raise NotRenewed(str(error)) from error
     # Where the file is a link, the one it leads to is the one that is read.
     write(path.resolve(), made.chain)

@@ -184,6 +184,20 @@ def test_the_authority_is_given_more_years_by_the_key_from_the_safe(
     assert (pki / "issuing.pem").read_bytes() == before
     done = run("pki", "renew-issuing", "--root-key", str(safe), "--by", "Li")
     assert done.exit_code == 0, done.stderr
-    assert "restart" in done.stderr
-    assert (pki / "issuing.pem").read_bytes() != before
-    assert "pki.renewed" in run("audit", "list").stdout
+    first = (pki / "issuing.pem").read_bytes()
+    assert first != before
+    # Beside a broker of its own.
+    broker = tmp_path / "broker"
+    assert run("pki", "broker-config", "--host", "localhost", "--out", str(broker), "--by", "Li").exit_code == 0
+    with (folder / "fleet.toml").open("a") as settings:
+        settings.write(f'broker_dir = "{broker}"\n')
+    done = run("pki", "renew-issuing", "--root-key", str(safe), "--by", "Li")
+    assert done.exit_code == 0, done.stderr
+    assert (pki / "issuing.pem").read_bytes() != first
+    assert (broker / "trusted.pem").read_bytes() == (pki / "trusted.pem").read_bytes()
+    (broker / "trusted.pem").unlink()
+    (broker / "trusted.pem").mkdir()
+    lost = run("pki", "renew-issuing", "--root-key", str(safe), "--by", "Li")
+    assert lost.exit_code == 1
+    assert "run it again" in lost.stderr
+    assert run("audit", "list").stdout.count("pki.renewed") == 2

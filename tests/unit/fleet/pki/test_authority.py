@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fleet.errors import KeysMissing, Refused
+from fleet.errors import AuthorityEnded, KeysMissing, Refused
 from fleet.pki.authority import (
     LIST_VALIDITY,
     TERMINAL_VALIDITY,
@@ -76,6 +76,9 @@ def test_nothing_outlives_whoever_vouches_for_it(issuing: Authority) -> None:
     late = issuing.certificate.not_valid_after_utc - timedelta(days=1)
     made = issue_client(issuing, "t-17", KEY.public_key(), now=late).certificate
     assert made.not_valid_after_utc == issuing.certificate.not_valid_after_utc
+    for after in (timedelta(0), timedelta(hours=1), timedelta(days=400)):
+        with pytest.raises(AuthorityEnded, match="ended on 2031-11-19"):
+            issue_client(issuing, "t-17", KEY.public_key(), now=issuing.certificate.not_valid_after_utc + after)
 
 
 def openssl(folder: Path, *arguments: str, purpose: str, at: datetime = NOW) -> str:
@@ -159,10 +162,19 @@ def test_an_authority_is_given_no_years_that_the_root_has_not(root: Authority, i
     late = root_end - timedelta(days=365)
     renewed = renew_issuing(root, issuing.certificate, now=late)
     assert renewed.not_valid_after_utc == root_end
-    # A clock that was set back, and a root of which nothing is left.
-    for has, now in ((issuing.certificate, NOW), (issuing.certificate, NOW - timedelta(days=9)), (renewed, late)):
-        with pytest.raises(Refused, match="look at the clock, and at the end of the root"):
-            renew_issuing(root, has, now=now)
+    with pytest.raises(Refused, match="nothing outlives that"):
+        renew_issuing(root, renewed, now=late)
+    later = renew_issuing(root, issuing.certificate, now=NOW + timedelta(hours=20))
+    with pytest.raises(Refused, match="set the clock right"):
+        renew_issuing(root, later, now=NOW + timedelta(hours=19))
+    # In the same second, after a cut.
+    assert renew_issuing(root, later, now=NOW + timedelta(hours=20)).not_valid_after_utc == later.not_valid_after_utc
+    # Made by a clock that was ahead, and put right; a clock before the root is none to go by.
+    ahead = renew_issuing(root, issuing.certificate, now=NOW + timedelta(days=4000))
+    right = renew_issuing(root, ahead, now=NOW + timedelta(days=30))
+    assert right.not_valid_after_utc == NOW + timedelta(days=30 + 5 * 365) < ahead.not_valid_after_utc
+    with pytest.raises(Refused, match="clock stands before the root"):
+        renew_issuing(root, issuing.certificate, now=NOW - timedelta(days=9))
     other = make_root("north", ec.generate_private_key(ec.SECP256R1()), now=NOW)
     with pytest.raises(Refused, match="another root made it"):
         renew_issuing(other, issuing.certificate, now=end)
