@@ -115,11 +115,12 @@ def renew_issuing(root: Authority, certificate: x509.Certificate, *, now: dateti
     if now < root.certificate.not_valid_before_utc:
         raise Refused("issuing authority: the clock stands before the root was made; set it right first")
     last, ends = root.certificate.not_valid_after_utc, certificate.not_valid_after_utc
-    if ends >= last:
+    # One that has not was made by a clock that was ahead: that one may be put right.
+    has_begun = now >= certificate.not_valid_before_utc
+    if has_begun and ends >= last:
         raise Refused(f"issuing authority: it ends with the root, on {last:%Y-%m-%d}, and nothing outlives that")
     made = _issuing(root, certificate.subject, key, now=now)
-    # One that has not begun was made by a clock that was ahead: that one may be put right.
-    if made.not_valid_after_utc < ends and now >= certificate.not_valid_before_utc:
+    if has_begun and made.not_valid_after_utc < ends:
         raise Refused(
             f"issuing authority: it ends on {ends:%Y-%m-%d}, and the next one would end before that; set the clock right first"
         )

@@ -170,9 +170,10 @@ def test_an_authority_is_given_no_years_that_the_root_has_not(root: Authority, i
     # In the same second, after a cut.
     assert renew_issuing(root, later, now=NOW + timedelta(hours=20)).not_valid_after_utc == later.not_valid_after_utc
     # Made by a clock that was ahead, and put right; a clock before the root is none to go by.
-    ahead = renew_issuing(root, issuing.certificate, now=NOW + timedelta(days=4000))
-    right = renew_issuing(root, ahead, now=NOW + timedelta(days=30))
-    assert right.not_valid_after_utc == NOW + timedelta(days=30 + 5 * 365) < ahead.not_valid_after_utc
+    for days in (4000, 19 * 365):
+        ahead = renew_issuing(root, issuing.certificate, now=NOW + timedelta(days=days))
+        right = renew_issuing(root, ahead, now=NOW + timedelta(days=30))
+        assert right.not_valid_after_utc == NOW + timedelta(days=30 + 5 * 365) < ahead.not_valid_after_utc
     with pytest.raises(Refused, match="clock stands before the root"):
         renew_issuing(root, issuing.certificate, now=NOW - timedelta(days=9))
     other = make_root("north", ec.generate_private_key(ec.SECP256R1()), now=NOW)
