@@ -137,7 +137,8 @@ def last_answers(connection: Connection) -> dict[str, LastAnswer]:
         text(
             "SELECT DISTINCT ON (channel) channel, state, code, coalesce(settled_at, accepted_at, begun_at)"
             " FROM (SELECT * FROM reminder_deliveries ORDER BY begun_at DESC LIMIT 5000) d"
-            " ORDER BY channel, coalesce(settled_at, accepted_at, begun_at) DESC"
+            # Of several of one moment always the same one.
+            " ORDER BY channel, coalesce(settled_at, accepted_at, begun_at) DESC, state, code"
         )
     )
     return {row.channel: LastAnswer(*row) for row in rows}
