@@ -90,6 +90,12 @@ class NotTrusted(FleetUnreachable):
     said = "not_trusted"
 
 
+class FleetUnavailable(FleetUnreachable):
+    """The fleet answers that it can do nothing just now; the same can be tried again."""
+
+    said = "unavailable"
+
+
 class FleetWaits(ProvisioningError):
     """A person at the fleet has to let the terminal in."""
 

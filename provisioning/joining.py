@@ -35,7 +35,15 @@ from protocol.provisioning import (
 )
 from protocol.registration import FleetIdentity, TerminalRegistration, read_registration
 from protocol.trust import client_context, half_is_over, pem_of, root_in
-from provisioning.errors import AlreadyThere, ClaimOfOther, FileUnusable, FleetUnreachable, JoinRefused, NotTrusted
+from provisioning.errors import (
+    AlreadyThere,
+    ClaimOfOther,
+    FileUnusable,
+    FleetUnavailable,
+    FleetUnreachable,
+    JoinRefused,
+    NotTrusted,
+)
 from provisioning.identity import (
     FLEET,
     REGISTRATION,
@@ -356,7 +364,7 @@ def posted(url: str, root: str, path: str, body: bytes, now: datetime) -> bytes:
 
     Raises:
         JoinRefused: if it refuses; the message says what to do.
-        FleetUnreachable: if it gave no answer.
+        FleetUnreachable: if it gave no answer, or can do nothing just now.
         FileUnusable: if the root is not one certificate.
     """
     try:
@@ -364,6 +372,8 @@ def posted(url: str, root: str, path: str, body: bytes, now: datetime) -> bytes:
     except ProtocolError as error:
         raise FileUnusable(str(error)) from error
     status, given = answered(url, context, "POST", path, body, most=_MOST_ANSWER + 1)
+    if status >= http.client.INTERNAL_SERVER_ERROR:
+        raise FleetUnavailable(f"{url}: the fleet is not available ({status}); try again")
     if status != http.client.OK:
         raise JoinRefused.of(status, given)
     return given

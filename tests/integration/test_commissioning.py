@@ -190,7 +190,7 @@ def test_a_terminal_is_commissioned_and_the_fleet_keeps_the_signed_report(
         # The disk of a busy computer may be slower than a terminal's may.
         assert {check.part for check in report.open_checks} <= {Part.STORAGE}, report.open_checks
         assert done.returncode == (0 if report.passed else 1)
-        assert "环形灯" in done.stderr
+        assert "补光灯" in done.stderr
         assert {
             check.part: check.reason for check in report.checks if check.part in {Part.KEYS, Part.BROKER, Part.FLEET}
         } == {

@@ -39,7 +39,7 @@ from fleet.pki.files import (
 from fleet.pki.listed import NextList
 from fleet.pki.renewing import DOOR
 from fleet.service import Service
-from fleet.store.certificates import Revoked
+from fleet.store.certificates import Revoked, StoredCertificate, add_certificate, revoke_certificates
 from fleet.store.database import Database
 from protocol.topics import Kind, Topic
 from protocol.trust import pem_of
@@ -51,6 +51,10 @@ SOON_S = 10.0
 
 def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
+
+
+def listed(folder: Path) -> set[int]:
+    return {each.serial_number for each in x509.load_pem_x509_crl((folder / REVOKED).read_bytes())}
 
 
 def program() -> str:
@@ -358,7 +362,11 @@ def test_a_running_fleet_renews_its_own_and_comes_in_with_the_new_one(
 # The MQTT library leaves the socket open on which the other side was not believed.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_fleet_whose_authority_has_ended_keeps_its_console_and_comes_back(
-    tmp_path: Path, database: Database, make_office: Callable[..., Any], eventually: Callable[..., None]
+    tmp_path: Path,
+    database: Database,
+    make_office: Callable[..., Any],
+    make_fleet_terminal: Any,
+    eventually: Callable[..., None],
 ) -> None:
     broker = Office(tmp_path / "office", made=now() - timedelta(days=ISSUING_YEARS * 365 + 3))
     folder, pki = broker.folder / "broker", broker.folder / "pki"
@@ -383,6 +391,14 @@ def test_a_fleet_whose_authority_has_ended_keeps_its_console_and_comes_back(
         assert [path.read_bytes() for path in files] == before
         with pytest.raises(AuthorityEnded, match="renew-issuing"):
             broker.card("t-1")
+        # One after the other: whoever keeps the list goes on, although there is nothing to put a terminal off the broker with.
+        for serial, name in ((0xA1, "t-8"), (0xB2, "t-9")):
+            office.register(make_fleet_terminal(terminal_id=name))
+            with database.begin() as connection:
+                card = StoredCertificate(f"{serial:x}", name, f"{serial:x}", last_day, now() + timedelta(days=60))
+                add_certificate(connection, card)
+                assert revoke_certificates(connection, name, now=now()) == 1
+            eventually(lambda serial=serial: serial in listed(folder), "who is taken back is in the list")
     finally:
         ended.stop()
 

@@ -166,6 +166,24 @@ def test_an_answer_that_was_lost_is_given_again(door: Door) -> None:
     assert len(door.office.rows("SELECT 1 FROM certificates")) == 2, "by its key, as at each renewal"
 
 
+def test_where_nothing_can_be_issued_a_terminal_is_told_to_come_again_and_its_claim_still_serves(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    today = door.office.now
+    # As much left of the authority as no certificate may last.
+    door.office.now = door.issuing.certificate.not_valid_after_utc
+    claim = door.claim()
+    with pytest.raises(FleetUnreachable, match="503") as found:
+        door.join(claim)
+    assert line_of(found.value.said, "x").startswith("机构服务暂时不可用，会继续询问")
+    assert "renew-issuing" in caplog.text, "who sees to the fleet is told what to do"
+    assert "Traceback" not in caplog.text
+    assert not door.office.rows("SELECT 1 FROM certificates")
+    assert not door.office.rows("SELECT 1 FROM terminals")
+    door.office.now = today
+    assert door.join(claim).is_joined
+
+
 @pytest.mark.parametrize("how", ["retire", "suspend", "swap"])
 def test_a_terminal_that_was_taken_out_of_service_gets_nothing_by_the_claim_it_came_with(door: Door, how: str) -> None:
     claim = door.claim()
