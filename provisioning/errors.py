@@ -79,7 +79,7 @@ class Ended(ProvisioningError):
 
 
 class FleetUnreachable(ProvisioningError):
-    """The fleet gave no answer; the same can be tried again."""
+    """The fleet gave no answer, or none that is of use; the same can be tried again."""
 
     said = "no_answer"
 

@@ -11,8 +11,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from fleet.pki.files import REVOKED
+
 START = datetime(2020, 1, 1, tzinfo=UTC)
 DAYS = 36500
+
+
+def listed(folder: Path) -> set[int]:
+    """Return the serial numbers of the broker's revocation list in a folder."""
+    return {each.serial_number for each in x509.load_pem_x509_crl((folder / REVOKED).read_bytes())}
 
 
 class Authority:

@@ -44,6 +44,7 @@ from fleet.store.database import Database
 from protocol.topics import Kind, Topic
 from protocol.trust import pem_of
 from tests.conftest import free_port
+from tests.integration.authority import listed
 
 pytestmark = pytest.mark.integration
 SOON_S = 10.0
@@ -51,10 +52,6 @@ SOON_S = 10.0
 
 def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
-
-
-def listed(folder: Path) -> set[int]:
-    return {each.serial_number for each in x509.load_pem_x509_crl((folder / REVOKED).read_bytes())}
 
 
 def program() -> str:
@@ -367,6 +364,7 @@ def test_a_fleet_whose_authority_has_ended_keeps_its_console_and_comes_back(
     make_office: Callable[..., Any],
     make_fleet_terminal: Any,
     eventually: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     broker = Office(tmp_path / "office", made=now() - timedelta(days=ISSUING_YEARS * 365 + 3))
     folder, pki = broker.folder / "broker", broker.folder / "pki"
@@ -399,6 +397,7 @@ def test_a_fleet_whose_authority_has_ended_keeps_its_console_and_comes_back(
                 add_certificate(connection, card)
                 assert revoke_certificates(connection, name, now=now()) == 1
             eventually(lambda serial=serial: serial in listed(folder), "who is taken back is in the list")
+        assert "revocation list not written" not in caplog.text, "the first of them did not stop it either"
     finally:
         ended.stop()
 

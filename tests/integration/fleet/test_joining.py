@@ -170,7 +170,7 @@ def test_where_nothing_can_be_issued_a_terminal_is_told_to_come_again_and_its_cl
     door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     today = door.office.now
-    # As much left of the authority as no certificate may last.
+    # Nothing that is issued then would hold.
     door.office.now = door.issuing.certificate.not_valid_after_utc
     claim = door.claim()
     with pytest.raises(FleetUnreachable, match="503") as found:
@@ -180,8 +180,12 @@ def test_where_nothing_can_be_issued_a_terminal_is_told_to_come_again_and_its_cl
     assert "Traceback" not in caplog.text
     assert not door.office.rows("SELECT 1 FROM certificates")
     assert not door.office.rows("SELECT 1 FROM terminals")
-    door.office.now = today
-    assert door.join(claim).is_joined
+
+    def mended(_seconds: float) -> None:
+        door.office.now = today
+
+    clock = time.monotonic
+    assert wait_and_join(lambda: door.join(claim), every_s=1, most_s=60, sleep=mended, clock=clock).is_joined
 
 
 @pytest.mark.parametrize("how", ["retire", "suspend", "swap"])

@@ -22,6 +22,7 @@ from fleet.store.certificates import (
     restore_certificates,
     revoke_certificates,
 )
+from tests.integration.authority import listed
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 
@@ -81,10 +82,6 @@ def test_nobody_who_is_taken_back_waits_for_another_one(
     # A broker takes no list for newer that says the same second, and the clock stood still here.
     assert len(set(made_at)) == 4
     assert made_at == sorted(made_at)
-
-
-def listed(folder: Path) -> set[int]:
-    return {each.serial_number for each in x509.load_pem_x509_crl((folder / REVOKED).read_bytes())}
 
 
 def test_a_list_is_none_of_the_future_when_a_clock_that_was_ahead_is_set_right(
