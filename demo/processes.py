@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,6 +18,9 @@ T = TypeVar("T")
 _BIN = Path(sys.executable).parent
 _STOP_S = 15.0
 _POLL_S = 0.05
+_FIRST_PORT = 10_000
+_FIRST_GIVEN = 32_768
+"""Ports from here on are given to connections that go out. Source: Linux, ip_local_port_range in ip(7)."""
 
 
 class DemoError(Exception):
@@ -126,10 +130,12 @@ def wait_for(what: str, attempt: Callable[[], T | None], *, timeout_s: float, al
 
 
 def free_port() -> int:
-    """Return a TCP port of this machine nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a TCP port of this machine nobody uses now, and none that the system gives to connections that go out.
+
+    Who tries again and again to reach a program that is not there yet would be given its port at last, and be connected to itself.
+    """
+    while not is_free(port := _FIRST_PORT + secrets.randbelow(_FIRST_GIVEN - _FIRST_PORT)):
+        pass
     return port
 
 

@@ -77,6 +77,24 @@ def half_is_over(certificate: x509.Certificate, *, now: datetime) -> bool:
     return not begins <= now < begins + (ends - begins) / 2
 
 
+class ClosingSocket(ssl.SSLSocket):
+    """A connection that is closed where the other side is not believed, for contexts whose user shakes hands and waits for it.
+
+    paho-mqtt leaves such a one to the interpreter. It is for `ssl.SSLContext.sslsocket_class`.
+    """
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands, or close the connection and raise what is wrong."""
+        try:
+            self._shake_hands(block)
+        except (OSError, ValueError):
+            self.close()
+            raise
+
+    def _shake_hands(self, block: bool) -> None:
+        super().do_handshake(block)
+
+
 def client_context(
     trusted: Sequence[x509.Certificate], *, now: datetime, clock_is_kept: bool | None = None
 ) -> ssl.SSLContext:
@@ -123,7 +141,7 @@ def mind_the_clock(
     kept = is_kept() if clock_is_kept is None else clock_is_kept
     if kept and now >= min(each.not_valid_before_utc for each in trusted):
         context.verify_flags &= ~_NO_CHECK_TIME
-        context.sslsocket_class, context.sslobject_class = ssl.SSLSocket, ssl.SSLObject
+        context.sslsocket_class, context.sslobject_class = ClosingSocket, ssl.SSLObject
     else:
         context.verify_flags |= _NO_CHECK_TIME
         context.sslsocket_class, context.sslobject_class = _that_look_at_ends(now)
@@ -132,9 +150,9 @@ def mind_the_clock(
 def _that_look_at_ends(now: datetime) -> tuple[type[ssl.SSLSocket], type[ssl.SSLObject]]:
     # Whoever connects shakes hands before anything else; a socket that left that to its first write would not come by here.
     # OpenSSL's own check cannot be halved: who is asked to leave time out of it leaves out the end as well.
-    class Socket(ssl.SSLSocket):
-        def do_handshake(self, block: bool = False) -> None:
-            super().do_handshake(block)
+    class Socket(ClosingSocket):
+        def _shake_hands(self, block: bool) -> None:
+            super()._shake_hands(block)
             _demand_lasting(self, now)
 
     class Bio(ssl.SSLObject):

@@ -32,6 +32,7 @@ from sqlalchemy import text
 
 from demo.agency.build import Built, build, settings_for
 from demo.agency.index import Index
+from demo.processes import free_port
 from device.vision.frame import Frame
 from fleet.app import Fleet
 from fleet.broker import EmbeddedBroker
@@ -146,13 +147,6 @@ def eventually() -> Callable[..., None]:
             pause.wait(0.02)
 
     return wait
-
-
-def free_port() -> int:
-    """Return a TCP port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Mosquitto:

@@ -42,6 +42,7 @@ from fleet.store.rosters import ROSTER_CHANNEL
 from fleet.store.terminal_commands import COMMAND_CHANNEL
 from protocol.errors import ProtocolError
 from protocol.topics import TABLE, Topic, fleet_inbox
+from protocol.trust import ClosingSocket
 
 logger = logging.getLogger(__name__)
 
@@ -416,6 +417,7 @@ def _context(broker: BrokerSettings) -> ssl.SSLContext | None:
     if broker.ca_file is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = ClosingSocket
     context.load_verify_locations(broker.ca_file)
     if broker.certificate_file is not None:
         context.load_cert_chain(broker.certificate_file, broker.key_file)

@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from fleet.pki.authority import Authority, issue_client
 from fleet.pki.files import write, write_key
 from fleet.settings import BrokerSettings
+from protocol.trust import ClosingSocket
 
 _WAIT_S = 5.0
 
@@ -31,6 +32,7 @@ def expel(terminal_id: str, issuing: Authority, broker: BrokerSettings, *, now: 
         write_key(folder / "key", key)
         write(folder / "certificate", issue_client(issuing, terminal_id, key.public_key(), now=now).chain)
         context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
+        context.sslsocket_class = ClosingSocket
         context.load_cert_chain(folder / "certificate", folder / "key")
     came = threading.Event()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=terminal_id, protocol=mqtt.MQTTv311)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from fleet.errors import DatabaseUnavailable
 logger = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 5
+_CLOSE_S = 5.0
 _POOL = 10
 _CONNECT_ARGS: dict[str, int] = {
     "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -51,6 +53,9 @@ class Database:
             isolation_level="READ COMMITTED",
             connect_args={**_CONNECT_ARGS, "options": _OPTIONS},
         )
+        self._changed = threading.Condition()
+        self._under_way = 0
+        self._is_closed = False
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -59,10 +64,10 @@ class Database:
         Raises:
             DatabaseUnavailable: if the server cannot be reached, went away, is out of room, or broke a deadlock by ending this
                 transaction; the whole block may be tried again. Whether a commit that was cut off took effect is
-                not known, so what is tried again must be idempotent.
+                not known, so what is tried again must be idempotent. After `close` always.
         """
         try:
-            with self._engine.begin() as connection:
+            with self._counted(), self._engine.begin() as connection:
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
@@ -110,8 +115,26 @@ class Database:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
-        """Close all connections; can be called twice."""
+        """Begin no more transactions and close all connections, after those that are under way, or 5 s; can be called twice."""
+        with self._changed:
+            self._is_closed = True
+            if not self._changed.wait_for(lambda: not self._under_way, _CLOSE_S):
+                logger.warning("closed with transactions under way count=%d", self._under_way)
+        # A connection that is in use now would come back to a pool that is gone, and be open until the program ends.
         self._engine.dispose()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._changed:
+            if self._is_closed:
+                raise DatabaseUnavailable("database: closed")
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
 
 
 def notify(connection: Connection, channel: str, payload: str = "") -> None:

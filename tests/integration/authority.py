@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fleet.pki.files import REVOKED
+from protocol.trust import ClosingSocket
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 DAYS = 36500
@@ -40,6 +41,7 @@ class Authority:
 
     def context(self, common_name: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._folder / "ca.crt")
+        context.sslsocket_class = ClosingSocket
         context.load_cert_chain(self._folder / f"{common_name}.crt", self._folder / f"{common_name}.key")
         return context
 

@@ -20,6 +20,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from PIL import Image, ImageDraw
 
+from demo.processes import free_port
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.simulated.actor import portrait
@@ -33,7 +34,6 @@ from protocol.registration import FleetIdentity
 from protocol.roster import ROSTER_REQUEST_TYP, ROSTER_TYP, RosterEntry, RosterPage, RosterRequest
 from protocol.topics import Kind, Topic, fleet_inbox
 from tests.agency import Agency
-from tests.conftest import free_port
 from tests.integration.authority import Authority
 
 # As pyproject.toml installs them: tflite-runtime has no build for Python 3.12 and later.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
+from demo.processes import free_port
 from device.adapters.inference_tflite import open_network
 from device.adapters.policy_file import FilePolicyStore
 from device.app.commissioning import commission
@@ -32,7 +33,6 @@ from protocol.policy import POLICY_TYP, PathName, PathPolicy, default_policy
 from protocol.registration import FleetIdentity
 from provisioning.identity import FLEET, SEALING, SIGNING
 from tests.agency import Agency
-from tests.conftest import free_port
 from tests.integration.conftest import UplinkProcess
 from tests.integration.test_new_terminal import provision, settings_of, until
 

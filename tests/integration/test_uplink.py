@@ -485,7 +485,6 @@ def test_client_certificates_carry_the_connection(
     assert fleet.presences[-1].state == "online"
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize(
     ("begins_in_days", "clock_is_kept", "told"),
     [

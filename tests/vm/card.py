@@ -31,12 +31,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from demo.processes import free_port
 from fleet.pki.files import REVOKED
 from fleet.store.embedded import EmbeddedDatabase
 from provisioning.identity import SEALING, SIGNING, STORAGE
 from provisioning.joining import CERTIFICATE, KEY
 from tests.agency import BY, Agency
-from tests.conftest import free_port
 from tests.vm.machine import HERE, IMAGE, PI_5, Drive, Machine, MachineFailed, command_line, say, wait_until
 from tests.vm.seed import PARTS
 from tests.vm.terminal import IDLE, present_claim, wait_services

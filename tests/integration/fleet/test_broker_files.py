@@ -21,6 +21,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from demo.processes import free_port
 from fleet.app import Fleet
 from fleet.errors import AuthorityEnded
 from fleet.pki.authority import ISSUING_YEARS, SERVER_VALIDITY, Authority, issue_client
@@ -42,8 +43,7 @@ from fleet.service import Service
 from fleet.store.certificates import Revoked, StoredCertificate, add_certificate, revoke_certificates
 from fleet.store.database import Database
 from protocol.topics import Kind, Topic
-from protocol.trust import pem_of
-from tests.conftest import free_port
+from protocol.trust import ClosingSocket, pem_of
 from tests.integration.authority import listed
 
 pytestmark = pytest.mark.integration
@@ -135,7 +135,10 @@ class Heard:
         self.is_in = threading.Event()
         self.is_out = threading.Event()
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
-        self.client.tls_set(str(office.folder / "pki" / ROOT), certificate, key)
+        context = ssl.create_default_context(cafile=office.folder / "pki" / ROOT)
+        context.sslsocket_class = ClosingSocket
+        context.load_cert_chain(certificate, key)
+        self.client.tls_set_context(context)
         self.client.on_connect = lambda *_: self.is_in.set()
         self.client.on_disconnect = lambda *_: self.is_out.set()
         self.client.on_message = lambda _client, _data, message: self.messages.append(str(message.topic))
@@ -356,8 +359,6 @@ def test_a_running_fleet_renews_its_own_and_comes_in_with_the_new_one(
         broker.stop()
 
 
-# The MQTT library leaves the socket open on which the other side was not believed.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_fleet_whose_authority_has_ended_keeps_its_console_and_comes_back(
     tmp_path: Path,
     database: Database,

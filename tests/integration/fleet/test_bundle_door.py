@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from demo.processes import free_port
 from fleet.api.provisioning import provisioning_app
 from fleet.pki.authority import issue_server
 from fleet.pki.files import ROOT, make_authority, write, write_key
@@ -23,7 +24,6 @@ from fleet.updates.bundles import bundle_folder
 from protocol.desired import BUNDLE_PATH
 from protocol.provisioning import JOIN_PATH
 from protocol.trust import client_context, root_in
-from tests.conftest import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 BUNDLE = "a1" * 32

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
+from demo.processes import free_port
 from fleet.api.provisioning import provisioning_app
 from fleet.errors import NotFound, Refused
 from fleet.pki.authority import Authority, issue_client, issue_server, serial_of
@@ -46,7 +47,6 @@ from provisioning.joining import CERTIFICATE, DOOR, KEY, KEYS, ROOT, Outcome, jo
 from provisioning.joining import renew as renewed
 from provisioning.leaving import tell_fleet
 from provisioning.words import line_of
-from tests.conftest import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.provisioning]
 

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,41 @@ def test_a_database_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(DatabaseUnavailable), database.listen("x"):
         pass
     database.close()
+
+
+def test_closing_waits_for_what_is_under_way_and_lets_nothing_begin(
+    database: Database, database_url: str, eventually: Callable[..., None]
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def works() -> None:
+        with database.begin() as connection:
+            connection.execute(text("SELECT 1"))
+            begun.set()
+            assert may_end.wait(20)
+
+    worker, closer = threading.Thread(target=works), threading.Thread(target=database.close)
+    worker.start()
+    assert begun.wait(20)
+    closer.start()
+
+    def is_refused() -> bool:
+        try:
+            database.check()
+        except DatabaseUnavailable as error:
+            return str(error) == "database: closed"
+        return False
+
+    eventually(is_refused)
+    assert closer.is_alive()
+    may_end.set()
+    worker.join()
+    closer.join()
+    database.close()
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    with closing(Database(database_url)) as other, other.begin() as connection:
+        # The server ends a session a moment after its connection is closed.
+        eventually(lambda: connection.execute(text(ours)).scalar_one() == 1)
 
 
 def test_every_transaction_is_bounded_and_its_commit_is_on_the_disk(database: Database) -> None:

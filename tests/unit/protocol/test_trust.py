@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 
@@ -46,3 +47,17 @@ def test_a_root_is_one_certificate_and_a_broker_may_have_several(roots: tuple[st
     for wrong in ("", "none", roots[0].replace("M", "?", 1), roots[0][:200]):
         with pytest.raises(Malformed, match="not a certificate"):
             root_in(wrong)
+
+
+@pytest.mark.parametrize("clock_is_kept", [True, False])
+def test_a_connection_is_closed_where_the_other_side_is_not_believed(
+    roots: tuple[str, str], clock_is_kept: bool
+) -> None:
+    context = client_context([root_in(roots[0])], now=NOW + timedelta(days=1), clock_is_kept=clock_is_kept)
+    here, there = socket.socketpair()
+    with there:
+        tls = context.wrap_socket(here, server_hostname="localhost", do_handshake_on_connect=False)
+        there.sendall(b"no TLS at all")
+        with pytest.raises(ssl.SSLError):
+            tls.do_handshake()
+        assert tls.fileno() == -1

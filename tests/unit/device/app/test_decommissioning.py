@@ -20,6 +20,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from demo.processes import free_port
 from device.adapters.attachments_sqlite import SqliteAttachmentStore
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.references_sqlite import SqliteReferenceStore
@@ -51,7 +52,6 @@ from protocol.keys import PrivateKey
 from protocol.receipts import ReceiptItem, Verdict
 from protocol.registration import FleetIdentity
 from protocol.roster import RosterEntry, RosterPage
-from tests.conftest import free_port
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 
