@@ -58,9 +58,9 @@ class Terminal:
         return [touch.value for touch in self.touches if touch.kind == kind]
 
     def _touch(self, touch: Touch) -> None:
-        self.touches.append(touch)
         answer = self.answers.get(touch.kind)
         self.feed(Touched(touch), *(() if answer is None else (answer,)))
+        self.touches.append(touch)
 
 
 class Watched:

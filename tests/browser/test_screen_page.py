@@ -63,6 +63,17 @@ NUMBER = "99999919410305001"
 NUMBER += check_digit(NUMBER)
 PIN = "918273"
 NAME = "Featherstone"
+RESTLESS_FINGER = """async ([x, y]) => {
+  const comesDown = () => document.elementFromPoint(x, y).click();
+  const isNext = () => document.querySelector("[data-key=counter]") !== null;
+  for (let times = 0; times < 3; times += 1) comesDown();
+  await new Promise((go) => {
+    const seen = new MutationObserver(() => isNext() && (seen.disconnect(), go()));
+    seen.observe(document.body, { childList: true, subtree: true });
+  });
+  comesDown();
+}"""
+"""Comes down three times at once, and again at the moment at which the next question stands: however long the computer takes for it."""
 SAID = {
     "zh": {
         "welcome": "您好，请刷身份证或输入身份证号码。",
@@ -646,10 +657,7 @@ def test_a_finger_that_comes_down_twice_answers_one_question(
     shown = watch()
     box = shown.page.locator("[data-key='bedridden']").bounding_box()
     shown.page.wait_for_function("() => !document.body.classList.contains('settling')")
-    for _ in range(3):
-        shown.page.mouse.click(box["x"] + 20, box["y"] + 20)
-    expect(shown.page.locator("[data-key='counter']")).to_be_visible()
-    shown.page.mouse.click(box["x"] + 20, box["y"] + 20)
+    shown.page.evaluate(RESTLESS_FINGER, [box["x"] + 20, box["y"] + 20])
     shown.press("language")
     eventually(lambda: terminal.touched("language") == ["en"], "a touch that is meant")
     assert terminal.touched("choose") == ["bedridden"]
@@ -669,7 +677,7 @@ def test_everything_goes_by_keys_as_well(
     keyboard.press("Enter")
     eventually(lambda: terminal.touched("number") == ["1234"], "the number")
     terminal.feed(ServiceMoved(Service.FREE, line="claim_unreadable"))
-    expect(shown.page.locator("#page.of-number")).to_be_visible()
+    expect(shown.page.locator(".problem")).to_be_visible()
     keyboard.press("Escape")
     expect(shown.page.locator("#page.of-idle")).to_be_visible()
     keyboard.press("ArrowDown")

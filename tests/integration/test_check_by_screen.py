@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from device.screen.server import texts_json
 from protocol.commissioning import COMMISSIONING_TYP, CommissioningReport, Part
 from protocol.envelope import verify
 from protocol.keys import PrivateKey
@@ -26,6 +28,7 @@ def test_a_terminal_is_commissioned_from_its_screen_and_goes_on_serving(
     village.start(eventually)
     reports = village.settings.reports_path
     pictures = Path(os.environ.get("LIFECERT_SCREENSHOTS", tmp_path))
+    questions = json.loads(texts_json("zh"))["commissioning"]["question"]
     complaints: list[str] = []
 
     def seen(state: str) -> bool:
@@ -47,7 +50,7 @@ def test_a_terminal_is_commissioned_from_its_screen_and_goes_on_serving(
         # One question at a time; whoever comes meanwhile is told, and begins nothing.
         for number, question in enumerate(("target", "seat", "heard", "lamp")):
             eventually(partial(asks, question), question, timeout_s=90)
-            expect(page.locator(".asking h1")).to_be_visible()
+            expect(page.locator(".asking h1")).to_have_text(questions[question])
             if not number:
                 village.read(LIANG.number)
                 expect(page.locator(".told")).to_be_visible()

@@ -15,6 +15,9 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (time && document.getElementById("updated")) document.getElementById("updated").textContent = time;
 });
 
+// What came of something is read first, also where it took so long that its page was loaded at the end.
+document.querySelector("[data-focus]")?.focus();
+
 // A page put in place of another one is read from its heading on, as a loaded one would be.
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target === document.body) {

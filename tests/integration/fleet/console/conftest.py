@@ -180,6 +180,8 @@ class Seen:
         self.url = url
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
+        self.status = 0
+        """What the console answered to `go`."""
         self._is_held_against_axe = False
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -188,7 +190,8 @@ class Seen:
     def go(self, path: str) -> Page:
         """Open an address of the console and wait until it is whole."""
         self._is_held_against_axe = False
-        self.page.goto(self.url + path)
+        answer = self.page.goto(self.url + path)
+        self.status = answer.status if answer else 0
         self.wait_until_whole()
         return self.page
 

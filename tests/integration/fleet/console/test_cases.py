@@ -510,5 +510,6 @@ def test_two_people_decide_in_a_browser(
     seen.go(f"/cases/{appeal}")
     seen.check(f"case-appeal-{language}-{width}")
     seen.go(f"/cases/{special}")
+    expect(page.locator("[data-prepared]").first).to_be_attached()
     page.keyboard.press("n")
     page.wait_for_url(f"**/cases/{appeal}")

@@ -222,10 +222,8 @@ class Walk:
     def look(self, address: str, *, also_narrow: bool, path: str = "") -> None:
         """Open a page, unfold it, and hold it against everything."""
         self.pages += 1
-        answers: list[int] = []
-        self.seen.page.once("response", lambda answer: answers.append(answer.status))
         self.seen.go(address)
-        self._note(address, [f"status {status}" for status in answers[:1] if status != 200])
+        self._note(address, [] if self.seen.status == 200 else [f"status {self.seen.status}"])
         if not self.seen.page.url.endswith(address):
             self._note(address, [f"leads to {self.seen.page.url}"])
         self.seen.page.evaluate(UNFOLD)

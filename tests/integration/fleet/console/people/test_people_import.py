@@ -260,6 +260,8 @@ def test_an_import_in_a_browser(town: Any, browse: Callable[..., Any], language:
     page.set_input_files("#f-file", {"name": "list.csv", "mimeType": "text/csv", "buffer": good})
     page.click("main form button")
     expect(page.locator("#preview")).to_be_visible()
+    # It is shown before the run has ended, and at its end the page is loaded anew.
+    expect(page.locator("#progress")).to_have_count(0)
     seen.check(f"people-import-preview-{language}-{width}")
     if page.locator("[name=new_words]").count():
         page.check("[name=new_words]")
