@@ -52,6 +52,16 @@ def call(program: str, *arguments: str, given: str | None = None) -> str:
     return done.stdout
 
 
+def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> None:
+    """Ask a program to end; insist after a while."""
+    process.send_signal(how)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class Program:
     """A program of ours that runs until it is stopped; its messages go to a log file."""
 
@@ -86,12 +96,7 @@ class Program:
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
             return
-        self._process.send_signal(how)
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, how)
         self._process = None
         if self._file is not None:
             self._file.close()

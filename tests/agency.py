@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from demo.processes import end
 from fleet.store.database import Database
 
 FLEET_ID = "north"
@@ -120,8 +121,7 @@ broker_dir = "{self.broker_dir}"
     def stop(self) -> None:
         """End both in order."""
         for each in reversed(self._processes):
-            each.terminate()
-            each.wait(20)
+            end(each)
 
     def _begin(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
         with (self.folder / log).open("wb") as file:

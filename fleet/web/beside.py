@@ -272,12 +272,12 @@ class Runs:
         threading.Thread(target=self._run, args=(asked, work, begun), name=asked.kind, daemon=True).start()
         return begun.result(_START_S)
 
-    def wait(self, run_id: str, seconds: float = AT_ONCE_S) -> None:
-        """Wait for the end of a run that this program works on, at most so long."""
+    def wait(self, run_id: str) -> None:
+        """Wait for the end of a run that this program works on, as long as a page may."""
         with self._guard:
             ended = self._ended.get(run_id)
         if ended is not None:
-            ended.wait(seconds)
+            ended.wait(AT_ONCE_S)
 
     def looked_at(self, run: PageRun) -> PageRun:
         """Return a run as it is: one that nobody works on any more is ended."""

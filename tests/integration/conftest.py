@@ -167,7 +167,9 @@ class FakeFleet:
             self.client.tls_set_context(tls)
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self.subscribed.wait(10), "the fake fleet cannot subscribe"
+        if not self.subscribed.wait(20):
+            self.stop()
+            pytest.fail("the fake fleet cannot subscribe")
 
     def stop(self) -> None:
         self.client.disconnect()

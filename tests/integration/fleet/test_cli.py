@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from demo.processes import end
 from fleet.app import open_fleet
 from fleet.cli import app
 from fleet.settings import load_settings
@@ -111,9 +113,7 @@ def start(office: Office) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     yield serve
     for process in started:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(20)
+        end(process)
         if process.stdout:
             process.stdout.close()
 
@@ -182,7 +182,9 @@ def test_the_whole_way_while_serve_runs(
     compared = terminal.record().comparison.model_copy(
         update={"reference_id": done["reference_id"], "capture": CaptureKind.PHOTO_CONFIRMED}
     )
-    envelope = terminal.next(subject_id=subject_id, token=token, comparison=compared)
+    # `serve` goes by the real clock.
+    at = datetime.fromtimestamp(time.time(), UTC)
+    envelope = terminal.next(subject_id=subject_id, token=token, comparison=compared, at=at)
     client.publish(str(terminal.topic(Kind.RECORD)), envelope, qos=1)
     eventually(lambda: received[Kind.RECEIPT], "the receipt")
     receipt = Receipt.parse(verify(received[Kind.RECEIPT][0], key_of=lambda _: fleet_key, typ=RECEIPT_TYP).payload)

@@ -61,7 +61,9 @@ class Wire:
         self._client.on_message = self._arrived
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._ready.wait(10)
+        if not self._ready.wait(20):
+            self.stop()
+            pytest.fail("the terminal cannot subscribe")
 
     def send(self, *envelopes: bytes, kind: Kind = Kind.RECORD) -> None:
         for envelope in envelopes:
@@ -299,8 +301,15 @@ class FaultyHandler(Handler):
 
 
 def test_a_fault_that_passes_costs_no_message_and_is_shown_meanwhile(
-    mosquitto: Any, office: Any, terminal: Any, start_wire: Any, start_ingest: Any, eventually: Any
+    mosquitto: Any,
+    office: Any,
+    terminal: Any,
+    start_wire: Any,
+    start_ingest: Any,
+    eventually: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(consuming, "_TRIES", 1_000_000)
     handler = office.make_handler(FaultyHandler)
     handler.is_broken = True
     consumer = start_ingest(mosquitto.port, handler=handler)
@@ -338,6 +347,7 @@ def test_a_full_queue_waits_and_loses_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(consuming, "_QUEUE_MESSAGES", 2)
+    monkeypatch.setattr(consuming, "_TRIES", 1_000_000)
     handler = office.make_handler(FaultyHandler)
     handler.is_broken = True
     assert start_ingest(mosquitto.port, handler=handler, batch_messages=2).wait_connected(10)

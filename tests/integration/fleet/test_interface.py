@@ -733,7 +733,7 @@ def raw(served: Served, key: str, head: str, body: bytes, *, stays: bool) -> byt
 
 @pytest.fixture
 def impatient(database: Any, make_office: Callable[..., Any], serve: Callable[[Any], Served]) -> Served:
-    office = make_office(database, api={"body_wait_s": 0.3, "failures_per_minute": 3, "concurrent": 2})
+    office = make_office(database, api={"body_wait_s": 3.0, "failures_per_minute": 3, "concurrent": 2})
     office.import_people(1)
     return serve(office)
 
@@ -787,7 +787,7 @@ def test_a_flood_is_told_to_wait_and_others_are_served(served: Served) -> None:
     try:
         begun = time.monotonic()
         assert [calm.get("/api/v1/statistics").status_code for _ in range(10)] == [200] * 10
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 60
     finally:
         ended.set()
         for thread in threads:

@@ -394,6 +394,7 @@ def test_a_clock_that_nothing_keeps_shuts_nobody_out(door: Door, tmp_path: Path)
 def test_a_terminal_joins_and_renews_at_a_door_of_the_future_where_nothing_keeps_its_clock(
     door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
+    door.office.now = now().replace(microsecond=0)
     server_of(door.issuing, tmp_path / "future", made=now() + timedelta(days=300))
     settings = door.office.settings.model_copy(update={"data_dir": tmp_path})
     app = provisioning_app(door.office.database, door.office.keys, settings, door.issuing, clock=door.office.clock)

@@ -41,9 +41,12 @@ def test_nobody_who_is_taken_back_waits_for_another_one(
 
     made_at: list[datetime] = []
 
+    looking = threading.Lock()
+
     def listed_now() -> set[int]:
-        found = x509.load_pem_x509_crl((tmp_path / REVOKED).read_bytes())
-        made_at.append(found.last_update_utc)
+        with looking:
+            found = x509.load_pem_x509_crl((tmp_path / REVOKED).read_bytes())
+            made_at.append(found.last_update_utc)
         return {each.serial_number for each in found}
 
     def expel(name: str) -> None:

@@ -69,16 +69,16 @@ def test_a_picture_without_a_face_is_refused_in_the_programs_words(feature_progr
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("command", "timeout_s", "message"),
     [
-        (("/nonexistent/program",), "cannot be started"),
-        ((sys.executable, "-c", "print('nonsense')"), "no feature report"),
-        ((sys.executable, "-c", "import time; time.sleep(60)"), "no answer within"),
+        (("/nonexistent/program",), 30, "cannot be started"),
+        ((sys.executable, "-c", "print('nonsense')"), 30, "no feature report"),
+        ((sys.executable, "-c", "import time; time.sleep(60)"), 0.5, "no answer within"),
     ],
 )
-def test_a_program_that_fails_is_named(command: tuple[str, ...], message: str) -> None:
+def test_a_program_that_fails_is_named(command: tuple[str, ...], timeout_s: float, message: str) -> None:
     with pytest.raises(FleetError, match=message):
-        read_features(b"P6", command, timeout_s=0.5)
+        read_features(b"P6", command, timeout_s=timeout_s)
 
 
 def test_an_empty_or_missing_picture_is_refused(tmp_path: Path) -> None:

@@ -61,40 +61,44 @@ class MailServer:
             lines.write(line.encode() + b"\r\n")
             lines.flush()
 
-        say("220 mail.example.org ESMTP")
-        while line := lines.readline().decode().strip():
-            verb = line.split(" ")[0].split(":")[0].upper()
-            if verb in self.answers:
-                say(self.answers[verb])
-            elif verb == "EHLO":
-                say("250-mail.example.org")
-                say("250-AUTH PLAIN" if is_encrypted else "250-STARTTLS")
-                say("250 8BITMIME")
-            elif verb == "STARTTLS":
-                say("220 ready")
+        try:
+            say("220 mail.example.org ESMTP")
+            while line := lines.readline().decode().strip():
+                verb = line.split(" ")[0].split(":")[0].upper()
+                if verb in self.answers:
+                    say(self.answers[verb])
+                elif verb == "EHLO":
+                    say("250-mail.example.org")
+                    say("250-AUTH PLAIN" if is_encrypted else "250-STARTTLS")
+                    say("250 8BITMIME")
+                elif verb == "STARTTLS":
+                    say("220 ready")
+                    lines.close()
+                    talking = self.context().wrap_socket(talking, server_side=True)
+                    lines, is_encrypted = talking.makefile("rwb"), True
+                elif verb == "AUTH":
+                    self.sign_ins.append(base64.b64decode(line.split(" ")[2]).decode())
+                    say("235 welcome")
+                elif verb == "DATA":
+                    say("354 go on")
+                    body = b""
+                    while not body.endswith(b"\r\n.\r\n"):
+                        body += lines.readline()
+                    self.mails.append(body.removesuffix(b".\r\n"))
+                    self.was_encrypted.append(is_encrypted)
+                    say("250 kept")
+                elif verb == "QUIT":
+                    say("221 bye")
+                    break
+                else:
+                    if verb == "RCPT":
+                        self.recipients.append(line)
+                    say("250 fine")
+        finally:
+            # Also where whoever asked has gone.
+            with contextlib.suppress(OSError):
                 lines.close()
-                talking = self.context().wrap_socket(talking, server_side=True)
-                lines, is_encrypted = talking.makefile("rwb"), True
-            elif verb == "AUTH":
-                self.sign_ins.append(base64.b64decode(line.split(" ")[2]).decode())
-                say("235 welcome")
-            elif verb == "DATA":
-                say("354 go on")
-                body = b""
-                while not body.endswith(b"\r\n.\r\n"):
-                    body += lines.readline()
-                self.mails.append(body.removesuffix(b".\r\n"))
-                self.was_encrypted.append(is_encrypted)
-                say("250 kept")
-            elif verb == "QUIT":
-                say("221 bye")
-                break
-            else:
-                if verb == "RCPT":
-                    self.recipients.append(line)
-                say("250 fine")
-        lines.close()
-        talking.close()
+            talking.close()
 
 
 @pytest.fixture
@@ -152,7 +156,7 @@ def channel(server: MailServer, tmp_path: Path, **changes: object) -> EmailChann
             "sender": "agency@example.org",
             "user": "agency",
             "password_file": tmp_path / "password",
-            "timeout_s": 5,
+            "timeout_s": 30,
             **changes,
         }
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -54,6 +52,8 @@ class Gateway:
     default: tuple[int, dict[str, Any]] = (200, {})
     held: threading.Event = field(default_factory=threading.Event)
     """While it is clear no answer is given."""
+    holds_at: int = 0
+    """The how manieth arrival is not answered, nor any after it."""
 
     def __post_init__(self) -> None:
         self.held.set()
@@ -68,6 +68,8 @@ class Gateway:
         if headers["X-Lifecert-Signature"] != expected:
             return 401, {}
         self.arrived.append((headers, json.loads(body)))
+        if len(self.arrived) == self.holds_at:
+            self.held.clear()
         self.held.wait(30)
         return self.answers.pop(0) if self.answers else self.default
 
@@ -482,13 +484,13 @@ def test_sending_killed_between_handing_over_and_commit_hands_over_again_with_th
     settings = desk.settings.model_dump_json(exclude={"database"})
     arguments = (sys.executable, "-c", SENDING, settings, database_url, str(tmp_path / "office" / "keys"))
     for round_ in range(3):
-        seen = len(gateway.arrived)
+        gateway.holds_at = len(gateway.arrived) + 2 + round_
         program = subprocess.Popen(arguments)
-        wait_for(lambda seen=seen, round_=round_: len(gateway.arrived) >= seen + 1 + round_)
-        gateway.held.clear()
-        wait_for(lambda seen=seen, round_=round_: len(gateway.arrived) >= seen + 2 + round_)
-        os.kill(program.pid, signal.SIGKILL)
-        program.wait()
+        try:
+            wait_for(lambda: not gateway.held.is_set())
+        finally:
+            program.kill()
+            program.wait()
         gateway.held.set()
     # The server ends a killed program's transaction as soon as it reads from the broken connection.
     wait_for(

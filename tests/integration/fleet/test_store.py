@@ -211,10 +211,14 @@ def test_closing_waits_for_what_is_under_way_and_lets_nothing_begin(
     worker.join()
     closer.join()
     database.close()
-    ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    with closing(Database(database_url)) as other, other.begin() as connection:
-        # The server ends a session a moment after its connection is closed.
-        eventually(lambda: connection.execute(text(ours)).scalar_one() == 1)
+    with closing(Database(database_url)) as other:
+
+        def is_alone() -> bool:
+            with other.begin() as connection:
+                ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                return bool(connection.execute(text(ours)).scalar_one() == 1)
+
+        eventually(is_alone, "the end of the sessions, a moment after that of their connections")
 
 
 def test_every_transaction_is_bounded_and_its_commit_is_on_the_disk(database: Database) -> None:

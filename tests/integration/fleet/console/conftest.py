@@ -27,6 +27,7 @@ from fleet.accounts.visitor import Visitor
 from fleet.app import account_rules
 from fleet.service import WebServer, make_web
 from fleet.store import accounts
+from fleet.web import beside
 from fleet.web.cookies import SESSION_COOKIE
 
 PASSWORD = "seven grey herons"
@@ -80,6 +81,12 @@ def module_reader(module_agency: Any, module_web: httpx.Client) -> Iterator[http
         base_url=module_web.base_url, trust_env=False, timeout=60, cookies=cookies, headers=headers
     ) as client:
         yield client
+
+
+@pytest.fixture
+def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages wait for what they began however long it takes, so that what came of it is on the page that is answered."""
+    monkeypatch.setattr(beside, "AT_ONCE_S", 60.0)
 
 
 class Client(httpx.Client):

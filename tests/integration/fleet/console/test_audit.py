@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from fleet.audit.log import note, verify_lines
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("patient_pages")]
 
 
 @pytest.fixture

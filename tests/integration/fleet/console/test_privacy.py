@@ -16,7 +16,7 @@ from fleet.privacy.proof import read_proof
 from fleet.privacy.retention import clean
 from protocol.documents import check_digit
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("patient_pages")]
 PATHS = ("", "/register", "/consents", "/erasures", "/looks")
 
 

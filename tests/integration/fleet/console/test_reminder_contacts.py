@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from fleet.store.contacts import contact_field, doubt
 from protocol.documents import check_digit
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("patient_pages")]
 _PATH = "/reminders/contacts"
 
 

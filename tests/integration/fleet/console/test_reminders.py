@@ -16,7 +16,7 @@ from sqlalchemy import text
 from fleet.store.reminders import NewReminder, add_reminders, mark_sent
 from fleet.store.subjects import PHONE_FIELD, save_phone
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("patient_pages")]
 
 
 @pytest.fixture

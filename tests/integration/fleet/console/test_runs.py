@@ -14,6 +14,7 @@ from fleet.accounts import registry
 from fleet.audit import log
 from fleet.store import accounts, page_runs
 from fleet.store.page_runs import BY, PageRun
+from fleet.web import beside
 from fleet.web.beside import KINDS
 from fleet.web.pages import people_import
 
@@ -75,7 +76,7 @@ def checking(office: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 def reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """Holds every list of people before it is read."""
     gate = Gate()
-    monkeypatch.setattr(people_import, "_AT_ONCE_S", 0.0)
+    monkeypatch.setattr(beside, "AT_ONCE_S", 0.0)
     monkeypatch.setattr(people_import, "read_people", gate.holding(people_import.read_people))
     yield gate
     gate.let_go()

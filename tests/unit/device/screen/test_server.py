@@ -209,18 +209,16 @@ def test_a_fault_of_the_server_s_own_is_said_in_the_log_and_names_nobody(
     assert "110101194001010018" not in caplog.text
 
 
-def test_the_live_picture_is_mirrored_and_only_there_in_a_session(asked: Asked) -> None:
+def test_the_live_picture_is_mirrored_and_only_there_in_a_session(
+    asked: Asked, eventually: Callable[..., None]
+) -> None:
     asked.screen.show(IDLE)
     assert asked.listen("/picture.mjpg").read() == b""
     asked.screen.show(SESSION)
     stream = asked.listen("/picture.mjpg")
     pixels = np.zeros((480, 640, 3), np.uint8)
     pixels[:, :320] = 255
-    waited = threading.Event()
-    for _ in range(200):
-        if asked.finder.is_watched:
-            break
-        waited.wait(0.02)
+    eventually(lambda: asked.finder.is_watched, "somebody who looks")
     asked.finder.show(Frame(pixels, 1, 1))
     picture = next_picture(stream)
     assert picture.shape == (360, 480, 3)

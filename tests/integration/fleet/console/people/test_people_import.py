@@ -14,9 +14,9 @@ from fleet.audit.log import entries
 from fleet.clock import day_of
 from fleet.status.projection import project
 from fleet.store.subjects import Benefit, save_benefit
-from fleet.web.pages import people_import
+from fleet.web import beside
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("patient_pages")]
 HEADING = "document_number,name,area,scheme,category,benefit_start"
 
 
@@ -224,7 +224,7 @@ def test_whoever_a_list_moves_or_renames_has_an_entry_of_their_own(town: Any, si
 def test_a_large_list_is_watched_by_whoever_sent_it_and_nobody_else(
     town: Any, sign_in: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(people_import, "_AT_ONCE_S", 0.0)
+    monkeypatch.setattr(beside, "AT_ONCE_S", 0.0)
     client = sign_in("fleet_administrator")
     sent = send(client, table(town, *((serial, "王秀英", "V1") for serial in range(1, 600))))
     assert sent.status_code == 303

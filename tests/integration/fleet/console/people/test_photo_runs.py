@@ -313,7 +313,9 @@ def test_a_run_of_before_a_restart_is_told_to_be_interrupted(
     assert [row.state for row in office.rows("SELECT state FROM page_runs")] == ["interrupted"]
 
 
-def test_a_run_that_another_program_works_on_is_left_to_it(gate: Path, town: Any, sign_in: Callable[..., Any]) -> None:
+def test_a_run_that_another_program_works_on_is_left_to_it(
+    gate: Path, town: Any, sign_in: Callable[..., Any], eventually: Callable[..., None]
+) -> None:
     town.add("王秀英")
     client = sign_in("operator", area="east")
     send(client, photos((name(town, 1, "王秀英"), picture("one, slow"))))
@@ -322,7 +324,7 @@ def test_a_run_that_another_program_works_on_is_left_to_it(gate: Path, town: Any
     with office.database.begin() as connection:
         run = stored.find_run(connection, RUN)
     assert run is not None
-    assert other.looked_at(run).state == "running"
+    eventually(lambda: other.looked_at(run).state == "running", "its turn")
     gate.touch()
     ended(client)
 
