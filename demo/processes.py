@@ -16,11 +16,10 @@ from typing import IO, Any, TypeVar
 T = TypeVar("T")
 
 _BIN = Path(sys.executable).parent
-_STOP_S = 15.0
+_STOP_S = 20.0
 _POLL_S = 0.05
 _FIRST_PORT = 10_000
-_FIRST_GIVEN = 32_768
-"""Ports from here on are given to connections that go out. Source: Linux, ip_local_port_range in ip(7)."""
+_TRIES = 1_000
 
 
 class DemoError(Exception):
@@ -52,14 +51,16 @@ def call(program: str, *arguments: str, given: str | None = None) -> str:
     return done.stdout
 
 
-def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> None:
-    """Ask a program to end; insist after a while."""
+def end(process: subprocess.Popen[Any], how: signal.Signals = signal.SIGTERM) -> bool:
+    """Ask a program to end and insist after a while; return whether it ended when it was asked."""
     process.send_signal(how)
     try:
         process.wait(_STOP_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+        return False
+    return True
 
 
 class Program:
@@ -138,10 +139,17 @@ def free_port() -> int:
     """Return a TCP port of this machine nobody uses now, and none that the system gives to connections that go out.
 
     Who tries again and again to reach a program that is not there yet would be given its port at last, and be connected to itself.
+
+    Raises:
+        DemoError: if none is found.
     """
-    while not is_free(port := _FIRST_PORT + secrets.randbelow(_FIRST_GIVEN - _FIRST_PORT)):
-        pass
-    return port
+    # Source: Linux, ip-sysctl, ip_local_port_range.
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(_TRIES):
+        port = _FIRST_PORT + secrets.randbelow(max(first_given, 2 * _FIRST_PORT) - _FIRST_PORT)
+        if is_free(port):
+            return port
+    raise DemoError(f"no free TCP port from {_FIRST_PORT} on")
 
 
 def is_free(port: int) -> bool:

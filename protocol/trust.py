@@ -78,15 +78,18 @@ def half_is_over(certificate: x509.Certificate, *, now: datetime) -> bool:
 
 
 class ClosingSocket(ssl.SSLSocket):
-    """A connection that is closed where the other side is not believed, for contexts whose user shakes hands and waits for it.
+    """A connection that is closed where the other side is not believed, for `ssl.SSLContext.sslsocket_class`.
 
-    paho-mqtt leaves such a one to the interpreter. It is for `ssl.SSLContext.sslsocket_class`.
+    paho-mqtt leaves such a one to the interpreter.
     """
 
     def do_handshake(self, block: bool = False) -> None:
         """Shake hands, or close the connection and raise what is wrong."""
         try:
             self._shake_hands(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            # It waits for nothing, and tries again.
+            raise
         except (OSError, ValueError):
             self.close()
             raise

@@ -120,8 +120,8 @@ broker_dir = "{self.broker_dir}"
 
     def stop(self) -> None:
         """End both in order."""
-        for each in reversed(self._processes):
-            end(each)
+        have_ended = [end(each) for each in reversed(self._processes)]
+        assert all(have_ended), "not when it was asked"
 
     def _begin(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
         with (self.folder / log).open("wb") as file:

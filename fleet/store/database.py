@@ -115,7 +115,7 @@ class Database:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
-        """Begin no more transactions and close all connections, after those that are under way, or 5 s; can be called twice."""
+        """Begin no more transactions, and close their connections once they have ended, or after 5 s; can be called twice."""
         with self._changed:
             self._is_closed = True
             if not self._changed.wait_for(lambda: not self._under_way, _CLOSE_S):

@@ -67,7 +67,8 @@ RESTLESS_FINGER = """async ([x, y]) => {
   const comesDown = () => document.elementFromPoint(x, y).click();
   const isNext = () => document.querySelector("[data-key=counter]") !== null;
   for (let times = 0; times < 3; times += 1) comesDown();
-  await new Promise((go) => {
+  await new Promise((go, fail) => {
+    setTimeout(() => fail(new Error("no next question")), 15_000);
     const seen = new MutationObserver(() => isNext() && (seen.disconnect(), go()));
     seen.observe(document.body, { childList: true, subtree: true });
   });

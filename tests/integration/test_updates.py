@@ -281,9 +281,9 @@ class Site:
         return (self.folder / f"{name}.log").read_text()
 
     def stop(self) -> None:
-        for process in self._running.values():
-            end(process)
+        have_ended = {name: end(process) for name, process in self._running.items()}
         self._running.clear()
+        assert all(have_ended.values()), f"ended when they were asked: {have_ended}"
 
     def apply(self) -> str:
         done = subprocess.run(

@@ -537,7 +537,7 @@ def test_a_brokers_certificate_of_another_time(
     except LinkDown as error:
         found = str(error)
     link.disconnect()
-    # The client library leaves a connection that failed to the garbage collector.
+    # A connection left open for it would be a warning, and fail the test.
     gc.collect()
     assert (told in found, bool(found)) == (True, bool(told))
 

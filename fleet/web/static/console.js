@@ -15,8 +15,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (time && document.getElementById("updated")) document.getElementById("updated").textContent = time;
 });
 
-// What came of something is read first, also where it took so long that its page was loaded at the end.
-document.querySelector("[data-focus]")?.focus();
+// What came of something is read first, also where it took so long that its page was loaded at the end; nobody is taken from a field.
+if (document.activeElement === document.body) document.querySelector("[data-focus]")?.focus();
 
 // A page put in place of another one is read from its heading on, as a loaded one would be.
 document.addEventListener("htmx:afterSettle", (event) => {

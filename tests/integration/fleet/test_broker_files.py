@@ -154,8 +154,8 @@ class Heard:
         except OSError:
             return False
         self.client.loop_start()
-        waits = threading.Event()
-        while not self.is_in.is_set() and not self.is_out.is_set():
+        waits, deadline = threading.Event(), time.monotonic() + SOON_S
+        while not self.is_in.is_set() and not self.is_out.is_set() and time.monotonic() < deadline:
             waits.wait(0.01)
         return self.is_in.is_set() and not self.is_out.wait(0.3)
 

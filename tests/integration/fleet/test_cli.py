@@ -112,10 +112,11 @@ def start(office: Office) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         return started[-1]
 
     yield serve
+    have_ended = [end(process) for process in started]
     for process in started:
-        end(process)
         if process.stdout:
             process.stdout.close()
+    assert all(have_ended), "not when it was asked"
 
 
 def number(serial: int) -> str:

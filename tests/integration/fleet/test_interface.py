@@ -777,7 +777,7 @@ def test_a_flood_is_told_to_wait_and_others_are_served(served: Served) -> None:
     ended = threading.Event()
 
     def flood() -> None:
-        with httpx.Client(base_url=served.base, trust_env=False, headers=flooding.headers) as sender:
+        with httpx.Client(base_url=served.base, trust_env=False, headers=flooding.headers, timeout=60) as sender:
             while not ended.is_set():
                 sender.get("/api/v1/statistics")
 

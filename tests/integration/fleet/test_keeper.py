@@ -38,9 +38,7 @@ def test_nobody_who_is_taken_back_waits_for_another_one(
             add_certificate(connection, StoredCertificate(serial, name, serial, office.now, end))
     put_off: list[tuple[str, set[int]]] = []
     heard = threading.Condition()
-
     made_at: list[datetime] = []
-
     looking = threading.Lock()
 
     def listed_now() -> set[int]:

@@ -53,7 +53,7 @@ class Gateway:
     held: threading.Event = field(default_factory=threading.Event)
     """While it is clear no answer is given."""
     holds_at: int = 0
-    """The how manieth arrival is not answered, nor any after it."""
+    """From this arrival on, counted from 1, none is answered; 0: all are."""
 
     def __post_init__(self) -> None:
         self.held.set()

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from fleet.errors import DatabaseUnavailable
+from fleet.store import database as database_store
 from fleet.store import migrations
 from fleet.store.database import Database
 from fleet.store.embedded import EmbeddedDatabase
@@ -183,8 +184,9 @@ def test_a_database_that_does_not_answer_is_unavailable() -> None:
 
 
 def test_closing_waits_for_what_is_under_way_and_lets_nothing_begin(
-    database: Database, database_url: str, eventually: Callable[..., None]
+    database: Database, database_url: str, eventually: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database_store, "_CLOSE_S", 60.0)
     begun, may_end = threading.Event(), threading.Event()
 
     def works() -> None:
