@@ -91,9 +91,21 @@ class NotTrusted(FleetUnreachable):
 
 
 class FleetUnavailable(FleetUnreachable):
-    """The fleet answers that it can do nothing just now; the same can be tried again."""
+    """The fleet answers that it can do nothing for this terminal just now; the same can be tried again."""
 
-    said = "unavailable"
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
+
+    @classmethod
+    def of(cls, status: int, body: bytes) -> FleetUnavailable:
+        """Return what an answer says, with what to do about it."""
+        code, detail = _problem_in(body)
+        why = f": {detail[:300]}" if detail else ""
+        return cls(
+            f"the fleet can do nothing just now ({status}){why}; try again in a minute",
+            _said_of(code, otherwise="unavailable"),
+        )
 
 
 class FleetWaits(ProvisioningError):
@@ -119,16 +131,20 @@ class JoinRefused(ProvisioningError):
     @classmethod
     def of(cls, status: int, body: bytes) -> JoinRefused:
         """Return what an answer says, with what to do about it."""
-        try:
-            found = json.loads(body)
-            code, detail = str(found["code"]), str(found["detail"])
-        except (ValueError, TypeError, KeyError):
-            code, detail = "", ""
+        code, detail = _problem_in(body)
         found = words()[_said_of(code)]
         # What is wrong stands in both, and the fleet's is the closer one.
         does = f"{detail[:300]}; {found.advice}" if detail else found.en
         return cls(f"the fleet refused ({status}): {does}", code)
 
 
-def _said_of(code: str) -> str:
-    return code if code in words() else "refused"
+def _problem_in(body: bytes) -> tuple[str, str]:
+    try:
+        found = json.loads(body)
+        return str(found["code"]), str(found["detail"])
+    except (ValueError, TypeError, KeyError):
+        return "", ""
+
+
+def _said_of(code: str, *, otherwise: str = "refused") -> str:
+    return code if code in words() else otherwise

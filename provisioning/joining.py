@@ -372,8 +372,9 @@ def posted(url: str, root: str, path: str, body: bytes, now: datetime) -> bytes:
     except ProtocolError as error:
         raise FileUnusable(str(error)) from error
     status, given = answered(url, context, "POST", path, body, most=_MOST_ANSWER + 1)
-    if status >= http.client.INTERNAL_SERVER_ERROR:
-        raise FleetUnavailable(f"{url}: the fleet is not available ({status}); try again")
+    # Wrong codes are counted by address, and another terminal of the site may have sent them.
+    if status == http.client.TOO_MANY_REQUESTS or status >= http.client.INTERNAL_SERVER_ERROR:
+        raise FleetUnavailable.of(status, given)
     if status != http.client.OK:
         raise JoinRefused.of(status, given)
     return given

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.errors import FileUnusable, JoinRefused, NotTrusted, ProvisioningError
+from provisioning.errors import FileUnusable, FleetUnavailable, JoinRefused, NotTrusted, ProvisioningError
 from provisioning.words import FINGERPRINT, line_of, words
 
 pytestmark = pytest.mark.provisioning
@@ -43,6 +43,12 @@ def test_what_the_fleet_refused_is_said_by_its_code() -> None:
         assert JoinRefused.of(500, body).said == "refused"
     taken = JoinRefused.of(403, b'{"code": "has_successor", "detail": "terminal t-1: t-2 has its place already"}')
     assert line_of(taken.said, "x").startswith("这个位置已由另一台终端接替")
+    waits = FleetUnavailable.of(429, b'{"code": "too_many_failures", "detail": "too many wrong codes"}')
+    assert str(waits) == "the fleet can do nothing just now (429): too many wrong codes; try again in a minute"
+    assert line_of(waits.said, "x").startswith("错误太多：稍等一分钟")
+    away = FleetUnavailable.of(502, b"<html>")
+    assert away.said == "unavailable"
+    assert str(away) == "the fleet can do nothing just now (502); try again in a minute"
     assert (NotTrusted("x").said, FileUnusable("x").said) == ("not_trusted", "failed")
     assert line_of("failed", "two\nlines") == "出错，会再试 / it failed, and is tried again (two lines)"
 
