@@ -139,6 +139,7 @@ def free_port() -> int:
     """Return a TCP port of this machine nobody uses now, and none that the system gives to connections that go out.
 
     Who tries again and again to reach a program that is not there yet would be given its port at last, and be connected to itself.
+    Where the system gives next to all of them, it is a low one.
 
     Raises:
         DemoError: if none is found.
